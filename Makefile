@@ -1,0 +1,45 @@
+# Everything is set up by the targets themselves: `make test` and `make demo` work on a fresh Debian with python3, git and make.
+VENV   := .venv
+PY     := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+SOURCE := distd agentsim loadtests tests
+
+.PHONY: help test quick lint types layers demo setup debian lock clean
+
+help:            ## this list
+	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
+
+test: setup lint types layers   ## everything that must hold before a change lands
+	$(PY) -m pytest
+
+quick: $(READY)  ## the tests that need no other program
+	$(PY) -m pytest tests/core tests/store tests/lane tests/origin tests/agentsim
+
+lint: $(READY)   ## ruff
+	$(VENV)/bin/ruff check $(SOURCE)
+	$(VENV)/bin/ruff format --check $(SOURCE)
+
+types: $(READY)  ## mypy
+	$(VENV)/bin/mypy
+
+layers: $(READY) ## the arrows of the house
+	$(VENV)/bin/lint-imports --no-cache
+
+demo: setup      ## deploy a real package to a native and a stock agent on this machine
+	$(PY) -m loadtests.demo
+
+setup: debian $(READY)   ## Debian packages (as root) and the virtual environment
+
+debian:
+	@sh .ci/debian-packages
+
+$(READY): requirements.txt pyproject.toml
+	@sh .ci/virtual-environment $(VENV)
+	@touch $@
+
+lock: $(READY)   ## requirements.txt anew from pyproject.toml (needs uv on the PATH)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.txt
+
+clean:           ## what the targets made
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

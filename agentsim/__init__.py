@@ -1,0 +1,1 @@
+"""The OCS agent, emulated."""

@@ -1,0 +1,90 @@
+"""What can go wrong, sorted by what the caller does next.
+
+==============  =================================  ===========================
+class           the caller                         seen as
+==============  =================================  ===========================
+`BadInput`      mends what it gave                 exit status 2, HTTP 400
+`NotFound`      names something that exists        exit status 2, HTTP 404
+`Conflict`      waits, or settles the other thing  exit status 1, HTTP 409
+`Corrupt`       discards, fetches elsewhere        exit status 1, HTTP 500
+`Unavailable`   retries or fails over              exit status 1, HTTP 503
+==============  =================================  ===========================
+
+Anything else that escapes is a bug of ours and crashes loudly.
+"""
+
+
+class DistdError(Exception):
+    """The root. Never raised itself."""
+
+
+class BadInput(DistdError):
+    """A value from outside that cannot be used.
+
+    `field` is what the user calls it ("--fragment-size", "REQUEST/DEVICEID"), `expected` says what would do,
+    `got` is what came, `hint` what to do about it (may be empty).
+    """
+
+    def __init__(self, field: str, expected: str, got: object, hint: str = "") -> None:
+        super().__init__(field, expected, got, hint)
+        self.field = field
+        self.expected = expected
+        self.got = got
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = f"{self.field}: expected {self.expected}, got {_short(self.got)}"
+        return f"{message}; {self.hint}" if self.hint else message
+
+
+class TooLarge(BadInput):
+    """A body over its limit (HTTP 413)."""
+
+
+class NotFound(BadInput):
+    """A name that stands for nothing here."""
+
+
+class Conflict(DistdError):
+    """The request is fine, but the state of things forbids it now. `field`, `message` and `hint` as above."""
+
+    def __init__(self, field: str, message: str, hint: str = "") -> None:
+        super().__init__(field, message, hint)
+        self.field = field
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = f"{self.field}: {self.message}"
+        return f"{message}; {self.hint}" if self.hint else message
+
+
+class Corrupt(DistdError):
+    """Bytes that are not what their digest or signature says. `what` names them ("fragment 3 of 1700000001")."""
+
+    def __init__(self, what: str, expected: str, got: str) -> None:
+        super().__init__(what, expected, got)
+        self.what = what
+        self.expected = expected
+        self.got = got
+
+    def __str__(self) -> str:
+        return f"{self.what}: expected {self.expected}, got {self.got}"
+
+
+class Unavailable(DistdError):
+    """Something that should answer does not, for now. `what` names it, `why` says how it failed."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(what, why)
+        self.what = what
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}"
+
+
+def _short(value: object, limit: int = 120) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    text = text.replace("\n", "\\n").replace("\r", "\\r") or "nothing"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

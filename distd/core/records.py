@@ -1,0 +1,163 @@
+"""The records that all layers share. Values only: they hold no behaviour but what follows from their fields.
+
+Words and meanings are OCS's own; each unit is in the name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What an agent does with an assembled package."""
+
+    STORE = "STORE"  # copy the unpacked files to `path`
+    LAUNCH = "LAUNCH"  # run the unpacked file `name` (with its arguments)
+    EXECUTE = "EXECUTE"  # run `command` through the shell, in the unpacked folder
+
+
+class OperatingSystem(StrEnum):
+    """Whom a package is for. It decides the archive that distd builds: zip for WINDOWS, tar.gz for the others."""
+
+    WINDOWS = "WINDOWS"
+    LINUX = "LINUX"
+    MACOS = "MACOS"
+    OTHER = "OTHER"
+
+
+class Dialect(StrEnum):
+    """Whose habits a scheduler or an emulated agent has."""
+
+    UNIX = "unix"
+    WINDOWS = "windows"
+    NATIVE = "native"  # distd's own agent: schedules as UNIX, without its faults
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """What a Windows agent shows its user. A Unix agent ignores it all."""
+
+    user: bool = False
+    text: str = ""
+    countdown_s: int = 0
+    can_abort: bool = False
+    can_delay: bool = False
+    done_action: bool = False
+    done_action_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """The `info` file of a package: what an agent learns before it fetches anything.
+
+    `id` is a string of decimal digits; `target` is the path of a STORE, the file name (with arguments) of a LAUNCH,
+    the command line of an EXECUTE. `fragments` is 0 for a command that needs no file; `digest` is then empty.
+    """
+
+    id: str
+    priority: int
+    action: Action
+    target: str
+    fragments: int
+    digest: str = ""
+    digest_algo: str = "MD5"  # MD5 or SHA1 for Unix agents; Windows agents take SHA256 too
+    digest_encode: str = "Hexa"  # Hexa or Base64
+    proto: str = "HTTP"
+    notify: Notify = field(default_factory=Notify)
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One fragment of a package: `number` from 1, `length` in bytes, `blake3` 32 raw bytes."""
+
+    number: int
+    length: int
+    blake3: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the origin vouches for: the whole package and each of its fragments.
+
+    `md5` 16, `sha256` 32, `blake3` 32 raw bytes, all over the concatenation of the fragments; `info_blake3` is the
+    BLAKE3 of the bytes of `info`, so that nothing of a package is left unsigned. `version` counts the changes of
+    `info` under the same id, from 1.
+    """
+
+    package_id: str
+    version: int
+    size: int
+    md5: bytes
+    sha256: bytes
+    blake3: bytes
+    info_blake3: bytes
+    fragments: tuple[Fragment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadConfig:
+    """The CONF line of a PROLOG reply: the latencies under which an agent downloads."""
+
+    on: bool = True
+    frag_latency_s: int = 15
+    cycle_latency_s: int = 15
+    period_latency_s: int = 15
+    period_length: int = 10
+    timeout_days: int = 30
+    execution_timeout_min: int = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A PACK line of a PROLOG reply. `info_loc` and `pack_loc` are "host:port/path", without a scheme."""
+
+    id: str
+    info_loc: str
+    pack_loc: str
+    force: bool = False
+    schedule: str = ""
+    postcmd: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrologReply:
+    """The answer to a PROLOG. `send_inventory` is RESPONSE=SEND, else STOP."""
+
+    send_inventory: bool
+    prolog_freq_h: int
+    config: DownloadConfig
+    packs: tuple[Pack, ...] = ()
+    inventory_on_startup: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PrologRequest:
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadRequest:
+    """An agent's report on a package: `code` is taken as it is, whatever it says."""
+
+    device_id: str
+    package_id: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryRequest:
+    """What an INVENTORY tells. `hardware`, `account` are flat; `networks` one mapping an interface.
+
+    `history` holds the package ids that the agent says it has already finished. None: the inventory has no DOWNLOAD
+    section at all, so nothing is known of the history (the module is off there); an empty set: it has none yet.
+    """
+
+    device_id: str
+    hardware: dict[str, str]
+    account: dict[str, str]
+    networks: tuple[dict[str, str], ...]
+    history: frozenset[str] | None
+
+
+Request = PrologRequest | DownloadRequest | InventoryRequest
