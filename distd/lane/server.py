@@ -1,0 +1,389 @@
+"""The lane: one trio task that serves all connections of a process.
+
+It owns a private epoll set, and trio waits for that set's own descriptor. So trio wakes it once for a whole batch
+of ready connections, which are then served by plain callbacks: no task switch and no re-arming for each request.
+What a turn may do is bounded, so that the process's other tasks get theirs.
+
+Resource handling: listeners are taken over and closed; connections are closed when `run` ends, however it ends.
+Error handling: a peer's fault ends its connection with an answer where one can be given; a fault of ours in one
+connection is logged with its traceback and ends that connection only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import socket
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+import trio
+
+from distd.core import http
+from distd.core.errors import Unavailable
+from distd.core.http import HeadError
+from distd.lane.connection import Connection, State
+from distd.lane.listener import Listener
+from distd.lane.stream import PlainStream, TlsStream
+from distd.lane.tls import TlsConnection
+
+if TYPE_CHECKING:
+    import logging
+    import ssl
+    from collections.abc import Callable, Sequence
+
+    from distd.core.http import Head
+    from distd.lane.files import FileCache, OpenFile
+
+POST_PATH: Final = b"/ocsinventory"
+_PACKAGE_PATH: Final = re.compile(
+    rb"/download/(?:~([0-9a-z]{1,11}-[0-9a-f]{20})/)?([0-9]{1,20})/(info|manifest|\2-([1-9][0-9]{0,6}))"
+)
+TURN_EVENTS: Final = 512
+TURN_HANDSHAKES: Final = 4
+SWEEP_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a connection may take. `buffered_bytes`: all bodies together that are in memory at once."""
+
+    head_bytes: int = 16_384
+    body_bytes: int = 4_194_304
+    buffered_bytes: int = 134_217_728
+    head_timeout_s: float = 20
+    idle_timeout_s: float = 75
+    connections: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """The body of a POST of an agent, and from whom it came."""
+
+    body: bytes
+    address: str
+    user_agent: str
+
+
+class Site(Protocol):
+    """What the lane asks of those above it. All are called on the trio thread and return at once."""
+
+    def computer_of(self, token: str) -> int | None:
+        """The computer whose token this is; None when it is nobody's."""
+
+    def post(self, post: Post, answer: Callable[[int, bytes], None]) -> None:
+        """Take an agent's POST; `answer(status, body)` is called later, once. `Unavailable`: too many wait."""
+
+    def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int) -> None:
+        """A fragment has been sent to its end. `computer_id` is 0 when the path had no token."""
+
+    def hand_over(self, stream: PlainStream | TlsStream) -> None:
+        """Take a connection whose request is none of the lane's. It is the taker's from here on."""
+
+
+class Lane:
+    """The state of one lane. `run` serves until cancelled; `stop` begins a graceful end."""
+
+    def __init__(self, site: Site, files: FileCache, limits: Limits, log: logging.Logger) -> None:
+        self.site = site
+        self.files = files
+        self.limits = limits
+        self.log = log
+        self.epoll = select.epoll()
+        self.now_s = 0.0
+        self.stopping = False
+        self.drained = trio.Event()
+        self._connections: dict[int, Connection] = {}
+        self._listeners: dict[int, Listener] = {}
+        self._again: deque[Connection] = deque()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._handshakes = 0
+        self._buffered_bytes = 0
+        self._ok_lines = (0, b"")
+
+    # --- the loop ------------------------------------------------------------------------------------------------
+
+    async def run(self, listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]]) -> None:
+        """Serve the listening sockets, those with a context under TLS, until cancelled."""
+        self.now_s = trio.current_time()
+        try:
+            for sock, context in listeners:
+                sock.setblocking(False)
+                listener = Listener(self, sock, context)
+                self._listeners[sock.fileno()] = listener
+                self.epoll.register(sock.fileno(), select.EPOLLIN)
+            self.epoll.register(self._bell, select.EPOLLIN)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._sweep)
+                while True:
+                    await trio.lowlevel.wait_readable(self.epoll.fileno())
+                    self._turn()
+        finally:
+            self._close_listeners()
+            for connection in list(self._connections.values()):
+                connection.close()
+            self.epoll.close()
+            os.close(self._bell)
+
+    def _turn(self) -> None:
+        self.now_s = trio.current_time()
+        self._handshakes = TURN_HANDSHAKES
+        for _ in range(len(self._again)):
+            connection = self._again.popleft()
+            if connection.state is not State.GONE:
+                self._serve(connection)
+        if not self._again:
+            self._silence_bell()
+        for fd, _ in self.epoll.poll(0, TURN_EVENTS):
+            target = self._connections.get(fd) or self._listeners.get(fd)
+            if target is not None:
+                self._serve(target)
+
+    def _serve(self, target: Connection | Listener) -> None:
+        try:
+            target.ready()
+        except Exception:
+            self.log.exception("a fault in the lane; the connection is closed")
+            if isinstance(target, Connection):
+                target.close()
+
+    def _silence_bell(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+
+    async def _sweep(self) -> None:
+        """End what has waited beyond its limit."""
+        while True:
+            await trio.sleep(SWEEP_S)
+            self.now_s = now_s = trio.current_time()
+            for connection in [c for c in self._connections.values() if c.deadline_s < now_s]:
+                connection.expire()
+            for listener in self._listeners.values():
+                listener.resume()
+
+    def stop(self) -> None:
+        """Accept no more, drop the idle; `drained` is set when the last answer is out."""
+        self.stopping = True
+        self._close_listeners()
+        for connection in list(self._connections.values()):
+            if connection.state is State.IDLE:
+                connection.close()
+        self._note_drained()
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners.values():
+            listener.sock.close()
+        self._listeners.clear()
+
+    # --- what connections and listeners ask ----------------------------------------------------------------------
+
+    def admit(self, sock: socket.socket, address: str, context: ssl.SSLContext | None) -> None:
+        """Take a new connection in."""
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(self, sock, address) if context is None else TlsConnection(self, sock, address, context)
+        self._connections[connection.fd] = connection
+        self.epoll.register(connection.fd, connection.interest)
+
+    def has_room(self) -> bool:
+        return len(self._connections) < self.limits.connections
+
+    def may_shake_hands(self) -> bool:
+        """Take one of this turn's TLS handshakes, if any is left."""
+        self._handshakes -= 1
+        return self._handshakes >= 0
+
+    def again(self, connection: Connection) -> None:
+        """Serve what stands in its buffer in the next turn: the others come first."""
+        self._again.append(connection)
+        os.eventfd_write(self._bell, 1)
+
+    def hold(self, connection: Connection, size_bytes: int) -> bool:
+        """Account for bytes of a body. False: all bodies together would take too much memory."""
+        if self._buffered_bytes + size_bytes > self.limits.buffered_bytes:
+            return False
+        self._buffered_bytes += size_bytes
+        connection.held_bytes += size_bytes
+        return True
+
+    def release(self, connection: Connection) -> None:
+        self._buffered_bytes -= connection.held_bytes
+        connection.held_bytes = 0
+
+    def forget(self, connection: Connection) -> None:
+        """The connection ends, or goes to somebody else."""
+        connection.state = State.GONE
+        connection.file = None
+        self.release(connection)
+        self.epoll.unregister(connection.fd)
+        del self._connections[connection.fd]
+        self._note_drained()
+
+    def _note_drained(self) -> None:
+        if self.stopping and not self._connections:
+            self.drained.set()
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    def dispatch(self, connection: Connection, head: Head, raw: bytes) -> None:
+        """A head has come in: serve it, wait for its body, or hand the connection over. Raises `HeadError`."""
+        connection.old = head.minor == 0
+        connection.head_only = head.method == b"HEAD"
+        path = http.path_of(head.target)
+        if path != POST_PATH and not path.startswith(b"/download/"):
+            self._hand_over(connection, raw)
+        elif head.fields.transfer_encoding:
+            # Agents send lengths. A chunked body would have to be parsed only to be thrown away.
+            raise HeadError(411, "a Content-Length is required")
+        elif head.fields.content_length:
+            connection.collect_body(head, head.fields.content_length)
+        else:
+            self.serve(connection, head, b"")
+
+    def serve(self, connection: Connection, head: Head, body: bytes) -> None:
+        """A whole request of the lane's own is here."""
+        path = http.path_of(head.target)
+        match = _PACKAGE_PATH.fullmatch(path)
+        if match is not None:
+            if head.method in (b"GET", b"HEAD"):
+                self._serve_file(connection, head, match)
+            else:
+                self.answer(connection, 405, b"", b"Allow: GET, HEAD\r\n")
+        elif path != POST_PATH:
+            self.answer(connection, 404, b"no such package, info or fragment\n")
+        elif head.method != b"POST":
+            self.answer(connection, 405, b"", b"Allow: POST\r\n")
+        else:
+            self._serve_post(connection, head, body)
+
+    def _serve_post(self, connection: Connection, head: Head, body: bytes) -> None:
+        connection.state = State.WAITING
+
+        def answer(status: int, content: bytes) -> None:
+            if connection.state is State.WAITING:
+                self.now_s = trio.current_time()
+                self._deliver(connection, status, content)
+
+        post = Post(body, connection.address, head.fields.user_agent.decode("latin-1"))
+        try:
+            self.site.post(post, answer)
+        except Unavailable as error:
+            self.answer(connection, 503, f"{error}\n".encode(), b"Retry-After: 10\r\n")
+
+    def _deliver(self, connection: Connection, status: int, content: bytes) -> None:
+        ok = status == 200
+        kind = b"application/x-compressed" if ok else b"text/plain; charset=utf-8"
+        try:
+            self.answer(connection, status, content, b"Cache-Control: no-cache\r\n", kind)
+            if connection.buffer and connection.state is State.IDLE:
+                connection.advance()
+        except OSError:
+            connection.close()
+
+    def _hand_over(self, connection: Connection, raw: bytes) -> None:
+        stream: PlainStream | TlsStream
+        replay = raw + connection.buffer
+        idle_timeout_s = self.limits.idle_timeout_s
+        self.forget(connection)
+        if isinstance(connection, TlsConnection):
+            stream = TlsStream(connection, replay, idle_timeout_s)
+        else:
+            stream = PlainStream(connection.sock, replay, idle_timeout_s)
+        self.site.hand_over(stream)
+
+    # --- answers -------------------------------------------------------------------------------------------------
+
+    def _serve_file(self, connection: Connection, head: Head, match: re.Match[bytes]) -> None:
+        token, package, name, number = match.groups()
+        computer_id = 0
+        if token is not None:
+            found = self.site.computer_of(token.decode("ascii"))
+            if found is None:
+                self.answer(connection, 403, b"this path was given to nobody\n")
+                return
+            computer_id = found
+        package_id = package.decode("ascii")
+        try:
+            file = self.files.get(package_id, name.decode("ascii"), self.now_s)
+        except OSError as error:
+            self.log.error("%s of %s: %s", name.decode("ascii"), package_id, error.strerror)
+            self.answer(connection, 503, b"the file cannot be read now\n", b"Retry-After: 10\r\n")
+            return
+        if file is None:
+            self.answer(connection, 404, b"no such package, info or fragment\n")
+            return
+        stock_agent = head.fields.user_agent.startswith(b"OCS-NG")
+        # Range is for GET only (RFC 9110, 14.2).
+        fields = head.fields._replace(range=None) if connection.head_only else head.fields
+        selection = http.select(fields, file.size, file.etag, file.modified_s, stock_agent=stock_agent)
+        to_the_end = selection.status == 200 or (selection.spans and selection.spans[-1][1] == file.size)
+        if number is not None and to_the_end and not connection.head_only:
+            connection.on_sent = (computer_id, package_id, int(number), file.size)
+        self._send_file(connection, file, selection)
+
+    def _send_file(self, connection: Connection, file: OpenFile, selection: http.Selection) -> None:
+        status, spans = selection
+        lines = self._status_lines(connection, status)
+        known = http.validators(file.etag, file.modified_s) + b"\r\n"
+        parts: list[bytes | tuple[int, int]] = []
+        if status == 200:
+            lines += file.fields
+            parts = [file.body] if file.body is not None else [(0, file.size)]
+        elif status == 206 and len(spans) == 1:
+            lines += http.single_range_fields(file.content_type, spans[0], file.size) + known
+            parts = [spans[0]]
+        elif status == 206:
+            boundary = b"distd" + file.etag.strip(b'"')[:32]
+            fields, heads, closing = http.multipart(file.content_type, spans, file.size, boundary)
+            lines += fields + known
+            parts = [closing]
+            for part_head, span in zip(reversed(heads), reversed(spans), strict=True):
+                parts += [span, part_head]
+        elif status == 304:
+            lines += known
+        elif status == 416:
+            lines += b"Content-Range: bytes */%d\r\nContent-Length: 0\r\n" % file.size + known
+        else:
+            lines += b"Content-Length: 0\r\n" + known
+        self._send(connection, lines, file, [] if connection.head_only else parts)
+
+    def _send(self, connection: Connection, lines: bytes, file: OpenFile, parts: list[bytes | tuple[int, int]]) -> None:
+        connection.file = file
+        connection.parts = parts
+        # What follows the head in memory goes out with it; before bytes of the file the head is held back (MSG_MORE).
+        connection.out += lines
+        if parts:
+            connection.next_part()
+        connection.write()
+
+    def answer(
+        self,
+        connection: Connection,
+        status: int,
+        content: bytes,
+        fields: bytes = b"",
+        kind: bytes = b"text/plain; charset=utf-8",
+    ) -> None:
+        """Send a short answer from memory."""
+        lines = self._status_lines(connection, status) + fields
+        if content:
+            lines += b"Content-Type: %s\r\n" % kind
+        shown = b"" if connection.head_only else content
+        connection.out += b"%sContent-Length: %d\r\n\r\n%s" % (lines, len(content), shown)
+        connection.write()
+
+    def _status_lines(self, connection: Connection, status: int) -> bytes:
+        second = int(time.time())
+        if status == 200:
+            if self._ok_lines[0] != second:
+                self._ok_lines = second, http.status_lines(200, second)
+            lines = self._ok_lines[1]
+        else:
+            lines = http.status_lines(status, second)
+        if self.stopping or not connection.keep_alive:
+            return lines + b"Connection: close\r\n"
+        return lines + b"Connection: keep-alive\r\n" if connection.old else lines

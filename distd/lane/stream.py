@@ -1,0 +1,148 @@
+"""A connection that the lane gives away, as a trio stream that first replays what the lane has read."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    import socket
+
+    from distd.lane.tls import TlsConnection
+
+PIECE_BYTES = 65_536
+
+
+class PlainStream(trio.abc.Stream):
+    """`socket` as trio knows it; `idle_timeout_s` bounds each wait for a peer that takes nothing.
+
+    `last_heard_s` is when the peer last sent something, on trio's clock; `broken`: a send to it has failed.
+    """
+
+    def __init__(self, sock: socket.socket, replay: bytes, idle_timeout_s: float) -> None:
+        self.socket = trio.socket.from_stdlib_socket(sock)
+        self.last_heard_s = trio.current_time()
+        self.broken = False
+        self.idle_timeout_s = idle_timeout_s
+        self._stream = trio.SocketStream(self.socket)
+        self._replay = replay
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self._replay:
+            await trio.lowlevel.checkpoint()
+            size = max_bytes or len(self._replay)
+            data, self._replay = self._replay[:size], self._replay[size:]
+            return data
+        data = bytes(await self._stream.receive_some(max_bytes))
+        self.last_heard_s = trio.current_time()
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send in pieces, each of which the peer must take within the time-out; else `BrokenResourceError`."""
+        view = memoryview(data)
+        for start in range(0, len(view), PIECE_BYTES):
+            try:
+                with trio.fail_after(self.idle_timeout_s):
+                    await self._stream.send_all(view[start : start + PIECE_BYTES])
+            except trio.BrokenResourceError:
+                self.broken = True
+                raise
+            except trio.TooSlowError:
+                self.broken = True
+                raise trio.BrokenResourceError("the peer takes no bytes") from None
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class TlsStream(trio.abc.Stream):
+    """The same under TLS: the lane has shaken hands, and its SSL object goes on here.
+
+    `do_handshake`, `selected_alpn_protocol` and `transport_stream` are there because hypercorn asks for them.
+    """
+
+    def __init__(self, connection: TlsConnection, replay: bytes, idle_timeout_s: float) -> None:
+        self.transport_stream = PlainStream(connection.sock, b"", idle_timeout_s)
+        self._tls = connection.tls
+        self._incoming = connection.incoming
+        self._outgoing = connection.outgoing
+        self._sealed = bytes(connection.sealed)
+        self._replay = replay
+        self._sending = trio.Lock()
+
+    @property
+    def last_heard_s(self) -> float:
+        return self.transport_stream.last_heard_s
+
+    @property
+    def broken(self) -> bool:
+        return self.transport_stream.broken
+
+    @property
+    def idle_timeout_s(self) -> float:
+        return self.transport_stream.idle_timeout_s
+
+    async def do_handshake(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def selected_alpn_protocol(self) -> str | None:
+        return self._tls.selected_alpn_protocol()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        size = max_bytes or PIECE_BYTES
+        if self._replay:
+            data, self._replay = self._replay[:size], self._replay[size:]
+            return data
+        while True:
+            # The SSL object first: it may hold bytes that the socket will not tell of again.
+            try:
+                return self._tls.read(size)
+            except ssl.SSLWantReadError:
+                await self._flush()
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return b""
+            except ssl.SSLError as error:
+                raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
+            received = await self.transport_stream.receive_some(PIECE_BYTES)
+            if received:
+                self._incoming.write(received)
+            else:
+                self._incoming.write_eof()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.lowlevel.checkpoint()
+        view = memoryview(data)
+        for start in range(0, len(view), PIECE_BYTES):
+            try:
+                self._tls.write(view[start : start + PIECE_BYTES])
+            except ssl.SSLError as error:
+                raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
+            await self._flush()
+
+    async def _flush(self) -> None:
+        async with self._sending:
+            sealed, self._sealed = self._sealed + self._outgoing.read(), b""
+            if sealed:
+                await self.transport_stream.send_all(sealed)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.transport_stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """Say close_notify, as far as the peer takes it at once, and close."""
+        with contextlib.suppress(ssl.SSLError, ValueError):
+            self._tls.unwrap()
+        with trio.move_on_after(1, shield=True):
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._flush()
+        await self.transport_stream.aclose()

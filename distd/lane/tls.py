@@ -1,0 +1,135 @@
+"""A connection under TLS: the same callbacks over an `ssl.SSLObject` and two memory BIOs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from distd.lane.connection import RECEIVE_BYTES, Connection, State
+
+if TYPE_CHECKING:
+    import socket
+
+    from distd.lane.server import Lane
+
+# Bigger pieces cost fewer calls and more memory: 1 MiB was 7 % faster than 256 KiB at 1 MiB fragments.
+PIECE_BYTES: Final = 262_144
+# One turn's share of a connection, so that the others do not wait for its encryption.
+TURN_PIECES: Final = 4
+
+
+class TlsConnection(Connection):
+    """`sealed` is what is encrypted and not yet sent. Until the handshake is done the lane sees no byte of it."""
+
+    __slots__ = ("incoming", "outgoing", "sealed", "shaken", "tls")
+    scheme = "https"
+
+    def __init__(self, lane: Lane, sock: socket.socket, address: str, context: ssl.SSLContext) -> None:
+        super().__init__(lane, sock, address)
+        self.incoming = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+        self.sealed = memoryview(b"")
+        self.shaken = False
+
+    def ready(self) -> None:
+        # A handshake costs most of a millisecond, so only a few are made in a turn; epoll tells of the others again.
+        if not self.shaken and not self.lane.may_shake_hands():
+            return
+        super().ready()
+
+    def receive(self) -> bytes | None:
+        data = super().receive()
+        if data is None:
+            return None
+        if data:
+            self.incoming.write(data)
+        else:
+            self.incoming.write_eof()
+        try:
+            if not self.shaken:
+                self.tls.do_handshake()
+                self.shaken = True
+            return self.decrypt(ended=not data)
+        except ssl.SSLWantReadError:
+            return None if data else b""
+        except ssl.SSLError as error:
+            self.lane.log.info("%s: TLS: %s", self.address, error.reason or error)
+            return b""
+        finally:
+            self.flush()
+
+    def decrypt(self, *, ended: bool) -> bytes | None:
+        """All that can be decrypted now: nothing may stay in the SSL object, for epoll would not tell of it."""
+        pieces = []
+        try:
+            while piece := self.tls.read(RECEIVE_BYTES):
+                pieces.append(piece)
+            ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            ended = True
+        if pieces:
+            return b"".join(pieces)
+        return b"" if ended else None
+
+    def transmit(self) -> bool:
+        for _ in range(TURN_PIECES):
+            waiting = len(self.sealed)
+            flushed = self.flush()
+            if flushed or len(self.sealed) < waiting:
+                self.progress()
+            if not flushed:
+                return False
+            if not self.seal():
+                return self.state is not State.GONE
+        return False
+
+    def seal(self) -> bool:
+        """Encrypt the next piece. False: nothing is left, or the file was cut short."""
+        if not (self.out or self.left or self.next_part()):
+            return False
+        if self.out:
+            self.tls.write(self.out)
+            self.out = b""
+        if self.left:
+            assert self.file is not None
+            piece = os.pread(self.file.fd, min(self.left, PIECE_BYTES), self.offset)
+            if not piece:
+                return self.cut_short()
+            self.tls.write(piece)
+            self.offset += len(piece)
+            self.left -= len(piece)
+        return True
+
+    def flush(self) -> bool:
+        """Send what is encrypted. False: the peer is full."""
+        while True:
+            if not self.sealed:
+                if not self.outgoing.pending:
+                    return True
+                self.sealed = memoryview(self.outgoing.read())
+            try:
+                sent = self.sock.send(self.sealed)
+            except BlockingIOError:
+                return False
+            self.sealed = self.sealed[sent:]
+
+    def end_output(self) -> None:
+        self.say_goodbye()
+        super().end_output()
+
+    def close(self) -> None:
+        if self.state is not State.GONE and self.shaken and not self.sealed:
+            with contextlib.suppress(OSError):
+                self.say_goodbye()
+        super().close()
+
+    def say_goodbye(self) -> None:
+        """close_notify, as far as it can be sent at once: it tells the peer that nothing was cut off."""
+        with contextlib.suppress(ssl.SSLError):
+            self.tls.unwrap()
+        self.flush()

@@ -1,0 +1,119 @@
+"""Connections that the lane hands over are served by hypercorn's own trio server.
+
+One request a connection: hypercorn closes after each answer (`Connection: close`), so nothing that is the lane's
+ever comes in here, and a client that wants more opens a new connection, which starts in the lane (ADR 0003).
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import h11
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.lifespan import Lifespan
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import AsyncIterator
+
+    from hypercorn.typing import ASGIFramework, LifespanState
+
+    from distd.lane.stream import PlainStream, TlsStream
+
+MAX_HANDED_OVER: Final = 1000
+WATCH_S: Final = 1.0
+# What hypercorn gets to end a connection in good order once its peer is known to be gone.
+FAREWELL_S: Final = 5.0
+
+
+class HandOver:
+    """Serves handed-over streams with an ASGI application, each in a task of `nursery`."""
+
+    def __init__(
+        self, app: ASGIWrapper, config: Config, context: WorkerContext, state: LifespanState, nursery: trio.Nursery
+    ) -> None:
+        self._app = app
+        self._config = config
+        self._context = context
+        self._state = state
+        self._nursery = nursery
+        self._places = trio.Semaphore(MAX_HANDED_OVER)
+
+    def take(self, stream: PlainStream | TlsStream) -> None:
+        """Serve the stream, to its end. Beyond `MAX_HANDED_OVER` streams the new one is closed instead."""
+        self._nursery.start_soon(self._serve, stream)
+
+    async def _serve(self, stream: PlainStream | TlsStream) -> None:
+        try:
+            self._places.acquire_nowait()
+        except trio.WouldBlock:
+            await trio.aclose_forcefully(stream)
+            return
+        try:
+            server = TCPServer(
+                self._app,
+                self._config,
+                self._context,
+                ConnectionState(self._state.copy()),
+                stream,  # type: ignore[arg-type]  # it needs no more of an SSLStream than ours has
+            )
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_watch, server, stream, nursery.cancel_scope)
+                await server.run()
+                nursery.cancel_scope.cancel()
+        except Exception:
+            # One connection's fault must not end the others.
+            await self._config.log.exception("a fault in a handed-over connection")
+        finally:
+            self._places.release()
+            await trio.aclose_forcefully(stream)
+
+
+async def _watch(server: TCPServer, stream: PlainStream | TlsStream, scope: trio.CancelScope) -> None:
+    """End what hypercorn would wait for without end: a request that does not go on, a peer that is gone.
+
+    It cannot be a time-out of each read: while an answer streams, hypercorn reads too, and rightly hears nothing.
+    """
+    while True:
+        await trio.sleep(WATCH_S)
+        if stream.broken:
+            scope.deadline = min(scope.deadline, trio.current_time() + FAREWELL_S)
+        elif _awaits_request(server) and trio.current_time() - stream.last_heard_s > stream.idle_timeout_s:
+            scope.cancel()
+
+
+def _awaits_request(server: TCPServer) -> bool:
+    connection = server.protocol.protocol.connection
+    return isinstance(connection, h11.Connection) and connection.their_state in (h11.IDLE, h11.SEND_BODY)
+
+
+@asynccontextmanager
+async def open_hand_over(app: ASGIFramework, log: logging.Logger, grace_s: float) -> AsyncIterator[HandOver]:
+    """An application, started up, that takes streams. At the end its connections get `grace_s` to finish.
+
+    Resource handling: lifespan nursery around connections' nursery, as `hypercorn.trio.run.worker_serve` has them.
+    """
+    config = Config()
+    config.keep_alive_max_requests = 0
+    config.include_server_header = False
+    config.errorlog = log
+    config.graceful_timeout = grace_s
+    wrapped = ASGIWrapper(app)
+    context = WorkerContext(None)
+    state: LifespanState = {}
+    lifespan = Lifespan(wrapped, config, state)
+    async with trio.open_nursery() as lifespan_nursery:
+        await lifespan_nursery.start(lifespan.handle_lifespan)
+        await lifespan.wait_for_startup()
+        async with trio.open_nursery() as connections:
+            yield HandOver(wrapped, config, context, state, connections)
+            await context.terminated.set()
+            connections.cancel_scope.deadline = trio.current_time() + grace_s
+        await lifespan.wait_for_shutdown()
+        lifespan_nursery.cancel_scope.cancel()

@@ -1,0 +1,206 @@
+"""A lane on loopback with a small `download` folder, and a client that speaks bytes."""
+
+import logging
+import socket
+import ssl
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import trio
+from blake3 import blake3
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from distd.core.errors import Unavailable
+from distd.core.records import Fragment, Manifest
+from distd.lane.files import FileCache
+from distd.lane.server import Lane, Limits
+
+PACKAGE = "1700000001"
+SMALL = bytes(range(256)) * 20  # 5,120 bytes: kept in memory
+LARGE = bytes(i * 7 % 251 for i in range(300_000))  # sent from the file
+INFO = b'<DOWNLOAD ID="1700000001" />'
+
+
+@dataclass
+class Answer:
+    status: int
+    fields: dict[str, str]
+    body: bytes
+
+    def __getitem__(self, name):
+        return self.fields[name.lower()]
+
+
+class Peer:
+    """A client's end of a connection."""
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.buffer = b""
+
+    async def send(self, data):
+        await self.stream.send_all(data)
+
+    async def ask(self, data, *, head=False):
+        await self.send(data)
+        return await self.answer(head=head)
+
+    async def answer(self, *, head=False):
+        """The next answer; `head`: it is that of a HEAD, so it has no body."""
+        while b"\r\n\r\n" not in self.buffer:
+            await self._more()
+        raw, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
+        line, *lines = raw.decode("latin-1").split("\r\n")
+        fields = {name.lower(): value.strip() for name, _, value in (text.partition(":") for text in lines)}
+        status = int(line.split()[1])
+        length = 0 if head or status in (100, 304) else int(fields.get("content-length", 0))
+        while len(self.buffer) < length:
+            await self._more()
+        body, self.buffer = self.buffer[:length], self.buffer[length:]
+        return Answer(status, fields, body)
+
+    async def _more(self):
+        data = await self.stream.receive_some(65536)
+        if not data:
+            raise EOFError(self.buffer)
+        self.buffer += bytes(data)
+
+    async def ended(self):
+        """Whether the lane ends the connection, without another byte."""
+        try:
+            return self.buffer == b"" and await self.stream.receive_some(1) == b""
+        except trio.BrokenResourceError:
+            return True
+
+
+@dataclass
+class FakeSite:
+    """What is above the lane: one token, and POSTs that are answered when the test says so."""
+
+    tokens: dict[str, int] = field(default_factory=lambda: {"1a-0123456789abcdef0123": 46})
+    posts: list = field(default_factory=list)
+    fetches: list = field(default_factory=list)
+    streams: list = field(default_factory=list)
+    echo: bool = True
+    full: bool = False
+
+    def computer_of(self, token):
+        return self.tokens.get(token)
+
+    def post(self, post, answer):
+        if self.full:
+            raise Unavailable("the catalogue", "too many requests are waiting")
+        self.posts.append((post, answer))
+        if self.echo:
+            answer(200, post.body)
+
+    def fetched(self, *fetch):
+        self.fetches.append(fetch)
+
+    def hand_over(self, stream):
+        self.streams.append(stream)
+
+
+class Running:
+    """A lane that runs, with the ways to reach it."""
+
+    def __init__(self, lane, site, addresses, ca):
+        self.lane = lane
+        self.site = site
+        self.addresses = addresses
+        self.ca = ca
+
+    @asynccontextmanager
+    async def connect(self, *, tls=False):
+        stream = await trio.open_tcp_stream(*self.addresses[tls])
+        if tls:
+            context = ssl.create_default_context(cadata=self.ca)
+            stream = trio.SSLStream(stream, context, server_hostname="localhost", https_compatible=True)
+        try:
+            yield Peer(stream)
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def get(self, path, fields="", *, tls=False, method="GET"):
+        async with self.connect(tls=tls) as peer:
+            raw = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode("latin-1")
+            return await peer.ask(raw, head=method == "HEAD")
+
+
+def _manifest():
+    fragments = tuple(Fragment(n, len(b), blake3(b).digest()) for n, b in ((1, SMALL), (2, LARGE)))
+    whole = SMALL + LARGE
+    return Manifest(PACKAGE, 1, len(whole), b"", b"", blake3(whole).digest(), blake3(INFO).digest(), fragments)
+
+
+@pytest.fixture
+def download(tmp_path):
+    folder = tmp_path / "download"
+    package = folder / PACKAGE
+    package.mkdir(parents=True)
+    (package / "info").write_bytes(INFO)
+    (package / "manifest").write_bytes(b"signed")
+    (package / f"{PACKAGE}-1").write_bytes(SMALL)
+    (package / f"{PACKAGE}-2").write_bytes(LARGE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A self-signed certificate of localhost: the path of the chain with its key, and the certificate as PEM text."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = built.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = tmp_path_factory.mktemp("tls") / "chain.pem"
+    path.write_bytes(pem + secret)
+    return path, pem.decode()
+
+
+@pytest.fixture
+def start(download, certificate, nursery):
+    """`await start(**limits)` starts a lane, which ends with the test."""
+
+    async def start(**limits):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate[0])
+        site = FakeSite()
+        files = FileCache(download, lambda package_id: _manifest())
+        lane = Lane(site, files, Limits(**limits), logging.getLogger("distd.lane"))
+        plain, secure = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
+        nursery.start_soon(lane.run, [(plain, None), (secure, context)])
+        return Running(lane, site, (plain.getsockname(), secure.getsockname()), certificate[1])
+
+    return start
+
+
+@pytest.fixture
+async def running(start):
+    return await start()
+
+
+@pytest.fixture(autouse=True)
+def no_faults(caplog):
+    """No test may make the lane trip over its own feet."""
+    yield
+    faults = [record.getMessage() for record in caplog.records if record.exc_info]
+    assert faults == []

@@ -1,0 +1,350 @@
+"""What the lane makes of requests: good, bad, slow, many, and those that are not its own."""
+
+import logging
+import zlib
+
+import pytest
+import trio
+import trio.testing
+
+PACKAGE = "1700000001"
+INFO = f"/download/{PACKAGE}/info"
+GET_INFO = f"GET {INFO} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+BOTH = pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+
+
+def post(body, fields=""):
+    return f"POST /ocsinventory HTTP/1.1\r\nHost: h\r\n{fields}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+# --- keep-alive and pipelining -----------------------------------------------------------------------------------
+
+
+@BOTH
+async def test_a_connection_is_kept(running, tls):
+    async with running.connect(tls=tls) as peer:
+        for _ in range(3):
+            answer = await peer.ask(GET_INFO)
+            assert answer.status == 200
+            assert "connection" not in answer.fields
+
+
+@BOTH
+async def test_pipelined_requests_are_answered_in_order(running, tls):
+    async with running.connect(tls=tls) as peer:
+        fragment = f"GET /download/{PACKAGE}/{PACKAGE}-2 HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+        await peer.send((GET_INFO + fragment + post(b"hello")) * 20)
+        for _ in range(20):
+            assert (await peer.answer())["Content-Type"] == "application/xml"
+            assert len((await peer.answer()).body) == 300_000
+            assert (await peer.answer()).body == b"hello"
+
+
+async def test_a_head_that_comes_byte_by_byte(running):
+    async with running.connect() as peer:
+        for byte in GET_INFO:
+            await peer.send(bytes((byte,)))
+            await trio.testing.wait_all_tasks_blocked()
+        assert (await peer.answer()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "kept", "line"),
+    [
+        ("GET %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", False, "close"),
+        ("GET %s HTTP/1.1\r\nHost: h\r\nConnection: TE, close\r\n\r\n", False, "close"),
+        ("GET %s HTTP/1.0\r\n\r\n", False, "close"),
+        ("GET %s HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", True, "keep-alive"),
+        ("\r\nGET %s HTTP/1.1\r\nHost: h\r\n\r\n", True, None),
+    ],
+)
+async def test_how_long_a_connection_lives(running, head, kept, line):
+    async with running.connect() as peer:
+        answer = await peer.ask((head % INFO).encode())
+        assert answer.status == 200
+        assert answer.fields.get("connection") == line
+        if kept:
+            assert (await peer.ask(GET_INFO)).status == 200
+        else:
+            assert await peer.ended()
+
+
+async def test_a_peer_that_has_said_all_still_gets_its_answer(running):
+    running.site.echo = False
+    async with running.connect() as peer:
+        await peer.send(post(b"hello"))
+        await peer.stream.send_eof()
+        await trio.testing.wait_all_tasks_blocked()
+        ((_, answer),) = running.site.posts
+        answer(200, b"late")
+        assert (await peer.answer()).body == b"late"
+        assert await peer.ended()
+
+
+# --- bad requests ------------------------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET /x HTTP/2.0\r\nHost: h\r\n\r\n", 505),
+        (b"GET /x HTTP/1.1\r\n\r\n", 400),
+        (b"GET /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET /x HTTP/1.1\r\nHost: h\r\nX : 1\r\n\r\n", 400),
+        (b"GET /x HTTP/1.1\r\nHost: h\r\n folded\r\n\r\n", 400),
+        (b"GET /x HTTP/1.1\nHost: h\n\n", 400),
+        (b"GET /\x00 HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+        (b"GET  /x HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+        (b"POST /ocsinventory HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"POST /ocsinventory HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST /ocsinventory HTTP/1.1\r\nHost: h\r\nContent-Length: 5, 5\r\n\r\n", 400),
+        (
+            b"POST /ocsinventory HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+        ),
+        (b"POST /ocsinventory HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+        (b"POST /ocsinventory HTTP/1.1\r\nHost: h\r\nExpect: a-miracle\r\nContent-Length: 1\r\n\r\n", 417),
+        (b"POST /ocsinventory HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999999\r\n\r\n", 413),
+        (b"GET /x HTTP/1.1\r\nHost: h\r\nX: " + b"y" * 20_000, 431),
+        (b"GET /x HTTP/1.1\r\nHost: h\r\nX: " + b"y" * 20_000 + b"\r\n\r\n", 431),
+        (b"GET /x HTTP/1.1\r\nHost: h\r\n" + b"X: y\r\n" * 101 + b"\r\n", 431),
+    ],
+    ids=lambda value: repr(value[:60]) if isinstance(value, bytes) else str(value),
+)
+async def test_a_bad_head_gets_one_answer_and_the_end(running, raw, status, tls, caplog):
+    caplog.set_level(logging.WARNING)
+    async with running.connect(tls=tls) as peer:
+        answer = await peer.ask(raw)
+        assert answer.status == status
+        assert answer["Connection"] == "close"
+        assert await peer.ended()
+    assert len(caplog.records) == 1
+    assert running.site.posts == []
+
+
+async def test_a_body_shorter_than_its_length_is_never_passed_on(start):
+    running = await start(head_timeout_s=0.05)
+    async with running.connect() as peer:
+        await peer.send(b"POST /ocsinventory HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nfew")
+        assert (await peer.answer()).status == 408
+        assert await peer.ended()
+    assert running.site.posts == []
+
+
+async def test_all_bodies_together_have_a_limit(start, caplog):
+    running = await start(buffered_bytes=1000)
+    running.site.echo = False
+    async with running.connect() as first, running.connect() as second:
+        await first.send(post(bytes(900)))
+        await trio.testing.wait_all_tasks_blocked()
+        assert (await second.ask(post(bytes(200)))).status == 503
+        running.site.posts[0][1](200, b"")
+        assert (await first.answer()).status == 200
+    async with running.connect() as third:
+        await third.send(post(bytes(900)))
+        await trio.testing.wait_all_tasks_blocked()
+    assert len(running.site.posts) == 2
+
+
+# --- POSTs of agents ---------------------------------------------------------------------------------------------
+
+
+@BOTH
+async def test_a_post_is_passed_on_and_answered(running, tls):
+    body = zlib.compress(b"<REQUEST/>")
+    async with running.connect(tls=tls) as peer:
+        answer = await peer.ask(post(body, "User-Agent: OCS-NG_unified_unix_agent_v2.10.0\r\n"))
+    ((passed, _),) = running.site.posts
+    assert (passed.body, passed.address) == (body, "127.0.0.1")
+    assert passed.user_agent == "OCS-NG_unified_unix_agent_v2.10.0"
+    assert (answer.status, answer.body) == (200, body)
+    assert answer["Content-Type"] == "application/x-compressed"
+    assert answer["Cache-Control"] == "no-cache"
+
+
+async def test_100_continue(running):
+    async with running.connect() as peer:
+        await peer.send(b"POST /ocsinventory HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+        assert (await peer.answer()).status == 100
+        await peer.send(b"hello")
+        assert (await peer.answer()).body == b"hello"
+
+
+async def test_what_is_pipelined_behind_a_post_waits_for_it(running):
+    running.site.echo = False
+    async with running.connect() as peer:
+        await peer.send(post(b"first") + GET_INFO * 40)
+        await trio.testing.wait_all_tasks_blocked()
+        await peer.send(GET_INFO)
+        await trio.testing.wait_all_tasks_blocked()
+        running.site.posts[0][1](200, b"done")
+        assert (await peer.answer()).body == b"done"
+        for _ in range(41):
+            assert (await peer.answer())["Content-Type"] == "application/xml"
+
+
+async def test_an_answer_to_a_peer_that_has_gone_is_dropped(running):
+    running.site.echo = False
+    async with running.connect() as peer:
+        await peer.send(post(b"hello"))
+        await trio.testing.wait_all_tasks_blocked()
+        peer.stream.socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    await trio.testing.wait_all_tasks_blocked()
+    running.site.posts[0][1](200, b"nobody hears this")
+    assert (await running.get(INFO)).status == 200
+
+
+async def test_too_many_waiting_posts(running):
+    running.site.full = True
+    async with running.connect() as peer:
+        answer = await peer.ask(post(b"hello"))
+        assert (answer.status, answer["Retry-After"]) == (503, "10")
+        running.site.full = False
+        assert (await peer.ask(post(b"hello"))).status == 200
+
+
+async def test_get_of_the_agents_url_is_told_what_is_allowed(running):
+    answer = await running.get("/ocsinventory")
+    assert (answer.status, answer["Allow"]) == (405, "POST")
+
+
+# --- limits of time and number -----------------------------------------------------------------------------------
+
+
+async def test_slow_and_silent_peers_are_ended_and_slow_readers_spared(start, download):
+    running = await start(head_timeout_s=0.3, idle_timeout_s=3)
+    (download / PACKAGE / f"{PACKAGE}-2").write_bytes(bytes(30_000_000))
+    async with running.connect() as silent, running.connect() as dripping, running.connect() as reading:
+        await reading.send(f"GET /download/{PACKAGE}/{PACKAGE}-2 HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+        await dripping.send(b"GET /x HTTP/1.1\r\n")
+        with trio.fail_after(10):
+            assert await silent.ended()
+            assert (await dripping.answer()).status == 408
+            # It has taken nothing in all that time, and is not yet at its own limit.
+            assert len((await reading.answer()).body) == 30_000_000
+
+
+async def test_a_reader_that_takes_nothing_is_ended(start, download):
+    running = await start(idle_timeout_s=0.3)
+    (download / PACKAGE / f"{PACKAGE}-2").write_bytes(bytes(30_000_000))
+    async with running.connect() as peer:
+        await peer.send(f"GET /download/{PACKAGE}/{PACKAGE}-2 HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+        with trio.fail_after(10):
+            while running.lane._connections or not running.lane.now_s:
+                await trio.sleep(0.05)
+        with pytest.raises((EOFError, trio.BrokenResourceError)):
+            await peer.answer()
+
+
+async def test_connections_beyond_the_limit_wait(start):
+    running = await start(connections=1)
+    async with running.connect() as first:
+        assert (await first.ask(GET_INFO)).status == 200
+        async with running.connect() as second:
+            await second.send(GET_INFO)
+            with trio.move_on_after(0.2):
+                await second.answer()
+                pytest.fail("served beyond the limit")
+            await trio.aclose_forcefully(first.stream)
+            with trio.fail_after(5):
+                assert (await second.answer()).status == 200
+
+
+# --- connections that are handed over ----------------------------------------------------------------------------
+
+
+@BOTH
+async def test_other_paths_are_handed_over_with_all_that_was_read(running, tls):
+    raw = b"PUT /api/v1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
+    async with running.connect(tls=tls) as peer:
+        assert (await peer.ask(GET_INFO)).status == 200
+        await peer.send(raw + b" and more")
+        with trio.fail_after(5):
+            while not running.site.streams:
+                await trio.sleep(0.01)
+        (stream,) = running.site.streams
+        got = b""
+        while len(got) < len(raw) + 9:
+            got += await stream.receive_some(10)
+        assert got == raw + b" and more"
+        await peer.send(b"later")
+        assert await stream.receive_some(100) == b"later"
+        big = bytes(1_000_000)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.send_all, b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + big)
+            assert (await peer.answer()).body == big
+        if tls:
+            assert stream.selected_alpn_protocol() is None
+        await stream.aclose()
+        assert await peer.ended()
+
+
+@BOTH
+async def test_a_handed_over_peer_that_takes_nothing_breaks_the_stream(start, tls):
+    running = await start(idle_timeout_s=0.2)
+    async with running.connect(tls=tls) as peer:
+        await peer.send(b"GET /api HTTP/1.1\r\nHost: h\r\n\r\n")
+        with trio.fail_after(5):
+            while not running.site.streams:
+                await trio.sleep(0.01)
+            (stream,) = running.site.streams
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.send_all(bytes(30_000_000))
+        assert stream.broken
+        await stream.aclose()
+
+
+# --- TLS and the end ---------------------------------------------------------------------------------------------
+
+
+async def test_plain_http_on_the_tls_port_is_refused(running):
+    stream = await trio.open_tcp_stream(*running.addresses[True])
+    await stream.send_all(GET_INFO)
+    with trio.fail_after(5):
+        answer = await stream.receive_some(1000)  # a TLS alert at the most
+        assert not answer.startswith(b"HTTP")
+        await stream.aclose()
+    assert (await running.get(INFO, tls=True)).status == 200
+
+
+async def test_more_handshakes_at_once_than_a_turn_makes(running):
+    statuses = []
+
+    async def one():
+        statuses.append((await running.get(INFO, tls=True)).status)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(40):
+            nursery.start_soon(one)
+    assert statuses == [200] * 40
+
+
+async def test_stop_drops_the_idle_and_lets_the_busy_finish(running, download):
+    (download / PACKAGE / f"{PACKAGE}-2").write_bytes(bytes(30_000_000))
+    async with running.connect() as idle, running.connect() as busy:
+        assert (await idle.ask(GET_INFO)).status == 200
+        await busy.send(f"GET /download/{PACKAGE}/{PACKAGE}-2 HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+        await trio.testing.wait_all_tasks_blocked()
+        running.lane.stop()
+        assert await idle.ended()
+        assert not running.lane.drained.is_set()
+        assert len((await busy.answer()).body) == 30_000_000
+        assert await busy.ended()
+        with trio.fail_after(5):
+            await running.lane.drained.wait()
+    with pytest.raises(OSError, match="failed"):
+        await trio.open_tcp_stream(*running.addresses[False])
+
+
+async def test_a_fault_of_ours_ends_one_connection_only(running, caplog):
+    def trip(token):
+        raise ZeroDivisionError(token)
+
+    running.site.computer_of = trip
+    with pytest.raises((EOFError, trio.BrokenResourceError)):
+        await running.get(f"/download/~1a-0123456789abcdef0123/{PACKAGE}/info")
+    assert "a fault in the lane" in caplog.text
+    caplog.clear()
+    assert (await running.get(INFO)).status == 200
