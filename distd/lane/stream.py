@@ -80,6 +80,10 @@ class TlsStream(trio.abc.Stream):
         self._sending = trio.Lock()
 
     @property
+    def socket(self) -> trio.socket.SocketType:
+        return self.transport_stream.socket
+
+    @property
     def last_heard_s(self) -> float:
         return self.transport_stream.last_heard_s
 

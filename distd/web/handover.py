@@ -36,25 +36,44 @@ class HandOver:
     """Serves handed-over streams with an ASGI application, each in a task of `nursery`."""
 
     def __init__(
-        self, app: ASGIWrapper, config: Config, context: WorkerContext, state: LifespanState, nursery: trio.Nursery
+        self,
+        app: ASGIWrapper,
+        config: Config,
+        context: WorkerContext,
+        state: LifespanState,
+        nursery: trio.Nursery,
+        log: logging.Logger,
     ) -> None:
         self._app = app
         self._config = config
+        self._log = log
         self._context = context
         self._state = state
         self._nursery = nursery
-        self._places = trio.Semaphore(MAX_HANDED_OVER)
+        self._streams: set[PlainStream | TlsStream] = set()
+        self._empty = trio.Event()
 
     def take(self, stream: PlainStream | TlsStream) -> None:
         """Serve the stream, to its end. Beyond `MAX_HANDED_OVER` streams the new one is closed instead."""
         self._nursery.start_soon(self._serve, stream)
 
+    async def finish(self, grace_s: float) -> None:
+        """Wait for the streams that are being served, but no longer than `grace_s`."""
+        with trio.move_on_after(grace_s):
+            while self._streams:
+                self._empty = trio.Event()
+                await self._empty.wait()
+
+    def close_all(self) -> None:
+        """Close every stream under hypercorn's hands: it shields its sends, so cancelling alone would wait for them."""
+        for stream in self._streams:
+            stream.socket.close()
+
     async def _serve(self, stream: PlainStream | TlsStream) -> None:
-        try:
-            self._places.acquire_nowait()
-        except trio.WouldBlock:
+        if len(self._streams) >= MAX_HANDED_OVER:
             await trio.aclose_forcefully(stream)
             return
+        self._streams.add(stream)
         try:
             server = TCPServer(
                 self._app,
@@ -69,10 +88,11 @@ class HandOver:
                 nursery.cancel_scope.cancel()
         except Exception:
             # One connection's fault must not end the others.
-            await self._config.log.exception("a fault in a handed-over connection")
+            self._log.exception("a fault in a handed-over connection")
         finally:
-            self._places.release()
-            await trio.aclose_forcefully(stream)
+            self._streams.remove(stream)
+            self._empty.set()
+            stream.socket.close()
 
 
 async def _watch(server: TCPServer, stream: PlainStream | TlsStream, scope: trio.CancelScope) -> None:
@@ -112,8 +132,13 @@ async def open_hand_over(app: ASGIFramework, log: logging.Logger, grace_s: float
         await lifespan_nursery.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
         async with trio.open_nursery() as connections:
-            yield HandOver(wrapped, config, context, state, connections)
-            await context.terminated.set()
-            connections.cancel_scope.deadline = trio.current_time() + grace_s
+            hand_over = HandOver(wrapped, config, context, state, connections, log)
+            try:
+                yield hand_over
+                await context.terminated.set()
+                await hand_over.finish(grace_s)
+            finally:
+                hand_over.close_all()
+                connections.cancel_scope.cancel()
         await lifespan.wait_for_shutdown()
         lifespan_nursery.cancel_scope.cancel()
