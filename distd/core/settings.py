@@ -44,6 +44,7 @@ class Setting:
 
         Raises `BadInput` that names `where` it stood.
         """
+        parsed: Value | None
         if isinstance(self.default, bool):
             parsed = value if isinstance(value, bool) else _BOOLEANS.get(str(value).lower())
         elif isinstance(self.default, int):

@@ -1,0 +1,109 @@
+"""The command `agentsim`: the composition root of the agents."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import ssl
+import sys
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+import trio
+from cryptography import x509
+
+from agentsim.native import USER_AGENT, Native
+from agentsim.state import open_state
+from distd import __version__
+from distd.core.errors import BadInput, DistdError
+from distd.lane.client import open_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+EXAMPLE = "agentsim agent --server https://ocs.example:8443/ocsinventory --ca cacert.pem --state /var/lib/agent --once"
+
+
+@click.group()
+@click.version_option(__version__)
+def main() -> None:
+    """Agents of distd: one that really deploys packages, and many that only pretend."""
+
+
+@main.command(epilog=f"Example: {EXAMPLE}")
+@click.option("--server", required=True, metavar="URL", help="Where to send PROLOG, inventory and results.")
+@click.option("--ca", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The site's CA, cacert.pem.")
+@click.option("--state", required=True, metavar="DIR", type=click.Path(path_type=Path), help="What the agent keeps.")
+@click.option("--once", is_flag=True, help="One contact, then the downloads until none is left.")
+@click.option("--name", default="", metavar="DEVICEID", help="Instead of hostname-YYYY-MM-DD-HH-MM-SS.")
+def agent(server: str, ca: Path, state: Path, once: bool, name: str) -> None:
+    """One native agent: fetches packages on the OCS schedule, verifies, stores, launches, executes and reports them.
+
+    With --once, exit status 1 says that a package failed or the server could not be reached. Without, it goes on
+    until SIGTERM or SIGINT. Its log goes to stderr and to DIR/agent.log.
+    """
+    try:
+        good = run_agent(server, ca, state, once=once, name=name)
+    except DistdError as error:
+        click.echo(f"agentsim: {error}", err=True)
+        sys.exit(2 if isinstance(error, BadInput) else 1)
+    sys.exit(0 if good else 1)
+
+
+def run_agent(server: str, ca: Path, state: Path, *, once: bool, name: str = "") -> bool:
+    """Run one native agent to its end; whether all went well. Raises `DistdError` for what it cannot start with."""
+    check_server(server)
+    certificate, context = read_ca(ca)
+    with open_state(state.absolute()) as held, open_log(held.path / "agent.log") as say:
+        device_id = held.device_id(socket.gethostname(), datetime.now(), name)  # noqa: DTZ005 - OCS takes local time
+
+        async def life() -> bool:
+            good = not once  # when a signal ends it
+            async with open_client(context, USER_AGENT) as client, trio.open_nursery() as nursery:
+                nursery.start_soon(cancel_on_signal, nursery.cancel_scope)
+                summary = await Native(server, certificate, held, client, device_id, say).run(once=once)
+                good = summary.is_good
+                nursery.cancel_scope.cancel()
+            return good
+
+        return trio.run(life)
+
+
+async def cancel_on_signal(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
+
+
+def check_server(server: str) -> None:
+    parts = urlsplit(server)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadInput("--server", "http://host[:port]/ocsinventory or https://…", server)
+
+
+def read_ca(file: Path) -> tuple[x509.Certificate, ssl.SSLContext]:
+    """The CA to check manifests with, and the TLS context that trusts it alone."""
+    try:
+        data = file.read_bytes()
+        return x509.load_pem_x509_certificate(data), ssl.create_default_context(cadata=data.decode("ascii"))
+    except OSError as error:
+        raise BadInput("--ca", "a file that can be read", str(file), error.strerror or "") from None
+    except ValueError:
+        raise BadInput("--ca", "a certificate in PEM form", str(file)) from None
+
+
+@contextmanager
+def open_log(file: Path) -> Iterator[Callable[[str], None]]:
+    """A function that writes a line, with the time, to stderr and to the file."""
+    with file.open("a", buffering=1) as log:
+
+        def say(line: str) -> None:
+            stamped = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z} {line}\n"
+            log.write(stamped)
+            sys.stderr.write(stamped)
+
+        yield say

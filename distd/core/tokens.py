@@ -1,0 +1,49 @@
+"""Per-computer tokens in the path: /download/~<token>/… tells whose fragment is being fetched.
+
+A token is the computer's number in base 36, "-", and 20 hexadecimal digits of a keyed BLAKE3 over that number. It
+is no secret worth stealing (it opens nothing that the plain path does not); it cannot be made up for another computer.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import Final
+
+from blake3 import blake3
+
+MAC_DIGITS: Final = 20
+MAX_ID: Final = 2**53
+
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_TOKEN: Final = re.compile(r"([1-9a-z][0-9a-z]{0,10})-([0-9a-f]{20})")
+
+
+def make(key: bytes, computer_id: int) -> str:
+    """The token of a computer. `key` is 32 bytes, `computer_id` from 1 to 2^53."""
+    if not 1 <= computer_id <= MAX_ID:
+        raise ValueError(f"computer_id: expected 1 to {MAX_ID}, got {computer_id}")
+    return f"{_base36(computer_id)}-{_mac(key, computer_id)}"
+
+
+def check(key: bytes, token: str) -> int | None:
+    """The computer whose token this is; None when it was made by nobody who has the key."""
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        return None
+    computer_id = int(match[1], 36)
+    if computer_id > MAX_ID or not hmac.compare_digest(match[2], _mac(key, computer_id)):
+        return None
+    return computer_id
+
+
+def _mac(key: bytes, computer_id: int) -> str:
+    return blake3(computer_id.to_bytes(8, "big"), key=key).hexdigest()[:MAC_DIGITS]
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits

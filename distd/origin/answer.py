@@ -1,0 +1,229 @@
+"""What the server answers to agents' POSTs: the batch handler behind `POST /ocsinventory`.
+
+`read` runs before the transaction and `answer` within it; `store.writer.open_batcher` calls both. Answers go out after
+the commit only, so what was answered is not lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from distd.core import ocs, results, tokens
+from distd.core.records import DownloadRequest, InventoryRequest, Pack, PrologReply, PrologRequest
+from distd.origin import desk
+from distd.origin.listing import Agent, choose, learns
+from distd.store.events import Kind, Note
+from distd.store.tables import NAME_LIMIT, micros
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from distd.core.records import Request
+    from distd.core.settings import Settings
+    from distd.origin.desk import Standing
+    from distd.origin.listing import Open
+
+ALREADY_IN_HISTORY: Final = "SUCCESS_ALREADY_IN_HISTORY"
+
+# A column of `computers`, and the HARDWARE element of an INVENTORY that fills it.
+_HARDWARE: Final = {
+    "name": "NAME",
+    "os_name": "OSNAME",
+    "os_version": "OSVERSION",
+    "ip": "IPADDR",
+    "workgroup": "WORKGROUP",
+    "userid": "USERID",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A POST as it came: `address` is the peer's, `now_s` seconds since 1970."""
+
+    body: bytes
+    address: str
+    user_agent: str
+    now_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A POST that could be read."""
+
+    request: Request
+    address: str
+    user_agent: str
+    now_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP status and a body (application/x-compressed, may be empty)."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What replies say of this server. `http` and `https` are the advertised "host:port"."""
+
+    settings: Settings
+    token_key: bytes
+    http: str
+    https: str
+
+
+def read(post: Post, *, max_inflated_bytes: int) -> Heard:
+    """Raises `BadInput` for a body that is no request of an agent, `TooLarge` for one that inflates beyond bounds."""
+    request = ocs.read_request(post.body, max_inflated_bytes=max_inflated_bytes)
+    return Heard(request, post.address[:NAME_LIMIT], post.user_agent[:NAME_LIMIT], post.now_s)
+
+
+def answer(conn: Connection, heard: Sequence[Heard], site: Site) -> list[Reply]:
+    """One reply for each of `heard`, in their order, and all that follows from them in the catalogue."""
+    newcomers = {one.request.device_id: one.now_s for one in heard if not isinstance(one.request, DownloadRequest)}
+    standings = desk.load(conn, {one.request.device_id for one in heard}, newcomers)
+    batch = _Batch(site)
+    replies = [batch.reply(one, standings.get(one.request.device_id)) for one in heard]
+    batch.changes.write(conn)
+    return replies
+
+
+@dataclass(slots=True)
+class _Batch:
+    site: Site
+    changes: desk.Changes = field(default_factory=desk.Changes)
+    written: dict[PrologReply, bytes] = field(default_factory=dict)  # most replies of a batch are alike
+
+    def reply(self, heard: Heard, computer: Standing | None) -> Reply:
+        match heard.request:
+            case DownloadRequest() as request:
+                self.report(heard, request, computer)
+                # Trap 8: anything but a 2xx makes the agent send it again, and then with another code.
+                return Reply(200, b"")
+            case PrologRequest():
+                assert computer is not None
+                return Reply(200, self.prolog(heard, computer))
+            case InventoryRequest() as request:
+                assert computer is not None
+                return Reply(200, self.inventory(heard, request, computer))
+
+    def prolog(self, heard: Heard, computer: Standing) -> bytes:
+        self.see(heard, computer)
+        config = self.site.settings.download
+        listing = choose(computer.open, _agent(heard, computer), config)
+        for one in listing.settled:
+            self.settle(heard, computer, one, ALREADY_IN_HISTORY)
+        for one in listing.new:
+            one.notified = True
+            self.changes.notified[one.id] = micros(heard.now_s)
+            self.note(heard, Kind.NOTIFIED, computer, one.package_id)
+        reply = PrologReply(
+            send_inventory=_wants_inventory(self.site.settings["agents.inventory_freq_days"], computer, heard.now_s),
+            prolog_freq_h=self.site.settings["agents.prolog_freq_h"],
+            config=config,
+            packs=tuple(_pack(one, computer.id, self.site) for one in listing.listed),
+        )
+        if reply not in self.written:
+            self.written[reply] = ocs.write_prolog_reply(reply)
+        return self.written[reply]
+
+    def inventory(self, heard: Heard, request: InventoryRequest, computer: Standing) -> bytes:
+        self.see(heard, computer)
+        computer.tag = request.account.get("TAG", "")[:NAME_LIMIT] or computer.tag
+        computer.last_inventory_at_s = heard.now_s
+        self.changes.inventories[computer.id] = _inventory_row(request, computer)
+        if request.history is not None:
+            computer.history = set(request.history)
+            self.changes.replace_history(computer.id, request.history)
+        self.note(heard, Kind.INVENTORY, computer, None)
+        return ocs.write_account_update(computer.tag or "NA")
+
+    def report(self, heard: Heard, request: DownloadRequest, computer: Standing | None) -> None:
+        """Trap 8: nothing is refused, nothing is lost. What is nobody's result is an event at least."""
+        if computer is None:
+            self.note(heard, Kind.RESULT, None, request.package_id, **_ignored(request, "unknown computer"))
+            return
+        self.see(heard, computer)
+        self.changes.reported[computer.id] = micros(heard.now_s)
+        computer.last_result_at_s = heard.now_s
+        final = results.is_final(request.code)
+        if final and learns(computer.user_agent, request.code):
+            computer.history.add(request.package_id)
+            self.changes.learnt.add((computer.id, request.package_id))
+        one = next((one for one in computer.open if one.notified and one.package_id == request.package_id), None)
+        if one is None or not final:
+            why = "not final" if one else "no open assignment"
+            self.note(heard, Kind.RESULT, computer, request.package_id, **_ignored(request, why))
+        else:
+            self.settle(heard, computer, one, request.code[:NAME_LIMIT])
+
+    def settle(self, heard: Heard, computer: Standing, one: Open, code: str) -> None:
+        """The first final result stands: what comes later finds no open assignment."""
+        computer.open.remove(one)
+        self.changes.results[one.id] = (code, micros(heard.now_s))
+        self.note(heard, Kind.RESULT, computer, one.package_id, code=code)
+
+    def see(self, heard: Heard, computer: Standing) -> None:
+        computer.user_agent = heard.user_agent or computer.user_agent
+        self.changes.seen[computer.id] = {
+            "last_seen_at_us": micros(heard.now_s),
+            "address": heard.address,
+            "user_agent": computer.user_agent,
+        }
+
+    def note(self, heard: Heard, kind: Kind, computer: Standing | None, package_id: str | None, **detail: Any) -> None:
+        if computer is None:
+            detail["device_id"] = heard.request.device_id
+        self.changes.notes.append(Note(kind, heard.now_s, package_id, computer.id if computer else None, detail))
+
+
+def _ignored(request: DownloadRequest, why: str) -> dict[str, str]:
+    return {"code": request.code[:NAME_LIMIT], "ignored": why}
+
+
+def _agent(heard: Heard, computer: Standing) -> Agent:
+    return Agent(
+        computer.user_agent,
+        frozenset(computer.history),
+        inventoried=computer.last_inventory_at_s is not None,
+        quiet_s=None if computer.last_result_at_s is None else heard.now_s - computer.last_result_at_s,
+    )
+
+
+def _wants_inventory(freq_days: int, computer: Standing, now_s: float) -> bool:
+    """`freq_days`: 0 at every contact, -1 only the first, else when the last one is older."""
+    if computer.last_inventory_at_s is None or freq_days == 0:
+        return True
+    return freq_days > 0 and now_s - computer.last_inventory_at_s > freq_days * 86_400
+
+
+def _pack(one: Open, computer_id: int, site: Site) -> Pack:
+    """Served from here, the locations carry the computer's token, so that it is known whose fragments they are."""
+    path = f"/download/~{tokens.make(site.token_key, computer_id)}"
+    return Pack(
+        one.package_id,
+        one.info_server or site.https + path,
+        one.fragment_server or site.http + path,
+        one.force,
+        one.schedule,
+        one.postcmd,
+    )
+
+
+def _inventory_row(request: InventoryRequest, computer: Standing) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        column: request.hardware.get(element, "")[:NAME_LIMIT] for column, element in _HARDWARE.items()
+    }
+    row["tag"] = computer.tag
+    row["last_inventory_at_us"] = micros(computer.last_inventory_at_s or 0)
+    row["inventory"] = {
+        "hardware": request.hardware,
+        "account": request.account,
+        "networks": list(request.networks),
+    }
+    return row

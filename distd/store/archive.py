@@ -1,0 +1,198 @@
+"""Archives: a file or folder becomes a zip (Windows) or tar.gz (others), the same input always the same bytes.
+
+Stable means: sorted names, no owner, one fixed time, nothing of this machine. So two builds of the same thing have the
+same digest, and versions of a thing stay similar.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from distd.core.errors import BadInput
+from distd.core.records import OperatingSystem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import IO
+
+    Progress = Callable[[int, int], None]
+
+LEVEL: Final = 6
+PIECE_BYTES: Final = 1_048_576
+_ZIP_DATE: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
+_TAR_TIME_S: Final = 315_532_800  # the same moment
+_SUFFIXES: Final = (".zip", ".tar.gz", ".tgz")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What goes into an archive: its name there ("a/b"), where it is, its mode and size."""
+
+    name: str
+    path: Path
+    mode: int
+    size_bytes: int
+
+
+def pack(source: Path, out: Path, system: OperatingSystem, progress: Progress | None) -> None:
+    """Write the archive of `source` to `out`. `progress(done, total)` counts bytes read.
+
+    Raises `BadInput` that names what cannot be packed.
+    """
+    members = list(scan(source, links=system is not OperatingSystem.WINDOWS))
+    meter = Meter(progress, sum(member.size_bytes for member in members))
+    with out.open("wb") as file:
+        (_pack_zip if system is OperatingSystem.WINDOWS else _pack_tar)(file, members, meter)
+
+
+def kind_of(path: Path) -> str | None:
+    """ "zip" or "tar.gz" when `path` really is one, else None: it is opened, and its first member read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            first = archive.infolist()[:1]
+            if first:
+                archive.open(first[0]).close()
+            return "zip"
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError):
+        pass
+    try:
+        with tarfile.open(path, "r:gz") as tar:
+            return "tar.gz" if tar.next() is not None else None
+    except (tarfile.TarError, OSError, EOFError):
+        return None
+
+
+def claims_to_be_one(path: Path) -> bool:
+    """Whether its name says that it is an archive."""
+    return path.name.lower().endswith(_SUFFIXES)
+
+
+def member_names(path: Path, kind: str) -> set[str]:
+    """The names in an archive, without leading "./". Raises `BadInput` when it is damaged."""
+    try:
+        if kind == "zip":
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+        else:
+            with tarfile.open(path, "r:gz") as tar:
+                names = tar.getnames()
+    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
+        raise BadInput("FILE", "a whole archive", f"{path}: {error}") from None
+    return {name.removeprefix("./") for name in names}
+
+
+def scan(source: Path, *, links: bool) -> Iterator[Member]:
+    """The members of an archive of `source`, sorted by name. Raises `BadInput` for what does not belong in one."""
+    if not source.is_dir():
+        yield _member(source, source.name, source.parent, links=False)
+        return
+    paths = []
+    for folder, names, file_names in os.walk(source, onerror=_unreadable):
+        base = source.__class__(folder)
+        paths += [base / name for name in (*names, *file_names)]
+    for path in sorted(paths, key=lambda path: path.relative_to(source).as_posix()):
+        yield _member(path, path.relative_to(source).as_posix(), source, links=links)
+
+
+def _member(path: Path, name: str, root: Path, *, links: bool) -> Member:
+    try:
+        state = path.lstat() if links or path.parent != root else path.stat()
+        if stat.S_ISLNK(state.st_mode):
+            _check_link(path, root, links=links)
+        elif stat.S_ISREG(state.st_mode):
+            path.open("rb").close()
+        elif not stat.S_ISDIR(state.st_mode):
+            raise BadInput("FILE", "files, folders and links only", str(path))
+        name.encode()
+    except OSError as error:
+        raise BadInput("FILE", "a readable file", f"{path}: {error.strerror}") from None
+    except UnicodeEncodeError:
+        raise BadInput("FILE", "names in UTF-8", repr(str(path))) from None
+    size_bytes = state.st_size if stat.S_ISREG(state.st_mode) else 0
+    return Member(name, path, state.st_mode, size_bytes)
+
+
+def _check_link(path: Path, root: Path, *, links: bool) -> None:
+    target = os.readlink(path)
+    if not links:
+        raise BadInput("FILE", "no links in a zip for Windows", f"{path} → {target}")
+    inside = os.path.normpath(path.parent / target)
+    if os.path.isabs(target) or not f"{inside}/".startswith(f"{os.path.normpath(root)}/"):
+        raise BadInput("FILE", "links that stay inside the folder", f"{path} → {target}")
+
+
+def _unreadable(error: OSError) -> None:
+    raise BadInput("FILE", "a readable folder", f"{error.filename}: {error.strerror}")
+
+
+class Meter:
+    """Counts bytes and tells `progress` of them."""
+
+    def __init__(self, progress: Progress | None, total_bytes: int) -> None:
+        self._progress = progress
+        self._total_bytes = total_bytes
+        self._done_bytes = 0
+
+    def add(self, size_bytes: int) -> None:
+        self._done_bytes += size_bytes
+        if self._progress is not None:
+            self._progress(self._done_bytes, self._total_bytes)
+
+
+def _pack_zip(file: IO[bytes], members: list[Member], meter: Meter) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive:
+        for member in members:
+            is_folder = stat.S_ISDIR(member.mode)
+            entry = zipfile.ZipInfo(member.name + "/" * is_folder, _ZIP_DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix: whose modes these are
+            entry.external_attr = (member.mode & 0xFFFF) << 16
+            entry.file_size = member.size_bytes
+            if is_folder:
+                archive.writestr(entry, b"")
+                continue
+            with member.path.open("rb") as content, archive.open(entry, "w") as target:
+                while piece := content.read(PIECE_BYTES):
+                    target.write(piece)
+                    meter.add(len(piece))
+
+
+def _pack_tar(file: IO[bytes], members: list[Member], meter: Meter) -> None:
+    with (
+        gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for member in members:
+            entry = tarfile.TarInfo(member.name)
+            entry.mode = stat.S_IMODE(member.mode)
+            entry.mtime = _TAR_TIME_S
+            if stat.S_ISDIR(member.mode):
+                entry.type = tarfile.DIRTYPE
+                archive.addfile(entry)
+            elif stat.S_ISLNK(member.mode):
+                entry.type, entry.linkname = tarfile.SYMTYPE, os.readlink(member.path)
+                archive.addfile(entry)
+            else:
+                entry.size = member.size_bytes
+                with member.path.open("rb") as content:
+                    archive.addfile(entry, _Metered(content, meter))
+
+
+class _Metered:
+    """A file that tells a meter what is read of it."""
+
+    def __init__(self, file: IO[bytes], meter: Meter) -> None:
+        self._file = file
+        self._meter = meter
+
+    def read(self, size: int = -1) -> Any:
+        data = self._file.read(size)
+        self._meter.add(len(data))
+        return data

@@ -1,0 +1,96 @@
+"""The event log: what happened, in the order in which it was committed. Its sequence number only ever grows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, insert, select
+
+from distd.store.tables import events, micros
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+
+class Kind(StrEnum):
+    PACKAGE_PUBLISHED = "PACKAGE_PUBLISHED"
+    PACKAGE_ACTIVATED = "PACKAGE_ACTIVATED"
+    PACKAGE_DEACTIVATED = "PACKAGE_DEACTIVATED"
+    PACKAGE_DELETED = "PACKAGE_DELETED"
+    COMPUTER_SEEN = "COMPUTER_SEEN"  # for the first time
+    INVENTORY = "INVENTORY"
+    ASSIGNED = "ASSIGNED"
+    UNASSIGNED = "UNASSIGNED"  # detail.listed: the agent had been told, so it goes on until its final status
+    NOTIFIED = "NOTIFIED"
+    FRAGMENTS_FETCHED = "FRAGMENTS_FETCHED"  # detail.numbers "1-3,7", detail.bytes
+    RESULT = "RESULT"  # detail.code; detail.ignored tells why it is nobody's result
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An event that is to be written."""
+
+    kind: Kind
+    at_s: float
+    package_id: str | None
+    computer_id: int | None
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as it stands in the log."""
+
+    seq: int
+    at_s: float
+    kind: Kind
+    package_id: str | None
+    computer_id: int | None
+    detail: dict[str, Any]
+
+
+def append(
+    conn: Connection,
+    kind: Kind,
+    *,
+    at_s: float,
+    package_id: str | None = None,
+    computer_id: int | None = None,
+    **detail: Any,
+) -> None:
+    append_many(conn, [Note(kind, at_s, package_id, computer_id, detail)])
+
+
+def append_many(conn: Connection, notes: Sequence[Note]) -> None:
+    """All of them by one statement, in their order."""
+    if notes:
+        conn.execute(insert(events), [_row(note) for note in notes])
+
+
+def since(conn: Connection, seq: int, limit: int) -> list[Event]:
+    """The oldest `limit` events after number `seq`."""
+    query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+    return [
+        Event(row.seq, row.at_us / 1_000_000, Kind(row.kind), row.package_id, row.computer_id, row.detail)
+        for row in conn.execute(query)
+    ]
+
+
+def prune(conn: Connection, keep: int) -> int:
+    """Drops all but about the newest `keep` events; gives how many went."""
+    newest = conn.scalar(select(func.max(events.c.seq))) or 0
+    return conn.execute(delete(events).where(events.c.seq <= newest - keep)).rowcount
+
+
+def _row(note: Note) -> dict[str, Any]:
+    return {
+        "at_us": micros(note.at_s),
+        "kind": note.kind,
+        "package_id": note.package_id,
+        "computer_id": note.computer_id,
+        "detail": note.detail,
+    }

@@ -1,0 +1,120 @@
+"""The atomic primitives: a crash at any moment leaves the old state or the new one, never a half.
+
+What is being made has a hidden name (".building-…", ".deleted-…", ".new-…") beside its final one, so that a web server
+which serves the folder, and `sweep` after a crash, know it for what it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUILDING: Final = ".building-"
+DELETED: Final = ".deleted-"
+NEW: Final = ".new-"
+LOCK: Final = ".lock"  # in a folder that is being built: whoever builds it holds a lock on it
+
+
+def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """`path` holds `data`, or what it held before."""
+    new = path.with_name(f"{NEW}{os.getpid()}-{path.name}")
+    try:
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(fd, "wb") as file:
+            os.fchmod(fd, mode)  # whatever the umask says
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        os.rename(new, path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+@contextmanager
+def building(parent: Path, name: str) -> Iterator[Path]:
+    """A hidden folder in `parent` to build `name` in. Whatever is left of it at the end of the block is removed.
+
+    It is locked for as long as the block lasts, so that `sweep` does not take it for a leftover.
+    """
+    folder = parent / f"{BUILDING}{name}-{os.getpid()}"
+    folder.mkdir(mode=0o755)
+    try:
+        with (folder / LOCK).open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish_directory(folder: Path, final: Path) -> None:
+    """Give a built folder its final name, once everything in it is on the disk. `final` must not exist.
+
+    Raises `FileExistsError` when it does.
+    """
+    (folder / LOCK).unlink(missing_ok=True)
+    for path in sorted(folder.rglob("*")):
+        _sync(path)
+    _sync(folder)
+    if final.exists():
+        raise FileExistsError(17, "exists already", str(final))
+    os.rename(folder, final)
+    sync_folder(final.parent)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a folder: it is gone under its name at once, and for good however far the removal comes."""
+    hidden = path.with_name(f"{DELETED}{path.name}-{os.getpid()}")
+    os.rename(path, hidden)
+    sync_folder(path.parent)
+    shutil.rmtree(hidden)
+
+
+def sweep(folder: Path) -> list[str]:
+    """Remove what crashes have left in `folder`; gives the names. What a living process builds is spared."""
+    swept = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((DELETED, NEW)) or (path.name.startswith(BUILDING) and not _is_held(path)):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+            swept.append(path.name)
+    return swept
+
+
+def sync_folder(folder: Path) -> None:
+    """A name is on the disk only once its folder is."""
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _is_held(folder: Path) -> bool:
+    try:
+        with (folder / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        # No lock yet, or no more: it is being made or published just now, or was left so. Only its maker's life tells.
+        return _is_alive(folder.name.rpartition("-")[2])
+    return False
+
+
+def _is_alive(pid: str) -> bool:
+    return pid.isdecimal() and os.path.exists(f"/proc/{pid}")
