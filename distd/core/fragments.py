@@ -34,11 +34,12 @@ def by_size(size_bytes: int, fragment_bytes: int) -> list[int]:
     if fragment_bytes < MIN_FRAGMENT_BYTES:
         raise BadInput("--fragment-size", "at least 1024 bytes (1KiB)", fragment_bytes)
     full, rest = divmod(size_bytes, fragment_bytes)
-    if full > MAX_FRAGMENTS:
+    count = full + bool(rest or not full)
+    if count > MAX_FRAGMENTS:
         smallest = -(-size_bytes // MAX_FRAGMENTS)
         hint = f"for this file use at least {smallest} bytes"
-        raise BadInput("--fragment-size", f"at most {MAX_FRAGMENTS} fragments", f"{full} fragments", hint)
-    return [fragment_bytes] * full + ([rest] if rest or not full else [])
+        raise BadInput("--fragment-size", f"at most {MAX_FRAGMENTS} fragments", f"{count} fragments", hint)
+    return [fragment_bytes] * full + [rest] * (count - full)
 
 
 def by_count(size_bytes: int, count: int) -> list[int]:

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
     from distd.core.records import Request
 
-PIECE_BYTES: Final = 65_536
+# Expat 2.5 scans an unfinished tag anew with each piece: in small pieces, a tag of 30 MB would take it 9 s.
+PIECE_BYTES: Final = 1_048_576
 MAX_REPLY_BYTES: Final = 1_048_576
 # Longer values of an inventory are cut: nothing that anybody searches for is longer.
 MAX_VALUE_CHARACTERS: Final = 4096
 MAX_DEVICE_ID_CHARACTERS: Final = 255
+MAX_FIELDS: Final = 256  # of HARDWARE, of the account, of a network
 MAX_NETWORKS: Final = 1024
 MAX_HISTORY: Final = 100_000
 # Small bodies gain nothing from more.
@@ -38,6 +40,7 @@ _COMPRESSION: Final = 6
 
 _DECLARATION: Final = "<?xml version='1.0' encoding='UTF-8'?>\n"
 _PACKAGE_ID: Final = re.compile("[0-9]{1,20}")
+_TOP: Final = ("DEVICEID", "QUERY", "ID", "ERR")
 
 
 def inflate(body: bytes, *, max_inflated_bytes: int) -> Iterator[bytes]:
@@ -91,7 +94,7 @@ class _RequestReader:
         if len(path) == 1:
             if path[0] != "REQUEST":
                 raise BadInput("body", "the element REQUEST", path[0])
-            self.top.update(attributes)
+            self.top.update({name: attributes[name][:MAX_VALUE_CHARACTERS] for name in _TOP if name in attributes})
         elif path[1] == "CONTENT":
             match path[2:]:
                 case ("NETWORKS",) if len(self.networks) < MAX_NETWORKS:
@@ -103,19 +106,19 @@ class _RequestReader:
 
     def end(self, path: tuple[str, ...], text: str) -> None:
         match path[1:]:
-            case (name,) if name != "CONTENT":
-                self.top[name] = text.strip()
+            case (name,) if name in _TOP:
+                self.top[name] = _cut(text)
             case ("CONTENT", "HARDWARE", name):
-                self.hardware[name] = _cut(text)
+                _keep(self.hardware, name, _cut(text))
             case ("CONTENT", "NETWORKS", name) if self.networks:
-                self.networks[-1][name] = _cut(text)
+                _keep(self.networks[-1], name, _cut(text))
             case ("CONTENT", "ACCOUNTINFO", "KEYNAME"):
                 self._key = _cut(text)
             case ("CONTENT", "ACCOUNTINFO", "KEYVALUE"):
                 self._value = _cut(text)
             case ("CONTENT", "ACCOUNTINFO"):
                 if self._key:
-                    self.account[self._key] = self._value
+                    _keep(self.account, self._key, self._value)
                 self._key = self._value = ""
             case ("CONTENT", "DOWNLOAD", "HISTORY", "PACKAGE", "ID"):
                 self._finished(text)
@@ -149,6 +152,11 @@ class _RequestReader:
         if not _PACKAGE_ID.fullmatch(package_id):
             raise BadInput("REQUEST/ID", "decimal digits", package_id)
         return package_id
+
+
+def _keep(values: dict[str, str], name: str, value: str) -> None:
+    if name in values or len(values) < MAX_FIELDS:
+        values[name] = value
 
 
 def _cut(text: str) -> str:

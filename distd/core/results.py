@@ -49,7 +49,7 @@ MEANINGS: Final = {
     "UNKNOWN_CODE": "The agent reported something unknown.",
 }
 
-_EXIT_CODE: Final = re.compile(r"(SUCCESS|EXIT_CODE|ERR_EXIT_CODE)_(-?\d+)")
+_EXIT_CODE: Final = re.compile(r"(SUCCESS|EXIT_CODE|ERR_EXIT_CODE)_(-?[0-9]+)")
 
 
 def classify(code: str | None) -> Outcome:
@@ -61,7 +61,8 @@ def classify(code: str | None) -> Outcome:
     exit_code = _EXIT_CODE.fullmatch(code)
     if exit_code is not None:
         # A Unix agent calls every launched program a success, whatever its exit code.
-        return Outcome.SUCCESS if int(exit_code[2]) == 0 else Outcome.FAILED
+        # The digits are read as text: there may be more of them than int() takes.
+        return Outcome.FAILED if exit_code[2].strip("-0") else Outcome.SUCCESS
     return Outcome.SUCCESS if code.startswith("SUCCESS") else Outcome.FAILED
 
 

@@ -9,12 +9,11 @@ from sqlalchemy import select
 
 from distd.core.errors import NotFound
 from distd.origin import assignments
+from distd.origin.assignments import Result  # noqa: TC001 - the API reads the annotations
 from distd.store.tables import computers, history, seconds
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-    from distd.origin.assignments import Result
 
 
 @dataclass(frozen=True, slots=True)

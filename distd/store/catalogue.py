@@ -106,6 +106,7 @@ def create_catalogue(path: Path) -> None:
 def _engine(path: Path) -> Iterator[Engine]:
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
+        max_overflow=-1,  # a reader waits for no other
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare)

@@ -4,45 +4,107 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import trio
 
 from distd.core import tokens
-from distd.origin import answer as origin
+from distd.core.errors import BadInput, TooLarge, Unavailable
+from distd.origin import answer as agents
+from distd.origin import fetches
+from distd.store import events
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
     from distd.lane import server as lane
-    from distd.origin import fetches
+    from distd.lane.stream import PlainStream, TlsStream
+    from distd.store.writer import Batcher, Writer
     from distd.web.handover import HandOver
+
+    Desk: TypeAlias = Batcher[agents.Post, agents.Heard, agents.Reply]
 
 FLUSH_S: Final = 1.0
 PRUNE_S: Final = 600.0
-# Fetches that are told to the catalogue together; beyond it they are counted and dropped: they are news, not truth.
-FETCHES_HELD: Final = 200_000
-
-AgentBatcher = "Batcher[origin.Post, origin.Heard, origin.Reply]"
+# Computers with news of their progress between two flushes. Beyond it news is dropped: the agents' results are what
+# counts, and no amount of downloading may eat the memory.
+PROGRESS_HELD: Final = 100_000
 
 
 class LaneSite:
     """The lane's `Site`. All is called on the trio thread and returns at once."""
 
-    def __init__(self, batcher: AgentBatcher, hand_over: HandOver, token_key: bytes, log: logging.Logger) -> None:
-        # A token's MAC costs 13 µs; a site's computers ask with the same ones all the time.
-        self.computer_of: Callable[[str], int | None] = lru_cache(maxsize=65_536)(partial(tokens.check, token_key))
-        self._batcher = batcher
+    def __init__(self, desk: Desk, hand_over: HandOver, token_key: bytes, log: logging.Logger) -> None:
+        # A token's MAC costs 13 µs, and a site's computers come with the same ones all the time.
+        self._computer_of = lru_cache(maxsize=65_536)(partial(tokens.check, token_key))
+        self._desk = desk
         self._hand_over = hand_over
         self._log = log
-        self._fetches: dict[tuple[int, str], fetches.Fetch] = {}
-        self._held = 0
-        self._dropped = 0
+        self._progress: dict[tuple[int, str], tuple[list[int], int]] = {}
+
+    def computer_of(self, token: str) -> int | None:
+        return self._computer_of(token)
 
     def post(self, post: lane.Post, answer: Callable[[int, bytes], None]) -> None:
-        def settle(outcome: origin.Reply | Exception) -> None:
-            if isinstance(outcome, origin.Reply):
+        def settle(outcome: agents.Reply | Exception) -> None:
+            if isinstance(outcome, agents.Reply):
                 answer(outcome.status, outcome.body)
             else:
-                answer(*self._refusal(post, outcome))
+                answer(self._refuse(post, outcome), f"{outcome}\n".encode())
 
-        self._batcher.put(origin.Post(post.body, post.address, post.user_agent, time.time()), settle)
+        self._desk.put(agents.Post(post.body, post.address, post.user_agent, time.time()), settle)
+
+    def _refuse(self, post: lane.Post, error: Exception) -> int:
+        """The status of a POST that could not be answered, and its one line in the log."""
+        match error:
+            case TooLarge():
+                status = 413
+            case BadInput():
+                status = 400
+            case Unavailable():
+                status = 503
+            case _:
+                self._log.error("%s: a fault in answering a POST", post.address, exc_info=error)
+                return 500
+        self._log.warning("%s: %d %s", post.address, status, error)
+        return status
+
+    def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int) -> None:
+        if computer_id == 0:
+            return  # a path without a token: nobody's progress
+        key = computer_id, package_id
+        if key in self._progress:
+            numbers, sent_bytes = self._progress[key]
+            numbers.append(number)
+            self._progress[key] = numbers, sent_bytes + size_bytes
+        elif len(self._progress) < PROGRESS_HELD:
+            self._progress[key] = [number], size_bytes
+
+    def hand_over(self, stream: PlainStream | TlsStream) -> None:
+        self._hand_over.take(stream)
+
+    async def flush(self, writer: Writer) -> None:
+        """Tell the catalogue whose fragments were sent since the last time."""
+        progress, self._progress = self._progress, {}
+        if not progress:
+            return
+        rows = [
+            fetches.Fetched(computer_id, package_id, numbers, sent_bytes)
+            for (computer_id, package_id), (numbers, sent_bytes) in progress.items()
+        ]
+        try:
+            await writer.run(partial(fetches.record, fetches=rows, now_s=time.time()))
+        except Unavailable as error:
+            self._log.warning("progress of %d computers is not recorded: %s", len(rows), error)
+
+
+async def keep_books(site: LaneSite, writer: Writer, keep_events: int) -> None:
+    """Flush the progress every second and prune the event log now and then, for ever."""
+    pruned_s = trio.current_time()
+    while True:
+        await trio.sleep(FLUSH_S)
+        await site.flush(writer)
+        if trio.current_time() - pruned_s > PRUNE_S:
+            pruned_s = trio.current_time()
+            await writer.run(partial(events.prune, keep=keep_events))

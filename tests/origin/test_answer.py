@@ -191,6 +191,14 @@ def test_trap_2_the_history_is_learnt_from_results(pc):
     assert pc.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
 
 
+def test_trap_2_also_from_a_late_result_in_the_same_batch(pc):
+    pc.package("17")
+    pc.assign("17")
+    _, reply = pc.post_all(DownloadRequest("pc", "17", "SUCCESS_"), PrologRequest("pc"))
+    assert ocs.read_prolog_reply(reply.body).packs == ()
+    assert pc.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
+
+
 def test_trap_2_a_failure_teaches_nothing(pc):
     pc.package("17")
     pc.assign("17")

@@ -1,0 +1,102 @@
+"""`distd assign`, `distd unassign`, `distd results`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from distd.cli.common import data_option, example, json_option, moment, opened, print_json, print_table
+from distd.origin import assignments
+from distd.origin.assignments import Unassigned
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+package_argument = click.argument("package_id", metavar="PACKAGE")
+computer_option = click.option(
+    "--computer", "device_ids", metavar="DEVICEID", multiple=True, required=True, help="Whom; again for more."
+)
+
+_UNASSIGNED = {
+    Unassigned.REMOVED: "it was not told yet, and will not be",
+    Unassigned.WITHDRAWN: "it was told already, so it stays listed until the agent reports; see `distd results`",
+}
+
+
+@click.command(epilog=example("distd assign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
+@package_argument
+@data_option
+@computer_option
+@click.option("--force", is_flag=True, help="Also where the agent has it in its history.")
+@click.option("--schedule", default="", metavar="WHEN", help="Windows: not before YYYY/MM/DD HH:MM.")
+@click.option("--postcmd", default="", metavar="COMMAND", help="Windows: run this afterwards.")
+@json_option
+def assign(
+    package_id: str,
+    root: Path,
+    device_ids: tuple[str, ...],
+    force: bool,
+    schedule: str,
+    postcmd: str,
+    as_json: bool,
+) -> None:
+    """Give a package to computers: all of them, or none when one is refused."""
+    with opened(root) as site, site.catalogue.write() as conn:
+        for device_id in device_ids:
+            assignments.assign(
+                conn,
+                package_id,
+                device_id,
+                force=force,
+                schedule=schedule,
+                postcmd=postcmd,
+                now_s=time.time(),
+            )
+    if as_json:
+        print_json({"package_id": package_id, "device_ids": list(device_ids)})
+        return
+    for device_id in device_ids:
+        click.echo(f"{device_id}: will be told of {package_id} at its next contact.")
+
+
+@click.command(epilog=example("distd unassign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
+@package_argument
+@data_option
+@computer_option
+@json_option
+def unassign(package_id: str, root: Path, device_ids: tuple[str, ...], as_json: bool) -> None:
+    """Take a package back from computers, as far as their agents do not know of it yet."""
+    with opened(root) as site, site.catalogue.write() as conn:
+        done = {device_id: assignments.unassign(conn, package_id, device_id, time.time()) for device_id in device_ids}
+    if as_json:
+        print_json([{"device_id": device_id, "became": became} for device_id, became in done.items()])
+        return
+    for device_id, became in done.items():
+        click.echo(f"{device_id}: {_UNASSIGNED[became]}.")
+
+
+@click.command(epilog=example("distd results 1700000001 --data /srv/distd"))
+@package_argument
+@data_option
+@json_option
+def results(package_id: str, root: Path, as_json: bool) -> None:
+    """How a package fares on each computer that it was given to."""
+    with opened(root) as site, site.catalogue.read() as conn:
+        found = assignments.results(conn, package_id)
+    if as_json:
+        print_json(found)
+        return
+    rows = (
+        (
+            row.device_id,
+            row.state,
+            row.code,
+            f"{row.fragments_fetched}/{row.fragments}",
+            moment(row.result_at_s or row.fetched_at_s or row.notified_at_s or row.assigned_at_s),
+            row.meaning,
+        )
+        for row in found
+    )
+    print_table(("Computer", "State", "Code", "Fragments", "Since", "Meaning"), rows, "Nobody has this package yet.")

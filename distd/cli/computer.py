@@ -1,0 +1,70 @@
+"""`distd computer …`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from distd.cli.common import data_option, example, json_option, moment, opened, print_json, print_record, print_table
+from distd.origin import computers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.group()
+def computer() -> None:
+    """The computers whose agents have been in contact."""
+
+
+@computer.command("list", epilog=example("distd computer list --data /srv/distd"))
+@data_option
+@json_option
+def list_(root: Path, as_json: bool) -> None:
+    """All computers, by DEVICEID."""
+    with opened(root) as site, site.catalogue.read() as conn:
+        found = computers.list_computers(conn)
+    if as_json:
+        print_json(found)
+        return
+    rows = ((c.device_id, c.name, c.os_name, c.ip or c.address, c.tag, moment(c.last_seen_at_s)) for c in found)
+    columns = ("DEVICEID", "Name", "OS", "Address", "Tag", "Last contact")
+    print_table(columns, rows, "No computers yet: they appear with their agents' first contact.")
+
+
+@computer.command(epilog=example("distd computer show pc17-2026-01-31-08-00-00 --data /srv/distd"))
+@click.argument("device_id", metavar="DEVICEID")
+@data_option
+@json_option
+def show(device_id: str, root: Path, as_json: bool) -> None:
+    """One computer: who it is, what was assigned to it, what it has done."""
+    with opened(root) as site, site.catalogue.read() as conn:
+        found = computers.show(conn, device_id)
+    if as_json:
+        print_json(found)
+        return
+    it = found.computer
+    print_record(
+        (
+            ("DEVICEID", it.device_id),
+            ("Name", it.name),
+            ("OS", f"{it.os_name} {it.os_version}".strip()),
+            ("Agent", it.user_agent),
+            ("Address", ", ".join(dict.fromkeys(filter(None, (it.ip, it.address))))),
+            ("Workgroup", it.workgroup),
+            ("User", it.userid),
+            ("Tag", it.tag),
+            ("First contact", moment(it.first_seen_at_s)),
+            ("Last contact", moment(it.last_seen_at_s)),
+            ("Last inventory", moment(it.last_inventory_at_s)),
+            ("History", ", ".join(found.history)),
+        )
+    )
+    if found.assignments:
+        click.echo()
+        rows = (
+            (r.package_id, r.package_name, r.state, r.code, f"{r.fragments_fetched}/{r.fragments}", r.meaning)
+            for r in found.assignments
+        )
+        print_table(("Package", "Name", "State", "Code", "Fragments", "Meaning"), rows, "")

@@ -1,0 +1,45 @@
+"""`distd init`."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from typing import TYPE_CHECKING
+
+import click
+
+from distd.cli.common import data_option, example, json_option, print_json
+from distd.origin import operators
+from distd.store.catalogue import open_catalogue
+from distd.store.layout import create_data_dir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ADMIN = "admin"
+
+
+@click.command(epilog=example("distd init --data /srv/distd --host distd.example.org"))
+@data_option
+@click.option(
+    "--host", "hosts", multiple=True, metavar="NAME", help="A name or address of this server; again for more."
+)
+@json_option
+def init(root: Path, hosts: tuple[str, ...], as_json: bool) -> None:
+    """Make a data directory: database, CA and server certificate, signing key, admin password, settings.
+
+    The first --host is what agents are told; all of them stand in the certificate. Without any it is this
+    machine's own name. Give agents the file cacert.pem.
+    """
+    password = secrets.token_urlsafe(12)
+    data = create_data_dir(root, hosts or (socket.getfqdn(),))
+    with open_catalogue(data.catalogue) as catalogue, catalogue.write() as conn:
+        operators.create(conn, ADMIN, password)
+    if as_json:
+        print_json({"data": str(root), "ca": str(data.ca_certificate), "operator": ADMIN, "password": password})
+        return
+    click.echo(f"Data directory   {root}")
+    click.echo(f"CA for agents    {data.ca_certificate}")
+    click.echo(f"Settings         {data.settings_file}")
+    click.echo(f"Console and API  {ADMIN}, password {password} (shown only now)")
+    click.echo(f"Next             distd serve --data {root}")

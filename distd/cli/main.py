@@ -1,0 +1,57 @@
+"""The entry point `distd`, and how errors end it: 0 well, 1 failed, 2 bad usage or input, with one line on stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from distd import __version__
+from distd.cli.assign import assign, results, unassign
+from distd.cli.computer import computer
+from distd.cli.init import init
+from distd.cli.package import package
+from distd.cli.serve import serve
+from distd.core.errors import BadInput, DistdError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.group()
+@click.version_option(__version__)
+def cli() -> None:
+    """Get software packages onto every computer of a site, with unmodified OCS agents."""
+
+
+for command in (init, serve, package, computer, assign, unassign, results):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; gives the exit status."""
+    try:
+        status = cli.main(arguments, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "distd"
+        click.echo(f"{where}: {error.format_message()} See `{where} --help`.", err=True)
+        return 2
+    except BadInput as error:
+        click.echo(f"distd: {error}", err=True)
+        return 2
+    except DistdError as error:
+        click.echo(f"distd: {error}", err=True)
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("distd: interrupted", err=True)
+        return 130
+    return status if isinstance(status, int) else 0
