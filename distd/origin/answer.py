@@ -149,8 +149,6 @@ class _Batch:
             self.note(heard, Kind.RESULT, None, request.package_id, **_ignored(request, "unknown computer"))
             return
         self.see(heard, computer)
-        self.changes.reported[computer.id] = micros(heard.now_s)
-        computer.last_result_at_s = heard.now_s
         final = results.is_final(request.code)
         if final and learns(computer.user_agent, request.code):
             computer.history.add(request.package_id)
@@ -191,7 +189,6 @@ def _agent(heard: Heard, computer: Standing) -> Agent:
         computer.user_agent,
         frozenset(computer.history),
         inventoried=computer.last_inventory_at_s is not None,
-        quiet_s=None if computer.last_result_at_s is None else heard.now_s - computer.last_result_at_s,
     )
 
 

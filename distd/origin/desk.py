@@ -25,15 +25,14 @@ if TYPE_CHECKING:
 class Standing:
     """A computer as it stands after the posts answered so far.
 
-    Of its `history` only the packages that are open here, and what this batch brought. `last_result_at_s` and
-    `last_inventory_at_s` are None when there never was one.
+    Of its `history` only the packages that are open here, and what this batch brought. `last_inventory_at_s` is None
+    when there never was one.
     """
 
     id: int
     user_agent: str
     tag: str | None
     last_inventory_at_s: float | None
-    last_result_at_s: float | None
     open: list[Open] = field(default_factory=list)
     history: set[str] = field(default_factory=set)
 
@@ -64,7 +63,7 @@ def _load_history(conn: Connection, by_id: Mapping[int, Standing], wanted: Colle
 
 
 def _computers(conn: Connection, device_ids: Collection[str]) -> dict[str, Row[Any]]:
-    columns = ("id", "device_id", "user_agent", "tag", "last_inventory_at_us", "last_result_at_us")
+    columns = ("id", "device_id", "user_agent", "tag", "last_inventory_at_us")
     query = select(*(computers.c[name] for name in columns)).where(computers.c.device_id.in_(device_ids))
     return {row.device_id: row for row in conn.execute(query)}
 
@@ -115,7 +114,6 @@ def _standing(row: Any) -> Standing:
         row.user_agent or "",
         row.tag,
         None if row.last_inventory_at_us is None else row.last_inventory_at_us / 1_000_000,
-        None if row.last_result_at_us is None else row.last_result_at_us / 1_000_000,
     )
 
 
@@ -141,7 +139,6 @@ class Changes:
 
     seen: dict[int, dict[str, Any]] = field(default_factory=dict)
     inventories: dict[int, dict[str, Any]] = field(default_factory=dict)
-    reported: dict[int, int] = field(default_factory=dict)  # computer: µs of its last report
     notified: dict[int, int] = field(default_factory=dict)  # assignment: µs
     results: dict[int, tuple[str, int]] = field(default_factory=dict)  # assignment: code, µs
     histories: dict[int, set[str]] = field(default_factory=dict)  # computer: all that it has
@@ -156,7 +153,6 @@ class Changes:
         """A statement each for all computers, none for what did not change."""
         _update(conn, computers, self.seen)
         _update(conn, computers, self.inventories)
-        _update(conn, computers, {key: {"last_result_at_us": at_us} for key, at_us in self.reported.items()})
         _update(conn, assignments, {key: {"notified_at_us": at_us} for key, at_us in self.notified.items()})
         _update(
             conn, assignments, {key: {"result": code, "result_at_us": us} for key, (code, us) in self.results.items()}

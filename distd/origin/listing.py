@@ -36,12 +36,11 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What is known of the agent that asks. `quiet_s`: since its last result, None when it never sent one."""
+    """What is known of the agent that asks. `inventoried`: it has sent an inventory, so its history is known."""
 
     user_agent: str
     history: frozenset[str]
     inventoried: bool
-    quiet_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +85,12 @@ def _switched_off(new: list[Open], _notified: list[Open], _agent: Agent, config:
     return new if config.on else []
 
 
-def _busy_child(new: list[Open], notified: list[Open], agent: Agent, config: DownloadConfig) -> list[Open]:
+def _busy_child(new: list[Open], notified: list[Open], agent: Agent, _config: DownloadConfig) -> list[Open]:
     """Trap 14: a child of the Unix agent knows the PACK_LOCs of the PROLOG that it was forked from and no others,
     yet takes up every package whose info it finds: it then loops on the newcomer until TIMEOUT. So newcomers wait
-    until the child has finished its packages and, because it goes on to the end of its period, a period longer."""
-    if not agent.user_agent.startswith(STOCK_UNIX):
-        return new
-    lingers = agent.quiet_s is not None and agent.quiet_s < _period_s(config)
-    return [] if notified or lingers else new
+    until the child has finished its packages. (It then goes on to the end of its period, at most some minutes. An
+    agent that is started by hand in these minutes is told all the same: its operator waits for it.)"""
+    return [] if notified and agent.user_agent.startswith(STOCK_UNIX) else new
 
 
 def _unknown_history(new: list[Open], notified: list[Open], agent: Agent, _config: DownloadConfig) -> list[Open]:
@@ -115,8 +112,3 @@ def _absolute_priority(new: list[Open], notified: list[Open], _agent: Agent, _co
 
 # Each gets the newcomers by priority, and those that the agent knows; it gives the newcomers that remain.
 RULES: Final = (_switched_off, _busy_child, _absolute_priority, _unknown_history)
-
-
-def _period_s(config: DownloadConfig) -> int:
-    """The longest that a child without packages goes on before it looks for more."""
-    return config.frag_latency_s + config.period_length * config.cycle_latency_s + config.period_latency_s

@@ -101,7 +101,6 @@ computers = Table(
     _time("first_seen_at_us"),
     _time("last_seen_at_us"),
     _time("last_inventory_at_us", nullable=True),
-    _time("last_result_at_us", nullable=True),
     Column("inventory", JSON(none_as_null=True), nullable=True),
     sqlite_autoincrement=True,  # tokens carry the id, so none is given twice
 )

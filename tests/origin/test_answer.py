@@ -311,20 +311,6 @@ def test_trap_14_a_new_package_waits_for_the_unix_agents_child(pc):
     assert pc.listed() == ["18"]
 
 
-def test_trap_14_and_until_the_childs_period_ends(pc):
-    pc.values |= {"download.cycle_latency_s": 15, "download.period_length": 10}
-    pc.package("17")
-    pc.assign("17")
-    pc.listed()
-    pc.report("17", "SUCCESS")
-    pc.package("18")
-    pc.assign("18")
-    pc.now_s += 149
-    assert pc.listed() == []
-    pc.now_s += 1
-    assert pc.listed() == ["18"]
-
-
 # --- reading, and the batcher around it all
 
 

@@ -43,7 +43,6 @@ def _computers() -> None:
         sa.Column("first_seen_at_us", sa.BigInteger, nullable=False),
         sa.Column("last_seen_at_us", sa.BigInteger, nullable=False),
         sa.Column("last_inventory_at_us", sa.BigInteger),
-        sa.Column("last_result_at_us", sa.BigInteger),
         sa.Column("inventory", sa.JSON),
         sa.UniqueConstraint("device_id"),
         sqlite_autoincrement=True,
