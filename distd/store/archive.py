@@ -74,6 +74,11 @@ def claims_to_be_one(path: Path) -> bool:
     return path.name.lower().endswith(_SUFFIXES)
 
 
+def is_ready(path: Path) -> bool:
+    """Whether it goes to the agents as it is. A wheel or a jar is a zip too, but whoever stores one wants it whole."""
+    return path.is_file() and claims_to_be_one(path) and kind_of(path) is not None
+
+
 def member_names(path: Path, kind: str) -> set[str]:
     """The names in an archive, without leading "./". Raises `BadInput` when it is damaged."""
     try:

@@ -160,7 +160,7 @@ def _check_source(order: Order) -> None:
         raise BadInput("FILE", "a readable file", f"{source}: {error.strerror}") from None
     if archive.claims_to_be_one(source) and archive.kind_of(source) is None:
         raise BadInput("FILE", "a zip or tar.gz archive, as its name says", str(source))
-    if order.os is OperatingSystem.WINDOWS and archive.kind_of(source) == "tar.gz":
+    if order.os is OperatingSystem.WINDOWS and archive.is_ready(source) and archive.kind_of(source) == "tar.gz":
         raise BadInput("FILE", "a zip for Windows", f"{source}, a tar.gz", "its agent unpacks nothing else")
 
 
@@ -171,7 +171,7 @@ def _check_room(data: DataDir, order: Order) -> None:
     if order.source.is_dir():
         need_bytes = 2 * sum(member.size_bytes for member in archive.scan(order.source, links=True))
     else:
-        need_bytes = order.source.stat().st_size * (1 if archive.kind_of(order.source) else 2)
+        need_bytes = order.source.stat().st_size * (1 if archive.is_ready(order.source) else 2)
     free_bytes = shutil.disk_usage(data.download).free
     if need_bytes * 101 // 100 > free_bytes:
         raise Unavailable("data directory", f"{need_bytes * 101 // 100} bytes are needed, {free_bytes} are free")
@@ -214,7 +214,7 @@ def _archive(order: Order, folder: Path, progress: Progress | None) -> Path | No
     """The archive to cut: the source itself, or one made of it in `folder`."""
     if order.source is None:
         return None
-    if not order.source.is_dir() and archive.kind_of(order.source) is not None:
+    if archive.is_ready(order.source):
         return order.source
     packed = folder / ".archive"
     archive.pack(order.source, packed, order.os, progress)
