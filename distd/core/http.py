@@ -53,8 +53,12 @@ class HeadError(DistdError):
 
 
 class Fields(NamedTuple):
-    """What the lane wants to know of a request's header fields. Absent ones are None."""
+    """What the lane wants to know of a request's header fields. Absent ones are None.
 
+    `plain`: nothing but a whole answer on a connection that stays is wanted, and no body comes along.
+    """
+
+    plain: bool
     keep_alive: bool
     content_length: int | None
     transfer_encoding: bool
@@ -82,6 +86,17 @@ _TARGET: Final = re.compile(rb"[\x21-\x7e]+")
 _FIELD: Final = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([^\x00\r\n]*?)[ \t]*")
 _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
 _HOST: Final = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+;=:\[\]%]*")
+_SPECIAL: Final = frozenset(
+    (
+        b"content-length",
+        b"transfer-encoding",
+        b"expect",
+        b"range",
+        b"if-match",
+        b"if-none-match",
+        b"if-unmodified-since",
+    )
+)
 _MINOR: Final = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 
 
@@ -118,8 +133,10 @@ def parse_fields(block: bytes, minor: int) -> Fields:
     if lengths and encodings:
         raise HeadError(400, "Content-Length beside Transfer-Encoding")
     options = {option.strip().lower() for value in values.get(b"connection", []) for option in value.split(b",")}
+    keep_alive = b"close" not in options and (minor == 1 or b"keep-alive" in options)
     return Fields(
-        keep_alive=b"close" not in options and (minor == 1 or b"keep-alive" in options),
+        plain=keep_alive and minor == 1 and values.keys().isdisjoint(_SPECIAL),
+        keep_alive=keep_alive,
         content_length=_content_length(lengths),
         transfer_encoding=bool(encodings),
         expect=_single(values, b"expect"),

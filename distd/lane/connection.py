@@ -7,14 +7,16 @@ interest in the epoll set what it wants to be woken for. `deadline_s` is the end
 from __future__ import annotations
 
 import os
-import socket
 from enum import IntEnum
 from select import EPOLLIN, EPOLLOUT
+from socket import MSG_MORE, SHUT_WR
 from typing import TYPE_CHECKING, Final
 
 from distd.core.http import HeadError, parse_head
 
 if TYPE_CHECKING:
+    import socket
+
     from distd.core.http import Head
     from distd.lane.files import OpenFile
     from distd.lane.server import Lane
@@ -40,6 +42,9 @@ class State(IntEnum):
     GONE = 6  # closed, or handed over
 
 
+# Names of this module are found quicker than members of an enumeration.
+IDLE: Final = State.IDLE
+WRITING: Final = State.WRITING
 _OPEN_TO_REQUESTS: Final = (State.IDLE, State.HEAD)
 
 
@@ -105,7 +110,7 @@ class Connection:
     def ready(self) -> None:
         """Something can be done. Which event it was does not matter: the calls themselves tell."""
         try:
-            if self.state is State.WRITING:
+            if self.state is WRITING:
                 self.write()
             else:
                 self.read()
@@ -150,18 +155,24 @@ class Connection:
 
     def advance(self) -> None:
         """Serve the requests that stand complete in the buffer, as long as each can be answered at once."""
+        lane = self.lane
         for _ in range(TURN_REQUESTS):
             end = self.buffer.find(b"\r\n\r\n")
-            if end > self.lane.limits.head_bytes or (end < 0 and len(self.buffer) > self.lane.limits.head_bytes):
-                self.refuse(431, f"head of a request: expected at most {self.lane.limits.head_bytes} bytes")
+            if not lane.serve_common(self, end):
+                self.serve_next(end)
+            if end < 0 or not self.buffer or self.state not in _OPEN_TO_REQUESTS:
                 return
-            if end < 0:
-                self.await_head()
-                return
+        lane.again(self)
+
+    def serve_next(self, end: int) -> None:
+        """Serve the request whose head ends at `end`, whatever it is; -1: wait for the rest of it."""
+        limit = self.lane.limits.head_bytes
+        if end > limit or (end < 0 and len(self.buffer) > limit):
+            self.refuse(431, f"head of a request: expected at most {limit} bytes")
+        elif end < 0:
+            self.await_head()
+        else:
             self.serve_head(end + 4)
-            if not self.buffer or self.state not in _OPEN_TO_REQUESTS:
-                return
-        self.lane.again(self)
 
     def await_head(self) -> None:
         """The head's time runs from its first byte, however slowly the others drip."""
@@ -233,7 +244,7 @@ class Connection:
         try:
             while self.out or self.left or self.next_part():
                 if self.out:
-                    sent = self.sock.send(self.out, socket.MSG_MORE if self.left else 0)
+                    sent = self.sock.send(self.out, MSG_MORE if self.left else 0)
                     self.out = self.out[sent:]
                 elif budget:
                     assert self.file is not None
@@ -251,7 +262,7 @@ class Connection:
             return False
 
     def progress(self) -> None:
-        self.deadline_s = self.lane.now_s + self.lane.limits.idle_timeout_s
+        self.deadline_s = self.lane.idle_deadline_s
 
     def next_part(self) -> bool:
         """Make the next part the one to be sent: bytes go behind `out`. False: there is none."""
@@ -274,7 +285,8 @@ class Connection:
     def finish(self) -> None:
         """The answer is out."""
         self.file = None
-        self.lane.release(self)
+        if self.held_bytes:
+            self.lane.release(self)
         if self.on_sent is not None:
             self.lane.site.fetched(*self.on_sent)
             self.on_sent = None
@@ -283,9 +295,10 @@ class Connection:
         elif not self.keep_alive or self.lane.stopping:
             self.close()
         else:
-            self.state = State.IDLE
-            self.want(EPOLLIN)
-            self.progress()
+            self.state = IDLE
+            if self.interest != EPOLLIN:
+                self.want(EPOLLIN)
+            self.deadline_s = self.lane.idle_deadline_s
 
     def refuse(self, status: int, why: str) -> None:
         """Answer a request after which the connection cannot go on, since what follows may be anything."""
@@ -303,7 +316,7 @@ class Connection:
         self.want(EPOLLIN)
 
     def end_output(self) -> None:
-        self.sock.shutdown(socket.SHUT_WR)
+        self.sock.shutdown(SHUT_WR)
 
     # --- the end -------------------------------------------------------------------------------------------------
 

@@ -34,19 +34,37 @@ Identity = tuple[int, int, int, int]
 class OpenFile:
     """A file to send. Its descriptor lives as long as anybody holds it, so a deleted file is still sent whole.
 
-    `etag` is quoted; `fields` are those of a 200, with the empty line; `body` is the whole content of a small file.
+    `etag` is quoted. `fields` are those of a 200, with the empty line, and behind it the body of a small file; then
+    `in_memory` is true. `package_id` and `number` say whose fragment it is; `info` and `manifest` have the number 0.
     """
 
-    __slots__ = ("body", "checked_s", "content_type", "etag", "fd", "fields", "identity", "modified_s", "size")
+    __slots__ = (
+        "checked_s",
+        "content_type",
+        "etag",
+        "fd",
+        "fields",
+        "identity",
+        "in_memory",
+        "modified_s",
+        "number",
+        "package_id",
+        "size",
+    )
 
-    def __init__(self, fd: int, state: os.stat_result, content_type: bytes, etag: bytes, now_s: float) -> None:
+    def __init__(self, fd: int, state: os.stat_result, name: str, etag: bytes, now_s: float) -> None:
+        package_id, _, number = name.partition("-")
+        self.package_id = package_id if number else ""
+        self.number = int(number or 0)
         self.identity = _identity(state)
         self.size = state.st_size
         self.modified_s = int(state.st_mtime)
-        self.content_type = content_type
+        self.content_type = _TYPES.get(name, FRAGMENT_TYPE)
         self.etag = etag
-        self.fields = file_fields(content_type, self.size, etag, self.modified_s)
-        self.body = os.pread(fd, self.size, 0) if self.size <= IN_MEMORY_BYTES else None
+        self.fields = file_fields(self.content_type, self.size, etag, self.modified_s)
+        self.in_memory = self.size <= IN_MEMORY_BYTES
+        if self.in_memory:
+            self.fields += os.pread(fd, self.size, 0)
         self.checked_s = now_s
         self.fd = fd  # last: from here on __del__ closes it
 
@@ -56,22 +74,21 @@ class OpenFile:
 
 
 class FileCache:
-    """Open files by their path below the `download` folder, e.g. "1700000001/1700000001-3".
+    """Open files by their path below the `download` folder, e.g. b"1700000001/1700000001-3".
 
     `manifest_of` gives a package's manifest or raises; its BLAKE3 digests are the ETags. At most `capacity` files
     stay open; the one opened first goes first.
     """
 
     def __init__(self, download: Path, manifest_of: Callable[[str], Manifest], capacity: int = 4096) -> None:
-        self._download = os.fspath(download)
+        self._download = os.fsencode(download) + b"/"
         self._manifest_of = manifest_of
         self._capacity = capacity
-        self._files: dict[str, OpenFile] = {}
+        self._files: dict[bytes, OpenFile] = {}
         self._etags: dict[str, tuple[Identity, dict[str, bytes]]] = {}
 
-    def get(self, package_id: str, name: str, now_s: float) -> OpenFile | None:
-        """The file `name` of a package, or None when there is none. `now_s` is any steady clock's."""
-        key = f"{package_id}/{name}"
+    def get(self, key: bytes, now_s: float) -> OpenFile | None:
+        """The file at `key`, or None when there is none. `now_s` is any steady clock's."""
         file = self._files.get(key)
         if file is not None:
             if now_s - file.checked_s < RECHECK_S:
@@ -80,17 +97,18 @@ class FileCache:
                 file.checked_s = now_s
                 return file
             del self._files[key]
-        return self._open(package_id, name, key, now_s)
+        return self._open(key, now_s)
 
-    def _unchanged(self, key: str, file: OpenFile) -> bool:
+    def _unchanged(self, key: bytes, file: OpenFile) -> bool:
         try:
-            return _identity(os.stat(f"{self._download}/{key}")) == file.identity
+            return _identity(os.stat(self._download + key)) == file.identity
         except OSError:
             return False
 
-    def _open(self, package_id: str, name: str, key: str, now_s: float) -> OpenFile | None:
+    def _open(self, key: bytes, now_s: float) -> OpenFile | None:
+        package_id, _, name = key.decode("ascii").partition("/")
         try:
-            fd = os.open(f"{self._download}/{key}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = os.open(self._download + key, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return None
@@ -100,7 +118,7 @@ class FileCache:
             if not stat.S_ISREG(state.st_mode):
                 os.close(fd)
                 return None
-            file = OpenFile(fd, state, _TYPES.get(name, FRAGMENT_TYPE), self._etag(package_id, name, state), now_s)
+            file = OpenFile(fd, state, name, self._etag(package_id, name, state), now_s)
         except BaseException:
             os.close(fd)
             raise
@@ -117,7 +135,7 @@ class FileCache:
     def _digests(self, package_id: str) -> dict[str, bytes]:
         """File name → hexadecimal BLAKE3, remembered for as long as the manifest's file is the same one."""
         try:
-            identity = _identity(os.stat(f"{self._download}/{package_id}/manifest"))
+            identity = _identity(os.stat(self._download + package_id.encode("ascii") + b"/manifest"))
         except OSError:
             return {}
         known = self._etags.get(package_id)

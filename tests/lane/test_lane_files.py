@@ -152,7 +152,7 @@ async def test_a_file_changed_on_disk_is_noticed(running, download):
     path = download / PACKAGE / f"{PACKAGE}-1"
     assert (await running.get(fragment(1))).body == SMALL
     path.write_bytes(b"other")
-    running.lane.files.get(PACKAGE, f"{PACKAGE}-1", 0.0)
+    running.lane.files.get(f"{PACKAGE}/{PACKAGE}-1".encode(), 0.0)
     for file in running.lane.files._files.values():
         file.checked_s -= 2  # as if two seconds had passed
     assert (await running.get(fragment(1))).body == b"other"
