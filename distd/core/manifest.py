@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 MAX_MANIFEST_BYTES: Final = 67_108_864
+_ENVELOPE_KEYS: Final = 3
+
+# What the library makes of bytes that are no such certificate: not all of these are ValueErrors.
+_UNFIT_CERTIFICATE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+)
 
 
 def sign(manifest: Manifest, key: Ed25519PrivateKey, certificate_der: bytes) -> bytes:
@@ -53,7 +64,7 @@ def read(data: bytes, ca: x509.Certificate) -> Manifest:
     """Check and read a manifest. Raises `Corrupt` for whatever does not hold."""
     if len(data) > MAX_MANIFEST_BYTES:
         raise Corrupt("manifest", f"at most {MAX_MANIFEST_BYTES} bytes", f"{len(data)} bytes")
-    envelope = _unpack(data, "manifest")
+    envelope = _envelope(data)
     payload = _bytes(envelope, "payload")
     signer = _signer(_bytes(envelope, "certificate"), ca)
     try:
@@ -70,7 +81,7 @@ def _signer(der: bytes, ca: x509.Certificate) -> Ed25519PublicKey:
         usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except InvalidSignature:
         raise Corrupt("manifest signer", "a certificate of this CA", "another CA's signature") from None
-    except (ValueError, TypeError, x509.ExtensionNotFound) as error:
+    except _UNFIT_CERTIFICATE as error:
         raise Corrupt("manifest signer", "a certificate of this CA", str(error)) from None
     if ExtendedKeyUsageOID.CODE_SIGNING not in usages:
         raise Corrupt("manifest signer", "a certificate for code signing", "one for other uses")
@@ -105,13 +116,13 @@ def _decode(payload: dict[str, Any]) -> Manifest:
 
 def _fragment(number: int, row: object) -> Fragment:
     match row:
-        case [int(length), bytes(digest)] if length >= 0 and len(digest) == 32:
-            return Fragment(number, length, digest)
+        case [length, bytes(digest)] if len(digest) == 32:
+            return Fragment(number, _whole(length, f"fragment {number}"), digest)
     raise Corrupt(f"manifest fragment {number}", "a length and a BLAKE3", repr(row)[:80])
 
 
 def _whole(value: object, name: str) -> int:
-    if not isinstance(value, int) or value < 0:
+    if type(value) is not int or value < 0:  # a bool is an int, but no number here
         raise Corrupt(f"manifest {name}", "a whole number", repr(value)[:80])
     return value
 
@@ -134,6 +145,22 @@ def _pack(value: dict[str, Any]) -> bytes:
     packed = msgpack.packb(value, use_bin_type=True)
     assert isinstance(packed, bytes)
     return packed
+
+
+def _envelope(data: bytes) -> dict[str, Any]:
+    """The outer map, of which nothing is signed yet: flat, or 64 MiB of small arrays would become 4 GiB of objects."""
+    unpacker = msgpack.Unpacker(raw=False, max_buffer_size=MAX_MANIFEST_BYTES, max_array_len=0, max_map_len=0)
+    unpacker.feed(data)
+    try:
+        keys = unpacker.read_map_header()
+        if keys != _ENVELOPE_KEYS:
+            raise Corrupt("manifest", f"a map of {_ENVELOPE_KEYS}", f"one of {keys}")
+        pairs = [(unpacker.unpack(), unpacker.unpack()) for _ in range(keys)]
+    except (ValueError, msgpack.UnpackException) as error:
+        raise Corrupt("manifest", "a flat msgpack map", str(error)[:120]) from None
+    if unpacker.tell() != len(data):
+        raise Corrupt("manifest", f"{unpacker.tell()} bytes", f"{len(data)} bytes")
+    return {key: value for key, value in pairs if isinstance(key, str)}
 
 
 def _unpack(data: bytes, what: str) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def create_data_dir(root: Path, hosts: Sequence[str]) -> DataDir:
     made = not root.exists()
     if not made and (not root.is_dir() or any(root.iterdir())):
         raise BadInput("--data", "a folder that is empty or not there yet", str(root))
-    root.mkdir(mode=0o750, parents=True, exist_ok=True)
+    root.mkdir(mode=0o755, parents=True, exist_ok=True)
     try:
         return _fill(DataDir(root), hosts)
     except BaseException:
