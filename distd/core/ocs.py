@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from distd.core.records import Request
 
-# Expat 2.5 scans an unfinished tag anew with each piece: in small pieces, a tag of 30 MB would take it 9 s.
-PIECE_BYTES: Final = 1_048_576
+PIECE_BYTES: Final = 65_536
 MAX_REPLY_BYTES: Final = 1_048_576
 # Longer values of an inventory are cut: nothing that anybody searches for is longer.
 MAX_VALUE_CHARACTERS: Final = 4096

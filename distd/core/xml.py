@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAX_DEPTH: Final = 32
+MAX_TAG_BYTES: Final = 1_048_576
 MAX_ELEMENTS: Final = 500_000
+# Of a text between two tags no more is kept: no value that anybody wants is longer.
+MAX_TEXT_CHARACTERS: Final = 65_536
 
 _UNFIT: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES: Final = str.maketrans(
@@ -62,9 +65,13 @@ def read(pieces: Iterable[bytes], handler: Handler, field: str) -> None:
     Nothing is kept but the path of the open elements and the text of the innermost one.
     """
     parser = _Parser(handler, field)
+    fed_bytes = 0
     try:
         for piece in pieces:
             parser.expat.Parse(piece, False)
+            fed_bytes += len(piece)
+            if fed_bytes - parser.expat.CurrentByteIndex > MAX_TAG_BYTES:
+                raise TooLarge(field, f"tags of at most {MAX_TAG_BYTES} bytes", "longer ones")
         parser.expat.Parse(b"", True)
     except (expat.ExpatError, ValueError, LookupError) as error:
         # An encoding that nobody knows is a LookupError, one that is no byte encoding a ValueError.
@@ -77,19 +84,20 @@ class _Parser:
         self._field = field
         self._path: tuple[str, ...] = ()
         self._text: list[str] = []
+        self._text_characters = 0
         self._elements = 0
         self.expat = expat.ParserCreate()
         self.expat.buffer_text = True
         self.expat.StartElementHandler = self._start
         self.expat.EndElementHandler = self._end
-        self.expat.CharacterDataHandler = self._text.append
+        self.expat.CharacterDataHandler = self._add_text
         # The first sign of a DTD is refused, so entities are never declared, let alone expanded.
         self.expat.StartDoctypeDeclHandler = self._doctype
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._path += (name,)
         self._elements += 1
-        self._text.clear()
+        self._drop_text()
         if len(self._path) > MAX_DEPTH:
             raise BadInput(self._field, f"elements at most {MAX_DEPTH} deep", "deeper ones")
         if self._elements > MAX_ELEMENTS:
@@ -98,8 +106,17 @@ class _Parser:
 
     def _end(self, _name: str) -> None:
         self._handler.end(self._path, "".join(self._text))
-        self._text.clear()
+        self._drop_text()
         self._path = self._path[:-1]
+
+    def _add_text(self, text: str) -> None:
+        if self._text_characters < MAX_TEXT_CHARACTERS:
+            self._text.append(text)
+            self._text_characters += len(text)
+
+    def _drop_text(self) -> None:
+        self._text.clear()
+        self._text_characters = 0
 
     def _doctype(self, *_: object) -> None:
         raise BadInput(self._field, "XML without a DTD", "a DOCTYPE")
