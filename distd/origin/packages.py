@@ -80,6 +80,7 @@ def publish(
         package_id = _new_id(conn, now_s)
     built = build.build(data, package_id, order, signer, progress)
     try:
+        built.sync()
         package = _package_of(built, order, name, now_s)
         with catalogue.write() as conn:
             built.publish()

@@ -60,7 +60,7 @@ def kind_of(path: Path) -> str | None:
             if first:
                 archive.open(first[0]).close()
             return "zip"
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError):
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError):
         pass
     try:
         with tarfile.open(path, "r:gz") as tar:
@@ -79,15 +79,18 @@ def is_ready(path: Path) -> bool:
     return path.is_file() and claims_to_be_one(path) and kind_of(path) is not None
 
 
-def member_names(path: Path, kind: str) -> set[str]:
-    """The names in an archive, without leading "./". Raises `BadInput` when it is damaged."""
+def file_names(path: Path, kind: str) -> set[str]:
+    """The names of the files in an archive, without leading "./". Raises `BadInput` when it is not whole."""
     try:
         if kind == "zip":
             with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
+                names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
         else:
             with tarfile.open(path, "r:gz") as tar:
-                names = tar.getnames()
+                names = [entry.name for entry in tar if not entry.isdir()]
+                # The last member is there; its bytes, and the checksum behind them, must be too.
+                while tar.fileobj is not None and tar.fileobj.read(PIECE_BYTES):
+                    pass
     except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
         raise BadInput("FILE", "a whole archive", f"{path}: {error}") from None
     return {name.removeprefix("./") for name in names}
@@ -96,24 +99,24 @@ def member_names(path: Path, kind: str) -> set[str]:
 def scan(source: Path, *, links: bool) -> Iterator[Member]:
     """The members of an archive of `source`, sorted by name. Raises `BadInput` for what does not belong in one."""
     if not source.is_dir():
-        yield _member(source, source.name, source.parent, links=False)
+        yield _member(source, source.name, source.stat())
         return
     paths = []
     for folder, names, file_names in os.walk(source, onerror=_unreadable):
         base = source.__class__(folder)
         paths += [base / name for name in (*names, *file_names)]
     for path in sorted(paths, key=lambda path: path.relative_to(source).as_posix()):
-        yield _member(path, path.relative_to(source).as_posix(), source, links=links)
-
-
-def _member(path: Path, name: str, root: Path, *, links: bool) -> Member:
-    try:
-        state = path.lstat() if links or path.parent != root else path.stat()
+        state = path.lstat()
         if stat.S_ISLNK(state.st_mode):
-            _check_link(path, root, links=links)
-        elif stat.S_ISREG(state.st_mode):
+            _check_link(path, source, links=links)
+        yield _member(path, path.relative_to(source).as_posix(), state)
+
+
+def _member(path: Path, name: str, state: os.stat_result) -> Member:
+    try:
+        if stat.S_ISREG(state.st_mode):
             path.open("rb").close()
-        elif not stat.S_ISDIR(state.st_mode):
+        elif not (stat.S_ISDIR(state.st_mode) or stat.S_ISLNK(state.st_mode)):
             raise BadInput("FILE", "files, folders and links only", str(path))
         name.encode()
     except OSError as error:
@@ -164,9 +167,10 @@ def _pack_zip(file: IO[bytes], members: list[Member], meter: Meter) -> None:
                 archive.writestr(entry, b"")
                 continue
             with member.path.open("rb") as content, archive.open(entry, "w") as target:
-                while piece := content.read(PIECE_BYTES):
+                metered = _Metered(content, meter)
+                while piece := metered.read(PIECE_BYTES):
                     target.write(piece)
-                    meter.add(len(piece))
+                metered.check(member)
 
 
 def _pack_tar(file: IO[bytes], members: list[Member], meter: Meter) -> None:
@@ -187,7 +191,13 @@ def _pack_tar(file: IO[bytes], members: list[Member], meter: Meter) -> None:
             else:
                 entry.size = member.size_bytes
                 with member.path.open("rb") as content:
-                    archive.addfile(entry, _Metered(content, meter))
+                    metered = _Metered(content, meter)
+                    try:
+                        archive.addfile(entry, metered)
+                    except OSError as error:
+                        if error.errno is not None:
+                            raise  # a full disk, say; tarfile's own word for a short file has no number
+                    metered.check(member)
 
 
 class _Metered:
@@ -196,8 +206,15 @@ class _Metered:
     def __init__(self, file: IO[bytes], meter: Meter) -> None:
         self._file = file
         self._meter = meter
+        self._read_bytes = 0
 
     def read(self, size: int = -1) -> Any:
         data = self._file.read(size)
         self._meter.add(len(data))
+        self._read_bytes += len(data)
         return data
+
+    def check(self, member: Member) -> None:
+        """Raises `BadInput` when the file has another length than it had when the packing began."""
+        if self._read_bytes != member.size_bytes or self._file.read(1):
+            raise BadInput("FILE", "files that do not change while they are read", str(member.path))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
 
-from distd.core import fragments
+from distd.core import fragments, xml
 from distd.core import info as info_format
 from distd.core import manifest as manifest_format
 from distd.core.errors import BadInput, Unavailable
@@ -82,8 +82,13 @@ class Built:
         """Hold what `stack` holds (the folder and its lock) until the end."""
         self._stack = stack.pop_all()
 
+    def sync(self) -> None:
+        """Everything onto the disk: what takes long, and is done before anybody is kept waiting."""
+        with full_disk_said_so():
+            files.sync_tree(self._folder)
+
     def publish(self) -> None:
-        """Everything onto the disk, then the final name."""
+        """The final name."""
         with full_disk_said_so():
             files.publish_directory(self._folder, self._final)
         self._stack.close()
@@ -130,6 +135,9 @@ def check(order: Order) -> None:
         raise BadInput("--priority", "0 to 10", order.priority)
     if not order.target.strip() or any(ord(character) < 32 for character in order.target):
         raise BadInput(option, f"what --action {order.action} needs, on one line", order.target)
+    xml.escape(order.target, option)
+    xml.escape(order.notify.text, "--notify-text")
+    xml.escape(order.notify.done_action_text, "--done-text")
     if order.fragment_bytes is not None and order.fragment_count is not None:
         raise BadInput("--fragments", "either --fragments or --fragment-size", "both")
     if order.fragment_bytes is not None:
@@ -138,6 +146,8 @@ def check(order: Order) -> None:
     if order.action is Action.STORE and unix and not _SHELL_SAFE.fullmatch(order.target):
         hint = "the stock Unix agent gives it to a shell"
         raise BadInput(option, "a path without spaces and shell characters", order.target, hint)
+    if order.action is Action.STORE and order.target.startswith("-"):
+        raise BadInput(option, "a path", order.target)
     if order.action is Action.LAUNCH and unix and "-" in order.target.split()[0]:
         hint = "the stock Unix agent cuts the name there and reports ERR_EXECUTE"
         raise BadInput(option, 'a file name without "-"', order.target.split()[0], hint)
@@ -153,14 +163,22 @@ def _check_source(order: Order) -> None:
     if not source.exists():
         raise BadInput("FILE", "a file or folder", f"{source}, which is not there")
     if source.is_dir():
+        for _ in archive.scan(source, links=order.os is not OperatingSystem.WINDOWS):
+            pass
         return
+    if not source.is_file():
+        raise BadInput("FILE", "a file or folder", f"{source}, which is neither")
     try:
         source.open("rb").close()
     except OSError as error:
         raise BadInput("FILE", "a readable file", f"{source}: {error.strerror}") from None
-    if archive.claims_to_be_one(source) and archive.kind_of(source) is None:
+    if not archive.claims_to_be_one(source):
+        return
+    kind = archive.kind_of(source)
+    if kind is None:
         raise BadInput("FILE", "a zip or tar.gz archive, as its name says", str(source))
-    if order.os is OperatingSystem.WINDOWS and archive.is_ready(source) and archive.kind_of(source) == "tar.gz":
+    archive.file_names(source, kind)
+    if order.os is OperatingSystem.WINDOWS and kind == "tar.gz":
         raise BadInput("FILE", "a zip for Windows", f"{source}, a tar.gz", "its agent unpacks nothing else")
 
 
@@ -183,12 +201,12 @@ def _check_launch(order: Order, content: Path) -> None:
         return
     kind = archive.kind_of(content)
     assert kind is not None
-    names = archive.member_names(content, kind)
+    names = archive.file_names(content, kind)
     wanted = order.target.split()[0].removeprefix("./")
     if order.os is OperatingSystem.WINDOWS:
         # The name may hold spaces and backslashes, and arguments may follow it.
-        line = order.target.replace("\\", "/").lower().lstrip('"')
-        found = any(line.startswith(name.lower()) for name in names)
+        line = order.target.replace("\\", "/").lower().lstrip('"') + " "
+        found = any(line.startswith((f"{name.lower()} ", f'{name.lower()}"')) for name in names)
     else:
         found = wanted in names
     if not found:

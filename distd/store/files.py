@@ -24,7 +24,7 @@ LOCK: Final = ".lock"  # in a folder that is being built: whoever builds it hold
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     """`path` holds `data`, or what it held before."""
-    new = path.with_name(f"{NEW}{os.getpid()}-{path.name}")
+    new = path.with_name(f"{NEW}{path.name}-{os.getpid()}")
     try:
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with os.fdopen(fd, "wb") as file:
@@ -46,8 +46,9 @@ def building(parent: Path, name: str) -> Iterator[Path]:
     It is locked for as long as the block lasts, so that `sweep` does not take it for a leftover.
     """
     folder = parent / f"{BUILDING}{name}-{os.getpid()}"
-    folder.mkdir(mode=0o755)
+    folder.mkdir()
     try:
+        folder.chmod(0o755)  # whatever the umask says: it is going to be served
         with (folder / LOCK).open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield folder
@@ -55,14 +56,19 @@ def building(parent: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def sync_tree(folder: Path) -> None:
+    """Everything in a folder, and the folder, onto the disk."""
+    for path in sorted(folder.rglob("*")):
+        _sync(path)
+    _sync(folder)
+
+
 def publish_directory(folder: Path, final: Path) -> None:
-    """Give a built folder its final name, once everything in it is on the disk. `final` must not exist.
+    """Give a folder that is built, and on the disk, its final name. `final` must not exist.
 
     Raises `FileExistsError` when it does.
     """
     (folder / LOCK).unlink(missing_ok=True)
-    for path in sorted(folder.rglob("*")):
-        _sync(path)
     _sync(folder)
     if final.exists():
         raise FileExistsError(17, "exists already", str(final))
@@ -75,14 +81,14 @@ def remove_directory(path: Path) -> None:
     hidden = path.with_name(f"{DELETED}{path.name}-{os.getpid()}")
     os.rename(path, hidden)
     sync_folder(path.parent)
-    shutil.rmtree(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)  # what stays, `sweep` removes
 
 
 def sweep(folder: Path) -> list[str]:
-    """Remove what crashes have left in `folder`; gives the names. What a living process builds is spared."""
+    """Remove what crashes have left in `folder`; gives the names. What a living process works on is spared."""
     swept = []
     for path in sorted(folder.iterdir()):
-        if path.name.startswith((DELETED, NEW)) or (path.name.startswith(BUILDING) and not _is_held(path)):
+        if path.name.startswith((DELETED, NEW, BUILDING)) and not _is_held(path):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -104,15 +110,15 @@ def _sync(path: Path) -> None:
         os.close(fd)
 
 
-def _is_held(folder: Path) -> bool:
+def _is_held(path: Path) -> bool:
+    """Whether somebody works on it. A lock says so; where there is none (yet, or any more), the life of its maker."""
+    if not (path / LOCK).exists():
+        return _is_alive(path.name.rpartition("-")[2])
     try:
-        with (folder / LOCK).open("rb") as lock:
+        with (path / LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
     except OSError:
-        # No lock yet, or no more: it is being made or published just now, or was left so. Only its maker's life tells.
-        return _is_alive(folder.name.rpartition("-")[2])
+        return True  # locked, or taken away this moment
     return False
 
 

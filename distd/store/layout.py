@@ -69,7 +69,11 @@ def create_data_dir(root: Path, hosts: Sequence[str]) -> DataDir:
     made = not root.exists()
     if not made and (not root.is_dir() or any(root.iterdir())):
         raise BadInput("--data", "a folder that is empty or not there yet", str(root))
-    root.mkdir(mode=0o755, parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        root.chmod(0o755)  # whatever the umask says: a web server may serve `download`
+    except OSError as error:
+        raise BadInput("--data", "a folder that can be made", f"{root}: {error.strerror}") from None
     try:
         return _fill(DataDir(root), hosts)
     except BaseException:
@@ -81,8 +85,9 @@ def create_data_dir(root: Path, hosts: Sequence[str]) -> DataDir:
 
 
 def _fill(data: DataDir, hosts: Sequence[str]) -> DataDir:
-    data.download.mkdir(mode=0o755)
-    data.keys.mkdir(mode=0o700)
+    for folder, mode in ((data.download, 0o755), (data.keys, 0o700)):
+        folder.mkdir()
+        folder.chmod(mode)
     keys.create_keys(data.keys, data.ca_certificate, hosts)
     create_catalogue(data.catalogue)
     os.chmod(data.catalogue, 0o640)

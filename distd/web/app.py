@@ -30,6 +30,7 @@ MAX_BODY_BYTES: Final = 1_048_576
 LOGINS_REMEMBERED: Final = 64
 LOGIN_S: Final = 60.0
 
+_CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="distd"'}
 _STATUS: Final = {NotFound: 404, BadInput: 400, Conflict: 409, Unavailable: 503}
 
 
@@ -81,10 +82,9 @@ def _add_guard(app: QuartTrio, logins: Logins) -> None:
         if not request.path.startswith("/api/") or request.path == "/api/v1/openapi.json":
             return None
         login = request.authorization
-        given = login is not None and login.type == "basic"
-        if given and await logins.check(login.username or "", login.password or ""):
-            return None
-        return _problem(401, "expected an operator's name and password", {"WWW-Authenticate": 'Basic realm="distd"'})
+        if login is None or login.type != "basic" or not await logins.check(login.username or "", login.password or ""):
+            return _problem(401, "expected an operator's name and password", _CHALLENGE)
+        return None
 
 
 def _add_errors(app: QuartTrio) -> None:
