@@ -1,1 +1,1 @@
-"""Real programs around distd: the stock agent, nginx, distd itself. What the interoperability tests and the demo share."""
+"""Real programs: the stock agent, nginx, distd itself. What the interoperability tests and the demo share."""

@@ -1,4 +1,4 @@
-"""Other programs as children: started with a log file, waited for, ended. Nothing outlives the block that started it."""
+"""Other programs as children: started with a log file, waited for, ended. None outlives the block that started it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DISTD = str(Path(sys.executable).with_name("distd"))
 
 
 class ProgramFailed(Exception):
-    """A program ended too early or with the wrong status. `status` is as subprocess gives it; `log` is its last words."""
+    """A program ended too early or with the wrong status (`status` as subprocess gives it). `log`: its last words."""
 
     def __init__(self, command: Sequence[str], status: int | None, log: str) -> None:
         super().__init__(command, status, log)
@@ -110,9 +110,10 @@ async def child(
     pass_fds: Sequence[int] = (),
     grace_s: float = 15,
 ) -> AsyncIterator[trio.Process]:
-    """A program for as long as the block lasts, in a process group of its own; stderr, and stdout, go to the end of `log`.
+    """A program for as long as the block lasts, in a process group of its own; what it prints goes to the end of `log`.
 
-    At the end of the block it gets SIGTERM; whatever is left of its group `grace_s` later gets SIGKILL.
+    `stdout` may be given as for subprocess; then only stderr goes there. At the end of the block it gets SIGTERM;
+    whatever is left of its group `grace_s` later gets SIGKILL.
     """
     with log.open("ab") as output:
         process = await trio.lowlevel.open_process(

@@ -12,9 +12,9 @@ import datetime
 import os
 import re
 import secrets
-import shutil
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
@@ -23,9 +23,13 @@ from loadtests.processes import child, kill_group
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
-AGENT = "/usr/bin/ocsinventory-agent"
+# What Debian's ocsinventory-agent, liblwp-protocol-https-perl and libio-socket-ssl-perl bring.
+NEEDED = (
+    "/usr/bin/ocsinventory-agent",
+    "/usr/share/perl5/LWP/Protocol/https.pm",
+    "/usr/share/perl5/IO/Socket/SSL.pm",
+)
 PERL = "/usr/bin/perl"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -48,8 +52,8 @@ _FAILED = re.compile(r"Failed downloading (\S+): (.+) !!!$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class StockReport:
-    """What one contact did: `codes` (package id, code) in the order sent; `fetched` file names ("info", "1700000001-1");
-    `failed` (file name, status line); `history` all package ids that this computer has finished so far."""
+    """What one contact did. `codes`: (package id, code) in the order sent; `fetched`: file names ("info",
+    "1700000001-1"); `failed`: (file name, status line); `history`: the packages that this computer has finished."""
 
     log: str
     codes: tuple[tuple[str, str], ...]
@@ -90,7 +94,7 @@ class StockAgent:
 
     @staticmethod
     def installed() -> bool:
-        return shutil.which(AGENT) is not None
+        return all(Path(path).exists() for path in NEEDED)
 
     def _lay_out(self) -> None:
         (self.folder / "etc").mkdir(parents=True)
@@ -101,7 +105,8 @@ class StockAgent:
         (self.state / "ocsinv.conf").write_text(f"<CONF><DEVICEID>{self.device_id}</DEVICEID></CONF>\n")
 
     async def run(self, *, timeout_s: float = 60) -> StockReport:
-        """One contact, until all downloads have ended. Raises `trio.TooSlowError` with the log's end after `timeout_s`."""
+        """One contact, until all its downloads have ended. After `timeout_s` all is killed; raises `trio.TooSlowError`
+        with the end of the log as a note."""
         async with self.started() as running:
             try:
                 with trio.fail_after(timeout_s):

@@ -1,0 +1,79 @@
+"""The server or the computer goes down in the middle of a download, or the agent comes back too early."""
+
+from __future__ import annotations
+
+import pytest
+
+
+async def deploy(operator, site, new_computer, source, stored, fragments):
+    """Assigned to a new computer: (the computer, the package's id)."""
+    package_id = operator.publish("STORE", "--path", stored, "--fragments", fragments, source=source)
+    computer = new_computer(operator, site)
+    operator.assign(package_id, computer)
+    return computer, package_id
+
+
+@pytest.mark.parametrize("end", ["kill", "terminate"])
+async def test_the_server_goes_and_comes_back(slow, new_computer, noise, tmp_path, end):
+    operator, serve = slow
+    source = noise(20_000)
+    async with serve() as site:
+        computer, package_id = await deploy(operator, site, new_computer, source, tmp_path / "stored", 4)
+        async with computer.started() as running:
+            await running.until(f"Success downloading {package_id}-1")
+            getattr(site.process, end)()
+            await site.process.wait()
+            await running.until(f"Failed downloading {package_id}-2")
+            async with serve(http=site.http, https=site.https):
+                report = await running.ended()
+
+    assert report.codes == ((package_id, "SUCCESS"),)
+    assert (tmp_path / "stored" / source.name).read_bytes() == source.read_bytes()
+    assert operator.result(package_id, computer) == ("SUCCESS", "SUCCESS")
+
+
+async def test_the_computer_goes_down_before_it_notes_a_fragment_down(slow, new_computer, noise, tmp_path):
+    """Trap 1: the agent asks for the file that it has with If-Modified-Since, and a 304 would be a failure for ever."""
+    operator, serve = slow
+    source = noise(20_000)
+    async with serve() as site:
+        computer, package_id = await deploy(operator, site, new_computer, source, tmp_path / "stored", 3)
+        async with computer.started() as running:
+            await running.until(f"Downloading {package_id}-2")
+            await running.kill()
+        names = [f"{package_id}-{number}" for number in (1, 2, 3)]
+        folder = computer.state / "download" / package_id
+        assert (folder / names[0]).exists()
+        (folder / "task").write_text("".join(f"{name}\n" for name in names))
+
+        report = await computer.run()
+
+    assert report.failed == ()
+    assert report.fetched == tuple(names)
+    assert report.codes == ((package_id, "SUCCESS"),)
+    assert (tmp_path / "stored" / source.name).read_bytes() == source.read_bytes()
+
+
+async def test_a_package_that_comes_while_the_agent_is_busy_is_told_later(slow, new_computer, noise, tmp_path):
+    """Trap 14: the child that downloads would take it up without knowing where its fragments are, and never end."""
+    operator, serve = slow
+    stored = tmp_path / "stored"
+    async with serve() as site:
+        computer, first = await deploy(operator, site, new_computer, noise(20_000, "first.bin"), stored, 3)
+        second = operator.publish("STORE", "--path", stored, source=noise(5000, "second.bin"))
+        async with computer.started() as busy:
+            await busy.until(f"Success downloading {first}-1")
+            operator.assign(second, computer)
+            between = await computer.run()
+            assert between.fetched == between.codes == ()
+            assert operator.result(second, computer) == ("WAITING", None)
+            report = await busy.ended()
+        assert (first, "SUCCESS") in report.codes
+        assert report.failed == ()
+
+        later = await computer.run()
+
+    assert later.codes == ((second, "SUCCESS"),)
+    assert operator.result(second, computer) == ("SUCCESS", "SUCCESS")
+    for name in ("first.bin", "second.bin"):
+        assert (stored / name).read_bytes() == (tmp_path / name).read_bytes()

@@ -1,0 +1,186 @@
+"""The unmodified stock Unix agent deploys what a running server tells it to."""
+
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+import trio
+
+
+@pytest.mark.parametrize(
+    ("fragments", "secure"),
+    [(1, False), (3, True), (40, False)],
+    ids=["1 fragment", "3 fragments, POSTs by HTTPS", "40 fragments"],
+)
+async def test_store(operator, site, new_computer, noise, tmp_path, fragments, secure):
+    source = noise(fragments * 4096)
+    options = ("--path", tmp_path / "stored", "--fragments", fragments)
+    package_id = operator.publish("STORE", *options, source=source)
+    computer = new_computer(operator, site, secure=secure)
+    operator.assign(package_id, computer)
+    assert operator.result(package_id, computer) == ("WAITING", None)
+
+    report = await computer.run()
+
+    assert report.codes == ((package_id, "SUCCESS"),)
+    assert report.fetched == ("info", *(f"{package_id}-{number}" for number in range(1, fragments + 1)))
+    assert (tmp_path / "stored" / source.name).read_bytes() == source.read_bytes()
+    assert operator.result(package_id, computer) == ("SUCCESS", "SUCCESS")
+    await operator.fetched(package_id, computer, fragments)
+
+
+async def test_store_a_folder_on_several_computers(operator, site, new_computer, noise, tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "below").mkdir(parents=True)
+    (folder / "below" / "größe.txt").write_text("groß")
+    (folder / "noise.bin").write_bytes(noise(10_000).read_bytes())
+    package_id = operator.publish("STORE", "--path", "INSTALL_PATH/stored", "--fragments", 2, source=folder)
+    computers = [new_computer(operator, site) for _ in range(3)]
+    operator.assign(package_id, *computers)
+
+    async with trio.open_nursery() as nursery:
+        for computer in computers:
+            nursery.start_soon(computer.run)
+
+    for computer in computers:
+        assert operator.result(package_id, computer) == ("SUCCESS", "SUCCESS")
+        stored = computer.state / "stored"
+        assert (stored / "noise.bin").read_bytes() == (folder / "noise.bin").read_bytes()
+        assert (stored / "below" / "größe.txt").read_text() == "groß"
+
+
+async def test_store_a_ready_zip(operator, site, new_computer, noise, tmp_path, unzip):
+    with zipfile.ZipFile(tmp_path / "ready.zip", "w") as archive:
+        archive.write(noise(5000), "inside.bin")
+    package_id = operator.publish("STORE", "--path", tmp_path / "stored", source=tmp_path / "ready.zip")
+    computer = new_computer(operator, site)
+    operator.assign(package_id, computer)
+
+    report = await computer.run()
+
+    assert report.codes == ((package_id, "SUCCESS"),)
+    assert (tmp_path / "stored" / "inside.bin").read_bytes() == noise(5000).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "state"),
+    [(0, "SUCCESS"), (3, "FAILED")],
+    ids=["exit 0", "exit 3, which the agent calls a success"],
+)
+async def test_launch(operator, site, new_computer, tmp_path, exit_code, state):
+    source = tmp_path / "setup.sh"
+    source.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/launched\nexit {exit_code}\n')
+    package_id = operator.publish("LAUNCH", "--launch", "setup.sh /S", source=source)
+    computer = new_computer(operator, site)
+    operator.assign(package_id, computer)
+
+    await computer.run()
+
+    assert (tmp_path / "launched").read_text() == "/S\n"
+    assert operator.result(package_id, computer) == (state, f"SUCCESS_{exit_code}")
+
+
+@pytest.mark.parametrize("with_file", [True, False], ids=["with a file", "without a file"])
+async def test_execute(operator, site, new_computer, noise, tmp_path, with_file):
+    source = noise(3000) if with_file else None
+    command = f"cp noise.bin {tmp_path}/executed" if with_file else f"echo done > {tmp_path}/executed"
+    package_id = operator.publish("EXECUTE", "--command", command, source=source)
+    computer = new_computer(operator, site)
+    operator.assign(package_id, computer)
+
+    report = await computer.run()
+
+    assert report.fetched == (("info", f"{package_id}-1") if with_file else ("info",))
+    assert (tmp_path / "executed").read_bytes() == (source.read_bytes() if source else b"done\n")
+    assert operator.result(package_id, computer) == ("SUCCESS", "SUCCESS")
+
+
+async def test_a_command_that_fails(operator, site, new_computer):
+    package_id = operator.publish("EXECUTE", "--command", "exit 7")
+    computer = new_computer(operator, site)
+    operator.assign(package_id, computer)
+
+    await computer.run()
+
+    assert operator.result(package_id, computer) == ("FAILED", "ERR_EXECUTE")
+
+
+async def test_two_priorities_at_once(operator, site, new_computer, noise, tmp_path):
+    options = ("--path", tmp_path / "stored", "--fragments", 4)
+    slow = operator.publish("STORE", *options, source=noise(9000, "slow.bin"), priority=5)
+    urgent = operator.publish("STORE", *options, source=noise(9000, "urgent.bin"), priority=1)
+    computer = new_computer(operator, site)
+    await computer.run()  # an inventory: before it no more than one package is listed
+    operator.assign(slow, computer)
+    operator.assign(urgent, computer)
+
+    report = await computer.run()
+
+    # A turn in every cycle against one in every fifth. The fifth turn of the urgent one assembles it.
+    assert report.codes == ((urgent, "SUCCESS"), (slow, "SUCCESS"))
+    before = report.fetched[: report.fetched.index(f"{urgent}-4")]
+    assert {f"{slow}-1", f"{slow}-2"}.isdisjoint(before)
+    for name in ("slow.bin", "urgent.bin"):
+        assert (tmp_path / "stored" / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+async def test_absolute_priority_comes_alone_and_the_other_follows(operator, site, new_computer, noise, tmp_path):
+    """Trap 9: beside a package of priority 0 the other one would starve."""
+    options = ("--path", tmp_path / "stored", "--fragments", 3)
+    other = operator.publish("STORE", *options, source=noise(9000, "other.bin"), priority=1)
+    first = operator.publish("STORE", *options, source=noise(9000, "first.bin"), priority=0)
+    computer = new_computer(operator, site)
+    await computer.run()
+    operator.assign(other, computer)
+    operator.assign(first, computer)
+
+    assert (await computer.run()).codes == ((first, "SUCCESS"),)
+    assert (await computer.run()).codes == ((other, "SUCCESS"),)
+
+
+async def test_a_new_package_beside_one_in_the_history_and_again_by_force(
+    operator, site, new_computer, noise, tmp_path
+):
+    """Trap 2: told of a package of its history, the agent would never finish the new one beside it."""
+    options = ("--path", tmp_path / "stored", "--fragments", 2)
+    old = operator.publish("STORE", *options, source=noise(5000, "old.bin"))
+    new = operator.publish("STORE", *options, source=noise(5000, "new.bin"))
+    computer = new_computer(operator, site)
+    operator.assign(old, computer)
+    assert (await computer.run()).codes == ((old, "SUCCESS"),)
+    (tmp_path / "stored" / "old.bin").unlink()
+
+    operator.assign(old, computer)
+    operator.assign(new, computer)
+    beside = await computer.run()
+    assert beside.codes == ((new, "SUCCESS"),)
+    assert beside.history == (old, new)
+    assert operator.result(old, computer) == ("SUCCESS", "SUCCESS_ALREADY_IN_HISTORY")
+    assert not (tmp_path / "stored" / "old.bin").exists()
+
+    operator.assign(old, computer, force=True)
+    forced = await computer.run()
+    assert forced.codes == ((old, "SUCCESS"),)
+    assert (tmp_path / "stored" / "old.bin").read_bytes() == (tmp_path / "old.bin").read_bytes()
+    assert operator.result(old, computer) == ("SUCCESS", "SUCCESS")
+
+
+async def test_a_corrupted_fragment_is_reported_and_named(operator, site, new_computer, noise, tmp_path):
+    package_id = operator.publish("STORE", "--path", tmp_path / "stored", "--fragments", 3, source=noise(9000))
+    fragment = operator.fragment(package_id, 2)
+    damaged = bytearray(fragment.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    fragment.chmod(0o644)
+    fragment.write_bytes(damaged)
+    computer = new_computer(operator, site)
+    operator.assign(package_id, computer)
+
+    report = await computer.run()
+
+    assert report.codes == ((package_id, "ERR_BAD_DIGEST"),)
+    assert not (tmp_path / "stored").exists()
+    row = operator.row(package_id, computer)
+    assert (row["state"], row["code"]) == ("FAILED", "ERR_BAD_DIGEST")
+    assert "damaged" in row["meaning"]
+    assert f"fragment 2 of {package_id}" in operator.distd("package", "verify", package_id, status=1)
