@@ -22,7 +22,7 @@ import trio
 from loadtests.processes import child, kill_group
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 # What Debian's ocsinventory-agent, liblwp-protocol-https-perl and libio-socket-ssl-perl bring.
 NEEDED = (
@@ -84,7 +84,7 @@ class StockAgent:
         self.state = folder / "var" / server_url.replace("/", "_")
         """INSTALL_PATH in the agent's words."""
         self.device_id = _new_device_id()
-        self._log = folder / "agent.log"
+        self._contacts = 0
         self._command = [
             *(PERL, str(folder / "agent.pl"), str(folder / "etc")),
             *(f"--server={server_url}", f"--basevardir={folder / 'var'}", f"--ca={ca}", "--ssl=1"),
@@ -105,28 +105,24 @@ class StockAgent:
         (self.state / "ocsinv.conf").write_text(f"<CONF><DEVICEID>{self.device_id}</DEVICEID></CONF>\n")
 
     async def run(self, *, timeout_s: float = 60) -> StockReport:
-        """One contact, until all its downloads have ended. After `timeout_s` all is killed; raises `trio.TooSlowError`
-        with the end of the log as a note."""
+        """One contact, until all its downloads have ended. After `timeout_s` all is killed: `trio.TooSlowError`."""
         async with self.started() as running:
-            try:
-                with trio.fail_after(timeout_s):
-                    return await running.ended()
-            except trio.TooSlowError as error:
-                error.add_note(running.log()[-4000:])
-                raise
+            with running.noting(), trio.fail_after(timeout_s):
+                return await running.ended()
 
     @contextlib.asynccontextmanager
     async def started(self) -> AsyncIterator[RunningAgent]:
         """One contact that goes on while the block does; what still runs at its end is killed, parent and child."""
         reader, writer = os.pipe()
         try:
-            begins = self._log.stat().st_size if self._log.exists() else 0
+            self._contacts += 1
+            log = self.folder / f"contact{self._contacts}.log"  # one each: an earlier contact's child may still write
             # `tar` and the packages' commands need a PATH; nothing else is passed on: no proxy, no locale.
-            started = child(self._command, self._log, env={"PATH": PATH}, cwd=self.folder, pass_fds=[writer], grace_s=0)
+            started = child(self._command, log, env={"PATH": PATH}, cwd=self.folder, pass_fds=[writer], grace_s=0)
             async with started as process:
                 os.close(writer)
                 writer = -1
-                yield RunningAgent(self, process, reader, begins)
+                yield RunningAgent(process, reader, log, self.state / "download" / "history")
         finally:
             os.close(reader)
             if writer >= 0:
@@ -136,11 +132,11 @@ class StockAgent:
 class RunningAgent:
     """A contact that is under way."""
 
-    def __init__(self, agent: StockAgent, process: trio.Process, pipe: int, begins: int) -> None:
-        self._agent = agent
+    def __init__(self, process: trio.Process, pipe: int, log: Path, history: Path) -> None:
         self._process = process
         self._pipe = pipe
-        self._begins = begins
+        self._log = log
+        self._history = history
 
     async def ended(self) -> StockReport:
         """Wait for the parent and for the child that it leaves behind."""
@@ -154,17 +150,25 @@ class RunningAgent:
         await self.ended()
 
     async def until(self, text: str, *, timeout_s: float = 30) -> None:
-        """Wait until `text` stands in this contact's log."""
-        with trio.fail_after(timeout_s):
+        """Wait until `text` stands in this contact's log. Raises `trio.TooSlowError` after `timeout_s`."""
+        with self.noting(), trio.fail_after(timeout_s):
             while text not in self.log():
                 await trio.sleep(0.02)
 
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[None]:
+        """A `trio.TooSlowError` of the block gets the end of the log as a note."""
+        try:
+            yield
+        except trio.TooSlowError as error:
+            error.add_note(self.log()[-4000:])
+            raise
+
     def log(self) -> str:
-        return self._agent._log.read_bytes()[self._begins :].decode(errors="replace")
+        return self._log.read_text(errors="replace")
 
     def report(self) -> StockReport:
-        history = self._agent.state / "download" / "history"
-        return StockReport.read(self.log(), history.read_text() if history.exists() else "")
+        return StockReport.read(self.log(), self._history.read_text() if self._history.exists() else "")
 
 
 def _new_device_id() -> str:

@@ -66,9 +66,14 @@ class Opened:
 def opened(root: Path, overrides: Sequence[str] = ()) -> Iterator[Opened]:
     """Open a data directory with its settings and its catalogue. Raises `BadInput`."""
     data = open_data_dir(root)
-    settings = load(_read_toml(data.settings_file), os.environ, dict(_override(text) for text in overrides))
+    settings = read_settings(data, overrides)
     with open_catalogue(data.catalogue) as catalogue:
         yield Opened(data, settings, catalogue)
+
+
+def read_settings(data: DataDir, overrides: Sequence[str]) -> Settings:
+    """The settings in force: from the command line, the environment, the file. Raises `BadInput`."""
+    return load(_read_toml(data.settings_file), os.environ, dict(_override(text) for text in overrides))
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -211,6 +211,13 @@ class Lane:
                 connection.close()
         self._note_drained()
 
+    def reconfigure(self, limits: Limits, context: ssl.SSLContext) -> None:
+        """Other limits, and another certificate for those who connect from now on."""
+        self.limits = limits
+        for listener in self._listeners.values():
+            if listener.context is not None:
+                listener.context = context
+
     def _close_listeners(self) -> None:
         for listener in self._listeners.values():
             listener.sock.close()

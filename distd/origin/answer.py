@@ -6,13 +6,13 @@ the commit only, so what was answered is not lost.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from distd.core import ocs, results, tokens
 from distd.core.records import DownloadRequest, InventoryRequest, Pack, PrologReply, PrologRequest
 from distd.origin import desk
-from distd.origin.listing import Agent, choose, learns
+from distd.origin.listing import Agent, choose, learns, may_switch_off
 from distd.store.events import Kind, Note
 from distd.store.tables import NAME_LIMIT, micros
 
@@ -114,8 +114,10 @@ class _Batch:
 
     def prolog(self, heard: Heard, computer: Standing) -> bytes:
         self.see(heard, computer)
-        config = self.site.settings.download
-        listing = choose(computer.open, _agent(heard, computer), config)
+        config, agent = self.site.settings.download, _agent(heard, computer)
+        listing = choose(computer.open, agent, config)
+        if not config.on and not may_switch_off(computer.open, agent):
+            config = replace(config, on=True)
         for one in listing.settled:
             self.settle(heard, computer, one, ALREADY_IN_HISTORY)
         for one in listing.new:

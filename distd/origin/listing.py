@@ -66,6 +66,13 @@ def choose(assignments: list[Open], agent: Agent, config: DownloadConfig) -> Lis
     return Listing(notified + new, new, settled)
 
 
+def may_switch_off(assignments: list[Open], agent: Agent) -> bool:
+    """Trap 15: ON=0 makes the Unix agent kill its busy child and leave its `suspend` file behind. The next child waits
+    for that file; when a later contact removes it, this child wakes up without any PACK_LOC and fails for ever. So a
+    Unix agent that has unfinished packages is not told that it is off: it is only given no new ones."""
+    return not (agent.user_agent.startswith(STOCK_UNIX) and any(one.notified for one in assignments))
+
+
 def learns(user_agent: str, code: str) -> bool:
     """Whether an agent that sends this final code has the package in its history from now on.
 

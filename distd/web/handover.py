@@ -13,6 +13,7 @@ import h11
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
+from hypercorn.events import RawData
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import AsyncIterator
 
+    from hypercorn.events import Event
     from hypercorn.typing import ASGIFramework, LifespanState
 
     from distd.lane.stream import PlainStream, TlsStream
@@ -75,7 +77,7 @@ class HandOver:
             return
         self._streams.add(stream)
         try:
-            server = TCPServer(
+            server = _Server(
                 self._app,
                 self._config,
                 self._context,
@@ -93,6 +95,14 @@ class HandOver:
             self._streams.remove(stream)
             self._empty.set()
             stream.socket.close()
+
+
+class _Server(TCPServer):
+    """Hears of a request's end even where quart-trio cancels the very task in which hypercorn tells of it."""
+
+    async def protocol_send(self, event: Event) -> None:
+        with trio.CancelScope(shield=not isinstance(event, RawData)):
+            await super().protocol_send(event)
 
 
 async def _watch(server: TCPServer, stream: PlainStream | TlsStream, scope: trio.CancelScope) -> None:

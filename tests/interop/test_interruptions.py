@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 
@@ -11,6 +13,13 @@ async def deploy(operator, site, new_computer, source, stored, fragments):
     computer = new_computer(operator, site)
     operator.assign(package_id, computer)
     return computer, package_id
+
+
+def hide(fragment):
+    """As long as a fragment is away, its agent is busy. Gives the function that brings it back."""
+    hidden = fragment.with_name("hidden")
+    fragment.rename(hidden)
+    return partial(hidden.rename, fragment)
 
 
 @pytest.mark.parametrize("end", ["kill", "terminate"])
@@ -59,17 +68,19 @@ async def test_a_package_that_comes_while_the_agent_is_busy_is_told_later(slow, 
     operator, serve = slow
     stored = tmp_path / "stored"
     async with serve() as site:
-        computer, first = await deploy(operator, site, new_computer, noise(20_000, "first.bin"), stored, 3)
+        computer, first = await deploy(operator, site, new_computer, noise(20_000, "first.bin"), stored, 2)
         second = operator.publish("STORE", "--path", stored, source=noise(5000, "second.bin"))
+        back = hide(operator.fragment(first, 2))
         async with computer.started() as busy:
-            await busy.until(f"Success downloading {first}-1")
+            await busy.until(f"Failed downloading {first}-2")
             operator.assign(second, computer)
             between = await computer.run()
-            assert between.fetched == between.codes == ()
-            assert operator.result(second, computer) == ("WAITING", None)
+            back()
             report = await busy.ended()
-        assert (first, "SUCCESS") in report.codes
-        assert report.failed == ()
+        assert between.fetched == between.codes == ()
+        assert report.codes == ((first, "SUCCESS"),)
+        assert {name for name, _ in report.failed} == {f"{first}-2"}
+        assert operator.result(second, computer) == ("WAITING", None)
 
         later = await computer.run()
 
@@ -77,3 +88,27 @@ async def test_a_package_that_comes_while_the_agent_is_busy_is_told_later(slow, 
     assert operator.result(second, computer) == ("SUCCESS", "SUCCESS")
     for name in ("first.bin", "second.bin"):
         assert (stored / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+async def test_a_busy_agent_is_not_told_that_downloads_are_off(slow, new_computer, noise, tmp_path):
+    """Trap 15: ON=0 would end its child, and a later child would go on without knowing where the fragments are."""
+    operator, serve = slow
+    source = noise(20_000)
+    async with serve() as site:
+        computer, package_id = await deploy(operator, site, new_computer, source, tmp_path / "stored", 2)
+        back = hide(operator.fragment(package_id, 2))
+        async with computer.started() as busy:
+            await busy.until(f"Failed downloading {package_id}-2")
+            await site.kill()
+            settings = operator.data / "distd.toml"
+            settings.write_text(settings.read_text().replace("# on = true", "on = false"))
+            async with serve(http=site.http, https=site.https):
+                between = await computer.run()
+                back()
+                report = await busy.ended()
+                idle = await computer.run()
+
+    assert "Download is off." not in between.log
+    assert report.codes == ((package_id, "SUCCESS"),)
+    assert (tmp_path / "stored" / source.name).read_bytes() == source.read_bytes()
+    assert "Download is off." in idle.log

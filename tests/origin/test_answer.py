@@ -238,9 +238,7 @@ def test_trap_3_withdrawn_or_deactivated_it_is_listed_until_its_final_status(pc)
     pc.unassign("17")
     pc.write(packages.deactivate, "17", pc.now_s)
     pc.values["download.on"] = False
-    reply = pc.prolog()
-    assert reply.packs == before
-    assert not reply.config.on
+    assert pc.prolog().packs == before
     pc.report("17", "ERR_TIMEOUT")
     assert pc.listed() == []
 
@@ -309,6 +307,22 @@ def test_trap_14_a_new_package_waits_for_the_unix_agents_child(pc):
     assert pc.listed() == ["17"]
     pc.report("17", "SUCCESS")
     assert pc.listed() == ["18"]
+
+
+@pytest.mark.parametrize(("user_agent", "on"), [("", True), ("OCS-NG_WINDOWS_AGENT_v2.9.2.0", False)])
+def test_trap_15_a_busy_unix_agent_is_not_told_that_it_is_off(pc, user_agent, on):
+    pc.user_agent = user_agent or pc.user_agent
+    pc.package("17")
+    pc.assign("17")
+    assert pc.listed() == ["17"]
+    pc.values["download.on"] = False
+    pc.package("18")
+    pc.assign("18")
+    reply = pc.prolog()
+    assert (reply.config.on, [pack.id for pack in reply.packs]) == (on, ["17"])
+    pc.report("17", "SUCCESS")
+    reply = pc.prolog()
+    assert (reply.config.on, reply.packs) == (False, ())
 
 
 # --- reading, and the batcher around it all

@@ -6,6 +6,7 @@ import socket
 import pytest
 import trio
 import trio.testing
+from quart_trio import QuartTrio
 
 from distd.lane.stream import PlainStream
 from distd.web import handover
@@ -134,6 +135,23 @@ async def test_a_pipelining_client_that_aborts_leaves_nothing_behind(connect):
     await client.stream.receive_some(1000)
     await trio.aclose_forcefully(client.stream)
     await client.wait_until_closed()
+
+
+async def test_a_quart_application_ends_its_connection_too(quick):
+    """quart-trio cancels the task in which hypercorn is told that the answer is complete."""
+    quart = QuartTrio("test")
+    quart.get("/hello")(_hello)
+    async with open_hand_over(quart, LOG, grace_s=0.2) as hand_over:
+        for fields in (b"", b"Connection: close\r\n"):
+            client = Client(hand_over, b"GET /hello HTTP/1.1\r\nHost: h\r\n" + fields + b"\r\n", 60)
+            with trio.fail_after(5):
+                assert (await client.all()).endswith(b"hello")  # read to the end: the server has closed
+            await client.wait_until_closed()
+            await trio.aclose_forcefully(client.stream)
+
+
+async def _hello():
+    return "hello"
 
 
 async def test_a_fault_in_the_application_ends_one_connection_only(connect, caplog):

@@ -1,0 +1,5 @@
+"""`python -m distd.cli`: what the supervisor starts its workers with."""
+
+from distd.cli.main import main
+
+main()

@@ -1,0 +1,156 @@
+"""One serving process: the composition of lane, origin and web, from start to drain."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import ssl
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from distd.cli.sockets import is_worker
+from distd.core.errors import DistdError
+from distd.lane.files import FileCache
+from distd.lane.server import Lane, Limits
+from distd.origin import answer as agents
+from distd.origin.packages import reconcile
+from distd.store import keys
+from distd.store import packages as directories
+from distd.store.reader import Reader
+from distd.store.writer import open_batcher, open_writer
+from distd.web.app import make_app
+from distd.web.handover import open_hand_over
+from distd.web.site import LaneSite, keep_books
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from sqlalchemy import Connection
+
+    from distd.cli.common import Opened
+    from distd.cli.sockets import Listeners
+    from distd.core.settings import Settings
+    from distd.store.layout import DataDir
+
+LOG_FORMAT: Final = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+
+log = logging.getLogger("distd")
+
+
+class Server:
+    """What a reload may change: settings, and with them what agents are told; the certificate."""
+
+    def __init__(self, site: Opened, listeners: Listeners, read_settings: Callable[[], Settings]) -> None:
+        self.data = site.data
+        self.settings = site.settings
+        self._read_settings = read_settings
+        self._ports = listeners.http.getsockname()[1], listeners.https.getsockname()[1]
+        self._token_key = (site.data.keys / keys.TOKEN_KEY).read_bytes()
+        self.agents = self._agents()
+
+    def _agents(self) -> agents.Site:
+        host = self.settings["server.host"]
+        http, https = (f"{host}:{port}" for port in self._ports)
+        return agents.Site(settings=self.settings, token_key=self._token_key, http=http, https=https)
+
+    def answer(self, conn: Connection, heard: Sequence[agents.Heard]) -> list[agents.Reply]:
+        return agents.answer(conn, heard, self.agents)
+
+    def reload(self, lane: Lane) -> None:
+        """Take up changed settings and certificates. Connections stay; what cannot be read leaves all as it was."""
+        try:
+            settings = self._read_settings()
+            context = tls(self.data)
+        except (DistdError, OSError) as error:
+            log.error("reload: %s; nothing is changed", error)
+            return
+        self.settings = settings
+        self.agents = self._agents()
+        lane.reconfigure(limits(settings), context)
+        log.info("reloaded settings and certificate")
+
+
+async def run_server(
+    site: Opened, listeners: Listeners, read_settings: Callable[[], Settings], announce: Callable[[str, str], None]
+) -> None:
+    """Serve until SIGTERM, SIGINT, or the end of the supervisor; SIGHUP reloads. Then drain, within the limit.
+
+    `announce(http, https)` is called with what agents are told ("host:port"), once all is ready.
+    """
+    settings = site.settings
+    server = Server(site, listeners, read_settings)
+    for package_id in reconcile(site.catalogue, site.data).missing:
+        log.error("package %s: its folder is gone from the download directory", package_id)
+    read = partial(agents.read, max_inflated_bytes=settings["limits.inflated_bytes"])
+    waiting_limit, drain_s = settings["limits.waiting_posts"], settings["limits.drain_s"]
+    async with (
+        open_writer(site.catalogue) as writer,
+        open_batcher(site.catalogue, server.answer, read, waiting_limit=waiting_limit) as desk,
+        open_hand_over(make_app(Reader(site.catalogue)), log, drain_s) as hand_over,
+        trio.open_nursery() as nursery,
+    ):
+        lane_site = LaneSite(desk, hand_over, server.agents.token_key, log)
+        lane = Lane(lane_site, _files(site.data), limits(settings), log)
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, tls(site.data))])
+            nursery.start_soon(keep_books, lane_site, writer, settings["events.keep"])
+            announce(server.agents.http, server.agents.https)
+            await _until_told(signals, partial(server.reload, lane))
+        log.info("finishing what is being sent, at most %d s", drain_s)
+        lane.stop()
+        with trio.move_on_after(drain_s):
+            await lane.drained.wait()
+        await lane_site.flush(writer)
+        nursery.cancel_scope.cancel()
+
+
+async def _until_told(signals: AsyncIterator[int], reload: Callable[[], None]) -> None:
+    """Until a signal to end, or the end of the supervisor, who holds the other side of a worker's standard input."""
+    async with trio.open_nursery() as nursery:
+        if is_worker():
+            nursery.start_soon(_end_with_supervisor, nursery.cancel_scope)
+        async for number in signals:
+            if number != signal.SIGHUP:
+                break
+            reload()
+        nursery.cancel_scope.cancel()
+
+
+async def _end_with_supervisor(scope: trio.CancelScope) -> None:
+    await trio.lowlevel.wait_readable(sys.stdin.fileno())  # nothing is ever written: readable is the end
+    log.error("the supervisor has gone")
+    scope.cancel()
+
+
+def tls(data: DataDir) -> ssl.SSLContext:
+    """The server's side of TLS, with the certificate as it is now."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    # With h2 on offer a client would take it, and its fragments would not be the lane's any more.
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(data.keys / keys.SERVER_CERTIFICATE, data.keys / keys.SERVER_KEY)
+    return context
+
+
+def limits(settings: Settings) -> Limits:
+    """The lane's limits, from the settings."""
+    return Limits(
+        head_bytes=settings["limits.head_bytes"],
+        body_bytes=settings["limits.body_bytes"],
+        head_timeout_s=settings["limits.head_timeout_s"],
+        idle_timeout_s=settings["limits.idle_timeout_s"],
+        connections=settings["limits.connections"],
+    )
+
+
+def log_to_stderr() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
+
+
+def _files(data: DataDir) -> FileCache:
+    ca = keys.load_ca(data.ca_certificate)
+    return FileCache(data.download, lambda package_id: directories.read_manifest(data, package_id, ca))

@@ -1,0 +1,99 @@
+"""Listening sockets: made here, inherited from the supervisor, or passed by systemd."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from dataclasses import dataclass
+from typing import Final
+
+from distd.core.errors import BadInput
+
+BACKLOG: Final = 4096
+# How the supervisor tells a worker which descriptors are its listening sockets: "http=7 https=8".
+VARIABLE: Final = "DISTD_SOCKETS"
+KINDS: Final = ("http", "https")
+_FIRST_PASSED: Final = 3  # sd_listen_fds(3): descriptors from 3 on
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """One listening socket of each kind."""
+
+    http: socket.socket
+    https: socket.socket
+
+    def close(self) -> None:
+        self.http.close()
+        self.https.close()
+
+
+def listen(http: str, https: str, count: int) -> list[Listeners]:
+    """Sockets for `count` processes, which share the ports (SO_REUSEPORT) when there are several.
+
+    Raises `BadInput` for an address that cannot be bound; nothing is left open then.
+    """
+    opened: list[socket.socket] = []
+    try:
+        for field, address in (("--http", http), ("--https", https)):
+            first = _bind(field, address, shared=count > 1)
+            opened.append(first)
+            opened.extend(_bind(field, name_of(first), shared=True) for _ in range(count - 1))
+    except BadInput:
+        for sock in opened:
+            sock.close()
+        raise
+    return [Listeners(plain, secure) for plain, secure in zip(opened[:count], opened[count:], strict=True)]
+
+
+def passed() -> Listeners | None:
+    """The sockets that the supervisor or systemd passes to this process; None when there are none.
+
+    systemd names them (FileDescriptorName=http and =https); unnamed they are taken in that order.
+    """
+    given = os.environ.get(VARIABLE, "")
+    if given:
+        numbers = dict(part.split("=") for part in given.split())
+        return _adopt({kind: int(number) for kind, number in numbers.items()})
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
+    if set(names) != set(KINDS):
+        names = list(KINDS)
+    if count != len(KINDS):
+        raise BadInput("LISTEN_FDS", "2 sockets, http and https", count)
+    return _adopt({name: _FIRST_PASSED + index for index, name in enumerate(names)})
+
+
+def _adopt(numbers: dict[str, int]) -> Listeners:
+    try:
+        return Listeners(*(socket.socket(fileno=numbers[kind]) for kind in KINDS))
+    except (OSError, KeyError) as error:
+        raise BadInput("passed sockets", "listening sockets named http and https", str(error)) from None
+
+
+def is_worker() -> bool:
+    """Whether a supervisor has started this process."""
+    return VARIABLE in os.environ
+
+
+def name_of(sock: socket.socket) -> str:
+    """ "host:port", or "[address]:port"."""
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _bind(field: str, address: str, *, shared: bool) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise BadInput(field, "HOST:PORT", address)
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, int(port)), family=family, backlog=BACKLOG, reuse_port=shared)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise BadInput(field, "a free port", f"{address}, which is taken") from None
+        raise BadInput(field, "an address of this machine", f"{address}: {error.strerror or error}") from None

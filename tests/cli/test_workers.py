@@ -1,0 +1,228 @@
+"""The server process: workers under a supervisor, reload, sockets that are passed, drain."""
+
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from distd.cli.main import run
+from distd.cli.sockets import listen, name_of
+from distd.core.errors import BadInput
+from distd.store import keys
+from distd.store.layout import DataDir
+from loadtests.processes import DISTD, child, distd_serve, listening
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A data directory with one active package of 30 MB in one fragment; gives the directory and the id."""
+    folder = tmp_path_factory.mktemp("workers")
+    data = folder / "site"
+    source = folder / "big.bin"
+    source.write_bytes(os.urandom(30_000_000))
+    assert run(["init", "--data", str(data), "--host", "localhost"]) == 0
+    order = ["--name", "x", "--os", "LINUX", "--action", "STORE", "--path", "/tmp/x", "--fragments", "1"]
+    assert run(["package", "build", str(source), "--data", str(data), *order]) == 0
+    (package_id,) = (path.name for path in (data / "download").iterdir())
+    return data, package_id
+
+
+def get(path):
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+
+
+async def fetch(address, path="/healthz"):
+    """The whole answer, head and body."""
+    host, port = address.rsplit(":", 1)
+    with trio.fail_after(10):
+        async with await trio.open_tcp_stream(host, int(port)) as stream:
+            await stream.send_all(get(path))
+            return b"".join([piece async for piece in stream])
+
+
+def workers_of(pid):
+    """The children of all its threads: which one has started them does not matter."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sorted(int(one) for task in tasks for one in (task / "children").read_text().split())
+
+
+async def wait_for(condition, timeout_s=15):
+    with trio.fail_after(timeout_s):
+        while not condition():
+            await trio.sleep(0.05)
+
+
+async def start(data, folder, *options, **kwargs):
+    command = [DISTD, "serve", "--data", str(data), "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--json"]
+    return child([*command, *options], folder / "serve.log", stdout=subprocess.PIPE, **kwargs)
+
+
+async def ready(process):
+    with trio.fail_after(30):
+        return listening((await process.stdout.receive_some(65536)).decode())
+
+
+async def test_a_worker_that_dies_is_replaced_and_nobody_is_refused(site, tmp_path):
+    data, _ = site
+    async with await start(data, tmp_path, "--workers", "2") as process:
+        http, _ = await ready(process)
+        before = workers_of(process.pid)
+        assert len(before) == 2
+        os.kill(before[0], signal.SIGKILL)
+        for _ in range(20):
+            assert b" 200 " in await fetch(http)
+        await wait_for(lambda: len(workers_of(process.pid)) == 2)
+        assert before[0] not in workers_of(process.pid)
+        process.send_signal(signal.SIGTERM)
+        with trio.fail_after(15):
+            assert await process.wait() == 0
+    assert "worker 1 ended with status -9" in (tmp_path / "serve.log").read_text()
+
+
+async def test_workers_end_with_their_supervisor(site, tmp_path):
+    data, _ = site
+    async with await start(data, tmp_path, "--workers", "2") as process:
+        await ready(process)
+        workers = workers_of(process.pid)
+        process.kill()
+        await process.wait()
+        await wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_what_is_being_sent_is_finished_before_the_end(site, tmp_path, workers):
+    data, package_id = site
+    async with await start(data, tmp_path, "--workers", str(workers)) as process:
+        http, _ = await ready(process)
+        host, port = http.rsplit(":", 1)
+        stream = await trio.open_tcp_stream(host, int(port))
+        await stream.send_all(get(f"/download/{package_id}/{package_id}-1"))
+        got = len(await stream.receive_some(1000))
+        process.send_signal(signal.SIGTERM)
+        await trio.sleep(0.5)
+        with pytest.raises(OSError, match="failed"):
+            await trio.open_tcp_stream(host, int(port))
+        async with stream:
+            async for piece in stream:
+                got += len(piece)
+        assert got > 30_000_000
+        with trio.fail_after(15):
+            assert await process.wait() == 0
+
+
+async def test_the_drain_has_a_limit(site, tmp_path):
+    data, package_id = site
+    async with await start(data, tmp_path, "--set", "limits.drain_s=1") as process:
+        http, _ = await ready(process)
+        host, port = http.rsplit(":", 1)
+        stuck = await trio.open_tcp_stream(host, int(port))
+        await stuck.send_all(get(f"/download/{package_id}/{package_id}-1"))
+        await trio.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        with trio.fail_after(10):
+            assert await process.wait() == 0
+        await trio.aclose_forcefully(stuck)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_reload_takes_up_settings_and_certificate_and_drops_nobody(site, tmp_path, workers):
+    data, package_id = site
+    async with await start(data, tmp_path, "--workers", str(workers)) as process:
+        http, https = await ready(process)
+        host, port = https.rsplit(":", 1)
+        context = ssl.create_default_context(cafile=data / "cacert.pem")
+
+        async def connect():
+            stream = await trio.open_ssl_over_tcp_stream(host, int(port), ssl_context=context, https_compatible=True)
+            await stream.do_handshake()
+            return stream, stream.getpeercert()["serialNumber"]
+
+        old, before = await connect()
+        folder = DataDir(data).keys
+        ca_key = keys.serialization.load_pem_private_key((folder / keys.CA_KEY).read_bytes(), None)
+        keys.make_server_certificate(folder, keys.load_ca(data / "cacert.pem"), ca_key, ["localhost"])
+        process.send_signal(signal.SIGHUP)
+        log = tmp_path / "serve.log"
+        await wait_for(lambda: log.read_text().count("reloaded settings") == workers)
+        new, after = await connect()
+        assert before != after
+        await old.send_all(get(f"/download/{package_id}/info"))
+        assert b" 200 " in await old.receive_some(1000)
+        settings = data / "distd.toml"
+        good = settings.read_text()
+        settings.write_text("[server\n")
+        try:
+            process.send_signal(signal.SIGHUP)
+            await wait_for(lambda: log.read_text().count("nothing is changed") == workers)
+            assert b" 200 " in await fetch(http)
+        finally:
+            settings.write_text(good)
+        for stream in (old, new):
+            await trio.aclose_forcefully(stream)
+
+
+# What systemd does: descriptors from 3 on, and the process's own number, which only it itself can know.
+SYSTEMD = """
+import os, sys
+http, https = int(sys.argv[1]), int(sys.argv[2])
+spare = [os.dup(http), os.dup(https)]
+for number, fd in enumerate(spare, 3):
+    os.dup2(fd, number)
+    os.set_inheritable(number, True)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2"}
+os.environ |= dict(part.split("=") for part in sys.argv[3].split())
+os.execv(sys.executable, [sys.executable, "-m", "distd.cli", "serve", *sys.argv[4:]])
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "swapped"), [("LISTEN_FDNAMES=http:https", False), ("LISTEN_FDNAMES=https:http", True), ("", False)]
+)
+async def test_sockets_that_systemd_passes(site, tmp_path, names, swapped):
+    data, _ = site
+    plain, secure = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
+    with plain, secure:
+        order = (secure, plain) if swapped else (plain, secure)
+        numbers = [sock.fileno() for sock in order]
+        command = [sys.executable, "-c", SYSTEMD, *map(str, numbers), names, "--data", str(data), "--json"]
+        async with child(command, tmp_path / "serve.log", stdout=subprocess.PIPE, pass_fds=numbers) as process:
+            http, https = await ready(process)
+            assert (http, https) == (name_of(plain), name_of(secure))
+            assert b" 200 " in await fetch(http)
+
+
+def test_sockets_share_a_port_only_when_asked():
+    several = listen("127.0.0.1:0", "127.0.0.1:0", 3)
+    try:
+        assert len({name_of(one.http) for one in several}) == 1
+        assert len({one.http.fileno() for one in several}) == 3
+        with pytest.raises(BadInput, match="a free port"):
+            listen(name_of(several[0].http), "127.0.0.1:0", 1)
+    finally:
+        for one in several:
+            one.close()
+
+
+async def test_bad_input_of_a_worker_ends_everything(site, tmp_path):
+    data, _ = site
+    (data / "keys" / "token.key").rename(tmp_path / "token.key")
+    try:
+        async with await start(data, tmp_path, "--workers", "2") as process:
+            with trio.fail_after(20):
+                assert await process.wait() != 0
+    finally:
+        (tmp_path / "token.key").rename(data / "keys" / "token.key")
+
+
+async def test_json_says_where_it_listens(site):
+    data, _ = site
+    async with distd_serve(data) as serving:
+        assert json.loads(json.dumps({"http": serving.http}))["http"].startswith("127.0.0.1:")
+        assert b" 200 " in await fetch(serving.http, "/readyz")
