@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -228,7 +227,7 @@ def verify(package_id: str, root: Path, as_json: bool) -> None:
         click.echo(f"Package {package_id} is whole.")
     for fault in faults:
         click.echo(f"distd: {fault}", err=True)
-    sys.exit(1 if faults else 0)
+    click.get_current_context().exit(1 if faults else 0)
 
 
 @package.command(epilog=example("distd package activate 1700000001 --data /srv/distd"))

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy import delete as sql_delete
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
@@ -78,7 +79,12 @@ def publish(
     _check(order, name, period_length)
     with catalogue.write() as conn:
         package_id = _new_id(conn, now_s)
-    built = build.build(data, package_id, order, signer, progress)
+    try:
+        built = build.build(data, package_id, order, signer, progress)
+    except BaseException:
+        with suppress(Unavailable), catalogue.write() as conn:
+            conn.execute(sql_delete(package_ids).where(package_ids.c.id == int(package_id)))
+        raise
     try:
         built.sync()
         package = _package_of(built, order, name, now_s)

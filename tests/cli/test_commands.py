@@ -1,0 +1,127 @@
+"""Each command well used: what it prints for people and for scripts, and its help."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import click
+import pytest
+
+from distd.cli.main import cli
+from distd.core.settings import TABLE
+
+
+def commands(group=cli, path=()):
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("command", list(commands()), ids=" ".join)
+def test_every_command_has_help_with_an_example(site, command):
+    done = site(*command, "--help", data=False)
+    assert (done.status, done.err) == (0, "")
+    assert f"  distd {' '.join(command)} " in done.out.partition("Example:")[2]
+
+
+@pytest.mark.parametrize("command", [(), ("package",), ("computer",)])
+def test_a_command_without_arguments_says_how(site, command):
+    done = site(*command, data=False)
+    assert done.status == 2
+    assert "Usage:" in done.err
+
+
+def test_an_unknown_command_is_one_line(site):
+    done = site("pakage", data=False)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+
+
+def test_init_says_what_comes_next(tmp_path, site):
+    done = site("init", "--data", tmp_path / "new", "--host", "distd.example.org", "--json", data=False)
+    assert done.json.keys() == {"data", "ca", "operator", "password"}
+    assert (tmp_path / "new" / "cacert.pem").read_text().startswith("-----BEGIN CERTIFICATE-----")
+    assert 'host = "distd.example.org"' in (tmp_path / "new" / "distd.toml").read_text()
+    assert (tmp_path / "new" / "keys").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_life_of_a_package(site):
+    assert "No packages yet" in site("package", "list").out
+    package_id = site.build("--fragments", "1")
+    (row,) = site("package", "list", "--json").json
+    assert (row["id"], row["name"], row["active"], row["fragments"]) == (package_id, "Hello", False, 1)
+    assert package_id in site("package", "list").out
+    shown = site("package", "show", package_id, "--json").json
+    assert len(shown["md5"]) == 32
+    assert len(shown["sha256"]) == len(shown["blake3"]) == 64
+    assert "size" in site("package", "show", package_id).out
+    assert site("package", "verify", package_id, "--json").json == {"id": package_id, "good": True, "faults": []}
+    assert "this server" in site("package", "activate", package_id).out
+    assert site("package", "list", "--json").json[0]["active"]
+    assert site("package", "deactivate", package_id).status == 0
+    assert site("package", "deactivate", package_id).status == 1
+    assert site("package", "delete", package_id).status == 0
+    assert site("package", "list", "--json").json == []
+    assert not (site.data / "download" / package_id).exists()
+
+
+def test_verify_names_what_is_wrong(site):
+    package_id = site.build()
+    fragment = site.data / "download" / package_id / f"{package_id}-1"
+    damaged = bytearray(fragment.read_bytes())
+    damaged[10] ^= 1
+    fragment.write_bytes(damaged)
+    done = site("package", "verify", package_id)
+    assert done.status == 1
+    assert f"fragment 1 of {package_id}: expected BLAKE3" in done.err
+    (fault,) = site("package", "verify", package_id, "--json").json["faults"]
+    assert fault["what"] == f"fragment 1 of {package_id}"
+
+
+def test_the_same_input_makes_the_same_bytes(site):
+    first, second = site.build(), site.build()
+    assert first != second
+    digests = {site("package", "show", one, "--json").json["blake3"] for one in (first, second)}
+    assert len(digests) == 1
+
+
+def test_a_ready_archive_is_taken_as_it_is(site):
+    source = site.folder / "ready.zip"
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.writestr("a/b.txt", "hello")
+    package_id = site.build(source=source)
+    assert (site.data / "download" / package_id / f"{package_id}-1").read_bytes() == source.read_bytes()
+
+
+def test_a_command_without_a_file(site):
+    order = ("--name", "x", "--os", "LINUX", "--action", "EXECUTE", "--command", "reboot")
+    done = site("package", "build", *order, "--json")
+    assert (done.json["fragments"], done.json["size"]) == (0, 0)
+
+
+def test_assign_results_and_unassign(site):
+    computer, package_id = site.computer(), site.build()
+    site("package", "activate", package_id)
+    assert "Nobody has this package yet" in site("results", package_id).out
+    assert computer in site("assign", package_id, "--computer", computer).out
+    (row,) = site("results", package_id, "--json").json
+    assert (row["device_id"], row["state"], row["code"], row["fragments_fetched"]) == (computer, "WAITING", None, 0)
+    assert "has not been told yet" in site("results", package_id).out
+    assert package_id in site("computer", "show", computer).out
+    assert site("computer", "show", computer, "--json").json["computer"]["device_id"] == computer
+    assert computer in site("computer", "list").out
+    (row,) = site("unassign", package_id, "--computer", computer, "--json").json
+    assert row == {"device_id": computer, "became": "removed"}
+    assert site("unassign", package_id, "--computer", computer).status == 2
+
+
+def test_json_is_one_document(site):
+    site.build()
+    for command in (["package", "list"], ["computer", "list"]):
+        assert isinstance(json.loads(site(*command, "--json").out), list)
+
+
+def test_every_setting_stands_in_the_readme():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert [name for name in TABLE if f"| `{name}` |" not in readme] == []
