@@ -58,6 +58,7 @@ class Connection:
     __slots__ = (
         "address",
         "body",
+        "body_end_s",
         "body_left",
         "buffer",
         "deadline_s",
@@ -93,6 +94,7 @@ class Connection:
         self.head: Head | None = None
         self.body: bytearray | None = None
         self.body_left = 0
+        self.body_end_s = 0.0
         self.held_bytes = 0
         self.keep_alive = True
         self.old = False  # HTTP/1.0
@@ -207,7 +209,7 @@ class Connection:
         self.head = head
         self.body = bytearray()
         self.body_left = length
-        self.deadline_s = self.lane.now_s + limits.head_timeout_s + length / BODY_BYTES_PER_S
+        self.body_end_s = self.lane.now_s + limits.head_timeout_s + length / BODY_BYTES_PER_S
         data, self.buffer = self.buffer, b""
         self.take_body(data)
 
@@ -222,6 +224,8 @@ class Connection:
             return
         self.body += data
         self.body_left -= len(data)
+        # It must keep coming, and it must come to an end.
+        self.deadline_s = min(self.body_end_s, self.lane.now_s + self.lane.limits.head_timeout_s)
         if self.body_left == 0:
             head, body = self.head, bytes(self.body)
             self.head = self.body = None
