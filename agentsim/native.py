@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 
 import trio
 from blake3 import blake3
-from distd.core.results import Outcome, classify
 
 from agentsim import deploy, inventory
 from agentsim.fetch import Part, fetch_part
@@ -52,6 +51,7 @@ from distd.core.agent import (
 from distd.core.errors import BadInput, Corrupt, Unavailable
 from distd.core.records import Action as Act
 from distd.core.records import Dialect, DownloadRequest, InventoryRequest, PrologRequest
+from distd.core.results import Outcome, classify
 
 if TYPE_CHECKING:
     from cryptography import x509
