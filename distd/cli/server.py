@@ -14,7 +14,8 @@ import trio
 from distd.cli.sockets import is_worker
 from distd.core.errors import DistdError
 from distd.lane.files import FileCache
-from distd.lane.server import Lane, Limits
+from distd.lane.server import Lane
+from distd.lane.site import Limits
 from distd.origin import answer as agents
 from distd.origin.packages import reconcile
 from distd.store import keys

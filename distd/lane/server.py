@@ -18,26 +18,28 @@ import select
 import socket
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import trio
 
 from distd.core import http
 from distd.core.errors import Unavailable
 from distd.core.http import HeadError
+from distd.lane import answers
 from distd.lane.connection import Connection, State
 from distd.lane.listener import Listener
+from distd.lane.site import Post
 from distd.lane.stream import PlainStream, TlsStream
 from distd.lane.tls import TlsConnection
 
 if TYPE_CHECKING:
     import logging
     import ssl
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from distd.core.http import Head
     from distd.lane.files import FileCache, OpenFile
+    from distd.lane.site import Limits, Site
 
 POST_PATH: Final = b"/ocsinventory"
 _PATH: Final = rb"/download/(?:~([0-9a-z]{1,11}-[0-9a-f]{20})/)?(([0-9]{1,20})/(?:info|manifest|\3-[1-9][0-9]{0,6}))"
@@ -48,43 +50,6 @@ HOLD_S: Final = 0.002
 SPIN_S: Final = 0.0002
 TURN_HANDSHAKES: Final = 4
 SWEEP_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a connection may take. `buffered_bytes`: all bodies together that are in memory at once."""
-
-    head_bytes: int = 16_384
-    body_bytes: int = 4_194_304
-    buffered_bytes: int = 134_217_728
-    head_timeout_s: float = 20
-    idle_timeout_s: float = 75
-    connections: int = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """The body of a POST of an agent, and from whom it came."""
-
-    body: bytes
-    address: str
-    user_agent: str
-
-
-class Site(Protocol):
-    """What the lane asks of those above it. All are called on the trio thread and return at once."""
-
-    def computer_of(self, token: str) -> int | None:
-        """The computer whose token this is; None when it is nobody's."""
-
-    def post(self, post: Post, answer: Callable[[int, bytes], None]) -> None:
-        """Take an agent's POST; `answer(status, body)` is called later, once. `Unavailable`: too many wait."""
-
-    def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int) -> None:
-        """A fragment has been sent to its end. `computer_id` is 0 when the path had no token."""
-
-    def hand_over(self, stream: PlainStream | TlsStream) -> None:
-        """Take a connection whose request is none of the lane's. It is the taker's from here on."""
 
 
 class Lane:
@@ -401,41 +366,10 @@ class Lane:
         self._send_file(connection, file, selection)
 
     def _send_file(self, connection: Connection, file: OpenFile, selection: http.Selection) -> None:
-        status, spans = selection
-        lines = self._status_lines(connection, status)
-        known = http.validators(file.etag, file.modified_s) + b"\r\n"
-        parts: list[bytes | tuple[int, int]] = []
-        if status == 200:
-            lines += file.fields
-            if not file.in_memory:
-                parts = [(0, file.size)]
-            elif connection.head_only:
-                lines = lines[: len(lines) - file.size]
-        elif status == 206 and len(spans) == 1:
-            lines += http.single_range_fields(file.content_type, spans[0], file.size) + known
-            parts = [spans[0]]
-        elif status == 206:
-            boundary = b"distd" + file.etag.strip(b'"')[:32]
-            fields, heads, closing = http.multipart(file.content_type, spans, file.size, boundary)
-            lines += fields + known
-            parts = [closing]
-            for part_head, span in zip(reversed(heads), reversed(spans), strict=True):
-                parts += [span, part_head]
-        elif status == 304:
-            lines += known
-        elif status == 416:
-            lines += b"Content-Range: bytes */%d\r\nContent-Length: 0\r\n" % file.size + known
-        else:
-            lines += b"Content-Length: 0\r\n" + known
-        self._send(connection, lines, file, [] if connection.head_only else parts)
-
-    def _send(self, connection: Connection, lines: bytes, file: OpenFile, parts: list[bytes | tuple[int, int]]) -> None:
-        connection.file = file
-        connection.parts = parts
-        # What follows the head in memory goes out with it; before bytes of the file the head is held back (MSG_MORE).
-        connection.out += lines
-        if parts:
-            connection.next_part()
+        lines, parts = answers.of_file(file, selection, head_only=connection.head_only)
+        connection.out += self._status_lines(connection, selection.status) + lines
+        connection.file, connection.parts = file, parts
+        connection.next_part()  # so that the head is held back (MSG_MORE) for the file's first bytes
         connection.write()
 
     def answer(

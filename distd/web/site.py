@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
-    from distd.lane import server as lane
+    from distd.lane import site as lane
     from distd.lane.stream import PlainStream, TlsStream
     from distd.store.writer import Batcher, Writer
     from distd.web.handover import HandOver

@@ -18,7 +18,8 @@ from cryptography.x509.oid import NameOID
 from distd.core.errors import Unavailable
 from distd.core.records import Fragment, Manifest
 from distd.lane.files import FileCache
-from distd.lane.server import Lane, Limits
+from distd.lane.server import Lane
+from distd.lane.site import Limits
 
 PACKAGE = "1700000001"
 SMALL = bytes(range(256)) * 20  # 5,120 bytes: kept in memory
