@@ -11,6 +11,8 @@ import os
 import stat
 import tarfile
 import zipfile
+import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +31,9 @@ PIECE_BYTES: Final = 1_048_576
 _ZIP_DATE: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 _TAR_TIME_S: Final = 315_532_800  # the same moment
 _SUFFIXES: Final = (".zip", ".tar.gz", ".tgz")
+
+# What the libraries make of bytes that are no archive, or a broken or encrypted one.
+_BROKEN: Final = (zipfile.BadZipFile, tarfile.TarError, zlib.error, RuntimeError, ValueError, EOFError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,12 @@ def kind_of(path: Path) -> str | None:
             if first:
                 archive.open(first[0]).close()
             return "zip"
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError):
+    except _BROKEN:
         pass
     try:
         with tarfile.open(path, "r:gz") as tar:
             return "tar.gz" if tar.next() is not None else None
-    except (tarfile.TarError, OSError, EOFError):
+    except _BROKEN:
         return None
 
 
@@ -91,7 +96,7 @@ def file_names(path: Path, kind: str) -> set[str]:
                 # The last member is there; its bytes, and the checksum behind them, must be too.
                 while tar.fileobj is not None and tar.fileobj.read(PIECE_BYTES):
                     pass
-    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
+    except _BROKEN as error:
         raise BadInput("FILE", "a whole archive", f"{path}: {error}") from None
     return {name.removeprefix("./") for name in names}
 
@@ -115,16 +120,21 @@ def scan(source: Path, *, links: bool) -> Iterator[Member]:
 def _member(path: Path, name: str, state: os.stat_result) -> Member:
     try:
         if stat.S_ISREG(state.st_mode):
-            path.open("rb").close()
+            _open(path).close()
         elif not (stat.S_ISDIR(state.st_mode) or stat.S_ISLNK(state.st_mode)):
             raise BadInput("FILE", "files, folders and links only", str(path))
         name.encode()
-    except OSError as error:
-        raise BadInput("FILE", "a readable file", f"{path}: {error.strerror}") from None
     except UnicodeEncodeError:
         raise BadInput("FILE", "names in UTF-8", repr(str(path))) from None
     size_bytes = state.st_size if stat.S_ISREG(state.st_mode) else 0
     return Member(name, path, state.st_mode, size_bytes)
+
+
+def _open(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise BadInput("FILE", "a readable file", f"{path}: {error.strerror}") from None
 
 
 def _check_link(path: Path, root: Path, *, links: bool) -> None:
@@ -166,11 +176,9 @@ def _pack_zip(file: IO[bytes], members: list[Member], meter: Meter) -> None:
             if is_folder:
                 archive.writestr(entry, b"")
                 continue
-            with member.path.open("rb") as content, archive.open(entry, "w") as target:
-                metered = _Metered(content, meter)
-                while piece := metered.read(PIECE_BYTES):
+            with _content(member, meter) as content, archive.open(entry, "w") as target:
+                while piece := content.read(PIECE_BYTES):
                     target.write(piece)
-                metered.check(member)
 
 
 def _pack_tar(file: IO[bytes], members: list[Member], meter: Meter) -> None:
@@ -190,26 +198,37 @@ def _pack_tar(file: IO[bytes], members: list[Member], meter: Meter) -> None:
                 archive.addfile(entry)
             else:
                 entry.size = member.size_bytes
-                with member.path.open("rb") as content:
-                    metered = _Metered(content, meter)
+                with _content(member, meter) as content:
                     try:
-                        archive.addfile(entry, metered)
+                        archive.addfile(entry, content)
                     except OSError as error:
                         if error.errno is not None:
                             raise  # a full disk, say; tarfile's own word for a short file has no number
-                    metered.check(member)
+
+
+@contextmanager
+def _content(member: Member, meter: Meter) -> Iterator[_Metered]:
+    """The bytes of a member; at the end all of them must have been read."""
+    with _open(member.path) as file:
+        metered = _Metered(file, member.path, meter)
+        yield metered
+        metered.check(member)
 
 
 class _Metered:
     """A file that tells a meter what is read of it."""
 
-    def __init__(self, file: IO[bytes], meter: Meter) -> None:
+    def __init__(self, file: IO[bytes], path: Path, meter: Meter) -> None:
         self._file = file
+        self._path = path
         self._meter = meter
         self._read_bytes = 0
 
     def read(self, size: int = -1) -> Any:
-        data = self._file.read(size)
+        try:
+            data = self._file.read(size)
+        except OSError as error:
+            raise BadInput("FILE", "a readable file", f"{self._path}: {error.strerror}") from None
         self._meter.add(len(data))
         self._read_bytes += len(data)
         return data
@@ -217,4 +236,4 @@ class _Metered:
     def check(self, member: Member) -> None:
         """Raises `BadInput` when the file has another length than it had when the packing began."""
         if self._read_bytes != member.size_bytes or self._file.read(1):
-            raise BadInput("FILE", "files that do not change while they are read", str(member.path))
+            raise BadInput("FILE", "files that do not change while they are read", str(self._path))

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -111,11 +112,10 @@ def build(data: DataDir, package_id: str, order: Order, signer: Signer, progress
         if content is None:
             manifest = _manifest(package_id, b"", _Digests(), ())
         else:
-            _check_launch(order, content)
             manifest = _cut(content, folder, package_id, order, progress)
             if content.parent == folder:
                 content.unlink()
-        info = _info(package_id, order, manifest)
+        info = _info(package_id, order, manifest.fragments, manifest.md5)
         text = info_format.render(info)
         _write(folder / "info", text)
         manifest = _with_info(manifest, text)
@@ -130,56 +130,97 @@ def build(data: DataDir, package_id: str, order: Order, signer: Signer, progress
 
 def check(order: Order) -> None:
     """Whether the order can be: all that can be known before anything is written. Raises `BadInput`."""
-    option = OPTIONS[order.action]
     if order.priority not in PRIORITIES:
         raise BadInput("--priority", "0 to 10", order.priority)
-    if not order.target.strip() or any(ord(character) < 32 for character in order.target):
-        raise BadInput(option, f"what --action {order.action} needs, on one line", order.target)
-    xml.escape(order.target, option)
+    _check_target(order)
+    _check_texts(order)
+    names = _check_source(order)
+    _check_plan(order)
+    if order.action is Action.LAUNCH:
+        _check_launch(order, names)
+
+
+def _check_target(order: Order) -> None:
+    option, target = OPTIONS[order.action], order.target
+    if not target.strip() or any(ord(character) < 32 for character in target):
+        raise BadInput(option, f"what --action {order.action} needs, on one line", target)
+    unix = order.os is not OperatingSystem.WINDOWS
+    if order.action is Action.STORE and unix and not _SHELL_SAFE.fullmatch(target):
+        hint = "the stock Unix agent gives it to a shell"
+        raise BadInput(option, "a path without spaces and shell characters", target, hint)
+    if order.action is Action.STORE and target.startswith("-"):
+        raise BadInput(option, "a path", target)
+    if order.action is Action.LAUNCH and unix and "-" in target.split()[0]:
+        hint = "the stock Unix agent cuts the name there and reports ERR_EXECUTE"
+        raise BadInput(option, 'a file name without "-"', target.split()[0], hint)
+
+
+def _check_texts(order: Order) -> None:
+    xml.escape(order.target, OPTIONS[order.action])
     xml.escape(order.notify.text, "--notify-text")
     xml.escape(order.notify.done_action_text, "--done-text")
-    if order.fragment_bytes is not None and order.fragment_count is not None:
-        raise BadInput("--fragments", "either --fragments or --fragment-size", "both")
-    if order.fragment_bytes is not None:
-        fragments.by_size(0, order.fragment_bytes)
-    unix = order.os is not OperatingSystem.WINDOWS
-    if order.action is Action.STORE and unix and not _SHELL_SAFE.fullmatch(order.target):
-        hint = "the stock Unix agent gives it to a shell"
-        raise BadInput(option, "a path without spaces and shell characters", order.target, hint)
-    if order.action is Action.STORE and order.target.startswith("-"):
-        raise BadInput(option, "a path", order.target)
-    if order.action is Action.LAUNCH and unix and "-" in order.target.split()[0]:
-        hint = "the stock Unix agent cuts the name there and reports ERR_EXECUTE"
-        raise BadInput(option, 'a file name without "-"', order.target.split()[0], hint)
-    _check_source(order)
+    # An info that cannot be read back, being too long say, is none that an agent should get.
+    info_format.parse(info_format.render(_info("0" * 20, order, (), b"")))
 
 
-def _check_source(order: Order) -> None:
+def _check_source(order: Order) -> set[str]:
+    """The names of the files that the package is going to hold."""
     source = order.source
     if source is None:
         if order.action is not Action.EXECUTE:
             raise BadInput("FILE", f"a file or folder, as --action {order.action} needs one", "nothing")
-        return
-    if not source.exists():
-        raise BadInput("FILE", "a file or folder", f"{source}, which is not there")
-    if source.is_dir():
-        for _ in archive.scan(source, links=order.os is not OperatingSystem.WINDOWS):
-            pass
-        return
-    if not source.is_file():
+        return set()
+    mode = _mode(source)
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise BadInput("FILE", "a file or folder", f"{source}, which is neither")
+    members = list(archive.scan(source, links=order.os is not OperatingSystem.WINDOWS))
+    if stat.S_ISREG(mode) and archive.claims_to_be_one(source):
+        return _check_archive(source, order.os)
+    return {member.name for member in members if not stat.S_ISDIR(member.mode)}
+
+
+def _mode(source: Path) -> int:
     try:
-        source.open("rb").close()
-    except OSError as error:
-        raise BadInput("FILE", "a readable file", f"{source}: {error.strerror}") from None
-    if not archive.claims_to_be_one(source):
-        return
+        return source.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise BadInput("FILE", "a file or folder", f"{source}, which is not there") from None
+    except (OSError, ValueError) as error:
+        raise BadInput("FILE", "a file or folder", str(error)) from None
+
+
+def _check_archive(source: Path, system: OperatingSystem) -> set[str]:
     kind = archive.kind_of(source)
     if kind is None:
         raise BadInput("FILE", "a zip or tar.gz archive, as its name says", str(source))
-    archive.file_names(source, kind)
-    if order.os is OperatingSystem.WINDOWS and kind == "tar.gz":
+    if system is OperatingSystem.WINDOWS and kind == "tar.gz":
         raise BadInput("FILE", "a zip for Windows", f"{source}, a tar.gz", "its agent unpacks nothing else")
+    return archive.file_names(source, kind)
+
+
+def _check_plan(order: Order) -> None:
+    """How it is cut. Of what is still to be packed the size is not known yet, so not all can be said."""
+    if order.fragment_bytes is not None and order.fragment_count is not None:
+        raise BadInput("--fragments", "either --fragments or --fragment-size", "both")
+    if order.source is not None and archive.is_ready(order.source):
+        _plan(order.source.stat().st_size, order)
+    elif order.fragment_count is None:
+        _plan(0, order)
+    elif not 1 <= order.fragment_count <= fragments.MAX_FRAGMENTS:
+        raise BadInput("--fragments", f"1 to {fragments.MAX_FRAGMENTS}", order.fragment_count)
+
+
+def _check_launch(order: Order, names: set[str]) -> None:
+    """The file to launch must be in the archive: for a Windows agent whatever the case of its letters."""
+    wanted = order.target.split()[0].removeprefix("./")
+    if order.os is OperatingSystem.WINDOWS:
+        # The name may hold spaces and backslashes, and arguments may follow it.
+        line = order.target.replace("\\", "/").lower().lstrip('"') + " "
+        found = any(line.startswith((f"{name.lower()} ", f'{name.lower()}"')) for name in names)
+    else:
+        found = wanted in names
+    if not found:
+        some = f"such as {', '.join(sorted(names)[:5])}" if names else "which has none"
+        raise BadInput("--launch", f"a file of the package, {some}", wanted)
 
 
 def _check_room(data: DataDir, order: Order) -> None:
@@ -193,25 +234,6 @@ def _check_room(data: DataDir, order: Order) -> None:
     free_bytes = shutil.disk_usage(data.download).free
     if need_bytes * 101 // 100 > free_bytes:
         raise Unavailable("data directory", f"{need_bytes * 101 // 100} bytes are needed, {free_bytes} are free")
-
-
-def _check_launch(order: Order, content: Path) -> None:
-    """The file to launch must be in the archive: for a Windows agent whatever the case of its letters."""
-    if order.action is not Action.LAUNCH:
-        return
-    kind = archive.kind_of(content)
-    assert kind is not None
-    names = archive.file_names(content, kind)
-    wanted = order.target.split()[0].removeprefix("./")
-    if order.os is OperatingSystem.WINDOWS:
-        # The name may hold spaces and backslashes, and arguments may follow it.
-        line = order.target.replace("\\", "/").lower().lstrip('"') + " "
-        found = any(line.startswith((f"{name.lower()} ", f'{name.lower()}"')) for name in names)
-    else:
-        found = wanted in names
-    if not found:
-        some = ", ".join(sorted(names)[:5])
-        raise BadInput("--launch", f"a file of the package, such as {some}", wanted)
 
 
 def _warnings(order: Order) -> tuple[str, ...]:
@@ -250,11 +272,7 @@ class _Digests:
 
 def _cut(content: Path, folder: Path, package_id: str, order: Order, progress: Progress | None) -> Manifest:
     size_bytes = content.stat().st_size
-    lengths = (
-        fragments.by_count(size_bytes, order.fragment_count)
-        if order.fragment_count is not None
-        else fragments.by_size(size_bytes, order.fragment_bytes or DEFAULT_FRAGMENT_BYTES)
-    )
+    lengths = _plan(size_bytes, order)
     digests = _Digests()
     meter = archive.Meter(progress, size_bytes)
     cut = []
@@ -275,6 +293,13 @@ def _cut(content: Path, folder: Path, package_id: str, order: Order, progress: P
         if source.read(1):
             raise BadInput("FILE", "a file that does not change while it is read", f"{content} has grown")
     return _manifest(package_id, b"", digests, tuple(cut))
+
+
+def _plan(size_bytes: int, order: Order) -> list[int]:
+    if order.fragment_count is not None:
+        return fragments.by_count(size_bytes, order.fragment_count)
+    fragment_bytes = DEFAULT_FRAGMENT_BYTES if order.fragment_bytes is None else order.fragment_bytes
+    return fragments.by_size(size_bytes, fragment_bytes)
 
 
 def _blocks(source: object, length: int) -> Iterator[bytes]:
@@ -310,14 +335,14 @@ def _with_info(manifest: Manifest, text: bytes) -> Manifest:
     return replace(manifest, info_blake3=blake3(text).digest())
 
 
-def _info(package_id: str, order: Order, manifest: Manifest) -> Info:
+def _info(package_id: str, order: Order, cut: tuple[Fragment, ...], md5: bytes) -> Info:
     return Info(
         id=package_id,
         priority=order.priority,
         action=order.action,
         target=order.target,
-        fragments=len(manifest.fragments),
-        digest=manifest.md5.hex() if manifest.fragments else "",
+        fragments=len(cut),
+        digest=md5.hex() if cut else "",
         notify=order.notify,
     )
 

@@ -49,8 +49,9 @@ def building(parent: Path, name: str) -> Iterator[Path]:
     folder.mkdir()
     try:
         folder.chmod(0o755)  # whatever the umask says: it is going to be served
-        with (folder / LOCK).open("wb") as lock:
+        with (folder / f"{LOCK}-{os.getpid()}").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            os.rename(lock.name, folder / LOCK)  # it is never seen unlocked
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from blake3 import blake3
 
@@ -84,8 +84,8 @@ def _check_info(data: DataDir, manifest: Manifest) -> list[Corrupt]:
 
 
 def _check_fragments(folder: Path, manifest: Manifest, progress: Callable[[int, int], None] | None) -> list[Corrupt]:
-    faults = []
-    md5, done_bytes = hashlib.md5(usedforsecurity=False), 0
+    faults: list[Corrupt] = []
+    whole, done_bytes = _whole(manifest), 0
     for fragment in manifest.fragments:
         what = f"fragment {fragment.number} of {manifest.package_id}"
         digest, length = blake3(), 0
@@ -93,7 +93,8 @@ def _check_fragments(folder: Path, manifest: Manifest, progress: Callable[[int, 
             with (folder / f"{manifest.package_id}-{fragment.number}").open("rb", buffering=0) as file:
                 while piece := file.read(PIECE_BYTES):
                     digest.update(piece)
-                    md5.update(piece)
+                    for _, hasher, _ in whole:
+                        hasher.update(piece)
                     length += len(piece)
         except OSError as error:
             faults.append(Corrupt(what, "a readable file", str(error.strerror)))
@@ -105,6 +106,17 @@ def _check_fragments(folder: Path, manifest: Manifest, progress: Callable[[int, 
         done_bytes += fragment.length
         if progress is not None:
             progress(done_bytes, manifest.size)
-    if not faults and md5.digest() != manifest.md5:
-        faults.append(Corrupt(f"package {manifest.package_id}", f"MD5 {manifest.md5.hex()}", md5.hexdigest()))
-    return faults
+    return faults or [
+        Corrupt(f"package {manifest.package_id}", f"{name} {expected.hex()}", hasher.hexdigest())
+        for name, hasher, expected in whole
+        if hasher.digest() != expected
+    ]
+
+
+def _whole(manifest: Manifest) -> list[tuple[str, Any, bytes]]:
+    """Name, hasher and expected digest of everything that the manifest says of the whole."""
+    return [
+        ("MD5", hashlib.md5(usedforsecurity=False), manifest.md5),
+        ("SHA-256", hashlib.sha256(), manifest.sha256),
+        ("BLAKE3", blake3(), manifest.blake3),
+    ]
