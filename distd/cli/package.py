@@ -117,7 +117,7 @@ def build(
             site.data,
             order,
             name,
-            keys.load_signer(site.data),
+            keys.load_signer(site.data.keys),
             time.time(),
             progress,
             period_length=site.settings["download.period_length"],

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from distd.store.layout import DataDir
-
     PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 CA_DAYS: Final = 20 * 365
@@ -96,9 +94,8 @@ def load_ca(path: Path) -> x509.Certificate:
         raise BadInput("CA file", "a certificate in PEM", f"{path}: {error}") from None
 
 
-def load_signer(data: DataDir) -> Signer:
-    """What signs the manifests of a data directory."""
-    folder = data.keys
+def load_signer(folder: Path) -> Signer:
+    """What signs manifests, from a data directory's folder of keys. Raises `BadInput` when it is not there."""
     try:
         key = serialization.load_pem_private_key((folder / SIGNER_KEY).read_bytes(), None)
         certificate = x509.load_pem_x509_certificate((folder / SIGNER_CERTIFICATE).read_bytes())

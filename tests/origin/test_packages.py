@@ -43,7 +43,7 @@ def order(tmp_path):
 def publish(house, data, order):
     def publish(name="hello", now_s=NOW_S, period_length=10, **changes):
         changed = dataclasses.replace(order, **changes)
-        signer = load_signer(data)
+        signer = load_signer(data.keys)
         return packages.publish(house.catalogue, data, changed, name, signer, now_s, period_length=period_length)
 
     return publish
@@ -141,7 +141,7 @@ data = open_data_dir(Path(sys.argv[1]))
 order = Order(source=Path(sys.argv[2]), os=OperatingSystem.LINUX, priority=5, action=Action.STORE, target="/x")
 packages._enter = lambda conn, package: os._exit(9)
 with open_catalogue(Path(sys.argv[3])) as catalogue:
-    packages.publish(catalogue, data, order, "hello", load_signer(data), 1_700_000_000, period_length=10)
+    packages.publish(catalogue, data, order, "hello", load_signer(data.keys), 1_700_000_000, period_length=10)
 """
 
 

@@ -21,7 +21,7 @@ def site_keys(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def signer(site_keys):
-    return keys.load_signer(site_keys)
+    return keys.load_signer(site_keys.keys)
 
 
 @pytest.fixture(scope="session")

@@ -168,7 +168,7 @@ from distd.store import build, files, keys
 from distd.store.layout import DataDir
 
 site, data, source = DataDir(Path(sys.argv[1])), DataDir(Path(sys.argv[2])), Path(sys.argv[3])
-signer = keys.load_signer(site)
+signer = keys.load_signer(site.keys)
 order = build.Order(source, OperatingSystem.LINUX, 5, Action.STORE, "/opt/x", fragment_bytes=1024)
 
 

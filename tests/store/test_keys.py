@@ -218,4 +218,4 @@ def test_a_signer_that_is_none(site_keys, tmp_path, name, content):
     if content is not None:
         (data.keys / name).write_bytes(content)
     with pytest.raises(BadInput, match="--data: expected a data directory with its signing key"):
-        keys.load_signer(data)
+        keys.load_signer(data.keys)

@@ -53,7 +53,7 @@ def test_folders_above_it_are_made_too(tmp_path):
 def test_the_paths_are_those_of_what_was_made(tmp_path):
     data = create_data_dir(tmp_path, ["packages.example"])
     assert data.package("17") == tmp_path / "download" / "17"
-    assert keys.load_signer(data)
+    assert keys.load_signer(data.keys)
     assert keys.load_ca(data.ca_certificate)
     with open_catalogue(data.catalogue) as catalogue, catalogue.read() as conn:
         assert conn.exec_driver_sql("SELECT count(*) FROM packages").scalar() == 0
