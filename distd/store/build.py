@@ -176,6 +176,11 @@ def _check_source(order: Order) -> set[str]:
     members = list(archive.scan(source, links=order.os is not OperatingSystem.WINDOWS))
     if stat.S_ISREG(mode) and archive.claims_to_be_one(source):
         return _check_archive(source, order.os)
+    shown = (member.name for member in members if "/" not in member.name)
+    unix = order.os is not OperatingSystem.WINDOWS
+    if unix and order.action is Action.STORE and all(name.startswith(".") for name in shown):
+        hint = "the stock Unix agent stores `*`, and fails when there is none"
+        raise BadInput("FILE", "something to store that is not hidden", str(source), hint)
     return {member.name for member in members if not stat.S_ISDIR(member.mode)}
 
 

@@ -24,6 +24,7 @@ BUILD = {
     "a pipe": (["pipe", *STORE], ["FILE", "expected a file or folder", "neither"]),
     "a dangling link": (["dangling", *STORE], ["FILE", "expected a file or folder"]),
     "a folder with a socket in it": (["odd", *STORE], ["FILE", "files, folders and links only", "odd/socket"]),
+    "an empty folder": (["empty", *STORE], ["FILE", "something to store", "got empty"]),
     "a zip that is none": (["false.zip", *STORE], ["FILE", "a zip or tar.gz archive", "false.zip"]),
     "a tar.gz that is none": (["false.tar.gz", *STORE], ["FILE", "a zip or tar.gz archive", "false.tar.gz"]),
     "a fragment size of 0": (["good", *STORE, "--fragment-size", "0"], ["--fragment-size", "at least 1024", "got 0"]),
@@ -75,6 +76,7 @@ def test_build(site, arguments, words, monkeypatch):
     (site.folder / "false.tar.gz").write_bytes(b"no archive")
     (site.folder / "dangling").symlink_to("nowhere")
     (site.folder / "odd").mkdir()
+    (site.folder / "empty").mkdir()
     os.mkfifo(site.folder / "pipe")
     with socket.socket(socket.AF_UNIX) as odd:
         odd.bind("odd/socket")
