@@ -4,7 +4,7 @@ PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 SOURCE := distd agentsim loadtests tests
 
-.PHONY: help test quick lint types layers demo setup debian lock clean
+.PHONY: help test quick lint types layers demo bench-transfer setup debian lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -27,6 +27,10 @@ layers: $(READY) ## the arrows of the house
 
 demo: setup      ## deploy a real package to a native and a stock agent on this machine
 	$(PY) -m loadtests.demo
+
+bench-transfer: setup  ## fragments per second beside nginx (needs wrk; some 12 minutes)
+	@command -v wrk >/dev/null || { echo "wrk is needed: apt-get install wrk" >&2; exit 1; }
+	$(PY) -m loadtests.transfer
 
 setup: debian $(READY)   ## Debian packages (as root) and the virtual environment
 
