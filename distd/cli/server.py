@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import signal
 import ssl
 import sys
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from distd.cli.sockets import is_worker
+from distd.cli.sockets import is_worker, shared_levels
+from distd.core import bandwidth
 from distd.core.errors import DistdError
 from distd.lane.files import FileCache
+from distd.lane.pacer import Levels
 from distd.lane.server import Lane
 from distd.lane.site import Limits
 from distd.origin import answer as agents
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from distd.core.settings import Settings
     from distd.store.layout import DataDir
 
+# Descriptors beside those of connections: fragments that are kept open, the catalogue, what is handed over.
+OTHER_FILES: Final = 5000
 LOG_FORMAT: Final = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 
 log = logging.getLogger("distd")
@@ -64,13 +69,13 @@ class Server:
         """Take up changed settings and certificates. Connections stay; what cannot be read leaves all as it was."""
         try:
             settings = self._read_settings()
-            context = tls(self.data)
+            context, its_limits = tls(self.data), limits(settings)
         except (DistdError, OSError) as error:
             log.error("reload: %s; nothing is changed", error)
             return
         self.settings = settings
         self.agents = self._agents()
-        lane.reconfigure(limits(settings), context)
+        lane.reconfigure(its_limits, context)
         log.info("reloaded settings and certificate")
 
 
@@ -83,6 +88,7 @@ async def run_server(
     """
     settings = site.settings
     server = Server(site, listeners, read_settings)
+    allow_files(settings["limits.connections"])
     for package_id in reconcile(site.catalogue, site.data).missing:
         log.error("package %s: its folder is gone from the download directory", package_id)
     read = partial(agents.read, max_inflated_bytes=settings["limits.inflated_bytes"])
@@ -94,7 +100,8 @@ async def run_server(
         trio.open_nursery() as nursery,
     ):
         lane_site = LaneSite(desk, hand_over, server.agents.token_key, log)
-        lane = Lane(lane_site, _files(site.data), limits(settings), log)
+        levels = Levels(fd=shared_levels())
+        lane = Lane(lane_site, _files(site.data), limits(settings), log, levels)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, tls(site.data))])
             nursery.start_soon(keep_books, lane_site, writer, settings["events.keep"])
@@ -145,7 +152,19 @@ def limits(settings: Settings) -> Limits:
         head_timeout_s=settings["limits.head_timeout_s"],
         idle_timeout_s=settings["limits.idle_timeout_s"],
         connections=settings["limits.connections"],
+        connections_per_address=settings["limits.connections_per_address"],
+        heads_per_s_per_address=settings["limits.heads_per_s_per_address"],
+        bandwidth=bandwidth.parse(settings["bandwidth.rules"], "bandwidth.rules"),
     )
+
+
+def allow_files(connections: int) -> None:
+    """Let the process have a descriptor for every connection, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard < connections + OTHER_FILES:
+        log.warning("limits.connections is %d, but the system allows %d open files (ulimit -Hn)", connections, hard)
 
 
 def log_to_stderr() -> None:

@@ -11,9 +11,11 @@ from typing import Final
 from distd.core.errors import BadInput
 
 BACKLOG: Final = 4096
-# How the supervisor tells a worker which descriptors are its listening sockets: "http=7 https=8".
+# How the supervisor tells a worker which descriptors are its listening sockets, and which is the memory that all
+# workers share: "http=7 https=8 levels=9".
 VARIABLE: Final = "DISTD_SOCKETS"
 KINDS: Final = ("http", "https")
+LEVELS: Final = "levels"
 _FIRST_PASSED: Final = 3  # sd_listen_fds(3): descriptors from 3 on
 
 
@@ -52,10 +54,9 @@ def passed() -> Listeners | None:
 
     systemd names them (FileDescriptorName=http and =https); unnamed they are taken in that order.
     """
-    given = os.environ.get(VARIABLE, "")
+    given = _from_supervisor()
     if given:
-        numbers = dict(part.split("=") for part in given.split())
-        return _adopt({kind: int(number) for kind, number in numbers.items()})
+        return _adopt(given)
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return None
     count = int(os.environ.get("LISTEN_FDS", "0"))
@@ -65,6 +66,16 @@ def passed() -> Listeners | None:
     if count != len(KINDS):
         raise BadInput("LISTEN_FDS", "2 sockets, http and https", count)
     return _adopt({name: _FIRST_PASSED + index for index, name in enumerate(names)})
+
+
+def shared_levels() -> int | None:
+    """The descriptor of the memory that all workers of one server share; None in a server of one process."""
+    return _from_supervisor().get(LEVELS)
+
+
+def _from_supervisor() -> dict[str, int]:
+    pairs = (part.split("=") for part in os.environ.get(VARIABLE, "").split())
+    return {name: int(number) for name, number in pairs}
 
 
 def _adopt(numbers: dict[str, int]) -> Listeners:

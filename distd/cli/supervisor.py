@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from distd.cli.sockets import KINDS, VARIABLE
+from distd.cli.sockets import KINDS, LEVELS, VARIABLE
 from distd.core.errors import Unavailable
+from distd.lane.pacer import make_shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +44,7 @@ class Supervisor:
         self._command = list(command)
         self._listeners = listeners
         self._drain_s = drain_s
+        self._levels = make_shared()
         self._processes: dict[int, trio.Process] = {}
         self._stopping = trio.Event()
 
@@ -100,7 +102,7 @@ class Supervisor:
 
     async def _start(self, index: int) -> trio.Process:
         listeners = self._listeners[index]
-        numbers = {kind: getattr(listeners, kind).fileno() for kind in KINDS}
+        numbers = {kind: getattr(listeners, kind).fileno() for kind in KINDS} | {LEVELS: self._levels}
         environment = {**os.environ, VARIABLE: " ".join(f"{kind}={number}" for kind, number in numbers.items())}
         return await trio.lowlevel.open_process(
             self._command,

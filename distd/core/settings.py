@@ -90,8 +90,11 @@ TABLE: Mapping[str, Setting] = {
         Setting("limits.head_timeout_s", 20, "for the whole head of a request to come", low=1, high=3600),
         Setting("limits.idle_timeout_s", 75, "without a request, or taking no bytes", low=1, high=86_400),
         Setting("limits.connections", 20_000, "connections in all", low=1, high=1_000_000),
+        Setting("limits.connections_per_address", 0, "connections of one address (think of NAT); 0: any number"),
+        Setting("limits.heads_per_s_per_address", 0, "requests a second of one address; 0: any number"),
         Setting("limits.waiting_posts", 4096, "POSTs of agents that wait for the catalogue", low=1, high=1_000_000),
         Setting("limits.drain_s", 10, "for what is being sent to be finished when the server stops", high=3600),
+        Setting("bandwidth.rules", "", "limits such as `2MB/s mon-fri 8-18; 500kB/s 10.1.0.0/16; 64kB/s each`"),
         Setting("events.keep", 1_000_000, "events kept in the log; the oldest go first", low=1000),
     )
 }

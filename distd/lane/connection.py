@@ -6,10 +6,11 @@ interest in the epoll set what it wants to be woken for. `deadline_s` is the end
 
 from __future__ import annotations
 
+import contextlib
 import os
 from enum import IntEnum
 from select import EPOLLIN, EPOLLOUT
-from socket import MSG_MORE, SHUT_WR
+from socket import MSG_MORE, MSG_PEEK, SHUT_WR
 from typing import TYPE_CHECKING, Final
 
 from distd.core.http import HeadError, parse_head
@@ -19,11 +20,18 @@ if TYPE_CHECKING:
 
     from distd.core.http import Head
     from distd.lane.files import OpenFile
+    from distd.lane.pacer import Bucket
     from distd.lane.server import Lane
 
 RECEIVE_BYTES: Final = 65_536
 # What one connection may send in a turn before the others get theirs.
 TURN_BYTES: Final = 1_048_576
+# A larger file is copied through a buffer of this size, which stays in the processor's cache: what sendfile() lends the
+# socket has left it again before the peer reads.
+LENT_BYTES: Final = 4_194_304
+COPY_BYTES: Final = 262_144
+# Who takes less for long is ended, however regularly it takes it: what a pause of `idle_timeout_s` would be counts on.
+SLOWEST_BYTES_PER_S: Final = 1024
 # Requests of one connection that are answered in a turn, when it pipelines.
 TURN_REQUESTS: Final = 16
 # The slowest pace at which a body may come in, beyond `head_timeout_s`.
@@ -60,6 +68,7 @@ class Connection:
         "body",
         "body_end_s",
         "body_left",
+        "buckets",
         "buffer",
         "deadline_s",
         "fd",
@@ -77,6 +86,7 @@ class Connection:
         "on_sent",
         "out",
         "parts",
+        "paused",
         "sock",
         "state",
     )
@@ -106,13 +116,17 @@ class Connection:
         self.left = 0
         self.parts: list[bytes | tuple[int, int]] | None = None
         self.on_sent: tuple[int, str, int, int] | None = None
+        self.buckets: tuple[Bucket, ...] = ()  # the limits of bandwidth that it has a share in
+        self.paused: Bucket | None = None  # the one that it waits for
 
     # --- what epoll says -----------------------------------------------------------------------------------------
 
     def ready(self) -> None:
         """Something can be done. Which event it was does not matter: the calls themselves tell."""
         try:
-            if self.state is WRITING:
+            if self.paused is not None:
+                self.look()
+            elif self.state is WRITING:
                 self.write()
             else:
                 self.read()
@@ -122,6 +136,11 @@ class Connection:
             if not isinstance(error, ConnectionError | TimeoutError):
                 self.lane.log.error("%s: %s", self.address, error)
             self.close()
+
+    def look(self) -> None:
+        """It is paused, and asked for no event: this one is from before, or the connection has broken."""
+        with contextlib.suppress(BlockingIOError):
+            self.sock.recv(1, MSG_PEEK)  # raises the break
 
     def read(self) -> None:
         data = self.receive()
@@ -160,7 +179,11 @@ class Connection:
         lane = self.lane
         for _ in range(TURN_REQUESTS):
             end = self.buffer.find(b"\r\n\r\n")
-            if not lane.serve_common(self, end):
+            if lane.visitors is not None and end >= 0 and not lane.visitors.may_ask(self.address, lane.now_s):
+                lane.counts.refused["heads_per_s_per_address"] += 1
+                self.refuse(429, "too many requests from this address", b"Retry-After: 1\r\n")
+                return
+            if not lane.service.serve_common(self, end):
                 self.serve_next(end)
             if end < 0 or not self.buffer or self.state not in _OPEN_TO_REQUESTS:
                 return
@@ -191,7 +214,7 @@ class Connection:
             # An empty line before a request is to be overlooked (RFC 9112, 2.2).
             head = parse_head(raw[2:-4] if raw.startswith(b"\r\n") else raw[:-4])
             self.keep_alive = head.fields.keep_alive
-            self.lane.dispatch(self, head, raw)
+            self.lane.service.dispatch(self, head, raw)
         except HeadError as error:
             self.refuse(error.status, error.why)
 
@@ -204,7 +227,7 @@ class Connection:
             if head.fields.expect.lower() != b"100-continue":
                 raise HeadError(417, "Expect: expected 100-continue")
             self.out = b"HTTP/1.1 100 Continue\r\n\r\n"
-            self.transmit()  # what the peer does not take now goes before the answer
+            self.transmit(TURN_BYTES)  # what the peer does not take now goes before the answer
         self.state = State.BODY
         self.head = head
         self.body = bytearray()
@@ -230,43 +253,56 @@ class Connection:
             head, body = self.head, bytes(self.body)
             self.head = self.body = None
             self.state = State.IDLE
-            self.lane.serve(self, head, body)
+            self.lane.service.serve(self, head, body)
 
     # --- answers out ---------------------------------------------------------------------------------------------
 
     def write(self) -> None:
         """Send on, and when all is sent be ready for the next request."""
-        if self.transmit():
+        if self.lane.pacer.transmit(self) if self.buckets else self.transmit(TURN_BYTES):
             self.finish()
         elif self.state is not State.GONE:
-            self.state = State.WRITING
-            self.want(EPOLLOUT)
+            if self.state is not WRITING:
+                self.state = WRITING
+                self.deadline_s = self.lane.idle_deadline_s
+            self.want(0 if self.paused else EPOLLOUT)
 
-    def transmit(self) -> bool:
-        """True: all is sent. False: the peer is full, or the turn is over."""
-        budget = TURN_BYTES
+    def transmit(self, budget_bytes: int) -> bool:
+        """True: all is sent. False: the peer is full, or the budget is used up."""
         try:
             while self.out or self.left or self.next_part():
+                if budget_bytes <= 0:
+                    return False
                 if self.out:
-                    sent = self.sock.send(self.out, MSG_MORE if self.left else 0)
+                    sent = self.sock.send(self.out[:budget_bytes], MSG_MORE if self.left else 0)
                     self.out = self.out[sent:]
-                elif budget:
-                    assert self.file is not None
-                    sent = os.sendfile(self.fd, self.file.fd, self.offset, min(self.left, budget))
+                else:
+                    sent = self.send_file(min(self.left, budget_bytes))
                     self.offset += sent
                     self.left -= sent
-                    budget -= sent
-                else:
-                    return False
                 if not sent:
                     return self.cut_short()
-                self.progress()
+                budget_bytes -= sent
+                self.progress(sent)
             return True
         except BlockingIOError:
             return False
 
-    def progress(self) -> None:
-        self.deadline_s = self.lane.idle_deadline_s
+    def send_file(self, most_bytes: int) -> int:
+        """Send up to so many bytes of the file from the offset; 0 at its end."""
+        assert self.file is not None
+        if self.file.size <= LENT_BYTES:
+            return os.sendfile(self.fd, self.file.fd, self.offset, most_bytes)
+        scratch = self.lane.scratch
+        size = os.preadv(self.file.fd, [scratch[:most_bytes]], self.offset)
+        return self.sock.send(scratch[:size])
+
+    def progress(self, sent_bytes: int) -> None:
+        """Bytes have left. Each is worth some time more, but no more than an idle connection has."""
+        self.lane.counts.sent_bytes += sent_bytes
+        self.deadline_s = min(self.deadline_s + sent_bytes / SLOWEST_BYTES_PER_S, self.lane.idle_deadline_s)
+        for bucket in self.buckets:
+            bucket.spend(sent_bytes)
 
     def next_part(self) -> bool:
         """Make the next part the one to be sent: bytes go behind `out`. False: there is none."""
@@ -304,14 +340,14 @@ class Connection:
                 self.want(EPOLLIN)
             self.deadline_s = self.lane.idle_deadline_s
 
-    def refuse(self, status: int, why: str) -> None:
+    def refuse(self, status: int, why: str, fields: bytes = b"") -> None:
         """Answer a request after which the connection cannot go on, since what follows may be anything."""
         self.lane.log.warning("%s: %d %s", self.address, status, why)
         self.keep_alive = False
         self.lingers = True
         self.buffer = b""
         self.head = self.body = None
-        self.lane.answer(self, status, why.encode() + b"\n")
+        self.lane.service.answer(self, status, why.encode() + b"\n", fields)
 
     def linger(self) -> None:
         self.state = State.LINGERING
@@ -329,7 +365,7 @@ class Connection:
         try:
             if self.state in (State.HEAD, State.BODY):
                 self.refuse(408, "the request did not come in time")
-            elif self.state is not State.WAITING:
+            elif self.state is not State.WAITING and self.paused is None:
                 self.close()
         except OSError:
             self.close()

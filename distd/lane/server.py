@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import select
 import socket
 import time
@@ -22,45 +21,48 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from distd.core import http
-from distd.core.errors import Unavailable
-from distd.core.http import HeadError
-from distd.lane import answers
-from distd.lane.connection import Connection, State
+from distd.lane.connection import COPY_BYTES, Connection, State
+from distd.lane.counts import Counts
 from distd.lane.listener import Listener
-from distd.lane.site import Post
-from distd.lane.stream import PlainStream, TlsStream
+from distd.lane.pacer import Pacer
+from distd.lane.service import Service
 from distd.lane.tls import TlsConnection
+from distd.lane.visitors import Visitors
 
 if TYPE_CHECKING:
     import logging
     import ssl
     from collections.abc import Sequence
 
-    from distd.core.http import Head
-    from distd.lane.files import FileCache, OpenFile
+    from distd.lane.files import FileCache
+    from distd.lane.pacer import Levels
     from distd.lane.site import Limits, Site
 
-POST_PATH: Final = b"/ocsinventory"
-_PATH: Final = rb"/download/(?:~([0-9a-z]{1,11}-[0-9a-f]{20})/)?(([0-9]{1,20})/(?:info|manifest|\3-[1-9][0-9]{0,6}))"
-_PACKAGE_PATH: Final = re.compile(_PATH)
-_COMMON: Final = re.compile(rb"GET " + _PATH + rb" HTTP/1\.1\r\n")
 TURN_EVENTS: Final = 128
 HOLD_S: Final = 0.002
 SPIN_S: Final = 0.0002
 TURN_HANDSHAKES: Final = 4
 SWEEP_S: Final = 1.0
+# What is not yet on its way waits in the file and not in the kernel: less memory for a slow peer, and big files came
+# faster to many.
+UNSENT_BYTES: Final = 262_144
 
 
 class Lane:
     """The state of one lane. `run` serves until cancelled; `stop` begins a graceful end."""
 
-    def __init__(self, site: Site, files: FileCache, limits: Limits, log: logging.Logger) -> None:
+    def __init__(
+        self, site: Site, files: FileCache, limits: Limits, log: logging.Logger, levels: Levels | None = None
+    ) -> None:
+        """`levels`: those of the bandwidth's buckets, when other processes share them."""
         self.site = site
-        self.files = files
-        self.limits = limits
         self.log = log
+        self.counts = Counts()
+        self.service = Service(self, site, files, log)
+        self.pacer = Pacer(self, levels)
+        self.visitors: Visitors | None = None
         self.epoll = select.epoll()
+        self.scratch = memoryview(bytearray(COPY_BYTES))
         self.now_s = 0.0
         self.stopping = False
         self.drained = trio.Event()
@@ -72,8 +74,7 @@ class Lane:
         self._buffered_bytes = 0
         self.idle_deadline_s = 0.0
         self._quiet_s = 0.0
-        self._second = 0
-        self._ok_lines = b""
+        self._limit(limits)
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -89,6 +90,7 @@ class Lane:
             self.epoll.register(self._bell, select.EPOLLIN)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._sweep)
+                nursery.start_soon(self.pacer.run)
                 while True:
                     await trio.lowlevel.wait_readable(self.epoll.fileno())
                     self._take_turns()
@@ -128,15 +130,16 @@ class Lane:
         for _ in range(len(self._again)):
             connection = self._again.popleft()
             if connection.state is not State.GONE:
-                self._serve(connection)
+                self.wake(connection)
         if not self._again:
             self._silence_bell()
         for fd, _ in events:
             target = self._connections.get(fd) or self._listeners.get(fd)
             if target is not None:
-                self._serve(target)
+                self.wake(target)
 
-    def _serve(self, target: Connection | Listener) -> None:
+    def wake(self, target: Connection | Listener) -> None:
+        """Let it do what can be done."""
         try:
             target.ready()
         except Exception:
@@ -157,15 +160,14 @@ class Lane:
                 connection.expire()
             for listener in self._listeners.values():
                 listener.resume()
+            if self.visitors is not None:
+                self.visitors.sweep(self.now_s)
 
     def tell_time(self) -> None:
         """Once a turn is often enough: what a turn takes is no matter to deadlines, and Date is in seconds."""
         self.now_s = trio.current_time()
         self.idle_deadline_s = self.now_s + self.limits.idle_timeout_s
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._ok_lines = http.status_lines(200, second)
+        self.service.tell_time()
 
     def stop(self) -> None:
         """Accept no more, drop the idle; `drained` is set when the last answer is out."""
@@ -178,10 +180,18 @@ class Lane:
 
     def reconfigure(self, limits: Limits, context: ssl.SSLContext) -> None:
         """Other limits, and another certificate for those who connect from now on."""
-        self.limits = limits
+        self._limit(limits)
+        for connection in self._connections.values():
+            self.pacer.assign(connection)
         for listener in self._listeners.values():
             if listener.context is not None:
                 listener.context = context
+
+    def _limit(self, limits: Limits) -> None:
+        self.limits = limits
+        self.pacer.set_rules(limits.bandwidth)
+        each = limits.connections_per_address, limits.heads_per_s_per_address
+        self.visitors = Visitors(*each) if any(each) else None
 
     def _close_listeners(self) -> None:
         for listener in self._listeners.values():
@@ -191,11 +201,19 @@ class Lane:
     # --- what connections and listeners ask ----------------------------------------------------------------------
 
     def admit(self, sock: socket.socket, address: str, context: ssl.SSLContext | None) -> None:
-        """Take a new connection in."""
+        """Take a new connection in, or close it when its address has too many."""
+        if self.visitors is not None and not self.visitors.come(address, self.now_s):
+            self.counts.refused["connections_per_address"] += 1
+            sock.close()
+            return
+        self.counts.accepted += 1
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         connection = Connection(self, sock, address) if context is None else TlsConnection(self, sock, address, context)
         self._connections[connection.fd] = connection
+        self.counts.connections += 1
+        self.pacer.assign(connection)
         self.epoll.register(connection.fd, connection.interest)
 
     def has_room(self) -> bool:
@@ -227,6 +245,11 @@ class Lane:
         """The connection ends, or goes to somebody else."""
         connection.state = State.GONE
         connection.file = None
+        self.counts.connections -= 1
+        if connection.buckets:
+            self.pacer.forget(connection)
+        if self.visitors is not None:
+            self.visitors.leave(connection.address)
         self.release(connection)
         self.epoll.unregister(connection.fd)
         del self._connections[connection.fd]
@@ -235,161 +258,3 @@ class Lane:
     def _note_drained(self) -> None:
         if self.stopping and not self._connections:
             self.drained.set()
-
-    # --- requests ------------------------------------------------------------------------------------------------
-
-    def dispatch(self, connection: Connection, head: Head, raw: bytes) -> None:
-        """A head has come in: serve it, wait for its body, or hand the connection over. Raises `HeadError`."""
-        connection.old = head.minor == 0
-        connection.head_only = head.method == b"HEAD"
-        path = http.path_of(head.target)
-        if path != POST_PATH and not path.startswith(b"/download/"):
-            self._hand_over(connection, raw)
-        elif head.fields.transfer_encoding:
-            # Agents send lengths. A chunked body would have to be parsed only to be thrown away.
-            raise HeadError(411, "a Content-Length is required")
-        elif head.fields.content_length:
-            connection.collect_body(head, head.fields.content_length)
-        else:
-            self.serve(connection, head, b"")
-
-    def serve_common(self, connection: Connection, end: int) -> bool:
-        """Serve the request that nearly all are: GET of a whole file, on a connection that stays.
-
-        `end` is where its head ends, -1 when it has not come. False: it is another one, or cannot be served, and
-        nothing was done. A shorter way to what `dispatch` and `serve` come to in general.
-        """
-        match = _COMMON.match(connection.buffer)
-        if match is None or not match.end() <= end <= self.limits.head_bytes or self.stopping:
-            return False
-        buffer = connection.buffer
-        try:
-            fields = http.parse_fields(buffer[match.end() : end], 1)
-            token, key, _ = match.groups()
-            file = self.files.get(key, self.now_s) if fields.plain else None
-        except (HeadError, OSError):
-            return False
-        computer_id = 0 if token is None else self.site.computer_of(token.decode("ascii"))
-        if file is None or computer_id is None:
-            return False
-        connection.buffer = buffer[end + 4 :]
-        connection.keep_alive = True
-        connection.old = connection.head_only = False
-        connection.out += self._ok_lines + file.fields
-        if not file.in_memory:
-            connection.file = file
-            connection.offset = 0
-            connection.left = file.size
-        if file.number:
-            connection.on_sent = (computer_id, file.package_id, file.number, file.size)
-        connection.write()
-        return True
-
-    def serve(self, connection: Connection, head: Head, body: bytes) -> None:
-        """A whole request of the lane's own is here."""
-        path = http.path_of(head.target)
-        match = _PACKAGE_PATH.fullmatch(path)
-        if match is not None:
-            if head.method in (b"GET", b"HEAD"):
-                self._serve_file(connection, head, match)
-            else:
-                self.answer(connection, 405, b"", b"Allow: GET, HEAD\r\n")
-        elif path != POST_PATH:
-            self.answer(connection, 404, b"no such package, info or fragment\n")
-        elif head.method != b"POST":
-            self.answer(connection, 405, b"", b"Allow: POST\r\n")
-        else:
-            self._serve_post(connection, head, body)
-
-    def _serve_post(self, connection: Connection, head: Head, body: bytes) -> None:
-        connection.state = State.WAITING
-
-        def answer(status: int, content: bytes) -> None:
-            if connection.state is State.WAITING:
-                self.tell_time()
-                self._deliver(connection, status, content)
-
-        post = Post(body, connection.address, head.fields.user_agent.decode("latin-1"))
-        try:
-            self.site.post(post, answer)
-        except Unavailable as error:
-            self.answer(connection, 503, f"{error}\n".encode(), b"Retry-After: 10\r\n")
-
-    def _deliver(self, connection: Connection, status: int, content: bytes) -> None:
-        ok = status == 200
-        kind = b"application/x-compressed" if ok else b"text/plain; charset=utf-8"
-        try:
-            self.answer(connection, status, content, b"Cache-Control: no-cache\r\n", kind)
-            if connection.buffer and connection.state is State.IDLE:
-                connection.advance()
-        except OSError:
-            connection.close()
-
-    def _hand_over(self, connection: Connection, raw: bytes) -> None:
-        stream: PlainStream | TlsStream
-        replay = raw + connection.buffer
-        idle_timeout_s = self.limits.idle_timeout_s
-        self.forget(connection)
-        if isinstance(connection, TlsConnection):
-            stream = TlsStream(connection, replay, idle_timeout_s)
-        else:
-            stream = PlainStream(connection.sock, replay, idle_timeout_s)
-        self.site.hand_over(stream)
-
-    # --- answers -------------------------------------------------------------------------------------------------
-
-    def _serve_file(self, connection: Connection, head: Head, match: re.Match[bytes]) -> None:
-        token, key, _ = match.groups()
-        computer_id = 0
-        if token is not None:
-            found = self.site.computer_of(token.decode("ascii"))
-            if found is None:
-                self.answer(connection, 403, b"this path was given to nobody\n")
-                return
-            computer_id = found
-        try:
-            file = self.files.get(key, self.now_s)
-        except OSError as error:
-            self.log.error("%s: %s", key.decode("ascii"), error.strerror)
-            self.answer(connection, 503, b"the file cannot be read now\n", b"Retry-After: 10\r\n")
-            return
-        if file is None:
-            self.answer(connection, 404, b"no such package, info or fragment\n")
-            return
-        stock_agent = head.fields.user_agent.startswith(b"OCS-NG")
-        # Range is for GET only (RFC 9110, 14.2).
-        fields = head.fields._replace(range=None) if connection.head_only else head.fields
-        selection = http.select(fields, file.size, file.etag, file.modified_s, stock_agent=stock_agent)
-        to_the_end = selection.status == 200 or (selection.spans and selection.spans[-1][1] == file.size)
-        if file.number and to_the_end and not connection.head_only:
-            connection.on_sent = (computer_id, file.package_id, file.number, file.size)
-        self._send_file(connection, file, selection)
-
-    def _send_file(self, connection: Connection, file: OpenFile, selection: http.Selection) -> None:
-        lines, parts = answers.of_file(file, selection, head_only=connection.head_only)
-        connection.out += self._status_lines(connection, selection.status) + lines
-        connection.file, connection.parts = file, parts
-        connection.next_part()  # so that the head is held back (MSG_MORE) for the file's first bytes
-        connection.write()
-
-    def answer(
-        self,
-        connection: Connection,
-        status: int,
-        content: bytes,
-        fields: bytes = b"",
-        kind: bytes = b"text/plain; charset=utf-8",
-    ) -> None:
-        """Send a short answer from memory."""
-        lines = self._status_lines(connection, status) + fields
-        if content:
-            lines += b"Content-Type: %s\r\n" % kind
-        shown = b"" if connection.head_only else content
-        connection.out += b"%sContent-Length: %d\r\n\r\n%s" % (lines, len(content), shown)
-        connection.write()
-
-    def _status_lines(self, connection: Connection, status: int) -> bytes:
-        lines = self._ok_lines if status == 200 else http.status_lines(status, self._second)
-        if self.stopping or not connection.keep_alive:
-            return lines + b"Connection: close\r\n"
-        return lines + b"Connection: keep-alive\r\n" if connection.old else lines

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from distd.core.bandwidth import Rule
     from distd.lane.stream import PlainStream, TlsStream
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a connection may take. `buffered_bytes`: all bodies together that are in memory at once."""
+    """What a connection may take. `buffered_bytes`: all bodies together that are in memory at once.
+
+    The limits of an address are none when they are 0, and bandwidth has none without rules.
+    """
 
     head_bytes: int = 16_384
     body_bytes: int = 4_194_304
@@ -21,6 +25,9 @@ class Limits:
     head_timeout_s: float = 20
     idle_timeout_s: float = 75
     connections: int = 20_000
+    connections_per_address: int = 0
+    heads_per_s_per_address: int = 0
+    bandwidth: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

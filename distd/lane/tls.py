@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 # Bigger pieces cost fewer calls and more memory: 1 MiB was 7 % faster than 256 KiB at 1 MiB fragments.
 PIECE_BYTES: Final = 262_144
-# One turn's share of a connection, so that the others do not wait for its encryption.
-TURN_PIECES: Final = 4
 
 
 class TlsConnection(Connection):
@@ -52,6 +50,7 @@ class TlsConnection(Connection):
             if not self.shaken:
                 self.tls.do_handshake()
                 self.shaken = True
+                self.lane.counts.handshakes += 1
             return self.decrypt(ended=not data)
         except ssl.SSLWantReadError:
             return None if data else b""
@@ -76,34 +75,39 @@ class TlsConnection(Connection):
             return b"".join(pieces)
         return b"" if ended else None
 
-    def transmit(self) -> bool:
-        for _ in range(TURN_PIECES):
-            waiting = len(self.sealed)
+    def transmit(self, budget_bytes: int) -> bool:
+        while True:
+            waiting = len(self.sealed) + self.outgoing.pending
             flushed = self.flush()
-            if flushed or len(self.sealed) < waiting:
-                self.progress()
+            sent = waiting - len(self.sealed) - self.outgoing.pending
+            if sent:
+                self.progress(sent)
             if not flushed:
                 return False
-            if not self.seal():
-                return self.state is not State.GONE
-        return False
-
-    def seal(self) -> bool:
-        """Encrypt the next piece. False: nothing is left, or the file was cut short."""
-        if not (self.out or self.left or self.next_part()):
-            return False
-        if self.out:
-            self.tls.write(self.out)
-            self.out = b""
-        if self.left:
-            assert self.file is not None
-            piece = os.pread(self.file.fd, min(self.left, PIECE_BYTES), self.offset)
-            if not piece:
+            if not (self.out or self.left or self.next_part()):
+                return True
+            if budget_bytes <= 0:
+                return False
+            sealed = self.seal(min(budget_bytes, PIECE_BYTES))
+            if not sealed:
                 return self.cut_short()
+            budget_bytes -= sealed
+
+    def seal(self, most_bytes: int) -> int:
+        """Encrypt some of what is next; 0 when the file is shorter than it was."""
+        piece, self.out = self.out[:most_bytes], self.out[most_bytes:]
+        size = len(piece)
+        if piece:
             self.tls.write(piece)
+        if self.left and size < most_bytes:
+            assert self.file is not None
+            piece = os.pread(self.file.fd, min(self.left, most_bytes - size), self.offset)
+            if piece:
+                self.tls.write(piece)
             self.offset += len(piece)
             self.left -= len(piece)
-        return True
+            size += len(piece)
+        return size
 
     def flush(self) -> bool:
         """Send what is encrypted. False: the peer is full."""

@@ -152,12 +152,12 @@ async def test_a_file_changed_on_disk_is_noticed(running, download):
     path = download / PACKAGE / f"{PACKAGE}-1"
     assert (await running.get(fragment(1))).body == SMALL
     path.write_bytes(b"other")
-    running.lane.files.get(f"{PACKAGE}/{PACKAGE}-1".encode(), 0.0)
-    for file in running.lane.files._files.values():
+    running.lane.service.files.get(f"{PACKAGE}/{PACKAGE}-1".encode(), 0.0)
+    for file in running.lane.service.files._files.values():
         file.checked_s -= 2  # as if two seconds had passed
     assert (await running.get(fragment(1))).body == b"other"
     path.unlink()
-    for file in running.lane.files._files.values():
+    for file in running.lane.service.files._files.values():
         file.checked_s -= 2
     assert (await running.get(fragment(1))).status == 404
 

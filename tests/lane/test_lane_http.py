@@ -238,6 +238,26 @@ async def test_a_reader_that_takes_nothing_is_ended(start, download):
             await peer.answer()
 
 
+@pytest.mark.parametrize(
+    ("bytes_per_s", "ended_after_s"), [(1, 76), (512, 150), (1023, 75_000), (1024, None), (100_000, None)]
+)
+async def test_who_takes_too_little_is_ended_however_regularly(running, bytes_per_s, ended_after_s):
+    """On a clock of its own: what `progress` makes of a deadline, second by second."""
+    lane = running.lane
+    async with running.connect() as peer:
+        await peer.ask(GET_INFO)
+        (connection,) = lane._connections.values()
+        connection.deadline_s = lane.limits.idle_timeout_s
+        for now_s in range(1, 100_000):
+            if connection.deadline_s < now_s:
+                break
+            lane.idle_deadline_s = now_s + lane.limits.idle_timeout_s
+            connection.progress(bytes_per_s)
+        else:
+            now_s = None
+        assert (now_s is None) if ended_after_s is None else abs(now_s - ended_after_s) <= ended_after_s / 20
+
+
 async def test_connections_beyond_the_limit_wait(start):
     running = await start(connections=1)
     async with running.connect() as first:

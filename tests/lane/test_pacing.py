@@ -1,0 +1,158 @@
+"""Bandwidth: who waits for whom, how much comes. Clocks are real: bounds are those of the arithmetic, one way."""
+
+import os
+import time
+
+import pytest
+import trio
+
+from distd.core.bandwidth import BURST_S, parse
+from distd.lane.pacer import Bucket, Levels, Limit, Pacer, make_shared
+from distd.lane.site import Limits
+from tests.lane.conftest import LARGE, PACKAGE
+
+GET = f"GET /download/{PACKAGE}/{PACKAGE}-2 HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+SMALL_GET = f"GET /download/{PACKAGE}/{PACKAGE}-1 HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+
+
+def rules(text):
+    return parse(text, "bandwidth.rules")
+
+
+async def timed(peer):
+    """Seconds from the request to the last byte of a fragment of 300,000 bytes."""
+    begun_s = trio.current_time()
+    assert (await peer.ask(GET)).body == LARGE
+    return trio.current_time() - begun_s
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("text", ["600kB/s", "600kB/s each", "600kB/s 127.0.0.0/8", "600kB/s; 9MB/s each"])
+async def test_a_rate_is_kept(start, tls, text):
+    running = await start(bandwidth=rules(text))
+    async with running.connect(tls=tls) as peer:
+        taken_s = await timed(peer) + await timed(peer)
+    assert taken_s >= 2 * len(LARGE) / 600e3 - BURST_S
+    assert running.lane.counts.sent_bytes > 2 * len(LARGE)
+
+
+@pytest.mark.parametrize("text", ["1kB/s 10.0.0.0/8", "1kB/s 10.0.0.0/8 each", "1GB/s"])
+async def test_rules_that_are_for_others_or_wide_enough_hold_nobody_up(start, text):
+    running = await start(bandwidth=rules(text))
+    with trio.fail_after(20):
+        async with running.connect() as peer:
+            await timed(peer)
+
+
+async def test_a_rule_outside_its_hours_holds_nobody_up_until_it_begins(start, monkeypatch):
+    clock = [7]
+    real = time.localtime
+    monkeypatch.setattr(time, "localtime", lambda: time.struct_time((2026, 11, 23, clock[0], 0, 0, 0, 327, 0)))
+    running = await start(bandwidth=rules("1kB/s mon 8-18"))
+    with trio.fail_after(20):
+        async with running.connect() as peer:
+            await timed(peer)
+            clock[0] = 8
+            running.lane.pacer._look_at_clock()
+            await peer.send(GET)
+            while not running.lane.counts.paused:
+                await trio.sleep(0.01)
+            clock[0] = 18  # the end of the window is noticed by itself
+            assert (await peer.answer()).body == LARGE
+    monkeypatch.setattr(time, "localtime", real)
+
+
+async def test_those_who_share_a_rate_get_it_in_turns(start):
+    running = await start(bandwidth=rules("2MB/s"))
+    ends_s = []
+
+    async def one():
+        async with running.connect() as peer:
+            await peer.ask(GET)
+            ends_s.append(trio.current_time())
+
+    begun_s = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for _ in range(6):
+            nursery.start_soon(one)
+    # Served one after the other, the first would be through after a sixth of the time.
+    assert min(ends_s) - begun_s > (max(ends_s) - begun_s) / 2
+    assert running.lane.counts.paused == 0
+
+
+async def test_a_wait_for_the_bucket_is_no_idle_time(start):
+    running = await start(bandwidth=rules("100kB/s"), idle_timeout_s=1)
+    async with running.connect() as peer:
+        assert await timed(peer) > 2
+
+
+async def test_a_peer_that_goes_while_it_waits_leaves_the_line(start):
+    running = await start(bandwidth=rules("1kB/s"))
+    async with running.connect() as peer:
+        await peer.send(GET)
+        while not running.lane.counts.paused:
+            await trio.sleep(0.01)
+        # A reset, not just the end of what the peer says.
+        peer.stream.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")
+    with trio.fail_after(20):
+        while running.lane.counts.connections or running.lane.counts.paused:
+            await trio.sleep(0.01)
+
+
+async def test_requests_pipelined_behind_one_that_waits(start):
+    running = await start(bandwidth=rules("100kB/s each"))
+    async with running.connect() as peer:
+        await peer.send(SMALL_GET * 40)
+        for _ in range(40):
+            assert (await peer.answer()).status == 200
+
+
+async def test_other_rules_take_over_what_waits(start):
+    running = await start(bandwidth=rules("1kB/s"))
+    async with running.connect() as peer:
+        await peer.send(GET)
+        while not running.lane.counts.paused:
+            await trio.sleep(0.01)
+        running.lane.reconfigure(Limits(), None)
+        with trio.fail_after(20):
+            assert (await peer.answer()).body == LARGE
+    assert running.lane.counts.paused == 0
+
+
+async def test_stop_waits_for_what_is_paused(start):
+    running = await start(bandwidth=rules("300kB/s"))
+    async with running.connect() as peer:
+        await peer.send(GET)
+        while not running.lane.counts.paused:
+            await trio.sleep(0.01)
+        running.lane.stop()
+        assert (await peer.answer()).body == LARGE
+        await running.lane.drained.wait()
+
+
+def test_processes_share_what_is_in_a_bucket():
+    fd = make_shared()
+    limit = Limit(rules("1MB/s")[0])
+    limit.on = True
+    ours, theirs = (Bucket(limit, Levels(fd=fd), 3) for _ in range(2))
+    assert ours.level() == pytest.approx(1e6 * BURST_S)
+    child = os.fork()
+    if child == 0:
+        theirs.spend(10_000_000)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert ours.allowance() == 0
+    assert 9 < ours.wait_s() < 10
+    os.close(fd)
+
+
+def test_without_rules_a_connection_has_no_buckets():
+    class Connection:
+        address = "127.0.0.1"
+        paused = None
+        state = 0
+
+    connection = Connection()
+    pacer = Pacer(None, None)
+    pacer.assign(connection)
+    assert connection.buckets == ()
