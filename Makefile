@@ -28,9 +28,13 @@ layers: $(READY) ## the arrows of the house
 demo: setup      ## deploy a real package to a native and a stock agent on this machine
 	$(PY) -m loadtests.demo
 
-bench-transfer: setup  ## fragments per second beside nginx (needs wrk; some 12 minutes)
-	@command -v wrk >/dev/null || { echo "wrk is needed: apt-get install wrk" >&2; exit 1; }
-	$(PY) -m loadtests.transfer
+bench-transfer: setup  ## fragments beside nginx and Apache, some 40 minutes (ARGS=--quick: 4; ARGS=--readme: into README.md)
+	@sh .ci/debian-packages bench
+	$(PY) -m loadtests.transfer $(ARGS)
+
+bench-bandwidth: setup  ## how exactly bandwidth.rules is kept (2 minutes)
+	@sh .ci/debian-packages bench
+	$(PY) -m loadtests.bandwidth
 
 setup: debian $(READY)   ## Debian packages (as root) and the virtual environment
 

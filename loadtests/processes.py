@@ -72,13 +72,14 @@ async def distd_serve(
     *,
     http: str = "127.0.0.1:0",
     https: str = "127.0.0.1:0",
+    workers: int = 1,
     timeout_s: float = 30,
 ) -> AsyncIterator[Site]:
     """A server on `data` for as long as the block lasts; its log is `data`.serve.log beside it.
 
     Raises `ProgramFailed` when it ends before it is ready, `trio.TooSlowError` after `timeout_s`.
     """
-    command = serve_command(data, settings or {}, http, https)
+    command = [*serve_command(data, settings or {}, http, https), "--workers", str(workers)]
     log = data.with_name(f"{data.name}.serve.log")
     async with child(command, log, stdout=subprocess.PIPE, env=plain_environment()) as process:
         assert process.stdout is not None

@@ -27,6 +27,7 @@ from distd.store.reader import Reader
 from distd.store.writer import open_batcher, open_writer
 from distd.web.app import make_app
 from distd.web.handover import open_hand_over
+from distd.web.metrics import Metrics
 from distd.web.site import LaneSite, keep_books
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from distd.core.settings import Settings
     from distd.store.layout import DataDir
 
-# Descriptors beside those of connections: fragments that are kept open, the catalogue, what is handed over.
-OTHER_FILES: Final = 5000
 LOG_FORMAT: Final = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 
 log = logging.getLogger("distd")
@@ -92,18 +91,20 @@ async def run_server(
     for package_id in reconcile(site.catalogue, site.data).missing:
         log.error("package %s: its folder is gone from the download directory", package_id)
     read = partial(agents.read, max_inflated_bytes=settings["limits.inflated_bytes"])
+    metrics = Metrics()
     waiting_limit, drain_s = settings["limits.waiting_posts"], settings["limits.drain_s"]
     async with (
         open_writer(site.catalogue) as writer,
         open_batcher(site.catalogue, server.answer, read, waiting_limit=waiting_limit) as desk,
-        open_hand_over(make_app(Reader(site.catalogue)), log, drain_s) as hand_over,
+        open_hand_over(make_app(Reader(site.catalogue), metrics.render), log, drain_s) as hand_over,
         trio.open_nursery() as nursery,
     ):
-        lane_site = LaneSite(desk, hand_over, server.agents.token_key, log)
+        lane_site = LaneSite(desk, hand_over, server.agents.token_key, metrics.observe_post, log)
         levels = Levels(fd=shared_levels())
         lane = Lane(lane_site, _files(site.data), limits(settings), log, levels)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, tls(site.data))])
+            nursery.start_soon(metrics.run, lane.counts, lane_site)
             nursery.start_soon(keep_books, lane_site, writer, settings["events.keep"])
             announce(server.agents.http, server.agents.https)
             await _until_told(signals, partial(server.reload, lane))
@@ -163,7 +164,7 @@ def allow_files(connections: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if hard < connections + OTHER_FILES:
+    if hard < connections:
         log.warning("limits.connections is %d, but the system allows %d open files (ulimit -Hn)", connections, hard)
 
 

@@ -14,13 +14,16 @@ import logging
 import os
 import signal
 import subprocess
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import trio
+from prometheus_client.multiprocess import mark_process_dead
 
 from distd.cli.sockets import KINDS, LEVELS, VARIABLE
 from distd.core.errors import Unavailable
 from distd.lane.pacer import make_shared
+from distd.web.metrics import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,6 +48,7 @@ class Supervisor:
         self._listeners = listeners
         self._drain_s = drain_s
         self._levels = make_shared()
+        self._metrics = TemporaryDirectory(prefix="distd-metrics-")  # gone with the supervisor
         self._processes: dict[int, trio.Process] = {}
         self._stopping = trio.Event()
 
@@ -94,6 +98,7 @@ class Supervisor:
             return await process.wait()
         finally:
             del self._processes[index]
+            mark_process_dead(process.pid, self._metrics.name)  # type: ignore[no-untyped-call]
             with trio.CancelScope(shield=True):
                 if process.returncode is None:
                     process.kill()
@@ -103,7 +108,11 @@ class Supervisor:
     async def _start(self, index: int) -> trio.Process:
         listeners = self._listeners[index]
         numbers = {kind: getattr(listeners, kind).fileno() for kind in KINDS} | {LEVELS: self._levels}
-        environment = {**os.environ, VARIABLE: " ".join(f"{kind}={number}" for kind, number in numbers.items())}
+        environment = {
+            **os.environ,
+            VARIABLE: " ".join(f"{kind}={number}" for kind, number in numbers.items()),
+            FOLDER_VARIABLE: self._metrics.name,
+        }
         return await trio.lowlevel.open_process(
             self._command,
             stdin=subprocess.PIPE,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 from blake3 import blake3
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from quart import Response, request
 from quart_schema import HttpSecurityScheme, Info, QuartSchema, hide, security_scheme, validate_response
 from quart_trio import QuartTrio
@@ -21,6 +22,8 @@ from distd.origin.computers import Computer, Detail
 from distd.origin.packages import Package
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from distd.store.reader import Reader
 
     T = TypeVar("T")
@@ -56,8 +59,8 @@ class Logins:
         return good
 
 
-def make_app(reader: Reader) -> QuartTrio:
-    """The application over a catalogue that it only reads."""
+def make_app(reader: Reader, metrics: Callable[[], bytes]) -> QuartTrio:
+    """The application over a catalogue that it only reads. `metrics()` is what /metrics answers."""
     app = QuartTrio("distd")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     QuartSchema(
@@ -71,7 +74,7 @@ def make_app(reader: Reader) -> QuartTrio:
     )
     _add_guard(app, Logins(reader))
     _add_errors(app)
-    _add_health(app, reader)
+    _add_health(app, reader, metrics)
     _add_routes(app, reader)
     return app
 
@@ -105,7 +108,13 @@ def _problem(status: int, message: str, headers: dict[str, str]) -> Response:
     return Response(json.dumps({"error": message}), status, headers, content_type="application/json")
 
 
-def _add_health(app: QuartTrio, reader: Reader) -> None:
+def _add_health(app: QuartTrio, reader: Reader, metrics: Callable[[], bytes]) -> None:
+    @app.get("/metrics")
+    @hide
+    async def show_metrics() -> Response:
+        """Counters for Prometheus; no name of a computer or package is in them."""
+        return Response(metrics(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
     @app.get("/healthz")
     @hide
     async def health() -> str:

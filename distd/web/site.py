@@ -35,19 +35,33 @@ PROGRESS_HELD: Final = 100_000
 class LaneSite:
     """The lane's `Site`. All is called on the trio thread and returns at once."""
 
-    def __init__(self, desk: Desk, hand_over: HandOver, token_key: bytes, log: logging.Logger) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        hand_over: HandOver,
+        token_key: bytes,
+        observe_post: Callable[[float], None],
+        log: logging.Logger,
+    ) -> None:
+        """`observe_post(seconds)`: so long an agent has waited for the answer to its POST."""
         # A token's MAC costs 13 µs, and a site's computers come with the same ones all the time.
         self._computer_of = lru_cache(maxsize=65_536)(partial(tokens.check, token_key))
         self._desk = desk
         self._hand_over = hand_over
         self._log = log
         self._progress: dict[tuple[int, str], tuple[list[int], int]] = {}
+        self.fragments_sent = 0
+        self.fragment_bytes_sent = 0
+        self._observe_post = observe_post
 
     def computer_of(self, token: str) -> int | None:
         return self._computer_of(token)
 
     def post(self, post: lane.Post, answer: Callable[[int, bytes], None]) -> None:
+        begun_s = time.perf_counter()
+
         def settle(outcome: agents.Reply | Exception) -> None:
+            self._observe_post(time.perf_counter() - begun_s)
             if isinstance(outcome, agents.Reply):
                 answer(outcome.status, outcome.body)
             else:
@@ -71,6 +85,8 @@ class LaneSite:
         return status
 
     def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int) -> None:
+        self.fragments_sent += 1
+        self.fragment_bytes_sent += size_bytes
         if computer_id == 0:
             return  # a path without a token: nobody's progress
         key = computer_id, package_id

@@ -58,6 +58,12 @@ def test_the_page_shows_facts_goals_and_failures(finished: Run) -> None:
         assert text in page
 
 
+def test_only_cells_with_every_round_are_drawn_round_by_round(finished: Run) -> None:
+    page = html(finished)
+    assert "<title>HTTP</title>" in page
+    assert "<title>TLS</title>" not in page
+
+
 def test_the_readme_has_a_row_a_kind_of_cell(finished: Run) -> None:
     lines = markdown(finished).splitlines()
     assert lines[0].startswith("| distd / best nginx | c = 1 | c = 32 | c = 256 |")

@@ -1,0 +1,93 @@
+"""`make bench-bandwidth`: how exactly `bandwidth.rules` is kept, over ten seconds of load through wrk.
+
+Each row is a server of its own with one rule; what came is counted by wrk, and compared with the rate.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import trio
+from rich.console import Console
+from rich.table import Table
+
+from loadtests.processes import DISTD, distd_serve, run
+
+GOAL = 0.05
+FRAGMENT_BYTES = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """`bytes_per_s` is what should come, for all `connections` together."""
+
+    rule: str
+    connections: int
+    bytes_per_s: float
+    https: bool = False
+    workers: int = 1
+
+
+TRIALS = (
+    Trial("200kB/s", 1, 200e3),
+    Trial("2MB/s", 1, 2e6),
+    Trial("2MB/s", 100, 2e6),
+    Trial("2MB/s", 100, 2e6, https=True),
+    Trial("2MB/s", 32, 2e6, workers=2),
+    Trial("50MB/s", 32, 50e6),
+    Trial("50MB/s 127.0.0.0/8; 1GB/s", 32, 50e6),
+    Trial("100kB/s each", 32, 3.2e6),
+    Trial("2MB/s each", 1, 2e6),
+)
+
+
+async def measure(trial: Trial, data: Path, path: str, seconds: float) -> float:
+    """Bytes a second that came."""
+    async with distd_serve(data, {"bandwidth.rules": trial.rule}, workers=trial.workers) as site:
+        address = f"https://{site.https}" if trial.https else f"http://{site.http}"
+        load = ["wrk", "-t1", f"-c{trial.connections}", "--timeout", "60s", f"-d{seconds:g}s", address + path]
+        said = await run(load, timeout_s=seconds + 60)
+    match = re.search(r"Transfer/sec:\s+([\d.]+)(B|KB|MB|GB)", said)
+    if match is None:
+        raise SystemExit(said)
+    return float(match[1]) * {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}[match[2]]
+
+
+async def bench(seconds: float) -> list[tuple[Trial, float]]:
+    with tempfile.TemporaryDirectory(prefix="distd-bench-") as name:
+        data, source = Path(name) / "site", Path(name) / "source"
+        source.write_bytes(os.urandom(2 * FRAGMENT_BYTES))
+        await run([DISTD, "init", "--data", str(data), "--host", "localhost"])
+        order = ["--name", "x", "--os", "LINUX", "--action", "STORE", "--path", "/tmp/x"]
+        command = [DISTD, "package", "build", str(source), "--data", str(data), *order, "--json"]
+        package_id = json.loads(await run([*command, "--fragment-size", str(FRAGMENT_BYTES)]))["id"]
+        path = f"/download/{package_id}/{package_id}-1"
+        return [(trial, await measure(trial, data, path, seconds)) for trial in TRIALS]
+
+
+@click.command()
+@click.option("--seconds", default=10.0, show_default=True, help="Of load for each rule.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Write all figures there.")
+def main(seconds: float, file: Path | None) -> None:
+    """How exactly bandwidth is limited."""
+    rows = trio.run(bench, seconds)
+    table = Table("rule", "connections", "port", "workers", "kB/s wanted", "kB/s", "off by", "goal 5 %", box=None)
+    for trial, came in rows:
+        off = came / trial.bytes_per_s - 1
+        port = "HTTPS" if trial.https else "HTTP"
+        shown = (trial.rule, str(trial.connections), port, str(trial.workers), f"{trial.bytes_per_s / 1e3:,.0f}")
+        table.add_row(*shown, f"{came / 1e3:,.0f}", f"{off:+.1%}", "met" if abs(off) <= GOAL else "NOT MET")
+    Console(width=110).print(table)
+    if file is not None:
+        figures = [{"rule": t.rule, "connections": t.connections, "wanted": t.bytes_per_s, "came": c} for t, c in rows]
+        file.write_text(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

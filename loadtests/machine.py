@@ -1,0 +1,144 @@
+"""The machine a bench ran on, and what a tree of processes costs it: from /proc, with nothing installed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loadtests.nginx import executable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PROC = Path("/proc")
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+# Where each program says its version, and which part of the answer it is.
+VERSIONS = {
+    "nginx": (["nginx", "-v"], r"nginx/(\S+)"),
+    "Apache": (["apache2", "-v"], r"Apache/(\S+)"),
+    "wrk": (["wrk", "-v"], r"wrk (?:debian/)?(\S+)"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One line of /proc/PID/stat. `cpu_s`: user and system time, with that of children it has waited for."""
+
+    pid: int
+    parent: int
+    cpu_s: float
+
+
+def parse_stat(text: str) -> Process:
+    """A line of /proc/PID/stat; a program's name may hold spaces and brackets."""
+    head, _, tail = text.rpartition(")")
+    fields = tail.split()
+    return Process(int(head.split()[0]), int(fields[1]), sum(map(int, fields[11:15])) * TICK_S)
+
+
+def tree(processes: Mapping[int, Process], root: int) -> list[Process]:
+    """`root` and all that descend from it; nothing when it has gone."""
+    children: dict[int, list[Process]] = {}
+    for process in processes.values():
+        children.setdefault(process.parent, []).append(process)
+    found = [processes[root]] if root in processes else []
+    for process in found:
+        found += children.get(process.pid, [])
+    return found
+
+
+def snapshot() -> dict[int, Process]:
+    """All processes of this moment by their ids."""
+    return {process.pid: process for process in _processes()}
+
+
+def _processes() -> Iterator[Process]:
+    for folder in PROC.iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):  # it has just ended
+                yield parse_stat((folder / "stat").read_text(errors="replace"))
+
+
+def cpu_s(root: int) -> float:
+    """CPU time of a process and its descendants so far, seconds. 0 when it has gone."""
+    return sum(process.cpu_s for process in tree(snapshot(), root))
+
+
+def pss_bytes(root: int) -> int:
+    """Memory of a process and its descendants: proportional set size, so that what they share counts once."""
+    return sum(_pss_bytes(process.pid) for process in tree(snapshot(), root))
+
+
+def _pss_bytes(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        return parse_pss((PROC / str(pid) / "smaps_rollup").read_text())
+    return 0
+
+
+def parse_pss(text: str) -> int:
+    """Bytes, from /proc/PID/smaps_rollup; 0 where there is none (a zombie's file is empty)."""
+    match = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
+    return int(match[1]) * 1024 if match else 0
+
+
+def facts(*programs: str) -> dict[str, str]:
+    """What a page of figures says of where they come from: machine, versions (of `programs` too), commit, date."""
+    versions = [f"Python {platform.python_version()}", *(f"{name} {_version(name)}" for name in programs)]
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{os.cpu_count()} × {_processor()}, {_memory()}",
+        "system": f"{_system()}, Linux {platform.release()}",
+        "versions": ", ".join(versions),
+        "commit": _commit(),
+    }
+
+
+def _processor() -> str:
+    match = re.search(r"^model name\s*: (.+)$", (PROC / "cpuinfo").read_text(), re.MULTILINE)
+    return match[1].strip() if match else platform.machine()
+
+
+def _memory() -> str:
+    total_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return f"{total_bytes / 2**30:.0f} GiB"
+
+
+def _system() -> str:
+    with contextlib.suppress(OSError):
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    return platform.system()
+
+
+def _version(name: str) -> str:
+    (program, option), pattern = VERSIONS[name]
+    found = executable() if name == "nginx" else find(program)
+    match = re.search(pattern, _said([found or program, option]))
+    return match[1] if match else "?"
+
+
+def find(program: str) -> str | None:
+    """A program on the PATH, or where Debian keeps servers."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+def _commit() -> str:
+    here = ["git", "-C", str(Path(__file__).parent)]
+    commit = _said([*here, "rev-parse", "--short=10", "HEAD"]).strip()
+    changed = _said([*here, "status", "--porcelain", "--untracked-files=no", "--", "distd", "loadtests"]).strip()
+    return (commit or "?") + (" with changes" if changed else "")
+
+
+def _said(command: list[str]) -> str:
+    """Everything a program prints, whatever its status; nothing when it is not there."""
+    with contextlib.suppress(OSError):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return done.stdout
+    return ""
