@@ -36,6 +36,9 @@ bench-bandwidth: setup  ## how exactly bandwidth.rules is kept (2 minutes)
 	@sh .ci/debian-packages bench
 	$(PY) -m loadtests.bandwidth
 
+bench-breakdown: setup  ## where the microseconds of a request go
+	$(PY) -m loadtests.breakdown
+
 setup: debian $(READY)   ## Debian packages (as root) and the virtual environment
 
 debian:

@@ -64,6 +64,7 @@ class Lane:
         self.epoll = select.epoll()
         self.scratch = memoryview(bytearray(COPY_BYTES))
         self.now_s = 0.0
+        self.alone = False  # one connection only has something in this turn
         self.stopping = False
         self.drained = trio.Event()
         self._connections: dict[int, Connection] = {}
@@ -126,6 +127,7 @@ class Lane:
 
     def _turn(self, events: list[tuple[int, int]]) -> None:
         self.tell_time()
+        self.alone = len(events) == 1
         self._handshakes = TURN_HANDSHAKES
         for _ in range(len(self._again)):
             connection = self._again.popleft()

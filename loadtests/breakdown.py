@@ -1,0 +1,153 @@
+"""`make bench-breakdown`: where the microseconds of a request go.
+
+The lane's own functions, one after the other and each many times, over a socket pair in this process: a GET for a
+fragment of 4 KiB by a computer's token. Below them is what `Connection.ready` takes as a whole; what is left over is
+the glue between the parts. Medians are shown, so that an interruption does not count.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+import statistics
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import trio
+from rich.console import Console
+from rich.table import Table
+
+from distd.core import http, tokens
+from distd.core.errors import NotFound
+from distd.lane import service
+from distd.lane.connection import RECEIVE_BYTES, Connection
+from distd.lane.files import FileCache
+from distd.lane.server import Lane
+from distd.lane.site import Limits
+from distd.web.site import LaneSite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from distd.core.records import Manifest
+
+PACKAGE = "1700000001"
+ROUNDS = 9
+
+
+def no_manifest(package_id: str) -> Manifest:
+    raise NotFound("package", package_id)
+
+
+class Bench:
+    """One connection of a lane that does not run, and its peer."""
+
+    def __init__(self, folder: Path, size_bytes: int) -> None:
+        (folder / PACKAGE).mkdir()
+        (folder / PACKAGE / f"{PACKAGE}-1").write_bytes(bytes(size_bytes))
+        key = bytes(32)
+        site = LaneSite(None, None, key, lambda _: None, logging.getLogger())  # type: ignore[arg-type]
+        self.lane = Lane(site, FileCache(folder, no_manifest), Limits(), logging.getLogger())
+        self.lane.tell_time()
+        ours, self.peer = socket.socketpair()
+        ours.setblocking(False)
+        self.connection = Connection(self.lane, ours, "127.0.0.1")
+        self.lane.epoll.register(ours.fileno(), select.EPOLLIN)
+        self.token = tokens.make(key, 46)
+        target = f"/download/~{self.token}/{PACKAGE}/{PACKAGE}-1"
+        self.request = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n".encode()
+        self.key = f"{PACKAGE}/{PACKAGE}-1".encode()
+        self.answer_bytes = len(self.whole())
+
+    def whole(self) -> bytes:
+        self.peer.send(self.request)
+        self.connection.ready()
+        return self.peer.recv(RECEIVE_BYTES)
+
+    def parts(self) -> list[tuple[str, Callable[[], object]]]:
+        """What it is, and a function that does it once; those that move bytes are timed with what undoes it."""
+        lane, connection, request = self.lane, self.connection, self.request
+        match = service._COMMON.match(request)
+        assert match is not None
+        block = request[match.end() : -4]
+        file = lane.service.files.get(self.key, lane.now_s)
+        assert file is not None
+        lines = http.status_lines(200, 0) + file.fields
+        return [
+            ("epoll: what is ready", partial(lane.epoll.poll, 0, 128)),
+            ("the end of the head, and its first line by one regular expression",
+             lambda: (request.find(b"\r\n\r\n"), service._COMMON.match(request))),
+            ("its fields (remembered)", lambda: http.parse_fields(block, 1)),
+            ("the token's computer (remembered)", lambda: lane.site.computer_of(self.token)),
+            ("the file (open)", lambda: lane.service.files.get(self.key, lane.now_s)),
+            ("the answer's bytes", lambda: b"" + lines),
+            ("whose fragment was sent", lambda: lane.site.fetched(46, PACKAGE, 1, file.size)),
+            ("counters and the deadline", lambda: connection.progress(len(lines))),
+        ]  # fmt: skip
+
+
+def per_call_us(once: Callable[[], object], calls: int) -> float:
+    begun_s = time.perf_counter()
+    for _ in range(calls):
+        once()
+    return (time.perf_counter() - begun_s) / calls * 1e6
+
+
+def median_us(once: Callable[[], object], calls: int) -> float:
+    return statistics.median(per_call_us(once, calls) for _ in range(ROUNDS))
+
+
+def move_us(bench: Bench, size_bytes: int, calls: int) -> tuple[float, float]:
+    """send() and recv() of so many bytes over the pair; the lane does one of the two, the peer the other."""
+    ours, peer, data = bench.connection.sock, bench.peer, bytes(size_bytes)
+    sends, receives = [], []
+    for _ in range(calls):
+        begun_s = time.perf_counter()
+        ours.send(data)
+        sent_s = time.perf_counter()
+        peer.recv(RECEIVE_BYTES)
+        sends.append(sent_s - begun_s)
+        receives.append(time.perf_counter() - sent_s)
+    return statistics.median(sends) * 1e6, statistics.median(receives) * 1e6
+
+
+async def measure(calls: int, size_bytes: int) -> list[tuple[str, float]]:
+    with tempfile.TemporaryDirectory() as name:
+        bench = Bench(Path(name), size_bytes)
+        rows = [(what, median_us(once, calls)) for what, once in bench.parts()]
+        _, receive_us = move_us(bench, len(bench.request), calls)
+        send_us, _ = move_us(bench, bench.answer_bytes, calls)
+        rows[1:1] = [("recv() of the request", receive_us)]
+        rows += [("send() of head and body", send_us)]
+        ready = []
+        for _ in range(calls):
+            bench.peer.send(bench.request)
+            begun_s = time.perf_counter()
+            bench.connection.ready()
+            ready.append(time.perf_counter() - begun_s)
+            bench.peer.recv(RECEIVE_BYTES)
+        whole_us = statistics.median(ready) * 1e6 + rows[0][1]
+        rows += [("glue", whole_us - sum(us for _, us in rows)), ("all", whole_us)]
+        return rows
+
+
+@click.command()
+@click.option("--calls", default=20_000, show_default=True, help="Of each part, in each of its rounds.")
+@click.option("--bytes", "size_bytes", default=4096, show_default=True, type=click.IntRange(1, 16_384))
+def main(calls: int, size_bytes: int) -> None:
+    """Where the microseconds of a request for a small fragment go."""
+    rows = trio.run(measure, calls, size_bytes)
+    whole_us = rows[-1][1]
+    table = Table("part of a request", "µs", "share", box=None)
+    for what, us in rows:
+        table.add_row(what, f"{us:.2f}", f"{us / whole_us:.0%}")
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()
