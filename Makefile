@@ -36,6 +36,9 @@ bench-bandwidth: setup  ## how exactly bandwidth.rules is kept (2 minutes)
 	@sh .ci/debian-packages bench
 	$(PY) -m loadtests.bandwidth
 
+bench-fairness: setup  ## what 10,000 idle, 5,000 sudden and 2,000 silent connections cost the others (3 minutes)
+	$(PY) -m loadtests.fairness
+
 bench-breakdown: setup  ## where the microseconds of a request go
 	$(PY) -m loadtests.breakdown
 
