@@ -42,6 +42,10 @@ bench-fairness: setup  ## what 10,000 idle, 5,000 sudden and 2,000 silent connec
 bench-breakdown: setup  ## where the microseconds of a request go
 	$(PY) -m loadtests.breakdown
 
+fuzz: $(READY)   ## the parser of request heads under atheris, for FUZZ_SECONDS (120)
+	$(VENV)/bin/pip install --quiet --require-hashes -r loadtests/fuzz-requirements.txt
+	$(PY) -m loadtests.fuzz_head --seconds $(or $(FUZZ_SECONDS),120)
+
 setup: debian $(READY)   ## Debian packages (as root) and the virtual environment
 
 debian:
@@ -56,4 +60,4 @@ lock: $(READY)   ## requirements.txt anew from pyproject.toml (needs uv on the P
 	    --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.txt
 
 clean:           ## what the targets made
-	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .demo .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

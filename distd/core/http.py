@@ -84,7 +84,7 @@ class Head(NamedTuple):
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _METHOD: Final = re.compile(_TOKEN)
 _TARGET: Final = re.compile(rb"[\x21-\x7e]+")
-_FIELD: Final = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([^\x00\r\n]*?)[ \t]*")
+_FIELD: Final = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
 _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
 _HOST: Final = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+;=:\[\]%]*")
 _SPECIAL: Final = frozenset(

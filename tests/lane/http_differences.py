@@ -5,6 +5,9 @@ _FORTY = ",".join(f"{i}-{i}" for i in range(0, 80, 2))
 # {server: {why: {name of the case: its verdict}}}
 DIFFERENCES: dict[str, dict[str, dict[str, str]]] = {
     "nginx": {
+        "It keeps control characters in a value, which are invalid but may be kept (RFC 9110, 5.5).": {
+            "a control character in a value": "200 kept"
+        },
         "It still speaks HTTP/0.9, which has no heads.": {"HTTP/0.9": "no HTTP/1 closed"},
         "It takes every minor version of HTTP/1, of any number of digits, for 1.1; the lane has a 505 for what it does "
         "not know.": {"HTTP/1.2": "200 kept", "HTTP/1.10": "200 kept"},
@@ -118,6 +121,9 @@ DIFFERENCES: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     "hypercorn": {
+        "h11 keeps some control characters in a value, which are invalid but may be kept (RFC 9110, 5.5).": {
+            "a control character in a value": "200 kept"
+        },
         "h11 takes bytes behind the last request of a connection for an error, even before that one is answered.": {
             "pipelined behind a close": "400 closed",
             "Connection: close": "400 closed",
