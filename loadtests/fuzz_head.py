@@ -1,8 +1,8 @@
 """`make fuzz`: the head parser under atheris, which looks for inputs that reach new code. Bounded in time.
 
 Each input is judged by `loadtests.judge`. It begins from the table of the tests; what it finds interesting is kept in a
-folder, so that the next run goes on from there. A crash, a hang or a disagreement with h11 ends it with status 1, and the
-input stands in a file that is named.
+folder, so that the next run goes on from there. A crash, a hang or a disagreement with h11 ends it with an error, and
+the input stands in a file that is named.
 """
 
 from __future__ import annotations
