@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 TICK_S: Final = 0.01
 # Nobody gets more at once, so that the others in the line do not wait long.
 SLICE_BYTES: Final = 65_536
-# How often the clock is looked at for rules that begin or end.
-WINDOW_S: Final = 1.0
 _CELLS: Final = 2  # of a bucket: its level in bytes, and as of when
 # Buckets that are served before other tasks get their turn.
 TICK_BUCKETS: Final = 128
@@ -96,8 +94,9 @@ class Bucket:
 
     def level(self) -> float:
         """The bytes that are there now."""
-        cells, at, now_s = self._levels.cells, self._at, time.monotonic()
+        cells, at = self._levels.cells, self._at
         with self._levels.locked():
+            now_s = time.monotonic()  # after the wait for the lock, or another process would be ahead
             cells[at] = refill(cells[at], now_s - cells[at + 1], self.limit.rule.bytes_per_s)
             cells[at + 1] = now_s
             return cells[at]
@@ -136,7 +135,7 @@ class Pacer:
         self._limits = [Limit(rule) for rule in rules]
         shared = [limit for limit in self._limits if not limit.rule.each]
         self._buckets = [Bucket(limit, self._levels, index) for index, limit in enumerate(shared)]
-        self._look_at_clock()
+        self.look_at_clock()
 
     def assign(self, connection: Connection) -> None:
         """Give a connection its buckets: its own, and those of its address."""
@@ -183,14 +182,10 @@ class Pacer:
 
     async def run(self) -> None:
         """Wake those whose bucket has something for them again, for ever."""
-        looked_s = 0.0
         while True:
             await self._someone.wait()
             await trio.sleep(TICK_S)
             self._lane.tell_time()
-            if self._lane.now_s - looked_s > WINDOW_S:
-                looked_s = self._lane.now_s
-                self._look_at_clock()
             while self._tick():
                 await trio.lowlevel.checkpoint()
             if not self._due:
@@ -222,8 +217,8 @@ class Pacer:
             self._lane.wake(connection)
             self._served = None
 
-    def _look_at_clock(self) -> None:
-        """Which rules are in force now. Those that wait for one that is not any more are due at once."""
+    def look_at_clock(self) -> None:
+        """Which rules are in force now, to be asked every second. Who waits for one that is no more is due at once."""
         now = time.localtime()
         for limit in self._limits:
             limit.on = limit.rule.applies(now.tm_wday, now.tm_hour * 60 + now.tm_min)

@@ -162,6 +162,7 @@ class Lane:
                 connection.expire()
             for listener in self._listeners.values():
                 listener.resume()
+            self.pacer.look_at_clock()
             if self.visitors is not None:
                 self.visitors.sweep(self.now_s)
 

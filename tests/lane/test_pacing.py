@@ -44,22 +44,25 @@ async def test_rules_that_are_for_others_or_wide_enough_hold_nobody_up(start, te
             await timed(peer)
 
 
-async def test_a_rule_outside_its_hours_holds_nobody_up_until_it_begins(start, monkeypatch):
-    clock = [7]
-    real = time.localtime
-    monkeypatch.setattr(time, "localtime", lambda: time.struct_time((2026, 11, 23, clock[0], 0, 0, 0, 327, 0)))
-    running = await start(bandwidth=rules("1kB/s mon 8-18"))
-    with trio.fail_after(20):
-        async with running.connect() as peer:
-            await timed(peer)
-            clock[0] = 8
-            running.lane.pacer._look_at_clock()
-            await peer.send(GET)
+async def test_a_rule_holds_in_its_hours_only(start, monkeypatch):
+    """Its beginning and its end are noticed while connections stand, whether anybody waits or not."""
+    hour = [8]
+    monkeypatch.setattr(time, "localtime", lambda: time.struct_time((2026, 11, 23, hour[0], 0, 0, 0, 327, 0)))
+    running = await start(bandwidth=rules("1kB/s mon 9-18"))
+    async with running.connect() as peer, trio.open_nursery() as nursery:
+        nursery.start_soon(ask_until, peer, lambda: hour[0] == 18)
+        with trio.fail_after(20):
+            hour[0] = 9
             while not running.lane.counts.paused:
                 await trio.sleep(0.01)
-            clock[0] = 18  # the end of the window is noticed by itself
-            assert (await peer.answer()).body == LARGE
-    monkeypatch.setattr(time, "localtime", real)
+            hour[0] = 18
+            while running.lane.counts.paused:
+                await trio.sleep(0.01)
+
+
+async def ask_until(peer, ended):
+    while not ended():
+        assert (await peer.ask(GET)).body == LARGE
 
 
 async def test_those_who_share_a_rate_get_it_in_turns(start):
