@@ -21,13 +21,14 @@ from distd.cli.common import (
     set_option,
     size,
 )
+from distd.core import recipes
 from distd.core.errors import BadInput
 from distd.core.fragments import parse_size
 from distd.core.records import Action, Notify, OperatingSystem
 from distd.origin import packages
 from distd.store import keys
 from distd.store import packages as directories
-from distd.store.build import OPTIONS, Order
+from distd.store.order import OPTIONS, Order
 
 if TYPE_CHECKING:
     from distd.cli.common import Opened
@@ -50,11 +51,13 @@ def package() -> None:
 @click.argument("source", metavar="[FILE|DIR]", required=False, type=click.Path(path_type=Path))
 @data_option
 @click.option("--name", required=True, help="What people call it.")
-@click.option("--os", "system", required=True, type=click.Choice(list(OperatingSystem)), help="Whom it is for.")
+@click.option("--os", "system", type=click.Choice(list(OperatingSystem)), help="Whom it is for.")
 @click.option(
     "--priority", default=5, show_default=True, help="0 first, alone; 1 to 10 a turn in every so many cycles."
 )
-@click.option("--action", required=True, type=click.Choice(list(Action)), help="What agents do with it.")
+@click.option("--action", type=click.Choice(list(Action)), help="What agents do with it.")
+@click.option("--recipe", type=click.Choice(list(recipes.TABLE)), help="Instead of --action: see `package recipes`.")
+@click.option("--arguments", default="", help="For --recipe: arguments of the installer or script, or what to install.")
 @click.option("--path", help="STORE: the folder to copy to.")
 @click.option("--launch", help="LAUNCH: the file of the package to run, with its arguments.")
 @click.option("--command", help="EXECUTE: the command line; FILE may be left out.")
@@ -71,9 +74,11 @@ def build(
     source: Path | None,
     root: Path,
     name: str,
-    system: str,
+    system: str | None,
     priority: int,
-    action: str,
+    action: str | None,
+    recipe: str | None,
+    arguments: str,
     path: str | None,
     launch: str | None,
     command: str | None,
@@ -92,12 +97,16 @@ def build(
     A ready zip or tar.gz is taken as it is; anything else becomes a zip (WINDOWS) or a tar.gz, the same input always
     the same bytes.
     """
+    wanted = _wanted(
+        source, system, action, recipe, arguments, {"--path": path, "--launch": launch, "--command": command}
+    )
     order = Order(
         source=source,
-        os=OperatingSystem(system),
+        os=wanted.os,
         priority=priority,
-        action=Action(action),
-        target=_target(Action(action), {"--path": path, "--launch": launch, "--command": command}),
+        action=wanted.action,
+        target=wanted.target,
+        line_ends=wanted.line_ends,
         fragment_bytes=None if fragment_size is None else parse_size(fragment_size, "--fragment-size"),
         fragment_count=fragments,
         notify=Notify(
@@ -134,6 +143,33 @@ def build(
         click.echo(f"Next: distd package activate {built.id} --data {root}")
 
 
+def _wanted(
+    source: Path | None,
+    system: str | None,
+    action: str | None,
+    recipe: str | None,
+    arguments: str,
+    given: dict[str, str | None],
+) -> recipes.Prepared:
+    """System, action and target: from the recipe, or from the options one by one."""
+    known = None if system is None else OperatingSystem(system)
+    if action is None and recipe is None:
+        raise BadInput("--action", "either --action or --recipe", "neither")
+    if recipe is not None:
+        if action is not None:
+            raise BadInput("--action", "either --action or --recipe", "both")
+        for option, value in given.items():
+            if value is not None:
+                raise BadInput(option, "nothing beside --recipe, which knows it", value)
+        return recipes.prepare(recipe, known, None if source is None else source.name, arguments)
+    assert action is not None
+    if known is None:
+        raise BadInput("--os", f"one of {', '.join(OperatingSystem)}", "nothing")
+    if arguments:
+        raise BadInput("--arguments", "only with --recipe", arguments)
+    return recipes.Prepared(known, Action(action), _target(Action(action), given), None)
+
+
 def _target(action: Action, given: dict[str, str | None]) -> str:
     """The one option that the action needs; another one would be ignored, so it is refused."""
     needed = OPTIONS[action]
@@ -164,6 +200,27 @@ def _describe(site: Opened, package: Package) -> dict[str, object]:
         "info_server": package.info_server,
         "fragment_server": package.fragment_server,
     }
+
+
+@package.command("recipes", epilog=example("distd package recipes --json"))
+@json_option
+def list_recipes(as_json: bool) -> None:
+    """What `package build --recipe` knows."""
+    columns = ("Recipe", "What it does", "For", "FILE", "--arguments")
+    rows = [
+        (
+            recipe.name,
+            recipe.meaning,
+            " ".join(recipe.systems),
+            " ".join(f"*{suffix}" for suffix in recipe.suffixes) or "none",
+            recipe.names_are or "of the installer or script",
+        )
+        for recipe in recipes.TABLE.values()
+    ]
+    if as_json:
+        print_json([dict(zip(("recipe", "meaning", "os", "file", "arguments"), row, strict=True)) for row in rows])
+    else:
+        print_table(columns, rows, "")
 
 
 @package.command("list", epilog=example("distd package list --data /srv/distd"))

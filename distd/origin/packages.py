@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from distd.core.errors import BadInput, Conflict, NotFound, Unavailable
 from distd.store import build, events, files
 from distd.store import packages as directories
+from distd.store.order import check
 from distd.store.tables import NAME_LIMIT, TEXT_LIMIT, activations, assignments, micros, package_ids, packages
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from distd.store.catalogue import Catalogue
     from distd.store.keys import Signer
     from distd.store.layout import DataDir
+    from distd.store.order import Order
 
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?(/[^\s?#]*)?")
 
@@ -62,7 +64,7 @@ class Reconciled:
 def publish(
     catalogue: Catalogue,
     data: DataDir,
-    order: build.Order,
+    order: Order,
     name: str,
     signer: Signer,
     now_s: float,
@@ -168,7 +170,7 @@ def delete(catalogue: Catalogue, data: DataDir, package_id: str, now_s: float) -
         directories.delete(data, package_id)
 
 
-def _check(order: build.Order, name: str, period_length: int) -> None:
+def _check(order: Order, name: str, period_length: int) -> None:
     if not name.strip() or len(name) > NAME_LIMIT or not name.isprintable():
         raise BadInput("--name", f"1 to {NAME_LIMIT} printable characters", name)
     if len(order.target) > TEXT_LIMIT:
@@ -176,7 +178,7 @@ def _check(order: build.Order, name: str, period_length: int) -> None:
     if order.priority > period_length:
         hint = "an agent has a turn for it in each cycle that its priority divides, so it would never download"
         raise BadInput("--priority", f"at most download.period_length, {period_length}", order.priority, hint)
-    build.check(order)  # `build` checks it too, but an id would have been used up by then
+    check(order)  # `build` checks it too, but an id would have been used up by then
 
 
 def _new_id(conn: Connection, now_s: float) -> str:
@@ -187,7 +189,7 @@ def _new_id(conn: Connection, now_s: float) -> str:
     return str(number)
 
 
-def _package_of(built: build.Built, order: build.Order, name: str, now_s: float) -> Package:
+def _package_of(built: build.Built, order: Order, name: str, now_s: float) -> Package:
     return Package(
         id=built.info.id,
         name=name,

@@ -9,55 +9,34 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import shutil
-import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
 
-from distd.core import fragments, xml
 from distd.core import info as info_format
 from distd.core import manifest as manifest_format
+from distd.core import recipes
 from distd.core.errors import BadInput, Unavailable
-from distd.core.records import Action, Fragment, Info, Manifest, Notify, OperatingSystem
+from distd.core.records import Fragment, Manifest
 from distd.store import archive, files
+from distd.store import order as orders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from distd.core.records import Info
     from distd.store.keys import Signer
     from distd.store.layout import DataDir
+    from distd.store.order import Order
 
     Progress = Callable[[int, int], None]
 
-DEFAULT_FRAGMENT_BYTES: Final = 1_048_576
 BLOCK_BYTES: Final = 4_194_304
-PRIORITIES: Final = range(11)
-
-# The option that holds the target of each action.
-OPTIONS: Final = {Action.STORE: "--path", Action.LAUNCH: "--launch", Action.EXECUTE: "--command"}
-
-# The stock Unix agent gives a STORE's path to a shell: `cp -pr * PATH`.
-_SHELL_SAFE: Final = re.compile(r"[A-Za-z0-9_./+@%:,=~-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be built. `source` None: a command without a file. Neither size nor count: fragments of 1 MiB."""
-
-    source: Path | None
-    os: OperatingSystem
-    priority: int
-    action: Action
-    target: str
-    fragment_bytes: int | None = None
-    fragment_count: int | None = None
-    notify: Notify = field(default_factory=Notify)
 
 
 class Built:
@@ -103,11 +82,11 @@ def build(data: DataDir, package_id: str, order: Order, signer: Signer, progress
 
     Raises `BadInput` before anything is written, and `Unavailable` when the disk is full; nothing is left then.
     """
-    check(order)
+    orders.check(order)
     with ExitStack() as stack, full_disk_said_so():
-        _check_room(data, order)
+        orders.check_room(data, order)
         folder = stack.enter_context(files.building(data.download, package_id))
-        warnings = _warnings(order)
+        warnings = orders.warnings(order)
         content = _archive(order, folder, progress)
         if content is None:
             manifest = _manifest(package_id, b"", _Digests(), ())
@@ -115,7 +94,7 @@ def build(data: DataDir, package_id: str, order: Order, signer: Signer, progress
             manifest = _cut(content, folder, package_id, order, progress)
             if content.parent == folder:
                 content.unlink()
-        info = _info(package_id, order, manifest.fragments, manifest.md5)
+        info = orders.info_of(package_id, order, manifest.fragments, manifest.md5)
         text = info_format.render(info)
         _write(folder / "info", text)
         manifest = _with_info(manifest, text)
@@ -123,133 +102,6 @@ def build(data: DataDir, package_id: str, order: Order, signer: Signer, progress
         built = Built(folder, data.package(package_id), info, manifest, warnings)
         built.keep(stack)
     return built
-
-
-# --- checks ------------------------------------------------------------------------------------------------------
-
-
-def check(order: Order) -> None:
-    """Whether the order can be: all that can be known before anything is written. Raises `BadInput`."""
-    if order.priority not in PRIORITIES:
-        raise BadInput("--priority", "0 to 10", order.priority)
-    _check_target(order)
-    _check_texts(order)
-    names = _check_source(order)
-    _check_plan(order)
-    if order.action is Action.LAUNCH:
-        _check_launch(order, names)
-
-
-def _check_target(order: Order) -> None:
-    option, target = OPTIONS[order.action], order.target
-    if not target.strip() or any(ord(character) < 32 for character in target):
-        raise BadInput(option, f"what --action {order.action} needs, on one line", target)
-    unix = order.os is not OperatingSystem.WINDOWS
-    if order.action is Action.STORE and unix and not _SHELL_SAFE.fullmatch(target):
-        hint = "the stock Unix agent gives it to a shell"
-        raise BadInput(option, "a path without spaces and shell characters", target, hint)
-    if order.action is Action.STORE and target.startswith("-"):
-        raise BadInput(option, "a path", target)
-    if order.action is Action.LAUNCH and unix and "-" in target.split()[0]:
-        hint = "the stock Unix agent cuts the name there and reports ERR_EXECUTE"
-        raise BadInput(option, 'a file name without "-"', target.split()[0], hint)
-
-
-def _check_texts(order: Order) -> None:
-    xml.escape(order.target, OPTIONS[order.action])
-    xml.escape(order.notify.text, "--notify-text")
-    xml.escape(order.notify.done_action_text, "--done-text")
-    # An info that cannot be read back, being too long say, is none that an agent should get.
-    info_format.parse(info_format.render(_info("0" * 20, order, (), b"")))
-
-
-def _check_source(order: Order) -> set[str]:
-    """The names of the files that the package is going to hold."""
-    source = order.source
-    if source is None:
-        if order.action is not Action.EXECUTE:
-            raise BadInput("FILE", f"a file or folder, as --action {order.action} needs one", "nothing")
-        return set()
-    mode = _mode(source)
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise BadInput("FILE", "a file or folder", f"{source}, which is neither")
-    members = list(archive.scan(source, links=order.os is not OperatingSystem.WINDOWS))
-    if stat.S_ISREG(mode) and archive.claims_to_be_one(source):
-        return _check_archive(source, order.os)
-    shown = (member.name for member in members if "/" not in member.name)
-    unix = order.os is not OperatingSystem.WINDOWS
-    if unix and order.action is Action.STORE and all(name.startswith(".") for name in shown):
-        hint = "the stock Unix agent stores `*`, and fails when there is none"
-        raise BadInput("FILE", "something to store that is not hidden", str(source), hint)
-    return {member.name for member in members if not stat.S_ISDIR(member.mode)}
-
-
-def _mode(source: Path) -> int:
-    try:
-        return source.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        raise BadInput("FILE", "a file or folder", f"{source}, which is not there") from None
-    except (OSError, ValueError) as error:
-        raise BadInput("FILE", "a file or folder", str(error)) from None
-
-
-def _check_archive(source: Path, system: OperatingSystem) -> set[str]:
-    kind = archive.kind_of(source)
-    if kind is None:
-        raise BadInput("FILE", "a zip or tar.gz archive, as its name says", str(source))
-    if system is OperatingSystem.WINDOWS and kind == "tar.gz":
-        raise BadInput("FILE", "a zip for Windows", f"{source}, a tar.gz", "its agent unpacks nothing else")
-    return archive.file_names(source, kind)
-
-
-def _check_plan(order: Order) -> None:
-    """How it is cut. Of what is still to be packed the size is not known yet, so not all can be said."""
-    if order.fragment_bytes is not None and order.fragment_count is not None:
-        raise BadInput("--fragments", "either --fragments or --fragment-size", "both")
-    if order.source is not None and archive.is_ready(order.source):
-        _plan(order.source.stat().st_size, order)
-    elif order.fragment_count is None:
-        _plan(0, order)
-    elif not 1 <= order.fragment_count <= fragments.MAX_FRAGMENTS:
-        raise BadInput("--fragments", f"1 to {fragments.MAX_FRAGMENTS}", order.fragment_count)
-
-
-def _check_launch(order: Order, names: set[str]) -> None:
-    """The file to launch must be in the archive: for a Windows agent whatever the case of its letters."""
-    wanted = order.target.split()[0].removeprefix("./")
-    if order.os is OperatingSystem.WINDOWS:
-        # The name may hold spaces and backslashes, and arguments may follow it.
-        line = order.target.replace("\\", "/").lower().lstrip('"') + " "
-        found = any(line.startswith((f"{name.lower()} ", f'{name.lower()}"')) for name in names)
-    else:
-        found = wanted in names
-    if not found:
-        some = f"such as {', '.join(sorted(names)[:5])}" if names else "which has none"
-        raise BadInput("--launch", f"a file of the package, {some}", wanted)
-
-
-def _check_room(data: DataDir, order: Order) -> None:
-    """Refuse before the start what would fill the disk."""
-    if order.source is None:
-        return
-    if order.source.is_dir():
-        need_bytes = 2 * sum(member.size_bytes for member in archive.scan(order.source, links=True))
-    else:
-        need_bytes = order.source.stat().st_size * (1 if archive.is_ready(order.source) else 2)
-    free_bytes = shutil.disk_usage(data.download).free
-    if need_bytes * 101 // 100 > free_bytes:
-        raise Unavailable("data directory", f"{need_bytes * 101 // 100} bytes are needed, {free_bytes} are free")
-
-
-def _warnings(order: Order) -> tuple[str, ...]:
-    """What is allowed and may still surprise."""
-    source = order.source
-    if source is None or not source.is_dir() or order.action is not Action.STORE:
-        return ()
-    hidden = sorted(path.name for path in source.iterdir() if path.name.startswith("."))
-    if not hidden or order.os is OperatingSystem.WINDOWS:
-        return ()
-    return (f"the stock Unix agent stores `*`, so not {', '.join(hidden[:5])} at the top of the folder",)
 
 
 # --- the pass ----------------------------------------------------------------------------------------------------
@@ -262,8 +114,29 @@ def _archive(order: Order, folder: Path, progress: Progress | None) -> Path | No
     if archive.is_ready(order.source):
         return order.source
     packed = folder / ".archive"
-    archive.pack(order.source, packed, order.os, progress)
+    with _script(order, folder) as source:
+        archive.pack(source, packed, order.os, progress)
     return packed
+
+
+@contextmanager
+def _script(order: Order, folder: Path) -> Iterator[Path]:
+    """The source, or for the while a copy of it whose lines end as its interpreter wants them."""
+    assert order.source is not None
+    if order.line_ends is None:
+        yield order.source
+        return
+    copies = folder / ".script"
+    copies.mkdir()
+    try:
+        copy = copies / order.source.name
+        copy.write_bytes(recipes.with_line_ends(order.source.read_bytes(), order.line_ends))
+        state = order.source.stat()
+        copy.chmod(state.st_mode)
+        os.utime(copy, ns=(state.st_atime_ns, state.st_mtime_ns))  # the same input, the same archive
+        yield copy
+    finally:
+        shutil.rmtree(copies)
 
 
 class _Digests:
@@ -277,7 +150,7 @@ class _Digests:
 
 def _cut(content: Path, folder: Path, package_id: str, order: Order, progress: Progress | None) -> Manifest:
     size_bytes = content.stat().st_size
-    lengths = _plan(size_bytes, order)
+    lengths = orders.plan(size_bytes, order)
     digests = _Digests()
     meter = archive.Meter(progress, size_bytes)
     cut = []
@@ -298,13 +171,6 @@ def _cut(content: Path, folder: Path, package_id: str, order: Order, progress: P
         if source.read(1):
             raise BadInput("FILE", "a file that does not change while it is read", f"{content} has grown")
     return _manifest(package_id, b"", digests, tuple(cut))
-
-
-def _plan(size_bytes: int, order: Order) -> list[int]:
-    if order.fragment_count is not None:
-        return fragments.by_count(size_bytes, order.fragment_count)
-    fragment_bytes = DEFAULT_FRAGMENT_BYTES if order.fragment_bytes is None else order.fragment_bytes
-    return fragments.by_size(size_bytes, fragment_bytes)
 
 
 def _blocks(source: object, length: int) -> Iterator[bytes]:
@@ -338,18 +204,6 @@ def _manifest(package_id: str, info: bytes, digests: _Digests, cut: tuple[Fragme
 
 def _with_info(manifest: Manifest, text: bytes) -> Manifest:
     return replace(manifest, info_blake3=blake3(text).digest())
-
-
-def _info(package_id: str, order: Order, cut: tuple[Fragment, ...], md5: bytes) -> Info:
-    return Info(
-        id=package_id,
-        priority=order.priority,
-        action=order.action,
-        target=order.target,
-        fragments=len(cut),
-        digest=md5.hex() if cut else "",
-        notify=order.notify,
-    )
 
 
 def _write(path: Path, data: bytes) -> None:

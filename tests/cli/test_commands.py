@@ -100,6 +100,39 @@ def test_a_command_without_a_file(site):
     assert (done.json["fragments"], done.json["size"]) == (0, 0)
 
 
+def test_recipes(site):
+    script = site.folder / "do.ps1"
+    script.write_bytes(b"Get-Date\n")
+    done = site(
+        "package", "build", script, "--name", "x", "--recipe", "powershell", "--arguments", "-Verbose", "--json"
+    )
+    assert (done.json["os"], done.json["action"]) == ("WINDOWS", "EXECUTE")
+    assert done.json["target"].endswith('-File "do.ps1" -Verbose')
+    done = site("package", "build", "--name", "x", "--recipe", "apt-install", "--arguments", "vim", "--json")
+    assert (done.json["fragments"], done.json["os"]) == (0, "LINUX")
+    known = {row["recipe"] for row in site("package", "recipes", "--json", data=False).json}
+    assert {"msi", "powershell", "apt-install"} < known
+    assert "powershell" in site("package", "recipes", data=False).out
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ((), "--action"),
+        (("--action", "STORE", "--recipe", "msi"), "--action"),
+        (("--recipe", "apt-install", "--arguments", "vim", "--command", "x"), "--command"),
+        (("--action", "EXECUTE", "--command", "x"), "--os"),
+        (("--action", "EXECUTE", "--command", "x", "--os", "LINUX", "--arguments", "x"), "--arguments"),
+        (("--recipe", "apt-install", "--arguments", "a;b"), "--arguments"),
+    ],
+)
+def test_recipes_and_options_that_do_not_go_together(site, options, field):
+    done = site("package", "build", "--name", "x", *options)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"distd: {field}: expected ")
+    assert done.err.count("\n") == 1
+
+
 def test_assign_results_and_unassign(site):
     computer, package_id = site.computer(), site.build()
     site("package", "activate", package_id)

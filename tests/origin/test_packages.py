@@ -12,10 +12,10 @@ from distd.core.errors import BadInput, Conflict, NotFound
 from distd.core.records import Action, OperatingSystem
 from distd.origin import packages
 from distd.store import tables
-from distd.store.build import Order
 from distd.store.events import Kind
 from distd.store.keys import load_signer
 from distd.store.layout import create_data_dir
+from distd.store.order import Order
 
 NOW_S = 1_700_000_000.5
 
@@ -133,7 +133,7 @@ import os, sys
 from pathlib import Path
 from distd.core.records import Action, OperatingSystem
 from distd.origin import packages
-from distd.store.build import Order
+from distd.store.order import Order
 from distd.store.catalogue import open_catalogue
 from distd.store.keys import load_signer
 from distd.store.layout import open_data_dir

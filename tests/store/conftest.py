@@ -8,6 +8,7 @@ import pytest
 from distd.core.records import Action, OperatingSystem
 from distd.store import build, keys
 from distd.store.layout import DataDir
+from distd.store.order import Order
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +43,7 @@ def order(tmp_path):
     """A STORE of a small file, in three fragments, for Linux."""
     source = tmp_path / "tool.bin"
     source.write_bytes(bytes(range(256)) * 100)
-    return build.Order(
+    return Order(
         source=source,
         os=OperatingSystem.LINUX,
         priority=5,

@@ -15,6 +15,8 @@ from distd.core.errors import BadInput, Unavailable
 from distd.core.fragments import MAX_FRAGMENTS
 from distd.core.records import Action, Notify, OperatingSystem
 from distd.store import build
+from distd.store import order as orders
+from distd.store.order import check
 
 WINDOWS = OperatingSystem.WINDOWS
 LAUNCH, EXECUTE = Action.LAUNCH, Action.EXECUTE
@@ -29,7 +31,7 @@ def refused(tmp_path, data, order, signer, snapshot):
         changed = dataclasses.replace(order, **changes)
         before = snapshot(tmp_path)
         with pytest.raises(BadInput) as checked:
-            build.check(changed)
+            check(changed)
         with pytest.raises(BadInput) as built:
             build.build(data, "17", changed, signer)
         assert str(built.value) == str(checked.value)
@@ -82,14 +84,14 @@ def test_an_order_that_cannot_be(refused, changes, message):
 
 @pytest.mark.parametrize("priority", range(11))
 def test_every_priority_there_is(order, priority):
-    build.check(dataclasses.replace(order, priority=priority))
+    check(dataclasses.replace(order, priority=priority))
 
 
 @pytest.mark.parametrize(
     "target", ["/opt/tool", "relative/path", "/a_b-c.d+e@f:g,h=i~j%k", "C:\\Program Files\\x & y"], ids=str
 )
 def test_paths(order, target):
-    build.check(dataclasses.replace(order, target=target, os=WINDOWS if " " in target else order.os))
+    check(dataclasses.replace(order, target=target, os=WINDOWS if " " in target else order.os))
 
 
 # --- sources -----------------------------------------------------------------------------------------------------
@@ -188,12 +190,12 @@ def test_windows_agents_unpack_zips_only(tmp_path, refused, order):
     assert refused(source=source, os=WINDOWS) == (
         f"FILE: expected a zip for Windows, got {source}, a tar.gz; its agent unpacks nothing else"
     )
-    build.check(dataclasses.replace(order, source=make_archive(tmp_path / "x.zip", "a"), os=WINDOWS))
+    check(dataclasses.replace(order, source=make_archive(tmp_path / "x.zip", "a"), os=WINDOWS))
 
 
 def test_unix_agents_unpack_both(tmp_path, order):
     for name in ("x.tar.gz", "x.zip"):
-        build.check(dataclasses.replace(order, source=make_archive(tmp_path / name, "a")))
+        check(dataclasses.replace(order, source=make_archive(tmp_path / name, "a")))
 
 
 def test_more_fragments_than_a_ready_archive_gives(tmp_path, refused):
@@ -254,14 +256,14 @@ def test_what_is_launched_must_be_in_the_package(order, launchable, refused, for
     for system, found in systems.items():
         changes = {"source": launchable[form], "action": LAUNCH, "target": target, "os": system}
         if found:
-            build.check(dataclasses.replace(order, **changes))
+            check(dataclasses.replace(order, **changes))
         else:
             assert "--launch: expected a file of the package, such as " in refused(**changes)
 
 
 def test_a_plain_file_is_launched_by_its_name(order, refused):
     launch = {"source": order.source, "action": LAUNCH}
-    build.check(dataclasses.replace(order, **launch, target="tool.bin 1 2"))
+    check(dataclasses.replace(order, **launch, target="tool.bin 1 2"))
     assert refused(**launch, target="tool") == ("--launch: expected a file of the package, such as tool.bin, got tool")
 
 
@@ -282,8 +284,8 @@ def test_trap_10_a_hyphen_in_the_name_to_launch_on_unix(order, refused, system, 
 def test_trap_10_is_none_on_windows_or_in_arguments(tmp_path, order):
     source = make_archive(tmp_path / "x.zip", "set-up.exe", "run")
     launch = dataclasses.replace(order, source=source, action=LAUNCH)
-    build.check(dataclasses.replace(launch, target="set-up.exe", os=WINDOWS))
-    build.check(dataclasses.replace(launch, target="run --yes"))
+    check(dataclasses.replace(launch, target="set-up.exe", os=WINDOWS))
+    check(dataclasses.replace(launch, target="run --yes"))
 
 
 # --- room --------------------------------------------------------------------------------------------------------
@@ -303,9 +305,9 @@ def test_what_would_fill_the_disk_is_refused_before_anything_is_written(
     need_bytes = need_bytes * 101 // 100
     usage = shutil.disk_usage(data.root)
     before = snapshot(tmp_path)
-    monkeypatch.setattr(build.shutil, "disk_usage", lambda _: usage._replace(free=need_bytes - 1))
+    monkeypatch.setattr(orders.shutil, "disk_usage", lambda _: usage._replace(free=need_bytes - 1))
     with pytest.raises(Unavailable, match=f"data directory: {need_bytes} bytes are needed, {need_bytes - 1} are free"):
         build.build(data, "17", dataclasses.replace(order, source=source), signer)
     assert snapshot(tmp_path) == before
-    monkeypatch.setattr(build.shutil, "disk_usage", lambda _: usage._replace(free=need_bytes))
+    monkeypatch.setattr(orders.shutil, "disk_usage", lambda _: usage._replace(free=need_bytes))
     build.build(data, "17", dataclasses.replace(order, source=source), signer).discard()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from distd.core.errors import BadInput, Unavailable
+from distd.core.records import OperatingSystem
 from distd.store import archive, build, files, packages
 from distd.store.layout import DataDir
 
@@ -146,7 +147,7 @@ def test_publishing_takes_no_longer_for_many_fragments(data, order, signer, monk
 @pytest.mark.parametrize("by_bytes", [1, -1])
 def test_a_ready_archive_that_changes_while_it_is_cut_leaves_nothing(tmp_path, data, order, signer, by_bytes):
     source = tmp_path / "x.zip"
-    archive.pack(order.source, source, build.OperatingSystem.WINDOWS, None)
+    archive.pack(order.source, source, OperatingSystem.WINDOWS, None)
 
     def change(_done, _total):
         os.truncate(source, size_bytes + by_bytes)
@@ -165,11 +166,12 @@ import json, os, signal, sys
 from pathlib import Path
 from distd.core.records import Action, OperatingSystem
 from distd.store import build, files, keys
+from distd.store.order import Order
 from distd.store.layout import DataDir
 
 site, data, source = DataDir(Path(sys.argv[1])), DataDir(Path(sys.argv[2])), Path(sys.argv[3])
 signer = keys.load_signer(site.keys)
-order = build.Order(source, OperatingSystem.LINUX, 5, Action.STORE, "/opt/x", fragment_bytes=1024)
+order = Order(source, OperatingSystem.LINUX, 5, Action.STORE, "/opt/x", fragment_bytes=1024)
 
 
 def audited(function):
