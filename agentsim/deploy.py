@@ -6,7 +6,6 @@ outside, no device. Links are made after all files, so that no file is ever writ
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import shlex
@@ -29,47 +28,52 @@ from blake3 import blake3
 
 from agentsim.state import sync_directory
 from distd.core.errors import BadInput, Corrupt
+from distd.core.info import encoded, is_digest
+from distd.store.pipeline import chained, flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from io import FileIO
 
     from agentsim.state import Folder
-    from distd.core.records import Info, Manifest
+    from distd.core.records import Fragment, Info, Manifest
+    from distd.store.pipeline import Flow
 
 COPY_BYTES = 1_048_576
 EXECUTABLE = 0o755
 
 
 def assemble(folder: Folder, info: Info, manifest: Manifest) -> Path:
-    """The fragments as one file, beside an empty `folder.tree`. Raises `Corrupt` when it is not what was promised."""
+    """The fragments as one file, beside an empty `folder.tree`. Raises `Corrupt` when it is not what was promised.
+
+    Every fragment is held against the signed manifest once more, and the whole against what a stock agent checks.
+    """
     shutil.rmtree(folder.tree, ignore_errors=True)
     folder.tree.mkdir()
     archive = folder.path / "package"
-    named, md5, whole = hashlib.new(info.digest_algo.lower()), hashlib.md5(), blake3()
-    with archive.open("wb") as out:
-        for number in range(1, info.fragments + 1):
-            with folder.fragment(number).open("rb") as data:
-                while chunk := data.read(COPY_BYTES):
-                    out.write(chunk)
-                    named.update(chunk)
-                    md5.update(chunk)
-                    whole.update(chunk)
-    if not info.fragments:
-        return archive
-    expected = [info.digest.lower(), manifest.md5.hex(), manifest.blake3.hex()]
-    got = [_encoded(named.digest(), info.digest_encode, info.digest), md5.hexdigest(), whole.hexdigest()]
-    for want, have in zip(expected, got, strict=True):
-        if want != have:
-            raise Corrupt(f"package {info.id}", want, have)
+    named = hashlib.new(info.digest_algo.lower(), usedforsecurity=False)
+    paths = (folder.fragment(fragment.number) for fragment in manifest.fragments)
+    with archive.open("wb", buffering=0) as out, chained(paths) as read, flow(read, named) as flowing:
+        try:
+            for fragment in manifest.fragments:
+                _append(flowing, fragment, out, info.id)
+            flowing.end()
+        except (EOFError, ValueError) as error:
+            raise Corrupt(f"package {info.id}", f"{manifest.size} bytes", str(error) or "less") from None
+    if info.fragments and not is_digest(info, named.digest()):
+        raise Corrupt(f"package {info.id}", info.digest, encoded(named.digest(), info.digest_encode))
     return archive
 
 
-def _encoded(digest: bytes, encode: str, like: str) -> str:
-    """The digest as `info` writes it, in lower case where it matches: Base64 with or without its padding."""
-    if encode.lower() != "base64":
-        return digest.hex()
-    text = base64.b64encode(digest).decode()
-    return like.lower() if like.rstrip("=") == text.rstrip("=") else text
+def _append(flowing: Flow, fragment: Fragment, out: FileIO, package_id: str) -> None:
+    digest = blake3()
+    for piece in flowing.take(fragment.length):
+        digest.update(piece)
+        left = piece
+        while left:
+            left = left[out.write(left) :]
+    if digest.digest() != fragment.blake3:
+        raise Corrupt(f"fragment {fragment.number} of {package_id}", fragment.blake3.hex(), digest.hexdigest())
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,11 @@ from rich.table import Table
 
 from distd.core.errors import BadInput
 from distd.core.settings import load
+from distd.origin.workshop import Workshop
+from distd.store import keys
 from distd.store.catalogue import open_catalogue
 from distd.store.layout import open_data_dir
+from distd.store.room import Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from distd.core.settings import Settings
     from distd.store.catalogue import Catalogue
     from distd.store.layout import DataDir
+
+MIB = 1_048_576
 
 data_option = click.option(
     "--data",
@@ -60,6 +65,20 @@ class Opened:
     data: DataDir
     settings: Settings
     catalogue: Catalogue
+
+    def workshop(self) -> Workshop:
+        """What is needed to make packages."""
+        return Workshop(
+            catalogue=self.catalogue,
+            data=self.data,
+            signer=keys.load_signer(self.data.keys),
+            ca=keys.load_ca(self.data.ca_certificate),
+            config=self.settings.download,
+            room=self.room(),
+        )
+
+    def room(self) -> Room:
+        return Room(self.settings["store.quota_mib"] * MIB, self.settings["store.keep_free_mib"] * MIB)
 
 
 @contextmanager

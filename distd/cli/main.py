@@ -11,8 +11,10 @@ from distd import __version__
 from distd.cli.assign import assign, results, unassign
 from distd.cli.computer import computer
 from distd.cli.init import init
+from distd.cli.making import COMMANDS
 from distd.cli.package import package
 from distd.cli.serve import serve
+from distd.cli.verify import verify
 from distd.core.errors import BadInput, DistdError
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ def cli() -> None:
     """Get software packages onto every computer of a site, with unmodified OCS agents."""
 
 
+for command in (*COMMANDS, verify):
+    package.add_command(command)
 for command in (init, serve, package, computer, assign, unassign, results):
     cli.add_command(command)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from distd.cli.common import MIB
 from distd.cli.sockets import is_worker, shared_levels
 from distd.core import bandwidth
 from distd.core.errors import DistdError
@@ -20,15 +21,17 @@ from distd.lane.pacer import Levels
 from distd.lane.server import Lane
 from distd.lane.site import Limits
 from distd.origin import answer as agents
-from distd.origin.packages import reconcile
+from distd.origin.recovery import reconcile
 from distd.store import keys
 from distd.store import packages as directories
 from distd.store.reader import Reader
+from distd.store.uploads import Uploads
 from distd.store.writer import open_batcher, open_writer
-from distd.web.app import make_app
+from distd.web.app import Logins, make_app
 from distd.web.handover import open_hand_over
 from distd.web.metrics import Metrics
 from distd.web.site import LaneSite, keep_books
+from distd.web.uploads import UploadsApi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -96,7 +99,7 @@ async def run_server(
     async with (
         open_writer(site.catalogue) as writer,
         open_batcher(site.catalogue, server.answer, read, waiting_limit=waiting_limit) as desk,
-        open_hand_over(make_app(Reader(site.catalogue), metrics.render), log, drain_s) as hand_over,
+        open_hand_over(_application(site, metrics), log, drain_s) as hand_over,
         trio.open_nursery() as nursery,
     ):
         lane_site = LaneSite(desk, hand_over, server.agents.token_key, metrics.observe_post, log)
@@ -170,6 +173,15 @@ def allow_files(connections: int) -> None:
 
 def log_to_stderr() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
+
+
+def _application(site: Opened, metrics: Metrics) -> UploadsApi:
+    """All that is not the lane's."""
+    reader = Reader(site.catalogue)
+    logins = Logins(reader)
+    uploads = Uploads(site.data, site.settings["limits.upload_mib"] * MIB, site.room())
+    uploads.sweep()
+    return UploadsApi(make_app(reader, logins, metrics.render), uploads, logins)
 
 
 def _files(data: DataDir) -> FileCache:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Final
 
@@ -18,6 +19,18 @@ TARGETS: Final = {Action.STORE: "PATH", Action.LAUNCH: "NAME", Action.EXECUTE: "
 def render(info: Info) -> bytes:
     """The bytes of `info`. Raises `BadInput` for a text that XML cannot carry."""
     return (xml.element("DOWNLOAD", _attributes(info)) + "\n").encode()
+
+
+def encoded(digest: bytes, encode: str) -> str:
+    """A digest as DIGEST has it, by DIGEST_ENCODE."""
+    return base64.b64encode(digest).decode() if encode.lower() == "base64" else digest.hex()
+
+
+def is_digest(info: Info, digest: bytes) -> bool:
+    """Whether it is the one that `info` tells: hexadecimal in any case, Base64 with its padding or without."""
+    if info.digest_encode.lower() == "base64":
+        return encoded(digest, info.digest_encode).rstrip("=") == info.digest.rstrip("=")
+    return digest.hex() == info.digest.lower()
 
 
 def _attributes(info: Info) -> dict[str, str]:

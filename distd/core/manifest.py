@@ -102,9 +102,9 @@ def _decode(payload: dict[str, Any]) -> Manifest:
         package_id=_digits(payload, "id"),
         version=_whole(payload.get("version"), "version"),
         size=_whole(payload.get("size"), "size"),
-        md5=_bytes(payload, "md5", 16),
-        sha256=_bytes(payload, "sha256", 32),
-        blake3=_bytes(payload, "blake3", 32),
+        md5=_digest(payload, "md5", 16),
+        sha256=_digest(payload, "sha256", 32),
+        blake3=_digest(payload, "blake3", 32),
         info_blake3=_bytes(payload, "info", 32),
         fragments=tuple(_fragment(number, row) for number, row in enumerate(rows, 1)),
     )
@@ -139,6 +139,11 @@ def _bytes(payload: dict[str, Any], name: str, length: int | None = None) -> byt
     if not isinstance(value, bytes) or (length is not None and len(value) != length):
         raise Corrupt(f"manifest {name}", f"{length or 'some'} bytes", repr(value)[:80])
     return value
+
+
+def _digest(payload: dict[str, Any], name: str, length: int) -> bytes:
+    """Of the whole; empty when it was not computed."""
+    return b"" if payload.get(name) == b"" else _bytes(payload, name, length)
 
 
 def _pack(value: dict[str, Any]) -> bytes:

@@ -26,6 +26,14 @@ class OperatingSystem(StrEnum):
     OTHER = "OTHER"
 
 
+class Digest(StrEnum):
+    """What a stock agent checks an assembled package by. Unix agents know no SHA256, Windows agents know all."""
+
+    MD5 = "MD5"
+    SHA1 = "SHA1"
+    SHA256 = "SHA256"
+
+
 class Dialect(StrEnum):
     """Whose habits a scheduler or an emulated agent has."""
 
@@ -61,7 +69,7 @@ class Info:
     target: str
     fragments: int
     digest: str = ""
-    digest_algo: str = "MD5"  # MD5 or SHA1 for Unix agents; Windows agents take SHA256 too
+    digest_algo: str = "MD5"  # a `Digest`; other servers' may have others
     digest_encode: str = "Hexa"  # Hexa or Base64
     proto: str = "HTTP"
     notify: Notify = field(default_factory=Notify)
@@ -80,9 +88,9 @@ class Fragment:
 class Manifest:
     """What the origin vouches for: the whole package and each of its fragments.
 
-    `md5` 16, `sha256` 32, `blake3` 32 raw bytes, all over the concatenation of the fragments; `info_blake3` is the
-    BLAKE3 of the bytes of `info`, so that nothing of a package is left unsigned. `version` counts the changes of
-    `info` under the same id, from 1.
+    `md5` 16, `sha256` 32, `blake3` 32 raw bytes, all over the concatenation of the fragments; each may be empty, when
+    it was not computed (ADR 7). `info_blake3` is the BLAKE3 of the bytes of `info`, so that nothing of a package is
+    left unsigned. `version` counts the changes of `info` under the same id, from 1.
     """
 
     package_id: str

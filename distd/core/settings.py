@@ -93,8 +93,11 @@ TABLE: Mapping[str, Setting] = {
         Setting("limits.connections_per_address", 0, "connections of one address (think of NAT); 0: any number"),
         Setting("limits.heads_per_s_per_address", 0, "requests a second of one address; 0: any number"),
         Setting("limits.waiting_posts", 4096, "POSTs of agents that wait for the catalogue", low=1, high=1_000_000),
+        Setting("limits.upload_mib", 20_480, "MiB of a file that an operator uploads", low=1),
         Setting("limits.drain_s", 10, "for what is being sent to be finished when the server stops", high=3600),
         Setting("bandwidth.rules", "", "limits such as `2MB/s mon-fri 8-18; 500kB/s 10.1.0.0/16; 64kB/s each`"),
+        Setting("store.quota_mib", 0, "MiB of fragments, each counted once; 0: as much as the disk holds"),
+        Setting("store.keep_free_mib", 256, "MiB of the disk that no build may take"),
         Setting("events.keep", 1_000_000, "events kept in the log; the oldest go first", low=1000),
     )
 }

@@ -1,31 +1,24 @@
-"""Packages: publish, activate, deactivate, delete, and what a crash left of them."""
+"""Packages as the catalogue has them: list, show, activate, deactivate. How they are made: `origin.workshop`."""
 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete as sql_delete
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from distd.core.errors import BadInput, Conflict, NotFound, Unavailable
-from distd.store import build, events, files
-from distd.store import packages as directories
-from distd.store.order import check
-from distd.store.tables import NAME_LIMIT, TEXT_LIMIT, activations, assignments, micros, package_ids, packages
+from distd.core.errors import BadInput, Conflict, NotFound
+from distd.store import events
+from distd.store.tables import NAME_LIMIT, activations, assignments, micros, packages, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sqlalchemy import Connection, Select
 
-    from distd.store.catalogue import Catalogue
-    from distd.store.keys import Signer
-    from distd.store.layout import DataDir
-    from distd.store.order import Order
+    from distd.core.records import Info
 
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?(/[^\s?#]*)?")
 
@@ -34,7 +27,9 @@ _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?(/[
 class Package:
     """A package of the catalogue. `active`: agents may be sent to it; servers None while active: to this server.
 
-    `warnings` is what its build remarked; empty when it comes from the catalogue.
+    `md5` is empty where agents check another digest. `version` counts the changes of its info from 1. `plan` is how it
+    was cut (`core.fragments`), `recipe` and `arguments` how its target was made. `warnings` is what its build remarked;
+    empty when it comes from the catalogue.
     """
 
     id: str
@@ -50,66 +45,13 @@ class Package:
     active: bool = False
     info_server: str | None = None
     fragment_server: str | None = None
+    version: int = 1
+    plan: str = ""
+    recipe: str | None = None
+    arguments: str | None = None
+    superseded_by: str | None = None
+    withdrawn_at_s: float | None = None
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciled:
-    """`removed`: directories of no package, gone now. `missing`: packages whose directory is gone."""
-
-    removed: list[str]
-    missing: list[str]
-
-
-def publish(
-    catalogue: Catalogue,
-    data: DataDir,
-    order: Order,
-    name: str,
-    signer: Signer,
-    now_s: float,
-    progress: Callable[[int, int], None] | None = None,
-    *,
-    period_length: int,
-) -> Package:
-    """Builds `order` and enters it as a package called `name`. It is not active yet.
-
-    The build runs outside any transaction. Its directory gets its final name within the one that enters it, so that
-    whoever holds the write lock knows a directory without a row for what a crash left (`reconcile`).
-    Raises `BadInput` for an order that cannot be, `Unavailable` when the disk is full.
-    """
-    _check(order, name, period_length)
-    with catalogue.write() as conn:
-        package_id = _new_id(conn, now_s)
-    try:
-        built = build.build(data, package_id, order, signer, progress)
-    except BaseException:
-        with suppress(Unavailable), catalogue.write() as conn:
-            conn.execute(sql_delete(package_ids).where(package_ids.c.id == int(package_id)))
-        raise
-    try:
-        built.sync()
-        package = _package_of(built, order, name, now_s)
-        with catalogue.write() as conn:
-            built.publish()
-            _enter(conn, package)
-    except BaseException:
-        built.discard()
-        with suppress(Unavailable):
-            reconcile(catalogue, data)
-        raise
-    return package
-
-
-def reconcile(catalogue: Catalogue, data: DataDir) -> Reconciled:
-    """Removes what crashes left in the download directory. To be called when a server or a build starts."""
-    files.sweep(data.download)
-    with catalogue.write() as conn:
-        live = set(conn.scalars(select(packages.c.id).where(packages.c.deleted_at_us.is_(None))))
-        there = set(directories.list_ids(data))
-        for package_id in sorted(there - live):
-            directories.delete(data, package_id)
-    return Reconciled(removed=sorted(there - live), missing=sorted(live - there))
 
 
 def list_packages(conn: Connection) -> list[Package]:
@@ -131,7 +73,8 @@ def activate(
 
     A server is "host[:port]/path" without a scheme: `<server>/<id>/info` is fetched by HTTPS, fragments by HTTP.
     """
-    show(conn, package_id)
+    if show(conn, package_id).withdrawn_at_s is not None:
+        raise Conflict("PACKAGE", f"{package_id} is withdrawn: its files are gone", "supersede it, or build it anew")
     if (info_server is None) != (fragment_server is None):
         missing = "--info-server" if info_server is None else "--fragment-server"
         raise BadInput(missing, "both servers, or neither for this one", "nothing")
@@ -158,66 +101,27 @@ def deactivate(conn: Connection, package_id: str, now_s: float) -> None:
     events.append(conn, events.Kind.PACKAGE_DEACTIVATED, at_s=now_s, package_id=package_id)
 
 
-def delete(catalogue: Catalogue, data: DataDir, package_id: str, now_s: float) -> None:
-    """Removes its files; its name and results stay. Raises `NotFound`, and `Conflict` while computers still need it."""
-    with catalogue.write() as conn:
-        show(conn, package_id)
-        _refuse_if_needed(conn, package_id)
-        conn.execute(update(packages).where(packages.c.id == package_id).values(deleted_at_us=micros(now_s)))
-        events.append(conn, events.Kind.PACKAGE_DELETED, at_s=now_s, package_id=package_id)
-    # After the commit: a crash here leaves a directory of no package, which `reconcile` knows what to do with.
-    if package_id in directories.list_ids(data):
-        directories.delete(data, package_id)
+def mark_edited(conn: Connection, info: Info, version: int, now_s: float) -> None:
+    """What the package's new info says."""
+    values = {"priority": info.priority, "target": info.target, "version": version}
+    conn.execute(update(packages).where(packages.c.id == info.id).values(**values))
+    events.append(conn, events.Kind.PACKAGE_EDITED, at_s=now_s, package_id=info.id, version=version)
 
 
-def _check(order: Order, name: str, period_length: int) -> None:
-    if not name.strip() or len(name) > NAME_LIMIT or not name.isprintable():
-        raise BadInput("--name", f"1 to {NAME_LIMIT} printable characters", name)
-    if len(order.target) > TEXT_LIMIT:
-        raise BadInput("--path, --launch or --command", f"at most {TEXT_LIMIT} characters", len(order.target))
-    if order.priority > period_length:
-        hint = "an agent has a turn for it in each cycle that its priority divides, so it would never download"
-        raise BadInput("--priority", f"at most download.period_length, {period_length}", order.priority, hint)
-    check(order)  # `build` checks it too, but an id would have been used up by then
-
-
-def _new_id(conn: Connection, now_s: float) -> str:
-    """The Unix time as OCS has it, or the next number that nobody ever had."""
-    newest = conn.scalar(select(func.max(package_ids.c.id))) or 0
-    number = max(int(now_s), newest + 1)
-    conn.execute(insert(package_ids).values(id=number))
-    return str(number)
-
-
-def _package_of(built: build.Built, order: Order, name: str, now_s: float) -> Package:
-    return Package(
-        id=built.info.id,
-        name=name,
-        os=order.os.value,
-        action=built.info.action.value,
-        priority=built.info.priority,
-        target=built.info.target,
-        fragments=built.info.fragments,
-        size_bytes=built.size,
-        md5=built.manifest.md5.hex(),
-        created_at_s=now_s,
-        warnings=tuple(built.warnings),
-    )
-
-
-def _enter(conn: Connection, package: Package) -> None:
-    columns = ("id", "name", "os", "action", "priority", "target", "fragments", "size_bytes", "md5")
-    row: dict[str, Any] = {column: getattr(package, column) for column in columns}
-    conn.execute(insert(packages).values(created_at_us=micros(package.created_at_s), **row))
-    events.append(
-        conn,
-        events.Kind.PACKAGE_PUBLISHED,
-        at_s=package.created_at_s,
-        package_id=package.id,
-        name=package.name,
-        size_bytes=package.size_bytes,
-        fragments=package.fragments,
-    )
+def mark_withdrawn(conn: Connection, package_id: str, version: int, now_s: float) -> None:
+    """No agent is told of it any more; those that were told stay listed until they report."""
+    at_us = micros(now_s)
+    mine, is_open = assignments.c.package_id == package_id, assignments.c.result.is_(None)
+    for statement in (
+        update(packages).where(packages.c.id == package_id).values(withdrawn_at_us=at_us, version=version),
+        update(activations)
+        .where(activations.c.package_id == package_id, activations.c.deactivated_at_us.is_(None))
+        .values(deactivated_at_us=at_us),
+        delete(assignments).where(mine, is_open, assignments.c.notified_at_us.is_(None)),
+        update(assignments).where(mine, is_open, assignments.c.withdrawn_at_us.is_(None)).values(withdrawn_at_us=at_us),
+    ):
+        conn.execute(statement)
+    events.append(conn, events.Kind.PACKAGE_WITHDRAWN, at_s=now_s, package_id=package_id, version=version)
 
 
 def _select() -> Select[Any]:
@@ -244,6 +148,12 @@ def _read(conn: Connection, query: Select[Any]) -> Iterator[Package]:
             active=row.activated_at_us is not None and row.deactivated_at_us is None,
             info_server=row.info_server,
             fragment_server=row.fragment_server,
+            version=row.version,
+            plan=row.plan,
+            recipe=row.recipe,
+            arguments=row.arguments,
+            superseded_by=row.superseded_by,
+            withdrawn_at_s=seconds(row.withdrawn_at_us),
         )
 
 
@@ -254,12 +164,3 @@ def _server(field: str, server: str | None) -> str | None:
     if match is None or len(server) > NAME_LIMIT or int((match[2] or ":1")[1:]) not in range(1, 65536):
         raise BadInput(field, '"host[:port]/path" without a scheme', server)
     return server.rstrip("/")
-
-
-def _refuse_if_needed(conn: Connection, package_id: str) -> None:
-    query = select(func.count()).where(assignments.c.package_id == package_id, assignments.c.result.is_(None))
-    needed = conn.scalar(query) or 0
-    if needed:
-        computers = "1 computer" if needed == 1 else f"{needed} computers"
-        hint = "unassign it; an agent that was told of it goes on until its final status"
-        raise Conflict("PACKAGE", f"{package_id} is assigned to {computers} without a result yet", hint)

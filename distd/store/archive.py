@@ -1,12 +1,11 @@
 """Archives: a file or folder becomes a zip (Windows) or tar.gz (others), the same input always the same bytes.
 
-Stable means: sorted names, no owner, one fixed time, nothing of this machine. So two builds of the same thing have the
-same digest, and versions of a thing stay similar.
+Stable means: sorted names, no owner, one fixed time, nothing of this machine, and each larger file compressed by
+itself. So two builds of the same thing have the same digest, and versions of a thing stay similar.
 """
 
 from __future__ import annotations
 
-import gzip
 import os
 import stat
 import tarfile
@@ -27,6 +26,10 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 LEVEL: Final = 6
+STEPS: Final = 500  # of a progress
+# A file of so many bytes is compressed by itself, as all are in a zip, so that a change before it does not change it.
+# Smaller ones share a run: each by itself would cost a sixth of the compression.
+RESTART_BYTES: Final = 16_384
 PIECE_BYTES: Final = 1_048_576
 _ZIP_DATE: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 _TAR_TIME_S: Final = 315_532_800  # the same moment
@@ -151,17 +154,22 @@ def _unreadable(error: OSError) -> None:
 
 
 class Meter:
-    """Counts bytes and tells `progress` of them."""
+    """Counts bytes and tells `progress` of them, some hundred times in all, so that small pieces cost nothing."""
 
     def __init__(self, progress: Progress | None, total_bytes: int) -> None:
         self._progress = progress
         self._total_bytes = total_bytes
+        self._step_bytes = total_bytes // STEPS
         self._done_bytes = 0
+        self._told_bytes = 0
 
     def add(self, size_bytes: int) -> None:
         self._done_bytes += size_bytes
-        if self._progress is not None:
-            self._progress(self._done_bytes, self._total_bytes)
+        news_bytes = self._done_bytes - self._told_bytes
+        if self._progress is None or (news_bytes < self._step_bytes and self._done_bytes < self._total_bytes):
+            return
+        self._told_bytes = self._done_bytes
+        self._progress(self._done_bytes, self._total_bytes)
 
 
 def _pack_zip(file: IO[bytes], members: list[Member], meter: Meter) -> None:
@@ -182,28 +190,59 @@ def _pack_zip(file: IO[bytes], members: list[Member], meter: Meter) -> None:
 
 
 def _pack_tar(file: IO[bytes], members: list[Member], meter: Meter) -> None:
-    with (
-        gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=file, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
-    ):
+    packed = _Gzip(file)
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
+        large = False
         for member in members:
-            entry = tarfile.TarInfo(member.name)
-            entry.mode = stat.S_IMODE(member.mode)
-            entry.mtime = _TAR_TIME_S
-            if stat.S_ISDIR(member.mode):
-                entry.type = tarfile.DIRTYPE
-                archive.addfile(entry)
-            elif stat.S_ISLNK(member.mode):
-                entry.type, entry.linkname = tarfile.SYMTYPE, os.readlink(member.path)
-                archive.addfile(entry)
-            else:
-                entry.size = member.size_bytes
-                with _content(member, meter) as content:
-                    try:
-                        archive.addfile(entry, content)
-                    except OSError as error:
-                        if error.errno is not None:
-                            raise  # a full disk, say; tarfile's own word for a short file has no number
+            after, large = large, member.size_bytes >= RESTART_BYTES
+            if after or large:
+                packed.restart()
+            _add(archive, member, meter)
+    packed.close()
+
+
+def _add(archive: tarfile.TarFile, member: Member, meter: Meter) -> None:
+    entry = tarfile.TarInfo(member.name)
+    entry.mode = stat.S_IMODE(member.mode)
+    entry.mtime = _TAR_TIME_S
+    if stat.S_ISDIR(member.mode):
+        entry.type = tarfile.DIRTYPE
+        archive.addfile(entry)
+    elif stat.S_ISLNK(member.mode):
+        entry.type, entry.linkname = tarfile.SYMTYPE, os.readlink(member.path)
+        archive.addfile(entry)
+    else:
+        entry.size = member.size_bytes
+        with _content(member, meter) as content:
+            try:
+                archive.addfile(entry, content)
+            except OSError as error:
+                if error.errno is not None:
+                    raise  # a full disk, say; tarfile's own word for a short file has no number
+
+
+class _Gzip:
+    """A gzip stream, always of the same bytes, that can forget what came before, and so keeps versions similar."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+        self._size_bytes = 0
+
+    def write(self, data: bytes) -> int:
+        self._file.write(self._deflate.compress(data))
+        self._size_bytes += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._size_bytes
+
+    def restart(self) -> None:
+        """What follows is compressed as if nothing were before it."""
+        self._file.write(self._deflate.flush(zlib.Z_FULL_FLUSH))
+
+    def close(self) -> None:
+        self._file.write(self._deflate.flush())
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Building a package: archive, cut, hash, describe, sign; all in a hidden folder beside its final place.
 
-One pass over the archive: MD5 (which stock agents need, and which is the slowest) runs in a thread of its own beside
-SHA-256, BLAKE3 and the writing of the fragments in another. They meet at every block, so memory is two blocks.
+One pass over the archive (`store.pipeline`): the digest that stock agents need, the slowest by far, runs in a thread
+of its own; BLAKE3 of the whole and of each fragment and the writing in another.
 """
 
 from __future__ import annotations
@@ -10,44 +10,52 @@ import errno
 import hashlib
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from blake3 import blake3
 
+from distd.core import fragments as plans
 from distd.core import info as info_format
 from distd.core import manifest as manifest_format
 from distd.core import recipes
 from distd.core.errors import BadInput, Unavailable
-from distd.core.records import Fragment, Manifest
-from distd.store import archive, files
+from distd.core.fragments import ByContent
+from distd.core.records import Digest, Fragment, Manifest
+from distd.store import archive, chunks, files, room
 from distd.store import order as orders
+from distd.store.fragments import FragmentStore
+from distd.store.pipeline import flow
+from distd.store.room import Room
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from distd.core.records import Info
     from distd.store.keys import Signer
     from distd.store.layout import DataDir
     from distd.store.order import Order
+    from distd.store.pipeline import Flow, Read
 
     Progress = Callable[[int, int], None]
 
-BLOCK_BYTES: Final = 4_194_304
+# OpenSSL's names of what agents check.
+_HASHES: Final = {Digest.MD5: "md5", Digest.SHA1: "sha1", Digest.SHA256: "sha256"}
 
 
 class Built:
     """A package that is complete but for its name: `publish` gives it that, `discard` removes it."""
 
-    def __init__(self, folder: Path, final: Path, info: Info, manifest: Manifest, warnings: tuple[str, ...]) -> None:
+    def __init__(
+        self, data: DataDir, folder: Path, info: Info, manifest: Manifest, warnings: tuple[str, ...] = ()
+    ) -> None:
         self.info = info
         self.manifest = manifest
         self.warnings = warnings
+        self._data = data
         self._folder = folder
-        self._final = final
         self._stack = ExitStack()
 
     @property
@@ -63,43 +71,54 @@ class Built:
         self._stack = stack.pop_all()
 
     def sync(self) -> None:
-        """Everything onto the disk: what takes long, and is done before anybody is kept waiting."""
+        """Into the content store and onto the disk: what takes long, and is done before anybody is kept waiting."""
+        store = FragmentStore(self._data.fragments)
         with full_disk_said_so():
+            for fragment in self.manifest.fragments:
+                store.keep(self._folder / f"{self.info.id}-{fragment.number}", fragment.blake3)
             files.sync_tree(self._folder)
 
     def publish(self) -> None:
         """The final name."""
         with full_disk_said_so():
-            files.publish_directory(self._folder, self._final)
+            files.publish_directory(self._folder, self._data.package(self.info.id))
         self._stack.close()
+
+    def replace(self) -> None:
+        """The final name, in place of what is there, which `discard` then removes. Once more: as it was."""
+        with full_disk_said_so():
+            files.replace_directory(self._folder, self._data.package(self.info.id))
 
     def discard(self) -> None:
         self._stack.close()
 
 
-def build(data: DataDir, package_id: str, order: Order, signer: Signer, progress: Progress | None = None) -> Built:
+def build(
+    data: DataDir,
+    package_id: str,
+    order: Order,
+    signer: Signer,
+    progress: Progress | None = None,
+    limits: Room = Room(),  # noqa: B008  # a value
+) -> Built:
     """Prepare a package. `progress(done, total)` counts bytes, of the packing and of the cutting.
 
     Raises `BadInput` before anything is written, and `Unavailable` when the disk is full; nothing is left then.
     """
     orders.check(order)
     with ExitStack() as stack, full_disk_said_so():
-        orders.check_room(data, order)
+        work_bytes, stay_bytes = orders.needs_bytes(order)
+        room.check(data, limits, work_bytes=work_bytes, stay_bytes=stay_bytes)
         folder = stack.enter_context(files.building(data.download, package_id))
         warnings = orders.warnings(order)
         content = _archive(order, folder, progress)
-        if content is None:
-            manifest = _manifest(package_id, b"", _Digests(), ())
-        else:
-            manifest = _cut(content, folder, package_id, order, progress)
-            if content.parent == folder:
-                content.unlink()
-        info = orders.info_of(package_id, order, manifest.fragments, manifest.md5)
-        text = info_format.render(info)
-        _write(folder / "info", text)
-        manifest = _with_info(manifest, text)
-        _write(folder / "manifest", manifest_format.sign(manifest, signer.key, signer.certificate_der))
-        built = Built(folder, data.package(package_id), info, manifest, warnings)
+        its = NOTHING if content is None else _cut(content, folder, package_id, order, progress)
+        if content is not None and content.parent == folder:
+            content.unlink()
+        info = orders.info_of(package_id, order, len(its.fragments), its.digest)
+        digest = Digest.MD5 if content is None else order.digest
+        manifest = describe(folder, info_format.render(info), manifest_of(package_id, digest, its), signer)
+        built = Built(data, folder, info, manifest, warnings)
         built.keep(stack)
     return built
 
@@ -139,71 +158,95 @@ def _script(order: Order, folder: Path) -> Iterator[Path]:
         shutil.rmtree(copies)
 
 
-class _Digests:
-    """All digests of the whole."""
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What the pass over a package's bytes gives: its fragments, its digest, its BLAKE3 (empty: not computed)."""
 
-    def __init__(self) -> None:
-        self.md5 = hashlib.md5(usedforsecurity=False)
-        self.sha256 = hashlib.sha256()
-        self.blake3 = blake3()
+    fragments: tuple[Fragment, ...]
+    digest: bytes
+    blake3: bytes
 
 
-def _cut(content: Path, folder: Path, package_id: str, order: Order, progress: Progress | None) -> Manifest:
+NOTHING: Final = Cut((), hashlib.md5(usedforsecurity=False).digest(), blake3().digest())
+
+
+def _cut(content: Path, folder: Path, package_id: str, order: Order, progress: Progress | None) -> Cut:
     size_bytes = content.stat().st_size
-    lengths = orders.plan(size_bytes, order)
-    digests = _Digests()
+    if isinstance(order.plan, ByContent):
+        lengths = chunks.lengths(content, order.plan)
+    else:
+        lengths = plans.lengths(order.plan, size_bytes)
     meter = archive.Meter(progress, size_bytes)
-    cut = []
-    with content.open("rb", buffering=0) as source, ThreadPoolExecutor(1) as md5_thread:
+    with content.open("rb", buffering=0) as source:
+        try:
+            return cut(source.readinto, lengths, folder, package_id, order.digest, meter)
+        except EOFError:
+            raise BadInput("FILE", "a file that does not change while it is read", f"{content} has shrunk") from None
+        except ValueError:
+            raise BadInput("FILE", "a file that does not change while it is read", f"{content} has grown") from None
+
+
+def cut(read: Read, lengths: Sequence[int], folder: Path, package_id: str, digest: Digest, meter: archive.Meter) -> Cut:
+    """Write what `read` gives as fragments of these lengths into `folder`, hashing it all.
+
+    BLAKE3 of the whole is computed beside MD5, which leaves time for it, and not beside the quicker digests.
+    Raises `EOFError` when there is less, `ValueError` when there is more.
+    """
+    slow = new_hash(digest)
+    whole = blake3()
+    others = (whole,) if digest is Digest.MD5 else ()
+    fragments = []
+    with flow(read, slow, others) as flowing:
         for number, length in enumerate(lengths, 1):
-            digest = blake3()
-            with (folder / f"{package_id}-{number}").open("xb", buffering=0) as out:
-                os.fchmod(out.fileno(), 0o644)
-                for block in _blocks(source, length):
-                    hashed = md5_thread.submit(digests.md5.update, block)
-                    digests.sha256.update(block)
-                    digests.blake3.update(block)
-                    digest.update(block)
-                    _write_all(out.fileno(), block)
-                    hashed.result()
-                    meter.add(len(block))
-            cut.append(Fragment(number, length, digest.digest()))
-        if source.read(1):
-            raise BadInput("FILE", "a file that does not change while it is read", f"{content} has grown")
-    return _manifest(package_id, b"", digests, tuple(cut))
+            fragments.append(_fragment(flowing, folder / f"{package_id}-{number}", number, length, meter))
+        flowing.end()
+    return Cut(tuple(fragments), slow.digest(), whole.digest() if others else b"")
 
 
-def _blocks(source: object, length: int) -> Iterator[bytes]:
-    left = length
-    while left:
-        block = source.read(min(left, BLOCK_BYTES))  # type: ignore[attr-defined]
-        if not block:
-            raise BadInput("FILE", "a file that does not change while it is read", "one that shrank")
-        left -= len(block)
-        yield block
+def new_hash(digest: Digest) -> Any:
+    """OpenSSL's, which lets go of the interpreter while it works."""
+    return hashlib.new(_HASHES[digest], usedforsecurity=False)
 
 
-def _write_all(fd: int, block: bytes) -> None:
-    view = memoryview(block)
-    while view:
-        view = view[os.write(fd, view) :]
+def _fragment(flowing: Flow, file: Path, number: int, length: int, meter: archive.Meter) -> Fragment:
+    digest = blake3()
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        os.fchmod(fd, 0o644)  # whatever the umask says
+        for piece in flowing.take(length):
+            digest.update(piece)
+            _write_all(fd, piece)
+            meter.add(len(piece))
+    finally:
+        os.close(fd)
+    return Fragment(number, length, digest.digest())
 
 
-def _manifest(package_id: str, info: bytes, digests: _Digests, cut: tuple[Fragment, ...]) -> Manifest:
+def _write_all(fd: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def manifest_of(package_id: str, digest: Digest, cut: Cut, version: int = 1) -> Manifest:
+    """The manifest of what was cut, but for its info: see `describe`."""
     return Manifest(
         package_id=package_id,
-        version=1,
-        size=sum(fragment.length for fragment in cut),
-        md5=digests.md5.digest(),
-        sha256=digests.sha256.digest(),
-        blake3=digests.blake3.digest(),
-        info_blake3=blake3(info).digest(),
-        fragments=cut,
+        version=version,
+        size=sum(fragment.length for fragment in cut.fragments),
+        md5=cut.digest if digest is Digest.MD5 else b"",
+        sha256=cut.digest if digest is Digest.SHA256 else b"",
+        blake3=cut.blake3,
+        info_blake3=b"",
+        fragments=cut.fragments,
     )
 
 
-def _with_info(manifest: Manifest, text: bytes) -> Manifest:
-    return replace(manifest, info_blake3=blake3(text).digest())
+def describe(folder: Path, info: bytes, manifest: Manifest, signer: Signer) -> Manifest:
+    """Write `info` and the manifest, which vouches for it, into a folder that is being built."""
+    manifest = replace(manifest, info_blake3=blake3(info).digest())
+    _write(folder / "info", info)
+    _write(folder / "manifest", manifest_format.sign(manifest, signer.key, signer.certificate_der))
+    return manifest
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -30,6 +30,15 @@ class DataDir:
         return self.root / "download"
 
     @property
+    def fragments(self) -> Path:
+        """The content store: see `store.fragments`."""
+        return self.root / "fragments"
+
+    @property
+    def uploads(self) -> Path:
+        return self.root / "uploads"
+
+    @property
     def catalogue(self) -> Path:
         return self.root / "catalogue.db"
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import re
-import shutil
 import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from distd.core import fragments, xml
 from distd.core import info as info_format
-from distd.core.errors import BadInput, Unavailable
-from distd.core.records import Action, Info, Notify, OperatingSystem
+from distd.core.errors import BadInput
+from distd.core.fragments import ByContent, BySize
+from distd.core.records import Action, Digest, Info, Notify, OperatingSystem
 from distd.store import archive
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from distd.core.records import Fragment
-    from distd.store.layout import DataDir
+    from distd.core.fragments import Plan
 
-DEFAULT_FRAGMENT_BYTES: Final = 1_048_576
 PRIORITIES: Final = range(11)
 MAX_SCRIPT_BYTES: Final = 16_777_216  # scripts are read whole
 
@@ -33,7 +31,7 @@ _SHELL_SAFE: Final = re.compile(r"[A-Za-z0-9_./+@%:,=~-]+")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be built. `source` None: a command without a file. Neither size nor count: fragments of 1 MiB.
+    """What is to be built. `source` None: a command without a file. `digest` is the one that `info` tells.
 
     `line_ends`: how the lines of the source, a script then, must end; None: it is taken as it is.
     """
@@ -43,22 +41,29 @@ class Order:
     priority: int
     action: Action
     target: str
-    fragment_bytes: int | None = None
-    fragment_count: int | None = None
+    plan: Plan = field(default_factory=BySize)
+    digest: Digest = Digest.MD5
     notify: Notify = field(default_factory=Notify)
     line_ends: bytes | None = None
 
 
 def check(order: Order) -> None:
     """Whether the order can be: all that can be known before anything is written. Raises `BadInput`."""
-    if order.priority not in PRIORITIES:
-        raise BadInput("--priority", "0 to 10", order.priority)
-    _check_target(order)
-    _check_texts(order)
+    check_words(order)
     names = _check_source(order)
     _check_plan(order)
     if order.action is Action.LAUNCH:
         _check_launch(order, names)
+
+
+def check_words(order: Order) -> None:
+    """Whether what the order says can be, whatever its source is. Raises `BadInput`."""
+    if order.priority not in PRIORITIES:
+        raise BadInput("--priority", "0 to 10", order.priority)
+    if order.digest is Digest.SHA256 and order.os is not OperatingSystem.WINDOWS:
+        raise BadInput("--digest", "MD5 or SHA1 unless --os is WINDOWS: the Unix agent knows no other", order.digest)
+    _check_target(order)
+    _check_texts(order)
 
 
 def _check_target(order: Order) -> None:
@@ -81,7 +86,7 @@ def _check_texts(order: Order) -> None:
     xml.escape(order.notify.text, "--notify-text")
     xml.escape(order.notify.done_action_text, "--done-text")
     # An info that cannot be read back, being too long say, is none that an agent should get.
-    info_format.parse(info_format.render(info_of("0" * 20, order, (), b"")))
+    info_format.parse(info_format.render(info_of("0" * 20, order, 0, b"")))
 
 
 def _check_source(order: Order) -> set[str]:
@@ -133,14 +138,9 @@ def _check_archive(source: Path, system: OperatingSystem) -> set[str]:
 
 def _check_plan(order: Order) -> None:
     """How it is cut. Of what is still to be packed the size is not known yet, so not all can be said."""
-    if order.fragment_bytes is not None and order.fragment_count is not None:
-        raise BadInput("--fragments", "either --fragments or --fragment-size", "both")
-    if order.source is not None and archive.is_ready(order.source):
-        plan(order.source.stat().st_size, order)
-    elif order.fragment_count is None:
-        plan(0, order)
-    elif not 1 <= order.fragment_count <= fragments.MAX_FRAGMENTS:
-        raise BadInput("--fragments", f"1 to {fragments.MAX_FRAGMENTS}", order.fragment_count)
+    fragments.check(order.plan)
+    if order.source is not None and archive.is_ready(order.source) and not isinstance(order.plan, ByContent):
+        fragments.lengths(order.plan, order.source.stat().st_size)
 
 
 def _check_launch(order: Order, names: set[str]) -> None:
@@ -157,44 +157,55 @@ def _check_launch(order: Order, names: set[str]) -> None:
         raise BadInput("--launch", f"a file of the package, {some}", wanted)
 
 
-def check_room(data: DataDir, order: Order) -> None:
-    """Refuse before the start what would fill the disk."""
+def needs_bytes(order: Order) -> tuple[int, int]:
+    """So many bytes the build takes meanwhile, and so many stay of it, at the most but for the archive's own."""
     if order.source is None:
-        return
+        return 0, 0
     if order.source.is_dir():
-        need_bytes = 2 * sum(member.size_bytes for member in archive.scan(order.source, links=True))
+        size_bytes = sum(member.size_bytes for member in archive.scan(order.source, links=True))
     else:
-        need_bytes = order.source.stat().st_size * (1 if archive.is_ready(order.source) else 2)
-    free_bytes = shutil.disk_usage(data.download).free
-    if need_bytes * 101 // 100 > free_bytes:
-        raise Unavailable("data directory", f"{need_bytes * 101 // 100} bytes are needed, {free_bytes} are free")
+        size_bytes = order.source.stat().st_size
+    return size_bytes * (1 if archive.is_ready(order.source) else 2), size_bytes
 
 
 def warnings(order: Order) -> tuple[str, ...]:
     """What is allowed and may still surprise."""
+    return tuple(text for text in (_on_priority(order), _on_zip(order), _on_hidden(order)) if text)
+
+
+def _on_priority(order: Order) -> str:
+    if order.priority:
+        return ""
+    return "priority 0 comes alone: an agent gets it once its other packages are through, and no other beside it"
+
+
+def _on_zip(order: Order) -> str:
+    if order.os is OperatingSystem.WINDOWS or order.source is None or not archive.is_ready(order.source):
+        return ""
+    return (
+        "a Unix agent needs unzip for it; a tar.gz it unpacks itself" if archive.kind_of(order.source) == "zip" else ""
+    )
+
+
+def _on_hidden(order: Order) -> str:
     source = order.source
     if source is None or not source.is_dir() or order.action is not Action.STORE:
-        return ()
+        return ""
     hidden = sorted(path.name for path in source.iterdir() if path.name.startswith("."))
     if not hidden or order.os is OperatingSystem.WINDOWS:
-        return ()
-    return (f"the stock Unix agent stores `*`, so not {', '.join(hidden[:5])} at the top of the folder",)
+        return ""
+    return f"the stock Unix agent stores `*`, so not {', '.join(hidden[:5])} at the top of the folder"
 
 
-def plan(size_bytes: int, order: Order) -> list[int]:
-    if order.fragment_count is not None:
-        return fragments.by_count(size_bytes, order.fragment_count)
-    fragment_bytes = DEFAULT_FRAGMENT_BYTES if order.fragment_bytes is None else order.fragment_bytes
-    return fragments.by_size(size_bytes, fragment_bytes)
-
-
-def info_of(package_id: str, order: Order, cut: tuple[Fragment, ...], md5: bytes) -> Info:
+def info_of(package_id: str, order: Order, count: int, digest: bytes) -> Info:
+    """The info of a package of `count` fragments whose `order.digest` is `digest`."""
     return Info(
         id=package_id,
         priority=order.priority,
         action=order.action,
         target=order.target,
-        fragments=len(cut),
-        digest=md5.hex() if cut else "",
+        fragments=count,
+        digest=digest.hex() if count else "",
+        digest_algo=order.digest.value,
         notify=order.notify,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
@@ -12,6 +12,9 @@ from distd.core import info as info_format
 from distd.core import manifest as manifest_format
 from distd.core.errors import BadInput, Corrupt
 from distd.store import files
+from distd.store.archive import Meter
+from distd.store.fragments import FragmentStore, hash_file
+from distd.store.pipeline import chained, flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,10 +22,11 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from distd.core.records import Info, Manifest
+    from distd.core.records import Fragment, Info, Manifest
     from distd.store.layout import DataDir
 
-PIECE_BYTES: Final = 1_048_576
+    Progress = Callable[[int, int], None]
+    Faults = dict[str, Corrupt]
 
 
 def list_ids(data: DataDir) -> list[str]:
@@ -44,79 +48,117 @@ def read_manifest(data: DataDir, package_id: str, ca: x509.Certificate) -> Manif
 
 
 def delete(data: DataDir, package_id: str) -> None:
-    files.remove_directory(data.package(package_id))
+    """Its files, and of the stored fragments those that no other package has."""
+    with files.removing(data.package(package_id)):
+        FragmentStore(data.fragments).sweep()
 
 
-def verify(
-    data: DataDir, package_id: str, ca: x509.Certificate, progress: Callable[[int, int], None] | None = None
-) -> list[Corrupt]:
-    """Everything that is wrong with a package on the disk, named; an empty list when it is whole."""
+def sweep(data: DataDir) -> bool:
+    """Remove what crashes have left of packages that were built, changed or deleted. Whether there was anything."""
+    swept = files.sweep(data.download)
+    if swept:
+        FragmentStore(data.fragments).sweep()
+    return bool(swept)
+
+
+def verify(data: DataDir, package_id: str, ca: x509.Certificate, progress: Progress | None = None) -> Faults:
+    """Hash a package on the disk again: what is wrong, by the names of its files; empty when it is whole.
+
+    The name "" stands for the whole: each fragment is right, but not what agents check them by.
+    """
     try:
         manifest = read_manifest(data, package_id, ca)
     except Corrupt as error:
-        return [error]
+        return {"manifest": error}
     except OSError as error:
-        return [Corrupt(f"manifest of {package_id}", "a readable file", str(error.strerror))]
-    faults = _check_info(data, manifest)
+        return {"manifest": Corrupt(f"manifest of {package_id}", "a readable file", str(error.strerror))}
     folder = data.package(package_id)
+    info, faults = _check_info(folder, manifest)
     expected = {"info", "manifest", *(f"{package_id}-{f.number}" for f in manifest.fragments)}
-    faults += [
-        Corrupt(f"folder of {package_id}", "only its own files", path.name)
-        for path in sorted(folder.iterdir())
-        if path.name not in expected
-    ]
-    return faults + _check_fragments(folder, manifest, progress)
+    for path in sorted(folder.iterdir()):
+        if path.name not in expected:
+            faults[path.name] = Corrupt(f"folder of {package_id}", "only its own files", path.name)
+    meter = Meter(progress, manifest.size)
+    try:
+        return faults | _check_all(folder, manifest, info, meter)
+    except (OSError, EOFError, ValueError):  # a fragment is missing, unreadable, shorter or longer
+        return faults | _check_each(folder, manifest)
 
 
-def _check_info(data: DataDir, manifest: Manifest) -> list[Corrupt]:
+def _check_info(folder: Path, manifest: Manifest) -> tuple[Info | None, Faults]:
     what = f"info of {manifest.package_id}"
     try:
-        text = (data.package(manifest.package_id) / "info").read_bytes()
+        text = (folder / "info").read_bytes()
         info = info_format.parse(text)
     except (OSError, BadInput) as error:
-        return [Corrupt(what, "a readable info", str(error))]
+        return None, {"info": Corrupt(what, "a readable info", str(error))}
     digest = blake3(text).digest()
     if digest != manifest.info_blake3:
-        return [Corrupt(what, f"BLAKE3 {manifest.info_blake3.hex()}", digest.hex())]
+        return None, {"info": Corrupt(what, f"BLAKE3 {manifest.info_blake3.hex()}", digest.hex())}
     if info.fragments != len(manifest.fragments):
-        return [Corrupt(what, f"FRAGS {len(manifest.fragments)}", str(info.fragments))]
-    return []
+        return None, {"info": Corrupt(what, f"FRAGS {len(manifest.fragments)}", str(info.fragments))}
+    return info, {}
 
 
-def _check_fragments(folder: Path, manifest: Manifest, progress: Callable[[int, int], None] | None) -> list[Corrupt]:
-    faults: list[Corrupt] = []
-    whole, done_bytes = _whole(manifest), 0
-    for fragment in manifest.fragments:
-        what = f"fragment {fragment.number} of {manifest.package_id}"
-        digest, length = blake3(), 0
-        try:
-            with (folder / f"{manifest.package_id}-{fragment.number}").open("rb", buffering=0) as file:
-                while piece := file.read(PIECE_BYTES):
-                    digest.update(piece)
-                    for _, hasher, _ in whole:
-                        hasher.update(piece)
-                    length += len(piece)
-        except OSError as error:
-            faults.append(Corrupt(what, "a readable file", str(error.strerror)))
-            continue
-        if length != fragment.length:
-            faults.append(Corrupt(what, f"{fragment.length} bytes", f"{length} bytes"))
-        elif digest.digest() != fragment.blake3:
-            faults.append(Corrupt(what, f"BLAKE3 {fragment.blake3.hex()}", digest.hexdigest()))
-        done_bytes += fragment.length
-        if progress is not None:
-            progress(done_bytes, manifest.size)
-    return faults or [
-        Corrupt(f"package {manifest.package_id}", f"{name} {expected.hex()}", hasher.hexdigest())
-        for name, hasher, expected in whole
-        if hasher.digest() != expected
-    ]
+def _check_all(folder: Path, manifest: Manifest, info: Info | None, meter: Meter) -> Faults:
+    """All fragments in one pass, at the speed of the digest that agents check."""
+    slow = hashlib.new(info.digest_algo.lower() if info else "md5", usedforsecurity=False)
+    whole, faults = blake3(), {}
+    paths = (_path(folder, fragment) for fragment in manifest.fragments)
+    with chained(paths) as read, flow(read, slow, (whole,) if manifest.blake3 else ()) as flowing:
+        for fragment in manifest.fragments:
+            digest = blake3()
+            for piece in flowing.take(fragment.length):
+                digest.update(piece)
+                meter.add(len(piece))
+            if digest.digest() != fragment.blake3:
+                got = digest.hexdigest()
+                faults[_path(folder, fragment).name] = _corrupt(
+                    folder, fragment, f"BLAKE3 {fragment.blake3.hex()}", got
+                )
+        flowing.end()
+    if faults and any(_path(folder, one).stat().st_size != one.length for one in manifest.fragments):
+        raise ValueError("the lengths add up, but are others")
+    if not faults and info is not None and info.fragments and manifest.size:
+        faults |= _check_whole(manifest, info, slow.digest(), whole.digest())
+    return faults
 
 
-def _whole(manifest: Manifest) -> list[tuple[str, Any, bytes]]:
-    """Name, hasher and expected digest of everything that the manifest says of the whole."""
-    return [
-        ("MD5", hashlib.md5(usedforsecurity=False), manifest.md5),
-        ("SHA-256", hashlib.sha256(), manifest.sha256),
-        ("BLAKE3", blake3(), manifest.blake3),
-    ]
+def _check_whole(manifest: Manifest, info: Info, digest: bytes, whole: bytes) -> Faults:
+    named = {"MD5": manifest.md5, "SHA256": manifest.sha256}.get(info.digest_algo.upper(), b"")
+    expected = {
+        f"{info.digest_algo} {info.digest}": (info_format.is_digest(info, digest), digest),
+        f"{info.digest_algo} {named.hex()}": (not named or named == digest, digest),
+        f"BLAKE3 {manifest.blake3.hex()}": (not manifest.blake3 or manifest.blake3 == whole, whole),
+    }
+    for words, (is_right, got) in expected.items():
+        if not is_right:
+            return {"": Corrupt(f"package {manifest.package_id}", words, got.hex())}
+    return {}
+
+
+def _check_each(folder: Path, manifest: Manifest) -> Faults:
+    """The fragments one by one."""
+    found = {_path(folder, one).name: check_fragment(folder, one) for one in manifest.fragments}
+    return {name: fault for name, fault in found.items() if fault is not None}
+
+
+def check_fragment(folder: Path, fragment: Fragment) -> Corrupt | None:
+    """What is wrong with a fragment in a package's folder, if anything."""
+    try:
+        length, digest = hash_file(_path(folder, fragment))
+    except OSError as error:
+        return _corrupt(folder, fragment, "a readable file", str(error.strerror))
+    if length != fragment.length:
+        return _corrupt(folder, fragment, f"{fragment.length} bytes", f"{length} bytes")
+    if digest != fragment.blake3:
+        return _corrupt(folder, fragment, f"BLAKE3 {fragment.blake3.hex()}", digest.hex())
+    return None
+
+
+def _path(folder: Path, fragment: Fragment) -> Path:
+    return folder / f"{folder.name}-{fragment.number}"
+
+
+def _corrupt(folder: Path, fragment: Fragment, expected: str, got: str) -> Corrupt:
+    return Corrupt(f"fragment {fragment.number} of {folder.name}", expected, got)

@@ -55,7 +55,9 @@ def _name(name: str, *, nullable: bool = False, limit: int = NAME_LIMIT) -> Colu
 # Every id that was ever given to a package. A row here is how two builds at once get two ids.
 package_ids = Table("package_ids", metadata, Column("id", Integer, primary_key=True))
 
-# A deleted package stays as a tombstone: agents have its id in their history, results speak of its name.
+# A deleted package stays as a tombstone: agents have its id in their history, results speak of its name. `md5` is empty
+# where agents check another digest. `plan` is a fragment plan as `core.fragments` writes it; `recipe` and `arguments`
+# are how the target was made, where it was made by a recipe; `superseded_by` is the package that took its place.
 packages = Table(
     "packages",
     metadata,
@@ -70,6 +72,12 @@ packages = Table(
     _name("md5", limit=32),
     _time("created_at_us"),
     _time("deleted_at_us", nullable=True),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("plan", String(64), nullable=False, server_default=""),
+    _name("recipe", nullable=True),
+    _name("arguments", nullable=True, limit=TEXT_LIMIT),
+    _name("superseded_by", nullable=True, limit=20),
+    _time("withdrawn_at_us", nullable=True),
 )
 
 # Servers are both NULL (this server serves the package) or both "host[:port]/path". A deactivated row stays, because

@@ -59,7 +59,7 @@ class Logins:
         return good
 
 
-def make_app(reader: Reader, metrics: Callable[[], bytes]) -> QuartTrio:
+def make_app(reader: Reader, logins: Logins, metrics: Callable[[], bytes]) -> QuartTrio:
     """The application over a catalogue that it only reads. `metrics()` is what /metrics answers."""
     app = QuartTrio("distd")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -72,7 +72,7 @@ def make_app(reader: Reader, metrics: Callable[[], bytes]) -> QuartTrio:
         info=Info(title="distd", version=__version__),
         security_schemes={"operator": HttpSecurityScheme(scheme="basic")},
     )
-    _add_guard(app, Logins(reader))
+    _add_guard(app, logins)
     _add_errors(app)
     _add_health(app, reader, metrics)
     _add_routes(app, reader)

@@ -54,7 +54,7 @@ def test_the_life_of_a_package(site):
     assert package_id in site("package", "list").out
     shown = site("package", "show", package_id, "--json").json
     assert len(shown["md5"]) == 32
-    assert len(shown["sha256"]) == len(shown["blake3"]) == 64
+    assert (shown["sha256"], len(shown["blake3"])) == ("", 64)
     assert "size" in site("package", "show", package_id).out
     assert site("package", "verify", package_id, "--json").json == {"id": package_id, "good": True, "faults": []}
     assert "this server" in site("package", "activate", package_id).out

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
+import random
+
 import pytest
 from sqlalchemy import insert, select
 
 from distd.core import ocs
-from distd.core.records import DownloadRequest, InventoryRequest, PrologRequest
+from distd.core.fragments import BySize
+from distd.core.records import (
+    Action,
+    DownloadConfig,
+    DownloadRequest,
+    InventoryRequest,
+    OperatingSystem,
+    PrologRequest,
+)
 from distd.core.settings import Settings
-from distd.origin import answer, assignments, packages
+from distd.origin import answer, assignments, packages, workshop
+from distd.origin.workshop import Workshop
 from distd.store import events, tables
 from distd.store.catalogue import create_catalogue, open_catalogue
+from distd.store.keys import load_ca, load_signer
+from distd.store.layout import create_data_dir
+from distd.store.order import Order
+from distd.store.room import Room
 
+NOW_S = 1_700_000_000.5
 UNIX = "OCS-NG_unified_unix_agent_v2.10.0"
 NO_LATENCIES = {
     "download.frag_latency_s": 0,
@@ -105,10 +122,53 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path):
-    create_catalogue(tmp_path / "catalogue.db")
-    with open_catalogue(tmp_path / "catalogue.db") as catalogue:
+def house(request, tmp_path):
+    """Over the data directory, where a test has one."""
+    if "data" in request.fixturenames:
+        path = request.getfixturevalue("data").catalogue
+    else:
+        path = tmp_path / "catalogue.db"
+        create_catalogue(path)
+    with open_catalogue(path) as catalogue:
         yield House(catalogue)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return create_data_dir(tmp_path / "data", ["localhost"])
+
+
+@pytest.fixture
+def shop(house, data):
+    config = DownloadConfig(period_length=10)
+    return Workshop(house.catalogue, data, load_signer(data.keys), load_ca(data.ca_certificate), config, Room())
+
+
+@pytest.fixture
+def order(tmp_path):
+    """A STORE of a small file, in some fragments, for Linux."""
+    source = tmp_path / "hello.txt"
+    source.write_bytes(random.Random(1).randbytes(5000))
+    return Order(
+        source=source,
+        os=OperatingSystem.LINUX,
+        priority=5,
+        action=Action.STORE,
+        target="/opt/hello",
+        plan=BySize(1024),
+    )
+
+
+@pytest.fixture
+def publish(shop, order):
+    """Publishes the order, changed."""
+
+    def publish(name="hello", now_s=NOW_S, period_length=10, made=None, **changes):
+        changed = dataclasses.replace(order, **changes)
+        with_period = dataclasses.replace(shop, config=DownloadConfig(period_length=period_length))
+        return workshop.publish(with_period, changed, name, now_s, made=made)
+
+    return publish
 
 
 @pytest.fixture

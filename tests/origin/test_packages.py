@@ -9,44 +9,14 @@ import threading
 import pytest
 
 from distd.core.errors import BadInput, Conflict, NotFound
-from distd.core.records import Action, OperatingSystem
-from distd.origin import packages
+from distd.core.fragments import BySize
+from distd.core.records import Action
+from distd.origin import packages, workshop
+from distd.origin.recovery import Reconciled, reconcile
 from distd.store import tables
 from distd.store.events import Kind
-from distd.store.keys import load_signer
-from distd.store.layout import create_data_dir
-from distd.store.order import Order
 
 NOW_S = 1_700_000_000.5
-
-
-@pytest.fixture
-def data(tmp_path):
-    return create_data_dir(tmp_path / "data", ["localhost"])
-
-
-@pytest.fixture
-def order(tmp_path):
-    source = tmp_path / "hello.txt"
-    source.write_bytes(bytes(range(256)) * 40)
-    return Order(
-        source=source,
-        os=OperatingSystem.LINUX,
-        priority=5,
-        action=Action.STORE,
-        target="/opt/hello",
-        fragment_bytes=1024,
-    )
-
-
-@pytest.fixture
-def publish(house, data, order):
-    def publish(name="hello", now_s=NOW_S, period_length=10, **changes):
-        changed = dataclasses.replace(order, **changes)
-        signer = load_signer(data.keys)
-        return packages.publish(house.catalogue, data, changed, name, signer, now_s, period_length=period_length)
-
-    return publish
 
 
 def _tree(data):
@@ -69,14 +39,14 @@ def test_a_published_package_has_a_row_files_and_an_event(house, data, publish):
 
 
 def test_a_command_without_a_file_is_a_package_too(publish):
-    package = publish(source=None, action=Action.EXECUTE, target="reboot", fragment_bytes=None)
+    package = publish(source=None, action=Action.EXECUTE, target="reboot", plan=BySize())
     assert (package.fragments, package.size_bytes) == (0, 0)
 
 
-def test_an_id_is_the_time_or_the_next_that_nobody_ever_had(house, data, publish):
+def test_an_id_is_the_time_or_the_next_that_nobody_ever_had(house, data, publish, shop):
     assert publish().id == "1700000000"
     assert publish().id == "1700000001"
-    packages.delete(house.catalogue, data, "1700000001", NOW_S)
+    workshop.delete(shop, "1700000001", NOW_S)
     assert publish().id == "1700000002"
     assert publish(now_s=NOW_S - 100).id == "1700000003"
     assert publish(now_s=NOW_S + 100).id == "1700000100"
@@ -97,7 +67,7 @@ REFUSED = {
     "an endless name": ({"name": "x" * 256}, "--name"),
     "an endless target": ({"target": "x" * 4097}, "at most 4096 characters, got 4097"),
     "a source that is not there": ({"source": "missing"}, "FILE"),
-    "a fragment size of 0": ({"fragment_bytes": 0}, "--fragment-size"),
+    "a fragment size of 0": ({"plan": BySize(0)}, "--fragment-size"),
 }
 
 
@@ -116,7 +86,7 @@ def test_a_refused_order_changes_nothing(house, data, publish, tmp_path, changes
 
 def test_a_failure_between_rename_and_commit_leaves_nothing(house, data, publish, monkeypatch):
     before = _tree(data)
-    monkeypatch.setattr(packages, "_enter", _fail)
+    monkeypatch.setattr(workshop, "_enter", _fail)
     with pytest.raises(RuntimeError, match="midway"):
         publish()
     assert _tree(data) == before
@@ -131,27 +101,24 @@ def _fail(_conn, package):
 CRASH = """
 import os, sys
 from pathlib import Path
+from distd.cli.common import opened
 from distd.core.records import Action, OperatingSystem
-from distd.origin import packages
+from distd.origin import workshop
 from distd.store.order import Order
-from distd.store.catalogue import open_catalogue
-from distd.store.keys import load_signer
-from distd.store.layout import open_data_dir
-data = open_data_dir(Path(sys.argv[1]))
 order = Order(source=Path(sys.argv[2]), os=OperatingSystem.LINUX, priority=5, action=Action.STORE, target="/x")
-packages._enter = lambda conn, package: os._exit(9)
-with open_catalogue(Path(sys.argv[3])) as catalogue:
-    packages.publish(catalogue, data, order, "hello", load_signer(data.keys), 1_700_000_000, period_length=10)
+workshop._enter = lambda conn, package: os._exit(9)
+with opened(Path(sys.argv[1])) as site:
+    workshop.publish(site.workshop(), order, "hello", 1_700_000_000)
 """
 
 
-def test_a_crash_between_rename_and_commit_is_cleared_away(house, data, order, publish, tmp_path):
+def test_a_crash_between_rename_and_commit_is_cleared_away(house, data, order, publish):
     kept = publish()
     before = _tree(data)
-    command = [sys.executable, "-c", CRASH, data.root, order.source, tmp_path / "catalogue.db"]
+    command = [sys.executable, "-c", CRASH, data.root, order.source]
     assert subprocess.run(command, check=False).returncode == 9
     assert data.package("1700000001").is_dir()
-    assert packages.reconcile(house.catalogue, data) == packages.Reconciled(removed=["1700000001"], missing=[])
+    assert reconcile(house.catalogue, data) == Reconciled(removed=["1700000001"], missing=[])
     assert _tree(data) == before
     assert [package.id for package in house.read(packages.list_packages)] == [kept.id]
     assert publish().id == "1700000002"
@@ -160,28 +127,28 @@ def test_a_crash_between_rename_and_commit_is_cleared_away(house, data, order, p
 def test_reconcile_reports_rows_without_files_and_keeps_them(house, data, publish):
     package = publish()
     os.rename(data.package(package.id), data.root / "elsewhere")
-    assert packages.reconcile(house.catalogue, data) == packages.Reconciled(removed=[], missing=[package.id])
+    assert reconcile(house.catalogue, data) == Reconciled(removed=[], missing=[package.id])
     assert house.read(packages.show, package.id)
 
 
-def test_reconcile_removes_what_a_deletion_left(house, data, publish, monkeypatch):
+def test_reconcile_removes_what_a_deletion_left(house, data, publish, shop, monkeypatch):
     package = publish()
-    monkeypatch.setattr(packages.directories, "delete", lambda *_: None)
-    packages.delete(house.catalogue, data, package.id, NOW_S)
+    monkeypatch.setattr(workshop.directories, "delete", lambda *_: None)
+    workshop.delete(shop, package.id, NOW_S)
     monkeypatch.undo()
     assert data.package(package.id).is_dir()
-    assert packages.reconcile(house.catalogue, data).removed == [package.id]
+    assert reconcile(house.catalogue, data).removed == [package.id]
     assert not data.package(package.id).exists()
 
 
-def test_a_deleted_package_leaves_its_name_and_results(house, data, publish):
+def test_a_deleted_package_leaves_its_name_and_results(house, data, publish, shop):
     package = publish()
     house.prolog()
     house.write(packages.activate, package.id, None, None, NOW_S)
     house.assign(package.id)
     house.listed()
     house.report(package.id, "SUCCESS")
-    packages.delete(house.catalogue, data, package.id, NOW_S)
+    workshop.delete(shop, package.id, NOW_S)
     assert not data.package(package.id).exists()
     assert house.read(packages.list_packages) == []
     with pytest.raises(NotFound):
@@ -191,14 +158,14 @@ def test_a_deleted_package_leaves_its_name_and_results(house, data, publish):
 
 
 @pytest.mark.parametrize(("computers", "words"), [(["a"], "to 1 computer "), (["a", "b"], "to 2 computers ")])
-def test_a_package_that_computers_need_is_not_deleted(house, data, publish, computers, words):
+def test_a_package_that_computers_need_is_not_deleted(house, data, publish, shop, computers, words):
     package = publish()
     house.write(packages.activate, package.id, None, None, NOW_S)
     for device_id in computers:
         house.prolog(device_id)
         house.assign(package.id, device_id)
     with pytest.raises(Conflict, match=words):
-        packages.delete(house.catalogue, data, package.id, NOW_S)
+        workshop.delete(shop, package.id, NOW_S)
     assert data.package(package.id).is_dir()
 
 

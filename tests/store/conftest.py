@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from distd.core.fragments import BySize
 from distd.core.records import Action, OperatingSystem
 from distd.store import build, keys
 from distd.store.layout import DataDir
@@ -49,7 +50,7 @@ def order(tmp_path):
         priority=5,
         action=Action.STORE,
         target="/opt/tool",
-        fragment_bytes=1024,
+        plan=BySize(1024),
     )
 
 

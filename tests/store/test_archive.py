@@ -264,7 +264,7 @@ CHANGES = {
 @pytest.mark.parametrize(("change", "expected"), CHANGES.values(), ids=CHANGES)
 def test_a_file_that_changes_meanwhile_is_named(tmp_path, pack, system, change, expected):
     (tmp_path / "tree").mkdir()
-    (tmp_path / "tree" / "a").write_bytes(b"a")
+    (tmp_path / "tree" / "a").write_bytes(b"a" * 10)
     later = tmp_path / "tree" / "b"
     later.write_bytes(bytes(1000))
     changes = iter([lambda: change(later)])  # once, when the first file is read

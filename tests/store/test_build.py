@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from distd.core import info as info_format
 from distd.core import manifest as manifest_format
 from distd.core.errors import BadInput
+from distd.core.fragments import ByContent, ByCount, BySize, lengths
 from distd.core.records import Action, Info, Notify, OperatingSystem
-from distd.store import archive, build
+from distd.store import archive, build, pipeline
 from distd.store.layout import DataDir
 
 LINUX, WINDOWS = OperatingSystem.LINUX, OperatingSystem.WINDOWS
@@ -69,7 +70,7 @@ def test_a_package_is_what_info_and_manifest_say(publish, order, ca):
     manifest = manifest_format.read((folder / "manifest").read_bytes(), ca)
     assert (manifest.package_id, manifest.version, manifest.size) == ("1700000001", 1, len(whole))
     assert manifest.md5 == hashlib.md5(whole).digest()
-    assert manifest.sha256 == hashlib.sha256(whole).digest()
+    assert manifest.sha256 == b""
     assert manifest.blake3 == blake3(whole).digest()
     assert manifest.info_blake3 == blake3(text).digest()
     assert [(f.number, f.length, f.blake3) for f in manifest.fragments] == [
@@ -102,7 +103,7 @@ def test_what_the_builder_tells(data, order, signer):
 
 def test_fragments_are_of_1_mib_unless_said_otherwise(tmp_path, publish):
     source = zipped(tmp_path / "x.zip", "a", size_bytes=2_500_000)
-    folder = publish(source=source, fragment_bytes=None)
+    folder = publish(source=source, plan=BySize())
     assert [len(content) for content in fragments_of(folder)] == [2**20, 2**20, source.stat().st_size - 2**21]
 
 
@@ -112,7 +113,7 @@ def test_a_ready_archive_goes_as_it_is_in_so_many_fragments(tmp_path, publish, n
     source = tmp_path / name
     source.write_bytes(b"")
     zipped(source, "a", size_bytes=10_000)
-    cut = fragments_of(publish(source=source, fragment_bytes=None, fragment_count=count))
+    cut = fragments_of(publish(source=source, plan=ByCount(count)))
     assert len(cut) == count
     assert b"".join(cut) == source.read_bytes()
 
@@ -131,14 +132,14 @@ def test_a_zip_of_another_name_is_a_file_to_be_wrapped(tmp_path, publish, name, 
 @pytest.mark.parametrize("action", [STORE, EXECUTE])
 def test_an_empty_file_is_a_file(tmp_path, publish, action):
     (tmp_path / "empty").write_bytes(b"")
-    (whole,) = fragments_of(publish(source=tmp_path / "empty", action=action, fragment_bytes=None))
+    (whole,) = fragments_of(publish(source=tmp_path / "empty", action=action, plan=BySize()))
     with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
         assert [(member.name, member.size) for member in tar] == [("empty", 0)]
 
 
-@pytest.mark.parametrize("fragment_bytes", [None, 1024])
-def test_a_command_without_a_file_has_no_fragments(publish, ca, fragment_bytes):
-    folder = publish(source=None, action=EXECUTE, target="shutdown -r now", fragment_bytes=fragment_bytes)
+@pytest.mark.parametrize("plan", [BySize(), BySize(1024), ByContent()])
+def test_a_command_without_a_file_has_no_fragments(publish, ca, plan):
+    folder = publish(source=None, action=EXECUTE, target="shutdown -r now", plan=plan)
     assert sorted(os.listdir(folder)) == ["info", "manifest"]
     info = info_format.parse((folder / "info").read_bytes())
     assert (info.fragments, info.digest, info.target) == (0, "", "shutdown -r now")
@@ -177,24 +178,25 @@ def test_progress_counts_the_packing_and_then_the_cutting(data, order, signer):
     size_bytes=st.one_of(st.integers(0, 40_000), st.sampled_from([1023, 1024, 1025, 4096, 8192])),
     seed=st.randoms(use_true_random=False),
     plan=st.one_of(
-        st.builds(lambda n: {"fragment_bytes": n}, st.integers(1024, 50_000)),
-        st.builds(lambda n: {"fragment_count": n}, st.integers(1, 50)),
+        st.builds(BySize, st.integers(1024, 50_000)),
+        st.builds(ByCount, st.integers(1, 50)),
+        st.builds(ByContent, st.integers(8192, 20_000)),
     ),
-    block_bytes=st.sampled_from([500, 1024, 3000, build.BLOCK_BYTES]),
+    block_bytes=st.sampled_from([500, 1024, 3000, pipeline.BLOCK_BYTES]),
 )
 def test_the_fragments_one_after_another_are_the_archive(
     order, signer, ca, monkeypatch, size_bytes, seed, plan, block_bytes
 ):
     order.source.write_bytes(seed.randbytes(size_bytes))
-    changed = dataclasses.replace(order, **{"fragment_bytes": None} | plan)
-    monkeypatch.setattr(build, "BLOCK_BYTES", block_bytes)
+    changed = dataclasses.replace(order, plan=plan)
+    monkeypatch.setattr(pipeline, "BLOCK_BYTES", block_bytes)
     with tempfile.TemporaryDirectory() as name:
         data = DataDir(Path(name))
         data.download.mkdir()
         archive.pack(order.source, data.root / "packed", LINUX, None)
         packed = (data.root / "packed").read_bytes()
         most = max(1, len(packed) // 1024)
-        if plan.get("fragment_count", 1) > most:
+        if isinstance(plan, ByCount) and plan.count > most:
             with pytest.raises(BadInput, match=f"--fragments: expected 1 to {most} for {len(packed)} bytes"):
                 build.build(data, "17", changed, signer)
             assert os.listdir(data.download) == []
@@ -203,8 +205,8 @@ def test_the_fragments_one_after_another_are_the_archive(
         cut = fragments_of(data.package("17"))
         assert b"".join(cut) == packed
         assert all(cut)
-        assert len(cut) == plan.get("fragment_count", -(-len(packed) // plan.get("fragment_bytes", 1)))
-        assert max(map(len, cut)) <= plan.get("fragment_bytes", len(packed))
+        if not isinstance(plan, ByContent):
+            assert [len(content) for content in cut] == lengths(plan, len(packed))
         manifest = manifest_format.read((data.package("17") / "manifest").read_bytes(), ca)
         assert manifest.md5 == hashlib.md5(packed).digest()
         assert [fragment.blake3 for fragment in manifest.fragments] == [blake3(content).digest() for content in cut]
@@ -212,7 +214,7 @@ def test_the_fragments_one_after_another_are_the_archive(
 
 def test_memory_does_not_grow_with_the_package(tmp_path, data, order, signer):
     source = zipped(tmp_path / "x.zip", "a", size_bytes=48 * 2**20)
-    changed = dataclasses.replace(order, source=source, fragment_bytes=20 * 2**20)
+    changed = dataclasses.replace(order, source=source, plan=BySize(20 * 2**20))
     build.build(data, "16", changed, signer).discard()  # what is loaded once is loaded now
     tracemalloc.start()
     try:

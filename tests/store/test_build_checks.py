@@ -12,15 +12,13 @@ from pathlib import Path
 import pytest
 
 from distd.core.errors import BadInput, Unavailable
-from distd.core.fragments import MAX_FRAGMENTS
-from distd.core.records import Action, Notify, OperatingSystem
-from distd.store import build
-from distd.store import order as orders
+from distd.core.fragments import MAX_FRAGMENTS, ByContent, ByCount, BySize
+from distd.core.records import Action, Digest, Notify, OperatingSystem
+from distd.store import build, room
 from distd.store.order import check
 
 WINDOWS = OperatingSystem.WINDOWS
 LAUNCH, EXECUTE = Action.LAUNCH, Action.EXECUTE
-ARCHIVE = {"fragment_bytes": None, "fragment_count": 1}
 
 
 @pytest.fixture
@@ -68,12 +66,14 @@ REFUSED = {
     "a device": ({"source": Path("/dev/null")}, "FILE: expected a file or folder, got /dev/null, which is neither"),
     "a name that is too long": ({"source": Path("/" + "x" * 300)}, "FILE: expected a file or folder, got .*too long"),
     "a name that is none": ({"source": Path("/a\0b")}, "FILE: expected a file or folder, got .*null"),
-    "fragments of nothing": ({"fragment_bytes": 0}, r"--fragment-size: expected at least 1024 bytes \(1KiB\), got 0"),
-    "fragments of less than 1 KiB": ({"fragment_bytes": 1023}, "--fragment-size: expected at least 1024 bytes"),
-    "no fragments": ({**ARCHIVE, "fragment_count": 0}, "--fragments: expected 1 to 1000000, got 0"),
-    "less than none": ({**ARCHIVE, "fragment_count": -1}, "--fragments: expected 1 to 1000000, got -1"),
-    "too many": ({**ARCHIVE, "fragment_count": MAX_FRAGMENTS + 1}, "--fragments: expected 1 to 1000000, got 1000001"),
-    "size and number": ({"fragment_count": 2}, "--fragments: expected either --fragments or --fragment-size, got both"),
+    "fragments of nothing": ({"plan": BySize(0)}, r"--fragment-size: expected at least 1024 bytes \(1KiB\), got 0"),
+    "fragments of less than 1 KiB": ({"plan": BySize(1023)}, "--fragment-size: expected at least 1024 bytes"),
+    "no fragments": ({"plan": ByCount(0)}, "--fragments: expected 1 to 1000000, got 0"),
+    "less than none": ({"plan": ByCount(-1)}, "--fragments: expected 1 to 1000000, got -1"),
+    "too many": ({"plan": ByCount(MAX_FRAGMENTS + 1)}, "--fragments: expected 1 to 1000000, got 1000001"),
+    "content in crumbs": ({"plan": ByContent(8191)}, "--fragment-size: expected 8192 to 4194304 bytes on average"),
+    "content in lumps": ({"plan": ByContent(2**22 + 1)}, "--fragment-size: expected 8192 to 4194304 bytes on average"),
+    "a digest of Windows": ({"digest": Digest.SHA256}, "--digest: expected MD5 or SHA1 unless --os is WINDOWS"),
 }
 
 
@@ -201,13 +201,13 @@ def test_unix_agents_unpack_both(tmp_path, order):
 def test_more_fragments_than_a_ready_archive_gives(tmp_path, refused):
     source = make_archive(tmp_path / "x.zip", *(f"file {n}" for n in range(50)))
     most = source.stat().st_size // 1024
-    assert refused(source=source, fragment_bytes=None, fragment_count=most + 1).startswith(
+    assert refused(source=source, plan=ByCount(most + 1)).startswith(
         f"--fragments: expected 1 to {most} for {source.stat().st_size} bytes"
     )
 
 
 def test_more_fragments_than_a_packed_file_gives_leave_nothing(data, order, signer):
-    changed = dataclasses.replace(order, fragment_bytes=None, fragment_count=1000)
+    changed = dataclasses.replace(order, plan=ByCount(1000))
     with pytest.raises(BadInput, match="--fragments: expected 1 to"):
         build.build(data, "17", changed, signer)
     assert os.listdir(data.download) == []
@@ -305,9 +305,9 @@ def test_what_would_fill_the_disk_is_refused_before_anything_is_written(
     need_bytes = need_bytes * 101 // 100
     usage = shutil.disk_usage(data.root)
     before = snapshot(tmp_path)
-    monkeypatch.setattr(orders.shutil, "disk_usage", lambda _: usage._replace(free=need_bytes - 1))
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: usage._replace(free=need_bytes - 1))
     with pytest.raises(Unavailable, match=f"data directory: {need_bytes} bytes are needed, {need_bytes - 1} are free"):
         build.build(data, "17", dataclasses.replace(order, source=source), signer)
     assert snapshot(tmp_path) == before
-    monkeypatch.setattr(orders.shutil, "disk_usage", lambda _: usage._replace(free=need_bytes))
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: usage._replace(free=need_bytes))
     build.build(data, "17", dataclasses.replace(order, source=source), signer).discard()

@@ -33,9 +33,9 @@ def fail(monkeypatch):
 
 @pytest.fixture
 def steps(monkeypatch):
-    """The order in which things reach the disk: ("fsync" or "rename", name)."""
+    """The order in which things reach the disk: ("fsync", "syncfs" or "rename", name)."""
     seen = []
-    fsync, rename = os.fsync, os.rename
+    fsync, rename, syncfs = os.fsync, os.rename, files._LIBC.syncfs
 
     def noted_fsync(fd):
         seen.append(("fsync", os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))))
@@ -45,8 +45,13 @@ def steps(monkeypatch):
         seen.append(("rename", os.path.basename(target)))
         rename(source, target)
 
+    def noted_syncfs(fd):
+        seen.append(("syncfs", os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))))
+        return syncfs(fd)
+
     monkeypatch.setattr(files.os, "fsync", noted_fsync)
     monkeypatch.setattr(files.os, "rename", noted_rename)
+    monkeypatch.setattr(files._LIBC, "syncfs", noted_syncfs)
     return seen
 
 
@@ -138,7 +143,7 @@ def test_everything_is_on_the_disk_before_the_name_and_then_the_name(tmp_path, s
         _fill(folder)
         steps.clear()
         files.sync_tree(folder)
-        assert sorted(steps) == sorted(("fsync", name) for name in (".lock", "a", "b", "sub", folder.name))
+        assert steps == [("syncfs", folder.name)]
         steps.clear()
         files.publish_directory(folder, tmp_path / "17")
     assert steps == [("fsync", folder.name), ("rename", "17"), ("fsync", tmp_path.name)]
@@ -171,7 +176,8 @@ def test_a_folder_that_is_there_is_not_replaced(tmp_path):
 def test_a_removed_folder_is_gone(tmp_path, steps):
     (tmp_path / "17").mkdir()
     _fill(tmp_path / "17")
-    files.remove_directory(tmp_path / "17")
+    with files.removing(tmp_path / "17"):
+        assert os.listdir(tmp_path / f".deleted-17-{os.getpid()}") == []
     assert os.listdir(tmp_path) == []
     assert steps == [("rename", f".deleted-17-{os.getpid()}"), ("fsync", tmp_path.name)]
 
@@ -181,17 +187,36 @@ def test_a_failed_removal_leaves_the_whole(tmp_path, fail, snapshot):
     _fill(tmp_path / "17")
     before = snapshot(tmp_path)
     fail("rename")
-    with pytest.raises(OSError, match="Input/output error"):
-        files.remove_directory(tmp_path / "17")
+    with pytest.raises(OSError, match="Input/output error"), files.removing(tmp_path / "17"):
+        pass
     assert snapshot(tmp_path) == before
 
 
-def test_a_removal_that_stops_midway_is_gone_under_its_name(tmp_path, monkeypatch):
+def test_a_removal_that_stops_midway_is_gone_under_its_name(tmp_path):
     (tmp_path / "17").mkdir()
     _fill(tmp_path / "17")
-    monkeypatch.setattr(files.shutil, "rmtree", lambda *_, **__: None)
-    files.remove_directory(tmp_path / "17")
+    with pytest.raises(KeyboardInterrupt), files.removing(tmp_path / "17"):
+        raise KeyboardInterrupt
     assert os.listdir(tmp_path) == [f".deleted-17-{os.getpid()}"]
+
+
+def test_a_replaced_folder_is_under_the_other_name(tmp_path, steps):
+    (tmp_path / "17").mkdir()
+    _fill(tmp_path / "17")
+    with files.building(tmp_path, "17") as folder:
+        (folder / "new").write_bytes(b"new")
+        steps.clear()
+        files.replace_directory(folder, tmp_path / "17")
+        assert os.listdir(tmp_path / "17") == ["new"]
+        assert "new" not in os.listdir(folder)
+        files.replace_directory(folder, tmp_path / "17")
+        assert "new" not in os.listdir(tmp_path / "17")
+    assert os.listdir(tmp_path) == ["17"]
+
+
+def test_nothing_is_replaced_by_what_is_not_there(tmp_path):
+    with files.building(tmp_path, "17") as folder, pytest.raises(FileNotFoundError):
+        files.replace_directory(folder, tmp_path / "17")
 
 
 # --- sweeping ----------------------------------------------------------------------------------------------------

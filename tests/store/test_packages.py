@@ -5,7 +5,9 @@ import os
 import random
 
 import pytest
+from blake3 import blake3
 
+from distd.core import info as info_format
 from distd.core import manifest as manifest_format
 from distd.core.errors import BadInput, Corrupt
 from distd.core.records import Action
@@ -21,12 +23,12 @@ def folder(order, publish):
 
 
 def texts(faults):
-    return [str(fault) for fault in faults]
+    return [str(fault) for fault in faults.values()]
 
 
 def test_a_package_as_it_was_built_is_whole(data, folder, ca):
     told = []
-    assert packages.verify(data, "17", ca, lambda done, total: told.append((done, total))) == []
+    assert packages.verify(data, "17", ca, lambda done, total: told.append((done, total))) == {}
     size = sum(path.stat().st_size for path in folder.glob("17-*"))
     assert [total for _, total in told] == [size] * 4
     assert [done for done, _ in told][:2] == [1024, 2048]
@@ -35,7 +37,7 @@ def test_a_package_as_it_was_built_is_whole(data, folder, ca):
 
 def test_a_command_without_a_file_is_whole(data, publish, ca):
     publish("18", source=None, action=Action.EXECUTE, target="true")
-    assert packages.verify(data, "18", ca) == []
+    assert packages.verify(data, "18", ca) == {}
 
 
 def test_info_and_manifest_are_read(data, folder, ca):
@@ -50,7 +52,7 @@ def test_a_changed_bit_anywhere_is_found_and_named(data, folder, ca, name):
     what = {"info": "info of 17", "manifest": "manifest"}.get(name, f"fragment {name[3:]} of 17")
     for place in sorted({0, len(content) // 3, len(content) - 1}):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        (fault,) = packages.verify(data, "17", ca)
+        (fault,) = packages.verify(data, "17", ca).values()
         assert fault.what.startswith(what), (place, str(fault))
         assert fault.expected != fault.got
 
@@ -58,7 +60,7 @@ def test_a_changed_bit_anywhere_is_found_and_named(data, folder, ca, name):
 @pytest.mark.parametrize("name", ["info", "manifest", "17-1", "17-4"])
 def test_a_missing_file_is_named(data, folder, ca, name):
     (folder / name).unlink()
-    (fault,) = packages.verify(data, "17", ca)
+    (fault,) = packages.verify(data, "17", ca).values()
     what = f"fragment {name[3:]} of 17" if name[0] == "1" else f"{name} of 17"
     assert (fault.what, "No such file or directory" in fault.got) == (what, True)
 
@@ -67,7 +69,7 @@ def test_a_missing_file_is_named(data, folder, ca, name):
 def test_a_folder_in_a_files_place_is_named(data, folder, ca, name):
     (folder / name).unlink()
     (folder / name).mkdir()
-    (fault,) = packages.verify(data, "17", ca)
+    (fault,) = packages.verify(data, "17", ca).values()
     assert "Is a directory" in fault.got
 
 
@@ -85,7 +87,7 @@ def test_every_fault_is_told(data, folder, ca):
     (folder / "17-5").write_bytes(b"")
     (folder / ".htaccess").write_bytes(b"")
     (folder / "info").write_bytes(b"<DOWNLOAD/>")
-    assert [fault.what for fault in packages.verify(data, "17", ca)] == [
+    assert [fault.what for fault in packages.verify(data, "17", ca).values()] == [
         "info of 17",
         "folder of 17",
         "folder of 17",
@@ -105,7 +107,7 @@ def test_fragments_in_each_others_place_are_found(data, folder, ca):
     (folder / "17-2").rename(folder / "17-1")
     (folder / "x").rename(folder / "17-2")
     faults = packages.verify(data, "17", ca)
-    assert [fault.what for fault in faults] == ["fragment 1 of 17", "fragment 2 of 17"]
+    assert [fault.what for fault in faults.values()] == ["fragment 1 of 17", "fragment 2 of 17"]
 
 
 def test_another_packages_files_do_not_pass_for_this_one(data, folder, publish, ca):
@@ -122,13 +124,11 @@ def test_another_sites_manifest_is_refused(data, folder, tmp_path):
     other = DataDir(tmp_path / "other")
     other.keys.mkdir(parents=True)
     keys.create_keys(other.keys, other.ca_certificate, ["packages.example"])
-    (fault,) = packages.verify(data, "17", keys.load_ca(other.ca_certificate))
+    (fault,) = packages.verify(data, "17", keys.load_ca(other.ca_certificate)).values()
     assert fault.what == "manifest signer"
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"), [("md5", "MD5"), ("sha256", "SHA-256"), ("blake3", "BLAKE3"), ("info_blake3", "BLAKE3")]
-)
+@pytest.mark.parametrize(("name", "shown"), [("md5", "MD5"), ("blake3", "BLAKE3"), ("info_blake3", "BLAKE3")])
 def test_every_digest_of_the_whole_is_held_against_it(data, folder, ca, signer, name, shown):
     manifest = packages.read_manifest(data, "17", ca)
     wrong = bytes(len(getattr(manifest, name)))
@@ -137,6 +137,16 @@ def test_every_digest_of_the_whole_is_held_against_it(data, folder, ca, signer, 
     what = "info of 17" if name == "info_blake3" else "package 17"
     right = getattr(manifest, name).hex()
     assert texts(packages.verify(data, "17", ca)) == [f"{what}: expected {shown} {wrong.hex()}, got {right}"]
+
+
+def test_the_digest_that_agents_check_is_held_against_the_whole(data, folder, ca, signer):
+    info = dataclasses.replace(packages.read_info(data, "17"), digest="0" * 32)
+    manifest = packages.read_manifest(data, "17", ca)
+    (folder / "info").write_bytes(info_format.render(info))
+    right = manifest.md5.hex()
+    changed = dataclasses.replace(manifest, md5=b"", info_blake3=blake3((folder / "info").read_bytes()).digest())
+    (folder / "manifest").write_bytes(manifest_format.sign(changed, signer.key, signer.certificate_der))
+    assert texts(packages.verify(data, "17", ca)) == [f"package 17: expected MD5 {'0' * 32}, got {right}"]
 
 
 def test_an_info_of_another_number_of_fragments_is_found(data, folder, ca, signer):
@@ -148,7 +158,7 @@ def test_an_info_of_another_number_of_fragments_is_found(data, folder, ca, signe
 
 
 def test_what_is_not_there_is_a_fault(data, ca):
-    (fault,) = packages.verify(data, "99", ca)
+    (fault,) = packages.verify(data, "99", ca).values()
     assert fault.what == "manifest of 99"
 
 

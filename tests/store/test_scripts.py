@@ -7,6 +7,7 @@ import zipfile
 import pytest
 
 from distd.core.errors import BadInput
+from distd.core.fragments import BySize
 from distd.core.recipes import CRLF, LF
 from distd.core.records import Action, OperatingSystem
 from distd.store import build
@@ -38,7 +39,7 @@ def whole(built, data, package_id):
 )
 def test_what_is_packed(tmp_path, data, signer, order, script, system, line_ends, expected):
     changes = {"source": script, "os": system, "action": Action.EXECUTE, "target": "x", "line_ends": line_ends}
-    wanted = dataclasses.replace(order, **changes, fragment_bytes=1024)
+    wanted = dataclasses.replace(order, **changes, plan=BySize(1024))
     content, folder = whole(build.build(data, "1700000001", wanted, signer), data, "1700000001")
     packed = tmp_path / "packed"
     packed.write_bytes(content)

@@ -1,0 +1,153 @@
+"""Bytes on their way from a reader into files, with the digest of the whole computed beside.
+
+That digest is serial, and as slow as all the rest together, so it has a thread: the *reader* fills a block, passes it
+on and hashes it, while the caller cuts, hashes and writes the same bytes. What is written is what was hashed, even if
+the source changes meanwhile. Blocks are few and used again, so memory does not grow with the size.
+
+Resource handling: the thread lives within the `with` block. Error handling: what the reader raises is raised by `take`
+or `end`; whatever ends the block ends the thread, within one block.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from io import FileIO
+    from pathlib import Path
+
+    Read = Callable[[memoryview], int]
+
+BLOCK_BYTES: Final = 1_048_576  # stays in the processor's cache between reading, hashing and writing
+BLOCKS: Final = 8
+
+
+class Hash(Protocol):
+    """What hashlib and blake3 give."""
+
+    def update(self, data: memoryview, /) -> object: ...
+
+
+class Flow:
+    """The caller's end: `take` all that is expected, then `end`. Made by `flow`."""
+
+    def __init__(self, read: Read, slow: Hash, others: Sequence[Hash]) -> None:
+        self._read = read
+        self._slow = slow
+        self._others = others
+        self._free: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
+        self._full: queue.SimpleQueue[tuple[memoryview, int] | BaseException] = queue.SimpleQueue()
+        self._block: memoryview | None = None  # the one that the caller is at,
+        self._left = memoryview(b"")  # and what he has not taken of it
+        self._is_through = False
+        self._is_stopped = False
+        for _ in range(BLOCKS):
+            self._free.put(memoryview(bytearray(BLOCK_BYTES)))
+
+    def take(self, size_bytes: int) -> Iterator[memoryview]:
+        """The next `size_bytes` in pieces, each good until the next is asked for. Raises `EOFError` at the end."""
+        while size_bytes:
+            if not self._left and not self._next_block():
+                raise EOFError
+            piece = self._left[:size_bytes]
+            self._left = self._left[len(piece) :]
+            size_bytes -= len(piece)
+            yield piece
+
+    def end(self) -> None:
+        """To be called when all is taken: the hashes are ready then. Raises `ValueError` when there is more."""
+        if self._left or self._next_block():
+            raise ValueError("more bytes than expected")
+
+    def _next_block(self) -> bool:
+        """False: there is none, and the reader is through with its hashing."""
+        if self._is_through:
+            return False
+        if self._block is not None:
+            self._free.put(self._block)
+        arrived = self._full.get()
+        if isinstance(arrived, BaseException):
+            self._is_through = True
+            raise arrived
+        self._block, size_bytes = arrived
+        self._left = self._block[:size_bytes]
+        self._is_through = not size_bytes
+        for one in self._others:
+            one.update(self._left)
+        return not self._is_through
+
+    # --- the thread ----------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Read and hash until the end, or until told to stop."""
+        try:
+            while (block := self._free.get()) is not None and not self._is_stopped:
+                size_bytes = self._fill(block)
+                self._full.put((block, size_bytes))
+                if not size_bytes:
+                    return
+                self._slow.update(block[:size_bytes])
+        except BaseException as error:  # it is raised in the caller
+            self._full.put(error)
+
+    def stop(self) -> None:
+        self._is_stopped = True
+        self._free.put(None)
+
+    def _fill(self, block: memoryview) -> int:
+        """Small files that follow one another share a block."""
+        size_bytes = 0
+        while size_bytes < len(block) and (count := self._read(block[size_bytes:])):
+            size_bytes += count
+        return size_bytes
+
+
+@contextmanager
+def flow(read: Read, slow: Hash, others: Sequence[Hash] = ()) -> Iterator[Flow]:
+    """What `read` gives, on its way. `read` fills a buffer as `readinto` does, and gives 0 at the end.
+
+    `slow` hashes the whole in the thread, `others` do in the caller's.
+    """
+    flowing = Flow(read, slow, others)
+    thread = threading.Thread(target=flowing.run, name="reader")
+    thread.start()
+    try:
+        yield flowing
+    finally:
+        flowing.stop()
+        thread.join()
+
+
+@contextmanager
+def chained(paths: Iterable[Path]) -> Iterator[Read]:
+    """Files after one another as one stream to `read` from; one is open at a time. Raises `OSError`, also later."""
+    chain = _Chain(iter(paths))
+    try:
+        yield chain.readinto
+    finally:
+        chain.close()
+
+
+class _Chain:
+    def __init__(self, paths: Iterator[Path]) -> None:
+        self._paths = paths
+        self._file: FileIO | None = None
+
+    def readinto(self, buffer: memoryview) -> int:
+        while True:
+            if self._file is not None and (count := self._file.readinto(buffer)):
+                return count
+            self.close()
+            path = next(self._paths, None)
+            if path is None:
+                return 0
+            self._file = path.open("rb", buffering=0)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None

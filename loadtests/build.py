@@ -1,0 +1,236 @@
+"""`make bench-build`: what it takes to build, assemble and verify a package, beside the digest that sets its pace.
+
+Each row is measured in pairs, the yardstick and ours in turn, round after round on the same file; a ratio is the median
+of the rounds' ratios, with the lowest and the highest in brackets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from agentsim.deploy import assemble
+from agentsim.state import Folder
+from distd.core.fragments import ByContent, BySize
+from distd.core.records import Action, Digest, OperatingSystem
+from distd.store import build, keys, layout, packages
+from distd.store.order import Order
+from loadtests.machine import facts
+from loadtests.similar import measure_similarity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from distd.core.fragments import Plan
+    from distd.store.layout import DataDir
+    from loadtests.similar import Similarity
+
+MIB = 1_048_576
+BLOCK_BYTES = MIB
+SMALL_FRAGMENTS = 100_000
+MEMORY_GOAL_MIB = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A comparison. `ratios` are ours to the yardstick's seconds; `goal` is the most that the median should be."""
+
+    name: str
+    yardstick: str
+    size_bytes: int
+    yardstick_s: float
+    ours_s: float
+    ratios: list[float]
+    goal: float | None
+
+    @property
+    def ratio(self) -> float:
+        return median(self.ratios)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where it happens: a data directory, and a stored zip of random bytes to make packages of."""
+
+    data: DataDir
+    source: Path
+    rounds: int
+
+    def order(self, plan: Plan, digest: Digest = Digest.MD5, source: Path | None = None) -> Order:
+        return Order(source or self.source, OperatingSystem.WINDOWS, 5, Action.STORE, "C:\\x", plan, digest)
+
+    def build(self, order: Order) -> None:
+        """All of a build but the row in the catalogue: onto the disk, and away again."""
+        built = build.build(self.data, "17", order, keys.load_signer(self.data.keys))
+        built.sync()
+        built.discard()
+        packages.FragmentStore(self.data.fragments).sweep()
+
+    def compare(
+        self, name: str, yardstick: tuple[str, Callable[[], object]], ours: Callable[[], object], goal: float | None
+    ) -> Row:
+        pairs = []
+        for number in range(self.rounds):
+            order = (yardstick[1], ours) if number % 2 else (ours, yardstick[1])
+            times = {call: _timed(call) for call in order}
+            pairs.append((times[yardstick[1]], times[ours]))
+        ratios = [mine / theirs for theirs, mine in pairs]
+        theirs, mine = (median(column) for column in zip(*pairs, strict=True))
+        row = Row(name, yardstick[0], self.source.stat().st_size, theirs, mine, ratios, goal)
+        print(f"{name}: {row.ratio:.2f} ({min(ratios):.2f}–{max(ratios):.2f}) of {yardstick[0]}", flush=True)
+        return row
+
+
+def _timed(call: Callable[[], object]) -> float:
+    begun_s = time.perf_counter()
+    call()
+    return time.perf_counter() - begun_s
+
+
+def hash_alone(path: Path, name: str) -> str:
+    """The yardstick: read the file and hash it, nothing else."""
+    digest, buffer = hashlib.new(name, usedforsecurity=False), memoryview(bytearray(BLOCK_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+    return digest.hexdigest()
+
+
+def compare_all(bench: Bench) -> list[Row]:
+    """The rows that are ratios."""
+    md5 = ("MD5 alone", lambda: hash_alone(bench.source, "md5"))
+    sha256 = ("SHA-256 alone", lambda: hash_alone(bench.source, "sha256"))
+    order = bench.order
+    with published(bench) as (folder, ca):
+        info, manifest = packages.read_info(bench.data, "17"), packages.read_manifest(bench.data, "17", ca)
+        on_agent = Folder(folder)
+
+        def put_together() -> None:
+            assemble(on_agent, info, manifest).unlink()
+
+        rows = [
+            bench.compare("agent: assemble and check", md5, put_together, 1.10),
+            bench.compare("verify", md5, lambda: packages.verify(bench.data, "17", ca), None),
+        ]
+    return [
+        bench.compare("build", md5, lambda: bench.build(order(BySize())), 1.05),
+        bench.compare("build --digest sha256", sha256, lambda: bench.build(order(BySize(), Digest.SHA256)), 1.15),
+        bench.compare("build --chunking cdc", md5, lambda: bench.build(order(ByContent())), None),
+        *rows,
+    ]
+
+
+@contextmanager
+def published(bench: Bench) -> Iterator[tuple[Path, object]]:
+    """A package that stands: its fragments also as an agent has them, under numbers alone."""
+    built = build.build(bench.data, "17", bench.order(BySize()), keys.load_signer(bench.data.keys))
+    built.sync()
+    built.publish()
+    agent = bench.data.root / "agent" / "17"
+    agent.mkdir(parents=True)
+    for number in range(1, built.fragments + 1):
+        os.link(bench.data.package("17") / f"17-{number}", Folder(agent).fragment(number))
+    try:
+        yield agent, keys.load_ca(bench.data.ca_certificate)
+    finally:
+        packages.delete(bench.data, "17")
+        shutil.rmtree(agent.parent)
+
+
+def small_fragments_per_s(bench: Bench) -> float:
+    """Fragments a second, of 1 KiB each."""
+    source = bench.source.with_name("small.zip")
+    stored_zip(source, SMALL_FRAGMENTS * 1024 - 512)
+    order = bench.order(BySize(1024), source=source)
+    seconds = median(_timed(lambda: bench.build(order)) for _ in range(bench.rounds))
+    return SMALL_FRAGMENTS / seconds
+
+
+def memory_mib(bench: Bench) -> float:
+    """What the largest of a build's processes has more of when the file is large than when it is small."""
+    small = bench.source.with_name("tiny.zip")
+    stored_zip(small, MIB)
+    peaks = [_peak_kib(bench, source) for source in (small, bench.source)]
+    return max(0, peaks[1] - peaks[0]) / 1024
+
+
+def _peak_kib(bench: Bench, source: Path) -> int:
+    """Of `distd package build` as it is run."""
+    program = Path(sys.executable).with_name("distd")
+    command = [program, "package", "build", source, "--data", bench.data.root, "--name", "x", "--os", "WINDOWS"]
+    process = subprocess.Popen([*command, "--action", "STORE", "--path", "C:\\x", "--json"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    package_id = json.loads(process.stdout.read())["id"]
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    subprocess.run(
+        [program, "package", "delete", package_id, "--data", bench.data.root], check=True, capture_output=True
+    )
+    return usage.ru_maxrss
+
+
+def stored_zip(path: Path, size_bytes: int) -> None:
+    """A zip that is taken as it is, of bytes that have no pattern."""
+    noise = random.Random(1)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as box, box.open("data", "w", force_zip64=True) as out:
+        for start in range(0, size_bytes, MIB):
+            out.write(noise.randbytes(min(MIB, size_bytes - start)))
+
+
+def show(rows: list[Row], per_s: float, memory: float, similar: list[Similarity]) -> None:
+    table = Table("What", "beside", "MB/s", "theirs", "ratio", "goal", box=None)
+    for row in rows:
+        mb = row.size_bytes / 1e6
+        spread = f"{row.ratio:.2f} ({min(row.ratios):.2f}–{max(row.ratios):.2f})"
+        goal = "" if row.goal is None else f"≤ {row.goal:.2f} {'met' if row.ratio <= row.goal else 'NOT MET'}"
+        table.add_row(row.name, row.yardstick, f"{mb / row.ours_s:.0f}", f"{mb / row.yardstick_s:.0f}", spread, goal)
+    console = Console(width=120)
+    console.print(table)
+    console.print(f"{SMALL_FRAGMENTS:,} fragments of 1 KiB: {per_s:,.0f} fragments/s (goal ≥ 20,000)")
+    console.print(f"Memory that comes with the size: {memory:.1f} MiB (goal ≤ {MEMORY_GOAL_MIB})")
+    similarity = Table("Version 1 → 2", "plan", "package", "to mirror", "share", box=None)
+    for one in similar:
+        share = f"{one.new_bytes / one.size_bytes:.0%}"
+        similarity.add_row(one.name, one.plan, f"{one.size_bytes:,}", f"{one.new_bytes:,}", share)
+    console.print(similarity)
+
+
+@click.command()
+@click.option("--size-mib", default=2048, show_default=True)
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--folder", default="/dev/shm", show_default=True, type=click.Path(path_type=Path))
+@click.option("--json", "file", type=click.Path(path_type=Path), default="loadtests/results/build.json")
+def main(size_mib: int, rounds: int, folder: Path, file: Path) -> None:
+    """Measure building, assembling and verifying."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix="distd-bench-") as made:
+        data = layout.create_data_dir(Path(made) / "data", ["localhost"])
+        bench = Bench(data, Path(made) / "large.zip", rounds)
+        stored_zip(bench.source, size_mib * MIB)
+        rows = compare_all(bench)
+        per_s, memory = small_fragments_per_s(bench), memory_mib(bench)
+        similar = measure_similarity(Path(made))
+    show(rows, per_s, memory, similar)
+    file.parent.mkdir(exist_ok=True)
+    found = {"facts": facts(), "rows": [asdict(row) for row in rows], "small_fragments_per_s": per_s}
+    file.write_text(json.dumps(found | {"memory_mib": memory, "similar": [asdict(one) for one in similar]}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""How much of a new version a mirror has to fetch that has the old one: by plan, on two releases of a real wheel."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distd.core.fragments import ByContent, BySize, text_of
+from distd.core.records import Action, OperatingSystem
+from distd.store import build, keys, layout
+from distd.store.order import Order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from distd.core.fragments import Plan
+    from distd.core.records import Manifest
+
+# A wheel of some 8 MB in 3,000 files, of which a bug-fix release changes a few.
+WHEEL = "django"
+VERSIONS = "5.2.7", "5.2.8"
+PLANS: tuple[Plan, ...] = (BySize(65_536), ByContent(65_536), ByContent(16_384))
+
+
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """`new_bytes` of the `size_bytes` of version 2 are in fragments that version 1 has not."""
+
+    name: str
+    plan: str
+    size_bytes: int
+    new_bytes: int
+
+
+def measure_similarity(folder: Path) -> list[Similarity]:
+    """Both releases, packed as distd packs folders for Windows and for Linux, and the wheels as they are."""
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        data = layout.create_data_dir(Path(made) / "data", ["localhost"])
+        wheels = [_download(version, Path(made)) for version in VERSIONS]
+        return list(_measure(data, wheels))
+
+
+def _measure(data: layout.DataDir, wheels: list[Path]) -> Iterator[Similarity]:
+    kinds = {"zip": OperatingSystem.WINDOWS, "tar.gz": OperatingSystem.LINUX}
+    for kind, system in kinds.items():
+        for plan in PLANS:
+            old, new = (_cut(data, wheel.with_suffix(""), system, plan) for wheel in wheels)
+            known = {fragment.blake3 for fragment in old.fragments}
+            new_bytes = sum(one.length for one in new.fragments if one.blake3 not in known)
+            yield Similarity(f"{WHEEL} {' → '.join(VERSIONS)}, {kind}", text_of(plan), new.size, new_bytes)
+
+
+def _cut(data: layout.DataDir, source: Path, system: OperatingSystem, plan: Plan) -> Manifest:
+    order = Order(source, system, 5, Action.STORE, "/x", plan)
+    built = build.build(data, "17", order, keys.load_signer(data.keys))
+    built.discard()
+    return built.manifest
+
+
+def _download(version: str, folder: Path) -> Path:
+    """The wheel, and beside it the folder that it holds."""
+    target = folder / version
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    subprocess.run([*command, "--dest", target, f"{WHEEL}=={version}"], check=True)
+    (wheel,) = target.glob("*.whl")
+    with zipfile.ZipFile(wheel) as box:
+        box.extractall(wheel.with_suffix(""))
+    return wheel
