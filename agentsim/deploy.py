@@ -1,4 +1,4 @@
-"""From verified fragments to a deployed package: assemble, unpack, then STORE, LAUNCH or EXECUTE.
+"""From verified fragments to a deployed package: check the whole, unpack, then STORE, LAUNCH or EXECUTE.
 
 Nothing in an archive may reach out of the folder it is unpacked into: no absolute name, no "..", no link to the
 outside, no device. Links are made after all files, so that no file is ever written through one.
@@ -7,6 +7,7 @@ outside, no device. Links are made after all files, so that no file is ever writ
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shlex
 import shutil
@@ -26,6 +27,7 @@ from typing import IO, TYPE_CHECKING
 import trio
 from blake3 import blake3
 
+from agentsim.joined import Joined
 from agentsim.state import sync_directory
 from distd.core.errors import BadInput, Corrupt
 from distd.core.info import encoded, is_digest
@@ -33,47 +35,45 @@ from distd.store.pipeline import chained, flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from io import FileIO
 
     from agentsim.state import Folder
-    from distd.core.records import Fragment, Info, Manifest
-    from distd.store.pipeline import Flow
+    from distd.core.records import Info, Manifest
 
 COPY_BYTES = 1_048_576
+GZIP_MAGIC = b"\x1f\x8b"
 EXECUTABLE = 0o755
 
 
-def assemble(folder: Folder, info: Info, manifest: Manifest) -> Path:
-    """The fragments as one file, beside an empty `folder.tree`. Raises `Corrupt` when it is not what was promised.
+def check(folder: Folder, info: Info, manifest: Manifest) -> None:
+    """Whether the fragments are the package that was promised. Raises `Corrupt`.
 
-    Every fragment is held against the signed manifest once more, and the whole against what a stock agent checks.
+    Each is held against the signed manifest once more, and all together against what a stock agent checks.
     """
-    shutil.rmtree(folder.tree, ignore_errors=True)
-    folder.tree.mkdir()
-    archive = folder.path / "package"
     named = hashlib.new(info.digest_algo.lower(), usedforsecurity=False)
-    paths = (folder.fragment(fragment.number) for fragment in manifest.fragments)
-    with archive.open("wb", buffering=0) as out, chained(paths) as read, flow(read, named) as flowing:
+    with chained(_paths(folder, manifest)) as read, flow(read, named) as flowing:
         try:
             for fragment in manifest.fragments:
-                _append(flowing, fragment, out, info.id)
+                digest = blake3()
+                for piece in flowing.take(fragment.length):
+                    digest.update(piece)
+                if digest.digest() != fragment.blake3:
+                    what = f"fragment {fragment.number} of {info.id}"
+                    raise Corrupt(what, fragment.blake3.hex(), digest.hexdigest())
             flowing.end()
-        except (EOFError, ValueError) as error:
-            raise Corrupt(f"package {info.id}", f"{manifest.size} bytes", str(error) or "less") from None
-    if info.fragments and not is_digest(info, named.digest()):
+        except (EOFError, ValueError):
+            raise Corrupt(f"package {info.id}", f"{manifest.size} bytes", "fewer or more") from None
+    if not is_digest(info, named.digest()):
         raise Corrupt(f"package {info.id}", info.digest, encoded(named.digest(), info.digest_encode))
-    return archive
 
 
-def _append(flowing: Flow, fragment: Fragment, out: FileIO, package_id: str) -> None:
-    digest = blake3()
-    for piece in flowing.take(fragment.length):
-        digest.update(piece)
-        left = piece
-        while left:
-            left = left[out.write(left) :]
-    if digest.digest() != fragment.blake3:
-        raise Corrupt(f"fragment {fragment.number} of {package_id}", fragment.blake3.hex(), digest.hexdigest())
+def open_archive(folder: Folder, manifest: Manifest) -> IO[bytes]:
+    """The fragments as the archive that they are."""
+    joined = Joined(_paths(folder, manifest), [fragment.length for fragment in manifest.fragments])
+    return io.BufferedReader(joined, COPY_BYTES)
+
+
+def _paths(folder: Folder, manifest: Manifest) -> list[Path]:
+    return [folder.fragment(fragment.number) for fragment in manifest.fragments]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +88,17 @@ class Entry:
     hardlink: str = ""
 
 
-def unpack(archive: Path, tree: Path) -> None:
+def unpack(archive: IO[bytes], tree: Path) -> None:
     """tar.gz, else zip, into the empty folder `tree`. Raises `BadInput` for anything else, and for what reaches out."""
     try:
-        if zipfile.is_zipfile(archive) and not tarfile.is_tarfile(archive):
+        is_tar = archive.read(2) == GZIP_MAGIC
+        archive.seek(0)
+        if not is_tar and zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as box:
                 _extract(_zip_entries(box), tree)
         else:
-            with tarfile.open(archive, "r:gz") as tape:
+            archive.seek(0)
+            with tarfile.open(fileobj=archive, mode="r:gz") as tape:
                 _extract(_tar_entries(tape), tree)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise BadInput("package", "a readable tar.gz or zip", str(error)) from error

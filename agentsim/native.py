@@ -280,13 +280,14 @@ class Native:
         return Assembled(code)
 
     def _build(self, folder: Folder, info: Info, manifest: Manifest) -> str:
-        """Assemble and unpack; the code of what went wrong, or nothing."""
+        """Check and unpack; the code of what went wrong, or nothing."""
         self._say(f"Building package for {folder.id}.")
         try:
-            archive = deploy.assemble(folder, info, manifest)
+            folder.begin_tree()
             if info.fragments:
-                deploy.unpack(archive, folder.tree)
-            archive.unlink()
+                deploy.check(folder, info, manifest)
+                with deploy.open_archive(folder, manifest) as archive:
+                    deploy.unpack(archive, folder.tree)
         except (Corrupt, BadInput, OSError) as error:
             self._say(f"Building of {folder.id}... failed: {error}")
             return _build_code(error)

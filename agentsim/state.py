@@ -55,8 +55,13 @@ class Folder:
 
     @property
     def tree(self) -> Path:
-        """Where the package is assembled and unpacked."""
+        """Where the package is unpacked."""
         return self.path / "tmp"
+
+    def begin_tree(self) -> None:
+        """An empty tree, whatever an earlier try has left."""
+        shutil.rmtree(self.tree, ignore_errors=True)
+        self.tree.mkdir()
 
     def fragment(self, number: int) -> Path:
         return self.path / f"{self.id}-{number}"

@@ -125,7 +125,8 @@ def delete(package_id: str, root: Path) -> None:
 @package.command(epilog=example("distd package withdraw 1700000001 --data /srv/distd"))
 @package_argument
 @data_option
-def withdraw(package_id: str, root: Path) -> None:
+@json_option
+def withdraw(package_id: str, root: Path, as_json: bool) -> None:
     """Take a package back that agents are fetching already.
 
     No more agents are told of it. Those that were get empty fragments from now on: they find a wrong digest, drop the
@@ -135,7 +136,12 @@ def withdraw(package_id: str, root: Path) -> None:
         with site.catalogue.read() as conn:
             server = packages.show(conn, package_id).fragment_server
         versions.withdraw(site.workshop(), package_id, time.time())
-    click.echo(f"Package {package_id} is withdrawn.")
+        with site.catalogue.read() as conn:
+            described = describe(site, packages.show(conn, package_id))
+    if as_json:
+        print_json(described)
+    else:
+        click.echo(f"Package {package_id} is withdrawn.")
     if server:
         click.echo(f"distd: note: agents fetch it from {server}: bring the folder {package_id} there too", err=True)
 

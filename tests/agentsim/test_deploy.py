@@ -50,7 +50,8 @@ def unpack(tmp_path: Path, data: bytes) -> Path:
     archive, tree = tmp_path / "package", tmp_path / "tree"
     archive.write_bytes(data)
     tree.mkdir(exist_ok=True)
-    deploy.unpack(archive, tree)
+    with archive.open("rb") as file:
+        deploy.unpack(file, tree)
     return tree
 
 

@@ -56,7 +56,12 @@ def test_the_life_of_a_package(site):
     assert len(shown["md5"]) == 32
     assert (shown["sha256"], len(shown["blake3"])) == ("", 64)
     assert "size" in site("package", "show", package_id).out
-    assert site("package", "verify", package_id, "--json").json == {"id": package_id, "good": True, "faults": []}
+    assert site("package", "verify", package_id, "--json").json == {
+        "id": package_id,
+        "good": True,
+        "faults": [],
+        "repaired": [],
+    }
     assert "this server" in site("package", "activate", package_id).out
     assert site("package", "list", "--json").json[0]["active"]
     assert site("package", "deactivate", package_id).status == 0
