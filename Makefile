@@ -42,6 +42,12 @@ bench-fairness: setup  ## what 10,000 idle, 5,000 sudden and 2,000 silent connec
 bench-breakdown: setup  ## where the microseconds of a request go
 	$(PY) -m loadtests.breakdown
 
+bench-build: setup  ## building, checking and verifying packages beside MD5 and SHA-256 (12 minutes; ARGS="--size-mib 256": 2)
+	$(PY) -m loadtests.build $(ARGS)
+
+bench-upload: setup  ## 10 GB by curl to the API: speed, memory, going on after a cut (3 minutes)
+	$(PY) -m loadtests.upload $(ARGS)
+
 fuzz: $(READY)   ## the parser of request heads under atheris, for FUZZ_SECONDS (120)
 	$(VENV)/bin/pip install --quiet --require-hashes -r loadtests/fuzz-requirements.txt
 	$(PY) -m loadtests.fuzz_head --seconds $(or $(FUZZ_SECONDS),120)

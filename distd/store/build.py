@@ -75,7 +75,7 @@ class Built:
         store = FragmentStore(self._data.fragments)
         with full_disk_said_so():
             for fragment in self.manifest.fragments:
-                store.keep(self._folder / f"{self.info.id}-{fragment.number}", fragment.blake3)
+                store.keep(f"{self._folder}/{self.info.id}-{fragment.number}", fragment.blake3)
             files.sync_tree(self._folder)
 
     def publish(self) -> None:
@@ -198,7 +198,7 @@ def cut(read: Read, lengths: Sequence[int], folder: Path, package_id: str, diges
     fragments = []
     with flow(read, slow, others) as flowing:
         for number, length in enumerate(lengths, 1):
-            fragments.append(_fragment(flowing, folder / f"{package_id}-{number}", number, length, meter))
+            fragments.append(_fragment(flowing, f"{folder}/{package_id}-{number}", number, length, meter))
         flowing.end()
     return Cut(tuple(fragments), slow.digest(), whole.digest() if others else b"")
 
@@ -208,7 +208,7 @@ def new_hash(digest: Digest) -> Any:
     return hashlib.new(_HASHES[digest], usedforsecurity=False)
 
 
-def _fragment(flowing: Flow, file: Path, number: int, length: int, meter: archive.Meter) -> Fragment:
+def _fragment(flowing: Flow, file: str, number: int, length: int, meter: archive.Meter) -> Fragment:
     digest = blake3()
     fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:

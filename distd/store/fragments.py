@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
@@ -18,7 +19,6 @@ from distd.store import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 PIECE_BYTES: Final = 1_048_576
 
@@ -36,15 +36,15 @@ class FragmentStore:
         name = digest.hex()
         return self._root / name[:2] / name[2:]
 
-    def keep(self, file: Path, digest: bytes) -> None:
+    def keep(self, file: Path | str, digest: bytes) -> None:
         """Have `file`, whose BLAKE3 is `digest`, share its bytes with the store.
 
         What the store has is hashed before it is trusted: a bad disk must not spoil one more package.
         """
-        kept = self.path(digest)
         try:
-            self._link(file, kept)
+            self._link(file, digest.hex())
         except FileExistsError:
+            kept = self.path(digest)
             if hash_file(kept)[1] == digest:
                 self.fetch(digest, file)
             else:
@@ -53,7 +53,7 @@ class FragmentStore:
             if error.errno not in _NO_LINK:
                 raise
 
-    def fetch(self, digest: bytes, file: Path) -> bool:
+    def fetch(self, digest: bytes, file: Path | str) -> bool:
         """Make `file` a link to the stored fragment. False: there is none, or no link can be."""
         try:
             _relink(self.path(digest), file)
@@ -84,11 +84,13 @@ class FragmentStore:
         if self._root.is_dir():
             yield from self._root.iterdir()
 
-    def _link(self, file: Path, kept: Path) -> None:
+    def _link(self, file: Path | str, name: str) -> None:
+        """By text: with small fragments, making a `Path` takes longer than making a link."""
+        kept = f"{self._root}/{name[:2]}/{name[2:]}"
         try:
             os.link(file, kept)
         except FileNotFoundError:
-            kept.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(os.path.dirname(kept), exist_ok=True)
             os.link(file, kept)
 
 
@@ -102,8 +104,9 @@ def hash_file(path: Path) -> tuple[int, bytes]:
     return length, digest.digest()
 
 
-def _relink(target: Path, link: Path) -> None:
-    """`link` becomes another name of `target`; it is never missing meanwhile."""
+def _relink(target: Path | str, name: Path | str) -> None:
+    """`name` becomes another name of `target`; it is never missing meanwhile."""
+    link = Path(name)
     new = link.with_name(f"{files.NEW}{link.name}-{os.getpid()}")
     new.unlink(missing_ok=True)
     os.link(target, new)

@@ -96,7 +96,8 @@ class UploadsApi:
         with ExitStack() as stack:
             opened = self._uploads.open(name, first, total)
             part = await self._in_thread(stack.enter_context, opened)
-            async for data in _gathered(receive, length):
+            body = _Body(receive, length)
+            while data := await body.next():
                 await self._in_thread(part.append, data)
             if part.size_bytes < total:
                 return 202, Upload(name, part.size_bytes)
@@ -110,25 +111,29 @@ class _Gone(Exception):
     """The client: nobody is there to be answered."""
 
 
-async def _gathered(receive: Receive, length: int) -> Any:
-    """The body in larger pieces. When the client goes, what has come is given before `_Gone` is raised."""
-    pieces: list[bytes] = []
-    gathered_bytes = 0
-    while True:
-        message = await receive()
-        gone = message["type"] == "http.disconnect"
-        if not gone:
+class _Body:
+    """A request's body in larger pieces."""
+
+    def __init__(self, receive: Receive, length: int) -> None:
+        self._receive = receive
+        self._left = length
+        self._is_last = False
+        self._is_gone = False
+
+    async def next(self) -> bytes:
+        """Nothing at the end. When the client goes, what has come is given before `_Gone` is raised."""
+        pieces: list[bytes] = []
+        gathered_bytes = 0
+        while gathered_bytes < WRITE_BYTES and not self._is_last:
+            message = await self._receive()
+            self._is_gone = message["type"] == "http.disconnect"
+            self._is_last = self._is_gone or not message.get("more_body", False)
             pieces.append(message.get("body", b""))
             gathered_bytes += len(pieces[-1])
-            length -= len(pieces[-1])
-        last = gone or not message.get("more_body", False)
-        if pieces and (last or gathered_bytes >= WRITE_BYTES):
-            yield b"".join(pieces)
-            pieces, gathered_bytes = [], 0
-        if gone or (last and length):
+        self._left -= gathered_bytes
+        if not gathered_bytes and (self._is_gone or self._left):
             raise _Gone
-        if last:
-            return
+        return b"".join(pieces)
 
 
 def _extent(fields: dict[str, str]) -> tuple[int, int, int]:

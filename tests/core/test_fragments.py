@@ -5,7 +5,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distd.core.errors import BadInput
-from distd.core.fragments import MAX_FRAGMENTS, MIN_FRAGMENT_BYTES, by_count, by_size, parse_size
+from distd.core.fragments import (
+    MAX_FRAGMENTS,
+    MIN_FRAGMENT_BYTES,
+    ByContent,
+    ByCount,
+    ByDuration,
+    BySize,
+    by_count,
+    by_size,
+    check,
+    count_within,
+    lengths,
+    parse_duration,
+    parse_size,
+    read_plan,
+    text_of,
+)
+from distd.core.records import Dialect, DownloadConfig
+from distd.core.schedule import start_s
 
 SIZES = st.integers(0, 5_000_000)
 
@@ -109,3 +127,64 @@ def test_no_sizes(text):
     with pytest.raises(BadInput) as caught:
         parse_size(text, "--limit")
     assert (caught.value.field, caught.value.got) == ("--limit", text)
+
+
+# --- plans -------------------------------------------------------------------------------------------------------
+
+CONFIG = DownloadConfig(frag_latency_s=15, cycle_latency_s=15, period_latency_s=15, period_length=10)
+
+
+@given(st.integers(0, 10), st.integers(100, 1_000_000))
+def test_so_many_fragments_as_the_duration_holds(priority, duration_s):
+    plan = ByDuration(duration_s, priority, CONFIG)
+    first_s = start_s(Dialect.NATIVE, CONFIG, priority, 2, 0)
+    if first_s > duration_s:
+        with pytest.raises(BadInput, match=f"--duration: expected at least {first_s} s"):
+            count_within(plan)
+        return
+    count = count_within(plan)
+    assert start_s(Dialect.NATIVE, CONFIG, priority, count + 1, 0) <= duration_s
+    assert start_s(Dialect.NATIVE, CONFIG, priority, count + 2, 0) > duration_s
+
+
+def test_two_hours_at_priority_5():
+    """Two turns a period, each with its latencies: 10 cycles and a period in 195 s."""
+    plan = ByDuration(7200, 5, CONFIG)
+    assert count_within(plan) == 73
+    assert len(lengths(plan, 100_000_000)) == 73
+    assert lengths(plan, 5000) == [1250, 1250, 1250, 1250]
+    assert lengths(plan, 0) == [0]
+
+
+def test_a_duration_needs_latencies():
+    with pytest.raises(BadInput, match="--duration: expected a time that the latencies can fill, got 10 s"):
+        check(ByDuration(10, 5, DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s=0)))
+
+
+def test_a_priority_that_has_no_turn_has_no_duration():
+    with pytest.raises(BadInput, match=r"--priority: expected at most download.period_length, 5, got 6"):
+        check(ByDuration(7200, 6, DownloadConfig(period_length=5)))
+
+
+@pytest.mark.parametrize(
+    "plan", [BySize(4096), BySize(), ByCount(7), ByDuration(90.5, 5, CONFIG), ByContent(8192)], ids=text_of
+)
+def test_a_plan_is_read_as_it_was_written(plan):
+    assert read_plan(text_of(plan), 5, CONFIG) == plan
+
+
+def test_no_plan_is_the_default():
+    assert read_plan("", 5, CONFIG) == BySize()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("7200", 7200), ("2h", 7200), ("90 min", 5400), ("1.5d", 129_600), ("30S", 30)]
+)
+def test_durations_as_people_write_them(text, seconds):
+    assert parse_duration(text, "--duration") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "-2h", "2 weeks", "1e3", "2h30min"])
+def test_what_is_no_duration(text):
+    with pytest.raises(BadInput, match=r"--duration: expected a time such as 2h, 90min or 1.5d"):
+        parse_duration(text, "--duration")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distd.core.errors import BadInput, TooLarge
-from distd.core.info import MAX_INFO_BYTES, parse, render
+from distd.core.info import MAX_INFO_BYTES, encoded, is_digest, parse, render
 from distd.core.records import Action, Info, Notify
 
 STORE = Info("1700000001", 5, Action.STORE, "/opt/x", 3, "d41d8cd98f00b204e9800998ecf8427e")
@@ -145,3 +145,22 @@ def test_an_info_over_the_limit():
 def test_no_bytes_raise_anything_else(data):
     with pytest.raises(BadInput):
         parse(data)
+
+
+DIGEST = bytes(range(16))
+
+
+@pytest.mark.parametrize(
+    ("encode", "text"),
+    [
+        ("Hexa", "000102030405060708090a0b0c0d0e0f"),
+        ("Hexa", "000102030405060708090A0B0C0D0E0F"),
+        ("Base64", "AAECAwQFBgcICQoLDA0ODw=="),
+        ("base64", "AAECAwQFBgcICQoLDA0ODw"),
+    ],
+)
+def test_digests_in_each_form_that_servers_write(encode, text):
+    info = Info("17", 5, Action.STORE, "/x", 1, text, digest_encode=encode)
+    assert is_digest(info, DIGEST)
+    assert not is_digest(info, DIGEST[::-1])
+    assert encoded(DIGEST, encode).rstrip("=").lower() == text.rstrip("=").lower()

@@ -1,0 +1,118 @@
+"""`make bench-upload`: a large file by curl to `PUT /api/v1/uploads/NAME`, cut off midway and gone on with.
+
+What is measured: bytes a second on loopback, the memory that the server's process has more of meanwhile, and that the
+file that arrives is the one that was sent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import trio
+from rich.console import Console
+from rich.table import Table
+
+from distd.store.layout import DataDir
+from loadtests.machine import facts, pss_bytes
+from loadtests.processes import DISTD, distd_serve, run
+
+MIB = 1_048_576
+GOAL_MB_PER_S = 100
+GOAL_MEMORY_MIB = 60
+SAMPLE_S = 0.25
+
+
+async def put(url: str, login: str, file: Path, *fields: str, timeout_s: float | None = None) -> tuple[int, float]:
+    """The status that curl tells (0: none came), and seconds. With `timeout_s` it is killed then."""
+    headers = [part for field in fields for part in ("-H", field)]
+    command = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-u", login, "-T", str(file), *headers, url]
+    begun_s = time.perf_counter()
+    with trio.move_on_after(timeout_s if timeout_s is not None else 3600) as scope:
+        done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+        return int(done.stdout or 0), time.perf_counter() - begun_s
+    assert scope.cancelled_caught
+    return 0, time.perf_counter() - begun_s
+
+
+async def watch(pid: int, peak: list[int]) -> None:
+    """The most memory that the process had, for ever."""
+    while True:
+        peak[0] = max(peak[0], pss_bytes(pid))
+        await trio.sleep(SAMPLE_S)
+
+
+async def measure(folder: Path, size_bytes: int, *, https: bool) -> dict[str, float]:
+    data = folder / "site"
+    made = await run([DISTD, "init", "--data", str(data), "--host", "localhost", "--json"])
+    login = f"admin:{json.loads(made)['password']}"
+    source = folder / "source"
+    with source.open("wb") as file:
+        file.truncate(size_bytes)  # a sparse file: reading it costs nothing
+    async with distd_serve(data, {}) as site, trio.open_nursery() as nursery:
+        base = f"https://localhost:{site.https.rpartition(':')[2]}" if https else f"http://{site.http}"
+        trust = folder / ".curlrc"
+        trust.write_text(f'cacert = "{data / "cacert.pem"}"\n')
+        os.environ["CURL_HOME"] = str(folder)
+        url = f"{base}/api/v1/uploads/large"
+        await put(url, login, data / "cacert.pem")  # what is loaded once is loaded now
+        before = pss_bytes(site.process.pid)
+        peak = [before]
+        nursery.start_soon(watch, site.process.pid, peak)
+        status, seconds = await put(url, login, source)
+        assert status == 201, status
+        resumed = await resume(url.replace("large", "resumed"), login, source, DataDir(data).uploads)
+        nursery.cancel_scope.cancel()
+    arrived = DataDir(data).uploads / "large"
+    assert arrived.stat().st_size == size_bytes
+    found = {"mb_per_s": size_bytes / 1e6 / seconds, "memory_mib": (peak[0] - before) / MIB, "resumed_bytes": resumed}
+    for path in DataDir(data).uploads.iterdir():
+        path.unlink()
+    return found
+
+
+async def resume(url: str, login: str, source: Path, uploads: Path) -> int:
+    """Cut the upload off after a second and go on behind what has come; gives how much that was."""
+    await put(url, login, source, timeout_s=1)
+    part = uploads / ".part-resumed"
+    while True:  # the server may still be writing down what was under way
+        have = part.stat().st_size
+        await trio.sleep(0.5)
+        if part.stat().st_size == have:
+            break
+    total = source.stat().st_size
+    rest = source.with_name("rest")
+    with rest.open("wb") as file:
+        file.truncate(total - have)
+    status, _ = await put(url, login, rest, f"Content-Range: bytes {have}-{total - 1}/{total}")
+    assert status == 201, status
+    assert (uploads / "resumed").stat().st_size == total
+    return have
+
+
+@click.command()
+@click.option("--size-mib", default=9_537, show_default=True, help="10 GB.")
+@click.option("--folder", default="/dev/shm", show_default=True, type=click.Path(path_type=Path))
+@click.option("--json", "file", type=click.Path(path_type=Path), default="loadtests/results/upload.json")
+def main(size_mib: int, folder: Path, file: Path) -> None:
+    """Measure uploads."""
+    table = Table("Upload", "MB/s", "memory, MiB", "cut off after, bytes", box=None)
+    rows = {}
+    for name, https in (("HTTP", False), ("HTTPS", True)):
+        with tempfile.TemporaryDirectory(dir=folder, prefix="distd-bench-") as made:
+            found = trio.run(lambda made=made, https=https: measure(Path(made), size_mib * MIB, https=https))
+        rows[name] = found
+        table.add_row(name, f"{found['mb_per_s']:.0f}", f"{found['memory_mib']:.1f}", f"{found['resumed_bytes']:,}")
+    console = Console(width=120)
+    console.print(table)
+    console.print(f"Goals: at least {GOAL_MB_PER_S} MB/s, at most {GOAL_MEMORY_MIB} MiB.")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({"facts": facts(), "size_mib": size_mib, "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""kill -9 at any moment of what changes packages: whatever is left, the next command finds a store that is whole.
+
+A moment is an event of the interpreter's audit (a file opened, renamed, linked, removed…), a write or an fsync. Which
+moments is drawn anew for each operation, by a fixed seed, out of as many as it has.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+
+from distd.cli.common import opened
+from distd.cli.main import run
+from distd.origin import packages
+from distd.origin.recovery import reconcile
+from distd.store import keys
+from distd.store import packages as directories
+
+MOMENTS = 40  # of each operation: 200 in all
+
+# Runs one operation again and again on a copy of a site, each time in a child that is killed at another moment; prints
+# for each moment how the child ended. The first child is not killed, and counts.
+KILLER = """
+import json, os, random, signal, subprocess, sys
+from pathlib import Path
+import distd.cli.main  # before the children count
+from distd.cli.main import run
+template, folder, moments, operation = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
+
+
+def audited(function):
+    return lambda *args: (sys.audit("step"), function(*args))[1]
+
+
+def child(deadline):
+    count = 0
+
+    def event(name, _arguments):
+        nonlocal count
+        count += 1
+        if count == deadline:
+            signal.raise_signal(signal.SIGKILL)
+
+    os.write, os.fsync = audited(os.write), audited(os.fsync)
+    sys.stdout = sys.stderr = open(os.devnull, "w")
+    site = folder / str(deadline)
+    arguments = [part.replace("SITE", str(site)) for part in operation]
+    sys.addaudithook(event)
+    status = run(arguments)
+    os.write(pipe[1], b"%d" % count)
+    os._exit(status)
+
+
+def attempt(deadline):
+    subprocess.run(["cp", "-a", template, folder / str(deadline)], check=True)  # hard links stay what they are
+    pid = os.fork()
+    if pid == 0:
+        child(deadline)
+    return os.waitpid(pid, 0)[1]
+
+
+pipe = os.pipe()
+status = attempt(0)
+assert status == 0, status
+last = int(os.read(pipe[0], 20))
+drawn = sorted(random.Random(operation[1]).sample(range(1, last), min(moments, last - 1)))
+print(json.dumps([[deadline, attempt(deadline)] for deadline in drawn]))
+"""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """A site with three packages, two of which share their fragments, and a package of another server beside it."""
+    folder = tmp_path_factory.mktemp("crashes")
+    site = folder / "site"
+    assert run(["init", "--data", str(site), "--host", "localhost"]) == 0
+    source = folder / "tool.bin"
+    source.write_bytes(random.Random(1).randbytes(5000))
+    for name in ("first", "twin", "foreign"):
+        order = ["--name", name, "--os", "LINUX", "--action", "STORE", "--path", "/x", "--fragment-size", "1KiB"]
+        assert run(["package", "build", str(source), "--data", str(site), *order]) == 0
+    with opened(site) as here, here.catalogue.read() as conn:
+        ids = {package.name: package.id for package in packages.list_packages(conn)}
+    return folder, site, ids
+
+
+def foreign(folder, site, package_id):
+    """A folder as another server would have it."""
+    made = folder / "ocs" / "1500000001"
+    if not made.exists():
+        made.mkdir(parents=True)
+        for path in (site / "download" / package_id).glob(f"{package_id}-*"):
+            (made / path.name.replace(package_id, "1500000001")).write_bytes(path.read_bytes())
+        info = (site / "download" / package_id / "info").read_text()
+        (made / "info").write_text(info.replace(package_id, "1500000001"))
+    return made
+
+
+OPERATIONS = {
+    "build": ["package", "build", "TOOL", "--name", "x", "--os", "LINUX", "--action", "STORE", "--path", "/y"],
+    "supersede": ["package", "supersede", "FIRST", "TOOL"],
+    "import": ["package", "import", "FOREIGN"],
+    "delete": ["package", "delete", "FIRST"],
+    "withdraw": ["package", "withdraw", "FIRST"],
+    "edit": ["package", "edit", "FIRST", "--priority", "2"],
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_killed_at_any_moment_the_store_is_whole(template, tmp_path, operation):
+    folder, site, ids = template
+    words = {"TOOL": str(folder / "tool.bin"), "FIRST": ids["first"]}
+    words["FOREIGN"] = str(foreign(folder, site, ids["foreign"]))
+    arguments = [words.get(part, part) for part in operation] + ["--data", "SITE"]
+    command = [sys.executable, "-c", KILLER, site, tmp_path, str(MOMENTS), json.dumps(arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    moments = json.loads(done.stdout)
+    assert len(moments) >= MOMENTS // 2
+    assert {status for _, status in moments} == {9}
+    for deadline, _ in moments:
+        _check(tmp_path / str(deadline), ids)
+
+
+def _check(site, ids):
+    """After the next start all packages are whole, none is half here, and nothing lies about."""
+    with opened(site) as here:
+        assert reconcile(here.catalogue, here.data).missing == []
+        ca = keys.load_ca(here.data.ca_certificate)
+        with here.catalogue.read() as conn:
+            found = {package.id: package for package in packages.list_packages(conn)}
+        assert {ids["twin"], ids["foreign"]} <= found.keys()
+        assert sorted(os.listdir(here.data.download)) == sorted(found)
+        for package_id, package in found.items():
+            assert directories.verify(here.data, package_id, ca) == {}
+            manifest = directories.read_manifest(here.data, package_id, ca)
+            info = directories.read_info(here.data, package_id)
+            assert (package.version, package.priority) == (manifest.version, info.priority)
+            assert (package.withdrawn_at_s is not None) == (manifest.size == 0)
+        links = [path.stat().st_nlink for path in here.data.fragments.rglob("*") if path.is_file()]
+        assert links
+        assert min(links) > 1
