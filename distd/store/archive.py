@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LEVEL: Final = 6
 STEPS: Final = 500  # of a progress
 # A file of so many bytes is compressed by itself, as all are in a zip, so that a change before it does not change it.
-# Smaller ones share a run: each by itself would cost a sixth of the compression.
+# Smaller ones share a run: each by itself would compress much worse.
 RESTART_BYTES: Final = 16_384
 PIECE_BYTES: Final = 1_048_576
 _ZIP_DATE: Final = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
