@@ -95,7 +95,7 @@ class Scale:
 
     def at(self, value: float) -> float:
         low, high, here = (math.log10(each) if self.log else each for each in (self.low, self.high, self.clip(value)))
-        return self.start + (self.end - self.start) * (here - low) / (high - low)
+        return self.start + (self.end - self.start) * ((here - low) / (high - low))
 
     def clip(self, value: float) -> float:
         return min(max(value, self.low), self.high)
