@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from distd import __version__
+from distd.cli import activation
 from distd.cli.assign import assign, results, unassign
 from distd.cli.computer import computer
 from distd.cli.init import init
 from distd.cli.making import COMMANDS
+from distd.cli.mirror import mirror
 from distd.cli.package import package
 from distd.cli.serve import serve
 from distd.cli.verify import verify
@@ -27,9 +29,9 @@ def cli() -> None:
     """Get software packages onto every computer of a site, with unmodified OCS agents."""
 
 
-for command in (*COMMANDS, verify):
+for command in (*COMMANDS, *activation.COMMANDS, verify):
     package.add_command(command)
-for command in (init, serve, package, computer, assign, unassign, results):
+for command in (init, serve, package, computer, assign, unassign, results, mirror):
     cli.add_command(command)
 
 

@@ -85,33 +85,6 @@ def show(package_id: str, root: Path, as_json: bool) -> None:
     print_record(described.items())
 
 
-@package.command(epilog=example("distd package activate 1700000001 --data /srv/distd"))
-@package_argument
-@data_option
-@click.option("--info-server", metavar="HOST[:PORT]/PATH", help="Where agents fetch info (HTTPS), if not here.")
-@click.option("--fragment-server", metavar="HOST[:PORT]/PATH", help="Where agents fetch fragments (HTTP), if not here.")
-@json_option
-def activate(package_id: str, root: Path, info_server: str | None, fragment_server: str | None, as_json: bool) -> None:
-    """Make a package known to the agents that it is assigned to: from this server, or from those given."""
-    with opened(root) as site, site.catalogue.write() as conn:
-        found = packages.activate(conn, package_id, info_server, fragment_server, time.time())
-    if as_json:
-        print_json(found)
-    else:
-        where = f"info {info_server}, fragments {fragment_server}" if info_server else "from this server"
-        click.echo(f"Package {package_id} is active: {where}.")
-
-
-@package.command(epilog=example("distd package deactivate 1700000001 --data /srv/distd"))
-@package_argument
-@data_option
-def deactivate(package_id: str, root: Path) -> None:
-    """Tell no more agents of a package. Those that know of it go on to their result."""
-    with opened(root) as site, site.catalogue.write() as conn:
-        packages.deactivate(conn, package_id, time.time())
-    click.echo(f"Package {package_id} is no longer active.")
-
-
 @package.command(epilog=example("distd package delete 1700000001 --data /srv/distd"))
 @package_argument
 @data_option

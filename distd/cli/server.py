@@ -7,6 +7,7 @@ import resource
 import signal
 import ssl
 import sys
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -15,21 +16,26 @@ import trio
 from distd.cli.common import MIB
 from distd.cli.sockets import is_worker, shared_levels
 from distd.core import bandwidth
-from distd.core.errors import DistdError
+from distd.core.errors import BadInput, DistdError, Unavailable
+from distd.core.mirrors import Via
 from distd.lane.files import FileCache
 from distd.lane.pacer import Levels
 from distd.lane.server import Lane
 from distd.lane.site import Limits
 from distd.origin import answer as agents
+from distd.origin import nearest, planned
 from distd.origin.recovery import reconcile
+from distd.origin.steering import Steering
 from distd.store import keys
 from distd.store import packages as directories
 from distd.store.reader import Reader
 from distd.store.uploads import Uploads
 from distd.store.writer import open_batcher, open_writer
 from distd.web.app import Logins, make_app
+from distd.web.followers import Followers, Waves
 from distd.web.handover import open_hand_over
 from distd.web.metrics import Metrics
+from distd.web.mirrors import MirrorsApi
 from distd.web.site import LaneSite, keep_books
 from distd.web.uploads import UploadsApi
 
@@ -42,7 +48,9 @@ if TYPE_CHECKING:
     from distd.cli.sockets import Listeners
     from distd.core.settings import Settings
     from distd.store.layout import DataDir
+    from distd.store.writer import Writer
 
+PLANNED_S: Final = 5.0  # activations that wait for a date are looked at so often
 LOG_FORMAT: Final = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 
 log = logging.getLogger("distd")
@@ -57,12 +65,22 @@ class Server:
         self._read_settings = read_settings
         self._ports = listeners.http.getsockname()[1], listeners.https.getsockname()[1]
         self._token_key = (site.data.keys / keys.TOKEN_KEY).read_bytes()
+        self.directory = nearest.EMPTY
         self.agents = self._agents()
 
     def _agents(self) -> agents.Site:
         host = self.settings["server.host"]
         http, https = (f"{host}:{port}" for port in self._ports)
-        return agents.Site(settings=self.settings, token_key=self._token_key, http=http, https=https)
+        return agents.Site(self.settings, self._token_key, http, https, self.directory)
+
+    def use(self, directory: nearest.Directory) -> None:
+        """From now on agents are told of these mirrors."""
+        self.directory = directory
+        self.agents = self._agents()
+
+    def via(self) -> Via:
+        """How agents come to mirrors where an activation does not say it."""
+        return _via(self.settings)
 
     def answer(self, conn: Connection, heard: Sequence[agents.Heard]) -> list[agents.Reply]:
         return agents.answer(conn, heard, self.agents)
@@ -72,6 +90,7 @@ class Server:
         try:
             settings = self._read_settings()
             context, its_limits = tls(self.data), limits(settings)
+            _via(settings)
         except (DistdError, OSError) as error:
             log.error("reload: %s; nothing is changed", error)
             return
@@ -90,24 +109,33 @@ async def run_server(
     """
     settings = site.settings
     server = Server(site, listeners, read_settings)
+    server.via()  # raises for a setting that cannot be
     allow_files(settings["limits.connections"])
     for package_id in reconcile(site.catalogue, site.data).missing:
         log.error("package %s: its folder is gone from the download directory", package_id)
+    reader = Reader(site.catalogue)
+    steering = Steering(reader)
     read = partial(agents.read, max_inflated_bytes=settings["limits.inflated_bytes"])
     metrics = Metrics()
     waiting_limit, drain_s = settings["limits.waiting_posts"], settings["limits.drain_s"]
     async with (
         open_writer(site.catalogue) as writer,
         open_batcher(site.catalogue, server.answer, read, waiting_limit=waiting_limit) as desk,
-        open_hand_over(_application(site, metrics), log, drain_s) as hand_over,
+        open_hand_over(_application(site, server, reader, writer, metrics), log, drain_s) as hand_over,
         trio.open_nursery() as nursery,
     ):
-        lane_site = LaneSite(desk, hand_over, server.agents.token_key, metrics.observe_post, log)
+        news = Mirrors(server, reader, writer, steering)
+        followers = Followers(reader, writer, _waves(settings), log, news.ring)
+        key = server.agents.token_key
+        lane_site = LaneSite(desk, hand_over, key, metrics.observe_post, log, steering, followers)
         levels = Levels(fd=shared_levels())
         lane = Lane(lane_site, _files(site.data), limits(settings), log, levels)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, tls(site.data))])
             nursery.start_soon(metrics.run, lane.counts, lane_site)
+            nursery.start_soon(followers.run)
+            nursery.start_soon(steering.run)
+            nursery.start_soon(news.run)
             nursery.start_soon(keep_books, lane_site, writer, settings["events.keep"])
             announce(server.agents.http, server.agents.https)
             await _until_told(signals, partial(server.reload, lane))
@@ -117,6 +145,52 @@ async def run_server(
             await lane.drained.wait()
         await lane_site.flush(writer)
         nursery.cancel_scope.cancel()
+
+
+class Mirrors:
+    """Keeps up with what is known of mirrors: tells those who send agents to them, and activates what waited for them.
+
+    `ring` says that something has changed.
+    """
+
+    def __init__(self, server: Server, reader: Reader, writer: Writer, steering: Steering) -> None:
+        self._server = server
+        self._reader = reader
+        self._writer = writer
+        self._steering = steering
+        self._bell = trio.Event()
+        self._bell.set()
+
+    def ring(self) -> None:
+        self._bell.set()
+
+    async def run(self) -> None:
+        while True:
+            with trio.move_on_after(PLANNED_S):
+                await self._bell.wait()
+            self._bell = trio.Event()
+            try:
+                if await self._reader.run(planned.list_planned):
+                    for package_id in await self._writer.run(partial(planned.activate_due, now_s=time.time())):
+                        log.info("package %s is active: what it waited for has come", package_id)
+                load = partial(nearest.load, default=self._server.via(), now_s=time.time())
+                directory = await self._reader.run(load)
+            except Unavailable as error:
+                log.warning("mirrors: %s", error)
+                continue
+            self._server.use(directory)
+            self._steering.use(directory)
+
+
+def _via(settings: Settings) -> Via:
+    try:
+        return Via(settings["mirrors.via"])
+    except ValueError:
+        raise BadInput("mirrors.via", ", ".join(Via), settings["mirrors.via"]) from None
+
+
+def _waves(settings: Settings) -> Waves:
+    return Waves(settings["mirrors.wave"], settings["mirrors.wave_pause_s"])
 
 
 async def _until_told(signals: AsyncIterator[int], reload: Callable[[], None]) -> None:
@@ -175,13 +249,13 @@ def log_to_stderr() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
 
 
-def _application(site: Opened, metrics: Metrics) -> UploadsApi:
+def _application(site: Opened, server: Server, reader: Reader, writer: Writer, metrics: Metrics) -> UploadsApi:
     """All that is not the lane's."""
-    reader = Reader(site.catalogue)
+    mirrors = MirrorsApi(site.data, reader, writer, server.agents.token_key, server.via)
     logins = Logins(reader)
     uploads = Uploads(site.data, site.settings["limits.upload_mib"] * MIB, site.room())
     uploads.sweep()
-    return UploadsApi(make_app(reader, logins, metrics.render), uploads, logins)
+    return UploadsApi(make_app(reader, logins, metrics.render, mirrors), uploads, logins)
 
 
 def _files(data: DataDir) -> FileCache:

@@ -175,7 +175,7 @@ def _pattern(like: str) -> re.Pattern[str]:
 
 
 def parse_rule(text: str) -> Rule:
-    """"IPSUBNET EQUALS IPSUBNET" in any case. Raises `BadInput`."""
+    """ "IPSUBNET EQUALS IPSUBNET" in any case. Raises `BadInput`."""
     try:
         first, op, second = text.upper().split()
         return Rule(Field(first), Op(op), Field(second))
@@ -185,7 +185,7 @@ def parse_rule(text: str) -> Rule:
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """"10.1.0.0/16", "fd00::/8", or an address alone. Raises `BadInput`."""
+    """ "10.1.0.0/16", "fd00::/8", or an address alone. Raises `BadInput`."""
     return tuple(_network(text) for text in texts)
 
 

@@ -243,7 +243,8 @@ _AGENTS_OWN: Final = DownloadConfig(
 
 
 def _pack(pack: Pack) -> dict[str, str]:
-    return {
+    mirrors = {"MIRRORS": " ".join(pack.mirrors)} if pack.mirrors else {}
+    return mirrors | {
         "ID": pack.id,
         "INFO_LOC": pack.info_loc,
         "PACK_LOC": pack.pack_loc,
@@ -336,6 +337,7 @@ def _read_pack(values: Mapping[str, str]) -> Pack:
         force=values.get("FORCE") == "1",
         schedule=values.get("SCHEDULE", ""),
         postcmd=values.get("POSTCMD", ""),
+        mirrors=tuple(values.get("MIRRORS", "").split()),
     )
 
 

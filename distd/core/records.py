@@ -118,7 +118,10 @@ class DownloadConfig:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A PACK line of a PROLOG reply. `info_loc` and `pack_loc` are "host:port/path", without a scheme."""
+    """A PACK line of a PROLOG reply. `info_loc` and `pack_loc` are "host:port/path", without a scheme.
+
+    `mirrors` are more places of the fragments, the best first; only distd's own agent is told of them.
+    """
 
     id: str
     info_loc: str
@@ -126,6 +129,7 @@ class Pack:
     force: bool = False
     schedule: str = ""
     postcmd: str = ""
+    mirrors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

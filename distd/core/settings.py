@@ -98,6 +98,9 @@ TABLE: Mapping[str, Setting] = {
         Setting("bandwidth.rules", "", "limits such as `2MB/s mon-fri 8-18; 500kB/s 10.1.0.0/16; 64kB/s each`"),
         Setting("store.quota_mib", 0, "MiB of fragments, each counted once; 0: as much as the disk holds"),
         Setting("store.keep_free_mib", 256, "MiB of the disk that no build may take"),
+        Setting("mirrors.via", "steer", "how agents come to mirrors: `direct`, `steer` (a 302 a fragment) or `origin`"),
+        Setting("mirrors.wave", 20, "mirrors that begin at once to fetch what is new", low=1, high=100_000),
+        Setting("mirrors.wave_pause_s", 5, "before the next ones begin", high=86_400),
         Setting("events.keep", 1_000_000, "events kept in the log; the oldest go first", low=1000),
     )
 }

@@ -14,7 +14,7 @@ from distd.core.errors import Unavailable
 from distd.core.http import HeadError
 from distd.lane import answers
 from distd.lane.connection import State
-from distd.lane.site import Post
+from distd.lane.site import Post, Wanted
 from distd.lane.stream import PlainStream, TlsStream
 from distd.lane.tls import TlsConnection
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from distd.lane.counts import Counts
     from distd.lane.files import FileCache, OpenFile
     from distd.lane.server import Lane
-    from distd.lane.site import Site
+    from distd.lane.site import Found, Site
 
 POST_PATH: Final = b"/ocsinventory"
 _PATH: Final = rb"/download/(?:~([0-9a-z]{1,11}-[0-9a-f]{20})/)?(([0-9]{1,20})/(?:info|manifest|\3-[1-9][0-9]{0,6}))"
@@ -59,7 +59,7 @@ class Service:
         connection.head_only = head.method == b"HEAD"
         path = http.path_of(head.target)
         if path != POST_PATH and not path.startswith(b"/download/"):
-            self._hand_over(connection, raw)
+            self._hand_over(connection, raw, path)
         elif head.fields.transfer_encoding:
             # Agents send lengths. A chunked body would have to be parsed only to be thrown away.
             raise HeadError(411, "a Content-Length is required")
@@ -85,7 +85,7 @@ class Service:
         except (HeadError, OSError):
             return False
         computer_id = 0 if token is None else self.site.computer_of(token.decode("ascii"))
-        if file is None or computer_id is None:
+        if file is None or computer_id is None or (computer_id and self.site.answered_elsewhere(file.package_id)):
             return False
         self.counts.statuses[200] += 1
         connection.buffer = buffer[end + 4 :]
@@ -141,7 +141,7 @@ class Service:
         except OSError:
             connection.close()
 
-    def _hand_over(self, connection: Connection, raw: bytes) -> None:
+    def _hand_over(self, connection: Connection, raw: bytes, path: bytes) -> None:
         stream: PlainStream | TlsStream
         replay = raw + connection.buffer
         idle_timeout_s = self.lane.limits.idle_timeout_s
@@ -151,7 +151,7 @@ class Service:
             stream = TlsStream(connection, replay, idle_timeout_s)
         else:
             stream = PlainStream(connection.sock, replay, idle_timeout_s)
-        self.site.hand_over(stream)
+        self.site.hand_over(stream, path)
 
     # --- answers -------------------------------------------------------------------------------------------------
 
@@ -170,9 +170,56 @@ class Service:
             self.log.error("%s: %s", key.decode("ascii"), error.strerror)
             self.answer(connection, 503, b"the file cannot be read now\n", b"Retry-After: 10\r\n")
             return
-        if file is None:
-            self.answer(connection, 404, b"no such package, info or fragment\n")
+        if file is None or (computer_id and file.number and self.site.answered_elsewhere(file.package_id)):
+            self._find(connection, head, match, computer_id)
+        else:
+            self._serve_open(connection, head, computer_id, file)
+
+    def _find(self, connection: Connection, head: Head, match: re.Match[bytes], computer_id: int) -> None:
+        """Those above know where it is, at once or later."""
+        token, key, package_id = match.groups()
+        number = key.rpartition(b"-")[2]
+        wanted = Wanted(
+            key.decode("ascii"),
+            package_id.decode("ascii"),
+            int(number) if number.isdigit() else 0,
+            (token or b"").decode("ascii"),
+            computer_id,
+            connection.address,
+            connection.scheme,
+        )
+
+        def answer(found: Found) -> None:
+            if connection.state is not State.WAITING:
+                return
+            connection.state = State.IDLE
+            self.lane.tell_time()
+            try:
+                self._serve_found(connection, head, wanted, found)
+                if connection.buffer and connection.state is State.IDLE:
+                    connection.advance()
+            except OSError:
+                connection.close()
+
+        found = self.site.find(wanted, answer)
+        if found is None:
+            connection.state = State.WAITING
+        else:
+            self._serve_found(connection, head, wanted, found)
+
+    def _serve_found(self, connection: Connection, head: Head, wanted: Wanted, found: Found) -> None:
+        if found.location:
+            self.answer(connection, 302, b"", b"Location: %s\r\nCache-Control: no-store\r\n" % found.location.encode())
             return
+        file = found.file or (None if found.status else self.files.get(wanted.key.encode("ascii"), self.lane.now_s))
+        if file is not None:
+            self._serve_open(connection, head, wanted.computer_id, file)
+        elif found.status == 503:
+            self.answer(connection, 503, f"{found.why}\n".encode(), b"Retry-After: 10\r\n")
+        else:
+            self.answer(connection, 404, f"{found.why or 'no such package, info or fragment'}\n".encode())
+
+    def _serve_open(self, connection: Connection, head: Head, computer_id: int, file: OpenFile) -> None:
         stock_agent = head.fields.user_agent.startswith(b"OCS-NG")
         # Range is for GET only (RFC 9110, 14.2).
         fields = head.fields._replace(range=None) if connection.head_only else head.fields

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from distd.core.bandwidth import Rule
+    from distd.lane.files import OpenFile
     from distd.lane.stream import PlainStream, TlsStream
 
 
@@ -39,6 +40,36 @@ class Post:
     user_agent: str
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file of a package that is asked for: `key` is its path below `download`; `number` 0 is the info or manifest.
+
+    `token` is the one of the path, `computer_id` whose it is; empty and 0 without one.
+    """
+
+    key: str
+    package_id: str
+    number: int
+    token: str
+    computer_id: int
+    address: str
+    scheme: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`file`: it is this one. `location`: it is at this URL (302). Neither: it is here after all, or `status` says why
+    not."""
+
+    file: OpenFile | None = None
+    location: str = ""
+    status: int = 0
+    why: str = ""
+
+
+HERE = Found()
+
+
 class Site(Protocol):
     """What the lane asks of those above it. All are called on the trio thread and return at once."""
 
@@ -48,8 +79,15 @@ class Site(Protocol):
     def post(self, post: Post, answer: Callable[[int, bytes], None]) -> None:
         """Take an agent's POST; `answer(status, body)` is called later, once. `Unavailable`: too many wait."""
 
+    def answered_elsewhere(self, package_id: str) -> bool:
+        """Whether `find` is to be asked for a package's fragments, though they are here."""
+
+    def find(self, wanted: Wanted, answer: Callable[[Found], None]) -> Found | None:
+        """Where a file is that is not here, or is answered elsewhere: `answer(found)` is called later, once, or it is
+        told at once."""
+
     def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int) -> None:
         """A fragment has been sent to its end. `computer_id` is 0 when the path had no token."""
 
-    def hand_over(self, stream: PlainStream | TlsStream) -> None:
-        """Take a connection whose request is none of the lane's. It is the taker's from here on."""
+    def hand_over(self, stream: PlainStream | TlsStream, path: bytes) -> None:
+        """Take a connection whose request, for `path`, is none of the lane's. It is the taker's from here on."""

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from distd.core import ocs, results, tokens
+from distd.core.mirrors import Via, has_place, substitute
 from distd.core.records import DownloadRequest, InventoryRequest, Pack, PrologReply, PrologRequest
 from distd.origin import desk
-from distd.origin.listing import Agent, choose, learns, may_switch_off
+from distd.origin.listing import NATIVE, Agent, choose, learns, may_switch_off
+from distd.origin.nearest import EMPTY
 from distd.store.events import Kind, Note
 from distd.store.tables import NAME_LIMIT, micros
 
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from distd.core.settings import Settings
     from distd.origin.desk import Standing
     from distd.origin.listing import Open
+    from distd.origin.nearest import Directory
 
+MOST_MIRRORS: Final = 8  # that an agent is told of
 ALREADY_IN_HISTORY: Final = "SUCCESS_ALREADY_IN_HISTORY"
 
 # A column of `computers`, and the HARDWARE element of an INVENTORY that fills it.
@@ -75,6 +79,7 @@ class Site:
     token_key: bytes
     http: str
     https: str
+    directory: Directory = EMPTY
 
 
 def read(post: Post, *, max_inflated_bytes: int) -> Heard:
@@ -128,7 +133,7 @@ class _Batch:
             send_inventory=_wants_inventory(self.site.settings["agents.inventory_freq_days"], computer, heard.now_s),
             prolog_freq_h=self.site.settings["agents.prolog_freq_h"],
             config=config,
-            packs=tuple(_pack(one, computer.id, self.site) for one in listing.listed),
+            packs=tuple(_pack(one, computer, self.site) for one in listing.listed),
         )
         if reply not in self.written:
             self.written[reply] = ocs.write_prolog_reply(reply)
@@ -201,17 +206,38 @@ def _wants_inventory(freq_days: int, computer: Standing, now_s: float) -> bool:
     return freq_days > 0 and now_s - computer.last_inventory_at_s > freq_days * 86_400
 
 
-def _pack(one: Open, computer_id: int, site: Site) -> Pack:
-    """Served from here, the locations carry the computer's token, so that it is known whose fragments they are."""
-    path = f"/download/~{tokens.make(site.token_key, computer_id)}"
+def _pack(one: Open, computer: Standing, site: Site) -> Pack:
+    """Served from here or from a mirror, locations carry the computer's token: so it is known whose fragments they are.
+
+    distd's own agent gets all the mirrors that can serve it, the best first.
+    """
+    path = f"/download/~{tokens.make(site.token_key, computer.id)}"
+    choices = site.directory.choices(computer.place, one.package_id)
+    best = choices[0].mirror if choices else None
+    mine = one.fragment_server is None
+    via = site.directory.via.get(one.package_id, Via.ORIGIN) if mine else Via.ORIGIN
+    fragments = site.http + path if mine or (best is None and has_place(one.fragment_server)) else one.fragment_server
+    if best is not None and via is Via.DIRECT:
+        fragments = best.http + path
+    elif best is not None and has_place(one.fragment_server):
+        fragments = substitute(one.fragment_server or "", best)
+    native = computer.user_agent.startswith(NATIVE) and via is not Via.ORIGIN
     return Pack(
         one.package_id,
         one.info_server or site.https + path,
-        one.fragment_server or site.http + path,
+        fragments or "",
         one.force,
         one.schedule,
         one.postcmd,
+        tuple(choice.mirror.http + path for choice in choices[:MOST_MIRRORS]) if native else (),
     )
+
+
+def _subnets(request: InventoryRequest) -> str:
+    """Of the interfaces that are up, as many as there is room for."""
+    found = dict.fromkeys(one.get("IPSUBNET", "").strip() for one in request.networks)
+    text = " ".join(one for one in found if one and " " not in one)
+    return text if len(text) <= NAME_LIMIT else text[:NAME_LIMIT].rpartition(" ")[0]
 
 
 def _inventory_row(request: InventoryRequest, computer: Standing) -> dict[str, Any]:
@@ -219,6 +245,7 @@ def _inventory_row(request: InventoryRequest, computer: Standing) -> dict[str, A
         column: request.hardware.get(element, "")[:NAME_LIMIT] for column, element in _HARDWARE.items()
     }
     row["tag"] = computer.tag
+    row["subnets"] = _subnets(request)
     row["last_inventory_at_us"] = micros(computer.last_inventory_at_s or 0)
     row["inventory"] = {
         "hardware": request.hardware,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from distd.origin import nearest
 from distd.origin.listing import Open
 from distd.store import events
 from distd.store.tables import activations, assignments, computers, history, micros, packages
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from distd.core.mirrors import Computer
+
 
 @dataclass(slots=True)
 class Standing:
     """A computer as it stands after the posts answered so far.
 
-    Of its `history` only the packages that are open here, and what this batch brought. `last_inventory_at_s` is None
+    Of its `history` only the packages that are open here, and what this batch brought. `place` is what mirrors are
+    chosen by, as it was before the batch. `last_inventory_at_s` is None
     when there never was one.
     """
 
@@ -33,6 +37,7 @@ class Standing:
     user_agent: str
     tag: str | None
     last_inventory_at_s: float | None
+    place: Computer
     open: list[Open] = field(default_factory=list)
     history: set[str] = field(default_factory=set)
 
@@ -63,7 +68,7 @@ def _load_history(conn: Connection, by_id: Mapping[int, Standing], wanted: Colle
 
 
 def _computers(conn: Connection, device_ids: Collection[str]) -> dict[str, Row[Any]]:
-    columns = ("id", "device_id", "user_agent", "tag", "last_inventory_at_us")
+    columns = ("id", "user_agent", "last_inventory_at_us", *nearest.COLUMNS)
     query = select(*(computers.c[name] for name in columns)).where(computers.c.device_id.in_(device_ids))
     return {row.device_id: row for row in conn.execute(query)}
 
@@ -100,6 +105,7 @@ _OPEN = (
         activations.c.deactivated_at_us,
         activations.c.info_server,
         activations.c.fragment_server,
+        activations.c.via,
     )
     .join(packages, packages.c.id == assignments.c.package_id)
     .outerjoin(activations, activations.c.package_id == assignments.c.package_id)
@@ -114,6 +120,7 @@ def _standing(row: Any) -> Standing:
         row.user_agent or "",
         row.tag,
         None if row.last_inventory_at_us is None else row.last_inventory_at_us / 1_000_000,
+        nearest.computer_of(row),
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from distd.core.records import DownloadConfig
 
 STOCK_UNIX: Final = "OCS-NG_unified_unix_agent"
+NATIVE: Final = "distd-agent"
 STOCK_WINDOWS: Final = "OCS-NG_WINDOWS_AGENT"
 
 

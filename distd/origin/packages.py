@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from distd.core.records import Info
 
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?(/[^\s?#]*)?")
+_PLACES: Final = re.compile(r"\$(IP|NAME)\$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Package:
     active: bool = False
     info_server: str | None = None
     fragment_server: str | None = None
+    via: str = ""
     version: int = 1
     plan: str = ""
     recipe: str | None = None
@@ -67,11 +69,18 @@ def show(conn: Connection, package_id: str) -> Package:
 
 
 def activate(
-    conn: Connection, package_id: str, info_server: str | None, fragment_server: str | None, now_s: float
+    conn: Connection,
+    package_id: str,
+    info_server: str | None,
+    fragment_server: str | None,
+    now_s: float,
+    via: str = "",
 ) -> Package:
     """From now on agents are told where the package is: on this server (both None), or on those given.
 
-    A server is "host[:port]/path" without a scheme: `<server>/<id>/info` is fetched by HTTPS, fragments by HTTP.
+    A server is "host[:port]/path" without a scheme: `<server>/<id>/info` is fetched by HTTPS, fragments by HTTP. In
+    that of the fragments $IP$ and $NAME$ stand for the best mirror's. `via` is a `core.mirrors.Via`; empty: the
+    setting.
     """
     if show(conn, package_id).withdrawn_at_s is not None:
         raise Conflict("PACKAGE", f"{package_id} is withdrawn: its files are gone", "supersede it, or build it anew")
@@ -81,12 +90,13 @@ def activate(
     values = {
         "info_server": _server("--info-server", info_server),
         "fragment_server": _server("--fragment-server", fragment_server),
+        "via": via,
         "activated_at_us": micros(now_s),
         "deactivated_at_us": None,
     }
     statement = upsert(activations).values(package_id=package_id, **values)
     conn.execute(statement.on_conflict_do_update(index_elements=["package_id"], set_=values))
-    detail: dict[str, Any] = {name: values[name] for name in ("info_server", "fragment_server")}
+    detail: dict[str, Any] = {name: values[name] for name in ("info_server", "fragment_server", "via")}
     events.append(conn, events.Kind.PACKAGE_ACTIVATED, at_s=now_s, package_id=package_id, **detail)
     return show(conn, package_id)
 
@@ -148,6 +158,7 @@ def _read(conn: Connection, query: Select[Any]) -> Iterator[Package]:
             active=row.activated_at_us is not None and row.deactivated_at_us is None,
             info_server=row.info_server,
             fragment_server=row.fragment_server,
+            via=row.via or "",
             version=row.version,
             plan=row.plan,
             recipe=row.recipe,
@@ -160,7 +171,7 @@ def _read(conn: Connection, query: Select[Any]) -> Iterator[Package]:
 def _server(field: str, server: str | None) -> str | None:
     if server is None:
         return None
-    match = _SERVER.fullmatch(server)
+    match = _SERVER.fullmatch(_PLACES.sub("x", server))
     if match is None or len(server) > NAME_LIMIT or int((match[2] or ":1")[1:]) not in range(1, 65536):
         raise BadInput(field, '"host[:port]/path" without a scheme', server)
     return server.rstrip("/")

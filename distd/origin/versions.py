@@ -160,7 +160,7 @@ def _inherit(conn: Connection, old: Package, new: Package, now_s: float, *, with
     events.append(conn, events.Kind.PACKAGE_SUPERSEDED, at_s=now_s, package_id=old.id, by=new.id)
     if not old.active:
         return
-    use_cases.activate(conn, new.id, old.info_server, old.fragment_server, now_s)
+    use_cases.activate(conn, new.id, old.info_server, old.fragment_server, now_s, old.via)
     use_cases.deactivate(conn, old.id, now_s)
     if with_assignments:
         _assign_again(conn, old.id, new.id, now_s)

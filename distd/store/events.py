@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, select
 from distd.store.tables import events, micros
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Connection
 
@@ -24,6 +24,17 @@ class Kind(StrEnum):
     PACKAGE_SUPERSEDED = "PACKAGE_SUPERSEDED"  # detail.by
     PACKAGE_WITHDRAWN = "PACKAGE_WITHDRAWN"
     PACKAGE_DELETED = "PACKAGE_DELETED"
+    MIRROR_ADDED = "MIRROR_ADDED"  # detail.mirror, as in all of these
+    MIRROR_JOINED = "MIRROR_JOINED"
+    MIRROR_REVOKED = "MIRROR_REVOKED"
+    MIRROR_RULES = "MIRROR_RULES"  # detail.rules
+    MIRROR_CONNECTED = "MIRROR_CONNECTED"
+    MIRROR_LOST = "MIRROR_LOST"
+    MIRROR_READY = "MIRROR_READY"  # detail.version
+    MIRROR_GONE = "MIRROR_GONE"  # it has a package no more
+    MIRROR_HEALED = "MIRROR_HEALED"  # detail.name: a bad file on its disk was made good
+    MIRROR_BAD = "MIRROR_BAD"  # detail.name: a file that could not be made good
+    ACTIVATION_PLANNED = "ACTIVATION_PLANNED"
     COMPUTER_SEEN = "COMPUTER_SEEN"  # for the first time
     INVENTORY = "INVENTORY"
     ASSIGNED = "ASSIGNED"
@@ -74,9 +85,21 @@ def append_many(conn: Connection, notes: Sequence[Note]) -> None:
         conn.execute(insert(events), [_row(note) for note in notes])
 
 
-def since(conn: Connection, seq: int, limit: int) -> list[Event]:
-    """The oldest `limit` events after number `seq`."""
+def newest(conn: Connection) -> int:
+    """The number of the newest event; 0: there is none."""
+    return conn.scalar(select(func.max(events.c.seq))) or 0
+
+
+def oldest(conn: Connection) -> int:
+    """The number of the oldest event that is still kept; 0: there is none."""
+    return conn.scalar(select(func.min(events.c.seq))) or 0
+
+
+def since(conn: Connection, seq: int, limit: int, kinds: Collection[Kind] = ()) -> list[Event]:
+    """The oldest `limit` events after number `seq`; of these `kinds` only, if any are named."""
     query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+    if kinds:
+        query = query.where(events.c.kind.in_([kind.value for kind in kinds]))
     return [
         Event(row.seq, row.at_us / 1_000_000, Kind(row.kind), row.package_id, row.computer_id, row.detail)
         for row in conn.execute(query)
@@ -85,8 +108,7 @@ def since(conn: Connection, seq: int, limit: int) -> list[Event]:
 
 def prune(conn: Connection, keep: int) -> int:
     """Drops all but about the newest `keep` events; gives how many went."""
-    newest = conn.scalar(select(func.max(events.c.seq))) or 0
-    return conn.execute(delete(events).where(events.c.seq <= newest - keep)).rowcount
+    return conn.execute(delete(events).where(events.c.seq <= newest(conn) - keep)).rowcount
 
 
 def _row(note: Note) -> dict[str, Any]:

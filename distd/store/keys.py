@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -84,6 +85,47 @@ def make_server_certificate(
     # The key first: a certificate without its key would stop the server from starting.
     _write_key(folder / SERVER_KEY, key)
     write_file(folder / SERVER_CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def read_request(pem: bytes) -> ec.EllipticCurvePublicKey:
+    """The key of a certificate request (PKCS #10, PEM). What else it says is not asked. Raises `BadInput`."""
+    try:
+        request = x509.load_pem_x509_csr(pem)
+        key = request.public_key()
+        if request.is_signature_valid and isinstance(key, ec.EllipticCurvePublicKey):
+            return key
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise BadInput("request", "a certificate request in PEM", str(error)) from None
+    raise BadInput("request", "a request signed by its own key on an elliptic curve", type(key).__name__)
+
+
+def make_request(folder: Path, name: str) -> bytes:
+    """A key of one's own, into `folder`, and the request for its certificate, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    _write_key(folder / SERVER_KEY, key)
+    request = x509.CertificateSigningRequestBuilder().subject_name(_name(name)).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM)
+
+
+def certify_mirror(
+    folder: Path, ca_certificate: Path, public_key: ec.EllipticCurvePublicKey, hosts: Sequence[str]
+) -> bytes:
+    """A server's certificate for a mirror's key, in PEM, signed by the CA whose key is in `folder`."""
+    ca = load_ca(ca_certificate)
+    ca_key = serialization.load_pem_private_key((folder / CA_KEY).read_bytes(), None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    names = [_general_name(host) for host in dict.fromkeys((*hosts, *_ALWAYS))]
+    return (
+        _leaf(hosts[0], public_key, ca, SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(ca_key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+
+
+def fingerprint(ca: x509.Certificate) -> str:
+    """By which a join token names the CA: the first 32 hexadecimal digits of its SHA-256."""
+    return ca.fingerprint(hashes.SHA256()).hex()[:32]
 
 
 def load_ca(path: Path) -> x509.Certificate:

@@ -81,13 +81,14 @@ packages = Table(
 )
 
 # Servers are both NULL (this server serves the package) or both "host[:port]/path". A deactivated row stays, because
-# agents that were notified go on fetching from where they were told.
+# agents that were notified go on fetching from where they were told. `via` is a `core.mirrors.Via`, empty: the setting.
 activations = Table(
     "activations",
     metadata,
     Column("package_id", ForeignKey("packages.id"), primary_key=True),
     _name("info_server", nullable=True),
     _name("fragment_server", nullable=True),
+    Column("via", String(16), nullable=False, server_default=""),
     _time("activated_at_us"),
     _time("deactivated_at_us", nullable=True),
 )
@@ -106,6 +107,7 @@ computers = Table(
     _name("workgroup", nullable=True),
     _name("userid", nullable=True),
     _name("tag", nullable=True),
+    _name("subnets", nullable=True),  # of its interfaces, with spaces between them
     _time("first_seen_at_us"),
     _time("last_seen_at_us"),
     _time("last_inventory_at_us", nullable=True),
@@ -160,6 +162,69 @@ progress = Table(
     _time("first_at_us"),
     _time("last_at_us"),
     sqlite_with_rowid=False,
+)
+
+# Redistribution servers. `http` and `https` are the "host:port" that agents are told; `networks` are CIDRs with spaces
+# between them. Of the join token, and of the key that a mirror proves itself by, only the BLAKE3 is kept. `heard_seq`
+# is the newest event that it has done, `status` what it last told of itself.
+mirrors = Table(
+    "mirrors",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(NAME_LIMIT), nullable=False, unique=True),
+    _name("http"),
+    _name("https"),
+    _name("address", nullable=True),
+    Column("networks", String(TEXT_LIMIT), nullable=False, server_default=""),
+    _name("location", nullable=True),
+    _name("workgroup", nullable=True),
+    _name("userid", nullable=True),
+    _name("tag", nullable=True),
+    Column("local", Boolean, nullable=False),
+    _name("token_hash", nullable=True, limit=64),
+    _time("token_until_us"),
+    _name("key_hash", nullable=True, limit=64),
+    _time("added_at_us"),
+    _time("joined_at_us", nullable=True),
+    _time("revoked_at_us", nullable=True),
+    _time("seen_at_us", nullable=True),
+    Column("connected", Boolean, nullable=False, server_default="0"),
+    Column("heard_seq", Integer, nullable=False, server_default="0"),
+    Column("status", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Packages that a mirror has verified and serves, at which version.
+mirror_packages = Table(
+    "mirror_packages",
+    metadata,
+    Column("mirror_id", ForeignKey("mirrors.id"), primary_key=True),
+    Column("package_id", ForeignKey("packages.id"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    _time("ready_at_us"),
+    sqlite_with_rowid=False,
+)
+
+# `core.mirrors.Rule`s, in the order of their positions from 1.
+mirror_rules = Table(
+    "mirror_rules",
+    metadata,
+    Column("position", Integer, primary_key=True),
+    Column("rule", String(64), nullable=False),
+)
+
+# Activations that wait until enough mirrors have the package. `sites` are locations or mirrors' names, with "," between
+# them; empty: all mirrors count.
+planned_activations = Table(
+    "planned_activations",
+    metadata,
+    Column("package_id", ForeignKey("packages.id"), primary_key=True),
+    Column("via", String(16), nullable=False, server_default=""),
+    Column("ready_percent", Integer, nullable=False),
+    Column("sites", String(TEXT_LIMIT), nullable=False, server_default=""),
+    _time("not_before_us"),
+    _time("latest_us", nullable=True),
+    _time("planned_at_us"),
 )
 
 operators = Table(

@@ -20,11 +20,13 @@ from distd.origin import assignments, computers, operators, packages
 from distd.origin.assignments import Result
 from distd.origin.computers import Computer, Detail
 from distd.origin.packages import Package
+from distd.web.mirrors import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from distd.store.reader import Reader
+    from distd.web.mirrors import MirrorsApi
 
     T = TypeVar("T")
 
@@ -59,7 +61,7 @@ class Logins:
         return good
 
 
-def make_app(reader: Reader, logins: Logins, metrics: Callable[[], bytes]) -> QuartTrio:
+def make_app(reader: Reader, logins: Logins, metrics: Callable[[], bytes], mirrors: MirrorsApi) -> QuartTrio:
     """The application over a catalogue that it only reads. `metrics()` is what /metrics answers."""
     app = QuartTrio("distd")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -76,6 +78,7 @@ def make_app(reader: Reader, logins: Logins, metrics: Callable[[], bytes]) -> Qu
     _add_errors(app)
     _add_health(app, reader, metrics)
     _add_routes(app, reader)
+    mirrors.add_to(app)
     return app
 
 
@@ -84,6 +87,8 @@ def _add_guard(app: QuartTrio, logins: Logins) -> None:
     async def guard() -> Response | None:
         if not request.path.startswith("/api/") or request.path == "/api/v1/openapi.json":
             return None
+        if request.path.startswith(PREFIX):
+            return None  # for mirrors, who have keys of their own
         login = request.authorization
         if login is None or login.type != "basic" or not await logins.check(login.username or "", login.password or ""):
             return _problem(401, "expected an operator's name and password", _CHALLENGE)

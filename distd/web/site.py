@@ -10,9 +10,11 @@ import trio
 
 from distd.core import tokens
 from distd.core.errors import BadInput, TooLarge, Unavailable
+from distd.lane.site import Found
 from distd.origin import answer as agents
 from distd.origin import fetches
 from distd.store import events
+from distd.web import followers
 
 if TYPE_CHECKING:
     import logging
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 
     from distd.lane import site as lane
     from distd.lane.stream import PlainStream, TlsStream
+    from distd.origin.steering import Steering
     from distd.store.writer import Batcher, Writer
+    from distd.web.followers import Followers
     from distd.web.handover import HandOver
 
     Desk: TypeAlias = Batcher[agents.Post, agents.Heard, agents.Reply]
@@ -42,6 +46,8 @@ class LaneSite:
         token_key: bytes,
         observe_post: Callable[[float], None],
         log: logging.Logger,
+        steering: Steering,
+        mirrors: Followers,
     ) -> None:
         """`observe_post(seconds)`: so long an agent has waited for the answer to its POST."""
         # A token's MAC costs 13 µs, and a site's computers come with the same ones all the time.
@@ -53,6 +59,8 @@ class LaneSite:
         self.fragments_sent = 0
         self.fragment_bytes_sent = 0
         self._observe_post = observe_post
+        self._steering = steering
+        self._followers = mirrors
 
     def computer_of(self, token: str) -> int | None:
         return self._computer_of(token)
@@ -97,8 +105,19 @@ class LaneSite:
         elif len(self._progress) < PROGRESS_HELD:
             self._progress[key] = [number], size_bytes
 
-    def hand_over(self, stream: PlainStream | TlsStream) -> None:
-        self._hand_over.take(stream)
+    def answered_elsewhere(self, package_id: str) -> bool:
+        return package_id in self._steering.steered
+
+    def find(self, wanted: lane.Wanted, answer: Callable[[Found], None]) -> Found | None:
+        if not self.answered_elsewhere(wanted.package_id):
+            return Found(status=404)
+        return self._steering.find(wanted, answer)
+
+    def hand_over(self, stream: PlainStream | TlsStream, path: bytes) -> None:
+        if path == followers.PATH:
+            self._followers.take(stream)
+        else:
+            self._hand_over.take(stream)
 
     async def flush(self, writer: Writer) -> None:
         """Tell the catalogue whose fragments were sent since the last time."""

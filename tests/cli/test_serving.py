@@ -230,6 +230,10 @@ async def test_the_api_describes_itself(server):
         "/api/v1/packages/{package_id}/results",
         "/api/v1/computers",
         "/api/v1/computers/{device_id}",
+        "/api/v1/computers/{device_id}/mirrors/{package_id}",
+        "/api/v1/mirrors",
+        "/api/v1/mirrors/{name}",
+        "/api/v1/activations/planned",
     }
 
 

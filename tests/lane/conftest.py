@@ -19,7 +19,7 @@ from distd.core.errors import Unavailable
 from distd.core.records import Fragment, Manifest
 from distd.lane.files import FileCache
 from distd.lane.server import Lane
-from distd.lane.site import Limits
+from distd.lane.site import Found, Limits
 
 PACKAGE = "1700000001"
 SMALL = bytes(range(256)) * 20  # 5,120 bytes: kept in memory
@@ -103,7 +103,13 @@ class FakeSite:
     def fetched(self, *fetch):
         self.fetches.append(fetch)
 
-    def hand_over(self, stream):
+    def answered_elsewhere(self, package_id):
+        return False
+
+    def find(self, wanted, answer):
+        return Found(status=404)
+
+    def hand_over(self, stream, path):
         self.streams.append(stream)
 
 

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from distd.core.errors import BadInput
 from distd.lane.files import FileCache
 from distd.lane.server import Lane
-from distd.lane.site import Limits
+from distd.lane.site import Found, Limits
 from distd.web.handover import open_hand_over
 from loadtests.nginx import nginx
 from tests.lane.http_cases import ETAG, FILE, LARGE, MODIFIED_S, PACKAGE, SMALL
@@ -31,7 +31,16 @@ class Site:
     """What is above the lane: nobody has a token, POSTs come back as they are, the rest is hypercorn's."""
 
     def __init__(self, hand_over):
-        self.hand_over = hand_over
+        self.take = hand_over
+
+    def hand_over(self, stream, path):
+        self.take(stream)
+
+    def answered_elsewhere(self, package_id):
+        return False
+
+    def find(self, wanted, answer):
+        return Found(status=404)
 
     def computer_of(self, token):
         return None

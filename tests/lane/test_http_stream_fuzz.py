@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from distd.lane.files import FileCache
 from distd.lane.server import Lane
 from distd.lane.service import Service
-from distd.lane.site import Limits
+from distd.lane.site import Found, Limits
 from tests.lane.conftest import INFO, LARGE, PACKAGE, SMALL, FakeSite
 from tests.lane.http_cases import CASES, ETAG
 from tests.lane.http_cases import PACKAGE as PACKAGE_OF_CASES
@@ -46,7 +46,13 @@ CUTS = st.lists(st.floats(0, 1), max_size=12)
 class ClosingSite(FakeSite):
     """Nobody takes what is not the lane's."""
 
-    def hand_over(self, stream):
+    def answered_elsewhere(self, package_id):
+        return False
+
+    def find(self, wanted, answer):
+        return Found(status=404)
+
+    def hand_over(self, stream, path):
         stream.socket.close()
 
 

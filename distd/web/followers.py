@@ -1,0 +1,303 @@
+"""The origin's event stream: each mirror that follows it hangs on one long answer.
+
+    GET /api/v1/mirror/events?after=SEQ      Authorization: Bearer KEY
+
+answers 200 with a chunked body of frames (`core.frames`):
+
+    {"kind": "state", "seq": N, "packages": [[id, version, size_bytes, needed], …], "mirrors": {…}}
+    {"kind": "package", "seq": N, "packages": [[…]], "gone": [id, …], "wait_s": 0}
+    {"kind": "beat", "seq": N}
+
+A state says everything, and comes first unless the mirror has followed until a moment ago; so however long it was away,
+comparing is all that it has to do. `seq` only ever grows. A beat comes every 15 s.
+
+It is served without hypercorn, by a task a mirror that waits for the mirror's going: some kilobytes each.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import h11
+import trio
+
+from distd.core import frames
+from distd.core.errors import Unavailable
+from distd.origin import mirrors as use_cases
+from distd.store import events
+from distd.store.events import Kind
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterable
+
+    from sqlalchemy import Connection
+
+    from distd.lane.stream import PlainStream, TlsStream
+    from distd.origin.mirrors import Wanted
+    from distd.store.reader import Reader
+    from distd.store.writer import Writer
+
+    Stream = PlainStream | TlsStream
+    Identity = tuple[int, str]
+
+PATH: Final = b"/api/v1/mirror/events"
+POLL_S: Final = 0.25
+# A mirror that followed until so few events ago is told of what happened since; else it compares.
+REPLAYED: Final = 1000
+STATE_S: Final = 3600.0  # a mirror compares so often at least
+HEAD_BYTES: Final = 16_384
+HEAD_S: Final = 10.0
+SEND_S: Final = 30.0
+WAITING_BYTES: Final = 33_554_432  # for a mirror that takes nothing; then it is cut off, and will compare
+MOST_MIRRORS: Final = 2000
+
+_OF_PACKAGES: Final = (
+    Kind.PACKAGE_PUBLISHED,
+    Kind.PACKAGE_ACTIVATED,
+    Kind.PACKAGE_DEACTIVATED,
+    Kind.PACKAGE_EDITED,
+    Kind.PACKAGE_SUPERSEDED,
+    Kind.PACKAGE_WITHDRAWN,
+    Kind.PACKAGE_DELETED,
+)
+_OF_MIRRORS: Final = (
+    Kind.MIRROR_ADDED,
+    Kind.MIRROR_JOINED,
+    Kind.MIRROR_REVOKED,
+    Kind.MIRROR_RULES,
+    Kind.MIRROR_CONNECTED,
+    Kind.MIRROR_LOST,
+    Kind.MIRROR_READY,
+    Kind.MIRROR_GONE,
+    Kind.ACTIVATION_PLANNED,
+)
+WATCHED: Final = (*_OF_PACKAGES, *_OF_MIRRORS)
+
+_OK: Final = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.distd.events\r\nCache-Control: no-store\r\n"
+    b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waves:
+    """So many mirrors at once begin to fetch what is new; the next ones so much later."""
+
+    size: int
+    pause_s: int
+
+    def wait_s(self, place: int) -> int:
+        return place // self.size * self.pause_s
+
+
+@dataclass(eq=False, slots=True)
+class _Follower:
+    mirror: Identity
+    stream: Stream
+    told_s: float  # when it was last told everything
+    waiting: list[bytes] = field(default_factory=list)
+    sending: bool = False
+
+
+class Followers:
+    """The mirrors that follow this process. Other workers have theirs; the catalogue is what they share."""
+
+    def __init__(
+        self, reader: Reader, writer: Writer, waves: Waves, log: logging.Logger, changed: Callable[[], None]
+    ) -> None:
+        """`changed()` is called when something happened to mirrors or packages, and now and then."""
+        self._reader = reader
+        self._writer = writer
+        self._waves = waves
+        self._log = log
+        self._changed = changed
+        self._followers: dict[_Follower, None] = {}
+        self._seq = 0
+        self._nursery: trio.Nursery | None = None
+
+    def __len__(self) -> int:
+        return len(self._followers)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Tell mirrors what happens, for ever."""
+        self._seq = await self._reader.run(events.newest)
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            beat_s = trio.current_time()
+            while True:
+                await trio.sleep(POLL_S)
+                try:
+                    await self._look()
+                    if trio.current_time() - beat_s >= use_cases.BEAT_S:
+                        beat_s = trio.current_time()
+                        await self._beat()
+                except Unavailable as error:
+                    self._log.warning("mirrors are not told: %s", error)
+
+    def take(self, stream: Stream) -> None:
+        """Serve a stream on which a request for `PATH` is coming, to its end."""
+        if self._nursery is None or len(self._followers) >= MOST_MIRRORS:
+            stream.socket.close()
+        else:
+            self._nursery.start_soon(self._serve, stream)
+
+    # --- a mirror comes ----------------------------------------------------------------------------------------------
+
+    async def _serve(self, stream: Stream) -> None:
+        try:
+            with trio.fail_after(HEAD_S):
+                request = await _read_head(stream)
+            mirror = await self._reader.run(partial(use_cases.identify, key=_key(request)))
+            if mirror is None:
+                await _refuse(stream, 401, "expected the key of a mirror; `redistrib join` gives one")
+                return
+            await self._follow(mirror, stream, _after(request))
+        except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError, Unavailable):
+            pass
+        except h11.RemoteProtocolError as error:
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await _refuse(stream, 400, str(error))
+        finally:
+            stream.socket.close()
+
+    async def _follow(self, mirror: Identity, stream: Stream, after: int) -> None:
+        follower = _Follower(mirror, stream, trio.current_time())
+        await stream.send_all(_OK)
+        # First in line, then told: nothing falls between. What comes twice does no harm.
+        self._followers[follower] = None
+        try:
+            await self._writer.run(partial(use_cases.connected, mirror=mirror, now_s=time.time()))
+            self._tell(follower, await self._reader.run(partial(_welcome, after=after)))
+            self._log.info("mirror %s follows", mirror[1])
+            while await stream.receive_some(1024):
+                pass  # nothing is expected; the end is
+        finally:
+            del self._followers[follower]
+            with trio.move_on_after(2, shield=True), suppress(Unavailable):
+                if not any(other.mirror == mirror for other in self._followers):
+                    await self._writer.run(partial(use_cases.lost, mirror=mirror, now_s=time.time()))
+            self._log.info("mirror %s has gone", mirror[1])
+
+    # --- something happens -------------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        found = await self._reader.run(partial(events.since, seq=self._seq, limit=REPLAYED, kinds=WATCHED))
+        if not found:
+            return
+        self._seq = found[-1].seq
+        self._changed()
+        for event in found:
+            if event.kind is Kind.MIRROR_REVOKED:
+                self._drop(event.detail.get("mirror", ""))
+        touched = {event.package_id for event in found if event.kind in _OF_PACKAGES and event.package_id}
+        if touched and self._followers:
+            message = await self._reader.run(partial(_changes, touched=touched, seq=self._seq))
+            for place, follower in enumerate(list(self._followers)):
+                self._tell(follower, message | {"wait_s": self._waves.wait_s(place)})
+
+    async def _beat(self) -> None:
+        self._changed()
+        if not self._followers:
+            return
+        ids = sorted({follower.mirror[0] for follower in self._followers})
+        await self._writer.run(partial(use_cases.beat, mirror_ids=ids, now_s=time.time()))
+        newest = await self._reader.run(events.newest)
+        now_s = trio.current_time()
+        state: frames.Message | None = None
+        for follower in list(self._followers):
+            if now_s - follower.told_s > STATE_S:
+                follower.told_s = now_s
+                if state is None:
+                    state = await self._reader.run(partial(_welcome, after=0))
+                self._tell(follower, state)
+            else:
+                self._tell(follower, {"kind": "beat", "seq": newest})
+
+    def _drop(self, name: str) -> None:
+        for follower in [one for one in self._followers if one.mirror[1] == name]:
+            follower.stream.socket.close()
+
+    def _tell(self, follower: _Follower, message: frames.Message) -> None:
+        frame = frames.encode(message)
+        follower.waiting.append(b"%x\r\n%s\r\n" % (len(frame), frame))
+        if sum(map(len, follower.waiting)) > WAITING_BYTES:
+            follower.stream.socket.close()
+        elif not follower.sending and self._nursery is not None:
+            follower.sending = True
+            self._nursery.start_soon(self._send, follower)
+
+    async def _send(self, follower: _Follower) -> None:
+        try:
+            while follower.waiting:
+                data, follower.waiting = b"".join(follower.waiting), []
+                with trio.fail_after(SEND_S):
+                    await follower.stream.send_all(data)
+        except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError):
+            follower.stream.socket.close()  # wakes the task that waits for its going
+        finally:
+            follower.sending = False
+
+
+def _welcome(conn: Connection, after: int) -> frames.Message:
+    """What one that has done all events up to `after` needs to know; 0: everything."""
+    newest = events.newest(conn)
+    if 0 < after <= newest and newest - after <= REPLAYED and events.oldest(conn) <= after + 1:
+        found = events.since(conn, after, REPLAYED, _OF_PACKAGES)
+        return _changes(conn, {event.package_id for event in found if event.package_id}, newest) | {"wait_s": 0}
+    return {"kind": "state", "seq": newest, "packages": _rows(use_cases.wanted(conn)), "mirrors": _others(conn)}
+
+
+def _changes(conn: Connection, touched: set[str], seq: int) -> frames.Message:
+    there = [one for one in use_cases.wanted(conn) if one.package_id in touched]
+    gone = sorted(touched - {one.package_id for one in there})
+    return {"kind": "package", "seq": seq, "packages": _rows(there), "gone": gone, "mirrors": _others(conn)}
+
+
+def _rows(wanted: Iterable[Wanted]) -> list[list[Any]]:
+    return [[one.package_id, one.version, one.size_bytes, one.needed] for one in wanted]
+
+
+def _others(conn: Connection) -> list[str]:
+    """Where else fragments may be had: "host:port" of the mirrors that are on the line."""
+    return [one.http for one in use_cases.list_mirrors(conn, time.time()) if one.alive]
+
+
+# --- the little of HTTP that it takes --------------------------------------------------------------------------------
+
+
+async def _read_head(stream: Stream) -> h11.Request:
+    http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+    while True:
+        event = http.next_event()
+        if isinstance(event, h11.Request):
+            return event
+        data = await stream.receive_some(HEAD_BYTES)
+        if not data:
+            raise trio.BrokenResourceError("it went before its request came")
+        http.receive_data(data)
+
+
+def _key(request: h11.Request) -> str:
+    for name, value in request.headers:
+        if name == b"authorization" and value.startswith(b"Bearer "):
+            return bytes(value)[7:].decode("latin-1")
+    return ""
+
+
+def _after(request: h11.Request) -> int:
+    text = parse_qs(urlsplit(request.target.decode("ascii")).query).get("after", ["0"])[0]
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
+
+
+async def _refuse(stream: Stream, status: int, why: str) -> None:
+    body = f"{why}\n".encode()
+    reason = {400: b"Bad Request", 401: b"Unauthorized"}[status]
+    head = b"HTTP/1.1 %d %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (status, reason, len(body))
+    await stream.send_all(head + body)
