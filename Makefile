@@ -2,7 +2,7 @@
 VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
-SOURCE := distd agentsim loadtests tests
+SOURCE := distd redistrib agentsim loadtests tests
 
 .PHONY: help test quick lint types layers demo bench-transfer setup debian lock clean
 
@@ -13,7 +13,7 @@ test: setup lint types layers   ## everything that must hold before a change lan
 	$(PY) -m pytest
 
 quick: $(READY)  ## the tests that need no other program
-	$(PY) -m pytest tests/core tests/store tests/lane tests/origin tests/agentsim
+	$(PY) -m pytest tests/core tests/store tests/lane tests/origin tests/agentsim tests/redistrib
 
 lint: $(READY)   ## ruff
 	$(VENV)/bin/ruff check $(SOURCE)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from distd import __version__
-from distd.cli import sockets
 from distd.cli.common import data_option, example, json_option, opened, read_settings, set_option
+from distd.lane import sockets
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from distd.cli.sockets import Listeners
     from distd.core.settings import Settings
+    from distd.lane.sockets import Listeners
 
 
 @click.command(epilog=example("distd serve --data /srv/distd --http 0.0.0.0:8080 --https 0.0.0.0:8443 --workers 2"))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import resource
 import signal
-import ssl
 import sys
 import time
 from functools import partial
@@ -14,14 +12,13 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from distd.cli.common import MIB
-from distd.cli.sockets import is_worker, shared_levels
-from distd.core import bandwidth
 from distd.core.errors import BadInput, DistdError, Unavailable
 from distd.core.mirrors import Via
 from distd.lane.files import FileCache
 from distd.lane.pacer import Levels
 from distd.lane.server import Lane
-from distd.lane.site import Limits
+from distd.lane.setup import allow_files, limits, tls
+from distd.lane.sockets import is_worker, shared_levels
 from distd.origin import answer as agents
 from distd.origin import nearest, planned
 from distd.origin.recovery import reconcile
@@ -40,13 +37,14 @@ from distd.web.site import LaneSite, keep_books
 from distd.web.uploads import UploadsApi
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from sqlalchemy import Connection
 
     from distd.cli.common import Opened
-    from distd.cli.sockets import Listeners
     from distd.core.settings import Settings
+    from distd.lane.sockets import Listeners
     from distd.store.layout import DataDir
     from distd.store.writer import Writer
 
@@ -89,7 +87,7 @@ class Server:
         """Take up changed settings and certificates. Connections stay; what cannot be read leaves all as it was."""
         try:
             settings = self._read_settings()
-            context, its_limits = tls(self.data), limits(settings)
+            context, its_limits = _tls(self.data), limits(settings)
             _via(settings)
         except (DistdError, OSError) as error:
             log.error("reload: %s; nothing is changed", error)
@@ -110,7 +108,7 @@ async def run_server(
     settings = site.settings
     server = Server(site, listeners, read_settings)
     server.via()  # raises for a setting that cannot be
-    allow_files(settings["limits.connections"])
+    allow_files(settings["limits.connections"], log)
     for package_id in reconcile(site.catalogue, site.data).missing:
         log.error("package %s: its folder is gone from the download directory", package_id)
     reader = Reader(site.catalogue)
@@ -125,13 +123,13 @@ async def run_server(
         trio.open_nursery() as nursery,
     ):
         news = Mirrors(server, reader, writer, steering)
-        followers = Followers(reader, writer, _waves(settings), log, news.ring)
+        followers = Followers(reader, writer, _waves(settings), log, news.ring, server.agents.http)
         key = server.agents.token_key
         lane_site = LaneSite(desk, hand_over, key, metrics.observe_post, log, steering, followers)
         levels = Levels(fd=shared_levels())
         lane = Lane(lane_site, _files(site.data), limits(settings), log, levels)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, tls(site.data))])
+            nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, _tls(site.data))])
             nursery.start_soon(metrics.run, lane.counts, lane_site)
             nursery.start_soon(followers.run)
             nursery.start_soon(steering.run)
@@ -211,38 +209,8 @@ async def _end_with_supervisor(scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-def tls(data: DataDir) -> ssl.SSLContext:
-    """The server's side of TLS, with the certificate as it is now."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION
-    # With h2 on offer a client would take it, and its fragments would not be the lane's any more.
-    context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(data.keys / keys.SERVER_CERTIFICATE, data.keys / keys.SERVER_KEY)
-    return context
-
-
-def limits(settings: Settings) -> Limits:
-    """The lane's limits, from the settings."""
-    return Limits(
-        head_bytes=settings["limits.head_bytes"],
-        body_bytes=settings["limits.body_bytes"],
-        head_timeout_s=settings["limits.head_timeout_s"],
-        idle_timeout_s=settings["limits.idle_timeout_s"],
-        connections=settings["limits.connections"],
-        connections_per_address=settings["limits.connections_per_address"],
-        heads_per_s_per_address=settings["limits.heads_per_s_per_address"],
-        bandwidth=bandwidth.parse(settings["bandwidth.rules"], "bandwidth.rules"),
-    )
-
-
-def allow_files(connections: int) -> None:
-    """Let the process have a descriptor for every connection, as far as the system lets it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if hard < connections:
-        log.warning("limits.connections is %d, but the system allows %d open files (ulimit -Hn)", connections, hard)
+def _tls(data: DataDir) -> ssl.SSLContext:
+    return tls(data.keys / keys.SERVER_CERTIFICATE, data.keys / keys.SERVER_KEY)
 
 
 def log_to_stderr() -> None:

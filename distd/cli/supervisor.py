@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Final
 import trio
 from prometheus_client.multiprocess import mark_process_dead
 
-from distd.cli.sockets import KINDS, LEVELS, VARIABLE
 from distd.core.errors import Unavailable
 from distd.lane.pacer import make_shared
+from distd.lane.sockets import KINDS, LEVELS, VARIABLE
 from distd.web.metrics import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from distd.cli.sockets import Listeners
+    from distd.lane.sockets import Listeners
 
 FIRST_PAUSE_S: Final = 0.5
 LAST_PAUSE_S: Final = 30.0

@@ -101,6 +101,9 @@ TABLE: Mapping[str, Setting] = {
         Setting("mirrors.via", "steer", "how agents come to mirrors: `direct`, `steer` (a 302 a fragment) or `origin`"),
         Setting("mirrors.wave", 20, "mirrors that begin at once to fetch what is new", low=1, high=100_000),
         Setting("mirrors.wave_pause_s", 5, "before the next ones begin", high=86_400),
+        Setting("redistrib.connections", 4, "that a mirror fetches over at once", low=1, high=64),
+        Setting("redistrib.wait_s", 20, "an agent waits for a fragment that a mirror is fetching", low=1, high=170),
+        Setting("redistrib.scrub_mib_per_s", 8, "a mirror hashes again what it holds; 0: never"),
         Setting("events.keep", 1_000_000, "events kept in the log; the oldest go first", low=1000),
     )
 }
@@ -128,23 +131,25 @@ class Settings:
         )
 
 
-def load(file: Mapping[str, Any], environment: Mapping[str, str], overrides: Mapping[str, str]) -> Settings:
-    """Settings from a parsed `distd.toml`, the environment and `--set`, the later over the earlier.
+def load(
+    file: Mapping[str, Any], environment: Mapping[str, str], overrides: Mapping[str, str], name: str = "distd.toml"
+) -> Settings:
+    """Settings from a parsed file called `name`, the environment and `--set`, the later over the earlier.
 
     Raises `BadInput` for a name that is in no row of the table, or a value that does not fit.
     """
     values: dict[str, Value] = {}
     for section, content in file.items():
         if not isinstance(content, Mapping):
-            raise BadInput(f"distd.toml: {section}", "a [section]", content)
+            raise BadInput(f"{name}: {section}", "a [section]", content)
         for key, value in content.items():
-            name = f"{section}.{key}"
-            values[name] = _row(name, f"distd.toml: {name}").parse(value, f"distd.toml: {name}")
+            full, where = f"{section}.{key}", f"{name}: {section}.{key}"
+            values[full] = _row(full, where).parse(value, where)
     for setting in TABLE.values():
         if setting.variable in environment:
             values[setting.name] = setting.parse(environment[setting.variable], setting.variable)
-    for name, text in overrides.items():
-        values[name] = _row(name, f"--set {name}").parse(text, f"--set {name}")
+    for full, text in overrides.items():
+        values[full] = _row(full, f"--set {full}").parse(text, f"--set {full}")
     return Settings(values)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from distd.core.spans import parse, render
 from distd.store import events
 from distd.store.tables import computers, micros, packages, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
@@ -44,24 +44,6 @@ def record(conn: Connection, fetches: Sequence[Fetched], now_s: float) -> None:
     events.append_many(conn, [_note(one, now_s) for one in known])
 
 
-def render_ranges(numbers: Iterable[int]) -> str:
-    """{1, 2, 3, 7} as "1-3,7"."""
-    parts = []
-    for _, run in itertools.groupby(enumerate(sorted(set(numbers))), key=lambda pair: pair[1] - pair[0]):
-        members = [number for _, number in run]
-        parts.append(str(members[0]) if len(members) == 1 else f"{members[0]}-{members[-1]}")
-    return ",".join(parts)
-
-
-def parse_ranges(text: str) -> set[int]:
-    """What `render_ranges` made."""
-    numbers: set[int] = set()
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        numbers.update(range(int(first), int(last or first) + 1))
-    return numbers
-
-
 def _known(conn: Connection, fetches: Sequence[Fetched]) -> list[Fetched]:
     computer_ids = {one.computer_id for one in fetches}
     package_ids = {one.package_id for one in fetches}
@@ -77,12 +59,12 @@ def _progress(conn: Connection, fetches: Sequence[Fetched]) -> dict[tuple[int, s
 
 
 def _row(fetched: Fetched, before: Any, now_us: int) -> dict[str, Any]:
-    numbers = set(fetched.numbers) | parse_ranges(before.ranges if before else "")
+    numbers = set(fetched.numbers) | parse(before.ranges if before else "")
     return {
         "computer_id": fetched.computer_id,
         "package_id": fetched.package_id,
         "fragments": len(numbers),
-        "ranges": render_ranges(numbers),
+        "ranges": render(numbers),
         "sent_bytes": fetched.sent_bytes + (before.sent_bytes if before else 0),
         "first_at_us": before.first_at_us if before else now_us,
         "last_at_us": now_us,
@@ -90,5 +72,5 @@ def _row(fetched: Fetched, before: Any, now_us: int) -> dict[str, Any]:
 
 
 def _note(fetched: Fetched, now_s: float) -> events.Note:
-    detail = {"numbers": render_ranges(fetched.numbers), "bytes": fetched.sent_bytes}
+    detail = {"numbers": render(fetched.numbers), "bytes": fetched.sent_bytes}
     return events.Note(events.Kind.FRAGMENTS_FETCHED, now_s, fetched.package_id, fetched.computer_id, detail)

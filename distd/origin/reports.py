@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from distd.core import tokens
 from distd.core.errors import BadInput
+from distd.core.spans import parse
 from distd.origin import fetches
 from distd.origin import mirrors as use_cases
 from distd.store import events
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 MAX_ROWS: Final = 10_000  # of any list in a report
+
+MAX_FRAGMENTS: Final = 1_000_000
 
 _STATUS: Final = {
     "agents": int,
@@ -106,11 +109,9 @@ def _fetches(report: Report, token_key: bytes) -> list[fetches.Fetched]:
 def _numbers(ranges: str) -> set[int]:
     """Bounded: "1-9999999999" must not fill the memory."""
     try:
-        pairs = [part.partition("-") for part in ranges.split(",") if part]
-        spans = [range(int(first), int(last or first) + 1) for first, _, last in pairs]
+        return parse(ranges, MAX_FRAGMENTS)
     except ValueError:
         return set()
-    return set().union(*spans) if sum(map(len, spans)) <= 1_000_000 else set()
 
 
 def _checked(message: dict[str, Any], name: str, default: Any, fits: Callable[[Any], bool]) -> Any:

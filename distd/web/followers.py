@@ -4,8 +4,8 @@
 
 answers 200 with a chunked body of frames (`core.frames`):
 
-    {"kind": "state", "seq": N, "packages": [[id, version, size_bytes, needed], …], "mirrors": {…}}
-    {"kind": "package", "seq": N, "packages": [[…]], "gone": [id, …], "wait_s": 0}
+    {"kind": "state", "seq": N, "packages": [[id, version, size_bytes, needed], …], "mirrors": ["host:port", …]}
+    {"kind": "package", "seq": N, "packages": [[…]], "gone": [id, …], "wait_s": 0, "mirrors": […]}
     {"kind": "beat", "seq": N}
 
 A state says everything, and comes first unless the mirror has followed until a moment ago; so however long it was away,
@@ -109,14 +109,22 @@ class Followers:
     """The mirrors that follow this process. Other workers have theirs; the catalogue is what they share."""
 
     def __init__(
-        self, reader: Reader, writer: Writer, waves: Waves, log: logging.Logger, changed: Callable[[], None]
+        self,
+        reader: Reader,
+        writer: Writer,
+        waves: Waves,
+        log: logging.Logger,
+        changed: Callable[[], None],
+        http: str,
     ) -> None:
-        """`changed()` is called when something happened to mirrors or packages, and now and then."""
+        """`http`: the "host:port" at which mirrors find this server's fragments. `changed()` is called when something
+        happened to mirrors or packages, and now and then."""
         self._reader = reader
         self._writer = writer
         self._waves = waves
         self._log = log
         self._changed = changed
+        self._http = http
         self._followers: dict[_Follower, None] = {}
         self._seq = 0
         self._nursery: trio.Nursery | None = None
@@ -225,7 +233,7 @@ class Followers:
             follower.stream.socket.close()
 
     def _tell(self, follower: _Follower, message: frames.Message) -> None:
-        frame = frames.encode(message)
+        frame = frames.encode(message if message["kind"] == "beat" else message | {"http": self._http})
         follower.waiting.append(b"%x\r\n%s\r\n" % (len(frame), frame))
         if sum(map(len, follower.waiting)) > WAITING_BYTES:
             follower.stream.socket.close()

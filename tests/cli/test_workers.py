@@ -13,8 +13,8 @@ import pytest
 import trio
 
 from distd.cli.main import run
-from distd.cli.sockets import listen, name_of
 from distd.core.errors import BadInput
+from distd.lane.sockets import listen, name_of
 from distd.store import keys
 from distd.store.layout import DataDir
 from loadtests.processes import DISTD, child, distd_serve, listening

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distd.origin.fetches import Fetched, parse_ranges, record, render_ranges
+from distd.core.spans import parse, render
+from distd.origin.fetches import Fetched, record
 from distd.store import tables
 from distd.store.events import Kind
 
@@ -13,12 +14,12 @@ RANGES = [([], ""), ([1], "1"), ([1, 2], "1-2"), ([3, 1, 2, 7], "1-3,7"), ([7, 7
 
 @pytest.mark.parametrize(("numbers", "text"), RANGES)
 def test_ranges_are_compact(numbers, text):
-    assert render_ranges(numbers) == text
+    assert render(numbers) == text
 
 
 @given(st.sets(st.integers(1, 10_000)))
 def test_ranges_come_back(numbers):
-    assert parse_ranges(render_ranges(numbers)) == numbers
+    assert parse(render(numbers)) == numbers
 
 
 def test_fetches_add_up_and_a_repeated_fragment_counts_once(pc):

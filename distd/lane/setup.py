@@ -1,0 +1,50 @@
+"""What a lane is set up with: TLS, limits, descriptors."""
+
+from __future__ import annotations
+
+import resource
+import ssl
+from typing import TYPE_CHECKING
+
+from distd.core import bandwidth
+from distd.lane.site import Limits
+
+if TYPE_CHECKING:
+    import logging
+    from pathlib import Path
+
+    from distd.core.settings import Settings
+
+
+def tls(certificate: Path, key: Path) -> ssl.SSLContext:
+    """The server's side of TLS, with the certificate as it is now."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    # With h2 on offer a client would take it, and its fragments would not be the lane's any more.
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def limits(settings: Settings) -> Limits:
+    """The lane's limits, from the settings."""
+    return Limits(
+        head_bytes=settings["limits.head_bytes"],
+        body_bytes=settings["limits.body_bytes"],
+        head_timeout_s=settings["limits.head_timeout_s"],
+        idle_timeout_s=settings["limits.idle_timeout_s"],
+        connections=settings["limits.connections"],
+        connections_per_address=settings["limits.connections_per_address"],
+        heads_per_s_per_address=settings["limits.heads_per_s_per_address"],
+        bandwidth=bandwidth.parse(settings["bandwidth.rules"], "bandwidth.rules"),
+    )
+
+
+def allow_files(connections: int, log: logging.Logger) -> None:
+    """Let the process have a descriptor for every connection, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard < connections:
+        log.warning("limits.connections is %d, but the system allows %d open files (ulimit -Hn)", connections, hard)

@@ -1,0 +1,1 @@
+"""redistrib: redistribution servers that mirror package directories by events."""

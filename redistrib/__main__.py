@@ -1,0 +1,5 @@
+"""`python -m redistrib`."""
+
+from redistrib.cli import main
+
+main()

@@ -1,0 +1,90 @@
+"""`redistrib join`: from a one-time token to a mirror that knows its origin, and that its origin knows.
+
+The token ends with the first digits of the SHA-256 of the CA's certificate. So the first contact, which nothing
+vouches for yet, only brings the certificate; what follows is under TLS with that CA alone.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from cryptography import x509
+
+from distd.core import frames
+from distd.core.errors import BadInput, Conflict, Corrupt, Unavailable
+from distd.lane.client import open_client
+from distd.store import files, keys
+from redistrib.layout import Identity, create_mirror, read_identity, write_identity
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TOKEN: Final = re.compile(r"([0-9a-f]{32})\.([0-9a-f]{32})")
+
+
+async def join(origin: str, token: str, root: Path) -> Identity:
+    """Join the origin at the URL `origin`, or the mirror that is there. Raises `BadInput`, `Conflict`,
+    `Unavailable`, and `Corrupt` for another CA than the token's."""
+    origin = _checked(origin)
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise BadInput("--token", "what `distd mirror add` printed", token)
+    mirror = create_mirror(root)
+    known = read_identity(mirror)
+    if known is not None:
+        raise Conflict("--data", f"{root} is the mirror {known.name} of {known.origin} already", "take another folder")
+    authority = await _fetch_ca(origin, match[2])
+    request = keys.make_request(mirror.data.keys, "mirror")
+    context = ssl.create_default_context(cadata=authority.decode("ascii"))
+    async with open_client(context, "redistrib") as client:
+        body = frames.pack({"token": match[1], "request": request})
+        headers = [("Content-Type", "application/msgpack")]
+        answer = await client.request("POST", f"{origin}/api/v1/mirror/join", body=body, headers=headers)
+    if answer.status == 400:
+        raise BadInput("--token", "one that the origin accepts", answer.body[:500].decode("utf-8", "replace"))
+    if answer.status != 200:
+        raise Unavailable(origin, f"HTTP {answer.status}")
+    given = frames.unpack(answer.body, "the answer to join")
+    identity = Identity(_text(given, "name"), origin, _text(given, "key"))
+    certificate = given.get("certificate")
+    if not isinstance(certificate, bytes):
+        raise Corrupt("the answer to join", "a certificate", type(certificate).__name__)
+    files.write_file(mirror.data.ca_certificate, authority)
+    files.write_file(mirror.data.keys / keys.SERVER_CERTIFICATE, certificate)
+    write_identity(mirror, identity)  # last: where it stands, all does
+    return identity
+
+
+async def _fetch_ca(origin: str, fingerprint: str) -> bytes:
+    """The CA's certificate in PEM, from somebody who need not be trusted: the token says which one it is."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    async with open_client(context, "redistrib") as client:
+        answer = await client.request("GET", f"{origin}/api/v1/mirror/ca")
+    if answer.status != 200:
+        raise Unavailable(origin, f"HTTP {answer.status}; is it a distd origin, or a mirror of one?")
+    try:
+        got = keys.fingerprint(x509.load_pem_x509_certificate(answer.body))
+    except ValueError as error:
+        raise Corrupt("CA", "a certificate in PEM", str(error)) from None
+    if got != fingerprint:
+        raise Corrupt(f"CA of {origin}", f"{fingerprint}, as the token says", got)
+    return answer.body
+
+
+def _checked(origin: str) -> str:
+    parts = urlsplit(origin)
+    if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or parts.query:
+        raise BadInput("ORIGIN_URL", "https://HOST[:PORT]", origin)
+    return origin.rstrip("/")
+
+
+def _text(message: frames.Message, name: str) -> str:
+    value = message.get(name)
+    if not isinstance(value, str):
+        raise Corrupt("the answer to join", f"a text {name}", type(value).__name__)
+    return value

@@ -1,0 +1,194 @@
+"""A serving mirror: the composition of lane, follower, sync, scrub and books, from start to drain."""
+
+from __future__ import annotations
+
+import logging
+import random
+import signal
+import ssl
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import trio
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from distd.core import frames
+from distd.core.errors import Corrupt
+from distd.lane.client import open_client
+from distd.lane.files import FileCache
+from distd.lane.server import Lane
+from distd.lane.setup import allow_files, limits, tls
+from distd.store import keys
+from distd.store import packages as directories
+from distd.store.incoming import Incoming
+from distd.store.room import Room
+from redistrib.books import Books
+from redistrib.door import Door
+from redistrib.fetch import Fetcher
+from redistrib.follow import Follower
+from redistrib.scrub import Scrub
+from redistrib.site import MirrorSite
+from redistrib.sync import Sync
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from prometheus_client.core import Metric
+
+    from distd.core.settings import Settings
+    from distd.lane.sockets import Listeners
+    from redistrib.layout import Identity, MirrorDir
+
+MIB: Final = 1_048_576
+STATE_S: Final = 2.0  # how far the mirror has followed is written so often
+
+log = logging.getLogger("redistrib")
+
+
+class Neighbours:
+    """Where fragments may be had: whom this mirror follows, then the origin, then other mirrors."""
+
+    def __init__(self, followed: str) -> None:
+        self._followed = followed
+        self._origin = ""
+        self._others: list[str] = []
+
+    def learn(self, message: frames.Message) -> None:
+        """What the origin says of itself and of its mirrors ("host:port" of their HTTP)."""
+        origin, others = message.get("http"), message.get("mirrors")
+        if isinstance(origin, str) and origin:
+            self._origin = f"http://{origin}/download"
+        if isinstance(others, list):
+            self._others = [f"http://{one}/download" for one in others if isinstance(one, str)]
+
+    def sources(self) -> list[str]:
+        """The best first. The origin's own fragments come by HTTP: the manifest says what they must be."""
+        followed = f"{self._followed}/download"
+        if self._origin and urlsplit(self._origin).hostname == urlsplit(followed).hostname and not self._relayed:
+            return [self._origin, followed, *self._others]
+        return list(dict.fromkeys([followed, *([self._origin] if self._origin else []), *self._others]))
+
+    @property
+    def _relayed(self) -> bool:
+        """Whether who is followed is one of the mirrors. (On one machine the hosts are the same.)"""
+        return any(urlsplit(one).hostname == urlsplit(self._followed).hostname for one in self._others)
+
+    def holders(self) -> list[str]:
+        """For agents that are sent elsewhere: the origin is the last resort."""
+        return [self._origin] if self._origin else [f"{self._followed}/download"]
+
+
+async def run_mirror(
+    mirror: MirrorDir,
+    identity: Identity,
+    settings: Settings,
+    listeners: Listeners,
+    announce: Callable[[], None],
+) -> None:
+    """Serve and follow until SIGTERM or SIGINT; then finish what is being sent, within the limit."""
+    data, ca = mirror.data, keys.load_ca(mirror.data.ca_certificate)
+    context = ssl.create_default_context(cafile=str(data.ca_certificate))
+    allow_files(settings["limits.connections"], log)
+    incoming, books = Incoming(data, mirror.incoming), Books(mirror, log)
+    neighbours = Neighbours(identity.origin)
+    room = Room(settings["store.quota_mib"] * MIB, settings["store.keep_free_mib"] * MIB)
+    async with open_client(context, "redistrib") as client, trio.open_nursery() as nursery:
+        fetcher = Fetcher(client, incoming, neighbours.sources, settings["redistrib.connections"], nursery)
+        sync = Sync(data, ca, incoming, fetcher, room, log, books.changed)
+        await sync.look()
+        follower = Follower(
+            client, identity, partial(_take, sync, neighbours, books), 0, random.SystemRandom().random, log
+        )
+        _restore(mirror, sync, neighbours)
+        metrics = Metrics(books, sync, follower, fetcher)
+        ready = partial(_is_ready, sync, follower)
+        door = Door(client, identity.origin, metrics.render, ready, nursery, log)
+        site = MirrorSite(books, sync, incoming, fetcher, door, settings["redistrib.wait_s"], log, neighbours.holders)
+        scrub = Scrub(data, ca, sync, incoming, fetcher, site, books, log)
+        cache = FileCache(data.download, lambda package_id: directories.read_manifest(data, package_id, ca))
+        lane = Lane(site, cache, limits(settings), log)
+        secure = tls(data.keys / keys.SERVER_CERTIFICATE, data.keys / keys.SERVER_KEY)
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, secure)])
+            nursery.start_soon(site.run)
+            nursery.start_soon(sync.run)
+            nursery.start_soon(follower.run)
+            nursery.start_soon(books.run, client, identity, follower, sync)
+            nursery.start_soon(scrub.run, settings["redistrib.scrub_mib_per_s"])
+            announce()
+            async for _ in signals:
+                break
+        log.info("finishing what is being sent, at most %d s", settings["limits.drain_s"])
+        lane.stop()
+        with trio.move_on_after(settings["limits.drain_s"]):
+            await lane.drained.wait()
+        books.flush()
+        nursery.cancel_scope.cancel()
+
+
+def _take(sync: Sync, neighbours: Neighbours, books: Books, message: frames.Message) -> None:
+    neighbours.learn(message)
+    wait_s = message.get("wait_s", 0)
+    sync.apply(message, wait_s=float(wait_s) if isinstance(wait_s, int | float) else 0.0)
+    if message.get("kind") == "state":
+        books.tell_all = True  # who says everything wants to hear everything
+        remember = {"kind": "state", "seq": 0, "packages": message["packages"], "http": message.get("http", "")}
+        books.remember(frames.pack(remember))
+
+
+def _restore(mirror: MirrorDir, sync: Sync, neighbours: Neighbours) -> None:
+    """What was wanted when the mirror was last told: so that it serves and fetches while the origin is away."""
+    try:
+        message = frames.unpack(mirror.state_file.read_bytes(), "state")
+        neighbours.learn(message)
+        sync.apply(message)
+    except FileNotFoundError:
+        pass
+    except Corrupt as error:
+        log.warning("%s", error)
+
+
+def _is_ready(sync: Sync, follower: Follower) -> bool:
+    return follower.connected and all(sync.have.get(one) == wanted.version for one, wanted in sync.wanted.items())
+
+
+class Metrics:
+    """`/metrics` of a mirror: read when somebody asks."""
+
+    def __init__(self, books: Books, sync: Sync, follower: Follower, fetcher: Fetcher) -> None:
+        self._books = books
+        self._sync = sync
+        self._follower = follower
+        self._fetcher = fetcher
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)
+
+    def describe(self) -> Sequence[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        counts, traffic = self._books.counts, self._fetcher.traffic
+        for name, text, number in (
+            ("redistrib_fragments_sent", "fragments sent to agents and mirrors", counts.fragments_sent),
+            ("redistrib_fragment_bytes_sent", "bytes of those", counts.sent_bytes),
+            ("redistrib_hits", "fragments that were there when they were asked for", counts.hits),
+            ("redistrib_misses", "those that had to be fetched first, or were had elsewhere", counts.misses),
+            ("redistrib_redirected", "requests that were sent elsewhere", counts.redirected),
+            ("redistrib_healed", "bad files that were made good", counts.healed),
+            ("redistrib_fragments_fetched", "fragments fetched and verified", traffic.fragments),
+            ("redistrib_bytes_fetched", "bytes of fragments that came", traffic.received_bytes),
+            ("redistrib_fetch_requests", "requests for fragments that were sent upstream", traffic.requests),
+        ):
+            yield CounterMetricFamily(name, text, number)
+        for name, text, number in (
+            ("redistrib_connected", "1: the event stream is up", int(self._follower.connected)),
+            ("redistrib_packages", "packages that are here and verified", len(self._sync.have)),
+            ("redistrib_packages_wanted", "packages that should be here", len(self._sync.wanted)),
+            ("redistrib_missing_bytes", "bytes of packages that are not here yet", self._sync.missing_bytes),
+        ):
+            yield GaugeMetricFamily(name, text, number)
