@@ -24,6 +24,7 @@ from blake3 import blake3
 
 from agentsim import deploy, inventory
 from agentsim.fetch import Part, fetch_part
+from agentsim.places import Places
 from agentsim.state import FULL, remove_tree
 from distd import __version__
 from distd.core import info as info_codec
@@ -104,6 +105,7 @@ class Native:
         self._say = say
         self._device_id = device_id
         self._manifests: dict[str, Manifest] = {}
+        self._places: dict[str, Places] = {}
         self._threads = trio.CapacityLimiter(1)  # hashing and unpacking: one at a time
 
     async def run(self, *, once: bool) -> Summary:
@@ -139,7 +141,7 @@ class Native:
             case SendInventory():
                 return await self._inventory(agent)
             case FetchFragment():
-                return await self._fragment(action, agent)
+                return await self._fragment(action)
             case Assemble(package_id):
                 return await self._deploy(self._state.folder(package_id), agent.config.execution_timeout_min)
             case SendResult(package_id, code):
@@ -171,6 +173,7 @@ class Native:
             self._say("Download is off.")
         self._state.save_config(reply.config)
         for pack in reply.packs:
+            self._note_places(pack)
             if pack.id in agent.queue:  # it may have been moved to another server
                 self._state.folder(pack.id).place(pack.pack_loc, agent.queue[pack.id].since_s)
         return PrologAnswered(reply)
@@ -203,6 +206,7 @@ class Native:
 
     def _forget(self, package_id: str) -> None:
         self._manifests.pop(package_id, None)
+        self._places.pop(package_id, None)
         remove_tree(self._state.folder(package_id).path)
 
     # -- info and fragments
@@ -244,11 +248,27 @@ class Native:
             self._manifests[package_id] = self._state.folder(package_id).manifest(self._ca)
         return self._manifests[package_id]
 
-    async def _fragment(self, action: FetchFragment, agent: Agent) -> Event:
+    def _note_places(self, pack: Pack) -> None:
+        known = self._places.get(pack.id)
+        if known is None or known.named != (*pack.mirrors, pack.pack_loc):
+            self._places[pack.id] = Places(self._client, pack.mirrors, pack.pack_loc)
+
+    async def _fragment(self, action: FetchFragment) -> Event:
+        """From the best place; where it fails, the next one goes on inside the fragment."""
         name = f"{action.package_id}-{action.number}"
+        path = f"{action.package_id}/{name}"
+        places = self._places.get(action.package_id) or Places(self._client, (), action.pack_loc)
+        event: Event = Failed("there is no place to get it from")
+        for place in await places.ranked(action.proto, path):
+            event = await self._fragment_from(f"{action.proto}://{place}/{path}", name, action)
+            if not isinstance(event, Failed | Corrupted) or (isinstance(event, Failed) and event.code):
+                return event
+            places.failed(place)
+        return event
+
+    async def _fragment_from(self, url: str, name: str, action: FetchFragment) -> Event:
         fragment = self._manifest(action.package_id).fragments[action.number - 1]
         part = Part(self._state.folder(action.package_id).fragment(action.number))
-        url = f"{action.proto}://{action.pack_loc}/{action.package_id}/{name}"
         try:
             await fetch_part(self._client, url, fragment, part)
             await trio.to_thread.run_sync(part.finish, fragment, limiter=self._threads)

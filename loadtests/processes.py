@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
 DISTD = str(Path(sys.executable).with_name("distd"))
+REDISTRIB = str(Path(sys.executable).with_name("redistrib"))
 
 
 class ProgramFailed(Exception):
@@ -190,3 +191,20 @@ async def wait_until_listening(host: str, port: int, *, timeout_s: float = 15) -
             else:
                 await stream.aclose()
                 return
+
+
+@contextlib.asynccontextmanager
+async def redistrib_serve(
+    data: Path, settings: Mapping[str, object] | None = None, *, http: str, https: str, timeout_s: float = 30
+) -> AsyncIterator[Site]:
+    """A mirror that has joined, for as long as the block lasts; its log is `data`.serve.log beside it."""
+    command = [REDISTRIB, "serve", "--data", str(data), "--http", http, "--https", https, "--json"]
+    command += [part for name, value in (settings or {}).items() for part in ("--set", f"{name}={value}")]
+    log = data.with_name(f"{data.name}.serve.log")
+    async with child(command, log, stdout=subprocess.PIPE, env=plain_environment()) as process:
+        assert process.stdout is not None
+        with trio.fail_after(timeout_s):
+            line = await _first_line(process.stdout)
+        if not line:
+            raise ProgramFailed(command, await process.wait(), log.read_text(errors="replace"))
+        yield Site(*listening(line), process)

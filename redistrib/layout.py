@@ -31,7 +31,7 @@ _DEFAULTS: Final = """\
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What `redistrib join` was given. `origin` is the URL of who was asked: the origin, or a mirror that has joined."""
+    """What `redistrib join` was given. `origin` is the URL of who was asked: the origin, or a mirror of it."""
 
     name: str
     origin: str

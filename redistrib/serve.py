@@ -53,6 +53,7 @@ class Neighbours:
     def __init__(self, followed: str) -> None:
         self._followed = followed
         self._origin = ""
+        self._is_origin = False  # who is followed; else it is a mirror
         self._others: list[str] = []
 
     def learn(self, message: frames.Message) -> None:
@@ -60,20 +61,15 @@ class Neighbours:
         origin, others = message.get("http"), message.get("mirrors")
         if isinstance(origin, str) and origin:
             self._origin = f"http://{origin}/download"
+            self._is_origin = urlsplit(self._followed).netloc == message.get("https")
         if isinstance(others, list):
             self._others = [f"http://{one}/download" for one in others if isinstance(one, str)]
 
     def sources(self) -> list[str]:
         """The best first. The origin's own fragments come by HTTP: the manifest says what they must be."""
         followed = f"{self._followed}/download"
-        if self._origin and urlsplit(self._origin).hostname == urlsplit(followed).hostname and not self._relayed:
-            return [self._origin, followed, *self._others]
-        return list(dict.fromkeys([followed, *([self._origin] if self._origin else []), *self._others]))
-
-    @property
-    def _relayed(self) -> bool:
-        """Whether who is followed is one of the mirrors. (On one machine the hosts are the same.)"""
-        return any(urlsplit(one).hostname == urlsplit(self._followed).hostname for one in self._others)
+        near = [self._origin, followed] if self._is_origin else [followed, self._origin]
+        return [one for one in (*near, *self._others) if one]
 
     def holders(self) -> list[str]:
         """For agents that are sent elsewhere: the origin is the last resort."""
@@ -135,6 +131,7 @@ def _take(sync: Sync, neighbours: Neighbours, books: Books, message: frames.Mess
     if message.get("kind") == "state":
         books.tell_all = True  # who says everything wants to hear everything
         remember = {"kind": "state", "seq": 0, "packages": message["packages"], "http": message.get("http", "")}
+        remember["https"] = message.get("https", "")
         books.remember(frames.pack(remember))
 
 

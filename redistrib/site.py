@@ -1,9 +1,9 @@
 """What the lane asks of a mirror: whose token it is, what was sent, and where a file is that is not here (yet).
 
-A fragment that has not come is fetched at once, and every agent that asks meanwhile waits for the same fetch. It is sent
-when it is here and verified, and not before: a body that has begun could not be taken back when its source dies or
-lies (OCS-PROTOCOL.md, trap 4; ADR 10). Who has waited too long, or asks for what cannot be had, is sent to another mirror
-or to the origin.
+A fragment that has not come is fetched at once, and every agent that asks meanwhile waits for the same fetch. It is
+sent when it is here and verified, and not before: a body that has begun could not be taken back when its source dies
+or lies (OCS-PROTOCOL.md, trap 4; ADR 10). Who has waited too long, or asks for what cannot be had, is sent to the
+origin.
 """
 
 from __future__ import annotations

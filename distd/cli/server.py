@@ -123,7 +123,9 @@ async def run_server(
         trio.open_nursery() as nursery,
     ):
         news = Mirrors(server, reader, writer, steering)
-        followers = Followers(reader, writer, _waves(settings), log, news.ring, server.agents.http)
+        followers = Followers(
+            reader, writer, _waves(settings), log, news.ring, (server.agents.http, server.agents.https)
+        )
         key = server.agents.token_key
         lane_site = LaneSite(desk, hand_over, key, metrics.observe_post, log, steering, followers)
         levels = Levels(fd=shared_levels())

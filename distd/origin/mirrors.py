@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -159,15 +160,22 @@ def revoke(conn: Connection, name: str, now_s: float) -> None:
 
 def list_mirrors(conn: Connection, now_s: float) -> list[Mirror]:
     """By name."""
-    newest = events.newest(conn)
+    rows = conn.execute(select(mirrors).order_by(mirrors.c.name)).all()
+    done = min((row.heard_seq for row in rows if row.joined_at_us), default=0)
+    happened = events.numbers(conn, done, events.OF_PACKAGES)
     query = select(mirror_packages.c.mirror_id, func.count()).join(
         packages,
         (packages.c.id == mirror_packages.c.package_id) & (packages.c.version == mirror_packages.c.version),
     )
     ready = {row[0]: row[1] for row in conn.execute(query.group_by(mirror_packages.c.mirror_id))}
     count = len(wanted(conn))
-    rows = conn.execute(select(mirrors).order_by(mirrors.c.name))
-    return [_mirror(row, ready.get(row.id, 0), count, newest, now_s) for row in rows]
+    return [_mirror(row, ready.get(row.id, 0), count, happened, now_s) for row in rows]
+
+
+def on_the_line(conn: Connection, now_s: float) -> list[str]:
+    """The "host:port" of those that are alive."""
+    rows = conn.execute(select(mirrors).where(mirrors.c.connected, mirrors.c.revoked_at_us.is_(None)))
+    return [row.http for row in rows if is_alive(row, now_s)]
 
 
 def show(conn: Connection, name: str, now_s: float) -> Mirror:
@@ -176,7 +184,7 @@ def show(conn: Connection, name: str, now_s: float) -> Mirror:
     return next(one for one in list_mirrors(conn, now_s) if one.name == name)
 
 
-def _mirror(row: Row[Any], ready: int, count: int, newest: int, now_s: float) -> Mirror:
+def _mirror(row: Row[Any], ready: int, count: int, happened: Sequence[int], now_s: float) -> Mirror:
     state = "REVOKED" if row.revoked_at_us else "JOINED" if row.joined_at_us else "WAITING"
     return Mirror(
         name=row.name,
@@ -188,7 +196,7 @@ def _mirror(row: Row[Any], ready: int, count: int, newest: int, now_s: float) ->
         state=state,
         alive=is_alive(row, now_s),
         seen_at_s=seconds(row.seen_at_us),
-        lag_events=max(newest - row.heard_seq, 0) if state == "JOINED" else 0,
+        lag_events=len(happened) - bisect_right(happened, row.heard_seq) if state == "JOINED" else 0,
         ready=ready,
         wanted=count,
         status={key: value for key, value in row.status.items() if key != "batch"},

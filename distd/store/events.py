@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, func, insert, select
 
@@ -42,6 +42,19 @@ class Kind(StrEnum):
     NOTIFIED = "NOTIFIED"
     FRAGMENTS_FETCHED = "FRAGMENTS_FETCHED"  # detail.numbers "1-3,7", detail.bytes
     RESULT = "RESULT"  # detail.code; detail.ignored tells why it is nobody's result
+
+
+# What mirrors follow.
+OF_PACKAGES: Final = (
+    Kind.PACKAGE_PUBLISHED,
+    Kind.PACKAGE_ACTIVATED,
+    Kind.PACKAGE_DEACTIVATED,
+    Kind.PACKAGE_EDITED,
+    Kind.PACKAGE_SUPERSEDED,
+    Kind.PACKAGE_WITHDRAWN,
+    Kind.PACKAGE_DELETED,
+)
+MOST_NUMBERS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +106,12 @@ def newest(conn: Connection) -> int:
 def oldest(conn: Connection) -> int:
     """The number of the oldest event that is still kept; 0: there is none."""
     return conn.scalar(select(func.min(events.c.seq))) or 0
+
+
+def numbers(conn: Connection, after: int, kinds: Collection[Kind]) -> list[int]:
+    """The numbers of the events of these kinds after number `after`, ascending; the newest `MOST_NUMBERS` only."""
+    query = select(events.c.seq).where(events.c.seq > after, events.c.kind.in_([kind.value for kind in kinds]))
+    return sorted(conn.scalars(query.order_by(events.c.seq.desc()).limit(MOST_NUMBERS)))
 
 
 def since(conn: Connection, seq: int, limit: int, kinds: Collection[Kind] = ()) -> list[Event]:

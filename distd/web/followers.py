@@ -57,15 +57,6 @@ SEND_S: Final = 30.0
 WAITING_BYTES: Final = 33_554_432  # for a mirror that takes nothing; then it is cut off, and will compare
 MOST_MIRRORS: Final = 2000
 
-_OF_PACKAGES: Final = (
-    Kind.PACKAGE_PUBLISHED,
-    Kind.PACKAGE_ACTIVATED,
-    Kind.PACKAGE_DEACTIVATED,
-    Kind.PACKAGE_EDITED,
-    Kind.PACKAGE_SUPERSEDED,
-    Kind.PACKAGE_WITHDRAWN,
-    Kind.PACKAGE_DELETED,
-)
 _OF_MIRRORS: Final = (
     Kind.MIRROR_ADDED,
     Kind.MIRROR_JOINED,
@@ -77,7 +68,7 @@ _OF_MIRRORS: Final = (
     Kind.MIRROR_GONE,
     Kind.ACTIVATION_PLANNED,
 )
-WATCHED: Final = (*_OF_PACKAGES, *_OF_MIRRORS)
+WATCHED: Final = (*events.OF_PACKAGES, *_OF_MIRRORS)
 
 _OK: Final = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.distd.events\r\nCache-Control: no-store\r\n"
@@ -115,16 +106,18 @@ class Followers:
         waves: Waves,
         log: logging.Logger,
         changed: Callable[[], None],
-        http: str,
+        addresses: tuple[str, str],
     ) -> None:
-        """`http`: the "host:port" at which mirrors find this server's fragments. `changed()` is called when something
-        happened to mirrors or packages, and now and then."""
+        """`addresses`: the "host:port" of this server's HTTP and HTTPS, as mirrors reach it.
+
+        `changed()` is called when something happened to mirrors or packages, and now and then.
+        """
         self._reader = reader
         self._writer = writer
         self._waves = waves
         self._log = log
         self._changed = changed
-        self._http = http
+        self._addresses = dict(zip(("http", "https"), addresses, strict=True))
         self._followers: dict[_Follower, None] = {}
         self._seq = 0
         self._nursery: trio.Nursery | None = None
@@ -204,7 +197,7 @@ class Followers:
         for event in found:
             if event.kind is Kind.MIRROR_REVOKED:
                 self._drop(event.detail.get("mirror", ""))
-        touched = {event.package_id for event in found if event.kind in _OF_PACKAGES and event.package_id}
+        touched = {event.package_id for event in found if event.kind in events.OF_PACKAGES and event.package_id}
         if touched and self._followers:
             message = await self._reader.run(partial(_changes, touched=touched, seq=self._seq))
             for place, follower in enumerate(list(self._followers)):
@@ -233,7 +226,7 @@ class Followers:
             follower.stream.socket.close()
 
     def _tell(self, follower: _Follower, message: frames.Message) -> None:
-        frame = frames.encode(message if message["kind"] == "beat" else message | {"http": self._http})
+        frame = frames.encode(message if message["kind"] == "beat" else message | self._addresses)
         follower.waiting.append(b"%x\r\n%s\r\n" % (len(frame), frame))
         if sum(map(len, follower.waiting)) > WAITING_BYTES:
             follower.stream.socket.close()
@@ -257,24 +250,30 @@ def _welcome(conn: Connection, after: int) -> frames.Message:
     """What one that has done all events up to `after` needs to know; 0: everything."""
     newest = events.newest(conn)
     if 0 < after <= newest and newest - after <= REPLAYED and events.oldest(conn) <= after + 1:
-        found = events.since(conn, after, REPLAYED, _OF_PACKAGES)
+        found = events.since(conn, after, REPLAYED, events.OF_PACKAGES)
         return _changes(conn, {event.package_id for event in found if event.package_id}, newest) | {"wait_s": 0}
-    return {"kind": "state", "seq": newest, "packages": _rows(use_cases.wanted(conn)), "mirrors": _others(conn)}
+    return {
+        "kind": "state",
+        "seq": newest,
+        "packages": _rows(use_cases.wanted(conn)),
+        "mirrors": use_cases.on_the_line(conn, time.time()),
+    }
 
 
 def _changes(conn: Connection, touched: set[str], seq: int) -> frames.Message:
     there = [one for one in use_cases.wanted(conn) if one.package_id in touched]
     gone = sorted(touched - {one.package_id for one in there})
-    return {"kind": "package", "seq": seq, "packages": _rows(there), "gone": gone, "mirrors": _others(conn)}
+    return {
+        "kind": "package",
+        "seq": seq,
+        "packages": _rows(there),
+        "gone": gone,
+        "mirrors": use_cases.on_the_line(conn, time.time()),
+    }
 
 
 def _rows(wanted: Iterable[Wanted]) -> list[list[Any]]:
     return [[one.package_id, one.version, one.size_bytes, one.needed] for one in wanted]
-
-
-def _others(conn: Connection) -> list[str]:
-    """Where else fragments may be had: "host:port" of the mirrors that are on the line."""
-    return [one.http for one in use_cases.list_mirrors(conn, time.time()) if one.alive]
 
 
 # --- the little of HTTP that it takes --------------------------------------------------------------------------------

@@ -1,0 +1,153 @@
+"""An origin and mirrors, as real processes on loopback."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+from loadtests.processes import DISTD, REDISTRIB, distd_serve, free_port, plain_environment, redistrib_serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FAST = {
+    "download.frag_latency_s": 0,
+    "download.cycle_latency_s": 0,
+    "download.period_latency_s": 0,
+}
+
+
+def command(program, *arguments, status=0):
+    """Run a command; what it prints as JSON."""
+    done = subprocess.run(
+        [program, *map(str, arguments), "--json"], capture_output=True, text=True, env=plain_environment(), check=False
+    )
+    assert done.returncode == status, f"{arguments}: {done.returncode} {done.stderr}"
+    return json.loads(done.stdout) if done.stdout else done.stderr
+
+
+class Mirror:
+    """A mirror's folder and addresses; `serve()` runs it."""
+
+    def __init__(self, root: Path, name: str):
+        self.name = name
+        self.data = root / name
+        self.http = f"127.0.0.1:{free_port()}"
+        self.https = f"127.0.0.1:{free_port()}"
+
+    @property
+    def url(self):
+        return f"https://localhost:{self.https.rpartition(':')[2]}"
+
+    def serve(self, **settings):
+        named = {name.replace("__", "."): value for name, value in settings.items()}
+        return redistrib_serve(self.data, named, http=self.http, https=self.https)
+
+    def log(self):
+        return self.data.with_name(f"{self.data.name}.serve.log").read_text()
+
+    def fragment(self, package_id, number):
+        return self.data / "download" / package_id / f"{package_id}-{number}"
+
+    def metric(self, name):
+        text = urllib.request.urlopen(f"http://{self.http}/metrics").read().decode()
+        return float(re.search(rf"^{name}(?:_total)? (\S+)$", text, re.MULTILINE)[1])
+
+
+class World:
+    """An origin and its mirrors."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.data = root / "origin"
+        self.http = f"127.0.0.1:{free_port()}"
+        self.https = f"127.0.0.1:{free_port()}"
+        self.url = f"https://localhost:{self.https.rpartition(':')[2]}"
+        subprocess.run([DISTD, "init", "--data", self.data, "--host", "localhost"], check=True, capture_output=True)
+        self.source = root / "source.bin"
+
+    def serve(self, **settings):
+        named = FAST | {name.replace("__", "."): value for name, value in settings.items()}
+        return distd_serve(self.data, named, http=self.http, https=self.https)
+
+    def distd(self, *arguments, status=0):
+        return command(DISTD, *arguments, "--data", self.data, status=status)
+
+    def join(self, name, *options, through=None):
+        """A mirror that has joined, at the origin or through another."""
+        mirror = Mirror(self.root, name)
+        port = mirror.https.rpartition(":")[2]
+        url = f"http://{mirror.http}"
+        token = self.distd("mirror", "add", name, "--url", url, "--https-port", port, *options)["token"]
+        target = through.url if through else self.url
+        command(REDISTRIB, "join", target, "--token", token, "--data", mirror.data)
+        return mirror
+
+    def do(self, *arguments):
+        """A command that prints no JSON."""
+        done = subprocess.run([DISTD, *arguments, "--data", self.data], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def build(self, content, *options, priority=1, target="/tmp/x"):
+        """Of bytes, or of a folder. Not active yet."""
+        source = content
+        if isinstance(content, bytes):
+            source = self.source
+            source.write_bytes(content)
+        order = ("--name", "Test", "--os", "LINUX", "--action", "STORE", "--path", target, "--priority", priority)
+        return self.distd("package", "build", source, *order, *options)["id"]
+
+    def agent(self, state, name="pc"):
+        """Runs a native agent once; whether all went well, and its log."""
+        ca = self.data / "cacert.pem"
+        where = ("--server", f"{self.url}/ocsinventory", "--ca", ca, "--state", state, "--name", name)
+        return subprocess.Popen(
+            [DISTD.replace("distd", "agentsim"), "agent", *map(str, where), "--once"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=plain_environment(),
+        )
+
+    def listed(self, name):
+        return self.distd("mirror", "show", name)
+
+    async def until_ready(self, name, package_id, version=1):
+        """Until the origin knows that the mirror has it."""
+        with trio.fail_after(30):
+            while (package_id, version, name) not in self.ready():
+                await trio.sleep(0.1)
+
+    def ready(self):
+        from sqlalchemy import select
+
+        from distd.store.catalogue import open_catalogue
+        from distd.store.tables import mirror_packages, mirrors
+
+        with open_catalogue(self.data / "catalogue.db") as catalogue, catalogue.read() as conn:
+            query = select(mirror_packages.c.package_id, mirror_packages.c.version, mirrors.c.name)
+            joined = query.join(mirrors, mirrors.c.id == mirror_packages.c.mirror_id)
+            return [tuple(row) for row in conn.execute(joined)]
+
+    async def until(self, condition, seconds=20):
+        with trio.fail_after(seconds):
+            while not condition():
+                await trio.sleep(0.1)
+
+    def same(self, mirror, package_id):
+        """Whether the mirror's package is the origin's, file by file."""
+        mine, theirs = (root / "download" / package_id for root in (self.data, mirror.data))
+        names = sorted(path.name for path in mine.iterdir())
+        if not theirs.is_dir() or names != sorted(path.name for path in theirs.iterdir()):
+            return False
+        return all((mine / name).read_bytes() == (theirs / name).read_bytes() for name in names)
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
