@@ -21,6 +21,7 @@ REASONS: Final = {
     100: "Continue",
     200: "OK",
     206: "Partial Content",
+    302: "Found",
     304: "Not Modified",
     400: "Bad Request",
     403: "Forbidden",

@@ -200,6 +200,9 @@ class Service:
                     connection.advance()
             except OSError:
                 connection.close()
+            except Exception:
+                self.log.exception("a fault in the lane; the connection is closed")
+                connection.close()
 
         found = self.site.find(wanted, answer)
         if found is None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 import subprocess
-import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
-from loadtests.processes import DISTD, REDISTRIB, distd_serve, free_port, plain_environment, redistrib_serve
+from loadtests.mirror import command, join
+from loadtests.processes import DISTD, distd_serve, free_port, plain_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,43 +19,6 @@ FAST = {
     "download.cycle_latency_s": 0,
     "download.period_latency_s": 0,
 }
-
-
-def command(program, *arguments, status=0):
-    """Run a command; what it prints as JSON."""
-    done = subprocess.run(
-        [program, *map(str, arguments), "--json"], capture_output=True, text=True, env=plain_environment(), check=False
-    )
-    assert done.returncode == status, f"{arguments}: {done.returncode} {done.stderr}"
-    return json.loads(done.stdout) if done.stdout else done.stderr
-
-
-class Mirror:
-    """A mirror's folder and addresses; `serve()` runs it."""
-
-    def __init__(self, root: Path, name: str):
-        self.name = name
-        self.data = root / name
-        self.http = f"127.0.0.1:{free_port()}"
-        self.https = f"127.0.0.1:{free_port()}"
-
-    @property
-    def url(self):
-        return f"https://localhost:{self.https.rpartition(':')[2]}"
-
-    def serve(self, **settings):
-        named = {name.replace("__", "."): value for name, value in settings.items()}
-        return redistrib_serve(self.data, named, http=self.http, https=self.https)
-
-    def log(self):
-        return self.data.with_name(f"{self.data.name}.serve.log").read_text()
-
-    def fragment(self, package_id, number):
-        return self.data / "download" / package_id / f"{package_id}-{number}"
-
-    def metric(self, name):
-        text = urllib.request.urlopen(f"http://{self.http}/metrics").read().decode()
-        return float(re.search(rf"^{name}(?:_total)? (\S+)$", text, re.MULTILINE)[1])
 
 
 class World:
@@ -81,13 +42,7 @@ class World:
 
     def join(self, name, *options, through=None):
         """A mirror that has joined, at the origin or through another."""
-        mirror = Mirror(self.root, name)
-        port = mirror.https.rpartition(":")[2]
-        url = f"http://{mirror.http}"
-        token = self.distd("mirror", "add", name, "--url", url, "--https-port", port, *options)["token"]
-        target = through.url if through else self.url
-        command(REDISTRIB, "join", target, "--token", token, "--data", mirror.data)
-        return mirror
+        return join(self.data, through.url if through else self.url, self.root, name, *options)
 
     def do(self, *arguments):
         """A command that prints no JSON."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from loadtests.mirror import command
 from loadtests.processes import REDISTRIB, plain_environment
-from tests.redistrib.conftest import command
 
 if TYPE_CHECKING:
     from pathlib import Path
