@@ -48,6 +48,10 @@ bench-build: setup  ## building, checking and verifying packages beside MD5 and 
 bench-upload: setup  ## 10 GB by curl to the API: speed, memory, going on after a cut (3 minutes)
 	$(PY) -m loadtests.upload $(ARGS)
 
+bench-mirror: setup  ## packages to mirrors beside curl, 200 mirrors that follow, 500 agents at a cold one (5 minutes)
+	@sh .ci/debian-packages bench
+	$(PY) -m loadtests.mirrors $(ARGS)
+
 fuzz: $(READY)   ## the parser of request heads under atheris, for FUZZ_SECONDS (120)
 	$(VENV)/bin/pip install --quiet --require-hashes -r loadtests/fuzz-requirements.txt
 	$(PY) -m loadtests.fuzz_head --seconds $(or $(FUZZ_SECONDS),120)

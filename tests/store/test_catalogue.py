@@ -1,5 +1,6 @@
 """The catalogue's file: what opens, what does not, and who may write when."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -134,7 +135,7 @@ def test_a_newer_schema_is_refused_and_left_alone(path):
     with pytest.raises(BadInput) as caught, open_catalogue(path):
         pass
     assert str(caught.value) == (
-        "--data: expected a data directory of schema up to 0002, got schema 0007; "
+        f"--data: expected a data directory of schema up to {module.SCHEMA}, got schema 0007; "
         "it was written by a newer distd: upgrade distd"
     )
     assert path.read_bytes() == before
@@ -143,24 +144,24 @@ def test_a_newer_schema_is_refused_and_left_alone(path):
 def test_an_older_schema_is_migrated_in_one_transaction(path, monkeypatch, tmp_path):
     """With a migration that exists only here; one that fails leaves the old schema."""
     scripts = tmp_path / "migrations"
-    (scripts / "versions").mkdir(parents=True)
-    for file in ("env.py", "versions/0001_first_catalogue.py", "versions/0002_versions_of_packages.py"):
-        (scripts / file).write_text((module._MIGRATIONS / file).read_text())
-    newest = scripts / "versions" / "0003_newest.py"
-    head = "from alembic import op\nimport sqlalchemy as sa\nrevision, down_revision = '0003', '0002'\ndef upgrade():\n"
+    shutil.copytree(module._MIGRATIONS, scripts)
+    old, new = module.SCHEMA, "9999"
+    newest = scripts / "versions" / f"{new}_newest.py"
+    revisions = f"revision, down_revision = '{new}', '{old}'"
+    head = f"from alembic import op\nimport sqlalchemy as sa\n{revisions}\ndef upgrade():\n"
     add = (
         "    with op.batch_alter_table('operators') as batch:\n        batch.add_column(sa.Column('mail', sa.String))\n"
     )
     monkeypatch.setattr(module, "_MIGRATIONS", scripts)
-    monkeypatch.setattr(module, "SCHEMA", "0003")
+    monkeypatch.setattr(module, "SCHEMA", new)
 
     newest.write_text(head + add + "    raise RuntimeError('midway')\n")
     with pytest.raises(RuntimeError, match="midway"), open_catalogue(path):
         pass
-    assert _columns(path) == (["name", "password_hash"], "0002")
+    assert _columns(path) == (["name", "password_hash"], old)
     newest.write_text(head + add)
     with open_catalogue(path):
-        assert _columns(path) == (["name", "password_hash", "mail"], "0003")
+        assert _columns(path) == (["name", "password_hash", "mail"], new)
 
 
 def _columns(path):

@@ -1,0 +1,355 @@
+"""`make bench-mirror`: what a package costs on its way to mirrors, and what mirrors cost the origin.
+
+Real processes on loopback; everything lies in memory (/dev/shm), so that no disk is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import ssl
+import subprocess
+import tempfile
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import click
+import trio
+from blake3 import blake3
+from rich.console import Console
+from rich.table import Table
+
+from distd.core.frames import Decoder
+from distd.lane.client import open_client
+from distd.origin import mirrors as use_cases
+from distd.origin.mirrors import NewMirror
+from distd.store.catalogue import open_catalogue
+from loadtests.build import MIB, stored_zip
+from loadtests.machine import facts
+from loadtests.mirror import command, join
+from loadtests.processes import DISTD, distd_serve, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from loadtests.mirror import Mirror
+    from loadtests.processes import Site
+
+FOLLOWERS = 200
+COLD_AGENTS = 500
+IDLE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One figure. `goal` in words, `met`: whether it holds; None where there is none."""
+
+    what: str
+    figure: str
+    goal: str = ""
+    met: bool | None = None
+
+
+class Origin:
+    """A data directory that is served, for as long as the block lasts."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.data = root / "origin"
+        self.http, self.https = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        self.url = f"https://localhost:{self.https.rpartition(':')[2]}"
+        self.site: Site | None = None
+        subprocess.run([DISTD, "init", "--data", self.data, "--host", "localhost"], check=True, capture_output=True)
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[Site]:
+        async with distd_serve(self.data, {"mirrors.wave": 1000}, http=self.http, https=self.https) as site:
+            self.site = site
+            yield site
+
+    def build(self, source: Path, *options: str) -> str:
+        order = ("--name", "x", "--os", "WINDOWS", "--action", "STORE", "--path", "C:\\x", "--data", self.data)
+        package_id: str = command(DISTD, "package", "build", source, *order, *options)["id"]
+        return package_id
+
+    def delete(self, package_id: str) -> None:
+        subprocess.run([DISTD, "package", "delete", package_id, "--data", self.data], check=True, capture_output=True)
+
+    def sent_bytes(self) -> float:
+        text = subprocess.run(["curl", "-s", f"http://{self.http}/metrics"], capture_output=True, check=True).stdout
+        line = next(line for line in text.splitlines() if line.startswith(b"distd_fragment_bytes_sent_total"))
+        return float(line.split()[1])
+
+
+async def ready(mirror: Mirror, package_id: str) -> float:
+    """When the mirror has it."""
+    folder = mirror.data / "download" / package_id
+    while not folder.exists():
+        await trio.sleep(0.005)
+    return time.perf_counter()
+
+
+def curl(origin: Origin, package_id: str, fragments: int, target: Path) -> tuple[float, float]:
+    """Seconds that curl takes for all fragments by one connection, and seconds with BLAKE3 of each beside it."""
+    target.mkdir()
+    base = f"http://{origin.http}/download/{package_id}/{package_id}-[1-{fragments}]"
+    begun_s = time.perf_counter()
+    subprocess.run(["curl", "-s", "-o", f"{target}/#1", base], check=True)
+    fetched_s = time.perf_counter()
+    for number in range(1, fragments + 1):
+        blake3((target / str(number)).read_bytes()).digest()
+    hashed_s = time.perf_counter()
+    shutil.rmtree(target)
+    return fetched_s - begun_s, hashed_s - begun_s
+
+
+async def one_mirror(root: Path, size_mib: int, rounds: int) -> list[Found]:
+    origin = Origin(root)
+    source = root / "large.zip"
+    stored_zip(source, size_mib * MIB - 1000)
+    size_mb = source.stat().st_size / 1e6
+    pairs = []
+    async with origin.serve():
+        mirror = join(origin.data, origin.url, root, "one")
+        async with mirror.serve():
+            await trio.sleep(1.5)
+            for _ in range(rounds):
+                package_id, begun_s = await _publish(origin, source, mirror)
+                done_s = await ready(mirror, package_id)
+                theirs = await trio.to_thread.run_sync(curl, origin, package_id, size_mib, root / "curl")
+                pairs.append((done_s - begun_s, *theirs))
+                origin.delete(package_id)
+                while (mirror.data / "download" / package_id).exists():
+                    await trio.sleep(0.05)
+    ours, plain, verified = (median(column) for column in zip(*pairs, strict=True))
+    ratio = median(hashed / mine for mine, _, hashed in pairs)
+    alone = median(fetched / mine for mine, fetched, _ in pairs)
+    spread = f"{min(pair[2] / pair[0] for pair in pairs):.2f}–{max(pair[2] / pair[0] for pair in pairs):.2f}"
+    speeds = f"{size_mb / ours:.0f} MB/s; curl {size_mb / plain:.0f}, with BLAKE3 after it {size_mb / verified:.0f}"
+    name = f"{size_mib} MiB to one mirror"
+    return [
+        Found(f"{name}, against curl + BLAKE3", f"{ratio:.2f} ({spread}): {speeds}", "≥ 0.8", ratio >= 0.8),
+        Found(f"{name}, against curl alone", f"{alone:.2f}"),
+    ]
+
+
+async def _publish(origin: Origin, source: Path, mirror: Mirror) -> tuple[str, float]:
+    """Built while the mirror looks on; the time from which it could fetch: the first byte that arrives."""
+    incoming = mirror.data / "incoming"
+    box: list[str] = []
+
+    async def build() -> None:
+        box.append(await trio.to_thread.run_sync(origin.build, source))
+
+    begun_s = 0.0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(build)
+        while not any(incoming.iterdir()):
+            await trio.sleep(0.002)
+        begun_s = time.perf_counter()
+    return box[0], begun_s
+
+
+async def several(root: Path, count: int, size_mib: int) -> list[Found]:
+    """The origin's bytes once to each, and the time against as many curls with BLAKE3 after them."""
+    origin = Origin(root)
+    source = root / "large.zip"
+    stored_zip(source, size_mib * MIB - 1000)
+    async with origin.serve(), AsyncExitStack() as stack:
+        mirrors = [join(origin.data, origin.url, root, f"m{number}") for number in range(count)]
+        for mirror in mirrors:
+            await stack.enter_async_context(mirror.serve())
+        await trio.sleep(1.5)
+        before = origin.sent_bytes()
+        package_id, begun_s = await _publish(origin, source, mirrors[0])
+        ends = [await ready(mirror, package_id) for mirror in mirrors]
+        took_s = max(ends) - begun_s
+        await trio.sleep(1.5)
+        sent = origin.sent_bytes() - before
+        size = sum(path.stat().st_size for path in (origin.data / "download" / package_id).glob(f"{package_id}-*"))
+        async with trio.open_nursery() as nursery:
+            curls_s = time.perf_counter()
+            for number in range(count):
+                run = partial(curl, origin, package_id, size_mib, root / f"curl{number}")
+                nursery.start_soon(partial(trio.to_thread.run_sync, run))
+        theirs_s = time.perf_counter() - curls_s
+    ratio = took_s / theirs_s
+    times = f"{took_s:.2f} s; {count} curls with BLAKE3 {theirs_s:.2f} s: {ratio:.2f}"
+    once = f"{sent / size:.3f} × the package"
+    return [
+        Found(f"{size_mib} MiB to {count} mirrors: bytes sent", once, f"= {count}", round(sent / size, 2) == count),
+        Found("… until the last has it", times, "≤ 1.3", ratio <= 1.3),
+    ]
+
+
+async def followers(root: Path) -> list[Found]:
+    """Many mirrors that only follow."""
+    origin = Origin(root)
+    small = root / "small.zip"
+    stored_zip(small, 20_000)
+    keys = _joined(origin, FOLLOWERS)
+    context = ssl.create_default_context(cafile=str(origin.data / "cacert.pem"))
+    heard: list[float] = []
+    async with origin.serve() as site, trio.open_nursery() as nursery:
+        await trio.sleep(1)
+        before_kib = _pss_kib(site.process.pid)
+        for key in keys:
+            nursery.start_soon(_follow, origin, context, key, heard)
+        while len(heard) < FOLLOWERS:
+            await trio.sleep(0.05)
+        await trio.sleep(3)
+        after_kib, cpu_s = _pss_kib(site.process.pid), _cpu_s(site.process.pid)
+        await trio.sleep(IDLE_S)
+        cpu_share = (_cpu_s(site.process.pid) - cpu_s) / IDLE_S
+        heard.clear()
+        published_s = await trio.to_thread.run_sync(_build_and_time, origin, small)
+        while len(heard) < FOLLOWERS:
+            await trio.sleep(0.01)
+        delay_s = max(heard) - published_s
+        nursery.cancel_scope.cancel()
+    memory_mb = (after_kib - before_kib) * 1024 / 1e6
+    return [
+        Found(
+            f"{FOLLOWERS} mirrors on the event stream, by TLS: memory", f"{memory_mb:.1f} MB", "≤ 5 MB", memory_mb <= 5
+        ),
+        Found("… CPU while nothing happens", f"{cpu_share:.2%} of a core", "none", cpu_share < 0.02),
+        Found("… the last of them hears of a package after", f"{delay_s:.2f} s", "≤ 1 s", delay_s <= 1),
+    ]
+
+
+def _build_and_time(origin: Origin, source: Path) -> float:
+    """When the package was there: what the build prints comes after that."""
+    package_id = origin.build(source)
+    return (origin.data / "download" / package_id).stat().st_ctime - time.time() + time.perf_counter()
+
+
+def _joined(origin: Origin, count: int) -> list[str]:
+    now_s, keys = time.time(), []
+    with open_catalogue(origin.data / "catalogue.db") as catalogue, catalogue.write() as conn:
+        for number in range(count):
+            secret = use_cases.add(conn, NewMirror(f"m{number}", f"http://127.0.0.1:{number + 1}"), now_s)
+            keys.append(use_cases.join(conn, secret, now_s)[2])
+    return keys
+
+
+async def _follow(origin: Origin, context: ssl.SSLContext, key: str, heard: list[float]) -> None:
+    """As `redistrib.follow` does; notes when something came that is no beat."""
+    async with (
+        open_client(context) as client,
+        client.stream(
+            "GET", f"{origin.url}/api/v1/mirror/events?after=0", [("Authorization", f"Bearer {key}")]
+        ) as answer,
+    ):
+        decoder = Decoder()
+        async for data in answer:
+            if any(message["kind"] != "beat" for message in decoder.feed(data)):
+                heard.append(time.perf_counter())  # noqa: PERF401 - a line a message, as they come
+
+
+def _pss_kib(pid: int) -> int:
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def cold(root: Path) -> list[Found]:
+    """Agents that ask a mirror which is still fetching all for the same fragment."""
+    origin = Origin(root)
+    source = root / "large.zip"
+    stored_zip(source, 64 * MIB)
+    async with origin.serve():
+        mirror = join(origin.data, origin.url, root, "one")
+        async with mirror.serve(redistrib__connections=1, redistrib__wait_s=60):
+            await trio.sleep(1.5)
+            before = mirror.metric("redistrib_fetch_requests")
+            package_id, _ = await _publish(origin, source, mirror)
+            url = f"http://{mirror.http}/download/{package_id}/{package_id}-64"
+            good = 0
+
+            async def ask() -> None:
+                nonlocal good
+                async with open_client() as client:
+                    answer = await client.request("GET", url)
+                    good += answer.status == 200 and len(answer.body) == MIB
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(COLD_AGENTS):
+                    nursery.start_soon(ask)
+            await ready(mirror, package_id)
+            requests = mirror.metric("redistrib_fetch_requests") - before
+    fragments = len(list((origin.data / "download" / package_id).glob(f"{package_id}-*")))
+    fetches = requests - fragments + 1
+    figure, met = f"{fetches:.0f}; {good} whole answers", fetches == 1 and good == COLD_AGENTS
+    return [Found(f"{COLD_AGENTS} agents ask for one fragment that has not come: fetches", figure, "= 1", met)]
+
+
+async def second_version(root: Path) -> list[Found]:
+    """A folder of 200 files of which 5 % change."""
+    origin = Origin(root)
+    tree, noise = root / "tree", random.Random(3)
+    tree.mkdir()
+    for number in range(200):
+        (tree / f"{number:03}").write_bytes(noise.randbytes(200_000))
+    options = ("--chunking", "cdc", "--fragment-size", "64KiB")
+    async with origin.serve():
+        mirror = join(origin.data, origin.url, root, "one")
+        async with mirror.serve():
+            await trio.sleep(1.5)
+            old = await trio.to_thread.run_sync(origin.build, tree, *options)
+            await ready(mirror, old)
+            await trio.sleep(0.5)
+            before = mirror.metric("redistrib_bytes_fetched")
+            for number in range(0, 200, 20):
+                (tree / f"{number:03}").write_bytes(noise.randbytes(200_000))
+            new = await trio.to_thread.run_sync(origin.build, tree, *options)
+            await ready(mirror, new)
+            fetched = mirror.metric("redistrib_bytes_fetched") - before
+    size = sum(path.stat().st_size for path in (origin.data / "download" / new).glob(f"{new}-*"))
+    share = fetched / size
+    return [
+        Found(
+            "version 2 with 5 % of its files changed, by content", f"{share:.1%} of its bytes", "≤ 10 %", share <= 0.1
+        )
+    ]
+
+
+@click.command()
+@click.option("--size-mib", default=1024, show_default=True, help="Of the package for one mirror.")
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--folder", default="/dev/shm", show_default=True, type=click.Path(path_type=Path))
+@click.option("--json", "file", type=click.Path(path_type=Path), default="loadtests/results/mirrors.json")
+def main(size_mib: int, rounds: int, folder: Path, file: Path) -> None:
+    """Measure mirrors."""
+    found: list[Found] = []
+    parts = (
+        partial(one_mirror, size_mib=size_mib, rounds=rounds),
+        partial(several, count=8, size_mib=min(256, size_mib)),
+        followers,
+        cold,
+        second_version,
+    )
+    for part in parts:
+        with tempfile.TemporaryDirectory(dir=folder, prefix="distd-bench-") as made:
+            found += trio.run(part, Path(made))
+        print(*(f"{one.what}: {one.figure}" for one in found), sep="\n", flush=True)
+    table = Table("What", "Figure", "Goal", "", box=None)
+    for one in found:
+        table.add_row(one.what, one.figure, one.goal, "" if one.met is None else "met" if one.met else "NOT MET")
+    Console(width=160).print(table)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({"facts": facts(), "found": [asdict(one) for one in found]}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
