@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 FOLLOWERS = 200
 COLD_AGENTS = 500
 IDLE_S = 20.0
+COMING_S = 0.02  # between two that come: all at once, their handshakes would leave holes in the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +203,7 @@ async def followers(root: Path) -> list[Found]:
         before_kib = _pss_kib(site.process.pid)
         for key in keys:
             nursery.start_soon(_follow, origin, context, key, heard)
+            await trio.sleep(COMING_S)
         while len(heard) < FOLLOWERS:
             await trio.sleep(0.05)
         await trio.sleep(3)

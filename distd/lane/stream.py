@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import ssl
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ class PlainStream(trio.abc.Stream):
         self.last_heard_s = trio.current_time()
         self.broken = False
         self.idle_timeout_s = idle_timeout_s
+        self.unsent = False
         self._stream = trio.SocketStream(self.socket)
         self._replay = replay
 
@@ -53,6 +55,16 @@ class PlainStream(trio.abc.Stream):
             except trio.TooSlowError:
                 self.broken = True
                 raise trio.BrokenResourceError("the peer takes no bytes") from None
+
+    def send_nowait(self, data: bytes) -> bytes:
+        """Send what the kernel takes at once; gives the rest. Raises `BrokenResourceError`. Not beside `send_all`."""
+        try:
+            return data[os.write(self.socket.fileno(), data) :]
+        except BlockingIOError:
+            return data
+        except OSError as error:
+            self.broken = True
+            raise trio.BrokenResourceError(str(error)) from error
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -95,6 +107,11 @@ class TlsStream(trio.abc.Stream):
     def idle_timeout_s(self) -> float:
         return self.transport_stream.idle_timeout_s
 
+    @property
+    def unsent(self) -> bool:
+        """Whether something that `send_nowait` took has not gone yet: the next `send_all` sends it, of b"" too."""
+        return bool(self._sealed)
+
     async def do_handshake(self) -> None:
         await trio.lowlevel.checkpoint()
 
@@ -132,6 +149,17 @@ class TlsStream(trio.abc.Stream):
             except ssl.SSLError as error:
                 raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
             await self._flush()
+        if self._sealed:
+            await self._flush()
+
+    def send_nowait(self, data: bytes) -> bytes:
+        """As `PlainStream.send_nowait`, but all is taken: what the kernel does not take waits (`unsent`)."""
+        try:
+            self._tls.write(data)
+        except ssl.SSLError as error:
+            raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
+        self._sealed = self.transport_stream.send_nowait(self._sealed + self._outgoing.read())
+        return b""
 
     async def _flush(self) -> None:
         async with self._sending:

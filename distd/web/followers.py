@@ -11,11 +11,13 @@ answers 200 with a chunked body of frames (`core.frames`):
 A state says everything, and comes first unless the mirror has followed until a moment ago; so however long it was away,
 comparing is all that it has to do. `seq` only ever grows. A beat comes every 15 s.
 
-It is served without hypercorn, by a task a mirror that waits for the mirror's going: some kilobytes each.
+It is served without hypercorn, and without a task: an epoll set tells of those who go. So an idle one costs little more
+than its TLS.
 """
 
 from __future__ import annotations
 
+import select
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -51,6 +53,7 @@ POLL_S: Final = 0.25
 # A mirror that followed until so few events ago is told of what happened since; else it compares.
 REPLAYED: Final = 1000
 STATE_S: Final = 3600.0  # a mirror compares so often at least
+COMING: Final = 8  # mirrors that are told what they need to know at once; the others wait: it takes memory
 HEAD_BYTES: Final = 16_384
 HEAD_S: Final = 10.0
 SEND_S: Final = 30.0
@@ -118,29 +121,39 @@ class Followers:
         self._log = log
         self._changed = changed
         self._addresses = dict(zip(("http", "https"), addresses, strict=True))
-        self._followers: dict[_Follower, None] = {}
+        self._followers: dict[int, _Follower] = {}  # by descriptor
+        self._epoll = select.epoll()
+        self._door = trio.CapacityLimiter(COMING)
         self._seq = 0
         self._nursery: trio.Nursery | None = None
 
     def __len__(self) -> int:
         return len(self._followers)
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self) -> None:
         """Tell mirrors what happens, for ever."""
         self._seq = await self._reader.run(events.newest)
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            task_status.started()
-            beat_s = trio.current_time()
-            while True:
-                await trio.sleep(POLL_S)
-                try:
-                    await self._look()
-                    if trio.current_time() - beat_s >= use_cases.BEAT_S:
-                        beat_s = trio.current_time()
-                        await self._beat()
-                except Unavailable as error:
-                    self._log.warning("mirrors are not told: %s", error)
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self._watch)
+                beat_s = trio.current_time()
+                while True:
+                    await trio.sleep(POLL_S)
+                    try:
+                        await self._look()
+                        if trio.current_time() - beat_s >= use_cases.BEAT_S:
+                            beat_s = trio.current_time()
+                            await self._beat()
+                    except Unavailable as error:
+                        self._log.warning("mirrors are not told: %s", error)
+        finally:
+            self._nursery = None
+            gone = [self._remove(follower).mirror for follower in list(self._followers.values())]
+            self._epoll.close()
+            with trio.move_on_after(2, shield=True):
+                for mirror in gone:
+                    await self._note_lost(mirror)
 
     def take(self, stream: Stream) -> None:
         """Serve a stream on which a request for `PATH` is coming, to its end."""
@@ -149,42 +162,70 @@ class Followers:
         else:
             self._nursery.start_soon(self._serve, stream)
 
-    # --- a mirror comes ----------------------------------------------------------------------------------------------
+    # --- a mirror comes, and goes ------------------------------------------------------------------------------------
 
     async def _serve(self, stream: Stream) -> None:
+        """Until it is told what it needs to know: what comes later needs no task of its own."""
+        follower = None
         try:
-            with trio.fail_after(HEAD_S):
-                request = await _read_head(stream)
-            mirror = await self._reader.run(partial(use_cases.identify, key=_key(request)))
-            if mirror is None:
-                await _refuse(stream, 401, "expected the key of a mirror; `redistrib join` gives one")
-                return
-            await self._follow(mirror, stream, _after(request))
-        except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError, Unavailable):
-            pass
+            async with self._door:
+                with trio.fail_after(HEAD_S):
+                    after, key = await _read_request(stream)
+                    mirror = await self._reader.run(partial(use_cases.identify, key=key))
+                    if mirror is None:
+                        await _refuse(stream, 401, "expected the key of a mirror; `redistrib join` gives one")
+                        return
+                    await stream.send_all(_OK)
+                    # First in line, then told: nothing falls between. What comes twice does no harm.
+                    follower = self._add(mirror, stream)
+                    await self._writer.run(partial(use_cases.connected, mirror=mirror, now_s=time.time()))
+                    self._tell(follower, await self._reader.run(partial(_welcome, after=after)))
+                    self._log.info("mirror %s follows", mirror[1])
         except h11.RemoteProtocolError as error:
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await _refuse(stream, 400, str(error))
+        except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError, Unavailable) as error:
+            self._log.warning("a mirror came and could not be told: %s", error)
+            if follower is not None:
+                self._leave(follower)
         finally:
-            stream.socket.close()
+            if follower is None:
+                stream.socket.close()
 
-    async def _follow(self, mirror: Identity, stream: Stream, after: int) -> None:
+    def _add(self, mirror: Identity, stream: Stream) -> _Follower:
         follower = _Follower(mirror, stream, trio.current_time())
-        await stream.send_all(_OK)
-        # First in line, then told: nothing falls between. What comes twice does no harm.
-        self._followers[follower] = None
+        self._followers[stream.socket.fileno()] = follower
+        self._epoll.register(stream.socket.fileno(), select.EPOLLIN | select.EPOLLRDHUP)
+        return follower
+
+    async def _watch(self) -> None:
+        """A mirror says nothing more once it follows: whoever is heard of has gone."""
+        while True:
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
+            for fd, _ in self._epoll.poll(0):
+                self._leave(self._followers[fd])
+
+    def _remove(self, follower: _Follower) -> _Follower:
+        fd = follower.stream.socket.fileno()
+        del self._followers[fd]
+        self._epoll.unregister(fd)
+        follower.stream.socket.close()
+        self._log.info("mirror %s has gone", follower.mirror[1])
+        return follower
+
+    def _leave(self, follower: _Follower) -> None:
+        if self._followers.get(follower.stream.socket.fileno()) is follower:
+            self._remove(follower)
+            if self._nursery is not None:
+                self._nursery.start_soon(self._note_lost, follower.mirror)
+
+    async def _note_lost(self, mirror: Identity) -> None:
+        if any(other.mirror == mirror for other in self._followers.values()):
+            return  # it has come back by another connection
         try:
-            await self._writer.run(partial(use_cases.connected, mirror=mirror, now_s=time.time()))
-            self._tell(follower, await self._reader.run(partial(_welcome, after=after)))
-            self._log.info("mirror %s follows", mirror[1])
-            while await stream.receive_some(1024):
-                pass  # nothing is expected; the end is
-        finally:
-            del self._followers[follower]
-            with trio.move_on_after(2, shield=True), suppress(Unavailable):
-                if not any(other.mirror == mirror for other in self._followers):
-                    await self._writer.run(partial(use_cases.lost, mirror=mirror, now_s=time.time()))
-            self._log.info("mirror %s has gone", mirror[1])
+            await self._writer.run(partial(use_cases.lost, mirror=mirror, now_s=time.time()))
+        except Unavailable as error:
+            self._log.warning("mirror %s: %s", mirror[1], error)
 
     # --- something happens -------------------------------------------------------------------------------------------
 
@@ -200,19 +241,19 @@ class Followers:
         touched = {event.package_id for event in found if event.kind in events.OF_PACKAGES and event.package_id}
         if touched and self._followers:
             message = await self._reader.run(partial(_changes, touched=touched, seq=self._seq))
-            for place, follower in enumerate(list(self._followers)):
+            for place, follower in enumerate(list(self._followers.values())):
                 self._tell(follower, message | {"wait_s": self._waves.wait_s(place)})
 
     async def _beat(self) -> None:
         self._changed()
         if not self._followers:
             return
-        ids = sorted({follower.mirror[0] for follower in self._followers})
+        ids = sorted({follower.mirror[0] for follower in self._followers.values()})
         await self._writer.run(partial(use_cases.beat, mirror_ids=ids, now_s=time.time()))
         newest = await self._reader.run(events.newest)
         now_s = trio.current_time()
         state: frames.Message | None = None
-        for follower in list(self._followers):
+        for follower in list(self._followers.values()):
             if now_s - follower.told_s > STATE_S:
                 follower.told_s = now_s
                 if state is None:
@@ -222,17 +263,28 @@ class Followers:
                 self._tell(follower, {"kind": "beat", "seq": newest})
 
     def _drop(self, name: str) -> None:
-        for follower in [one for one in self._followers if one.mirror[1] == name]:
-            follower.stream.socket.close()
+        for follower in [one for one in self._followers.values() if one.mirror[1] == name]:
+            self._leave(follower)
 
     def _tell(self, follower: _Follower, message: frames.Message) -> None:
         frame = frames.encode(message if message["kind"] == "beat" else message | self._addresses)
         follower.waiting.append(b"%x\r\n%s\r\n" % (len(frame), frame))
         if sum(map(len, follower.waiting)) > WAITING_BYTES:
-            follower.stream.socket.close()
+            self._leave(follower)
         elif not follower.sending and self._nursery is not None:
-            follower.sending = True
-            self._nursery.start_soon(self._send, follower)
+            self._send_now(follower, self._nursery)
+
+    def _send_now(self, follower: _Follower, nursery: trio.Nursery) -> None:
+        """Without a task, unless the kernel does not take it all: two hundred at once would cost megabytes."""
+        data, follower.waiting = b"".join(follower.waiting), []
+        try:
+            rest = follower.stream.send_nowait(data)
+        except trio.BrokenResourceError:
+            self._leave(follower)
+            return
+        if rest or follower.stream.unsent:
+            follower.waiting, follower.sending = [rest], True
+            nursery.start_soon(self._send, follower)
 
     async def _send(self, follower: _Follower) -> None:
         try:
@@ -241,7 +293,7 @@ class Followers:
                 with trio.fail_after(SEND_S):
                     await follower.stream.send_all(data)
         except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError):
-            follower.stream.socket.close()  # wakes the task that waits for its going
+            self._leave(follower)
         finally:
             follower.sending = False
 
@@ -279,28 +331,18 @@ def _rows(wanted: Iterable[Wanted]) -> list[list[Any]]:
 # --- the little of HTTP that it takes --------------------------------------------------------------------------------
 
 
-async def _read_head(stream: Stream) -> h11.Request:
+async def _read_request(stream: Stream) -> tuple[int, str]:
+    """Since when, and the key. Raises `h11.RemoteProtocolError`, `BrokenResourceError`."""
     http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
-    while True:
-        event = http.next_event()
-        if isinstance(event, h11.Request):
-            return event
+    while not isinstance(event := http.next_event(), h11.Request):
         data = await stream.receive_some(HEAD_BYTES)
         if not data:
             raise trio.BrokenResourceError("it went before its request came")
         http.receive_data(data)
-
-
-def _key(request: h11.Request) -> str:
-    for name, value in request.headers:
-        if name == b"authorization" and value.startswith(b"Bearer "):
-            return bytes(value)[7:].decode("latin-1")
-    return ""
-
-
-def _after(request: h11.Request) -> int:
-    text = parse_qs(urlsplit(request.target.decode("ascii")).query).get("after", ["0"])[0]
-    return int(text) if text.isdecimal() and len(text) < 19 else 0
+    text = parse_qs(urlsplit(event.target.decode("ascii")).query).get("after", ["0"])[0]
+    after = int(text) if text.isdecimal() and len(text) < 19 else 0
+    given = dict(event.headers).get(b"authorization", b"")
+    return after, bytes(given).removeprefix(b"Bearer ").decode("latin-1") if given.startswith(b"Bearer ") else ""
 
 
 async def _refuse(stream: Stream, status: int, why: str) -> None:
