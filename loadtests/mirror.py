@@ -26,6 +26,14 @@ def command(program: str, *arguments: object, status: int = 0) -> Any:
     return json.loads(done.stdout) if done.stdout else done.stderr
 
 
+def metric(http: str, name: str) -> float:
+    """A figure of the `/metrics` that "host:port" answers with."""
+    text = urllib.request.urlopen(f"http://{http}/metrics").read().decode()
+    found = re.search(rf"^{name}(?:_total)? (\S+)$", text, re.MULTILINE)
+    assert found is not None, name
+    return float(found[1])
+
+
 class Mirror:
     """A mirror's folder and addresses; `serve()` runs it."""
 
@@ -50,10 +58,7 @@ class Mirror:
         return self.data / "download" / package_id / f"{package_id}-{number}"
 
     def metric(self, name: str) -> float:
-        text = urllib.request.urlopen(f"http://{self.http}/metrics").read().decode()
-        found = re.search(rf"^{name}(?:_total)? (\S+)$", text, re.MULTILINE)
-        assert found is not None
-        return float(found[1])
+        return metric(self.http, name)
 
 
 def join(origin: Path, url: str, root: Path, name: str, *options: object) -> Mirror:

@@ -17,11 +17,12 @@ import click
 import trio
 
 from distd import __version__
-from distd.core.errors import BadInput, DistdError
+from distd.core.errors import BadInput, Corrupt, DistdError, Unavailable
 from distd.core.settings import load
 from distd.lane import sockets
 from distd.store import keys
 from distd.store import packages as directories
+from distd.store.incoming import Incoming, take_in
 from redistrib.join import join as join_origin
 from redistrib.layout import open_mirror, read_identity
 from redistrib.serve import run_mirror
@@ -155,6 +156,35 @@ def verify(root: Path, as_json: bool) -> None:
     good = sum(bool(row["good"]) for row in rows)
     click.echo(json.dumps(rows) if as_json else f"{good} of {len(rows)} packages are whole.")
     if good < len(rows):
+        sys.exit(1)
+
+
+@cli.command("import", epilog=example("redistrib import /media/usb/download --data /srv/redistrib"))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@data_option
+@json_option
+def import_(folder: Path, root: Path, as_json: bool) -> None:
+    """Take packages from a copy of an origin's or a mirror's `download` folder, or one of them; every byte is checked.
+
+    A mirror that serves need not be stopped. Exit status 1: not all could be taken; the others are.
+    """
+    mirror = open_mirror(root)
+    ca = keys.load_ca(mirror.data.ca_certificate)
+    packages = (
+        [folder] if (folder / "manifest").is_file() else sorted(path.parent for path in folder.glob("*/manifest"))
+    )
+    if not packages:
+        raise BadInput("DIR", "packages with their manifests", str(folder))
+    rows, failed = [], False
+    for one in packages:
+        try:
+            manifest = take_in(mirror.data, Incoming(mirror.data, mirror.incoming), one, ca)
+            rows.append({"id": manifest.package_id, "version": manifest.version, "size": manifest.size})
+        except (Corrupt, Unavailable, OSError) as error:
+            failed = True
+            click.echo(f"redistrib: {one.name} is not taken: {error}", err=True)
+    click.echo(json.dumps(rows) if as_json else f"{len(rows)} of {len(packages)} packages are here.")
+    if failed:
         sys.exit(1)
 
 

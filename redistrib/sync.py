@@ -162,6 +162,10 @@ class Sync:
     # --- a package comes ---------------------------------------------------------------------------------------------
 
     async def _bring(self, package_id: str, wanted: Wanted) -> None:
+        if await self._in_thread(self._stands, package_id, wanted.version):
+            self._note(package_id, wanted.version)
+            self._log.info("package %s, version %d: it is here already, and whole", package_id, wanted.version)
+            return
         begun_s = trio.current_time()
         self.missing_bytes = sum(self.wanted[one].size_bytes for one in self._work())
         coming = await self.coming(package_id)
@@ -176,8 +180,7 @@ class Sync:
         manifest, signed, info = coming.manifest, coming.signed, coming.info
         await self._in_thread(received.assemble, self._data, self._incoming, manifest, signed, info)
         self._coming.pop(package_id, None)
-        self.have[package_id] = wanted.version
-        self._report([(package_id, wanted.version)], [])
+        self._note(package_id, wanted.version)
         took_s = trio.current_time() - begun_s
         fresh_bytes = sum(one.length for one in missing)
         self._log.info(
@@ -188,6 +191,18 @@ class Sync:
             fresh_bytes,
             coming.manifest.size,
         )
+
+    def _note(self, package_id: str, version: int) -> None:
+        self.have[package_id] = version
+        self._report([(package_id, version)], [])
+
+    def _stands(self, package_id: str, version: int) -> bool:
+        """Whether somebody else has put it there: `redistrib import`, beside this server."""
+        try:
+            there = directories.read_manifest(self._data, package_id, self._ca)
+        except (Corrupt, OSError):
+            return False
+        return there.version == version and not directories.verify(self._data, package_id, self._ca)
 
     async def coming(self, package_id: str) -> Coming:
         """Manifest and info of a package that is wanted. Raises `Unavailable`, `Corrupt`."""

@@ -132,7 +132,7 @@ async def run_server(
         lane = Lane(lane_site, _files(site.data), limits(settings), log, levels)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, _tls(site.data))])
-            nursery.start_soon(metrics.run, lane.counts, lane_site)
+            nursery.start_soon(metrics.run, lane.counts, lane_site, lambda: server.directory)
             nursery.start_soon(followers.run)
             nursery.start_soon(steering.run)
             nursery.start_soon(news.run)

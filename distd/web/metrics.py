@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import trio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -19,9 +19,10 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from distd import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from distd.lane.counts import Counts
+    from distd.origin.nearest import Directory
     from distd.web.site import LaneSite
 
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -40,11 +41,14 @@ COUNTERS: Final = (
     ("distd_fragment_bytes_sent_total", "", "bytes of those fragments"),
     ("distd_cpu_seconds_total", "", "CPU time of the serving processes, user and system"),
 )
-GAUGES: Final = (
-    ("distd_connections", "connections open in the lane"),
-    ("distd_paused_connections", "connections that wait for their share of bandwidth"),
-    ("distd_resident_peak_bytes", "the most memory that was resident, of all processes together"),
-    ("distd_workers", "serving processes"),
+# Name, how the values of several processes become one, what it means.
+GAUGES: Final[tuple[tuple[str, Literal["livesum", "livemin"], str], ...]] = (
+    ("distd_connections", "livesum", "connections open in the lane"),
+    ("distd_paused_connections", "livesum", "connections that wait for their share of bandwidth"),
+    ("distd_resident_peak_bytes", "livesum", "the most memory that was resident, of all processes together"),
+    ("distd_workers", "livesum", "serving processes"),
+    ("distd_mirrors_alive", "livemin", "mirrors that agents can be sent to"),
+    ("distd_mirrors_ready", "livemin", "packages that these mirrors have verified, summed over the mirrors"),
 )
 POST_HISTOGRAM: Final = ("distd_post_seconds", "from an agent's POST to its answer")
 
@@ -53,7 +57,7 @@ class Metrics:
     """Made once in a process. `observe_post(seconds)` notes how long an agent waited for an answer."""
 
     def __init__(self) -> None:
-        self._sources: tuple[Counts, LaneSite] | None = None
+        self._sources: tuple[Counts, LaneSite, Callable[[], Directory]] | None = None
         self._registry = CollectorRegistry()
         self._several = FOLDER_VARIABLE in os.environ
         self._counters = {
@@ -61,7 +65,7 @@ class Metrics:
             for name, label, text in COUNTERS
         }
         self._gauges = {
-            name: Gauge(name, text, registry=self._registry, multiprocess_mode="livesum") for name, text in GAUGES
+            name: Gauge(name, text, registry=self._registry, multiprocess_mode=mode) for name, mode, text in GAUGES
         }
         self._seen: dict[tuple[str, str], float] = {}
         Gauge("distd_info", "the version", ["version"], registry=self._registry, multiprocess_mode="livemax").labels(
@@ -70,9 +74,9 @@ class Metrics:
         name, text = POST_HISTOGRAM
         self.observe_post = Histogram(name, text, buckets=POST_SECONDS, registry=self._registry).observe
 
-    async def run(self, counts: Counts, site: LaneSite) -> None:
+    async def run(self, counts: Counts, site: LaneSite, directory: Callable[[], Directory]) -> None:
         """Publish what these count, every second, for ever."""
-        self._sources = counts, site
+        self._sources = counts, site, directory
         while True:
             self.publish()
             await trio.sleep(PUBLISH_S)
@@ -89,11 +93,12 @@ class Metrics:
     def publish(self) -> None:
         if self._sources is None:
             return
-        for name, label, value in _growing(*self._sources):
+        counts, site, directory = self._sources
+        for name, label, value in _growing(counts, site):
             counter = self._counters[name].labels(label) if label else self._counters[name]
             counter.inc(value - self._seen.get((name, label), 0))
             self._seen[name, label] = value
-        for name, value in _standing(self._sources[0]).items():
+        for name, value in _standing(counts, directory()).items():
             self._gauges[name].set(value)
 
 
@@ -112,10 +117,12 @@ def _growing(counts: Counts, site: LaneSite) -> Iterator[tuple[str, str, float]]
         yield "distd_refused_total", limit, number
 
 
-def _standing(counts: Counts) -> Mapping[str, float]:
+def _standing(counts: Counts, directory: Directory) -> Mapping[str, float]:
     return {
         "distd_connections": counts.connections,
         "distd_paused_connections": counts.paused,
         "distd_resident_peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "distd_workers": 1,
+        "distd_mirrors_alive": len(directory.alive),
+        "distd_mirrors_ready": sum(map(len, directory.ready.values())),
     }

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 import trio
 
-from loadtests.mirror import join
+from loadtests.mirror import join, metric
 from loadtests.processes import distd_serve
 from tests.interop.conftest import FAST
 
 
-async def until_ready(operator, package_id, count):
+async def until_ready(site, count):
+    """So many mirrors have the package, and the server knows it when the next agent asks."""
     with trio.fail_after(30):
-        while sum(one["ready"] for one in operator.distd("mirror", "list")) < count:
+        while metric(site.http, "distd_mirrors_ready") < count:
             await trio.sleep(0.1)
 
 
@@ -30,7 +31,7 @@ async def test_fragments_come_from_the_mirror(slow, new_computer, noise, tmp_pat
         computer = new_computer(operator, site)
         operator.assign(package_id, computer)
         async with mirror.serve():
-            await until_ready(operator, package_id, 1)
+            await until_ready(site, 1)
             report = await computer.run()
             assert mirror.metric("redistrib_fragments_sent") == 4
             await operator.fetched(package_id, computer, 4)  # the mirror has told
@@ -51,7 +52,7 @@ async def test_a_mirror_dies_in_the_middle(slow, new_computer, noise, tmp_path, 
         operator.assign(package_id, computer)
         async with trio.open_nursery() as nursery:
             sites = {one: await nursery.start(_keep, one.serve) for one in there}
-            await until_ready(operator, package_id, mirrors)
+            await until_ready(site, mirrors)
             async with computer.started() as running:
                 await running.until(f"Success downloading {package_id}-2")
                 used = max(there, key=lambda one: one.metric("redistrib_fragments_sent"))
@@ -84,7 +85,7 @@ async def test_nginx_on_a_mirrors_folder(slow, new_computer, noise, tmp_path, st
             )
             computer = new_computer(operator, site)
             operator.assign(package_id, computer)
-            await until_ready(operator, package_id, 1)
+            await until_ready(site, 1)
             report = await computer.run()
     assert report.codes == ((package_id, "SUCCESS"),)
     assert (tmp_path / "stored" / source.name).read_bytes() == source.read_bytes()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from loadtests.mirror import command, join
+from loadtests.mirror import command, join, metric
 from loadtests.processes import DISTD, distd_serve, free_port, plain_environment
 
 if TYPE_CHECKING:
@@ -77,6 +77,10 @@ class World:
         with trio.fail_after(30):
             while (package_id, version, name) not in self.ready():
                 await trio.sleep(0.1)
+
+    async def until_told(self, count):
+        """Until the serving process sends agents to so many mirrors (summed over the packages that they have)."""
+        await self.until(lambda: metric(self.http, "distd_mirrors_ready") == count)
 
     def ready(self):
         from sqlalchemy import select

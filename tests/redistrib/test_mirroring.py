@@ -254,6 +254,26 @@ async def test_too_little_room_drops_what_nobody_needs(world):
             assert len(list((mirror.data / "download").iterdir())) == 2
 
 
+async def test_a_copied_folder_is_taken_as_if_it_had_been_fetched(world, tmp_path):
+    """Prestaged media: nothing but the word of the origin comes by the line."""
+    async with world.serve():
+        mirror = world.join("paris")
+        package_id, other = world.build(NOISE, "--fragments", "3"), world.build(NOISE[:90_000])
+        subprocess.run(["cp", "-r", world.data / "download", tmp_path / "usb"], check=True)
+        (tmp_path / "usb" / other / f"{other}-1").write_bytes(b"spoiled")
+        rows = command(REDISTRIB, "import", tmp_path / "usb", "--data", mirror.data, status=1)
+        assert [row["id"] for row in rows] == [package_id]
+        assert world.same(mirror, package_id)
+        assert not (mirror.data / "download" / other).exists()
+        async with mirror.serve():
+            await world.until_ready("paris", package_id)
+            await world.until_ready("paris", other)
+            assert mirror.metric("redistrib_bytes_fetched") < 100_000
+            # And beside a server that runs and cannot reach anybody.
+            third = world.build(NOISE[:80_000])
+            await world.until_ready("paris", third)
+
+
 async def test_an_activation_waits_for_mirrors(world):
     async with world.serve():
         mirror = world.join("paris", "--location", "FR")
@@ -275,7 +295,7 @@ async def test_agents_fetch_from_the_mirror(world, via, tmp_path):
         package_id = world.build(NOISE, "--fragments", "5", target=tmp_path / "there")
         world.distd("package", "activate", package_id)
         async with mirror.serve():
-            await world.until_ready("paris", package_id)
+            await world.until_told(1)
             assert await _run(world.agent(tmp_path / "pc")) == 0
             world.distd("assign", package_id, "--computer", "pc")
             order = world.distd("mirror", "explain", "pc", package_id)["order"]
@@ -300,8 +320,7 @@ async def test_a_mirror_that_dies_costs_an_agent_nothing(world, tmp_path):
         package_id = world.build(NOISE, "--fragments", "6", target=tmp_path / "there")
         world.distd("package", "activate", package_id)
         async with mirrors[0].serve() as first, mirrors[1].serve() as second:
-            for mirror in mirrors:
-                await world.until_ready(mirror.name, package_id)
+            await world.until_told(2)
             assert await _run(world.agent(tmp_path / "pc")) == 0
             world.distd("assign", package_id, "--computer", "pc")
             running = world.agent(tmp_path / "pc")
