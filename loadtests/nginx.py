@@ -30,7 +30,7 @@ http {{
     server {{
         listen 127.0.0.1:{http};
         listen 127.0.0.1:{https} {ssl};
-        location /download/ {{ alias {root}/; }}
+        location /download/ {{ alias {root}/; autoindex on; }}
         {moved}
     }}
 }}

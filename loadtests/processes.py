@@ -195,10 +195,15 @@ async def wait_until_listening(host: str, port: int, *, timeout_s: float = 15) -
 
 @contextlib.asynccontextmanager
 async def redistrib_serve(
-    data: Path, settings: Mapping[str, object] | None = None, *, http: str, https: str, timeout_s: float = 30
+    data: Path,
+    settings: Mapping[str, object] | None = None,
+    *options: object,
+    http: str = "127.0.0.1:0",
+    https: str = "127.0.0.1:0",
+    timeout_s: float = 30,
 ) -> AsyncIterator[Site]:
-    """A mirror that has joined, for as long as the block lasts; its log is `data`.serve.log beside it."""
-    command = [REDISTRIB, "serve", "--data", str(data), "--http", http, "--https", https, "--json"]
+    """A mirror, for as long as the block lasts; its log is `data`.serve.log beside it."""
+    command = [REDISTRIB, "serve", "--data", str(data), "--http", http, "--https", https, "--json", *map(str, options)]
     command += [part for name, value in (settings or {}).items() for part in ("--set", f"{name}={value}")]
     log = data.with_name(f"{data.name}.serve.log")
     async with child(command, log, stdout=subprocess.PIPE, env=plain_environment()) as process:

@@ -25,6 +25,7 @@ from distd.store import files
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
     from pathlib import Path
 
     from distd.lane.client import Client
@@ -68,8 +69,21 @@ class Status:
     version: str = __version__
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a mirror is: packages that are here, and that should be. `connected`: its source answers; `refused`: it
+    says that this is no mirror of its; `seq`: the last event that was taken."""
+
+    connected: bool
+    packages: int
+    wanted: int
+    missing_bytes: int
+    seq: int = 0
+    refused: bool = False
+
+
 class Books:
-    """Kept by `run`."""
+    """Kept by `run` for an origin; where there is none to tell, by `watch`."""
 
     def __init__(self, mirror: MirrorDir, log: logging.Logger) -> None:
         self.counts = Counts()
@@ -129,14 +143,14 @@ class Books:
     def _batches(self) -> list[Path]:
         return sorted(path for path in self._mirror.spool.iterdir() if path.name.isdecimal())
 
-    def status(self, sync: Sync) -> Status:
+    def status(self, missing_bytes: int) -> Status:
         now_s = trio.current_time()
         self._agents = {token: at_s for token, at_s in self._agents.items() if now_s - at_s < AGENT_S}
         counts = self.counts
         return Status(
             agents=len(self._agents),
             free_bytes=shutil.disk_usage(self._mirror.root).free,
-            missing_bytes=sync.missing_bytes,
+            missing_bytes=missing_bytes,
             bytes_per_s=self._bytes_per_s,
             fragments_sent=counts.fragments_sent,
             sent_bytes=counts.sent_bytes,
@@ -156,7 +170,7 @@ class Books:
             self._measure()
             with contextlib.suppress(OSError):  # a full disk: who fetched what is held in memory a while longer
                 self.flush()
-            self._write_status(follower, sync)
+            self._write_status(standing_of(follower, sync))
             has_news = self._ready or self._gone or self._faults or self.tell_all or self._batches()
             if not follower.connected or not (has_news or trio.current_time() - told_s > QUIET_REPORT_S):
                 continue
@@ -173,16 +187,26 @@ class Books:
             self._bytes_per_s = round((self.counts.sent_bytes - then_bytes) / (now_s - then_s))
             self._rate = now_s, self.counts.sent_bytes
 
-    def _write_status(self, follower: Follower, sync: Sync) -> None:
-        shown = asdict(self.status(sync)) | asdict(self.counts)
-        shown |= {"connected": follower.connected, "refused": follower.refused, "seq": follower.seq}
-        shown |= {"packages": len(sync.have), "wanted": len(sync.wanted), "at_s": time.time(), "pid": os.getpid()}
+    async def watch(self, standing: Callable[[], Standing]) -> None:
+        """Say on the disk how the mirror fares, for ever."""
+        while True:
+            self._measure()
+            self._write_status(standing())
+            await trio.sleep(1)
+
+    def _write_status(self, standing: Standing) -> None:
+        shown = asdict(self.status(standing.missing_bytes)) | asdict(self.counts) | asdict(standing)
+        shown |= {"at_s": time.time(), "pid": os.getpid()}
         with contextlib.suppress(OSError):
             files.write_file(self._mirror.status_file, json.dumps(shown).encode())
 
     async def _report(self, client: Client, identity: Identity, follower: Follower, sync: Sync) -> None:
         ready, gone, faults, everything = list(self._ready), list(self._gone), list(self._faults), self.tell_all
-        message: frames.Message = {"seq": follower.seq, "status": asdict(self.status(sync)), "faults": faults}
+        message: frames.Message = {
+            "seq": follower.seq,
+            "status": asdict(self.status(sync.missing_bytes)),
+            "faults": faults,
+        }
         if everything:
             message["have"] = [list(pair) for pair in sync.have.items()]
         else:
@@ -206,3 +230,8 @@ class Books:
             raise Unavailable(url, f"HTTP {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}")
         if batch is not None:
             batch.unlink()  # noqa: ASYNC240
+
+
+def standing_of(follower: Follower, sync: Sync) -> Standing:
+    there, wanted = len(sync.have), len(sync.wanted)
+    return Standing(follower.connected, there, wanted, sync.missing_bytes, follower.seq, follower.refused)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import sys
 import time
 import tomllib
@@ -23,6 +24,7 @@ from distd.lane import sockets
 from distd.store import keys
 from distd.store import packages as directories
 from distd.store.incoming import Incoming, take_in
+from redistrib import copies
 from redistrib.join import join as join_origin
 from redistrib.layout import open_mirror, read_identity
 from redistrib.serve import run_mirror
@@ -75,18 +77,34 @@ def join(origin: str, token: str, root: Path, as_json: bool) -> None:
 @data_option
 @click.option("--http", metavar="HOST:PORT", help="Where to listen for HTTP; port 0 takes a free one.")
 @click.option("--https", metavar="HOST:PORT", help="Where to listen for HTTPS.")
+@click.option("--from-ocs", metavar="URL|DIR", help="Copy an OCS server's download folder, instead of an origin's.")
+@click.option("--package", "named", metavar="ID", multiple=True, help="With --from-ocs: only this one.")
+@click.option("--ca", "authority", type=click.Path(path_type=Path, exists=True), help="With --from-ocs: its CA.")
+@click.option("--host", "hosts", multiple=True, help="With --from-ocs: a name for the certificate that is made.")
 @click.option("--set", "overrides", metavar="SECTION.NAME=VALUE", multiple=True, help="A setting for this run.")
 @json_option
-def serve(root: Path, http: str | None, https: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+def serve(
+    root: Path,
+    http: str | None,
+    https: str | None,
+    from_ocs: str | None,
+    named: tuple[str, ...],
+    authority: Path | None,
+    hosts: tuple[str, ...],
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Mirror and serve until SIGTERM or SIGINT; then what is being sent is finished first.
 
     With --json the addresses are printed as one line of JSON as soon as it serves.
     """
-    mirror = open_mirror(root)
+    mirror = copies.create(root, hosts or (socket.gethostname(),)) if from_ocs else open_mirror(root)
     settings = read_settings(mirror, overrides)
-    identity = read_identity(mirror)
-    if identity is None:
+    identity = None if from_ocs else read_identity(mirror)
+    if identity is None and not from_ocs:
         raise BadInput("--data", "a mirror that has joined", str(root), "see `redistrib join --help`")
+    if not from_ocs and (named or authority or hosts):
+        raise BadInput("--package, --ca, --host", "--from-ocs with them", "none")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
     (listeners,) = sockets.listen(http or settings["server.http"], https or settings["server.https"], 1)
     with closing(listeners):
@@ -96,11 +114,16 @@ def serve(root: Path, http: str | None, https: str | None, overrides: tuple[str,
             if as_json:
                 sys.stdout.write(json.dumps({"http": [plain], "https": [secure]}) + "\n")
             else:
-                sys.stdout.write(f"redistrib {__version__}: mirror {identity.name} of {identity.origin} serves ")
-                sys.stdout.write(f"http://{plain} and https://{secure}\n")
+                who = f"mirror {identity.name} of {identity.origin}" if identity else f"copies of {from_ocs}"
+                sys.stdout.write(f"redistrib {__version__}: {who}: serving http://{plain} and https://{secure}\n")
             sys.stdout.flush()
 
-        trio.run(partial(run_mirror, mirror, identity, settings, listeners, announce))
+        if identity is not None:
+            trio.run(partial(run_mirror, mirror, identity, settings, listeners, announce))
+        else:
+            trio.run(
+                partial(copies.run_copies, mirror, from_ocs or "", named, authority, settings, listeners, announce)
+            )
 
 
 @cli.command(epilog=example("redistrib status --data /srv/redistrib"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
@@ -15,16 +15,17 @@ from distd.store.fragments import FragmentStore
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Awaitable, Callable, Mapping
 
     from cryptography import x509
 
     from distd.core.records import Fragment
     from distd.store.incoming import Incoming
     from distd.store.layout import DataDir
-    from redistrib.books import Books
-    from redistrib.fetch import Fetcher
-    from redistrib.site import MirrorSite
-    from redistrib.sync import Sync
+
+    class Fault(Protocol):
+        def __call__(self, package_id: str, name: str, *, healed: bool) -> None: ...
+
 
 MIB: Final = 1_048_576
 REST_S: Final = 60.0  # between two rounds
@@ -37,20 +38,22 @@ class Scrub:
         self,
         data: DataDir,
         ca: x509.Certificate,
-        sync: Sync,
+        have: Mapping[str, int],
         incoming: Incoming,
-        fetcher: Fetcher,
-        site: MirrorSite,
-        books: Books,
+        bring: Callable[[str, Fragment], Awaitable[None]],
+        bad: dict[str, set[str]],
+        fault: Fault,
         log: logging.Logger,
     ) -> None:
+        """`have`: the packages and their versions. `bring` puts a good fragment into `incoming`. `bad`, by package, is
+        kept here for those who serve. `fault` is told what was found."""
         self._data = data
         self._ca = ca
-        self._sync = sync
+        self._have = have
         self._incoming = incoming
-        self._fetcher = fetcher
-        self._site = site
-        self._books = books
+        self._bring = bring
+        self._bad = bad
+        self._fault = fault
         self._log = log
         self._threads = trio.CapacityLimiter(1)
 
@@ -58,7 +61,7 @@ class Scrub:
         if not mib_per_s:
             return
         while True:
-            for package_id in list(self._sync.have):
+            for package_id in list(self._have):
                 try:
                     await self._package(package_id, mib_per_s * MIB)
                 except (DistdError, OSError) as error:
@@ -69,7 +72,7 @@ class Scrub:
         read = partial(directories.read_manifest, self._data, package_id, self._ca)
         manifest = await trio.to_thread.run_sync(read, limiter=self._threads)
         for fragment in manifest.fragments:
-            if self._sync.have.get(package_id) != manifest.version:
+            if self._have.get(package_id) != manifest.version:
                 return  # another version has come, or it is gone
             await self.check(package_id, fragment)
             await trio.sleep(fragment.length / bytes_per_s)
@@ -82,25 +85,25 @@ class Scrub:
             return True
         name = f"{package_id}-{fragment.number}"
         self._log.error("%s", fault)
-        self._site.bad.setdefault(package_id, set()).add(name)
+        self._bad.setdefault(package_id, set()).add(name)
         try:
             await self._heal(package_id, name, fragment)
         except (DistdError, OSError) as error:
             self._log.error("%s cannot be made good now: %s", name, error)
-            self._books.fault(package_id, name, healed=False)
+            self._fault(package_id, name, healed=False)
             return False
-        names = self._site.bad[package_id]
+        names = self._bad[package_id]
         names.discard(name)
         if not names:
-            del self._site.bad[package_id]
-        self._books.fault(package_id, name, healed=True)
+            del self._bad[package_id]
+        self._fault(package_id, name, healed=True)
         self._log.info("%s is good again", name)
         return True
 
     async def _heal(self, package_id: str, name: str, fragment: Fragment) -> None:
         store, file = FragmentStore(self._data.fragments), self._data.package(package_id) / name
         store.path(fragment.blake3).unlink(missing_ok=True)  # the same bytes as the bad file
-        await self._fetcher.fragment(package_id, fragment)
+        await self._bring(package_id, fragment)
 
         def put() -> None:
             if not self._incoming.has(fragment):

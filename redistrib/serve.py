@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import trio
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from distd.core import frames
 from distd.core.errors import Corrupt
@@ -24,18 +22,17 @@ from distd.store import keys
 from distd.store import packages as directories
 from distd.store.incoming import Incoming
 from distd.store.room import Room
-from redistrib.books import Books
+from redistrib.books import Books, standing_of
 from redistrib.door import Door
 from redistrib.fetch import Fetcher
 from redistrib.follow import Follower
+from redistrib.metrics import Metrics
 from redistrib.scrub import Scrub
 from redistrib.site import MirrorSite
 from redistrib.sync import Sync
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from prometheus_client.core import Metric
+    from collections.abc import Callable
 
     from distd.core.settings import Settings
     from distd.lane.sockets import Listeners
@@ -98,11 +95,11 @@ async def run_mirror(
             client, identity, partial(_take, sync, neighbours, books), 0, random.SystemRandom().random, log
         )
         _restore(mirror, sync, neighbours)
-        metrics = Metrics(books, sync, follower, fetcher)
+        metrics = Metrics(books.counts, fetcher.traffic, partial(standing_of, follower, sync))
         ready = partial(_is_ready, sync, follower)
         door = Door(client, identity.origin, metrics.render, ready, nursery, log)
         site = MirrorSite(books, sync, incoming, fetcher, door, settings["redistrib.wait_s"], log, neighbours.holders)
-        scrub = Scrub(data, ca, sync, incoming, fetcher, site, books, log)
+        scrub = Scrub(data, ca, sync.have, incoming, fetcher.fragment, site.bad, books.fault, log)
         cache = FileCache(data.download, lambda package_id: directories.read_manifest(data, package_id, ca))
         lane = Lane(site, cache, limits(settings), log)
         secure = tls(data.keys / keys.SERVER_CERTIFICATE, data.keys / keys.SERVER_KEY)
@@ -149,43 +146,3 @@ def _restore(mirror: MirrorDir, sync: Sync, neighbours: Neighbours) -> None:
 
 def _is_ready(sync: Sync, follower: Follower) -> bool:
     return follower.connected and all(sync.have.get(one) == wanted.version for one, wanted in sync.wanted.items())
-
-
-class Metrics:
-    """`/metrics` of a mirror: read when somebody asks."""
-
-    def __init__(self, books: Books, sync: Sync, follower: Follower, fetcher: Fetcher) -> None:
-        self._books = books
-        self._sync = sync
-        self._follower = follower
-        self._fetcher = fetcher
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
-
-    def render(self) -> bytes:
-        return generate_latest(self._registry)
-
-    def describe(self) -> Sequence[Metric]:
-        return ()
-
-    def collect(self) -> Iterator[Metric]:
-        counts, traffic = self._books.counts, self._fetcher.traffic
-        for name, text, number in (
-            ("redistrib_fragments_sent", "fragments sent to agents and mirrors", counts.fragments_sent),
-            ("redistrib_fragment_bytes_sent", "bytes of those", counts.sent_bytes),
-            ("redistrib_hits", "fragments that were there when they were asked for", counts.hits),
-            ("redistrib_misses", "those that had to be fetched first, or were had elsewhere", counts.misses),
-            ("redistrib_redirected", "requests that were sent elsewhere", counts.redirected),
-            ("redistrib_healed", "bad files that were made good", counts.healed),
-            ("redistrib_fragments_fetched", "fragments fetched and verified", traffic.fragments),
-            ("redistrib_bytes_fetched", "bytes of fragments that came", traffic.received_bytes),
-            ("redistrib_fetch_requests", "requests for fragments that were sent upstream", traffic.requests),
-        ):
-            yield CounterMetricFamily(name, text, number)
-        for name, text, number in (
-            ("redistrib_connected", "1: the event stream is up", int(self._follower.connected)),
-            ("redistrib_packages", "packages that are here and verified", len(self._sync.have)),
-            ("redistrib_packages_wanted", "packages that should be here", len(self._sync.wanted)),
-            ("redistrib_missing_bytes", "bytes of packages that are not here yet", self._sync.missing_bytes),
-        ):
-            yield GaugeMetricFamily(name, text, number)

@@ -106,7 +106,7 @@ class Sync:
     async def look(self) -> None:
         """Read from the disk what is there."""
         await self._in_thread(directories.sweep, self._data)
-        self.have = await self._in_thread(self._read)
+        self.have.update(await self._in_thread(self._read))
 
     def _read(self) -> dict[str, int]:
         have = {}

@@ -103,6 +103,7 @@ TABLE: Mapping[str, Setting] = {
         Setting("mirrors.wave_pause_s", 5, "before the next ones begin", high=86_400),
         Setting("redistrib.connections", 4, "that a mirror fetches over at once", low=1, high=64),
         Setting("redistrib.wait_s", 20, "an agent waits for a fragment that a mirror is fetching", low=1, high=170),
+        Setting("redistrib.poll_s", 60, "between two looks at a server that tells of no events", low=1, high=86_400),
         Setting("redistrib.scrub_mib_per_s", 8, "a mirror hashes again what it holds; 0: never"),
         Setting("events.keep", 1_000_000, "events kept in the log; the oldest go first", low=1000),
     )
