@@ -86,7 +86,7 @@ class Bench:
             ("the token's computer (remembered)", lambda: lane.site.computer_of(self.token)),
             ("the file (open)", lambda: lane.service.files.get(self.key, lane.now_s)),
             ("the answer's bytes", lambda: b"" + lines),
-            ("whose fragment was sent", lambda: lane.site.fetched(46, PACKAGE, 1, file.size)),
+            ("whose fragment was sent", lambda: lane.site.fetched(46, PACKAGE, 1, file.size, "127.0.0.1")),
             ("counters and the deadline", lambda: connection.progress(len(lines))),
         ]  # fmt: skip
 

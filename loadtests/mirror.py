@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 from loadtests.processes import DISTD, REDISTRIB, free_port, plain_environment, redistrib_serve
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from loadtests.processes import Site
 
 
-def command(program: str, *arguments: object, status: int = 0) -> Any:
+def command(*words: object, status: int = 0) -> Any:
     """Run a command; what it prints as JSON, or on stderr where it is to fail."""
     done = subprocess.run(
-        [program, *map(str, arguments), "--json"], capture_output=True, text=True, env=plain_environment(), check=False
+        [*map(str, words), "--json"], capture_output=True, text=True, env=plain_environment(), check=False
     )
-    assert done.returncode == status, f"{arguments}: {done.returncode} {done.stderr}"
+    assert done.returncode == status, f"{words}: {done.returncode} {done.stderr}"
     return json.loads(done.stdout) if done.stdout else done.stderr
 
 
@@ -37,11 +38,13 @@ def metric(http: str, name: str) -> float:
 class Mirror:
     """A mirror's folder and addresses; `serve()` runs it."""
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: Path, name: str, address: str = "127.0.0.1", within: Sequence[str] = ()) -> None:
+        """`within`: a command that runs another one, in a namespace for instance, where `address` is its own."""
         self.name = name
         self.data = root / name
-        self.http = f"127.0.0.1:{free_port()}"
-        self.https = f"127.0.0.1:{free_port()}"
+        self.http = f"{address}:{free_port()}"
+        self.https = f"{address}:{free_port()}"
+        self.within = within
 
     @property
     def url(self) -> str:
@@ -49,7 +52,7 @@ class Mirror:
 
     def serve(self, **settings: object) -> AbstractAsyncContextManager[Site]:
         named = {name.replace("__", "."): value for name, value in settings.items()}
-        return redistrib_serve(self.data, named, http=self.http, https=self.https)
+        return redistrib_serve(self.data, named, http=self.http, https=self.https, within=self.within)
 
     def log(self) -> str:
         return self.data.with_name(f"{self.data.name}.serve.log").read_text()
@@ -63,8 +66,11 @@ class Mirror:
 
 def join(origin: Path, url: str, root: Path, name: str, *options: object) -> Mirror:
     """A mirror in `root`/`name` of the origin whose data directory is given, joined at `url`. The origin must serve."""
-    mirror = Mirror(root, name)
+    return join_as(Mirror(root, name), origin, url, *options)
+
+
+def join_as(mirror: Mirror, origin: Path, url: str, *options: object) -> Mirror:
     where = ("--url", f"http://{mirror.http}", "--https-port", mirror.https.rpartition(":")[2])
-    token = command(DISTD, "mirror", "add", name, *where, *options, "--data", origin)["token"]
-    command(REDISTRIB, "join", url, "--token", token, "--data", mirror.data)
+    token = command(DISTD, "mirror", "add", mirror.name, *where, *options, "--data", origin)["token"]
+    command(*mirror.within, REDISTRIB, "join", url, "--token", token, "--data", mirror.data)
     return mirror

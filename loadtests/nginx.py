@@ -30,7 +30,7 @@ http {{
     server {{
         listen 127.0.0.1:{http};
         listen 127.0.0.1:{https} {ssl};
-        location /download/ {{ alias {root}/; autoindex on; }}
+        location /download/ {{ alias {root}/; autoindex {lists}; }}
         {moved}
     }}
 }}
@@ -70,10 +70,12 @@ async def nginx(
     certificate: tuple[Path, Path] | None = None,
     moved_to: str = "",
     workers: int = 1,
+    lists: bool = False,
 ) -> AsyncIterator[Nginx]:
     """`root` at /download/, by HTTP and, with a `certificate` (chain, key), HTTPS, for as long as the block lasts.
 
-    `moved_to` ("http://host:port/path"): whatever is asked under /moved/ is answered by a 302 to the same name there.
+    `lists`: whether it shows what is in a folder. `moved_to` ("http://host:port/path"): whatever is asked under
+    /moved/ is answered by a 302 to the same name there.
     `folder` (made here) takes configuration, logs and temporary files.
     """
     program = executable()
@@ -81,7 +83,7 @@ async def nginx(
     folder.mkdir(parents=True)
     with _bound() as http, _bound() as https:
         ports = [each.getsockname()[1] for each in (http, https)]
-        (folder / "nginx.conf").write_text(_configuration(folder, root, ports, certificate, moved_to, workers))
+        (folder / "nginx.conf").write_text(_configuration(folder, root, ports, certificate, moved_to, workers, lists))
         inherited = [http.fileno(), https.fileno()]
         # nginx takes over the sockets named here, as it does when a new version replaces a running one.
         env = {"PATH": os.defpath, "NGINX": "".join(f"{number};" for number in inherited)}
@@ -101,12 +103,14 @@ def _configuration(
     certificate: tuple[Path, Path] | None,
     moved_to: str,
     workers: int,
+    lists: bool,
 ) -> str:
     return CONFIGURATION.format(
         workers=workers,
         user="user root;" if os.geteuid() == 0 else "",  # else its workers would be nobody, who may not read `root`
         folder=folder,
         root=root,
+        lists="on" if lists else "off",
         http=ports[0],
         https=ports[1],
         ssl=SSL.format(certificate=certificate[0], key=certificate[1]) if certificate else "",

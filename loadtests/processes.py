@@ -75,12 +75,14 @@ async def distd_serve(
     https: str = "127.0.0.1:0",
     workers: int = 1,
     timeout_s: float = 30,
+    within: Sequence[str] = (),
 ) -> AsyncIterator[Site]:
-    """A server on `data` for as long as the block lasts; its log is `data`.serve.log beside it.
+    """A server on `data` for as long as the block lasts; its log is `data`.serve.log beside it. `within`: a command
+    that runs another one, in a namespace for instance.
 
     Raises `ProgramFailed` when it ends before it is ready, `trio.TooSlowError` after `timeout_s`.
     """
-    command = [*serve_command(data, settings or {}, http, https), "--workers", str(workers)]
+    command = [*within, *serve_command(data, settings or {}, http, https), "--workers", str(workers)]
     log = data.with_name(f"{data.name}.serve.log")
     async with child(command, log, stdout=subprocess.PIPE, env=plain_environment()) as process:
         assert process.stdout is not None
@@ -201,9 +203,22 @@ async def redistrib_serve(
     http: str = "127.0.0.1:0",
     https: str = "127.0.0.1:0",
     timeout_s: float = 30,
+    within: Sequence[str] = (),
 ) -> AsyncIterator[Site]:
-    """A mirror, for as long as the block lasts; its log is `data`.serve.log beside it."""
-    command = [REDISTRIB, "serve", "--data", str(data), "--http", http, "--https", https, "--json", *map(str, options)]
+    """A mirror, for as long as the block lasts; its log is `data`.serve.log beside it. `within`: see `distd_serve`."""
+    command = [
+        *within,
+        REDISTRIB,
+        "serve",
+        "--data",
+        str(data),
+        "--http",
+        http,
+        "--https",
+        https,
+        "--json",
+        *map(str, options),
+    ]
     command += [part for name, value in (settings or {}).items() for part in ("--set", f"{name}={value}")]
     log = data.with_name(f"{data.name}.serve.log")
     async with child(command, log, stdout=subprocess.PIPE, env=plain_environment()) as process:

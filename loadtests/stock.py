@@ -22,7 +22,7 @@ import trio
 from loadtests.processes import child, kill_group
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
 # What Debian's ocsinventory-agent, liblwp-protocol-https-perl and libio-socket-ssl-perl bring.
 NEEDED = (
@@ -76,16 +76,18 @@ class StockAgent:
     """One computer. Its DEVICEID and its packages stay in `folder`, so a second run is a second contact.
 
     `server_url` is "http://host:port/ocsinventory"; another one, even another port, is another computer to the agent.
-    `ca` is the PEM file that it trusts for `info`.
+    `ca` is the PEM file that it trusts for `info`. `within`: a command that runs another one, in a namespace
+    for instance.
     """
 
-    def __init__(self, server_url: str, ca: Path, folder: Path, *, tag: str = "") -> None:
+    def __init__(self, server_url: str, ca: Path, folder: Path, *, tag: str = "", within: Sequence[str] = ()) -> None:
         self.folder = folder
         self.state = folder / "var" / server_url.replace("/", "_")
         """INSTALL_PATH in the agent's words."""
         self.device_id = _new_device_id()
         self._contacts = 0
         self._command = [
+            *within,
             *(PERL, str(folder / "agent.pl"), str(folder / "etc")),
             *(f"--server={server_url}", f"--basevardir={folder / 'var'}", f"--ca={ca}", "--ssl=1"),
             *("--nolocal", "--debug", "--nosoftware", *([f"--tag={tag}"] if tag else [])),

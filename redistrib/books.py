@@ -89,7 +89,7 @@ class Books:
         self.counts = Counts()
         self._mirror = mirror
         self._log = log
-        self._access: dict[tuple[str, str], tuple[set[int], int]] = {}
+        self._access: dict[tuple[str, str, str], tuple[set[int], int]] = {}
         self._agents: dict[str, float] = {}
         self._ready: list[list[object]] = []
         self._gone: list[str] = []
@@ -99,16 +99,17 @@ class Books:
         self._bytes_per_s = 0
         self.tell_all = True  # the next report says everything that is there
 
-    def fetched(self, token: str, package_id: str, number: int, size_bytes: int) -> None:
+    def fetched(self, token: str, address: str, package_id: str, number: int, size_bytes: int) -> None:
+        """A fragment was sent to its end. `token`: of the path, may be empty."""
         self.counts.fragments_sent += 1
         self.counts.sent_bytes += size_bytes
-        key = token, package_id
+        key = token, address, package_id
         numbers, sent_bytes = self._access.get(key, (set(), 0))
-        if not token or (not numbers and len(self._access) >= HELD):
+        if not numbers and len(self._access) >= HELD:
             return
         numbers.add(number)
         self._access[key] = numbers, sent_bytes + size_bytes
-        self._agents[token] = trio.current_time()
+        self._agents[token or address] = trio.current_time()
 
     def changed(self, ready: list[tuple[str, int]], gone: list[str]) -> None:
         self._ready += [list(pair) for pair in ready]
@@ -131,9 +132,9 @@ class Books:
     def flush(self) -> None:
         """Write what agents fetched since the last time."""
         access, self._access = self._access, {}
-        rows = [[token, one, render(numbers), size] for (token, one), (numbers, size) in access.items()]
+        rows = [[*key, render(numbers), size] for key, (numbers, size) in access.items()]
         for start in range(0, len(rows), ROWS):
-            batch = {"batch": uuid.uuid4().hex, "access": rows[start : start + ROWS]}
+            batch = {"batch": uuid.uuid4().hex, "at_s": time.time(), "access": rows[start : start + ROWS]}
             files.write_file(self._mirror.spool / f"{time.time_ns():020}", frames.pack(batch), mode=0o600)
         kept = self._batches()
         for path in kept[: max(len(kept) - BATCHES, 0)]:
@@ -223,6 +224,7 @@ class Books:
     async def _send(self, client: Client, identity: Identity, message: frames.Message, batch: Path | None) -> None:
         if batch is not None:
             message |= frames.unpack(batch.read_bytes(), "spool")  # noqa: ASYNC240 - small, and in the cache
+            message["now_s"] = time.time()  # so the origin sees how old it is, however wrong this clock may be
         url = f"{identity.origin}/api/v1/mirror/report"
         headers = [("Authorization", f"Bearer {identity.key}"), ("Content-Type", "application/msgpack")]
         answer = await client.request("POST", url, body=frames.pack(message), headers=headers)

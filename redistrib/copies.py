@@ -111,9 +111,9 @@ class CopySite:
     def computer_of(self, token: str) -> int | None:
         return None
 
-    def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int) -> None:
+    def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int, address: str) -> None:
         self._books.counts.hits += 1
-        self._books.fetched("", package_id, number, size_bytes)
+        self._books.fetched("", address, package_id, number, size_bytes)
 
     def post(self, post: Post, answer: Callable[[int, bytes], None]) -> None:
         answer(404, b"this is a redistribution server: agents talk to the OCS server\n")

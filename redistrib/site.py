@@ -77,8 +77,8 @@ class MirrorSite:
             self._tokens[number] = token
         return number
 
-    def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int) -> None:
-        self._books.fetched(self._tokens.get(computer_id, ""), package_id, number, size_bytes)
+    def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int, address: str) -> None:
+        self._books.fetched(self._tokens.get(computer_id, ""), address, package_id, number, size_bytes)
         self._books.counts.hits += 1
         self._sync.used(package_id)
 

@@ -134,18 +134,18 @@ class Sync:
 
     async def _converge(self) -> bool:
         """Whether all is done that could be."""
-        done = True
+        failed: set[str] = set()
         await self._remove(sorted(self.have.keys() - self.wanted.keys()) if self._told else [])
-        while work := self._work():
+        # What cannot be had now does not keep the others from coming.
+        while work := [one for one in self._work() if one not in failed]:
             package_id = work[0]
             try:
                 await self._bring(package_id, self.wanted[package_id])
             except (DistdError, OSError) as error:
                 self._log.warning("package %s: %s", package_id, error)
-                done = False
-                break
+                failed.add(package_id)
         self.missing_bytes = sum(self.wanted[one].size_bytes for one in self._work())
-        return done
+        return not failed
 
     def _work(self) -> list[str]:
         """What agents wait for first, then what is small."""

@@ -328,7 +328,7 @@ class Connection:
         if self.held_bytes:
             self.lane.release(self)
         if self.on_sent is not None:
-            self.lane.site.fetched(*self.on_sent)
+            self.lane.site.fetched(*self.on_sent, self.address)
             self.on_sent = None
         if self.lingers:
             self.linger()

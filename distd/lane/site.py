@@ -86,8 +86,8 @@ class Site(Protocol):
         """Where a file is that is not here, or is answered elsewhere: `answer(found)` is called later, once, or it is
         told at once."""
 
-    def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int) -> None:
-        """A fragment has been sent to its end. `computer_id` is 0 when the path had no token."""
+    def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int, address: str) -> None:
+        """A fragment has been sent to its end. `computer_id` is 0 when the path had no token; `address` the peer's."""
 
     def hand_over(self, stream: PlainStream | TlsStream, path: bytes) -> None:
         """Take a connection whose request, for `path`, is none of the lane's. It is the taker's from here on."""

@@ -20,34 +20,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Fragments (numbered from 1) of a package that were sent in full to a computer, and the bytes of their bodies."""
+    """Fragments (numbered from 1) of a package that were sent in full to a computer, and the bytes of their bodies.
+
+    `computer_id` 0: to `address`, of whom no more is known. `mirror`: by whom; empty: by this server.
+    """
 
     computer_id: int
     package_id: str
     numbers: Sequence[int]
     sent_bytes: int
+    address: str = ""
+    mirror: str = ""
 
 
 def record(conn: Connection, fetches: Sequence[Fetched], now_s: float) -> None:
-    """Adds to each computer's progress, one event each. At most one `Fetched` for a computer and package.
+    """Adds to each computer's progress, one event each. At most one `Fetched` for a computer and package. Of those who
+    are not known there is the event only.
 
     Those of unknown computers or packages are dropped: the files may outlive their rows.
     """
     known = _known(conn, fetches)
     done = _progress(conn, known)
-    rows = [_row(one, done.get((one.computer_id, one.package_id)), micros(now_s)) for one in known]
+    rows = [_row(one, done.get((one.computer_id, one.package_id)), micros(now_s)) for one in known if one.computer_id]
+    events.append_many(conn, [_note(one, now_s) for one in known])
     if not rows:
         return
     statement = upsert(progress)
     changed = {name: statement.excluded[name] for name in ("fragments", "ranges", "sent_bytes", "last_at_us")}
     conn.execute(statement.on_conflict_do_update(index_elements=["computer_id", "package_id"], set_=changed), rows)
-    events.append_many(conn, [_note(one, now_s) for one in known])
 
 
 def _known(conn: Connection, fetches: Sequence[Fetched]) -> list[Fetched]:
     computer_ids = {one.computer_id for one in fetches}
     package_ids = {one.package_id for one in fetches}
-    computer_ids &= set(conn.scalars(select(computers.c.id).where(computers.c.id.in_(computer_ids))))
+    computer_ids &= {0, *conn.scalars(select(computers.c.id).where(computers.c.id.in_(computer_ids)))}
     package_ids &= set(conn.scalars(select(packages.c.id).where(packages.c.id.in_(package_ids))))
     return [one for one in fetches if one.computer_id in computer_ids and one.package_id in package_ids]
 
@@ -72,5 +78,6 @@ def _row(fetched: Fetched, before: Any, now_us: int) -> dict[str, Any]:
 
 
 def _note(fetched: Fetched, now_s: float) -> events.Note:
-    detail = {"numbers": render(fetched.numbers), "bytes": fetched.sent_bytes}
-    return events.Note(events.Kind.FRAGMENTS_FETCHED, now_s, fetched.package_id, fetched.computer_id, detail)
+    detail: dict[str, Any] = {"numbers": render(fetched.numbers), "bytes": fetched.sent_bytes}
+    detail |= {"address": fetched.address, "mirror": fetched.mirror} if fetched.mirror else {}
+    return events.Note(events.Kind.FRAGMENTS_FETCHED, now_s, fetched.package_id, fetched.computer_id or None, detail)

@@ -13,7 +13,7 @@ from distd.core.spans import parse
 from distd.origin import fetches
 from distd.origin import mirrors as use_cases
 from distd.store import events
-from distd.store.tables import micros, mirrors
+from distd.store.tables import NAME_LIMIT, micros, mirrors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_ROWS: Final = 10_000  # of any list in a report
 
 MAX_FRAGMENTS: Final = 1_000_000
+OLDEST_S: Final = 30 * 86_400.0
 
 _STATUS: Final = {
     "agents": int,
@@ -41,7 +42,8 @@ _STATUS: Final = {
 class Report:
     """A report that could be read. `have`: exactly these (id, version); None: only `ready` and `gone` have changed.
 
-    `access`: (token, package id, fragments "1-3,7", bytes); `batch` numbers it, so that none counts twice.
+    `access`: (token, address, package id, fragments "1-3,7", bytes), as of `age_s` ago; `batch` numbers it, so that
+    none counts twice.
     """
 
     seq: int
@@ -51,7 +53,8 @@ class Report:
     gone: tuple[str, ...]
     faults: tuple[tuple[str, str, bool], ...]
     batch: str
-    access: tuple[tuple[str, str, str, int], ...]
+    access: tuple[tuple[str, str, str, str, int], ...]
+    age_s: float
 
 
 def read(message: dict[str, Any]) -> Report:
@@ -67,7 +70,8 @@ def read(message: dict[str, Any]) -> Report:
         gone=tuple(_checked(message, "gone", [], _is_texts)),
         faults=_rows(message, "faults", (str, str, bool)),
         batch=_checked(message, "batch", "", lambda value: isinstance(value, str) and len(value) <= 64),
-        access=_rows(message, "access", (str, str, str, int)),
+        access=_rows(message, "access", (str, str, str, str, int)),
+        age_s=_age_s(message),
     )
 
 
@@ -79,7 +83,7 @@ def take(conn: Connection, mirror: tuple[int, str], report: Report, token_key: b
     row = conn.execute(select(mirrors).where(mirrors.c.id == mirror[0])).one()
     status = row.status | report.status
     if report.access and report.batch != row.status.get("batch"):
-        fetches.record(conn, _fetches(report, token_key), now_s)
+        fetches.record(conn, _fetches(report, mirror[1], token_key), now_s - report.age_s)
         status["batch"] = report.batch
     values = {"status": status, "heard_seq": max(report.seq, row.heard_seq), "seen_at_us": micros(now_s)}
     conn.execute(update(mirrors).where(mirrors.c.id == mirror[0]).values(**values))
@@ -92,18 +96,27 @@ def take(conn: Connection, mirror: tuple[int, str], report: Report, token_key: b
         events.append(conn, kind, at_s=now_s, package_id=package_id[:20], mirror=mirror[1], name=name[:64])
 
 
-def _fetches(report: Report, token_key: bytes) -> list[fetches.Fetched]:
-    """Of those who had a token of ours; several rows of a computer and package are one."""
-    found: dict[tuple[int, str], fetches.Fetched] = {}
-    for token, package_id, ranges, sent_bytes in report.access:
-        computer_id = tokens.check(token_key, token)
+def _fetches(report: Report, mirror: str, token_key: bytes) -> list[fetches.Fetched]:
+    """Of those who had a token of ours, or none at all; several rows of a computer and package are one."""
+    found: dict[tuple[int, str, str], fetches.Fetched] = {}
+    for token, address, package_id, ranges, sent_bytes in report.access:
+        computer_id = tokens.check(token_key, token) if token else 0
         if computer_id is None or not package_id.isdecimal() or len(package_id) > 20:
             continue
-        before = found.get((computer_id, package_id))
+        key = computer_id, package_id, "" if computer_id else address
+        before = found.get(key)
         numbers = sorted(_numbers(ranges) | set(before.numbers if before else ()))
         total = sent_bytes + (before.sent_bytes if before else 0)
-        found[computer_id, package_id] = fetches.Fetched(computer_id, package_id, numbers, total)
+        found[key] = fetches.Fetched(computer_id, package_id, numbers, total, address[:NAME_LIMIT], mirror)
     return [one for one in found.values() if one.numbers]
+
+
+def _age_s(message: dict[str, Any]) -> float:
+    """Both by the mirror's clock, which may be wrong."""
+    at_s, now_s = message.get("at_s"), message.get("now_s")
+    if not isinstance(at_s, float) or not isinstance(now_s, float):
+        return 0.0
+    return min(max(now_s - at_s, 0.0), OLDEST_S)
 
 
 def _numbers(ranges: str) -> set[int]:

@@ -40,7 +40,7 @@ class Kind(StrEnum):
     ASSIGNED = "ASSIGNED"
     UNASSIGNED = "UNASSIGNED"  # detail.listed: the agent had been told, so it goes on until its final status
     NOTIFIED = "NOTIFIED"
-    FRAGMENTS_FETCHED = "FRAGMENTS_FETCHED"  # detail.numbers "1-3,7", detail.bytes
+    FRAGMENTS_FETCHED = "FRAGMENTS_FETCHED"  # detail.numbers "1-3,7", .bytes; from a mirror: .mirror, .address
     RESULT = "RESULT"  # detail.code; detail.ignored tells why it is nobody's result
 
 

@@ -92,7 +92,7 @@ class LaneSite:
         self._log.warning("%s: %d %s", post.address, status, error)
         return status
 
-    def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int) -> None:
+    def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int, address: str) -> None:
         self.fragments_sent += 1
         self.fragment_bytes_sent += size_bytes
         if computer_id == 0:

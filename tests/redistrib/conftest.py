@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from functools import partial
+from shutil import which
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
+from loadtests.lines import possible
 from loadtests.mirror import command, join, metric
 from loadtests.processes import DISTD, distd_serve, free_port, plain_environment
 
@@ -105,6 +108,32 @@ class World:
         if not theirs.is_dir() or names != sorted(path.name for path in theirs.iterdir()):
             return False
         return all((mine / name).read_bytes() == (theirs / name).read_bytes() for name in names)
+
+
+# A mark of tests, what they need, and how to have it.
+NEEDED = {"line": (possible, "network namespaces: root, iproute2"), "clock": (partial(which, "faketime"), "faketime")}
+LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config):
+    for name, (_, needs) in NEEDED.items():
+        config.addinivalue_line("markers", f"{name}: needs {needs}")
+
+
+def pytest_collection_modifyitems(config, items):
+    """What cannot be had here is left out, and said at the end; the other tests have the same on loopback."""
+    missing = {name: needs for name, (there, needs) in NEEDED.items() if not there()}
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in missing)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+        config.stash[LEFT_OUT] = [f"{len(left_out)} tests were left out, which need {'; '.join(missing.values())}"]
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for line in config.stash.get(LEFT_OUT, []):
+        terminalreporter.write_sep("-", "redistribution servers")
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def ids(folder: Path) -> list[str]:
 async def test_all_that_a_web_server_lists(ocs, tmp_path):
     assert executable()
     copies = tmp_path / "copies"
-    async with nginx(tmp_path / "nginx", ocs) as web:
+    async with nginx(tmp_path / "nginx", ocs, lists=True) as web:
         source = f"http://{web.http}/download"
         async with redistrib_serve(copies, FAST, "--from-ocs", source, "--host", "localhost") as site:
             await until(lambda: metric(site.http, "redistrib_packages") == 3)
@@ -109,7 +109,7 @@ async def test_what_its_digest_does_not_vouch_for_is_never_served(ocs, tmp_path)
     right = (ocs / bad / f"{bad}-2").read_bytes()
     (ocs / bad / f"{bad}-2").write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
     async with (
-        nginx(tmp_path / "nginx", ocs) as web,
+        nginx(tmp_path / "nginx", ocs, lists=True) as web,
         redistrib_serve(copies, FAST, "--from-ocs", f"http://{web.http}/download") as site,
     ):
         await until(lambda: metric(site.http, "redistrib_packages") == 2)
