@@ -1,0 +1,130 @@
+"""What is simulated: agents at sites, the lines and mirrors between them and the packages, and what they are told.
+
+Times are whole microseconds inside, seconds and hours where people say them. Sizes are bytes, rates bytes a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from distd.core.bandwidth import Rule, parse
+from distd.core.errors import BadInput
+from distd.core.records import Dialect, DownloadConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SECOND_US: Final = 1_000_000
+MINUTE_US: Final = 60 * SECOND_US
+WEEK_MIN: Final = 7 * 1440
+# Rates are kept in kB/s: finer ones are rounded down, to no less than one. With `LAST_DAY`, what a line can do in all
+# that time still fits into 64 bits.
+MOST_KB_PER_S: Final = 1_250_000
+MOST_AGENTS: Final = 50_000_000
+MOST_SITES: Final = 10_000
+MOST_PACKAGES: Final = 100
+LAST_DAY: Final = 35  # whatever is not through by then never will be
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """`lengths`: bytes of each fragment."""
+
+    id: str
+    priority: int
+    lengths: tuple[int, ...]
+
+    @classmethod
+    def cut(cls, name: str, priority: int, size_bytes: int, fragment_bytes: int) -> Package:
+        whole, rest = divmod(size_bytes, fragment_bytes)
+        return cls(name, priority, (fragment_bytes,) * whole + ((rest,) if rest else ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Its rate is the lowest of the `rules` that hold at the time (see `core.bandwidth`; their networks do not count);
+    none: no limit."""
+
+    rules: tuple[Rule, ...] = ()
+
+    @classmethod
+    def read(cls, text: str, where: str = "line") -> Line:
+        """From text such as `5MB/s; 500kB/s mon-fri 8-18`. Raises `BadInput`."""
+        return cls(parse(text, where))
+
+    @classmethod
+    def of(cls, bytes_per_s: float) -> Line:
+        return cls((Rule(f"{bytes_per_s:g} B/s", bytes_per_s),))
+
+    def kilobytes_per_s(self, minute: int) -> int:
+        """Its rate at a minute of the week."""
+        day, of_day = divmod(minute % WEEK_MIN, 1440)
+        rates = [rule.bytes_per_s for rule in self.rules if rule.applies(day, of_day)]
+        return min(max(int(min(rates)) // 1000, 1), MOST_KB_PER_S) if rates else MOST_KB_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """At a site. `down`: from when to when (seconds from the beginning) it is dead; then its agents go to the origin."""
+
+    line: Line = Line()
+    down: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """`line`: what its agents share towards the origin."""
+
+    name: str
+    agents: int
+    line: Line = Line()
+    mirror: Mirror | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """`dialects`: shares of the agents. `contact_s`: the first contacts are spread evenly over so many seconds; None:
+    over PROLOG_FREQ, as those of computers that are always on. `round_trip_s`: from an agent to its server and back.
+    `shared`: sites' lines serve all transfers at once, in equal parts; else one after the other.
+    `begins_min`: minutes after Monday 0:00 of the beginning, for rules with days and hours.
+    """
+
+    packages: tuple[Package, ...]
+    sites: tuple[Site, ...]
+    config: DownloadConfig = field(default_factory=DownloadConfig)
+    prolog_freq_h: int = 24
+    dialects: Mapping[Dialect, float] = field(default_factory=lambda: {Dialect.UNIX: 1.0})
+    contact_s: float | None = None
+    origin: Line = Line()
+    round_trip_s: float = 0.005
+    shared: bool = False
+    begins_min: int = 0
+
+    @property
+    def agents(self) -> int:
+        return sum(site.agents for site in self.sites)
+
+    @property
+    def contact_us(self) -> int:
+        spread_s = self.prolog_freq_h * 3600 if self.contact_s is None else self.contact_s
+        return max(round(spread_s * SECOND_US), 1)
+
+    @property
+    def round_trip_us(self) -> int:
+        return max(round(self.round_trip_s * SECOND_US), 1)
+
+
+def check(world: World) -> None:
+    """Raises `BadInput` for what cannot be simulated."""
+    if not 1 <= world.agents <= MOST_AGENTS:
+        raise BadInput("agents", f"1 to {MOST_AGENTS}", world.agents)
+    if len(world.sites) > MOST_SITES:
+        raise BadInput("sites", f"at most {MOST_SITES}", len(world.sites))
+    if not 1 <= len(world.packages) <= MOST_PACKAGES:
+        raise BadInput("packages", f"1 to {MOST_PACKAGES}", len(world.packages))
+    if any(one.agents < 0 for one in world.sites):
+        raise BadInput("sites", "no fewer than 0 agents each", min(one.agents for one in world.sites))
+    shares = world.dialects.values()
+    if not shares or any(share < 0 for share in shares) or sum(shares) <= 0:
+        raise BadInput("dialects", "shares that are not negative, and not all 0", dict(world.dialects))

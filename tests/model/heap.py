@@ -1,0 +1,146 @@
+"""The same simulation one event after the other, with a heap and whole numbers: slow, and plain to see."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+
+import numpy as np
+
+from distd.model.simulate import HORIZON_US, NEVER, Crowd
+from distd.model.world import MINUTE_US, SECOND_US
+
+# What ends on a shared line comes before what begins there at the same moment.
+END, LINE, TURN = 0, 1, 2
+
+
+class Rate:
+    """What a line can do, by whole minutes."""
+
+    def __init__(self, line, begins_min):
+        self.limited = bool(line.rules)
+        self.constant = len({line.kilobytes_per_s(minute) for minute in range(7 * 1440)}) == 1
+        self.line, self.begins_min = line, begins_min
+        self.done = [0]
+
+    def rate(self, minute):
+        return self.line.kilobytes_per_s(minute + self.begins_min)
+
+    def work_by(self, at_us):
+        if self.constant:
+            return at_us * self.rate(0)
+        minute, rest = divmod(at_us, MINUTE_US)
+        self.extend(minute)
+        return self.done[minute] + rest * self.rate(minute)
+
+    def extend(self, minute):
+        while len(self.done) <= minute:
+            self.done.append(self.done[-1] + MINUTE_US * self.rate(len(self.done) - 1))
+
+    def time_of(self, work):
+        if self.constant:
+            return -(-work // self.rate(0))
+        while self.done[-1] < work:
+            self.extend(len(self.done))
+        minute = max(bisect_right(self.done, work - 1) - 1, 0)
+        return minute * MINUTE_US - (self.done[minute] - work) // self.rate(minute)
+
+
+class Queue:
+    """First come, first served."""
+
+    def __init__(self, rate):
+        self.rate, self.free = rate, 0
+
+    def leave(self, at_us, length):
+        if not self.rate.limited:
+            return at_us
+        self.free = max(self.free, self.rate.work_by(at_us)) + length * 1000
+        return self.rate.time_of(self.free)
+
+
+class Sharing:
+    """All at once, in equal parts: of every transfer, what is left of it."""
+
+    def __init__(self, rate):
+        self.rate, self.mark, self.at_us, self.jobs = rate, 0.0, 0, []
+
+    def come(self, at_us, length, agent):
+        if self.jobs:
+            self.mark += (self.rate.work_by(at_us) - self.rate.work_by(self.at_us)) / len(self.jobs)
+        self.at_us = at_us
+        self.jobs.append((self.mark + length * 1000, agent))
+
+    def next(self):
+        mark, agent = min(self.jobs)
+        work = self.rate.work_by(self.at_us) + round((mark - self.mark) * len(self.jobs))
+        return max(self.rate.time_of(work), self.at_us), agent, mark
+
+    def end(self, at_us, agent, mark):
+        self.jobs.remove((mark, agent))
+        self.at_us, self.mark = at_us, mark
+
+
+class Simulation:
+    """Events are (when, kind, agent, what, mark): of an END `what` is its line's version, of a LINE the length."""
+
+    def __init__(self, world, seed):
+        self.world = world
+        self.crowd = crowd = Crowd(world, seed)  # who they are is drawn there
+        columns = [(one.package, one.number, one.length, one.pause_us) for one in crowd.tables]
+        self.tables = [list(zip(*(column.tolist() for column in one), strict=True)) for one in columns]
+        self.origin = Queue(Rate(world.origin, world.begins_min))
+        self.lines = [Queue(Rate(site.line, world.begins_min)) for site in world.sites]
+        self.shared = [Sharing(line.rate) for line in self.lines]
+        self.version = [0] * len(self.lines)
+        self.mirrors = [Queue(Rate(one.mirror.line, world.begins_min)) if one.mirror else None for one in world.sites]
+        self.done = np.full((len(world.packages), world.agents), NEVER, np.int64)
+        self.turn = [0] * world.agents
+        self.events = []
+
+    def run(self):
+        for agent in range(self.world.agents):
+            self.push(int(self.crowd.first_us[agent]), TURN, agent)
+        while self.events and self.events[0][0] <= HORIZON_US:
+            at_us, kind, agent, what, mark = heapq.heappop(self.events)
+            where = int(self.crowd.site[agent])
+            if kind == TURN:
+                self.take_turn(agent, where, at_us)
+            elif kind == LINE:
+                self.shared[where].come(at_us, what, agent)
+                self.watch(where)
+            elif what == self.version[where]:
+                self.shared[where].end(at_us, agent, mark)
+                self.end_turn(agent, at_us)
+                self.watch(where)
+        return self.done
+
+    def take_turn(self, agent, where, at_us):
+        package, number, length, _ = self.tables[self.crowd.dialect[agent]][self.turn[agent]]
+        mirror = self.world.sites[where].mirror
+        if not number:
+            self.done[package, agent] = at_us
+            self.end_turn(agent, at_us)
+        elif mirror and not any(a * SECOND_US <= at_us < b * SECOND_US for a, b in mirror.down):
+            self.end_turn(agent, self.mirrors[where].leave(at_us, length))
+        else:
+            sent_us = self.origin.leave(at_us, length)
+            if self.world.shared and self.lines[where].rate.limited:
+                self.push(sent_us, LINE, agent, length)
+            else:
+                self.end_turn(agent, self.lines[where].leave(sent_us, length))
+
+    def end_turn(self, agent, at_us):
+        self.turn[agent] += 1
+        table = self.tables[self.crowd.dialect[agent]]
+        if self.turn[agent] < len(table):
+            self.push(at_us + self.world.round_trip_us + table[self.turn[agent]][3], TURN, agent)
+
+    def watch(self, where):
+        self.version[where] += 1
+        if self.shared[where].jobs:
+            at_us, agent, mark = self.shared[where].next()
+            self.push(at_us, END, agent, self.version[where], mark)
+
+    def push(self, at_us, kind, agent, what=0, mark=0.0):
+        heapq.heappush(self.events, (at_us, kind, agent, what, mark))
