@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table as RichTable
 
+from agentsim.page import Bars, Lines, Series, Table, number_text, write_page
 from loadtests.measure import CONNECTIONS, FIGURES, LOWEST_GOAL, goals
-from loadtests.page import Bars, Lines, Series, Table, number_text, write_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,8 +9,9 @@ gives the same to the microsecond, which the tests hold it to.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
 
 import numpy as np
 from blake3 import blake3
@@ -38,7 +39,8 @@ HORIZON_US: Final = LAST_DAY * 86_400 * SECOND_US
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`done_us`: by package and agent, when it was assembled (µs from the beginning; `NEVER`). `contact_us` and `site`:
-    each agent's first contact, and where it is. `line_bytes`, `mirror_bytes`: by site and minute; `origin_bytes`: by minute."""
+    each agent's first contact, and where it is. `line_bytes` and `mirror_bytes`: by site and
+    minute; `origin_bytes`: by minute."""
 
     done_us: Longs
     contact_us: Longs
@@ -78,6 +80,45 @@ def simulate(world: World, seed: int = 0, told: Callable[[float], None] | None =
         network.mirrors.table(),
         network.origin.table()[0],
     )
+
+
+def split(world: World, parts: int) -> list[World]:
+    """Worlds of some of its sites each, of about as many agents, whose outcomes joined are its own: `join`. It is not
+    split where sites meet at an origin that has a limit."""
+    if world.origin.rules or parts < 2:
+        return [world]
+    bins: list[list[int]] = [[] for _ in range(min(parts, len(world.sites)))]
+    sizes = [0] * len(bins)
+    for number in sorted(range(len(world.sites)), key=lambda one: -world.sites[one].agents):
+        least = sizes.index(min(sizes))
+        bins[least].append(number)
+        sizes[least] += world.sites[number].agents
+    return [replace(world, sites=tuple(world.sites[number] for number in sorted(one))) for one in bins if one]
+
+
+def join(world: World, parts: Sequence[tuple[World, Outcome]]) -> Outcome:
+    """The outcome of `world` from those of the worlds into which it was `split`."""
+    if len(parts) == 1:
+        return parts[0][1]
+    names = {site.name: number for number, site in enumerate(world.sites)}
+    offsets = np.cumsum([0] + [site.agents for site in world.sites])
+    minutes = max(outcome.origin_bytes.shape[0] for _, outcome in parts)
+    done = np.empty((len(world.packages), world.agents), np.int64)
+    contact = np.empty(world.agents, np.int64)
+    lines, mirrors = (np.zeros((len(world.sites), minutes), np.int64) for _ in range(2))
+    origin = np.zeros(minutes, np.int64)
+    for part, outcome in parts:
+        at = 0
+        origin[: len(outcome.origin_bytes)] += outcome.origin_bytes
+        for row, site in enumerate(part.sites):
+            number = names[site.name]
+            where, here = slice(offsets[number], offsets[number + 1]), slice(at, at + site.agents)
+            done[:, where], contact[where] = outcome.done_us[:, here], outcome.contact_us[here]
+            lines[number, : outcome.line_bytes.shape[1]] = outcome.line_bytes[row]
+            mirrors[number, : outcome.mirror_bytes.shape[1]] = outcome.mirror_bytes[row]
+            at += site.agents
+    site_of = np.repeat(np.arange(len(world.sites), dtype=np.int32), [one.agents for one in world.sites])
+    return Outcome(done, contact, site_of, lines, mirrors, origin)
 
 
 class Agenda:
@@ -128,15 +169,21 @@ class Crowd:
 
     def __init__(self, world: World, seed: int) -> None:
         count = world.agents
-        random = np.random.Generator(np.random.PCG64(seed))
+        # Each site draws for itself, so that it makes no difference which sites are simulated together.
+        draws = [np.random.Generator(np.random.PCG64([seed, crc32(one.name.encode())])) for one in world.sites]
+        sizes = [one.agents for one in world.sites]
         self.tables = [list_turns(dialect, world.config, world.packages) for dialect in world.dialects]
         shares = np.cumsum(list(world.dialects.values()))
-        self.contact_us: Longs = random.integers(0, world.contact_us, count)
-        drawn = np.searchsorted(shares, random.random(count) * shares[-1], "right")
-        self.dialect: NDArray[np.uint8] = drawn.astype(np.uint8)
-        self.site: NDArray[np.int32] = np.repeat(
-            np.arange(len(world.sites), dtype=np.int32), [one.agents for one in world.sites]
+        self.contact_us: Longs = np.concatenate(
+            [draw.integers(0, world.contact_us, size) for draw, size in zip(draws, sizes, strict=True)]
         )
+        drawn = np.searchsorted(
+            shares,
+            np.concatenate([draw.random(size) for draw, size in zip(draws, sizes, strict=True)]) * shares[-1],
+            "right",
+        )
+        self.dialect: NDArray[np.uint8] = drawn.astype(np.uint8)
+        self.site: NDArray[np.int32] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         self.last: Longs = np.array([len(table) for table in self.tables], np.int64)
         self.done_us: Longs = np.full((len(world.packages), count), NEVER, np.int64)
         self._turn: NDArray[np.int32] = np.zeros(count, np.int32)
@@ -171,8 +218,8 @@ class Crowd:
 
 
 class Network:
-    """The origin, the sites' lines, the mirrors. What an agent fetches comes from its mirror, or else from the origin by
-    its site's line."""
+    """The origin, the sites' lines, the mirrors. What an agent fetches comes from its mirror, or else from the origin
+    by its site's line."""
 
     def __init__(self, world: World) -> None:
         sites = world.sites

@@ -66,7 +66,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """At a site. `down`: from when to when (seconds from the beginning) it is dead; then its agents go to the origin."""
+    """At a site. `down`: from when to when, in seconds from the beginning, it is dead: then its agents go to the
+    origin."""
 
     line: Line = Line()
     down: tuple[tuple[float, float], ...] = ()
@@ -123,6 +124,8 @@ def check(world: World) -> None:
         raise BadInput("sites", f"at most {MOST_SITES}", len(world.sites))
     if not 1 <= len(world.packages) <= MOST_PACKAGES:
         raise BadInput("packages", f"1 to {MOST_PACKAGES}", len(world.packages))
+    if len({one.name for one in world.sites}) < len(world.sites):
+        raise BadInput("sites", "names that differ", "the same name twice")
     if any(one.agents < 0 for one in world.sites):
         raise BadInput("sites", "no fewer than 0 agents each", min(one.agents for one in world.sites))
     shares = world.dialects.values()

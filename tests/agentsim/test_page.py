@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.page import Bars, Lines, Series, Table, number_text, scale, write_page
+from agentsim.page import Bars, Lines, Series, Table, number_text, scale, write_page
 
 BARS = Bars("Speed <b>", "MB/s", ["a & b", "c"], [Series("one", [1.0, None]), Series("two", [2.5, 300.0])], {"goal": 2})
 SPREAD = Bars("Ratio", "ratio", ["a"], [Series("one", [1.0], [(0.5, 1.5)])])
