@@ -19,7 +19,7 @@ POINTS: Final = 200  # of a curve
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """When a package, or all of them, was through: by share of the agents (%), seconds from the beginning; None: never."""
+    """When a package, or all, was through: by share of the agents (%), seconds from the beginning; None: never."""
 
     done: int
     never: int
