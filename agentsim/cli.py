@@ -9,7 +9,7 @@ import sys
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -17,6 +17,7 @@ import trio
 from cryptography import x509
 
 from agentsim.native import USER_AGENT, Native
+from agentsim.simulate import simulate
 from agentsim.state import open_state
 from distd import __version__
 from distd.core.errors import BadInput, DistdError
@@ -28,10 +29,24 @@ if TYPE_CHECKING:
 EXAMPLE = "agentsim agent --server https://ocs.example:8443/ocsinventory --ca cacert.pem --state /var/lib/agent --once"
 
 
-@click.group()
+class _Commands(click.Group):
+    """Commands whose errors are one line, and the exit status that goes with them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DistdError as error:
+            click.echo(f"agentsim: {error}", err=True)
+            ctx.exit(2 if isinstance(error, BadInput) else 1)
+
+
+@click.group(cls=_Commands)
 @click.version_option(__version__)
 def main() -> None:
     """Agents of distd: one that really deploys packages, and many that only pretend."""
+
+
+main.add_command(simulate)
 
 
 @main.command(epilog=f"Example: {EXAMPLE}")
@@ -46,12 +61,7 @@ def agent(server: str, ca: Path, state: Path, once: bool, name: str) -> None:
     With --once, exit status 1 says that a package failed or the server could not be reached. Without, it goes on
     until SIGTERM or SIGINT. Its log goes to stderr and to DIR/agent.log.
     """
-    try:
-        good = run_agent(server, ca, state, once=once, name=name)
-    except DistdError as error:
-        click.echo(f"agentsim: {error}", err=True)
-        sys.exit(2 if isinstance(error, BadInput) else 1)
-    sys.exit(0 if good else 1)
+    sys.exit(0 if run_agent(server, ca, state, once=once, name=name) else 1)
 
 
 def run_agent(server: str, ca: Path, state: Path, *, once: bool, name: str = "") -> bool:

@@ -1,108 +1,256 @@
-"""`agentsim simulate`: a world told on the command line, simulated on as many cores as there are sites to share out."""
+"""`agentsim simulate`: a deployment in virtual time, told as a table, as JSON, as a page."""
 
 from __future__ import annotations
 
-import multiprocessing
-import re
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+import json
+import os
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table as RichTable
+
+from agentsim.page import Bars, Lines, Series, Table, write_page
+from agentsim.worlds import read_dialects, read_packages, read_sites, read_start, run, with_mirrors
+from distd import __version__
+from distd.core import settings
 from distd.core.errors import BadInput
+from distd.core.fragments import parse_duration
 from distd.core.records import Dialect
-from distd.model import world as worlds
-from distd.model.simulate import join, simulate, split
-from distd.model.world import Line, Mirror, Package, Site
+from distd.model.summary import SHARES, as_json, summarise
+from distd.model.words import duration, rate, volume
+from distd.model.world import Line, World, check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from distd.model.simulate import Outcome
-    from distd.model.world import World
+    from distd.model.summary import Finish, Load, Summary
 
-_SITE: Final = re.compile(r"([^:=]{1,64})=(\d{1,8})(?::(.*))?")
-_SIZE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
-_FAILURE: Final = re.compile(r"([^:=]{1,64})=(\d{1,8}(?:\.\d+)?)-(\d{1,8}(?:\.\d+)?)")
-_POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-
-
-def run(world: World, seed: int, processes: int, told: Callable[[float], None] | None = None) -> Outcome:
-    """Raises `BadInput`. The outcome is the same for any number of processes."""
-    worlds.check(world)
-    parts = split(world, processes)
-    if len(parts) == 1:
-        return simulate(world, seed, told)
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(len(parts), mp_context=context) as pool:
-        outcomes = list(pool.map(simulate, parts, [seed] * len(parts)))
-    return join(world, list(zip(parts, outcomes, strict=True)))
+EXAMPLE = """\
+\b
+Examples:
+  agentsim simulate --agents 2000 --package 53MB@5
+  agentsim simulate --package editor=53MB@5 --package fonts=2MB@1/256KiB \\
+      --site paris=1200 --site lyon=300:4Mbit/s --mirror lyon --mirror-down lyon=2-6 \\
+      --set download.frag_latency_s=30 --html forecast.html"""
+MOST_ROWS = 20
+SECONDS_A_POINT = 400  # points of a curve on the page
 
 
-def read_size(text: str, where: str) -> int:
-    """Bytes of "252kB", "1MiB", "53000000"."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise BadInput(where, "a size such as 252kB, 1MiB", text)
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** _POWERS[match[2].lower()])
+@click.command(epilog=EXAMPLE)
+@click.option(
+    "--agents", type=click.IntRange(1), default=1000, show_default=True, help="How many, where no --site is given."
+)
+@click.option(
+    "--package",
+    "packages",
+    multiple=True,
+    required=True,
+    metavar="[NAME=]SIZE[@PRIORITY][/FRAGMENT]",
+    help="What each agent fetches; again for more.  [default: priority 5, fragments of 1MiB]",
+)
+@click.option("--site", "sites", multiple=True, metavar="NAME=AGENTS[:LINE]", help="Agents behind one line.")
+@click.option(
+    "--line",
+    default="",
+    metavar="RULES",
+    help="The line of a site that names none, such as '4Mbit/s; 1Mbit/s mon-fri 8-18'.  [default: no limit]",
+)
+@click.option("--shared", is_flag=True, help="Lines serve all transfers at once; else one after the other.")
+@click.option("--origin-line", default="", metavar="RULES", help="What the origin sends at most.")
+@click.option(
+    "--round-trip",
+    type=click.FloatRange(0, 3600),
+    default=0.005,
+    show_default=True,
+    metavar="SECONDS",
+    help="From an agent to its server.",
+)
+@click.option("--mirror", "mirrors", multiple=True, metavar="SITE[=LINE]", help="A mirror in that site.")
+@click.option("--mirror-down", "failures", multiple=True, metavar="SITE=FROM-TO", help="It is dead for these hours.")
+@click.option(
+    "--dialect",
+    "dialects",
+    multiple=True,
+    default=("unix",),
+    show_default=True,
+    metavar="NAME[=SHARE]",
+    help=f"{', '.join(Dialect)}; again for a mix.",
+)
+@click.option("--window", metavar="TIME", help="First contacts come evenly over it.  [default: agents.prolog_freq_h]")
+@click.option("--start", default="mon 0:00", show_default=True, help="Day and hour of the first contact.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="SECTION.NAME=VALUE",
+    help="What agents are told, such as download.frag_latency_s=30; again for more.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same course."
+)
+@click.option(
+    "--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Sites are shared out to so many."
+)
+@click.option("--json", "as_text", is_flag=True, help="Print JSON, for scripts.")
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="A page with plots.")
+def simulate(
+    agents: int,
+    packages: tuple[str, ...],
+    sites: tuple[str, ...],
+    line: str,
+    shared: bool,
+    origin_line: str,
+    round_trip: float,
+    mirrors: tuple[str, ...],
+    failures: tuple[str, ...],
+    dialects: tuple[str, ...],
+    window: str | None,
+    start: str,
+    overrides: tuple[str, ...],
+    seed: int,
+    processes: int,
+    as_text: bool,
+    html: Path | None,
+) -> None:
+    """Predict a deployment in virtual time: when it is through, and what it does to the lines.
+
+    Each agent takes exactly the turns that its dialect's scheduler gives it under the latencies; lines, mirrors and
+    the origin are queues. A million agents with 20 fragments take some ten seconds.
+    """
+    told = settings.load({}, os.environ, dict(_pair(text) for text in overrides))
+    world = World(
+        packages=read_packages(packages),
+        sites=with_mirrors(read_sites(sites, agents, line), mirrors, failures),
+        config=told.download,
+        prolog_freq_h=told["agents.prolog_freq_h"],
+        dialects=read_dialects(dialects),
+        contact_s=None if window is None else parse_duration(window, "--window"),
+        origin=Line.read(origin_line, "--origin-line"),
+        round_trip_s=round_trip,
+        shared=shared,
+        begins_min=read_start(start),
+    )
+    check(world)
+    begun_s = time.perf_counter()
+    with _progress() as tell:
+        outcome = run(world, seed, processes, tell)
+    took_s = time.perf_counter() - begun_s
+    summary = summarise(world, outcome)
+    if html is not None:
+        html.write_text(page(world, outcome, summary), "utf-8")
+    if as_text:
+        click.echo(json.dumps(as_json(summary) | {"seed": seed, "took_s": round(took_s, 3), "hash": outcome.digest()}))
+        return
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    for table in tables(summary):
+        console.print(for_terminal(table))
+    click.echo(f"Simulated in {took_s:.1f} s.")
 
 
-def read_package(text: str, fragment_bytes: int) -> Package:
-    """ "SIZE" or "SIZE@PRIORITY" or "NAME=SIZE@PRIORITY/FRAGMENT"."""
-    name, _, rest = text.rpartition("=")
-    size, _, order = rest.partition("@")
-    priority, _, fragment = order.partition("/")
-    if priority and not priority.isdecimal():
-        raise BadInput("--package", "SIZE[@PRIORITY[/FRAGMENT]], such as 53MB@5/1MiB", text)
-    length = read_size(fragment, "--package") if fragment else fragment_bytes
-    if length < 1:
-        raise BadInput("--package", "fragments of a byte or more", text)
-    return Package.cut(name or size, int(priority or 5), read_size(size, "--package"), length)
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise BadInput("--set", "SECTION.NAME=VALUE", text)
+    return name.strip(), value.strip()
 
 
-def read_sites(texts: Sequence[str], agents: int, line: str, mirrors: Sequence[str]) -> tuple[Site, ...]:
-    """ "NAME=AGENTS[:RATE]"; without any, one site of all agents. `mirrors`: "NAME[=RATE]", sites that have one."""
-    if not texts:
-        texts = [f"site={agents}"]
-    sites = []
-    for text in texts:
-        match = _SITE.fullmatch(text)
-        if match is None:
-            raise BadInput("--site", "NAME=AGENTS[:RATE], such as paris=200:4Mbit/s", text)
-        sites.append(Site(match[1], int(match[2]), Line.read(match[3] or line, "--site")))
-    named = {site.name: number for number, site in enumerate(sites)}
-    for text in mirrors:
-        name, _, rate = text.partition("=")
-        if name not in named:
-            raise BadInput("--mirror", "the name of a site", name)
-        mirror = Mirror(Line.read(rate, "--mirror"))
-        sites[named[name]] = replace(sites[named[name]], mirror=mirror)
-    return tuple(sites)
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None] | None]:
+    """A bar on a terminal; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn("Simulating"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda share: bar.update(task, completed=share)
 
 
-def fail(sites: Sequence[Site], texts: Sequence[str]) -> tuple[Site, ...]:
-    """ "NAME=FROM-TO" in hours from the beginning: then that site's mirror is dead."""
-    spans: dict[str, list[tuple[float, float]]] = {}
-    for text in texts:
-        match = _FAILURE.fullmatch(text)
-        if match is None or not any(site.name == match[1] and site.mirror for site in sites):
-            raise BadInput("--mirror-down", "NAME=FROM-TO (hours) of a site that has a mirror", text)
-        spans.setdefault(match[1], []).append((float(match[2]) * 3600, float(match[3]) * 3600))
-    return tuple(
-        replace(site, mirror=replace(site.mirror, down=tuple(spans[site.name])))
-        if site.mirror and site.name in spans
-        else site
-        for site in sites
+def tables(summary: Summary) -> Iterator[Table]:
+    """When all is through, and what each line and mirror carries."""
+    head = ("Package", "agents", *(f"{share} %" for share in SHARES), "never")
+    rows = [_finish_row(name, one) for name, one in summary.packages.items()]
+    if len(rows) > 1:
+        rows.append(_finish_row("all", summary.all))
+    yield Table("Through after", head, rows)
+    head = ("Line", "bytes", "peak", "after")
+    yield Table("Most in a minute", head, [_load_row(summary.origin), *_largest("line of ", summary.lines)])
+    if summary.mirrors:
+        yield Table("Mirrors", head, _largest("mirror of ", summary.mirrors))
+
+
+def _finish_row(name: str, finish: Finish) -> list[str]:
+    times = [duration(finish.after_s[share]) for share in SHARES]
+    return [name, f"{finish.done + finish.never:,}", *times, f"{finish.never:,}" if finish.never else ""]
+
+
+def _largest(kind: str, loads: Sequence[Load]) -> list[list[str]]:
+    chosen = sorted(loads, key=lambda one: -one.peak_bytes_per_s)
+    rows = [_load_row(one, kind) for one in chosen[:MOST_ROWS]]
+    if len(chosen) > MOST_ROWS:
+        rows.append([f"and {len(chosen) - MOST_ROWS} with less", "", "", ""])
+    return rows
+
+
+def _load_row(load: Load, kind: str = "") -> list[str]:
+    return [kind + load.name, volume(load.bytes), rate(load.peak_bytes_per_s), duration(load.peak_after_s)]
+
+
+def for_terminal(table: Table) -> RichTable:
+    drawn = RichTable(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for number, name in enumerate(table.columns):
+        drawn.add_column(name, justify="right" if number else "left", no_wrap=True)
+    for row in table.rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+def page(world: World, outcome: Outcome, summary: Summary) -> str:
+    """The forecast as one HTML file."""
+    config = world.config
+    facts = {
+        "made by": f"agentsim {__version__}",
+        "agents": f"{summary.agents:,} in {len(world.sites)} site(s)",
+        "packages": ", ".join(
+            f"{one.id} (priority {one.priority}, {len(one.lengths)} fragments)" for one in world.packages
+        ),
+        "latencies": f"fragment {config.frag_latency_s} s, cycle {config.cycle_latency_s} s, "
+        f"period {config.period_latency_s} s, {config.period_length} cycles a period",
+    }
+    curve = {"all": [(at_s / 3600, share * 100) for at_s, share in summary.curve]}
+    peaks = sorted(summary.lines, key=lambda one: -one.peak_bytes_per_s)[:MOST_ROWS]
+    bars = Series("peak", [one.peak_bytes_per_s / 1e6 for one in peaks])
+    return write_page(
+        "A deployment foreseen",
+        facts,
+        [
+            *tables(summary),
+            Lines("Agents that are through", "hours", "%", curve),
+            Lines("Sent by the minute", "hours", "MB/s", dict(_flows(world, outcome))),
+            Bars("Peak of each line", "MB/s", [one.name for one in peaks], [bars]),
+        ],
     )
 
 
-def read_dialects(texts: Sequence[str]) -> dict[Dialect, float]:
-    """ "unix", or shares: "unix=1", "windows=4"."""
-    shares = {}
-    for text in texts:
-        name, _, share = text.partition("=")
-        try:
-            shares[Dialect(name)] = float(share or 1)
-        except ValueError:
-            expected = f"{', '.join(Dialect)}, or shares such as unix=1 windows=4"
-            raise BadInput("--dialect", expected, text) from None
-    return shares
+def _flows(world: World, outcome: Outcome) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+    yield "origin", _thinned(outcome.origin_bytes)
+    if any(site.mirror for site in world.sites):
+        yield "mirrors", _thinned(outcome.mirror_bytes.sum(axis=0))
+
+
+def _thinned(by_minute: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> list[tuple[float, float]]:
+    """(hour, MB/s): of each stretch of minutes its largest, so that no peak is lost."""
+    stretch = max(-(-len(by_minute) // SECONDS_A_POINT), 1)
+    starts = np.arange(0, len(by_minute), stretch)
+    if not len(starts):
+        return [(0.0, 0.0)]
+    peaks = np.maximum.reduceat(by_minute, starts)
+    return [(float(at) / 60, float(most) / 60e6) for at, most in zip(starts, peaks, strict=True)]

@@ -102,11 +102,11 @@ def join(world: World, parts: Sequence[tuple[World, Outcome]]) -> Outcome:
         return parts[0][1]
     names = {site.name: number for number, site in enumerate(world.sites)}
     offsets = np.cumsum([0] + [site.agents for site in world.sites])
-    minutes = max(outcome.origin_bytes.shape[0] for _, outcome in parts)
     done = np.empty((len(world.packages), world.agents), np.int64)
     contact = np.empty(world.agents, np.int64)
-    lines, mirrors = (np.zeros((len(world.sites), minutes), np.int64) for _ in range(2))
-    origin = np.zeros(minutes, np.int64)
+    lines = np.zeros((len(world.sites), max(outcome.line_bytes.shape[1] for _, outcome in parts)), np.int64)
+    mirrors = np.zeros((len(world.sites), max(outcome.mirror_bytes.shape[1] for _, outcome in parts)), np.int64)
+    origin = np.zeros(max(len(outcome.origin_bytes) for _, outcome in parts), np.int64)
     for part, outcome in parts:
         at = 0
         origin[: len(outcome.origin_bytes)] += outcome.origin_bytes

@@ -1,0 +1,104 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from agentsim.cli import main
+from agentsim.worlds import read_dialects, read_package, read_sites, read_start, with_mirrors
+from distd.core.errors import BadInput
+from distd.core.records import Dialect
+from distd.core.schedule import start_s
+from distd.core.settings import load
+
+SITES = ("--site", "paris=40", "--site", "lyon=20:4Mbit/s", "--mirror", "lyon=10MB/s", "--mirror-down", "lyon=1-2.5")
+PACKAGES = ("--package", "editor=5MB@5", "--package", "200kB@1/64KiB")
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, ["simulate", *arguments])
+
+
+def test_a_forecast_as_a_table_and_a_page(tmp_path):
+    done = invoke(*PACKAGES, *SITES, "--html", str(tmp_path / "page.html"))
+    assert done.exit_code == 0
+    assert [line.split()[:2] for line in done.stdout.splitlines() if line.startswith(("editor", "200kB", "all"))] == [
+        ["editor", "60"],
+        ["200kB", "60"],
+        ["all", "60"],
+    ]
+    assert "mirror of lyon" in done.stdout
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<svg") == 3
+    assert "editor (priority 5, 5 fragments)" in page
+
+
+def test_the_same_seed_gives_the_same_course_on_any_number_of_processes():
+    runs = [json.loads(invoke(*PACKAGES, *SITES, *rest, "--json").stdout) for rest in (
+        (), ("--processes", "2"), ("--seed", "1"))]  # fmt: skip
+    assert runs[0]["hash"] == runs[1]["hash"] != runs[2]["hash"]
+    assert runs[0]["all"] == runs[1]["all"]
+    assert runs[0]["lines"] == runs[1]["lines"]
+    assert runs[0]["mirrors"] == runs[1]["mirrors"]
+
+
+def test_latencies_are_set_as_the_servers():
+    """One agent, first contact at once, no line: the closed form and two round trips."""
+    done = invoke("--agents", "1", "--package", "p=10kB@2/1kB", "--window", "0", "--set", "download.cycle_latency_s=3",
+                  "--round-trip", "1", "--json")  # fmt: skip
+    got_s = json.loads(done.stdout)["all"]["after_s"]["100"]
+    config = load({}, {}, {"download.cycle_latency_s": "3"}).download
+    assert got_s == pytest.approx(float(start_s(Dialect.UNIX, config, 2, 11, 1)) + 2, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (("--package", "soon"), "--package"),
+        (("--package", "1MB@5/0"), "--package"),
+        (("--package", "1TB/1"), "--package"),
+        (("--package", "1MB", "--package", "1MB"), "--package"),
+        ((*PACKAGES, "--site", "paris"), "--site"),
+        ((*PACKAGES, "--site", "paris=3:fast"), "--site"),
+        ((*PACKAGES, "--line", "fast"), "--line"),
+        ((*PACKAGES, "--mirror", "rome"), "--mirror"),
+        ((*PACKAGES, "--site", "rome=3", "--mirror-down", "rome=1-2"), "--mirror-down"),
+        ((*PACKAGES, *SITES, "--mirror-down", "lyon=2-1"), "--mirror-down"),
+        ((*PACKAGES, "--dialect", "perl"), "--dialect"),
+        ((*PACKAGES, "--dialect", "unix=-1"), "--dialect"),
+        ((*PACKAGES, "--start", "today"), "--start"),
+        ((*PACKAGES, "--window", "soon"), "--window"),
+        ((*PACKAGES, "--set", "download.frag_latency_s"), "--set"),
+        ((*PACKAGES, "--set", "download.on"), "--set"),
+        ((*PACKAGES, "--site", "a=1", "--site", "a=1"), "sites"),
+        (("--package", "1MB", "--agents", "60000000"), "agents"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, field):
+    done = invoke(*arguments)
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"agentsim: {field}: expected ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_packages():
+    one = read_package("editor=53MB@0/1MiB")
+    assert (one.id, one.priority, len(one.lengths), sum(one.lengths)) == ("editor", 0, 51, 53_000_000)
+    assert (read_package("252kB").id, read_package("252kB").priority) == ("252kB", 5)
+
+
+def test_sites_and_mirrors():
+    sites = with_mirrors(read_sites(["a=3", "b=4:1MB/s", "c=5:"], 9, "2MB/s"), ["b=3MB/s", "c"], ["b=1-2", "b=4-5"])
+    assert [site.line.kilobytes_per_s(0) for site in sites[:2]] == [2000, 1000]
+    assert not sites[2].line.rules
+    assert [site.mirror is not None for site in sites] == [False, True, True]
+    assert sites[1].mirror.down == ((3600, 7200), (14400, 18000))
+    assert [site.agents for site in read_sites([], 9, "")] == [9]
+
+
+def test_dialects_and_starts():
+    assert read_dialects(["unix", "windows=4"]) == {Dialect.UNIX: 1, Dialect.WINDOWS: 4}
+    assert read_start("Tue 8:30") == 1440 + 510
+    assert read_start("sun") == 6 * 1440
+    with pytest.raises(BadInput):
+        read_start("mon 24:00")
