@@ -1,0 +1,1 @@
+"""Very many emulated agents against a real server."""

@@ -1,0 +1,48 @@
+"""When the agents of a shard make their first contact."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Final
+
+from agentsim.fleet.order import HOUR_S, Arrivals
+
+if TYPE_CHECKING:
+    from agentsim.fleet.order import Order
+
+# Sites open between 7:30 and 9:30; most people come within half an hour of their site's hour.
+OPENINGS: Final = 9
+BETWEEN_OPENINGS_S: Final = HOUR_S / 4
+SPREAD_S: Final = HOUR_S / 4
+
+
+def arrivals(order: Order, site_of: dict[int, int]) -> list[tuple[float, int]]:
+    """(seconds from the beginning as they really pass, number), sorted; with `CLOSED` all at 0, in order.
+
+    `site_of`: each number's site, for `OFFICE`; else it may be empty.
+    """
+    draw = random.Random(f"{order.seed} arrivals {order.shard}/{order.shards}")
+    kind, value, scale = order.arrival.kind, order.arrival.value, order.time_scale
+    match kind:
+        case Arrivals.WINDOW:
+            return sorted((draw.random() * value / scale, number) for number in order.numbers)
+        case Arrivals.OFFICE:
+            mornings = ((_morning_s(site_of[number], draw) / scale, number) for number in order.numbers)
+            return sorted(mornings)
+        case Arrivals.POISSON:
+            return _poisson(order, value * scale / order.shards, draw)
+        case Arrivals.AT_ONCE | Arrivals.CLOSED:
+            return [(0.0, number) for number in order.numbers]
+
+
+def _morning_s(site: int, draw: random.Random) -> float:
+    opens_s = (site * 5 % OPENINGS) * BETWEEN_OPENINGS_S
+    return max(opens_s + draw.gauss(2 * SPREAD_S, SPREAD_S), 0.0)
+
+
+def _poisson(order: Order, per_s: float, draw: random.Random) -> list[tuple[float, int]]:
+    found, at_s = [], 0.0
+    for number in order.numbers:
+        at_s += draw.expovariate(per_s)
+        found.append((at_s, number))
+    return found

@@ -1,0 +1,508 @@
+"""One emulated agent: the state machine of core, with a connection of the swarm for its hands.
+
+It does what the machine says and keeps nothing of what it fetches but, where it verifies, a running digest.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import random
+import time
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urljoin, urlsplit
+
+from blake3 import blake3
+
+from agentsim.fleet.tally import Deployment, Kind, State
+from distd.core import info as info_format
+from distd.core import ocs
+from distd.core.agent import (
+    Agent,
+    Assemble,
+    Assembled,
+    Corrupted,
+    Discard,
+    Done,
+    Failed,
+    FetchFragment,
+    FetchInfo,
+    Finished,
+    InfoFetched,
+    PrologAnswered,
+    SendInventory,
+    SendProlog,
+    SendResult,
+    Started,
+    Wait,
+)
+from distd.core.errors import BadInput, Corrupt
+from distd.core.records import Dialect, DownloadRequest, PrologRequest
+from distd.core.results import Outcome, classify
+from distd.core.schedule import start_s
+
+if TYPE_CHECKING:
+    from agentsim.fleet.shard import Shard
+    from distd.core.agent import Event
+    from distd.core.records import DownloadConfig, Info, Manifest, Pack
+    from distd.lane.swarm import Link, Place
+
+DONE: Final = Done()
+REDIRECTS: Final = 5
+ACTIONS_BEFORE_FATE: Final = 60  # an agent vanishes, or falls asleep, before one of so many of its requests
+_REDIRECT: Final = frozenset({301, 302, 303, 307, 308})
+_OK, _PARTIAL = 200, 206
+
+
+class Fate:
+    """What befalls one agent; few have any."""
+
+    __slots__ = ("corrupt", "limit_bytes_per_s", "sleep_at", "sleep_s", "stale", "vanish_at")
+
+    def __init__(self) -> None:
+        self.vanish_at = self.sleep_at = 0
+        self.sleep_s = self.limit_bytes_per_s = 0.0
+        self.corrupt = self.stale = False
+
+
+class Part:
+    """What has come of a fragment: counted, and hashed where there is something to hash it with."""
+
+    __slots__ = ("hash", "length")
+
+    def __init__(self, hash_: Any = None) -> None:
+        self.hash = hash_
+        self.length = 0
+
+    def update(self, view: memoryview) -> None:
+        self.length += len(view)
+        if self.hash is not None:
+            self.hash.update(view)
+
+
+class Emulated:
+    """A caller of the swarm. `number` is its own in the fleet."""
+
+    __slots__ = (
+        "_asked",
+        "_dialect",
+        "_due_s",
+        "_fate",
+        "_hashes",
+        "_hops",
+        "_info",
+        "_kind",
+        "_machine",
+        "_manifests",
+        "_pack",
+        "_part",
+        "_places",
+        "_reached",
+        "_requests",
+        "_shard",
+        "_state",
+        "_tries",
+        "_verifies",
+        "_went_wrong",
+        "link",
+        "number",
+    )
+
+    def __init__(self, shard: Shard, number: int, device_id: str, dialect: Dialect, fate: Fate | None) -> None:
+        self._shard = shard
+        self.number = number
+        self.link: Link | None = None
+        self._dialect = dialect
+        self._fate = fate
+        self._verifies = shard.verifies(number)
+        self._state = State.AWAITED
+        self._requests = self._hops = 0
+        self._due_s = 0.0
+        self._kind = Kind.PROLOG
+        self._asked: Any = None  # the action that is being performed
+        self._hashes: dict[str, Any] | None = {} if self._verifies else None
+        self._manifests: dict[str, Manifest] | None = {} if dialect is Dialect.NATIVE else None
+        self._places: dict[str, list[str]] | None = {} if dialect is Dialect.NATIVE else None
+        self._part: Part | None = None
+        self._tries = 0  # of the places of a fragment
+        self._went_wrong = self._reached = False
+        self._info = b""
+        self._pack: Pack | None = None
+        once = shard.order.duration_s is None
+        jitter = random.Random(number).random if dialect is Dialect.NATIVE else _no_jitter
+        self._machine = Agent(device_id, dialect, once=once, jitter=jitter)
+
+    def begin(self) -> None:
+        self._due_s = self._shard.swarm.now_s
+        self._shard.tally.contacts_s.append(self._shard.since_s(self._due_s))
+        self._step(Started())
+
+    # --- the machine's actions
+
+    def _step(self, event: Event) -> None:
+        shard, machine = self._shard, self._machine
+        while True:
+            action = machine.next(event, shard.machine_s())
+            kind = type(action)
+            if kind is FetchFragment:
+                self._fragment(action)  # type: ignore[arg-type]
+                return
+            if kind is Wait:
+                if action.seconds > 0:  # type: ignore[union-attr]
+                    self._wait(action)  # type: ignore[arg-type]
+                    return
+                event = DONE
+            elif kind is Assemble:
+                event = self._assemble(action.package_id)  # type: ignore[union-attr]
+            elif kind is Discard:
+                event = DONE
+            elif kind is Finished:
+                self._end()
+                return
+            else:
+                _ASK[kind](self, action)
+                return
+
+    def _wait(self, action: Wait) -> None:
+        shard = self._shard
+        if action.seconds >= shard.order.keep_alive_s and self.link is not None:
+            self.link.close()
+        if self._state is not State.CONTACT and not self._machine.queue:
+            self._enter(State.IDLE)
+        self._due_s = shard.swarm.now_s + action.seconds / shard.order.time_scale
+        shard.swarm.at(self._due_s, self._wake)
+
+    def _wake(self) -> None:
+        self._step(DONE)
+
+    def _enter(self, state: State) -> None:
+        if state is not self._state:
+            self._shard.tally.move(self._state, state)
+            self._state = state
+
+    def _end(self) -> None:
+        """With nothing left to do."""
+        machine = self._machine
+        good = self._reached and not (self._went_wrong or machine.pending or machine.queue)
+        self.leave(State.DONE if good else State.FAILED)
+
+    def leave(self, state: State) -> None:
+        """Be no more."""
+        if self.link is not None:
+            self.link.close()
+        self._enter(state)
+        self._shard.left(self)
+
+    @property
+    def verdict(self) -> State:
+        """How it stands when the run is over before it is: it goes well as long as nothing has gone wrong."""
+        machine = self._machine
+        if self._went_wrong or machine.pending or machine.queue or not self._reached:
+            return State.FAILED
+        return State.DONE
+
+    # --- asking
+
+    def _ask(self, kind: Kind, place: Place, request: bytes, *, keep: bool, digest: Any = None) -> None:
+        self._kind = kind
+        fate = self._fate
+        limit_bytes_per_s = 0.0
+        if fate is not None:
+            limit_bytes_per_s = fate.limit_bytes_per_s
+            self._requests += 1
+            if self._requests == fate.vanish_at:
+                self.leave(State.VANISHED)
+                return
+            if self._requests == fate.sleep_at:
+                self._sleep(fate, kind, place, request, keep=keep, digest=digest)
+                return
+        self._shard.swarm.ask(self, place, request, keep=keep, digest=digest, limit_bytes_per_s=limit_bytes_per_s)
+
+    def _sleep(self, fate: Fate, kind: Kind, place: Place, request: bytes, *, keep: bool, digest: Any) -> None:
+        """Its computer is closed, and goes on later where it was."""
+        if self.link is not None:
+            self.link.close()
+        before = self._state
+        self._enter(State.ASLEEP)
+        self._due_s = self._shard.swarm.now_s + fate.sleep_s / self._shard.order.time_scale
+
+        def awake() -> None:
+            self._enter(before)
+            self._ask(kind, place, request, keep=keep, digest=digest)
+
+        self._shard.swarm.at(self._due_s, awake)
+
+    def _post(self, kind: Kind, body: bytes) -> None:
+        shard = self._shard
+        head = shard.post_heads[self._dialect]
+        self._ask(kind, shard.server, head % len(body) + body, keep=True)
+
+    def _get(self, kind: Kind, scheme: str, where: str, *, keep: bool, digest: Any = None, fields: str = "") -> None:
+        """`where`: "host:port/path"."""
+        host, _, path = where.partition("/")
+        shard = self._shard
+        request = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\n{fields}{shard.get_tails[self._dialect]}".encode()
+        self._ask(kind, shard.place(scheme, host), request, keep=keep, digest=digest)
+
+    def _prolog(self, action: SendProlog) -> None:
+        self._asked = action
+        self._enter(State.CONTACT)
+        self._post(Kind.PROLOG, ocs.write_request(PrologRequest(self._machine.device_id)))
+
+    def _inventory(self, action: SendInventory) -> None:
+        self._asked = action
+        self._post(Kind.INVENTORY, self._shard.inventory(self.number, self._machine.history))
+
+    def _result(self, action: SendResult) -> None:
+        self._asked = action
+        request = DownloadRequest(self._machine.device_id, action.package_id, action.code)
+        self._post(Kind.RESULT, ocs.write_request(request))
+
+    def _fetch_info(self, action: FetchInfo) -> None:
+        self._asked = action
+        self._pack = pack = action.pack
+        self._get(Kind.INFO, "https", f"{pack.info_loc}/{pack.id}/info", keep=True)
+
+    def _fragment(self, action: FetchFragment) -> None:
+        self._asked = action
+        if self._state is not State.DOWNLOADING:
+            self._enter(State.DOWNLOADING)
+        package_id = action.package_id
+        digest = None
+        self._tries = 0
+        if self._dialect is Dialect.NATIVE:
+            digest = self._part = Part(blake3() if self._verifies else None)
+        elif self._hashes is not None:
+            # Of a copy: what was fetched in vain must not count.
+            digest = self._part = Part(self._hashes[package_id].copy())
+        self._get(
+            Kind.FRAGMENT,
+            action.proto,
+            f"{self._nearest(action)}/{package_id}/{package_id}-{action.number}",
+            keep=False,
+            digest=digest,
+        )
+
+    def _nearest(self, action: FetchFragment) -> str:
+        if self._places is None:
+            return action.pack_loc
+        return (self._places.get(action.package_id) or [action.pack_loc])[0]
+
+    # --- what comes back
+
+    def answered(self, link: Link) -> None:
+        shard = self._shard
+        now_s = time.monotonic()
+        status = link.status
+        if status in _REDIRECT and self._kind in (Kind.FRAGMENT, Kind.INFO):
+            self._redirected(link)
+            return
+        late_s, self._due_s, self._hops = now_s - self._due_s, now_s, 0
+        shard.tally.late_s[self._kind].append(late_s)
+        if status in (_OK, _PARTIAL):
+            event = _ANSWERED[self._kind](self, link)
+            if event is None:
+                return
+        else:
+            event = self._failure(f"HTTP {status}")
+        self._step(event)
+
+    def failed(self, why: str, link: Link | None) -> None:
+        self._hops = 0
+        self._due_s = time.monotonic()
+        event = self._failure(why)
+        if self._kind is Kind.FRAGMENT and self._places is not None and self._goes_on_elsewhere(link):
+            return
+        self._step(event)
+
+    def _failure(self, why: str) -> Event:
+        self._shard.tally.errors[self._kind.value, why] += 1
+        return Failed(why)
+
+    def _goes_on_elsewhere(self, link: Link | None) -> bool:
+        """A native agent's next place goes on inside the fragment. Whether there is one."""
+        action, part = self._asked, self._part
+        assert self._places is not None
+        places = self._places.get(action.package_id, [])
+        self._tries += 1
+        if self._tries >= len(places) or part is None:
+            return False
+        places.append(places.pop(0))
+        tag = link.field(b"etag") if link is not None else ""
+        resumes = part.length and tag.startswith('"')
+        if not resumes:
+            part = self._part = Part(blake3() if self._verifies else None)
+        self._shard.tally.retries += 1
+        fields = f"Range: bytes={part.length}-\r\nIf-Range: {tag}\r\n" if resumes else ""
+        name = f"{action.package_id}/{action.package_id}-{action.number}"
+        self._get(Kind.FRAGMENT, action.proto, f"{places[0]}/{name}", keep=False, digest=part, fields=fields)
+        return True
+
+    def _redirected(self, link: Link) -> None:
+        shard = self._shard
+        shard.tally.redirects += 1
+        self._hops += 1
+        scheme = "https" if link.place.is_tls else "http"
+        target = urlsplit(urljoin(f"{scheme}://{link.place.host}:{link.place.port}/", link.field(b"location")))
+        if self._hops > REDIRECTS or target.scheme not in ("http", "https") or not target.netloc:
+            self.failed("too many redirects" if self._hops > REDIRECTS else "a redirect to nowhere", link)
+            return
+        is_fragment = self._kind is Kind.FRAGMENT
+        query = f"?{target.query}" if target.query else ""
+        self._get(
+            self._kind,
+            target.scheme,
+            f"{target.netloc}{target.path}{query}",
+            keep=not is_fragment,
+            digest=self._part if is_fragment else None,
+        )
+
+    def _prolog_answered(self, link: Link) -> Event | None:
+        try:
+            reply = ocs.read_prolog_reply(link.body)
+        except BadInput as error:
+            return self._failure(f"unreadable reply: {error.field}")
+        self._reached = True
+        shard, machine = self._shard, self._machine
+        shard.hear(reply)
+        if self._fate is not None and self._fate.stale:
+            machine.history.update(pack.id for pack in reply.packs[:1])
+        if self._places is not None:
+            self._places = {pack.id: [*pack.mirrors, pack.pack_loc] for pack in reply.packs}
+        return PrologAnswered(reply)
+
+    def _info_answered(self, link: Link) -> Event | None:
+        """A native agent then asks for the manifest."""
+        pack = self._pack
+        assert pack is not None
+        try:
+            if self._manifests is None:
+                return self._enlist(self._shard.read_info(link.body))
+            if not self._info:
+                self._info = link.body
+                self._get(Kind.INFO, "https", f"{pack.info_loc}/{pack.id}/manifest", keep=True)
+                return None
+            body, self._info = self._info, b""
+            manifest = self._shard.read_manifest(link.body)
+            if manifest.info_blake3 != blake3(body).digest() or manifest.package_id != pack.id:
+                return self._failure("a manifest of another info")
+            self._manifests[pack.id] = manifest
+            return self._enlist(self._shard.read_info(body))
+        except (BadInput, Corrupt) as error:
+            self._info = b""
+            return self._failure(f"unreadable: {type(error).__name__}")
+
+    def _enlist(self, info: Info) -> Event:
+        shard, config = self._shard, self._machine.config
+        known = shard.tally.packages.get(info.id)
+        if known is None:
+            known = shard.tally.packages[info.id] = Deployment(info.priority, info.fragments)
+        known.listed += 1
+        if self._hashes is not None and self._dialect is not Dialect.NATIVE:
+            try:
+                self._hashes[info.id] = hashlib.new(info.digest_algo.lower())
+            except ValueError:
+                return self._failure(f"unknown digest {info.digest_algo}")
+        due_s = shard.swarm.now_s + time_needed_s(self._dialect, config, info) / shard.order.time_scale
+        shard.tally.expected_s = max(shard.tally.expected_s, shard.since_s(due_s))
+        return InfoFetched(info)
+
+    def _fragment_answered(self, link: Link) -> Event | None:
+        tally = self._shard.tally
+        package_id, number = self._asked.package_id, self._asked.number
+        part = self._part
+        if part is not None:
+            self._part = None
+            if self._manifests is not None:
+                fragment = self._manifests[package_id].fragments[number - 1]
+                if part.length != fragment.length or (part.hash and part.hash.digest() != fragment.blake3):
+                    tally.errors[self._kind.value, "corrupt"] += 1
+                    return Corrupted()
+            elif self._hashes is not None:
+                self._hashes[package_id] = part.hash
+            tally.verified_bytes += part.length if self._verifies else 0
+        flow = self._shard.flow(link.place)
+        flow.fragments += 1
+        flow.bytes += link.length
+        deployment = tally.packages[package_id]
+        deployment.fragments += 1
+        deployment.bytes += link.length
+        return DONE
+
+    def _taken(self, _: Link) -> Event | None:
+        return DONE
+
+    def _result_taken(self, _: Link) -> Event | None:
+        code = self._asked.code
+        self._shard.tally.results[code] += 1
+        if classify(code) is not Outcome.SUCCESS:
+            self._went_wrong = True
+        return DONE
+
+    # --- what it was all for
+
+    def _assemble(self, package_id: str) -> Event:
+        shard = self._shard
+        tally = shard.tally
+        info = self._machine.queue[package_id].info
+        if self._fate is not None and self._fate.corrupt:
+            return Assembled("ERR_BAD_DIGEST")
+        if self._verifies and info.fragments:
+            tally.verified += 1
+            if self._hashes is not None and self._dialect is not Dialect.NATIVE:
+                digest = self._hashes.pop(package_id).digest()
+                if not info_format.is_digest(info, digest):
+                    tally.bad += 1
+                    return Assembled("ERR_BAD_DIGEST")
+        at_s = shard.since_s(shard.swarm.now_s)
+        deployment = tally.packages[package_id]
+        deployment.good += 1
+        deployment.done_s.append(at_s)
+        if len(self._machine.queue) == 1:
+            tally.finished_s.append(at_s)
+        return Assembled("SUCCESS")
+
+
+def draw_fate(order: Any, number: int) -> Fate | None:
+    """What befalls agent `number`, the same in every run of that seed."""
+    shares = order.shares
+    if not (shares.vanish or shares.sleep or shares.slow or shares.corrupt or shares.stale):
+        return None
+    draw = random.Random(f"{order.seed} fate {number}")
+    fate = Fate()
+    if draw.random() < shares.vanish:
+        fate.vanish_at = draw.randint(1, ACTIONS_BEFORE_FATE)
+    if draw.random() < shares.sleep:
+        fate.sleep_at = draw.randint(1, ACTIONS_BEFORE_FATE)
+        fate.sleep_s = draw.expovariate(1 / shares.sleep_s)
+    if draw.random() < shares.slow:
+        fate.limit_bytes_per_s = shares.slow_bytes_per_s
+    fate.corrupt = draw.random() < shares.corrupt
+    fate.stale = draw.random() < shares.stale
+    return fate
+
+
+@functools.lru_cache(maxsize=1024)
+def time_needed_s(dialect: Dialect, config: DownloadConfig, info: Info) -> float:
+    """By the latencies alone, for a package that is alone."""
+    needed_s = float(start_s(dialect, config, info.priority, info.fragments + 1, 0))
+    return min(needed_s, config.timeout_days * 86_400.0)
+
+
+def _no_jitter() -> float:
+    return 0.5
+
+
+_ASK: Final[dict[type, Any]] = {
+    SendProlog: Emulated._prolog,
+    SendInventory: Emulated._inventory,
+    SendResult: Emulated._result,
+    FetchInfo: Emulated._fetch_info,
+}
+_ANSWERED: Final[dict[Kind, Any]] = {
+    Kind.PROLOG: Emulated._prolog_answered,
+    Kind.INFO: Emulated._info_answered,
+    Kind.INVENTORY: Emulated._taken,
+    Kind.FRAGMENT: Emulated._fragment_answered,
+    Kind.RESULT: Emulated._result_taken,
+}

@@ -1,0 +1,198 @@
+"""A shard of a fleet: the agents of one process, on one swarm."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections import deque
+from contextlib import suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import trio
+from cryptography import x509
+
+from agentsim.fleet import computers
+from agentsim.fleet.arrivals import arrivals
+from agentsim.fleet.emulated import Emulated, draw_fate
+from agentsim.fleet.order import Arrivals
+from agentsim.fleet.tally import Flow, Tally
+from distd.core import info as info_format
+from distd.core import manifest as manifest_format
+from distd.core.errors import BadInput
+from distd.core.records import Dialect
+from distd.lane.swarm import Place, Swarm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from agentsim.fleet.order import Order
+    from distd.core.records import Manifest, PrologReply
+
+TELL_S: Final = 1.0
+KNOWN_TEXTS: Final = 256  # parsed infos and manifests: agents of one package are told the same
+VERIFY_STEPS: Final = 1_000_000
+FIRST_SOURCE: Final = 127 << 24 | 1 << 16  # 127.1.0.0: what an agent of loopback comes from, by its number
+SOURCES: Final = 250 << 16
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class Shard:
+    """What the shard's agents share. `run` until all are through."""
+
+    def __init__(self, order: Order) -> None:
+        """Raises `BadInput` for a server or a CA that cannot be used."""
+        self.order = order
+        parts = urlsplit(order.server)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise BadInput("--server", "http://host[:port]/ocsinventory or https://…", order.server)
+        try:
+            self._ca = x509.load_pem_x509_certificate(order.ca_pem.encode())
+            context = ssl.create_default_context(cadata=order.ca_pem)
+        except (ValueError, ssl.SSLError):
+            raise BadInput("--ca", "a certificate in PEM form", "something else") from None
+        self.swarm = Swarm(context, _source)
+        self.tally = Tally(len(order.numbers))
+        self.server = Place(parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme == "https")
+        self.post_heads: dict[Dialect, bytes] = {}
+        self.get_tails: dict[Dialect, str] = {}
+        for dialect in Dialect:
+            name = f"User-Agent: {computers.user_agent(dialect)}\r\nTE: deflate,gzip;q=0.3\r\nConnection: TE\r\n"
+            self.post_heads[dialect] = (
+                f"POST {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\n{name}"
+                "Content-Type: application/x-compress\r\nContent-Length: "
+            ).replace("%", "%%").encode() + b"%d\r\n\r\n"
+            self.get_tails[dialect] = f"{name}\r\n"
+        self._places: dict[tuple[str, str], Place] = {}
+        self._alive: set[Emulated] = set()
+        self._waiting: deque[tuple[float, int]] = deque()
+        self._begun_s = 0.0
+        self._over = trio.Event()
+        self.read_info = lru_cache(KNOWN_TEXTS)(info_format.parse)
+        self.read_manifest = lru_cache(KNOWN_TEXTS)(self._read_manifest)
+
+    async def run(self, tell: Callable[[dict[str, Any]], None]) -> None:
+        """`tell` gets a message now and then, and the last one when all are through."""
+        self._begun_s = self.swarm.now_s = time.monotonic()
+        sites = {}
+        if self.order.arrival.kind is Arrivals.OFFICE:
+            sites = {number: self._computer(number).site for number in self.order.numbers}
+        self._waiting.extend(arrivals(self.order, sites))
+        self._admit()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.swarm.run)
+            nursery.start_soon(self._tell_often, tell)
+            with trio.move_on_after(self.order.duration_s or float("inf")):
+                await self._over.wait()
+            for agent in list(self._alive):
+                agent.leave(agent.verdict)
+            nursery.cancel_scope.cancel()
+        tell(self._message())
+
+    async def _tell_often(self, tell: Callable[[dict[str, Any]], None]) -> None:
+        while True:
+            await trio.sleep(TELL_S)
+            tell(self._message())
+
+    def _message(self) -> dict[str, Any]:
+        swarm = self.swarm
+        links = (swarm.open_links, swarm.connections, swarm.handshakes)
+        return self.tally.message(self.since_s(time.monotonic()), swarm.received_bytes, links, swarm.busy)
+
+    # --- coming and going
+
+    def _admit(self) -> None:
+        """Those whose time has come."""
+        closed = self.order.arrival.kind is Arrivals.CLOSED
+        while self._waiting and (not closed or len(self._alive) < self.order.arrival.value):
+            due_s = self._begun_s + self._waiting[0][0]
+            if due_s > self.swarm.now_s:
+                self.swarm.at(due_s, self._admit)
+                return
+            self._arrive(self._waiting.popleft()[1])
+
+    def _arrive(self, number: int) -> None:
+        one = self._computer(number)
+        agent = Emulated(self, number, self._device_id(number, one), one.dialect, draw_fate(self.order, number))
+        self._alive.add(agent)
+        agent.begin()
+
+    def left(self, agent: Emulated) -> None:
+        self._alive.discard(agent)
+        if self._waiting:
+            if self.order.arrival.kind is Arrivals.CLOSED:
+                self._admit()
+        elif not self._alive:
+            self._over.set()
+
+    # --- what agents ask for
+
+    def since_s(self, now_s: float) -> float:
+        """Seconds from the beginning, as they really pass."""
+        return now_s - self._begun_s
+
+    def machine_s(self) -> float:
+        """The time of the machines, for which days pass as fast as latencies."""
+        return (self.swarm.now_s - self._begun_s) * self.order.time_scale
+
+    def verifies(self, number: int) -> bool:
+        """Every so manyth, and so a share, of any numbers in a row."""
+        share = self.order.verify
+        return int((number + 1) * share) > int(number * share)
+
+    def place(self, scheme: str, host: str) -> Place:
+        """Of "name:port". Raises nothing: a port that is none is one that nobody listens on."""
+        found = self._places.get((scheme, host))
+        if found is None:
+            parts = urlsplit(f"//{host}")
+            port = _PORTS[scheme]
+            with suppress(ValueError):
+                port = parts.port or port
+            found = self._places[scheme, host] = Place(parts.hostname or "", port, scheme == "https")
+        return found
+
+    def flow(self, place: Place) -> Flow:
+        name = f"{place.host}:{place.port}"
+        found = self.tally.places.get(name)
+        if found is None:
+            found = self.tally.places[name] = Flow()
+        return found
+
+    def hear(self, reply: PrologReply) -> None:
+        """What agents were told, for the forecast."""
+        config = reply.config
+        self.tally.told = {
+            "frag_latency_s": config.frag_latency_s,
+            "cycle_latency_s": config.cycle_latency_s,
+            "period_latency_s": config.period_latency_s,
+            "period_length": config.period_length,
+            "prolog_freq_h": reply.prolog_freq_h,
+        }
+
+    def inventory(self, number: int, history: Iterable[str]) -> bytes:
+        one, texts = self._computer(number), self.order.replayed
+        if texts:
+            return computers.replayed(texts[number % len(texts)], self._device_id(number, one))
+        return computers.inventory(self.order.seed, one, history)
+
+    def _computer(self, number: int) -> computers.Computer:
+        return computers.computer(self.order.seed, number, self.order.dialects)
+
+    def _device_id(self, number: int, one: computers.Computer) -> str:
+        """Replayed inventories keep theirs; when they come round again, with a number behind it."""
+        texts = self.order.replayed
+        if not texts:
+            return one.device_id
+        again, which = divmod(number, len(texts))
+        known = computers.replayed_id(texts[which]) or one.device_id
+        return f"{known}-{again}" if again else known
+
+    def _read_manifest(self, data: bytes) -> Manifest:
+        return manifest_format.read(data, self._ca)
+
+
+def _source(agent: Any) -> str:
+    """Each agent of loopback has an address of its own, so ports do not run short, and rules for addresses hold."""
+    value = FIRST_SOURCE + agent.number % SOURCES
+    return f"{value >> 24}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
