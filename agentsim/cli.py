@@ -16,6 +16,7 @@ import click
 import trio
 from cryptography import x509
 
+from agentsim.load import load
 from agentsim.native import USER_AGENT, Native
 from agentsim.simulate import simulate
 from agentsim.state import open_state
@@ -47,6 +48,7 @@ def main() -> None:
 
 
 main.add_command(simulate)
+main.add_command(load)
 
 
 @main.command(epilog=f"Example: {EXAMPLE}")

@@ -53,9 +53,10 @@ _MAKERS: Final = (("Dell Inc.", "OptiPlex 7090"), ("HP", "EliteDesk 800 G6"), ("
 _NAMES: Final = "anna ben carla denis emma felix gina hugo ines jan kira leo mia noah olga paul rita sam"
 _FIRST_NAMES: Final = tuple(_NAMES.split())
 _PROGRAMS: Final = (
-    "LibreOffice Firefox Thunderbird 7-Zip VLC GIMP Inkscape Python PuTTY WinSCP Notepad++ KeePassXC Zoom Teams Acrobat "
-    "Java OpenJDK Git CMake Maven Node.js PostgreSQL-client MariaDB-client QGIS R RStudio GeoGebra Scratch Audacity "
-    "Blender FreeCAD Wireshark Nmap FileZilla OpenVPN Chrome Edge Printer-driver Scanner-driver Antivirus Fonts curl"
+    "LibreOffice Firefox Thunderbird 7-Zip VLC GIMP Inkscape Python PuTTY WinSCP Notepad++ KeePassXC Zoom Teams "
+    "Acrobat Java OpenJDK Git CMake Maven Node.js PostgreSQL-client MariaDB-client QGIS R RStudio GeoGebra Scratch "
+    "Audacity Blender FreeCAD Wireshark Nmap FileZilla OpenVPN Chrome Edge Printer-driver Scanner-driver Antivirus "
+    "Fonts curl"
 )
 _PRODUCTS: Final = tuple(_PROGRAMS.split())
 SOFTWARE_LISTS: Final = 32

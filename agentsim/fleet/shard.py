@@ -88,17 +88,19 @@ class Shard:
             for agent in list(self._alive):
                 agent.leave(agent.verdict)
             nursery.cancel_scope.cancel()
-        tell(self._message())
+        tell(self._message(over=True))
 
     async def _tell_often(self, tell: Callable[[dict[str, Any]], None]) -> None:
         while True:
             await trio.sleep(TELL_S)
             tell(self._message())
 
-    def _message(self) -> dict[str, Any]:
+    def _message(self, *, over: bool = False) -> dict[str, Any]:
         swarm = self.swarm
         links = (swarm.open_links, swarm.connections, swarm.handshakes)
-        return self.tally.message(self.since_s(time.monotonic()), swarm.received_bytes, links, swarm.busy)
+        return self.tally.message(self.since_s(time.monotonic()), swarm.received_bytes, links, swarm.busy) | {
+            "over": over
+        }
 
     # --- coming and going
 

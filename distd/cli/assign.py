@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from distd.cli.common import data_option, example, json_option, moment, opened, print_json, print_table
+from distd.core.errors import BadInput
 from distd.origin import assignments
 from distd.origin.assignments import Unassigned
 
@@ -28,7 +29,14 @@ _UNASSIGNED = {
 @click.command(epilog=example("distd assign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
 @package_argument
 @data_option
-@computer_option
+@click.option("--computer", "device_ids", metavar="DEVICEID", multiple=True, help="Whom; again for more.")
+@click.option(
+    "--computers",
+    "file",
+    metavar="FILE",
+    type=click.File("r", encoding="utf-8"),
+    help="DEVICEIDs from a file, a line each; - reads them from a pipe.",
+)
 @click.option("--force", is_flag=True, help="Also where the agent has it in its history.")
 @click.option("--schedule", default="", metavar="WHEN", help="Windows: not before YYYY/MM/DD HH:MM.")
 @click.option("--postcmd", default="", metavar="COMMAND", help="Windows: run this afterwards.")
@@ -37,27 +45,23 @@ def assign(
     package_id: str,
     root: Path,
     device_ids: tuple[str, ...],
+    file: TextIO | None,
     force: bool,
     schedule: str,
     postcmd: str,
     as_json: bool,
 ) -> None:
     """Give a package to computers: all of them, or none when one is refused."""
+    chosen = [*device_ids, *(line.strip() for line in file or () if line.strip())]
+    if not chosen:
+        raise BadInput("--computer", "at least one DEVICEID, here or in --computers FILE", "none")
     with opened(root) as site, site.catalogue.write() as conn:
-        for device_id in device_ids:
-            assignments.assign(
-                conn,
-                package_id,
-                device_id,
-                force=force,
-                schedule=schedule,
-                postcmd=postcmd,
-                now_s=time.time(),
-            )
+        now_s = time.time()
+        assignments.assign(conn, package_id, chosen, force=force, schedule=schedule, postcmd=postcmd, now_s=now_s)
     if as_json:
-        print_json({"package_id": package_id, "device_ids": list(device_ids)})
+        print_json({"package_id": package_id, "device_ids": chosen})
         return
-    for device_id in device_ids:
+    for device_id in chosen:
         click.echo(f"{device_id}: will be told of {package_id} at its next contact.")
 
 

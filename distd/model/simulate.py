@@ -54,10 +54,13 @@ class Outcome:
         return blake3(np.ascontiguousarray(self.done_us).tobytes()).hexdigest()
 
 
-def simulate(world: World, seed: int = 0, told: Callable[[float], None] | None = None) -> Outcome:
-    """Raises `BadInput`. `told` gets the share that is done, now and then."""
+def simulate(
+    world: World, seed: int = 0, told: Callable[[float], None] | None = None, contact_us: Longs | None = None
+) -> Outcome:
+    """Raises `BadInput`. `told` gets the share that is done, now and then. `contact_us`: each agent's first contact, µs
+    from the beginning; without, it is drawn."""
     check(world)
-    crowd = Crowd(world, seed)
+    crowd = Crowd(world, seed, contact_us)
     network = Network(world)
     agenda = Agenda(_width_us(world, crowd.tables))
     agenda.add(np.arange(world.agents, dtype=np.int64), crowd.first_us)
@@ -167,16 +170,15 @@ _NOBODY: Final = np.zeros(0, np.int64)
 class Crowd:
     """The agents: which turn each has next."""
 
-    def __init__(self, world: World, seed: int) -> None:
+    def __init__(self, world: World, seed: int, contact_us: Longs | None) -> None:
         count = world.agents
         # Each site draws for itself, so that it makes no difference which sites are simulated together.
         draws = [np.random.Generator(np.random.PCG64([seed, crc32(one.name.encode())])) for one in world.sites]
         sizes = [one.agents for one in world.sites]
         self.tables = [list_turns(dialect, world.config, world.packages) for dialect in world.dialects]
         shares = np.cumsum(list(world.dialects.values()))
-        self.contact_us: Longs = np.concatenate(
-            [draw.integers(0, world.contact_us, size) for draw, size in zip(draws, sizes, strict=True)]
-        )
+        drawn_us = [draw.integers(0, world.contact_us, size) for draw, size in zip(draws, sizes, strict=True)]
+        self.contact_us: Longs = np.concatenate(drawn_us) if contact_us is None else contact_us
         drawn = np.searchsorted(
             shares,
             np.concatenate([draw.random(size) for draw, size in zip(draws, sizes, strict=True)]) * shares[-1],
@@ -192,10 +194,8 @@ class Crowd:
         self._length = _padded([table.length for table in self.tables], 0)
         # Beyond the last turn there is none.
         self._pause_us = _padded([table.pause_us for table in self.tables], NEVER)
-        # The PROLOG and the info of each package, a round trip each.
-        self._greeting_us = world.round_trip_us * (1 + len(world.packages))
         first = self._pause_us[self.dialect, 0]
-        self.first_us: Longs = np.where(first == NEVER, HORIZON_US * 2, self.contact_us + self._greeting_us + first)
+        self.first_us: Longs = np.where(first == NEVER, HORIZON_US * 2, self.contact_us + world.greeting_us + first)
 
     def take_turns(self, agents: Longs, at_us: Longs, network: Network) -> None:
         dialect, turn = self.dialect[agents], self._turn[agents]

@@ -87,6 +87,7 @@ class Site:
 class World:
     """`dialects`: shares of the agents. `contact_s`: the first contacts are spread evenly over so many seconds; None:
     over PROLOG_FREQ, as those of computers that are always on. `round_trip_s`: from an agent to its server and back.
+    `greeting_s`: from its first contact to its first turn; None: a round trip for PROLOG and for each `info`.
     `shared`: sites' lines serve all transfers at once, in equal parts; else one after the other.
     `begins_min`: minutes after Monday 0:00 of the beginning, for rules with days and hours.
     """
@@ -99,6 +100,7 @@ class World:
     contact_s: float | None = None
     origin: Line = Line()
     round_trip_s: float = 0.005
+    greeting_s: float | None = None
     shared: bool = False
     begins_min: int = 0
 
@@ -114,6 +116,12 @@ class World:
     @property
     def round_trip_us(self) -> int:
         return max(round(self.round_trip_s * SECOND_US), 1)
+
+    @property
+    def greeting_us(self) -> int:
+        if self.greeting_s is None:
+            return self.round_trip_us * (1 + len(self.packages))
+        return round(self.greeting_s * SECOND_US)
 
 
 def check(world: World) -> None:

@@ -15,8 +15,11 @@ from distd.store import events
 from distd.store.tables import NAME_LIMIT, TEXT_LIMIT, assignments, computers, micros, packages, progress, seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from sqlalchemy import Connection, Row, Select
 
+PORTION: Final = 500  # computers that one statement names
 NOTIFIED: Final = "NOTIFIED"  # OCS's word for an assignment that the agent knows of
 
 
@@ -52,34 +55,74 @@ class Result:
 
 
 def assign(
-    conn: Connection, package_id: str, device_id: str, *, force: bool, schedule: str, postcmd: str, now_s: float
+    conn: Connection,
+    package_id: str,
+    device_ids: Sequence[str],
+    *,
+    force: bool = False,
+    schedule: str = "",
+    postcmd: str = "",
+    now_s: float,
 ) -> None:
-    """`schedule` and `postcmd` go to the agent as they are; a Unix agent ignores them.
+    """To all of these computers, or, where one is refused, to none. `schedule` and `postcmd` go to the agents as they
+    are; a Unix agent ignores them.
 
     Raises `NotFound` for an unknown package or computer, `Conflict` for a package that is not active, or is assigned
-    to the computer and has no result yet.
+    to a computer and has no result yet.
     """
     package = use_cases.show(conn, package_id)
-    computer_id = _computer_id(conn, device_id)
+    named = list(dict.fromkeys(device_ids))
+    found = _computer_ids(conn, named)
     if not package.active:
         hint = f"`distd package activate {package_id}` first"
         raise Conflict("PACKAGE", f"{package_id} is not active, so no agent would be told of it", hint)
-    if _open(conn, package_id, computer_id) is not None:
-        raise Conflict("PACKAGE", f"{package_id} is assigned to {device_id} already and has no result yet")
+    _check_none_open(conn, package_id, found)
     row = {
         "force": force,
         "schedule": _line("--schedule", schedule, NAME_LIMIT),
         "postcmd": _line("--postcmd", postcmd, TEXT_LIMIT),
+        "package_id": package_id,
+        "assigned_at_us": micros(now_s),
     }
-    place: dict[str, Any] = {"package_id": package_id, "computer_id": computer_id}
-    conn.execute(delete(progress).filter_by(**place))
-    conn.execute(insert(assignments).values(**place, **row, assigned_at_us=micros(now_s)))
-    events.append(conn, events.Kind.ASSIGNED, at_s=now_s, **place, force=force)
+    for some in _portions([found[device_id] for device_id in named]):
+        conn.execute(delete(progress).where(progress.c.package_id == package_id, progress.c.computer_id.in_(some)))
+        conn.execute(insert(assignments), [row | {"computer_id": computer_id} for computer_id in some])
+        kind, detail = events.Kind.ASSIGNED, {"force": force}
+        events.append_many(conn, [events.Note(kind, now_s, package_id, computer_id, detail) for computer_id in some])
+
+
+def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """As many as a statement can name."""
+    for start in range(0, len(ids), PORTION):
+        yield ids[start : start + PORTION]
+
+
+def _computer_ids(conn: Connection, device_ids: Sequence[str]) -> dict[str, int]:
+    """Raises `NotFound` for the first that is unknown."""
+    found: dict[str, int] = {}
+    for start in range(0, len(device_ids), PORTION):
+        some = device_ids[start : start + PORTION]
+        rows = conn.execute(select(computers.c.device_id, computers.c.id).where(computers.c.device_id.in_(some)))
+        found.update((row.device_id, row.id) for row in rows)
+    for device_id in device_ids:
+        if device_id not in found:
+            hint = "it is known after its agent's first contact; see `distd computer list`"
+            raise NotFound("--computer", "the DEVICEID of a computer", device_id, hint)
+    return found
+
+
+def _check_none_open(conn: Connection, package_id: str, found: Mapping[str, int]) -> None:
+    names = {computer_id: device_id for device_id, computer_id in found.items()}
+    query = select(assignments.c.computer_id).filter_by(package_id=package_id, result=None)
+    for computer_id in conn.scalars(query):
+        if computer_id in names:
+            told = f"{package_id} is assigned to {names[computer_id]} already and has no result yet"
+            raise Conflict("PACKAGE", told)
 
 
 def unassign(conn: Connection, package_id: str, device_id: str, now_s: float) -> Unassigned:
     """Takes an assignment back as far as that goes: see `Unassigned`. Raises `NotFound` when there is none open."""
-    computer_id = _computer_id(conn, device_id)
+    computer_id = _computer_ids(conn, [device_id])[device_id]
     found = _open(conn, package_id, computer_id)
     if found is None:
         raise NotFound("PACKAGE", f"a package that is assigned to {device_id} and has no result yet", package_id)
@@ -104,14 +147,6 @@ def results(conn: Connection, package_id: str) -> list[Result]:
 def of_computer(conn: Connection, computer_id: int) -> list[Result]:
     """A row for each package that was assigned to the computer, of its latest assignment, oldest first."""
     return _read(conn, _select().where(assignments.c.computer_id == computer_id).order_by(assignments.c.id))
-
-
-def _computer_id(conn: Connection, device_id: str) -> int:
-    found = conn.scalar(select(computers.c.id).where(computers.c.device_id == device_id))
-    if found is None:
-        hint = "it is known after its agent's first contact; see `distd computer list`"
-        raise NotFound("--computer", "the DEVICEID of a computer", device_id, hint)
-    return found  # type: ignore[no-any-return]
 
 
 def _open(conn: Connection, package_id: str, computer_id: int) -> Row[Any] | None:

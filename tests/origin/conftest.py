@@ -77,7 +77,7 @@ class House:
         self.write(
             assignments.assign,
             package_id,
-            device_id,
+            [device_id],
             force=force,
             schedule=schedule,
             postcmd=postcmd,

@@ -1,0 +1,57 @@
+"""What the simulation says of a run: the same contacts, packages and latencies, in virtual time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from distd.core.records import DownloadConfig
+from distd.model.simulate import simulate
+from distd.model.summary import summarise
+from distd.model.world import Package, Site, World
+
+if TYPE_CHECKING:
+    from agentsim.fleet.order import Order
+    from agentsim.fleet.picture import Picture
+    from distd.model.summary import Summary
+
+
+def world_of(order: Order, picture: Picture) -> World | None:
+    """The world of the run, in the machines' time. None where agents were given different packages, or none: then
+    there is no saying who was given which."""
+    contacts = len(picture.contacts_s)
+    packages = {name: one for name, one in picture.packages.items() if one.listed}
+    if not packages or not contacts or any(one.listed != contacts for one in packages.values()):
+        return None
+    told = picture.told
+    config = DownloadConfig(
+        frag_latency_s=told["frag_latency_s"],
+        cycle_latency_s=told["cycle_latency_s"],
+        period_latency_s=told["period_latency_s"],
+        period_length=told["period_length"],
+    )
+    mean_s = {
+        kind: late.get_mean_value() / 1e6 if late.get_total_count() else 0.0 for kind, late in picture.late.items()
+    }
+    greeting_s = mean_s["prolog"] + mean_s["inventory"] + mean_s["info"] * len(packages)
+    return World(
+        packages=tuple(
+            Package(name, one.priority, (one.bytes // max(one.fragments, 1),) * one.count)
+            for name, one in sorted(packages.items())
+        ),
+        sites=(Site("all", contacts),),
+        config=config,
+        dialects=order.dialects,
+        round_trip_s=mean_s["fragment"] * order.time_scale,
+        greeting_s=greeting_s * order.time_scale,
+    )
+
+
+def forecast(order: Order, picture: Picture) -> Summary | None:
+    """Times in it are the machines': `time_scale` times as long as those of the run."""
+    world = world_of(order, picture)
+    if world is None:
+        return None
+    contact_us = (np.array(picture.contacts_s) * 1e6 * order.time_scale).astype(np.int64)
+    return summarise(world, simulate(world, order.seed, contact_us=contact_us))

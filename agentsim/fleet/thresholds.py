@@ -1,0 +1,69 @@
+"""Thresholds: what a run must come to, in a word such as `fragment_p99<200ms`."""
+
+from __future__ import annotations
+
+import operator
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from distd.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_FORM: Final = re.compile(r"([a-z_0-9.]+)\s*(<=|>=|==|<|>)\s*(\d+(?:\.\d+)?)\s*([a-zA-Z%/]*)")
+_OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+}
+_UNITS: Final = {
+    "": 1.0,
+    "%": 0.01,
+    "us": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "min": 60.0,
+    "h": 3600.0,
+    "/s": 1.0,
+    "kB": 1e3,
+    "MB": 1e6,
+    "GB": 1e9,
+    "kB/s": 1e3,
+    "MB/s": 1e6,
+}
+_PERCENTILE: Final = re.compile(
+    r"((prolog|info|inventory|fragment|result)_p(50|90|99|99\.9|100)|finish_p(50|90|95|99|100))"
+)
+_NAMES: Final = (
+    "agents done failed vanished lost success errors requests fragments bytes fragments_per_s requests_per_s "
+    "bytes_per_s duration verified verified_bytes bad redirects"
+)
+NAMES: Final = frozenset(_NAMES.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    text: str
+    name: str
+    compare: str
+    limit: float
+
+    def holds(self, figures: Mapping[str, float]) -> bool:
+        """A figure that there is none of (no such request was made) holds nothing."""
+        value = figures.get(self.name)
+        return value is not None and _OPERATORS[self.compare](value, self.limit)
+
+
+def read(text: str) -> Threshold:
+    """Raises `BadInput` for what is no figure, no comparison or no unit."""
+    match = _FORM.fullmatch(text.strip())
+    if match is None or match[4] not in _UNITS:
+        raise BadInput("--threshold", "a figure, a comparison and a value, such as fragment_p99<200ms", text)
+    if match[1] not in NAMES and not _PERCENTILE.fullmatch(match[1]):
+        known = ", ".join(sorted(NAMES))
+        raise BadInput("--threshold", f"{known}, fragment_p99 (or prolog, info …; p50 to p100), finish_p95", match[1])
+    return Threshold(text.strip(), match[1], match[2], float(match[3]) * _UNITS[match[4]])
