@@ -170,7 +170,7 @@ _NOBODY: Final = np.zeros(0, np.int64)
 class Crowd:
     """The agents: which turn each has next."""
 
-    def __init__(self, world: World, seed: int, contact_us: Longs | None) -> None:
+    def __init__(self, world: World, seed: int, contact_us: Longs | None = None) -> None:
         count = world.agents
         # Each site draws for itself, so that it makes no difference which sites are simulated together.
         draws = [np.random.Generator(np.random.PCG64([seed, crc32(one.name.encode())])) for one in world.sites]
