@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 DONE: Final = Done()
 REDIRECTS: Final = 5
+MOST_IDLE: Final = 64  # pauses of no time, one after the other, before others have a turn
 ACTIONS_BEFORE_FATE: Final = 60  # an agent vanishes, or falls asleep, before one of so many of its requests
 _REDIRECT: Final = frozenset({301, 302, 303, 307, 308})
 _OK, _PARTIAL = 200, 206
@@ -140,17 +141,19 @@ class Emulated:
     # --- the machine's actions
 
     def _step(self, event: Event) -> None:
-        shard, machine = self._shard, self._machine
+        machine, now_s = self._machine, self._shard.machine_s()
+        idle = 0
         while True:
-            action = machine.next(event, shard.machine_s())
+            action = machine.next(event, now_s)
             kind = type(action)
             if kind is FetchFragment:
                 self._fragment(action)  # type: ignore[arg-type]
                 return
             if kind is Wait:
-                if action.seconds > 0:  # type: ignore[union-attr]
+                if action.seconds > 0 or idle > MOST_IDLE:  # type: ignore[union-attr]
                     self._wait(action)  # type: ignore[arg-type]
                     return
+                idle += 1
                 event = DONE
             elif kind is Assemble:
                 event = self._assemble(action.package_id)  # type: ignore[union-attr]

@@ -191,6 +191,7 @@ class Picture:
             "verified_bytes": verified_bytes,
             "bad": bad,
             "redirects": self.total("redirects"),
+            "memory": self.total("memory_bytes"),
         }
         for kind, late in self.late.items():
             if late.get_total_count():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import ssl
 import time
 from collections import deque
@@ -192,6 +193,11 @@ class Shard:
 
     def _read_manifest(self, data: bytes) -> Manifest:
         return manifest_format.read(data, self._ca)
+
+
+def _memory_bytes() -> int:
+    """The most that this process has had in memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _source(agent: Any) -> str:

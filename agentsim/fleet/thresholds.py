@@ -40,7 +40,7 @@ _PERCENTILE: Final = re.compile(
 )
 _NAMES: Final = (
     "agents done failed vanished lost success errors requests fragments bytes fragments_per_s requests_per_s "
-    "bytes_per_s duration verified verified_bytes bad redirects"
+    "bytes_per_s duration verified verified_bytes bad redirects memory"
 )
 NAMES: Final = frozenset(_NAMES.split())
 

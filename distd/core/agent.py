@@ -26,6 +26,7 @@ Where the dialects differ, the stock agents' published sources (2.10) are follow
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from distd.core.records import Dialect, DownloadConfig
@@ -142,6 +143,8 @@ class Wait:
 class Finished:
     """Only with `once`: nothing is left to do before a next contact."""
 
+
+_wait = lru_cache(maxsize=1024)(Wait)  # agents have few different pauses
 
 Action = SendProlog | FetchInfo | SendInventory | FetchFragment | Assemble | SendResult | Discard | Wait | Finished
 
@@ -320,7 +323,7 @@ class Agent:
             if isinstance(step, Turn):
                 yield from self._turn(self.queue[step.package_id])
             else:
-                yield Wait(step.seconds, step.reason)
+                yield _wait(step.seconds, step.reason)
             starting = isinstance(step, Pause) and step.reason is Reason.PERIOD
             if self.dialect is Dialect.NATIVE and not self.queue:
                 return

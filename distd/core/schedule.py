@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from distd.core.records import Dialect, DownloadConfig
@@ -45,6 +46,10 @@ Config = DownloadConfig | Callable[[], DownloadConfig]
 
 WINDOWS_EXTRA_PERIOD_S = 1
 
+# An agent has few different ones, and many agents have the same.
+_pause = lru_cache(maxsize=1024)(Pause)
+_turn = lru_cache(maxsize=4096)(Turn)
+
 
 def turns(dialect: Dialect, config: Config, packages: Mapping[str, int]) -> Iterator[Step]:
     """The turns and pauses of one agent, for as long as it has packages.
@@ -72,8 +77,8 @@ def _native(ask: Callable[[], DownloadConfig], packages: Mapping[str, int]) -> I
             absolute = [one for one in joined if packages.get(one) == 0]
             yield from _round(absolute or _due(joined, packages, cycle), packages, config)
             if not absolute:
-                yield Pause(Reason.CYCLE, config.cycle_latency_s)
-        yield Pause(Reason.PERIOD, config.period_latency_s)
+                yield _pause(Reason.CYCLE, config.cycle_latency_s)
+        yield _pause(Reason.PERIOD, config.period_latency_s)
 
 
 def _windows(ask: Callable[[], DownloadConfig], packages: Mapping[str, int]) -> Iterator[Step]:
@@ -82,8 +87,8 @@ def _windows(ask: Callable[[], DownloadConfig], packages: Mapping[str, int]) -> 
         joined = [one for one in packages if packages[one] == 0] or list(packages)
         for cycle in range(1, config.period_length + 1):
             yield from _round(_due(joined, packages, cycle), packages, config)
-            yield Pause(Reason.CYCLE, config.cycle_latency_s)
-        yield Pause(Reason.PERIOD, config.period_latency_s + WINDOWS_EXTRA_PERIOD_S)
+            yield _pause(Reason.CYCLE, config.cycle_latency_s)
+        yield _pause(Reason.PERIOD, config.period_latency_s + WINDOWS_EXTRA_PERIOD_S)
 
 
 def _unix(ask: Callable[[], DownloadConfig], packages: Mapping[str, int]) -> Iterator[Step]:
@@ -106,8 +111,8 @@ def _unix(ask: Callable[[], DownloadConfig], packages: Mapping[str, int]) -> Ite
             if haunted:
                 return
             yield from _round(_due(joined, packages, cycle), packages, config)
-            yield Pause(Reason.CYCLE, config.cycle_latency_s)
-        yield Pause(Reason.PERIOD, config.period_latency_s)
+            yield _pause(Reason.CYCLE, config.cycle_latency_s)
+        yield _pause(Reason.PERIOD, config.period_latency_s)
 
 
 def _absolute(
@@ -119,12 +124,12 @@ def _absolute(
     while index < len(prior):
         entry = prior[index]
         if entry in packages and entry is not None:
-            yield Turn(entry)
+            yield _turn(entry)
             if entry not in packages:
                 _forget(prior, entry)
         else:
             haunted = True
-        yield Pause(Reason.FRAGMENT, config.frag_latency_s)
+        yield _pause(Reason.FRAGMENT, config.frag_latency_s)
         index += 1
     return haunted
 
@@ -143,10 +148,10 @@ def _due(joined: Iterable[str], packages: Mapping[str, int], cycle: int) -> list
 
 
 def _round(chosen: Iterable[str], packages: Mapping[str, int], config: DownloadConfig) -> Iterator[Step]:
-    pause = Pause(Reason.FRAGMENT, config.frag_latency_s)
+    pause = _pause(Reason.FRAGMENT, config.frag_latency_s)
     for one in chosen:
         if one in packages:
-            yield Turn(one)
+            yield _turn(one)
             yield pause
 
 

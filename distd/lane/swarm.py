@@ -45,6 +45,7 @@ SLOW_BUFFER_BYTES: Final = 16_384
 _IN: Final = select.EPOLLIN | select.EPOLLRDHUP
 _OUT: Final = select.EPOLLOUT
 IP_BIND_ADDRESS_NO_PORT: Final = 24  # linux/in.h; the port is chosen at connect, so it may be used to many places
+_EMPTY: Final = frozenset({204, 304})
 _HEAD, _TO_END, _CHUNKED = -1, -2, -3  # instead of the bytes that are left
 
 
@@ -139,7 +140,7 @@ class Link:
 
     def field(self, name: bytes) -> str:
         """Of the answer's head, by its name in lower case; empty when it has none."""
-        return _field(self._head, self._fields, name).decode("latin-1")
+        return _value(self._head, self._fields, b"\r\n%s:" % name).decode("latin-1")
 
     # --- what epoll tells
 
@@ -230,20 +231,22 @@ class Link:
             self._buffer = bytes(room[:size])
             return
         self._head = bytes(room[:end])
-        fields = self._head.lower()
-        if not fields.startswith(b"http/1."):
+        self._fields = fields = self._head.lower()
+        status = fields[9:12]
+        if not (fields.startswith(b"http/1.") and status.isdigit()):
             raise OSError(errno.EPROTO, "not HTTP")
-        self._fields, self.status = fields, int(fields[9:12])
+        self.status = int(status)
         self._closes = b"\r\nconnection: close" in fields or fields[7:8] == b"0"
-        length = _field(fields, fields, b"content-length")
-        if self.status in (204, 304):
-            length = b"0"
-        if not length or b"\r\ntransfer-encoding:" in fields:
-            self._left = _CHUNKED if b"\r\ntransfer-encoding:" in fields else _TO_END
+        is_chunked = b"\r\ntransfer-encoding:" in fields
+        length = b"0" if self.status in _EMPTY else _value(fields, fields, b"\r\ncontent-length:")
+        if is_chunked or not length:
+            self._left = _CHUNKED if is_chunked else _TO_END
             self._closes = True
             self._buffer = bytes(room[:size])
             self._read_framed(ended=False)
             return
+        if not length.isdigit():
+            raise OSError(errno.EPROTO, "a length that is none")
         self.length = self._left = int(length)
         self._take(memoryview(room), end + 4, size)
 
@@ -491,12 +494,12 @@ class Swarm:
         return found
 
 
-def _field(head: bytes, fields: bytes, name: bytes) -> bytes:
-    """A field's value; empty when there is none. `fields` is `head` in lower case, as `name` is."""
-    start = fields.find(b"\r\n" + name + b":")
+def _value(head: bytes, fields: bytes, mark: bytes) -> bytes:
+    """What stands behind `mark` in its line; empty when it is not there. `fields` is `head` in lower case."""
+    start = fields.find(mark)
     if start < 0:
         return b""
-    start += len(name) + 3
+    start += len(mark)
     end = fields.find(b"\r\n", start)
     return head[start : end if end >= 0 else len(head)].strip()
 
