@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from distd.core.errors import BadInput
@@ -20,20 +21,21 @@ _OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">=": operator.ge,
     "==": operator.eq,
 }
+# As decimals: 99.9 % is to be just 0.999.
 _UNITS: Final = {
-    "": 1.0,
-    "%": 0.01,
-    "us": 1e-6,
-    "ms": 1e-3,
-    "s": 1.0,
-    "min": 60.0,
-    "h": 3600.0,
-    "/s": 1.0,
-    "kB": 1e3,
-    "MB": 1e6,
-    "GB": 1e9,
-    "kB/s": 1e3,
-    "MB/s": 1e6,
+    "": Decimal(1),
+    "%": Decimal("0.01"),
+    "us": Decimal("0.000001"),
+    "ms": Decimal("0.001"),
+    "s": Decimal(1),
+    "min": Decimal(60),
+    "h": Decimal(3600),
+    "/s": Decimal(1),
+    "kB": Decimal(1000),
+    "MB": Decimal(1_000_000),
+    "GB": Decimal(1_000_000_000),
+    "kB/s": Decimal(1000),
+    "MB/s": Decimal(1_000_000),
 }
 _PERCENTILE: Final = re.compile(
     r"((prolog|info|inventory|fragment|result)_p(50|90|99|99\.9|100)|finish_p(50|90|95|99|100))"
@@ -66,4 +68,4 @@ def read(text: str) -> Threshold:
     if match[1] not in NAMES and not _PERCENTILE.fullmatch(match[1]):
         known = ", ".join(sorted(NAMES))
         raise BadInput("--threshold", f"{known}, fragment_p99 (or prolog, info …; p50 to p100), finish_p95", match[1])
-    return Threshold(text.strip(), match[1], match[2], float(match[3]) * _UNITS[match[4]])
+    return Threshold(text.strip(), match[1], match[2], float(Decimal(match[3]) * _UNITS[match[4]]))
