@@ -22,6 +22,7 @@ from agentsim.fleet.live import shown
 from agentsim.fleet.order import Order, read_arrival, read_share, read_shares
 from agentsim.fleet.picture import Picture
 from agentsim.fleet.processes import run_here, run_processes
+from agentsim.fleet.shard import check
 from agentsim.simulate import for_terminal
 from agentsim.worlds import read_dialects
 from distd import __version__
@@ -142,6 +143,7 @@ def load(
     for file, option in ((json_file, "--report"), (html, "--html")):
         if file is not None and not file.absolute().parent.is_dir():
             raise BadInput(option, "a file in a folder that is there", str(file))
+    check(order)
     raise_limit()
     facts = {
         "began": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),

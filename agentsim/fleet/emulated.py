@@ -50,20 +50,29 @@ if TYPE_CHECKING:
 DONE: Final = Done()
 REDIRECTS: Final = 5
 MOST_IDLE: Final = 64  # pauses of no time, one after the other, before others have a turn
-ACTIONS_BEFORE_FATE: Final = 60  # an agent vanishes, or falls asleep, before one of so many of its requests
 _REDIRECT: Final = frozenset({301, 302, 303, 307, 308})
 _OK, _PARTIAL = 200, 206
 
 
 class Fate:
-    """What befalls one agent; few have any."""
+    """What befalls one agent; few have any. `vanish` and `sleep`: when, as a share of its first package's requests, 0 to
+    1; then `vanish_at` and `sleep_at` are the numbers of those requests."""
 
-    __slots__ = ("corrupt", "limit_bytes_per_s", "sleep_at", "sleep_s", "stale", "vanish_at")
+    __slots__ = ("corrupt", "limit_bytes_per_s", "sleep", "sleep_at", "sleep_s", "stale", "vanish", "vanish_at")
 
     def __init__(self) -> None:
+        self.vanish: float | None = None
+        self.sleep: float | None = None
         self.vanish_at = self.sleep_at = 0
         self.sleep_s = self.limit_bytes_per_s = 0.0
         self.corrupt = self.stale = False
+
+    def settle(self, done: int, to_come: int) -> None:
+        """When it will befall, now that it is known how many requests there are."""
+        if self.vanish is not None:
+            self.vanish_at, self.vanish = done + 1 + int(self.vanish * to_come), None
+        if self.sleep is not None:
+            self.sleep_at, self.sleep = done + 1 + int(self.sleep * to_come), None
 
 
 class Part:
@@ -401,6 +410,8 @@ class Emulated:
         if known is None:
             known = shard.tally.packages[info.id] = Deployment(info.priority, info.fragments)
         known.listed += 1
+        if self._fate is not None:
+            self._fate.settle(self._requests, info.fragments + 1)
         if self._hashes is not None and self._dialect is not Dialect.NATIVE:
             try:
                 self._hashes[info.id] = hashlib.new(info.digest_algo.lower())
@@ -474,9 +485,9 @@ def draw_fate(order: Any, number: int) -> Fate | None:
     draw = random.Random(f"{order.seed} fate {number}")
     fate = Fate()
     if draw.random() < shares.vanish:
-        fate.vanish_at = draw.randint(1, ACTIONS_BEFORE_FATE)
+        fate.vanish = draw.random()
     if draw.random() < shares.sleep:
-        fate.sleep_at = draw.randint(1, ACTIONS_BEFORE_FATE)
+        fate.sleep = draw.random()
         fate.sleep_s = draw.expovariate(1 / shares.sleep_s)
     if draw.random() < shares.slow:
         fate.limit_bytes_per_s = shares.slow_bytes_per_s

@@ -28,7 +28,6 @@ async def run_here(order: Order, picture: Picture) -> None:
 
 async def run_processes(order: Order, picture: Picture, count: int) -> None:
     """A process for each of `count` shards. One that dies is lost with its agents; the others go on."""
-    Shard(order)  # what is wrong with the order is told here
     context = multiprocessing.get_context("spawn")
     async with trio.open_nursery() as nursery:
         for number in range(count):

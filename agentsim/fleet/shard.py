@@ -27,6 +27,7 @@ from distd.lane.swarm import Place, Swarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from urllib.parse import SplitResult
 
     from agentsim.fleet.order import Order
     from distd.core.records import Manifest, PrologReply
@@ -43,19 +44,12 @@ class Shard:
     """What the shard's agents share. `run` until all are through."""
 
     def __init__(self, order: Order) -> None:
-        """Raises `BadInput` for a server or a CA that cannot be used."""
+        """Raises `BadInput` as `check` does."""
         self.order = order
-        parts = urlsplit(order.server)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise BadInput("--server", "http://host[:port]/ocsinventory or https://…", order.server)
-        try:
-            self._ca = x509.load_pem_x509_certificate(order.ca_pem.encode())
-            context = ssl.create_default_context(cadata=order.ca_pem)
-        except (ValueError, ssl.SSLError):
-            raise BadInput("--ca", "a certificate in PEM form", "something else") from None
+        parts, self._ca, context = check(order)
         self.swarm = Swarm(context, _source)
         self.tally = Tally(len(order.numbers))
-        self.server = Place(parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme == "https")
+        self.server = Place(parts.hostname or "", parts.port or _PORTS[parts.scheme], parts.scheme == "https")
         self.post_heads: dict[Dialect, bytes] = {}
         self.get_tails: dict[Dialect, str] = {}
         for dialect in Dialect:
@@ -99,9 +93,8 @@ class Shard:
     def _message(self, *, over: bool = False) -> dict[str, Any]:
         swarm = self.swarm
         links = (swarm.open_links, swarm.connections, swarm.handshakes)
-        return self.tally.message(self.since_s(time.monotonic()), swarm.received_bytes, links, swarm.busy) | {
-            "over": over
-        }
+        counted = self.tally.message(self.since_s(time.monotonic()), swarm.received_bytes, links, swarm.busy)
+        return counted | {"over": over, "memory_bytes": _memory_bytes()}
 
     # --- coming and going
 
@@ -193,6 +186,18 @@ class Shard:
 
     def _read_manifest(self, data: bytes) -> Manifest:
         return manifest_format.read(data, self._ca)
+
+
+def check(order: Order) -> tuple[SplitResult, x509.Certificate, ssl.SSLContext]:
+    """The server's URL in parts, its CA, the context that trusts it. Raises `BadInput` for what cannot be used."""
+    parts = urlsplit(order.server)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise BadInput("--server", "http://host[:port]/ocsinventory or https://…", order.server)
+    try:
+        ca = x509.load_pem_x509_certificate(order.ca_pem.encode())
+        return parts, ca, ssl.create_default_context(cadata=order.ca_pem)
+    except (ValueError, ssl.SSLError):
+        raise BadInput("--ca", "a certificate in PEM form", "something else") from None
 
 
 def _memory_bytes() -> int:

@@ -101,7 +101,7 @@ def test_fates_are_drawn_by_their_shares_and_stay():
     fates = [draw_fate(chosen, number) for number in range(4000)]
     shares = [
         sum(bool(getattr(fate, name)) for fate in fates) / 4000
-        for name in ("vanish_at", "sleep_at", "limit_bytes_per_s", "corrupt", "stale")
+        for name in ("vanish", "sleep", "limit_bytes_per_s", "corrupt", "stale")
     ]
     assert shares == pytest.approx([0.2, 0.3, 0.1, 0.05, 0.4], abs=0.03)
     again = draw_fate(chosen, 17)

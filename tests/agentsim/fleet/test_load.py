@@ -1,0 +1,189 @@
+"""`agentsim load` against a real server: what it counts is what the server counts."""
+
+import os
+import signal
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from click.testing import CliRunner
+
+from agentsim.cli import main
+from agentsim.fleet.computers import computer, inventory
+from agentsim.fleet.report import page
+from distd.core.records import Dialect
+from loadtests.fleets import Ground, Parcel
+from loadtests.mirror import metric
+
+QUICK = {f"download.{name}_latency_s": 1 for name in ("frag", "cycle", "period")} | {"agents.inventory_freq_days": -1}
+SMALL = Parcel("small", 300_000, 2, ("--fragment-size", "32KiB"))
+SCALED = ("--time-scale", 100)
+
+
+@asynccontextmanager
+async def ground(tmp_path, agents, *options, parcels=(SMALL,), settings=QUICK):
+    """A server whose packages are assigned to `agents` computers."""
+    place = Ground(tmp_path)
+    async with place.serve(settings) as site:
+        place.site = site
+        for parcel in parcels:
+            await place.publish(parcel)
+        await place.enlist(agents, *options)
+        await place.assign(*place.packages)
+        yield place
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+async def test_every_agent_deploys_and_both_sides_count_the_same(tmp_path, dialect):
+    options = ("--dialect", dialect)
+    other = Parcel("other", 100_000, 5, ("--fragment-size", "16KiB"))
+    async with ground(tmp_path, 40, *options, parcels=(SMALL, other)) as place:
+        done = await place.load(40, *options, *SCALED, "--verify", "100%")
+        assert done.status == 0, done.errors
+        figures = done.figures
+        assert (figures["done"], figures["success"], figures["errors"], figures["lost"]) == (40, 1.0, 0, 0)
+        assert (figures["verified"], figures["bad"]) == (80, 0)
+        recorded = [await place.recorded(package_id) for package_id in place.packages]
+        for package_id, server in zip(place.packages, recorded, strict=True):
+            mine = done.told["packages"][package_id]
+            assert server["codes"] == {"SUCCESS": 40}
+            assert (server["fragments"], server["bytes"]) == (mine["fragments"], mine["bytes"])
+            assert (mine["listed"], mine["good"]) == (40, 40)
+        assert figures["verified_bytes"] == figures["bytes"] == sum(one["bytes"] for one in recorded)
+        assert done.told["results"] == {"SUCCESS": 80}
+        assert metric(place.http, "distd_fragment_bytes_sent") == figures["bytes"]
+        # All saw their packages end in the order of their priorities' turns, and so does the simulation.
+        assert done.told["forecast_finish_s"]["100"] == pytest.approx(figures["finish_p100"], rel=0.5)
+        assert "Agents that have all their packages" in page(done.told)
+
+
+async def test_what_befalls_agents(tmp_path):
+    shares = ("vanish=20%", "sleep=30%:1min", "slow=20%:200kB/s", "corrupt=10%", "stale=10%")
+    fates = [part for share in shares for part in ("--behaviour", share)]
+    async with ground(tmp_path, 60) as place:
+        done = await place.load(60, *SCALED, *fates, "--verify", "100%", "--seed", 0)
+        states, results = done.told["states"], done.told["results"]
+        assert done.status == 1
+        assert states["vanished"] > 3
+        assert states["failed"] == results["ERR_BAD_DIGEST"] > 1
+        assert results["SUCCESS_ALREADY_SETUP"] > 1
+        assert states["done"] == results["SUCCESS"] + results["SUCCESS_ALREADY_SETUP"]
+        assert sum(states.values()) == 60
+        recorded = await place.recorded(place.packages[0])
+        assert {code: count for code, count in recorded["codes"].items() if code not in ("NOTIFIED", "None")} == results
+
+
+async def test_processes_share_the_agents_out_and_a_lost_one_is_told_of(tmp_path):
+    slow = QUICK | {"download.cycle_latency_s": 60}
+    async with ground(tmp_path, 40, "--processes", 2, settings=slow) as place, trio.open_nursery() as nursery:
+        found = []
+
+        async def load():
+            found.append(await place.load(40, "--processes", 2, "--time-scale", 100))
+
+        nursery.start_soon(load)
+        with trio.fail_after(60):
+            while (
+                not (running := children(os.getpid(), "agentsim"))
+                or len(shards := children(running[0], "spawn_main")) < 2
+            ):
+                await trio.sleep(0.05)
+            while not [code for code in (await place.recorded(place.packages[0]))["codes"] if code == "NOTIFIED"]:
+                await trio.sleep(0.05)
+        os.kill(shards[0], signal.SIGKILL)
+        with trio.fail_after(60):
+            while not found:
+                await trio.sleep(0.05)
+        (done,) = found
+        assert done.status == 1
+        assert done.figures["lost"] == 20
+        assert done.told["lost"] == ["process 1: ended with status -9"]
+        assert (done.figures["done"], done.figures["success"]) == (20, 0.5)
+        # The lost ones' computers go on where they were.
+        again = await place.load(40, "--processes", 2, "--time-scale", 1000)
+        assert again.status == 0
+        assert again.told["results"] == {"SUCCESS": 20}
+
+
+def children(parent, word):
+    """The processes that `parent` has started with `word` in their command, in the order of their start."""
+    found = []
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            stat = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
+            if int(stat[1]) == parent and word in Path("/proc", name, "cmdline").read_text():
+                found.append(int(name))
+        except OSError:
+            continue
+    return sorted(found)
+
+
+async def test_replayed_inventories_are_said_again(tmp_path):
+    folder = tmp_path / "inventories"
+    folder.mkdir()
+    known = [computer(9, number, {Dialect.UNIX: 1.0}) for number in range(3)]
+    for number, one in enumerate(known):
+        (folder / f"{number}.ocs").write_bytes(inventory(9, one, ()))
+    place = Ground(tmp_path)
+    async with place.serve(QUICK):
+        done = await place.load(4, "--inventories", folder)
+        assert done.status == 0
+        rows = await place.distd("computer", "list")
+        assert {row["device_id"] for row in rows} == {one.device_id for one in known} | {f"{known[0].device_id}-1"}
+
+
+async def test_agents_come_again_until_the_duration_is_over(tmp_path):
+    """A contact an hour; hours as half seconds."""
+    async with ground(tmp_path, 20, settings=QUICK | {"agents.prolog_freq_h": 1}) as place:
+        done = await place.load(20, "--time-scale", 7200, "--duration", "4s")
+        assert done.status == 0
+        assert done.told["states"]["done"] == 20
+        assert done.told["results"] == {"SUCCESS": 20}
+        assert done.told["latency"]["prolog"]["count"] >= 20 * 4
+
+
+async def test_without_a_server_all_fail_and_are_counted(tmp_path):
+    place = Ground(tmp_path)
+    async with place.serve(QUICK):
+        pass
+    done = await place.load(30)
+    assert done.status == 1
+    assert done.told["states"]["failed"] == 30
+    assert done.told["errors"] == {"prolog: connection refused": 30}
+    assert (await place.load(30, "--threshold", "errors>=99%")).status == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        (("--server", "ftp://h/"), "--server"),
+        (("--ca", "missing.pem"), "--ca"),
+        (("--arrival", "soon"), "--arrival"),
+        (("--behaviour", "fly=1%"), "--behaviour"),
+        (("--verify", "much"), "--verify"),
+        (("--threshold", "speed>1"), "--threshold"),
+        (("--duration", "soon"), "--duration"),
+        (("--inventories", "missing"), "--inventories"),
+        (("--report", "missing/x.json"), "--report"),
+        (("--dialect", "perl"), "--dialect"),
+    ],
+)
+def test_bad_input(tmp_path, options, field):
+    ca = tmp_path / "ca.pem"
+    ca.write_text("no certificate")
+    given = {"--server": "https://localhost:1/", "--ca": str(ca), "--agents": "1"} | dict([options])
+    done = CliRunner().invoke(main, ["load", *(part for pair in given.items() for part in pair)])
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"agentsim: {field}: expected ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_ca_that_is_none(tmp_path):
+    (tmp_path / "ca.pem").write_text("no certificate")
+    given = ("--server", "https://localhost:1/", "--ca", str(tmp_path / "ca.pem"), "--agents", "1")
+    done = CliRunner().invoke(main, ["load", *given])
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "agentsim: --ca: expected a certificate in PEM form, got something else\n",
+    )
