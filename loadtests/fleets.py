@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import random
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from distd.cli.main import run as distd_command
 from loadtests.processes import DISTD, ProgramFailed, distd_serve, free_port, plain_environment, run
 
 if TYPE_CHECKING:
@@ -66,10 +68,14 @@ class Ground:
         async with opened as site:
             yield site
 
-    async def distd(self, *words: object, timeout_s: float = 300) -> Any:
-        """A command on the data directory; what it prints as JSON."""
-        command = [DISTD, *map(str, words), "--data", str(self.data), "--json"]
-        printed = await run(command, timeout_s=timeout_s)
+    async def distd(self, *words: object) -> Any:
+        """A command on the data directory, run in this process, which saves its start; what it prints as JSON."""
+        output, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            status = distd_command([*map(str, words), "--data", str(self.data), "--json"])
+        if status != 0:
+            raise ProgramFailed([DISTD, *map(str, words)], status, errors.getvalue())
+        printed = output.getvalue()
         return json.loads(printed) if printed.strip() else None
 
     async def publish(self, parcel: Parcel, seed: int = 0) -> str:
@@ -107,9 +113,14 @@ class Ground:
         for package_id in packages:
             await self.distd("assign", package_id, "--computers", names)
 
-    async def recorded(self, package_id: str) -> dict[str, Any]:
-        """What the server itself counts of a package: results by code, fragments and bytes sent."""
-        rows = await self.distd("results", package_id)
+    async def recorded(self, package_id: str, fragments: int = 0) -> dict[str, Any]:
+        """What the server itself counts of a package: results by code, fragments and bytes sent. It writes them down in
+        batches: until it has so many `fragments` it is asked again, for a while."""
+        for _ in range(100):
+            rows = await self.distd("results", package_id)
+            if sum(row["fragments_fetched"] for row in rows) >= fragments:
+                break
+            await trio.sleep(0.1)
         codes: dict[str, int] = {}
         for row in rows:
             codes[str(row["code"])] = codes.get(str(row["code"]), 0) + 1

@@ -55,8 +55,8 @@ _OK, _PARTIAL = 200, 206
 
 
 class Fate:
-    """What befalls one agent; few have any. `vanish` and `sleep`: when, as a share of its first package's requests, 0 to
-    1; then `vanish_at` and `sleep_at` are the numbers of those requests."""
+    """What befalls one agent; few have any. `vanish` and `sleep`: when, as a share of its first package's requests,
+    0 to 1; then `vanish_at` and `sleep_at` are the numbers of those requests."""
 
     __slots__ = ("corrupt", "limit_bytes_per_s", "sleep", "sleep_at", "sleep_s", "stale", "vanish", "vanish_at")
 
