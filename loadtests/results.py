@@ -1,0 +1,94 @@
+"""Where figures go: the terminal, a page and JSON in `results/`, and the bench's section of RESULTS.md."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from agentsim.page import Table, write_page
+from agentsim.simulate import for_terminal
+from loadtests.machine import facts as machine_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agentsim.page import Bars, Lines
+
+HERE = Path(__file__).parent
+FOLDER = HERE / "results"
+RESULTS = HERE / "RESULTS.md"
+HEAD = """\
+# What was measured
+
+Each section is written by the command in it; run it again to have the figures of your machine. The pages with plots
+are written to `loadtests/results/`.
+"""
+
+
+def goal_row(what: str, figure: str, goal: str = "", met: bool | None = None) -> list[str]:
+    """A row of `goal_table`. `met`: None where there is no goal."""
+    return [what, figure, goal, "" if met is None else "met" if met else "NOT MET"]
+
+
+def goal_table(title: str, rows: Sequence[Sequence[str]]) -> Table:
+    return Table(title, ("what", "figure", "goal", ""), rows)
+
+
+def show(tables: Sequence[Table]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, soft_wrap=True)
+    for table in tables:
+        console.print(for_terminal(table))
+        console.print()
+
+
+def publish(
+    name: str,
+    title: str,
+    command: str,
+    tables: Sequence[Table],
+    plots: Sequence[str | Bars | Lines] = (),
+    more: Mapping[str, Any] | None = None,
+    programs: Sequence[str] = (),
+) -> None:
+    """Show the tables and write them down. `command` makes them again; `more` goes into the JSON; `programs` are those
+    whose versions matter."""
+    show(tables)
+    facts = machine_facts(*programs)
+    FOLDER.mkdir(exist_ok=True)
+    page = write_page(title, {"command": command, **facts}, [*tables, *plots])
+    (FOLDER / f"{name}.html").write_text(page, "utf-8")
+    found = {"command": command, "facts": facts, "tables": [asdict(table) for table in tables], **(more or {})}
+    (FOLDER / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False), "utf-8")
+    before = RESULTS.read_text("utf-8") if RESULTS.exists() else HEAD
+    RESULTS.write_text(put_section(before, name, section(title, command, facts, tables)), "utf-8")
+
+
+def section(title: str, command: str, facts: Mapping[str, str], tables: Sequence[Table]) -> str:
+    """Markdown."""
+    origin = f"`{command}`, {facts['date']}, {facts['machine']}, {facts['system']}, {facts['versions']}, "
+    parts = [f"## {title}", origin + f"commit {facts['commit']}."]
+    for table in tables:
+        parts += [f"**{table.title}.**" + (f" {table.note}" if table.note else ""), markdown(table)]
+    return "\n\n".join(parts)
+
+
+def markdown(table: Table) -> str:
+    rows = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)], *table.rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def put_section(text: str, name: str, content: str) -> str:
+    """`text` with `content` between the marks of `name`; at the end, when it has none yet."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if found and not closed:
+        raise ValueError(f"expected {end}")
+    if not found:
+        before, after = f"{text.rstrip()}\n\n", "\n"
+    return f"{before}{begin}\n{content}\n{end}{after}"
