@@ -36,7 +36,7 @@ class Scenario:
 ALL_WELL: Final = ("success>=100%", "lost==0", "bad==0", "errors==0")
 # One contact tells of the inventory; the fleet was known before.
 KNOWN: Final = {"agents.inventory_freq_days": -1}
-CDC: Final = ("--chunking", "cdc", "--fragment-size", "64KiB")
+CDC: Final = ("--chunking", "cdc", "--fragment-size", "32KiB")
 
 _ROWS: Final[Sequence[Scenario]] = (
     Scenario(
@@ -122,7 +122,7 @@ _ROWS: Final[Sequence[Scenario]] = (
         name="update",
         proves="Version 2 of a package with 5 % of its files changed: mirrors fetch little, computers deploy it whole.",
         agents=300,
-        parcels=(Parcel("suite", 40 * MB, 2, CDC),),
+        parcels=(Parcel("suite", 40 * MB, 1, CDC),),
         thresholds=ALL_WELL,
         options=("--arrival", "window=5min", "--time-scale", "300", "--verify", "10%"),
         settings=KNOWN | {"mirrors.via": "direct"},
@@ -130,7 +130,7 @@ _ROWS: Final[Sequence[Scenario]] = (
         changed=0.05,
         small={
             "agents": 20,
-            "parcels": (Parcel("suite", 8 * MB, 2, CDC),),
+            "parcels": (Parcel("suite", 4 * MB, 1, CDC),),
             "options": ("--arrival", "window=1min", "--time-scale", "1000", "--verify", "100%"),
         },
     ),

@@ -24,6 +24,7 @@ from distd.store.fragments import FragmentStore
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from cryptography import x509
 
@@ -84,6 +85,7 @@ class Sync:
         self._log = log
         self._report = report
         self._coming: dict[str, Coming] = {}
+        self._retired: list[Path] = []
         self._wake = trio.Event()
         self._not_before_s = 0.0
         self._threads = trio.CapacityLimiter(1)
@@ -133,9 +135,10 @@ class Sync:
                 pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
     async def _converge(self) -> bool:
-        """Whether all is done that could be."""
+        """Whether all is done that could be. What is not wanted any more is gone at once, but its fragments stay until
+        all is done: a new version is mostly made of the old one's."""
         failed: set[str] = set()
-        await self._remove(sorted(self.have.keys() - self.wanted.keys()) if self._told else [])
+        await self._retire(sorted(self.have.keys() - self.wanted.keys()) if self._told else [])
         # What cannot be had now does not keep the others from coming.
         while work := [one for one in self._work() if one not in failed]:
             package_id = work[0]
@@ -144,6 +147,7 @@ class Sync:
             except (DistdError, OSError) as error:
                 self._log.warning("package %s: %s", package_id, error)
                 failed.add(package_id)
+        await self._purge()
         self.missing_bytes = sum(self.wanted[one].size_bytes for one in self._work())
         return not failed
 
@@ -152,12 +156,17 @@ class Sync:
         missing = [one for one, wanted in self.wanted.items() if self.have.get(one) != wanted.version]
         return sorted(missing, key=lambda one: (not self.wanted[one].needed, self.wanted[one].size_bytes, one))
 
-    async def _remove(self, package_ids: Iterable[str]) -> None:
+    async def _retire(self, package_ids: Iterable[str]) -> None:
         for package_id in package_ids:
-            await self._in_thread(directories.delete, self._data, package_id)
+            self._retired.append(await self._in_thread(directories.retire, self._data, package_id))
             self.have.pop(package_id, None)
             self._report([], [package_id])
             self._log.info("package %s is gone", package_id)
+
+    async def _purge(self) -> None:
+        retired, self._retired = self._retired, []
+        if retired:
+            await self._in_thread(directories.purge, self._data, retired)
 
     # --- a package comes ---------------------------------------------------------------------------------------------
 
@@ -237,11 +246,15 @@ class Sync:
 
     async def _make_room(self, need_bytes: int, for_id: str) -> None:
         """Drop packages that no agent needs, the least used first, until it fits. Raises `Unavailable`."""
+        if await self._in_thread(self._fits, need_bytes):
+            return
+        await self._purge()
         for victim in [*self._droppable(for_id), None]:
             if await self._in_thread(self._fits, need_bytes):
                 return
             if victim is not None:
-                await self._remove([victim])
+                await self._retire([victim])
+                await self._purge()
                 # It stays wanted, and would be fetched again at once: it is left out until the origin says all anew.
                 self.wanted.pop(victim, None)
         raise Unavailable("disk", f"package {for_id} needs {need_bytes} bytes more than may be taken")

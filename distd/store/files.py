@@ -107,13 +107,19 @@ def removing(path: Path) -> Iterator[None]:
     In the block its files are gone, and what hangs on them can be tidied up. A crash until then leaves the folder under
     a hidden name, by which `sweep` knows that there is something to tidy up.
     """
-    hidden = path.with_name(f"{DELETED}{path.name}-{os.getpid()}")
-    os.rename(path, hidden)
-    sync_folder(path.parent)
+    hidden = hide(path)
     for entry in hidden.iterdir():
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     yield
     hidden.rmdir()
+
+
+def hide(path: Path) -> Path:
+    """Take a folder's name away; what it is called now. What is left of it after a crash `sweep` removes."""
+    hidden = path.with_name(f"{DELETED}{path.name}-{os.getpid()}")
+    os.rename(path, hidden)
+    sync_folder(path.parent)
+    return hidden
 
 
 def sweep(folder: Path) -> list[str]:

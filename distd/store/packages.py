@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -17,7 +18,7 @@ from distd.store.fragments import FragmentStore, hash_file
 from distd.store.pipeline import chained, flow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from cryptography import x509
@@ -51,6 +52,18 @@ def delete(data: DataDir, package_id: str) -> None:
     """Its files, and of the stored fragments those that no other package has."""
     with files.removing(data.package(package_id)):
         FragmentStore(data.fragments).sweep()
+
+
+def retire(data: DataDir, package_id: str) -> Path:
+    """Nobody finds it any more, but what it has can still serve others. `purge` what this gives."""
+    return files.hide(data.package(package_id))
+
+
+def purge(data: DataDir, retired: Iterable[Path]) -> None:
+    """What retired packages had, and of the stored fragments those that no other package has."""
+    for folder in retired:
+        shutil.rmtree(folder)
+    FragmentStore(data.fragments).sweep()
 
 
 def sweep(data: DataDir) -> bool:

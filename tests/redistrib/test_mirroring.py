@@ -94,6 +94,28 @@ async def test_only_what_is_new_is_fetched(world, tmp_path):
             assert world.same(mirror, new)
 
 
+async def test_a_superseded_one_serves_the_new_one_before_it_goes(world, tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for number in range(60):
+        (tree / f"{number:02}").write_bytes(NOISE[number * 50_000 : (number + 1) * 50_000])
+    async with world.serve():
+        mirror = world.join("paris")
+        old = world.build(tree, "--chunking", "cdc", "--fragment-size", "16KiB")
+        async with mirror.serve():
+            await world.until_ready("paris", old)
+            before = mirror.metric("redistrib_bytes_fetched")
+            (tree / "30").write_bytes(b"something new")
+            new = world.distd("package", "supersede", old, tree)["id"]
+            await world.until_ready("paris", new)
+            assert 0 < mirror.metric("redistrib_bytes_fetched") - before < 150_000
+            await world.until(lambda: {path.name for path in (mirror.data / "download").iterdir()} == {new})
+            needed = {path.stat().st_ino for path in (mirror.data / "download" / new).glob(f"{new}-*")}
+            await world.until(
+                lambda: {path.stat().st_ino for path in (mirror.data / "fragments").glob("*/*")} == needed
+            )
+
+
 async def test_a_mirror_of_a_mirror_reaches_nobody_else(world):
     async with world.serve():
         near = world.join("near")
