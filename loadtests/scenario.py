@@ -92,7 +92,8 @@ async def _update(scenario: Scenario, ground: Ground, mirrors: Sequence[tuple[Mi
     """The first package's second version in its place."""
     (old,) = ground.packages
     count = scenario.parcels[0].size_bytes // FILE_BYTES
-    changed = range(0, count, round(1 / scenario.changed))
+    step = round(1 / scenario.changed)
+    changed = range(step // 2, count, step)
     name = f"{scenario.parcels[0].name}2.zip"
     source = write_zip(ground.folder / name, scenario.parcels[0].size_bytes, 0, changed)
     before = sum(mirror.metric("redistrib_bytes_fetched") for mirror, _ in mirrors)

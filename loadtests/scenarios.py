@@ -144,7 +144,7 @@ _ROWS: Final[Sequence[Scenario]] = (
         settings=KNOWN | {"agents.prolog_freq_h": 2},
         small={
             "agents": 100,
-            "options": ("--arrival", "window=2h", "--time-scale", "1200", "--duration", "15s", "--verify", "10%"),
+            "options": ("--arrival", "window=2h", "--time-scale", "300", "--duration", "2min", "--verify", "10%"),
         },
     ),
 )
