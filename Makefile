@@ -10,10 +10,10 @@ help:            ## this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
 
 test: setup lint types layers   ## everything that must hold before a change lands
-	$(PY) -m pytest
+	$(PY) -m pytest -n 3 --dist worksteal
 
 quick: $(READY)  ## the tests that need no other program
-	$(PY) -m pytest tests/core tests/store tests/lane tests/origin tests/agentsim tests/redistrib
+	$(PY) -m pytest -n 3 --dist worksteal tests/core tests/store tests/lane tests/origin tests/agentsim tests/redistrib
 
 lint: $(READY)   ## ruff
 	$(VENV)/bin/ruff check $(SOURCE)

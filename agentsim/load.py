@@ -19,16 +19,16 @@ from rich.console import Console
 
 from agentsim.fleet import report, thresholds
 from agentsim.fleet.live import shown
-from agentsim.fleet.order import Order, read_arrival, read_share, read_shares
+from agentsim.fleet.order import Order, read_arrival, read_shares
 from agentsim.fleet.picture import Picture
 from agentsim.fleet.processes import run_here, run_processes
 from agentsim.fleet.shard import check
 from agentsim.simulate import for_terminal
-from agentsim.worlds import read_dialects
 from distd import __version__
 from distd.core.errors import BadInput
 from distd.core.fragments import parse_duration
 from distd.core.records import Dialect
+from distd.model.reading import read_dialects, read_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

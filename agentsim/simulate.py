@@ -17,12 +17,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
 from agentsim.page import Bars, Lines, Series, Table, write_page
-from agentsim.worlds import read_dialects, read_packages, read_sites, read_start, run, with_mirrors
+from agentsim.worlds import run
 from distd import __version__
 from distd.core import settings
 from distd.core.errors import BadInput
 from distd.core.fragments import parse_duration
 from distd.core.records import Dialect
+from distd.model.reading import read_dialects, read_packages, read_sites, read_start, with_mirrors
 from distd.model.summary import SHARES, as_json, summarise
 from distd.model.words import duration, rate, volume
 from distd.model.world import Line, World, check

@@ -1,32 +1,19 @@
-"""A world told on a command line, and its simulation on as many cores as there are sites to share out."""
+"""Simulations on as many cores as there are sites to share out."""
 
 from __future__ import annotations
 
 import multiprocessing
-import re
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from distd.core.errors import BadInput
-from distd.core.fragments import DEFAULT_FRAGMENT_BYTES, MAX_FRAGMENTS, parse_size
-from distd.core.records import Dialect
 from distd.model import world as worlds
 from distd.model.simulate import join, simulate, split
-from distd.model.world import Line, Mirror, Package, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from distd.model.simulate import Outcome
     from distd.model.world import World
-
-DEFAULT_PRIORITY: Final = 5
-_PACKAGE: Final = re.compile(r"(?:([^=@/]{1,64})=)?([^=@/]+)(?:@(\d{1,3}))?(?:/([^=@/]+))?")
-_SITE: Final = re.compile(r"([^:=]{1,64})=(\d{1,8})(?::(.*))?")
-_FAILURE: Final = re.compile(r"([^:=]{1,64})=(\d{1,8}(?:\.\d+)?)-(\d{1,8}(?:\.\d+)?)")
-_START: Final = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)(?: (\d{1,2})(?::(\d\d))?)?")
-_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def run(world: World, seed: int, processes: int, told: Callable[[float], None] | None = None) -> Outcome:
@@ -39,83 +26,3 @@ def run(world: World, seed: int, processes: int, told: Callable[[float], None] |
     with ProcessPoolExecutor(len(parts), mp_context=context) as pool:
         outcomes = list(pool.map(simulate, parts, [seed] * len(parts)))
     return join(world, list(zip(parts, outcomes, strict=True)))
-
-
-def read_package(text: str) -> Package:
-    """ "SIZE", "SIZE@PRIORITY", "NAME=SIZE@PRIORITY/FRAGMENT". Raises `BadInput`."""
-    match = _PACKAGE.fullmatch(text)
-    if match is None:
-        raise BadInput("--package", "[NAME=]SIZE[@PRIORITY][/FRAGMENT], such as editor=53MB@5/1MiB", text)
-    name, size, priority, fragment = match.groups()
-    size_bytes = parse_size(size, "--package")
-    fragment_bytes = parse_size(fragment, "--package") if fragment else DEFAULT_FRAGMENT_BYTES
-    if not 0 < fragment_bytes <= size_bytes * MAX_FRAGMENTS or size_bytes > fragment_bytes * MAX_FRAGMENTS:
-        raise BadInput("--package", f"1 to {MAX_FRAGMENTS} fragments", text)
-    return Package.cut(
-        name or size.strip(), DEFAULT_PRIORITY if priority is None else int(priority), size_bytes, fragment_bytes
-    )
-
-
-def read_packages(texts: Sequence[str]) -> tuple[Package, ...]:
-    """Raises `BadInput`, also for two of one name."""
-    packages = tuple(read_package(text) for text in texts)
-    if len({one.id for one in packages}) < len(packages):
-        raise BadInput("--package", "names that differ, such as first=1MB second=1MB", " ".join(texts))
-    return packages
-
-
-def read_sites(texts: Sequence[str], agents: int, line: str) -> tuple[Site, ...]:
-    """ "NAME=AGENTS[:LINE]"; without any, one site of all agents. `line`: that of sites that name none."""
-    if not texts:
-        return (Site("site", agents, Line.read(line, "--line")),)
-    return tuple(_site(text, line) for text in texts)
-
-
-def _site(text: str, line: str) -> Site:
-    match = _SITE.fullmatch(text)
-    if match is None:
-        raise BadInput("--site", "NAME=AGENTS[:LINE], such as paris=200:4Mbit/s", text)
-    own = match[3]
-    return Site(match[1], int(match[2]), Line.read(line, "--line") if own is None else Line.read(own, "--site"))
-
-
-def with_mirrors(sites: Sequence[Site], mirrors: Sequence[str], failures: Sequence[str]) -> tuple[Site, ...]:
-    """`mirrors`: "SITE[=LINE]". `failures`: "SITE=FROM-TO", in hours from the beginning: then it is dead."""
-    named = {site.name: site for site in sites}
-    for text in mirrors:
-        name, _, line = text.partition("=")
-        if name not in named:
-            raise BadInput("--mirror", "the name of a site", name)
-        named[name] = replace(named[name], mirror=Mirror(Line.read(line, "--mirror")))
-    for text in failures:
-        match = _FAILURE.fullmatch(text)
-        mirror = named[match[1]].mirror if match and match[1] in named else None
-        if match is None or mirror is None or float(match[2]) >= float(match[3]):
-            raise BadInput("--mirror-down", "SITE=FROM-TO, in hours, of a site that has a mirror", text)
-        span = (float(match[2]) * 3600, float(match[3]) * 3600)
-        named[match[1]] = replace(named[match[1]], mirror=replace(mirror, down=(*mirror.down, span)))
-    return tuple(named[site.name] for site in sites)
-
-
-def read_dialects(texts: Sequence[str]) -> Mapping[Dialect, float]:
-    """ "unix", or shares: "unix=1", "windows=4". Raises `BadInput`."""
-    shares = {}
-    for text in texts:
-        name, _, share = text.partition("=")
-        try:
-            shares[Dialect(name)] = float(share or 1)
-        except ValueError:
-            expected = f"{', '.join(Dialect)}, or shares such as unix=1 and windows=4"
-            raise BadInput("--dialect", expected, text) from None
-    if any(not 0 <= share < 1e9 for share in shares.values()) or not sum(shares.values()):
-        raise BadInput("--dialect", "shares that are not negative, and not all 0", " ".join(texts))
-    return shares
-
-
-def read_start(text: str) -> int:
-    """Minutes after Monday 0:00 of "wed", "wed 8", "wed 8:30". Raises `BadInput`."""
-    match = _START.fullmatch(text.strip().lower())
-    hour, minute = (int(match[2] or 0), int(match[3] or 0)) if match else (99, 99)
-    if match is None or hour > 23 or minute > 59:
-        raise BadInput("--start", "a day and a time such as mon 8:30", text)
-    return _DAYS.index(match[1]) * 1440 + hour * 60 + minute

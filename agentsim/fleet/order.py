@@ -11,6 +11,7 @@ from distd.core import bandwidth
 from distd.core.errors import BadInput
 from distd.core.fragments import parse_duration
 from distd.core.records import Dialect
+from distd.model.reading import read_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,7 +84,6 @@ class Order:
 
 _ARRIVAL: Final = re.compile(r"([a-z-]+)(?:=(.+))?")
 _PER_S: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)/s")
-_SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
 
 
 def read_arrival(text: str) -> Arrival:
@@ -126,11 +126,3 @@ def _rate(text: str) -> float:
     if len(rules) != 1 or rules[0].bytes_per_s < 1:
         raise BadInput("--behaviour", "one rate, such as 64kB/s", text)
     return rules[0].bytes_per_s
-
-
-def read_share(text: str, where: str) -> float:
-    """0 to 1, of "0%" to "100%". Raises `BadInput` that names `where`."""
-    match = _SHARE.fullmatch(text.strip())
-    if match is None or float(match[1]) > 100:
-        raise BadInput(where, "a share such as 5%", text)
-    return float(match[1]) / 100

@@ -15,6 +15,7 @@ from distd.cli.init import init
 from distd.cli.making import COMMANDS
 from distd.cli.mirror import mirror
 from distd.cli.package import package
+from distd.cli.plan import plan
 from distd.cli.serve import serve
 from distd.cli.verify import verify
 from distd.core.errors import BadInput, DistdError
@@ -31,7 +32,7 @@ def cli() -> None:
 
 for command in (*COMMANDS, *activation.COMMANDS, verify):
     package.add_command(command)
-for command in (init, serve, package, computer, assign, unassign, results, mirror):
+for command in (init, serve, package, computer, assign, unassign, results, plan, mirror):
     cli.add_command(command)
 
 

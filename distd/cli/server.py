@@ -33,6 +33,7 @@ from distd.web.followers import Followers, Waves
 from distd.web.handover import open_hand_over
 from distd.web.metrics import Metrics
 from distd.web.mirrors import MirrorsApi
+from distd.web.plans import PlansApi
 from distd.web.site import LaneSite, keep_books
 from distd.web.uploads import UploadsApi
 
@@ -222,10 +223,11 @@ def log_to_stderr() -> None:
 def _application(site: Opened, server: Server, reader: Reader, writer: Writer, metrics: Metrics) -> UploadsApi:
     """All that is not the lane's."""
     mirrors = MirrorsApi(site.data, reader, writer, server.agents.token_key, server.via)
+    plans = PlansApi(reader, lambda: server.settings)
     logins = Logins(reader)
     uploads = Uploads(site.data, site.settings["limits.upload_mib"] * MIB, site.room())
     uploads.sweep()
-    return UploadsApi(make_app(reader, logins, metrics.render, mirrors), uploads, logins)
+    return UploadsApi(make_app(reader, logins, metrics.render, (mirrors, plans)), uploads, logins)
 
 
 def _files(data: DataDir) -> FileCache:

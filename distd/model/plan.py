@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from distd.core.errors import BadInput
+from distd.core.records import DownloadConfig  # noqa: TC001 - the API looks at the fields
 from distd.core.schedule import start_s
 from distd.model.simulate import simulate
-from distd.model.summary import SHARES, summarise
+from distd.model.summary import SHARES, Load, summarise  # noqa: TC001 - the API looks at the fields
 from distd.model.world import Line, Package
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from distd.core.records import Dialect, DownloadConfig
-    from distd.model.summary import Load, Summary
+    from distd.core.records import Dialect
+    from distd.model.summary import Summary
     from distd.model.world import Site, World
 
 SEEDS: Final = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import trio
 from blake3 import blake3
@@ -23,10 +23,9 @@ from distd.origin.packages import Package
 from distd.web.mirrors import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from distd.store.reader import Reader
-    from distd.web.mirrors import MirrorsApi
 
     T = TypeVar("T")
 
@@ -61,8 +60,14 @@ class Logins:
         return good
 
 
-def make_app(reader: Reader, logins: Logins, metrics: Callable[[], bytes], mirrors: MirrorsApi) -> QuartTrio:
-    """The application over a catalogue that it only reads. `metrics()` is what /metrics answers."""
+class Part(Protocol):
+    def add_to(self, app: QuartTrio) -> None:
+        """Add its routes."""
+
+
+def make_app(reader: Reader, logins: Logins, metrics: Callable[[], bytes], parts: Iterable[Part]) -> QuartTrio:
+    """The application over a catalogue that it only reads, and `parts` with routes of their own. `metrics()` is what
+    /metrics answers."""
     app = QuartTrio("distd")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     QuartSchema(
@@ -78,7 +83,8 @@ def make_app(reader: Reader, logins: Logins, metrics: Callable[[], bytes], mirro
     _add_errors(app)
     _add_health(app, reader, metrics)
     _add_routes(app, reader)
-    mirrors.add_to(app)
+    for part in parts:
+        part.add_to(app)
     return app
 
 

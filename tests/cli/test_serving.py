@@ -227,6 +227,7 @@ async def test_the_api_describes_itself(server):
     assert set(described["paths"]) == {
         "/api/v1/packages",
         "/api/v1/packages/{package_id}",
+        "/api/v1/packages/{package_id}/plan",
         "/api/v1/packages/{package_id}/results",
         "/api/v1/computers",
         "/api/v1/computers/{device_id}",

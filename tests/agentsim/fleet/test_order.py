@@ -2,9 +2,10 @@ import pytest
 
 from agentsim.fleet.arrivals import arrivals
 from agentsim.fleet.emulated import draw_fate
-from agentsim.fleet.order import Arrival, Arrivals, Order, Shares, read_arrival, read_share, read_shares
+from agentsim.fleet.order import Arrival, Arrivals, Order, Shares, read_arrival, read_shares
 from agentsim.fleet.thresholds import read
 from distd.core.errors import BadInput
+from distd.model.reading import read_share
 
 ORDER = Order("https://h/", "", 1000)
 

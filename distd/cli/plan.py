@@ -1,0 +1,139 @@
+"""`distd plan`: how a deployment will go, and what to set so that it goes as wished."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from distd.cli.common import (
+    data_option,
+    example,
+    json_option,
+    opened,
+    print_json,
+    print_record,
+    print_table,
+    set_option,
+)
+from distd.cli.options import package_argument
+from distd.core.mirrors import Via
+from distd.model.reading import read_goal, read_sites
+from distd.model.summary import SHARES
+from distd.model.words import duration, rate, volume
+from distd.model.world import Line
+from distd.origin import packages, plans
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from distd.model.plan import Answer, Forecast, Goal
+
+MOST_LINES = 15
+
+
+@click.command(
+    epilog=example(
+        "distd plan 1700000001 --data /srv/distd\n"
+        '  distd plan 1700000001 --by "fri 18:00" --most 5MB/s --data /srv/distd'
+    )
+)
+@package_argument
+@data_option
+@click.option("--by", metavar="TIME", help="Find settings to be through by then: 'fri 18:00', '2026-11-27 18:00', 3d.")
+@click.option("--share", default="95%", show_default=True, help="Of the computers that are to be through by then.")
+@click.option("--most", metavar="RATE", help="No site's line may carry more in any minute, such as 5MB/s.")
+@click.option("--line", default="", metavar="RULES", help="Each site's line, such as '4Mbit/s; 1Mbit/s mon-fri 8-18'.")
+@click.option(
+    "--site",
+    "sites",
+    multiple=True,
+    metavar="NAME=AGENTS[:LINE]",
+    help="Instead of the computers that the server knows; again for more.",
+)
+@set_option
+@json_option
+def plan(
+    package_id: str,
+    root: Path,
+    by: str | None,
+    share: str,
+    most: str | None,
+    line: str,
+    sites: tuple[str, ...],
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Foresee a package's deployment: when it is through and what each line carries.
+
+    The computers are those it is assigned to and that have no result yet (all that are known, if there are none), by
+    subnet. With --by it also finds the latencies, priority and fragment size to set, and simulates them.
+    """
+    now = datetime.now().astimezone()
+    with opened(root, overrides) as site:
+        question = plans.Question(
+            package_id=package_id,
+            config=site.settings.download,
+            prolog_freq_h=site.settings["agents.prolog_freq_h"],
+            line=Line.read(line, "--line"),
+            sites=read_sites(sites, 0, line) if sites else (),
+            goal=read_goal(by, share, most, now),
+            begins_min=now.weekday() * 1440 + now.hour * 60 + now.minute,
+        )
+        with site.catalogue.read() as conn:
+            name = packages.show(conn, package_id).name
+            world = plans.world_of(conn, question, Via(site.settings["mirrors.via"]), time.time())
+    found = plans.plan(world, question, name)
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"Package {found.package_id}, {found.name}, for {found.agents:,} computers.\n")
+    _tell_forecast(found.forecast)
+    if found.answer is not None and question.goal is not None:
+        _tell_answer(found.answer, question.goal)
+
+
+def _tell_forecast(forecast: Forecast) -> None:
+    columns = ("Through", *(f"{share} %" for share in SHARES))
+    spans = [forecast.finish_s[share] for share in SHARES]
+    names = ("earliest", "middle", "latest") if forecast.draws > 1 else ("",)
+    rows = [[name, *(duration(span[at]) if span else "never" for span in spans)] for at, name in enumerate(names)]
+    print_table(columns, rows, "")
+    click.echo()
+    loads = [forecast.origin, *sorted(forecast.lines, key=lambda one: -one.peak_bytes_per_s)[:MOST_LINES]]
+    kinds = ["", *["line of "] * (len(loads) - 1)]
+    loads += sorted(forecast.mirrors, key=lambda one: -one.peak_bytes_per_s)[:MOST_LINES]
+    kinds += ["mirror of "] * (len(loads) - len(kinds))
+    rows = [
+        [kind + one.name, volume(one.bytes), rate(one.peak_bytes_per_s), duration(one.peak_after_s)]
+        for kind, one in zip(kinds, loads, strict=True)
+        if one.bytes or not kind
+    ]
+    print_table(("Most in a minute", "bytes", "peak", "after"), rows, "")
+
+
+def _tell_answer(answer: Answer, goal: Goal) -> None:
+    most = "" if math.isinf(goal.most_bytes_per_s) else f", no line over {rate(goal.most_bytes_per_s)}"
+    verdict = "can be met" if answer.is_met else "cannot be met; this comes nearest"
+    click.echo(f"\n{goal.share * 100:g} % of the computers within {duration(goal.within_s)}{most}: {verdict}.\n")
+    config = answer.config
+    print_record(
+        (
+            ("download.frag_latency_s", config.frag_latency_s),
+            ("download.cycle_latency_s", config.cycle_latency_s),
+            ("download.period_latency_s", config.period_latency_s),
+            ("download.period_length", config.period_length),
+            ("agents.prolog_freq_h", answer.prolog_freq_h),
+            ("--priority", str(answer.priority)),
+            ("--fragment-size", f"{answer.fragment_bytes // 1024}KiB ({answer.fragments} fragments)"),
+            ("then through after", duration(answer.finish_s)),
+            ("then at most", f"{rate(answer.peak_bytes_per_s)} on the line of {answer.site}"),
+        )
+    )
+    click.echo(
+        "\nSet the first five in distd.toml, and `distd package build` the package anew with the next two."
+        " Agents learn of a new agents.prolog_freq_h at their next contact only."
+    )
