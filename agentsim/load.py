@@ -18,6 +18,7 @@ import trio
 from rich.console import Console
 
 from agentsim.fleet import report, thresholds
+from agentsim.fleet.cluster import run_cluster
 from agentsim.fleet.live import shown
 from agentsim.fleet.order import Order, read_arrival, read_shares
 from agentsim.fleet.picture import Picture
@@ -25,7 +26,7 @@ from agentsim.fleet.processes import run_here, run_processes
 from agentsim.fleet.shard import check
 from agentsim.simulate import for_terminal
 from distd import __version__
-from distd.core.errors import BadInput
+from distd.core.errors import BadInput, DistdError
 from distd.core.fragments import parse_duration
 from distd.core.records import Dialect
 from distd.model.reading import read_dialects, read_share
@@ -114,6 +115,7 @@ def load(
     seed: int,
     first: int,
     processes: int,
+    cluster: str | None,
     limits: tuple[str, ...],
     json_file: Path | None,
     html: Path | None,
@@ -139,6 +141,8 @@ def load(
         first=first,
         replayed=() if inventories is None else read_inventories(inventories),
     )
+    if cluster is not None and processes != 1:
+        raise BadInput("--processes", "nothing beside --cluster: each worker is a process", processes)
     goals = [thresholds.read(text) for text in limits]
     for file, option in ((json_file, "--report"), (html, "--html")):
         if file is not None and not file.absolute().parent.is_dir():
@@ -151,7 +155,7 @@ def load(
         "version": __version__,
     }
     picture = Picture(agents)
-    trio.run(run, order, picture, processes, as_text)
+    trio.run(run, order, picture, processes, cluster, as_text)
     told = report.as_json(order, picture, goals, facts)
     if json_file is not None:
         json_file.write_text(json.dumps(told), "utf-8")
@@ -167,15 +171,26 @@ def load(
     sys.exit(0 if is_good(picture, goals) else 1)
 
 
-async def run(order: Order, picture: Picture, processes: int, quiet: bool) -> None:
-    """Until all are through, or a signal ends it: then what was measured so far is told."""
-    async with shown(picture, quiet=quiet), trio.open_nursery() as nursery:
-        nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
-        if processes == 1:
-            await run_here(order, picture)
-        else:
-            await run_processes(order, picture, processes)
-        nursery.cancel_scope.cancel()
+async def run(order: Order, picture: Picture, processes: int, cluster: str | None, quiet: bool) -> None:
+    """Until all are through, or a signal ends it: then what was measured so far is told. Raises `DistdError`."""
+    try:
+        async with shown(picture, quiet=quiet), trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
+            if cluster is not None:
+                await run_cluster(order, picture, cluster)
+            elif processes == 1:
+                await run_here(order, picture)
+            else:
+                await run_processes(order, picture, processes)
+            nursery.cancel_scope.cancel()
+    except ExceptionGroup as group:
+        known = group.subgroup(DistdError)
+        while known is not None:
+            first = known.exceptions[0]
+            if isinstance(first, DistdError):
+                raise first from None
+            known = first
+        raise
 
 
 async def _cancel_on_signal(scope: trio.CancelScope) -> None:

@@ -63,6 +63,7 @@ class Shard:
         self._alive: set[Emulated] = set()
         self._waiting: deque[tuple[float, int]] = deque()
         self._begun_s = 0.0
+        self._serial = 0
         self._over = trio.Event()
         self.read_info = lru_cache(KNOWN_TEXTS)(info_format.parse)
         self.read_manifest = lru_cache(KNOWN_TEXTS)(self._read_manifest)
@@ -94,7 +95,8 @@ class Shard:
         swarm = self.swarm
         links = (swarm.open_links, swarm.connections, swarm.handshakes)
         counted = self.tally.message(self.since_s(time.monotonic()), swarm.received_bytes, links, swarm.busy)
-        return counted | {"over": over, "memory_bytes": _memory_bytes()}
+        self._serial += 1
+        return counted | {"serial": self._serial, "over": over, "memory_bytes": _memory_bytes()}
 
     # --- coming and going
 

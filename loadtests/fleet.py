@@ -1,0 +1,137 @@
+"""`make bench-load`: what emulating agents costs, and whether both sides count the same."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import trio
+
+from loadtests import results
+from loadtests.fleets import Ground, Parcel
+from loadtests.results import goal_row, goal_table
+
+if TYPE_CHECKING:
+    from loadtests.fleets import Loaded
+
+AT_ONCE = {f"download.{name}_latency_s": 0 for name in ("frag", "cycle", "period")}
+ASLEEP = {f"download.{name}_latency_s": 600 for name in ("frag", "cycle", "period")}
+KNOWN = {"agents.inventory_freq_days": -1}
+GOAL_PER_S = 40_000
+GOAL_BYTES = 1_000_000_000
+ROUNDS = 3
+
+
+async def speed(folder: Path, quick: bool) -> list[list[str]]:
+    """Fragments of 4 KiB without any pause: the emulator has one core, the server the other."""
+    ground = Ground(folder)
+    rows = []
+    async with ground.serve(AT_ONCE | KNOWN):
+        size = 4_000_000 if quick else 40_000_000
+        for number in range(ROUNDS):
+            await ground.publish(Parcel(f"p{number}", size, 1, ("--fragment-size", "4KiB")))
+        await ground.enlist(64)
+        found = []
+        for package_id in ground.packages:
+            await ground.assign(package_id)
+            before_s = _cpu_s()
+            loaded = await ground.load(64, "--verify", "0%")
+            cpu_s = _cpu_s() - before_s
+            figures = loaded.figures
+            assert figures["success"] == 1.0, loaded.told["errors"]
+            found.append((figures["fragments_per_s"], cpu_s / figures["requests"] * 1e6))
+    per_s, cpu_us = (sorted(column)[ROUNDS // 2] for column in zip(*found, strict=True))
+    spread = f"{min(found)[0]:,.0f} to {max(found)[0]:,.0f}"
+    figure = f"{per_s:,.0f} (of {ROUNDS}: {spread})"
+    rows.append(
+        goal_row("fragment GETs a second of 64 agents, 4 KiB, one core", figure, "≥ 40,000", per_s >= GOAL_PER_S)
+    )
+    rows.append(goal_row("CPU of a request, the process's start included", f"{cpu_us:.1f} µs"))
+    return rows
+
+
+def _cpu_s() -> float:
+    """Of the programs that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+async def memory(folder: Path, agents: int) -> list[list[str]]:
+    """All have made their contact and sleep between two fragments."""
+    ground = Ground(folder)
+    window_s = max(agents // 400, 5)
+    async with ground.serve(ASLEEP | KNOWN):
+        await ground.publish(Parcel("p", 60_000, 1, ("--fragment-size", "4KiB")))
+        await ground.enlist(agents)
+        await ground.assign(*ground.packages)
+        loaded = await ground.load(
+            agents, "--arrival", f"window={window_s}s", "--duration", f"{window_s + 15}s", "--verify", "1%"
+        )
+    figures, known = loaded.figures, loaded.told["packages"]
+    listed = sum(one["listed"] for one in known.values())
+    gib = f"{figures['memory'] / 1e6:,.0f} MB, {figures['memory'] / agents / 1e3:.1f} kB each"
+    return [
+        goal_row(f"of {agents:,} agents in one process so many sleep", f"{listed:,}", "all", listed == agents),
+        goal_row("… its memory", gib, "≤ 1 GB", figures["memory"] <= GOAL_BYTES),
+        goal_row("… errors", f"{sum(loaded.told['errors'].values())}"),
+    ]
+
+
+async def counters(folder: Path, agents: int) -> tuple[list[list[str]], Loaded]:
+    """A package for all of them, on the same two cores as the server."""
+    ground = Ground(folder)
+    async with ground.serve(KNOWN):
+        await ground.publish(Parcel("office", 1_000_000, 5))
+        await ground.enlist(agents)
+        await ground.assign(*ground.packages)
+        loaded = await ground.load(
+            agents, "--arrival", "window=1h", "--time-scale", "60", "--verify", "5%", "--threshold", "success>=100%"
+        )
+        (package_id,) = ground.packages
+        mine = loaded.told["packages"][package_id]
+        server = await ground.recorded(package_id, mine["fragments"])
+    figures = loaded.figures
+    same = (server["fragments"], server["bytes"]) == (mine["fragments"], mine["bytes"])
+    sent = f"{server['fragments']:,} fragments, {server['bytes']:,} bytes"
+    expected = f"{mine['fragments']:,}, {mine['bytes']:,}"
+    well = server["codes"] == {"SUCCESS": agents}
+    return [
+        goal_row(
+            f"{agents:,} agents beside the server: success",
+            f"{figures['success']:.2%}",
+            "100 %",
+            figures["success"] == 1.0,
+        ),
+        goal_row("… packages verified, and bad", f"{figures['verified']:,.0f}, {figures['bad']:,.0f}", "0 bad",
+                 figures["bad"] == 0 < figures["verified"]),
+        goal_row("… by the server's books", sent, expected, same),
+        goal_row("… results by the server's books", str(server["codes"]), f"SUCCESS {agents:,}", well),
+    ], loaded  # fmt: skip
+
+
+async def bench(quick: bool) -> tuple[list[list[str]], Loaded]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="distd-bench-") as made:
+        folders = [Path(made) / name for name in ("speed", "memory", "counters")]
+        for folder in folders:
+            folder.mkdir()
+        rows = await speed(folders[0], quick)
+        counted, loaded = await counters(folders[2], 500 if quick else 5000)
+        rows += counted
+        rows += await memory(folders[1], 5000 if quick else 100_000)
+        return rows, loaded
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Few agents: to try it out; no figures to quote.")
+def main(quick: bool) -> None:
+    """What emulating agents costs."""
+    rows, loaded = trio.run(bench, quick)
+    tables = [goal_table("agentsim load", rows)]
+    results.publish("load", "Emulated agents", "make bench-load", tables, more={"told": loaded.told})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""`make bench-simulate`: how long simulations and plans take, and how much memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+
+import click
+
+from agentsim.page import Table
+from distd.core.errors import BadInput
+from distd.model.plan import Goal, solve
+from distd.model.words import duration, rate, volume
+from distd.model.world import Package, Site, World
+from loadtests import results
+from loadtests.fleets import AGENTSIM
+from loadtests.results import goal_row, goal_table
+
+DAY_S = 86_400.0
+MB = 1_000_000
+# Agents of the largest site, bytes, the time, the limit.
+PROBLEMS = (
+    (2_000, 53 * MB, 4 * DAY_S, 5 * MB),
+    (300, 53 * MB, 3 * DAY_S, 200_000),
+    (50_000, 252_000, 2 * DAY_S, MB),
+    (20_000, 2000 * MB, 14 * DAY_S, 60 * MB),
+    (30, 252_000, 0.2 * DAY_S, 100_000),
+    (2_000, 53 * MB, DAY_S, 100_000),
+)
+
+
+def measured(*options: object) -> tuple[float, float, str]:
+    """A simulation as a process of its own: seconds from its start to its end, MiB of its largest process, its hash."""
+    command = [AGENTSIM, "simulate", *map(str, options), "--json"]
+    begun_s = time.perf_counter()
+    timed = ["/usr/bin/env", "python3", "-c", _TIMED, *command]
+    done = subprocess.run(timed, check=True, capture_output=True, text=True)
+    took_s = time.perf_counter() - begun_s
+    said, kib = done.stdout.rsplit("\n", 2)[:2]
+    return took_s, float(kib) / 1024, json.loads(said)["hash"]
+
+
+# Runs a command and says the most memory that it, or one of its children, had.
+_TIMED = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+def simulations(quick: bool) -> list[list[str]]:
+    rows = []
+    million = 100_000 if quick else 1_000_000
+    fifty = [part for number in range(50) for part in ("--site", f"s{number}={million // 50}:100Mbit/s")]
+    mirrors = [part for number in range(5) for part in ("--mirror", f"s{number}=1Gbit/s")]
+    down = ("--mirror-down", "s0=6-7")
+    cases = (
+        ("one package of 20 fragments", ("--agents", million, "--package", "20MiB/1MiB"), 15.0, 300.0),
+        ("… 50 sites, 5 mirrors, one down for an hour", (*fifty, *mirrors, *down, "--package", "20MiB/1MiB"), 15, 300),
+        ("… three packages of priorities 1, 5, 10", (*fifty, "--package", "a=5MiB@1", "--package", "b=10MiB@5",
+                                                     "--package", "c=5MiB@10"), None, None),
+    )  # fmt: skip
+    for what, options, most_s, most_mib in cases:
+        took_s, mib, _ = measured(*options)
+        met = None if most_s is None else took_s <= most_s and mib <= (most_mib or 0)
+        goal = "" if most_s is None else f"≤ {most_s:g} s, ≤ {most_mib:g} MiB"
+        rows.append(goal_row(f"{million:,} agents, {what}, one core", f"{took_s:.1f} s, {mib:.0f} MiB", goal, met))
+    ten = [part for number in range(50) for part in ("--site", f"s{number}={million // 5}:100Mbit/s")]
+    took_s, mib, _ = measured(*ten, "--package", "20MiB/1MiB", "--processes", "2")
+    figure = f"{took_s:.1f} s, {mib:.0f} MiB each"
+    rows.append(goal_row(f"{10 * million:,} agents, 50 sites, two cores", figure, "≤ 120 s", took_s <= 120))
+    return rows
+
+
+def plans() -> Table:
+    rows = []
+    for agents, size_bytes, within_s, most in PROBLEMS:
+        world = World((Package.cut("p", 5, size_bytes, 1 << 20),), (Site("s", agents),))
+        begun_s = time.perf_counter()
+        try:
+            answer = solve(world, size_bytes, 5, Goal(0.95, within_s, most))
+            config = answer.config
+            found = (
+                f"latencies {config.frag_latency_s} s, priority {answer.priority}, fragments of "
+                f"{answer.fragment_bytes // 1024} KiB, contacts every {answer.prolog_freq_h} h"
+            )
+            said = "can be met" if answer.is_met else "cannot be met"
+            figures = f"{duration(answer.finish_s)}, {rate(answer.peak_bytes_per_s)}"
+        except BadInput as error:
+            found, said, figures = str(error), "refused", ""
+        took_s = time.perf_counter() - begun_s
+        wish = f"{agents:,} agents, {volume(size_bytes)}, 95 % within {duration(within_s)}, at most {rate(most)}"
+        rows.append([wish, said, found, figures, f"{took_s:.2f} s", "met" if took_s <= 3 else "NOT MET"])
+    return Table("What to set", ("wish", "", "answer", "simulated", "took", "≤ 3 s"), rows)
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="A tenth of the agents: to try it out.")
+def main(quick: bool) -> None:
+    """How long simulations take."""
+    tables = [goal_table("agentsim simulate, whole processes", simulations(quick)), plans()]
+    results.publish("simulate", "Simulations and plans", "make bench-simulate", tables)
+
+
+if __name__ == "__main__":
+    main()

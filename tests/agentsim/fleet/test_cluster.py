@@ -1,0 +1,108 @@
+"""A fleet on a Dask cluster of two workers on this machine."""
+
+import os
+import re
+import signal
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from agentsim.fleet.cluster import run_cluster
+from agentsim.fleet.order import Order
+from agentsim.fleet.picture import Picture
+from distd.core.errors import Unavailable
+from loadtests.fleets import Ground, Parcel
+from loadtests.processes import child, free_port, plain_environment
+
+DASK = str(Path(sys.executable).with_name("dask"))
+QUICK = {f"download.{name}_latency_s": 1 for name in ("frag", "cycle", "period")} | {"agents.inventory_freq_days": -1}
+QUIET = {"DASK_DISTRIBUTED__DIAGNOSTICS__NVML": "False"}
+
+
+class Cluster:
+    def __init__(self, address, workers):
+        self.address, self.workers = address, workers
+
+
+@asynccontextmanager
+async def clustered(tmp_path, count=2):
+    """A scheduler, and workers that have made themselves known to it."""
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    environment = plain_environment() | QUIET
+    scheduler = [DASK, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show"]
+    async with child(scheduler, tmp_path / "scheduler.log", env=environment, cwd=tmp_path):
+        command = [DASK, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        async with trio.open_nursery() as nursery:
+            processes = []
+
+            async def work(number, task_status=trio.TASK_STATUS_IGNORED):
+                log = tmp_path / f"worker{number}.log"
+                async with child(command, log, env=environment, cwd=tmp_path) as process:
+                    processes.append(process)
+                    with trio.fail_after(60):
+                        while not (log.exists() and re.search("Registered to", log.read_text())):
+                            await trio.sleep(0.1)
+                    task_status.started()
+                    await trio.sleep_forever()
+
+            for number in range(count):
+                await nursery.start(work, number)
+            yield Cluster(address, processes)
+            nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def place(tmp_path):
+    ground = Ground(tmp_path)
+    async with ground.serve(QUICK):
+        await ground.publish(Parcel("small", 300_000, 2, ("--fragment-size", "32KiB")))
+        yield ground
+
+
+async def test_the_workers_share_the_agents_out(place, tmp_path):
+    async with clustered(tmp_path) as cluster:
+        await place.enlist(40)
+        await place.assign(*place.packages)
+        done = await place.load(40, "--cluster", cluster.address, "--time-scale", 10, "--verify", "100%")
+        assert done.status == 0, done.errors
+        assert done.told["states"]["done"] == 40
+        assert done.told["results"] == {"SUCCESS": 40}
+        # Nothing is counted twice or not at all: latencies of both are in one histogram.
+        mine = done.told["packages"][place.packages[0]]
+        assert done.told["latency"]["fragment"]["count"] == mine["fragments"] == done.figures["fragments"]
+        assert len(done.told["completion"]) == 40
+        server = await place.recorded(place.packages[0], mine["fragments"])
+        assert (server["fragments"], server["bytes"]) == (mine["fragments"], mine["bytes"])
+
+
+async def test_a_lost_worker_is_told_of_and_its_agents_are_lost(place, tmp_path):
+    async with clustered(tmp_path) as cluster:
+        await place.enlist(40)
+        await place.assign(*place.packages)
+        found = []
+
+        async def load():
+            found.append(await place.load(40, "--cluster", cluster.address, "--time-scale", 2))
+
+        with trio.fail_after(90):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(load)
+                while "NOTIFIED" not in (await place.recorded(place.packages[0]))["codes"]:
+                    await trio.sleep(0.1)
+                os.kill(cluster.workers[0].pid, signal.SIGKILL)
+        (done,) = found
+        assert done.status == 1
+        assert done.figures["lost"] == 20
+        assert done.figures["done"] == 20
+        (lost,) = done.told["lost"]
+        assert lost.startswith("tcp://127.0.0.1:")
+
+
+async def test_where_no_scheduler_is(monkeypatch):
+    monkeypatch.setattr("agentsim.fleet.cluster.CONNECT_S", 1)
+    with pytest.raises(Unavailable, match="no Dask scheduler answers"):
+        await run_cluster(Order("https://h/", "", 1), Picture(1), "tcp://127.0.0.1:1")
