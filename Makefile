@@ -4,7 +4,8 @@ PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 SOURCE := distd redistrib agentsim loadtests tests
 
-.PHONY: help test quick lint types layers demo bench-transfer setup debian lock clean
+.PHONY: help test quick lint types layers demo bench loadtest fuzz setup debian lock clean bench-transfer bench-bandwidth \
+    bench-fairness bench-breakdown bench-build bench-upload bench-mirror bench-simulate bench-model bench-load
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -51,6 +52,22 @@ bench-upload: setup  ## 10 GB by curl to the API: speed, memory, going on after 
 bench-mirror: setup  ## packages to mirrors beside curl, 200 mirrors that follow, 500 agents at a cold one (5 minutes)
 	@sh .ci/debian-packages bench
 	$(PY) -m loadtests.mirrors $(ARGS)
+
+bench-simulate: setup  ## simulations of 1,000,000 and 10,000,000 agents, plans (2 minutes)
+	$(PY) -m loadtests.simulation $(ARGS)
+
+bench-model: setup  ## 2,000 agents beside their simulation, the schedulers beside the stock agent's log (4 minutes)
+	$(PY) -m loadtests.model $(ARGS)
+
+bench-load: setup  ## what emulating agents costs: 40,000 requests a second, 100,000 agents (15 minutes)
+	$(PY) -m loadtests.fleet $(ARGS)
+
+bench: bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
+    bench-load bench-transfer  ## all of them, some two hours; each writes its page and its section of loadtests/RESULTS.md
+
+loadtest: setup  ## SCENARIO=class, site, storm, thin-line, mirror-lost, update, soak (an hour) or all (ARGS=--small: minutes)
+	@sh .ci/debian-packages bench
+	$(PY) -m loadtests.scenario $(SCENARIO) $(ARGS)
 
 fuzz: $(READY)   ## the parser of request heads under atheris, for FUZZ_SECONDS (120)
 	$(VENV)/bin/pip install --quiet --require-hashes -r loadtests/fuzz-requirements.txt

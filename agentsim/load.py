@@ -93,6 +93,7 @@ MOST_INVENTORIES: Final = 100_000
 @click.option(
     "--processes", default=1, show_default=True, type=click.IntRange(1, 64), help="The agents are shared out."
 )
+@click.option("--cluster", metavar="ADDRESS", help="Share them out over a Dask cluster, such as tcp://head:8786.")
 @click.option(
     "--threshold", "limits", multiple=True, metavar="RULE", help="Such as 'fragment_p99<200ms'; again for more."
 )
