@@ -3,9 +3,10 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 SOURCE := distd redistrib agentsim loadtests tests
+BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
+    bench-load bench-transfer
 
-.PHONY: help test quick lint types layers demo bench loadtest fuzz setup debian lock clean bench-transfer bench-bandwidth \
-    bench-fairness bench-breakdown bench-build bench-upload bench-mirror bench-simulate bench-model bench-load
+.PHONY: help test quick lint types layers demo bench loadtest fuzz setup debian lock clean $(BENCHES)
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -62,8 +63,7 @@ bench-model: setup  ## 2,000 agents beside their simulation, the schedulers besi
 bench-load: setup  ## what emulating agents costs: 40,000 requests a second, 100,000 agents (15 minutes)
 	$(PY) -m loadtests.fleet $(ARGS)
 
-bench: bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
-    bench-load bench-transfer  ## all of them, some two hours; each writes its page and its section of loadtests/RESULTS.md
+bench: $(BENCHES)  ## all of them, some two hours; each writes its page and its section of loadtests/RESULTS.md
 
 loadtest: setup  ## SCENARIO=class, site, storm, thin-line, mirror-lost, update, soak (an hour) or all (ARGS=--small: minutes)
 	@sh .ci/debian-packages bench

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import click
 import trio
-from rich.console import Console
-from rich.table import Table
 
+from agentsim.page import Table
 from loadtests.processes import DISTD, distd_serve, run
+from loadtests.results import publish
 
 GOAL = 0.05
 FRAGMENT_BYTES = 1_048_576
@@ -73,20 +73,17 @@ async def bench(seconds: float) -> list[tuple[Trial, float]]:
 
 @click.command()
 @click.option("--seconds", default=10.0, show_default=True, help="Of load for each rule.")
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Write all figures there.")
-def main(seconds: float, file: Path | None) -> None:
+def main(seconds: float) -> None:
     """How exactly bandwidth is limited."""
-    rows = trio.run(bench, seconds)
-    table = Table("rule", "connections", "port", "workers", "kB/s wanted", "kB/s", "off by", "goal 5 %", box=None)
-    for trial, came in rows:
+    rows = []
+    for trial, came in trio.run(bench, seconds):
         off = came / trial.bytes_per_s - 1
         port = "HTTPS" if trial.https else "HTTP"
-        shown = (trial.rule, str(trial.connections), port, str(trial.workers), f"{trial.bytes_per_s / 1e3:,.0f}")
-        table.add_row(*shown, f"{came / 1e3:,.0f}", f"{off:+.1%}", "met" if abs(off) <= GOAL else "NOT MET")
-    Console(width=110).print(table)
-    if file is not None:
-        figures = [{"rule": t.rule, "connections": t.connections, "wanted": t.bytes_per_s, "came": c} for t, c in rows]
-        file.write_text(json.dumps(figures, indent=2))
+        shown = [trial.rule, str(trial.connections), port, str(trial.workers), f"{trial.bytes_per_s / 1e3:,.0f}"]
+        rows.append([*shown, f"{came / 1e3:,.0f}", f"{off:+.1%}", "met" if abs(off) <= GOAL else "NOT MET"])
+    columns = ("rule", "connections", "port", "workers", "kB/s wanted", "kB/s", "off by", "goal 5 %")
+    table = Table(f"Over {seconds:g} s", columns, rows)
+    publish("bandwidth", "How exactly bandwidth.rules is kept", "make bench-bandwidth", [table], programs=("wrk",))
 
 
 if __name__ == "__main__":

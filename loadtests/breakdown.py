@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING
 
 import click
 import trio
-from rich.console import Console
-from rich.table import Table
 
+from agentsim.page import Table
 from distd.core import http, tokens
 from distd.core.errors import NotFound
 from distd.lane import service
@@ -29,7 +28,9 @@ from distd.lane.connection import RECEIVE_BYTES, Connection
 from distd.lane.files import FileCache
 from distd.lane.server import Lane
 from distd.lane.site import Limits
+from distd.origin.steering import Steering
 from distd.web.site import LaneSite
+from loadtests.results import publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +52,9 @@ class Bench:
         (folder / PACKAGE).mkdir()
         (folder / PACKAGE / f"{PACKAGE}-1").write_bytes(bytes(size_bytes))
         key = bytes(32)
-        site = LaneSite(None, None, key, lambda _: None, logging.getLogger())  # type: ignore[arg-type]
-        self.lane = Lane(site, FileCache(folder, no_manifest), Limits(), logging.getLogger())
+        log, steering = logging.getLogger(), Steering(None)  # type: ignore[arg-type]
+        site = LaneSite(None, None, key, lambda _: None, log, steering, None)  # type: ignore[arg-type]
+        self.lane = Lane(site, FileCache(folder, no_manifest), Limits(), log)
         self.lane.tell_time()
         ours, self.peer = socket.socketpair()
         ours.setblocking(False)
@@ -143,10 +145,9 @@ def main(calls: int, size_bytes: int) -> None:
     """Where the microseconds of a request for a small fragment go."""
     rows = trio.run(measure, calls, size_bytes)
     whole_us = rows[-1][1]
-    table = Table("part of a request", "µs", "share", box=None)
-    for what, us in rows:
-        table.add_row(what, f"{us:.2f}", f"{us / whole_us:.0%}")
-    Console(width=100).print(table)
+    parts = [[what, f"{us:.2f}", f"{us / whole_us:.0%}"] for what, us in rows]
+    table = Table(f"A request for {size_bytes:,} bytes", ("part", "µs", "share"), parts)
+    publish("breakdown", "Where the microseconds of a request go", "make bench-breakdown", [table])
 
 
 if __name__ == "__main__":

@@ -18,22 +18,21 @@ import threading
 import time
 import zipfile
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from agentsim.deploy import check
+from agentsim.page import Table
 from agentsim.state import Folder
 from distd.core.fragments import ByContent, BySize
 from distd.core.records import Action, Digest, OperatingSystem
 from distd.store import build, keys, layout, packages
 from distd.store.order import Order
-from loadtests.machine import facts
+from loadtests.results import goal_row, goal_table, publish
 from loadtests.similar import measure_similarity
 
 if TYPE_CHECKING:
@@ -231,38 +230,43 @@ def stored_zip(path: Path, size_bytes: int) -> None:
             out.write(noise.randbytes(min(MIB, size_bytes - start)))
 
 
-def show(rows: list[Row], per_s: float, memory: float, similar: list[Similarity]) -> None:
-    table = Table("What", "MiB", "beside", "MB/s", "theirs", "ratio", "goal", box=None)
+def tables_of(rows: list[Row], per_s: float, memory: float, similar: list[Similarity]) -> list[Table]:
+    compared = []
     for row in rows:
-        mb = row.size_bytes / 1e6
-        spread = f"{row.ratio:.2f} ({min(row.ratios):.2f}–{max(row.ratios):.2f})"
-        goal = "" if row.goal is None else f"≤ {row.goal:.2f} {'met' if row.ratio <= row.goal else 'NOT MET'}"
-        table.add_row(
-            row.name,
-            f"{row.size_bytes // MIB}",
-            row.yardstick,
-            f"{mb / row.ours_s:.0f}",
-            f"{mb / row.yardstick_s:.0f}",
-            spread,
-            goal,
+        met = "" if row.goal is None else "met" if row.ratio <= row.goal else "NOT MET"
+        compared.append(
+            [
+                row.name,
+                f"{row.size_bytes / MIB:.0f}",
+                row.yardstick,
+                f"{row.size_bytes / 1e6 / row.ours_s:.0f}",
+                f"{row.size_bytes / 1e6 / row.yardstick_s:.0f}",
+                f"{row.ratio:.2f} ({min(row.ratios):.2f}–{max(row.ratios):.2f})",
+                "" if row.goal is None else f"≤ {row.goal:g}",
+                met,
+            ]
         )
-    console = Console(width=120)
-    console.print(table)
-    console.print(f"{SMALL_FRAGMENTS:,} fragments of 1 KiB: {per_s:,.0f} fragments/s (goal ≥ 20,000)")
-    console.print(f"Memory that comes with the size: {memory:.1f} MiB (goal ≤ {MEMORY_GOAL_MIB})")
-    similarity = Table("Version 1 → 2", "plan", "package", "to mirror", "share", box=None)
-    for one in similar:
-        share = f"{one.new_bytes / one.size_bytes:.0%}"
-        similarity.add_row(one.name, one.plan, f"{one.size_bytes:,}", f"{one.new_bytes:,}", share)
-    console.print(similarity)
+    columns = ("what", "MiB", "beside", "MB/s", "theirs", "ratio", "goal", "")
+    others = [
+        goal_row(f"{SMALL_FRAGMENTS:,} fragments of 1 KiB, a second", f"{per_s:,.0f}", "≥ 20,000", per_s >= 20_000),
+        goal_row("memory that comes with the size, MiB", f"{memory:.1f}", "≤ 64", memory <= MEMORY_GOAL_MIB),
+    ]
+    shares = [
+        [one.name, one.plan, f"{one.size_bytes:,}", f"{one.new_bytes:,}", f"{one.new_bytes / one.size_bytes:.0%}"]
+        for one in similar
+    ]
+    return [
+        Table("Beside the digest that sets the pace", columns, compared),
+        goal_table("Small fragments, and memory", others),
+        Table("Version 1 → 2", ("packages", "plan", "package", "to mirror", "share"), shares),
+    ]
 
 
 @click.command()
 @click.option("--size-mib", default=2048, show_default=True)
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--folder", default="/dev/shm", show_default=True, type=click.Path(path_type=Path))
-@click.option("--json", "file", type=click.Path(path_type=Path), default="loadtests/results/build.json")
-def main(size_mib: int, rounds: int, folder: Path, file: Path) -> None:
+def main(size_mib: int, rounds: int, folder: Path) -> None:
     """Measure building, checking and verifying."""
     with tempfile.TemporaryDirectory(dir=folder, prefix="distd-bench-") as made:
         data = layout.create_data_dir(Path(made) / "data", ["localhost"])
@@ -275,10 +279,8 @@ def main(size_mib: int, rounds: int, folder: Path, file: Path) -> None:
                 rows += compare_all(bench)
         per_s, memory = small_fragments_per_s(bench), memory_mib(bench)
         similar = measure_similarity(Path(made))
-    show(rows, per_s, memory, similar)
-    file.parent.mkdir(exist_ok=True)
-    found = {"facts": facts(), "rows": [asdict(row) for row in rows], "small_fragments_per_s": per_s}
-    file.write_text(json.dumps(found | {"memory_mib": memory, "similar": [asdict(one) for one in similar]}, indent=1))
+    command = "make bench-build" if size_mib == 2048 else f'make bench-build ARGS="--size-mib {size_mib}"'
+    publish("build", "Building packages", command, tables_of(rows, per_s, memory, similar))
 
 
 if __name__ == "__main__":

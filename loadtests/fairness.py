@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING
 
 import click
 import trio
-from rich.console import Console
-from rich.table import Table
 
 from loadtests.machine import pss_bytes
 from loadtests.processes import child, distd_serve, run
+from loadtests.results import goal_row, goal_table, publish, show
 from loadtests.servers import make_site
 
 if TYPE_CHECKING:
@@ -180,16 +179,14 @@ async def bench(idle_count: int, burst_count: int, silent: int, rounds: int, sec
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Few connections and rounds: to try it out.")
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Write all figures there.")
-def main(quick: bool, file: Path | None) -> None:
+def main(quick: bool) -> None:
     """What very many, and very slow, connections cost."""
     rows = trio.run(bench, *((500, 500, 100, 3, 1.0) if quick else (10_000, 5_000, 2_000, 9, 3.0)))
-    table = Table("what", "figure", "goal", "", box=None)
-    for what, figure, goal, met in rows:
-        table.add_row(what, figure, goal, "" if met is None else "met" if met else "NOT MET")
-    Console(width=120).print(table)
-    if file is not None:
-        file.write_text(json.dumps(rows, indent=2, ensure_ascii=False))
+    table = goal_table("Crowds and slow peers", [goal_row(*one) for one in rows])
+    if quick:
+        show([table])
+    else:
+        publish("fairness", "Fairness and scale", "make bench-fairness", [table])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ Real processes on loopback; everything lies in memory (/dev/shm), so that no dis
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -14,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -23,8 +22,6 @@ from typing import TYPE_CHECKING
 import click
 import trio
 from blake3 import blake3
-from rich.console import Console
-from rich.table import Table
 
 from distd.core.frames import Decoder
 from distd.lane.client import open_client
@@ -32,9 +29,9 @@ from distd.origin import mirrors as use_cases
 from distd.origin.mirrors import NewMirror
 from distd.store.catalogue import open_catalogue
 from loadtests.build import MIB, stored_zip
-from loadtests.machine import facts
 from loadtests.mirror import command, join
 from loadtests.processes import DISTD, distd_serve, free_port
+from loadtests.results import goal_row, goal_table, publish
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -330,8 +327,7 @@ async def second_version(root: Path) -> list[Found]:
 @click.option("--size-mib", default=1024, show_default=True, help="Of the package for one mirror.")
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--folder", default="/dev/shm", show_default=True, type=click.Path(path_type=Path))
-@click.option("--json", "file", type=click.Path(path_type=Path), default="loadtests/results/mirrors.json")
-def main(size_mib: int, rounds: int, folder: Path, file: Path) -> None:
+def main(size_mib: int, rounds: int, folder: Path) -> None:
     """Measure mirrors."""
     found: list[Found] = []
     parts = (
@@ -345,12 +341,8 @@ def main(size_mib: int, rounds: int, folder: Path, file: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder, prefix="distd-bench-") as made:
             found += trio.run(part, Path(made))
         print(*(f"{one.what}: {one.figure}" for one in found), sep="\n", flush=True)
-    table = Table("What", "Figure", "Goal", "", box=None)
-    for one in found:
-        table.add_row(one.what, one.figure, one.goal, "" if one.met is None else "met" if one.met else "NOT MET")
-    Console(width=160).print(table)
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps({"facts": facts(), "found": [asdict(one) for one in found]}, indent=1))
+    rows = [goal_row(one.what, one.figure, one.goal, one.met) for one in found]
+    publish("mirrors", "Packages to mirrors", "make bench-mirror", [goal_table("Mirrors", rows)])
 
 
 if __name__ == "__main__":

@@ -64,8 +64,13 @@ def publish(
     (FOLDER / f"{name}.html").write_text(page, "utf-8")
     found = {"command": command, "facts": facts, "tables": [asdict(table) for table in tables], **(more or {})}
     (FOLDER / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False), "utf-8")
+    note(name, section(title, command, facts, tables))
+
+
+def note(name: str, content: str) -> None:
+    """Put it into RESULTS.md, in the place of what `name` had there."""
     before = RESULTS.read_text("utf-8") if RESULTS.exists() else HEAD
-    RESULTS.write_text(put_section(before, name, section(title, command, facts, tables)), "utf-8")
+    RESULTS.write_text(put_section(before, name, content), "utf-8")
 
 
 def section(title: str, command: str, facts: Mapping[str, str], tables: Sequence[Table]) -> str:

@@ -20,7 +20,7 @@ import click
 import trio
 from rich.console import Console
 
-from loadtests import machine, report, wrk
+from loadtests import machine, report, results, wrk
 from loadtests.measure import BY_BYTES, CELL_FORM, SIZES, Result, Slice, default_cells, failed, parse_cells
 from loadtests.servers import NGINX, check, make_site, open_servers, recorded_bytes
 
@@ -159,6 +159,8 @@ def main(rounds: int, seconds: int, cells: list[Cell] | None, quick: bool, readm
     run = trio.run(bench, plan, command_of(sys.argv[1:]))
     report.write(run, RESULTS)
     tell(run)
+    if not quick:
+        results.note("transfer", f"## Fragments beside nginx and Apache\n\n{report.markdown(run)}")
     if readme:
         README.write_text(report.put_between_markers(README.read_text(), report.markdown(run)))
 

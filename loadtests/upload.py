@@ -14,12 +14,11 @@ from pathlib import Path
 
 import click
 import trio
-from rich.console import Console
-from rich.table import Table
 
 from distd.store.layout import DataDir
-from loadtests.machine import facts, pss_bytes
+from loadtests.machine import pss_bytes
 from loadtests.processes import DISTD, distd_serve, run
+from loadtests.results import goal_row, goal_table, publish
 
 MIB = 1_048_576
 GOAL_MB_PER_S = 100
@@ -97,21 +96,20 @@ async def resume(url: str, login: str, source: Path, uploads: Path) -> int:
 @click.command()
 @click.option("--size-mib", default=9_537, show_default=True, help="10 GB.")
 @click.option("--folder", default="/dev/shm", show_default=True, type=click.Path(path_type=Path))
-@click.option("--json", "file", type=click.Path(path_type=Path), default="loadtests/results/upload.json")
-def main(size_mib: int, folder: Path, file: Path) -> None:
+def main(size_mib: int, folder: Path) -> None:
     """Measure uploads."""
-    table = Table("Upload", "MB/s", "memory, MiB", "cut off after, bytes", box=None)
-    rows = {}
+    rows = []
     for name, https in (("HTTP", False), ("HTTPS", True)):
         with tempfile.TemporaryDirectory(dir=folder, prefix="distd-bench-") as made:
             found = trio.run(lambda made=made, https=https: measure(Path(made), size_mib * MIB, https=https))
-        rows[name] = found
-        table.add_row(name, f"{found['mb_per_s']:.0f}", f"{found['memory_mib']:.1f}", f"{found['resumed_bytes']:,}")
-    console = Console(width=120)
-    console.print(table)
-    console.print(f"Goals: at least {GOAL_MB_PER_S} MB/s, at most {GOAL_MEMORY_MIB} MiB.")
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps({"facts": facts(), "size_mib": size_mib, "rows": rows}, indent=1))
+        speed, memory = found["mb_per_s"], found["memory_mib"]
+        rows += [
+            goal_row(f"{name}, MB/s", f"{speed:.0f}", f"≥ {GOAL_MB_PER_S}", speed >= GOAL_MB_PER_S),
+            goal_row(f"{name}, memory, MiB", f"{memory:.1f}", f"≤ {GOAL_MEMORY_MIB}", memory <= GOAL_MEMORY_MIB),
+            goal_row(f"{name}, cut off and gone on after", f"{found['resumed_bytes']:,} bytes"),
+        ]
+    title = f"{size_mib * MIB / 1e9:.1f} GB by curl to the API"
+    publish("upload", "Uploads", "make bench-upload", [goal_table(title, rows)])
 
 
 if __name__ == "__main__":

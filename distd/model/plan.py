@@ -194,6 +194,8 @@ def _options(world: World, site: Site, size_bytes: int, priority: int, goal: Goa
         left_s = goal.within_s * SPARE - goal.share * freq_h * 3600 - world.greeting_us / 1e6
         for one in priorities if left_s > 0 else []:
             for fragment_bytes in FRAGMENT_SIZES:
+                if fragment_bytes >= 2 * size_bytes and fragment_bytes != FRAGMENT_SIZES[-1]:
+                    continue  # a smaller one holds it, too
                 fragments = -(-size_bytes // fragment_bytes)
                 if fragments > MOST_FRAGMENTS:
                     break
