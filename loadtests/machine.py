@@ -129,10 +129,13 @@ def find(program: str) -> str | None:
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
+SOURCES = ("distd", "redistrib", "agentsim", "loadtests/*.py")
+
+
 def _commit() -> str:
     here = ["git", "-C", str(Path(__file__).parent)]
     commit = _said([*here, "rev-parse", "--short=10", "HEAD"]).strip()
-    changed = _said([*here, "status", "--porcelain", "--untracked-files=no", "--", "distd", "loadtests"]).strip()
+    changed = _said([*here, "status", "--porcelain", "--untracked-files=no", "--", *SOURCES]).strip()
     return (commit or "?") + (" with changes" if changed else "")
 
 

@@ -1,0 +1,173 @@
+"""What shards tell, put together: counts, histograms, the course, what is lost; and how it is told."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from agentsim.fleet import report, thresholds
+from agentsim.fleet.live import view
+from agentsim.fleet.order import Order
+from agentsim.fleet.picture import MOST_ROWS, Picture
+from agentsim.fleet.tally import Deployment, Flow, Kind, State, Tally
+from agentsim.page import Table
+from distd.core.records import Dialect
+
+README = Path(__file__).parents[3] / "README.md"
+ORDER = Order("https://h/ocsinventory", "", 10, dialects={Dialect.UNIX: 1.0}, time_scale=10)
+
+
+def tally(agents=5, done=3):
+    """A shard in which `done` agents have their package."""
+    one = Tally(agents)
+    one.packages["17"] = Deployment(5, 4)
+    one.places["localhost:80"] = Flow()
+    one.told = {"frag_latency_s": 1, "cycle_latency_s": 1, "period_latency_s": 1, "period_length": 10,
+                "prolog_freq_h": 24}  # fmt: skip
+    for number in range(agents):
+        one.move(State.AWAITED, State.DOWNLOADING)
+        one.contacts_s.append(number * 0.1)
+        one.late_s[Kind.PROLOG].append(0.01)
+        one.packages["17"].listed += 1
+    for number in range(done):
+        one.late_s[Kind.FRAGMENT] += [0.001, 0.002, 0.004, 0.1]
+        one.packages["17"].fragments += 4
+        one.packages["17"].bytes += 4000
+        one.packages["17"].good += 1
+        one.packages["17"].done_s.append(2.0 + number)
+        one.finished_s.append(2.0 + number)
+        one.places["localhost:80"].fragments += 4
+        one.places["localhost:80"].bytes += 4000
+        one.results["SUCCESS"] += 1
+        one.move(State.DOWNLOADING, State.DONE)
+    one.errors["fragment", "timed out"] += 1
+    return one
+
+
+def message(one, at_s=1.0, bytes_in=5000):
+    return one.message(at_s, bytes_in, (2, 9, 1), 1) | {"serial": 1, "over": False, "memory_bytes": 1000}
+
+
+def test_two_shards_are_one_picture():
+    picture = Picture(10)
+    first, second = tally(), tally(done=5)
+    picture.hear("a", message(first))
+    picture.hear("b", message(second))
+    # The second message of a shard tells what is new, and all counts once more.
+    first.late_s[Kind.RESULT].append(0.5)
+    picture.hear("a", message(first, 2.0, 6000))
+    figures = picture.figures()
+    assert (figures["done"], figures["requests"], figures["fragments"], figures["bytes"]) == (8, 43, 32, 32_000)
+    assert figures["success"] == 0.8
+    assert figures["errors"] == pytest.approx(2 / 45)
+    assert figures["fragment_p50"] == pytest.approx(0.002, rel=0.02)
+    assert figures["fragment_p100"] == pytest.approx(0.1, rel=0.02)
+    assert (figures["finish_p50"], figures["finish_p100"]) == (4.0, float("inf"))
+    assert picture.states[State.DONE] == 8
+    assert picture.packages["17"].listed == 10
+    assert sorted(picture.packages["17"].done_s) == [2, 2, 3, 3, 4, 4, 5, 6]
+    assert picture.places["localhost:80"].bytes == 32_000
+    assert sum(row.bytes for row in picture.rows.values()) == 11_000
+    assert sum(row.requests for row in picture.rows.values()) == 43
+    assert figures["memory"] == 2000
+
+
+def test_what_a_lost_shard_had_not_ended_is_lost():
+    picture = Picture(10)
+    picture.hear("a", message(tally()))
+    picture.hear("b", message(tally()))
+    picture.lose("b", 5, "killed")
+    figures = picture.figures()
+    assert (figures["lost"], figures["done"]) == (2, 6)
+    assert picture.lost == ["b: killed"]
+    assert sum(picture.states) + 2 == 10
+    # One of which nothing was ever heard.
+    silent = Picture(4)
+    silent.lose("c", 4, "gone")
+    assert silent.figures()["lost"] == 4
+    assert silent.figures()["success"] == 0
+
+
+def test_a_long_course_has_few_rows_and_loses_nothing():
+    picture = Picture(1)
+    one = Tally(1)
+    for second in range(1, 2001):
+        one.late_s[Kind.FRAGMENT] += [0.001] * 3
+        picture.hear("a", message(one, float(second), second * 100))
+    assert len(picture.rows) <= MOST_ROWS
+    assert picture.row_s == 16
+    assert sum(row.fragments for row in picture.rows.values()) == 6000
+    assert sum(row.late.get_total_count() for row in picture.rows.values()) == 6000
+    assert sum(row.bytes for row in picture.rows.values()) == 200_000
+
+
+def told(picture=None, order=ORDER):
+    if picture is None:
+        picture = Picture(10)
+        picture.hear("a", message(tally()))
+        picture.hear("b", message(tally(done=5)))
+    goals = [thresholds.read("success>=90%"), thresholds.read("fragment_p99<1s")]
+    return report.as_json(order, picture, goals, {"began": "now"})
+
+
+def test_the_report_is_json_and_each_field_stands_in_the_readme():
+    found = json.loads(json.dumps(told(), allow_nan=False))
+    section = README.read_text().partition("What `agentsim load` reports")[2].partition("\n### ")[0]
+    named = set(re.findall(r"`([a-z_0-9.]+)`", section))
+    percentile = re.compile(r"(prolog|info|inventory|fragment|result|finish)_p[\d.]+(_s)?|p[\d.]+(_s)?")
+    fields = set(found) | set(found["figures"]) | {name for row in found["course"] for name in row}
+    for kind in ("latency", "packages", "places"):
+        fields |= {name for one in found[kind].values() for name in one}
+    fields |= set(found["thresholds"][0])
+    assert {name for name in fields if not percentile.fullmatch(name)} - named == set()
+    assert found["figures"]["finish_p100"] is None
+    assert [one["holds"] for one in found["thresholds"]] == [False, True]
+
+
+def test_the_forecast_is_of_the_same_contacts():
+    found = told()
+    assert found["forecast"][-1][1] == 1.0
+    assert found["forecast_finish_s"]["100"] > found["forecast_finish_s"]["50"] > 0
+    # Agents that were given different packages have none.
+    picture = Picture(10)
+    one = tally()
+    one.packages["18"] = Deployment(1, 1, listed=2)
+    picture.hear("a", message(one))
+    assert told(picture)["forecast"] is None
+
+
+def test_tables_and_page():
+    found = told()
+    tables = list(report.tables(found))
+    assert all(isinstance(table, Table) for table in tables)
+    assert {table.title for table in tables} >= {"Agents", "Packages", "Completion", "Results", "Errors", "Thresholds"}
+    page = report.page(found)
+    assert page.count("<svg") == 4
+    assert "FAILS" in page
+    assert "8 of 10" in page
+    assert report.summary_line(found).startswith("42 requests in 1.0 s: 32 fragments/s")
+
+
+def test_a_report_of_nothing():
+    found = told(Picture(3))
+    assert found["figures"]["success"] == 0
+    assert report.page(found)
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_live_view_tells_it_all():
+    picture = Picture(10)
+    one = tally()
+    one.expected_s = 100.0
+    picture.hear("a", message(one))
+    picture.hear("a", message(one, 2.0))
+    picture.lose("b", 5, "killed")
+    console = Console(width=150, record=True, file=io.StringIO())
+    console.print(view(picture))
+    shown = console.export_text()
+    for words in ("2.0 s gone, about 1 min 38 s left", "downloading", "fragment: timed out", "SUCCESS", "b: killed"):
+        assert words in shown
+    console.print(view(Picture(1)))
