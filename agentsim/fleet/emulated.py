@@ -5,17 +5,16 @@ It does what the machine says and keeps nothing of what it fetches but, where it
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import random
 import time
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin, urlsplit
 
 from blake3 import blake3
 
+from agentsim.fleet.asking import Asking
+from agentsim.fleet.checks import Each, Whole
+from agentsim.fleet.forecast import time_needed_s
 from agentsim.fleet.tally import Deployment, Kind, State
-from distd.core import info as info_format
 from distd.core import ocs
 from distd.core.agent import (
     Agent,
@@ -39,99 +38,45 @@ from distd.core.agent import (
 from distd.core.errors import BadInput, Corrupt
 from distd.core.records import Dialect, DownloadRequest, PrologRequest
 from distd.core.results import Outcome, classify
-from distd.core.schedule import start_s
 
 if TYPE_CHECKING:
+    from agentsim.fleet.checks import Part
+    from agentsim.fleet.fates import Fate
     from agentsim.fleet.shard import Shard
     from distd.core.agent import Event
-    from distd.core.records import DownloadConfig, Info, Manifest, Pack
-    from distd.lane.swarm import Link, Place
+    from distd.core.records import Info, Pack
+    from distd.lane.link import Link
 
 DONE: Final = Done()
-REDIRECTS: Final = 5
 MOST_IDLE: Final = 64  # pauses of no time, one after the other, before others have a turn
 _REDIRECT: Final = frozenset({301, 302, 303, 307, 308})
 _OK, _PARTIAL = 200, 206
 
 
-class Fate:
-    """What befalls one agent; few have any. `vanish` and `sleep`: when, as a share of its first package's requests,
-    0 to 1; then `vanish_at` and `sleep_at` are the numbers of those requests."""
-
-    __slots__ = ("corrupt", "limit_bytes_per_s", "sleep", "sleep_at", "sleep_s", "stale", "vanish", "vanish_at")
-
-    def __init__(self) -> None:
-        self.vanish: float | None = None
-        self.sleep: float | None = None
-        self.vanish_at = self.sleep_at = 0
-        self.sleep_s = self.limit_bytes_per_s = 0.0
-        self.corrupt = self.stale = False
-
-    def settle(self, done: int, to_come: int) -> None:
-        """When it will befall, now that it is known how many requests there are."""
-        if self.vanish is not None:
-            self.vanish_at, self.vanish = done + 1 + int(self.vanish * to_come), None
-        if self.sleep is not None:
-            self.sleep_at, self.sleep = done + 1 + int(self.sleep * to_come), None
-
-
-class Part:
-    """What has come of a fragment: counted, and hashed where there is something to hash it with."""
-
-    __slots__ = ("hash", "length")
-
-    def __init__(self, hash_: Any = None) -> None:
-        self.hash = hash_
-        self.length = 0
-
-    def update(self, view: memoryview) -> None:
-        self.length += len(view)
-        if self.hash is not None:
-            self.hash.update(view)
-
-
-class Emulated:
-    """A caller of the swarm. `number` is its own in the fleet."""
+class Emulated(Asking):
+    """What an agent does. `number` is its own in the fleet."""
 
     __slots__ = (
         "_asked",
-        "_dialect",
-        "_due_s",
-        "_fate",
-        "_hashes",
-        "_hops",
+        "_checks",
         "_info",
-        "_kind",
         "_machine",
-        "_manifests",
         "_pack",
         "_part",
         "_places",
         "_reached",
-        "_requests",
-        "_shard",
-        "_state",
         "_tries",
         "_verifies",
         "_went_wrong",
-        "link",
-        "number",
     )
 
     def __init__(self, shard: Shard, number: int, device_id: str, dialect: Dialect, fate: Fate | None) -> None:
-        self._shard = shard
-        self.number = number
-        self.link: Link | None = None
-        self._dialect = dialect
-        self._fate = fate
+        super().__init__(shard, number, dialect, fate)
         self._verifies = shard.verifies(number)
-        self._state = State.AWAITED
-        self._requests = self._hops = 0
-        self._due_s = 0.0
-        self._kind = Kind.PROLOG
         self._asked: Any = None  # the action that is being performed
-        self._hashes: dict[str, Any] | None = {} if self._verifies else None
-        self._manifests: dict[str, Manifest] | None = {} if dialect is Dialect.NATIVE else None
+        self._checks: Whole | Each | None = Whole() if self._verifies else None
+        if dialect is Dialect.NATIVE:
+            self._checks = Each(hashes=self._verifies)
         self._places: dict[str, list[str]] | None = {} if dialect is Dialect.NATIVE else None
         self._part: Part | None = None
         self._tries = 0  # of the places of a fragment
@@ -187,23 +132,11 @@ class Emulated:
     def _wake(self) -> None:
         self._step(DONE)
 
-    def _enter(self, state: State) -> None:
-        if state is not self._state:
-            self._shard.tally.move(self._state, state)
-            self._state = state
-
     def _end(self) -> None:
         """With nothing left to do."""
         machine = self._machine
         good = self._reached and not (self._went_wrong or machine.pending or machine.queue)
         self.leave(State.DONE if good else State.FAILED)
-
-    def leave(self, state: State) -> None:
-        """Be no more."""
-        if self.link is not None:
-            self.link.close()
-        self._enter(state)
-        self._shard.left(self)
 
     @property
     def verdict(self) -> State:
@@ -213,48 +146,7 @@ class Emulated:
             return State.FAILED
         return State.DONE
 
-    # --- asking
-
-    def _ask(self, kind: Kind, place: Place, request: bytes, *, keep: bool, digest: Any = None) -> None:
-        self._kind = kind
-        fate = self._fate
-        limit_bytes_per_s = 0.0
-        if fate is not None:
-            limit_bytes_per_s = fate.limit_bytes_per_s
-            self._requests += 1
-            if self._requests == fate.vanish_at:
-                self.leave(State.VANISHED)
-                return
-            if self._requests == fate.sleep_at:
-                self._sleep(fate, kind, place, request, keep=keep, digest=digest)
-                return
-        self._shard.swarm.ask(self, place, request, keep=keep, digest=digest, limit_bytes_per_s=limit_bytes_per_s)
-
-    def _sleep(self, fate: Fate, kind: Kind, place: Place, request: bytes, *, keep: bool, digest: Any) -> None:
-        """Its computer is closed, and goes on later where it was."""
-        if self.link is not None:
-            self.link.close()
-        before = self._state
-        self._enter(State.ASLEEP)
-        self._due_s = self._shard.swarm.now_s + fate.sleep_s / self._shard.order.time_scale
-
-        def awake() -> None:
-            self._enter(before)
-            self._ask(kind, place, request, keep=keep, digest=digest)
-
-        self._shard.swarm.at(self._due_s, awake)
-
-    def _post(self, kind: Kind, body: bytes) -> None:
-        shard = self._shard
-        head = shard.post_heads[self._dialect]
-        self._ask(kind, shard.server, head % len(body) + body, keep=True)
-
-    def _get(self, kind: Kind, scheme: str, where: str, *, keep: bool, digest: Any = None, fields: str = "") -> None:
-        """`where`: "host:port/path"."""
-        host, _, path = where.partition("/")
-        shard = self._shard
-        request = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\n{fields}{shard.get_tails[self._dialect]}".encode()
-        self._ask(kind, shard.place(scheme, host), request, keep=keep, digest=digest)
+    # --- what the machine wants asked
 
     def _prolog(self, action: SendProlog) -> None:
         self._asked = action
@@ -280,20 +172,13 @@ class Emulated:
         if self._state is not State.DOWNLOADING:
             self._enter(State.DOWNLOADING)
         package_id = action.package_id
-        digest = None
         self._tries = 0
-        if self._dialect is Dialect.NATIVE:
-            digest = self._part = Part(blake3() if self._verifies else None)
-        elif self._hashes is not None:
-            # Of a copy: what was fetched in vain must not count.
-            digest = self._part = Part(self._hashes[package_id].copy())
-        self._get(
-            Kind.FRAGMENT,
-            action.proto,
-            f"{self._nearest(action)}/{package_id}/{package_id}-{action.number}",
-            keep=False,
-            digest=digest,
-        )
+        where = f"{self._nearest(action)}/{package_id}/{package_id}-{action.number}"
+        self._get(Kind.FRAGMENT, action.proto, where, keep=False, digest=self._new_part())
+
+    def _new_part(self) -> Part | None:
+        self._part = None if self._checks is None else self._checks.part(self._asked.package_id)
+        return self._part
 
     def _nearest(self, action: FetchFragment) -> str:
         if self._places is None:
@@ -343,31 +228,19 @@ class Emulated:
         tag = link.field(b"etag") if link is not None else ""
         resumes = part.length and tag.startswith('"')
         if not resumes:
-            part = self._part = Part(blake3() if self._verifies else None)
+            part = self._new_part()
         self._shard.tally.retries += 1
-        fields = f"Range: bytes={part.length}-\r\nIf-Range: {tag}\r\n" if resumes else ""
+        fields = f"Range: bytes={part.length}-\r\nIf-Range: {tag}\r\n" if resumes and part else ""
         name = f"{action.package_id}/{action.package_id}-{action.number}"
         self._get(Kind.FRAGMENT, action.proto, f"{places[0]}/{name}", keep=False, digest=part, fields=fields)
         return True
 
     def _redirected(self, link: Link) -> None:
-        shard = self._shard
-        shard.tally.redirects += 1
-        self._hops += 1
-        scheme = "https" if link.place.is_tls else "http"
-        target = urlsplit(urljoin(f"{scheme}://{link.place.host}:{link.place.port}/", link.field(b"location")))
-        if self._hops > REDIRECTS or target.scheme not in ("http", "https") or not target.netloc:
-            self.failed("too many redirects" if self._hops > REDIRECTS else "a redirect to nowhere", link)
-            return
         is_fragment = self._kind is Kind.FRAGMENT
-        query = f"?{target.query}" if target.query else ""
-        self._get(
-            self._kind,
-            target.scheme,
-            f"{target.netloc}{target.path}{query}",
-            keep=not is_fragment,
-            digest=self._part if is_fragment else None,
-        )
+        # What the redirect itself said does not count.
+        why = self._follow(link, keep=not is_fragment, digest=self._new_part() if is_fragment else None)
+        if why:
+            self.failed(why, link)
 
     def _prolog_answered(self, link: Link) -> Event | None:
         try:
@@ -385,21 +258,21 @@ class Emulated:
 
     def _info_answered(self, link: Link) -> Event | None:
         """A native agent then asks for the manifest."""
-        pack = self._pack
+        pack, shard, checks = self._pack, self._shard, self._checks
         assert pack is not None
         try:
-            if self._manifests is None:
-                return self._enlist(self._shard.read_info(link.body))
+            if not isinstance(checks, Each):
+                return self._enlist(shard.read_info(link.body))
             if not self._info:
                 self._info = link.body
                 self._get(Kind.INFO, "https", f"{pack.info_loc}/{pack.id}/manifest", keep=True)
                 return None
             body, self._info = self._info, b""
-            manifest = self._shard.read_manifest(link.body)
+            manifest = shard.read_manifest(link.body)
             if manifest.info_blake3 != blake3(body).digest() or manifest.package_id != pack.id:
                 return self._failure("a manifest of another info")
-            self._manifests[pack.id] = manifest
-            return self._enlist(self._shard.read_info(body))
+            checks.manifests[pack.id] = manifest
+            return self._enlist(shard.read_info(body))
         except (BadInput, Corrupt) as error:
             self._info = b""
             return self._failure(f"unreadable: {type(error).__name__}")
@@ -412,11 +285,8 @@ class Emulated:
         known.listed += 1
         if self._fate is not None:
             self._fate.settle(self._requests, info.fragments + 1)
-        if self._hashes is not None and self._dialect is not Dialect.NATIVE:
-            try:
-                self._hashes[info.id] = hashlib.new(info.digest_algo.lower())
-            except ValueError:
-                return self._failure(f"unknown digest {info.digest_algo}")
+        if self._checks is not None:
+            self._checks.begin(info)
         due_s = shard.swarm.now_s + time_needed_s(self._dialect, config, info) / shard.order.time_scale
         shard.tally.expected_s = max(shard.tally.expected_s, shard.since_s(due_s))
         return InfoFetched(info)
@@ -424,16 +294,11 @@ class Emulated:
     def _fragment_answered(self, link: Link) -> Event | None:
         tally = self._shard.tally
         package_id, number = self._asked.package_id, self._asked.number
-        part = self._part
-        if part is not None:
-            self._part = None
-            if self._manifests is not None:
-                fragment = self._manifests[package_id].fragments[number - 1]
-                if part.length != fragment.length or (part.hash and part.hash.digest() != fragment.blake3):
-                    tally.errors[self._kind.value, "corrupt"] += 1
-                    return Corrupted()
-            elif self._hashes is not None:
-                self._hashes[package_id] = part.hash
+        part, self._part = self._part, None
+        if part is not None and self._checks is not None:
+            if not self._checks.came(package_id, number, part):
+                tally.errors[self._kind.value, "corrupt"] += 1
+                return Corrupted()
             tally.verified_bytes += part.length if self._verifies else 0
         flow = self._shard.flow(link.place)
         flow.fragments += 1
@@ -463,11 +328,9 @@ class Emulated:
             return Assembled("ERR_BAD_DIGEST")
         if self._verifies and info.fragments:
             tally.verified += 1
-            if self._hashes is not None and self._dialect is not Dialect.NATIVE:
-                digest = self._hashes.pop(package_id).digest()
-                if not info_format.is_digest(info, digest):
-                    tally.bad += 1
-                    return Assembled("ERR_BAD_DIGEST")
+            if self._checks is not None and not self._checks.is_good(info):
+                tally.bad += 1
+                return Assembled("ERR_BAD_DIGEST")
         at_s = shard.since_s(shard.swarm.now_s)
         deployment = tally.packages[package_id]
         deployment.good += 1
@@ -475,32 +338,6 @@ class Emulated:
         if len(self._machine.queue) == 1:
             tally.finished_s.append(at_s)
         return Assembled("SUCCESS")
-
-
-def draw_fate(order: Any, number: int) -> Fate | None:
-    """What befalls agent `number`, the same in every run of that seed."""
-    shares = order.shares
-    if not (shares.vanish or shares.sleep or shares.slow or shares.corrupt or shares.stale):
-        return None
-    draw = random.Random(f"{order.seed} fate {number}")
-    fate = Fate()
-    if draw.random() < shares.vanish:
-        fate.vanish = draw.random()
-    if draw.random() < shares.sleep:
-        fate.sleep = draw.random()
-        fate.sleep_s = draw.expovariate(1 / shares.sleep_s)
-    if draw.random() < shares.slow:
-        fate.limit_bytes_per_s = shares.slow_bytes_per_s
-    fate.corrupt = draw.random() < shares.corrupt
-    fate.stale = draw.random() < shares.stale
-    return fate
-
-
-@functools.lru_cache(maxsize=1024)
-def time_needed_s(dialect: Dialect, config: DownloadConfig, info: Info) -> float:
-    """By the latencies alone, for a package that is alone."""
-    needed_s = float(start_s(dialect, config, info.priority, info.fragments + 1, 0))
-    return min(needed_s, config.timeout_days * 86_400.0)
 
 
 def _no_jitter() -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from distd.core.records import DownloadConfig
+from distd.core.schedule import start_s
 from distd.model.simulate import simulate
 from distd.model.summary import summarise
 from distd.model.world import Package, Site, World
@@ -14,6 +16,7 @@ from distd.model.world import Package, Site, World
 if TYPE_CHECKING:
     from agentsim.fleet.order import Order
     from agentsim.fleet.picture import Picture
+    from distd.core.records import Dialect, Info
     from distd.model.summary import Summary
 
 
@@ -55,3 +58,10 @@ def forecast(order: Order, picture: Picture) -> Summary | None:
         return None
     contact_us = (np.array(picture.contacts_s) * 1e6 * order.time_scale).astype(np.int64)
     return summarise(world, simulate(world, order.seed, contact_us=contact_us))
+
+
+@lru_cache(maxsize=1024)
+def time_needed_s(dialect: Dialect, config: DownloadConfig, info: Info) -> float:
+    """By the latencies alone, for a package that is alone."""
+    needed_s = float(start_s(dialect, config, info.priority, info.fragments + 1, 0))
+    return min(needed_s, config.timeout_days * 86_400.0)

@@ -16,19 +16,22 @@ from cryptography import x509
 
 from agentsim.fleet import computers
 from agentsim.fleet.arrivals import arrivals
-from agentsim.fleet.emulated import Emulated, draw_fate
+from agentsim.fleet.emulated import Emulated
+from agentsim.fleet.fates import draw_fate
 from agentsim.fleet.order import Arrivals
 from agentsim.fleet.tally import Flow, Tally
 from distd.core import info as info_format
 from distd.core import manifest as manifest_format
 from distd.core.errors import BadInput
 from distd.core.records import Dialect
-from distd.lane.swarm import Place, Swarm
+from distd.lane.link import Place
+from distd.lane.swarm import Swarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from urllib.parse import SplitResult
 
+    from agentsim.fleet.asking import Asking
     from agentsim.fleet.order import Order
     from distd.core.records import Manifest, PrologReply
 
@@ -116,7 +119,7 @@ class Shard:
         self._alive.add(agent)
         agent.begin()
 
-    def left(self, agent: Emulated) -> None:
+    def left(self, agent: Asking) -> None:
         self._alive.discard(agent)
         if self._waiting:
             if self.order.arrival.kind is Arrivals.CLOSED:

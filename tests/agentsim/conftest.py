@@ -202,7 +202,7 @@ class Site:
             await send(stream, 200, self.post(ocs.read_request(body, max_inflated_bytes=10**7)))
             return True
         if fault.startswith("to "):
-            await send(stream, 302, b"", f"Location: {fault[3:]}")
+            await send(stream, 302, b"elsewhere", f"Location: {fault[3:]}")
             return True
         return await self.get(stream, self.files.get(path), fields, fault)
 

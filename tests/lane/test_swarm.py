@@ -11,7 +11,8 @@ import pytest
 import trio
 
 from distd.lane import swarm as swarms
-from distd.lane.swarm import Place, Swarm
+from distd.lane.link import Place
+from distd.lane.swarm import Swarm
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 REQUEST = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"

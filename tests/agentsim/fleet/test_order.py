@@ -1,7 +1,7 @@
 import pytest
 
 from agentsim.fleet.arrivals import arrivals
-from agentsim.fleet.emulated import draw_fate
+from agentsim.fleet.fates import draw_fate
 from agentsim.fleet.order import Arrival, Arrivals, Order, Shares, read_arrival, read_shares
 from agentsim.fleet.thresholds import read
 from distd.core.errors import BadInput
