@@ -24,11 +24,10 @@ from agentsim.fleet.order import Order, read_arrival, read_shares
 from agentsim.fleet.picture import Picture
 from agentsim.fleet.processes import run_here, run_processes
 from agentsim.fleet.shard import check
-from agentsim.simulate import for_terminal
+from agentsim.terminal import dialects_option, for_terminal
 from distd import __version__
 from distd.core.errors import BadInput, DistdError
 from distd.core.fragments import parse_duration
-from distd.core.records import Dialect
 from distd.model.reading import read_dialects, read_share
 
 if TYPE_CHECKING:
@@ -51,15 +50,7 @@ MOST_INVENTORIES: Final = 100_000
 @click.option("--server", required=True, metavar="URL", help="Where to send PROLOG, inventory and results.")
 @click.option("--ca", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The site's CA, cacert.pem.")
 @click.option("--agents", required=True, type=click.IntRange(1, 10_000_000), help="How many.")
-@click.option(
-    "--dialect",
-    "dialects",
-    multiple=True,
-    default=("unix",),
-    show_default=True,
-    metavar="NAME[=SHARE]",
-    help=f"{', '.join(Dialect)}; again for a mix.",
-)
+@dialects_option
 @click.option(
     "--arrival",
     default="at-once",

@@ -14,15 +14,14 @@ import click
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table as RichTable
 
 from agentsim.page import Bars, Lines, Series, Table, write_page
+from agentsim.terminal import dialects_option, for_terminal
 from agentsim.worlds import run
 from distd import __version__
 from distd.core import settings
 from distd.core.errors import BadInput
 from distd.core.fragments import parse_duration
-from distd.core.records import Dialect
 from distd.model.reading import read_dialects, read_packages, read_sites, read_start, with_mirrors
 from distd.model.summary import SHARES, as_json, summarise
 from distd.model.words import duration, rate, volume
@@ -76,15 +75,7 @@ SECONDS_A_POINT = 400  # points of a curve on the page
 )
 @click.option("--mirror", "mirrors", multiple=True, metavar="SITE[=LINE]", help="A mirror in that site.")
 @click.option("--mirror-down", "failures", multiple=True, metavar="SITE=FROM-TO", help="It is dead for these hours.")
-@click.option(
-    "--dialect",
-    "dialects",
-    multiple=True,
-    default=("unix",),
-    show_default=True,
-    metavar="NAME[=SHARE]",
-    help=f"{', '.join(Dialect)}; again for a mix.",
-)
+@dialects_option
 @click.option("--window", metavar="TIME", help="First contacts come evenly over it.  [default: agents.prolog_freq_h]")
 @click.option("--start", default="mon 0:00", show_default=True, help="Day and hour of the first contact.")
 @click.option(
@@ -203,15 +194,6 @@ def _largest(kind: str, loads: Sequence[Load]) -> list[list[str]]:
 
 def _load_row(load: Load, kind: str = "") -> list[str]:
     return [kind + load.name, volume(load.bytes), rate(load.peak_bytes_per_s), duration(load.peak_after_s)]
-
-
-def for_terminal(table: Table) -> RichTable:
-    drawn = RichTable(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for number, name in enumerate(table.columns):
-        drawn.add_column(name, justify="right" if number else "left", no_wrap=True)
-    for row in table.rows:
-        drawn.add_row(*row)
-    return drawn
 
 
 def page(world: World, outcome: Outcome, summary: Summary) -> str:

@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from statistics import geometric_mean
 from typing import TYPE_CHECKING
 
-from rich.table import Table as RichTable
-
 from agentsim.page import Bars, Lines, Series, Table, number_text, write_page
 from loadtests.measure import CONNECTIONS, FIGURES, LOWEST_GOAL, goals
 
@@ -94,15 +92,6 @@ def _shown(result: Result, name: str, figure: str) -> str:
     if value is not None:
         return number_text(value)
     return "–" if result.answered(name) else "failed"
-
-
-def for_terminal(table: Table) -> RichTable:
-    drawn = RichTable(title=table.title, title_justify="left", box=None, pad_edge=False)
-    for number, name in enumerate(table.columns):
-        drawn.add_column(name, justify="right" if number else "left", no_wrap=True)
-    for row in table.rows:
-        drawn.add_row(*row)
-    return drawn
 
 
 def html(run: Run) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from agentsim.page import Table, write_page
-from agentsim.simulate import for_terminal
+from agentsim.terminal import for_terminal
 from loadtests.machine import facts as machine_facts
 
 if TYPE_CHECKING:

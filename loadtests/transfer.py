@@ -20,6 +20,7 @@ import click
 import trio
 from rich.console import Console
 
+from agentsim.terminal import for_terminal
 from loadtests import machine, report, results, wrk
 from loadtests.measure import BY_BYTES, CELL_FORM, SIZES, Result, Slice, default_cells, failed, parse_cells
 from loadtests.servers import NGINX, check, make_site, open_servers, recorded_bytes
@@ -123,7 +124,7 @@ def slice_of(cell: Cell, found: wrk.Load, cpu_s: float, pss_bytes: int) -> Slice
 def tell(run: report.Run) -> None:
     console = Console(width=None if sys.stdout.isatty() else 220, soft_wrap=True)
     for table in (report.speed(run), report.cost(run), report.judged(run)):
-        console.print(report.for_terminal(table))
+        console.print(for_terminal(table))
         console.print()
     for line in run.failures:
         console.print(f"failed: {line}")

@@ -9,7 +9,6 @@ from agentsim.fleet.forecast import forecast
 from agentsim.fleet.picture import PERCENTILES, SHARES
 from agentsim.fleet.tally import State
 from agentsim.page import Bars, Lines, Series, Table, number_text, write_page
-from distd import __version__
 from distd.model.words import duration, rate, volume
 
 if TYPE_CHECKING:
@@ -208,7 +207,6 @@ def page(told: Mapping[str, Any]) -> str:
         parts.append(Bars("Through after, by priority", "seconds", groups, series))
     facts = {
         **told["facts"],
-        "made by": f"agentsim {__version__}",
         "server": told["order"]["server"],
         "agents": f"{told['order']['agents']:,}, {', '.join(told['order']['dialects'])}",
         "arrival": told["order"]["arrival"]["kind"],
