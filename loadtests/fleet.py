@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import trio
@@ -13,9 +12,6 @@ import trio
 from loadtests import results
 from loadtests.fleets import Ground, Parcel
 from loadtests.results import goal_row, goal_table
-
-if TYPE_CHECKING:
-    from loadtests.fleets import Loaded
 
 AT_ONCE = {f"download.{name}_latency_s": 0 for name in ("frag", "cycle", "period")}
 ASLEEP = {f"download.{name}_latency_s": 600 for name in ("frag", "cycle", "period")}
@@ -80,7 +76,7 @@ async def memory(folder: Path, agents: int) -> list[list[str]]:
     ]
 
 
-async def counters(folder: Path, agents: int) -> tuple[list[list[str]], Loaded]:
+async def counters(folder: Path, agents: int) -> list[list[str]]:
     """A package for all of them, on the same two cores as the server."""
     ground = Ground(folder)
     async with ground.serve(KNOWN):
@@ -109,28 +105,39 @@ async def counters(folder: Path, agents: int) -> tuple[list[list[str]], Loaded]:
                  figures["bad"] == 0 < figures["verified"]),
         goal_row("… by the server's books", sent, expected, same),
         goal_row("… results by the server's books", str(server["codes"]), f"SUCCESS {agents:,}", well),
-    ], loaded  # fmt: skip
+    ]  # fmt: skip
 
 
-async def bench(quick: bool) -> tuple[list[list[str]], Loaded]:
+PARTS = {
+    "speed": lambda folder, quick: speed(folder, quick),
+    "counters": lambda folder, quick: counters(folder, 500 if quick else 5000),
+    "memory": lambda folder, quick: memory(folder, 5000 if quick else 100_000),
+}
+
+
+async def bench(part: str, quick: bool) -> list[list[str]]:
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="distd-bench-") as made:
-        folders = [Path(made) / name for name in ("speed", "memory", "counters")]
-        for folder in folders:
-            folder.mkdir()
-        rows = await speed(folders[0], quick)
-        counted, loaded = await counters(folders[2], 500 if quick else 5000)
-        rows += counted
-        rows += await memory(folders[1], 5000 if quick else 100_000)
-        return rows, loaded
+        return await PARTS[part](Path(made), quick)
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Few agents: to try it out; no figures to quote.")
-def main(quick: bool) -> None:
+@click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="Only this; again for more.")
+@click.option("--quick", is_flag=True, help="Few agents: to try it out; nothing is written down.")
+def main(parts: tuple[str, ...], quick: bool) -> None:
     """What emulating agents costs."""
-    rows, loaded = trio.run(bench, quick)
-    tables = [goal_table("agentsim load", rows)]
-    results.publish("load", "Emulated agents", "make bench-load", tables, more={"told": loaded.told})
+    for part in parts or PARTS:
+        tables = [goal_table(TITLES[part], trio.run(bench, part, quick))]
+        if quick:
+            results.show(tables)
+        else:
+            results.publish(f"load-{part}", TITLES[part], f"make bench-load ARGS='--part {part}'", tables)
+
+
+TITLES = {
+    "speed": "Emulated agents: how many requests a second",
+    "counters": "Emulated agents: both sides count the same",
+    "memory": "Emulated agents: very many that sleep",
+}
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from distd.core.records import Dialect, DownloadConfig
 from distd.core.schedule import Pause, Reason, Turn, never, turns
@@ -107,8 +107,7 @@ class SendInventory:
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class FetchFragment:
+class FetchFragment(NamedTuple):  # the one that there are very many of
     package_id: str
     number: int
     pack_loc: str
