@@ -183,9 +183,11 @@ class Swarm:
         return link
 
     def _address(self, place: Place) -> tuple[int, Any]:
-        """Names are looked up once, here and now: a fleet asks few hosts."""
+        """Names are looked up once, here and now: a fleet asks few hosts. IPv4 before IPv6, as there is one try only and
+        servers listen there."""
         found = self._addresses.get(place)
         if found is None:
-            family, _, _, _, address = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0]
+            known = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+            family, _, _, _, address = min(known, key=lambda one: one[0] != socket.AF_INET)
             found = self._addresses[place] = (family, address)
         return found
