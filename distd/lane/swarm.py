@@ -183,8 +183,7 @@ class Swarm:
         return link
 
     def _address(self, place: Place) -> tuple[int, Any]:
-        """Names are looked up once, here and now: a fleet asks few hosts. IPv4 before IPv6, as there is one try only and
-        servers listen there."""
+        """Names are looked up once, here and now: a fleet asks few hosts. IPv4 before IPv6: there is one try only."""
         found = self._addresses.get(place)
         if found is None:
             known = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
