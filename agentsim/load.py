@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
 import signal
 import sys
 import zlib
@@ -140,7 +139,6 @@ def load(
         if file is not None and not file.absolute().parent.is_dir():
             raise BadInput(option, "a file in a folder that is there", str(file))
     check(order)
-    raise_limit()
     facts = {
         "began": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
         "machine": _machine(),
@@ -196,12 +194,6 @@ def is_good(picture: Picture, goals: Sequence[Threshold]) -> bool:
     if goals:
         return all(goal.holds(figures) for goal in goals)
     return figures["done"] + figures["vanished"] == figures["agents"]
-
-
-def raise_limit() -> None:
-    """As many open files as this process may have."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def read_inventories(folder: Path) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 TELL_S: Final = 1.0
 KNOWN_TEXTS: Final = 256  # parsed infos and manifests: agents of one package are told the same
-VERIFY_STEPS: Final = 1_000_000
+SPARE_FILES: Final = 256  # that are no connections
 FIRST_SOURCE: Final = 127 << 24 | 1 << 16  # 127.1.0.0: what an agent of loopback comes from, by its number
 SOURCES: Final = 250 << 16
 _PORTS: Final = {"http": 80, "https": 443}
@@ -50,7 +50,7 @@ class Shard:
         """Raises `BadInput` as `check` does."""
         self.order = order
         parts, self._ca, context = check(order)
-        self.swarm = Swarm(context, _source)
+        self.swarm = Swarm(context, _source, _most_links())
         self.tally = Tally(len(order.numbers))
         self.server = Place(parts.hostname or "", parts.port or _PORTS[parts.scheme], parts.scheme == "https")
         self.post_heads: dict[Dialect, bytes] = {}
@@ -203,6 +203,13 @@ def check(order: Order) -> tuple[SplitResult, x509.Certificate, ssl.SSLContext]:
         return parts, ca, ssl.create_default_context(cadata=order.ca_pem)
     except (ValueError, ssl.SSLError):
         raise BadInput("--ca", "a certificate in PEM form", "something else") from None
+
+
+def _most_links() -> int:
+    """Of the files that this process may have open, now that it is allowed all that it can be."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(hard - SPARE_FILES, hard // 2)
 
 
 def _memory_bytes() -> int:

@@ -7,6 +7,9 @@ task goes back to trio when nothing is ready, or after `HOLD_S`.
 Resource handling: connections are closed when `run` ends, however it ends. A caller that is asked to `drop` its
 connection hears no more of it.
 
+Where all the connections that it may have are open, those that have been idle longest are closed to make room, as a
+server might close them; while none is idle, requests wait for one.
+
 Error handling: whatever goes wrong with an exchange is told once to `Caller.failed`, in few words; a status is no
 error. A body never ends early without it. Where a kept-alive connection turns out to be closed when it is used again,
 the request is sent once more over a new one.
@@ -21,7 +24,9 @@ import os
 import select
 import socket
 import time
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import trio
 
@@ -30,7 +35,6 @@ from distd.lane.link import RECEIVE_BYTES, Link, reason
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
-    from typing import Any
 
     from distd.lane.link import Caller, Place
 
@@ -38,18 +42,37 @@ TURN_EVENTS: Final = 256
 HOLD_S: Final = 0.005
 SPIN_S: Final = 0.0002
 SWEEP_S: Final = 2.0
+MOST_LINKS: Final = 1_000_000
 PATIENCE_S: Final = 180.0  # without a byte: a stock agent's
+CROWDED_S: Final = 0.01  # between looks for room
+ROOM_SHARE: Final = 16  # one in so many is closed at once, for to find the idle ones is to look at all
 SLOW_BUFFER_BYTES: Final = 16_384
 IP_BIND_ADDRESS_NO_PORT: Final = 24  # linux/in.h; the port is chosen at connect, so it may be used to many places
+
+
+class _Request(NamedTuple):
+    """That waits for room."""
+
+    caller: Caller
+    place: Place
+    data: bytes
+    keep: bool
+    digest: Any
+    limit_bytes_per_s: float
 
 
 class Swarm:
     """The state. `run` works until cancelled; everything else is called from its callbacks, or before it."""
 
-    def __init__(self, context: ssl.SSLContext, source: Callable[[Caller], str] | None = None) -> None:
-        """`source`: the address of loopback that a caller's connections come from, when they go to loopback."""
+    def __init__(
+        self, context: ssl.SSLContext, source: Callable[[Caller], str] | None = None, most_links: int = MOST_LINKS
+    ) -> None:
+        """`source`: the address of loopback that a caller's connections come from, when they go to loopback.
+        `most_links`: connections at once; to be less than the files that the process may open."""
         self._context = context
         self._source = source
+        self._most_links = most_links
+        self._waiting: deque[_Request] = deque()
         self._epoll = select.epoll()
         self._links: dict[int, Link] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -78,14 +101,16 @@ class Swarm:
         if link is not None and link.place is not place and link.place != place:
             link.close()
             link = None
-        if link is None:
-            try:
-                link = self._connect(caller, place, limit_bytes_per_s)
-            except OSError as error:
-                why = reason(error)
-                self.at(self.now_s, lambda: caller.failed(why, None))
+        if link is not None:
+            link.send(request, keep=keep, digest=digest)
+            return
+        new = _Request(caller, place, request, keep, digest, limit_bytes_per_s)
+        if not self._waiting:
+            if len(self._links) < self._most_links:
+                self._begin(new)
                 return
-        link.send(request, keep=keep, digest=digest)
+            self.at(self.now_s, self._make_room)
+        self._waiting.append(new)
 
     def at(self, due_s: float, call: Callable[[], None]) -> None:
         """Call it at that time (`time.monotonic`)."""
@@ -98,8 +123,8 @@ class Swarm:
 
     @property
     def busy(self) -> int:
-        """Exchanges that are under way."""
-        return sum(link.busy for link in self._links.values())
+        """Exchanges that are under way, or wait for room."""
+        return sum(link.busy for link in self._links.values()) + len(self._waiting)
 
     # --- the loop
 
@@ -147,6 +172,19 @@ class Swarm:
             link.expire()
         self.at(self.now_s + SWEEP_S, self._sweep)
 
+    def _make_room(self) -> None:
+        """For the requests that wait. This is a timer, and no part of `ask`: at its time no event is on its way to a
+        connection that is closed here, whose descriptor the next one gets."""
+        waiting = self._waiting
+        if len(self._links) >= self._most_links:
+            idle = sorted((link for link in self._links.values() if not link.busy), key=attrgetter("heard_s"))
+            for link in idle[: max(len(waiting), self._most_links // ROOM_SHARE)]:
+                link.close()
+        while waiting and len(self._links) < self._most_links:
+            self._begin(waiting.popleft())
+        if waiting:
+            self.at(self.now_s + CROWDED_S, self._make_room)
+
     # --- for links
 
     def watch(self, sock: socket.socket, mask: int) -> None:
@@ -156,6 +194,16 @@ class Swarm:
         del self._links[sock.fileno()]
         with contextlib.suppress(OSError):
             self._epoll.unregister(sock.fileno())
+
+    def _begin(self, new: _Request) -> None:
+        caller = new.caller
+        try:
+            link = self._connect(caller, new.place, new.limit_bytes_per_s)
+        except OSError as error:
+            why = reason(error)
+            self.at(self.now_s, lambda: caller.failed(why, None))
+            return
+        link.send(new.data, keep=new.keep, digest=new.digest)
 
     def _connect(self, caller: Caller, place: Place, limit_bytes_per_s: float) -> Link:
         family, address = self._address(place)

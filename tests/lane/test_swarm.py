@@ -94,8 +94,8 @@ async def serving(handler, context=None):
 
 
 @asynccontextmanager
-async def swarming(context=None, source=None):
-    swarm = Swarm(context or ssl.create_default_context(), source)
+async def swarming(context=None, source=None, **options):
+    swarm = Swarm(context or ssl.create_default_context(), source, **options)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(swarm.run)
         with trio.fail_after(20):
@@ -272,6 +272,66 @@ async def test_many_from_addresses_of_their_own():
         assert swarm.open_links == 100
     assert addresses == {f"127.9.0.{number}" for number in range(100)}
     assert swarm.open_links == 0
+
+
+class Crowd:
+    """Answers each request after `pause_s`, and keeps its connections; counts those at once."""
+
+    def __init__(self, pause_s=0.0):
+        self.pause_s, self.open, self.most, self.all = pause_s, 0, 0, 0
+
+    async def __call__(self, stream):
+        self.open += 1
+        self.all += 1
+        self.most = max(self.most, self.open)
+        try:
+            while await stream.receive_some(65536):
+                await trio.sleep(self.pause_s)
+                await stream.send_all(OK)
+        finally:
+            self.open -= 1
+
+
+@pytest.mark.parametrize(("pause_s", "count"), [(0.0, 1), (0.0, 3), (0.01, 1), (0.01, 3)])
+async def test_where_connections_are_short_idle_ones_make_room_and_requests_wait(pause_s, count):
+    server = Crowd(pause_s)
+    async with serving(server) as port, swarming(most_links=4) as swarm:
+        askers = [Asker(swarm, number, count) for number in range(40)]
+        for asker in askers:
+            asker.ask(Place("127.0.0.1", port, False))
+        assert swarm.open_links == 4
+        assert swarm.busy == 40
+        for asker in askers:
+            await asker.over.wait()
+        assert all(asker.got == [HELLO] * count for asker in askers)
+        assert swarm.open_links <= 4
+        assert swarm.busy == 0
+        assert 40 <= swarm.connections == server.all
+    assert server.most <= 5  # it may see a new one before the end of an old one
+
+
+async def test_the_longest_idle_one_makes_room_and_is_replaced_when_its_caller_asks_again():
+    turns, over = iter([1, 2, 0, 3, None, 1, None]), trio.Event()
+
+    class InTurn(Asker):
+        def _next(self, what):
+            self.got.append(what)
+            number = next(turns)
+            if number is None:
+                over.set()
+            else:
+                askers[number].ask(self.place)
+
+    async with serving(Crowd()) as port, swarming(most_links=3) as swarm:
+        askers = [InTurn(swarm, number) for number in range(4)]
+        askers[0].ask(Place("127.0.0.1", port, False))
+        await over.wait()
+        assert [asker.link is not None for asker in askers] == [True, False, True, True]
+        over = trio.Event()
+        askers[0].ask(Place("127.0.0.1", port, False))
+        await over.wait()
+        assert [asker.link is not None for asker in askers] == [True, True, False, True]
+        assert [asker.got for asker in askers] == [[HELLO] * 3, [HELLO] * 2, [HELLO], [HELLO]]
 
 
 async def test_tls(certificate):
