@@ -84,12 +84,12 @@ class Asking:
         head = shard.post_heads[self._dialect]
         self._ask(kind, shard.server, head % len(body) + body, keep=True)
 
-    def _get(self, kind: Kind, scheme: str, where: str, *, keep: bool, digest: Any = None, fields: str = "") -> None:
-        """`where`: "host:port/path"."""
-        host, _, path = where.partition("/")
-        shard = self._shard
-        request = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\n{fields}{shard.get_tails[self._dialect]}".encode()
-        self._ask(kind, shard.place(scheme, host), request, keep=keep, digest=digest)
+    def _get(
+        self, kind: Kind, scheme: str, folder: str, name: str, *, keep: bool, digest: Any = None, fields: str = ""
+    ) -> None:
+        """`folder`: "host:port/path"."""
+        place, start, end = self._shard.folder(scheme, folder, self._dialect)
+        self._ask(kind, place, f"{start}{name} HTTP/1.1\r\n{fields}{end}".encode(), keep=keep, digest=digest)
 
     def _follow(self, link: Link, *, keep: bool, digest: Any) -> str:
         """Ask where the answer says; or why not."""
@@ -102,6 +102,7 @@ class Asking:
             return "too many redirects"
         if target.scheme not in ("http", "https") or not target.netloc:
             return "a redirect to nowhere"
+        folder, _, name = f"{target.netloc}{target.path or '/'}".rpartition("/")
         query = f"?{target.query}" if target.query else ""
-        self._get(self._kind, target.scheme, f"{target.netloc}{target.path}{query}", keep=keep, digest=digest)
+        self._get(self._kind, target.scheme, folder, name + query, keep=keep, digest=digest)
         return ""

@@ -165,7 +165,7 @@ class Emulated(Asking):
     def _fetch_info(self, action: FetchInfo) -> None:
         self._asked = action
         self._pack = pack = action.pack
-        self._get(Kind.INFO, "https", f"{pack.info_loc}/{pack.id}/info", keep=True)
+        self._get(Kind.INFO, "https", f"{pack.info_loc}/{pack.id}", "info", keep=True)
 
     def _fragment(self, action: FetchFragment) -> None:
         self._asked = action
@@ -173,8 +173,8 @@ class Emulated(Asking):
             self._enter(State.DOWNLOADING)
         package_id = action.package_id
         self._tries = 0
-        where = f"{self._nearest(action)}/{package_id}/{package_id}-{action.number}"
-        self._get(Kind.FRAGMENT, action.proto, where, keep=False, digest=self._new_part())
+        folder, name = f"{self._nearest(action)}/{package_id}", f"{package_id}-{action.number}"
+        self._get(Kind.FRAGMENT, action.proto, folder, name, keep=False, digest=self._new_part())
 
     def _new_part(self) -> Part | None:
         self._part = None if self._checks is None else self._checks.part(self._asked.package_id)
@@ -231,8 +231,8 @@ class Emulated(Asking):
             part = self._new_part()
         self._shard.tally.retries += 1
         fields = f"Range: bytes={part.length}-\r\nIf-Range: {tag}\r\n" if resumes and part else ""
-        name = f"{action.package_id}/{action.package_id}-{action.number}"
-        self._get(Kind.FRAGMENT, action.proto, f"{places[0]}/{name}", keep=False, digest=part, fields=fields)
+        folder, name = f"{places[0]}/{action.package_id}", f"{action.package_id}-{action.number}"
+        self._get(Kind.FRAGMENT, action.proto, folder, name, keep=False, digest=part, fields=fields)
         return True
 
     def _redirected(self, link: Link) -> None:
@@ -265,7 +265,7 @@ class Emulated(Asking):
                 return self._enlist(shard.read_info(link.body))
             if not self._info:
                 self._info = link.body
-                self._get(Kind.INFO, "https", f"{pack.info_loc}/{pack.id}/manifest", keep=True)
+                self._get(Kind.INFO, "https", f"{pack.info_loc}/{pack.id}", "manifest", keep=True)
                 return None
             body, self._info = self._info, b""
             manifest = shard.read_manifest(link.body)

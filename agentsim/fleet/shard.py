@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 TELL_S: Final = 1.0
 KNOWN_TEXTS: Final = 256  # parsed infos and manifests: agents of one package are told the same
+KNOWN_FOLDERS: Final = 1024
 SPARE_FILES: Final = 256  # that are no connections
 FIRST_SOURCE: Final = 127 << 24 | 1 << 16  # 127.1.0.0: what an agent of loopback comes from, by its number
 SOURCES: Final = 250 << 16
@@ -54,21 +55,22 @@ class Shard:
         self.tally = Tally(len(order.numbers))
         self.server = Place(parts.hostname or "", parts.port or _PORTS[parts.scheme], parts.scheme == "https")
         self.post_heads: dict[Dialect, bytes] = {}
-        self.get_tails: dict[Dialect, str] = {}
+        self._get_tails: dict[Dialect, str] = {}
         for dialect in Dialect:
             name = f"User-Agent: {computers.user_agent(dialect)}\r\nTE: deflate,gzip;q=0.3\r\nConnection: TE\r\n"
             self.post_heads[dialect] = (
                 f"POST {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\n{name}"
                 "Content-Type: application/x-compress\r\nContent-Length: "
             ).replace("%", "%%").encode() + b"%d\r\n\r\n"
-            self.get_tails[dialect] = f"{name}\r\n"
-        self._places: dict[tuple[str, str], Place] = {}
+            self._get_tails[dialect] = f"{name}\r\n"
+        self._flows: dict[Place, Flow] = {}
         self._alive: set[Emulated] = set()
         self._waiting: deque[tuple[float, int]] = deque()
         self._begun_s = 0.0
         self._serial = 0
         self._over = trio.Event()
         self.read_info = lru_cache(KNOWN_TEXTS)(info_format.parse)
+        self.folder = lru_cache(KNOWN_FOLDERS)(self._folder)
         self.read_manifest = lru_cache(KNOWN_TEXTS)(self._read_manifest)
 
     async def run(self, tell: Callable[[dict[str, Any]], None]) -> None:
@@ -142,22 +144,22 @@ class Shard:
         share = self.order.verify
         return int((number + 1) * share) > int(number * share)
 
-    def place(self, scheme: str, host: str) -> Place:
-        """Of "name:port". Raises nothing: a port that is none is one that nobody listens on."""
-        found = self._places.get((scheme, host))
-        if found is None:
-            parts = urlsplit(f"//{host}")
-            port = _PORTS[scheme]
-            with suppress(ValueError):
-                port = parts.port or port
-            found = self._places[scheme, host] = Place(parts.hostname or "", port, scheme == "https")
-        return found
+    def _folder(self, scheme: str, folder: str, dialect: Dialect) -> tuple[Place, str, str]:
+        """Of "name:port/path": where to connect to, and what stands before and behind a name in a GET.
+
+        Raises nothing: a port that is none is one that nobody listens on."""
+        host, slash, path = folder.partition("/")
+        parts = urlsplit(f"//{host}")
+        port = _PORTS[scheme]
+        with suppress(ValueError):
+            port = parts.port or port
+        place = Place(parts.hostname or "", port, scheme == "https")
+        return place, f"GET {slash}{path}/", f"Host: {host}\r\n{self._get_tails[dialect]}"
 
     def flow(self, place: Place) -> Flow:
-        name = f"{place.host}:{place.port}"
-        found = self.tally.places.get(name)
+        found = self._flows.get(place)
         if found is None:
-            found = self.tally.places[name] = Flow()
+            found = self._flows[place] = self.tally.places.setdefault(f"{place.host}:{place.port}", Flow())
         return found
 
     def hear(self, reply: PrologReply) -> None:

@@ -30,7 +30,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from distd.core.records import Dialect, DownloadConfig
-from distd.core.schedule import Pause, Reason, Turn, never, turns
+from distd.core.schedule import Reason, Turn, never, turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
@@ -321,9 +321,11 @@ class Agent:
                 return
             if isinstance(step, Turn):
                 yield from self._turn(self.queue[step.package_id])
+                starting = False
             else:
-                yield _wait(step.seconds, step.reason)
-            starting = isinstance(step, Pause) and step.reason is Reason.PERIOD
+                starting = step.reason is Reason.PERIOD
+                if step.seconds or starting:  # a period's end is a pause in any case, or nothing might ever be
+                    yield _wait(step.seconds, step.reason)
             if self.dialect is Dialect.NATIVE and not self.queue:
                 return
 
