@@ -183,7 +183,7 @@ async def _run_in_memory(scenario: Scenario) -> Outcome:
 
 
 def tables(scenario: Scenario, outcome: Outcome) -> list[Table]:
-    return [goal_table(scenario.proves, outcome.rows), *report.tables(outcome.told)]
+    return [goal_table(scenario.proves.rstrip("."), outcome.rows), *report.tables(outcome.told)]
 
 
 @click.command()
