@@ -10,7 +10,7 @@ import click
 import trio
 
 from loadtests import results
-from loadtests.fleets import Ground, Parcel
+from loadtests.fleets import Ground, Parcel, spell
 from loadtests.results import goal_row, goal_table
 
 AT_ONCE = {f"download.{name}_latency_s": 0 for name in ("frag", "cycle", "period")}
@@ -104,7 +104,7 @@ async def counters(folder: Path, agents: int) -> list[list[str]]:
         goal_row("… packages verified, and bad", f"{figures['verified']:,.0f}, {figures['bad']:,.0f}", "0 bad",
                  figures["bad"] == 0 < figures["verified"]),
         goal_row("… by the server's books", sent, expected, same),
-        goal_row("… results by the server's books", str(server["codes"]), f"SUCCESS {agents:,}", well),
+        goal_row("… results by the server's books", spell(server["codes"]), f"SUCCESS {agents:,}", well),
     ]  # fmt: skip
 
 

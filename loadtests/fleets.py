@@ -123,12 +123,18 @@ class Ground:
             await trio.sleep(0.1)
         codes: dict[str, int] = {}
         for row in rows:
-            codes[str(row["code"])] = codes.get(str(row["code"]), 0) + 1
+            code = row["code"] or "none yet"
+            codes[code] = codes.get(code, 0) + 1
         return {
             "codes": codes,
             "fragments": sum(row["fragments_fetched"] for row in rows),
             "bytes": sum(row["sent_bytes"] for row in rows),
         }
+
+
+def spell(codes: Mapping[str, int]) -> str:
+    """Result codes and how often, in words."""
+    return ", ".join(f"{code} {count:,}" for code, count in sorted(codes.items()))
 
 
 def write_zip(path: Path, size_bytes: int, seed: int, changed: Sequence[int] = ()) -> Path:

@@ -15,7 +15,7 @@ import trio
 
 from agentsim.fleet import report
 from loadtests import results
-from loadtests.fleets import FILE_BYTES, Ground, write_zip
+from loadtests.fleets import FILE_BYTES, Ground, spell, write_zip
 from loadtests.machine import pss_bytes
 from loadtests.mirror import join
 from loadtests.mirror import metric as metric_of
@@ -161,9 +161,7 @@ async def _counter_rows(ground: Ground, loaded: Loaded) -> list[list[str]]:
             figure = f"{server['fragments']:,} fragments, {server['bytes']:,} bytes"
             expected = f"{mine['fragments']:,}, {mine['bytes']:,}"
             rows.append(goal_row(f"package {package_id}, by the server's books", figure, expected, same))
-    figure = ", ".join(f"{code} {count:,}" for code, count in sorted(codes.items()))
-    expected = ", ".join(f"{code} {count:,}" for code, count in sorted(results_told.items()))
-    rows.append(goal_row("results, by the server's books", figure, expected, codes == results_told))
+    rows.append(goal_row("results, by the server's books", spell(codes), spell(results_told), codes == results_told))
     return rows
 
 
