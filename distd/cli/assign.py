@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, TextIO
 
@@ -35,7 +36,7 @@ _UNASSIGNED = {
     "file",
     metavar="FILE",
     type=click.File("r", encoding="utf-8"),
-    help="DEVICEIDs from a file, a line each; - reads them from a pipe.",
+    help="DEVICEIDs from a file, a line each, or as `computer list --json` prints them; - reads a pipe.",
 )
 @click.option("--force", is_flag=True, help="Also where the agent has it in its history.")
 @click.option("--schedule", default="", metavar="WHEN", help="Windows: not before YYYY/MM/DD HH:MM.")
@@ -52,7 +53,7 @@ def assign(
     as_json: bool,
 ) -> None:
     """Give a package to computers: all of them, or none when one is refused."""
-    chosen = [*device_ids, *(line.strip() for line in file or () if line.strip())]
+    chosen = [*device_ids, *(_read_device_ids(file.read()) if file else ())]
     if not chosen:
         raise BadInput("--computer", "at least one DEVICEID, here or in --computers FILE", "none")
     with opened(root) as site, site.catalogue.write() as conn:
@@ -61,8 +62,21 @@ def assign(
     if as_json:
         print_json({"package_id": package_id, "device_ids": chosen})
         return
-    for device_id in chosen:
+    for device_id in device_ids:
         click.echo(f"{device_id}: will be told of {package_id} at its next contact.")
+    if file:
+        click.echo(f"{len(chosen) - len(device_ids):,} of {file.name}: will be told of it at their next contact.")
+
+
+def _read_device_ids(text: str) -> list[str]:
+    if not text.lstrip().startswith("["):
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    try:
+        return [str(computer["device_id"]) for computer in json.loads(text)]
+    except (ValueError, KeyError, TypeError):
+        raise BadInput(
+            "--computers", "a DEVICEID a line, or what `computer list --json` prints", "other JSON"
+        ) from None
 
 
 @click.command(epilog=example("distd unassign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))

@@ -127,6 +127,18 @@ def test_one_bad_computer_of_several_changes_none(site):
     assert site.snapshot() == before
 
 
+@pytest.mark.parametrize("content", ["", "\n \n", "[]", "[1]", '[{"id": "pc"}]', '[{"device_id": "pc"}'])
+def test_a_file_that_lists_no_computers(site, tmp_path, content):
+    site.computer("pc")
+    package_id = site.build()
+    site("package", "activate", package_id)
+    before = site.snapshot()
+    file = tmp_path / "computers"
+    file.write_text(content)
+    refused(site("assign", package_id, "--computers", file), "--computer", "DEVICEID")
+    assert site.snapshot() == before
+
+
 def test_what_else_is_unknown(site):
     refused(site("results", UNKNOWN), "PACKAGE", UNKNOWN)
     refused(site("computer", "show", "nobody"), "DEVICEID", "nobody")

@@ -154,6 +154,18 @@ def test_assign_results_and_unassign(site):
     assert site("unassign", package_id, "--computer", computer).status == 2
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_assign_to_the_computers_of_a_file(site, tmp_path, as_json):
+    computers = [site.computer(f"pc {number}") for number in range(3)]
+    package_id = site.build()
+    site("package", "activate", package_id)
+    file = tmp_path / "computers"
+    file.write_text(site("computer", "list", "--json").out if as_json else "\n".join([*computers, "", ""]))
+    done = site("assign", package_id, "--computers", file)
+    assert done.out == f"3 of {file}: will be told of it at their next contact.\n"
+    assert [row["device_id"] for row in site("results", package_id, "--json").json] == computers
+
+
 def test_json_is_one_document(site):
     site.build()
     for command in (["package", "list"], ["computer", "list"]):
