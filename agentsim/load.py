@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 import trio
-from rich.console import Console
 
 from agentsim.fleet import report, thresholds
 from agentsim.fleet.cluster import run_cluster
@@ -23,7 +22,7 @@ from agentsim.fleet.order import Order, read_arrival, read_shares
 from agentsim.fleet.picture import Picture
 from agentsim.fleet.processes import run_here, run_processes
 from agentsim.fleet.shard import check
-from agentsim.terminal import dialects_option, for_terminal
+from agentsim.terminal import dialects_option, show
 from distd import __version__
 from distd.core.errors import BadInput, DistdError
 from distd.core.fragments import parse_duration
@@ -154,9 +153,7 @@ def load(
     if as_text:
         click.echo(json.dumps(told))
     else:
-        console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-        for table in report.tables(told):
-            console.print(for_terminal(table))
+        show(report.tables(told))
         click.echo(report.summary_line(told))
     sys.exit(0 if is_good(picture, goals) else 1)
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agentsim.page import Bars, Lines, Series, Table, write_page
-from agentsim.terminal import dialects_option, for_terminal
+from agentsim.terminal import dialects_option, show
 from agentsim.worlds import run
 from distd import __version__
 from distd.core import settings
@@ -141,9 +141,7 @@ def simulate(
     if as_text:
         click.echo(json.dumps(as_json(summary) | {"seed": seed, "took_s": round(took_s, 3), "hash": outcome.digest()}))
         return
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    for table in tables(summary):
-        console.print(for_terminal(table))
+    show(tables(summary))
     click.echo(f"Simulated in {took_s:.1f} s.")
 
 

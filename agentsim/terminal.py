@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import click
+from rich.console import Console
 from rich.table import Table as RichTable
 
 from distd.core.records import Dialect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agentsim.page import Table
+
+PIPED_COLUMNS: Final = 220  # where stdout is no terminal
+WIDEST_COLUMNS: Final = 10_000
 
 dialects_option = click.option(
     "--dialect",
@@ -23,7 +31,30 @@ dialects_option = click.option(
 )
 
 
-def for_terminal(table: Table) -> RichTable:
+def show(tables: Iterable[Table]) -> None:
+    """On stdout. A table that is wider than the terminal is turned, where that makes it narrower."""
+    console = Console(width=None if sys.stdout.isatty() else PIPED_COLUMNS, highlight=False, soft_wrap=True)
+    for table in tables:
+        drawn = _drawn(table)
+        if 0 < len(table.rows) < len(table.columns) and _columns(console, drawn) > console.width:
+            drawn = _drawn(turned(table))
+        console.print(drawn)
+        console.print()
+
+
+def turned(table: Table) -> Table:
+    """Its columns as rows: `columns[0]` stays the corner."""
+    corner, *names = table.columns
+    heads, *columns = zip(*table.rows, strict=True)
+    rows = [[name, *column] for name, column in zip(names, columns, strict=True)]
+    return replace(table, columns=(corner, *heads), rows=rows)
+
+
+def _columns(console: Console, drawn: RichTable) -> int:
+    return console.measure(drawn, options=console.options.update_width(WIDEST_COLUMNS)).maximum
+
+
+def _drawn(table: Table) -> RichTable:
     """The first column is to the left, the others to the right."""
     drawn = RichTable(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for number, name in enumerate(table.columns):

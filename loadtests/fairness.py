@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from loadtests.machine import pss_bytes
+from agentsim.terminal import show
+from loadtests.machine import own_bytes
 from loadtests.processes import child, distd_serve, run
-from loadtests.results import goal_row, goal_table, publish, show
+from loadtests.results import goal_row, goal_table, publish
 from loadtests.servers import make_site
 
 if TYPE_CHECKING:
@@ -103,13 +104,13 @@ async def idle(site_folder: Path, paths: dict[str, str], count: int, rounds: int
     settings = {"limits.idle_timeout_s": 600, "limits.connections": count + 100}
     async with distd_serve(site_folder, settings) as calm, distd_serve(site_folder, settings) as crowded:
         await p99_us(crowded.http, paths["4KiB"], 1)
-        before = pss_bytes(crowded.process.pid)
+        before = own_bytes(crowded.process.pid)
         log = site_folder.with_name("crowd.log")
         async with crowd(crowded.http, "idle", paths["4KiB"], count, log):
-            kib = (pss_bytes(crowded.process.pid) - before) / count / 1024
+            kib = (own_bytes(crowded.process.pid) - before) / count / 1024
             ours, theirs, ratio = await compare(calm, crowded, paths["4KiB"], rounds, seconds)
     return [
-        row(f"memory (PSS) of each of {count:,} idle connections", kib, "KiB", 0.6),
+        row(f"memory of each of {count:,} idle connections", kib, "KiB", 0.6),
         row("p99 of a steady 4 KiB request, alone", ours, "µs", None),
         row(f"… beside {count:,} idle connections", theirs, "µs", None),
         row("… ratio", ratio, "", 1.2),

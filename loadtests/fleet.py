@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import trio
 
+from agentsim.terminal import show
 from loadtests import results
 from loadtests.fleets import Ground, Parcel, spell
 from loadtests.results import goal_row, goal_table
@@ -128,7 +129,7 @@ def main(parts: tuple[str, ...], quick: bool) -> None:
     for part in parts or PARTS:
         tables = [goal_table(TITLES[part], trio.run(bench, part, quick))]
         if quick:
-            results.show(tables)
+            show(tables)
         else:
             results.publish(f"load-{part}", TITLES[part], f"make bench-load ARGS='--part {part}'", tables)
 

@@ -74,18 +74,27 @@ def cpu_s(root: int) -> float:
 
 def pss_bytes(root: int) -> int:
     """Memory of a process and its descendants: proportional set size, so that what they share counts once."""
-    return sum(_pss_bytes(process.pid) for process in tree(snapshot(), root))
+    return _memory_bytes(root, "Pss")
 
 
-def _pss_bytes(pid: int) -> int:
+def own_bytes(root: int) -> int:
+    """Of that, what comes from no file: to compare with itself, as a file's share goes by who else has it mapped."""
+    return _memory_bytes(root, "Pss_Anon")
+
+
+def _memory_bytes(root: int, field: str) -> int:
+    return sum(_field_bytes(process.pid, field) for process in tree(snapshot(), root))
+
+
+def _field_bytes(pid: int, field: str) -> int:
     with contextlib.suppress(OSError):
-        return parse_pss((PROC / str(pid) / "smaps_rollup").read_text())
+        return parse_rollup((PROC / str(pid) / "smaps_rollup").read_text(), field)
     return 0
 
 
-def parse_pss(text: str) -> int:
+def parse_rollup(text: str, field: str) -> int:
     """Bytes, from /proc/PID/smaps_rollup; 0 where there is none (a zombie's file is empty)."""
-    match = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
+    match = re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)
     return int(match[1]) * 1024 if match else 0
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from agentsim.page import Table, write_page
-from agentsim.terminal import for_terminal
+from agentsim.terminal import show
 from loadtests.machine import facts as machine_facts
 
 if TYPE_CHECKING:
@@ -37,13 +34,6 @@ def goal_row(what: str, figure: str, goal: str = "", met: bool | None = None) ->
 
 def goal_table(title: str, rows: Sequence[Sequence[str]]) -> Table:
     return Table(title, ("what", "figure", "goal", ""), rows)
-
-
-def show(tables: Sequence[Table]) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, soft_wrap=True)
-    for table in tables:
-        console.print(for_terminal(table))
-        console.print()
 
 
 def publish(

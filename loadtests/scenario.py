@@ -14,9 +14,10 @@ import click
 import trio
 
 from agentsim.fleet import report
+from agentsim.terminal import show
 from loadtests import results
 from loadtests.fleets import FILE_BYTES, Ground, spell, write_zip
-from loadtests.machine import pss_bytes
+from loadtests.machine import own_bytes
 from loadtests.mirror import join
 from loadtests.mirror import metric as metric_of
 from loadtests.results import goal_row, goal_table
@@ -118,7 +119,7 @@ async def _load(
 
     async def watch() -> None:
         while True:
-            memory.append(pss_bytes(site.process.pid))
+            memory.append(own_bytes(site.process.pid))
             await trio.sleep(1)
 
     async def lose() -> None:
@@ -196,7 +197,7 @@ def main(name: str, small: bool) -> None:
         outcome = trio.run(_run_in_memory, scenario)
         made = tables(scenario, outcome)
         if small:
-            results.show(made)
+            show(made)
         else:
             command = f"make loadtest SCENARIO={scenario.name}"
             title = f"Scenario: {scenario.name}"

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING
 
 import click
 import trio
-from rich.console import Console
 
-from agentsim.terminal import for_terminal
+from agentsim.terminal import show
 from loadtests import machine, report, results, wrk
 from loadtests.measure import BY_BYTES, CELL_FORM, SIZES, Result, Slice, default_cells, failed, parse_cells
 from loadtests.servers import NGINX, check, make_site, open_servers, recorded_bytes
@@ -122,12 +121,9 @@ def slice_of(cell: Cell, found: wrk.Load, cpu_s: float, pss_bytes: int) -> Slice
 
 
 def tell(run: report.Run) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 220, soft_wrap=True)
-    for table in (report.speed(run), report.cost(run), report.judged(run)):
-        console.print(for_terminal(table))
-        console.print()
+    show((report.speed(run), report.cost(run), report.judged(run)))
     for line in run.failures:
-        console.print(f"failed: {line}")
+        click.echo(f"failed: {line}")
 
 
 def command_of(arguments: Sequence[str]) -> str:

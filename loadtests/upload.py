@@ -16,7 +16,7 @@ import click
 import trio
 
 from distd.store.layout import DataDir
-from loadtests.machine import pss_bytes
+from loadtests.machine import own_bytes
 from loadtests.processes import DISTD, distd_serve, run
 from loadtests.results import goal_row, goal_table, publish
 
@@ -41,7 +41,7 @@ async def put(url: str, login: str, file: Path, *fields: str, timeout_s: float |
 async def watch(pid: int, peak: list[int]) -> None:
     """The most memory that the process had, for ever."""
     while True:
-        peak[0] = max(peak[0], pss_bytes(pid))
+        peak[0] = max(peak[0], own_bytes(pid))
         await trio.sleep(SAMPLE_S)
 
 
@@ -59,7 +59,7 @@ async def measure(folder: Path, size_bytes: int, *, https: bool) -> dict[str, fl
         os.environ["CURL_HOME"] = str(folder)
         url = f"{base}/api/v1/uploads/large"
         await put(url, login, data / "cacert.pem")  # what is loaded once is loaded now
-        before = pss_bytes(site.process.pid)
+        before = own_bytes(site.process.pid)
         peak = [before]
         nursery.start_soon(watch, site.process.pid, peak)
         status, seconds = await put(url, login, source)

@@ -51,15 +51,25 @@ def view(picture: Picture) -> Group:
     ended = sum(states[end] for end in ENDS) + picture.lost_agents
     head = Text(f"{duration(picture.at_s)} gone, {time_left(picture)} left  ", style="bold")
     bar = ProgressBar(total=max(picture.agents, 1), completed=ended, width=60)
-    agents = _table("Agents", *(state.name.lower() for state in State), "lost")
-    agents.add_row("", *(f"{count:,}" for count in states), f"{picture.lost_agents:,}")
-    return Group(head, bar, agents, _flow(picture), _latency(picture), _counts(picture))
+    top = Table.grid()
+    top.add_row(head)
+    top.add_row(bar)
+    return Group(top, _agents(picture), _flow(picture), _latency(picture), _counts(picture))
 
 
 def time_left(picture: Picture) -> str:
     """By the latencies that the agents were told."""
     left_s = picture.expected_s - picture.at_s
     return f"about {duration(left_s)}" if left_s > 0 else "little"
+
+
+def _agents(picture: Picture) -> Table:
+    """Those states that agents are in: all of them would be too wide for many a terminal."""
+    named = {**{state.name.lower(): picture.states[state] for state in State}, "lost": picture.lost_agents}
+    inhabited = {name: count for name, count in named.items() if count}
+    table = _table("Agents", *inhabited)
+    table.add_row("", *(f"{count:,}" for count in inhabited.values()))
+    return table
 
 
 def _flow(picture: Picture) -> Table:

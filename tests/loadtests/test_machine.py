@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from loadtests import machine
-from loadtests.machine import Process, parse_pss, parse_stat, tree
+from loadtests.machine import Process, parse_rollup, parse_stat, tree
 
 STAT = "41 (a b) c) S 7 41 41 0 -1 4194560 900 0 0 0 250 50 7 3 20 0 1 0 777 10 20 30"
 
@@ -32,8 +32,10 @@ def test_a_tree_of_processes(root: int, found: list[int]) -> None:
 
 
 def test_memory_is_the_proportional_set_size() -> None:
-    assert parse_pss("00400000-7ff ---p 0 [rollup]\nRss:   900 kB\nPss:   512 kB\nPss_Anon:  10 kB\n") == 512 * 1024
-    assert parse_pss("") == 0
+    text = "00400000-7ff ---p 0 [rollup]\nRss:   900 kB\nPss:   512 kB\nPss_Anon:  10 kB\n"
+    assert parse_rollup(text, "Pss") == 512 * 1024
+    assert parse_rollup(text, "Pss_Anon") == 10 * 1024
+    assert parse_rollup("", "Pss") == 0
 
 
 def test_children_count() -> None:

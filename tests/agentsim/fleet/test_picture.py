@@ -171,3 +171,15 @@ def test_the_live_view_tells_it_all():
     for words in ("2.0 s gone, about 1 min 38 s left", "downloading", "fragment: timed out", "SUCCESS", "b: killed"):
         assert words in shown
     console.print(view(Picture(1)))
+
+
+def test_the_live_view_fits_a_narrow_terminal():
+    picture = Picture(10)
+    picture.hear("a", message(tally()))
+    picture.lose("b", 5, "killed")
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(view(picture))
+    lines = console.export_text().splitlines()
+    assert all("…" not in line for line in lines)
+    assert set(lines[1].strip()) <= set("━╸╺ ")
+    assert lines[2].startswith("Agents")
