@@ -287,8 +287,7 @@ class Emulated(Asking):
             self._fate.settle(self._requests, info.fragments + 1)
         if self._checks is not None:
             self._checks.begin(info)
-        due_s = shard.swarm.now_s + time_needed_s(self._dialect, config, info) / shard.order.time_scale
-        shard.tally.expected_s = max(shard.tally.expected_s, shard.since_s(due_s))
+        shard.expect(shard.swarm.now_s + time_needed_s(self._dialect, config, info) / shard.order.time_scale)
         return InfoFetched(info)
 
     def _fragment_answered(self, link: Link) -> Event | None:

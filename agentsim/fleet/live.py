@@ -58,7 +58,7 @@ def view(picture: Picture) -> Group:
 
 
 def time_left(picture: Picture) -> str:
-    """By the latencies that the agents were told."""
+    """By their arrivals, and the latencies that they were told."""
     left_s = picture.expected_s - picture.at_s
     return f"about {duration(left_s)}" if left_s > 0 else "little"
 

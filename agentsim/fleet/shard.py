@@ -80,6 +80,10 @@ class Shard:
         if self.order.arrival.kind is Arrivals.OFFICE:
             sites = {number: self._computer(number).site for number in self.order.numbers}
         self._waiting.extend(arrivals(self.order, sites))
+        last_s = self._waiting[-1][0] if self._waiting else 0
+        self.expect(self._begun_s + (self.order.duration_s or last_s))
+        if not self._waiting:  # more processes than agents
+            self._over.set()
         self._admit()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.swarm.run)
@@ -130,6 +134,11 @@ class Shard:
             self._over.set()
 
     # --- what agents ask for
+
+    def expect(self, end_s: float) -> None:
+        """That an agent will be at it until then, unless the order's time is over before."""
+        latest_s = self.order.duration_s or float("inf")
+        self.tally.expected_s = max(self.tally.expected_s, min(self.since_s(end_s), latest_s))
 
     def since_s(self, now_s: float) -> float:
         """Seconds from the beginning, as they really pass."""

@@ -90,7 +90,7 @@ class Tally:
         self.finished_s: list[float] = []
         self.verified = self.verified_bytes = self.bad = 0
         self.retries = self.redirects = 0
-        self.expected_s = 0.0  # when the last agent will be through, by the latencies
+        self.expected_s = 0.0  # when the last agent will be through, by arrivals and latencies
         self.told: dict[str, Any] = {}
 
     def move(self, old: State, new: State) -> None:

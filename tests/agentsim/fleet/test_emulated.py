@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from agentsim.fleet.order import Order
+from agentsim.fleet.order import Arrival, Arrivals, Order
 from agentsim.fleet.picture import Picture
 from agentsim.fleet.shard import Shard
 from agentsim.fleet.tally import State
@@ -130,3 +130,14 @@ async def test_one_that_can_have_no_turn_does_not_hold_the_others_up(site):
     picture = await run(site, WINDOWS, agents=3, duration_s=1.5)
     assert picture.packages["17"].good >= 1
     assert picture.packages["18"].good == 0
+
+
+async def test_the_time_that_a_run_will_take(site):
+    add(site)
+    at_once = await run(site, UNIX, time_scale=1000)
+    arriving = await run(site, UNIX, 5, arrival=Arrival(Arrivals.WINDOW, 600.0), time_scale=1000)
+    within = await run(site, UNIX, duration_s=0.2)
+    nobody = await run(site, UNIX, 1, shard=1, shards=2)
+    assert 0 < at_once.expected_s < arriving.expected_s < 1
+    assert within.expected_s == 0.2
+    assert nobody.figures()["done"] == 0
