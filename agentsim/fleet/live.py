@@ -54,7 +54,8 @@ def view(picture: Picture) -> Group:
     top = Table.grid()
     top.add_row(head)
     top.add_row(bar)
-    return Group(top, _agents(picture), _flow(picture), _latency(picture), _counts(picture))
+    tables = (_agents(picture), _flow(picture), _latency(picture), _counts(picture))
+    return Group(top, *(table for table in tables if table.row_count))
 
 
 def time_left(picture: Picture) -> str:
