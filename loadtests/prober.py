@@ -1,7 +1,8 @@
-"""One connection that asks at a steady pace, and notes how late each answer was. Run as `python -m loadtests.prober`.
+"""Servers asked in turn at a steady pace, and how late each answer was. Run as `python -m loadtests.prober`.
 
-Latency counts from when a request was due, not from when it was sent: what delays one request delays those behind it,
-and that is the server's fault too. Prints one line of JSON.
+The servers take turns request by request, so that what disturbs the machine meets all of them alike. Latency counts
+from when a request was due, not from when it was sent: what delays one request delays those behind it, and that is the
+server's fault too. Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -17,24 +18,41 @@ import click
 WATCH_S = 0.0003
 
 
-def probe(host: str, port: int, request: bytes, per_s: float, seconds: float) -> list[float]:
-    """Seconds from due time to the last byte, sorted."""
-    late = []
-    with socket.create_connection((host, port)) as sock:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        size = 0
-        due_s = time.perf_counter()
-        for _ in range(int(per_s * seconds)):
-            due_s += 1 / per_s
-            pause_s = due_s - time.perf_counter() - WATCH_S
-            if pause_s > 0:
-                time.sleep(pause_s)
-            while time.perf_counter() < due_s:
-                pass
-            sock.sendall(request)
-            size = receive(sock, size)
-            late.append(time.perf_counter() - due_s)
-    return sorted(late)
+def probe(addresses: tuple[str, ...], path: str, per_s: float, seconds: float) -> list[list[float]]:
+    """Seconds from due time to the last byte, sorted, of each server; each is asked `per_s` times a second."""
+    asked = [Asked(address, path) for address in addresses]
+    due_s = time.perf_counter()
+    for _ in range(int(per_s * seconds)):
+        for one in asked:
+            due_s += 1 / per_s / len(asked)
+            wait_until(due_s)
+            one.ask(due_s)
+    return [sorted(one.late) for one in asked]
+
+
+def wait_until(due_s: float) -> None:
+    pause_s = due_s - time.perf_counter() - WATCH_S
+    if pause_s > 0:
+        time.sleep(pause_s)
+    while time.perf_counter() < due_s:
+        pass
+
+
+class Asked:
+    """One server, by one connection that stays."""
+
+    def __init__(self, address: str, path: str) -> None:
+        host, port = address.rsplit(":", 1)
+        self.late: list[float] = []
+        self._request = f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+        self._answer_bytes = 0
+        self._socket = socket.create_connection((host, int(port)))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, due_s: float) -> None:
+        self._socket.sendall(self._request)
+        self._answer_bytes = receive(self._socket, self._answer_bytes)
+        self.late.append(time.perf_counter() - due_s)
 
 
 def receive(sock: socket.socket, size: int) -> int:
@@ -55,16 +73,14 @@ def receive(sock: socket.socket, size: int) -> int:
 
 
 @click.command()
-@click.argument("host")
-@click.argument("port", type=int)
 @click.argument("path")
+@click.argument("addresses", nargs=-1, required=True)
 @click.option("--per-second", "per_s", default=500.0)
 @click.option("--seconds", default=3.0)
-def main(host: str, port: int, path: str, per_s: float, seconds: float) -> None:
-    """Ask at a steady pace."""
-    late = probe(host, port, f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode(), per_s, seconds)
-    figures = {name: late[int(len(late) * share)] * 1e6 for name, share in (("p50_us", 0.5), ("p99_us", 0.99))}
-    sys.stdout.write(json.dumps(figures) + "\n")
+def main(path: str, addresses: tuple[str, ...], per_s: float, seconds: float) -> None:
+    """Ask at a steady pace; the 99th percentile of each, in µs."""
+    found = probe(addresses, path, per_s, seconds)
+    sys.stdout.write(json.dumps([late[int(len(late) * 0.99)] * 1e6 for late in found]) + "\n")
 
 
 if __name__ == "__main__":
