@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 QUIET_S: Final = 50.0  # three beats: then the line is dead, whatever TCP thinks
 FIRST_PAUSE_S: Final = 0.5
-LAST_PAUSE_S: Final = 60.0
+LAST_PAUSE_S: Final = 15.0  # so long may what the origin has to say wait, half as long again with the jitter
 
 
 class Follower:
