@@ -136,14 +136,15 @@ _ROWS: Final[Sequence[Scenario]] = (
     ),
     Scenario(
         name="soak",
-        proves="1,000 computers come again and again for an hour: nothing fails, and the server does not grow.",
+        proves="1,000 computers come and fetch, again and again, for an hour: nothing fails, the server does not grow.",
         agents=1000,
-        parcels=(Parcel("suite", 1 * MB, 5), Parcel("fonts", 200 * KB, 1)),
+        parcels=(Parcel("suite", 8 * MB, 5, ("--fragment-size", "4KiB")), Parcel("fonts", 200 * KB, 1)),
         thresholds=(*ALL_WELL, "prolog_p99<1s"),
         options=("--arrival", "window=2h", "--time-scale", "60", "--duration", "1h", "--verify", "10%"),
         settings=KNOWN | {"agents.prolog_freq_h": 2},
         small={
             "agents": 100,
+            "parcels": (Parcel("suite", 1 * MB, 5, ("--fragment-size", "4KiB")), Parcel("fonts", 200 * KB, 1)),
             "options": ("--arrival", "window=2h", "--time-scale", "300", "--duration", "2min", "--verify", "10%"),
         },
     ),
