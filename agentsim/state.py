@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING
 
 from distd.core import info as info_codec
 from distd.core import manifest as manifest_codec
-from distd.core.agent import Package, in_history
+from distd.core.agent import Package
 from distd.core.errors import BadInput, Conflict, Corrupt
 from distd.core.records import Dialect, DownloadConfig
+from distd.core.results import in_history
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

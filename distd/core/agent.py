@@ -30,6 +30,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from distd.core.records import Dialect, DownloadConfig
+from distd.core.results import in_history
 from distd.core.schedule import Reason, Turn, never, turns
 
 if TYPE_CHECKING:
@@ -308,6 +309,7 @@ class Agent:
     def _downloads(self) -> Generator[Action, Event, None]:
         schedule = turns(self.dialect, lambda: self.config, self._priorities)
         starting = True
+        asked = missed = 0  # fragments, in this period
         while True:
             if not self._once and self._now_s >= self._due_s:
                 yield from self._contact()
@@ -316,14 +318,20 @@ class Agent:
                 if self._idle():
                     return
                 self._say(f"New period. Nb of cycles: {self.config.period_length}")
+                asked = missed = 0
             step = next(schedule, None)
             if step is None:
                 return
             if isinstance(step, Turn):
-                yield from self._turn(self.queue[step.package_id])
+                package = self.queue[step.package_id]
+                asked += package.fetched < package.info.fragments
+                missed += not (yield from self._turn(package))
                 starting = False
             else:
                 starting = step.reason is Reason.PERIOD
+                if starting and self.dialect is Dialect.WINDOWS and missed > 2 * asked // 3:
+                    self._say("All package action failed during this session, exiting")
+                    return  # until its next contact
                 if step.seconds or starting:  # a period's end is a pause in any case, or nothing might ever be
                     yield _wait(step.seconds, step.reason)
             if self.dialect is Dialect.NATIVE and not self.queue:
@@ -341,16 +349,17 @@ class Agent:
                 self._say(f"Timeout Reached for {package_id}.")
                 yield from self._conclude(package_id, "ERR_TIMEOUT")
 
-    def _turn(self, package: Package) -> Generator[Action, Event, None]:
+    def _turn(self, package: Package) -> Generator[Action, Event, bool]:
+        """Returns False for a fragment that did not come."""
         if package.fetched < package.info.fragments:
-            yield from self._fetch(package)
-            return
+            return (yield from self._fetch(package))
         answer = yield Assemble(package.info.id)
         code = answer.code if isinstance(answer, Assembled | Failed) else ""
         if code:
             yield from self._conclude(package.info.id, code)
+        return True
 
-    def _fetch(self, package: Package) -> Generator[Action, Event, None]:
+    def _fetch(self, package: Package) -> Generator[Action, Event, bool]:
         info = package.info
         for _ in range(1 + (WINDOWS_RETRIES if self.dialect is Dialect.WINDOWS else 0)):
             answer = yield FetchFragment(info.id, package.fetched + 1, package.pack_loc, info.proto.lower())
@@ -364,6 +373,7 @@ class Agent:
                 yield from self._conclude(info.id, "ERR_BAD_DIGEST")
         elif isinstance(answer, Failed) and answer.code:
             yield from self._conclude(info.id, answer.code)
+        return isinstance(answer, Done)
 
     # -- results
 
@@ -391,13 +401,3 @@ class Agent:
     def _drop(self, package_id: str) -> None:
         self.queue.pop(package_id, None)
         self._priorities.pop(package_id, None)
-
-
-def in_history(dialect: Dialect, code: str) -> bool:
-    """Whether an agent writes a package that ended so into its history, and so will not take it again.
-
-    A stock Unix agent writes every package that it ran, also a LAUNCH that failed (SUCCESS_<exit code>).
-    """
-    if dialect is Dialect.UNIX:
-        return code.startswith("SUCCESS")
-    return code in ("SUCCESS", "SUCCESS_0") if dialect is Dialect.NATIVE else code == "SUCCESS"

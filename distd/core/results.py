@@ -6,6 +6,8 @@ import re
 from enum import StrEnum
 from typing import Final
 
+from distd.core.records import Dialect
+
 
 class Outcome(StrEnum):
     """Where a package stands on a computer."""
@@ -83,3 +85,13 @@ def meaning(code: str | None) -> str:
         return f"The command ended with exit code {exit_code[2]}."
     kind = "success" if code.startswith("SUCCESS") else "failure"
     return f"A {kind} of which distd knows no more than its code."
+
+
+def in_history(dialect: Dialect, code: str) -> bool:
+    """Whether an agent writes a package that ended so into its history, and so will not take it again.
+
+    A stock Unix agent writes every package that it ran, also a LAUNCH that failed (SUCCESS_<exit code>).
+    """
+    if dialect is Dialect.UNIX:
+        return code.startswith("SUCCESS")
+    return code in ("SUCCESS", "SUCCESS_0") if dialect is Dialect.NATIVE else code == "SUCCESS"

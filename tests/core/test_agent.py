@@ -34,7 +34,6 @@ from distd.core.agent import (
     SendResult,
     Started,
     Wait,
-    in_history,
 )
 from distd.core.records import Action as Act
 from distd.core.records import Dialect, DownloadConfig, Info, Pack, PrologReply
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
 UNIX, WINDOWS, NATIVE = Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE
 CONFIG = DownloadConfig(frag_latency_s=1, cycle_latency_s=2, period_latency_s=3, period_length=4, timeout_days=30)
 DAY_S = 86_400
+SIX, TWICE = " ".join(["1-1"] * 6), " ".join(["1-2"] * 6)  # a Windows agent's tries within a turn
 
 
 def info(name: str, fragments: int = 1, priority: int = 1) -> Info:
@@ -262,6 +262,33 @@ CASES: list[Case] = [
         "PROLOG info:1 1-1 1-1 1-1 1-1 1-1 1-1 f1 c2 1-1 1-1 f1 c2 run:1 1=SUCCESS f1 c2 c2 p4 .",
     ),
     (
+        "windows goes on when half of them came",
+        WINDOWS,
+        {},
+        [LISTED],
+        [info("1", 3)],
+        {"FetchFragment": [*fail(6), Done(), *fail(6)]},
+        f"PROLOG info:1 {SIX} f1 c2 1-1 f1 c2 {TWICE} f1 c2 1-2 f1 c2 p4 1-3 f1 c2 run:1 1=SUCCESS f1 c2 c2 c2 p4 .",
+    ),
+    (
+        "windows gives up when three of four did not come",
+        WINDOWS,
+        {},
+        [LISTED],
+        [info("1", 3)],
+        {"FetchFragment": [Done(), *fail(18)]},
+        f"PROLOG info:1 1-1 f1 c2 {' '.join([TWICE + ' f1 c2'] * 3)} .",
+    ),
+    (
+        "windows gives up after a period in which nothing came",
+        WINDOWS,
+        {},
+        [LISTED],
+        [info("1")],
+        {"FetchFragment": fail(24)},
+        f"PROLOG info:1 {' '.join([SIX + ' f1 c2'] * 4)} .",
+    ),
+    (
         "always corrupt",
         NATIVE,
         {},
@@ -393,24 +420,19 @@ def test_a_stock_agent_waits_for_its_next_regular_contact() -> None:
     assert forever(World([reply()], [], SendProlog=fail(1)), 2, UNIX) == f"PROLOG c{DAY_S}"
 
 
+def test_a_windows_agent_that_gave_up_goes_on_at_its_next_contact() -> None:
+    world = World([reply(pack("1"), freq_h=1)], [info("1")], FetchFragment=fail(24))
+    script = world.run(Agent("pc", WINDOWS), 43)
+    given_up, _, rest = script.partition(" c3588 ")
+    assert given_up == f"PROLOG info:1 {' '.join([SIX + ' f1 c2'] * 4)}"
+    assert rest.startswith("PROLOG 1-1 f1 c2 run:1 1=SUCCESS f1 c2")
+
+
 def test_what_it_says() -> None:
     said: list[str] = []
     agent = Agent("pc", once=True, say=said.append)
     World([LISTED], [A]).run(agent)
     assert said == ["Package <1> added to download queue", "New period. Nb of cycles: 4"]
-
-
-@pytest.mark.parametrize(
-    ("code", "unix", "windows", "native"),
-    [
-        ("SUCCESS", True, True, True),
-        ("SUCCESS_0", True, False, True),
-        ("SUCCESS_3", True, False, False),
-        ("ERR_BUILD", False, False, False),
-    ],
-)
-def test_history(code: str, unix: bool, windows: bool, native: bool) -> None:
-    assert [in_history(one, code) for one in (UNIX, WINDOWS, NATIVE)] == [unix, windows, native]
 
 
 class Server:

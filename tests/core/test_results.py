@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from distd.core.results import MEANINGS, Outcome, classify, is_final, meaning
+from distd.core.records import Dialect
+from distd.core.results import MEANINGS, Outcome, classify, in_history, is_final, meaning
 
 OUTCOMES = {
     None: Outcome.WAITING,
@@ -114,3 +115,16 @@ def test_sentences_are_sentences():
         assert sentence[0].isupper()
         assert sentence.endswith(".")
     assert len(set(MEANINGS.values())) == len(MEANINGS)
+
+
+@pytest.mark.parametrize(
+    ("code", "unix", "windows", "native"),
+    [
+        ("SUCCESS", True, True, True),
+        ("SUCCESS_0", True, False, True),
+        ("SUCCESS_3", True, False, False),
+        ("ERR_BUILD", False, False, False),
+    ],
+)
+def test_history(code: str, unix: bool, windows: bool, native: bool) -> None:
+    assert [in_history(one, code) for one in (Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE)] == [unix, windows, native]
