@@ -25,7 +25,7 @@ from distd.core.fragments import parse_duration
 from distd.model.reading import read_dialects, read_packages, read_sites, read_start, with_mirrors
 from distd.model.summary import SHARES, as_json, summarise
 from distd.model.words import duration, rate, volume
-from distd.model.world import Line, World, check
+from distd.model.world import MOST_PER_S, Line, World, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,6 +66,20 @@ SECONDS_A_POINT = 400  # points of a curve on the page
 @click.option("--shared", is_flag=True, help="Lines serve all transfers at once; else one after the other.")
 @click.option("--origin-line", default="", metavar="RULES", help="What the origin sends at most.")
 @click.option(
+    "--contacts-per-s",
+    type=click.IntRange(0, MOST_PER_S),
+    default=0,
+    metavar="N",
+    help="First contacts that the origin can answer; more wait.  [default: any number]",
+)
+@click.option(
+    "--requests-per-s",
+    type=click.IntRange(0, MOST_PER_S),
+    default=0,
+    metavar="N",
+    help="Fragments that the origin, and each mirror, can answer for; more wait.  [default: any number]",
+)
+@click.option(
     "--round-trip",
     type=click.FloatRange(0, 3600),
     default=0.005,
@@ -100,6 +114,8 @@ def simulate(
     line: str,
     shared: bool,
     origin_line: str,
+    contacts_per_s: int,
+    requests_per_s: int,
     round_trip: float,
     mirrors: tuple[str, ...],
     failures: tuple[str, ...],
@@ -126,6 +142,8 @@ def simulate(
         dialects=read_dialects(dialects),
         contact_s=None if window is None else parse_duration(window, "--window"),
         origin=Line.read(origin_line, "--origin-line"),
+        contacts_per_s=contacts_per_s,
+        requests_per_s=requests_per_s,
         round_trip_s=round_trip,
         shared=shared,
         begins_min=read_start(start),
@@ -171,6 +189,9 @@ def tables(summary: Summary) -> Iterator[Table]:
     if len(rows) > 1:
         rows.append(_finish_row("all", summary.all))
     yield Table("Through after", head, rows)
+    if any(summary.contact_wait_s.values()):
+        waits = [duration(summary.contact_wait_s[share]) for share in SHARES]
+        yield Table("First contacts", ("", *head[2:-1]), [["answered within", *waits]])
     head = ("Line", "bytes", "peak", "after")
     yield Table("Most in a minute", head, [_load_row(summary.origin), *_largest("line of ", summary.lines)])
     if summary.mirrors:

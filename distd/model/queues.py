@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from distd.model.world import LAST_DAY, MINUTE_US, WEEK_MIN
+from distd.model.world import LAST_DAY, MINUTE_US, WEEK_MIN, Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-    from distd.model.world import Line
 
     Longs = NDArray[np.int64]
 
@@ -94,6 +92,19 @@ class Fifo:
         left_us = np.empty_like(at_us)
         left_us[order] = self._capacities.time_of(line, through, at_us)
         return left_us
+
+
+class Desk:
+    """Servers that answer requests one after the other, each so many a second; 0: any number."""
+
+    def __init__(self, per_s: int, servers: int) -> None:
+        # A request is to them what a kilobyte is to a line of as many kB/s.
+        line = Line.of(per_s * 1000) if per_s else Line()
+        self._fifo = Fifo(Capacities([line] * servers, 0))
+
+    def answer(self, server: Longs, at_us: Longs) -> Longs:
+        """When each request that comes to `server` at `at_us` (sorted) is answered."""
+        return self._fifo.leave(server, at_us, np.full_like(at_us, 1000))
 
 
 def _running_max(values: Longs, segment: Longs) -> Longs:

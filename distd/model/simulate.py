@@ -17,7 +17,7 @@ import numpy as np
 from blake3 import blake3
 
 from distd.core.errors import BadInput
-from distd.model.queues import Capacities, Fifo, Shared
+from distd.model.queues import Capacities, Desk, Fifo, Shared
 from distd.model.turns import ASSEMBLY, list_turns
 from distd.model.world import LAST_DAY, MINUTE_US, SECOND_US, check
 
@@ -38,12 +38,13 @@ HORIZON_US: Final = LAST_DAY * 86_400 * SECOND_US
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`done_us`: by package and agent, when it was assembled (µs from the beginning; `NEVER`). `contact_us` and `site`:
-    each agent's first contact, and where it is. `line_bytes` and `mirror_bytes`: by site and
-    minute; `origin_bytes`: by minute."""
+    """`done_us`: by package and agent, when it was assembled (µs from the beginning; `NEVER`). `contact_us`,
+    `waited_us`, `site`: each agent's first contact, how long it waited for the origin to answer, and where it is.
+    `line_bytes` and `mirror_bytes`: by site and minute; `origin_bytes`: by minute."""
 
     done_us: Longs
     contact_us: Longs
+    waited_us: Longs
     site: NDArray[np.int32]
     line_bytes: Longs
     mirror_bytes: Longs
@@ -78,6 +79,7 @@ def simulate(
     return Outcome(
         crowd.done_us,
         crowd.contact_us,
+        crowd.waited_us,
         crowd.site,
         network.lines.table(),
         network.mirrors.table(),
@@ -88,7 +90,7 @@ def simulate(
 def split(world: World, parts: int) -> list[World]:
     """Worlds of some of its sites each, of about as many agents, whose outcomes joined are its own: `join`. It is not
     split where sites meet at an origin that has a limit."""
-    if world.origin.rules or parts < 2:
+    if world.origin.rules or world.contacts_per_s or world.requests_per_s or parts < 2:
         return [world]
     bins: list[list[int]] = [[] for _ in range(min(parts, len(world.sites)))]
     sizes = [0] * len(bins)
@@ -121,7 +123,7 @@ def join(world: World, parts: Sequence[tuple[World, Outcome]]) -> Outcome:
             mirrors[number, : outcome.mirror_bytes.shape[1]] = outcome.mirror_bytes[row]
             at += site.agents
     site_of = np.repeat(np.arange(len(world.sites), dtype=np.int32), [one.agents for one in world.sites])
-    return Outcome(done, contact, site_of, lines, mirrors, origin)
+    return Outcome(done, contact, np.zeros_like(contact), site_of, lines, mirrors, origin)
 
 
 class Agenda:
@@ -179,6 +181,7 @@ class Crowd:
         shares = np.cumsum(list(world.dialects.values()))
         drawn_us = [draw.integers(0, world.contact_us, size) for draw, size in zip(draws, sizes, strict=True)]
         self.contact_us: Longs = np.concatenate(drawn_us) if contact_us is None else contact_us
+        self.waited_us = _waits_us(world.contacts_per_s, self.contact_us)
         drawn = np.searchsorted(
             shares,
             np.concatenate([draw.random(size) for draw, size in zip(draws, sizes, strict=True)]) * shares[-1],
@@ -195,7 +198,8 @@ class Crowd:
         # Beyond the last turn there is none.
         self._pause_us = _padded([table.pause_us for table in self.tables], NEVER)
         first = self._pause_us[self.dialect, 0]
-        self.first_us: Longs = np.where(first == NEVER, HORIZON_US * 2, self.contact_us + world.greeting_us + first)
+        greeted_us = self.contact_us + self.waited_us + world.greeting_us
+        self.first_us: Longs = np.where(first == NEVER, HORIZON_US * 2, greeted_us + first)
 
     def take_turns(self, agents: Longs, at_us: Longs, network: Network) -> None:
         dialect, turn = self.dialect[agents], self._turn[agents]
@@ -217,6 +221,15 @@ class Crowd:
         return agents[more], ended_us[more] + pause_us[more]
 
 
+def _waits_us(per_s: int, contact_us: Longs) -> Longs:
+    """How long each contact waits for its answer; who comes at the same time comes in order of number."""
+    order = np.argsort(contact_us, kind="stable")
+    waits = np.zeros_like(contact_us)
+    sorted_us = contact_us[order]
+    waits[order] = Desk(per_s, 1).answer(np.zeros_like(sorted_us), sorted_us) - sorted_us
+    return waits
+
+
 class Network:
     """The origin, the sites' lines, the mirrors. What an agent fetches comes from its mirror, or else from the origin
     by its site's line."""
@@ -233,6 +246,7 @@ class Network:
             Capacities([one.mirror.line if one.mirror else one.line for one in sites], world.begins_min)
         )
         self._line = Fifo(lines)
+        self._desk = Desk(world.requests_per_s, 1 + len(sites))  # the origin's, and each mirror's
         self._shared = [Shared(lines, number) for number in range(len(sites))] if world.shared else []
         self._limited = lines.limited
         self._ended: list[tuple[Longs, Longs]] = []
@@ -249,14 +263,16 @@ class Network:
             near &= ~((site == number) & (at_us >= begin_us) & (at_us < end_us))
         if near.any():
             where, size = site[near], length[near]
-            left_us = self._mirror.leave(where.astype(np.int64), at_us[near], size)
+            served_us = self._desk.answer(where.astype(np.int64) + 1, at_us[near])
+            left_us = self._mirror.leave(where.astype(np.int64), served_us, size)
             self.mirrors.add(where, left_us, size)
             self._ended.append((agents[near], left_us + self._round_trip_us))
             far = ~near
             agents, at_us, site, length = agents[far], at_us[far], site[far], length[far]
         if not len(agents):
             return
-        sent_us = self._origin.leave(np.zeros(len(agents), np.int64), at_us, length)
+        origin = np.full(len(agents), ORIGIN, np.int64)
+        sent_us = self._origin.leave(origin, self._desk.answer(origin, at_us), length)
         self.origin.add(np.zeros(len(agents), np.int32), sent_us, length)
         if self._shared:
             thin = self._limited[site]

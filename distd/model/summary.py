@@ -38,9 +38,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`curve`: (seconds, share of agents that have all packages, 0 to 1)."""
+    """`curve`: (seconds, share of agents that have all packages, 0 to 1). `contact_wait_s`: how long first contacts
+    wait for their answer, by share of the agents (%)."""
 
     agents: int
+    contact_wait_s: dict[int, float]
     all: Finish
     packages: dict[str, Finish]
     curve: list[tuple[float, float]]
@@ -58,6 +60,7 @@ def summarise(world: World, outcome: Outcome) -> Summary:
     last = np.where((done < 0).any(axis=0), -1, done.max(axis=0))
     return Summary(
         agents=world.agents,
+        contact_wait_s={share: after or 0.0 for share, after in _finish(outcome.waited_us).after_s.items()},
         all=_finish(last),
         packages={one.id: _finish(done[place]) for place, one in enumerate(world.packages)},
         curve=_curve(last),
@@ -100,6 +103,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
     """The schema stands in the README."""
     return {
         "agents": summary.agents,
+        "contact_wait_s": {str(share): wait_s for share, wait_s in summary.contact_wait_s.items()},
         "all": _finish_json(summary.all),
         "packages": {name: _finish_json(one) for name, one in summary.packages.items()},
         "curve": [list(point) for point in summary.curve],

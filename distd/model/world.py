@@ -21,6 +21,7 @@ WEEK_MIN: Final = 7 * 1440
 # Rates are kept in kB/s: finer ones are rounded down, to no less than one. With `LAST_DAY`, what a line can do in all
 # that time still fits into 64 bits.
 MOST_KB_PER_S: Final = 1_250_000
+MOST_PER_S: Final = 1_000_000
 MOST_AGENTS: Final = 50_000_000
 MOST_SITES: Final = 10_000
 MOST_PACKAGES: Final = 100
@@ -86,7 +87,9 @@ class Site:
 @dataclass(frozen=True, slots=True)
 class World:
     """`dialects`: shares of the agents. `contact_s`: the first contacts are spread evenly over so many seconds; None:
-    over PROLOG_FREQ, as those of computers that are always on. `round_trip_s`: from an agent to its server and back.
+    over PROLOG_FREQ, as those of computers that are always on. `contacts_per_s`: so many of them can the origin answer,
+    one after the other; `requests_per_s`: for so many fragments can it, and each mirror; 0: any number.
+    `round_trip_s`: from an agent to its server and back.
     `greeting_s`: from its first contact to its first turn; None: a round trip for PROLOG and for each `info`.
     `shared`: sites' lines serve all transfers at once, in equal parts; else one after the other.
     `begins_min`: minutes after Monday 0:00 of the beginning, for rules with days and hours.
@@ -99,6 +102,8 @@ class World:
     dialects: Mapping[Dialect, float] = field(default_factory=lambda: {Dialect.UNIX: 1.0})
     contact_s: float | None = None
     origin: Line = Line()
+    contacts_per_s: int = 0
+    requests_per_s: int = 0
     round_trip_s: float = 0.005
     greeting_s: float | None = None
     shared: bool = False
@@ -136,6 +141,9 @@ def check(world: World) -> None:
         raise BadInput("sites", "names that differ", "the same name twice")
     if any(one.agents < 0 for one in world.sites):
         raise BadInput("sites", "no fewer than 0 agents each", min(one.agents for one in world.sites))
+    for name in ("contacts_per_s", "requests_per_s"):
+        if not 0 <= getattr(world, name) <= MOST_PER_S:
+            raise BadInput(name, f"1 to {MOST_PER_S}, or 0 for any number", getattr(world, name))
     shares = world.dialects.values()
     if not shares or any(share < 0 for share in shares) or sum(shares) <= 0:
         raise BadInput("dialects", "shares that are not negative, and not all 0", dict(world.dialects))

@@ -8,7 +8,7 @@ from bisect import bisect_right
 import numpy as np
 
 from distd.model.simulate import HORIZON_US, NEVER, Crowd
-from distd.model.world import MINUTE_US, SECOND_US
+from distd.model.world import MINUTE_US, SECOND_US, Line
 
 # What ends on a shared line comes before what begins there at the same moment.
 END, LINE, TURN = 0, 1, 2
@@ -94,13 +94,14 @@ class Simulation:
         self.shared = [Sharing(line.rate) for line in self.lines]
         self.version = [0] * len(self.lines)
         self.mirrors = [Queue(Rate(one.mirror.line, world.begins_min)) if one.mirror else None for one in world.sites]
+        desk = Line.of(world.requests_per_s * 1000) if world.requests_per_s else Line()  # as lines of kilobytes
+        self.desks = [Queue(Rate(desk, 0)) for _ in range(1 + len(world.sites))]
         self.done = np.full((len(world.packages), world.agents), NEVER, np.int64)
         self.turn = [0] * world.agents
         self.events = []
 
     def run(self):
-        for agent in range(self.world.agents):
-            self.push(int(self.crowd.first_us[agent]), TURN, agent)
+        self.greet()
         while self.events and self.events[0][0] <= HORIZON_US:
             at_us, kind, agent, what, mark = heapq.heappop(self.events)
             where = int(self.crowd.site[agent])
@@ -115,6 +116,16 @@ class Simulation:
                 self.watch(where)
         return self.done
 
+    def greet(self):
+        """Contacts are answered one after the other."""
+        world, crowd = self.world, self.crowd
+        desk = Queue(Rate(Line.of(world.contacts_per_s * 1000) if world.contacts_per_s else Line(), 0))
+        for contact_us, agent in sorted(zip(crowd.contact_us.tolist(), range(world.agents), strict=True)):
+            greeted_us = desk.leave(contact_us, 1000) + world.greeting_us
+            table = self.tables[crowd.dialect[agent]]
+            if table:
+                self.push(greeted_us + table[0][3], TURN, agent)
+
     def take_turn(self, agent, where, at_us):
         package, number, length, _ = self.tables[self.crowd.dialect[agent]][self.turn[agent]]
         mirror = self.world.sites[where].mirror
@@ -122,9 +133,9 @@ class Simulation:
             self.done[package, agent] = at_us
             self.end_turn(agent, at_us)
         elif mirror and not any(a * SECOND_US <= at_us < b * SECOND_US for a, b in mirror.down):
-            self.end_turn(agent, self.mirrors[where].leave(at_us, length))
+            self.end_turn(agent, self.mirrors[where].leave(self.desks[1 + where].leave(at_us, 1000), length))
         else:
-            sent_us = self.origin.leave(at_us, length)
+            sent_us = self.origin.leave(self.desks[0].leave(at_us, 1000), length)
             if self.world.shared and self.lines[where].rate.limited:
                 self.push(sent_us, LINE, agent, length)
             else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from blake3 import blake3
@@ -10,10 +12,12 @@ from distd.core.errors import BadInput
 from distd.core.records import Dialect, DownloadConfig
 from distd.core.schedule import start_s
 from distd.model.simulate import simulate
+from distd.model.summary import summarise
 from distd.model.world import Line, Mirror, Package, Site, World
 from tests.model.heap import Simulation
 
 CONFIG = DownloadConfig(frag_latency_s=15, cycle_latency_s=15, period_latency_s=15, period_length=10)
+NO_PAUSES = DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s=0)
 PACKAGE = Package.cut("p", 5, 20 * 65_536 - 100, 65_536)
 THIN = Line.read("300kB/s")
 OFFICE = Line.read("2MB/s; 200kB/s mon-fri 8-18; 100kB/s wed 12-13")
@@ -35,10 +39,16 @@ WORLDS = {
         sites(1500), CONFIG, dialects=MIXED,
     ),
     "priority 0": World((Package.cut("p", 0, 500_000, 10_000), PACKAGE), sites(700), CONFIG, dialects=MIXED),
-    "no pauses": World((PACKAGE,), sites(300), DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s=0)),
+    "no pauses": World((PACKAGE,), sites(300), NO_PAUSES),
     "all at once": World((PACKAGE,), sites(3000), CONFIG, contact_s=0),
     "shared lines": World((PACKAGE,), sites(3000), CONFIG, shared=True, dialects=MIXED),
     "shared by the hours": World((PACKAGE,), sites(1000, line=OFFICE), CONFIG, shared=True, contact_s=600),
+    "a slow origin and slow mirrors": World((PACKAGE,), sites(3000), CONFIG, requests_per_s=2, contact_s=60),
+    "a storm of contacts": World((PACKAGE,), sites(3000), CONFIG, contacts_per_s=7, contact_s=60, dialects=MIXED),
+    "slow in every way": World(
+        (PACKAGE,), sites(1000, line=OFFICE, down=((900, 2000),)), CONFIG,
+        shared=True, contacts_per_s=3, requests_per_s=1, contact_s=60, origin=Line.read("800kB/s"),
+    ),
     "nothing but a command": World((Package("p", 5, ()),), sites(100), CONFIG),
     "no turn at all": World((Package.cut("p", 11, 1000, 100), PACKAGE), sites(100), CONFIG),
 }  # fmt: skip
@@ -73,6 +83,22 @@ def test_one_agent_follows_the_closed_form(dialect, priority):
     assert outcome.done_us[0, 0] - started_us == expected_s * 1_000_000 + fetches_us
 
 
+def test_contacts_wait_for_their_answer():
+    """A hundred at once, ten a second: the last is answered after ten seconds, and all begin as much later."""
+    world = World((PACKAGE,), (Site("s", 100),), CONFIG, contact_s=0)
+    slow = replace(world, contacts_per_s=10)
+    outcome, waits = simulate(slow, 1), summarise(slow, simulate(slow, 1)).contact_wait_s
+    assert waits == {50: 5.0, 90: 9.0, 95: 9.5, 99: 9.9, 100: 10.0}
+    assert (outcome.done_us - outcome.waited_us == simulate(world, 1).done_us).all()
+    assert not any(summarise(world, simulate(world, 1)).contact_wait_s.values())
+
+
+def test_a_server_answers_no_more_than_it_can():
+    """Twenty fragments for each of 1,000 agents that come at once, fifty a second, take 400 s at least."""
+    world = World((Package.cut("p", 1, 20_000, 1000),), (Site("s", 1000),), NO_PAUSES, contact_s=0, requests_per_s=50)
+    assert 400 <= simulate(world, 1).done_us.max() / 1e6 < 402
+
+
 def test_bytes_are_where_they_went():
     world = WORLDS["mirrors, one of them down"]
     outcome = simulate(world, 1)
@@ -101,6 +127,8 @@ def test_what_waits_for_a_dead_line_waits():
         ({"sites": ()}, "agents"),
         ({"packages": ()}, "packages"),
         ({"dialects": {}}, "dialects"),
+        ({"contacts_per_s": -1}, "contacts_per_s"),
+        ({"requests_per_s": 10**9}, "requests_per_s"),
         ({"shared": True, "config": DownloadConfig(frag_latency_s=0, cycle_latency_s=0)}, "download.frag_latency_s"),
     ],
 )
