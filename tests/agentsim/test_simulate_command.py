@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -39,6 +41,29 @@ def test_the_same_seed_gives_the_same_course_on_any_number_of_processes():
     assert runs[0]["all"] == runs[1]["all"]
     assert runs[0]["lines"] == runs[1]["lines"]
     assert runs[0]["mirrors"] == runs[1]["mirrors"]
+
+
+def test_a_server_that_holds_little():
+    many = ("--agents", "600", "--package", "p=1kB@1", "--window", "0")
+    done = invoke(*many, "--contacts-per-s", "10", "--requests-per-s", "5")
+    (waits,) = (line.split() for line in done.stdout.splitlines() if line.startswith("answered within"))
+    assert waits[2:4] == ["30.0", "s"]
+    assert waits[-4:] == ["1", "min", "0", "s"]
+    told = json.loads(invoke(*many, "--contacts-per-s", "10", "--requests-per-s", "5", "--json").stdout)
+    assert told["contact_wait_s"]["100"] == 60
+    latencies_s = 15 + 15  # of a fragment and a cycle, before it is assembled
+    assert told["all"]["after_s"]["100"] == pytest.approx(600 / 5 + latencies_s, abs=0.5)
+    assert "First contacts" not in invoke(*many).stdout
+
+
+def test_what_is_printed_is_told_of_in_the_readme():
+    (table,) = re.findall(
+        r"With `--json` it prints\n\n(.*?)\n\n", (Path(__file__).parents[2] / "README.md").read_text(), re.DOTALL
+    )
+    printed = json.loads(invoke("--agents", "1", "--package", "1kB", "--json").stdout)
+    assert {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])} == set(
+        printed
+    )
 
 
 def test_latencies_are_set_as_the_servers():
