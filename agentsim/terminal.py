@@ -56,7 +56,15 @@ def _columns(console: Console, drawn: RichTable) -> int:
 
 def _drawn(table: Table) -> RichTable:
     """The first column is to the left, the others to the right."""
-    drawn = RichTable(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    drawn = RichTable(
+        title=table.title,
+        title_justify="left",
+        title_style="bold",
+        caption=table.note or None,
+        caption_justify="left",
+        box=None,
+        pad_edge=False,
+    )
     for number, name in enumerate(table.columns):
         drawn.add_column(name, justify="right" if number else "left", no_wrap=True)
     for row in table.rows:

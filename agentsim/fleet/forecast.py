@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from distd.core.bandwidth import Rule
 from distd.core.records import DownloadConfig
 from distd.core.schedule import start_s
 from distd.model.simulate import simulate
 from distd.model.summary import summarise
-from distd.model.world import Package, Site, World
+from distd.model.world import Line, Package, Site, World
 
 if TYPE_CHECKING:
+    from hdrh.histogram import HdrHistogram
+
     from agentsim.fleet.order import Order
     from agentsim.fleet.picture import Picture
     from distd.core.records import Dialect, Info
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 def world_of(order: Order, picture: Picture) -> World | None:
     """The world of the run, in the machines' time. None where agents were given different packages, or none: then
-    there is no saying who was given which."""
+    there is no saying who was given which. Slow agents have lines of their own in it; sleep is not in it."""
     contacts = len(picture.contacts_s)
     packages = {name: one for name, one in picture.packages.items() if one.listed}
     if not packages or not contacts or any(one.listed != contacts for one in packages.values()):
@@ -34,21 +37,34 @@ def world_of(order: Order, picture: Picture) -> World | None:
         period_latency_s=told["period_latency_s"],
         period_length=told["period_length"],
     )
-    mean_s = {
-        kind: late.get_mean_value() / 1e6 if late.get_total_count() else 0.0 for kind, late in picture.late.items()
-    }
-    greeting_s = mean_s["prolog"] + mean_s["inventory"] + mean_s["info"] * len(packages)
+    late_s = {kind: _typical_s(order, late) for kind, late in picture.late.items()}
+    greeting_s = late_s["prolog"] + late_s["inventory"] + late_s["info"] * len(packages)
     return World(
         packages=tuple(
-            Package(name, one.priority, (one.bytes // max(one.fragments, 1),) * one.count)
+            # The network is not sped up: in the machines' time as many bytes take so much longer.
+            Package(name, one.priority, (round(one.bytes / max(one.fragments, 1) * order.time_scale),) * one.count)
             for name, one in sorted(packages.items())
         ),
-        sites=(Site("all", contacts),),
+        sites=_sites(order, contacts),
         config=config,
         dialects=order.dialects,
-        round_trip_s=mean_s["fragment"] * order.time_scale,
+        round_trip_s=late_s["fragment"] * order.time_scale,
         greeting_s=greeting_s * order.time_scale,
     )
+
+
+def _typical_s(order: Order, late: HdrHistogram) -> float:
+    """What slow lines add is in the simulation already: then the middle is what the others have."""
+    if not late.get_total_count():
+        return 0.0
+    micros = late.get_value_at_percentile(50) if order.shares.slow else late.get_mean_value()
+    return float(micros) / 1e6
+
+
+def _sites(order: Order, contacts: int) -> tuple[Site, ...]:
+    slow = round(contacts * order.shares.slow)
+    own = Line((Rule("slow", order.shares.slow_bytes_per_s, each=True),))
+    return Site("all", contacts - slow), Site("slow", slow, own)
 
 
 def forecast(order: Order, picture: Picture) -> Summary | None:
@@ -56,7 +72,9 @@ def forecast(order: Order, picture: Picture) -> Summary | None:
     world = world_of(order, picture)
     if world is None:
         return None
-    contact_us = (np.array(picture.contacts_s) * 1e6 * order.time_scale).astype(np.int64)
+    # Who is slow is chance, and no matter of when they came.
+    contacts_s = np.random.default_rng(order.seed).permutation(picture.contacts_s)
+    contact_us = (contacts_s * 1e6 * order.time_scale).astype(np.int64)
     return summarise(world, simulate(world, order.seed, contact_us=contact_us))
 
 

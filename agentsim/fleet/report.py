@@ -138,7 +138,8 @@ def tables(told: Mapping[str, Any]) -> Iterator[Table]:
         measured = [_after(figures[f"finish_p{share}"]) for share in SHARES]
         foreseen = [_after(told["forecast_finish_s"][str(share)]) for share in SHARES]
         head = ("All packages through after", *(f"{share} %" for share in SHARES))
-        yield Table("Completion", head, [["measured", *measured], ["simulated", *foreseen]])
+        note = "The simulation knows nothing of sleep." if told["order"]["shares"]["sleep"] else ""
+        yield Table("Completion", head, [["measured", *measured], ["simulated", *foreseen]], note)
     flows = [[name, f"{one['fragments']:,}", volume(one["bytes"])] for name, one in told["places"].items()]
     if len(flows) > 1:
         yield Table("Where fragments came from", ("host", "fragments", "bytes"), flows[:MOST_ROWS])

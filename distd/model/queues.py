@@ -7,7 +7,7 @@ same whichever way it is computed.
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -91,6 +91,23 @@ class Fifo:
         self._free[line[last]] = through[last]
         left_us = np.empty_like(at_us)
         left_us[order] = self._capacities.time_of(line, through, at_us)
+        return left_us
+
+
+class Own:
+    """Lines on which every transfer has the whole rate for itself: none waits for another."""
+
+    def __init__(self, lines: Sequence[Line], begins_min: int) -> None:
+        self._capacities = Capacities([line.own for line in lines], begins_min)
+
+    def leave(self, line: NDArray[Any], at_us: Longs, length: Longs) -> Longs:
+        """When each transfer that comes to `line` at `at_us` is through."""
+        limited = self._capacities.limited[line]
+        if not limited.any():
+            return at_us
+        left_us, line, begun_us = at_us.copy(), line[limited], at_us[limited]
+        work = self._capacities.work_by(line, begun_us) + length[limited] * UNIT
+        left_us[limited] = self._capacities.time_of(line, work, begun_us)
         return left_us
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from blake3 import blake3
 
 from distd.core.errors import BadInput
-from distd.model.queues import Capacities, Desk, Fifo, Shared
+from distd.model.queues import Capacities, Desk, Fifo, Own, Shared
 from distd.model.turns import ASSEMBLY, list_turns
 from distd.model.world import LAST_DAY, MINUTE_US, SECOND_US, check
 
@@ -90,7 +90,7 @@ def simulate(
 def split(world: World, parts: int) -> list[World]:
     """Worlds of some of its sites each, of about as many agents, whose outcomes joined are its own: `join`. It is not
     split where sites meet at an origin that has a limit."""
-    if world.origin.rules or world.contacts_per_s or world.requests_per_s or parts < 2:
+    if world.origin.shared.rules or world.contacts_per_s or world.requests_per_s or parts < 2:
         return [world]
     bins: list[list[int]] = [[] for _ in range(min(parts, len(world.sites)))]
     sizes = [0] * len(bins)
@@ -240,12 +240,14 @@ class Network:
         self._round_trip_us = world.round_trip_us
         self._has_mirror = np.array([one.mirror is not None for one in sites], bool)
         self._down = [(number, *span) for number, one in enumerate(sites) for span in _down_us(one.mirror)]
-        lines = Capacities([one.line for one in sites], world.begins_min)
-        self._origin = Fifo(Capacities([world.origin], world.begins_min))
-        self._mirror = Fifo(
-            Capacities([one.mirror.line if one.mirror else one.line for one in sites], world.begins_min)
-        )
+        begins_min = world.begins_min
+        mirror_lines = [one.mirror.line if one.mirror else one.line for one in sites]
+        lines = Capacities([one.line.shared for one in sites], begins_min)
+        self._origin = Fifo(Capacities([world.origin.shared], begins_min))
+        self._mirror = Fifo(Capacities([line.shared for line in mirror_lines], begins_min))
         self._line = Fifo(lines)
+        self._own_mirror = Own(mirror_lines, begins_min)
+        self._own_ways = (Own([world.origin] * len(sites), begins_min), Own([one.line for one in sites], begins_min))
         self._desk = Desk(world.requests_per_s, 1 + len(sites))  # the origin's, and each mirror's
         self._shared = [Shared(lines, number) for number in range(len(sites))] if world.shared else []
         self._limited = lines.limited
@@ -266,7 +268,7 @@ class Network:
             served_us = self._desk.answer(where.astype(np.int64) + 1, at_us[near])
             left_us = self._mirror.leave(where.astype(np.int64), served_us, size)
             self.mirrors.add(where, left_us, size)
-            self._ended.append((agents[near], left_us + self._round_trip_us))
+            self._ended.append((agents[near], self._own_mirror.leave(where, left_us, size) + self._round_trip_us))
             far = ~near
             agents, at_us, site, length = agents[far], at_us[far], site[far], length[far]
         if not len(agents):
@@ -279,7 +281,13 @@ class Network:
             self._came.append((agents[thin], sent_us[thin], site[thin], length[thin]))
             agents, sent_us, site, length = agents[~thin], sent_us[~thin], site[~thin], length[~thin]
         left_us = self._line.leave(site.astype(np.int64), sent_us, length)
+        self._leave(agents, left_us, site, length)
+
+    def _leave(self, agents: Longs, left_us: Longs, site: NDArray[Any], length: Longs) -> None:
+        """They have come through what they share with others."""
         self.lines.add(site, left_us, length)
+        for own in self._own_ways:
+            left_us = own.leave(site, left_us, length)
         self._ended.append((agents, left_us + self._round_trip_us))
 
     def ended(self, until_us: int) -> tuple[Longs, Longs]:
@@ -309,8 +317,7 @@ class Network:
                 found += ((where, *one) for one in line.ended(until_us))
         if found:
             site, left_us, agents, lengths = (np.array(column, np.int64) for column in zip(*found, strict=True))
-            self._ended.append((agents, left_us + self._round_trip_us))
-            self.lines.add(site, left_us, lengths)
+            self._leave(agents, left_us, site, lengths)
 
 
 class Meter:

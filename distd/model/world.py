@@ -45,7 +45,7 @@ class Package:
 @dataclass(frozen=True, slots=True)
 class Line:
     """Its rate is the lowest of the `rules` that hold at the time (see `core.bandwidth`; their networks do not count);
-    none: no limit."""
+    none: no limit. Those for `each` connection are its `own`, the others are `shared`."""
 
     rules: tuple[Rule, ...] = ()
 
@@ -57,6 +57,14 @@ class Line:
     @classmethod
     def of(cls, bytes_per_s: float) -> Line:
         return cls((Rule(f"{bytes_per_s:g} B/s", bytes_per_s),))
+
+    @property
+    def shared(self) -> Line:
+        return Line(tuple(rule for rule in self.rules if not rule.each))
+
+    @property
+    def own(self) -> Line:
+        return Line(tuple(rule for rule in self.rules if rule.each))
 
     def kilobytes_per_s(self, minute: int) -> int:
         """Its rate at a minute of the week."""

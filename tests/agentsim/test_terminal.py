@@ -18,6 +18,11 @@ def test_a_table_that_fits_stays(capsys):
     ]
 
 
+def test_a_note_stands_below(capsys):
+    show([Table("Two", ("what", "figure"), [["the speed of it", "3"]], "As it was today.")])
+    assert capsys.readouterr().out.split("\n")[-3].strip() == "As it was today."
+
+
 @pytest.mark.parametrize("columns", [60, 80])
 def test_a_table_that_is_too_wide_is_turned(columns, capsys, monkeypatch):
     monkeypatch.setattr("agentsim.terminal.PIPED_COLUMNS", columns)

@@ -59,6 +59,11 @@ class Queue:
         return self.rate.time_of(self.free)
 
 
+def alone(rate, at_us, length):
+    """When a transfer is through that nobody is in the way of."""
+    return rate.time_of(rate.work_by(at_us) + length * 1000) if rate.limited else at_us
+
+
 class Sharing:
     """All at once, in equal parts: of every transfer, what is left of it."""
 
@@ -89,16 +94,21 @@ class Simulation:
         self.crowd = crowd = Crowd(world, seed)  # who they are is drawn there
         columns = [(one.package, one.number, one.length, one.pause_us) for one in crowd.tables]
         self.tables = [list(zip(*(column.tolist() for column in one), strict=True)) for one in columns]
-        self.origin = Queue(Rate(world.origin, world.begins_min))
-        self.lines = [Queue(Rate(site.line, world.begins_min)) for site in world.sites]
+        self.origin = Queue(self.rate(world.origin.shared))
+        self.lines = [Queue(self.rate(site.line.shared)) for site in world.sites]
         self.shared = [Sharing(line.rate) for line in self.lines]
         self.version = [0] * len(self.lines)
-        self.mirrors = [Queue(Rate(one.mirror.line, world.begins_min)) if one.mirror else None for one in world.sites]
+        self.mirrors = [Queue(self.rate(one.mirror.line.shared)) if one.mirror else None for one in world.sites]
+        self.own_mirror = [self.rate(one.mirror.line.own) if one.mirror else None for one in world.sites]
+        self.own_way = [[self.rate(line.own) for line in (world.origin, site.line)] for site in world.sites]
         desk = Line.of(world.requests_per_s * 1000) if world.requests_per_s else Line()  # as lines of kilobytes
         self.desks = [Queue(Rate(desk, 0)) for _ in range(1 + len(world.sites))]
         self.done = np.full((len(world.packages), world.agents), NEVER, np.int64)
         self.turn = [0] * world.agents
         self.events = []
+
+    def rate(self, line):
+        return Rate(line, self.world.begins_min)
 
     def run(self):
         self.greet()
@@ -112,7 +122,7 @@ class Simulation:
                 self.watch(where)
             elif what == self.version[where]:
                 self.shared[where].end(at_us, agent, mark)
-                self.end_turn(agent, at_us)
+                self.end_way(agent, at_us)
                 self.watch(where)
         return self.done
 
@@ -133,13 +143,20 @@ class Simulation:
             self.done[package, agent] = at_us
             self.end_turn(agent, at_us)
         elif mirror and not any(a * SECOND_US <= at_us < b * SECOND_US for a, b in mirror.down):
-            self.end_turn(agent, self.mirrors[where].leave(self.desks[1 + where].leave(at_us, 1000), length))
+            left_us = self.mirrors[where].leave(self.desks[1 + where].leave(at_us, 1000), length)
+            self.end_turn(agent, alone(self.own_mirror[where], left_us, length))
         else:
             sent_us = self.origin.leave(self.desks[0].leave(at_us, 1000), length)
             if self.world.shared and self.lines[where].rate.limited:
                 self.push(sent_us, LINE, agent, length)
             else:
-                self.end_turn(agent, self.lines[where].leave(sent_us, length))
+                self.end_way(agent, self.lines[where].leave(sent_us, length))
+
+    def end_way(self, agent, at_us):
+        length = self.tables[self.crowd.dialect[agent]][self.turn[agent]][2]
+        for rate in self.own_way[int(self.crowd.site[agent])]:
+            at_us = alone(rate, at_us, length)
+        self.end_turn(agent, at_us)
 
     def end_turn(self, agent, at_us):
         self.turn[agent] += 1

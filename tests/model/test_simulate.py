@@ -21,11 +21,12 @@ NO_PAUSES = DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s
 PACKAGE = Package.cut("p", 5, 20 * 65_536 - 100, 65_536)
 THIN = Line.read("300kB/s")
 OFFICE = Line.read("2MB/s; 200kB/s mon-fri 8-18; 100kB/s wed 12-13")
+OWN = Line.read("300kB/s; 20kB/s each; 5kB/s each mon-fri 8-18")
 MIXED = {Dialect.UNIX: 2.0, Dialect.WINDOWS: 5.0, Dialect.NATIVE: 1.0}
 
 
 def sites(agents, count=7, line=THIN, mirrors=2, down=()):
-    near = Mirror(Line.read("10MB/s"), down)
+    near = Mirror(Line.read("10MB/s; 2MB/s each"), down)
     return tuple(Site(f"s{n}", agents // count, line, near if n < mirrors else None) for n in range(count))
 
 
@@ -45,9 +46,10 @@ WORLDS = {
     "shared by the hours": World((PACKAGE,), sites(1000, line=OFFICE), CONFIG, shared=True, contact_s=600),
     "a slow origin and slow mirrors": World((PACKAGE,), sites(3000), CONFIG, requests_per_s=2, contact_s=60),
     "a storm of contacts": World((PACKAGE,), sites(3000), CONFIG, contacts_per_s=7, contact_s=60, dialects=MIXED),
+    "each a line of its own": World((PACKAGE,), sites(700, line=OWN), CONFIG, origin=Line.read("15kB/s each")),
     "slow in every way": World(
-        (PACKAGE,), sites(1000, line=OFFICE, down=((900, 2000),)), CONFIG,
-        shared=True, contacts_per_s=3, requests_per_s=1, contact_s=60, origin=Line.read("800kB/s"),
+        (PACKAGE,), sites(1000, line=OWN, down=((900, 2000),)), CONFIG, begins_min=470,
+        shared=True, contacts_per_s=3, requests_per_s=1, contact_s=60, origin=Line.read("800kB/s; 30kB/s each"),
     ),
     "nothing but a command": World((Package("p", 5, ()),), sites(100), CONFIG),
     "no turn at all": World((Package.cut("p", 11, 1000, 100), PACKAGE), sites(100), CONFIG),
@@ -91,6 +93,13 @@ def test_contacts_wait_for_their_answer():
     assert waits == {50: 5.0, 90: 9.0, 95: 9.5, 99: 9.9, 100: 10.0}
     assert (outcome.done_us - outcome.waited_us == simulate(world, 1).done_us).all()
     assert not any(summarise(world, simulate(world, 1)).contact_wait_s.values())
+
+
+def test_a_line_for_each_is_nobodys_queue():
+    """A hundred at once, each at 1 kB/s: ten fragments of 2 kB take everyone twenty seconds."""
+    package = Package.cut("p", 1, 20_000, 2000)
+    world = World((package,), (Site("s", 100, Line.read("1kB/s each")),), NO_PAUSES, contact_s=0, round_trip_s=0)
+    assert {round(done_us / 1e6, 2) for done_us in simulate(world, 1).done_us[0].tolist()} == {20.0}
 
 
 def test_a_server_answers_no_more_than_it_can():

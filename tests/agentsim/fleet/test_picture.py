@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from agentsim.fleet import report, thresholds
 from agentsim.fleet.live import view
-from agentsim.fleet.order import Order
+from agentsim.fleet.order import Order, Shares
 from agentsim.fleet.picture import MOST_ROWS, Picture
 from agentsim.fleet.tally import Deployment, Flow, Kind, State, Tally
 from agentsim.page import Table
@@ -137,6 +138,29 @@ def test_the_forecast_is_of_the_same_contacts():
     one.packages["18"] = Deployment(1, 1, listed=2)
     picture.hear("a", message(one))
     assert told(picture)["forecast"] is None
+
+
+@pytest.mark.parametrize("time_scale", [1.0, 600.0])
+def test_slow_agents_have_lines_of_their_own_in_the_forecast(time_scale):
+    """One of ten takes 50 ms more for each of its 40 fragments, however fast the latencies run. All came within 1 s."""
+    order = replace(ORDER, shares=Shares(slow=0.1, slow_bytes_per_s=20_000), time_scale=time_scale)
+    picture = Picture(10)
+    one = tally(10, done=10)
+    one.late_s[Kind.FRAGMENT] = [0.002] * 400
+    one.packages["17"] = Deployment(1, 40, listed=10, good=10, fragments=400, bytes=400_000)
+    picture.hear("a", message(one))
+    with_, without = (
+        told(picture, order=each)["forecast_finish_s"] for each in (order, replace(order, shares=Shares()))
+    )
+    assert with_["100"] - without["50"] == pytest.approx(40 * 0.05, abs=0.6)
+    assert with_["50"] == pytest.approx(without["50"], abs=0.2)
+
+
+def test_sleep_is_not_in_the_forecast_and_that_is_said():
+    found = told(order=replace(ORDER, shares=Shares(sleep=0.1)))
+    (completion,) = (table for table in report.tables(found) if table.title == "Completion")
+    assert "sleep" in completion.note
+    assert not any(table.note for table in report.tables(told()))
 
 
 def test_tables_and_page():
