@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from distd.model.world import LAST_DAY, MINUTE_US, WEEK_MIN, Line
+from distd.model.world import HORIZON_US, LAST_DAY, MINUTE_US, WEEK_MIN, Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 UNIT: Final = 1000
 _LARGEST: Final = 2**62
+FAR_US: Final = HORIZON_US + 1440 * MINUTE_US  # whatever comes after the horizon comes then
 _ALWAYS: Final = (frozenset(range(7)), 0, 1440)
 
 
@@ -32,9 +33,8 @@ class Capacities:
         self.limited: NDArray[np.bool_] = np.array([bool(line.rules) for line in lines], bool)
         minutes = _changes(lines, begins_min)
         self.starts_us: Longs = np.array(minutes, np.int64) * MINUTE_US
-        self.rates: Longs = np.array(
-            [[line.kilobytes_per_s(minute + begins_min) for minute in minutes] for line in lines], np.int64
-        )
+        rates = [[line.kilobytes_per_s(minute + begins_min) for minute in minutes] for line in lines]
+        self.rates: Longs = np.array(rates, np.int64).reshape(len(lines), len(minutes))
         # The work that could have been done by the start of each piece.
         done = np.cumsum(self.rates[:, :-1] * np.diff(self.starts_us), axis=1)
         self.done: Longs = np.concatenate([np.zeros((len(lines), 1), np.int64), done], axis=1)
@@ -63,51 +63,61 @@ class Capacities:
 class Fifo:
     """Lines that serve one transfer after the other. All times are to be asked in order."""
 
-    def __init__(self, capacities: Capacities) -> None:
-        self._capacities = capacities
-        self._free: Longs = np.zeros(len(capacities.limited), np.int64)  # the work after which each is free
+    def __init__(self, lines: Sequence[Line], begins_min: int) -> None:
+        self.capacities = Capacities([line.shared for line in lines], begins_min)
+        self._free: Longs = np.zeros(len(lines), np.int64)  # the work after which each is free
+        self._free_us: Longs = np.zeros(len(lines), np.int64)
 
-    def leave(self, line: Longs, at_us: Longs, length: Longs) -> Longs:
-        """When each transfer that comes to `line` at `at_us` (sorted) is through: Lindley's recursion, all at once."""
-        limited = self._capacities.limited[line]
-        if not limited.all():
-            left_us = at_us.copy()
-            if limited.any():
-                left_us[limited] = self._leave(line[limited], at_us[limited], length[limited])
-            return left_us
-        return self._leave(line, at_us, length) if len(line) else at_us
+    def leave(self, line: NDArray[Any], at_us: Longs, length: Longs) -> tuple[Longs, Longs]:
+        """When each transfer that comes to `line` at `at_us` (sorted) is first served, and when it is through:
+        Lindley's recursion, all at once."""
+        limited = self.capacities.limited[line]
+        if not limited.any():
+            return at_us, at_us
+        if limited.all():
+            return self._leave(line, at_us, length)
+        begun_us, left_us = at_us.copy(), at_us.copy()
+        begun_us[limited], left_us[limited] = self._leave(line[limited], at_us[limited], length[limited])
+        return begun_us, left_us
 
-    def _leave(self, line: Longs, at_us: Longs, length: Longs) -> Longs:
+    def _leave(self, line: NDArray[Any], at_us: Longs, length: Longs) -> tuple[Longs, Longs]:
         order = np.argsort(line, kind="stable")
         line, at_us, work = line[order], at_us[order], length[order] * UNIT
         first = np.flatnonzero(np.concatenate([[True], line[1:] != line[:-1]]))
+        last = np.append(first[1:], len(line)) - 1
         before = np.cumsum(work) - work
         segment = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(line))))
         before -= before[first][segment]
-        slack = self._capacities.work_by(line, at_us) - before
+        slack = self.capacities.work_by(line, at_us) - before
         slack[first] = np.maximum(slack[first], self._free[line[first]])
         through = _running_max(slack, segment) + before + work
-        last = np.append(first[1:], len(line)) - 1
-        self._free[line[last]] = through[last]
-        left_us = np.empty_like(at_us)
-        left_us[order] = self._capacities.time_of(line, through, at_us)
-        return left_us
+        left_us = np.minimum(self.capacities.time_of(line, through, at_us), FAR_US)
+        begun_us = np.concatenate([[0], left_us[:-1]])
+        begun_us[first] = self._free_us[line[first]]
+        self._free[line[last]], self._free_us[line[last]] = through[last], left_us[last]
+        asked = np.empty_like(order)
+        asked[order] = np.arange(len(order))
+        return np.maximum(begun_us, at_us)[asked], left_us[asked]
+
+    def drop(self, line: int) -> None:
+        """Whoever waits at it is sent away."""
+        self._free[line] = self._free_us[line] = 0
 
 
 class Own:
     """Lines on which every transfer has the whole rate for itself: none waits for another."""
 
     def __init__(self, lines: Sequence[Line], begins_min: int) -> None:
-        self._capacities = Capacities([line.own for line in lines], begins_min)
+        self.capacities = Capacities([line.own for line in lines], begins_min)
 
     def leave(self, line: NDArray[Any], at_us: Longs, length: Longs) -> Longs:
         """When each transfer that comes to `line` at `at_us` is through."""
-        limited = self._capacities.limited[line]
+        limited = self.capacities.limited[line]
         if not limited.any():
             return at_us
         left_us, line, begun_us = at_us.copy(), line[limited], at_us[limited]
-        work = self._capacities.work_by(line, begun_us) + length[limited] * UNIT
-        left_us[limited] = self._capacities.time_of(line, work, begun_us)
+        work = self.capacities.work_by(line, begun_us) + length[limited] * UNIT
+        left_us[limited] = np.minimum(self.capacities.time_of(line, work, begun_us), FAR_US)
         return left_us
 
 
@@ -117,11 +127,15 @@ class Desk:
     def __init__(self, per_s: int, servers: int) -> None:
         # A request is to them what a kilobyte is to a line of as many kB/s.
         line = Line.of(per_s * 1000) if per_s else Line()
-        self._fifo = Fifo(Capacities([line] * servers, 0))
+        self._fifo = Fifo([line] * servers, 0)
 
-    def answer(self, server: Longs, at_us: Longs) -> Longs:
+    def answer(self, server: NDArray[Any], at_us: Longs) -> Longs:
         """When each request that comes to `server` at `at_us` (sorted) is answered."""
-        return self._fifo.leave(server, at_us, np.full_like(at_us, 1000))
+        return self._fifo.leave(server, at_us, np.full_like(at_us, 1000))[1]
+
+    def drop(self, server: int) -> None:
+        """Whoever waits at it is sent away."""
+        self._fifo.drop(server)
 
 
 def _running_max(values: Longs, segment: Longs) -> Longs:
@@ -142,20 +156,24 @@ class Shared:
     when a transfer comes or ends, so the outcome does not hang on how often it is asked.
     """
 
-    __slots__ = ("_at_us", "_capacities", "_line", "_mark", "_waiting")
+    __slots__ = ("_at_us", "_begun_us", "_bytes", "_capacities", "_line", "_mark", "_spells", "_waiting")
 
     def __init__(self, capacities: Capacities, line: int) -> None:
         self._capacities = capacities
         self._line = np.array([line], np.int64)
-        self._at_us = 0
+        self._at_us = self._begun_us = self._bytes = 0
         self._mark = 0.0
         self._waiting: list[tuple[float, int, int]] = []
+        self._spells: list[tuple[int, int, int]] = []  # (begin, end, bytes) of each time in which it was never idle
 
     def come(self, at_us: int, length: int, who: int) -> None:
         """Everything up to `at_us` must have been taken by `ended`."""
         if self._waiting:
             self._mark += (self._work(at_us) - self._work(self._at_us)) / len(self._waiting)
+        else:
+            self._begun_us, self._bytes = at_us, 0
         self._at_us = at_us
+        self._bytes += length
         heapq.heappush(self._waiting, (self._mark + length * UNIT, who, length))
 
     def next_us(self) -> int:
@@ -170,7 +188,16 @@ class Shared:
             self._mark, who, length = heapq.heappop(self._waiting)
             self._at_us = when_us
             found.append((when_us, who, length))
+            if not self._waiting:
+                self._spells.append((self._begun_us, when_us, self._bytes))
         return found
+
+    def all_spells(self, until_us: int) -> list[tuple[int, int, int]]:
+        """Also of the one that is not over."""
+        if not self._waiting:
+            return self._spells
+        done = (self._work(until_us) - self._work(self._begun_us)) // UNIT
+        return [*self._spells, (self._begun_us, until_us, min(done, self._bytes))]
 
     @property
     def is_busy(self) -> bool:
@@ -183,9 +210,11 @@ class Shared:
 
     def _time(self, work: int) -> int:
         if not self._capacities.last:
-            return max(-(-work // int(self._capacities.rates[self._line[0], 0])), self._at_us)
-        at = np.array([self._at_us], np.int64)
-        return max(int(self._capacities.time_of(self._line, np.array([work], np.int64), at)[0]), self._at_us)
+            found = -(-work // int(self._capacities.rates[self._line[0], 0]))
+        else:
+            at = np.array([self._at_us], np.int64)
+            found = int(self._capacities.time_of(self._line, np.array([work], np.int64), at)[0])
+        return min(max(found, self._at_us), FAR_US)
 
 
 def _changes(lines: Sequence[Line], begins_min: int) -> list[int]:

@@ -66,9 +66,7 @@ def summarise(world: World, outcome: Outcome) -> Summary:
         curve=_curve(last),
         origin=_load("origin", outcome.origin_bytes),
         lines=[_load(site.name, outcome.line_bytes[number]) for number, site in enumerate(world.sites)],
-        mirrors=[
-            _load(site.name, outcome.mirror_bytes[number]) for number, site in enumerate(world.sites) if site.mirror
-        ],
+        mirrors=[_load(name, outcome.mirror_bytes[number]) for number, name in enumerate(world.mirrors)],
     )
 
 

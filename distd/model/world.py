@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SECOND_US: Final = 1_000_000
+NEVER: Final = -1  # a time that does not come
 MINUTE_US: Final = 60 * SECOND_US
 WEEK_MIN: Final = 7 * 1440
 # Rates are kept in kB/s: finer ones are rounded down, to no less than one. With `LAST_DAY`, what a line can do in all
@@ -26,6 +27,10 @@ MOST_AGENTS: Final = 50_000_000
 MOST_SITES: Final = 10_000
 MOST_PACKAGES: Final = 100
 LAST_DAY: Final = 35  # whatever is not through by then never will be
+# What a line has to carry in all, in thousandths of a byte, so that sums of it stay within 64 bits.
+MOST_WORK: Final = 4 * 10**18
+HORIZON_US: Final = LAST_DAY * 1440 * MINUTE_US
+LONGEST_ROUND_TRIP_S: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,15 @@ class Line:
 
     @classmethod
     def read(cls, text: str, where: str = "line") -> Line:
-        """From text such as `5MB/s; 500kB/s mon-fri 8-18`. Raises `BadInput`."""
-        return cls(parse(text, where))
+        """From text such as `5MB/s; 500kB/s mon-fri 8-18; 64kB/s each`. Raises `BadInput`, also for a network: whose
+        line it is says where it stands."""
+        rules = parse(text, where)
+        for rule in rules:
+            if rule.network is not None:
+                raise BadInput(where, "rules without a network", rule.text)
+            if rule.bytes_per_s > MOST_KB_PER_S * 1000:
+                raise BadInput(where, "at most 10 Gbit/s; no rule is no limit", rule.text)
+        return cls(rules)
 
     @classmethod
     def of(cls, bytes_per_s: float) -> Line:
@@ -75,11 +87,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """At a site. `down`: from when to when, in seconds from the beginning, it is dead: then its agents go to the
-    origin."""
+    """Of a site, or of all sites whose mirrors have its name. `down`: from when to when, in seconds from the
+    beginning, it is dead: its agents go to the origin, and what they were fetching from it they fetch again there."""
 
     line: Line = Line()
     down: tuple[tuple[float, float], ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +135,11 @@ class World:
         return sum(site.agents for site in self.sites)
 
     @property
+    def mirrors(self) -> dict[str, Mirror]:
+        """By name; one without has its site's."""
+        return {site.mirror.name or site.name: site.mirror for site in self.sites if site.mirror}
+
+    @property
     def contact_us(self) -> int:
         spread_s = self.prolog_freq_h * 3600 if self.contact_s is None else self.contact_s
         return max(round(spread_s * SECOND_US), 1)
@@ -147,11 +165,25 @@ def check(world: World) -> None:
         raise BadInput("packages", f"1 to {MOST_PACKAGES}", len(world.packages))
     if len({one.name for one in world.sites}) < len(world.sites):
         raise BadInput("sites", "names that differ", "the same name twice")
+    if len({(one.mirror.name or one.name, one.mirror) for one in world.sites if one.mirror}) > len(world.mirrors):
+        raise BadInput("mirrors", "names that differ", "the same name of two mirrors")
     if any(one.agents < 0 for one in world.sites):
         raise BadInput("sites", "no fewer than 0 agents each", min(one.agents for one in world.sites))
     for name in ("contacts_per_s", "requests_per_s"):
         if not 0 <= getattr(world, name) <= MOST_PER_S:
             raise BadInput(name, f"1 to {MOST_PER_S}, or 0 for any number", getattr(world, name))
+    if not 0 <= world.round_trip_s <= LONGEST_ROUND_TRIP_S:
+        raise BadInput("round trip", f"0 to {LONGEST_ROUND_TRIP_S} s", world.round_trip_s)
+    if world.contact_s is not None and not 0 <= world.contact_s <= LAST_DAY * 86_400:
+        raise BadInput("window", f"0 to {LAST_DAY} days of first contacts", f"{world.contact_s:.0f} s")
     shares = world.dialects.values()
     if not shares or any(share < 0 for share in shares) or sum(shares) <= 0:
         raise BadInput("dialects", "shares that are not negative, and not all 0", dict(world.dialects))
+    _check_work(world)
+
+
+def _check_work(world: World) -> None:
+    size_bytes = sum(sum(one.lengths) for one in world.packages)
+    if world.agents * size_bytes * 1000 > MOST_WORK:
+        expected = f"at most {MOST_WORK // 10**15} TB for all agents together"
+        raise BadInput("packages", expected, f"{world.agents * size_bytes // 10**12} TB")

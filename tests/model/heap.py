@@ -7,8 +7,8 @@ from bisect import bisect_right
 
 import numpy as np
 
-from distd.model.simulate import HORIZON_US, NEVER, Crowd
-from distd.model.world import MINUTE_US, SECOND_US, Line
+from distd.model.crowd import Crowd
+from distd.model.world import HORIZON_US, MINUTE_US, NEVER, SECOND_US, Line
 
 # What ends on a shared line comes before what begins there at the same moment.
 END, LINE, TURN = 0, 1, 2
@@ -92,19 +92,25 @@ class Simulation:
     def __init__(self, world, seed):
         self.world = world
         self.crowd = crowd = Crowd(world, seed)  # who they are is drawn there
-        columns = [(one.package, one.number, one.length, one.pause_us) for one in crowd.tables]
-        self.tables = [list(zip(*(column.tolist() for column in one), strict=True)) for one in columns]
+        self.tables = [
+            list(zip(*(column.tolist() for column in columns), strict=True))
+            for columns in (
+                (one.package, one.number, one.length, one.pause_us, one.into_period_us, one.contact)
+                for one in crowd.tables
+            )
+        ]
         self.origin = Queue(self.rate(world.origin.shared))
         self.lines = [Queue(self.rate(site.line.shared)) for site in world.sites]
         self.shared = [Sharing(line.rate) for line in self.lines]
         self.version = [0] * len(self.lines)
-        self.mirrors = [Queue(self.rate(one.mirror.line.shared)) if one.mirror else None for one in world.sites]
-        self.own_mirror = [self.rate(one.mirror.line.own) if one.mirror else None for one in world.sites]
-        self.own_way = [[self.rate(line.own) for line in (world.origin, site.line)] for site in world.sites]
         desk = Line.of(world.requests_per_s * 1000) if world.requests_per_s else Line()  # as lines of kilobytes
-        self.desks = [Queue(Rate(desk, 0)) for _ in range(1 + len(world.sites))]
+        self.desk = Queue(Rate(desk, 0))
+        self.mirrors = {name: Near(self, one, desk) for name, one in world.mirrors.items()}
+        self.own_way = [[self.rate(line.own) for line in (world.origin, site.line)] for site in world.sites]
         self.done = np.full((len(world.packages), world.agents), NEVER, np.int64)
         self.turn = [0] * world.agents
+        self.since = [0] * world.agents
+        self.shortest = crowd.width_us
         self.events = []
 
     def rate(self, line):
@@ -131,22 +137,29 @@ class Simulation:
         world, crowd = self.world, self.crowd
         desk = Queue(Rate(Line.of(world.contacts_per_s * 1000) if world.contacts_per_s else Line(), 0))
         for contact_us, agent in sorted(zip(crowd.contact_us.tolist(), range(world.agents), strict=True)):
-            greeted_us = desk.leave(contact_us, 1000) + world.greeting_us
+            self.since[agent] = desk.leave(contact_us, 1000) + world.greeting_us
             table = self.tables[crowd.dialect[agent]]
             if table:
-                self.push(greeted_us + table[0][3], TURN, agent)
+                self.push(self.since[agent] + table[0][3], TURN, agent)
 
     def take_turn(self, agent, where, at_us):
-        package, number, length, _ = self.tables[self.crowd.dialect[agent]][self.turn[agent]]
-        mirror = self.world.sites[where].mirror
+        package, number, length, _, into_us, _ = self.tables[self.crowd.dialect[agent]][self.turn[agent]]
+        begun_us = at_us - into_us  # its period
+        if into_us != NEVER and begun_us - self.since[agent] > self.world.config.timeout_days * 86_400 * SECOND_US:
+            return
+        site = self.world.sites[where]
+        mirror = self.mirrors[site.mirror.name or site.name] if site.mirror else None
         if not number:
             self.done[package, agent] = at_us
             self.end_turn(agent, at_us)
-        elif mirror and not any(a * SECOND_US <= at_us < b * SECOND_US for a, b in mirror.down):
-            left_us = self.mirrors[where].leave(self.desks[1 + where].leave(at_us, 1000), length)
-            self.end_turn(agent, alone(self.own_mirror[where], left_us, length))
+        elif mirror and mirror.is_up(at_us):
+            left_us, falls_us = mirror.leave(at_us, length)
+            if left_us > falls_us:
+                self.push(falls_us, TURN, agent)
+            else:
+                self.end_turn(agent, left_us)
         else:
-            sent_us = self.origin.leave(self.desks[0].leave(at_us, 1000), length)
+            sent_us = self.origin.leave(self.desk.leave(at_us, 1000), length)
             if self.world.shared and self.lines[where].rate.limited:
                 self.push(sent_us, LINE, agent, length)
             else:
@@ -159,10 +172,20 @@ class Simulation:
         self.end_turn(agent, at_us)
 
     def end_turn(self, agent, at_us):
+        at_us += self.world.round_trip_us
         self.turn[agent] += 1
         table = self.tables[self.crowd.dialect[agent]]
         if self.turn[agent] < len(table):
-            self.push(at_us + self.world.round_trip_us + table[self.turn[agent]][3], TURN, agent)
+            if table[self.turn[agent]][5]:
+                at_us = self.since[agent] = self.contact(agent, at_us)
+            self.push(at_us + table[self.turn[agent]][3], TURN, agent)
+
+    def contact(self, agent, at_us):
+        """The next one that is not too soon."""
+        contact_us = int(self.crowd.contact_us[agent])
+        while contact_us < at_us + self.shortest:
+            contact_us += self.world.prolog_freq_h * 3600 * SECOND_US
+        return contact_us + self.world.greeting_us
 
     def watch(self, where):
         self.version[where] += 1
@@ -172,3 +195,26 @@ class Simulation:
 
     def push(self, at_us, kind, agent, what=0, mark=0.0):
         heapq.heappush(self.events, (at_us, kind, agent, what, mark))
+
+
+class Near:
+    """A mirror."""
+
+    def __init__(self, simulation, mirror, desk):
+        self.down = [(round(a * SECOND_US), round(b * SECOND_US)) for a, b in sorted(mirror.down)]
+        self.own = simulation.rate(mirror.line.own)
+        self.make = lambda: (Queue(Rate(desk, 0)), Queue(simulation.rate(mirror.line.shared)))
+        self.queues = self.make()
+        self.used_us = 0
+
+    def is_up(self, at_us):
+        return not any(a <= at_us < b for a, b in self.down)
+
+    def leave(self, at_us, length):
+        """When it is through, and when the mirror falls next. Who waited when it fell before has gone."""
+        if any(self.used_us < a <= at_us for a, _ in self.down):
+            self.queues = self.make()
+        self.used_us = at_us
+        desk, line = self.queues
+        falls_us = min((a for a, _ in self.down if a > at_us), default=HORIZON_US * 2)
+        return alone(self.own, line.leave(desk.leave(at_us, 1000), length), length), falls_us

@@ -11,7 +11,7 @@ from blake3 import blake3
 from distd.core.errors import BadInput
 from distd.core.records import Dialect, DownloadConfig
 from distd.core.schedule import start_s
-from distd.model.simulate import simulate
+from distd.model.simulate import simulate, split
 from distd.model.summary import summarise
 from distd.model.world import Line, Mirror, Package, Site, World
 from tests.model.heap import Simulation
@@ -25,8 +25,8 @@ OWN = Line.read("300kB/s; 20kB/s each; 5kB/s each mon-fri 8-18")
 MIXED = {Dialect.UNIX: 2.0, Dialect.WINDOWS: 5.0, Dialect.NATIVE: 1.0}
 
 
-def sites(agents, count=7, line=THIN, mirrors=2, down=()):
-    near = Mirror(Line.read("10MB/s; 2MB/s each"), down)
+def sites(agents, count=7, line=THIN, mirrors=2, down=(), near="10MB/s; 2MB/s each", name=""):
+    near = Mirror(Line.read(near), down, name)
     return tuple(Site(f"s{n}", agents // count, line, near if n < mirrors else None) for n in range(count))
 
 
@@ -50,6 +50,21 @@ WORLDS = {
     "slow in every way": World(
         (PACKAGE,), sites(1000, line=OWN, down=((900, 2000),)), CONFIG, begins_min=470,
         shared=True, contacts_per_s=3, requests_per_s=1, contact_s=60, origin=Line.read("800kB/s; 30kB/s each"),
+    ),
+    "mirrors that fall under load": World(
+        (PACKAGE,), sites(2000, mirrors=5, down=((600, 900), (800, 1200), (1500.5, 1501)), near="60kB/s; 30kB/s each"),
+        CONFIG, contact_s=1200, requests_per_s=40,
+    ),
+    "one mirror for several sites": World(
+        (PACKAGE,), sites(2000, near="300kB/s", down=((1000, 9000),), name="near"), CONFIG, contact_s=7200,
+    ),
+    "priority 0 beside others, thrice": World(
+        tuple(Package.cut(name, one, 200_000, 40_000) for name, one in (("p", 5), ("q", 0), ("r", 0), ("s", 1))),
+        sites(700), CONFIG, dialects=MIXED, prolog_freq_h=2,
+    ),
+    "timed out": World(
+        (Package.cut("p", 1, 60_000, 1000), PACKAGE), sites(700), DownloadConfig(frag_latency_s=3000, timeout_days=1),
+        dialects=MIXED,
     ),
     "nothing but a command": World((Package("p", 5, ()),), sites(100), CONFIG),
     "no turn at all": World((Package.cut("p", 11, 1000, 100), PACKAGE), sites(100), CONFIG),
@@ -112,14 +127,76 @@ def test_bytes_are_where_they_went():
     world = WORLDS["mirrors, one of them down"]
     outcome = simulate(world, 1)
     size = sum(PACKAGE.lengths)
-    by_mirror = outcome.mirror_bytes.sum(axis=1)
     by_line = outcome.line_bytes.sum(axis=1)
-    assert (by_mirror + by_line == [site.agents * size for site in world.sites]).all()
-    assert (by_mirror[2:] == 0).all()
+    by_mirror = np.zeros_like(by_line)
+    by_mirror[:2] = outcome.mirror_bytes.sum(axis=1)
+    through = by_mirror + by_line - [site.agents * size for site in world.sites]
+    assert (through[2:] == 0).all()
+    assert (through >= 0).all()
+    assert (through <= 10 * PACKAGE.lengths[0]).all()  # what a mirror had sent of fragments when it fell
     assert (by_line[:2] > 0).all()
     assert outcome.origin_bytes.sum() == by_line.sum()
-    # No line carries more in a minute than it can.
-    assert outcome.line_bytes.max() <= 60 * 300_000 + 65_536
+
+
+def test_no_line_carries_more_in_a_minute_than_it_can():
+    """Fragments that take minutes to come through are spread over them."""
+    package = Package.cut("p", 1, 10_000_000, 2_500_000)
+    for shared in (False, True):
+        world = World((package,), (Site("s", 20, THIN),), CONFIG, contact_s=600, shared=shared)
+        outcome = simulate(world, 1)
+        assert outcome.line_bytes.sum() == 20 * 10_000_000
+        assert outcome.line_bytes.max() == 60 * 300_000
+    own = World((package,), (Site("s", 1, Line.read("20kB/s each")),), CONFIG, contact_s=0)
+    assert simulate(own, 1).line_bytes.max() == 60 * 20_000
+
+
+def test_a_fallen_mirror_sends_nothing():
+    """Who waits at it fetches the same again, from the origin."""
+    down_s = (600.0, 7200.0)
+    site = Site("s", 200, mirror=Mirror(Line.read("100kB/s"), (down_s,)))
+    world = World((Package.cut("p", 1, 1_000_000, 100_000),), (site,), CONFIG, contact_s=60)
+    outcome = simulate(world, 1)
+    by_minute = outcome.mirror_bytes[0]
+    assert by_minute[:10].max() == 60 * 100_000
+    assert not by_minute[10:120].any()
+    assert (outcome.done_us > 0).all()
+    assert outcome.origin_bytes.sum() + by_minute.sum() >= 200 * 1_000_000
+
+
+def test_a_mirror_of_several_sites_is_one():
+    mirror = Mirror(Line.read("50kB/s"), name="paris")
+    world = World((PACKAGE,), (Site("a", 300, mirror=mirror), Site("b", 300, mirror=mirror)), CONFIG, contact_s=600)
+    outcome = simulate(world, 1)
+    assert [load.name for load in summarise(world, outcome).mirrors] == ["paris"]
+    assert outcome.mirror_bytes.shape[0] == 1
+    assert outcome.mirror_bytes.max() == 60 * 50_000
+    assert [len(part.sites) for part in split(world, 2)] == [2]
+
+
+def test_priority_0_comes_alone():
+    """The others are listed in a contact after it; it starves nobody (`origin.listing`)."""
+    world = World((PACKAGE, Package.cut("q", 0, 50_000, 10_000)), (Site("s", 300),), CONFIG, dialects=MIXED)
+    later, first = simulate(world, 1).done_us
+    assert (first > 0).all()
+    assert (later > first).all()
+    day_us = 24 * 3600 * 1_000_000
+    assert (later >= simulate(world, 1).contact_us + day_us).all()
+
+
+def test_ghosts_without_a_pause_have_an_end():
+    """Beside a package of priority 0 a Unix agent without latencies would take no turns for ever."""
+    world = World((Package.cut("p", 0, 50_000, 10_000), PACKAGE), (Site("s", 3),), NO_PAUSES)
+    assert (simulate(world, 1).done_us > 0).all()
+
+
+def test_what_is_not_through_by_the_time_out_never_is():
+    config = DownloadConfig(
+        frag_latency_s=86_400, cycle_latency_s=0, period_latency_s=0, period_length=1, timeout_days=2
+    )
+    outcome = simulate(World((Package.cut("p", 1, 3, 1), Package.cut("q", 1, 1, 1)), (Site("s", 50),), config), 1)
+    # A fragment of each, a day each, then q is assembled with the third period, then both have given up.
+    assert (outcome.done_us[0] < 0).all()
+    assert (simulate(World((Package.cut("q", 1, 1, 1),), (Site("s", 50),), config), 1).done_us > 0).all()
 
 
 def test_what_waits_for_a_dead_line_waits():
@@ -136,6 +213,10 @@ def test_what_waits_for_a_dead_line_waits():
         ({"sites": ()}, "agents"),
         ({"packages": ()}, "packages"),
         ({"dialects": {}}, "dialects"),
+        ({"sites": (Site("a", 1, mirror=Mirror(name="m")), Site("b", 1, mirror=Mirror(THIN, name="m")))}, "mirrors"),
+        ({"round_trip_s": float("nan")}, "round trip"),
+        ({"contact_s": 36 * 86_400.0}, "window"),
+        ({"packages": (Package("p", 5, (10**15,)),)}, "packages"),
         ({"contacts_per_s": -1}, "contacts_per_s"),
         ({"requests_per_s": 10**9}, "requests_per_s"),
         ({"shared": True, "config": DownloadConfig(frag_latency_s=0, cycle_latency_s=0)}, "download.frag_latency_s"),
