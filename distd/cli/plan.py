@@ -20,7 +20,6 @@ from distd.cli.common import (
     set_option,
 )
 from distd.cli.options import package_argument
-from distd.core.mirrors import Via
 from distd.model.reading import read_goal, read_sites
 from distd.model.summary import SHARES
 from distd.model.words import duration, rate, volume
@@ -30,7 +29,8 @@ from distd.origin import packages, plans
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from distd.model.plan import Answer, Forecast, Goal
+    from distd.model.goals import Answer, Goal
+    from distd.model.plan import Forecast
 
 MOST_LINES = 15
 
@@ -72,12 +72,11 @@ def plan(
     The computers are those it is assigned to and that have no result yet (all that are known, if there are none), by
     subnet. With --by it also finds the latencies, priority and fragment size to set, and simulates them.
     """
-    now = datetime.now().astimezone()
+    now = datetime.now()  # noqa: DTZ005 - "fri 18:00" is local
     with opened(root, overrides) as site:
         question = plans.Question(
             package_id=package_id,
-            config=site.settings.download,
-            prolog_freq_h=site.settings["agents.prolog_freq_h"],
+            settings=site.settings,
             line=Line.read(line, "--line"),
             sites=read_sites(sites, 0, line) if sites else (),
             goal=read_goal(by, share, most, now),
@@ -85,7 +84,7 @@ def plan(
         )
         with site.catalogue.read() as conn:
             name = packages.show(conn, package_id).name
-            world = plans.world_of(conn, question, Via(site.settings["mirrors.via"]), time.time())
+            world = plans.world_of(conn, question, time.time())
     found = plans.plan(world, question, name)
     if as_json:
         print_json(found)
@@ -113,27 +112,35 @@ def _tell_forecast(forecast: Forecast) -> None:
         if one.bytes or not kind
     ]
     print_table(("Most in a minute", "bytes", "peak", "after"), rows, "")
+    _tell_sample(forecast.one_in)
 
 
 def _tell_answer(answer: Answer, goal: Goal) -> None:
     most = "" if math.isinf(goal.most_bytes_per_s) else f", no line over {rate(goal.most_bytes_per_s)}"
     verdict = "can be met" if answer.is_met else "cannot be met; this comes nearest"
     click.echo(f"\n{goal.share * 100:g} % of the computers within {duration(goal.within_s)}{most}: {verdict}.\n")
-    config = answer.config
+    config, contacts = answer.config, f"{goal.share * 100:g} % have made a contact after"
+    size = f"{answer.fragment_bytes // 1024}KiB ({answer.fragments} fragments)" if answer.fragments else "(no file)"
     print_record(
         (
             ("download.frag_latency_s", config.frag_latency_s),
             ("download.cycle_latency_s", config.cycle_latency_s),
             ("download.period_latency_s", config.period_latency_s),
             ("download.period_length", config.period_length),
-            ("agents.prolog_freq_h", answer.prolog_freq_h),
             ("--priority", str(answer.priority)),
-            ("--fragment-size", f"{answer.fragment_bytes // 1024}KiB ({answer.fragments} fragments)"),
-            ("then through after", duration(answer.finish_s)),
-            ("then at most", f"{rate(answer.peak_bytes_per_s)} on the line of {answer.site}"),
+            ("--fragment-size", size),
+            (contacts, duration(answer.contact_s)),
+            ("they are through after", duration(answer.finish_s)),
+            ("at most", f"{rate(answer.peak_bytes_per_s)} on the line of {answer.line}"),
         )
     )
-    click.echo(
-        "\nSet the first five in distd.toml, and `distd package build` the package anew with the next two."
-        " Agents learn of a new agents.prolog_freq_h at their next contact only."
-    )
+    if answer.contact_s > goal.within_s:
+        click.echo("\nContacts come too late for it, whatever is set: agents.prolog_freq_h is between two of them.")
+        return
+    click.echo("\nSet the first four in distd.toml, and `distd package build` the package anew with the next two.")
+    _tell_sample(answer.one_in)
+
+
+def _tell_sample(one_in: int) -> None:
+    if one_in > 1:
+        click.echo(f"One in {one_in:,} computers was simulated; that is rather too pessimistic.")

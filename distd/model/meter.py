@@ -28,7 +28,11 @@ class Meter:
 
     def add(self, line: NDArray[Any], begun_us: Longs, left_us: Longs, length: Longs, of: Capacities) -> None:
         """Transfers that were served from `begun_us` to `left_us`, at the rates `of` those lines."""
-        minute, last = begun_us // MINUTE_US, left_us // MINUTE_US
+        minute = begun_us // MINUTE_US
+        if begun_us is left_us:  # a line without a limit
+            self._book(line, minute, length)
+            return
+        last = left_us // MINUTE_US
         within = minute == last
         self._book(line[within], minute[within], length[within])
         if within.all():
@@ -50,12 +54,13 @@ class Meter:
             )
 
     def _book(self, line: NDArray[Any], minute: Longs, length: Longs) -> None:
-        counted = minute < LAST_MINUTE
-        if not counted.all():
-            line, minute, length = line[counted], minute[counted], length[counted]
         if not len(line):
             return
         first, last = int(minute.min()), int(minute.max())
+        if last >= LAST_MINUTE:
+            counted = minute < LAST_MINUTE
+            self._book(line[counted], minute[counted], length[counted])
+            return
         self._minutes = max(self._minutes, last + 1)
         while last >= self._bytes.shape[1]:
             self._bytes = np.concatenate([self._bytes, np.zeros_like(self._bytes)], axis=1)

@@ -38,7 +38,7 @@ class Ways:
     def leave(self, line: NDArray[Any], at_us: Longs, length: Longs, until_us: Longs | None = None) -> Longs:
         """When each transfer has left what they share. Sorted by time. `until_us`: when each is cut off."""
         begun_us, left_us = self.fifo.leave(line, at_us, length)
-        which = ~self.own.capacities.limited[line] if self._has_own else slice(None)
+        which = ~self.own.capacities.limited[line] if self._has_own else None
         self._book(self.fifo.capacities, which, line, begun_us, left_us, length, until_us)
         return left_us
 
@@ -54,18 +54,20 @@ class Ways:
     def _book(
         self,
         capacities: Capacities,
-        which: NDArray[np.bool_] | slice,
+        which: NDArray[np.bool_] | None,
         line: NDArray[Any],
         begun_us: Longs,
         left_us: Longs,
         length: Longs,
         until_us: Longs | None,
     ) -> None:
-        """Into the meter, those of `which`."""
-        line, begun_us, left_us, length = line[which], begun_us[which], left_us[which], length[which]
+        """Into the meter, those of `which`; None: all."""
+        if which is not None:
+            line, begun_us, left_us, length = line[which], begun_us[which], left_us[which], length[which]
+            until_us = None if until_us is None else until_us[which]
         if until_us is not None:
-            whole = left_us <= until_us[which]
-            left_us = np.minimum(left_us, until_us[which])
+            whole = left_us <= until_us
+            left_us = np.minimum(left_us, until_us)
             begun_us = np.minimum(begun_us, left_us)
             sent = (capacities.work_by(line, left_us) - capacities.work_by(line, begun_us)) // UNIT
             length = np.where(whole, length, np.minimum(sent, length))

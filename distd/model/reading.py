@@ -9,16 +9,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from distd.core import bandwidth
+from distd.core.bandwidth import Rule
 from distd.core.errors import BadInput
 from distd.core.fragments import DEFAULT_FRAGMENT_BYTES, MAX_FRAGMENTS, parse_duration, parse_size
 from distd.core.records import Dialect
-from distd.model.plan import Goal
+from distd.model.goals import Goal
 from distd.model.world import Line, Mirror, Package, Site
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DEFAULT_PRIORITY: Final = 5
+MOST_BYTES: Final = 10**15
 _PACKAGE: Final = re.compile(r"(?:([^=@/]{1,64})=)?([^=@/]+)(?:@(\d{1,3}))?(?:/([^=@/]+))?")
 _SITE: Final = re.compile(r"([^:=]{1,64})=(\d{1,8})(?::(.*))?")
 _FAILURE: Final = re.compile(r"([^:=]{1,64})=(\d{1,8}(?:\.\d+)?)-(\d{1,8}(?:\.\d+)?)")
@@ -35,6 +37,8 @@ def read_package(text: str) -> Package:
         raise BadInput("--package", "[NAME=]SIZE[@PRIORITY][/FRAGMENT], such as editor=53MB@5/1MiB", text)
     name, size, priority, fragment = match.groups()
     size_bytes = parse_size(size, "--package")
+    if size_bytes > MOST_BYTES:
+        raise BadInput("--package", f"at most {MOST_BYTES // 10**12} TB", size)
     fragment_bytes = parse_size(fragment, "--package") if fragment else DEFAULT_FRAGMENT_BYTES
     if not 0 < fragment_bytes <= size_bytes * MAX_FRAGMENTS or size_bytes > fragment_bytes * MAX_FRAGMENTS:
         raise BadInput("--package", f"1 to {MAX_FRAGMENTS} fragments", text)
@@ -108,25 +112,29 @@ def read_start(text: str) -> int:
 
 
 def read_by(text: str, now: datetime) -> float:
-    """Seconds from `now` (local time) to "fri 18:00" (the next one), "2026-11-27 18:00", or of "3d". Raises `BadInput`
-    for what is none of these, or not after now."""
+    """Seconds from `now` to "fri 18:00" (the next one), "2026-11-27 18:00", or of "3d". `now` is local time, naive:
+    between it and then the clocks may be changed. Raises `BadInput` for what is none of these, or not after now."""
     minutes = _minute_of_week(text)
     if minutes is not None:
         monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
         then = monday + timedelta(minutes=minutes)
-        return ((then if then > now else then + timedelta(days=7)) - now).total_seconds()
+        return _apart_s(now, then if then > now else then + timedelta(days=7))
     for form in _DATES:
         try:
             then = datetime.strptime(text.strip(), form)  # noqa: DTZ007 - local, as `now` is
         except ValueError:
             continue
-        if then.replace(tzinfo=now.tzinfo) <= now:
+        if then <= now:
             raise BadInput("--by", "a time that is yet to come", text)
-        return (then.replace(tzinfo=now.tzinfo) - now).total_seconds()
+        return _apart_s(now, then)
     try:
         return parse_duration(text, "--by")
     except BadInput:
         raise BadInput("--by", "a time such as fri 18:00, 2026-11-27 18:00 or 3d", text) from None
+
+
+def _apart_s(now: datetime, then: datetime) -> float:
+    return then.timestamp() - now.timestamp()
 
 
 def read_share(text: str, where: str) -> float:
@@ -138,15 +146,18 @@ def read_share(text: str, where: str) -> float:
 
 
 def read_goal(by: str | None, share: str, most: str | None, now: datetime) -> Goal | None:
-    """`most`: a rate. None: no time is given, so there is no goal. Raises `BadInput`."""
+    """`most`: a rate. `now`: local time, naive. None: no time is given, so there is no goal. Raises `BadInput`."""
     if by is None:
         if most is not None:
             raise BadInput("--most", "a time, --by, beside it", most)
         return None
     rules = () if most is None else bandwidth.parse(most, "--most")
-    if most is not None and len(rules) != 1:
-        raise BadInput("--most", "one rate, such as 5MB/s", most)
-    return Goal(read_share(share, "--share"), read_by(by, now), rules[0].bytes_per_s if rules else math.inf)
+    if most is not None and rules != (Rule(most.strip(), rules[0].bytes_per_s if rules else 0.0),):
+        raise BadInput("--most", "one rate and nothing else, such as 5MB/s", most)
+    wanted = read_share(share, "--share")
+    if not wanted:
+        raise BadInput("--share", "more than 0%", share)
+    return Goal(wanted, read_by(by, now), rules[0].bytes_per_s if rules else math.inf)
 
 
 def _minute_of_week(text: str) -> int | None:

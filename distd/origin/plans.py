@@ -9,16 +9,19 @@ import os
 import pickle
 import sys
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from sqlalchemy import select
 
-from distd.core.errors import BadInput
+from distd.core import bandwidth
+from distd.core.errors import BadInput, Unavailable
+from distd.core.mirrors import Via
 from distd.core.records import Dialect
-from distd.model.plan import Answer, Forecast, Goal, foresee, solve  # noqa: TC001 - the API looks at the fields
-from distd.model.world import Line, Mirror, Package, Site, World, check
+from distd.model.goals import Answer, Goal, solve  # noqa: TC001 - the API looks at the fields
+from distd.model.plan import Forecast, foresee  # noqa: TC001 - the API looks at the fields
+from distd.model.world import MOST_KB_PER_S, Line, Mirror, Package, Site, World, check
 from distd.origin import nearest
 from distd.origin import packages as use_cases
 from distd.store.tables import assignments, computers
@@ -28,8 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from distd.core.mirrors import Via
-    from distd.core.records import DownloadConfig
+    from distd.core.settings import Settings
 
 OTHER: Final = "elsewhere"  # computers of which no subnet is known
 TIMEOUT_S: Final = 120.0
@@ -39,11 +41,10 @@ NICENESS: Final = 10
 @dataclass(frozen=True, slots=True)
 class Question:
     """`sites`: instead of those of the computers that the catalogue knows. `line`: of each of those. `goal`: what to
-    find settings for; None: only a forecast is wanted."""
+    find settings for; None: only a forecast is wanted. `begins_min`: minutes after Monday 0:00."""
 
     package_id: str
-    config: DownloadConfig
-    prolog_freq_h: int
+    settings: Settings
     line: Line = field(default_factory=Line)
     sites: tuple[Site, ...] = ()
     goal: Goal | None = None
@@ -62,12 +63,13 @@ class Plan:
     answer: Answer | None
 
 
-def world_of(conn: Connection, question: Question, via: Via, now_s: float) -> World:
+def world_of(conn: Connection, question: Question, now_s: float) -> World:
     """The computers to which the package is assigned and that have no result yet (else all that are known), by subnet
-    and by the mirror they would get now. Raises `NotFound`, and `BadInput` where there are no computers."""
-    package = use_cases.show(conn, question.package_id)
+    and by the mirror they would get now; the origin's line is what `bandwidth.rules` leave to everybody. Raises
+    `NotFound`, and `BadInput` where there are no computers."""
+    package, settings = use_cases.show(conn, question.package_id), question.settings
     rows = _rows(conn, question.package_id)
-    sites = question.sites or _sites(conn, rows, question, via, now_s)
+    sites = question.sites or _sites(conn, rows, question, package.fragment_server is not None, now_s)
     if not sites:
         raise BadInput("--site", "computers of which the server knows, or --site NAME=AGENTS", "neither")
     count = max(package.fragments, 1)
@@ -76,8 +78,9 @@ def world_of(conn: Connection, question: Question, via: Via, now_s: float) -> Wo
     world = World(
         packages=(Package(package.id, package.priority, lengths),),
         sites=sites,
-        config=question.config,
-        prolog_freq_h=question.prolog_freq_h,
+        config=settings.download,
+        prolog_freq_h=settings["agents.prolog_freq_h"],
+        origin=_origin(settings),
         dialects=_dialects(rows),
         begins_min=question.begins_min,
     )
@@ -93,11 +96,15 @@ def _rows(conn: Connection, package_id: str) -> Sequence[Row[Any]]:
     )
 
 
-def _sites(conn: Connection, rows: Sequence[Row[Any]], question: Question, via: Via, now_s: float) -> tuple[Site, ...]:
-    directory = nearest.load(conn, via, now_s)
+def _sites(
+    conn: Connection, rows: Sequence[Row[Any]], question: Question, elsewhere: bool, now_s: float
+) -> tuple[Site, ...]:
+    directory = nearest.load(conn, Via(question.settings["mirrors.via"]), now_s)
+    via = directory.via.get(question.package_id, Via(question.settings["mirrors.via"]))
+    uses_mirrors = not elsewhere and via is not Via.ORIGIN
     counted: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        choices = directory.choices(nearest.computer_of(row), question.package_id)
+        choices = directory.choices(nearest.computer_of(row), question.package_id) if uses_mirrors else []
         subnet = next(iter((row.subnets or "").split()), OTHER)
         counted[subnet, choices[0].mirror.name if choices else ""] += 1
     return tuple(
@@ -105,10 +112,16 @@ def _sites(conn: Connection, rows: Sequence[Row[Any]], question: Question, via: 
             f"{subnet} by {mirror}" if mirror else subnet,
             agents,
             question.line,
-            Mirror() if mirror else None,
+            Mirror(name=mirror) if mirror else None,
         )
         for (subnet, mirror), agents in sorted(counted.items())
     )
+
+
+def _origin(settings: Settings) -> Line:
+    """Rules for networks are left out: whom they are for is not known here."""
+    rules = bandwidth.parse(settings["bandwidth.rules"], "bandwidth.rules")
+    return Line(tuple(rule for rule in rules if rule.network is None and rule.bytes_per_s <= MOST_KB_PER_S * 1000))
 
 
 def _dialects(rows: Sequence[Row[Any]]) -> dict[Dialect, float]:
@@ -125,23 +138,20 @@ def _dialect(user_agent: str) -> Dialect:
 def plan(world: World, question: Question, name: str) -> Plan:
     """Raises `BadInput`. Some seconds of work with very many agents."""
     (package,) = world.packages
-    size_bytes = sum(package.lengths)
-    answer = None
-    if question.goal is not None and size_bytes:
-        # A mirror takes the site's line's load; what is asked is whether the lines bear it.
-        lines = replace(world, sites=tuple(one for one in world.sites if one.mirror is None) or world.sites)
-        answer = solve(lines, size_bytes, package.priority, question.goal, question.seed)
+    goal = question.goal
+    answer = None if goal is None else solve(world, sum(package.lengths), package.priority, goal, question.seed)
     return Plan(question.package_id, name, world.agents, foresee(world, question.seed), answer)
 
 
 async def plan_apart(world: World, question: Question, name: str) -> Plan:
-    """`plan` in a process of its own. Raises `BadInput`."""
-    with trio.fail_after(TIMEOUT_S):
-        done = await trio.run_process(
-            [sys.executable, "-c", f"from {__name__} import answer_parent; answer_parent()"],
-            stdin=pickle.dumps((world, question, name)),
-            capture_stdout=True,
-        )
+    """`plan` in a process of its own. Raises `BadInput`, and `Unavailable` when it takes too long."""
+    command = [sys.executable, "-c", f"from {__name__} import answer_parent; answer_parent()"]
+    request = pickle.dumps((world, question, name))
+    done = None
+    with trio.move_on_after(TIMEOUT_S):
+        done = await trio.run_process(command, stdin=request, capture_stdout=True)
+    if done is None:
+        raise Unavailable("plan", f"no answer within {TIMEOUT_S:.0f} s; `distd plan` has no such limit")
     found = pickle.loads(done.stdout)  # noqa: S301 - our own child's
     if isinstance(found, BadInput):
         raise found

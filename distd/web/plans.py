@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import trio
 from quart_schema import security_scheme, validate_querystring, validate_response
 
-from distd.core.mirrors import Via
 from distd.model.reading import read_goal
 from distd.model.world import Line
 from distd.origin import packages, plans
@@ -51,17 +50,15 @@ class PlansApi:
         @validate_response(Plan)
         async def plan(package_id: str, query_args: Wish) -> Any:
             """How a package's deployment will go; with `by`, also what to set to be through by then."""
-            settings, now = self._settings(), datetime.now().astimezone()
+            settings, now = self._settings(), datetime.now()  # noqa: DTZ005 - "fri 18:00" is local
             question = plans.Question(
                 package_id=package_id,
-                config=settings.download,
-                prolog_freq_h=settings["agents.prolog_freq_h"],
+                settings=settings,
                 line=Line.read(query_args.line, "line"),
                 goal=read_goal(query_args.by, query_args.share, query_args.most, now),
                 begins_min=now.weekday() * 1440 + now.hour * 60 + now.minute,
             )
-            via = Via(settings["mirrors.via"])
-            world = await self._reader.run(partial(plans.world_of, question=question, via=via, now_s=time.time()))
+            world = await self._reader.run(partial(plans.world_of, question=question, now_s=time.time()))
             package = await self._reader.run(partial(packages.show, package_id=package_id))
             async with self._one:
                 return await plans.plan_apart(world, question, package.name)

@@ -3,23 +3,27 @@
 import base64
 import json
 import math
+import re
 import sqlite3
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 import trio
 
-from distd.core.errors import BadInput
-from distd.model.plan import Goal
+from distd.core.errors import BadInput, Unavailable
+from distd.core.settings import Settings
+from distd.model.goals import Goal
 from distd.model.reading import read_by, read_goal
-from distd.origin import operators
+from distd.model.world import Package, Site, World
+from distd.origin import operators, plans
 from distd.store.catalogue import open_catalogue
 from loadtests.processes import distd_serve
 
-WEDNESDAY = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
+WEDNESDAY = datetime(2026, 11, 25, 10, 30)  # noqa: DTZ001 - local
 HOUR_S, DAY_S = 3600.0, 86_400.0
 
 
@@ -72,23 +76,52 @@ def test_what_to_set(site, package_id):
     assert answer["peak_bytes_per_s"] <= 1_000_000
     shown = site("plan", package_id, "--site", "paris=2000", "--by", "3d", "--most", "1MB/s")
     assert "95 % of the computers within 3 d 0 h, no line over 1 MB/s: can be met." in shown.out
-    assert f"download.frag_latency_s    {answer['config']['frag_latency_s']}" in shown.out
-    assert "--priority                 5" in shown.out
+    assert re.search(rf"download.frag_latency_s +{answer['config']['frag_latency_s']}\n", shown.out)
+    assert re.search(r"--priority +5\n", shown.out)
+    late = site("plan", package_id, "--site", "paris=200", "--by", "8h")
+    assert "cannot be met; this comes nearest" in late.out
+    assert "95 % have made a contact after" in late.out
+    assert "Contacts come too late for it" in late.out
     never = site("plan", package_id, "--site", "paris=2000000", "--by", "26h", "--most", "1kB/s")
     assert never.status == 0
     assert "cannot be met; this comes nearest" in never.out
+
+
+def test_the_servers_own_limit_is_in_the_way(site, package_id):
+    """`bandwidth.rules` are the origin's; those for some network are not for all."""
+    wish = ("--site", "paris=2000000", "--by", "2d", "--json")
+    free, thin, others = (
+        site("plan", package_id, *wish, *(("--set", f"bandwidth.rules={rules}") if rules else ())).json
+        for rules in ("", "1kB/s", "1kB/s 10.0.0.0/8")
+    )
+    assert free["answer"]["is_met"]
+    assert not thin["answer"]["is_met"]
+    assert others["answer"]["is_met"]
+    assert thin["forecast"]["origin"]["peak_bytes_per_s"] <= 1000 < free["forecast"]["origin"]["peak_bytes_per_s"]
+
+
+def test_a_command_has_no_lines(site):
+    done = site(
+        "package", "build", "--name", "C", "--os", "LINUX", "--action", "EXECUTE", "--command", "true", "--json"
+    )
+    shown = site("plan", done.json["id"], "--site", "paris=20", "--by", "2d")
+    assert "can be met" in shown.out
+    assert "(no file)" in shown.out
 
 
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
         (("--by", "soon"), "--by"),
-        (("--by", "1min", "--site", "a=3"), "--by"),
+        (("--by", "3d", "--most", "5MB/s mon-fri"), "--most"),
+        (("--by", "3d", "--share", "0%"), "--share"),
         (("--most", "1MB/s"), "--most"),
         (("--by", "3d", "--most", "much"), "--most"),
         (("--by", "3d", "--share", "3"), "--share"),
         (("--site", "paris"), "--site"),
         (("--line", "fast"), "--line"),
+        (("--line", "1MB/s 10.0.0.0/8"), "--line"),
+        (("--line", "40000Mbit/s"), "--line"),
         ((), "--site"),
     ],
 )
@@ -119,6 +152,25 @@ def test_an_unknown_package(site):
 )
 def test_times_to_be_through_by(text, expected_s):
     assert read_by(text, WEDNESDAY) == expected_s
+
+
+@pytest.mark.parametrize(
+    ("now", "text", "hours"),
+    [
+        ("2026-10-23 10:00", "mon 18:00", 81),  # on the Sunday between there are 25 hours
+        ("2026-10-23 10:00", "2026-10-26 18:00", 81),
+        ("2026-03-27 10:00", "mon 18:00", 79),
+        ("2026-03-27 10:00", "3d", 72),
+    ],
+)
+def test_a_night_in_which_the_clocks_are_changed(now, text, hours, monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Paris")
+    time.tzset()
+    try:
+        assert read_by(text, datetime.fromisoformat(now)) == hours * HOUR_S
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("text", ["", "soon", "fri 25:00", "2026-11-25 10:00", "2026-13-01", "-3d"])
@@ -163,3 +215,12 @@ async def test_the_api_tells_the_same(site, package_id, tmp_path):
         assert status == 400
         assert "fri 18:00" in said
         assert (await ask({}, login=False))[0] == 401
+
+
+async def test_a_plan_that_takes_too_long_is_given_up(monkeypatch):
+    monkeypatch.setattr(plans, "TIMEOUT_S", 0.01)
+    question = plans.Question("17", Settings())
+    world = World((Package.cut("p", 5, 1000, 10),), (Site("s", 10_000),))
+    with pytest.raises(Unavailable) as caught:
+        await plans.plan_apart(world, question, "P")
+    assert "no answer within" in str(caught.value)
