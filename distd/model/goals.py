@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from distd.model.world import Line, Site, World
 
 MOST_TURNS_OF_A_CHECK: Final = 2_000_000
-MOST_SLICES: Final = 8_000  # of all checks together, after which no other begins: a second's work
+MOST_SLICES: Final = 6_000  # of all checks together, after which no other begins: a second's work
 TURNS_A_SLICE: Final = 500  # cost as much as a slice of time itself
 SPARE: Final = 0.95  # of the time after the contacts, so that there is some left for what nobody foresees
 LONGEST_LATENCY_S: Final = 3600
@@ -135,6 +135,9 @@ def _options(world: World, size_bytes: int, priority: int, goal: Goal) -> Iterat
         LAST_DAY * DAY_S - contacts_s,
     )
     cuts = list(_cuts(size_bytes))
+    if _carried(world, size_bytes, goal.within_s) < goal.share * world.agents:
+        yield _Option(priority, *cuts[0], 1)  # the lines are full all the time, and it is not enough
+        return
     priorities = [priority, *(one for one in PRIORITIES if one < priority)]
     for one in priorities:
         found = [(cut, _longest_s(world, one, cut, goal.share, left_s)) for cut in cuts]
@@ -203,6 +206,18 @@ def _needed_s(world: World, config: DownloadConfig, option: _Option, fetch_s: fl
 
 def _start_s(dialect: Dialect, config: DownloadConfig, priority: int, turn: int, fetch_s: float) -> float:
     return float(start_s(dialect, config, priority, turn, fetch_s))
+
+
+def _carried(world: World, size_bytes: int, within_s: float) -> float:
+    """For how many agents the lines are wide enough, at the most."""
+
+    def by(line: Line, agents: int) -> float:
+        rules = line.shared.rules
+        return min(agents, within_s * _mean_bytes_per_s(line.shared) / max(size_bytes, 1)) if rules else agents
+
+    near = sum(by(mirror.line, world.agents) for mirror in world.mirrors.values())
+    far = sum(by(site.line, site.agents) for site in world.sites if site.mirror is None)
+    return near + by(world.origin, round(far))
 
 
 def _seconds_a_byte(world: World, share: float) -> float:

@@ -130,7 +130,7 @@ def test_very_many_are_answered_for_by_some():
     chosen = world(sites=(Site("large", 2_000_000, Line.read("100MB/s")), Site("small", 3)))
     answer = solve(chosen, 252_000, 5, Goal(0.95, 2 * DAY_S, 50 * MB))
     assert answer.is_met
-    assert answer.one_in > 4
+    assert answer.one_in > 1
 
 
 def test_thinned_worlds_are_like_the_whole():
