@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from blake3 import blake3
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from distd.core.errors import BadInput
 from distd.core.records import Dialect, DownloadConfig
 from distd.core.schedule import start_s
-from distd.model.simulate import simulate, split
+from distd.model.simulate import join, simulate, split
 from distd.model.summary import summarise
 from distd.model.world import Line, Mirror, Package, Site, World
 from tests.model.heap import Simulation
@@ -183,6 +185,14 @@ def test_priority_0_comes_alone():
     assert (later >= simulate(world, 1).contact_us + day_us).all()
 
 
+def test_patience_counts_from_the_contact_in_which_an_agent_was_told():
+    """What comes a day after a package of priority 0 has a day of its own."""
+    config = replace(CONFIG, timeout_days=1)
+    world = World((PACKAGE, Package.cut("q", 0, 50_000, 10_000)), (Site("s", 50),), config)
+    assert (simulate(world, 1).done_us > 0).all()
+    assert (simulate(world, 1).done_us == Simulation(world, 1).run()).all()
+
+
 def test_ghosts_without_a_pause_have_an_end():
     """Beside a package of priority 0 a Unix agent without latencies would take no turns for ever."""
     world = World((Package.cut("p", 0, 50_000, 10_000), PACKAGE), (Site("s", 3),), NO_PAUSES)
@@ -227,3 +237,69 @@ def test_what_cannot_be_simulated(values, field):
     with pytest.raises(BadInput) as caught:
         simulate(world)
     assert caught.value.field == field
+
+
+LINES = st.lists(
+    st.sampled_from(
+        ["1kB/s", "20kB/s", "300kB/s", "5MB/s", "7kB/s each", "60kB/s each", "2kB/s mon-fri 8-18", "1kB/s 23-1"]
+    ),
+    max_size=3,
+).map(lambda rules: Line.read("; ".join(rules)))
+SPANS = st.tuples(st.integers(0, 90_000), st.integers(1, 40_000)).map(lambda span: (span[0], span[0] + span[1]))
+NEAR = st.builds(Mirror, LINES, st.lists(SPANS, max_size=3).map(tuple))
+PACKAGES = st.lists(
+    st.tuples(st.integers(0, 11), st.lists(st.integers(0, 200_000), max_size=6).map(tuple)), min_size=1, max_size=3
+).map(lambda found: tuple(Package(str(number), *one) for number, one in enumerate(found)))
+LATENCY_S = st.sampled_from([0, 1, 15, 600, 20_000])
+CONFIGS = st.builds(
+    DownloadConfig,
+    frag_latency_s=LATENCY_S,
+    cycle_latency_s=LATENCY_S,
+    period_latency_s=LATENCY_S,
+    period_length=st.sampled_from([1, 5, 10]),
+    timeout_days=st.sampled_from([1, 30]),
+)
+
+
+@st.composite
+def random_worlds(draw):
+    """Few agents, and anything else."""
+    shared_mirror = draw(st.none() | NEAR.map(lambda one: replace(one, name="shared")))
+    mirrors = st.none() | NEAR | st.just(shared_mirror)
+    sites = tuple(Site(f"s{number}", draw(st.integers(0, 12)), draw(LINES), draw(mirrors)) for number in range(4))
+    config = draw(CONFIGS)
+    return World(
+        packages=draw(PACKAGES),
+        sites=(*sites, Site("one", 1)),
+        config=config,
+        prolog_freq_h=draw(st.sampled_from([1, 24])),
+        dialects=draw(st.sampled_from([MIXED, {Dialect.UNIX: 1.0}])),
+        contact_s=draw(st.sampled_from([None, 0.0, 600.0])),
+        origin=draw(LINES),
+        contacts_per_s=draw(st.sampled_from([0, 1, 50])),
+        requests_per_s=draw(st.sampled_from([0, 1, 50])),
+        round_trip_s=draw(st.sampled_from([0.0, 0.005, 2.0])),
+        shared=config.frag_latency_s > 0 and draw(st.booleans()),
+        begins_min=draw(st.integers(0, 10_079)),
+    )
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(random_worlds(), st.integers(0, 3))
+def test_batches_and_events_agree_on_any_world(world, seed):
+    outcome = simulate(world, seed)
+    assert (outcome.done_us == Simulation(world, seed).run()).all()
+    parts = split(world, 3)
+    joined = join(world, [(part, simulate(part, seed)) for part in parts])
+    assert joined.digest() == outcome.digest()
+    assert (joined.line_bytes.sum(axis=1) == outcome.line_bytes.sum(axis=1)).all()
+    # No line, mirror or origin carries more than it can.
+    for table, lines in (
+        (outcome.line_bytes, [site.line for site in world.sites]),
+        (outcome.mirror_bytes, [mirror.line for mirror in world.mirrors.values()]),
+        (outcome.origin_bytes[None], [world.origin]),
+    ):
+        for row, line in zip(table, lines, strict=True):
+            if line.shared.rules and not line.own.rules:
+                can = [60_000 * line.shared.kilobytes_per_s(minute + world.begins_min) for minute in range(len(row))]
+                assert (row <= np.array(can)).all()
