@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
@@ -15,68 +13,15 @@ from distd.model.turns import ASSEMBLY, list_turns
 from distd.model.world import HORIZON_US, NEVER, SECOND_US
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from distd.model.network import Network
     from distd.model.turns import Turns
     from distd.model.world import World
 
     Longs = NDArray[np.int64]
-
-NOBODY: Final = np.zeros(0, np.int64)
-
-
-class Agenda:
-    """Who has a turn when, by slices of `width_us`; `cuts_us` divide those slices in which they are."""
-
-    def __init__(self, width_us: int, cuts_us: Iterable[int] = ()) -> None:
-        self.width_us = width_us
-        self._cuts_us = deque(sorted(set(cuts_us)))
-        self._slices: dict[int, list[tuple[Longs, Longs]]] = {}
-        self._order: list[int] = []
-
-    def add(self, agents: Longs, at_us: Longs) -> None:
-        number = at_us // self.width_us
-        if not len(agents):
-            return
-        order = np.argsort(number, kind="stable")
-        agents, at_us, number = agents[order], at_us[order], number[order]
-        first = np.flatnonzero(np.concatenate([[True], number[1:] != number[:-1]]))
-        bounds = [*first.tolist(), len(number)]
-        for low, high, key in zip(bounds, bounds[1:], number[first].tolist(), strict=False):
-            if key not in self._slices:
-                self._slices[key] = []
-                heapq.heappush(self._order, key)
-            self._slices[key].append((agents[low:high], at_us[low:high]))
-
-    def next(self, busy_us: int | None) -> tuple[int, int, Longs, Longs] | None:
-        """The next slice in which anything happens, or the part of it up to a cut: its beginning, its end, and the
-        turns in it by time, then by agent. `busy_us`: when a transfer may end next."""
-        keys = [*self._order[:1], *([] if busy_us is None else [busy_us // self.width_us])]
-        if not keys:
-            return None
-        key = min(keys)
-        begin_us = key * self.width_us
-        end_us = self._end_us(begin_us)
-        parts = self._slices.pop(key, [])
-        if not parts:
-            return begin_us, end_us, NOBODY, NOBODY
-        heapq.heappop(self._order)
-        agents = np.concatenate([part[0] for part in parts])
-        at_us = np.concatenate([part[1] for part in parts])
-        order = np.lexsort((agents, at_us))
-        agents, at_us = agents[order], at_us[order]
-        count = int(np.searchsorted(at_us, end_us))
-        self.add(agents[count:], at_us[count:])
-        return begin_us, end_us, agents[:count], at_us[:count]
-
-    def _end_us(self, begin_us: int) -> int:
-        while self._cuts_us and self._cuts_us[0] <= begin_us:
-            self._cuts_us.popleft()
-        end_us = begin_us + self.width_us
-        return self._cuts_us.popleft() if self._cuts_us and self._cuts_us[0] < end_us else end_us
+    Batch = tuple[Longs, Longs]  # agents, and when
 
 
 class Crowd:
@@ -119,19 +64,18 @@ class Crowd:
         self._since_us: Longs = self.contact_us + self.waited_us + world.greeting_us
         self.first_us: Longs = np.where(first == NEVER, HORIZON_US * 2, self._since_us + first)
 
-    def take_turns(self, agents: Longs, at_us: Longs, network: Network) -> None:
-        """Sorted by time."""
+    def take_turns(self, agents: Longs, at_us: Longs) -> tuple[Batch, Batch, NDArray[np.int32], Longs]:
+        """Of those that have a turn, sorted by time: who assembles a package, who fetches a fragment, and of these the
+        site and the bytes."""
         if len(at_us) and at_us[-1] > self._timeout_us:
             agents, at_us = self._expire(agents, at_us)
         dialect, turn = self.dialect[agents], self._turn[agents]
         assembles = self._number[dialect, turn] == ASSEMBLY
-        if assembles.any():
-            which = agents[assembles]
-            self.done_us[self._package[dialect[assembles], turn[assembles]], which] = at_us[assembles]
-            network.stand_by(which, at_us[assembles])
-            rest = ~assembles
-            agents, at_us, dialect, turn = agents[rest], at_us[rest], dialect[rest], turn[rest]
-        network.fetch(agents, at_us, self.site[agents], self._length[dialect, turn])
+        done, done_us = agents[assembles], at_us[assembles]
+        self.done_us[self._package[dialect[assembles], turn[assembles]], done] = done_us
+        rest = ~assembles
+        agents, at_us, dialect, turn = agents[rest], at_us[rest], dialect[rest], turn[rest]
+        return (done, done_us), (agents, at_us), self.site[agents], self._length[dialect, turn]
 
     def _expire(self, agents: Longs, at_us: Longs) -> tuple[Longs, Longs]:
         """Those that go on. At the beginning of a period the others have given up all that they have."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from distd.model.crowd import NOBODY
+from distd.model.agenda import NOBODY
 from distd.model.meter import Meter
 from distd.model.queues import UNIT, Desk, Fifo, Own, Shared
 from distd.model.world import HORIZON_US, SECOND_US

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from blake3 import blake3
 
-from distd.model.crowd import Agenda, Crowd
+from distd.model.agenda import Agenda
+from distd.model.crowd import Crowd
 from distd.model.network import Network
 from distd.model.world import HORIZON_US, check
 
@@ -64,7 +65,9 @@ def simulate(
         if begin_us > HORIZON_US:
             break
         turns_done += len(agents)
-        crowd.take_turns(agents, at_us, network)
+        done, fetching, site, length = crowd.take_turns(agents, at_us)
+        network.stand_by(*done)
+        network.fetch(*fetching, site, length)
         agenda.add(*crowd.goes_on(*network.ended(end_us - 1)))
         agenda.add(*network.again())
         if told is not None:
