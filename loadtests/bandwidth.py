@@ -17,7 +17,7 @@ import trio
 
 from agentsim.page import Table
 from loadtests.processes import DISTD, distd_serve, run
-from loadtests.results import publish
+from loadtests.results import finish, publish, verdict
 
 GOAL = 0.05
 FRAGMENT_BYTES = 1_048_576
@@ -80,10 +80,11 @@ def main(seconds: float) -> None:
         off = came / trial.bytes_per_s - 1
         port = "HTTPS" if trial.https else "HTTP"
         shown = [trial.rule, str(trial.connections), port, str(trial.workers), f"{trial.bytes_per_s / 1e3:,.0f}"]
-        rows.append([*shown, f"{came / 1e3:,.0f}", f"{off:+.1%}", "met" if abs(off) <= GOAL else "NOT MET"])
+        rows.append([*shown, f"{came / 1e3:,.0f}", f"{off:+.1%}", verdict(abs(off) <= GOAL)])
     columns = ("rule", "connections", "port", "workers", "kB/s wanted", "kB/s", "off by", "goal 5 %")
     table = Table(f"Over {seconds:g} s", columns, rows)
     publish("bandwidth", "How exactly bandwidth.rules is kept", "make bench-bandwidth", [table], programs=("wrk",))
+    finish([table])
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from distd.core.fragments import ByContent, BySize
 from distd.core.records import Action, Digest, OperatingSystem
 from distd.store import build, keys, layout, packages
 from distd.store.order import Order
-from loadtests.results import goal_row, goal_table, publish
+from loadtests.results import finish, goal_row, goal_table, publish, verdict
 from loadtests.similar import measure_similarity
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def stored_zip(path: Path, size_bytes: int) -> None:
 def tables_of(rows: list[Row], per_s: float, memory: float, similar: list[Similarity]) -> list[Table]:
     compared = []
     for row in rows:
-        met = "" if row.goal is None else "met" if row.ratio <= row.goal else "NOT MET"
+        met = "" if row.goal is None else verdict(row.ratio <= row.goal)
         compared.append(
             [
                 row.name,
@@ -280,7 +280,9 @@ def main(size_mib: int, rounds: int, folder: Path) -> None:
         per_s, memory = small_fragments_per_s(bench), memory_mib(bench)
         similar = measure_similarity(Path(made))
     command = "make bench-build" if size_mib == 2048 else f'make bench-build ARGS="--size-mib {size_mib}"'
-    publish("build", "Building packages", command, tables_of(rows, per_s, memory, similar))
+    tables = tables_of(rows, per_s, memory, similar)
+    publish("build", "Building packages", command, tables)
+    finish(tables)
 
 
 if __name__ == "__main__":

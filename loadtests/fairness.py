@@ -23,7 +23,7 @@ import trio
 from agentsim.terminal import show
 from loadtests.machine import own_bytes
 from loadtests.processes import child, distd_serve, run
-from loadtests.results import goal_row, goal_table, publish
+from loadtests.results import finish, goal_row, goal_table, publish
 from loadtests.servers import make_site
 
 if TYPE_CHECKING:
@@ -202,6 +202,7 @@ def main(quick: bool) -> None:
         show([table])
     else:
         publish("fairness", "Fairness and scale", "make bench-fairness", [table])
+    finish([table])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import trio
@@ -13,6 +14,9 @@ from agentsim.terminal import show
 from loadtests import results
 from loadtests.fleets import Ground, Parcel, spell
 from loadtests.results import goal_row, goal_table
+
+if TYPE_CHECKING:
+    from agentsim.page import Table
 
 AT_ONCE = {f"download.{name}_latency_s": 0 for name in ("frag", "cycle", "period")}
 ASLEEP = {f"download.{name}_latency_s": 600 for name in ("frag", "cycle", "period")}
@@ -126,12 +130,15 @@ async def bench(part: str, quick: bool) -> list[list[str]]:
 @click.option("--quick", is_flag=True, help="Few agents: to try it out; nothing is written down.")
 def main(parts: tuple[str, ...], quick: bool) -> None:
     """What emulating agents costs."""
+    tables: list[Table] = []
     for part in parts or PARTS:
-        tables = [goal_table(TITLES[part], trio.run(bench, part, quick))]
+        table = goal_table(TITLES[part], trio.run(bench, part, quick))
         if quick:
-            show(tables)
+            show([table])
         else:
-            results.publish(f"load-{part}", TITLES[part], f"make bench-load ARGS='--part {part}'", tables)
+            results.publish(f"load-{part}", TITLES[part], f"make bench-load ARGS='--part {part}'", [table])
+        tables.append(table)
+    results.finish(tables)
 
 
 TITLES = {

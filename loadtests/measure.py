@@ -7,6 +7,8 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from loadtests.results import verdict
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -173,7 +175,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`verdict`: "met", "within the noise", "not met", or "" for what is only told."""
+    """`verdict`: "met", "within the noise", "NOT MET", or "" for what is only told."""
 
     what: str
     value: str
@@ -203,7 +205,7 @@ def _mean(what: str, results: Sequence[Result], goal: float | None = None) -> It
     ratios = [one.ratio.median for one in results if one.ratio is not None]
     if ratios:
         value = statistics.geometric_mean(ratios)
-        judged = (f"≥ {goal:.2f}", _verdict(value >= goal)) if goal is not None else ("", "")
+        judged = (f"≥ {goal:.2f}", verdict(value >= goal)) if goal is not None else ("", "")
         yield Goal(f"{what} ({len(ratios)})", f"{value:.3f}", *judged)
 
 
@@ -214,23 +216,19 @@ def _lowest(what: str, results: Sequence[Result], goal: float) -> Iterator[Goal]
         ratio, cell = min(ratios, key=lambda pair: pair[0].median)
         below = [one for one, _ in ratios if one.median < goal]
         noise = all(one.high >= goal for one in below)
-        verdict = ("within the noise" if noise else "not met") if below else "met"
+        judgement = "within the noise" if below and noise else verdict(not below)
         text = f"{ratio}: {cell}" + (f"; {len(below)} of {len(ratios)} below" if below else "")
-        yield Goal(what, text, f"≥ {goal:.2f}", verdict)
+        yield Goal(what, text, f"≥ {goal:.2f}", judgement)
 
 
 def _cpu(what: str, results: Sequence[Result], goal_us: float | None = None) -> Iterator[Goal]:
     """The highest of the cells' medians."""
     values = [value for one in results if (value := one.median("distd", "CPU µs/request")) is not None]
     if values:
-        judged = (f"≤ {goal_us:g} µs", _verdict(max(values) <= goal_us)) if goal_us is not None else ("", "")
+        judged = (f"≤ {goal_us:g} µs", verdict(max(values) <= goal_us)) if goal_us is not None else ("", "")
         yield Goal(what, f"{max(values):.1f} µs", *judged)
-
-
-def _verdict(met: bool) -> str:
-    return "met" if met else "not met"
 
 
 def _without_failures(results: Sequence[Result]) -> Goal:
     count = sum(bool(one.failure) for result in results for one in result.slices["distd"])
-    return Goal("slices in which distd failed", str(count), "0", _verdict(count == 0))
+    return Goal("slices in which distd failed", str(count), "0", verdict(count == 0))

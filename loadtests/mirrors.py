@@ -31,7 +31,7 @@ from distd.store.catalogue import open_catalogue
 from loadtests.build import MIB, stored_zip
 from loadtests.mirror import command, join
 from loadtests.processes import DISTD, distd_serve, free_port
-from loadtests.results import goal_row, goal_table, publish
+from loadtests.results import finish, goal_row, goal_table, publish
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -341,8 +341,9 @@ def main(size_mib: int, rounds: int, folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder, prefix="distd-bench-") as made:
             found += trio.run(part, Path(made))
         print(*(f"{one.what}: {one.figure}" for one in found), sep="\n", flush=True)
-    rows = [goal_row(one.what, one.figure, one.goal, one.met) for one in found]
-    publish("mirrors", "Packages to mirrors", "make bench-mirror", [goal_table("Mirrors", rows)])
+    table = goal_table("Mirrors", [goal_row(one.what, one.figure, one.goal, one.met) for one in found])
+    publish("mirrors", "Packages to mirrors", "make bench-mirror", [table])
+    finish([table])
 
 
 if __name__ == "__main__":

@@ -151,6 +151,7 @@ def main(agents: int) -> None:
     tables: list[Table] = [goal_table(title, fleet_rows(fleet)), goal_table("The stock Unix agent's log", stock)]
     plots = [Lines("Agents that have all their packages", "seconds", "%", curves)]
     results.publish("model", "The model beside what it models", "make bench-model", tables, plots, {"told": told})
+    results.finish(tables)
 
 
 if __name__ == "__main__":

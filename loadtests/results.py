@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from agentsim.page import Table, write_page
 from agentsim.terminal import show
 from loadtests.machine import facts as machine_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from agentsim.page import Bars, Lines
 
@@ -27,13 +28,33 @@ are written to `loadtests/results/`.
 """
 
 
+NOT_MET = "NOT MET"
+
+
+def verdict(met: bool) -> str:
+    """What stands in the last cell of a row that has a goal."""
+    return "met" if met else NOT_MET
+
+
 def goal_row(what: str, figure: str, goal: str = "", met: bool | None = None) -> list[str]:
     """A row of `goal_table`. `met`: None where there is no goal."""
-    return [what, figure, goal, "" if met is None else "met" if met else "NOT MET"]
+    return [what, figure, goal, "" if met is None else verdict(met)]
 
 
 def goal_table(title: str, rows: Sequence[Sequence[str]]) -> Table:
     return Table(title, ("what", "figure", "goal", ""), rows)
+
+
+def missed(rows: Iterable[Sequence[str]]) -> list[str]:
+    """What the rows are about whose goal was not met."""
+    return [row[0] for row in rows if row[-1] == NOT_MET]
+
+
+def finish(tables: Sequence[Table]) -> NoReturn:
+    """End the program after everything is written down: with status 1, and a line of what it was, where a goal was not
+    met. What is within the noise is no miss."""
+    names = missed(row for table in tables for row in table.rows)
+    sys.exit(f"{NOT_MET}: {'; '.join(names)}" if names else 0)
 
 
 def publish(

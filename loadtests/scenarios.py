@@ -16,8 +16,9 @@ KB, MB = 1000, 1_000_000
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """`agents` agents against a server with `settings` and `mirrors`. `options` are those of `agentsim load`, and
-    `thresholds` decide. `lost_after_s`: then the first mirror is killed. `changed`: the fleet deploys a second version
-    of the first package, of whose files this share was changed. `small`: what is different in `make test`."""
+    `thresholds` decide; where there are mirrors, it is them that agents must have their fragments from. `lost_after_s`:
+    so long after its first fragment the first mirror is killed. `changed`: the fleet deploys a second version of the
+    first package, of whose files this share was changed. `small`: what is different in `make test`."""
 
     name: str
     proves: str
@@ -78,7 +79,8 @@ _ROWS: Final[Sequence[Scenario]] = (
         proves="20,000 computers make their contact within a minute, and all are answered.",
         agents=20_000,
         parcels=(Parcel("patch", 60 * KB, 1),),
-        thresholds=(*ALL_WELL,),
+        # Latencies count from when a contact was due. Measured: 0.7 s, and 71 s of which the window is 60.
+        thresholds=(*ALL_WELL, "prolog_p100<10s", "finish_p100<2min"),
         options=("--arrival", "window=1min", "--processes", "1"),
         settings=KNOWN | {f"download.{name}_latency_s": 5 for name in ("frag", "cycle", "period")},
         small={

@@ -14,7 +14,7 @@ from distd.model.words import duration, rate, volume
 from distd.model.world import Line, Package, Site, World
 from loadtests import results
 from loadtests.fleets import AGENTSIM
-from loadtests.results import goal_row, goal_table
+from loadtests.results import goal_row, goal_table, verdict
 
 DAY_S = 86_400.0
 MB = 1_000_000
@@ -91,7 +91,7 @@ def plans() -> Table:
         took_s = time.perf_counter() - begun_s
         wish = f"{agents:,} agents, {volume(size_bytes)}, 95 % within {duration(within_s)}, at most {rate(most)}"
         wish += f", line {line}" if line else ""
-        rows.append([wish, said, found, figures, f"{took_s:.2f} s", "met" if took_s <= 3 else "NOT MET"])
+        rows.append([wish, said, found, figures, f"{took_s:.2f} s", verdict(took_s <= 3)])
     return Table("What to set", ("wish", "", "answer", "simulated", "took", "≤ 3 s"), rows)
 
 
@@ -101,6 +101,7 @@ def main(quick: bool) -> None:
     """How long simulations take."""
     tables = [goal_table("agentsim simulate, whole processes", simulations(quick)), plans()]
     results.publish("simulate", "Simulations and plans", "make bench-simulate", tables)
+    results.finish(tables)
 
 
 if __name__ == "__main__":

@@ -160,6 +160,7 @@ def main(rounds: int, seconds: int, cells: list[Cell] | None, quick: bool, readm
         results.note("transfer", f"## Fragments beside nginx and Apache\n\n{report.markdown(run)}")
     if readme:
         README.write_text(report.put_between_markers(README.read_text(), report.markdown(run)))
+    results.finish([report.judged(run)])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import trio
 from distd.store.layout import DataDir
 from loadtests.machine import own_bytes
 from loadtests.processes import DISTD, distd_serve, run
-from loadtests.results import goal_row, goal_table, publish
+from loadtests.results import finish, goal_row, goal_table, publish
 
 MIB = 1_048_576
 GOAL_MB_PER_S = 100
@@ -108,8 +108,9 @@ def main(size_mib: int, folder: Path) -> None:
             goal_row(f"{name}, memory, MiB", f"{memory:.1f}", f"≤ {GOAL_MEMORY_MIB}", memory <= GOAL_MEMORY_MIB),
             goal_row(f"{name}, cut off and gone on after", f"{found['resumed_bytes']:,} bytes"),
         ]
-    title = f"{size_mib * MIB / 1e9:.1f} GB by curl to the API"
-    publish("upload", "Uploads", "make bench-upload", [goal_table(title, rows)])
+    table = goal_table(f"{size_mib * MIB / 1e9:.1f} GB by curl to the API", rows)
+    publish("upload", "Uploads", "make bench-upload", [table])
+    finish([table])
 
 
 if __name__ == "__main__":

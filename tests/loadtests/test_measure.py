@@ -110,7 +110,7 @@ def test_the_mean_of_the_ratios_is_geometric(result) -> None:
     [
         pytest.param([900, 900, 900], "met", id="at the goal"),
         pytest.param([890, 800, 950], "within the noise", id="a round reached it"),
-        pytest.param([890, 800, 899], "not met", id="none reached it"),
+        pytest.param([890, 800, 899], "NOT MET", id="none reached it"),
     ],
 )
 def test_no_cell_below_beyond_the_noise(result, ours: list[int], verdict: str) -> None:
@@ -122,17 +122,17 @@ def test_no_cell_below_beyond_the_noise(result, ours: list[int], verdict: str) -
 
 def test_one_cell_beyond_the_noise_is_not_hidden_by_one_within(result) -> None:
     cells = [result(SMALL, [400, 950, 400]), result(Cell("1MiB", 1), [850, 850, 850])]
-    assert verdicts(cells)["lowest HTTP cell"] == "not met"
+    assert verdicts(cells)["lowest HTTP cell"] == "NOT MET"
 
 
 def test_tls_is_judged_apart(result) -> None:
     found = verdicts([result(SMALL, [1200, 1200]), result(Cell("1MiB", 32, tls=True), [990, 990])])
     assert found["geometric mean of the HTTP cells (1)"] == "met"
-    assert found["geometric mean of the TLS cells (1)"] == "not met"
-    assert found["lowest TLS cell"] == "not met"
+    assert found["geometric mean of the TLS cells (1)"] == "NOT MET"
+    assert found["lowest TLS cell"] == "NOT MET"
 
 
-@pytest.mark.parametrize(("cpu_us", "verdict"), [(25, "met"), (26, "not met")])
+@pytest.mark.parametrize(("cpu_us", "verdict"), [(25, "met"), (26, "NOT MET")])
 def test_cpu_of_a_small_request(result, piece, cpu_us: int, verdict: str) -> None:
     found = verdicts([result(SMALL, [piece(1000, cpu_s=cpu_us / 1000)])])
     assert found["CPU of a 4 KiB request, at c ≥ 32"] == verdict
@@ -140,7 +140,7 @@ def test_cpu_of_a_small_request(result, piece, cpu_us: int, verdict: str) -> Non
 
 def test_a_failure_of_distd_meets_no_goal(result) -> None:
     found = verdicts([result(SMALL, [failed("the server has gone"), 1200])])
-    assert found["slices in which distd failed"] == "not met"
+    assert found["slices in which distd failed"] == "NOT MET"
 
 
 def test_cells_that_were_not_measured_judge_nothing(result) -> None:

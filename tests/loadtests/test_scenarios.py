@@ -7,7 +7,7 @@ import pytest
 
 from agentsim.page import Table
 from loadtests import results
-from loadtests.scenario import run
+from loadtests.scenario import Loss, loss_rows, mirror_rows, run, served
 from loadtests.scenarios import TABLE
 
 
@@ -19,6 +19,49 @@ async def test_a_scenario_in_its_small_form(tmp_path, name):
     assert outcome.told["figures"]["done"] == (scenario.small or {}).get("agents", scenario.agents)
     goals = [text for text in scenario.thresholds if re.match(r"success>=", text)]
     assert goals == ["success>=100%"]
+
+
+async def test_a_mirror_that_is_lost_too_late_proves_nothing(tmp_path):
+    scenario = TABLE["mirror-lost"]
+    options = ("--arrival", "window=1min", "--time-scale", "1000")
+    few = {"agents": 10, "options": options, "lost_after_s": 600.0}
+    outcome = await run(replace(scenario, **{**scenario.small, **few}), tmp_path)
+    assert not outcome.is_met
+    assert results.missed(outcome.rows) == ["the first mirror was killed"]
+
+
+NEAR, FAR, ORIGIN = (f"127.0.0.1:{port}" for port in (8001, 8002, 8000))
+
+
+@pytest.mark.parametrize(
+    ("fragments", "missed"),
+    [
+        pytest.param({NEAR: 300, FAR: 400}, [], id="by both"),
+        pytest.param({NEAR: 300, FAR: 400, ORIGIN: 7}, [], id="a few by the origin"),
+        pytest.param({NEAR: 300, FAR: 400, ORIGIN: 8}, ["… from elsewhere, of all"], id="too many by the origin"),
+        pytest.param({FAR: 700}, ["fragments that agents had from each mirror"], id="one is idle"),
+        pytest.param(
+            {ORIGIN: 700}, ["fragments that agents had from each mirror", "… from elsewhere, of all"], id="via=origin"
+        ),
+        pytest.param({}, ["fragments that agents had from each mirror"], id="no fragments"),
+    ],
+)
+def test_mirrors_are_of_use(fragments, missed):
+    told = {"places": {place: {"fragments": count, "bytes": count * 1000} for place, count in fragments.items()}}
+    assert results.missed(mirror_rows(told, served(told, [NEAR, FAR]))) == missed
+
+
+@pytest.mark.parametrize(
+    ("loss", "sent", "missed"),
+    [
+        pytest.param(Loss(2.0, 40), [33, 607], [], id="in the middle"),
+        pytest.param(None, [320, 320], ["the first mirror was killed"], id="too late"),
+        pytest.param(Loss(2.0, 40), [0, 640], ["… fragments that agents had from it before"], id="of no use before"),
+        pytest.param(Loss(2.0, 607), [33, 607], ["… from the other mirrors afterwards"], id="nothing came after"),
+    ],
+)
+def test_a_mirror_is_lost_in_the_middle(loss, sent, missed):
+    assert results.missed(loss_rows(loss, sent)) == missed
 
 
 def test_a_section_is_put_in_its_place():

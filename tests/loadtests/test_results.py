@@ -1,0 +1,67 @@
+"""How a bench ends."""
+
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from agentsim.page import Table
+from loadtests import fleet, results, simulation
+from loadtests.results import goal_row, goal_table
+
+GOOD = goal_table("Good", [goal_row("speed", "9", "≥ 8", True), goal_row("told only", "1")])
+BAD = goal_table("Bad", [goal_row("memory", "9", "≤ 8", False), goal_row("CPU", "9", "≤ 8", False)])
+NOISE = Table("Goals", ("what", "found", "goal", ""), [["lowest", "0.89", "≥ 0.90", "within the noise"]])
+
+
+@pytest.mark.parametrize(
+    ("tables", "status"),
+    [
+        pytest.param([GOOD], 0, id="met"),
+        pytest.param([NOISE], 0, id="within the noise"),
+        pytest.param([], 0, id="no goals"),
+        pytest.param([GOOD, BAD, NOISE], "NOT MET: memory; CPU", id="missed"),
+    ],
+)
+def test_a_missed_goal_is_the_status(tables, status):
+    with pytest.raises(SystemExit) as ended:
+        results.finish(tables)
+    assert ended.value.code == status  # a text goes to stderr, and the status is 1
+
+
+WITHOUT_GOALS = {"breakdown", "demo", "fuzz_head"}
+PROGRAMS = set(re.findall(r"-m loadtests\.(\w+)", (results.HERE.parent / "Makefile").read_text("utf-8")))
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS - WITHOUT_GOALS))
+def test_every_program_with_goals_ends_by_them(name):
+    main = (results.HERE / f"{name}.py").read_text("utf-8").partition("\ndef main(")[2]
+    body = main.partition("\n\n\n")[0].splitlines()
+    assert re.match(r"    (results\.)?finish\(", body[-1]), body[-1]  # behind all that is written
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """The names of the sections that were written; none is."""
+    names = []
+    monkeypatch.setattr(results, "publish", lambda name, *_args, **_options: names.append(name))
+    return names
+
+
+@pytest.mark.parametrize(("met", "status"), [(True, 0), (False, 1)])
+def test_a_miss_in_one_part_does_not_keep_the_others_from_being_measured(monkeypatch, written, met, status):
+    async def bench(part, _quick):
+        return [goal_row(part, "9", "≤ 8", met or part != "speed")]
+
+    monkeypatch.setattr(fleet, "bench", bench)
+    done = CliRunner().invoke(fleet.main, [])
+    assert (done.exit_code, written) == (status, ["load-speed", "load-counters", "load-memory"])
+    assert ("NOT MET: speed\n" in done.output) == (not met)
+
+
+def test_any_of_the_tables_counts(monkeypatch, written):
+    monkeypatch.setattr(simulation, "simulations", lambda _quick: [goal_row("a simulation", "1 s", "≤ 15 s", True)])
+    monkeypatch.setattr(simulation, "plans", lambda: Table("What to set", ("wish", ""), [["a plan", "NOT MET"]]))
+    done = CliRunner().invoke(simulation.main, [])
+    assert (done.exit_code, written) == (1, ["simulate"])
+    assert "NOT MET: a plan\n" in done.output
