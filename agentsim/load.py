@@ -16,7 +16,7 @@ import click
 import trio
 
 from agentsim.fleet import report, thresholds
-from agentsim.fleet.cluster import run_cluster
+from agentsim.fleet.cluster import check_address, run_cluster
 from agentsim.fleet.live import shown
 from agentsim.fleet.order import Order, read_arrival, read_shares
 from agentsim.fleet.picture import Picture
@@ -114,8 +114,9 @@ def load(
     """Emulate very many agents against a real server, and measure.
 
     Each agent makes its contact, tells its inventory, and downloads what it is given by its dialect's scheduler, under
-    the latencies that the server says; it keeps nothing. Exit status 1 says that a threshold was not met (without
-    thresholds: that an agent failed or was lost).
+    the latencies that the server says; it keeps nothing. SIGTERM and Ctrl-C end the run in good order, a second one at
+    once. Exit status 1 says that it was interrupted, or that a threshold was not met (without thresholds: that an agent
+    failed or was lost).
     """
     order = Order(
         server=server,
@@ -131,12 +132,14 @@ def load(
         first=first,
         replayed=() if inventories is None else read_inventories(inventories),
     )
-    if cluster is not None and processes != 1:
-        raise BadInput("--processes", "nothing beside --cluster: each worker is a process", processes)
+    if cluster is not None:
+        check_address(cluster)
+        if processes != 1:
+            raise BadInput("--processes", "nothing beside --cluster: each worker is a process", processes)
     goals = [thresholds.read(text) for text in limits]
     for file, option in ((json_file, "--report"), (html, "--html")):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise BadInput(option, "a file in a folder that is there", str(file))
+        if file is not None:
+            check_file(file, option)
     check(order)
     facts = {
         "began": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
@@ -146,29 +149,30 @@ def load(
     picture = Picture(agents)
     trio.run(run, order, picture, processes, cluster, as_text)
     told = report.as_json(order, picture, goals, facts)
-    if json_file is not None:
-        json_file.write_text(json.dumps(told), "utf-8")
-    if html is not None:
-        html.write_text(report.page(told), "utf-8")
+    written = [
+        file is None or write(file, make(told), option)
+        for file, make, option in ((json_file, json.dumps, "--report"), (html, report.page, "--html"))
+    ]
     if as_text:
         click.echo(json.dumps(told))
     else:
         show(report.tables(told))
         click.echo(report.summary_line(told))
-    sys.exit(0 if is_good(picture, goals) else 1)
+    sys.exit(0 if all(written) and is_good(picture, goals) else 1)
 
 
 async def run(order: Order, picture: Picture, processes: int, cluster: str | None, quiet: bool) -> None:
     """Until all are through, or a signal ends it: then what was measured so far is told. Raises `DistdError`."""
+    stop = trio.Event()
     try:
         async with shown(picture, quiet=quiet), trio.open_nursery() as nursery:
-            nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
+            nursery.start_soon(_end_on_signal, picture, stop, nursery.cancel_scope)
             if cluster is not None:
-                await run_cluster(order, picture, cluster)
+                await run_cluster(order, picture, cluster, stop)
             elif processes == 1:
-                await run_here(order, picture)
+                await run_here(order, picture, stop)
             else:
-                await run_processes(order, picture, processes)
+                await run_processes(order, picture, processes, stop)
             nursery.cancel_scope.cancel()
     except ExceptionGroup as group:
         known = group.subgroup(DistdError)
@@ -180,17 +184,45 @@ async def run(order: Order, picture: Picture, processes: int, cluster: str | Non
         raise
 
 
-async def _cancel_on_signal(scope: trio.CancelScope) -> None:
+async def _end_on_signal(picture: Picture, stop: trio.Event, scope: trio.CancelScope) -> None:
+    """At the first one all shards are told to end and say their last; at the second nobody is waited for."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
-            scope.cancel()
+            picture.interrupted = True
+            if stop.is_set():
+                scope.cancel()
+            stop.set()
 
 
 def is_good(picture: Picture, goals: Sequence[Threshold]) -> bool:
+    if picture.interrupted:
+        return False
     figures = picture.figures()
     if goals:
         return all(goal.holds(figures) for goal in goals)
     return figures["done"] + figures["vanished"] == figures["agents"]
+
+
+def check_file(file: Path, option: str) -> None:
+    """That it can be written, as far as that can be seen. Raises `BadInput`."""
+    folder = file.absolute().parent
+    try:
+        if file.is_dir() or not folder.is_dir():
+            raise BadInput(option, "a file in a folder that is there", str(file))
+        if not os.access(file if file.exists() else folder, os.W_OK):
+            raise BadInput(option, "a file that may be written", str(file))
+    except OSError as error:  # a folder that may not even be looked into, a name that is too long
+        raise BadInput(option, "a file that may be written", str(file), error.strerror or "") from None
+
+
+def write(file: Path, text: str, option: str) -> bool:
+    """Whether it could be, and if not, one line on stderr: what was measured is to be told in the other ways."""
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        click.echo(f"agentsim: {option}: {file} cannot be written: {error.strerror}", err=True)
+        return False
+    return True
 
 
 def read_inventories(folder: Path) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from distd.lane.link import Link, Place
 
 REDIRECTS: Final = 5
+NOWHERE: Final = "a redirect to nowhere"
 
 
 class Asking:
@@ -91,18 +92,22 @@ class Asking:
         place, start, end = self._shard.folder(scheme, folder, self._dialect)
         self._ask(kind, place, f"{start}{name} HTTP/1.1\r\n{fields}{end}".encode(), keep=keep, digest=digest)
 
-    def _follow(self, link: Link, *, keep: bool, digest: Any) -> str:
+    def _follow(self, link: Link, *, keep: bool, digest: Any, fields: str = "") -> str:
         """Ask where the answer says; or why not."""
         shard = self._shard
         shard.tally.redirects += 1
         self._hops += 1
-        scheme = "https" if link.place.is_tls else "http"
-        target = urlsplit(urljoin(f"{scheme}://{link.place.host}:{link.place.port}/", link.field(b"location")))
         if self._hops > REDIRECTS:
             return "too many redirects"
+        scheme, host = "https" if link.place.is_tls else "http", link.place.host
+        base = f"{scheme}://[{host}]" if ":" in host else f"{scheme}://{host}"
+        try:
+            target = urlsplit(urljoin(f"{base}:{link.place.port}/", link.field(b"location")))
+        except ValueError:  # a bracket that is not closed, for instance
+            return NOWHERE
         if target.scheme not in ("http", "https") or not target.netloc:
-            return "a redirect to nowhere"
+            return NOWHERE
         folder, _, name = f"{target.netloc}{target.path or '/'}".rpartition("/")
         query = f"?{target.query}" if target.query else ""
-        self._get(self._kind, target.scheme, folder, name + query, keep=keep, digest=digest)
+        self._get(self._kind, target.scheme, folder, name + query, keep=keep, digest=digest, fields=fields)
         return ""

@@ -7,26 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
+from agentsim.fleet.parts import Part
 from distd.core import info as info_format
 from distd.core.errors import BadInput
 
 if TYPE_CHECKING:
     from distd.core.records import Info, Manifest
-
-
-class Part:
-    """What has come of a fragment: counted, and hashed where there is something to hash it with."""
-
-    __slots__ = ("hash", "length")
-
-    def __init__(self, hash_: Any = None) -> None:
-        self.hash = hash_
-        self.length = 0
-
-    def update(self, view: memoryview) -> None:
-        self.length += len(view)
-        if self.hash is not None:
-            self.hash.update(view)
 
 
 class Whole:

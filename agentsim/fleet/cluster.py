@@ -1,16 +1,19 @@
 """The shards of a fleet on the workers of a Dask cluster, one each.
 
-What a shard tells comes as events by way of the scheduler; its last message is the result of its task. A worker that
-goes away is not waited for: its agents are lost, and nobody does its work again, for they could not go on where they
-were.
+What a shard tells comes as events by way of the scheduler. A worker that goes away is not waited for, nor is the
+scheduler: the agents are lost, and nobody does their work again, for they could not go on where they were.
+
+Dask does not end a task that runs when it is cancelled. So each shard looks whether it is still wanted, in what its own
+worker knows: it is not when the client has cancelled its task or is gone itself, or when the scheduler is.
 """
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from dataclasses import replace
+import logging
+import re
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from uuid import uuid4
 
 import trio
@@ -19,116 +22,196 @@ from agentsim.fleet.shard import Shard
 from distd.core.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from agentsim.fleet.order import Order
     from agentsim.fleet.picture import Picture
 
 CONNECT_S: Final = 15
+CLOSE_S: Final = 5
 LOOK_S: Final = 1.0
-LATE_EVENTS_S: Final = 5.0  # for events that the result has overtaken
+WANTED_S: Final = 0.25  # between two looks of a shard, which cost nothing
+LATE_EVENTS_S: Final = 5.0  # for those that the end of a task has overtaken
+GONE: Final = "the scheduler has gone"
+_ADDRESS: Final = re.compile(r"(?:tcp|tls)://(?:[^\s/:\[\]]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
+_NOT_WANTED: Final = frozenset({"closing", "closed", "failed"})
+
+T = TypeVar("T")
 
 
-def run_remote(order: Order, topic: str) -> dict[str, Any]:
-    """On a worker: the shard, from its beginning to its end; its last message."""
+def check_address(address: str) -> None:
+    """Raises `BadInput` for what is none: Dask would look for it for half a minute."""
+    match = _ADDRESS.fullmatch(address)
+    if match is None or not 0 < int(match[1]) < 65_536:
+        raise BadInput("--cluster", "tcp://host:port or tls://host:port", address)
+
+
+# --- on a worker
+
+
+def run_remote(order: Order, topic: str) -> None:
+    """The shard, from its beginning to its end."""
     from distributed import get_worker
 
     worker = get_worker()
-    last: dict[str, Any] = {}
+    key = worker.get_current_task()
 
     def tell(message: dict[str, Any]) -> None:
-        if message["over"]:
-            last.update(message)
-        else:
-            worker.log_event(topic, [order.shard, message])
+        worker.log_event(topic, [order.shard, message])
 
-    trio.run(Shard(order).run, tell)
-    return last
+    trio.run(_run_while, lambda: _is_wanted(worker, key), order, tell)
 
 
-async def run_cluster(order: Order, picture: Picture, address: str) -> None:
-    """Raises `BadInput` where Dask is not installed, `Unavailable` where nobody answers or there is no worker."""
+def _is_wanted(worker: Any, key: Any) -> bool:
+    task = worker.state.tasks.get(key)
+    return task is not None and task.state == "executing" and worker.status.value not in _NOT_WANTED
+
+
+async def _run_while(wanted: Callable[[], bool], order: Order, tell: Callable[[dict[str, Any]], None]) -> None:
+    stop = trio.Event()
+
+    async def look() -> None:
+        while wanted():  # noqa: ASYNC110 - Dask has no event for it that trio could wait for
+            await trio.sleep(WANTED_S)
+        stop.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(look)
+        await Shard(order).run(tell, stop)
+        nursery.cancel_scope.cancel()
+
+
+# --- where the command runs
+
+
+async def run_cluster(order: Order, picture: Picture, address: str, stop: trio.Event) -> None:
+    """Until all are through, or soon after `stop` is set. Raises `BadInput` for what is no address and where Dask is
+    not installed, `Unavailable` where nobody answers or there is no worker."""
+    check_address(address)
     async with _connected(address) as client:
         topic = f"agentsim-{uuid4()}"
         token = trio.lowlevel.current_trio_token()
         feed = _Feed(picture)
-        await trio.to_thread.run_sync(
-            partial(client.subscribe_topic, topic, lambda event: token.run_sync_soon(feed.hear, event))
-        )
+
+        def hear(event: Any) -> None:
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(feed.hear, event)
+
+        await _call(partial(client.subscribe_topic, topic, hear))
         workers = sorted(await _workers(client))
         if not workers:
             raise Unavailable(address, "the cluster has no workers")
         async with trio.open_nursery() as nursery:
-            for number, worker in enumerate(workers):
-                part = replace(order, shard=number, shards=len(workers))
-                nursery.start_soon(_run_on, client, worker, part, topic, feed)
+            for worker, part in zip(workers, order.shared_out(len(workers)), strict=False):
+                nursery.start_soon(_run_on, client, worker, part, topic, feed, stop)
 
 
-async def _run_on(client: Any, worker: str, order: Order, topic: str, feed: _Feed) -> None:
+async def _run_on(client: Any, worker: str, order: Order, topic: str, feed: _Feed, stop: trio.Event) -> None:
     feed.names[order.shard] = worker
     submit = partial(client.submit, run_remote, order, topic, workers=[worker], pure=False, retries=0)
-    future = await trio.to_thread.run_sync(submit)
     try:
-        while not future.done():
-            await trio.sleep(LOOK_S)
-            if worker not in await _workers(client):
-                feed.lose(order, "the worker has gone")
-                return
+        future = await _call(submit)
         try:
-            last = await trio.to_thread.run_sync(partial(future.result, timeout=CONNECT_S))
-        except Exception as error:  # whatever went wrong there
-            feed.lose(order, f"{type(error).__name__}: {error}"[:200])
-            return
-        await feed.end(order, last)
-    finally:
-        with trio.CancelScope(shield=True), trio.move_on_after(CONNECT_S):
-            await trio.to_thread.run_sync(future.cancel)
+            await _until_done(client, worker, future, stop)
+            if not stop.is_set():
+                await _call(partial(future.result, timeout=CONNECT_S))  # which raises what went wrong there
+        finally:
+            with trio.CancelScope(shield=True), suppress(Exception):  # it may be that nobody is left to be told
+                await _call(future.cancel)
+        await feed.end(order.shard)
+    except Unavailable as error:
+        feed.lose(order, error.why)
+    except Exception as error:  # whatever it is
+        is_there = client.status == "running"
+        feed.lose(order, f"{type(error).__name__}: {error}"[:200] if is_there else GONE)
+
+
+async def _until_done(client: Any, worker: str, future: Any, stop: trio.Event) -> None:
+    """Or until `stop`. Raises `Unavailable` when its worker or the scheduler has gone."""
+    while not future.done() and not stop.is_set():
+        with trio.move_on_after(LOOK_S):
+            await stop.wait()
+        if not future.done() and worker not in await _workers(client):
+            raise Unavailable(worker, "the worker has gone")
 
 
 class _Feed:
-    """Brings the messages of each shard into their order: a result may overtake events."""
+    """Takes what shards tell, and knows which of them have told their last."""
 
     def __init__(self, picture: Picture) -> None:
         self.names: dict[int, str] = {}
         self._picture = picture
-        self._heard: dict[int, int] = {}
+        self._ended: set[int] = set()
         self._news = trio.Event()
 
     def hear(self, event: tuple[float, list[Any]]) -> None:
         shard, message = event[1]
-        self._heard[shard] = self._heard.get(shard, 0) + 1
-        self._news.set()
-        self._news = trio.Event()
         self._picture.hear(self.names[shard], message)
+        if message["over"]:
+            self._ended.add(shard)
+            self._news.set()
+            self._news = trio.Event()
 
-    async def end(self, order: Order, last: dict[str, Any]) -> None:
+    async def end(self, shard: int) -> None:
+        """Wait for its last message, which its task's end may overtake. Raises `Unavailable` where it does not come."""
         with trio.move_on_after(LATE_EVENTS_S):
-            while self._heard.get(order.shard, 0) < last["serial"] - 1:
+            while shard not in self._ended:
                 await self._news.wait()
-        self._picture.hear(self.names[order.shard], last)
+            return
+        raise Unavailable(self.names[shard], "its last message did not come")
 
     def lose(self, order: Order, why: str) -> None:
         self._picture.lose(self.names[order.shard], len(order.numbers), why)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Dask's client logs tracebacks of what is no more than a scheduler that has gone, which the report tells. To be
+    used when Dask has been imported, which sets these levels."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
 @asynccontextmanager
 async def _connected(address: str) -> AsyncIterator[Any]:
     try:
-        from distributed import Client
+        from distributed import Client, Security
     except ImportError:
         raise BadInput("--cluster", "Dask, which comes with `pip install distd[cluster]`", "none") from None
+    security = cast("Any", Security)()  # as Dask's configuration has it
+    if address.startswith("tls:") and security.get_connection_args("client").get("ssl_context") is None:
+        raise BadInput("--cluster", "certificates in Dask's configuration (distributed.comm.tls) for tls://", "none")
     connect = partial(Client, address, timeout=CONNECT_S, set_as_default=False)
-    try:
-        client = await trio.to_thread.run_sync(connect)
-    except (OSError, ValueError) as error:
-        raise Unavailable(address, f"no Dask scheduler answers: {error}") from None
-    try:
-        yield client
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(client.close)
+    with _quiet():
+        try:
+            client = await trio.to_thread.run_sync(connect)  # which ends by itself
+        except (OSError, ValueError) as error:
+            raise Unavailable(address, f"no Dask scheduler answers: {error}") from None
+        try:
+            yield client
+        finally:
+            with trio.CancelScope(shield=True), suppress(OSError, Unavailable):
+                await _call(partial(client.close, timeout=CLOSE_S))
 
 
 async def _workers(client: Any) -> set[str]:
-    info = await trio.to_thread.run_sync(partial(client.scheduler_info, n_workers=-1))
-    return set(info["workers"])
+    """Raises `Unavailable` when the scheduler has gone."""
+    try:
+        known = await _call(partial(client.sync, client.scheduler.identity, n_workers=-1))
+    except OSError:
+        raise Unavailable("the cluster", GONE) from None
+    return set(known["workers"])
+
+
+async def _call(what: Callable[[], T]) -> T:
+    """In a thread. Raises `Unavailable` where that takes too long: nothing is said of what becomes of it."""
+    with trio.move_on_after(CONNECT_S):
+        return await trio.to_thread.run_sync(what, abandon_on_cancel=True)
+    raise Unavailable("the cluster", "the scheduler does not answer")

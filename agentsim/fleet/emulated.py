@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from blake3 import blake3
 
-from agentsim.fleet.asking import Asking
-from agentsim.fleet.checks import Each, Whole
+from agentsim.fleet.checks import Each
+from agentsim.fleet.fetching import Fetching
 from agentsim.fleet.forecast import time_needed_s
+from agentsim.fleet.parts import OK, PARTIAL, UNFIT, Rest
 from agentsim.fleet.tally import Deployment, Kind, State
 from distd.core import ocs
 from distd.core.agent import (
+    CONTACT,
     Agent,
     Assemble,
     Assembled,
@@ -40,7 +42,6 @@ from distd.core.records import Dialect, DownloadRequest, PrologRequest
 from distd.core.results import Outcome, classify
 
 if TYPE_CHECKING:
-    from agentsim.fleet.checks import Part
     from agentsim.fleet.fates import Fate
     from agentsim.fleet.shard import Shard
     from distd.core.agent import Event
@@ -49,47 +50,30 @@ if TYPE_CHECKING:
 
 DONE: Final = Done()
 MOST_IDLE: Final = 64  # pauses of no time, one after the other, before others have a turn
+PATIENCE_S: Final = 1.0  # a contact that is under way at the run's end goes well, unless it has been stuck for so long
 _REDIRECT: Final = frozenset({301, 302, 303, 307, 308})
-_OK, _PARTIAL = 200, 206
 
 
-class Emulated(Asking):
+class Emulated(Fetching):
     """What an agent does. `number` is its own in the fleet."""
 
-    __slots__ = (
-        "_asked",
-        "_checks",
-        "_info",
-        "_machine",
-        "_pack",
-        "_part",
-        "_places",
-        "_reached",
-        "_tries",
-        "_verifies",
-        "_went_wrong",
-    )
+    __slots__ = ("_contact_is_good", "_finished_s", "_info", "_machine", "_pack", "_went_wrong")
 
     def __init__(self, shard: Shard, number: int, device_id: str, dialect: Dialect, fate: Fate | None) -> None:
         super().__init__(shard, number, dialect, fate)
-        self._verifies = shard.verifies(number)
-        self._asked: Any = None  # the action that is being performed
-        self._checks: Whole | Each | None = Whole() if self._verifies else None
-        if dialect is Dialect.NATIVE:
-            self._checks = Each(hashes=self._verifies)
-        self._places: dict[str, list[str]] | None = {} if dialect is Dialect.NATIVE else None
-        self._part: Part | None = None
-        self._tries = 0  # of the places of a fragment
-        self._went_wrong = self._reached = False
+        self._went_wrong = False  # a package did, for good
+        self._contact_is_good = False  # the last one, so far
+        self._finished_s: float | None = None  # when it had the last of its packages
         self._info = b""
         self._pack: Pack | None = None
         once = shard.order.duration_s is None
         jitter = random.Random(number).random if dialect is Dialect.NATIVE else _no_jitter
         self._machine = Agent(device_id, dialect, once=once, jitter=jitter)
 
-    def begin(self) -> None:
-        self._due_s = self._shard.swarm.now_s
-        self._shard.tally.contacts_s.append(self._shard.since_s(self._due_s))
+    def begin(self, due_s: float) -> None:
+        """Its first contact, which was due at `due_s`: that it is made later is charged."""
+        self._due_s = due_s
+        self._shard.tally.contacts_s.append(self._shard.since_s(due_s))
         self._step(Started())
 
     # --- the machine's actions
@@ -124,7 +108,7 @@ class Emulated(Asking):
         shard = self._shard
         if action.seconds >= shard.order.keep_alive_s and self.link is not None:
             self.link.close()
-        if self._state is not State.CONTACT and not self._machine.queue:
+        if action.reason == CONTACT or (self._state is not State.CONTACT and not self._machine.queue):
             self._enter(State.IDLE)
         self._due_s = shard.swarm.now_s + action.seconds / shard.order.time_scale
         shard.swarm.at(self._due_s, self._wake)
@@ -134,17 +118,40 @@ class Emulated(Asking):
 
     def _end(self) -> None:
         """With nothing left to do."""
-        machine = self._machine
-        good = self._reached and not (self._went_wrong or machine.pending or machine.queue)
+        self._leave_by_merit(good=self._is_good)
+
+    def cut_off(self) -> None:
+        """The run is over before it is: it has done well as long as nothing has gone wrong."""
+        self._leave_by_merit(good=self._is_good and not self._is_stuck)
+
+    def let_go(self) -> None:
+        """The run is told to end before it is over: who has all that it was given has done well, and who is at it stays
+        where it is."""
+        if self._state is State.IDLE and self._is_good:
+            self._leave_by_merit(good=True)
+
+    def charge(self, now_s: float) -> None:
+        """For an exchange that the end of the run cuts off."""
+        self._shard.tally.cut_off(self._kind, now_s - self._due_s)
+
+    def _leave_by_merit(self, *, good: bool) -> None:
+        if good and self._finished_s is not None:
+            self._shard.tally.finished_s.append(self._finished_s)
         self.leave(State.DONE if good else State.FAILED)
 
     @property
-    def verdict(self) -> State:
-        """How it stands when the run is over before it is: it goes well as long as nothing has gone wrong."""
+    def _is_good(self) -> bool:
+        """All that it was given is deployed and told of, and its last contact has failed in nothing."""
         machine = self._machine
-        if self._went_wrong or machine.pending or machine.queue or not self._reached:
-            return State.FAILED
-        return State.DONE
+        return self._contact_is_good and not (self._went_wrong or machine.pending or machine.queue)
+
+    @property
+    def _is_stuck(self) -> bool:
+        """In a contact: before the `info` of a package that it has been given, or waiting for long. A run's end comes
+        upon some that are in the midst of a contact; with them nothing is wrong."""
+        if self._state not in (State.CONTACT, State.ASLEEP):
+            return False
+        return type(self._asked) is FetchInfo or time.monotonic() - self._due_s >= PATIENCE_S
 
     # --- what the machine wants asked
 
@@ -165,89 +172,68 @@ class Emulated(Asking):
     def _fetch_info(self, action: FetchInfo) -> None:
         self._asked = action
         self._pack = pack = action.pack
+        self._info = b""  # of an earlier try, to which no manifest came
         self._get(Kind.INFO, "https", f"{pack.info_loc}/{pack.id}", "info", keep=True)
-
-    def _fragment(self, action: FetchFragment) -> None:
-        self._asked = action
-        if self._state is not State.DOWNLOADING:
-            self._enter(State.DOWNLOADING)
-        package_id = action.package_id
-        self._tries = 0
-        folder, name = f"{self._nearest(action)}/{package_id}", f"{package_id}-{action.number}"
-        self._get(Kind.FRAGMENT, action.proto, folder, name, keep=False, digest=self._new_part())
-
-    def _new_part(self) -> Part | None:
-        self._part = None if self._checks is None else self._checks.part(self._asked.package_id)
-        return self._part
-
-    def _nearest(self, action: FetchFragment) -> str:
-        if self._places is None:
-            return action.pack_loc
-        return (self._places.get(action.package_id) or [action.pack_loc])[0]
 
     # --- what comes back
 
     def answered(self, link: Link) -> None:
-        shard = self._shard
-        now_s = time.monotonic()
-        status = link.status
-        if status in _REDIRECT and self._kind in (Kind.FRAGMENT, Kind.INFO):
-            self._redirected(link)
+        status, kind = link.status, self._kind
+        if status != OK and status != PARTIAL:
+            if status in _REDIRECT and kind in (Kind.FRAGMENT, Kind.INFO):
+                self._redirected(link)
+            else:
+                self._miss(f"HTTP {status}", link, status)
             return
-        late_s, self._due_s, self._hops = now_s - self._due_s, now_s, 0
-        shard.tally.late_s[self._kind].append(late_s)
-        if status in (_OK, _PARTIAL):
-            event = _ANSWERED[self._kind](self, link)
-            if event is None:
-                return
-        else:
-            event = self._failure(f"HTTP {status}")
-        self._step(event)
+        now_s, due_s = time.monotonic(), self._due_s
+        self._due_s, self._hops = now_s, 0
+        self._shard.tally.late_s[kind].append(now_s - due_s)
+        event = _ANSWERED[kind](self, link)
+        if event is DONE:
+            self._step(event)
+        elif event is not None:
+            self._make_do(event, due_s, link, status)
 
     def failed(self, why: str, link: Link | None) -> None:
-        self._hops = 0
-        self._due_s = time.monotonic()
-        event = self._failure(why)
-        if self._kind is Kind.FRAGMENT and self._places is not None and self._goes_on_elsewhere(link):
-            return
-        self._step(event)
+        self._miss(why, link, 0)
+
+    def _miss(self, why: str, link: Link | None, answer: int) -> None:
+        """The exchange failed. `answer`: the status, where there was a whole one."""
+        now_s, due_s = time.monotonic(), self._due_s
+        self._due_s, self._hops = now_s, 0
+        self._shard.tally.late_s[self._kind].append(now_s - due_s)
+        self._make_do(self._failure(why), due_s, link, answer)
 
     def _failure(self, why: str) -> Event:
-        self._shard.tally.errors[self._kind.value, why] += 1
+        kind = self._kind
+        self._shard.tally.errors[kind.value, why] += 1
+        # A native agent asks for the info again, and reports it when it gives up; a Windows agent says nothing of it.
+        if kind in (Kind.PROLOG, Kind.INVENTORY) or (kind is Kind.INFO and self._places is None):
+            self._contact_is_good = False
         return Failed(why)
 
-    def _goes_on_elsewhere(self, link: Link | None) -> bool:
-        """A native agent's next place goes on inside the fragment. Whether there is one."""
-        action, part = self._asked, self._part
-        assert self._places is not None
-        places = self._places.get(action.package_id, [])
-        self._tries += 1
-        if self._tries >= len(places) or part is None:
-            return False
-        places.append(places.pop(0))
-        tag = link.field(b"etag") if link is not None else ""
-        resumes = part.length and tag.startswith('"')
-        if not resumes:
-            part = self._new_part()
-        self._shard.tally.retries += 1
-        fields = f"Range: bytes={part.length}-\r\nIf-Range: {tag}\r\n" if resumes and part else ""
-        folder, name = f"{places[0]}/{action.package_id}", f"{action.package_id}-{action.number}"
-        self._get(Kind.FRAGMENT, action.proto, folder, name, keep=False, digest=part, fields=fields)
-        return True
-
-    def _redirected(self, link: Link) -> None:
-        is_fragment = self._kind is Kind.FRAGMENT
-        # What the redirect itself said does not count.
-        why = self._follow(link, keep=not is_fragment, digest=self._new_part() if is_fragment else None)
-        if why:
-            self.failed(why, link)
+    def _make_do(self, event: Event, due_s: float, link: Link | None, answer: int) -> None:
+        """With what came, or did not. What is tried again at once is charged from `due_s`, when it first was due: by a
+        native agent at the next place, by a Windows agent at the same one."""
+        if self._kind is not Kind.FRAGMENT:
+            self._step(event)
+            return
+        now_s, asked = self._due_s, self._asked
+        if self._places is not None:
+            self._due_s = due_s
+            if self._goes_on_elsewhere(link, answer):
+                return
+            self._due_s = now_s
+        self._step(event)
+        if self._dialect is Dialect.WINDOWS and self._asked == asked and self._due_s == now_s:
+            self._due_s = due_s  # it did not wait, and its answer is yet to come
 
     def _prolog_answered(self, link: Link) -> Event | None:
         try:
             reply = ocs.read_prolog_reply(link.body)
         except BadInput as error:
             return self._failure(f"unreadable reply: {error.field}")
-        self._reached = True
+        self._contact_is_good = True
         shard, machine = self._shard, self._machine
         shard.hear(reply)
         if self._fate is not None and self._fate.stale:
@@ -296,6 +282,8 @@ class Emulated(Asking):
         part, self._part = self._part, None
         if part is not None and self._checks is not None:
             if not self._checks.came(package_id, number, part):
+                if isinstance(part, Rest) and part.status == UNFIT:
+                    return self._failure(f"HTTP {PARTIAL}")
                 tally.errors[self._kind.value, "corrupt"] += 1
                 return Corrupted()
             tally.verified_bytes += part.length if self._verifies else 0
@@ -334,8 +322,7 @@ class Emulated(Asking):
         deployment = tally.packages[package_id]
         deployment.good += 1
         deployment.done_s.append(at_s)
-        if len(self._machine.queue) == 1:
-            tally.finished_s.append(at_s)
+        self._finished_s = at_s
         return Assembled("SUCCESS")
 
 

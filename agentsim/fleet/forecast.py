@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 def world_of(order: Order, picture: Picture) -> World | None:
-    """The world of the run, in the machines' time. None where agents were given different packages, or none: then
+    """The world of the run, in the machines' time. Its contacts are as they were due: how late they then were is in the
+    latency of PROLOG, which is part of the greeting. None where agents were given different packages, or none: then
     there is no saying who was given which. Slow agents have lines of their own in it; sleep is not in it."""
     contacts = len(picture.contacts_s)
     packages = {name: one for name, one in picture.packages.items() if one.listed}

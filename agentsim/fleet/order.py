@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -80,6 +80,33 @@ class Order:
     def numbers(self) -> range:
         """Of this shard's agents."""
         return range(self.first + self.shard, self.first + self.agents, self.shards)
+
+    @property
+    def at_a_time(self) -> int:
+        """How many of this shard's agents may be there at once: with `CLOSED` its share of them."""
+        if self.arrival.kind is not Arrivals.CLOSED:
+            return len(self.numbers)
+        each, more = divmod(int(self.arrival.value), self.shards)
+        return each + (self.shard < more)
+
+    def shared_out(self, shards: int) -> list[Order]:
+        """Over so many shards; over fewer where not even one agent at a time would be left for each."""
+        if self.arrival.kind is Arrivals.CLOSED:
+            shards = min(shards, int(self.arrival.value))
+        return [replace(self, shard=number, shards=shards) for number in range(shards)]
+
+    def check(self) -> None:
+        """Raises `BadInput` for times that are none, and for what cannot go together."""
+        if not 0 < self.time_scale < float("inf"):
+            raise BadInput("--time-scale", "a number above 0", f"{self.time_scale:g}")
+        if self.duration_s is None:
+            return
+        if not 0 < self.duration_s < float("inf"):
+            raise BadInput("--duration", "a time above 0", f"{self.duration_s:g}")
+        if self.arrival.kind is Arrivals.CLOSED:
+            # Then agents come again until the end, and are through never: nobody would make room. To count those that
+            # wait for their next contact as through would not do: they come back, and then more are there than that.
+            raise BadInput("--arrival", "at-once, window, poisson or office beside --duration", "closed")
 
 
 _ARRIVAL: Final = re.compile(r"([a-z-]+)(?:=(.+))?")

@@ -21,7 +21,7 @@ MICRO: Final = 1e-6
 
 @dataclass(slots=True)
 class Row:
-    """A stretch of the course."""
+    """A stretch of the course: exchanges that ended in it, those of them that failed, fragments that came whole."""
 
     requests: int = 0
     fragments: int = 0
@@ -38,7 +38,8 @@ class Row:
 
 
 class Picture:
-    """`agents` in all. Shards are told apart by any name; the last word of each counts."""
+    """`agents` in all. Shards are told apart by any name; the last word of each counts. `interrupted`: the run, or a
+    shard of it, was told to end before it was over."""
 
     def __init__(self, agents: int) -> None:
         self.agents = agents
@@ -49,20 +50,24 @@ class Picture:
         self.finished_s: list[float] = []
         self.packages: dict[str, Deployment] = {}
         self.lost_agents = 0
+        self.interrupted = False
         self.lost: list[str] = []
         self._last: dict[str, dict[str, Any]] = {}
 
     def hear(self, shard: str, message: dict[str, Any]) -> None:
         """What `Tally.message` made."""
         before = self._last.get(shard, _NOTHING)
-        row = Row(bytes=message["bytes_in"] - before["bytes_in"], errors=_errors(message) - _errors(before))
+        row = Row(
+            requests=_requests(message) - _requests(before),
+            fragments=_fragments(message) - _fragments(before),
+            bytes=message["bytes_in"] - before["bytes_in"],
+            errors=_errors(message) - _errors(before),
+        )
         for kind, encoded in message["late"].items():
             record(self.late[kind], encoded)
-            count = sum(encoded[1])
-            row.requests += count
             if kind == "fragment":
-                row.fragments = count
                 record(row.late, encoded)
+        self.interrupted |= message["stopped"]
         self._row(message["at_s"]).add(row)
         self.contacts_s += message["contacts_s"]
         self.finished_s += message["finished_s"]
@@ -74,10 +79,10 @@ class Picture:
     def lose(self, shard: str, agents: int, why: str) -> None:
         """A shard will say no more; what its agents had not ended is lost."""
         states = self._last[shard]["states"] if shard in self._last else [0] * len(State)
-        self.lost_agents += agents - sum(states[end] for end in ENDS)
-        for state in State:
-            if state not in ENDS:
-                states[state] = 0
+        ended = [states[state] if state in ENDS else 0 for state in State]
+        self.lost_agents += agents - sum(ended)
+        if shard in self._last:
+            self._last[shard] = self._last[shard] | {"states": ended}
         self.lost.append(f"{shard}: {why}")
 
     def _row(self, at_s: float) -> Row:
@@ -168,8 +173,8 @@ class Picture:
         """Name → number: what thresholds are set on. Times in seconds, shares from 0 to 1."""
         states = self.states
         stayed = self.agents - states[State.VANISHED]
-        requests, errors = self.counts("requests"), sum(self.errors.values())
-        asked = sum(requests.values())
+        requests, errors = sum(self.counts("requests").values()), sum(self.errors.values())
+        fragments = sum(one.fragments for one in self.packages.values())
         verified, verified_bytes, bad = self.totals("verified") or (0, 0, 0)
         at_s = max(self.at_s, MICRO)
         figures: dict[str, float] = {
@@ -179,12 +184,13 @@ class Picture:
             "vanished": states[State.VANISHED],
             "lost": self.lost_agents,
             "success": states[State.DONE] / stayed if stayed else 0.0,
-            "errors": errors / max(asked + errors, 1),
-            "requests": asked,
-            "fragments": requests["fragment"],
+            "errors": errors / max(requests, 1),
+            "requests": requests,
+            "unanswered": self.total("unanswered"),
+            "fragments": fragments,
             "bytes": sum(one.bytes for one in self.packages.values()),
-            "fragments_per_s": requests["fragment"] / at_s,
-            "requests_per_s": asked / at_s,
+            "fragments_per_s": fragments / at_s,
+            "requests_per_s": requests / at_s,
             "bytes_per_s": sum(one.bytes for one in self.packages.values()) / at_s,
             "duration": self.at_s,
             "verified": verified,
@@ -204,8 +210,16 @@ class Picture:
         return figures
 
 
-_NOTHING: Final[Mapping[str, Any]] = {"bytes_in": 0, "errors": []}
+_NOTHING: Final[Mapping[str, Any]] = {"bytes_in": 0, "errors": [], "requests": {}, "packages": {}}
 
 
 def _errors(message: Mapping[str, Any]) -> int:
     return sum(count for _, _, count in message["errors"])
+
+
+def _requests(message: Mapping[str, Any]) -> int:
+    return sum(message["requests"].values())
+
+
+def _fragments(message: Mapping[str, Any]) -> int:
+    return sum(fragments for _, _, _, _, fragments, *_ in message["packages"].values())

@@ -44,6 +44,7 @@ def as_json(
             "seed": order.seed,
         },
         "told": picture.told,
+        "interrupted": picture.interrupted,
         "figures": {name: _finite(value) for name, value in figures.items()},
         "thresholds": [
             {"text": one.text, "value": _finite(figures.get(one.name, math.nan)), "holds": one.holds(figures)}
@@ -95,7 +96,7 @@ def _row(picture: Picture, number: int) -> dict[str, float | None]:
         "errors": row.errors,
     }
     for percentile in PERCENTILES:
-        late = row.late.get_value_at_percentile(percentile) / 1e6 if row.fragments else None
+        late = row.late.get_value_at_percentile(percentile) / 1e6 if row.late.get_total_count() else None
         told[f"fragment_p{percentile:g}_s"] = late
     return told
 
@@ -166,8 +167,9 @@ def _value(value: float | None) -> str:
 
 def summary_line(told: Mapping[str, Any]) -> str:
     figures = told["figures"]
+    begin = "Interrupted. " if told["interrupted"] else ""
     return (
-        f"{figures['requests']:,} requests in {duration(figures['duration'])}: "
+        f"{begin}{figures['requests']:,} requests in {duration(figures['duration'])}: "
         f"{figures['fragments_per_s']:,.0f} fragments/s, {rate(figures['bytes_per_s'])}; "
         f"{figures['verified']:,} packages verified ({volume(figures['verified_bytes'])}), {figures['bad']:,} bad"
     )
@@ -181,7 +183,9 @@ def page(told: Mapping[str, Any]) -> str:
         lines["simulated"] = [(at, share * 100) for at, share in told["forecast"]]
     late = {
         f"p{percentile:g}": [
-            (row["at_s"], row[f"fragment_p{percentile:g}_s"] * 1000) for row in course if row["fragments_per_s"]
+            (row["at_s"], row[f"fragment_p{percentile:g}_s"] * 1000)
+            for row in course
+            if row[f"fragment_p{percentile:g}_s"] is not None
         ]
         for percentile in PERCENTILES
     }

@@ -6,9 +6,8 @@ import resource
 import ssl
 import time
 from collections import deque
-from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import trio
@@ -22,10 +21,10 @@ from agentsim.fleet.order import Arrivals
 from agentsim.fleet.tally import Flow, Tally
 from distd.core import info as info_format
 from distd.core import manifest as manifest_format
-from distd.core.errors import BadInput
+from distd.core.errors import BadInput, Unavailable
 from distd.core.records import Dialect
-from distd.lane.link import Place
-from distd.lane.swarm import Swarm
+from distd.lane.link import Place, reason
+from distd.lane.swarm import Swarm, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,12 +47,11 @@ class Shard:
     """What the shard's agents share. `run` until all are through."""
 
     def __init__(self, order: Order) -> None:
-        """Raises `BadInput` as `check` does."""
+        """Raises `BadInput` and `Unavailable` as `check` does."""
         self.order = order
-        parts, self._ca, context = check(order)
+        parts, self.server, self._ca, context = check(order)
         self.swarm = Swarm(context, _source, _most_links())
         self.tally = Tally(len(order.numbers))
-        self.server = Place(parts.hostname or "", parts.port or _PORTS[parts.scheme], parts.scheme == "https")
         self.post_heads: dict[Dialect, bytes] = {}
         self._get_tails: dict[Dialect, str] = {}
         for dialect in Dialect:
@@ -67,14 +65,14 @@ class Shard:
         self._alive: set[Emulated] = set()
         self._waiting: deque[tuple[float, int]] = deque()
         self._begun_s = 0.0
-        self._serial = 0
         self._over = trio.Event()
+        self._stopped = False
         self.read_info = lru_cache(KNOWN_TEXTS)(info_format.parse)
         self.folder = lru_cache(KNOWN_FOLDERS)(self._folder)
         self.read_manifest = lru_cache(KNOWN_TEXTS)(self._read_manifest)
 
-    async def run(self, tell: Callable[[dict[str, Any]], None]) -> None:
-        """`tell` gets a message now and then, and the last one when all are through."""
+    async def run(self, tell: Callable[[dict[str, Any]], None], stop: trio.Event | None = None) -> None:
+        """`tell` gets a message now and then, and the last one when all are through, or soon after `stop` is set."""
         self._begun_s = self.swarm.now_s = time.monotonic()
         sites = {}
         if self.order.arrival.kind is Arrivals.OFFICE:
@@ -88,42 +86,62 @@ class Shard:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.swarm.run)
             nursery.start_soon(self._tell_often, tell)
+            if stop is not None:
+                nursery.start_soon(self._end_at, stop)
             with trio.move_on_after(self.order.duration_s or float("inf")):
                 await self._over.wait()
-            for agent in list(self._alive):
-                agent.leave(agent.verdict)
+            ended_s = time.monotonic()
+            self._close(ended_s)
             nursery.cancel_scope.cancel()
-        tell(self._message(over=True))
+        tell(self._message(ended_s, over=True))
+
+    async def _end_at(self, stop: trio.Event) -> None:
+        await stop.wait()
+        self._stopped = True
+        self._over.set()
+
+    def _close(self, now_s: float) -> None:
+        """The end of the run, for those who have not come to theirs."""
+        self._waiting.clear()  # who leaves makes room for nobody
+        for caller in self.swarm.callers():
+            assert isinstance(caller, Emulated)
+            caller.charge(now_s)
+        for agent in list(self._alive):
+            if self._stopped:
+                agent.let_go()
+            else:
+                agent.cut_off()
 
     async def _tell_often(self, tell: Callable[[dict[str, Any]], None]) -> None:
         while True:
             await trio.sleep(TELL_S)
-            tell(self._message())
+            tell(self._message(time.monotonic()))
 
-    def _message(self, *, over: bool = False) -> dict[str, Any]:
+    def _message(self, now_s: float, *, over: bool = False) -> dict[str, Any]:
         swarm = self.swarm
         links = (swarm.open_links, swarm.connections, swarm.handshakes)
-        counted = self.tally.message(self.since_s(time.monotonic()), swarm.received_bytes, links, swarm.busy)
-        self._serial += 1
-        return counted | {"serial": self._serial, "over": over, "memory_bytes": _memory_bytes()}
+        counted = self.tally.message(self.since_s(now_s), swarm.received_bytes, links, swarm.busy)
+        own = {"over": over, "stopped": self._stopped, "memory_bytes": _memory_bytes()}
+        return counted | own
 
     # --- coming and going
 
     def _admit(self) -> None:
         """Those whose time has come."""
         closed = self.order.arrival.kind is Arrivals.CLOSED
-        while self._waiting and (not closed or len(self._alive) < self.order.arrival.value):
-            due_s = self._begun_s + self._waiting[0][0]
+        most = self.order.at_a_time
+        while self._waiting and len(self._alive) < most:
+            due_s = self.swarm.now_s if closed else self._begun_s + self._waiting[0][0]
             if due_s > self.swarm.now_s:
                 self.swarm.at(due_s, self._admit)
                 return
-            self._arrive(self._waiting.popleft()[1])
+            self._arrive(self._waiting.popleft()[1], due_s)
 
-    def _arrive(self, number: int) -> None:
+    def _arrive(self, number: int, due_s: float) -> None:
         one = self._computer(number)
         agent = Emulated(self, number, self._device_id(number, one), one.dialect, draw_fate(self.order, number))
         self._alive.add(agent)
-        agent.begin()
+        agent.begin(due_s)
 
     def left(self, agent: Asking) -> None:
         self._alive.discard(agent)
@@ -156,13 +174,12 @@ class Shard:
     def _folder(self, scheme: str, folder: str, dialect: Dialect) -> tuple[Place, str, str]:
         """Of "name:port/path": where to connect to, and what stands before and behind a name in a GET.
 
-        Raises nothing: a port that is none is one that nobody listens on."""
+        Raises nothing: what is no address is a place of port 0, where connecting fails."""
         host, slash, path = folder.partition("/")
-        parts = urlsplit(f"//{host}")
-        port = _PORTS[scheme]
-        with suppress(ValueError):
-            port = parts.port or port
-        place = Place(parts.hostname or "", port, scheme == "https")
+        try:
+            place = _place(scheme, urlsplit(f"//{host}"))
+        except ValueError:
+            place = Place(host, 0, scheme == "https")
         return place, f"GET {slash}{path}/", f"Host: {host}\r\n{self._get_tails[dialect]}"
 
     def flow(self, place: Place) -> Flow:
@@ -204,16 +221,39 @@ class Shard:
         return manifest_format.read(data, self._ca)
 
 
-def check(order: Order) -> tuple[SplitResult, x509.Certificate, ssl.SSLContext]:
-    """The server's URL in parts, its CA, the context that trusts it. Raises `BadInput` for what cannot be used."""
-    parts = urlsplit(order.server)
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise BadInput("--server", "http://host[:port]/ocsinventory or https://…", order.server)
+class Checked(NamedTuple):
+    """The server's URL in parts and where to connect to for it, its CA, the context that trusts it."""
+
+    parts: SplitResult
+    server: Place
+    ca: x509.Certificate
+    context: ssl.SSLContext
+
+
+def check(order: Order) -> Checked:
+    """Raises `BadInput` for what cannot be used, `Unavailable` where the server's host is not found."""
+    order.check()
+    try:
+        parts = urlsplit(order.server)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise ValueError(f"expected http or https and a host, got {order.server}")
+        server = _place(parts.scheme, parts)
+        look_up(server)
+    except ValueError:
+        raise BadInput("--server", "http://host[:port]/ocsinventory or https://…", order.server) from None
+    except OSError as error:
+        raise Unavailable(f"--server {order.server}", reason(error)) from None
     try:
         ca = x509.load_pem_x509_certificate(order.ca_pem.encode())
-        return parts, ca, ssl.create_default_context(cadata=order.ca_pem)
+        return Checked(parts, server, ca, ssl.create_default_context(cadata=order.ca_pem))
     except (ValueError, ssl.SSLError):
         raise BadInput("--ca", "a certificate in PEM form", "something else") from None
+
+
+def _place(scheme: str, parts: SplitResult) -> Place:
+    """Raises `ValueError` for a port that is none."""
+    port = parts.port
+    return Place(parts.hostname or "", _PORTS[scheme] if port is None else port, scheme == "https")
 
 
 def _most_links() -> int:

@@ -1,6 +1,8 @@
 """What a shard of a fleet counts and measures, and the messages in which it tells of it.
 
-Latency counts from when a request was due, not from when it was sent: a pause that ended late counts too.
+Latency counts from when a request was due, not from when it was sent: a pause that ended late counts too. It is that
+of every exchange, well or not: one that failed counts until then, and one that the run's end cut off until the end, so
+a server that stalls is charged for all whom it kept waiting. A request and where its redirects lead is one exchange.
 """
 
 from __future__ import annotations
@@ -75,7 +77,14 @@ class Deployment:
 
 
 class Tally:
-    """Counts since the beginning, and what came since the last message."""
+    """Counts since the beginning, and what came since the last message.
+
+    `requests`: exchanges that came to an end, by kind. `errors`: those of them that failed, by kind and reason.
+    `unanswered`: exchanges that the run's end cut off, which are in none of these. `contacts_s`: when first contacts
+    were due. That is what the forecast needs: how late they were made is in the latency of PROLOG, which it adds.
+    `finished_s`: of agents that ended well, when each had the last of its packages. It is told at the agent's end, when
+    nothing can change it any more: with a duration that is the end of the run.
+    """
 
     def __init__(self, agents: int) -> None:
         self.states = [0] * len(State)
@@ -88,7 +97,7 @@ class Tally:
         self.packages: dict[str, Deployment] = {}
         self.contacts_s: list[float] = []
         self.finished_s: list[float] = []
-        self.verified = self.verified_bytes = self.bad = 0
+        self.verified = self.verified_bytes = self.bad = self.unanswered = 0
         self.retries = self.redirects = 0
         self.expected_s = 0.0  # when the last agent will be through, by arrivals and latencies
         self.told: dict[str, Any] = {}
@@ -96,6 +105,12 @@ class Tally:
     def move(self, old: State, new: State) -> None:
         self.states[old] -= 1
         self.states[new] += 1
+
+    def cut_off(self, kind: Kind, age_s: float) -> None:
+        """An exchange that has no end yet, at the run's."""
+        self.late_s[kind].append(age_s)
+        self.requests[kind.value] -= 1  # as `message` will count it among those that have
+        self.unanswered += 1
 
     def message(self, at_s: float, bytes_in: int, connections: tuple[int, int, int], busy: int) -> dict[str, Any]:
         """All counts as they are, and what is new since the last one. Values that msgpack carries.
@@ -124,6 +139,7 @@ class Tally:
             "contacts_s": contacts,
             "finished_s": finished,
             "verified": [self.verified, self.verified_bytes, self.bad],
+            "unanswered": self.unanswered,
             "retries": self.retries,
             "redirects": self.redirects,
             "bytes_in": bytes_in,

@@ -41,8 +41,8 @@ _PERCENTILE: Final = re.compile(
     r"((prolog|info|inventory|fragment|result)_p(50|90|99|99\.9|100)|finish_p(50|90|95|99|100))"
 )
 _NAMES: Final = (
-    "agents done failed vanished lost success errors requests fragments bytes fragments_per_s requests_per_s "
-    "bytes_per_s duration verified verified_bytes bad redirects memory"
+    "agents done failed vanished lost success errors requests unanswered fragments bytes fragments_per_s "
+    "requests_per_s bytes_per_s duration verified verified_bytes bad redirects memory"
 )
 NAMES: Final = frozenset(_NAMES.split())
 

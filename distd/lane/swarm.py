@@ -12,7 +12,8 @@ server might close them; while none is idle, requests wait for one.
 
 Error handling: whatever goes wrong with an exchange is told once to `Caller.failed`, in few words; a status is no
 error. A body never ends early without it. Where a kept-alive connection turns out to be closed when it is used again,
-the request is sent once more over a new one.
+the request is sent once more over a new one. A place that is none, or that has no such host, fails as one does where
+nobody listens.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ SWEEP_S: Final = 2.0
 MOST_LINKS: Final = 1_000_000
 PATIENCE_S: Final = 180.0  # without a byte: a stock agent's
 CROWDED_S: Final = 0.01  # between looks for room
+UNKNOWN_S: Final = 5.0  # a host that was not found is not looked up again for so long,
+UNKNOWN_SHARE: Final = 20  # or for so many times as long as that took, for nothing else happens meanwhile
+MOST_UNKNOWN: Final = 1024
+NO_ADDRESS: Final = "an address that is none"
 ROOM_SHARE: Final = 16  # one in so many is closed at once, for to find the idle ones is to look at all
 SLOW_BUFFER_BYTES: Final = 16_384
 IP_BIND_ADDRESS_NO_PORT: Final = 24  # linux/in.h; the port is chosen at connect, so it may be used to many places
@@ -78,6 +83,7 @@ class Swarm:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = 0
         self._addresses: dict[Place, tuple[int, Any]] = {}
+        self._unknown: dict[Place, tuple[float, str]] = {}  # until when not to look it up again, and why
         self.room = bytearray(RECEIVE_BYTES)
         self.view = memoryview(self.room)
         self.now_s = time.monotonic()
@@ -125,6 +131,11 @@ class Swarm:
     def busy(self) -> int:
         """Exchanges that are under way, or wait for room."""
         return sum(link.busy for link in self._links.values()) + len(self._waiting)
+
+    def callers(self) -> list[Caller]:
+        """Those whose exchanges are under way, or wait for room."""
+        asking = [link.caller for link in self._links.values() if link.busy and link.caller is not None]
+        return asking + [one.caller for one in self._waiting]
 
     # --- the loop
 
@@ -199,8 +210,8 @@ class Swarm:
         caller = new.caller
         try:
             link = self._connect(caller, new.place, new.limit_bytes_per_s)
-        except OSError as error:
-            why = reason(error)
+        except (OSError, ValueError) as error:
+            why = reason(error) if isinstance(error, OSError) else NO_ADDRESS
             self.at(self.now_s, lambda: caller.failed(why, None))
             return
         link.send(new.data, keep=new.keep, digest=new.digest)
@@ -215,11 +226,11 @@ class Swarm:
                 sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
                 sock.bind((self._source(caller), 0))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if place.is_tls:  # before it connects: while it does, which takes time off loopback, ssl calls it a fault
+                sock = self._context.wrap_socket(sock, server_hostname=place.host, do_handshake_on_connect=False)
             error = sock.connect_ex(address)
             if error not in (0, errno.EINPROGRESS):
                 raise OSError(error, os.strerror(error))
-            if place.is_tls:
-                sock = self._context.wrap_socket(sock, server_hostname=place.host, do_handshake_on_connect=False)
         except BaseException:
             sock.close()
             raise
@@ -231,10 +242,35 @@ class Swarm:
         return link
 
     def _address(self, place: Place) -> tuple[int, Any]:
-        """Names are looked up once, here and now: a fleet asks few hosts. IPv4 before IPv6: there is one try only."""
+        """Names are looked up once, here and now: a fleet asks few hosts. Raises `OSError`, `ValueError`."""
         found = self._addresses.get(place)
-        if found is None:
-            known = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
-            family, _, _, _, address = min(known, key=lambda one: one[0] != socket.AF_INET)
-            found = self._addresses[place] = (family, address)
-        return found
+        if found is not None:
+            return found
+        begun_s = time.monotonic()
+        until_s, why = self._unknown.get(place, (0.0, ""))
+        if begun_s >= until_s:
+            try:
+                found = self._addresses[place] = look_up(place)
+            except OSError as error:
+                why = reason(error)
+            else:
+                return found
+            self._remember(place, begun_s, why)
+        raise OSError(errno.EADDRNOTAVAIL, why)
+
+    def _remember(self, place: Place, begun_s: float, why: str) -> None:
+        """That it was looked up in vain, from `begun_s` until now."""
+        now_s = time.monotonic()
+        if len(self._unknown) >= MOST_UNKNOWN:
+            self._unknown.clear()
+        self._unknown[place] = (now_s + max(UNKNOWN_S, UNKNOWN_SHARE * (now_s - begun_s)), why)
+
+
+def look_up(place: Place) -> tuple[int, Any]:
+    """Family and address. IPv4 before IPv6: there is one try only. Raises `ValueError` for what is no address (a port
+    of 0 stands for one that could not be read), `OSError` where there is no such host."""
+    if not place.host or not 0 < place.port < 65_536:
+        raise ValueError(f"expected a host and a port from 1 to 65535, got {place.host}:{place.port}")
+    known = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    family, _, _, _, address = min(known, key=lambda one: one[0] != socket.AF_INET)
+    return family, address

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import socket
 import ssl
 import time
 from contextlib import asynccontextmanager
@@ -214,7 +216,15 @@ async def test_who_waits_too_long_is_told(monkeypatch):
 
 @pytest.mark.parametrize(
     ("place", "expected"),
-    [(Place("127.0.0.1", 1, False), "connection refused"), (Place("no.such.host.invalid", 80, False), "no such host")],
+    [
+        (Place("127.0.0.1", 1, False), "connection refused"),
+        (Place("no.such.host.invalid", 80, False), "no such host"),
+        (Place("a..b", 80, False), "an address that is none"),
+        (Place("x" * 64, 80, True), "an address that is none"),
+        (Place("", 80, False), "an address that is none"),
+        (Place("127.0.0.1", 0, False), "an address that is none"),
+        (Place("127.0.0.1", 65_536, False), "an address that is none"),
+    ],
 )
 async def test_where_nobody_listens(place, expected):
     async with swarming() as swarm:
@@ -224,6 +234,91 @@ async def test_where_nobody_listens(place, expected):
         await asker.over.wait()
         assert expected in asker.got[0]
         assert swarm.open_links == 0
+
+
+class Names:
+    """Instead of the system's: `known` is found, all else is looked up for `pause_s`, in vain."""
+
+    def __init__(self, monkeypatch, pause_s=0.0):
+        self.known, self.pause_s, self.asked = "", pause_s, []
+        self.look_up = socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", self)
+
+    def __call__(self, host, port, **options):
+        self.asked.append(host)
+        if host == self.known:
+            return self.look_up("127.0.0.1", port, **options)
+        time.sleep(self.pause_s)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+class Tour(Asker):
+    """Asks at each of `places` in turn: from its callbacks, for the swarm wakes up for nobody else."""
+
+    def __init__(self, swarm, places):
+        super().__init__(swarm, count=len(places))
+        self.places = list(places)
+        self.ask(self.places.pop(0))
+
+    def ask(self, place):
+        super().ask(place)
+        self.place = self.places.pop(0) if self.places else place
+
+
+async def tour(swarm, *places):
+    """What came of asking there."""
+    asker = Tour(swarm, places)
+    await asker.over.wait()
+    return asker.got
+
+
+async def test_a_host_that_is_not_found_is_not_looked_up_again_for_a_while(monkeypatch):
+    monkeypatch.setattr(swarms, "UNKNOWN_S", 0.2)
+    async with serving(Scripted([OK])) as port, swarming() as swarm:
+        names = Names(monkeypatch)
+        place, other = Place("later", port, False), Place("other", port, False)
+        why = "no such host: name or service not known"
+        assert await tour(swarm, *[place] * 20, other) == [why] * 21
+        assert names.asked == ["later", "other"]
+        names.known = "later"
+        await trio.sleep(0.25)
+        assert await tour(swarm, place) == [HELLO]
+        assert names.asked == ["later", "other", "later"]
+
+
+async def test_looking_up_takes_a_small_share_of_the_time(monkeypatch):
+    """For nothing else is done meanwhile."""
+    monkeypatch.setattr(swarms, "UNKNOWN_S", 0.0)
+    names = Names(monkeypatch, pause_s=0.05)
+    async with swarming() as swarm:
+        asker, begun_s = Tour(swarm, [Place("nowhere", 80, False)] * 1_000_000), time.monotonic()
+        while len(names.asked) < 2:
+            await trio.sleep(0.01)
+        assert time.monotonic() - begun_s >= (1 + swarms.UNKNOWN_SHARE) * 0.05
+        assert len(asker.got) > 100  # in vain, and at once
+
+
+async def test_of_hosts_that_are_not_found_few_are_remembered(monkeypatch):
+    monkeypatch.setattr(swarms, "MOST_UNKNOWN", 3)
+    names = Names(monkeypatch)
+    async with swarming() as swarm:
+        got = await tour(swarm, *(Place(f"h{number}", 80, False) for number in range(10)))
+        assert len(got) == len(names.asked) == 10
+        assert 0 < len(swarm._unknown) <= 3
+
+
+async def test_who_is_waiting_for_an_answer_or_for_room(monkeypatch):
+    async with serving(Scripted([OK], [None], [None])) as port, swarming(most_links=2) as swarm:
+        place = Place("127.0.0.1", port, False)
+        done = Asker(swarm)
+        done.ask(place)
+        await done.over.wait()
+        assert swarm.callers() == []
+        askers = [Asker(swarm, number) for number in range(3)]
+        for asker in askers:
+            asker.ask(place)
+        await trio.sleep(0.05)
+        assert swarm.callers() == askers
 
 
 async def test_a_closed_link_is_heard_of_no_more():
@@ -332,6 +427,38 @@ async def test_the_longest_idle_one_makes_room_and_is_replaced_when_its_caller_a
         await over.wait()
         assert [asker.link is not None for asker in askers] == [True, True, False, True]
         assert [asker.got for asker in askers] == [[HELLO] * 3, [HELLO] * 2, [HELLO], [HELLO]]
+
+
+async def test_tls_where_connecting_takes_its_time(certificate):
+    """As it does to all hosts but this one: here the listener's queue is full at first, so a SYN is sent once more."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate[0])
+    trusting = ssl.create_default_context(cadata=certificate[1])
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        async with swarming(trusting) as swarm, trio.open_nursery() as nursery:
+            with socket.create_connection(address):
+                asker = Asker(swarm)
+                asker.ask(Place("localhost", address[1], True))
+                await trio.sleep(0.2)
+                assert asker.got == []
+                listener.listen(9)
+                listener.setblocking(False)
+            plain = trio.SocketListener(trio.socket.from_stdlib_socket(listener.dup()))
+            tls = trio.SSLListener(plain, context, https_compatible=True)
+            nursery.start_soon(trio.serve_listeners, Scripted([], [OK]), [tls])
+            await asker.over.wait()
+            assert asker.got == [HELLO]
+            nursery.cancel_scope.cancel()
+
+
+async def test_where_nobody_listens_to_tls_no_socket_is_left(certificate):
+    async with swarming() as swarm:
+        asker = Asker(swarm)
+        asker.ask(Place("127.0.0.1", 1, True))
+        await asker.over.wait()
+        assert asker.got == ["connection refused"]
+    gc.collect()  # a socket that was not closed is a warning, and that an error
 
 
 async def test_tls(certificate):

@@ -13,9 +13,10 @@ import trio
 from agentsim.fleet.cluster import run_cluster
 from agentsim.fleet.order import Order
 from agentsim.fleet.picture import Picture
-from distd.core.errors import Unavailable
+from distd.core.errors import BadInput, Unavailable
 from loadtests.fleets import Ground, Parcel
-from loadtests.processes import child, free_port, plain_environment
+from loadtests.mirror import metric
+from loadtests.processes import ProgramFailed, child, free_port, plain_environment
 
 DASK = str(Path(sys.executable).with_name("dask"))
 QUICK = {f"download.{name}_latency_s": 1 for name in ("frag", "cycle", "period")} | {"agents.inventory_freq_days": -1}
@@ -23,8 +24,8 @@ QUIET = {"DASK_DISTRIBUTED__DIAGNOSTICS__NVML": "False"}
 
 
 class Cluster:
-    def __init__(self, address, workers):
-        self.address, self.workers = address, workers
+    def __init__(self, address, scheduler, workers):
+        self.address, self.scheduler, self.workers = address, scheduler, workers
 
 
 @asynccontextmanager
@@ -34,7 +35,7 @@ async def clustered(tmp_path, count=2):
     address = f"tcp://127.0.0.1:{port}"
     environment = plain_environment() | QUIET
     scheduler = [DASK, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show"]
-    async with child(scheduler, tmp_path / "scheduler.log", env=environment, cwd=tmp_path):
+    async with child(scheduler, tmp_path / "scheduler.log", env=environment, cwd=tmp_path) as head:
         command = [DASK, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
         async with trio.open_nursery() as nursery:
             processes = []
@@ -51,7 +52,7 @@ async def clustered(tmp_path, count=2):
 
             for number in range(count):
                 await nursery.start(work, number)
-            yield Cluster(address, processes)
+            yield Cluster(address, head, processes)
             nursery.cancel_scope.cancel()
 
 
@@ -105,4 +106,78 @@ async def test_a_lost_worker_is_told_of_and_its_agents_are_lost(place, tmp_path)
 async def test_where_no_scheduler_is(monkeypatch):
     monkeypatch.setattr("agentsim.fleet.cluster.CONNECT_S", 1)
     with pytest.raises(Unavailable, match="no Dask scheduler answers"):
-        await run_cluster(Order("https://h/", "", 1), Picture(1), "tcp://127.0.0.1:1")
+        await run_cluster(Order("https://h/", "", 1), Picture(1), "tcp://127.0.0.1:1", trio.Event())
+
+
+@pytest.fixture
+def client(children):
+    """The number of the process that has the load made."""
+    return lambda: children(os.getpid(), "agentsim")[0]
+
+
+async def test_tls_needs_certificates():
+    with pytest.raises(BadInput, match=r"--cluster: expected certificates in Dask's configuration"):
+        await run_cluster(Order("https://h/", "", 1), Picture(1), "tls://127.0.0.1:1", trio.Event())
+
+
+async def load_until(place, cluster, agents, what, *options):
+    """A fleet on the cluster to which something is done as soon as it is at it: what it came to, and how long after."""
+    found = []
+
+    async def load():
+        found.append(await place.load(agents, "--cluster", cluster.address, *options))
+
+    with trio.fail_after(90):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(load)
+            while metric(place.http, "distd_fragments_sent") < agents:
+                await trio.sleep(0.1)
+            what()
+            begun_s = trio.current_time()
+            while not found:
+                await trio.sleep(0.05)
+    return found[0], trio.current_time() - begun_s
+
+
+async def test_a_signal_ends_the_load_on_the_workers(place, tmp_path, client):
+    async with clustered(tmp_path) as cluster:
+        await place.enlist(40)
+        await place.assign(*place.packages)
+        goals = ("--threshold", "lost==0", "--threshold", "fragments>0")
+        done, took_s = await load_until(place, cluster, 40, lambda: os.kill(client(), signal.SIGINT), *goals)
+        assert took_s < 10
+        assert (done.status, done.told["interrupted"], done.told["lost"]) == (1, True, [])
+        assert [one["holds"] for one in done.told["thresholds"]] == [True, True]
+        assert done.told["states"]["downloading"] == 40
+        assert "Traceback" not in done.errors
+        # Its workers have room for others at once, and those go on where the first ones were.
+        again = await place.load(40, "--cluster", cluster.address, "--time-scale", 1000)
+        assert (again.status, again.told["interrupted"]) == (0, False), again.errors
+        assert again.told["results"] == {"SUCCESS": 40}
+
+
+async def test_a_client_that_was_killed_leaves_no_load_on_the_workers(place, tmp_path, client):
+    async with clustered(tmp_path) as cluster:
+        await place.enlist(40)
+        await place.assign(*place.packages)
+        with pytest.RaisesGroup(ProgramFailed):
+            await load_until(place, cluster, 40, lambda: os.kill(client(), signal.SIGKILL))
+        with trio.fail_after(60):
+            again = await place.load(40, "--cluster", cluster.address, "--time-scale", 1000)
+        assert again.status == 0, again.errors
+
+
+async def test_a_lost_scheduler_is_told_of_and_all_is_lost(place, tmp_path):
+    async with clustered(tmp_path) as cluster:
+        await place.enlist(40)
+        await place.assign(*place.packages)
+        done, _ = await load_until(place, cluster, 40, lambda: os.kill(cluster.scheduler.pid, signal.SIGKILL))
+        assert done.status == 1
+        assert done.figures["lost"] == 40
+        assert [one.partition(": ")[2] for one in done.told["lost"]] == ["the scheduler has gone"] * 2
+        assert "Traceback" not in done.errors
+        with trio.fail_after(30):  # nor do the workers go on
+            await trio.sleep(1)
+            fragments = metric(place.http, "distd_fragments_sent")
+            await trio.sleep(3)
+            assert metric(place.http, "distd_fragments_sent") == fragments

@@ -72,7 +72,13 @@ async def test_faults_of_a_fragment(site, dialect, faults, errors, code):
     assert dict(picture.errors) == errors
     assert site.results == [("17", code)]
     assert picture.states[State.DONE if code == "SUCCESS" else State.FAILED] == 1
-    assert picture.figures()["bad"] == (code != "SUCCESS")
+    figures = picture.figures()
+    assert figures["bad"] == (code != "SUCCESS")
+    # Whatever failed is one exchange and one error, and no fragment.
+    assert figures["fragments"] == picture.packages["17"].fragments == 3
+    assert figures["requests"] == sum(late.get_total_count() for late in picture.late.values())
+    assert figures["errors"] == sum(errors.values()) / figures["requests"]
+    assert sum(row.fragments for row in picture.rows.values()) == 3
     assert picture.total("redirects") == sum(str(one).startswith("to ") for one in faults)
 
 

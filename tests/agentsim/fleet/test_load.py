@@ -3,7 +3,6 @@
 import os
 import signal
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import trio
@@ -75,7 +74,7 @@ async def test_what_befalls_agents(tmp_path):
         assert {code: count for code, count in recorded["codes"].items() if code not in ("NOTIFIED", "None")} == results
 
 
-async def test_processes_share_the_agents_out_and_a_lost_one_is_told_of(tmp_path):
+async def test_processes_share_the_agents_out_and_a_lost_one_is_told_of(tmp_path, children):
     slow = QUICK | {"download.cycle_latency_s": 20}
     async with ground(tmp_path, 40, "--processes", 2, settings=slow) as place, trio.open_nursery() as nursery:
         found = []
@@ -108,17 +107,64 @@ async def test_processes_share_the_agents_out_and_a_lost_one_is_told_of(tmp_path
         assert again.told["results"] == {"SUCCESS": 20}
 
 
-def children(parent, word):
-    """The processes that `parent` has started with `word` in their command, in the order of their start."""
-    found = []
-    for name in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            stat = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
-            if int(stat[1]) == parent and word in Path("/proc", name, "cmdline").read_text():
-                found.append(int(name))
-        except OSError:
-            continue
-    return sorted(found)
+@pytest.mark.parametrize(("processes", "number"), [(1, signal.SIGINT), (2, signal.SIGTERM)])
+async def test_a_signal_ends_the_run_and_what_was_measured_is_told(tmp_path, children, processes, number):
+    """Its thresholds hold; but they were not held until the end."""
+    async with ground(tmp_path, 40, settings=QUICK | {"download.cycle_latency_s": 2}) as place:
+        found = []
+
+        async def load():
+            goals = ("--threshold", "lost==0", "--threshold", "fragments>0")
+            found.append(await place.load(40, "--processes", processes, *goals))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(load)
+            with trio.fail_after(60):
+                while metric(place.http, "distd_fragments_sent") < 40:
+                    await trio.sleep(0.1)
+            os.kill(children(os.getpid(), "agentsim")[0], number)
+            with trio.fail_after(10):
+                while not found:
+                    await trio.sleep(0.05)
+        (done,) = found
+        assert (done.status, done.errors) == (1, "")
+        assert (done.told["interrupted"], done.told["lost"]) == (True, [])
+        assert [one["holds"] for one in done.told["thresholds"]] == [True, True]
+        # The last word of each shard is in it.
+        assert done.figures["fragments"] == metric(place.http, "distd_fragments_sent")
+        assert done.told["states"]["downloading"] == 40
+        assert (await place.load(40, *SCALED)).told["interrupted"] is False
+
+
+async def test_a_second_signal_does_not_wait_for_processes(tmp_path, children):
+    async with ground(tmp_path, 40, settings=QUICK | {"download.cycle_latency_s": 20}) as place:
+        found = []
+
+        async def load():
+            found.append(await place.load(40, "--processes", 2))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(load)
+            with trio.fail_after(60):
+                while metric(place.http, "distd_tls_handshakes") < 80:
+                    await trio.sleep(0.1)
+            (running,) = children(os.getpid(), "agentsim")
+            for shard in children(running, "spawn_main"):
+                os.kill(shard, signal.SIGSTOP)
+            for _ in range(2):
+                os.kill(running, signal.SIGINT)
+                await trio.sleep(0.3)
+            with trio.fail_after(3):
+                while not found:
+                    await trio.sleep(0.05)
+        assert (found[0].status, found[0].told["interrupted"]) == (1, True)
+
+
+async def test_fewer_at_a_time_than_processes(tmp_path):
+    place = Ground(tmp_path)
+    async with place.serve(QUICK):
+        done = await place.load(12, "--arrival", "closed=2", "--processes", 3)
+        assert (done.status, done.told["states"]["done"], done.told["lost"]) == (0, 12, [])
 
 
 async def test_replayed_inventories_are_said_again(tmp_path):

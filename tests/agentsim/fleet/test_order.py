@@ -110,6 +110,25 @@ def test_fates_are_drawn_by_their_shares_and_stay():
     assert draw_fate(order(), 17) is None
 
 
+# --- shards
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3, 7])
+@pytest.mark.parametrize("at_a_time", [1, 2, 5, 100])
+def test_so_many_at_a_time_are_of_all_shards_together(shards, at_a_time):
+    parts = order(arrival=Arrival(Arrivals.CLOSED, at_a_time)).shared_out(shards)
+    assert len(parts) == min(shards, at_a_time)
+    assert sum(part.at_a_time for part in parts) == at_a_time
+    assert min(part.at_a_time for part in parts) >= 1
+    assert sorted(number for part in parts for number in part.numbers) == list(range(1000))
+
+
+def test_all_of_a_shard_may_be_there_at_once():
+    parts = order(arrival=Arrival(Arrivals.POISSON, 5)).shared_out(3)
+    assert [(part.shard, part.shards) for part in parts] == [(0, 3), (1, 3), (2, 3)]
+    assert [part.at_a_time for part in parts] == [len(part.numbers) for part in parts] == [334, 333, 333]
+
+
 # --- thresholds
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import msgpack
 import pytest
 from rich.console import Console
 
@@ -22,7 +23,7 @@ ORDER = Order("https://h/ocsinventory", "", 10, dialects={Dialect.UNIX: 1.0}, ti
 
 
 def tally(agents=5, done=3):
-    """A shard in which `done` agents have their package."""
+    """A shard in which `done` agents have their package, and one asked for a fragment in vain."""
     one = Tally(agents)
     one.packages["17"] = Deployment(5, 4)
     one.places["localhost:80"] = Flow()
@@ -44,12 +45,13 @@ def tally(agents=5, done=3):
         one.places["localhost:80"].bytes += 4000
         one.results["SUCCESS"] += 1
         one.move(State.DOWNLOADING, State.DONE)
+    one.late_s[Kind.FRAGMENT].append(0.002)
     one.errors["fragment", "timed out"] += 1
     return one
 
 
 def message(one, at_s=1.0, bytes_in=5000):
-    return one.message(at_s, bytes_in, (2, 9, 1), 1) | {"serial": 1, "over": False, "memory_bytes": 1000}
+    return one.message(at_s, bytes_in, (2, 9, 1), 1) | {"over": False, "stopped": False, "memory_bytes": 1000}
 
 
 def test_two_shards_are_one_picture():
@@ -61,7 +63,8 @@ def test_two_shards_are_one_picture():
     first.late_s[Kind.RESULT].append(0.5)
     picture.hear("a", message(first, 2.0, 6000))
     figures = picture.figures()
-    assert (figures["done"], figures["requests"], figures["fragments"], figures["bytes"]) == (8, 43, 32, 32_000)
+    assert (figures["done"], figures["requests"], figures["fragments"], figures["bytes"]) == (8, 45, 32, 32_000)
+    assert (figures["requests_per_s"], figures["fragments_per_s"]) == (45 / 2, 32 / 2)
     assert figures["success"] == 0.8
     assert figures["errors"] == pytest.approx(2 / 45)
     assert figures["fragment_p50"] == pytest.approx(0.002, rel=0.02)
@@ -72,8 +75,73 @@ def test_two_shards_are_one_picture():
     assert sorted(picture.packages["17"].done_s) == [2, 2, 3, 3, 4, 4, 5, 6]
     assert picture.places["localhost:80"].bytes == 32_000
     assert sum(row.bytes for row in picture.rows.values()) == 11_000
-    assert sum(row.requests for row in picture.rows.values()) == 43
+    assert sum(row.requests for row in picture.rows.values()) == 45
+    assert sum(row.fragments for row in picture.rows.values()) == 32
+    assert sum(row.errors for row in picture.rows.values()) == 2
     assert figures["memory"] == 2000
+
+
+def test_an_exchange_that_failed_is_one_exchange_and_no_fragment():
+    """Nine of ten answers say 503."""
+    picture = Picture(1)
+    one = Tally(1)
+    one.packages["17"] = Deployment(5, 1, listed=1, fragments=1, bytes=100)
+    one.late_s[Kind.FRAGMENT] = [0.001] * 10
+    one.errors["fragment", "HTTP 503"] = 9
+    picture.hear("a", message(one))
+    figures = picture.figures()
+    assert (figures["requests"], figures["errors"], figures["fragments"]) == (10, 0.9, 1)
+    (row,) = told(picture)["course"]
+    assert (row["requests_per_s"], row["errors"], row["fragments_per_s"]) == (10, 9, 1)
+    console = Console(width=150, record=True, file=io.StringIO())
+    picture.hear("a", message(one, 2.0))
+    console.print(view(picture))
+    shown = console.export_text()
+    assert shown.partition("Now")[2].splitlines()[1].split()[:2] == ["1", "10"]
+
+
+def test_latencies_of_a_stretch_in_which_no_fragment_came_are_told():
+    picture = Picture(1)
+    one = Tally(1)
+    one.late_s[Kind.FRAGMENT] = [30.0]
+    one.errors["fragment", "timed out"] = 1
+    picture.hear("a", message(one))
+    found = told(picture)
+    assert found["course"][0]["fragment_p99_s"] == pytest.approx(30, rel=0.02)
+    assert "Latency of fragments" in report.page(found)
+
+
+def test_what_the_end_cut_off_is_late_but_neither_a_request_nor_an_error():
+    picture = Picture(1)
+    one = Tally(1)
+    one.late_s[Kind.FRAGMENT] = [0.001]
+    picture.hear("a", message(one))
+    one.cut_off(Kind.FRAGMENT, 3.0)
+    one.cut_off(Kind.PROLOG, 2.0)
+    picture.hear("a", message(one, 2.0))
+    figures = picture.figures()
+    assert (figures["requests"], figures["unanswered"], figures["errors"]) == (1, 2, 0)
+    assert figures["fragment_p100"] == pytest.approx(3, rel=0.02)
+    assert figures["prolog_p50"] == pytest.approx(2, rel=0.02)
+    assert [row["requests_per_s"] for row in told(picture)["course"]] == [1, 0]
+
+
+def test_a_run_that_was_interrupted_says_so():
+    picture = Picture(5)
+    one = message(tally(done=5))
+    picture.hear("a", one)
+    assert told(picture)["interrupted"] is False
+    picture.hear("a", message(tally(done=5)) | {"over": True, "stopped": True})
+    found = told(picture)
+    assert found["interrupted"] is True
+    assert report.summary_line(found).startswith("Interrupted. ")
+
+
+def test_messages_go_through_msgpack():
+    one = tally()
+    one.cut_off(Kind.FRAGMENT, 1.0)
+    told_once = message(one)
+    assert msgpack.unpackb(msgpack.packb(told_once)) == told_once
 
 
 def test_what_a_lost_shard_had_not_ended_is_lost():
@@ -85,6 +153,11 @@ def test_what_a_lost_shard_had_not_ended_is_lost():
     assert (figures["lost"], figures["done"]) == (2, 6)
     assert picture.lost == ["b: killed"]
     assert sum(picture.states) + 2 == 10
+    # A message may be made of tuples: Dask makes them.
+    remote = Picture(5)
+    remote.hear("a", msgpack.unpackb(msgpack.packb(message(tally())), use_list=False))
+    remote.lose("a", 5, "gone")
+    assert (remote.figures()["lost"], remote.figures()["done"]) == (2, 3)
     # One of which nothing was ever heard.
     silent = Picture(4)
     silent.lose("c", 4, "gone")
@@ -95,7 +168,9 @@ def test_what_a_lost_shard_had_not_ended_is_lost():
 def test_a_long_course_has_few_rows_and_loses_nothing():
     picture = Picture(1)
     one = Tally(1)
+    one.packages["17"] = Deployment(5, 1)
     for second in range(1, 2001):
+        one.packages["17"].fragments += 3
         one.late_s[Kind.FRAGMENT] += [0.001] * 3
         picture.hear("a", message(one, float(second), second * 100))
     assert len(picture.rows) <= MOST_ROWS
@@ -172,7 +247,7 @@ def test_tables_and_page():
     assert page.count("<svg") == 4
     assert "FAILS" in page
     assert "8 of 10" in page
-    assert report.summary_line(found).startswith("42 requests in 1.0 s: 32 fragments/s")
+    assert report.summary_line(found).startswith("44 requests in 1.0 s: 32 fragments/s")
 
 
 def test_a_report_of_nothing():

@@ -1,0 +1,79 @@
+"""A fleet in this process against the site in memory, and what may be wrong with that."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+import trio
+
+from agentsim.fleet.order import Order
+from agentsim.fleet.picture import Picture
+from agentsim.fleet.shard import Shard
+from distd.core.records import Action
+
+CONTENT = random.Random(1).randbytes(9000)
+
+
+class Fleet:
+    def __init__(self, site):
+        self.site = site
+        self.shard = None
+
+    def add(self, name="17", **values):
+        """A package of three fragments."""
+        self.site.add(name, CONTENT, Action.STORE, "/tmp/x", **({"fragments": 3} | values))
+
+    async def run(self, dialect, agents=1, *, stop=None, **values):
+        """Agents that check everything, until they are through; a contact an hour."""
+        order = Order(
+            f"https://{self.site.https}/ocsinventory",
+            self.site.authority.file.read_text(),
+            agents,
+            **({"dialects": {dialect: 1.0}, "verify": 1.0} | values),
+        )
+        picture = Picture(agents)
+        self.shard = Shard(order)
+        with trio.fail_after(30):
+            await self.shard.run(lambda message: picture.hear("here", message), stop)
+        return picture
+
+    def spoil(self, word, what, from_s=0.0):
+        """From so many seconds on, requests for paths with `word` in them get that status (a whole number), wait so
+        long for their answer (a broken one), or get none (None)."""
+        answer, begun_s = self.site.answer, trio.current_time()
+
+        async def spoiled(stream, method, path, *rest):
+            if word not in path or trio.current_time() < begun_s + from_s:
+                return await answer(stream, method, path, *rest)
+            self.site.requests.append(f"{method} {path} spoiled")
+            if isinstance(what, int):
+                await stream.send_all(f"HTTP/1.1 {what} X\r\nContent-Length: 2\r\n\r\nno".encode())
+                return True
+            await trio.sleep(float("inf") if what is None else what)
+            return await answer(stream, method, path, *rest)
+
+        self.site.answer = spoiled
+
+
+@pytest.fixture
+async def fleet(site):
+    return Fleet(site)
+
+
+def _children(parent, word):
+    """The processes that `parent` has started with `word` in their command, in the order of their start."""
+    found = []
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            stat = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
+            if int(stat[1]) == parent and word in Path("/proc", name, "cmdline").read_text():
+                found.append(int(name))
+        except OSError:
+            continue
+    return sorted(found)
+
+
+@pytest.fixture
+def children():
+    return _children
