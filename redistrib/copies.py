@@ -14,7 +14,7 @@ from distd.core.errors import BadInput, Conflict
 from distd.lane.client import open_client
 from distd.lane.files import FileCache
 from distd.lane.server import Lane
-from distd.lane.setup import allow_files, limits, tls
+from distd.lane.setup import limits, set_up_process, tls
 from distd.lane.site import HERE, Found
 from distd.store import keys
 from distd.store import packages as directories
@@ -67,7 +67,7 @@ async def run_copies(
     its certificate, where it is none of the system's."""
     check_ids(named)
     data, ca = mirror.data, keys.load_ca(mirror.data.ca_certificate)
-    allow_files(settings["limits.connections"], log)
+    set_up_process(settings["limits.connections"], log)
     incoming, books, traffic = Incoming(data, mirror.incoming), Books(mirror, log), Traffic()
     room = Room(settings["store.quota_mib"] * MIB, settings["store.keep_free_mib"] * MIB)
     is_web = base.startswith(("http://", "https://"))

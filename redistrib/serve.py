@@ -17,7 +17,7 @@ from distd.core.errors import Corrupt
 from distd.lane.client import open_client
 from distd.lane.files import FileCache
 from distd.lane.server import Lane
-from distd.lane.setup import allow_files, limits, tls
+from distd.lane.setup import limits, set_up_process, tls
 from distd.store import keys
 from distd.store import packages as directories
 from distd.store.incoming import Incoming
@@ -83,7 +83,7 @@ async def run_mirror(
     """Serve and follow until SIGTERM or SIGINT; then finish what is being sent, within the limit."""
     data, ca = mirror.data, keys.load_ca(mirror.data.ca_certificate)
     context = ssl.create_default_context(cafile=str(data.ca_certificate))
-    allow_files(settings["limits.connections"], log)
+    set_up_process(settings["limits.connections"], log)
     incoming, books = Incoming(data, mirror.incoming), Books(mirror, log)
     neighbours = Neighbours(identity.origin)
     room = Room(settings["store.quota_mib"] * MIB, settings["store.keep_free_mib"] * MIB)

@@ -17,7 +17,7 @@ from distd.core.mirrors import Via
 from distd.lane.files import FileCache
 from distd.lane.pacer import Levels
 from distd.lane.server import Lane
-from distd.lane.setup import allow_files, limits, tls
+from distd.lane.setup import limits, set_up_process, tls
 from distd.lane.sockets import is_worker, shared_levels
 from distd.origin import answer as agents
 from distd.origin import nearest, planned
@@ -109,7 +109,7 @@ async def run_server(
     settings = site.settings
     server = Server(site, listeners, read_settings)
     server.via()  # raises for a setting that cannot be
-    allow_files(settings["limits.connections"], log)
+    set_up_process(settings["limits.connections"], log)
     for package_id in reconcile(site.catalogue, site.data).missing:
         log.error("package %s: its folder is gone from the download directory", package_id)
     reader = Reader(site.catalogue)
