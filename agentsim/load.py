@@ -22,7 +22,7 @@ from agentsim.fleet.order import Order, read_arrival, read_shares
 from agentsim.fleet.picture import Picture
 from agentsim.fleet.processes import run_here, run_processes
 from agentsim.fleet.shard import check
-from agentsim.terminal import dialects_option, show
+from agentsim.terminal import check_file, dialects_option, show, write
 from distd import __version__
 from distd.core.errors import BadInput, DistdError
 from distd.core.fragments import parse_duration
@@ -201,28 +201,6 @@ def is_good(picture: Picture, goals: Sequence[Threshold]) -> bool:
     if goals:
         return all(goal.holds(figures) for goal in goals)
     return figures["done"] + figures["vanished"] == figures["agents"]
-
-
-def check_file(file: Path, option: str) -> None:
-    """That it can be written, as far as that can be seen. Raises `BadInput`."""
-    folder = file.absolute().parent
-    try:
-        if file.is_dir() or not folder.is_dir():
-            raise BadInput(option, "a file in a folder that is there", str(file))
-        if not os.access(file if file.exists() else folder, os.W_OK):
-            raise BadInput(option, "a file that may be written", str(file))
-    except OSError as error:  # a folder that may not even be looked into, a name that is too long
-        raise BadInput(option, "a file that may be written", str(file), error.strerror or "") from None
-
-
-def write(file: Path, text: str, option: str) -> bool:
-    """Whether it could be, and if not, one line on stderr: what was measured is to be told in the other ways."""
-    try:
-        file.write_text(text, "utf-8")
-    except OSError as error:
-        click.echo(f"agentsim: {option}: {file} cannot be written: {error.strerror}", err=True)
-        return False
-    return True
 
 
 def read_inventories(folder: Path) -> tuple[str, ...]:

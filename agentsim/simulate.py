@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agentsim.page import Bars, Lines, Series, Table, write_page
-from agentsim.terminal import dialects_option, show
+from agentsim.terminal import check_file, dialects_option, show, write
 from agentsim.worlds import run
 from distd import __version__
 from distd.core import settings
@@ -149,18 +149,20 @@ def simulate(
         begins_min=read_start(start),
     )
     check(world)
+    if html is not None:
+        check_file(html, "--html")
     begun_s = time.perf_counter()
     with _progress() as tell:
         outcome = run(world, seed, processes, tell)
     took_s = time.perf_counter() - begun_s
     summary = summarise(world, outcome)
-    if html is not None:
-        html.write_text(page(world, outcome, summary), "utf-8")
+    written = html is None or write(html, page(world, outcome, summary), "--html")
     if as_text:
         click.echo(json.dumps(as_json(summary) | {"seed": seed, "took_s": round(took_s, 3), "hash": outcome.digest()}))
-        return
-    show(tables(summary))
-    click.echo(f"Simulated in {took_s:.1f} s.")
+    else:
+        show(tables(summary))
+        click.echo(f"Simulated in {took_s:.1f} s.")
+    sys.exit(0 if written else 1)
 
 
 def _pair(text: str) -> tuple[str, str]:

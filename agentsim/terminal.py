@@ -1,7 +1,8 @@
-"""What the commands share of the terminal: options and tables."""
+"""What the commands share: options, tables, the files that they write."""
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -10,10 +11,12 @@ import click
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from distd.core.errors import BadInput
 from distd.core.records import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from agentsim.page import Table
 
@@ -70,3 +73,25 @@ def _drawn(table: Table) -> RichTable:
     for row in table.rows:
         drawn.add_row(*row)
     return drawn
+
+
+def check_file(file: Path, option: str) -> None:
+    """That it can be written, as far as that can be seen. Raises `BadInput`."""
+    folder = file.absolute().parent
+    try:
+        if file.is_dir() or not folder.is_dir():
+            raise BadInput(option, "a file in a folder that is there", str(file))
+        if not os.access(file if file.exists() else folder, os.W_OK):
+            raise BadInput(option, "a file that may be written", str(file))
+    except OSError as error:  # a folder that may not even be looked into, a name that is too long
+        raise BadInput(option, "a file that may be written", str(file), error.strerror or "") from None
+
+
+def write(file: Path, text: str, option: str) -> bool:
+    """Whether it could be, and if not, one line on stderr: what was measured is to be told in the other ways."""
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        click.echo(f"agentsim: {option}: {file} cannot be written: {error.strerror}", err=True)
+        return False
+    return True

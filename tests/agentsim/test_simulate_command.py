@@ -56,6 +56,22 @@ def test_a_server_that_holds_little():
     assert "First contacts" not in invoke(*many).stdout
 
 
+def test_a_page_that_cannot_be_written_does_not_cost_the_figures():
+    done = invoke(*PACKAGES, "--html", "/dev/full")
+    assert done.exit_code == 1
+    assert "--html: /dev/full cannot be written" in done.stderr
+    assert "Simulated in" in done.stdout
+
+
+def test_a_site_of_nobody_on_two_processes():
+    done = invoke(*PACKAGES, "--site", "a=10", "--site", "b=0", "--processes", "2", "--json")
+    assert done.exit_code == 0
+    assert (
+        json.loads(done.stdout)["hash"]
+        == json.loads(invoke(*PACKAGES, "--site", "a=10", "--site", "b=0", "--json").stdout)["hash"]
+    )
+
+
 def test_what_is_printed_is_told_of_in_the_readme():
     (table,) = re.findall(
         r"With `--json` it prints\n\n(.*?)\n\n", (Path(__file__).parents[2] / "README.md").read_text(), re.DOTALL
@@ -80,6 +96,12 @@ def test_latencies_are_set_as_the_servers():
     [
         (("--package", "soon"), "--package"),
         (("--package", "1MB@5/0"), "--package"),
+        (("--package", "999999999999999GB"), "--package"),
+        ((*PACKAGES, "--html", "/nowhere/page.html"), "--html"),
+        ((*PACKAGES, "--html", "/tmp"), "--html"),
+        ((*PACKAGES, "--round-trip", "nan"), "round trip"),
+        ((*PACKAGES, "--window", "99999d"), "window"),
+        ((*PACKAGES, "--line", "1MB/s 10.0.0.0/8"), "--line"),
         (("--package", "1TB/1"), "--package"),
         (("--package", "1MB", "--package", "1MB"), "--package"),
         ((*PACKAGES, "--site", "paris"), "--site"),
