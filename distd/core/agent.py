@@ -18,9 +18,9 @@ action                    the events that may answer it
 ========================  ===========================================================
 
 The order is the stock agents': PROLOG, `info` of each new package, INVENTORY if asked for, downloads by the scheduler,
-results; then a pause until the next contact. A contact that falls due during the downloads is made between two turns.
-Where the dialects differ, the stock agents' published sources (2.10) are followed; `Dialect.NATIVE` differs from
-`Dialect.UNIX` in that it retries with back-off, drops a package that is no longer listed, and has none of the faults.
+results; then a pause until the next contact. One that falls due during the downloads is made between two turns. Where
+the dialects differ, the stock agents' published sources (2.10) are followed; `Dialect.NATIVE` differs from `UNIX` in
+that it retries with back-off, drops a package that is no longer listed, and has none of the faults.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ WINDOWS_RETRIES = 5  # at once, within a turn
 BACKOFF_FIRST_S, BACKOFF_LAST_S = 10, 3600
 PROLOG_FREQ_H = 24  # until a reply says otherwise
 DAY_S, HOUR_S = 86_400, 3600
-
 ALREADY = "SUCCESS_ALREADY_SETUP"
 RETRY, CONTACT = "retry latency", "contact latency"
 
