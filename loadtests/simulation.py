@@ -82,17 +82,24 @@ def plans() -> Table:
         begun_s = time.perf_counter()
         answer = solve(world, size_bytes, 5, Goal(0.95, within_s, most))
         found = (
-            f"latencies {answer.config.frag_latency_s} s, priority {answer.priority}, "
-            f"{answer.fragments} fragments of {answer.fragment_bytes // 1024} KiB"
+            f"{answer.config.frag_latency_s} s, priority {answer.priority}, "
+            f"{answer.fragments} × {answer.fragment_bytes // 1024} KiB"
         )
         said = "can be met" if answer.is_met else "cannot be met"
         contacts, finish = duration(answer.contact_s), duration(answer.finish_s)
-        figures = f"contacts {contacts}, through {finish}, {rate(answer.peak_bytes_per_s)}"
+        figures = f"{contacts}, {finish}, {rate(answer.peak_bytes_per_s)}"
         took_s = time.perf_counter() - begun_s
-        wish = f"{agents:,} agents, {volume(size_bytes)}, 95 % within {duration(within_s)}, at most {rate(most)}"
-        wish += f", line {line}" if line else ""
+        wish = f"{agents:,} × {volume(size_bytes)} in {duration(within_s)}, ≤ {rate(most)}" + f"; {line}" * bool(line)
         rows.append([wish, said, found, figures, f"{took_s:.2f} s", verdict(took_s <= 3)])
-    return Table("What to set", ("wish", "", "answer", "simulated", "took", "≤ 3 s"), rows)
+    head = (
+        "95 % of the agents, of a line",
+        "",
+        "latencies, priority, fragments",
+        "contacts, through, peak",
+        "took",
+        "≤ 3 s",
+    )
+    return Table("What to set", head, rows)
 
 
 @click.command()

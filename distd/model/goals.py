@@ -36,6 +36,7 @@ MOST_SLICES: Final = 6_000  # of all checks together, after which no other begin
 TURNS_A_SLICE: Final = 500  # cost as much as a slice of time itself
 SPARE: Final = 0.95  # of the time after the contacts, so that there is some left for what nobody foresees
 LONGEST_LATENCY_S: Final = 3600
+FULL_LATENCY_S: Final = 30  # where lines are full: shorter ones would only make agents wait for them
 SHORTER: Final = 4  # times, where agents that wait for their line were late
 # 16 KiB to 4 MiB, the larger the better: they cost the server least. Larger ones where there would be too many.
 FRAGMENT_POWERS: Final = (22, 13)
@@ -109,8 +110,8 @@ def solve(world: World, size_bytes: int, priority: int, goal: Goal, seed: int = 
             return answer
         if best is None or _excess(answer, goal) < _excess(best, goal):
             best = answer
-        if option.latency_s > 1 and (answer.finish_s is None or answer.finish_s > goal.within_s):
-            waiting.appendleft(replace(option, latency_s=max(option.latency_s // SHORTER, 1)))
+        if option.latency_s > FULL_LATENCY_S and (answer.finish_s is None or answer.finish_s > goal.within_s):
+            waiting.appendleft(replace(option, latency_s=max(option.latency_s // SHORTER, FULL_LATENCY_S)))
     assert best is not None
     return best
 
@@ -136,7 +137,8 @@ def _options(world: World, size_bytes: int, priority: int, goal: Goal) -> Iterat
     )
     cuts = list(_cuts(size_bytes))
     if _carried(world, size_bytes, goal.within_s) < goal.share * world.agents:
-        yield _Option(priority, *cuts[0], 1)  # the lines are full all the time, and it is not enough
+        # The lines are full all the time, and it is not enough; with short pauses already.
+        yield _Option(priority, *cuts[0], FULL_LATENCY_S)
         return
     priorities = [priority, *(one for one in PRIORITIES if one < priority)]
     for one in priorities:
