@@ -13,6 +13,7 @@ import click
 import trio
 
 from agentsim.fleet import report
+from agentsim.fleet.thresholds import in_unit
 from agentsim.terminal import show
 from loadtests import results
 from loadtests.fleets import FILE_BYTES, Ground, spell, write_zip
@@ -206,8 +207,7 @@ def _threshold_rows(loaded: Loaded) -> list[list[str]]:
     rows = []
     for one in loaded.told["thresholds"]:
         name, goal = one["text"], one["text"].lstrip("abcdefghijklmnopqrstuvwxyz_0123456789.")
-        value = "none" if one["value"] is None else f"{one['value']:.4g}"
-        rows.append(goal_row(name[: len(name) - len(goal)], value, goal, one["holds"]))
+        rows.append(goal_row(name[: len(name) - len(goal)], in_unit(name, one["value"]), goal, one["holds"]))
     return rows
 
 

@@ -42,7 +42,7 @@ CDC: Final = ("--chunking", "cdc", "--fragment-size", "32KiB")
 _ROWS: Final[Sequence[Scenario]] = (
     Scenario(
         name="class",
-        proves="A class of 30 computers deploys one small package under the usual latencies (60 times as fast).",
+        proves="A class of 30 computers deploys one small package under the usual latencies, sped up.",
         agents=30,
         parcels=(Parcel("editor", 252 * KB),),
         thresholds=(*ALL_WELL, "fragment_p99<200ms"),

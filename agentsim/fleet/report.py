@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agentsim.fleet.forecast import forecast
 from agentsim.fleet.picture import PERCENTILES, SHARES
 from agentsim.fleet.tally import State
+from agentsim.fleet.thresholds import in_unit
 from agentsim.page import Bars, Lines, Series, Table, number_text, write_page
 from distd.model.words import duration, rate, volume
 
@@ -149,7 +150,10 @@ def tables(told: Mapping[str, Any]) -> Iterator[Table]:
             rows = [[name, f"{count:,}"] for name, count in sorted(counts.items(), key=lambda pair: -pair[1])]
             yield Table(title, ("", "times"), rows[:MOST_ROWS])
     if told["thresholds"]:
-        rows = [[one["text"], _value(one["value"]), "holds" if one["holds"] else "FAILS"] for one in told["thresholds"]]
+        rows = [
+            [one["text"], in_unit(one["text"], one["value"]), "holds" if one["holds"] else "FAILS"]
+            for one in told["thresholds"]
+        ]
         yield Table("Thresholds", ("", "was", ""), rows)
 
 
@@ -159,10 +163,6 @@ def milliseconds(seconds: float | None) -> str:
 
 def _after(seconds: float | None) -> str:
     return duration(seconds)
-
-
-def _value(value: float | None) -> str:
-    return "none" if value is None else f"{value:.6g}"
 
 
 def summary_line(told: Mapping[str, Any]) -> str:

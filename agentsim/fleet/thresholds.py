@@ -69,3 +69,12 @@ def read(text: str) -> Threshold:
         known = ", ".join(sorted(NAMES))
         raise BadInput("--threshold", f"{known}, fragment_p99 (or prolog, info …; p50 to p100), finish_p95", match[1])
     return Threshold(text.strip(), match[1], match[2], float(Decimal(match[3]) * _UNITS[match[4]]))
+
+
+def in_unit(text: str, value: float | None) -> str:
+    """What a figure was, in the unit of the threshold `text`."""
+    if value is None:
+        return "none"
+    match = _FORM.fullmatch(text)
+    unit = match[4] if match else ""
+    return f"{value / float(_UNITS[unit]):,.5g}{unit if unit in ('', '%') else ' ' + unit}"

@@ -3,7 +3,7 @@ import pytest
 from agentsim.fleet.arrivals import arrivals
 from agentsim.fleet.fates import draw_fate
 from agentsim.fleet.order import Arrival, Arrivals, Order, Shares, read_arrival, read_shares
-from agentsim.fleet.thresholds import read
+from agentsim.fleet.thresholds import in_unit, read
 from distd.core.errors import BadInput
 from distd.model.reading import read_share
 
@@ -159,3 +159,18 @@ def test_what_is_no_threshold(text):
     with pytest.raises(BadInput) as caught:
         read(text)
     assert caught.value.field == "--threshold"
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "told"),
+    [
+        ("fragment_p99<200ms", 0.004991, "4.991 ms"),
+        ("success>=99.9%", 0.99914, "99.914%"),
+        ("bytes_per_s<=2.1MB/s", 1_669_560.0, "1.6696 MB/s"),
+        ("lost==0", 0, "0"),
+        ("fragments>=1000", 80_000, "80,000"),
+        ("finish_p99<5min", None, "none"),
+    ],
+)
+def test_what_a_figure_was_is_told_in_the_unit_of_its_threshold(text, value, told):
+    assert in_unit(text, value) == told
