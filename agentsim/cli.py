@@ -27,7 +27,11 @@ from distd.lane.client import open_client
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-EXAMPLE = "agentsim agent --server https://ocs.example:8443/ocsinventory --ca cacert.pem --state /var/lib/agent --once"
+EXAMPLE = """\
+\b
+Example:
+  agentsim agent --server https://ocs.example:8443/ocsinventory --ca cacert.pem \\
+      --state /var/lib/agent --once"""
 
 
 class _Commands(click.Group):
@@ -51,7 +55,7 @@ main.add_command(simulate)
 main.add_command(load)
 
 
-@main.command(epilog=f"Example: {EXAMPLE}")
+@main.command(epilog=EXAMPLE)
 @click.option("--server", required=True, metavar="URL", help="Where to send PROLOG, inventory and results.")
 @click.option("--ca", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The site's CA, cacert.pem.")
 @click.option("--state", required=True, metavar="DIR", type=click.Path(path_type=Path), help="What the agent keeps.")

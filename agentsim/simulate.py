@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from distd import __version__
 from distd.core import settings
 from distd.core.errors import BadInput
 from distd.core.fragments import parse_duration
+from distd.core.schedule import never
 from distd.model.reading import read_dialects, read_packages, read_sites, read_start, with_mirrors
 from distd.model.summary import SHARES, as_json, summarise
 from distd.model.words import duration, rate, volume
@@ -70,14 +72,14 @@ SECONDS_A_POINT = 400  # points of a curve on the page
     type=click.IntRange(0, MOST_PER_S),
     default=0,
     metavar="N",
-    help="First contacts that the origin can answer; more wait.  [default: any number]",
+    help="First contacts that the origin can answer; more wait.  [default: 0, any number]",
 )
 @click.option(
     "--requests-per-s",
     type=click.IntRange(0, MOST_PER_S),
     default=0,
     metavar="N",
-    help="Fragments that the origin, and each mirror, can answer for; more wait.  [default: any number]",
+    help="Fragments that the origin, and each mirror, can answer for; more wait.  [default: 0, any number]",
 )
 @click.option(
     "--round-trip",
@@ -88,7 +90,13 @@ SECONDS_A_POINT = 400  # points of a curve on the page
     help="From an agent to its server.",
 )
 @click.option("--mirror", "mirrors", multiple=True, metavar="SITE[=LINE]", help="A mirror in that site.")
-@click.option("--mirror-down", "failures", multiple=True, metavar="SITE=FROM-TO", help="It is dead for these hours.")
+@click.option(
+    "--mirror-down",
+    "failures",
+    multiple=True,
+    metavar="SITE=FROM-TO",
+    help="It is dead from so many hours after the beginning to so many.",
+)
 @dialects_option
 @click.option("--window", metavar="TIME", help="First contacts come evenly over it.  [default: agents.prolog_freq_h]")
 @click.option("--start", default="mon 0:00", show_default=True, help="Day and hour of the first contact.")
@@ -149,6 +157,10 @@ def simulate(
         begins_min=read_start(start),
     )
     check(world)
+    for one in world.packages:
+        if never(one.priority, world.config):
+            expected = f"priorities up to {world.config.period_length}, download.period_length: others get no turn"
+            raise BadInput("--package", expected, f"{one.id}@{one.priority}")
     if html is not None:
         check_file(html, "--html")
     begun_s = time.perf_counter()
@@ -228,6 +240,7 @@ def page(world: World, outcome: Outcome, summary: Summary) -> str:
         ),
         "latencies": f"fragment {config.frag_latency_s} s, cycle {config.cycle_latency_s} s, "
         f"period {config.period_latency_s} s, {config.period_length} cycles a period",
+        "called as": shlex.join(["agentsim", *sys.argv[1:]]),
     }
     curve = {"all": [(at_s / 3600, share * 100) for at_s, share in summary.curve]}
     peaks = sorted(summary.lines, key=lambda one: -one.peak_bytes_per_s)[:MOST_ROWS]

@@ -40,6 +40,7 @@ from distd.core.agent import (
 from distd.core.errors import BadInput, Corrupt
 from distd.core.records import Dialect, DownloadRequest, PrologRequest
 from distd.core.results import Outcome, classify
+from distd.core.schedule import Reason
 
 if TYPE_CHECKING:
     from agentsim.fleet.fates import Fate
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 DONE: Final = Done()
 MOST_IDLE: Final = 64  # pauses of no time, one after the other, before others have a turn
 PATIENCE_S: Final = 1.0  # a contact that is under way at the run's end goes well, unless it has been stuck for so long
+_LATENCIES: Final = frozenset(Reason)
 _REDIRECT: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -110,6 +112,8 @@ class Emulated(Fetching):
             self.link.close()
         if action.reason == CONTACT or (self._state is not State.CONTACT and not self._machine.queue):
             self._enter(State.IDLE)
+        elif action.reason in _LATENCIES:
+            self._enter(State.DOWNLOADING)
         self._due_s = shard.swarm.now_s + action.seconds / shard.order.time_scale
         shard.swarm.at(self._due_s, self._wake)
 

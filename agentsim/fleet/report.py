@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from agentsim.fleet.forecast import forecast
+from agentsim.fleet.order import Arrivals
 from agentsim.fleet.picture import PERCENTILES, SHARES
 from agentsim.fleet.tally import State
 from agentsim.fleet.thresholds import in_unit
@@ -214,8 +215,25 @@ def page(told: Mapping[str, Any]) -> str:
         **told["facts"],
         "server": told["order"]["server"],
         "agents": f"{told['order']['agents']:,}, {', '.join(told['order']['dialects'])}",
-        "arrival": told["order"]["arrival"]["kind"],
+        "arrival": _arrival(told["order"]["arrival"]),
         "time scale": f"{told['order']['time_scale']:g}",
+        "seed": str(told["order"]["seed"]),
+        "behaviour": ", ".join(f"{name} {share:.3g}" for name, share in _befallen(told["order"]["shares"])) or "none",
         "latencies": ", ".join(f"{name} {value}" for name, value in told["told"].items()),
     }
     return write_page("Agents against a server", facts, parts)
+
+
+def _arrival(told: Mapping[str, Any]) -> str:
+    value = told["value"]
+    spelled = {
+        Arrivals.WINDOW: duration(value),
+        Arrivals.POISSON: f"{value:g} a second",
+        Arrivals.CLOSED: f"{value:g} at a time",
+    }
+    return " ".join((told["kind"], spelled.get(told["kind"], ""))).strip()
+
+
+def _befallen(shares: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Without the numbers that say how long and how fast."""
+    return [(name, share) for name, share in shares.items() if share and not name.endswith("_s")]

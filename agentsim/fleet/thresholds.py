@@ -44,6 +44,7 @@ _NAMES: Final = (
     "agents done failed vanished lost success errors requests unanswered fragments bytes fragments_per_s "
     "requests_per_s bytes_per_s duration verified verified_bytes bad redirects memory"
 )
+_SHARES: Final = ("success", "errors")
 NAMES: Final = frozenset(_NAMES.split())
 
 
@@ -68,7 +69,10 @@ def read(text: str) -> Threshold:
     if match[1] not in NAMES and not _PERCENTILE.fullmatch(match[1]):
         known = ", ".join(sorted(NAMES))
         raise BadInput("--threshold", f"{known}, fragment_p99 (or prolog, info …; p50 to p100), finish_p95", match[1])
-    return Threshold(text.strip(), match[1], match[2], float(Decimal(match[3]) * _UNITS[match[4]]))
+    limit = float(Decimal(match[3]) * _UNITS[match[4]])
+    if match[1] in _SHARES and limit > 1:
+        raise BadInput("--threshold", "a share of 0% to 100%, such as success>=99.9%", text)
+    return Threshold(text.strip(), match[1], match[2], limit)
 
 
 def in_unit(text: str, value: float | None) -> str:

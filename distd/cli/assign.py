@@ -52,11 +52,14 @@ def assign(
     postcmd: str,
     as_json: bool,
 ) -> None:
-    """Give a package to computers: all of them, or none when one is refused."""
-    chosen = [*device_ids, *(_read_device_ids(file.read()) if file else ())]
-    if not chosen:
+    """Give a package to computers: all of them, or none when one is refused. Those of --computers to which it is
+    assigned already, and that have no result yet, are passed over."""
+    listed = _read_device_ids(file.read()) if file else []
+    if not (device_ids or listed):
         raise BadInput("--computer", "at least one DEVICEID, here or in --computers FILE", "none")
     with opened(root) as site, site.catalogue.write() as conn:
+        already = assignments.waiting(conn, package_id) if listed else set()
+        chosen = [*device_ids, *(one for one in listed if one not in already)]
         now_s = time.time()
         assignments.assign(conn, package_id, chosen, force=force, schedule=schedule, postcmd=postcmd, now_s=now_s)
     if as_json:
@@ -66,6 +69,8 @@ def assign(
         click.echo(f"{device_id}: will be told of {package_id} at its next contact.")
     if file:
         click.echo(f"{len(chosen) - len(device_ids):,} of {file.name}: will be told of it at their next contact.")
+        if len(chosen) < len(device_ids) + len(listed):
+            click.echo(f"{len(device_ids) + len(listed) - len(chosen):,} of {file.name}: have been given it before.")
 
 
 def _read_device_ids(text: str) -> list[str]:

@@ -41,5 +41,5 @@ def init(root: Path, hosts: tuple[str, ...], as_json: bool) -> None:
     click.echo(f"Data directory   {root}")
     click.echo(f"CA for agents    {data.ca_certificate}")
     click.echo(f"Settings         {data.settings_file}")
-    click.echo(f"Console and API  {ADMIN}, password {password} (shown only now)")
+    click.echo(f"Operator (API)   {ADMIN}, password {password} (shown only now)")
     click.echo(f"Next             distd serve --data {root}")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from distd.model.goals import Answer, Goal
     from distd.model.plan import Forecast
+    from distd.origin.plans import Plan
 
 MOST_LINES = 15
 
@@ -70,7 +71,8 @@ def plan(
     """Foresee a package's deployment: when it is through and what each line carries.
 
     The computers are those it is assigned to and that have no result yet (all that are known, if there are none), by
-    subnet. With --by it also finds the latencies, priority and fragment size to set, and simulates them.
+    subnet. With --by it also finds the latencies, priority and fragment size to set, and simulates them. Exit status 1
+    says that the wish cannot be met.
     """
     now = datetime.now()  # noqa: DTZ005 - "fri 18:00" is local
     with opened(root, overrides) as site:
@@ -88,11 +90,17 @@ def plan(
     found = plans.plan(world, question, name)
     if as_json:
         print_json(found)
-        return
+    else:
+        _tell(found, question.goal)
+    can_be = found.answer is None or found.is_met or found.answer.is_met
+    click.get_current_context().exit(0 if can_be else 1)
+
+
+def _tell(found: Plan, goal: Goal | None) -> None:
     click.echo(f"Package {found.package_id}, {found.name}, for {found.agents:,} computers.\n")
     _tell_forecast(found.forecast)
-    if found.answer is not None and question.goal is not None:
-        _tell_answer(found.answer, question.goal)
+    if found.answer is not None and goal is not None:
+        _tell_answer(found, found.answer, goal)
 
 
 def _tell_forecast(forecast: Forecast) -> None:
@@ -115,11 +123,18 @@ def _tell_forecast(forecast: Forecast) -> None:
     _tell_sample(forecast.one_in)
 
 
-def _tell_answer(answer: Answer, goal: Goal) -> None:
+def _tell_answer(found: Plan, answer: Answer, goal: Goal) -> None:
     most = "" if math.isinf(goal.most_bytes_per_s) else f", no line over {rate(goal.most_bytes_per_s)}"
-    verdict = "can be met" if answer.is_met else "cannot be met; this comes nearest"
-    click.echo(f"\n{goal.share * 100:g} % of the computers within {duration(goal.within_s)}{most}: {verdict}.\n")
+    wish = f"\n{goal.share * 100:g} % of the computers within {duration(goal.within_s)}{most}"
     config, contacts = answer.config, f"{goal.share * 100:g} % have made a contact after"
+    if answer.contact_s > goal.within_s:
+        click.echo(f"{wish}: cannot be met, whatever is set. {contacts} {duration(answer.contact_s)}:")
+        click.echo("agents.prolog_freq_h is between two contacts of a computer.")
+        return
+    if found.is_met:
+        click.echo(f"{wish}: is met as things stand. With the longest pauses that do:\n")
+    else:
+        click.echo(f"{wish}: {'can be met' if answer.is_met else 'cannot be met; this comes nearest'}.\n")
     size = f"{answer.fragment_bytes // 1024}KiB ({answer.fragments} fragments)" if answer.fragments else "(no file)"
     print_record(
         (
@@ -134,9 +149,6 @@ def _tell_answer(answer: Answer, goal: Goal) -> None:
             ("at most", f"{rate(answer.peak_bytes_per_s)} on the line of {answer.line}"),
         )
     )
-    if answer.contact_s > goal.within_s:
-        click.echo("\nContacts come too late for it, whatever is set: agents.prolog_freq_h is between two of them.")
-        return
     click.echo("\nSet the first four in distd.toml, and `distd package build` the package anew with the next two.")
     _tell_sample(answer.one_in)
 

@@ -75,5 +75,5 @@ def _announce(listeners: Listeners, _http: str, https: str, *, as_json: bool) ->
         sys.stdout.write(json.dumps({"http": [plain], "https": [secure]}) + "\n")
     else:
         sys.stdout.write(f"distd {__version__} serves http://{plain} and https://{secure}\n")
-        sys.stdout.write(f"agents: --server=https://{https}/ocsinventory --ca=cacert.pem\n")
+        sys.stdout.write(f"agents: --server=https://{https}/ocsinventory --ca=cacert.pem --ssl=1\n")
     sys.stdout.flush()

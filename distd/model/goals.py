@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from distd.core.records import Dialect
+    from distd.model.simulate import Outcome
+    from distd.model.thin import Thinned
     from distd.model.world import Line, Site, World
 
 MOST_TURNS_OF_A_CHECK: Final = 2_000_000
@@ -274,6 +276,15 @@ def _peak_bytes_per_s(world: World, config: DownloadConfig, option: _Option, siz
 # --- whether it holds --------------------------------------------------------------------------------------------
 
 
+def holds(world: World, goal: Goal, seed: int = 0) -> bool:
+    """Whether the goal is met as things stand."""
+    thinned = thin(world, MOST_TURNS_OF_A_CHECK)
+    outcome = simulate(thinned.world, seed)
+    finish_s = _time_of(outcome.done_us.max(axis=0), np.array(thinned.each)[outcome.site], goal.share)
+    peak, _ = _fullest(thinned, outcome)
+    return finish_s is not None and finish_s <= goal.within_s and peak <= goal.most_bytes_per_s
+
+
 def _check(world: World, size_bytes: int, option: _Option, goal: Goal, seed: int) -> Answer:
     """Simulate all computers; of very many, some."""
     package = Package("package", option.priority, ())
@@ -285,8 +296,7 @@ def _check(world: World, size_bytes: int, option: _Option, goal: Goal, seed: int
     weights = np.array(thinned.each)[outcome.site]
     finish_s = _time_of(outcome.done_us[0], weights, goal.share)
     contact_s = _time_of(outcome.contact_us + outcome.waited_us, weights, goal.share)
-    loads = thinned.multiplied(summarise(thinned.world, outcome)).lines
-    peak, line = max((load.peak_bytes_per_s, load.name) for load in loads)
+    peak, line = _fullest(thinned, outcome)
     return Answer(
         config,
         option.priority,
@@ -299,6 +309,12 @@ def _check(world: World, size_bytes: int, option: _Option, goal: Goal, seed: int
         finish_s is not None and finish_s <= goal.within_s and peak <= goal.most_bytes_per_s,
         thinned.one_in,
     )
+
+
+def _fullest(thinned: Thinned, outcome: Outcome) -> tuple[float, str]:
+    """The line with the highest peak."""
+    loads = thinned.multiplied(summarise(thinned.world, outcome)).lines
+    return max((load.peak_bytes_per_s, load.name) for load in loads)
 
 
 def _time_of(times_us: NDArray[np.int64], weights: NDArray[np.float64], share: float) -> float | None:

@@ -84,6 +84,7 @@ class Network:
             [names.index(one.mirror.name or one.name) if one.mirror else NO_MIRROR for one in sites], np.int64
         )
         self.origin = Ways([world.origin], begins_min)
+        self._has_limit = bool(world.origin.rules)
         self.lines = Ways([one.line for one in sites], begins_min)
         self.mirrors = Ways([one.line for one in world.mirrors.values()], begins_min)
         self._desk = Desk(world.requests_per_s, 1 + len(names))  # the origin's, and each mirror's
@@ -194,7 +195,10 @@ class Network:
         if spells:
             line, begun_us, left_us, length = np.array(spells, np.int64).T
             self.lines.meter.add(line, begun_us, left_us, length, self.lines.fifo.capacities)
-        return self.lines.meter.table(), self.mirrors.meter.table(), self.origin.meter.table()
+        lines = self.lines.meter.table()
+        # Without a limit of its own the origin sends what the lines take, when they take it.
+        origin = self.origin.meter.table() if self._has_limit else lines.sum(axis=0, keepdims=True)
+        return lines, self.mirrors.meter.table(), origin
 
 
 def _joined(parts: Sequence[tuple[Longs, Longs]]) -> tuple[Longs, Longs]:

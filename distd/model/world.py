@@ -62,6 +62,8 @@ class Line:
         for rule in rules:
             if rule.network is not None:
                 raise BadInput(where, "rules without a network", rule.text)
+            if rule.bytes_per_s < 1000:
+                raise BadInput(where, "at least 1 kB/s; rates are whole kB/s, rounded down", rule.text)
             if rule.bytes_per_s > MOST_KB_PER_S * 1000:
                 raise BadInput(where, "at most 10 Gbit/s; no rule is no limit", rule.text)
         return cls(rules)

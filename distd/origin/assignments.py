@@ -111,6 +111,12 @@ def _computer_ids(conn: Connection, device_ids: Sequence[str]) -> dict[str, int]
     return found
 
 
+def waiting(conn: Connection, package_id: str) -> set[str]:
+    """DEVICEIDs of the computers to which it is assigned and that have no result yet."""
+    query = select(computers.c.device_id).join(assignments, assignments.c.computer_id == computers.c.id)
+    return set(conn.scalars(query.filter(assignments.c.package_id == package_id, assignments.c.result.is_(None))))
+
+
 def _check_none_open(conn: Connection, package_id: str, found: Mapping[str, int]) -> None:
     names = {computer_id: device_id for device_id, computer_id in found.items()}
     query = select(assignments.c.computer_id).filter_by(package_id=package_id, result=None)

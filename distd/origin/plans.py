@@ -19,7 +19,7 @@ from distd.core import bandwidth
 from distd.core.errors import BadInput, Unavailable
 from distd.core.mirrors import Via
 from distd.core.records import Dialect
-from distd.model.goals import Answer, Goal, solve  # noqa: TC001 - the API looks at the fields
+from distd.model.goals import Answer, Goal, holds, solve  # noqa: TC001 - the API looks at the fields
 from distd.model.plan import Forecast, foresee  # noqa: TC001 - the API looks at the fields
 from distd.model.world import MOST_KB_PER_S, Line, Mirror, Package, Site, World, check
 from distd.origin import nearest
@@ -54,12 +54,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`forecast`: as things stand. `answer`: what to set for the goal."""
+    """`forecast`: as things stand; `is_met`: whether they meet the goal as they are. `answer`: what to set for it."""
 
     package_id: str
     name: str
     agents: int
     forecast: Forecast
+    is_met: bool | None
     answer: Answer | None
 
 
@@ -139,8 +140,11 @@ def plan(world: World, question: Question, name: str) -> Plan:
     """Raises `BadInput`. Some seconds of work with very many agents."""
     (package,) = world.packages
     goal = question.goal
-    answer = None if goal is None else solve(world, sum(package.lengths), package.priority, goal, question.seed)
-    return Plan(question.package_id, name, world.agents, foresee(world, question.seed), answer)
+    is_met, answer = None, None
+    if goal is not None:
+        is_met = holds(world, goal, question.seed)
+        answer = solve(world, sum(package.lengths), package.priority, goal, question.seed)
+    return Plan(question.package_id, name, world.agents, foresee(world, question.seed), is_met, answer)
 
 
 async def plan_apart(world: World, question: Question, name: str) -> Plan:

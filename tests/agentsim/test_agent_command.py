@@ -129,4 +129,4 @@ async def test_help_shows_an_example() -> None:
     done = await trio.run_process(
         [sys.executable, "-c", "from agentsim.cli import main; main()", "agent", "--help"], capture_stdout=True
     )
-    assert b"Example: agentsim agent --server" in done.stdout
+    assert b"Example:\n    agentsim agent --server" in done.stdout

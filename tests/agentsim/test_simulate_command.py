@@ -97,6 +97,8 @@ def test_latencies_are_set_as_the_servers():
         (("--package", "soon"), "--package"),
         (("--package", "1MB@5/0"), "--package"),
         (("--package", "999999999999999GB"), "--package"),
+        (("--package", "5MB@11"), "--package"),
+        ((*PACKAGES, "--line", "1kbit/s"), "--line"),
         ((*PACKAGES, "--html", "/nowhere/page.html"), "--html"),
         ((*PACKAGES, "--html", "/tmp"), "--html"),
         ((*PACKAGES, "--round-trip", "nan"), "round trip"),

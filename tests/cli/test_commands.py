@@ -164,6 +164,15 @@ def test_assign_to_the_computers_of_a_file(site, tmp_path, as_json):
     done = site("assign", package_id, "--computers", file)
     assert done.out == f"3 of {file}: will be told of it at their next contact.\n"
     assert [row["device_id"] for row in site("results", package_id, "--json").json] == computers
+    # Later there are more of them: who has it already is passed over, unless it is named.
+    one_more = site.computer("pc 3")
+    file.write_text("\n".join([*computers, one_more]))
+    again = site("assign", package_id, "--computers", file)
+    assert again.out.splitlines() == [
+        f"1 of {file}: will be told of it at their next contact.",
+        f"3 of {file}: have been given it before.",
+    ]
+    assert site("assign", package_id, "--computer", one_more).status == 1
 
 
 def test_json_is_one_document(site):

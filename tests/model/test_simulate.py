@@ -148,6 +148,8 @@ def test_no_line_carries_more_in_a_minute_than_it_can():
         outcome = simulate(world, 1)
         assert outcome.line_bytes.sum() == 20 * 10_000_000
         assert outcome.line_bytes.max() == 60 * 300_000
+        # Nor does the origin send what no line takes.
+        assert (outcome.origin_bytes == outcome.line_bytes[0]).all()
     own = World((package,), (Site("s", 1, Line.read("20kB/s each")),), CONFIG, contact_s=0)
     assert simulate(own, 1).line_bytes.max() == 60 * 20_000
 

@@ -174,3 +174,10 @@ def test_what_is_no_threshold(text):
 )
 def test_what_a_figure_was_is_told_in_the_unit_of_its_threshold(text, value, told):
     assert in_unit(text, value) == told
+
+
+@pytest.mark.parametrize("text", ["success>=99.9", "errors<5"])
+def test_a_share_is_no_more_than_all(text):
+    with pytest.raises(BadInput) as caught:
+        read(text)
+    assert "0% to 100%" in str(caught.value)

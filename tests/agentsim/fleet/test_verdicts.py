@@ -5,7 +5,7 @@ import trio
 
 from agentsim.fleet.order import Arrival, Arrivals, Order
 from agentsim.fleet.tally import State
-from distd.core.records import Dialect
+from distd.core.records import Dialect, DownloadConfig
 
 UNIX, WINDOWS, NATIVE = Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE
 INFO, POSTS = "/download/17/info", "/ocsinventory"
@@ -117,6 +117,14 @@ async def test_a_run_that_is_stopped_leaves_those_that_are_at_it_where_they_are(
     assert picture.interrupted
     assert picture.states[State.DOWNLOADING] == 3
     assert picture.figures()["unanswered"] == 3
+
+
+async def test_who_waits_for_its_first_turn_is_downloading(fleet):
+    fleet.site.config = DownloadConfig(True, 0, 600, 0, 10)
+    fleet.add(priority=5)
+    picture = await run_and_stop(fleet, 0.5, UNIX, 3)
+    assert picture.states[State.DOWNLOADING] == 3
+    assert not any("17-1" in request for request in fleet.site.requests)
 
 
 async def test_a_run_that_is_stopped_tells_who_had_done_well(fleet):
