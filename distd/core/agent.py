@@ -308,7 +308,6 @@ class Agent:
     def _downloads(self) -> Generator[Action, Event, None]:
         schedule = turns(self.dialect, lambda: self.config, self._priorities)
         starting = True
-        asked = missed = 0  # fragments, in this period
         while True:
             if not self._once and self._now_s >= self._due_s:
                 yield from self._contact()
@@ -317,7 +316,7 @@ class Agent:
                 if self._idle():
                     return
                 self._say(f"New period. Nb of cycles: {self.config.period_length}")
-                asked = missed = 0
+                asked = missed = 0  # fragments, in this period
             step = next(schedule, None)
             if step is None:
                 return

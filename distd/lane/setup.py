@@ -63,7 +63,7 @@ def _keep_one_heap() -> None:
     """Let all threads share one heap.
 
     With glibc a thread that finds the heap locked makes one of its own. Those of the threads that write the catalogue
-    become full of holes: over 2,000,000 fragments the process grew by a quarter, of which it used nothing. With the
+    become full of holes: over an hour's soak the process grew by a quarter (`loadtests/README.md`). With the
     interpreter's lock there is hardly ever more than one thread that allocates. Elsewhere this does nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -21,7 +21,7 @@ from distd.core.schedule import start_s
 from distd.model.simulate import simulate
 from distd.model.summary import summarise
 from distd.model.thin import thin
-from distd.model.world import LAST_DAY, WEEK_MIN, Package
+from distd.model.world import LAST_DAY, NEVER, WEEK_MIN, Package
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -280,7 +280,8 @@ def holds(world: World, goal: Goal, seed: int = 0) -> bool:
     """Whether the goal is met as things stand."""
     thinned = thin(world, MOST_TURNS_OF_A_CHECK)
     outcome = simulate(thinned.world, seed)
-    finish_s = _time_of(outcome.done_us.max(axis=0), np.array(thinned.each)[outcome.site], goal.share)
+    done_us = np.where((outcome.done_us < 0).any(axis=0), NEVER, outcome.done_us.max(axis=0))
+    finish_s = _time_of(done_us, np.array(thinned.each)[outcome.site], goal.share)
     peak, _ = _fullest(thinned, outcome)
     return finish_s is not None and finish_s <= goal.within_s and peak <= goal.most_bytes_per_s
 

@@ -6,7 +6,7 @@ import pytest
 
 from distd.core.errors import BadInput
 from distd.core.records import Dialect, DownloadConfig
-from distd.model.goals import Goal, solve
+from distd.model.goals import Goal, holds, solve
 from distd.model.plan import foresee
 from distd.model.simulate import simulate
 from distd.model.summary import summarise
@@ -131,6 +131,16 @@ def test_very_many_are_answered_for_by_some():
     answer = solve(chosen, 252_000, 5, Goal(0.95, 2 * DAY_S, 50 * MB))
     assert answer.is_met
     assert answer.one_in > 1
+
+
+def test_whether_a_goal_holds_as_things_stand():
+    goal = Goal(0.95, 2 * DAY_S, 100_000)
+    assert holds(world(50), goal)
+    assert not holds(world(50), Goal(0.95, DAY_S / 2))
+    assert not holds(world(50), Goal(0.95, 2 * DAY_S, 1000))
+    # One of two packages gets no turn at all, so nobody is ever through with both.
+    both = (Package.cut("p", 5, 3 * MB, 262_144), Package.cut("q", 11, MB, 262_144))
+    assert not holds(world(50, packages=both), goal)
 
 
 def test_thinned_worlds_are_like_the_whole():

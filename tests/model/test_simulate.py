@@ -15,7 +15,7 @@ from distd.core.records import Dialect, DownloadConfig
 from distd.core.schedule import start_s
 from distd.model.simulate import join, simulate, split
 from distd.model.summary import summarise
-from distd.model.world import Line, Mirror, Package, Site, World
+from distd.model.world import LAST_DAY, Line, Mirror, Package, Site, World
 from tests.model.heap import Simulation
 
 CONFIG = DownloadConfig(frag_latency_s=15, cycle_latency_s=15, period_latency_s=15, period_length=10)
@@ -193,6 +193,17 @@ def test_patience_counts_from_the_contact_in_which_an_agent_was_told():
     world = World((PACKAGE, Package.cut("q", 0, 50_000, 10_000)), (Site("s", 50),), config)
     assert (simulate(world, 1).done_us > 0).all()
     assert (simulate(world, 1).done_us == Simulation(world, 1).run()).all()
+
+
+def test_what_would_come_through_after_the_horizon_is_neither_done_nor_counted():
+    """2,000 fragments of 53 GB, one after the other on 8 kB/s, would take four centuries: the line is full until the
+    horizon, and what is kept of each minute ends there."""
+    world = World((Package.cut("p", 5, 53 * 10**9, 53 * 10**9),), (Site("s", 2000, Line.read("64kbit/s")),), CONFIG)
+    outcome = simulate(world, 1)
+    assert (outcome.done_us < 0).all()
+    assert outcome.line_bytes.shape[1] == LAST_DAY * 1440
+    assert outcome.line_bytes.max() == 60 * 8000
+    assert not summarise(world, outcome).all.done
 
 
 def test_ghosts_without_a_pause_have_an_end():
