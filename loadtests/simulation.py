@@ -85,7 +85,7 @@ def plans() -> Table:
             f"{answer.config.frag_latency_s} s, priority {answer.priority}, "
             f"{answer.fragments} × {answer.fragment_bytes // 1024} KiB"
         )
-        said = "can be met" if answer.is_met else "cannot be met"
+        said = "can be met" if answer.is_met else "none found"
         contacts, finish = duration(answer.contact_s), duration(answer.finish_s)
         figures = f"{contacts}, {finish}, {rate(answer.peak_bytes_per_s)}"
         took_s = time.perf_counter() - begun_s

@@ -72,7 +72,7 @@ def plan(
 
     The computers are those it is assigned to and that have no result yet (all that are known, if there are none), by
     subnet. With --by it also finds the latencies, priority and fragment size to set, and simulates them. Exit status 1
-    says that the wish cannot be met.
+    says that nothing was found that meets the wish.
     """
     now = datetime.now()  # noqa: DTZ005 - "fri 18:00" is local
     with opened(root, overrides) as site:
@@ -131,10 +131,14 @@ def _tell_answer(found: Plan, answer: Answer, goal: Goal) -> None:
         click.echo(f"{wish}: cannot be met, whatever is set. {contacts} {duration(answer.contact_s)}:")
         click.echo("agents.prolog_freq_h is between two contacts of a computer.")
         return
+    if found.is_met and not answer.is_met:
+        click.echo(f"{wish}: is met as things stand; nothing gentler was found.")
+        return
     if found.is_met:
         click.echo(f"{wish}: is met as things stand. With the longest pauses that do:\n")
     else:
-        click.echo(f"{wish}: {'can be met' if answer.is_met else 'cannot be met; this comes nearest'}.\n")
+        verdict = "can be met" if answer.is_met else "nothing was found that meets it; this comes nearest"
+        click.echo(f"{wish}: {verdict}.\n")
     size = f"{answer.fragment_bytes // 1024}KiB ({answer.fragments} fragments)" if answer.fragments else "(no file)"
     print_record(
         (

@@ -63,7 +63,8 @@ class Answer:
     """What to set, and what the simulation says of it.
 
     `contact_s`, `finish_s`: when the goal's share has made its first contact, and when it is through (None: never).
-    `peak_bytes_per_s`: of `line`, the fullest. One in `one_in` computers was simulated.
+    `peak_bytes_per_s`: of `line`, the fullest. Where `is_met` is False nothing was found that meets the goal, which is
+    no proof that nothing does. One in `one_in` computers was simulated.
     """
 
     config: DownloadConfig

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -16,7 +17,7 @@ import trio
 
 from distd.core.errors import BadInput, Unavailable
 from distd.core.settings import Settings
-from distd.model.goals import Goal
+from distd.model.goals import Goal, solve
 from distd.model.reading import read_by, read_goal
 from distd.model.world import Package, Site, World
 from distd.origin import operators, plans
@@ -89,7 +90,17 @@ def test_what_to_set(site, package_id):
     assert "download." not in late.out
     never = site("plan", package_id, "--site", "paris=2000000", "--by", "26h", "--most", "1kB/s")
     assert never.status == 1
-    assert "cannot be met; this comes nearest" in never.out
+    assert "nothing was found that meets it; this comes nearest" in never.out
+
+
+def test_what_is_met_already_and_by_nothing_gentler(site, package_id, monkeypatch):
+    """A search that finds nothing takes nothing back of what holds."""
+    found = solve(World((Package.cut("p", 5, 10, 10),), (Site("s", 1),)), 10, 5, Goal(0.95, 2 * DAY_S))
+    monkeypatch.setattr(plans, "solve", lambda *_: replace(found, is_met=False))
+    shown = site("plan", package_id, "--site", "paris=20", "--by", "2d")
+    assert shown.status == 0
+    assert "is met as things stand; nothing gentler was found." in shown.out
+    assert "download." not in shown.out
 
 
 def test_the_servers_own_limit_is_in_the_way(site, package_id):
