@@ -15,7 +15,8 @@ test: setup lint types layers   ## everything that must hold before a change lan
 	$(PY) -m pytest -n 3 --dist worksteal
 
 quick: $(READY)  ## the tests that need no other program
-	$(PY) -m pytest -n 3 --dist worksteal tests/core tests/store tests/lane tests/origin tests/agentsim tests/redistrib
+	$(PY) -m pytest -n 3 --dist worksteal tests/domain tests/wire tests/simulation tests/storage tests/packaging tests/catalogue tests/lane tests/origin \
+	    tests/agentsim tests/redistrib
 
 lint: $(READY)   ## ruff
 	$(VENV)/bin/ruff check $(SOURCE)

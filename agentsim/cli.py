@@ -17,12 +17,12 @@ import trio
 from cryptography import x509
 
 from agentsim.load import load
-from agentsim.native import USER_AGENT, Native
+from agentsim.native.agent import USER_AGENT, Native
+from agentsim.native.state import open_state
 from agentsim.simulate import simulate
-from agentsim.state import open_state
 from distd import __version__
-from distd.core.errors import BadInput, DistdError
-from distd.lane.client import open_client
+from distd.domain.errors import BadInput, DistdError
+from distd.lane.client.http_client import open_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING, Final
 import click
 import trio
 
-from agentsim.fleet import report, thresholds
+from agentsim.fleet import thresholds
 from agentsim.fleet.cluster import check_address, run_cluster
 from agentsim.fleet.live import shown
-from agentsim.fleet.order import Order, read_arrival, read_shares
-from agentsim.fleet.picture import Picture
+from agentsim.fleet.options import Order, read_arrival, read_shares
 from agentsim.fleet.processes import run_here, run_processes
 from agentsim.fleet.shard import check
-from agentsim.terminal import check_file, dialects_option, show, write
+from agentsim.fleet.totals import Picture
+from agentsim.report import load_report
+from agentsim.report.terminal import check_file, dialects_option, show, write
 from distd import __version__
-from distd.core.errors import BadInput, DistdError
-from distd.core.fragments import parse_duration
-from distd.model.reading import read_dialects, read_share
+from distd.domain.errors import BadInput, DistdError
+from distd.domain.fragment_plan import parse_duration
+from distd.simulation.world_text import read_dialects, read_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,16 +149,16 @@ def load(
     }
     picture = Picture(agents)
     trio.run(run, order, picture, processes, cluster, as_text)
-    told = report.as_json(order, picture, goals, facts)
+    told = load_report.as_json(order, picture, goals, facts)
     written = [
         file is None or write(file, make(told), option)
-        for file, make, option in ((json_file, json.dumps, "--report"), (html, report.page, "--html"))
+        for file, make, option in ((json_file, json.dumps, "--report"), (html, load_report.page, "--html"))
     ]
     if as_text:
         click.echo(json.dumps(told))
     else:
-        show(report.tables(told))
-        click.echo(report.summary_line(told))
+        show(load_report.tables(told))
+        click.echo(load_report.summary_line(told))
     sys.exit(0 if all(written) and is_good(picture, goals) else 1)
 
 

@@ -16,24 +16,24 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from agentsim.page import Bars, Lines, Series, Table, write_page
-from agentsim.terminal import check_file, dialects_option, show, write
-from agentsim.worlds import run
+from agentsim.parallel_simulation import run
+from agentsim.report.page import Bars, Lines, Series, Table, write_page
+from agentsim.report.terminal import check_file, dialects_option, show, write
 from distd import __version__
-from distd.core import settings
-from distd.core.errors import BadInput
-from distd.core.fragments import parse_duration
-from distd.core.schedule import never
-from distd.model.reading import read_dialects, read_packages, read_sites, read_start, with_mirrors
-from distd.model.summary import SHARES, as_json, summarise
-from distd.model.words import duration, rate, volume
-from distd.model.world import MOST_PER_S, Line, World, check
+from distd.domain import settings
+from distd.domain.errors import BadInput
+from distd.domain.fragment_plan import parse_duration
+from distd.domain.schedule import never
+from distd.domain.units import duration, rate, volume
+from distd.simulation.summary import SHARES, as_json, summarise
+from distd.simulation.world import MOST_PER_S, Line, World, check
+from distd.simulation.world_text import read_dialects, read_packages, read_sites, read_start, with_mirrors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from distd.model.simulate import Outcome
-    from distd.model.summary import Finish, Load, Summary
+    from distd.simulation.simulate import Outcome
+    from distd.simulation.summary import Finish, Load, Summary
 
 EXAMPLE = """\
 \b

@@ -15,9 +15,9 @@ from pathlib import Path
 import click
 import trio
 
-from agentsim.page import Table
-from loadtests.processes import DISTD, distd_serve, run
+from agentsim.report.page import Table
 from loadtests.results import finish, publish, verdict
+from tests.programs.processes import DISTD, distd_serve, run
 
 GOAL = 0.05
 FRAGMENT_BYTES = 1_048_576

@@ -20,22 +20,22 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from agentsim.page import Table
-from distd.core import http, tokens
-from distd.core.errors import NotFound
+from agentsim.report.page import Table
+from distd.domain.errors import NotFound
 from distd.lane import service
+from distd.lane.backend import Limits
 from distd.lane.connection import RECEIVE_BYTES, Connection
-from distd.lane.files import FileCache
+from distd.lane.file_cache import FileCache
 from distd.lane.server import Lane
-from distd.lane.site import Limits
-from distd.origin.steering import Steering
-from distd.web.site import LaneSite
+from distd.server.backend import LaneSite
+from distd.server.steering import Steering
+from distd.wire import http, tokens
 from loadtests.results import publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.core.records import Manifest
+    from distd.domain.records import Manifest
 
 PACKAGE = "1700000001"
 ROUNDS = 9

@@ -25,21 +25,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agentsim.deploy import check
-from agentsim.page import Table
-from agentsim.state import Folder
-from distd.core.fragments import ByContent, BySize
-from distd.core.records import Action, Digest, OperatingSystem
-from distd.store import build, keys, layout, packages
-from distd.store.order import Order
+from agentsim.native.deploy import check
+from agentsim.native.state import Folder
+from agentsim.report.page import Table
+from distd.domain.fragment_plan import ByContent, BySize
+from distd.domain.records import Action, Digest, OperatingSystem
+from distd.origin.installation import create_installation
+from distd.packaging import builder as build
+from distd.packaging.order import Order
+from distd.packaging.verify import verify
+from distd.storage import package_dirs, pki
 from loadtests.results import finish, goal_row, goal_table, publish, verdict
 from loadtests.similar import measure_similarity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from distd.core.fragments import Plan
-    from distd.store.layout import DataDir
+    from distd.domain.fragment_plan import Plan
+    from distd.storage.data_dir import DataDir
     from loadtests.similar import Similarity
 
 MIB = 1_048_576
@@ -78,12 +81,12 @@ class Bench:
 
     def build(self, order: Order) -> Callable[[], None]:
         """All of a build but the row in the catalogue: onto the disk. Gives what takes it away again."""
-        built = build.build(self.data, "17", order, keys.load_signer(self.data.keys))
+        built = build.build(self.data, "17", order, pki.load_signer(self.data.keys))
         built.sync()
 
         def remove() -> None:
             built.discard()
-            packages.FragmentStore(self.data.fragments).sweep()
+            package_dirs.FragmentStore(self.data.fragments).sweep()
 
         return remove
 
@@ -144,11 +147,11 @@ def compare_all(bench: Bench) -> list[Row]:
         bench.compare("build --chunking cdc", md5, lambda: bench.build(order(ByContent())), None),
     ]
     with published(bench) as (folder, ca):
-        info, manifest = packages.read_info(bench.data, "17"), packages.read_manifest(bench.data, "17", ca)
+        info, manifest = package_dirs.read_info(bench.data, "17"), package_dirs.read_manifest(bench.data, "17", ca)
         on_agent = Folder(folder)
         rows += [
             bench.compare("agent: check as one", md5, lambda: check(on_agent, info, manifest), 1.10),
-            bench.compare("verify", md5, lambda: packages.verify(bench.data, "17", ca), None),
+            bench.compare("verify", md5, lambda: verify(bench.data, "17", ca), None),
         ]
     return rows
 
@@ -176,7 +179,7 @@ def warm_memory(folder: Path, size_bytes: int) -> Iterator[None]:
 @contextmanager
 def published(bench: Bench) -> Iterator[tuple[Path, object]]:
     """A package that stands: its fragments also as an agent has them, under numbers alone."""
-    built = build.build(bench.data, "17", bench.order(BySize()), keys.load_signer(bench.data.keys))
+    built = build.build(bench.data, "17", bench.order(BySize()), pki.load_signer(bench.data.keys))
     built.sync()
     built.publish()
     agent = bench.data.root / "agent" / "17"
@@ -184,9 +187,9 @@ def published(bench: Bench) -> Iterator[tuple[Path, object]]:
     for number in range(1, built.fragments + 1):
         os.link(bench.data.package("17") / f"17-{number}", Folder(agent).fragment(number))
     try:
-        yield agent, keys.load_ca(bench.data.ca_certificate)
+        yield agent, pki.load_ca(bench.data.ca_certificate)
     finally:
-        packages.delete(bench.data, "17")
+        package_dirs.delete(bench.data, "17")
         shutil.rmtree(agent.parent)
 
 
@@ -269,7 +272,7 @@ def tables_of(rows: list[Row], per_s: float, memory: float, similar: list[Simila
 def main(size_mib: int, rounds: int, folder: Path) -> None:
     """Measure building, checking and verifying."""
     with tempfile.TemporaryDirectory(dir=folder, prefix="distd-bench-") as made:
-        data = layout.create_data_dir(Path(made) / "data", ["localhost"])
+        data = create_installation(Path(made) / "data", ["localhost"])
         bench = Bench(data, Path(made) / "large.zip", rounds)
         rows = []
         for size in sorted({min(512, size_mib), size_mib}):

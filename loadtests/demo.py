@@ -22,13 +22,13 @@ import trio.lowlevel
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.processes import DISTD, ProgramFailed, child, distd_serve, run
-from loadtests.stock import StockAgent
+from tests.programs.processes import DISTD, ProgramFailed, child, distd_serve, run
+from tests.programs.stock_agent import StockAgent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from loadtests.processes import Site
+    from tests.programs.processes import Site
 
 AGENTSIM = str(Path(DISTD).with_name("agentsim"))
 WHEELS = Path(".demo")

@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from agentsim.terminal import show
+from agentsim.report.terminal import show
 from loadtests.machine import own_bytes
-from loadtests.processes import child, distd_serve, run
 from loadtests.results import finish, goal_row, goal_table, publish
 from loadtests.servers import make_site
+from tests.programs.processes import child, distd_serve, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from loadtests.processes import Site
+    from tests.programs.processes import Site
 
 HEAD_TIMEOUT_S = 3
 IDLE_TIMEOUT_S = 5

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from agentsim.terminal import show
+from agentsim.report.terminal import show
 from loadtests import results
 from loadtests.fleets import Ground, Parcel, spell
 from loadtests.results import goal_row, goal_table
 
 if TYPE_CHECKING:
-    from agentsim.page import Table
+    from agentsim.report.page import Table
 
 AT_ONCE = {f"download.{name}_latency_s": 0 for name in ("frag", "cycle", "period")}
 ASLEEP = {f"download.{name}_latency_s": 600 for name in ("frag", "cycle", "period")}

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from distd.cli.main import run as distd_command
-from loadtests.processes import DISTD, ProgramFailed, distd_serve, free_port, plain_environment, run
+from tests.programs.processes import DISTD, ProgramFailed, distd_serve, free_port, plain_environment, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from loadtests.processes import Site
+    from tests.programs.processes import Site
 
 AGENTSIM = str(Path(sys.executable).with_name("agentsim"))
 FILE_BYTES = 65_536

@@ -15,7 +15,7 @@ import atheris  # type: ignore[import-not-found]
 import click
 
 with atheris.instrument_imports(include=["distd", "h11"]):
-    from distd.core import http
+    from distd.wire import http
     from loadtests.judge import verdict
 
 from tests.lane.http_cases import CASES

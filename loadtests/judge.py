@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import h11
 
-from distd.core import http
-from distd.core.http import HeadError
+from distd.wire import http
+from distd.wire.http import HeadError
 
 if TYPE_CHECKING:
-    from distd.core.http import Head
+    from distd.wire.http import Head
 
 END = b"\r\n\r\n"
 ETAG = b'"5d41402abc4b2a76b9719d911017c592"'

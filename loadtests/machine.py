@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loadtests.nginx import executable
+from tests.programs.nginx import executable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -23,21 +23,21 @@ import click
 import trio
 from blake3 import blake3
 
-from distd.core.frames import Decoder
-from distd.lane.client import open_client
-from distd.origin import mirrors as use_cases
-from distd.origin.mirrors import NewMirror
-from distd.store.catalogue import open_catalogue
+from distd.catalogue.engine import open_catalogue
+from distd.lane.client.http_client import open_client
+from distd.origin.mirrors import mirrors as use_cases
+from distd.origin.mirrors.mirrors import NewMirror
+from distd.wire.mirror_events import Decoder
 from loadtests.build import MIB, stored_zip
-from loadtests.mirror import command, join
-from loadtests.processes import DISTD, distd_serve, free_port
 from loadtests.results import finish, goal_row, goal_table, publish
+from tests.programs.mirror import command, join
+from tests.programs.processes import DISTD, distd_serve, free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from loadtests.mirror import Mirror
-    from loadtests.processes import Site
+    from tests.programs.mirror import Mirror
+    from tests.programs.processes import Site
 
 FOLLOWERS = 200
 COLD_AGENTS = 500
@@ -239,7 +239,7 @@ def _joined(origin: Origin, count: int) -> list[str]:
 
 
 async def _follow(origin: Origin, context: ssl.SSLContext, key: str, heard: list[float]) -> None:
-    """As `redistrib.follow` does; notes when something came that is no beat."""
+    """As `redistrib.follower` does; notes when something came that is no beat."""
     async with (
         open_client(context) as client,
         client.stream(

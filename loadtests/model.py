@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from agentsim.page import Lines
-from distd.core.records import Dialect, DownloadConfig
-from distd.core.schedule import start_s
-from distd.model.simulate import simulate
-from distd.model.summary import summarise
-from distd.model.world import Package, Site, World
+from agentsim.report.page import Lines
+from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.schedule import start_s
+from distd.simulation.simulate import simulate
+from distd.simulation.summary import summarise
+from distd.simulation.world import Package, Site, World
 from loadtests import results
 from loadtests.fleets import Ground, Parcel
 from loadtests.results import goal_row, goal_table
-from loadtests.stock import StockAgent
-from loadtests.turns import differences, of_log
+from tests.programs.stock_agent import StockAgent
+from tests.programs.stock_agent_log import differences, of_log
 
 if TYPE_CHECKING:
-    from agentsim.page import Table
-    from distd.model.summary import Summary
+    from agentsim.report.page import Table
+    from distd.simulation.summary import Summary
     from loadtests.fleets import Loaded
 
 GOAL = 0.05

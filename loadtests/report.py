@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import geometric_mean
 from typing import TYPE_CHECKING
 
-from agentsim.page import Bars, Lines, Series, Table, number_text, write_page
+from agentsim.report.page import Bars, Lines, Series, Table, number_text, write_page
 from loadtests.measure import CONNECTIONS, FIGURES, LOWEST_GOAL, goals
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from agentsim.page import Table, write_page
-from agentsim.terminal import show
+from agentsim.report.page import Table, write_page
+from agentsim.report.terminal import show
 from loadtests.machine import facts as machine_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from agentsim.page import Bars, Lines
+    from agentsim.report.page import Bars, Lines
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "results"

@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any
 import click
 import trio
 
-from agentsim.fleet import report
 from agentsim.fleet.thresholds import in_unit
-from agentsim.terminal import show
+from agentsim.report import load_report
+from agentsim.report.terminal import show
 from loadtests import results
 from loadtests.fleets import FILE_BYTES, Ground, spell, write_zip
 from loadtests.machine import own_bytes
-from loadtests.mirror import join
-from loadtests.mirror import metric as metric_of
 from loadtests.results import goal_row, goal_table
 from loadtests.scenarios import TABLE
+from tests.programs.mirror import join
+from tests.programs.mirror import metric as metric_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from agentsim.page import Table
+    from agentsim.report.page import Table
     from loadtests.fleets import Loaded
-    from loadtests.mirror import Mirror
-    from loadtests.processes import Site
     from loadtests.scenarios import Scenario
+    from tests.programs.mirror import Mirror
+    from tests.programs.processes import Site
 
 UPDATE_GOAL = 0.1
 READY_S = 120.0
@@ -248,7 +248,7 @@ async def _run_in_memory(scenario: Scenario) -> Outcome:
 
 
 def tables(scenario: Scenario, outcome: Outcome) -> list[Table]:
-    return [goal_table(scenario.proves.rstrip("."), outcome.rows), *report.tables(outcome.told)]
+    return [goal_table(scenario.proves.rstrip("."), outcome.rows), *load_report.tables(outcome.told)]
 
 
 @click.command()
@@ -268,7 +268,7 @@ def main(name: str, small: bool) -> None:
             command = f"make loadtest SCENARIO={scenario.name}"
             title = f"Scenario: {scenario.name}"
             results.publish(f"scenario-{scenario.name}", title, command, made, more={"told": outcome.told})
-            (results.FOLDER / f"scenario-{scenario.name}.html").write_text(report.page(outcome.told), "utf-8")
+            (results.FOLDER / f"scenario-{scenario.name}.html").write_text(load_report.page(outcome.told), "utf-8")
         goals.append(made[0])
     results.finish(goals)
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from distd.core import ocs, tokens
-from distd.core.records import PrologRequest
-from loadtests.apache import apache
-from loadtests.nginx import executable
-from loadtests.processes import (
+from distd.domain.records import PrologRequest
+from distd.wire import ocs, tokens
+from tests.programs.apache import apache
+from tests.programs.nginx import executable
+from tests.programs.processes import (
     DISTD,
     ProgramFailed,
     child,

@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distd.core.fragments import ByContent, BySize, text_of
-from distd.core.records import Action, OperatingSystem
-from distd.store import build, keys, layout
-from distd.store.order import Order
+from distd.domain.fragment_plan import ByContent, BySize, text_of
+from distd.domain.records import Action, OperatingSystem
+from distd.origin.installation import create_installation
+from distd.packaging import builder
+from distd.packaging.order import Order
+from distd.storage import pki
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from distd.core.fragments import Plan
-    from distd.core.records import Manifest
+    from distd.domain.fragment_plan import Plan
+    from distd.domain.records import Manifest
+    from distd.storage import data_dir
 
 # A wheel of some 8 MB in 3,000 files, of which a bug-fix release changes a few.
 WHEEL = "django"
@@ -40,12 +43,12 @@ class Similarity:
 def measure_similarity(folder: Path) -> list[Similarity]:
     """Both releases, packed as distd packs folders for Windows and for Linux, and the wheels as they are."""
     with tempfile.TemporaryDirectory(dir=folder) as made:
-        data = layout.create_data_dir(Path(made) / "data", ["localhost"])
+        data = create_installation(Path(made) / "data", ["localhost"])
         wheels = [_download(version, Path(made)) for version in VERSIONS]
         return list(_measure(data, wheels))
 
 
-def _measure(data: layout.DataDir, wheels: list[Path]) -> Iterator[Similarity]:
+def _measure(data: data_dir.DataDir, wheels: list[Path]) -> Iterator[Similarity]:
     kinds = {"zip": OperatingSystem.WINDOWS, "tar.gz": OperatingSystem.LINUX}
     for kind, system in kinds.items():
         for plan in PLANS:
@@ -55,9 +58,9 @@ def _measure(data: layout.DataDir, wheels: list[Path]) -> Iterator[Similarity]:
             yield Similarity(f"{WHEEL} {' → '.join(VERSIONS)}, {kind}", text_of(plan), new.size, new_bytes)
 
 
-def _cut(data: layout.DataDir, source: Path, system: OperatingSystem, plan: Plan) -> Manifest:
+def _cut(data: data_dir.DataDir, source: Path, system: OperatingSystem, plan: Plan) -> Manifest:
     order = Order(source, system, 5, Action.STORE, "/x", plan)
-    built = build.build(data, "17", order, keys.load_signer(data.keys))
+    built = builder.build(data, "17", order, pki.load_signer(data.keys))
     built.discard()
     return built.manifest
 

@@ -8,10 +8,10 @@ import time
 
 import click
 
-from agentsim.page import Table
-from distd.model.goals import Goal, solve
-from distd.model.words import duration, rate, volume
-from distd.model.world import Line, Package, Site, World
+from agentsim.report.page import Table
+from distd.domain.units import duration, rate, volume
+from distd.simulation.goals import Goal, solve
+from distd.simulation.world import Line, Package, Site, World
 from loadtests import results
 from loadtests.fleets import AGENTSIM
 from loadtests.results import goal_row, goal_table, verdict

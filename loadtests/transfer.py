@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from agentsim.terminal import show
-from loadtests import machine, report, results, wrk
+from agentsim.report.terminal import show
+from loadtests import machine, report, results
 from loadtests.measure import BY_BYTES, CELL_FORM, SIZES, Result, Slice, default_cells, failed, parse_cells
 from loadtests.servers import NGINX, check, make_site, open_servers, recorded_bytes
+from tests.programs import wrk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

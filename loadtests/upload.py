@@ -15,10 +15,10 @@ from pathlib import Path
 import click
 import trio
 
-from distd.store.layout import DataDir
+from distd.storage.data_dir import DataDir
 from loadtests.machine import own_bytes
-from loadtests.processes import DISTD, distd_serve, run
 from loadtests.results import finish, goal_row, goal_table, publish
+from tests.programs.processes import DISTD, distd_serve, run
 
 MIB = 1_048_576
 GOAL_MB_PER_S = 100

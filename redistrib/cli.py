@@ -18,22 +18,23 @@ import click
 import trio
 
 from distd import __version__
-from distd.core.errors import BadInput, Corrupt, DistdError, Unavailable
-from distd.core.settings import load
+from distd.domain.errors import BadInput, Corrupt, DistdError, Unavailable
+from distd.domain.settings import load
 from distd.lane import sockets
-from distd.store import keys
-from distd.store import packages as directories
-from distd.store.incoming import Incoming, take_in
-from redistrib import copies
+from distd.packaging.verify import verify as verify_package
+from distd.storage import package_dirs as directories
+from distd.storage import pki
+from distd.storage.incoming import Incoming, take_in
+from redistrib import standalone
 from redistrib.join import join as join_origin
-from redistrib.layout import open_mirror, read_identity
+from redistrib.mirror_dir import open_mirror, read_identity
 from redistrib.serve import run_mirror
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from distd.core.settings import Settings
-    from redistrib.layout import MirrorDir
+    from distd.domain.settings import Settings
+    from redistrib.mirror_dir import MirrorDir
 
 LOG_FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 
@@ -98,7 +99,7 @@ def serve(
 
     With --json the addresses are printed as one line of JSON as soon as it serves.
     """
-    mirror = copies.create(root, hosts or (socket.gethostname(),)) if from_ocs else open_mirror(root)
+    mirror = standalone.create(root, hosts or (socket.gethostname(),)) if from_ocs else open_mirror(root)
     settings = read_settings(mirror, overrides)
     identity = None if from_ocs else read_identity(mirror)
     if identity is None and not from_ocs:
@@ -122,7 +123,7 @@ def serve(
             trio.run(partial(run_mirror, mirror, identity, settings, listeners, announce))
         else:
             trio.run(
-                partial(copies.run_copies, mirror, from_ocs or "", named, authority, settings, listeners, announce)
+                partial(standalone.run_copies, mirror, from_ocs or "", named, authority, settings, listeners, announce)
             )
 
 
@@ -169,10 +170,10 @@ def _is_alive(pid: int) -> bool:
 def verify(root: Path, as_json: bool) -> None:
     """Hash everything that the mirror holds again, and name what is bad. Exit status 1: something is."""
     mirror = open_mirror(root)
-    ca = keys.load_ca(mirror.data.ca_certificate)
+    ca = pki.load_ca(mirror.data.ca_certificate)
     rows = []
     for package_id in directories.list_ids(mirror.data):
-        faults = directories.verify(mirror.data, package_id, ca)
+        faults = verify_package(mirror.data, package_id, ca)
         rows.append({"id": package_id, "good": not faults, "faults": [str(fault) for fault in faults.values()]})
         for fault in faults.values():
             click.echo(f"redistrib: {fault}", err=True)
@@ -192,7 +193,7 @@ def import_(folder: Path, root: Path, as_json: bool) -> None:
     A mirror that serves need not be stopped. Exit status 1: not all could be taken; the others are.
     """
     mirror = open_mirror(root)
-    ca = keys.load_ca(mirror.data.ca_certificate)
+    ca = pki.load_ca(mirror.data.ca_certificate)
     packages = (
         [folder] if (folder / "manifest").is_file() else sorted(path.parent for path in folder.glob("*/manifest"))
     )

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from distd.core import frames
-from distd.core.errors import BadInput, Conflict, Corrupt, Unavailable
-from distd.lane.client import open_client
-from distd.store import files, keys
-from redistrib.layout import Identity, create_mirror, read_identity, write_identity
+from distd.domain.errors import BadInput, Conflict, Corrupt, Unavailable
+from distd.lane.client.http_client import open_client
+from distd.storage import atomic, pki
+from distd.wire import mirror_events
+from redistrib.mirror_dir import Identity, create_mirror, read_identity, write_identity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,23 +37,23 @@ async def join(origin: str, token: str, root: Path) -> Identity:
     if known is not None:
         raise Conflict("--data", f"{root} is the mirror {known.name} of {known.origin} already", "take another folder")
     authority = await _fetch_ca(origin, match[2])
-    request = keys.make_request(mirror.data.keys, "mirror")
+    request = pki.make_request(mirror.data.keys, "mirror")
     context = ssl.create_default_context(cadata=authority.decode("ascii"))
     async with open_client(context, "redistrib") as client:
-        body = frames.pack({"token": match[1], "request": request})
+        body = mirror_events.pack({"token": match[1], "request": request})
         headers = [("Content-Type", "application/msgpack")]
         answer = await client.request("POST", f"{origin}/api/v1/mirror/join", body=body, headers=headers)
     if answer.status == 400:
         raise BadInput("--token", "one that the origin accepts", answer.body[:500].decode("utf-8", "replace"))
     if answer.status != 200:
         raise Unavailable(origin, f"HTTP {answer.status}")
-    given = frames.unpack(answer.body, "the answer to join")
+    given = mirror_events.unpack(answer.body, "the answer to join")
     identity = Identity(_text(given, "name"), origin, _text(given, "key"))
     certificate = given.get("certificate")
     if not isinstance(certificate, bytes):
         raise Corrupt("the answer to join", "a certificate", type(certificate).__name__)
-    files.write_file(mirror.data.ca_certificate, authority)
-    files.write_file(mirror.data.keys / keys.SERVER_CERTIFICATE, certificate)
+    atomic.write_file(mirror.data.ca_certificate, authority)
+    atomic.write_file(mirror.data.keys / pki.SERVER_CERTIFICATE, certificate)
     write_identity(mirror, identity)  # last: where it stands, all does
     return identity
 
@@ -68,7 +68,7 @@ async def _fetch_ca(origin: str, fingerprint: str) -> bytes:
     if answer.status != 200:
         raise Unavailable(origin, f"HTTP {answer.status}; is it a distd origin, or a mirror of one?")
     try:
-        got = keys.fingerprint(x509.load_pem_x509_certificate(answer.body))
+        got = pki.fingerprint(x509.load_pem_x509_certificate(answer.body))
     except ValueError as error:
         raise Corrupt("CA", "a certificate in PEM", str(error)) from None
     if got != fingerprint:
@@ -83,7 +83,7 @@ def _checked(origin: str) -> str:
     return origin.rstrip("/")
 
 
-def _text(message: frames.Message, name: str) -> str:
+def _text(message: mirror_events.Message, name: str) -> str:
     value = message.get(name)
     if not isinstance(value, str):
         raise Corrupt("the answer to join", f"a text {name}", type(value).__name__)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from redistrib.books import Counts, Standing
-    from redistrib.fetch import Traffic
+    from redistrib.fetcher import Traffic
+    from redistrib.reporter import Counts, Standing
 
 
 class Metrics:

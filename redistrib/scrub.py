@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
-from distd.core.errors import Corrupt, DistdError
-from distd.store import files
-from distd.store import packages as directories
-from distd.store.fragments import FragmentStore
+from distd.domain.errors import Corrupt, DistdError
+from distd.storage import atomic
+from distd.storage import package_dirs as directories
+from distd.storage.fragment_store import FragmentStore
 
 if TYPE_CHECKING:
     import logging
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from distd.core.records import Fragment
-    from distd.store.incoming import Incoming
-    from distd.store.layout import DataDir
+    from distd.domain.records import Fragment
+    from distd.storage.data_dir import DataDir
+    from distd.storage.incoming import Incoming
 
     class Fault(Protocol):
         def __call__(self, package_id: str, name: str, *, healed: bool) -> None: ...
@@ -108,11 +108,11 @@ class Scrub:
         def put() -> None:
             if not self._incoming.has(fragment):
                 raise Corrupt(name, "a good fragment", "none")
-            new = file.with_name(f"{files.NEW}{name}-{os.getpid()}")
+            new = file.with_name(f"{atomic.NEW}{name}-{os.getpid()}")
             new.unlink(missing_ok=True)
             os.link(self._incoming.path(fragment), new)
             os.replace(new, file)
-            files.sync_tree(file.parent)
+            atomic.sync_tree(file.parent)
             store.keep(file, fragment.blake3)
             self._incoming.forget([fragment])
 

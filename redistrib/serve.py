@@ -12,31 +12,31 @@ from urllib.parse import urlsplit
 
 import trio
 
-from distd.core import frames
-from distd.core.errors import Corrupt
-from distd.lane.client import open_client
-from distd.lane.files import FileCache
+from distd.domain.errors import Corrupt
+from distd.lane.client.http_client import open_client
+from distd.lane.file_cache import FileCache
+from distd.lane.process_setup import limits, set_up_process, tls
 from distd.lane.server import Lane
-from distd.lane.setup import limits, set_up_process, tls
-from distd.store import keys
-from distd.store import packages as directories
-from distd.store.incoming import Incoming
-from distd.store.room import Room
-from redistrib.books import Books, standing_of
-from redistrib.door import Door
-from redistrib.fetch import Fetcher
-from redistrib.follow import Follower
+from distd.storage import package_dirs as directories
+from distd.storage import pki
+from distd.storage.incoming import Incoming
+from distd.storage.quota import Room
+from distd.wire import mirror_events
+from redistrib.backend import MirrorSite
+from redistrib.control_port import Door
+from redistrib.fetcher import Fetcher
+from redistrib.follower import Follower
 from redistrib.metrics import Metrics
+from redistrib.reporter import Books, standing_of
 from redistrib.scrub import Scrub
-from redistrib.site import MirrorSite
 from redistrib.sync import Sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.core.settings import Settings
+    from distd.domain.settings import Settings
     from distd.lane.sockets import Listeners
-    from redistrib.layout import Identity, MirrorDir
+    from redistrib.mirror_dir import Identity, MirrorDir
 
 MIB: Final = 1_048_576
 STATE_S: Final = 2.0  # how far the mirror has followed is written so often
@@ -53,7 +53,7 @@ class Neighbours:
         self._is_origin = False  # who is followed; else it is a mirror
         self._others: list[str] = []
 
-    def learn(self, message: frames.Message) -> None:
+    def learn(self, message: mirror_events.Message) -> None:
         """What the origin says of itself and of its mirrors ("host:port" of their HTTP)."""
         origin, others = message.get("http"), message.get("mirrors")
         if isinstance(origin, str) and origin:
@@ -81,7 +81,7 @@ async def run_mirror(
     announce: Callable[[], None],
 ) -> None:
     """Serve and follow until SIGTERM or SIGINT; then finish what is being sent, within the limit."""
-    data, ca = mirror.data, keys.load_ca(mirror.data.ca_certificate)
+    data, ca = mirror.data, pki.load_ca(mirror.data.ca_certificate)
     context = ssl.create_default_context(cafile=str(data.ca_certificate))
     set_up_process(settings["limits.connections"], log)
     incoming, books = Incoming(data, mirror.incoming), Books(mirror, log)
@@ -102,7 +102,7 @@ async def run_mirror(
         scrub = Scrub(data, ca, sync.have, incoming, fetcher.fragment, site.bad, books.fault, log)
         cache = FileCache(data.download, lambda package_id: directories.read_manifest(data, package_id, ca))
         lane = Lane(site, cache, limits(settings), log)
-        secure = tls(data.keys / keys.SERVER_CERTIFICATE, data.keys / keys.SERVER_KEY)
+        secure = tls(data.keys / pki.SERVER_CERTIFICATE, data.keys / pki.SERVER_KEY)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, secure)])
             nursery.start_soon(site.run)
@@ -121,7 +121,7 @@ async def run_mirror(
         nursery.cancel_scope.cancel()
 
 
-def _take(sync: Sync, neighbours: Neighbours, books: Books, message: frames.Message) -> None:
+def _take(sync: Sync, neighbours: Neighbours, books: Books, message: mirror_events.Message) -> None:
     neighbours.learn(message)
     wait_s = message.get("wait_s", 0)
     sync.apply(message, wait_s=float(wait_s) if isinstance(wait_s, int | float) else 0.0)
@@ -129,13 +129,13 @@ def _take(sync: Sync, neighbours: Neighbours, books: Books, message: frames.Mess
         books.tell_all = True  # who says everything wants to hear everything
         remember = {"kind": "state", "seq": 0, "packages": message["packages"], "http": message.get("http", "")}
         remember["https"] = message.get("https", "")
-        books.remember(frames.pack(remember))
+        books.remember(mirror_events.pack(remember))
 
 
 def _restore(mirror: MirrorDir, sync: Sync, neighbours: Neighbours) -> None:
     """What was wanted when the mirror was last told: so that it serves and fetches while the origin is away."""
     try:
-        message = frames.unpack(mirror.state_file.read_bytes(), "state")
+        message = mirror_events.unpack(mirror.state_file.read_bytes(), "state")
         neighbours.learn(message)
         sync.apply(message)
     except FileNotFoundError:

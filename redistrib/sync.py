@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
-from distd.core.errors import BadInput, Corrupt, DistdError, Unavailable
-from distd.core.info import MAX_INFO_BYTES
-from distd.core.manifest import MAX_MANIFEST_BYTES
-from distd.store import incoming as received
-from distd.store import packages as directories
-from distd.store.fragments import FragmentStore
+from distd.domain.errors import BadInput, Corrupt, DistdError, Unavailable
+from distd.packaging.verify import verify
+from distd.storage import incoming as received
+from distd.storage import package_dirs as directories
+from distd.storage.fragment_store import FragmentStore
+from distd.wire.manifest import MAX_MANIFEST_BYTES
+from distd.wire.ocs_info import MAX_INFO_BYTES
 
 if TYPE_CHECKING:
     import logging
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from distd.core import frames
-    from distd.core.records import Fragment, Manifest
-    from distd.store.incoming import Incoming
-    from distd.store.layout import DataDir
-    from distd.store.room import Room
-    from redistrib.fetch import Fetcher
+    from distd.domain.records import Fragment, Manifest
+    from distd.storage.data_dir import DataDir
+    from distd.storage.incoming import Incoming
+    from distd.storage.quota import Room
+    from distd.wire import mirror_events
+    from redistrib.fetcher import Fetcher
 
     T = TypeVar("T")
 
@@ -44,7 +45,7 @@ MANIFESTS: Final = 64  # of packages on their way, remembered
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A package to have: see `distd.origin.mirrors.Wanted`."""
+    """A package to have: see `distd.origin.mirrors.mirrors.Wanted`."""
 
     version: int
     size_bytes: int
@@ -93,7 +94,7 @@ class Sync:
 
     # --- what is to be had -------------------------------------------------------------------------------------------
 
-    def apply(self, message: frames.Message, *, wait_s: float = 0.0) -> None:
+    def apply(self, message: mirror_events.Message, *, wait_s: float = 0.0) -> None:
         """Take a message of the event stream. Raises `Corrupt` for one that cannot be."""
         rows = _rows(message)
         if message.get("kind") == "state":
@@ -211,7 +212,7 @@ class Sync:
             there = directories.read_manifest(self._data, package_id, self._ca)
         except (Corrupt, OSError):
             return False
-        return there.version == version and not directories.verify(self._data, package_id, self._ca)
+        return there.version == version and not verify(self._data, package_id, self._ca)
 
     async def coming(self, package_id: str) -> Coming:
         """Manifest and info of a package that is wanted. Raises `Unavailable`, `Corrupt`."""
@@ -300,7 +301,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _rows(message: frames.Message) -> dict[str, Wanted]:
+def _rows(message: mirror_events.Message) -> dict[str, Wanted]:
     try:
         rows = {package_id: Wanted(version, size, needed) for package_id, version, size, needed in message["packages"]}
     except (KeyError, TypeError, ValueError) as error:

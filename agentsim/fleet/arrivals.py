@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Final
 
-from agentsim.fleet.order import HOUR_S, Arrivals
+from agentsim.fleet.options import HOUR_S, Arrivals
 
 if TYPE_CHECKING:
-    from agentsim.fleet.order import Order
+    from agentsim.fleet.options import Order
 
 # Sites open between 7:30 and 9:30; most people come within half an hour of their site's hour.
 OPENINGS: Final = 9

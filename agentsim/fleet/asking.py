@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
-from agentsim.fleet.tally import Kind, State
+from agentsim.fleet.counters import Kind, State
 
 if TYPE_CHECKING:
-    from agentsim.fleet.fates import Fate
+    from agentsim.fleet.faults import Fate
     from agentsim.fleet.shard import Shard
-    from distd.core.records import Dialect
-    from distd.lane.link import Link, Place
+    from distd.domain.records import Dialect
+    from distd.lane.client.link import Link, Place
 
 REDIRECTS: Final = 5
 NOWHERE: Final = "a redirect to nowhere"

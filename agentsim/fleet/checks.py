@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from agentsim.fleet.parts import Part
-from distd.core import info as info_format
-from distd.core.errors import BadInput
+from agentsim.fleet.partial_fragment import Part
+from distd.domain.errors import BadInput
+from distd.wire import ocs_info as info_format
 
 if TYPE_CHECKING:
-    from distd.core.records import Info, Manifest
+    from distd.domain.records import Info, Manifest
 
 
 class Whole:

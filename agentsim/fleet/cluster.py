@@ -19,13 +19,13 @@ from uuid import uuid4
 import trio
 
 from agentsim.fleet.shard import Shard
-from distd.core.errors import BadInput, Unavailable
+from distd.domain.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from agentsim.fleet.order import Order
-    from agentsim.fleet.picture import Picture
+    from agentsim.fleet.options import Order
+    from agentsim.fleet.totals import Picture
 
 CONNECT_S: Final = 15
 CLOSE_S: Final = 5

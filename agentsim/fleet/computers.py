@@ -14,8 +14,8 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from distd.core import xml
-from distd.core.records import Dialect
+from distd.domain.records import Dialect
+from distd.wire import xml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from blake3 import blake3
 
 from agentsim.fleet.checks import Each
+from agentsim.fleet.counters import Deployment, Kind, State
 from agentsim.fleet.fetching import Fetching
 from agentsim.fleet.forecast import time_needed_s
-from agentsim.fleet.parts import OK, PARTIAL, UNFIT, Rest
-from agentsim.fleet.tally import Deployment, Kind, State
-from distd.core import ocs
-from distd.core.agent import (
+from agentsim.fleet.partial_fragment import OK, PARTIAL, UNFIT, Rest
+from distd.domain.agent_machine import (
     CONTACT,
     Agent,
     Assemble,
@@ -37,17 +36,18 @@ from distd.core.agent import (
     Started,
     Wait,
 )
-from distd.core.errors import BadInput, Corrupt
-from distd.core.records import Dialect, DownloadRequest, PrologRequest
-from distd.core.results import Outcome, classify
-from distd.core.schedule import Reason
+from distd.domain.errors import BadInput, Corrupt
+from distd.domain.records import Dialect, DownloadRequest, PrologRequest
+from distd.domain.results import Outcome, classify
+from distd.domain.schedule import Reason
+from distd.wire import ocs
 
 if TYPE_CHECKING:
-    from agentsim.fleet.fates import Fate
+    from agentsim.fleet.faults import Fate
     from agentsim.fleet.shard import Shard
-    from distd.core.agent import Event
-    from distd.core.records import Info, Pack
-    from distd.lane.link import Link
+    from distd.domain.agent_machine import Event
+    from distd.domain.records import Info, Pack
+    from distd.lane.client.link import Link
 
 DONE: Final = Done()
 MOST_IDLE: Final = 64  # pauses of no time, one after the other, before others have a turn

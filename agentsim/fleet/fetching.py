@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from agentsim.fleet.asking import Asking
 from agentsim.fleet.checks import Each, Whole
-from agentsim.fleet.parts import Rest, rest_of
-from agentsim.fleet.tally import Kind, State
-from distd.core.records import Dialect
+from agentsim.fleet.counters import Kind, State
+from agentsim.fleet.partial_fragment import Rest, rest_of
+from distd.domain.records import Dialect
 
 if TYPE_CHECKING:
-    from agentsim.fleet.fates import Fate
-    from agentsim.fleet.parts import Part
+    from agentsim.fleet.faults import Fate
+    from agentsim.fleet.partial_fragment import Part
     from agentsim.fleet.shard import Shard
-    from distd.core.agent import FetchFragment
-    from distd.lane.link import Link
+    from distd.domain.agent_machine import FetchFragment
+    from distd.lane.client.link import Link
 
 
 class Fetching(Asking):

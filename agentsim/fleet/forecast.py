@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from distd.core.bandwidth import Rule
-from distd.core.records import DownloadConfig
-from distd.core.schedule import start_s
-from distd.model.simulate import simulate
-from distd.model.summary import summarise
-from distd.model.world import Line, Package, Site, World
+from distd.domain.bandwidth import Rule
+from distd.domain.records import DownloadConfig
+from distd.domain.schedule import start_s
+from distd.simulation.simulate import simulate
+from distd.simulation.summary import summarise
+from distd.simulation.world import Line, Package, Site, World
 
 if TYPE_CHECKING:
     from hdrh.histogram import HdrHistogram
 
-    from agentsim.fleet.order import Order
-    from agentsim.fleet.picture import Picture
-    from distd.core.records import Dialect, Info
-    from distd.model.summary import Summary
+    from agentsim.fleet.options import Order
+    from agentsim.fleet.totals import Picture
+    from distd.domain.records import Dialect, Info
+    from distd.simulation.summary import Summary
 
 
 def world_of(order: Order, picture: Picture) -> World | None:

@@ -13,14 +13,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from agentsim.fleet.report import milliseconds
-from agentsim.fleet.tally import ENDS, State
-from distd.model.words import duration, rate
+from agentsim.fleet.counters import ENDS, State
+from agentsim.report.load_report import milliseconds
+from distd.domain.units import duration, rate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from agentsim.fleet.picture import Picture, Row
+    from agentsim.fleet.totals import Picture, Row
 
 EVERY_S = 1.0
 MOST_ERRORS = 5

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-    from agentsim.fleet.order import Order
-    from agentsim.fleet.picture import Picture
+    from agentsim.fleet.options import Order
+    from agentsim.fleet.totals import Picture
 
 END_S = 5.0
 

@@ -15,24 +15,24 @@ from cryptography import x509
 
 from agentsim.fleet import computers
 from agentsim.fleet.arrivals import arrivals
+from agentsim.fleet.counters import Flow, Tally
 from agentsim.fleet.emulated import Emulated
-from agentsim.fleet.fates import draw_fate
-from agentsim.fleet.order import Arrivals
-from agentsim.fleet.tally import Flow, Tally
-from distd.core import info as info_format
-from distd.core import manifest as manifest_format
-from distd.core.errors import BadInput, Unavailable
-from distd.core.records import Dialect
-from distd.lane.link import Place, reason
-from distd.lane.swarm import Swarm, look_up
+from agentsim.fleet.faults import draw_fate
+from agentsim.fleet.options import Arrivals
+from distd.domain.errors import BadInput, Unavailable
+from distd.domain.records import Dialect
+from distd.lane.client.link import Place, reason
+from distd.lane.client.swarm import Swarm, look_up
+from distd.wire import manifest as manifest_format
+from distd.wire import ocs_info as info_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from urllib.parse import SplitResult
 
     from agentsim.fleet.asking import Asking
-    from agentsim.fleet.order import Order
-    from distd.core.records import Manifest, PrologReply
+    from agentsim.fleet.options import Order
+    from distd.domain.records import Manifest, PrologReply
 
 TELL_S: Final = 1.0
 KNOWN_TEXTS: Final = 256  # parsed infos and manifests: agents of one package are told the same

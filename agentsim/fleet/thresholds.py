@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from distd.core.errors import BadInput
+from distd.domain.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,1 +1,1 @@
-"""The command `distd`: composition roots, and nothing else."""
+"""The command `distd`."""

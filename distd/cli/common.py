@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tomllib
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,22 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
-from distd.core.errors import BadInput
-from distd.core.settings import load
-from distd.origin.workshop import Workshop
-from distd.store import keys
-from distd.store.catalogue import open_catalogue
-from distd.store.layout import open_data_dir
-from distd.store.room import Room
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from distd.core.settings import Settings
-    from distd.store.catalogue import Catalogue
-    from distd.store.layout import DataDir
-
-MIB = 1_048_576
 
 data_option = click.option(
     "--data",
@@ -56,57 +41,6 @@ set_option = click.option(
 def example(text: str) -> str:
     """The epilog of a command's help."""
     return f"\b\nExample:\n  {text}"
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """An open data directory."""
-
-    data: DataDir
-    settings: Settings
-    catalogue: Catalogue
-
-    def workshop(self) -> Workshop:
-        """What is needed to make packages."""
-        return Workshop(
-            catalogue=self.catalogue,
-            data=self.data,
-            signer=keys.load_signer(self.data.keys),
-            ca=keys.load_ca(self.data.ca_certificate),
-            config=self.settings.download,
-            room=self.room(),
-        )
-
-    def room(self) -> Room:
-        return Room(self.settings["store.quota_mib"] * MIB, self.settings["store.keep_free_mib"] * MIB)
-
-
-@contextmanager
-def opened(root: Path, overrides: Sequence[str] = ()) -> Iterator[Opened]:
-    """Open a data directory with its settings and its catalogue. Raises `BadInput`."""
-    data = open_data_dir(root)
-    settings = read_settings(data, overrides)
-    with open_catalogue(data.catalogue) as catalogue:
-        yield Opened(data, settings, catalogue)
-
-
-def read_settings(data: DataDir, overrides: Sequence[str]) -> Settings:
-    """The settings in force: from the command line, the environment, the file. Raises `BadInput`."""
-    return load(_read_toml(data.settings_file), os.environ, dict(_override(text) for text in overrides))
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput("distd.toml", "TOML", str(error)) from None
-
-
-def _override(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise BadInput("--set", "SECTION.NAME=VALUE", text)
-    return name.strip(), value.strip()
 
 
 # --- output ------------------------------------------------------------------------------------------------------

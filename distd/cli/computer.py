@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distd.cli.common import data_option, example, json_option, moment, opened, print_json, print_record, print_table
-from distd.origin import computers
+from distd.cli.common import data_option, example, json_option, moment, print_json, print_record, print_table
+from distd.origin.computers import computers
+from distd.origin.installation import open_installation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ def computer() -> None:
 @json_option
 def list_(root: Path, as_json: bool) -> None:
     """All computers, by DEVICEID."""
-    with opened(root) as site, site.catalogue.read() as conn:
+    with open_installation(root) as site, site.catalogue.read() as conn:
         found = computers.list_computers(conn)
     if as_json:
         print_json(found)
@@ -39,7 +40,7 @@ def list_(root: Path, as_json: bool) -> None:
 @json_option
 def show(device_id: str, root: Path, as_json: bool) -> None:
     """One computer: who it is, what was assigned to it, what it has done."""
-    with opened(root) as site, site.catalogue.read() as conn:
+    with open_installation(root) as site, site.catalogue.read() as conn:
         found = computers.show(conn, device_id)
     if as_json:
         print_json(found)

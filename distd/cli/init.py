@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from distd.catalogue.engine import open_catalogue
 from distd.cli.common import data_option, example, json_option, print_json
-from distd.origin import operators
-from distd.store.catalogue import open_catalogue
-from distd.store.layout import create_data_dir
+from distd.origin.installation import create_installation
+from distd.origin.operators import operators
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def init(root: Path, hosts: tuple[str, ...], as_json: bool) -> None:
     machine's own name. Give agents the file cacert.pem.
     """
     password = secrets.token_urlsafe(12)
-    data = create_data_dir(root, hosts or (socket.getfqdn(),))
+    data = create_installation(root, hosts or (socket.getfqdn(),))
     with open_catalogue(data.catalogue) as catalogue, catalogue.write() as conn:
         operators.create(conn, ADMIN, password)
     if as_json:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import click
 
 from distd import __version__
-from distd.cli import activation
-from distd.cli.assign import assign, results, unassign
+from distd.cli import package_activation
+from distd.cli.assignments import assign, results, unassign
 from distd.cli.computer import computer
 from distd.cli.init import init
-from distd.cli.making import COMMANDS
 from distd.cli.mirror import mirror
 from distd.cli.package import package
+from distd.cli.package_build import COMMANDS
+from distd.cli.package_verify import verify
 from distd.cli.plan import plan
 from distd.cli.serve import serve
-from distd.cli.verify import verify
-from distd.core.errors import BadInput, DistdError
+from distd.domain.errors import BadInput, DistdError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def cli() -> None:
     """Get software packages onto every computer of a site, with unmodified OCS agents."""
 
 
-for command in (*COMMANDS, *activation.COMMANDS, verify):
+for command in (*COMMANDS, *package_activation.COMMANDS, verify):
     package.add_command(command)
 for command in (init, serve, package, computer, assign, unassign, results, plan, mirror):
     cli.add_command(command)

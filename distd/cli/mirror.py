@@ -12,22 +12,22 @@ from distd.cli.common import (
     example,
     json_option,
     moment,
-    opened,
     print_json,
     print_record,
     print_table,
     size,
 )
-from distd.core.errors import BadInput
-from distd.core.mirrors import Via
-from distd.origin import mirrors, nearest
-from distd.origin.mirrors import NewMirror
-from distd.store import keys
+from distd.domain.errors import BadInput
+from distd.domain.mirror_rules import Via
+from distd.origin.installation import open_installation
+from distd.origin.mirrors import directory, mirrors
+from distd.origin.mirrors.mirrors import NewMirror
+from distd.storage import pki
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from distd.origin.mirrors import Mirror
+    from distd.origin.mirrors.mirrors import Mirror
 
 
 @click.group()
@@ -60,10 +60,10 @@ name_argument = click.argument("name", metavar="NAME")
 def add(root: Path, as_json: bool, **values: object) -> None:
     """Enter a redistribution server; prints the token that it joins with, good for one use within 7 days."""
     new = NewMirror(**values)  # type: ignore[arg-type]  # click has made them what they are declared as
-    with opened(root) as site:
+    with open_installation(root) as site:
         with site.catalogue.write() as conn:
             secret = mirrors.add(conn, new, time.time())
-        token = f"{secret}.{keys.fingerprint(keys.load_ca(site.data.ca_certificate))}"
+        token = f"{secret}.{pki.fingerprint(pki.load_ca(site.data.ca_certificate))}"
         host, https = site.settings["server.host"], site.settings["server.https"]
     port = https.rpartition(":")[2]
     if as_json:
@@ -78,7 +78,7 @@ def add(root: Path, as_json: bool, **values: object) -> None:
 @json_option
 def list_(root: Path, as_json: bool) -> None:
     """All mirrors: who is on the line, what they have, how far behind they are."""
-    with opened(root) as site, site.catalogue.read() as conn:
+    with open_installation(root) as site, site.catalogue.read() as conn:
         found = mirrors.list_mirrors(conn, time.time())
     if as_json:
         print_json(found)
@@ -111,7 +111,7 @@ def _row(one: Mirror) -> tuple[object, ...]:
 @json_option
 def show(name: str, root: Path, as_json: bool) -> None:
     """One mirror."""
-    with opened(root) as site, site.catalogue.read() as conn:
+    with open_installation(root) as site, site.catalogue.read() as conn:
         found = mirrors.show(conn, name, time.time())
     if as_json:
         print_json(found)
@@ -131,7 +131,7 @@ def show(name: str, root: Path, as_json: bool) -> None:
 @data_option
 def revoke(name: str, root: Path) -> None:
     """A mirror gets nothing more, and no agent is sent to it. `mirror add` of the same name lets it join again."""
-    with opened(root) as site, site.catalogue.write() as conn:
+    with open_installation(root) as site, site.catalogue.write() as conn:
         mirrors.revoke(conn, name, time.time())
     click.echo(f"Mirror {name} is revoked.")
 
@@ -149,7 +149,7 @@ def rules(rules: tuple[str, ...], clear: bool, root: Path, as_json: bool) -> Non
     """
     if rules and clear:
         raise BadInput("--clear", "no rules beside it", rules[0])
-    with opened(root) as site:
+    with open_installation(root) as site:
         if rules or clear:
             with site.catalogue.write() as conn:
                 found = mirrors.set_rules(conn, rules, time.time())
@@ -170,9 +170,9 @@ def rules(rules: tuple[str, ...], clear: bool, root: Path, as_json: bool) -> Non
 @json_option
 def explain(device_id: str, package_id: str, root: Path, as_json: bool) -> None:
     """Which mirrors a computer would get a package from now, and why; and why not from the others."""
-    with opened(root) as site, site.catalogue.read() as conn:
+    with open_installation(root) as site, site.catalogue.read() as conn:
         default = Via(site.settings["mirrors.via"])
-        found = nearest.explain(conn, device_id, package_id, default, time.time())
+        found = directory.explain(conn, device_id, package_id, default, time.time())
     if as_json:
         print_json(found)
         return

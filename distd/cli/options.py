@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from distd.core.errors import BadInput
-from distd.store.order import OPTIONS
+from distd.domain.errors import BadInput
+from distd.packaging.order import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.core.records import Action, Notify
+    from distd.domain.records import Action, Notify
 
 package_argument = click.argument("package_id", metavar="PACKAGE")
 

@@ -12,7 +12,6 @@ from distd.cli.common import (
     example,
     json_option,
     moment,
-    opened,
     print_json,
     print_record,
     print_table,
@@ -20,18 +19,19 @@ from distd.cli.common import (
     size,
 )
 from distd.cli.options import notify_options, package_argument, target_of
-from distd.core.records import Action
-from distd.origin import packages, versions, workshop
-from distd.store import keys
-from distd.store import packages as directories
+from distd.domain.records import Action
+from distd.origin.installation import open_installation
+from distd.origin.packages import packages, publishing, versions
+from distd.storage import package_dirs as directories
+from distd.storage import pki
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from distd.cli.common import Opened
-    from distd.core.records import Notify
-    from distd.origin.packages import Package
+    from distd.domain.records import Notify
+    from distd.origin.installation import Installation
+    from distd.origin.packages.packages import Package
 
 
 @click.group()
@@ -44,7 +44,7 @@ def package() -> None:
 @json_option
 def list_(root: Path, as_json: bool) -> None:
     """All packages, oldest first."""
-    with opened(root) as site, site.catalogue.read() as conn:
+    with open_installation(root) as site, site.catalogue.read() as conn:
         found = packages.list_packages(conn)
     if as_json:
         print_json(found)
@@ -67,7 +67,7 @@ def _state(package: Package) -> str:
 @json_option
 def show(package_id: str, root: Path, as_json: bool) -> None:
     """One package, with its digests and where it is activated."""
-    with opened(root) as site:
+    with open_installation(root) as site:
         with site.catalogue.read() as conn:
             found = packages.show(conn, package_id)
         described = describe(site, found)
@@ -90,8 +90,8 @@ def show(package_id: str, root: Path, as_json: bool) -> None:
 @data_option
 def delete(package_id: str, root: Path) -> None:
     """Delete a package's files. Its name and results stay."""
-    with opened(root) as site:
-        workshop.delete(site.workshop(), package_id, time.time())
+    with open_installation(root) as site:
+        publishing.delete(site.workshop(), package_id, time.time())
     click.echo(f"Package {package_id} is deleted.")
 
 
@@ -105,7 +105,7 @@ def withdraw(package_id: str, root: Path, as_json: bool) -> None:
     No more agents are told of it. Those that were get empty fragments from now on: they find a wrong digest, drop the
     package and report ERR_BAD_DIGEST, instead of asking for it until their time-out. Its name and results stay.
     """
-    with opened(root) as site:
+    with open_installation(root) as site:
         with site.catalogue.read() as conn:
             server = packages.show(conn, package_id).fragment_server
         versions.withdraw(site.workshop(), package_id, time.time())
@@ -146,7 +146,7 @@ def edit(
 
     What is not given stays as it is. Agents that know of the package already go on with what they were told.
     """
-    with opened(root, overrides) as site:
+    with open_installation(root, overrides) as site:
         with site.catalogue.read() as conn:
             action = Action(packages.show(conn, package_id).action)
         found = versions.edit(
@@ -165,8 +165,8 @@ def edit(
         click.echo(f"Package {package_id} is at version {found.version}.")
 
 
-def describe(site: Opened, package: Package) -> dict[str, object]:
-    manifest = directories.read_manifest(site.data, package.id, keys.load_ca(site.data.ca_certificate))
+def describe(site: Installation, package: Package) -> dict[str, object]:
+    manifest = directories.read_manifest(site.data, package.id, pki.load_ca(site.data.ca_certificate))
     return {
         "id": package.id,
         "name": package.name,

@@ -13,25 +13,26 @@ from distd.cli.common import (
     data_option,
     example,
     json_option,
-    opened,
     print_json,
     print_record,
     print_table,
     set_option,
 )
 from distd.cli.options import package_argument
-from distd.model.reading import read_goal, read_sites
-from distd.model.summary import SHARES
-from distd.model.words import duration, rate, volume
-from distd.model.world import Line
-from distd.origin import packages, plans
+from distd.domain.units import duration, rate, volume
+from distd.origin.deployments import forecasts
+from distd.origin.installation import open_installation
+from distd.origin.packages import packages
+from distd.simulation.summary import SHARES
+from distd.simulation.world import Line
+from distd.simulation.world_text import read_goal, read_sites
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from distd.model.goals import Answer, Goal
-    from distd.model.plan import Forecast
-    from distd.origin.plans import Plan
+    from distd.origin.deployments.forecasts import Plan
+    from distd.simulation.forecast import Forecast
+    from distd.simulation.goals import Answer, Goal
 
 MOST_LINES = 15
 
@@ -75,8 +76,8 @@ def plan(
     says that nothing was found that meets the wish.
     """
     now = datetime.now()  # noqa: DTZ005 - "fri 18:00" is local
-    with opened(root, overrides) as site:
-        question = plans.Question(
+    with open_installation(root, overrides) as site:
+        question = forecasts.Question(
             package_id=package_id,
             settings=site.settings,
             line=Line.read(line, "--line"),
@@ -86,8 +87,8 @@ def plan(
         )
         with site.catalogue.read() as conn:
             name = packages.show(conn, package_id).name
-            world = plans.world_of(conn, question, time.time())
-    found = plans.plan(world, question, name)
+            world = forecasts.world_of(conn, question, time.time())
+    found = forecasts.plan(world, question, name)
     if as_json:
         print_json(found)
     else:

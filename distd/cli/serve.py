@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from distd import __version__
-from distd.cli.common import data_option, example, json_option, opened, read_settings, set_option
+from distd.cli.common import data_option, example, json_option, set_option
 from distd.lane import sockets
+from distd.origin.installation import open_installation, read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from distd.core.settings import Settings
+    from distd.domain.settings import Settings
     from distd.lane.sockets import Listeners
 
 
@@ -39,10 +40,10 @@ def serve(
     """
     import trio  # here, like the server: the other commands start in half the time without it
 
-    from distd.cli.server import log_to_stderr, run_server
+    from distd.server.process import log_to_stderr, run_server
 
     log_to_stderr()
-    with opened(root, overrides) as site, ExitStack() as stack:
+    with open_installation(root, overrides) as site, ExitStack() as stack:
         listeners = _listeners(site.settings, http, https, workers)
         for one in listeners:
             stack.enter_context(closing(one))
@@ -50,7 +51,7 @@ def serve(
         if workers == 1:
             trio.run(partial(run_server, site, listeners[0], partial(read_settings, site.data, overrides), say))
         else:
-            from distd.cli.supervisor import Supervisor
+            from distd.server.supervisor import Supervisor
 
             host, port = site.settings["server.host"], listeners[0].https.getsockname()[1]
             supervisor = Supervisor(_worker_command(root, overrides), listeners, site.settings["limits.drain_s"])

@@ -13,15 +13,15 @@ from select import EPOLLIN, EPOLLOUT
 from socket import MSG_MORE, MSG_PEEK, SHUT_WR
 from typing import TYPE_CHECKING, Final
 
-from distd.core.http import HeadError, parse_head
+from distd.wire.http import HeadError, parse_head
 
 if TYPE_CHECKING:
     import socket
 
-    from distd.core.http import Head
-    from distd.lane.files import OpenFile
+    from distd.lane.file_cache import OpenFile
     from distd.lane.pacer import Bucket
     from distd.lane.server import Lane
+    from distd.wire.http import Head
 
 RECEIVE_BYTES: Final = 65_536
 # What one connection may send in a turn before the others get theirs.

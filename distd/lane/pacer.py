@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from distd.core.bandwidth import MAX_RULES, least, refill, wait_s
+from distd.domain.bandwidth import MAX_RULES, least, refill, wait_s
 from distd.lane.connection import TURN_BYTES, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from distd.core.bandwidth import Rule
+    from distd.domain.bandwidth import Rule
     from distd.lane.connection import Connection
     from distd.lane.server import Lane
 

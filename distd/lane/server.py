@@ -21,22 +21,22 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from distd.lane.address_limits import Visitors
 from distd.lane.connection import COPY_BYTES, Connection, State
-from distd.lane.counts import Counts
+from distd.lane.counters import Counts
 from distd.lane.listener import Listener
 from distd.lane.pacer import Pacer
 from distd.lane.service import Service
 from distd.lane.tls import TlsConnection
-from distd.lane.visitors import Visitors
 
 if TYPE_CHECKING:
     import logging
     import ssl
     from collections.abc import Sequence
 
-    from distd.lane.files import FileCache
+    from distd.lane.backend import Limits, Site
+    from distd.lane.file_cache import FileCache
     from distd.lane.pacer import Levels
-    from distd.lane.site import Limits, Site
 
 TURN_EVENTS: Final = 128
 HOLD_S: Final = 0.002

@@ -9,24 +9,24 @@ import re
 import time
 from typing import TYPE_CHECKING, Final
 
-from distd.core import http
-from distd.core.errors import Unavailable
-from distd.core.http import HeadError
-from distd.lane import answers
+from distd.domain.errors import Unavailable
+from distd.lane import file_response
+from distd.lane.backend import Post, Wanted
 from distd.lane.connection import State
-from distd.lane.site import Post, Wanted
-from distd.lane.stream import PlainStream, TlsStream
+from distd.lane.streams import PlainStream, TlsStream
 from distd.lane.tls import TlsConnection
+from distd.wire import http
+from distd.wire.http import HeadError
 
 if TYPE_CHECKING:
     import logging
 
-    from distd.core.http import Head
+    from distd.lane.backend import Found, Site
     from distd.lane.connection import Connection
-    from distd.lane.counts import Counts
-    from distd.lane.files import FileCache, OpenFile
+    from distd.lane.counters import Counts
+    from distd.lane.file_cache import FileCache, OpenFile
     from distd.lane.server import Lane
-    from distd.lane.site import Found, Site
+    from distd.wire.http import Head
 
 POST_PATH: Final = b"/ocsinventory"
 _PATH: Final = rb"/download/(?:~([0-9a-z]{1,11}-[0-9a-f]{20})/)?(([0-9]{1,20})/(?:info|manifest|\3-[1-9][0-9]{0,6}))"
@@ -233,7 +233,7 @@ class Service:
         self._send_file(connection, file, selection)
 
     def _send_file(self, connection: Connection, file: OpenFile, selection: http.Selection) -> None:
-        lines, parts = answers.of_file(file, selection, head_only=connection.head_only)
+        lines, parts = file_response.of_file(file, selection, head_only=connection.head_only)
         connection.out += self._status_lines(connection, selection.status) + lines
         connection.file, connection.parts = file, parts
         connection.next_part()  # so that the head is held back (MSG_MORE) for the file's first bytes

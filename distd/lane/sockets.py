@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 from typing import Final
 
-from distd.core.errors import BadInput
+from distd.domain.errors import BadInput
 
 BACKLOG: Final = 4096
 # How the supervisor tells a worker which descriptors are its listening sockets, and which is the memory that all

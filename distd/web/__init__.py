@@ -1,1 +1,1 @@
-"""The API, and what joins the lane to the use cases and to hypercorn."""
+"""What operators and mirrors reach over HTTPS beside the lane: quart-trio on hypercorn."""

@@ -21,12 +21,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from agentsim.native import Native
-from agentsim.state import open_state
-from distd.core import info as info_codec
-from distd.core import manifest as manifest_codec
-from distd.core import ocs
-from distd.core.records import (
+from agentsim.native.agent import Native
+from agentsim.native.state import open_state
+from distd.domain.records import (
     DownloadConfig,
     DownloadRequest,
     Fragment,
@@ -37,14 +34,17 @@ from distd.core.records import (
     PrologReply,
     PrologRequest,
 )
-from distd.lane.client import open_client
+from distd.lane.client.http_client import open_client
+from distd.wire import manifest as manifest_codec
+from distd.wire import ocs
+from distd.wire import ocs_info as info_codec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from agentsim.native import Summary
-    from distd.core.records import (
+    from agentsim.native.agent import Summary
+    from distd.domain.records import (
         Action,
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from distd.core.records import Action
+from distd.domain.records import Action
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,11 +6,11 @@ import pytest
 from click.testing import CliRunner
 
 from agentsim.cli import main
-from distd.core.errors import BadInput
-from distd.core.records import Dialect
-from distd.core.schedule import start_s
-from distd.core.settings import load
-from distd.model.reading import read_dialects, read_package, read_sites, read_start, with_mirrors
+from distd.domain.errors import BadInput
+from distd.domain.records import Dialect
+from distd.domain.schedule import start_s
+from distd.domain.settings import load
+from distd.simulation.world_text import read_dialects, read_package, read_sites, read_start, with_mirrors
 
 SITES = ("--site", "paris=40", "--site", "lyon=20:4Mbit/s", "--mirror", "lyon=10MB/s", "--mirror-down", "lyon=1-2.5")
 PACKAGES = ("--package", "editor=5MB@5", "--package", "200kB@1/64KiB")

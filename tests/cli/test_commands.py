@@ -8,7 +8,7 @@ import click
 import pytest
 
 from distd.cli.main import cli
-from distd.core.settings import TABLE
+from distd.domain.settings import TABLE
 
 
 def commands(group=cli, path=()):

@@ -15,14 +15,15 @@ from datetime import datetime
 import pytest
 import trio
 
-from distd.core.errors import BadInput, Unavailable
-from distd.core.settings import Settings
-from distd.model.goals import Goal, solve
-from distd.model.reading import read_by, read_goal
-from distd.model.world import Package, Site, World
-from distd.origin import operators, plans
-from distd.store.catalogue import open_catalogue
-from loadtests.processes import distd_serve
+from distd.catalogue.engine import open_catalogue
+from distd.domain.errors import BadInput, Unavailable
+from distd.domain.settings import Settings
+from distd.origin.deployments import forecasts
+from distd.origin.operators import operators
+from distd.simulation.goals import Goal, solve
+from distd.simulation.world import Package, Site, World
+from distd.simulation.world_text import read_by, read_goal
+from tests.programs.processes import distd_serve
 
 WEDNESDAY = datetime(2026, 11, 25, 10, 30)  # noqa: DTZ001 - local
 HOUR_S, DAY_S = 3600.0, 86_400.0
@@ -96,7 +97,7 @@ def test_what_to_set(site, package_id):
 def test_what_is_met_already_and_by_nothing_gentler(site, package_id, monkeypatch):
     """A search that finds nothing takes nothing back of what holds."""
     found = solve(World((Package.cut("p", 5, 10, 10),), (Site("s", 1),)), 10, 5, Goal(0.95, 2 * DAY_S))
-    monkeypatch.setattr(plans, "solve", lambda *_: replace(found, is_met=False))
+    monkeypatch.setattr(forecasts, "solve", lambda *_: replace(found, is_met=False))
     shown = site("plan", package_id, "--site", "paris=20", "--by", "2d")
     assert shown.status == 0
     assert "is met as things stand; nothing gentler was found." in shown.out
@@ -234,9 +235,9 @@ async def test_the_api_tells_the_same(site, package_id, tmp_path):
 
 
 async def test_a_plan_that_takes_too_long_is_given_up(monkeypatch):
-    monkeypatch.setattr(plans, "TIMEOUT_S", 0.01)
-    question = plans.Question("17", Settings())
+    monkeypatch.setattr(forecasts, "TIMEOUT_S", 0.01)
+    question = forecasts.Question("17", Settings())
     world = World((Package.cut("p", 5, 1000, 10),), (Site("s", 10_000),))
     with pytest.raises(Unavailable) as caught:
-        await plans.plan_apart(world, question, "P")
+        await forecasts.plan_apart(world, question, "P")
     assert "no answer within" in str(caught.value)

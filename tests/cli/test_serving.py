@@ -11,9 +11,9 @@ import pytest
 import trio
 
 from distd.cli.main import run
-from distd.core import ocs
-from distd.core.records import DownloadRequest, InventoryRequest, PrologRequest
-from loadtests.processes import DISTD, child, distd_serve, listening
+from distd.domain.records import DownloadRequest, InventoryRequest, PrologRequest
+from distd.wire import ocs
+from tests.programs.processes import DISTD, child, distd_serve, listening
 
 ENTITY_BOMB = b'<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "%s"><!ENTITY b "%s">]><REQUEST>&b;</REQUEST>' % (
     b"x" * 1000,

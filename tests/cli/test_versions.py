@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from loadtests.processes import distd_serve
+from tests.programs.processes import distd_serve
 
 CUTS = {
     "by size": (("--fragment-size", "2KiB"), "size:2048"),

@@ -13,11 +13,11 @@ import pytest
 import trio
 
 from distd.cli.main import run
-from distd.core.errors import BadInput
+from distd.domain.errors import BadInput
 from distd.lane.sockets import listen, name_of
-from distd.store import keys
-from distd.store.layout import DataDir
-from loadtests.processes import DISTD, child, distd_serve, listening
+from distd.storage import pki
+from distd.storage.data_dir import DataDir
+from tests.programs.processes import DISTD, child, distd_serve, listening
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +146,8 @@ async def test_a_reload_takes_up_settings_and_certificate_and_drops_nobody(site,
 
         old, before = await connect()
         folder = DataDir(data).keys
-        ca_key = keys.serialization.load_pem_private_key((folder / keys.CA_KEY).read_bytes(), None)
-        keys.make_server_certificate(folder, keys.load_ca(data / "cacert.pem"), ca_key, ["localhost"])
+        ca_key = pki.serialization.load_pem_private_key((folder / pki.CA_KEY).read_bytes(), None)
+        pki.make_server_certificate(folder, pki.load_ca(data / "cacert.pem"), ca_key, ["localhost"])
         process.send_signal(signal.SIGHUP)
         log = tmp_path / "serve.log"
         await wait_for(lambda: log.read_text().count("reloaded settings") == workers)

@@ -12,12 +12,13 @@ import sys
 
 import pytest
 
-from distd.cli.common import opened
 from distd.cli.main import run
-from distd.origin import packages
-from distd.origin.recovery import reconcile
-from distd.store import keys
-from distd.store import packages as directories
+from distd.origin.installation import open_installation
+from distd.origin.packages import packages
+from distd.origin.packages.recovery import reconcile
+from distd.packaging.verify import verify
+from distd.storage import package_dirs as directories
+from distd.storage import pki
 
 MOMENTS = 40  # of each operation: 200 in all
 
@@ -82,7 +83,7 @@ def template(tmp_path_factory):
     for name in ("first", "twin", "foreign"):
         order = ["--name", name, "--os", "LINUX", "--action", "STORE", "--path", "/x", "--fragment-size", "1KiB"]
         assert run(["package", "build", str(source), "--data", str(site), *order]) == 0
-    with opened(site) as here, here.catalogue.read() as conn:
+    with open_installation(site) as here, here.catalogue.read() as conn:
         ids = {package.name: package.id for package in packages.list_packages(conn)}
     return folder, site, ids
 
@@ -127,15 +128,15 @@ def test_killed_at_any_moment_the_store_is_whole(template, tmp_path, operation):
 
 def _check(site, ids):
     """After the next start all packages are whole, none is half here, and nothing lies about."""
-    with opened(site) as here:
+    with open_installation(site) as here:
         assert reconcile(here.catalogue, here.data).missing == []
-        ca = keys.load_ca(here.data.ca_certificate)
+        ca = pki.load_ca(here.data.ca_certificate)
         with here.catalogue.read() as conn:
             found = {package.id: package for package in packages.list_packages(conn)}
         assert {ids["twin"], ids["foreign"]} <= found.keys()
         assert sorted(os.listdir(here.data.download)) == sorted(found)
         for package_id, package in found.items():
-            assert directories.verify(here.data, package_id, ca) == {}
+            assert verify(here.data, package_id, ca) == {}
             manifest = directories.read_manifest(here.data, package_id, ca)
             info = directories.read_info(here.data, package_id)
             assert (package.version, package.priority) == (manifest.version, info.priority)

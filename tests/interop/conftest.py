@@ -25,9 +25,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from distd.cli.main import run
-from loadtests.nginx import executable, nginx
-from loadtests.processes import distd_serve, listening, plain_environment, serve_command
-from loadtests.stock import StockAgent
+from tests.programs.nginx import executable, nginx
+from tests.programs.processes import distd_serve, listening, plain_environment, serve_command
+from tests.programs.stock_agent import StockAgent
 
 # A fixture that stands for a program, whether it is there, and the Debian packages that bring it.
 PROGRAMS = {

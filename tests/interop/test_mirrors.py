@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import trio
 
-from loadtests.mirror import join, metric
-from loadtests.processes import distd_serve
 from tests.interop.conftest import FAST
+from tests.programs.mirror import join, metric
+from tests.programs.processes import distd_serve
 
 
 async def until_ready(site, count):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.processes import run
+from tests.programs.processes import run
 
 
 async def test_nginx_serves_the_same_folder(operator, site, new_computer, noise, tmp_path, start_nginx, certificate):

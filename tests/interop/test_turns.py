@@ -2,8 +2,8 @@
 
 import pytest
 
-from distd.core.records import Dialect, DownloadConfig
-from loadtests.turns import differences, of_log
+from distd.domain.records import Dialect, DownloadConfig
+from tests.programs.stock_agent_log import differences, of_log
 
 ALL = tuple(Dialect)
 CASES = {

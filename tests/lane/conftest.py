@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from distd.core.errors import Unavailable
-from distd.core.records import Fragment, Manifest
-from distd.lane.files import FileCache
+from distd.domain.errors import Unavailable
+from distd.domain.records import Fragment, Manifest
+from distd.lane.backend import Found, Limits
+from distd.lane.file_cache import FileCache
 from distd.lane.server import Lane
-from distd.lane.site import Found, Limits
 
 PACKAGE = "1700000001"
 SMALL = bytes(range(256)) * 20  # 5,120 bytes: kept in memory

@@ -13,13 +13,13 @@ from hypercorn.config import Config
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from distd.core.errors import BadInput
-from distd.lane.files import FileCache
+from distd.domain.errors import BadInput
+from distd.lane.backend import Found, Limits
+from distd.lane.file_cache import FileCache
 from distd.lane.server import Lane
-from distd.lane.site import Found, Limits
-from distd.web.handover import open_hand_over
-from loadtests.nginx import nginx
+from distd.server.handover import open_hand_over
 from tests.lane.http_cases import ETAG, FILE, LARGE, MODIFIED_S, PACKAGE, SMALL
+from tests.programs.nginx import nginx
 
 INFO = b'<DOWNLOAD ID="1700000001" />'
 FILES = {"info": INFO, f"{PACKAGE}-1": SMALL, f"{PACKAGE}-2": LARGE}

@@ -3,10 +3,10 @@
 import pytest
 import trio
 
-from loadtests.nginx import installed
 from tests.lane.http_cases import CASES
 from tests.lane.http_differences import DIFFERENCES
 from tests.lane.http_servers import SERVERS, verdicts
+from tests.programs.nginx import installed
 
 # Without nginx its column is left out; `make test` brings it.
 COLUMNS = [server for server in SERVERS if server != "nginx" or installed()]

@@ -12,10 +12,10 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distd.lane.files import FileCache
+from distd.lane.backend import Found, Limits
+from distd.lane.file_cache import FileCache
 from distd.lane.server import Lane
 from distd.lane.service import Service
-from distd.lane.site import Found, Limits
 from tests.lane.conftest import INFO, LARGE, PACKAGE, SMALL, FakeSite
 from tests.lane.http_cases import CASES, ETAG
 from tests.lane.http_cases import PACKAGE as PACKAGE_OF_CASES

@@ -6,9 +6,9 @@ import time
 import pytest
 import trio
 
-from distd.core.bandwidth import BURST_S, parse
+from distd.domain.bandwidth import BURST_S, parse
+from distd.lane.backend import Limits
 from distd.lane.pacer import Bucket, Levels, Limit, Pacer, make_shared
-from distd.lane.site import Limits
 from tests.lane.conftest import LARGE, PACKAGE
 
 GET = f"GET /download/{PACKAGE}/{PACKAGE}-2 HTTP/1.1\r\nHost: h\r\n\r\n".encode()

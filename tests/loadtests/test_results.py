@@ -5,7 +5,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from agentsim.page import Table
+from agentsim.report.page import Table
 from loadtests import fleet, results, simulation
 from loadtests.results import goal_row, goal_table
 

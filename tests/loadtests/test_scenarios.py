@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agentsim.page import Table
+from agentsim.report.page import Table
 from loadtests import results
 from loadtests.scenario import Loss, loss_rows, mirror_rows, run, served
 from loadtests.scenarios import TABLE

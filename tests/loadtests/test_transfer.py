@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from loadtests.measure import Cell
 from loadtests.transfer import command_of, main, slice_of
-from loadtests.wrk import Load
+from tests.programs.wrk import Load
 
 LOAD = Load(10, 26_214_400, 2.0, 200, 900, 4000, {}, 1.0)
 

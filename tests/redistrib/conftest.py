@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from loadtests.lines import possible
-from loadtests.mirror import command, join, metric
-from loadtests.processes import DISTD, distd_serve, free_port, plain_environment
+from tests.programs.mirror import command, join, metric
+from tests.programs.network_lines import possible
+from tests.programs.processes import DISTD, distd_serve, free_port, plain_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,8 +88,8 @@ class World:
     def ready(self):
         from sqlalchemy import select
 
-        from distd.store.catalogue import open_catalogue
-        from distd.store.tables import mirror_packages, mirrors
+        from distd.catalogue.engine import open_catalogue
+        from distd.catalogue.schema import mirror_packages, mirrors
 
         with open_catalogue(self.data / "catalogue.db") as catalogue, catalogue.read() as conn:
             query = select(mirror_packages.c.package_id, mirror_packages.c.version, mirrors.c.name)

@@ -12,10 +12,10 @@ import time
 import pytest
 import trio
 
-from loadtests.lines import BRANCH, MAIN, open_line
-from loadtests.mirror import Mirror, command, join_as
-from loadtests.processes import DISTD, REDISTRIB, child, distd_serve, plain_environment
-from loadtests.stock import StockAgent
+from tests.programs.mirror import Mirror, command, join_as
+from tests.programs.network_lines import BRANCH, MAIN, open_line
+from tests.programs.processes import DISTD, REDISTRIB, child, distd_serve, plain_environment
+from tests.programs.stock_agent import StockAgent
 
 NOISE = random.Random(5).randbytes(1_500_000)
 FRAGMENTS = 22

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from loadtests.mirror import command
-from loadtests.processes import REDISTRIB, plain_environment
+from tests.programs.mirror import command
+from tests.programs.processes import REDISTRIB, plain_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -223,11 +223,11 @@ async def test_a_flipped_byte_on_the_disk_is_found_and_healed(world):
 
 
 def _kinds(world):
-    from distd.store import events
-    from distd.store.catalogue import open_catalogue
+    from distd.catalogue import event_log
+    from distd.catalogue.engine import open_catalogue
 
     with open_catalogue(world.data / "catalogue.db") as catalogue, catalogue.read() as conn:
-        return {event.kind for event in events.since(conn, 0, 10_000)}
+        return {event.kind for event in event_log.since(conn, 0, 10_000)}
 
 
 async def test_what_has_not_come_is_fetched_once_for_all_who_ask(world):

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from agentsim.fleet.order import Order
-from agentsim.fleet.picture import Picture
+from agentsim.fleet.options import Order
 from agentsim.fleet.shard import Shard
-from distd.core.records import Action
+from agentsim.fleet.totals import Picture
+from distd.domain.records import Action
 
 CONTENT = random.Random(1).randbytes(9000)
 

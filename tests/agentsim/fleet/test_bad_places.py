@@ -2,12 +2,12 @@
 
 import pytest
 
-from agentsim.fleet.order import Arrival, Arrivals, Order
+from agentsim.fleet.counters import State
+from agentsim.fleet.options import Arrival, Arrivals, Order
 from agentsim.fleet.shard import check
-from agentsim.fleet.tally import State
-from distd.core.errors import BadInput, Unavailable
-from distd.core.records import Dialect, Pack
-from distd.lane.link import Place
+from distd.domain.errors import BadInput, Unavailable
+from distd.domain.records import Dialect, Pack
+from distd.lane.client.link import Place
 
 NO_ADDRESS = "an address that is none"
 HOSTS = ["[x", "[::1", "a..b", ".a", "x" * 64, "127.0.0.1:99999", "127.0.0.1:x", "127.0.0.1:0", "", "h\x7f\xe9" * 30]

@@ -11,12 +11,12 @@ import pytest
 import trio
 
 from agentsim.fleet.cluster import run_cluster
-from agentsim.fleet.order import Order
-from agentsim.fleet.picture import Picture
-from distd.core.errors import BadInput, Unavailable
+from agentsim.fleet.options import Order
+from agentsim.fleet.totals import Picture
+from distd.domain.errors import BadInput, Unavailable
 from loadtests.fleets import Ground, Parcel
-from loadtests.mirror import metric
-from loadtests.processes import ProgramFailed, child, free_port, plain_environment
+from tests.programs.mirror import metric
+from tests.programs.processes import ProgramFailed, child, free_port, plain_environment
 
 DASK = str(Path(sys.executable).with_name("dask"))
 QUICK = {f"download.{name}_latency_s": 1 for name in ("frag", "cycle", "period")} | {"agents.inventory_freq_days": -1}

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from agentsim.fleet.computers import SITES, computer, inventory, replayed, replayed_id
-from distd.core import ocs
-from distd.core.records import Dialect
+from distd.domain.records import Dialect
+from distd.wire import ocs
 
 MIX = {Dialect.UNIX: 1.0, Dialect.WINDOWS: 4.0}
 

@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from agentsim.fleet.order import Arrival, Arrivals, Order
-from agentsim.fleet.picture import Picture
+from agentsim.fleet.counters import State
+from agentsim.fleet.options import Arrival, Arrivals, Order
 from agentsim.fleet.shard import Shard
-from agentsim.fleet.tally import State
-from distd.core.records import Action, Dialect, Pack
+from agentsim.fleet.totals import Picture
+from distd.domain.records import Action, Dialect, Pack
 
 CONTENT = random.Random(1).randbytes(9000)
 FRAGMENT = "/download/17/17-2"

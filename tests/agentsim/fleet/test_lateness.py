@@ -6,10 +6,10 @@ import pytest
 import trio
 
 from agentsim.fleet.arrivals import arrivals
-from agentsim.fleet.order import Arrival, Arrivals, Order
+from agentsim.fleet.counters import State
+from agentsim.fleet.options import Arrival, Arrivals, Order
 from agentsim.fleet.shard import Shard
-from agentsim.fleet.tally import State
-from distd.core.records import Dialect, Pack
+from distd.domain.records import Dialect, Pack
 
 UNIX, WINDOWS, NATIVE = Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE
 FRAGMENT = "/download/17/17-2"

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 
 from agentsim.cli import main
 from agentsim.fleet.computers import computer, inventory
-from agentsim.fleet.report import page
-from distd.core.records import Dialect
+from agentsim.report.load_report import page
+from distd.domain.records import Dialect
 from loadtests.fleets import Ground, Parcel
-from loadtests.mirror import metric
+from tests.programs.mirror import metric
 
 QUICK = {f"download.{name}_latency_s": 1 for name in ("frag", "cycle", "period")} | {"agents.inventory_freq_days": -1}
 SMALL = Parcel("small", 300_000, 2, ("--fragment-size", "32KiB"))

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from agentsim.cli import main
 from agentsim.fleet.cluster import check_address
-from distd.core.errors import BadInput
+from distd.domain.errors import BadInput
 
 
 @pytest.fixture

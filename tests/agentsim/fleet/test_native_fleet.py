@@ -1,11 +1,11 @@
-"""Native agents of a fleet do as the real one does (`agentsim.native`, `agentsim.fetch`)."""
+"""Native agents of a fleet do as the real one does (`agentsim.native.agent`, `agentsim.native.fetch`)."""
 
 import pytest
 from blake3 import blake3
 
-from agentsim.fleet.parts import OK, PARTIAL, UNFIT, Part, Rest, rest_of
-from agentsim.fleet.tally import State
-from distd.core.records import Dialect, Pack
+from agentsim.fleet.counters import State
+from agentsim.fleet.partial_fragment import OK, PARTIAL, UNFIT, Part, Rest, rest_of
+from distd.domain.records import Dialect, Pack
 
 NATIVE = Dialect.NATIVE
 FIRST = "17/17-1"

@@ -3,9 +3,9 @@
 import pytest
 import trio
 
-from agentsim.fleet.order import Arrival, Arrivals, Order
-from agentsim.fleet.tally import State
-from distd.core.records import Dialect, DownloadConfig
+from agentsim.fleet.counters import State
+from agentsim.fleet.options import Arrival, Arrivals, Order
+from distd.domain.records import Dialect, DownloadConfig
 
 UNIX, WINDOWS, NATIVE = Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE
 INFO, POSTS = "/download/17/info", "/ocsinventory"

@@ -1,0 +1,1 @@
+"""distd's own agent."""

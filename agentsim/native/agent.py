@@ -1,0 +1,358 @@
+"""distd's own agent: performs what the state machine asks for, on a real network, disk and shell.
+
+Nothing is trusted that the site's CA does not vouch for: `info` and manifest come over TLS, the manifest is signed,
+`info` must have the BLAKE3 that the manifest gives, and so must every fragment, wherever it came from.
+
+A kill at any moment loses at most the bytes in flight. An interrupted STORE is done again, which does no harm. A LAUNCH
+or EXECUTE is marked before it is begun and never begun twice: if the agent is killed before the outcome is on disk, it
+reports ERR_EXECUTE_NO_EXIT_CODE, although the command may have gone well. A result is on disk before it is sent and
+is removed after it was accepted: killed in between, the agent reports the same code once more.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import trio
+from blake3 import blake3
+
+from agentsim.native import deploy, inventory
+from agentsim.native.fetch import Part, fetch_part
+from agentsim.native.sources import Places
+from agentsim.native.state import FULL, remove_tree
+from distd import __version__
+from distd.domain.agent_machine import (
+    Agent,
+    Assemble,
+    Assembled,
+    Corrupted,
+    Discard,
+    Done,
+    Failed,
+    FetchFragment,
+    FetchInfo,
+    Finished,
+    InfoFetched,
+    PrologAnswered,
+    SendInventory,
+    SendProlog,
+    SendResult,
+    Started,
+    Wait,
+)
+from distd.domain.errors import BadInput, Corrupt, Unavailable
+from distd.domain.records import Action as Act
+from distd.domain.records import Dialect, DownloadRequest, InventoryRequest, PrologRequest
+from distd.domain.results import Outcome, classify
+from distd.wire import manifest as manifest_codec
+from distd.wire import ocs
+from distd.wire import ocs_info as info_codec
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from agentsim.native.state import Folder, State
+    from distd.domain.agent_machine import Action, Event
+    from distd.domain.records import Info, Manifest, Pack, Request
+    from distd.lane.client.http_client import Client
+
+Say = Callable[[str], None]
+
+USER_AGENT = f"distd-agent/{__version__}"
+MAX_INFO_BYTES = 65_536
+MAX_MANIFEST_BYTES = 67_108_864
+MINUTE_S = 60
+_HEADERS = (("Content-Type", "application/x-compress"), ("Pragma", "no-cache"))
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run came to: results by package id, and whether the server ever answered."""
+
+    results: dict[str, str] = field(default_factory=dict)
+    reached: bool = False
+    undelivered: int = 0
+    left: int = 0
+
+    @property
+    def is_good(self) -> bool:
+        failed = any(classify(code) is not Outcome.SUCCESS for code in self.results.values())
+        return self.reached and not (failed or self.undelivered or self.left)
+
+
+class Native:
+    """The hands of the machine. `say` takes a line for the log."""
+
+    def __init__(
+        self,
+        server: str,
+        ca: x509.Certificate,
+        state: State,
+        client: Client,
+        device_id: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self._server = server
+        self._ca = ca
+        self._state = state
+        self._client = client
+        self._say = say
+        self._device_id = device_id
+        self._manifests: dict[str, Manifest] = {}
+        self._places: dict[str, Places] = {}
+        self._threads = trio.CapacityLimiter(1)  # hashing and unpacking: one at a time
+
+    async def run(self, *, once: bool) -> Summary:
+        """Until nothing is left to do (`once`), or until cancelled."""
+        queue, pending, history = self._state.restore(self._ca)
+        agent = Agent(
+            self._device_id,
+            Dialect.NATIVE,
+            history=history,
+            queue=queue,
+            pending=pending,
+            config=self._state.config,
+            once=once,
+            jitter=random.SystemRandom().random,
+            say=self._say,
+        )
+        summary = Summary()
+        event: Event = Started()
+        while not isinstance(action := agent.next(event, time.time()), Finished):
+            event = await self._perform(action, agent)
+            if isinstance(action, SendResult):
+                summary.results[action.package_id] = action.code
+            summary.reached |= isinstance(event, PrologAnswered)
+        summary.undelivered, summary.left = len(agent.pending), len(agent.queue)
+        return summary
+
+    async def _perform(self, action: Action, agent: Agent) -> Event:
+        match action:
+            case SendProlog():
+                return await self._prolog(agent)
+            case FetchInfo(pack):
+                return await self._info(pack)
+            case SendInventory():
+                return await self._inventory(agent)
+            case FetchFragment():
+                return await self._fragment(action)
+            case Assemble(package_id):
+                return await self._deploy(self._state.folder(package_id), agent.config.execution_timeout_min)
+            case SendResult(package_id, code):
+                return await self._result(package_id, code, agent)
+            case Discard(package_id):
+                self._forget(package_id)
+            case Wait(seconds, reason):
+                self._say(f"Now pausing for a {reason} => {seconds:g} seconds")
+                await trio.sleep(seconds)
+        return Done()
+
+    # -- the server
+
+    async def _post(self, request: Request) -> bytes:
+        body = ocs.write_request(request)
+        response = await self._client.request("POST", self._server, body=body, headers=_HEADERS)
+        if not 200 <= response.status < 300:
+            raise Unavailable(self._server, f"HTTP {response.status}")
+        return response.body
+
+    async def _prolog(self, agent: Agent) -> Event:
+        try:
+            reply = ocs.read_prolog_reply(await self._post(PrologRequest(self._device_id)))
+        except (Unavailable, BadInput) as error:
+            self._say(f"Contacting the server...failed: {error}")
+            return Failed(str(error))
+        self._say(f"Contacting the server...OK ({len(reply.packs)} package(s) listed)")
+        if not reply.config.on:
+            self._say("Download is off.")
+        self._state.save_config(reply.config)
+        for pack in reply.packs:
+            self._note_places(pack)
+            if pack.id in agent.queue:  # it may have been moved to another server
+                self._state.folder(pack.id).place(pack.pack_loc, agent.queue[pack.id].since_s)
+        return PrologAnswered(reply)
+
+    async def _inventory(self, agent: Agent) -> Event:
+        host = urlsplit(self._server).hostname or ""
+        hardware = await trio.to_thread.run_sync(inventory.hardware, self._device_id, host, limiter=self._threads)
+        history = frozenset(agent.history)
+        request = InventoryRequest(self._device_id, hardware, {}, inventory.networks(), history)
+        try:
+            await self._post(request)
+        except (Unavailable, BadInput) as error:
+            self._say(f"Sending the inventory...failed: {error}")
+            return Failed(str(error))
+        self._say("Sending the inventory...OK")
+        return Done()
+
+    async def _result(self, package_id: str, code: str, agent: Agent) -> Event:
+        folder = self._state.folder(package_id)
+        folder.conclude(code)
+        self._state.save_history(agent.history)
+        self._say(f"Sending message for {package_id}, code={code}.")
+        try:
+            await self._post(DownloadRequest(self._device_id, package_id, code))
+        except (Unavailable, BadInput) as error:
+            self._say(f"The server did not take the message: {error}")
+            return Failed(str(error))
+        self._forget(package_id)
+        return Done()
+
+    def _forget(self, package_id: str) -> None:
+        self._manifests.pop(package_id, None)
+        self._places.pop(package_id, None)
+        remove_tree(self._state.folder(package_id).path)
+
+    # -- info and fragments
+
+    async def _info(self, pack: Pack) -> Event:
+        try:
+            info = await self._fetch_info(pack)
+        except (Unavailable, BadInput, Corrupt, OSError) as error:
+            self._say(f"Retrieve info file...failed (pack {pack.id}): {error}")
+            return Failed(str(error))
+        self._say(f"Retrieve info file...OK (pack {pack.id})")
+        return InfoFetched(info)
+
+    async def _fetch_info(self, pack: Pack) -> Info:
+        base = f"https://{pack.info_loc}/{pack.id}"
+        signed = await self._get(f"{base}/manifest", MAX_MANIFEST_BYTES)
+        manifest = manifest_codec.read(signed, self._ca)
+        data = await self._get(f"{base}/info", MAX_INFO_BYTES)
+        info = info_codec.parse(data)
+        for what, expected, got in (
+            ("id of the manifest", pack.id, manifest.package_id),
+            ("BLAKE3 of info", manifest.info_blake3.hex(), blake3(data).hexdigest()),
+            ("FRAGS of info", str(len(manifest.fragments)), str(info.fragments)),
+        ):
+            if expected != got:
+                raise Corrupt(what, expected, got)
+        self._state.folder(pack.id).begin(data, signed, pack.pack_loc, time.time())
+        self._manifests[pack.id] = manifest
+        return info
+
+    async def _get(self, url: str, limit_bytes: int) -> bytes:
+        response = await self._client.request("GET", url, max_body_bytes=limit_bytes, downgrade=False)
+        if response.status != 200:
+            raise Unavailable(url, f"HTTP {response.status}")
+        return response.body
+
+    def _manifest(self, package_id: str) -> Manifest:
+        if package_id not in self._manifests:
+            self._manifests[package_id] = self._state.folder(package_id).manifest(self._ca)
+        return self._manifests[package_id]
+
+    def _note_places(self, pack: Pack) -> None:
+        known = self._places.get(pack.id)
+        if known is None or known.named != (*pack.mirrors, pack.pack_loc):
+            self._places[pack.id] = Places(self._client, pack.mirrors, pack.pack_loc)
+
+    async def _fragment(self, action: FetchFragment) -> Event:
+        """From the best place; where it fails, the next one goes on inside the fragment."""
+        name = f"{action.package_id}-{action.number}"
+        path = f"{action.package_id}/{name}"
+        places = self._places.get(action.package_id) or Places(self._client, (), action.pack_loc)
+        event: Event = Failed("there is no place to get it from")
+        for place in await places.ranked(action.proto, path):
+            event = await self._fragment_from(f"{action.proto}://{place}/{path}", name, action)
+            if not isinstance(event, Failed | Corrupted) or (isinstance(event, Failed) and event.code):
+                return event
+            places.failed(place)
+        return event
+
+    async def _fragment_from(self, url: str, name: str, action: FetchFragment) -> Event:
+        fragment = self._manifest(action.package_id).fragments[action.number - 1]
+        part = Part(self._state.folder(action.package_id).fragment(action.number))
+        try:
+            await fetch_part(self._client, url, fragment, part)
+            await trio.to_thread.run_sync(part.finish, fragment, limiter=self._threads)
+        except Corrupt as error:
+            self._say(f"Downloading {name}...corrupt, discarded: {error}")
+            return Corrupted()
+        except (Unavailable, BadInput) as error:
+            self._say(f"Downloading {name}...failed: {error}")
+            return Failed(str(error))
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self._say(f"Downloading {name}...failed: {error}")
+            return Failed(str(error), "ERR_OUT_OF_SPACE")
+        self._say(f"Downloading {name}...OK")
+        return Done()
+
+    # -- what it was all for
+
+    async def _deploy(self, folder: Folder, timeout_min: int) -> Event:
+        info, manifest = folder.info(), self._manifest(folder.id)
+        if folder.was_running:
+            self._say(f"Package {folder.id} was interrupted while it ran; it is not run again.")
+            code = "ERR_EXECUTE_NO_EXIT_CODE"
+        else:
+            code = await trio.to_thread.run_sync(self._build, folder, info, manifest, limiter=self._threads)
+            code = code or await self._act(folder, info, timeout_min * MINUTE_S)
+        folder.conclude(code)
+        return Assembled(code)
+
+    def _build(self, folder: Folder, info: Info, manifest: Manifest) -> str:
+        """Check and unpack; the code of what went wrong, or nothing."""
+        self._say(f"Building package for {folder.id}.")
+        try:
+            folder.begin_tree()
+            if info.fragments:
+                deploy.check(folder, info, manifest)
+                with deploy.open_archive(folder, manifest) as archive:
+                    deploy.unpack(archive, folder.tree)
+        except (Corrupt, BadInput, OSError) as error:
+            self._say(f"Building of {folder.id}... failed: {error}")
+            return _build_code(error)
+        self._say(f"Building of {folder.id}... Success.")
+        return ""
+
+    async def _act(self, folder: Folder, info: Info, timeout_s: float) -> str:
+        target = info.target.replace("INSTALL_PATH", str(self._state.path))
+        if info.action is Act.STORE:
+            self._say(f"Storing package to {target}...")
+            return await trio.to_thread.run_sync(self._store, folder.tree, target, limiter=self._threads)
+        folder.mark_running()
+        output = folder.path / "output"
+        if info.action is Act.LAUNCH:
+            self._say(f"Launching {target}...")
+            code = await deploy.launch(folder.tree, target, output, timeout_s)
+        else:
+            self._say(f"Execute {target}...")
+            code = await deploy.execute(folder.tree, target, output, timeout_s)
+        for line in _last_lines(output):
+            self._say(f"  | {line}")
+        return code
+
+    def _store(self, tree: Path, target: str) -> str:
+        path = Path(target)
+        try:
+            if not path.is_absolute():
+                raise BadInput("info/PATH", "an absolute path", target)
+            deploy.store(tree, path)
+        except (OSError, BadInput) as error:
+            self._say(f"Storing package to {target}... failed: {error}")
+            return "ERR_OUT_OF_SPACE" if isinstance(error, OSError) and error.errno in FULL else "ERR_EXECUTE"
+        return "SUCCESS"
+
+
+def _build_code(error: Corrupt | BadInput | OSError) -> str:
+    if isinstance(error, Corrupt):
+        return "ERR_BAD_DIGEST"
+    return "ERR_OUT_OF_SPACE" if isinstance(error, OSError) and error.errno in FULL else "ERR_BUILD"
+
+
+def _last_lines(file: Path, count: int = 10, limit_bytes: int = 8192) -> list[str]:
+    """The end of a command's output, for the log."""
+    if not file.exists():
+        return []
+    with file.open("rb") as data:
+        data.seek(max(0, file.stat().st_size - limit_bytes))
+        return data.read().decode(errors="replace").splitlines()[-count:]

@@ -1,0 +1,237 @@
+"""What a native agent keeps on disk, always consistent: every file is written beside itself, synced and renamed.
+
+STATE/lock                  held (flock) while an agent runs
+STATE/deviceid              DEVICEID, as OCS makes it: hostname-YYYY-MM-DD-HH-MM-SS
+STATE/history               ids of packages that need no second run, one a line
+STATE/config.json           the last CONF of a PROLOG reply
+STATE/agent.log
+STATE/download/<id>/        one folder a package:
+    info, manifest          as served, verified
+    package.json            PACK_LOC and the time first seen; written last: without it the folder is nothing
+    <id>-N                  fragments, verified; <id>-N.part and <id>-N.etag: one on its way
+    running                 a LAUNCH or EXECUTE was begun
+    result                  the code to report; from then on nothing else of the folder is needed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from distd.domain.agent_machine import Package
+from distd.domain.errors import BadInput, Conflict, Corrupt
+from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.results import in_history
+from distd.wire import manifest as manifest_codec
+from distd.wire import ocs_info as info_codec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from cryptography import x509
+
+    from distd.domain.records import Info, Manifest
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A package's folder."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def tree(self) -> Path:
+        """Where the package is unpacked."""
+        return self.path / "tmp"
+
+    def begin_tree(self) -> None:
+        """An empty tree, whatever an earlier try has left."""
+        shutil.rmtree(self.tree, ignore_errors=True)
+        self.tree.mkdir()
+
+    def fragment(self, number: int) -> Path:
+        return self.path / f"{self.id}-{number}"
+
+    def begin(self, info: bytes, manifest: bytes, pack_loc: str, since_s: float) -> None:
+        """A new package. What an earlier one of this id left is removed."""
+        remove_tree(self.path)
+        self.path.mkdir(parents=True)
+        write_file(self.path / "info", info)
+        write_file(self.path / "manifest", manifest)
+        self.place(pack_loc, since_s)
+
+    def place(self, pack_loc: str, since_s: float) -> None:
+        write_file(self.path / "package.json", json.dumps({"pack_loc": pack_loc, "since_s": since_s}).encode())
+
+    def info(self) -> Info:
+        return info_codec.parse((self.path / "info").read_bytes())
+
+    def manifest(self, ca: x509.Certificate) -> Manifest:
+        return manifest_codec.read((self.path / "manifest").read_bytes(), ca)
+
+    def package(self, ca: x509.Certificate) -> Package:
+        """The package as the scheduler wants it. Raises `OSError`, `ValueError`, `KeyError`, `BadInput`, `Corrupt`."""
+        place = json.loads((self.path / "package.json").read_bytes())
+        return Package(self.info(), str(place["pack_loc"]), float(place["since_s"]), self._fetched(self.manifest(ca)))
+
+    def _fetched(self, manifest: Manifest) -> int:
+        """How many fragments are there, from the first on. They were verified before they got their names."""
+        for fragment in manifest.fragments:
+            file = self.fragment(fragment.number)
+            if not file.is_file() or file.stat().st_size != fragment.length:
+                return fragment.number - 1
+        return len(manifest.fragments)
+
+    @property
+    def was_running(self) -> bool:
+        return (self.path / "running").exists()
+
+    def mark_running(self) -> None:
+        write_file(self.path / "running", b"")
+
+    @property
+    def result(self) -> str:
+        """The code that waits to be reported, or nothing."""
+        file = self.path / "result"
+        return file.read_text() if file.exists() else ""
+
+    def conclude(self, code: str) -> None:
+        """Keep the result; the fragments are not needed any more."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self.result == code:
+            return
+        try:
+            write_file(self.path / "result", code.encode())
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self._prune()
+            write_file(self.path / "result", code.encode())
+        self._prune()
+
+    def _prune(self) -> None:
+        for entry in list(self.path.iterdir()):
+            if entry.name not in ("running", "result"):
+                remove_tree(entry) if entry.is_dir() else entry.unlink()
+
+
+class State:
+    """A state directory. Made by `open_state`, which holds the lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.downloads = path / "download"
+
+    def folder(self, package_id: str) -> Folder:
+        return Folder(self.downloads / package_id)
+
+    def device_id(self, hostname: str, now: datetime, wanted: str = "") -> str:
+        """The DEVICEID, made at the first run (`wanted`, or of host name and time) and then always the same.
+
+        Raises `Conflict` when another one is wanted than the directory has.
+        """
+        file = self.path / "deviceid"
+        if not file.exists():
+            write_file(file, (wanted or f"{hostname}-{now:%Y-%m-%d-%H-%M-%S}").encode())
+        device_id = file.read_text()
+        if wanted and wanted != device_id:
+            raise Conflict("--name", f"{self.path} belongs to {device_id}", "leave --name out, or give another --state")
+        return device_id
+
+    @property
+    def history(self) -> set[str]:
+        file = self.path / "history"
+        return set(file.read_text().split()) if file.exists() else set()
+
+    def save_history(self, history: set[str]) -> None:
+        if history != self.history:
+            write_file(self.path / "history", "".join(f"{one}\n" for one in sorted(history)).encode())
+
+    @property
+    def config(self) -> DownloadConfig | None:
+        file = self.path / "config.json"
+        with contextlib.suppress(ValueError, TypeError, FileNotFoundError):  # of another version: as if there were none
+            return DownloadConfig(**json.loads(file.read_bytes()))
+        return None
+
+    def save_config(self, config: DownloadConfig) -> None:
+        if config != self.config:
+            write_file(self.path / "config.json", json.dumps(asdict(config)).encode())
+
+    def restore(self, ca: x509.Certificate) -> tuple[list[Package], dict[str, str], set[str]]:
+        """The queue, the results not yet accepted, the history. What cannot be used is removed, and so fetched anew."""
+        queue, pending, history = [], {}, self.history
+        for path in sorted(self.downloads.iterdir()):
+            if path.name.startswith("."):
+                shutil.rmtree(path)
+                continue
+            folder = Folder(path)
+            if code := folder.result:
+                pending[folder.id] = code
+                if in_history(Dialect.NATIVE, code):
+                    history.add(folder.id)
+                continue
+            try:
+                queue.append(folder.package(ca))
+            except (OSError, ValueError, KeyError, TypeError, BadInput, Corrupt):
+                remove_tree(path)
+        return queue, pending, history
+
+
+@contextmanager
+def open_state(path: Path) -> Iterator[State]:
+    """The state directory, made if need be. Raises `Conflict` when another agent has it, `BadInput` if it cannot be."""
+    try:
+        (path / "download").mkdir(parents=True, exist_ok=True)
+        lock = (path / "lock").open("w")
+    except OSError as error:
+        raise BadInput("--state", "a directory that can be written to", str(path), error.strerror or "") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict("--state", f"another agent runs on {path}") from None
+        yield State(path)
+
+
+def write_file(file: Path, data: bytes) -> None:
+    """The old content or the new one, whatever happens."""
+    beside = file.with_name(f".{file.name}.new")
+    with beside.open("wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+    beside.replace(file)
+    sync_directory(file.parent)
+
+
+def sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder under a name that `State.restore` takes for nothing, so that a half of it never counts."""
+    gone = path.with_name(f".gone-{path.name}")
+    shutil.rmtree(gone, ignore_errors=True)
+    if path.exists():
+        path.rename(gone)
+        shutil.rmtree(gone)

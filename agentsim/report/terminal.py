@@ -1,0 +1,97 @@
+"""What the commands share: options, tables, the files that they write."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import click
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from distd.domain.errors import BadInput
+from distd.domain.records import Dialect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from agentsim.report.page import Table
+
+PIPED_COLUMNS: Final = 220  # where stdout is no terminal
+WIDEST_COLUMNS: Final = 10_000
+
+dialects_option = click.option(
+    "--dialect",
+    "dialects",
+    multiple=True,
+    default=("unix",),
+    show_default=True,
+    metavar="NAME[=SHARE]",
+    help=f"{', '.join(Dialect)}; again for a mix.",
+)
+
+
+def show(tables: Iterable[Table]) -> None:
+    """On stdout. A table that is wider than the terminal is turned, where that makes it narrower."""
+    console = Console(width=None if sys.stdout.isatty() else PIPED_COLUMNS, highlight=False, soft_wrap=True)
+    for table in tables:
+        drawn = _drawn(table)
+        if 0 < len(table.rows) < len(table.columns) and _columns(console, drawn) > console.width:
+            drawn = _drawn(turned(table))
+        console.print(drawn)
+        console.print()
+
+
+def turned(table: Table) -> Table:
+    """Its columns as rows: `columns[0]` stays the corner."""
+    corner, *names = table.columns
+    heads, *columns = zip(*table.rows, strict=True)
+    rows = [[name, *column] for name, column in zip(names, columns, strict=True)]
+    return replace(table, columns=(corner, *heads), rows=rows)
+
+
+def _columns(console: Console, drawn: RichTable) -> int:
+    return console.measure(drawn, options=console.options.update_width(WIDEST_COLUMNS)).maximum
+
+
+def _drawn(table: Table) -> RichTable:
+    """The first column is to the left, the others to the right."""
+    drawn = RichTable(
+        title=table.title,
+        title_justify="left",
+        title_style="bold",
+        caption=table.note or None,
+        caption_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for number, name in enumerate(table.columns):
+        drawn.add_column(name, justify="right" if number else "left", no_wrap=True)
+    for row in table.rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+def check_file(file: Path, option: str) -> None:
+    """That it can be written, as far as that can be seen. Raises `BadInput`."""
+    folder = file.absolute().parent
+    try:
+        if file.is_dir() or not folder.is_dir():
+            raise BadInput(option, "a file in a folder that is there", str(file))
+        if not os.access(file if file.exists() else folder, os.W_OK):
+            raise BadInput(option, "a file that may be written", str(file))
+    except OSError as error:  # a folder that may not even be looked into, a name that is too long
+        raise BadInput(option, "a file that may be written", str(file), error.strerror or "") from None
+
+
+def write(file: Path, text: str, option: str) -> bool:
+    """Whether it could be, and if not, one line on stderr: what was measured is to be told in the other ways."""
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        click.echo(f"agentsim: {option}: {file} cannot be written: {error.strerror}", err=True)
+        return False
+    return True

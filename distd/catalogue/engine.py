@@ -1,0 +1,159 @@
+"""The catalogue: a SQLite database that the server and the commands write to at the same time.
+
+One writer at a time: every writing transaction starts with BEGIN IMMEDIATE, because a deferred one that reads and
+then writes is refused at once ("database is locked") when another has written in between. Readers never wait (WAL).
+
+`synchronous` is FULL. NORMAL would survive the death of the process, but may lose the last commits when the power
+fails, and an agent whose result was answered with 200 never sends it again. The fsync that each commit costs is shared
+by all who wait for it: see `catalogue.writer`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import URL, create_engine, event, exc, text
+
+from distd.domain.errors import BadInput, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+SCHEMA: Final = "0003"  # the newest revision under migrations/versions
+BUSY_TIMEOUT_S: Final = 30
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+# What may pass by itself, or when somebody frees the disk. Anything else that SQLite says is a bug of ours.
+_PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+
+
+class Catalogue:
+    """An open catalogue. Its methods may be called from any thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        # SQLite's own queue polls; threads of one process queue here first.
+        self._writing = threading.Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of things. Raises `Unavailable` when the disk or a lock forbids it."""
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection that alone may write: committed at the end, rolled back when the block raises.
+
+        Raises `Unavailable` when another process does not let go for `BUSY_TIMEOUT_S`, or the disk is full or fails.
+        """
+        with self._writing, self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
+        try:
+            with self._engine.connect().execution_options(begin=begin) as connection, connection.begin():
+                yield connection
+        except exc.OperationalError as error:
+            if is_passing(error):
+                raise Unavailable("catalogue", str(error.orig)) from error
+            raise
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether `error` is the database's, and may pass: a lock, a full disk, a failing one."""
+    if not isinstance(error, exc.OperationalError):
+        return False
+    return getattr(error.orig, "sqlite_errorname", "").startswith(_PASSING)
+
+
+@contextmanager
+def open_catalogue(path: Path) -> Iterator[Catalogue]:
+    """The catalogue at `path`, migrated to this version's schema if it is an older one.
+
+    Raises `BadInput` (and changes nothing) when there is none, or when a newer distd wrote it.
+    """
+    if not path.is_file():
+        raise BadInput("--data", "a data directory made by `distd init`", f"no {path}")
+    with _engine(path) as engine:
+        catalogue = Catalogue(engine)
+        if _needs_migration(catalogue, path):
+            _migrate(catalogue)
+        yield catalogue
+
+
+def create_catalogue(path: Path) -> None:
+    """An empty catalogue in a new file. Raises `BadInput` when there is something already."""
+    if path.exists():
+        raise BadInput("--data", "no catalogue there yet", str(path))
+    with _engine(path) as engine:
+        with engine.connect() as connection:
+            # WAL is a property of the file. It cannot be set within a transaction, so not from a migration.
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            driver.execute("PRAGMA journal_mode = WAL")
+        _migrate(Catalogue(engine))
+
+
+@contextmanager
+def _engine(path: Path) -> Iterator[Engine]:
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        max_overflow=-1,  # a reader waits for no other
+        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _prepare(driver: sqlite3.Connection, _record: object) -> None:
+    driver.execute("PRAGMA foreign_keys = ON")
+    driver.execute("PRAGMA synchronous = FULL")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def _needs_migration(catalogue: Catalogue, path: Path) -> bool:
+    try:
+        with catalogue.read() as connection:
+            found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    except exc.DatabaseError as error:
+        if isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorcode in _FOREIGN:
+            raise BadInput("--data", "a data directory made by `distd init`", f"{path}: {error.orig}") from error
+        raise
+    if found is None or str(found) > SCHEMA:
+        hint = "it was written by a newer distd: upgrade distd"
+        raise BadInput("--data", f"a data directory of schema up to {SCHEMA}", f"schema {found}", hint)
+    return str(found) < SCHEMA
+
+
+_FOREIGN = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)  # no database, or one without our tables
+
+
+def _migrate(catalogue: Catalogue) -> None:
+    """All steps in one transaction: a crash leaves the old schema or the new one.
+
+    Whoever comes second waits at BEGIN IMMEDIATE and then finds nothing left to do.
+    """
+    from alembic import command  # here, because it costs 0.1 s that hardly any start needs
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    with catalogue.write() as connection:
+        attributes: dict[str, Any] = config.attributes
+        attributes["connection"] = connection
+        command.upgrade(config, SCHEMA)

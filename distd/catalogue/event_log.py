@@ -1,0 +1,140 @@
+"""The event log: what happened, in the order in which it was committed. Its sequence number only ever grows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import delete, func, insert, select
+
+from distd.catalogue.schema import events, micros
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Connection
+
+
+class Kind(StrEnum):
+    PACKAGE_PUBLISHED = "PACKAGE_PUBLISHED"
+    PACKAGE_ACTIVATED = "PACKAGE_ACTIVATED"
+    PACKAGE_DEACTIVATED = "PACKAGE_DEACTIVATED"
+    PACKAGE_EDITED = "PACKAGE_EDITED"  # detail.version
+    PACKAGE_SUPERSEDED = "PACKAGE_SUPERSEDED"  # detail.by
+    PACKAGE_WITHDRAWN = "PACKAGE_WITHDRAWN"
+    PACKAGE_DELETED = "PACKAGE_DELETED"
+    MIRROR_ADDED = "MIRROR_ADDED"  # detail.mirror, as in all of these
+    MIRROR_JOINED = "MIRROR_JOINED"
+    MIRROR_REVOKED = "MIRROR_REVOKED"
+    MIRROR_RULES = "MIRROR_RULES"  # detail.rules
+    MIRROR_CONNECTED = "MIRROR_CONNECTED"
+    MIRROR_LOST = "MIRROR_LOST"
+    MIRROR_READY = "MIRROR_READY"  # detail.version
+    MIRROR_GONE = "MIRROR_GONE"  # it has a package no more
+    MIRROR_HEALED = "MIRROR_HEALED"  # detail.name: a bad file on its disk was made good
+    MIRROR_BAD = "MIRROR_BAD"  # detail.name: a file that could not be made good
+    ACTIVATION_PLANNED = "ACTIVATION_PLANNED"
+    COMPUTER_SEEN = "COMPUTER_SEEN"  # for the first time
+    INVENTORY = "INVENTORY"
+    ASSIGNED = "ASSIGNED"
+    UNASSIGNED = "UNASSIGNED"  # detail.listed: the agent had been told, so it goes on until its final status
+    NOTIFIED = "NOTIFIED"
+    FRAGMENTS_FETCHED = "FRAGMENTS_FETCHED"  # detail.numbers "1-3,7", .bytes; from a mirror: .mirror, .address
+    RESULT = "RESULT"  # detail.code; detail.ignored tells why it is nobody's result
+
+
+# What mirrors follow.
+OF_PACKAGES: Final = (
+    Kind.PACKAGE_PUBLISHED,
+    Kind.PACKAGE_ACTIVATED,
+    Kind.PACKAGE_DEACTIVATED,
+    Kind.PACKAGE_EDITED,
+    Kind.PACKAGE_SUPERSEDED,
+    Kind.PACKAGE_WITHDRAWN,
+    Kind.PACKAGE_DELETED,
+)
+MOST_NUMBERS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An event that is to be written."""
+
+    kind: Kind
+    at_s: float
+    package_id: str | None
+    computer_id: int | None
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as it stands in the log."""
+
+    seq: int
+    at_s: float
+    kind: Kind
+    package_id: str | None
+    computer_id: int | None
+    detail: dict[str, Any]
+
+
+def append(
+    conn: Connection,
+    kind: Kind,
+    *,
+    at_s: float,
+    package_id: str | None = None,
+    computer_id: int | None = None,
+    **detail: Any,
+) -> None:
+    append_many(conn, [Note(kind, at_s, package_id, computer_id, detail)])
+
+
+def append_many(conn: Connection, notes: Sequence[Note]) -> None:
+    """All of them by one statement, in their order."""
+    if notes:
+        conn.execute(insert(events), [_row(note) for note in notes])
+
+
+def newest(conn: Connection) -> int:
+    """The number of the newest event; 0: there is none."""
+    return conn.scalar(select(func.max(events.c.seq))) or 0
+
+
+def oldest(conn: Connection) -> int:
+    """The number of the oldest event that is still kept; 0: there is none."""
+    return conn.scalar(select(func.min(events.c.seq))) or 0
+
+
+def numbers(conn: Connection, after: int, kinds: Collection[Kind]) -> list[int]:
+    """The numbers of the events of these kinds after number `after`, ascending; the newest `MOST_NUMBERS` only."""
+    query = select(events.c.seq).where(events.c.seq > after, events.c.kind.in_([kind.value for kind in kinds]))
+    return sorted(conn.scalars(query.order_by(events.c.seq.desc()).limit(MOST_NUMBERS)))
+
+
+def since(conn: Connection, seq: int, limit: int, kinds: Collection[Kind] = ()) -> list[Event]:
+    """The oldest `limit` events after number `seq`; of these `kinds` only, if any are named."""
+    query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+    if kinds:
+        query = query.where(events.c.kind.in_([kind.value for kind in kinds]))
+    return [
+        Event(row.seq, row.at_us / 1_000_000, Kind(row.kind), row.package_id, row.computer_id, row.detail)
+        for row in conn.execute(query)
+    ]
+
+
+def prune(conn: Connection, keep: int) -> int:
+    """Drops all but about the newest `keep` events; gives how many went."""
+    return conn.execute(delete(events).where(events.c.seq <= newest(conn) - keep)).rowcount
+
+
+def _row(note: Note) -> dict[str, Any]:
+    return {
+        "at_us": micros(note.at_s),
+        "kind": note.kind,
+        "package_id": note.package_id,
+        "computer_id": note.computer_id,
+        "detail": note.detail,
+    }

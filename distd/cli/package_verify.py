@@ -1,0 +1,102 @@
+"""`distd package verify`."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import click
+import trio
+
+from distd.cli.common import data_option, example, json_option, print_json, progress_bar
+from distd.lane.client.http_client import open_client
+from distd.origin.installation import open_installation
+from distd.origin.packages import packages
+from distd.origin.packages.repair import repair
+from distd.packaging.verify import verify as verify_package
+from distd.storage import pki
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from distd.origin.installation import Installation
+
+
+@click.command(epilog=example("distd package verify --data /srv/distd --repair-from https://mirror.example/download"))
+@click.argument("package_ids", metavar="[PACKAGE]...", nargs=-1)
+@data_option
+@click.option("--repair-from", "mirror", metavar="URL", help="Fetch what is bad from this download folder.")
+@json_option
+def verify(package_ids: tuple[str, ...], root: Path, mirror: str | None, as_json: bool) -> None:
+    """Hash packages on the disk again: those given, or all. Each fault is named; exit status 1 when one stays."""
+    with open_installation(root) as site, progress_bar("Verifying") as progress:
+        with site.catalogue.read() as conn:
+            found = [packages.show(conn, one) for one in package_ids] or packages.list_packages(conn)
+        tally = _Tally(progress, sum(one.size_bytes for one in found))
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            rows = list(threads.map(lambda one: _verify(site, one.id, mirror, tally.of()), found))
+    if as_json:
+        print_json(rows[0] if len(package_ids) == 1 else rows)
+    good = [row for row in rows if row["good"]]
+    if not as_json:
+        for row in rows:
+            for name in row["repaired"]:
+                click.echo(f"{name} is repaired.")
+        if len(rows) == 1 and good:
+            click.echo(f"Package {rows[0]['id']} is whole.")
+        elif len(rows) != 1:
+            click.echo(f"{len(good)} of {len(rows)} packages are whole.")
+    click.get_current_context().exit(0 if len(good) == len(rows) else 1)
+
+
+class _Tally:
+    """The progress of several threads together."""
+
+    def __init__(self, progress: Callable[[int, int], None] | None, total_bytes: int) -> None:
+        self._progress = progress
+        self._total_bytes = total_bytes
+        self._done_bytes = 0
+        self._lock = threading.Lock()
+
+    def of(self) -> Callable[[int, int], None] | None:
+        """The progress of one of them."""
+        before_bytes = 0
+
+        def show(done_bytes: int, _total: int) -> None:
+            nonlocal before_bytes
+            with self._lock:
+                self._done_bytes += done_bytes - before_bytes
+                before_bytes = done_bytes
+                assert self._progress is not None
+                self._progress(self._done_bytes, self._total_bytes)
+
+        return None if self._progress is None else show
+
+
+def _verify(
+    site: Installation, package_id: str, mirror: str | None, progress: Callable[[int, int], None] | None
+) -> dict[str, Any]:
+    ca = pki.load_ca(site.data.ca_certificate)
+    faults = verify_package(site.data, package_id, ca, progress)
+    repaired = []
+    if faults and mirror is not None:
+        repaired = trio.run(_repair, site, package_id, list(faults), mirror)
+        faults = verify_package(site.data, package_id, ca)
+    for fault in faults.values():
+        click.echo(f"distd: {fault}", err=True)
+    return {
+        "id": package_id,
+        "good": not faults,
+        "faults": [{"what": fault.what, "expected": fault.expected, "got": fault.got} for fault in faults.values()],
+        "repaired": repaired,
+    }
+
+
+async def _repair(site: Installation, package_id: str, names: list[str], mirror: str) -> list[str]:
+    ca = pki.load_ca(site.data.ca_certificate)
+    async with open_client(ssl.create_default_context(cafile=site.data.ca_certificate)) as client:
+        return await repair(site.data, package_id, names, ca, client, mirror)

@@ -1,1 +1,0 @@
-"""The pure core: no I/O, no clock, no trio, no logging. Time and randomness come in as arguments."""

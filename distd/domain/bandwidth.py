@@ -1,0 +1,147 @@
+"""Rules that limit bandwidth: whom, when, and to how many bytes a second. The arithmetic of token buckets.
+
+A rule is a rate and, in any order, what narrows it down: `2MB/s mon-fri 8-18; 500kB/s 10.1.0.0/16; 64kB/s each`.
+Without a network it is for all addresses. One rate is shared by all that the rule is for; with `each`, every
+connection has it for itself. Days and hours are those of the server's local time. All rules that apply hold together.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from distd.domain.errors import BadInput
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MAX_RULES: Final = 64
+# What a bucket can hold, in seconds of its rate. It bridges a late wake-up, and over 10 s it is 2.5 %.
+BURST_S: Final = 0.25
+# A bucket with less is as good as empty: no packets of a few bytes.
+LEAST_BYTES: Final = 4096
+
+EXPECTED: Final = (
+    "rules such as `2MB/s mon-fri 8-18`, with `;` between them: a rate (kB/s, MB/s, KiB/s, MiB/s, kbit/s, Mbit/s …) "
+    "and, where wanted, a network (10.1.0.0/16), `each`, days (mon-fri,sun), hours (8-18, 22:30-6)"
+)
+_UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+_RATE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([kmg]i?|)(b|bit)/s", re.IGNORECASE)
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS: Final = re.compile(r"(\d{1,2})(?::(\d\d))?-(\d{1,2})(?::(\d\d))?h?")
+_EVERY_DAY: Final = frozenset(range(7))
+_MINUTES_A_DAY: Final = 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`days` counts from Monday, 0. `begin_min` and `end_min` are minutes of the day; an end that is not after the
+    beginning is on the next day."""
+
+    text: str
+    bytes_per_s: float
+    each: bool = False
+    network: Network | None = None
+    days: frozenset[int] = _EVERY_DAY
+    begin_min: int = 0
+    end_min: int = _MINUTES_A_DAY
+
+    def covers(self, address: str) -> bool:
+        """Whether it is for this address. What is no address (a Unix socket's name) is in no network."""
+        if self.network is None:
+            return True
+        try:
+            return ipaddress.ip_address(address) in self.network
+        except ValueError:
+            return False
+
+    def applies(self, day: int, minute: int) -> bool:
+        """Whether it is in force on this day of the week, 0 to 6, at this minute of the day, 0 to 1439."""
+        if self.begin_min < self.end_min:
+            return day in self.days and self.begin_min <= minute < self.end_min
+        # Past midnight it is still the window of the day before.
+        return (day in self.days and minute >= self.begin_min) or ((day - 1) % 7 in self.days and minute < self.end_min)
+
+
+def parse(text: str, where: str) -> tuple[Rule, ...]:
+    """The rules in `text`; none when it is empty. Raises `BadInput` that names `where` it stood, and the rule."""
+    rules = tuple(_rule(part.strip(), where) for part in text.split(";") if part.strip())
+    if len(rules) > MAX_RULES:
+        raise BadInput(where, f"at most {MAX_RULES} rules", len(rules))
+    return rules
+
+
+def _rule(text: str, where: str) -> Rule:
+    rate = _RATE.match(text)
+    if rate is None:
+        raise BadInput(where, EXPECTED, text)
+    number, unit, kind = rate.groups()
+    bytes_per_s = float(number) * _UNITS[unit.lower()] / (8 if kind.lower() == "bit" else 1)
+    found: dict[str, object] = {}
+    for word in text[rate.end() :].lower().split():
+        for read in _READERS:
+            values = read(word)
+            if values is not None:
+                break
+        else:
+            raise BadInput(where, EXPECTED, f"`{word}` in `{text}`")
+        if values.keys() & found.keys():
+            raise BadInput(where, "each kind of condition once in a rule", f"`{word}` in `{text}`")
+        found |= values
+    if bytes_per_s < 1:
+        raise BadInput(where, "at least 1 byte a second", text)
+    return Rule(text, bytes_per_s, **found)  # type: ignore[arg-type]
+
+
+def _each(word: str) -> dict[str, object] | None:
+    return {"each": True} if word == "each" else None
+
+
+def _network(word: str) -> dict[str, object] | None:
+    if "." not in word and ":" not in word:
+        return None
+    try:
+        return {"network": ipaddress.ip_network(word)}
+    except ValueError:
+        return None
+
+
+def _days(word: str) -> dict[str, object] | None:
+    days: set[int] = set()
+    for part in word.split(","):
+        first, _, last = part.partition("-")
+        if first not in _DAYS or (last or first) not in _DAYS:
+            return None
+        begin, end = _DAYS.index(first), _DAYS.index(last or first)
+        days |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
+    return {"days": frozenset(days)}
+
+
+def _hours(word: str) -> dict[str, object] | None:
+    match = _HOURS.fullmatch(word)
+    if match is None:
+        return None
+    begin_h, begin, end_h, end = (int(group or 0) for group in match.groups())
+    begin_min, end_min = begin_h * 60 + begin, end_h * 60 + end
+    if begin > 59 or end > 59 or begin_min >= _MINUTES_A_DAY or end_min > _MINUTES_A_DAY or begin_min == end_min:
+        return None
+    return {"begin_min": begin_min, "end_min": end_min}
+
+
+_READERS: Final = (_each, _days, _hours, _network)
+
+
+def refill(level_bytes: float, elapsed_s: float, bytes_per_s: float) -> float:
+    """What is in a bucket after some time; below zero it is in debt. A clock that runs backwards adds nothing."""
+    return min(level_bytes + max(elapsed_s, 0.0) * bytes_per_s, bytes_per_s * BURST_S)
+
+
+def least(bytes_per_s: float) -> float:
+    """The level at which sending goes on; the other half of a small bucket is for what comes until it is noticed."""
+    return min(LEAST_BYTES, bytes_per_s * BURST_S / 2)
+
+
+def wait_s(level_bytes: float, bytes_per_s: float) -> float:
+    """How long until that level is reached."""
+    return max(least(bytes_per_s) - level_bytes, 0.0) / bytes_per_s

@@ -1,0 +1,199 @@
+"""Fragment plans: into what lengths a package is cut. The concatenation of the fragments is the package."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from distd.domain import schedule
+from distd.domain.errors import BadInput
+from distd.domain.records import Dialect
+
+if TYPE_CHECKING:
+    from distd.domain.records import DownloadConfig
+
+MIN_FRAGMENT_BYTES: Final = 1024
+MAX_FRAGMENTS: Final = 1_000_000
+DEFAULT_FRAGMENT_BYTES: Final = 1_048_576
+
+# Of content-defined fragments, which are between a fifth of it and some three times as long.
+AVERAGES: Final = range(8 * MIN_FRAGMENT_BYTES, 4_194_304 + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class BySize:
+    """All of one size but the last."""
+
+    fragment_bytes: int = DEFAULT_FRAGMENT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class ByCount:
+    """So many, as even as can be."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ByDuration:
+    """So many that a lone agent takes about so long, by its latencies alone (the line's own time comes on top)."""
+
+    duration_s: float
+    priority: int
+    config: DownloadConfig
+
+
+@dataclass(frozen=True, slots=True)
+class ByContent:
+    """Cut where the bytes say so: a change in one place leaves the fragments elsewhere as they were."""
+
+    average_bytes: int = DEFAULT_FRAGMENT_BYTES
+
+
+Plan = BySize | ByCount | ByDuration | ByContent
+
+
+def check(plan: Plan) -> None:
+    """What can be said of a plan before the size of the package is known. Raises `BadInput`."""
+    match plan:
+        case ByCount(count) if not 1 <= count <= MAX_FRAGMENTS:
+            raise BadInput("--fragments", f"1 to {MAX_FRAGMENTS}", count)
+        case ByContent(average_bytes) if average_bytes not in AVERAGES:
+            expected = f"{AVERAGES[0]} to {AVERAGES[-1]} bytes on average with --chunking cdc"
+            raise BadInput("--fragment-size", expected, average_bytes)
+        case BySize():
+            lengths(plan, 0)
+        case ByDuration():
+            count_within(plan)
+
+
+def text_of(plan: Plan) -> str:
+    """A plan in one word, as `read_plan` takes it."""
+    match plan:
+        case BySize(number):
+            return f"size:{number}"
+        case ByCount(number):
+            return f"count:{number}"
+        case ByDuration(seconds):
+            return f"duration:{seconds:g}"
+        case ByContent(number):
+            return f"content:{number}"
+
+
+def read_plan(text: str, priority: int, config: DownloadConfig) -> Plan:
+    """What `text_of` has written; the default for nothing."""
+    kind, _, number = text.partition(":")
+    match kind:
+        case "size":
+            return BySize(int(number))
+        case "count":
+            return ByCount(int(number))
+        case "duration":
+            return ByDuration(float(number), priority, config)
+        case "content":
+            return ByContent(int(number))
+    return BySize()
+
+
+def lengths(plan: BySize | ByCount | ByDuration, size_bytes: int) -> list[int]:
+    """The lengths of the fragments of a package of `size_bytes`, in order. Raises `BadInput`."""
+    match plan:
+        case BySize(fragment_bytes):
+            return by_size(size_bytes, fragment_bytes)
+        case ByCount(count):
+            return by_count(size_bytes, count)
+        case ByDuration():
+            return by_count(size_bytes, max(1, min(count_within(plan), size_bytes // MIN_FRAGMENT_BYTES)))
+
+
+def count_within(plan: ByDuration) -> int:
+    """The most fragments that an agent has fetched and assembled when the duration ends.
+
+    Raises `BadInput` when not even one is, or when there are no latencies to spread them by.
+    """
+    if schedule.never(plan.priority, plan.config):
+        raise BadInput("--priority", f"at most download.period_length, {plan.config.period_length}", plan.priority)
+    ends_s = _Ends(plan)
+    if ends_s[MAX_FRAGMENTS] <= plan.duration_s:
+        hint = "see the settings download.*_latency_s"
+        raise BadInput("--duration", "a time that the latencies can fill", f"{plan.duration_s:g} s", hint)
+    count = bisect_right(ends_s, plan.duration_s, lo=1, hi=MAX_FRAGMENTS) - 1
+    if count < 1:
+        raise BadInput("--duration", f"at least {ends_s[1]:g} s with these latencies", f"{plan.duration_s:g} s")
+    return count
+
+
+class _Ends:
+    """When a package of n fragments is assembled, in seconds: a sequence that only grows, as `bisect` wants it."""
+
+    def __init__(self, plan: ByDuration) -> None:
+        self._plan = plan
+
+    def __len__(self) -> int:
+        return MAX_FRAGMENTS + 1
+
+    def __getitem__(self, count: int) -> float:
+        return float(schedule.start_s(Dialect.NATIVE, self._plan.config, self._plan.priority, count + 1, 0))
+
+
+_UNITS: Final = {
+    "": 1,
+    "b": 1,
+    "k": 1024,
+    "kb": 1000,
+    "kib": 1024,
+    "m": 1024**2,
+    "mb": 1000**2,
+    "mib": 1024**2,
+    "g": 1024**3,
+    "gb": 1000**3,
+    "gib": 1024**3,
+}
+_SIZE: Final = re.compile(r"([0-9]{1,15})\s*([a-zA-Z]*)")
+_SECONDS: Final = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86_400}
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([a-z]*)")
+
+
+def by_size(size_bytes: int, fragment_bytes: int) -> list[int]:
+    """Lengths of the fragments in order: all of `fragment_bytes` but the last.
+
+    A file of no bytes still has one fragment, of no bytes: FRAGS=0 is for a command without a file.
+    """
+    if fragment_bytes < MIN_FRAGMENT_BYTES:
+        raise BadInput("--fragment-size", "at least 1024 bytes (1KiB)", fragment_bytes)
+    full, rest = divmod(size_bytes, fragment_bytes)
+    count = full + bool(rest or not full)
+    if count > MAX_FRAGMENTS:
+        smallest = -(-size_bytes // MAX_FRAGMENTS)
+        hint = f"for this file use at least {smallest} bytes"
+        raise BadInput("--fragment-size", f"at most {MAX_FRAGMENTS} fragments", f"{count} fragments", hint)
+    return [fragment_bytes] * full + [rest] * (count - full)
+
+
+def by_count(size_bytes: int, count: int) -> list[int]:
+    """Lengths of exactly `count` fragments, as even as can be: the first ones are a byte longer."""
+    most = min(MAX_FRAGMENTS, max(1, size_bytes // MIN_FRAGMENT_BYTES))
+    if not 1 <= count <= most:
+        raise BadInput("--fragments", f"1 to {most} for {size_bytes} bytes, each of at least 1024", count)
+    length, longer = divmod(size_bytes, count)
+    return [length + 1] * longer + [length] * (count - longer)
+
+
+def parse_size(text: str, field: str) -> int:
+    """ "1MiB", "512kB", "64 KiB", "1000" in bytes. Raises `BadInput` that names `field`."""
+    match = _SIZE.fullmatch(text.strip())
+    unit = _UNITS.get(match[2].lower()) if match else None
+    if match is None or unit is None:
+        raise BadInput(field, "a size such as 1MiB, 512KiB or 65536", text)
+    return int(match[1]) * unit
+
+
+def parse_duration(text: str, field: str) -> float:
+    """ "2h", "90 min", "1.5d", "7200" in seconds. Raises `BadInput` that names `field`."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    unit = _SECONDS.get(match[2]) if match else None
+    if match is None or unit is None:
+        raise BadInput(field, "a time such as 2h, 90min or 1.5d", text)
+    return float(match[1]) * unit

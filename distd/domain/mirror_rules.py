@@ -1,0 +1,218 @@
+"""Which redistribution servers (mirrors) a computer gets, best first, and why. Pure.
+
+First come the operator's rules, in their order, over what the computer's INVENTORY told and what is known of the
+mirror; then the longest of the mirror's networks that the computer is in; then the mirror's location, when it is the
+computer's TAG; then the mirror that has least to do. The rules are OCS's own (`download_affect_rules`):
+"the computer's field equals / differs from / is like the mirror's field".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from blake3 import blake3
+
+from distd.domain.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MAX_RULES: Final = 64
+MAX_NETWORKS: Final = 256
+
+
+class Field(StrEnum):
+    """What a rule may speak of."""
+
+    NAME = "NAME"
+    IPADDRESS = "IPADDRESS"
+    IPSUBNET = "IPSUBNET"
+    WORKGROUP = "WORKGROUP"
+    USERID = "USERID"
+    TAG = "TAG"
+
+
+class Op(StrEnum):
+    EQUALS = "EQUALS"
+    DIFFERS = "DIFFERS"
+    LIKE = "LIKE"  # the mirror's field is a pattern: % for any text, _ for one character, as in SQL
+
+
+class Via(StrEnum):
+    """How agents come to a mirror's fragments."""
+
+    ORIGIN = "origin"  # not at all
+    DIRECT = "direct"  # PACK_LOC is the mirror
+    STEER = "steer"  # PACK_LOC is the origin, which answers each fragment with a 302 to the best mirror now
+
+
+# Of one field several values may be known: a computer has several addresses. Compared without regard to case.
+Fields: TypeAlias = Mapping[Field, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`computer.field op mirror.compared`. It does not hold where either side is unknown."""
+
+    field: Field
+    op: Op
+    compared: Field
+
+    def holds(self, computer: Fields, mirror: Fields) -> bool:
+        mine, theirs = ({value.casefold() for value in each if value} for each in self._sides(computer, mirror))
+        if not mine or not theirs:
+            return False
+        match self.op:
+            case Op.EQUALS:
+                return bool(mine & theirs)
+            case Op.DIFFERS:
+                return not mine & theirs
+            case Op.LIKE:
+                return any(_pattern(pattern).fullmatch(value) for pattern in theirs for value in mine)
+
+    def _sides(self, computer: Fields, mirror: Fields) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return computer.get(self.field, ()), mirror.get(self.compared, ())
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.op} {self.compared}"
+
+
+@dataclass(frozen=True, slots=True)
+class Computer:
+    """What is known of a computer: `key` is its DEVICEID, `addresses` its own and the one it was last heard from."""
+
+    key: str
+    fields: Fields
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A redistribution server. `http` and `https` are "host:port"; `load` is how many agents it serves now.
+
+    `local`: it is only for computers of its networks, of its location, or that a rule names.
+    """
+
+    id: int
+    name: str
+    http: str
+    https: str
+    fields: Fields = field(default_factory=dict)
+    networks: tuple[Network, ...] = ()
+    location: str = ""
+    local: bool = False
+    load: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A mirror for a computer, and why it stands where it stands."""
+
+    mirror: Mirror
+    why: str
+
+
+def rank(computer: Computer, mirrors: Iterable[Mirror], rules: Sequence[Rule]) -> list[Choice]:
+    """All mirrors that may serve the computer, the best first. Equals are spread over computers, each time alike."""
+    placed = [(place, mirror) for mirror in mirrors if (place := _place(computer, mirror, rules)) is not None]
+    placed.sort(key=lambda pair: (pair[0].key, pair[1].load, _spread(computer, pair[1])))
+    return [Choice(mirror, place.why or f"least loaded ({mirror.load} agents)") for place, mirror in placed]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Lower keys come first."""
+
+    key: tuple[int, int, int]
+    why: str
+
+
+def _place(computer: Computer, mirror: Mirror, rules: Sequence[Rule]) -> _Place | None:
+    network = _longest(computer, mirror)
+    there = bool(mirror.location) and mirror.location.casefold() in _tags(computer)
+    key = (-network.prefixlen - 1 if network else 0, 0 if there else 1)
+    for number, rule in enumerate(rules):
+        if rule.holds(computer.fields, mirror.fields):
+            return _Place((number, *key), f"rule {number + 1}: {rule}")
+    if network is not None:
+        return _Place((len(rules), *key), f"network {network}")
+    if there:
+        return _Place((len(rules), *key), f"location {mirror.location}")
+    return None if mirror.local else _Place((len(rules), *key), "")
+
+
+def _tags(computer: Computer) -> set[str]:
+    return {tag.casefold() for tag in computer.fields.get(Field.TAG, ())}
+
+
+def _longest(computer: Computer, mirror: Mirror) -> Network | None:
+    addresses = [address for text in computer.addresses if (address := _address(text)) is not None]
+    covering = [one for one in mirror.networks if any(address in one for address in addresses)]
+    return max(covering, key=lambda one: one.prefixlen, default=None)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _spread(computer: Computer, mirror: Mirror) -> bytes:
+    return blake3(f"{computer.key}\0{mirror.name}".encode()).digest(8)
+
+
+def _pattern(like: str) -> re.Pattern[str]:
+    wild = {"%": ".*", "_": "."}
+    return re.compile("".join(wild.get(char) or re.escape(char) for char in like), re.DOTALL)
+
+
+def parse_rule(text: str) -> Rule:
+    """ "IPSUBNET EQUALS IPSUBNET" in any case. Raises `BadInput`."""
+    try:
+        first, op, second = text.upper().split()
+        return Rule(Field(first), Op(op), Field(second))
+    except ValueError:
+        fields, ops = "|".join(Field), "|".join(Op)
+        raise BadInput("RULE", f"FIELD {ops} FIELD, a field being {fields}", text) from None
+
+
+def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """ "10.1.0.0/16", "fd00::/8", or an address alone. Raises `BadInput`."""
+    return tuple(_network(text) for text in texts)
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text.strip())
+    except ValueError as error:
+        raise BadInput("--network", "a network such as 10.1.0.0/16", text, str(error)) from None
+
+
+def fields_of(name: str, address: str, networks: Sequence[Network], others: Mapping[Field, str]) -> Fields:
+    """What rules compare with, for a mirror."""
+    subnets = tuple(str(network.network_address) for network in networks)
+    own = {Field.NAME: (name,), Field.IPADDRESS: (address,) if address else (), Field.IPSUBNET: subnets}
+    return own | {key: (value,) for key, value in others.items() if value}
+
+
+def substitute(location: str, mirror: Mirror) -> str:
+    """PACK_LOC as OCS writes it for redistribution servers: $IP$ and $NAME$ are the mirror's."""
+    address = next(iter(mirror.fields.get(Field.IPADDRESS, ())), "") or _host(mirror.http)
+    return location.replace("$IP$", address).replace("$NAME$", mirror.name)
+
+
+def has_place(location: str | None) -> bool:
+    """Whether it is for `substitute`."""
+    return location is not None and ("$IP$" in location or "$NAME$" in location)
+
+
+def _host(server: str) -> str:
+    return server.rpartition(":")[0] or server

@@ -1,0 +1,97 @@
+"""The result codes that agents report, and what they mean (OCS-PROTOCOL.md, section 3). Any text is accepted."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Final
+
+from distd.domain.records import Dialect
+
+
+class Outcome(StrEnum):
+    """Where a package stands on a computer."""
+
+    WAITING = "WAITING"  # the agent was not told yet
+    RUNNING = "RUNNING"  # it was told, and has not reported
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+
+
+MEANINGS: Final = {
+    "NOTIFIED": "The agent has been told and is downloading.",
+    "SUCCESS": "The package is deployed.",
+    "SUCCESS_": "The package is deployed; the agent could not tell its exit code.",
+    "SUCCESS_0": "The package was launched and ended with exit code 0.",
+    "SUCCESS_ALREADY_SETUP": "The agent has this package in its history and did not run it again.",
+    "SUCCESS_ALREADY_IN_HISTORY": "The computer has this package in its history, so its agent was not told again.",
+    "SUCCESS_REBOOT_INITIATED": "The package is deployed and has started a reboot.",
+    "SUCCESS_REBOOT_REQUIRED": "The package is deployed; a reboot is required.",
+    "SUCCESS_RESTART_REQUIRED": "The package is deployed; a restart is required.",
+    "ERR_ABORTED": "The user refused the package.",
+    "ERR_ALREADY_SETUP": "The agent has this package already.",
+    "ERR_BAD_DIGEST": "The assembled package has not the digest of its info: a fragment is damaged.",
+    "ERR_BAD_ID": "The info is another package's.",
+    "ERR_BAD_PARAM": "The agent does not understand a value of the info.",
+    "ERR_BUILD": "The fragments could not be put together or unpacked.",
+    "ERR_CLEAN": "The agent could not remove its working folder.",
+    "ERR_DONE_FAILED": "The agent could not note down that the package is done.",
+    "ERR_DOWNLOAD_INFO": "The info could not be fetched: the address, or the certificate, is wrong.",
+    "ERR_DOWNLOAD_PACK": "The fragments could not be fetched.",
+    "ERR_EXECUTE": "The command failed, or the file to launch is not there.",
+    "ERR_EXECUTE_NO_EXIT_CODE": "The command's exit code could not be read.",
+    "ERR_EXECUTE_PACK": "The command failed.",
+    "ERR_EXECUTE_TIMEOUT": "The command took too long and was ended.",
+    "ERR_EXECUTE_TOO_MANY_TRY": "The command was tried too often.",
+    "ERR_NO_LAUNCHER": "The agent's launcher is missing.",
+    "ERR_NO_PARAM": "A value is missing in the info.",
+    "ERR_OUT_OF_SPACE": "The computer's disk is too full: an agent needs three times the package.",
+    "ERR_TIMEOUT": "The package was not complete when its time was over.",
+    "ERR_UNZIP": "The archive could not be unpacked.",
+    "UNKNOWN_CODE": "The agent reported something unknown.",
+}
+
+_EXIT_CODE: Final = re.compile(r"(SUCCESS|EXIT_CODE|ERR_EXIT_CODE)_(-?[0-9]+)")
+
+
+def classify(code: str | None) -> Outcome:
+    """Where a code leaves the package. None: nothing was reported, and the agent was not told. Never raises."""
+    if code is None:
+        return Outcome.WAITING
+    if code == "NOTIFIED":
+        return Outcome.RUNNING
+    exit_code = _EXIT_CODE.fullmatch(code)
+    if exit_code is not None:
+        # A Unix agent calls every launched program a success, whatever its exit code.
+        # The digits are read as text: there may be more of them than int() takes.
+        return Outcome.FAILED if exit_code[2].strip("-0") else Outcome.SUCCESS
+    return Outcome.SUCCESS if code.startswith("SUCCESS") else Outcome.FAILED
+
+
+def is_final(code: str | None) -> bool:
+    """Whether nothing more is to come."""
+    return classify(code) in (Outcome.SUCCESS, Outcome.FAILED)
+
+
+def meaning(code: str | None) -> str:
+    """One plain sentence about a code."""
+    if code is None:
+        return "The agent has not been told yet: it will be at its next contact."
+    known = MEANINGS.get(code)
+    if known is not None:
+        return known
+    exit_code = _EXIT_CODE.fullmatch(code)
+    if exit_code is not None:
+        return f"The command ended with exit code {exit_code[2]}."
+    kind = "success" if code.startswith("SUCCESS") else "failure"
+    return f"A {kind} of which distd knows no more than its code."
+
+
+def in_history(dialect: Dialect, code: str) -> bool:
+    """Whether an agent writes a package that ended so into its history, and so will not take it again.
+
+    A stock Unix agent writes every package that it ran, also a LAUNCH that failed (SUCCESS_<exit code>).
+    """
+    if dialect is Dialect.UNIX:
+        return code.startswith("SUCCESS")
+    return code in ("SUCCESS", "SUCCESS_0") if dialect is Dialect.NATIVE else code == "SUCCESS"

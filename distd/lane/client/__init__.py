@@ -1,0 +1,1 @@
+"""The lane's other side: HTTP clients, one or very many."""

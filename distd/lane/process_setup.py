@@ -1,0 +1,71 @@
+"""What a lane is set up with: TLS, limits, descriptors, memory."""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from distd.domain import bandwidth
+from distd.lane.backend import Limits
+
+if TYPE_CHECKING:
+    import logging
+    from pathlib import Path
+
+    from distd.domain.settings import Settings
+
+M_ARENA_MAX: Final = -8  # malloc.h
+
+
+def tls(certificate: Path, key: Path) -> ssl.SSLContext:
+    """The server's side of TLS, with the certificate as it is now."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    # With h2 on offer a client would take it, and its fragments would not be the lane's any more.
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def limits(settings: Settings) -> Limits:
+    """The lane's limits, from the settings."""
+    return Limits(
+        head_bytes=settings["limits.head_bytes"],
+        body_bytes=settings["limits.body_bytes"],
+        head_timeout_s=settings["limits.head_timeout_s"],
+        idle_timeout_s=settings["limits.idle_timeout_s"],
+        connections=settings["limits.connections"],
+        connections_per_address=settings["limits.connections_per_address"],
+        heads_per_s_per_address=settings["limits.heads_per_s_per_address"],
+        bandwidth=bandwidth.parse(settings["bandwidth.rules"], "bandwidth.rules"),
+    )
+
+
+def set_up_process(connections: int, log: logging.Logger) -> None:
+    """This one, before it has any threads."""
+    _keep_one_heap()
+    _allow_files(connections, log)
+
+
+def _allow_files(connections: int, log: logging.Logger) -> None:
+    """Let the process have a descriptor for every connection, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard < connections:
+        log.warning("limits.connections is %d, but the system allows %d open files (ulimit -Hn)", connections, hard)
+
+
+def _keep_one_heap() -> None:
+    """Let all threads share one heap.
+
+    With glibc a thread that finds the heap locked makes one of its own. Those of the threads that write the catalogue
+    become full of holes: over an hour's soak the process grew by a quarter (`loadtests/README.md`). With the
+    interpreter's lock there is hardly ever more than one thread that allocates. Elsewhere this does nothing.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, 1)

@@ -1,1 +1,0 @@
-"""Deployments in virtual time: what a deployment will do to the lines, and when it will be through. Pure; no I/O."""

@@ -1,0 +1,199 @@
+"""What the catalogue knows of the computers of one batch, and what the batch changes: few statements for many posts.
+
+`load` reads, the posts are answered one after the other against these records alone, `Changes.write` writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, insert, select, tuple_, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from distd.catalogue import event_log
+from distd.catalogue.schema import activations, assignments, computers, history, micros, packages
+from distd.origin.agents.listing import Open
+from distd.origin.mirrors import directory
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from sqlalchemy import Connection, Row
+
+    from distd.domain.mirror_rules import Computer
+
+
+@dataclass(slots=True)
+class Standing:
+    """A computer as it stands after the posts answered so far.
+
+    Of its `history` only the packages that are open here, and what this batch brought. `place` is what mirrors are
+    chosen by, as it was before the batch. `last_inventory_at_s` is None
+    when there never was one.
+    """
+
+    id: int
+    user_agent: str
+    tag: str | None
+    last_inventory_at_s: float | None
+    place: Computer
+    open: list[Open] = field(default_factory=list)
+    history: set[str] = field(default_factory=set)
+
+
+def load(conn: Connection, device_ids: Collection[str], newcomers: Mapping[str, float]) -> dict[str, Standing]:
+    """The standings by device id. `newcomers` (device id: time in seconds) are entered if they are unknown."""
+    rows = _computers(conn, device_ids)
+    unknown = {device_id: at_s for device_id, at_s in newcomers.items() if device_id not in rows}
+    if unknown:
+        rows |= _enter(conn, unknown)
+    standings = {device_id: _standing(row) for device_id, row in rows.items()}
+    by_id = {one.id: one for one in standings.values()}
+    wanted = set()
+    for row in conn.execute(_OPEN, {"ids": list(by_id)}):
+        by_id[row.computer_id].open.append(_open(row))
+        wanted.add((row.computer_id, row.package_id))
+    if wanted:
+        _load_history(conn, by_id, wanted)
+    return standings
+
+
+def _load_history(conn: Connection, by_id: Mapping[int, Standing], wanted: Collection[tuple[int, str]]) -> None:
+    ids = {computer_id for computer_id, _ in wanted}
+    package_ids = {package_id for _, package_id in wanted}
+    query = select(history).where(history.c.computer_id.in_(ids), history.c.package_id.in_(package_ids))
+    for computer_id, package_id in conn.execute(query):
+        by_id[computer_id].history.add(package_id)
+
+
+def _computers(conn: Connection, device_ids: Collection[str]) -> dict[str, Row[Any]]:
+    columns = ("id", "user_agent", "last_inventory_at_us", *directory.COLUMNS)
+    query = select(*(computers.c[name] for name in columns)).where(computers.c.device_id.in_(device_ids))
+    return {row.device_id: row for row in conn.execute(query)}
+
+
+def _enter(conn: Connection, unknown: Mapping[str, float]) -> dict[str, Row[Any]]:
+    conn.execute(
+        insert(computers),
+        [
+            {"device_id": device_id, "first_seen_at_us": micros(at_s), "last_seen_at_us": micros(at_s)}
+            for device_id, at_s in unknown.items()
+        ],
+    )
+    rows = _computers(conn, unknown)
+    kind = event_log.Kind.COMPUTER_SEEN
+    event_log.append_many(
+        conn,
+        [event_log.Note(kind, at_s, None, rows[name].id, {"device_id": name}) for name, at_s in unknown.items()],
+    )
+    return rows
+
+
+_OPEN = (
+    select(
+        assignments.c.id,
+        assignments.c.computer_id,
+        assignments.c.package_id,
+        assignments.c.force,
+        assignments.c.schedule,
+        assignments.c.postcmd,
+        assignments.c.notified_at_us,
+        assignments.c.withdrawn_at_us,
+        packages.c.priority,
+        activations.c.activated_at_us,
+        activations.c.deactivated_at_us,
+        activations.c.info_server,
+        activations.c.fragment_server,
+        activations.c.via,
+    )
+    .join(packages, packages.c.id == assignments.c.package_id)
+    .outerjoin(activations, activations.c.package_id == assignments.c.package_id)
+    .where(assignments.c.result.is_(None), assignments.c.computer_id.in_(bindparam("ids", expanding=True)))
+    .order_by(assignments.c.id)
+)
+
+
+def _standing(row: Any) -> Standing:
+    return Standing(
+        row.id,
+        row.user_agent or "",
+        row.tag,
+        None if row.last_inventory_at_us is None else row.last_inventory_at_us / 1_000_000,
+        directory.computer_of(row),
+    )
+
+
+def _open(row: Any) -> Open:
+    return Open(
+        row.id,
+        row.package_id,
+        row.priority,
+        force=row.force,
+        schedule=row.schedule,
+        postcmd=row.postcmd,
+        notified=row.notified_at_us is not None,
+        withdrawn=row.withdrawn_at_us is not None,
+        active=row.activated_at_us is not None and row.deactivated_at_us is None,
+        info_server=row.info_server,
+        fragment_server=row.fragment_server,
+    )
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch is going to write. Of a computer's values the last ones count."""
+
+    seen: dict[int, dict[str, Any]] = field(default_factory=dict)
+    inventories: dict[int, dict[str, Any]] = field(default_factory=dict)
+    notified: dict[int, int] = field(default_factory=dict)  # assignment: µs
+    results: dict[int, tuple[str, int]] = field(default_factory=dict)  # assignment: code, µs
+    histories: dict[int, set[str]] = field(default_factory=dict)  # computer: all that it has
+    learnt: set[tuple[int, str]] = field(default_factory=set)  # computer, package: that it has, too
+    notes: list[event_log.Note] = field(default_factory=list)
+
+    def replace_history(self, computer_id: int, package_ids: Iterable[str]) -> None:
+        self.histories[computer_id] = set(package_ids)
+        self.learnt = {pair for pair in self.learnt if pair[0] != computer_id}
+
+    def write(self, conn: Connection) -> None:
+        """A statement each for all computers, none for what did not change."""
+        _update(conn, computers, self.seen)
+        _update(conn, computers, self.inventories)
+        _update(conn, assignments, {key: {"notified_at_us": at_us} for key, at_us in self.notified.items()})
+        _update(
+            conn, assignments, {key: {"result": code, "result_at_us": us} for key, (code, us) in self.results.items()}
+        )
+        self._write_history(conn)
+        event_log.append_many(conn, self.notes)
+
+    def _write_history(self, conn: Connection) -> None:
+        known: set[tuple[int, str]] = set()
+        if self.histories:
+            query = select(history).where(history.c.computer_id.in_(self.histories))
+            known = {(computer_id, package_id) for computer_id, package_id in conn.execute(query)}
+        wanted = {(key, package_id) for key, package_ids in self.histories.items() for package_id in package_ids}
+        if gone := known - wanted:
+            for part in _parts(sorted(gone)):
+                conn.execute(delete(history).where(tuple_(history.c.computer_id, history.c.package_id).in_(part)))
+        if new := (wanted | self.learnt) - known:
+            rows = [{"computer_id": computer_id, "package_id": package_id} for computer_id, package_id in sorted(new)]
+            conn.execute(upsert(history).on_conflict_do_nothing(), rows)
+
+
+def _parts(pairs: list[tuple[int, str]], size: int = 10_000) -> Iterable[list[tuple[int, str]]]:
+    """SQLite takes 32,766 values in a statement."""
+    return (pairs[start : start + size] for start in range(0, len(pairs), size))
+
+
+def _update(conn: Connection, table: Any, rows: Mapping[int, Mapping[str, Any]]) -> None:
+    """`rows`: values by id, the same columns in each."""
+    if not rows:
+        return
+    columns = next(iter(rows.values()))
+    statement = update(table).where(table.c.id == bindparam("key"))
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
+    conn.execute(
+        statement.values(values),
+        [{"key": key, **{f"new_{name}": row[name] for name in columns}} for key, row in rows.items()],
+    )

@@ -1,0 +1,1 @@
+"""Computers, as their agents describe them."""

@@ -1,0 +1,1 @@
+"""Assignments, their progress and results, and forecasts."""

@@ -1,0 +1,86 @@
+"""An installation of distd: its data directory, settings and catalogue, made and opened together."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from distd.catalogue.engine import create_catalogue, open_catalogue
+from distd.domain.errors import BadInput
+from distd.domain.settings import load
+from distd.origin.packages.publishing import Workshop
+from distd.storage import pki
+from distd.storage.data_dir import create_data_dir, open_data_dir
+from distd.storage.quota import Room
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from distd.catalogue.engine import Catalogue
+    from distd.domain.settings import Settings
+    from distd.storage.data_dir import DataDir
+
+MIB: Final = 1_048_576
+
+
+def create_installation(root: Path, hosts: Sequence[str]) -> DataDir:
+    """A new data directory in `root` with an empty catalogue. `hosts[0]` is the name that agents are given.
+
+    Raises `BadInput` when something is there already; then, and when anything fails, nothing is changed.
+    """
+    return create_data_dir(root, hosts, create_catalogue)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """An open one."""
+
+    data: DataDir
+    settings: Settings
+    catalogue: Catalogue
+
+    def workshop(self) -> Workshop:
+        """What is needed to make packages."""
+        return Workshop(
+            catalogue=self.catalogue,
+            data=self.data,
+            signer=pki.load_signer(self.data.keys),
+            ca=pki.load_ca(self.data.ca_certificate),
+            config=self.settings.download,
+            room=self.room(),
+        )
+
+    def room(self) -> Room:
+        return Room(self.settings["store.quota_mib"] * MIB, self.settings["store.keep_free_mib"] * MIB)
+
+
+@contextmanager
+def open_installation(root: Path, overrides: Sequence[str] = ()) -> Iterator[Installation]:
+    """Open a data directory with its settings and its catalogue. Raises `BadInput`."""
+    data = open_data_dir(root)
+    settings = read_settings(data, overrides)
+    with open_catalogue(data.catalogue) as catalogue:
+        yield Installation(data, settings, catalogue)
+
+
+def read_settings(data: DataDir, overrides: Sequence[str]) -> Settings:
+    """The settings in force: from the command line, the environment, the file. Raises `BadInput`."""
+    return load(_read_toml(data.settings_file), os.environ, dict(_override(text) for text in overrides))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput("distd.toml", "TOML", str(error)) from None
+
+
+def _override(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise BadInput("--set", "SECTION.NAME=VALUE", text)
+    return name.strip(), value.strip()

@@ -1,0 +1,1 @@
+"""Redistribution servers: who they are, what they have, which computers they serve."""

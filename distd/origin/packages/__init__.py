@@ -1,0 +1,1 @@
+"""Packages: published, activated, edited, withdrawn, deleted."""

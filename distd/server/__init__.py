@@ -1,0 +1,1 @@
+"""One serving process: what starts, watches, hands over and drains."""

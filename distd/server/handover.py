@@ -1,0 +1,154 @@
+"""Connections that the lane hands over are served by hypercorn's own trio server.
+
+One request a connection: hypercorn closes after each answer (`Connection: close`), so nothing that is the lane's
+ever comes in here, and a client that wants more opens a new connection, which starts in the lane (ADR 0003).
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import h11
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.events import RawData
+from hypercorn.trio.lifespan import Lifespan
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import AsyncIterator
+
+    from hypercorn.events import Event
+    from hypercorn.typing import ASGIFramework, LifespanState
+
+    from distd.lane.streams import PlainStream, TlsStream
+
+MAX_HANDED_OVER: Final = 1000
+WATCH_S: Final = 1.0
+# What hypercorn gets to end a connection in good order once its peer is known to be gone.
+FAREWELL_S: Final = 5.0
+
+
+class HandOver:
+    """Serves handed-over streams with an ASGI application, each in a task of `nursery`."""
+
+    def __init__(
+        self,
+        app: ASGIWrapper,
+        config: Config,
+        context: WorkerContext,
+        state: LifespanState,
+        nursery: trio.Nursery,
+        log: logging.Logger,
+    ) -> None:
+        self._app = app
+        self._config = config
+        self._log = log
+        self._context = context
+        self._state = state
+        self._nursery = nursery
+        self._streams: set[PlainStream | TlsStream] = set()
+        self._empty = trio.Event()
+
+    def take(self, stream: PlainStream | TlsStream) -> None:
+        """Serve the stream, to its end. Beyond `MAX_HANDED_OVER` streams the new one is closed instead."""
+        self._nursery.start_soon(self._serve, stream)
+
+    async def finish(self, grace_s: float) -> None:
+        """Wait for the streams that are being served, but no longer than `grace_s`."""
+        with trio.move_on_after(grace_s):
+            while self._streams:
+                self._empty = trio.Event()
+                await self._empty.wait()
+
+    def close_all(self) -> None:
+        """Close every stream under hypercorn's hands: it shields its sends, so cancelling alone would wait for them."""
+        for stream in self._streams:
+            stream.socket.close()
+
+    async def _serve(self, stream: PlainStream | TlsStream) -> None:
+        if len(self._streams) >= MAX_HANDED_OVER:
+            await trio.aclose_forcefully(stream)
+            return
+        self._streams.add(stream)
+        try:
+            server = _Server(
+                self._app,
+                self._config,
+                self._context,
+                ConnectionState(self._state.copy()),
+                stream,  # type: ignore[arg-type]  # it needs no more of an SSLStream than ours has
+            )
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_watch, server, stream, nursery.cancel_scope)
+                await server.run()
+                nursery.cancel_scope.cancel()
+        except Exception:
+            # One connection's fault must not end the others.
+            self._log.exception("a fault in a handed-over connection")
+        finally:
+            self._streams.remove(stream)
+            self._empty.set()
+            stream.socket.close()
+
+
+class _Server(TCPServer):
+    """Hears of a request's end even where quart-trio cancels the very task in which hypercorn tells of it."""
+
+    async def protocol_send(self, event: Event) -> None:
+        with trio.CancelScope(shield=not isinstance(event, RawData)):
+            await super().protocol_send(event)
+
+
+async def _watch(server: TCPServer, stream: PlainStream | TlsStream, scope: trio.CancelScope) -> None:
+    """End what hypercorn would wait for without end: a request that does not go on, a peer that is gone.
+
+    It cannot be a time-out of each read: while an answer streams, hypercorn reads too, and rightly hears nothing.
+    """
+    while True:
+        await trio.sleep(WATCH_S)
+        if stream.broken:
+            scope.deadline = min(scope.deadline, trio.current_time() + FAREWELL_S)
+        elif _awaits_request(server) and trio.current_time() - stream.last_heard_s > stream.idle_timeout_s:
+            scope.cancel()
+
+
+def _awaits_request(server: TCPServer) -> bool:
+    connection = server.protocol.protocol.connection
+    return isinstance(connection, h11.Connection) and connection.their_state in (h11.IDLE, h11.SEND_BODY)
+
+
+@asynccontextmanager
+async def open_hand_over(app: ASGIFramework, log: logging.Logger, grace_s: float) -> AsyncIterator[HandOver]:
+    """An application, started up, that takes streams. At the end its connections get `grace_s` to finish.
+
+    Resource handling: lifespan nursery around connections' nursery, as `hypercorn.trio.run.worker_serve` has them.
+    """
+    config = Config()
+    config.keep_alive_max_requests = 0
+    config.include_server_header = False
+    config.errorlog = log
+    config.graceful_timeout = grace_s
+    wrapped = ASGIWrapper(app)
+    context = WorkerContext(None)
+    state: LifespanState = {}
+    lifespan = Lifespan(wrapped, config, state)
+    async with trio.open_nursery() as lifespan_nursery:
+        await lifespan_nursery.start(lifespan.handle_lifespan)
+        await lifespan.wait_for_startup()
+        async with trio.open_nursery() as connections:
+            hand_over = HandOver(wrapped, config, context, state, connections, log)
+            try:
+                yield hand_over
+                await context.terminated.set()
+                await hand_over.finish(grace_s)
+            finally:
+                hand_over.close_all()
+                connections.cancel_scope.cancel()
+        await lifespan.wait_for_shutdown()
+        lifespan_nursery.cancel_scope.cancel()

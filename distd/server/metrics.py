@@ -1,0 +1,128 @@
+"""`/metrics`: what the lane and the site count, as Prometheus reads it.
+
+The lane counts plain numbers; once a second their growth is added to Prometheus's own, so that no request pays for it.
+Several workers share a folder (prometheus-client's multiprocess mode, named by `FOLDER_VARIABLE`, which is read when
+that library is imported); whichever worker is asked answers for all.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from typing import TYPE_CHECKING, Final, Literal
+
+import trio
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from distd import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from distd.lane.counters import Counts
+    from distd.origin.mirrors.directory import Directory
+    from distd.server.backend import LaneSite
+
+FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+PUBLISH_S: Final = 1.0
+POST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+# Name, label or "", what it means. Counters of Prometheus end in _total.
+COUNTERS: Final = (
+    ("distd_connections_accepted_total", "", "connections accepted"),
+    ("distd_connections_handed_over_total", "", "connections whose request was none of the lane's: API, console"),
+    ("distd_tls_handshakes_total", "", "TLS handshakes done"),
+    ("distd_refused_total", "limit", "connections and requests refused, by the limit that they met"),
+    ("distd_requests_total", "status", "requests answered by the lane, by status"),
+    ("distd_sent_bytes_total", "", "bytes sent by the lane, heads included"),
+    ("distd_fragments_sent_total", "", "fragments sent to their end"),
+    ("distd_fragment_bytes_sent_total", "", "bytes of those fragments"),
+    ("distd_cpu_seconds_total", "", "CPU time of the serving processes, user and system"),
+)
+# Name, how the values of several processes become one, what it means.
+GAUGES: Final[tuple[tuple[str, Literal["livesum", "livemin"], str], ...]] = (
+    ("distd_connections", "livesum", "connections open in the lane"),
+    ("distd_paused_connections", "livesum", "connections that wait for their share of bandwidth"),
+    ("distd_resident_peak_bytes", "livesum", "the most memory that was resident, of all processes together"),
+    ("distd_workers", "livesum", "serving processes"),
+    ("distd_mirrors_alive", "livemin", "mirrors that agents can be sent to"),
+    ("distd_mirrors_ready", "livemin", "packages that these mirrors have verified, summed over the mirrors"),
+)
+POST_HISTOGRAM: Final = ("distd_post_seconds", "from an agent's POST to its answer")
+
+
+class Metrics:
+    """Made once in a process. `observe_post(seconds)` notes how long an agent waited for an answer."""
+
+    def __init__(self) -> None:
+        self._sources: tuple[Counts, LaneSite, Callable[[], Directory]] | None = None
+        self._registry = CollectorRegistry()
+        self._several = FOLDER_VARIABLE in os.environ
+        self._counters = {
+            name: Counter(name, text, [label] if label else [], registry=self._registry)
+            for name, label, text in COUNTERS
+        }
+        self._gauges = {
+            name: Gauge(name, text, registry=self._registry, multiprocess_mode=mode) for name, mode, text in GAUGES
+        }
+        self._seen: dict[tuple[str, str], float] = {}
+        Gauge("distd_info", "the version", ["version"], registry=self._registry, multiprocess_mode="livemax").labels(
+            __version__
+        ).set(1)
+        name, text = POST_HISTOGRAM
+        self.observe_post = Histogram(name, text, buckets=POST_SECONDS, registry=self._registry).observe
+
+    async def run(self, counts: Counts, site: LaneSite, directory: Callable[[], Directory]) -> None:
+        """Publish what these count, every second, for ever."""
+        self._sources = counts, site, directory
+        while True:
+            self.publish()
+            await trio.sleep(PUBLISH_S)
+
+    def render(self) -> bytes:
+        """The text that is answered, of all processes, as of now for this one."""
+        self.publish()
+        if not self._several:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+    def publish(self) -> None:
+        if self._sources is None:
+            return
+        counts, site, directory = self._sources
+        for name, label, value in _growing(counts, site):
+            counter = self._counters[name].labels(label) if label else self._counters[name]
+            counter.inc(value - self._seen.get((name, label), 0))
+            self._seen[name, label] = value
+        for name, value in _standing(counts, directory()).items():
+            self._gauges[name].set(value)
+
+
+def _growing(counts: Counts, site: LaneSite) -> Iterator[tuple[str, str, float]]:
+    """Name, label's value or "", and what it has come to."""
+    yield "distd_connections_accepted_total", "", counts.accepted
+    yield "distd_connections_handed_over_total", "", counts.handed_over
+    yield "distd_tls_handshakes_total", "", counts.handshakes
+    yield "distd_sent_bytes_total", "", counts.sent_bytes
+    yield "distd_fragments_sent_total", "", site.fragments_sent
+    yield "distd_fragment_bytes_sent_total", "", site.fragment_bytes_sent
+    yield "distd_cpu_seconds_total", "", time.process_time()
+    for status, number in counts.statuses.items():
+        yield "distd_requests_total", str(status), number
+    for limit, number in counts.refused.items():
+        yield "distd_refused_total", limit, number
+
+
+def _standing(counts: Counts, directory: Directory) -> Mapping[str, float]:
+    return {
+        "distd_connections": counts.connections,
+        "distd_paused_connections": counts.paused,
+        "distd_resident_peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "distd_workers": 1,
+        "distd_mirrors_alive": len(directory.alive),
+        "distd_mirrors_ready": sum(map(len, directory.ready.values())),
+    }

@@ -1,0 +1,132 @@
+"""Several serving processes under one that watches them.
+
+Each worker has listening sockets of its own on the shared ports (SO_REUSEPORT), which the supervisor keeps open: what
+comes while a worker is being replaced waits in its backlog. A worker's standard input is a pipe from the supervisor,
+so that its end is noticed however it ends.
+
+Error handling: a worker that dies is started again, after a pause that doubles with each early death. One that ends
+with status 2 at its first start was given bad input: then everything ends with that status.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+import trio
+from prometheus_client.multiprocess import mark_process_dead
+
+from distd.domain.errors import Unavailable
+from distd.lane.pacer import make_shared
+from distd.lane.sockets import KINDS, LEVELS, VARIABLE
+from distd.server.metrics import FOLDER_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from distd.lane.sockets import Listeners
+
+FIRST_PAUSE_S: Final = 0.5
+LAST_PAUSE_S: Final = 30.0
+# A worker that has lived so long did not die of its start.
+HEALTHY_S: Final = 60.0
+# Beyond the drain: what a worker gets to end before it is killed.
+GRACE_S: Final = 5.0
+
+log = logging.getLogger("distd.supervisor")
+
+
+class Supervisor:
+    """Runs `command` once for each of `listeners`."""
+
+    def __init__(self, command: Sequence[str], listeners: Sequence[Listeners], drain_s: float) -> None:
+        self._command = list(command)
+        self._listeners = listeners
+        self._drain_s = drain_s
+        self._levels = make_shared()
+        self._metrics = TemporaryDirectory(prefix="distd-metrics-")  # gone with the supervisor
+        self._processes: dict[int, trio.Process] = {}
+        self._stopping = trio.Event()
+
+    async def run(self, announce: Callable[[], None]) -> None:
+        """Until SIGTERM or SIGINT; SIGHUP goes on to the workers. `announce()` when all of them serve."""
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async with trio.open_nursery() as nursery:
+                for index in range(len(self._listeners)):
+                    await nursery.start(self._keep_alive, index)
+                announce()
+                async for number in signals:
+                    if number != signal.SIGHUP:
+                        break
+                    self._signal(signal.SIGHUP)
+                self._stopping.set()
+                for one in self._listeners:
+                    one.close()  # or the kernel would go on accepting what nobody is going to answer
+                self._signal(signal.SIGTERM)
+                nursery.cancel_scope.deadline = trio.current_time() + self._drain_s + GRACE_S
+
+    async def _keep_alive(self, index: int, *, task_status: trio.TaskStatus[None]) -> None:
+        """One worker after the other in the same place."""
+        pause_s = FIRST_PAUSE_S
+        started = False
+        while not self._stopping.is_set():
+            begun_s = trio.current_time()
+            status = await self._run_once(index, None if started else task_status)
+            started = True
+            if self._stopping.is_set():
+                return
+            if trio.current_time() - begun_s > HEALTHY_S:
+                pause_s = FIRST_PAUSE_S
+            log.error("worker %d ended with status %s; the next one in %g s", index + 1, status, pause_s)
+            await trio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LAST_PAUSE_S)
+
+    async def _run_once(self, index: int, task_status: trio.TaskStatus[None] | None) -> int:
+        process = await self._start(index)
+        self._processes[index] = process
+        try:
+            assert process.stdout is not None
+            ready = await process.stdout.receive_some(4096)
+            if task_status is not None:
+                if not ready:
+                    raise Unavailable(f"worker {index + 1}", f"ended with status {await process.wait()}")
+                task_status.started()
+            return await process.wait()
+        finally:
+            del self._processes[index]
+            mark_process_dead(process.pid, self._metrics.name)  # type: ignore[no-untyped-call]
+            with trio.CancelScope(shield=True):
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+                await _close_pipes(process)
+
+    async def _start(self, index: int) -> trio.Process:
+        listeners = self._listeners[index]
+        numbers = {kind: getattr(listeners, kind).fileno() for kind in KINDS} | {LEVELS: self._levels}
+        environment = {
+            **os.environ,
+            VARIABLE: " ".join(f"{kind}={number}" for kind, number in numbers.items()),
+            FOLDER_VARIABLE: self._metrics.name,
+        }
+        return await trio.lowlevel.open_process(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=tuple(numbers.values()),
+            env=environment,
+        )
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self._processes.values():
+            process.send_signal(number)
+
+
+async def _close_pipes(process: trio.Process) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            await pipe.aclose()

@@ -1,0 +1,124 @@
+"""What came out of a simulation, in the numbers that people ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from distd.simulation.simulate import Outcome
+    from distd.simulation.world import World
+
+SHARES: Final = (50, 90, 95, 99, 100)
+POINTS: Final = 200  # of a curve
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """When a package, or all, was through: by share of the agents (%), seconds from the beginning; None: never."""
+
+    done: int
+    never: int
+    after_s: dict[int, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Of a line or a server: all its bytes, and the most in any minute."""
+
+    name: str
+    bytes: int
+    peak_bytes_per_s: float
+    peak_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`curve`: (seconds, share of agents that have all packages, 0 to 1). `contact_wait_s`: how long first contacts
+    wait for their answer, by share of the agents (%)."""
+
+    agents: int
+    contact_wait_s: dict[int, float]
+    all: Finish
+    packages: dict[str, Finish]
+    curve: list[tuple[float, float]]
+    origin: Load
+    lines: list[Load]
+    mirrors: list[Load]
+
+    @property
+    def worst_line(self) -> Load | None:
+        return max(self.lines, key=lambda one: one.peak_bytes_per_s, default=None)
+
+
+def summarise(world: World, outcome: Outcome) -> Summary:
+    done = outcome.done_us
+    last = np.where((done < 0).any(axis=0), -1, done.max(axis=0))
+    return Summary(
+        agents=world.agents,
+        contact_wait_s={share: after or 0.0 for share, after in _finish(outcome.waited_us).after_s.items()},
+        all=_finish(last),
+        packages={one.id: _finish(done[place]) for place, one in enumerate(world.packages)},
+        curve=_curve(last),
+        origin=_load("origin", outcome.origin_bytes),
+        lines=[_load(site.name, outcome.line_bytes[number]) for number, site in enumerate(world.sites)],
+        mirrors=[_load(name, outcome.mirror_bytes[number]) for number, name in enumerate(world.mirrors)],
+    )
+
+
+def _finish(done_us: NDArray[np.int64]) -> Finish:
+    through = np.sort(done_us[done_us >= 0])
+    count, total = len(through), len(done_us)
+    after = {share: -(-total * share // 100) for share in SHARES}
+    return Finish(
+        count,
+        total - count,
+        {share: float(through[rank - 1]) / 1e6 if 0 < rank <= count else None for share, rank in after.items()},
+    )
+
+
+def _curve(done_us: NDArray[np.int64]) -> list[tuple[float, float]]:
+    through = np.sort(done_us[done_us >= 0])
+    if not len(through):
+        return []
+    times = np.linspace(0, int(through[-1]), POINTS)
+    reached = np.searchsorted(through, times, "right") / len(done_us)
+    return [(round(float(at) / 1e6, 3), round(float(share), 6)) for at, share in zip(times, reached, strict=True)]
+
+
+def _load(name: str, by_minute: NDArray[np.int64]) -> Load:
+    if not len(by_minute) or not by_minute.any():
+        return Load(name, 0, 0.0, 0.0)
+    peak = int(by_minute.argmax())
+    return Load(name, int(by_minute.sum()), float(by_minute[peak]) / 60, peak * 60.0)
+
+
+def as_json(summary: Summary) -> dict[str, Any]:
+    """The schema stands in the README."""
+    return {
+        "agents": summary.agents,
+        "contact_wait_s": {str(share): wait_s for share, wait_s in summary.contact_wait_s.items()},
+        "all": _finish_json(summary.all),
+        "packages": {name: _finish_json(one) for name, one in summary.packages.items()},
+        "curve": [list(point) for point in summary.curve],
+        "origin": _load_json(summary.origin),
+        "lines": [_load_json(one) for one in summary.lines],
+        "mirrors": [_load_json(one) for one in summary.mirrors],
+    }
+
+
+def _finish_json(finish: Finish) -> dict[str, Any]:
+    return {"done": finish.done, "never": finish.never, "after_s": {str(k): v for k, v in finish.after_s.items()}}
+
+
+def _load_json(load: Load) -> dict[str, Any]:
+    return {
+        "name": load.name,
+        "bytes": load.bytes,
+        "peak_bytes_per_s": round(load.peak_bytes_per_s, 1),
+        "peak_after_s": load.peak_after_s,
+    }

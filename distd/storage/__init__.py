@@ -1,0 +1,1 @@
+"""Files: the data directory and what lies in it, each change atomic."""

@@ -1,0 +1,184 @@
+"""The atomic primitives: a crash at any moment leaves the old state or the new one, never a half.
+
+What is being made has a hidden name (".building-…", ".deleted-…", ".new-…") beside its final one, so that a web server
+which serves the folder, and `sweep` after a crash, know it for what it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from distd.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUILDING: Final = ".building-"
+DELETED: Final = ".deleted-"
+NEW: Final = ".new-"
+LOCK: Final = ".lock"  # in a folder that is being built: whoever builds it holds a lock on it
+
+# Two calls of Linux that Python does not have.
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_AT_FDCWD: Final = -100
+_RENAME_EXCHANGE: Final = 2
+
+
+def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """`path` holds `data`, or what it held before."""
+    new = path.with_name(f"{NEW}{path.name}-{os.getpid()}")
+    try:
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(fd, "wb") as file:
+            os.fchmod(fd, mode)  # whatever the umask says
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        os.rename(new, path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+@contextmanager
+def building(parent: Path, name: str) -> Iterator[Path]:
+    """A hidden folder in `parent` to build `name` in. Whatever is left of it at the end of the block is removed.
+
+    It is locked for as long as the block lasts, so that `sweep` does not take it for a leftover.
+    """
+    folder = parent / f"{BUILDING}{name}-{os.getpid()}"
+    folder.mkdir()
+    try:
+        folder.chmod(0o755)  # whatever the umask says: it is going to be served
+        with (folder / f"{LOCK}-{os.getpid()}").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.rename(lock.name, folder / LOCK)  # it is never seen unlocked
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sync_tree(folder: Path) -> None:
+    """Everything in a folder, and the folder, onto the disk.
+
+    The whole file system is synced: one call for any number of fragments, where an fsync of each would take minutes.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _check(_LIBC.syncfs(fd), folder)
+    finally:
+        os.close(fd)
+
+
+def publish_directory(folder: Path, final: Path) -> None:
+    """Give a folder that is built, and on the disk, its final name. `final` must not exist.
+
+    Raises `FileExistsError` when it does.
+    """
+    (folder / LOCK).unlink(missing_ok=True)
+    _sync(folder)
+    if final.exists():
+        raise FileExistsError(17, "exists already", str(final))
+    os.rename(folder, final)
+    sync_folder(final.parent)
+
+
+def replace_directory(folder: Path, final: Path) -> None:
+    """Put a folder that is built, and on the disk, in the place of `final`, which is then under the name of `folder`.
+
+    At no moment is there nothing under `final`, nor a part of either.
+    """
+    (folder / LOCK).unlink(missing_ok=True)
+    _sync(folder)
+    names = os.fsencode(folder), os.fsencode(final)
+    _check(_LIBC.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE), final)
+    sync_folder(final.parent)
+
+
+@contextmanager
+def removing(path: Path) -> Iterator[None]:
+    """Remove a folder: it is gone under its name at once, and for good however far the removal comes.
+
+    In the block its files are gone, and what hangs on them can be tidied up. A crash until then leaves the folder under
+    a hidden name, by which `sweep` knows that there is something to tidy up.
+    """
+    hidden = hide(path)
+    for entry in hidden.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    yield
+    hidden.rmdir()
+
+
+def hide(path: Path) -> Path:
+    """Take a folder's name away; what it is called now. What is left of it after a crash `sweep` removes."""
+    hidden = path.with_name(f"{DELETED}{path.name}-{os.getpid()}")
+    os.rename(path, hidden)
+    sync_folder(path.parent)
+    return hidden
+
+
+def sweep(folder: Path) -> list[str]:
+    """Remove what crashes have left in `folder`; gives the names. What a living process works on is spared."""
+    swept = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((DELETED, NEW, BUILDING)) and not _is_held(path):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+            swept.append(path.name)
+    return swept
+
+
+def sync_folder(folder: Path) -> None:
+    """A name is on the disk only once its folder is."""
+    _sync(folder)
+
+
+def _check(result: int, path: Path) -> None:
+    if result:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(path))
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _is_held(path: Path) -> bool:
+    """Whether somebody works on it. A lock says so; where there is none (yet, or any more), the life of its maker."""
+    if not (path / LOCK).exists():
+        return _is_alive(path.name.rpartition("-")[2])
+    try:
+        with (path / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True  # locked, or taken away this moment
+    return False
+
+
+def _is_alive(pid: str) -> bool:
+    return pid.isdecimal() and os.path.exists(f"/proc/{pid}")
+
+
+@contextmanager
+def map_disk_full() -> Iterator[None]:
+    """Turns a full disk or quota into `Unavailable`: something to be retried, not a bug."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Unavailable("data directory", "the disk is full") from error
+        raise

@@ -1,0 +1,130 @@
+"""The data directory: what lies where."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from distd.domain.errors import BadInput
+from distd.domain.settings import TABLE
+from distd.storage import atomic
+from distd.storage import pki as keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from distd.domain.settings import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """Paths in a data directory. `download` is laid out as OCS has it, so any web server can serve it."""
+
+    root: Path
+
+    @property
+    def download(self) -> Path:
+        return self.root / "download"
+
+    @property
+    def fragments(self) -> Path:
+        """The content store: see `storage.fragment_store`."""
+        return self.root / "fragments"
+
+    @property
+    def uploads(self) -> Path:
+        return self.root / "uploads"
+
+    @property
+    def catalogue(self) -> Path:
+        return self.root / "catalogue.db"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.root / "distd.toml"
+
+    @property
+    def ca_certificate(self) -> Path:
+        """The file that agents need as `cacert.pem`."""
+        return self.root / "cacert.pem"
+
+    @property
+    def keys(self) -> Path:
+        return self.root / "keys"
+
+    def package(self, package_id: str) -> Path:
+        return self.download / package_id
+
+
+def open_data_dir(root: Path) -> DataDir:
+    """Raises `BadInput` when there is no data directory."""
+    data = DataDir(root)
+    # The settings file is the last that is written, so where it stands everything does.
+    if not data.settings_file.is_file() or not data.download.is_dir():
+        raise BadInput("--data", "a data directory made by `distd init`", str(root))
+    return data
+
+
+def create_data_dir(root: Path, hosts: Sequence[str], create_catalogue: Callable[[Path], None]) -> DataDir:
+    """A new data directory in `root`, which is made, or is empty. `hosts[0]` is the name that agents are given.
+
+    `create_catalogue(path)` makes the database.
+
+    Raises `BadInput` when something is there already; then, and when anything fails, nothing is changed.
+    """
+    for host in hosts:
+        keys.check_host(host)
+    made = not root.exists()
+    if not made and (not root.is_dir() or any(root.iterdir())):
+        raise BadInput("--data", "a folder that is empty or not there yet", str(root))
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        root.chmod(0o755)  # whatever the umask says: a web server may serve `download`
+    except OSError as error:
+        raise BadInput("--data", "a folder that can be made", f"{root}: {error.strerror}") from None
+    try:
+        return _fill(DataDir(root), hosts, create_catalogue)
+    except BaseException:
+        for path in root.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if made:
+            root.rmdir()
+        raise
+
+
+def _fill(data: DataDir, hosts: Sequence[str], create_catalogue: Callable[[Path], None]) -> DataDir:
+    for folder, mode in ((data.download, 0o755), (data.keys, 0o700)):
+        folder.mkdir()
+        folder.chmod(mode)
+    keys.create_keys(data.keys, data.ca_certificate, hosts)
+    create_catalogue(data.catalogue)
+    os.chmod(data.catalogue, 0o640)
+    atomic.write_file(data.settings_file, _settings_text(hosts[0]).encode(), mode=0o640)
+    return data
+
+
+def _settings_text(host: str) -> str:
+    """distd.toml with every setting in it, all but the host commented out."""
+    lines = ["# Settings of distd. What is commented out stands at its default."]
+    section = ""
+    for setting in TABLE.values():
+        name, _, key = setting.name.partition(".")
+        if name != section:
+            lines += ["", f"[{name}]"]
+            section = name
+        lines += _lines_of(setting, key, host)
+    return "\n".join(lines) + "\n"
+
+
+def _lines_of(setting: Setting, key: str, host: str) -> Iterable[str]:
+    yield f"# {setting.meaning}"
+    yield f'{key} = "{host}"' if setting.name == "server.host" else f"# {key} = {_toml(setting.default)}"
+
+
+def _toml(value: bool | int | str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value}"' if isinstance(value, str) else str(value)

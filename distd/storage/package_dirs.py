@@ -1,0 +1,90 @@
+"""Package directories as they lie on the disk: read, verify, delete."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+from distd.domain.errors import Corrupt
+from distd.storage import atomic
+from distd.storage.fragment_store import FragmentStore, hash_file
+from distd.wire import manifest as manifest_format
+from distd.wire import ocs_info as info_format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from cryptography import x509
+
+    from distd.domain.records import Fragment, Info, Manifest
+    from distd.storage.data_dir import DataDir
+
+    Progress = Callable[[int, int], None]
+    Faults = dict[str, Corrupt]
+
+
+def list_ids(data: DataDir) -> list[str]:
+    """The ids of the packages that have a directory, lowest first."""
+    names = (path.name for path in data.download.iterdir())
+    return sorted((name for name in names if re.fullmatch("[0-9]{1,20}", name)), key=int)
+
+
+def read_info(data: DataDir, package_id: str) -> Info:
+    return info_format.parse((data.package(package_id) / "info").read_bytes())
+
+
+def read_manifest(data: DataDir, package_id: str, ca: x509.Certificate) -> Manifest:
+    """Raises `Corrupt` when it is not the origin's, or not this package's."""
+    manifest = manifest_format.read((data.package(package_id) / "manifest").read_bytes(), ca)
+    if manifest.package_id != package_id:
+        raise Corrupt(f"manifest of {package_id}", f"id {package_id}", f"id {manifest.package_id}")
+    return manifest
+
+
+def delete(data: DataDir, package_id: str) -> None:
+    """Its files, and of the stored fragments those that no other package has."""
+    with atomic.removing(data.package(package_id)):
+        FragmentStore(data.fragments).sweep()
+
+
+def retire(data: DataDir, package_id: str) -> Path:
+    """Nobody finds it any more, but what it has can still serve others. `purge` what this gives."""
+    return atomic.hide(data.package(package_id))
+
+
+def purge(data: DataDir, retired: Iterable[Path]) -> None:
+    """What retired packages had, and of the stored fragments those that no other package has."""
+    for folder in retired:
+        shutil.rmtree(folder)
+    FragmentStore(data.fragments).sweep()
+
+
+def sweep(data: DataDir) -> bool:
+    """Remove what crashes have left of packages that were built, changed or deleted. Whether there was anything."""
+    swept = atomic.sweep(data.download)
+    if swept:
+        FragmentStore(data.fragments).sweep()
+    return bool(swept)
+
+
+def check_fragment(folder: Path, fragment: Fragment) -> Corrupt | None:
+    """What is wrong with a fragment in a package's folder, if anything."""
+    try:
+        length, digest = hash_file(fragment_path(folder, fragment))
+    except OSError as error:
+        return _corrupt(folder, fragment, "a readable file", str(error.strerror))
+    if length != fragment.length:
+        return _corrupt(folder, fragment, f"{fragment.length} bytes", f"{length} bytes")
+    if digest != fragment.blake3:
+        return _corrupt(folder, fragment, f"BLAKE3 {fragment.blake3.hex()}", digest.hex())
+    return None
+
+
+def fragment_path(folder: Path, fragment: Fragment) -> Path:
+    return folder / f"{folder.name}-{fragment.number}"
+
+
+def _corrupt(folder: Path, fragment: Fragment, expected: str, got: str) -> Corrupt:
+    return Corrupt(f"fragment {fragment.number} of {folder.name}", expected, got)

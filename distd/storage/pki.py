@@ -1,0 +1,229 @@
+"""Keys and certificates of a site: the CA that agents trust, the server's certificate, the signer of manifests."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from distd.domain.errors import BadInput
+from distd.storage.atomic import write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+CA_DAYS: Final = 20 * 365
+SERVER_DAYS: Final = 5 * 365
+SIGNER_DAYS: Final = 20 * 365
+# Computers' clocks differ: a certificate is good from the day before it is made.
+BACKDATED: Final = timedelta(days=1)
+
+CA_KEY: Final = "ca.key"
+SERVER_CERTIFICATE: Final = "server.pem"
+SERVER_KEY: Final = "server.key"
+SIGNER_CERTIFICATE: Final = "signer.pem"
+SIGNER_KEY: Final = "signer.key"
+TOKEN_KEY: Final = "token.key"
+
+_ALWAYS: Final = ("localhost", "127.0.0.1", "::1")
+_LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """What signs manifests: the key, and its certificate as DER bytes."""
+
+    key: ed25519.Ed25519PrivateKey
+    certificate_der: bytes
+
+
+def check_host(host: str) -> None:
+    """Raises `BadInput` for what is neither a host's name nor an IP address."""
+    if (_address(host) is None or "%" in host) and not _HOST.fullmatch(host):
+        raise BadInput("--host", "a host name or an IP address", host)
+
+
+def create_keys(folder: Path, ca_certificate: Path, hosts: Sequence[str]) -> None:
+    """All keys of a new site, into `folder`; the CA's certificate goes to `ca_certificate`."""
+    ca_key = ec.generate_private_key(ec.SECP256R1())
+    ca = _make_ca(ca_key, hosts[0])
+    write_file(ca_certificate, ca.public_bytes(serialization.Encoding.PEM))
+    _write_key(folder / CA_KEY, ca_key)
+    make_server_certificate(folder, ca, ca_key, hosts)
+    signer_key = ed25519.Ed25519PrivateKey.generate()
+    signer = _leaf("distd manifest signer", signer_key.public_key(), ca, SIGNER_DAYS, ExtendedKeyUsageOID.CODE_SIGNING)
+    signed = signer.sign(ca_key, hashes.SHA256())
+    write_file(folder / SIGNER_CERTIFICATE, signed.public_bytes(serialization.Encoding.PEM))
+    _write_key(folder / SIGNER_KEY, signer_key)
+    write_file(folder / TOKEN_KEY, secrets.token_bytes(32), mode=0o600)
+
+
+def make_server_certificate(
+    folder: Path, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, hosts: Sequence[str]
+) -> None:
+    """A certificate for `hosts`, and for this machine's own names, with a key of its own."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = [_general_name(host) for host in dict.fromkeys((*hosts, *_ALWAYS))]
+    certificate = (
+        _leaf(hosts[0], key.public_key(), ca, SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    # The key first: a certificate without its key would stop the server from starting.
+    _write_key(folder / SERVER_KEY, key)
+    write_file(folder / SERVER_CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def read_request(pem: bytes) -> ec.EllipticCurvePublicKey:
+    """The key of a certificate request (PKCS #10, PEM). What else it says is not asked. Raises `BadInput`."""
+    try:
+        request = x509.load_pem_x509_csr(pem)
+        key = request.public_key()
+        if request.is_signature_valid and isinstance(key, ec.EllipticCurvePublicKey):
+            return key
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise BadInput("request", "a certificate request in PEM", str(error)) from None
+    raise BadInput("request", "a request signed by its own key on an elliptic curve", type(key).__name__)
+
+
+def make_request(folder: Path, name: str) -> bytes:
+    """A key of one's own, into `folder`, and the request for its certificate, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    _write_key(folder / SERVER_KEY, key)
+    request = x509.CertificateSigningRequestBuilder().subject_name(_name(name)).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM)
+
+
+def certify_mirror(
+    folder: Path, ca_certificate: Path, public_key: ec.EllipticCurvePublicKey, hosts: Sequence[str]
+) -> bytes:
+    """A server's certificate for a mirror's key, in PEM, signed by the CA whose key is in `folder`."""
+    ca = load_ca(ca_certificate)
+    ca_key = serialization.load_pem_private_key((folder / CA_KEY).read_bytes(), None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    names = [_general_name(host) for host in dict.fromkeys((*hosts, *_ALWAYS))]
+    return (
+        _leaf(hosts[0], public_key, ca, SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(ca_key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+
+
+def fingerprint(ca: x509.Certificate) -> str:
+    """By which a join token names the CA: the first 32 hexadecimal digits of its SHA-256."""
+    return ca.fingerprint(hashes.SHA256()).hex()[:32]
+
+
+def load_ca(path: Path) -> x509.Certificate:
+    """A CA's certificate from a PEM file. Raises `BadInput` when it is none."""
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BadInput("CA file", "a certificate in PEM", f"{path}: {error}") from None
+
+
+def load_signer(folder: Path) -> Signer:
+    """What signs manifests, from a data directory's folder of keys. Raises `BadInput` when it is not there."""
+    try:
+        key = serialization.load_pem_private_key((folder / SIGNER_KEY).read_bytes(), None)
+        certificate = x509.load_pem_x509_certificate((folder / SIGNER_CERTIFICATE).read_bytes())
+    except (OSError, ValueError) as error:
+        raise BadInput("--data", "a data directory with its signing key", f"{folder}: {error}") from None
+    assert isinstance(key, ed25519.Ed25519PrivateKey)
+    return Signer(key, certificate.public_bytes(serialization.Encoding.DER))
+
+
+def _make_ca(key: ec.EllipticCurvePrivateKey, host: str) -> x509.Certificate:
+    name = _name(f"distd CA {host}")
+    usage = _key_usage(key_cert_sign=True, crl_sign=True)
+    return (
+        _dated(CA_DAYS)
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _leaf(
+    name: str,
+    key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey,
+    ca: x509.Certificate,
+    days: int,
+    use: x509.ObjectIdentifier,
+) -> x509.CertificateBuilder:
+    issuer = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return (
+        _dated(days)
+        .subject_name(_name(name))
+        .issuer_name(ca.subject)
+        .public_key(key)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
+    )
+
+
+def _dated(days: int) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + timedelta(days=days))
+    )
+
+
+def _key_usage(**uses: bool) -> x509.KeyUsage:
+    names = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
+    return x509.KeyUsage(**{name: uses.get(name, False) for name in names})
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    address = _address(host)
+    return x509.DNSName(host) if address is None else x509.IPAddress(address)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _write_key(path: Path, key: PrivateKey) -> None:
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    write_file(path, pem, mode=0o600)

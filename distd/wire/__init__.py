@@ -1,0 +1,1 @@
+"""The bytes of the protocols, both ways: no I/O, no clock."""

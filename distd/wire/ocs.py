@@ -1,0 +1,347 @@
+"""The OCS wire codec: zlib and XML, both ways (OCS-PROTOCOL.md, section 1).
+
+Reading is incremental: the body is inflated piece by piece and each piece parsed at once, so that a bomb costs one
+piece of memory and an inventory is never held as a whole.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import TYPE_CHECKING, Final
+
+from distd.domain.errors import BadInput, TooLarge
+from distd.domain.records import (
+    DownloadConfig,
+    DownloadRequest,
+    InventoryRequest,
+    Pack,
+    PrologReply,
+    PrologRequest,
+)
+from distd.wire import xml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from distd.domain.records import Request
+
+PIECE_BYTES: Final = 65_536
+MAX_REPLY_BYTES: Final = 1_048_576
+# Longer values of an inventory are cut: nothing that anybody searches for is longer.
+MAX_VALUE_CHARACTERS: Final = 4096
+MAX_DEVICE_ID_CHARACTERS: Final = 255
+MAX_FIELDS: Final = 256  # of HARDWARE, of the account, of a network
+MAX_NETWORKS: Final = 1024
+MAX_HISTORY: Final = 100_000
+# Small bodies gain nothing from more.
+_COMPRESSION: Final = 6
+
+_DECLARATION: Final = "<?xml version='1.0' encoding='UTF-8'?>\n"
+_PACKAGE_ID: Final = re.compile("[0-9]{1,20}")
+_TOP: Final = ("DEVICEID", "QUERY", "ID", "ERR")
+
+
+def inflate(body: bytes, *, max_inflated_bytes: int) -> Iterator[bytes]:
+    """The XML of a body, in pieces. A body that starts with "<" is taken as it is."""
+    if body[:1] == b"<":
+        if len(body) > max_inflated_bytes:
+            raise TooLarge("body", f"at most {max_inflated_bytes} bytes", f"{len(body)} bytes")
+        yield body
+        return
+    inflater = zlib.decompressobj()
+    rest, size_bytes = body, 0
+    while not inflater.eof:
+        try:
+            piece = inflater.decompress(rest, PIECE_BYTES)
+        except zlib.error as error:
+            raise BadInput("body", "a zlib stream", str(error)) from None
+        size_bytes += len(piece)
+        if size_bytes > max_inflated_bytes:
+            raise TooLarge("body", f"at most {max_inflated_bytes} bytes when inflated", "more")
+        if not piece and not inflater.unconsumed_tail and not inflater.eof:
+            raise BadInput("body", "a whole zlib stream", f"{len(body)} bytes that end early")
+        rest = inflater.unconsumed_tail
+        yield piece
+    if inflater.unused_data:
+        raise BadInput("body", "one zlib stream", f"{len(inflater.unused_data)} bytes behind it")
+
+
+# --- requests ----------------------------------------------------------------------------------------------------
+
+
+def read_request(body: bytes, *, max_inflated_bytes: int) -> Request:
+    """What an agent's POST says. Raises `BadInput`; `TooLarge` when it inflates beyond the limit."""
+    reader = _RequestReader()
+    xml.read(inflate(body, max_inflated_bytes=max_inflated_bytes), reader, "body")
+    return reader.request()
+
+
+class _RequestReader:
+    """Keeps the few values that are wanted. DOWNLOAD comes with attributes, the others with child elements."""
+
+    def __init__(self) -> None:
+        self.top: dict[str, str] = {}
+        self.hardware: dict[str, str] = {}
+        self.account: dict[str, str] = {}
+        self.networks: list[dict[str, str]] = []
+        self.history: set[str] | None = None
+        self._key = ""
+        self._value = ""
+
+    def start(self, path: tuple[str, ...], attributes: dict[str, str]) -> None:
+        if len(path) == 1:
+            if path[0] != "REQUEST":
+                raise BadInput("body", "the element REQUEST", path[0])
+            self.top.update({name: attributes[name][:MAX_VALUE_CHARACTERS] for name in _TOP if name in attributes})
+        elif path[1] == "CONTENT":
+            match path[2:]:
+                case ("NETWORKS",) if len(self.networks) < MAX_NETWORKS:
+                    self.networks.append({})
+                case ("DOWNLOAD",):
+                    self.history = set() if self.history is None else self.history
+                case ("DOWNLOAD", "HISTORY", "PACKAGE") if "ID" in attributes:
+                    self._finished(attributes["ID"])
+
+    def end(self, path: tuple[str, ...], text: str) -> None:
+        match path[1:]:
+            case (name,) if name in _TOP:
+                self.top[name] = _cut(text)
+            case ("CONTENT", "HARDWARE", name):
+                _keep(self.hardware, name, _cut(text))
+            case ("CONTENT", "NETWORKS", name) if self.networks:
+                _keep(self.networks[-1], name, _cut(text))
+            case ("CONTENT", "ACCOUNTINFO", "KEYNAME"):
+                self._key = _cut(text)
+            case ("CONTENT", "ACCOUNTINFO", "KEYVALUE"):
+                self._value = _cut(text)
+            case ("CONTENT", "ACCOUNTINFO"):
+                if self._key:
+                    _keep(self.account, self._key, self._value)
+                self._key = self._value = ""
+            case ("CONTENT", "DOWNLOAD", "HISTORY", "PACKAGE", "ID"):
+                self._finished(text)
+
+    def _finished(self, package_id: str) -> None:
+        assert self.history is not None
+        if _PACKAGE_ID.fullmatch(package_id.strip()) and len(self.history) < MAX_HISTORY:
+            self.history.add(package_id.strip())
+
+    def request(self) -> Request:
+        device_id = self._device_id()
+        match self.top.get("QUERY", ""):
+            case "PROLOG":
+                return PrologRequest(device_id)
+            case "DOWNLOAD":
+                return DownloadRequest(device_id, self._package_id(), self.top.get("ERR", ""))
+            case "INVENTORY":
+                history = None if self.history is None else frozenset(self.history)
+                return InventoryRequest(device_id, self.hardware, self.account, tuple(self.networks), history)
+            case other:
+                raise BadInput("REQUEST/QUERY", "PROLOG, INVENTORY or DOWNLOAD", other)
+
+    def _device_id(self) -> str:
+        device_id = self.top.get("DEVICEID", "")
+        if not 1 <= len(device_id) <= MAX_DEVICE_ID_CHARACTERS or not device_id.isprintable():
+            raise BadInput("REQUEST/DEVICEID", f"1 to {MAX_DEVICE_ID_CHARACTERS} printable characters", device_id)
+        return device_id
+
+    def _package_id(self) -> str:
+        package_id = self.top.get("ID", "")
+        if not _PACKAGE_ID.fullmatch(package_id):
+            raise BadInput("REQUEST/ID", "decimal digits", package_id)
+        return package_id
+
+
+def _keep(values: dict[str, str], name: str, value: str) -> None:
+    if name in values or len(values) < MAX_FIELDS:
+        values[name] = value
+
+
+def _cut(text: str) -> str:
+    return text.strip()[:MAX_VALUE_CHARACTERS]
+
+
+def write_request(request: Request) -> bytes:
+    """The body of an agent's POST."""
+    match request:
+        case PrologRequest():
+            content = xml.leaf("DEVICEID", request.device_id) + xml.leaf("QUERY", "PROLOG")
+            return _deflate(_DECLARATION + xml.element("REQUEST", {}, content))
+        case DownloadRequest():
+            attributes = {
+                "DEVICEID": request.device_id,
+                "ERR": request.code,
+                "ID": request.package_id,
+                "QUERY": "DOWNLOAD",
+            }
+            return _deflate(xml.element("REQUEST", attributes))
+        case InventoryRequest():
+            content = xml.element("CONTENT", {}, _inventory(request))
+            content += xml.leaf("DEVICEID", request.device_id) + xml.leaf("QUERY", "INVENTORY")
+            return _deflate(_DECLARATION + xml.element("REQUEST", {}, content))
+
+
+def _inventory(request: InventoryRequest) -> str:
+    parts = [xml.element("HARDWARE", {}, _leaves(request.hardware))]
+    parts += [xml.element("NETWORKS", {}, _leaves(network)) for network in request.networks]
+    parts += [
+        xml.element("ACCOUNTINFO", {}, _leaves({"KEYNAME": key, "KEYVALUE": value}))
+        for key, value in request.account.items()
+    ]
+    if request.history is not None:
+        packages = "".join(xml.element("PACKAGE", {"ID": package_id}) for package_id in sorted(request.history))
+        parts.append(xml.element("DOWNLOAD", {}, xml.element("HISTORY", {}, packages)))
+    return "".join(parts)
+
+
+def _leaves(values: Mapping[str, str]) -> str:
+    return "".join(xml.leaf(name, value) for name, value in values.items())
+
+
+def _deflate(text: str) -> bytes:
+    return zlib.compress(text.encode(), _COMPRESSION)
+
+
+# --- replies -----------------------------------------------------------------------------------------------------
+
+
+def write_prolog_reply(reply: PrologReply) -> bytes:
+    """The answer to a PROLOG."""
+    params = [xml.element("PARAM", {"TYPE": "CONF", **_conf(reply.config)})]
+    params += [xml.element("PARAM", {"TYPE": "PACK", **_pack(pack)}) for pack in reply.packs]
+    content = (
+        xml.leaf("RESPONSE", "SEND" if reply.send_inventory else "STOP"),
+        xml.leaf("PROLOG_FREQ", str(reply.prolog_freq_h)),
+        xml.leaf("INVENTORY_ON_STARTUP", "1" if reply.inventory_on_startup else "0"),
+        xml.element("OPTION", {}, xml.leaf("NAME", "DOWNLOAD") + "".join(params)),
+    )
+    return _deflate(_DECLARATION + xml.element("REPLY", {}, "".join(content)))
+
+
+def _conf(config: DownloadConfig) -> dict[str, str]:
+    return {"ON": "1" if config.on else "0", **{name: str(getattr(config, field)) for name, field in _CONF.items()}}
+
+
+_CONF: Final = {
+    "CYCLE_LATENCY": "cycle_latency_s",
+    "FRAG_LATENCY": "frag_latency_s",
+    "PERIOD_LATENCY": "period_latency_s",
+    "PERIOD_LENGTH": "period_length",
+    "TIMEOUT": "timeout_days",
+    "EXECUTION_TIMEOUT": "execution_timeout_min",
+}
+# What an agent takes when the server does not say it.
+_AGENTS_OWN: Final = DownloadConfig(
+    frag_latency_s=10,
+    cycle_latency_s=10,
+    period_latency_s=0,
+    period_length=10,
+    timeout_days=30,
+    execution_timeout_min=120,
+)
+
+
+def _pack(pack: Pack) -> dict[str, str]:
+    mirrors = {"MIRRORS": " ".join(pack.mirrors)} if pack.mirrors else {}
+    return mirrors | {
+        "ID": pack.id,
+        "INFO_LOC": pack.info_loc,
+        "PACK_LOC": pack.pack_loc,
+        "CERT_PATH": "INSTALL_PATH",
+        "CERT_FILE": "INSTALL_PATH/cacert.pem",
+        "SCHEDULE": pack.schedule,
+        "POSTCMD": pack.postcmd,
+        "FORCE": "1" if pack.force else "0",
+    }
+
+
+def write_account_update(tag: str) -> bytes:
+    """The answer to an INVENTORY: the computer's TAG ("NA" when it has none)."""
+    account = xml.element("ACCOUNTINFO", {}, _leaves({"KEYNAME": "TAG", "KEYVALUE": tag or "NA"}))
+    return _deflate(_DECLARATION + xml.element("REPLY", {}, xml.leaf("RESPONSE", "ACCOUNT_UPDATE") + account))
+
+
+def write_no_account_update() -> bytes:
+    """The answer to an INVENTORY that changes nothing of the account."""
+    return _deflate(_DECLARATION + xml.element("REPLY", {}, xml.leaf("RESPONSE", "NO_ACCOUNT_UPDATE")))
+
+
+def read_prolog_reply(body: bytes, *, max_inflated_bytes: int = MAX_REPLY_BYTES) -> PrologReply:
+    """What a server answered to a PROLOG. Values it leaves out are the agents' own. Raises `BadInput`."""
+    reader = _ReplyReader()
+    xml.read(inflate(body, max_inflated_bytes=max_inflated_bytes), reader, "reply")
+    response = reader.top.get("RESPONSE", "")
+    if response not in ("SEND", "STOP"):
+        raise BadInput("REPLY/RESPONSE", "SEND or STOP", response)
+    return PrologReply(
+        send_inventory=response == "SEND",
+        prolog_freq_h=_whole(reader.top.get("PROLOG_FREQ", "24"), "REPLY/PROLOG_FREQ"),
+        config=_read_conf(reader.conf),
+        packs=tuple(_read_pack(pack) for pack in reader.packs),
+        inventory_on_startup=reader.top.get("INVENTORY_ON_STARTUP", "1") == "1",
+    )
+
+
+def read_inventory_reply(body: bytes, *, max_inflated_bytes: int = MAX_REPLY_BYTES) -> dict[str, str]:
+    """The account values that an answer to an INVENTORY sets; none for NO_ACCOUNT_UPDATE. Raises `BadInput`."""
+    reader = _ReplyReader()
+    xml.read(inflate(body, max_inflated_bytes=max_inflated_bytes), reader, "reply")
+    return reader.account
+
+
+class _ReplyReader:
+    def __init__(self) -> None:
+        self.top: dict[str, str] = {}
+        self.conf: dict[str, str] = {}
+        self.packs: list[dict[str, str]] = []
+        self.account: dict[str, str] = {}
+        self._key = ""
+
+    def start(self, path: tuple[str, ...], attributes: dict[str, str]) -> None:
+        if path[0] != "REPLY":
+            raise BadInput("reply", "the element REPLY", path[0])
+        if path[1:] == ("OPTION", "PARAM"):
+            match attributes.get("TYPE"):
+                case "CONF":
+                    self.conf = attributes
+                case "PACK":
+                    self.packs.append(attributes)
+
+    def end(self, path: tuple[str, ...], text: str) -> None:
+        match path[1:]:
+            case (name,):
+                self.top[name] = text.strip()
+            case ("ACCOUNTINFO", "KEYNAME"):
+                self._key = text
+            case ("ACCOUNTINFO", "KEYVALUE"):
+                self.account[self._key] = text
+
+
+def _read_conf(values: Mapping[str, str]) -> DownloadConfig:
+    numbers = {
+        field: _whole(values[name], f"CONF/{name}") if values.get(name) else getattr(_AGENTS_OWN, field)
+        for name, field in _CONF.items()
+    }
+    return DownloadConfig(on=values.get("ON", "1") != "0", **numbers)
+
+
+def _read_pack(values: Mapping[str, str]) -> Pack:
+    package_id = values.get("ID", "")
+    if not _PACKAGE_ID.fullmatch(package_id):
+        raise BadInput("PACK/ID", "decimal digits", package_id)
+    return Pack(
+        id=package_id,
+        info_loc=values.get("INFO_LOC", ""),
+        pack_loc=values.get("PACK_LOC", ""),
+        force=values.get("FORCE") == "1",
+        schedule=values.get("SCHEDULE", ""),
+        postcmd=values.get("POSTCMD", ""),
+        mirrors=tuple(values.get("MIRRORS", "").split()),
+    )
+
+
+def _whole(text: str, field: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text.strip()):
+        raise BadInput(field, "a whole number", text)
+    return int(text)

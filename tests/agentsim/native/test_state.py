@@ -1,0 +1,85 @@
+"""What is on disk: whole or not at all, and never twice."""
+
+from __future__ import annotations
+
+import errno
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from agentsim.native import state as module
+from agentsim.native.state import open_state, remove_tree, write_file
+from distd.domain.errors import Conflict
+from distd.domain.records import DownloadConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "no room")
+
+
+def test_a_write_that_fails_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_file(tmp_path / "x", b"old")
+    monkeypatch.setattr(module.os, "fsync", full)
+    with pytest.raises(OSError, match="no room"):
+        write_file(tmp_path / "x", b"new")
+    assert (tmp_path / "x").read_bytes() == b"old"
+
+
+def test_the_lock(tmp_path: Path) -> None:
+    with open_state(tmp_path), pytest.raises(Conflict, match="another agent"), open_state(tmp_path):
+        pass
+    with open_state(tmp_path):
+        pass
+
+
+def test_the_device_id_is_made_once(tmp_path: Path) -> None:
+    with open_state(tmp_path) as state:
+        assert state.device_id("pc", datetime(2026, 1, 2, 3, 4, 5)) == "pc-2026-01-02-03-04-05"  # noqa: DTZ001
+        assert state.device_id("other", datetime(2027, 1, 1)) == "pc-2026-01-02-03-04-05"  # noqa: DTZ001
+        with pytest.raises(Conflict, match="--name"):
+            state.device_id("pc", datetime(2027, 1, 1), "wanted")  # noqa: DTZ001
+
+
+def test_history_and_config(tmp_path: Path) -> None:
+    with open_state(tmp_path) as state:
+        assert (state.history, state.config) == (set(), None)
+        state.save_history({"2", "1"})
+        state.save_config(DownloadConfig(frag_latency_s=7))
+        assert (state.history, state.config) == ({"1", "2"}, DownloadConfig(frag_latency_s=7))
+        (tmp_path / "config.json").write_text('{"of": "another version"}')
+        assert state.config is None
+
+
+def test_a_result_is_restored_and_a_success_is_history(tmp_path: Path) -> None:
+    nobody: Any = None
+    with open_state(tmp_path) as state:
+        state.folder("1").conclude("SUCCESS")
+        state.folder("2").conclude("ERR_BUILD")
+        assert state.restore(nobody) == ([], {"1": "SUCCESS", "2": "ERR_BUILD"}, {"1"})
+
+
+def test_a_half_removed_folder_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody: Any = None
+    with open_state(tmp_path) as state:
+        state.folder("1").conclude("SUCCESS")
+        with monkeypatch.context() as patch:
+            patch.setattr(module.shutil, "rmtree", lambda *_, **__: None)
+            remove_tree(state.folder("1").path)
+        assert [path.name for path in state.downloads.iterdir()] == [".gone-1"]
+        assert state.restore(nobody) == ([], {}, set())
+        assert not list(state.downloads.iterdir())
+
+
+def test_a_result_finds_room_where_the_fragments_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_state(tmp_path) as state:
+        folder = state.folder("1")
+        folder.path.mkdir()
+        folder.fragment(1).write_bytes(b"x" * 1000)
+        write = module.write_file
+        monkeypatch.setattr(module, "write_file", lambda *a: full() if folder.fragment(1).exists() else write(*a))
+        folder.conclude("ERR_OUT_OF_SPACE")
+        assert (folder.result, [path.name for path in folder.path.iterdir()]) == ("ERR_OUT_OF_SPACE", ["result"])

@@ -1,0 +1,57 @@
+"""The event log: numbers grow, order is the order of commits, pruning takes the oldest."""
+
+import pytest
+
+from distd.catalogue import event_log
+from distd.catalogue.engine import Catalogue, create_catalogue, open_catalogue
+from distd.catalogue.event_log import Event, Kind, Note
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    create_catalogue(tmp_path / "catalogue.db")
+    with open_catalogue(tmp_path / "catalogue.db") as opened:
+        yield opened
+
+
+def _append(catalogue: Catalogue, count: int) -> None:
+    with catalogue.write() as conn:
+        event_log.append_many(conn, [Note(Kind.NOTIFIED, 100 + n, "17", n, {"n": n}) for n in range(count)])
+
+
+def test_an_event_comes_back_as_it_was_written(catalogue):
+    with catalogue.write() as conn:
+        event_log.append(conn, Kind.RESULT, at_s=1_700_000_000.25, package_id="17", computer_id=3, code="ERR_BÄD")
+        event_log.append(conn, Kind.INVENTORY, at_s=1_700_000_001)
+    with catalogue.read() as conn:
+        assert event_log.since(conn, 0, 10) == [
+            Event(1, 1_700_000_000.25, Kind.RESULT, "17", 3, {"code": "ERR_BÄD"}),
+            Event(2, 1_700_000_001, Kind.INVENTORY, None, None, {}),
+        ]
+
+
+def test_since_pages_through_the_log(catalogue):
+    _append(catalogue, 25)
+    pages, last = [], 0
+    with catalogue.read() as conn:
+        while page := event_log.since(conn, last, 10):
+            pages.append([event.detail["n"] for event in page])
+            last = page[-1].seq
+    assert pages == [list(range(10)), list(range(10, 20)), list(range(20, 25))]
+
+
+def test_prune_keeps_the_newest_and_gives_no_number_twice(catalogue):
+    _append(catalogue, 10)
+    with catalogue.write() as conn:
+        assert event_log.prune(conn, 3) == 7
+        assert [event.seq for event in event_log.since(conn, 0, 10)] == [8, 9, 10]
+        assert event_log.prune(conn, 0) == 3
+    _append(catalogue, 1)
+    with catalogue.read() as conn:
+        assert [event.seq for event in event_log.since(conn, 0, 10)] == [11]
+
+
+def test_nothing_to_append_is_no_statement(catalogue):
+    with catalogue.read() as conn:
+        event_log.append_many(conn, [])
+        assert event_log.since(conn, 0, 1) == []

@@ -1,0 +1,248 @@
+"""Group commit: who shares a transaction, who fails alone, who is refused."""
+
+import threading
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+import trio
+import trio.testing
+from sqlalchemy import insert, select, text
+
+from distd.catalogue import writer as module
+from distd.catalogue.engine import create_catalogue, open_catalogue
+from distd.catalogue.schema import package_ids
+from distd.catalogue.writer import open_batcher, open_writer
+from distd.domain.errors import BadInput, Unavailable
+
+
+class Watched:
+    """A catalogue that counts its transactions, can hold the next one back, and can fail."""
+
+    def __init__(self, catalogue):
+        self._catalogue = catalogue
+        self.read = catalogue.read
+        self.transactions = 0
+        self.failures = 0  # so many of the next transactions are refused
+        self.gate = threading.Event()
+        self.gate.set()
+
+    @contextmanager
+    def write(self):
+        self.gate.wait(30)
+        if self.failures:
+            self.failures -= 1
+            raise Unavailable("catalogue", "database is locked")
+        self.transactions += 1
+        with self._catalogue.write() as conn:
+            yield conn
+
+    def numbers(self):
+        with self.read() as conn:
+            return sorted(conn.scalars(select(package_ids.c.id)))
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    create_catalogue(tmp_path / "catalogue.db")
+    with open_catalogue(tmp_path / "catalogue.db") as opened:
+        yield Watched(opened)
+
+
+def add(number, conn):
+    conn.execute(insert(package_ids).values(id=number))
+    return number
+
+
+def add_and_fail(number, conn):
+    add(number, conn)
+    raise BadInput("number", "a good one", number)
+
+
+def handle(conn, numbers):
+    """The batch handler of these tests: negative numbers are poison."""
+    for number in numbers:
+        add(number, conn)
+        if number < 0:
+            raise BadInput("number", "a positive one", number)
+    return [f"added {number}" for number in numbers]
+
+
+def parse(word):
+    if not word.lstrip("-").isdigit():
+        raise BadInput("word", "digits", word)
+    return int(word)
+
+
+class Answers(dict):
+    """Answers by item."""
+
+    def to(self, item):
+        return partial(self._take, item)
+
+    def _take(self, item, answer):
+        assert item not in self, "answered twice"
+        self[item] = answer if isinstance(answer, str) else type(answer).__name__
+
+
+async def test_operations_give_what_they_give_once_committed(catalogue):
+    async with open_writer(catalogue) as writer:
+        assert await writer.run(partial(add, 7)) == 7
+        assert catalogue.numbers() == [7]
+
+
+async def test_what_gathers_during_a_transaction_is_the_next_one(catalogue):
+    async with open_writer(catalogue) as writer, trio.open_nursery() as nursery:
+        catalogue.gate.clear()
+        nursery.start_soon(writer.run, partial(add, 0))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        for number in range(1, 100):
+            nursery.start_soon(writer.run, partial(add, number))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        catalogue.gate.set()
+    assert catalogue.transactions == 2
+    assert catalogue.numbers() == list(range(100))
+
+
+async def test_an_operation_that_raises_spoils_no_other(catalogue):
+    refused = []
+
+    async def fail(writer, number):
+        try:
+            await writer.run(partial(add_and_fail, number))
+        except BadInput as error:
+            refused.append(error.got)
+
+    async with open_writer(catalogue) as writer, trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(fail, writer, number) if number % 3 == 0 else nursery.start_soon(
+                writer.run, partial(add, number)
+            )
+    assert sorted(refused) == [0, 3, 6, 9, 12, 15, 18]
+    assert catalogue.numbers() == [number for number in range(20) if number % 3]
+    assert catalogue.transactions < 20
+
+
+async def test_a_catalogue_that_is_busy_is_tried_again(catalogue):
+    catalogue.failures = 2
+    async with open_writer(catalogue, pauses_s=(0, 0, 0)) as writer:
+        assert await writer.run(partial(add, 1)) == 1
+    assert (catalogue.failures, catalogue.transactions) == (0, 1)
+
+
+async def test_a_catalogue_that_stays_busy_is_unavailable_and_may_come_back(catalogue):
+    catalogue.failures = 3
+    async with open_writer(catalogue, pauses_s=(0, 0)) as writer:
+        with pytest.raises(Unavailable, match="locked"):
+            await writer.run(partial(add, 1))
+        assert await writer.run(partial(add, 2)) == 2
+    assert catalogue.numbers() == [2]
+
+
+async def test_a_disk_that_is_full_within_an_operation_is_no_fault_of_that_operation(catalogue):
+    """SQLite may roll back the whole transaction then, so all are tried again."""
+
+    tries = []
+
+    def fill(conn):
+        tries.append(1)
+        if len(tries) == 1:
+            conn.execute(text(f"PRAGMA max_page_count = {conn.scalar(text('PRAGMA page_count'))}"))
+            conn.execute(text("CREATE TABLE filler (x)"))
+        else:
+            conn.execute(text("PRAGMA max_page_count = 1000000"))
+            add(1, conn)
+
+    async with open_writer(catalogue, pauses_s=(0,)) as writer:
+        await writer.run(fill)
+    assert catalogue.numbers() == [1]
+    assert len(tries) == 2
+
+
+async def test_a_batch_is_one_transaction_and_answers_come_in_this_task(catalogue):
+    answers, threads = Answers(), set()
+
+    def answer(item, reply):
+        threads.add(threading.get_ident())
+        answers.to(item)(reply)
+
+    async with open_batcher(catalogue, handle, parse, waiting_limit=100) as batcher:
+        for number in range(50):
+            batcher.put(str(number), partial(answer, str(number)))
+        assert answers == {}
+    assert answers == {str(number): f"added {number}" for number in range(50)}
+    assert catalogue.transactions == 1
+    assert threads == {threading.get_ident()}
+
+
+async def test_a_large_batch_is_several_transactions(catalogue, monkeypatch):
+    monkeypatch.setattr(module, "BATCH_LIMIT", 10)
+    answers = Answers()
+    async with open_batcher(catalogue, handle, parse, waiting_limit=100) as batcher:
+        for number in range(25):
+            batcher.put(str(number), answers.to(number))
+    assert list(answers) == list(range(25))
+    assert catalogue.transactions == 3
+
+
+async def test_an_item_that_cannot_be_prepared_never_reaches_the_database(catalogue):
+    answers = Answers()
+    async with open_batcher(catalogue, handle, parse, waiting_limit=100) as batcher:
+        batcher.put("x", answers.to("x"))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        for word in ("1", "y", "2"):
+            batcher.put(word, answers.to(word))
+    assert answers == {"x": "BadInput", "1": "added 1", "y": "BadInput", "2": "added 2"}
+    assert catalogue.transactions == 1
+
+
+async def test_a_poisonous_item_harms_only_itself(catalogue):
+    answers = Answers()
+    async with open_batcher(catalogue, handle, parse, waiting_limit=100) as batcher:
+        for word in ("1", "2", "-3", "4"):
+            batcher.put(word, answers.to(word))
+    assert answers == {"1": "added 1", "2": "added 2", "-3": "BadInput", "4": "added 4"}
+    assert catalogue.numbers() == [1, 2, 4]
+
+
+async def test_items_tried_one_by_one_are_not_committed_twice(catalogue):
+    """The catalogue goes away amid them: those before have been committed and must not be tried again."""
+    answers, calls = Answers(), []
+
+    def failing(conn, numbers):
+        calls.append(list(numbers))
+        if calls == [[1, 2, -3, 4], [1], [2]]:
+            catalogue.failures = 1
+        return handle(conn, numbers)
+
+    async with open_batcher(catalogue, failing, parse, waiting_limit=100, pauses_s=(0, 0)) as batcher:
+        for word in ("1", "2", "-3", "4"):
+            batcher.put(word, answers.to(word))
+    assert answers == {"1": "added 1", "2": "added 2", "-3": "Unavailable", "4": "added 4"}
+    assert calls == [[1, 2, -3, 4], [1], [2], [4]]
+
+
+async def test_too_many_waiting_items_are_refused(catalogue):
+    answers = Answers()
+    async with open_batcher(catalogue, handle, parse, waiting_limit=3) as batcher:
+        for number in range(3):
+            batcher.put(str(number), answers.to(number))
+        with pytest.raises(Unavailable, match="3 already wait"):
+            batcher.put("3", answers.to(3))
+    assert list(answers) == [0, 1, 2]
+
+
+async def test_a_cancelled_batcher_finishes_its_transaction_and_refuses_the_rest(catalogue):
+    answers = Answers()
+    catalogue.gate.clear()
+    with trio.CancelScope() as scope:
+        async with open_batcher(catalogue, handle, parse, waiting_limit=10) as batcher:
+            batcher.put("1", answers.to("1"))
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            batcher.put("2", answers.to("2"))
+            scope.cancel()
+            catalogue.gate.set()
+    assert answers == {"1": "added 1", "2": "Unavailable"}
+    assert catalogue.numbers() == [1]
+    with pytest.raises(Unavailable, match="stopping"):
+        batcher.put("3", answers.to("3"))

@@ -1,0 +1,50 @@
+"""Errors say what was expected and what was got, in one line."""
+
+import pickle
+
+import pytest
+
+from distd.domain.errors import BadInput, Conflict, Corrupt, DistdError, NotFound, TooLarge, Unavailable
+
+EXAMPLES = [
+    (BadInput("--priority", "0 to 10", 11), "--priority: expected 0 to 10, got 11"),
+    (BadInput("--name", "a name", ""), "--name: expected a name, got nothing"),
+    (BadInput("--name", "one line", "a\r\nb"), r"--name: expected one line, got a\r\nb"),
+    (BadInput("--os", "an OS", "OS/2", "say OTHER"), "--os: expected an OS, got OS/2; say OTHER"),
+    (BadInput("REQUEST/ID", "digits", b"\xff\n"), r"REQUEST/ID: expected digits, got b'\xff\n'"),
+    (TooLarge("body", "at most 9 bytes", "more"), "body: expected at most 9 bytes, got more"),
+    (NotFound("PACKAGE", "a package", "17", "see `list`"), "PACKAGE: expected a package, got 17; see `list`"),
+    (Conflict("--http", "the port is taken"), "--http: the port is taken"),
+    (Conflict("--http", "the port is taken", "take another"), "--http: the port is taken; take another"),
+    (Corrupt("fragment 3 of 17", "BLAKE3 aa", "bb"), "fragment 3 of 17: expected BLAKE3 aa, got bb"),
+    (Unavailable("http://m/", "refused"), "http://m/: refused"),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"), EXAMPLES, ids=[f"{type(error).__name__}: {text}" for error, text in EXAMPLES]
+)
+def test_texts(error, text):
+    assert str(error) == text
+    assert isinstance(error, DistdError)
+
+
+def test_what_came_is_shortened_but_kept():
+    error = BadInput("body", "XML", "x" * 10_000)
+    assert len(str(error)) < 200
+    assert str(error).endswith("…")
+    assert error.got == "x" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_bad_input"),
+    [(TooLarge, True), (NotFound, True), (Conflict, False), (Corrupt, False), (Unavailable, False)],
+)
+def test_the_caller_branches_by_class(kind, is_bad_input):
+    assert issubclass(kind, BadInput) is is_bad_input
+
+
+@pytest.mark.parametrize("error", [error for error, _ in EXAMPLES], ids=lambda error: type(error).__name__)
+def test_errors_cross_processes(error):
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), vars(copy), str(copy)) == (type(error), vars(error), str(error))

@@ -1,0 +1,190 @@
+"""Fragment plans: the sum, the limits, and sizes as people write them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distd.domain.errors import BadInput
+from distd.domain.fragment_plan import (
+    MAX_FRAGMENTS,
+    MIN_FRAGMENT_BYTES,
+    ByContent,
+    ByCount,
+    ByDuration,
+    BySize,
+    by_count,
+    by_size,
+    check,
+    count_within,
+    lengths,
+    parse_duration,
+    parse_size,
+    read_plan,
+    text_of,
+)
+from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.schedule import start_s
+
+SIZES = st.integers(0, 5_000_000)
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "fragment_bytes", "lengths"),
+    [
+        pytest.param(0, 1024, [0], id="an empty file has one fragment"),
+        pytest.param(1, 1024, [1], id="a tiny one too"),
+        pytest.param(1024, 1024, [1024], id="exactly one"),
+        pytest.param(1025, 1024, [1024, 1], id="one byte over"),
+        pytest.param(3072, 1024, [1024, 1024, 1024], id="no empty last one"),
+        pytest.param(5000, 2048, [2048, 2048, 904], id="a short last one"),
+    ],
+)
+def test_by_size(size_bytes, fragment_bytes, lengths):
+    assert by_size(size_bytes, fragment_bytes) == lengths
+
+
+@given(SIZES, st.integers(MIN_FRAGMENT_BYTES, 2_000_000))
+def test_by_size_cuts_all_alike_but_the_last(size_bytes, fragment_bytes):
+    *full, last = by_size(size_bytes, fragment_bytes)
+    assert set(full) <= {fragment_bytes}
+    assert sum(full) + last == size_bytes
+    assert 0 <= last <= fragment_bytes
+    assert last > 0 or size_bytes == 0
+
+
+@pytest.mark.parametrize("fragment_bytes", [1023, 1, 0, -1, -1024])
+def test_a_fragment_has_at_least_1_kib(fragment_bytes):
+    with pytest.raises(BadInput) as caught:
+        by_size(10_000, fragment_bytes)
+    assert (caught.value.field, caught.value.got) == ("--fragment-size", fragment_bytes)
+    assert caught.value.expected == "at least 1024 bytes (1KiB)"
+
+
+def test_the_limit_on_fragments_holds_to_the_byte():
+    most_bytes = MAX_FRAGMENTS * MIN_FRAGMENT_BYTES
+    assert len(by_size(most_bytes, MIN_FRAGMENT_BYTES)) == MAX_FRAGMENTS
+    with pytest.raises(BadInput, match=r"1000001 fragments.*at least 1025 bytes"):
+        by_size(most_bytes + 1, MIN_FRAGMENT_BYTES)
+    assert len(by_size(most_bytes + 1, 1025)) < MAX_FRAGMENTS
+
+
+@given(SIZES, st.data())
+def test_by_count_gives_exactly_so_many_and_as_even_as_can_be(size_bytes, data):
+    count = data.draw(st.integers(1, max(1, size_bytes // MIN_FRAGMENT_BYTES)))
+    lengths = by_count(size_bytes, count)
+    assert len(lengths) == count
+    assert sum(lengths) == size_bytes
+    assert max(lengths) - min(lengths) <= 1
+    assert count == 1 or min(lengths) >= MIN_FRAGMENT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "count", "most"),
+    [
+        pytest.param(0, 2, 1, id="an empty file"),
+        pytest.param(1023, 2, 1, id="less than one"),
+        pytest.param(2047, 2, 1, id="a byte less than two"),
+        pytest.param(10_240, 11, 10, id="one more than fits"),
+        pytest.param(10_240, 0, 10, id="none"),
+        pytest.param(10_240, -3, 10, id="negative"),
+        pytest.param(2**40, MAX_FRAGMENTS + 1, MAX_FRAGMENTS, id="over the limit"),
+    ],
+)
+def test_an_impossible_count_says_what_is_possible(size_bytes, count, most):
+    with pytest.raises(BadInput, match=f"1 to {most} for {size_bytes} bytes") as caught:
+        by_count(size_bytes, count)
+    assert (caught.value.field, caught.value.got) == ("--fragments", count)
+    assert len(by_count(size_bytes, most)) == most
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes"),
+    [
+        ("1000", 1000),
+        ("0", 0),
+        ("7b", 7),
+        ("64KiB", 65_536),
+        ("64k", 65_536),
+        ("512kB", 512_000),
+        ("512KB", 512_000),
+        ("1MiB", 1_048_576),
+        ("1mib", 1_048_576),
+        (" 1 MiB ", 1_048_576),
+        ("2M", 2_097_152),
+        ("2MB", 2_000_000),
+        ("1GiB", 2**30),
+        ("3gb", 3_000_000_000),
+    ],
+)
+def test_sizes(text, size_bytes):
+    assert parse_size(text, "--fragment-size") == size_bytes
+
+
+@pytest.mark.parametrize(
+    "text", ["", "MiB", "-1", "+1", "1.5MiB", "1e3", "1 TiB", "1MiBs", "0x10", "1\n2", "٣", "9" * 16]
+)
+def test_no_sizes(text):
+    with pytest.raises(BadInput) as caught:
+        parse_size(text, "--limit")
+    assert (caught.value.field, caught.value.got) == ("--limit", text)
+
+
+# --- plans -------------------------------------------------------------------------------------------------------
+
+CONFIG = DownloadConfig(frag_latency_s=15, cycle_latency_s=15, period_latency_s=15, period_length=10)
+
+
+@given(st.integers(0, 10), st.integers(100, 1_000_000))
+def test_so_many_fragments_as_the_duration_holds(priority, duration_s):
+    plan = ByDuration(duration_s, priority, CONFIG)
+    first_s = start_s(Dialect.NATIVE, CONFIG, priority, 2, 0)
+    if first_s > duration_s:
+        with pytest.raises(BadInput, match=f"--duration: expected at least {first_s} s"):
+            count_within(plan)
+        return
+    count = count_within(plan)
+    assert start_s(Dialect.NATIVE, CONFIG, priority, count + 1, 0) <= duration_s
+    assert start_s(Dialect.NATIVE, CONFIG, priority, count + 2, 0) > duration_s
+
+
+def test_two_hours_at_priority_5():
+    """Two turns a period, each with its latencies: 10 cycles and a period in 195 s."""
+    plan = ByDuration(7200, 5, CONFIG)
+    assert count_within(plan) == 73
+    assert len(lengths(plan, 100_000_000)) == 73
+    assert lengths(plan, 5000) == [1250, 1250, 1250, 1250]
+    assert lengths(plan, 0) == [0]
+
+
+def test_a_duration_needs_latencies():
+    with pytest.raises(BadInput, match="--duration: expected a time that the latencies can fill, got 10 s"):
+        check(ByDuration(10, 5, DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s=0)))
+
+
+def test_a_priority_that_has_no_turn_has_no_duration():
+    with pytest.raises(BadInput, match=r"--priority: expected at most download.period_length, 5, got 6"):
+        check(ByDuration(7200, 6, DownloadConfig(period_length=5)))
+
+
+@pytest.mark.parametrize(
+    "plan", [BySize(4096), BySize(), ByCount(7), ByDuration(90.5, 5, CONFIG), ByContent(8192)], ids=text_of
+)
+def test_a_plan_is_read_as_it_was_written(plan):
+    assert read_plan(text_of(plan), 5, CONFIG) == plan
+
+
+def test_no_plan_is_the_default():
+    assert read_plan("", 5, CONFIG) == BySize()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("7200", 7200), ("2h", 7200), ("90 min", 5400), ("1.5d", 129_600), ("30S", 30)]
+)
+def test_durations_as_people_write_them(text, seconds):
+    assert parse_duration(text, "--duration") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "-2h", "2 weeks", "1e3", "2h30min"])
+def test_what_is_no_duration(text):
+    with pytest.raises(BadInput, match=r"--duration: expected a time such as 2h, 90min or 1.5d"):
+        parse_duration(text, "--duration")

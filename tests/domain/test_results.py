@@ -1,0 +1,130 @@
+"""Result codes: every code of the agents, and any other text."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from distd.domain.records import Dialect
+from distd.domain.results import MEANINGS, Outcome, classify, in_history, is_final, meaning
+
+OUTCOMES = {
+    None: Outcome.WAITING,
+    "NOTIFIED": Outcome.RUNNING,
+    "SUCCESS": Outcome.SUCCESS,
+    "SUCCESS_": Outcome.SUCCESS,
+    "SUCCESS_0": Outcome.SUCCESS,
+    "SUCCESS_00": Outcome.SUCCESS,
+    "SUCCESS_-0": Outcome.SUCCESS,
+    "SUCCESS_1": Outcome.FAILED,  # LAUNCH on Unix says SUCCESS whatever the exit code is
+    "SUCCESS_256": Outcome.FAILED,
+    "SUCCESS_-1": Outcome.FAILED,
+    "SUCCESS_ALREADY_SETUP": Outcome.SUCCESS,
+    "SUCCESS_ALREADY_IN_HISTORY": Outcome.SUCCESS,
+    "SUCCESS_REBOOT_INITIATED": Outcome.SUCCESS,
+    "SUCCESS_REBOOT_REQUIRED": Outcome.SUCCESS,
+    "SUCCESS_RESTART_REQUIRED": Outcome.SUCCESS,
+    "SUCCESS_OF_TOMORROW_7": Outcome.SUCCESS,
+    "EXIT_CODE_0": Outcome.SUCCESS,
+    "EXIT_CODE_1603": Outcome.FAILED,
+    "EXIT_CODE_-1073741819": Outcome.FAILED,
+    "EXIT_CODE_": Outcome.FAILED,
+    "ERR_EXIT_CODE_1": Outcome.FAILED,
+    "ERR_BAD_DIGEST": Outcome.FAILED,
+    "ERR_TIMEOUT": Outcome.FAILED,
+    "ERR_OF_TOMORROW": Outcome.FAILED,
+    "UNKNOWN_CODE": Outcome.FAILED,
+    "": Outcome.FAILED,
+    "SUCCES": Outcome.FAILED,
+    "success": Outcome.FAILED,
+    "NOTIFIED ": Outcome.FAILED,
+}
+FINAL = {Outcome.WAITING: False, Outcome.RUNNING: False, Outcome.SUCCESS: True, Outcome.FAILED: True}
+
+# All that the stock agents send or their documentation names.
+KNOWN = [
+    "NOTIFIED",
+    "SUCCESS_ALREADY_IN_HISTORY",
+    "UNKNOWN_CODE",
+    "SUCCESS",
+    "SUCCESS_ALREADY_SETUP",
+    "ERR_BAD_ID",
+    "ERR_DOWNLOAD_INFO",
+    "ERR_BAD_DIGEST",
+    "ERR_BUILD",
+    "ERR_EXECUTE",
+    "ERR_TIMEOUT",
+    "ERR_CLEAN",
+    "ERR_DOWNLOAD_PACK",
+    "SUCCESS_REBOOT_INITIATED",
+    "SUCCESS_REBOOT_REQUIRED",
+    "SUCCESS_RESTART_REQUIRED",
+    "ERR_OUT_OF_SPACE",
+    "ERR_UNZIP",
+    "ERR_EXECUTE_NO_EXIT_CODE",
+    "ERR_EXECUTE_TIMEOUT",
+    "ERR_EXECUTE_TOO_MANY_TRY",
+    "ERR_ABORTED",
+    "ERR_BAD_PARAM",
+    "ERR_DONE_FAILED",
+    "ERR_NO_PARAM",
+    "ERR_NO_LAUNCHER",
+    "ERR_ALREADY_SETUP",
+    "ERR_EXECUTE_PACK",
+]
+
+
+@pytest.mark.parametrize(("code", "outcome"), OUTCOMES.items())
+def test_outcomes(code, outcome):
+    assert classify(code) is outcome
+    assert is_final(code) is FINAL[outcome]
+
+
+@pytest.mark.parametrize("code", KNOWN)
+def test_known_codes_have_a_sentence_of_their_own(code):
+    assert meaning(code) == MEANINGS[code]
+    assert "no more than its code" not in meaning(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (None, "not been told yet"),
+        ("EXIT_CODE_1603", "exit code 1603"),
+        ("ERR_EXIT_CODE_5", "exit code 5"),
+        ("SUCCESS_3", "exit code 3"),
+        ("ERR_OF_TOMORROW", "failure"),
+        ("SUCCESS_OF_TOMORROW", "success"),
+    ],
+)
+def test_meanings_of_the_others(code, words):
+    assert words in meaning(code)
+
+
+@given(st.none() | st.text() | st.from_regex(r"(SUCCESS|ERR|EXIT_CODE|NOTIFIED)_?-?\d*", fullmatch=True))
+@example("SUCCESS_" + "9" * 5000)  # more digits than int() takes
+@example("EXIT_CODE_" + "0" * 5000)
+@example("SUCCESS_٠")
+def test_any_code_is_taken_and_explained(code):
+    assert classify(code) in Outcome
+    assert meaning(code).endswith(".")
+    assert "\n" not in meaning(code)
+
+
+def test_sentences_are_sentences():
+    for sentence in MEANINGS.values():
+        assert sentence[0].isupper()
+        assert sentence.endswith(".")
+    assert len(set(MEANINGS.values())) == len(MEANINGS)
+
+
+@pytest.mark.parametrize(
+    ("code", "unix", "windows", "native"),
+    [
+        ("SUCCESS", True, True, True),
+        ("SUCCESS_0", True, False, True),
+        ("SUCCESS_3", True, False, False),
+        ("ERR_BUILD", False, False, False),
+    ],
+)
+def test_history(code: str, unix: bool, windows: bool, native: bool) -> None:
+    assert [in_history(one, code) for one in (Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE)] == [unix, windows, native]

@@ -1,0 +1,195 @@
+"""Which packages are listed: a table of cases for each trap of OCS-PROTOCOL.md section 4, and what always holds."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distd.domain.records import DownloadConfig
+from distd.origin.agents.listing import Agent, Open, choose, learns
+
+UNIX = "OCS-NG_unified_unix_agent_v2.10.0"
+WINDOWS = "OCS-NG_WINDOWS_AGENT_v2.9.2.0"
+NATIVE = "distd-agent/0.1"
+CONFIG = DownloadConfig(frag_latency_s=15, cycle_latency_s=15, period_latency_s=15, period_length=10)
+OFF = dataclasses.replace(CONFIG, on=False)
+
+
+def waiting(package_id, priority=5, **fields):
+    return Open(int(package_id), package_id, priority, **fields)
+
+
+def notified(package_id, priority=5, **fields):
+    return waiting(package_id, priority, notified=True, **fields)
+
+
+def agent(user_agent=WINDOWS, *history, inventoried=True):
+    return Agent(user_agent, frozenset(history), inventoried)
+
+
+def ids(assignments):
+    return " ".join(one.package_id for one in assignments)
+
+
+# name: (assignments, agent, config, listed, new, settled)
+CASES = {
+    "nothing": ([], agent(), CONFIG, "", "", ""),
+    "new ones at once": ([waiting("1"), waiting("2")], agent(), CONFIG, "1 2", "1 2", ""),
+    "known ones first, new ones by priority": (
+        [waiting("1", 9), waiting("2", 3), notified("3")],
+        agent(),
+        CONFIG,
+        "3 2 1",
+        "2 1",
+        "",
+    ),
+    "not active": ([waiting("1", active=False), waiting("2")], agent(), CONFIG, "2", "2", ""),
+    "withdrawn before it was listed": ([waiting("1", withdrawn=True)], agent(), CONFIG, "", "", ""),
+    # trap 2: what the agent has in its history
+    "trap 2: in history": ([waiting("1"), waiting("2")], agent(UNIX, "1"), CONFIG, "2", "2", "1"),
+    "trap 2: in history, forced": ([waiting("1", force=True)], agent(UNIX, "1"), CONFIG, "1", "1", ""),
+    "trap 2: in history, listed already": ([notified("1")], agent(UNIX, "1"), CONFIG, "1", "", ""),
+    "trap 2: in history, not active": ([waiting("1", active=False)], agent(UNIX, "1"), CONFIG, "", "", ""),
+    "trap 2: no inventory yet, one at a time": (
+        [waiting("1", 9), waiting("2", 3), waiting("3", 3)],
+        agent(inventoried=False),
+        CONFIG,
+        "2",
+        "2",
+        "",
+    ),
+    "trap 2: no inventory yet, none beside a known one": (
+        [waiting("1"), notified("2")],
+        agent(inventoried=False),
+        CONFIG,
+        "2",
+        "",
+        "",
+    ),
+    "trap 2: no inventory yet, the history by results": (
+        [waiting("1", 3), waiting("2")],
+        agent(UNIX, "1", inventoried=False),
+        CONFIG,
+        "2",
+        "2",
+        "1",
+    ),
+    # trap 3: what the agent was told stays
+    "trap 3: withdrawn": ([notified("1", withdrawn=True)], agent(UNIX), CONFIG, "1", "", ""),
+    "trap 3: not active any more": ([notified("1", active=False)], agent(UNIX), CONFIG, "1", "", ""),
+    "trap 3: switched off": ([notified("1"), waiting("2")], agent(), OFF, "1", "", ""),
+    "switched off, and in history": ([waiting("1"), waiting("2")], agent(UNIX, "1"), OFF, "", "", "1"),
+    # trap 9: priority 0 stands alone
+    "trap 9: 0 goes first and alone": ([waiting("1", 5), waiting("2", 0)], agent(), CONFIG, "2", "2", ""),
+    "trap 9: 0 waits for a known one, others for it": (
+        [notified("1", 5), waiting("2", 0), waiting("3", 5)],
+        agent(),
+        CONFIG,
+        "1",
+        "",
+        "",
+    ),
+    "trap 9: others wait for a known 0": ([notified("1", 0), waiting("2", 5)], agent(), CONFIG, "1", "", ""),
+    "trap 9: one 0 at a time": ([waiting("1", 0), waiting("2", 0)], agent(), CONFIG, "1", "1", ""),
+    "trap 9: a 0 in history holds nobody up": (
+        [waiting("1", 0), waiting("2")],
+        agent(UNIX, "1"),
+        CONFIG,
+        "2",
+        "2",
+        "1",
+    ),
+    "trap 9: a 0 that is not active holds nobody up": (
+        [waiting("1", 0, active=False), waiting("2")],
+        agent(),
+        CONFIG,
+        "2",
+        "2",
+        "",
+    ),
+    # trap 14: the Unix agent's child knows the PACK_LOCs of one PROLOG only
+    "trap 14: several at once": ([waiting("1"), waiting("2")], agent(UNIX), CONFIG, "1 2", "1 2", ""),
+    "trap 14: not while the child is busy": ([notified("1"), waiting("2")], agent(UNIX), CONFIG, "1", "", ""),
+    "trap 14: forced, not either": ([notified("1"), waiting("2", force=True)], agent(UNIX), CONFIG, "1", "", ""),
+    "trap 14: in history while the child is busy": (
+        [notified("1"), waiting("2")],
+        agent(UNIX, "2"),
+        CONFIG,
+        "1",
+        "",
+        "2",
+    ),
+    "trap 14: Windows takes it": ([notified("1"), waiting("2")], agent(WINDOWS), CONFIG, "1 2", "2", ""),
+    "trap 14: the native agent too": ([notified("1"), waiting("2")], agent(NATIVE), CONFIG, "1 2", "2", ""),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_rules(case):
+    assignments, asking, config, listed, new, settled = case
+    listing = choose(assignments, asking, config)
+    assert (ids(listing.listed), ids(listing.new), ids(listing.settled)) == (listed, new, settled)
+
+
+LEARNS = [
+    (UNIX, "SUCCESS", True),
+    (UNIX, "SUCCESS_0", True),
+    (UNIX, "SUCCESS_3", True),  # the exit code of a LAUNCH does not matter to its history
+    (UNIX, "SUCCESS_", True),
+    (UNIX, "SUCCESS_ALREADY_SETUP", True),
+    (UNIX, "ERR_EXECUTE", False),
+    (UNIX, "ERR_CLEAN", False),
+    (WINDOWS, "SUCCESS", True),
+    (WINDOWS, "SUCCESS_REBOOT_REQUIRED", False),
+    (WINDOWS, "EXIT_CODE_0", False),
+    (NATIVE, "SUCCESS_0", True),
+]
+
+
+@pytest.mark.parametrize(("user_agent", "code", "expected"), LEARNS)
+def test_which_results_an_agent_writes_into_its_history(user_agent, code, expected):
+    assert learns(user_agent, code) is expected
+
+
+def _open(number, **fields):
+    return Open(number, str(number), **fields)
+
+
+@st.composite
+def assignments(draw):
+    flags = {name: st.booleans() for name in ("force", "notified", "withdrawn", "active")}
+    count = draw(st.integers(0, 6))
+    return [_open(n, priority=draw(st.integers(0, 10)), **draw(st.fixed_dictionaries(flags))) for n in range(count)]
+
+
+agents = st.builds(
+    Agent,
+    st.sampled_from([UNIX, WINDOWS, NATIVE]),
+    st.frozensets(st.integers(0, 5).map(str)),
+    st.booleans(),
+)
+
+
+@given(assignments(), agents, st.booleans())
+def test_what_always_holds(mine, asking, on):
+    listing = choose(mine, asking, dataclasses.replace(CONFIG, on=on))
+    known = [one for one in mine if one.notified]
+    assert listing.listed == known + listing.new
+    assert not any(one.notified for one in listing.new + listing.settled)
+    assert all(one.active and not one.withdrawn for one in listing.new + listing.settled)
+    assert all(one.force or one.package_id not in asking.history for one in listing.new)
+    if any(one.priority == 0 for one in listing.new):
+        assert len(listing.listed) == 1
+
+
+@given(assignments(), agents)
+def test_everything_active_is_listed_or_settled_at_last(mine, asking):
+    """An agent that reports on all that is listed, contact by contact, runs out of work: no rule starves anything."""
+    hopeful = {one.id for one in mine if one.notified or (one.active and not one.withdrawn)}
+    for _ in range(len(mine) + 1):
+        listing = choose(mine, asking, CONFIG)
+        done = {one.id for one in listing.listed + listing.settled}
+        mine = [one for one in mine if one.id not in done]
+        hopeful -= done
+    assert hopeful == set()

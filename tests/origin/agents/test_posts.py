@@ -1,0 +1,361 @@
+"""What agents' POSTs are answered, and what the catalogue knows afterwards."""
+
+import zlib
+
+import pytest
+
+from distd.catalogue import schema
+from distd.catalogue.event_log import Kind
+from distd.catalogue.writer import open_batcher
+from distd.domain.errors import BadInput, TooLarge
+from distd.domain.records import DownloadRequest, InventoryRequest, PrologRequest
+from distd.origin.agents import posts
+from distd.origin.computers import computers
+from distd.origin.packages import packages
+from distd.wire import ocs, tokens
+
+WINDOWS = "OCS-NG_WINDOWS_AGENT_v2.9.2.0"
+DAY_S = 86_400
+
+
+def kinds(house, *wanted):
+    return [(event.kind.value, event.package_id, event.detail.get("code")) for event in house.events(*wanted)]
+
+
+def test_the_first_contact_enters_a_computer(house):
+    reply = house.prolog("pc-2026-11-22-23-59-03")
+    assert reply.send_inventory
+    assert reply.prolog_freq_h == 24
+    assert reply.packs == ()
+    assert reply.config == house.site.settings.download
+    (computer,) = house.read(computers.list_computers)
+    assert (computer.device_id, computer.address) == ("pc-2026-11-22-23-59-03", "10.0.0.9")
+    assert computer.user_agent == "OCS-NG_unified_unix_agent_v2.10.0"
+    assert [event.kind for event in house.events()] == [Kind.COMPUTER_SEEN]
+
+
+def test_the_second_contact_does_not(house):
+    house.prolog()
+    house.now_s += 60
+    house.prolog()
+    (computer,) = house.read(computers.list_computers)
+    assert computer.last_seen_at_s - computer.first_seen_at_s == 60
+    assert len(house.events()) == 1
+
+
+# inventory_freq_days, days since the last inventory, whether one is wanted
+FREQUENCIES = [(0, 0, True), (0, 9, True), (-1, 9, False), (3, 2.9, False), (3, 3.1, True)]
+
+
+@pytest.mark.parametrize(("freq_days", "age_days", "wanted"), FREQUENCIES)
+def test_when_an_inventory_is_wanted(house, freq_days, age_days, wanted):
+    house.values["agents.inventory_freq_days"] = freq_days
+    assert house.prolog().send_inventory
+    house.inventory()
+    house.now_s += age_days * DAY_S
+    assert house.prolog().send_inventory is wanted
+
+
+def test_an_inventory_describes_the_computer(house):
+    hardware = {"NAME": "PC-7", "OSNAME": "Debian", "OSVERSION": "12", "IPADDR": "10.1.2.3", "WORKGROUP": "LAB"}
+    networks = ({"MACADDR": "52:54:00:12:34:56", "IPADDRESS": "10.1.2.3"},)
+    house.post(InventoryRequest("pc", hardware | {"USERID": "ada"}, {"TAG": "R1"}, networks, frozenset({"1", "2"})))
+    detail = house.read(computers.show, "pc")
+    computer = detail.computer
+    assert (computer.name, computer.os_name, computer.os_version) == ("PC-7", "Debian", "12")
+    assert (computer.ip, computer.workgroup, computer.userid, computer.tag) == ("10.1.2.3", "LAB", "ada", "R1")
+    assert computer.last_inventory_at_s == house.now_s
+    assert detail.history == ["1", "2"]
+    assert detail.inventory == {
+        "hardware": hardware | {"USERID": "ada"},
+        "account": {"TAG": "R1"},
+        "networks": list(networks),
+    }
+    assert [event.kind for event in house.events()] == [Kind.COMPUTER_SEEN, Kind.INVENTORY]
+
+
+def test_an_inventory_is_answered_with_the_tag(house):
+    assert house.inventory() == {"TAG": "NA"}
+    assert house.inventory(account={"TAG": "R1"}) == {"TAG": "R1"}
+    assert house.inventory() == {"TAG": "R1"}
+
+
+def test_an_inventory_replaces_the_history_if_it_has_one(pc):
+    pc.inventory("1", "2")
+    pc.inventory("2", "3")
+    assert pc.read(computers.show, "pc").history == ["2", "3"]
+    pc.post(InventoryRequest("pc", {}, {}, (), None))
+    assert pc.read(computers.show, "pc").history == ["2", "3"]
+    pc.inventory()
+    assert pc.read(computers.show, "pc").history == []
+
+
+def test_very_long_texts_are_cut(house):
+    house.inventory(hardware={"NAME": "x" * 4000}, account={"TAG": "y" * 4000})
+    computer = house.read(computers.show, "pc").computer
+    assert (len(computer.name), len(computer.tag)) == (255, 255)
+
+
+def test_a_package_is_served_from_here_with_the_computers_token(pc):
+    pc.package("17")
+    pc.assign("17", force=True, schedule="2026/12/01 08:00", postcmd="shutdown")
+    (pack,) = pc.prolog().packs
+    token = tokens.make(b"k" * 32, 1)
+    assert (pack.info_loc, pack.pack_loc) == (f"origin:8443/download/~{token}", f"origin:8080/download/~{token}")
+    assert (pack.force, pack.schedule, pack.postcmd) == (True, "2026/12/01 08:00", "shutdown")
+
+
+def test_a_package_is_served_from_elsewhere_as_given(pc):
+    pc.package("17", active=False)
+    pc.write(packages.activate, "17", "info.example:8443/a", "mirror.example/b", pc.now_s)
+    pc.assign("17")
+    (pack,) = pc.prolog().packs
+    assert (pack.info_loc, pack.pack_loc) == ("info.example:8443/a", "mirror.example/b")
+
+
+def test_a_life_from_assignment_to_result(pc):
+    pc.package("17")
+    pc.assign("17")
+    assert pc.code("17") is None
+    assert pc.listed() == ["17"]
+    assert pc.code("17") == "NOTIFIED"
+    assert pc.listed() == ["17"]
+    pc.report("17", "SUCCESS")
+    assert pc.listed() == []
+    assert pc.code("17") == "SUCCESS"
+    assert pc.read(computers.show, "pc").history == ["17"]
+    assert kinds(pc, Kind.ASSIGNED, Kind.NOTIFIED, Kind.RESULT) == [
+        ("ASSIGNED", "17", None),
+        ("NOTIFIED", "17", None),
+        ("RESULT", "17", "SUCCESS"),
+    ]
+
+
+def test_a_whole_life_in_one_batch(pc):
+    """Posts of one computer are answered in their order, each against what those before it changed."""
+    pc.package("17")
+    pc.assign("17")
+    replies = pc.post_all(
+        PrologRequest("pc"),
+        InventoryRequest("pc", {"NAME": "PC"}, {}, (), frozenset()),
+        DownloadRequest("pc", "17", "SUCCESS_0"),
+        PrologRequest("pc"),
+        PrologRequest("other"),
+        PrologRequest("other"),
+    )
+    bodies = [reply.body for reply in replies]
+    assert [pack.id for pack in ocs.read_prolog_reply(bodies[0]).packs] == ["17"]
+    assert bodies[2] == b""
+    assert [ocs.read_prolog_reply(body).packs for body in bodies[3:]] == [(), (), ()]
+    assert pc.code("17") == "SUCCESS_0"
+    assert pc.read(computers.show, "pc").history == ["17"]
+    assert len(pc.read(computers.list_computers)) == 2
+
+
+def test_packages_of_others_are_not_listed(pc):
+    pc.prolog("other")
+    pc.inventory(device_id="other")
+    pc.package("17")
+    pc.package("18")
+    pc.assign("17")
+    pc.assign("18", "other")
+    assert pc.listed() == ["17"]
+    assert pc.listed("other") == ["18"]
+
+
+# --- the traps of OCS-PROTOCOL.md, section 4; the rules themselves are in test_listing.py
+
+
+def test_trap_2_a_package_in_the_history_is_settled_without_the_agent(pc):
+    pc.inventory("17")
+    for package_id in ("17", "18"):
+        pc.package(package_id)
+        pc.assign(package_id)
+    assert pc.listed() == ["18"]
+    assert pc.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
+    assert kinds(pc, Kind.RESULT) == [("RESULT", "17", "SUCCESS_ALREADY_IN_HISTORY")]
+
+
+def test_trap_2_forced_it_is_listed(pc):
+    pc.inventory("17")
+    pc.package("17")
+    pc.assign("17", force=True)
+    assert pc.listed() == ["17"]
+
+
+def test_trap_2_the_history_is_learnt_from_results(pc):
+    pc.package("17")
+    pc.assign("17")
+    pc.listed()
+    pc.report("17", "SUCCESS_3")
+    pc.assign("17")
+    assert pc.listed() == []
+    assert pc.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
+
+
+def test_trap_2_also_from_a_late_result_in_the_same_batch(pc):
+    pc.package("17")
+    pc.assign("17")
+    _, reply = pc.post_all(DownloadRequest("pc", "17", "SUCCESS_"), PrologRequest("pc"))
+    assert ocs.read_prolog_reply(reply.body).packs == ()
+    assert pc.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
+
+
+def test_trap_2_a_failure_teaches_nothing(pc):
+    pc.package("17")
+    pc.assign("17")
+    pc.listed()
+    pc.report("17", "ERR_BAD_DIGEST")
+    pc.assign("17")
+    assert pc.listed() == ["17"]
+
+
+def test_trap_2_a_windows_agent_keeps_only_plain_successes(pc):
+    pc.user_agent = WINDOWS
+    pc.package("17")
+    pc.assign("17")
+    pc.listed()
+    pc.report("17", "SUCCESS_REBOOT_REQUIRED")
+    pc.assign("17")
+    assert pc.listed() == ["17"]
+
+
+def test_trap_2_one_at_a_time_until_the_history_is_known(house):
+    house.prolog()
+    for package_id, priority in (("17", 7), ("18", 3)):
+        house.package(package_id, priority=priority)
+        house.assign(package_id)
+    assert house.listed() == ["18"]
+    house.inventory("17")
+    house.report("18", "SUCCESS")
+    assert house.listed() == []
+    assert house.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
+
+
+def test_trap_3_withdrawn_or_deactivated_it_is_listed_until_its_final_status(pc):
+    pc.package("17", active=False)
+    pc.write(packages.activate, "17", "info.example/a", "mirror.example/b", pc.now_s)
+    pc.assign("17")
+    before = pc.prolog().packs
+    pc.unassign("17")
+    pc.write(packages.deactivate, "17", pc.now_s)
+    pc.values["download.on"] = False
+    assert pc.prolog().packs == before
+    pc.report("17", "ERR_TIMEOUT")
+    assert pc.listed() == []
+
+
+IGNORED = {
+    "an unknown computer": (DownloadRequest("nobody", "17", "SUCCESS"), "unknown computer"),
+    "an unknown package": (DownloadRequest("pc", "99", "SUCCESS"), "no open assignment"),
+    "one that was not listed": (DownloadRequest("pc", "17", "SUCCESS_"), "no open assignment"),
+}
+
+
+@pytest.mark.parametrize(("request_", "why"), IGNORED.values(), ids=IGNORED)
+def test_trap_8_every_report_is_accepted_and_none_is_lost(pc, request_, why):
+    pc.package("17")
+    pc.assign("17")
+    assert pc.post(request_) == b""
+    (event,) = pc.events(Kind.RESULT)
+    assert (event.package_id, event.detail["code"], event.detail["ignored"]) == (
+        request_.package_id,
+        request_.code,
+        why,
+    )
+    assert pc.code("17") is None
+    assert [computer.device_id for computer in pc.read(computers.list_computers)] == ["pc"]
+
+
+def test_trap_8_the_first_final_result_stands(pc):
+    pc.package("17")
+    pc.assign("17")
+    pc.listed()
+    for code in ("NOTIFIED", "SUCCESS_0", "SUCCESS", "SUCCESS_", "ERR_CLEAN"):
+        pc.report("17", code)
+    assert pc.code("17") == "SUCCESS_0"
+    assert [(event.detail["code"], event.detail.get("ignored")) for event in pc.events(Kind.RESULT)] == [
+        ("NOTIFIED", "not final"),
+        ("SUCCESS_0", None),
+        ("SUCCESS", "no open assignment"),
+        ("SUCCESS_", "no open assignment"),
+        ("ERR_CLEAN", "no open assignment"),
+    ]
+
+
+def test_trap_8_an_endless_code_is_kept_as_far_as_it_fits(pc):
+    pc.package("17")
+    pc.assign("17")
+    pc.listed()
+    pc.report("17", "ERR_" + "X" * 400)
+    assert pc.code("17") == "ERR_" + "X" * 251
+
+
+def test_trap_9_priority_0_stands_alone(pc):
+    for package_id, priority in (("17", 5), ("18", 0)):
+        pc.package(package_id, priority=priority)
+        pc.assign(package_id)
+    assert pc.listed() == ["18"]
+    pc.report("18", "SUCCESS")
+    assert pc.listed() == ["17"]
+
+
+def test_trap_14_a_new_package_waits_for_the_unix_agents_child(pc):
+    for package_id in ("17", "18"):
+        pc.package(package_id)
+    pc.assign("17")
+    assert pc.listed() == ["17"]
+    pc.assign("18")
+    assert pc.listed() == ["17"]
+    pc.report("17", "SUCCESS")
+    assert pc.listed() == ["18"]
+
+
+@pytest.mark.parametrize(("user_agent", "on"), [("", True), ("OCS-NG_WINDOWS_AGENT_v2.9.2.0", False)])
+def test_trap_15_a_busy_unix_agent_is_not_told_that_it_is_off(pc, user_agent, on):
+    pc.user_agent = user_agent or pc.user_agent
+    pc.package("17")
+    pc.assign("17")
+    assert pc.listed() == ["17"]
+    pc.values["download.on"] = False
+    pc.package("18")
+    pc.assign("18")
+    reply = pc.prolog()
+    assert (reply.config.on, [pack.id for pack in reply.packs]) == (on, ["17"])
+    pc.report("17", "SUCCESS")
+    reply = pc.prolog()
+    assert (reply.config.on, reply.packs) == (False, ())
+
+
+# --- reading, and the batcher around it all
+
+
+BAD = {
+    "no zlib": (b"\x00\x01\x02", BadInput),
+    "no XML": (zlib.compress(b"hello"), BadInput),
+    "a bomb": (zlib.compress(b"<REQUEST>" + b" " * 2_000_000 + b"</REQUEST>"), TooLarge),
+}
+
+
+@pytest.mark.parametrize(("body", "error"), BAD.values(), ids=BAD)
+def test_a_bad_body_is_refused_before_the_catalogue(body, error):
+    with pytest.raises(error):
+        posts.read(posts.Post(body, "", "", 0), max_inflated_bytes=1_000_000)
+
+
+async def test_the_batch_handler_under_the_batcher(house):
+    replies = {}
+
+    def handle(conn, heard):
+        return posts.answer(conn, heard, house.site)
+
+    def read(post):
+        return posts.read(post, max_inflated_bytes=1_000_000)
+
+    bodies = {f"pc{n}": ocs.write_request(PrologRequest(f"pc{n}")) for n in range(100)} | {"bad": b"?"}
+    async with open_batcher(house.catalogue, handle, read, waiting_limit=200) as batcher:
+        for name, body in bodies.items():
+            batcher.put(posts.Post(body, "10.0.0.1", "", 5.0), lambda reply, name=name: replies.update({name: reply}))
+    assert isinstance(replies.pop("bad"), BadInput)
+    assert {reply.status for reply in replies.values()} == {200}
+    assert len(replies) == len(house.rows(schema.computers)) == 100

@@ -1,0 +1,61 @@
+"""Fragments that were served."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distd.catalogue import schema
+from distd.catalogue.event_log import Kind
+from distd.origin.deployments.progress import Fetched, record
+from distd.wire.number_ranges import parse, render
+
+RANGES = [([], ""), ([1], "1"), ([1, 2], "1-2"), ([3, 1, 2, 7], "1-3,7"), ([7, 7, 9], "7,9"), ([10, 11, 12, 9], "9-12")]
+
+
+@pytest.mark.parametrize(("numbers", "text"), RANGES)
+def test_ranges_are_compact(numbers, text):
+    assert render(numbers) == text
+
+
+@given(st.sets(st.integers(1, 10_000)))
+def test_ranges_come_back(numbers):
+    assert parse(render(numbers)) == numbers
+
+
+def test_fetches_add_up_and_a_repeated_fragment_counts_once(pc):
+    pc.package("17")
+    pc.write(record, [Fetched(1, "17", [1, 2], 20)], 100.0)
+    pc.write(record, [Fetched(1, "17", [2, 3], 20)], 101.5)
+    assert pc.rows(schema.progress) == [
+        {
+            "computer_id": 1,
+            "package_id": "17",
+            "fragments": 3,
+            "ranges": "1-3",
+            "sent_bytes": 40,
+            "first_at_us": 100_000_000,
+            "last_at_us": 101_500_000,
+        }
+    ]
+    assert [(event.at_s, event.computer_id, event.detail) for event in pc.events(Kind.FRAGMENTS_FETCHED)] == [
+        (100.0, 1, {"numbers": "1-2", "bytes": 20}),
+        (101.5, 1, {"numbers": "2-3", "bytes": 20}),
+    ]
+
+
+def test_many_computers_at_once(house):
+    house.package("17")
+    house.package("18")
+    for number in range(5):
+        house.prolog(f"pc{number}")
+    fetches = [Fetched(number, package_id, [number], 1) for number in range(1, 6) for package_id in ("17", "18")]
+    house.write(record, fetches, 100.0)
+    assert len(house.rows(schema.progress)) == len(house.events(Kind.FRAGMENTS_FETCHED)) == 10
+
+
+def test_the_unknown_is_dropped(pc):
+    pc.package("17")
+    pc.write(record, [Fetched(99, "17", [1], 1), Fetched(1, "99", [1], 1)], 100.0)
+    pc.write(record, [], 100.0)
+    assert pc.rows(schema.progress) == []
+    assert pc.events(Kind.FRAGMENTS_FETCHED) == []

@@ -1,0 +1,69 @@
+"""Packages of another server enter the catalogue under their own ids, or not at all."""
+
+import dataclasses
+import hashlib
+import os
+
+import pytest
+
+from distd.catalogue import schema
+from distd.domain.errors import BadInput, Conflict, Corrupt
+from distd.domain.records import Action, Info, OperatingSystem
+from distd.origin.packages import packages, publishing
+from distd.wire import ocs_info as info_format
+
+NOW_S = 1_700_000_000.5
+CONTENT = b"\x1f\x8b" + bytes(2000)
+
+
+@pytest.fixture
+def ocs(tmp_path):
+    folder = tmp_path / "1500000001"
+    folder.mkdir()
+    (folder / "1500000001-1").write_bytes(CONTENT)
+    info = Info("1500000001", 3, Action.STORE, "/opt/x", 1, hashlib.md5(CONTENT).hexdigest())
+    (folder / "info").write_bytes(info_format.render(info))
+    return folder
+
+
+def take_in(shop, folder, name="Old", system=None):
+    return publishing.take_in(shop, folder, name, system, NOW_S, link=False)
+
+
+def test_it_keeps_its_id_and_what_it_says(house, shop, ocs):
+    package = take_in(shop, ocs)
+    assert (package.id, package.name, package.os, package.priority) == ("1500000001", "Old", "LINUX", 3)
+    assert (package.target, package.size_bytes, package.fragments) == ("/opt/x", len(CONTENT), 1)
+    assert house.read(packages.list_packages) == [dataclasses.replace(package, warnings=())]
+    assert take_in(shop, _renamed(ocs, "1500000002"), system=OperatingSystem.OTHER).os == "OTHER"
+
+
+def _renamed(ocs, package_id):
+    (ocs / "1500000001-1").rename(ocs / f"{package_id}-1")
+    info = (ocs / "info").read_bytes()
+    (ocs / "info").write_bytes(info.replace(b"1500000001", package_id.encode()))
+    return ocs
+
+
+def test_an_id_that_is_taken_or_was_is_refused(shop, ocs):
+    take_in(shop, ocs)
+    with pytest.raises(Conflict, match="1500000001 is here already, or was"):
+        take_in(shop, ocs)
+    publishing.delete(shop, "1500000001", NOW_S)
+    with pytest.raises(Conflict, match="1500000001 is here already, or was"):
+        take_in(shop, ocs)
+
+
+def test_what_fails_can_be_tried_again(house, shop, ocs):
+    (ocs / "1500000001-1").write_bytes(CONTENT[:-1])
+    with pytest.raises(Corrupt):
+        take_in(shop, ocs)
+    assert house.rows(schema.package_ids) == []
+    assert os.listdir(shop.data.download) == []
+    (ocs / "1500000001-1").write_bytes(CONTENT)
+    assert take_in(shop, ocs).id == "1500000001"
+
+
+def test_a_name_is_needed(shop, ocs):
+    with pytest.raises(BadInput, match="--name"):
+        take_in(shop, ocs, name=" ")

@@ -1,0 +1,221 @@
+"""Publish, activate, deactivate, delete; and what crashes leave."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from distd.catalogue import schema
+from distd.catalogue.event_log import Kind
+from distd.domain.errors import BadInput, Conflict, NotFound
+from distd.domain.fragment_plan import BySize
+from distd.domain.records import Action
+from distd.origin.packages import packages, publishing
+from distd.origin.packages.recovery import Reconciled, reconcile
+
+NOW_S = 1_700_000_000.5
+
+
+def _tree(data):
+    return sorted(str(path.relative_to(data.root)) for path in data.download.rglob("*"))
+
+
+def test_a_published_package_has_a_row_files_and_an_event(house, data, publish):
+    package = publish()
+    assert (package.id, package.name, package.os, package.action) == ("1700000000", "hello", "LINUX", "STORE")
+    assert (package.priority, package.target, package.created_at_s) == (5, "/opt/hello", NOW_S)
+    assert (package.active, package.info_server, package.fragment_server) == (False, None, None)
+    assert package.size_bytes > 0
+    folder = data.package(package.id)
+    assert sum(path.stat().st_size for path in folder.glob("1700000000-*")) == package.size_bytes
+    assert len(list(folder.glob("1700000000-*"))) == package.fragments
+    assert house.read(packages.list_packages) == [dataclasses.replace(package, warnings=())]
+    (event,) = house.events()
+    assert (event.kind, event.package_id) == (Kind.PACKAGE_PUBLISHED, package.id)
+    assert event.detail == {"name": "hello", "size_bytes": package.size_bytes, "fragments": package.fragments}
+
+
+def test_a_command_without_a_file_is_a_package_too(publish):
+    package = publish(source=None, action=Action.EXECUTE, target="reboot", plan=BySize())
+    assert (package.fragments, package.size_bytes) == (0, 0)
+
+
+def test_an_id_is_the_time_or_the_next_that_nobody_ever_had(house, data, publish, shop):
+    assert publish().id == "1700000000"
+    assert publish().id == "1700000001"
+    publishing.delete(shop, "1700000001", NOW_S)
+    assert publish().id == "1700000002"
+    assert publish(now_s=NOW_S - 100).id == "1700000003"
+    assert publish(now_s=NOW_S + 100).id == "1700000100"
+
+
+def test_builds_at_once_get_different_ids(house, publish):
+    threads = [threading.Thread(target=publish) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [package.id for package in house.read(packages.list_packages)] == [f"170000000{n}" for n in range(4)]
+
+
+REFUSED = {
+    "a priority beyond the period": ({"priority": 6, "period_length": 5}, "--priority: expected at most"),
+    "no name": ({"name": " "}, "--name: expected 1 to 255 printable characters"),
+    "an endless name": ({"name": "x" * 256}, "--name"),
+    "an endless target": ({"target": "x" * 4097}, "at most 4096 characters, got 4097"),
+    "a source that is not there": ({"source": "missing"}, "FILE"),
+    "a fragment size of 0": ({"plan": BySize(0)}, "--fragment-size"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_refused_order_changes_nothing(house, data, publish, tmp_path, changes, message):
+    if "source" in changes:
+        changes = changes | {"source": tmp_path / "missing"}
+    before = _tree(data)
+    with pytest.raises(BadInput, match=message):
+        publish(**changes)
+    assert _tree(data) == before
+    assert house.read(packages.list_packages) == []
+    assert house.rows(schema.package_ids) == []
+    assert house.events() == []
+
+
+def test_a_failure_between_rename_and_commit_leaves_nothing(house, data, publish, monkeypatch):
+    before = _tree(data)
+    monkeypatch.setattr(publishing, "_enter", _fail)
+    with pytest.raises(RuntimeError, match="midway"):
+        publish()
+    assert _tree(data) == before
+    assert house.read(packages.list_packages) == []
+
+
+def _fail(_conn, package):
+    raise RuntimeError(f"midway through {package.id}")
+
+
+# Dies after the directory has its final name and before the commit.
+CRASH = """
+import os, sys
+from pathlib import Path
+from distd.origin.installation import open_installation
+from distd.domain.records import Action, OperatingSystem
+from distd.origin.packages import publishing
+from distd.packaging.order import Order
+order = Order(source=Path(sys.argv[2]), os=OperatingSystem.LINUX, priority=5, action=Action.STORE, target="/x")
+publishing._enter = lambda conn, package: os._exit(9)
+with open_installation(Path(sys.argv[1])) as site:
+    publishing.publish(site.workshop(), order, "hello", 1_700_000_000)
+"""
+
+
+def test_a_crash_between_rename_and_commit_is_cleared_away(house, data, order, publish):
+    kept = publish()
+    before = _tree(data)
+    command = [sys.executable, "-c", CRASH, data.root, order.source]
+    assert subprocess.run(command, check=False).returncode == 9
+    assert data.package("1700000001").is_dir()
+    assert reconcile(house.catalogue, data) == Reconciled(removed=["1700000001"], missing=[])
+    assert _tree(data) == before
+    assert [package.id for package in house.read(packages.list_packages)] == [kept.id]
+    assert publish().id == "1700000002"
+
+
+def test_reconcile_reports_rows_without_files_and_keeps_them(house, data, publish):
+    package = publish()
+    os.rename(data.package(package.id), data.root / "elsewhere")
+    assert reconcile(house.catalogue, data) == Reconciled(removed=[], missing=[package.id])
+    assert house.read(packages.show, package.id)
+
+
+def test_reconcile_removes_what_a_deletion_left(house, data, publish, shop, monkeypatch):
+    package = publish()
+    monkeypatch.setattr(publishing.directories, "delete", lambda *_: None)
+    publishing.delete(shop, package.id, NOW_S)
+    monkeypatch.undo()
+    assert data.package(package.id).is_dir()
+    assert reconcile(house.catalogue, data).removed == [package.id]
+    assert not data.package(package.id).exists()
+
+
+def test_a_deleted_package_leaves_its_name_and_results(house, data, publish, shop):
+    package = publish()
+    house.prolog()
+    house.write(packages.activate, package.id, None, None, NOW_S)
+    house.assign(package.id)
+    house.listed()
+    house.report(package.id, "SUCCESS")
+    publishing.delete(shop, package.id, NOW_S)
+    assert not data.package(package.id).exists()
+    assert house.read(packages.list_packages) == []
+    with pytest.raises(NotFound):
+        house.read(packages.show, package.id)
+    assert [result.package_name for result in house.results(package.id)] == ["hello"]
+    assert house.events()[-1].kind == Kind.PACKAGE_DELETED
+
+
+@pytest.mark.parametrize(("computers", "words"), [(["a"], "to 1 computer "), (["a", "b"], "to 2 computers ")])
+def test_a_package_that_computers_need_is_not_deleted(house, data, publish, shop, computers, words):
+    package = publish()
+    house.write(packages.activate, package.id, None, None, NOW_S)
+    for device_id in computers:
+        house.prolog(device_id)
+        house.assign(package.id, device_id)
+    with pytest.raises(Conflict, match=words):
+        publishing.delete(shop, package.id, NOW_S)
+    assert data.package(package.id).is_dir()
+
+
+def test_activation_comes_and_goes(house):
+    house.package("17", active=False)
+    assert not house.read(packages.show, "17").active
+    package = house.write(packages.activate, "17", None, None, NOW_S)
+    assert (package.active, package.info_server) == (True, None)
+    package = house.write(packages.activate, "17", "a.example/x/", "[::1]:8080/y", NOW_S)
+    assert (package.info_server, package.fragment_server) == ("a.example/x", "[::1]:8080/y")
+    house.write(packages.deactivate, "17", NOW_S)
+    assert not house.read(packages.show, "17").active
+    with pytest.raises(Conflict, match="17 is not active"):
+        house.write(packages.deactivate, "17", NOW_S)
+    assert [event.kind for event in house.events()] == [
+        Kind.PACKAGE_ACTIVATED,
+        Kind.PACKAGE_ACTIVATED,
+        Kind.PACKAGE_DEACTIVATED,
+    ]
+
+
+BAD_SERVERS = {
+    "a scheme": ("http://a/x", "b/x", "--info-server"),
+    "a space": ("a/x", "b /x", "--fragment-server"),
+    "a query": ("a/x", "b/x?y", "--fragment-server"),
+    "a port of 0": ("a:0/x", "b/x", "--info-server"),
+    "a port beyond": ("a/x", "b:65536/x", "--fragment-server"),
+    "nothing": ("", "b/x", "--info-server"),
+    "endless": ("a/x", "b/" + "x" * 255, "--fragment-server"),
+    "only one": ("a/x", None, "--fragment-server: expected both servers, or neither"),
+    "only the other": (None, "a/x", "--info-server: expected both servers, or neither"),
+}
+
+
+@pytest.mark.parametrize(("info", "fragments", "message"), BAD_SERVERS.values(), ids=BAD_SERVERS)
+def test_servers_that_cannot_be_are_refused(house, info, fragments, message):
+    house.package("17", active=False)
+    with pytest.raises(BadInput, match=message):
+        house.write(packages.activate, "17", info, fragments, NOW_S)
+    assert not house.read(packages.show, "17").active
+
+
+USES = {
+    "activate": lambda conn: packages.activate(conn, "99", None, None, NOW_S),
+    "deactivate": lambda conn: packages.deactivate(conn, "99", NOW_S),
+    "show": lambda conn: packages.show(conn, "99"),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_an_unknown_package_is_not_found(house, use):
+    with pytest.raises(NotFound, match="PACKAGE: expected the id of a package, got 99; see `distd package list`"):
+        house.write(use)

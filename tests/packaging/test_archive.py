@@ -1,0 +1,328 @@
+"""Archives: the same input gives the same bytes, the real tar and unzip read them, and what does not fit is named."""
+
+import io
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from distd.domain.errors import BadInput
+from distd.domain.records import OperatingSystem
+from distd.packaging import archive
+
+UNIX, WINDOWS = OperatingSystem.LINUX, OperatingSystem.WINDOWS
+UNPACK = {UNIX: ["tar", "-xzf"], WINDOWS: ["unzip", "-q"]}
+
+FILES = {
+    "README": b"read me\n",
+    "empty": b"",
+    "bin/run.sh": b"#!/bin/sh\n",
+    "bin/big": bytes(range(256)) * 5000,
+    "data/ünïcödé – ☃.txt": b"snow",
+    "data/with space": b" ",
+    f"deep/{'/'.join('abcdefgh')}/{'long' * 40}": b"long names need more than the oldest tar has",
+    ".hidden": b"dot",
+}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A folder with files of all kinds, an empty folder, a program."""
+    root = tmp_path / "tree"
+    for name, content in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    (root / "nothing here").mkdir()
+    (root / "bin/run.sh").chmod(0o755)
+    return root
+
+
+@pytest.fixture
+def pack(tmp_path):
+    def pack(source, system=UNIX, progress=None) -> bytes:
+        out = tmp_path / "out"
+        archive.pack(source, out, system, progress)
+        return out.read_bytes()
+
+    return pack
+
+
+@pytest.fixture
+def unpack(tmp_path):
+    """Unpacks with the programs that stock agents use."""
+
+    def unpack(content: bytes, system) -> Path:
+        (tmp_path / "content").write_bytes(content)
+        folder = tmp_path / "unpacked"
+        folder.mkdir()
+        subprocess.run([*UNPACK[system], tmp_path / "content"], cwd=folder, check=True, env=os.environ | UTF8)
+        return folder
+
+    return unpack
+
+
+UTF8 = {"LC_ALL": "C.UTF-8"}
+
+both = pytest.mark.parametrize("system", [UNIX, WINDOWS])
+
+
+@both
+def test_what_is_packed_is_unpacked_by_the_real_programs(tree, pack, unpack, snapshot, system):
+    assert snapshot(unpack(pack(tree, system), system)) == snapshot(tree)
+
+
+@pytest.mark.parametrize("system", [UNIX, OperatingSystem.MACOS, OperatingSystem.OTHER])
+def test_a_unix_gets_a_tar_gz(tree, pack, system):
+    assert pack(tree, system)[:2] == b"\x1f\x8b"
+
+
+def test_windows_gets_a_zip(tree, pack):
+    assert pack(tree, WINDOWS)[:4] == b"PK\x03\x04"
+
+
+@both
+def test_a_file_becomes_an_archive_of_one_member_with_its_name(tmp_path, pack, unpack, system):
+    source = tmp_path / "setup 1.sh"
+    source.write_bytes(b"#!/bin/sh\n")
+    source.chmod(0o755)
+    folder = unpack(pack(source, system), system)
+    assert os.listdir(folder) == ["setup 1.sh"]
+    assert (folder / "setup 1.sh").read_bytes() == b"#!/bin/sh\n"
+    assert stat.S_IMODE((folder / "setup 1.sh").stat().st_mode) == 0o755
+
+
+@both
+def test_the_same_input_gives_the_same_bytes(tmp_path, tree, pack, system):
+    first = pack(tree, system)
+    # The same again, written in another order, elsewhere, at other times.
+    again = tmp_path / "elsewhere" / "again"
+    again.mkdir(parents=True)
+    (again / "nothing here").mkdir()
+    for number, (name, content) in enumerate(sorted(FILES.items(), reverse=True)):
+        (again / name).parent.mkdir(parents=True, exist_ok=True)
+        (again / name).write_bytes(content)
+        os.utime(again / name, (number, number))
+    (again / "bin/run.sh").chmod(0o755)
+    for folder in again.rglob("*"):
+        os.utime(folder, (2_000_000_000, 2_000_000_000))
+    assert pack(again, system) == first
+
+
+@both
+@pytest.mark.parametrize("change", ["name", "content", "mode"])
+def test_another_input_gives_others(tree, pack, system, change):
+    first = pack(tree, system)
+    match change:
+        case "name":
+            (tree / "README").rename(tree / "readme")
+        case "content":
+            (tree / "README").write_bytes(b"Read me\n")
+        case "mode":
+            (tree / "README").chmod(0o755)
+    assert pack(tree, system) != first
+
+
+def test_nothing_of_this_machine_is_in_a_tar(tree, pack):
+    content = pack(tree)
+    assert content[3:8] == bytes(5)  # gzip: no flags (so no name), no time
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        members = tar.getmembers()
+    assert [member.name for member in members] == sorted(member.name for member in members)
+    assert {(member.uid, member.gid, member.uname, member.gname, member.mtime) for member in members} == {
+        (0, 0, "", "", 315_532_800)
+    }
+
+
+def test_nothing_of_this_machine_is_in_a_zip(tree, pack):
+    with zipfile.ZipFile(io.BytesIO(pack(tree, WINDOWS))) as packed:
+        entries = packed.infolist()
+    assert [entry.filename.rstrip("/") for entry in entries] == sorted(e.filename.rstrip("/") for e in entries)
+    assert {(entry.date_time, entry.create_system) for entry in entries} == {((1980, 1, 1, 0, 0, 0), 3)}
+
+
+@both
+def test_progress_counts_the_bytes_to_the_last(tree, pack, system):
+    told = []
+    pack(tree, system, lambda done, total: told.append((done, total)))
+    total = sum(map(len, FILES.values()))
+    assert told[-1] == (total, total)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+@both
+def test_an_empty_folder(tmp_path, pack, unpack, system):
+    (tmp_path / "tree").mkdir()
+    content = pack(tmp_path / "tree", system)
+    assert archive.kind_of(tmp_path / "out") in (None, "zip")
+    if system is UNIX:  # unzip calls an empty zip an error
+        assert os.listdir(unpack(content, system)) == []
+
+
+# --- what does not belong in an archive --------------------------------------------------------------------------
+
+
+def test_links_that_stay_inside_are_kept_in_a_tar(tree, pack, unpack):
+    (tree / "bin/link").symlink_to("../README")
+    (tree / "folder").symlink_to("data")
+    (tree / "dangling").symlink_to("not/there")
+    folder = unpack(pack(tree), UNIX)
+    assert os.readlink(folder / "bin/link") == "../README"
+    assert os.readlink(folder / "folder") == "data"
+    assert os.readlink(folder / "dangling") == "not/there"
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "..", "../tree2", "../../x", "bin/../../x"])
+def test_links_that_lead_out_are_refused(tree, pack, target):
+    (tree / "link").symlink_to(target)
+    with pytest.raises(BadInput, match=r"FILE: expected links that stay inside the folder, got .*tree/link → "):
+        pack(tree)
+
+
+def test_links_are_refused_for_windows(tree, pack):
+    (tree / "link").symlink_to("README")
+    with pytest.raises(BadInput, match=r"FILE: expected no links in a zip for Windows, got .*tree/link → README"):
+        pack(tree, WINDOWS)
+
+
+def a_fifo(path):
+    os.mkfifo(path)
+
+
+def a_socket(path):
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(os.path.relpath(path))  # the length of its address is limited
+
+
+@both
+@pytest.mark.parametrize("make", [a_fifo, a_socket])
+def test_what_is_no_file_is_named(tree, pack, monkeypatch, system, make):
+    monkeypatch.chdir(tree)
+    make(tree / "data" / "odd")
+    with pytest.raises(BadInput, match=r"FILE: expected files, folders and links only, got .*tree/data/odd"):
+        pack(tree, system)
+
+
+@both
+def test_an_unreadable_file_deep_in_the_folder_is_named_before_anything_is_written(
+    tmp_path, tree, pack, monkeypatch, system
+):
+    opened = Path.open
+
+    def refuse(path, *args, **kwargs):
+        if path.name == "with space":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(
+        BadInput, match=r"FILE: expected a readable file, got .*tree/data/with space: Permission denied"
+    ):
+        pack(tree, system)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unreadable_folder_deep_in_the_folder_is_named(tree, pack, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("/data"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(BadInput, match=r"FILE: expected a readable folder, got .*tree/data: Permission denied"):
+        pack(tree)
+
+
+def test_a_name_that_is_no_utf8_is_named(tree, pack):
+    (tree / os.fsdecode(b"caf\xe9")).write_bytes(b"")
+    with pytest.raises(BadInput, match=r"FILE: expected names in UTF-8, got .*caf"):
+        pack(tree)
+
+
+def grow(path):
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+CHANGES = {
+    "grows": (grow, "files that do not change while they are read"),
+    "shrinks": (lambda path: os.truncate(path, 100), "files that do not change while they are read"),
+    "goes": (Path.unlink, "a readable file"),
+}
+
+
+@both
+@pytest.mark.parametrize(("change", "expected"), CHANGES.values(), ids=CHANGES)
+def test_a_file_that_changes_meanwhile_is_named(tmp_path, pack, system, change, expected):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "a").write_bytes(b"a" * 10)
+    later = tmp_path / "tree" / "b"
+    later.write_bytes(bytes(1000))
+    changes = iter([lambda: change(later)])  # once, when the first file is read
+
+    def progress(_done, _total):
+        next(changes, lambda: None)()
+
+    with pytest.raises(BadInput, match=f"FILE: expected {expected}, got .*tree/b"):
+        pack(tmp_path / "tree", system, progress)
+
+
+@both
+def test_a_disk_that_fails_under_the_source_is_named(tree, pack, monkeypatch, system):
+    class Failing(io.BytesIO):
+        def read(self, _size=-1):
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(archive, "_open", lambda _path: Failing())
+    with pytest.raises(BadInput, match=r"FILE: expected a readable file, got .*: Input/output error"):
+        pack(tree, system)
+
+
+@both
+def test_the_files_in_an_archive(tree, tmp_path, pack, system):
+    pack(tree, system)
+    kind = archive.kind_of(tmp_path / "out")
+    assert kind == ("zip" if system is WINDOWS else "tar.gz")
+    assert archive.file_names(tmp_path / "out", kind) == set(FILES)
+
+
+def test_a_tar_made_by_tar_of_the_current_folder(tree, tmp_path):
+    subprocess.run(["tar", "-czf", tmp_path / "x.tgz", "."], cwd=tree, check=True)
+    assert archive.file_names(tmp_path / "x.tgz", "tar.gz") == set(FILES)
+
+
+@both
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    members=st.dictionaries(
+        st.text(st.characters(exclude_characters="/\0\\", codec="utf-8"), min_size=1, max_size=40).filter(
+            lambda name: name not in (".", "..") and len(name.encode()) < 200
+        ),
+        st.binary(max_size=300),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_any_names_and_contents_come_back(tmp_path, system, members):
+    root = tmp_path / "tree"
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    for name, content in members.items():
+        (root / name).write_bytes(content)
+    archive.pack(root, tmp_path / "out", system, None)
+    if system is WINDOWS:
+        with zipfile.ZipFile(tmp_path / "out") as packed:
+            found = {entry.filename: packed.read(entry) for entry in packed.infolist()}
+    else:
+        with tarfile.open(tmp_path / "out") as tar:
+            found = {entry.name: tar.extractfile(entry).read() for entry in tar}
+    assert found == members

@@ -1,0 +1,314 @@
+"""What a build refuses: by the name the user knows it by, and before anything is written."""
+
+import dataclasses
+import os
+import re
+import shutil
+import socket
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from distd.domain.errors import BadInput, Unavailable
+from distd.domain.fragment_plan import MAX_FRAGMENTS, ByContent, ByCount, BySize
+from distd.domain.records import Action, Digest, Notify, OperatingSystem
+from distd.packaging import builder
+from distd.packaging.order import check
+from distd.storage import quota
+
+WINDOWS = OperatingSystem.WINDOWS
+LAUNCH, EXECUTE = Action.LAUNCH, Action.EXECUTE
+
+
+@pytest.fixture
+def refused(tmp_path, data, order, signer, snapshot):
+    """The message with which an order is refused: by `check` as by `build`, and nothing is written."""
+
+    def refused(**changes) -> str:
+        changed = dataclasses.replace(order, **changes)
+        before = snapshot(tmp_path)
+        with pytest.raises(BadInput) as checked:
+            check(changed)
+        with pytest.raises(BadInput) as built:
+            builder.build(data, "17", changed, signer)
+        assert str(built.value) == str(checked.value)
+        assert "\n" not in str(built.value)
+        assert snapshot(tmp_path) == before
+        return str(checked.value)
+
+    return refused
+
+
+REFUSED = {
+    "a priority below": ({"priority": -1}, "--priority: expected 0 to 10, got -1"),
+    "a priority above": ({"priority": 11}, "--priority: expected 0 to 10, got 11"),
+    "no path": ({"target": ""}, "--path: expected what --action STORE needs, on one line, got nothing"),
+    "an empty path": ({"target": "  "}, "--path"),
+    "two lines": ({"target": "/a\n/b"}, "--path"),
+    "a tab": ({"target": "/a\tb"}, "--path"),
+    "a path that is an option": ({"target": "-rf"}, "--path: expected a path, got -rf"),
+    "a path that is an option for Windows": ({"target": "-rf", "os": WINDOWS}, "--path: expected a path"),
+    "a path with a space": ({"target": "/opt/my tool"}, "--path: expected a path without spaces and shell characters"),
+    "a path that runs something": ({"target": "/opt;reboot"}, "shell characters, got /opt;reboot"),
+    "a path that is substituted": ({"target": "$(reboot)"}, "the stock Unix agent gives it to a shell"),
+    "no command": ({"action": EXECUTE, "target": ""}, "--command: expected what --action EXECUTE needs"),
+    "no name to launch": ({"action": LAUNCH, "target": " "}, "--launch: expected what --action LAUNCH needs"),
+    "a character that is none of XML's": ({"target": "\ufffe", "os": WINDOWS}, "--path: expected characters that XML"),
+    "the same in a text": ({"notify": Notify(text="a\x00")}, "--notify-text: expected characters that XML 1.0 has"),
+    "the same in another": ({"notify": Notify(done_action_text="\x1b")}, "--done-text: expected characters that XML"),
+    "an info beyond its limit": ({"notify": Notify(text='"' * 20_000)}, "info: expected at most 65536 bytes"),
+    "a countdown below 0": ({"notify": Notify(countdown_s=-1)}, "info/NOTIFY_COUNTDOWN: expected a whole number"),
+    "no file to store": ({"source": None}, "FILE: expected a file or folder, as --action STORE needs one, got nothing"),
+    "no file to launch": ({"source": None, "action": LAUNCH}, "FILE: expected a file or folder, as --action LAUNCH"),
+    "a file that is not there": ({"source": Path("/nowhere/x")}, "got /nowhere/x, which is not there"),
+    "a file below a file": ({"source": Path("/etc/passwd/x")}, "got /etc/passwd/x, which is not there"),
+    "a device": ({"source": Path("/dev/null")}, "FILE: expected a file or folder, got /dev/null, which is neither"),
+    "a name that is too long": ({"source": Path("/" + "x" * 300)}, "FILE: expected a file or folder, got .*too long"),
+    "a name that is none": ({"source": Path("/a\0b")}, "FILE: expected a file or folder, got .*null"),
+    "fragments of nothing": ({"plan": BySize(0)}, r"--fragment-size: expected at least 1024 bytes \(1KiB\), got 0"),
+    "fragments of less than 1 KiB": ({"plan": BySize(1023)}, "--fragment-size: expected at least 1024 bytes"),
+    "no fragments": ({"plan": ByCount(0)}, "--fragments: expected 1 to 1000000, got 0"),
+    "less than none": ({"plan": ByCount(-1)}, "--fragments: expected 1 to 1000000, got -1"),
+    "too many": ({"plan": ByCount(MAX_FRAGMENTS + 1)}, "--fragments: expected 1 to 1000000, got 1000001"),
+    "content in crumbs": ({"plan": ByContent(8191)}, "--fragment-size: expected 8192 to 4194304 bytes on average"),
+    "content in lumps": ({"plan": ByContent(2**22 + 1)}, "--fragment-size: expected 8192 to 4194304 bytes on average"),
+    "a digest of Windows": ({"digest": Digest.SHA256}, "--digest: expected MD5 or SHA1 unless --os is WINDOWS"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED.values(), ids=REFUSED)
+def test_an_order_that_cannot_be(refused, changes, message):
+    assert re.search(message, refused(**changes))
+
+
+@pytest.mark.parametrize("priority", range(11))
+def test_every_priority_there_is(order, priority):
+    check(dataclasses.replace(order, priority=priority))
+
+
+@pytest.mark.parametrize(
+    "target", ["/opt/tool", "relative/path", "/a_b-c.d+e@f:g,h=i~j%k", "C:\\Program Files\\x & y"], ids=str
+)
+def test_paths(order, target):
+    check(dataclasses.replace(order, target=target, os=WINDOWS if " " in target else order.os))
+
+
+# --- sources -----------------------------------------------------------------------------------------------------
+
+
+def a_dangling_link(path):
+    path.symlink_to("nowhere")
+
+
+def a_fifo(path):
+    os.mkfifo(path)
+
+
+def a_socket(path):
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(path.name)
+
+
+def a_loop(path):
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (a_dangling_link, "which is not there"),
+        (a_fifo, "which is neither"),
+        (a_socket, "which is neither"),
+        (a_loop, "Too many levels"),
+    ],
+)
+def test_a_source_that_is_no_file(tmp_path, refused, monkeypatch, make, words):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "odd")
+    assert words in refused(source=tmp_path / "odd")
+
+
+@pytest.mark.parametrize("name", ["x", "x.zip", "x.tar.gz", "tree/deep/x"])
+def test_an_unreadable_file(tmp_path, refused, monkeypatch, name):
+    opened = Path.open
+
+    def refuse(path, *args, **kwargs):
+        if path.name == Path(name).name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *args, **kwargs)
+
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_bytes(b"")
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: b"")  # the snapshot's
+    source = tmp_path / name if "/" not in name else tmp_path / "tree"
+    assert refused(source=source) == f"FILE: expected a readable file, got {tmp_path / name}: Permission denied"
+
+
+def test_a_folder_that_may_not_be_entered(tmp_path, refused, monkeypatch):
+    stat = Path.stat
+
+    def refuse(path, **kwargs):
+        if path.name == "x":
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **kwargs)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert "FILE: expected a file or folder, got [Errno 13] Permission denied" in refused(source=tmp_path / "x")
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.tar.gz", "x.tgz", "X.ZIP"])
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 and so on", b"\x1f\x8b\x08 and so on"])
+def test_a_file_that_only_says_it_is_an_archive(tmp_path, refused, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert refused(source=tmp_path / name) == (
+        f"FILE: expected a zip or tar.gz archive, as its name says, got {tmp_path / name}"
+    )
+
+
+def make_archive(path, *names):
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as packed:
+            for name in names:
+                packed.writestr(name, b"")
+    else:
+        with tarfile.open(path, "w:gz") as tar:
+            for name in names:
+                tar.addfile(tarfile.TarInfo(name))
+    return path
+
+
+def test_a_tar_gz_that_ends_early(tmp_path, refused):
+    source = make_archive(tmp_path / "x.tar.gz", *(f"file {n}" for n in range(1000)))
+    source.write_bytes(source.read_bytes()[:-100])
+    assert "FILE: expected a whole archive, got " in refused(source=source)
+
+
+def test_windows_agents_unpack_zips_only(tmp_path, refused, order):
+    source = make_archive(tmp_path / "x.tar.gz", "a")
+    assert refused(source=source, os=WINDOWS) == (
+        f"FILE: expected a zip for Windows, got {source}, a tar.gz; its agent unpacks nothing else"
+    )
+    check(dataclasses.replace(order, source=make_archive(tmp_path / "x.zip", "a"), os=WINDOWS))
+
+
+def test_unix_agents_unpack_both(tmp_path, order):
+    for name in ("x.tar.gz", "x.zip"):
+        check(dataclasses.replace(order, source=make_archive(tmp_path / name, "a")))
+
+
+def test_more_fragments_than_a_ready_archive_gives(tmp_path, refused):
+    source = make_archive(tmp_path / "x.zip", *(f"file {n}" for n in range(50)))
+    most = source.stat().st_size // 1024
+    assert refused(source=source, plan=ByCount(most + 1)).startswith(
+        f"--fragments: expected 1 to {most} for {source.stat().st_size} bytes"
+    )
+
+
+def test_more_fragments_than_a_packed_file_gives_leave_nothing(data, order, signer):
+    changed = dataclasses.replace(order, plan=ByCount(1000))
+    with pytest.raises(BadInput, match="--fragments: expected 1 to"):
+        builder.build(data, "17", changed, signer)
+    assert os.listdir(data.download) == []
+
+
+# --- LAUNCH ------------------------------------------------------------------------------------------------------
+
+UNIX = [OperatingSystem.LINUX, OperatingSystem.MACOS, OperatingSystem.OTHER]
+LAUNCHES = {
+    "the file": ("setup.sh", True, True),
+    "with arguments": ("setup.sh --yes -f x", True, True),
+    "from here": ("./setup.sh", True, False),
+    "in a folder": ("bin/run.sh 1", True, True),
+    "a folder": ("bin", False, False),
+    "another": ("other.sh", False, False),
+    "part of a name": ("setup", False, False),
+    "more than a name": ("setup.shx", False, False),
+    "another case": ("SETUP.SH /S", False, True),
+    "a backslash": ("bin\\run.sh", False, True),
+    "quoted": ('"setup.sh" /S', False, True),
+    "with spaces": ("my setup.exe /S", False, True),
+    "quoted with spaces": ('"My Setup.exe" /S', False, True),
+    "a path from the root": ("/bin/sh", False, False),
+}
+
+
+@pytest.fixture
+def launchable(tmp_path):
+    """What can be launched from, in each form."""
+    tree = tmp_path / "tree"
+    for name in ("setup.sh", "bin/run.sh", "My Setup.exe"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(b"")
+    names = ("setup.sh", "bin/run.sh", "My Setup.exe")
+    return {
+        "folder": tree,
+        "zip": make_archive(tmp_path / "x.zip", *names),
+        "tar.gz": make_archive(tmp_path / "x.tar.gz", *(f"./{name}" for name in names)),
+    }
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "tar.gz"])
+@pytest.mark.parametrize(("target", "unix", "windows"), LAUNCHES.values(), ids=LAUNCHES)
+def test_what_is_launched_must_be_in_the_package(order, launchable, refused, form, target, unix, windows):
+    systems = dict.fromkeys(UNIX, unix) | ({} if form == "tar.gz" else {WINDOWS: windows})
+    for system, found in systems.items():
+        changes = {"source": launchable[form], "action": LAUNCH, "target": target, "os": system}
+        if found:
+            check(dataclasses.replace(order, **changes))
+        else:
+            assert "--launch: expected a file of the package, such as " in refused(**changes)
+
+
+def test_a_plain_file_is_launched_by_its_name(order, refused):
+    launch = {"source": order.source, "action": LAUNCH}
+    check(dataclasses.replace(order, **launch, target="tool.bin 1 2"))
+    assert refused(**launch, target="tool") == ("--launch: expected a file of the package, such as tool.bin, got tool")
+
+
+def test_an_empty_folder_has_nothing_to_launch(tmp_path, refused):
+    (tmp_path / "tree").mkdir()
+    assert refused(source=tmp_path / "tree", action=LAUNCH, target="x") == (
+        "--launch: expected a file of the package, which has none, got x"
+    )
+
+
+@pytest.mark.parametrize("system", UNIX)
+@pytest.mark.parametrize("target", ["set-up.sh", "bin-1/x", "-x"])
+def test_trap_10_a_hyphen_in_the_name_to_launch_on_unix(order, refused, system, target):
+    message = refused(action=LAUNCH, target=f"{target} --yes", os=system)
+    assert message.startswith(f'--launch: expected a file name without "-", got {target}; the stock Unix agent')
+
+
+def test_trap_10_is_none_on_windows_or_in_arguments(tmp_path, order):
+    source = make_archive(tmp_path / "x.zip", "set-up.exe", "run")
+    launch = dataclasses.replace(order, source=source, action=LAUNCH)
+    check(dataclasses.replace(launch, target="set-up.exe", os=WINDOWS))
+    check(dataclasses.replace(launch, target="run --yes"))
+
+
+# --- room --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["file", "folder", "archive"])
+def test_what_would_fill_the_disk_is_refused_before_anything_is_written(
+    tmp_path, data, order, signer, monkeypatch, snapshot, form
+):
+    source = {"file": order.source, "folder": tmp_path / "tree", "archive": tmp_path / "x.zip"}[form]
+    if form == "folder":
+        (source / "sub").mkdir(parents=True)
+        (source / "sub" / "a").write_bytes(bytes(25_600))
+    elif form == "archive":
+        make_archive(source, *(f"a long name of file {n}" for n in range(300)))
+    need_bytes = source.stat().st_size if form == "archive" else 2 * 25_600
+    need_bytes = need_bytes * 101 // 100
+    usage = shutil.disk_usage(data.root)
+    before = snapshot(tmp_path)
+    monkeypatch.setattr(quota.shutil, "disk_usage", lambda _: usage._replace(free=need_bytes - 1))
+    with pytest.raises(Unavailable, match=f"data directory: {need_bytes} bytes are needed, {need_bytes - 1} are free"):
+        builder.build(data, "17", dataclasses.replace(order, source=source), signer)
+    assert snapshot(tmp_path) == before
+    monkeypatch.setattr(quota.shutil, "disk_usage", lambda _: usage._replace(free=need_bytes))
+    builder.build(data, "17", dataclasses.replace(order, source=source), signer).discard()

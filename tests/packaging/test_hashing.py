@@ -1,0 +1,90 @@
+"""Bytes from a reader to a taker and their hashes: whatever the pieces, whoever fails."""
+
+import hashlib
+import threading
+
+import pytest
+from blake3 import blake3
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distd.packaging import hashing
+from distd.packaging.hashing import chained, flow
+
+
+def reader(content, most=10**9):
+    """A `read` that gives `content`, at most so many bytes at a time."""
+    left = memoryview(content)
+
+    def read(buffer):
+        nonlocal left
+        size = min(len(buffer), len(left), most)
+        buffer[:size] = left[:size]
+        left = left[size:]
+        return size
+
+    return read
+
+
+def taken(flowing, length):
+    return b"".join(bytes(piece) for piece in flowing.take(length))
+
+
+@given(st.binary(max_size=5000), st.data(), st.integers(1, 700), st.sampled_from([1, 7, 512, 10_000]))
+def test_what_is_taken_is_what_was_read_and_hashed(content, data, block_bytes, most):
+    lengths = data.draw(st.lists(st.integers(0, 800), max_size=20))
+    lengths = [*lengths, max(0, len(content) - sum(lengths))]
+    md5, whole = hashlib.md5(), blake3()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(hashing, "BLOCK_BYTES", block_bytes)
+        with flow(reader(content, most), md5, (whole,)) as flowing:
+            if sum(lengths) > len(content):
+                with pytest.raises(EOFError):
+                    [taken(flowing, length) for length in lengths]
+                return
+            assert b"".join(taken(flowing, length) for length in lengths) == content
+            flowing.end()
+    assert (md5.digest(), whole.digest()) == (hashlib.md5(content).digest(), blake3(content).digest())
+
+
+def test_more_than_expected_is_told():
+    with flow(reader(b"12345"), hashlib.md5()) as flowing:
+        assert taken(flowing, 4) == b"1234"
+        with pytest.raises(ValueError, match="more bytes than expected"):
+            flowing.end()
+
+
+def test_what_fails_in_the_thread_is_raised_by_the_taker():
+    def read(_buffer):
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output error"), flow(read, hashlib.md5()) as flowing:
+        taken(flowing, 1)
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 3])
+def test_who_leaves_early_leaves_no_thread(blocks, monkeypatch):
+    monkeypatch.setattr(hashing, "BLOCK_BYTES", 10)
+    with flow(reader(bytes(10_000)), hashlib.md5()) as flowing:
+        taken(flowing, 10 * blocks)
+    assert "reader" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_files_after_one_another_are_one_stream(tmp_path):
+    contents = [b"", b"ab", b"", b"cde"]
+    paths = [tmp_path / str(number) for number in range(4)]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    with chained(paths) as read, flow(read, md5 := hashlib.md5()) as flowing:
+        assert taken(flowing, 5) == b"abcde"
+        flowing.end()
+    assert md5.digest() == hashlib.md5(b"abcde").digest()
+
+
+def test_a_file_that_is_missing_is_told(tmp_path):
+    with (
+        pytest.raises(FileNotFoundError),
+        chained([tmp_path / "1"]) as read,
+        flow(read, hashlib.md5()) as flowing,
+    ):
+        taken(flowing, 1)

@@ -1,0 +1,165 @@
+"""Packages of an OCS server: read as they lie there, checked, copied or linked; what does not fit leaves nothing."""
+
+import base64
+import dataclasses
+import hashlib
+import os
+
+import pytest
+
+from distd.domain.errors import BadInput, Corrupt, Unavailable
+from distd.domain.records import Action, Info, OperatingSystem
+from distd.packaging import ocs_import
+from distd.packaging.verify import verify
+from distd.storage.quota import Room
+from distd.wire import ocs_info as info_format
+
+CONTENTS = [b"\x1f\x8b" + bytes(2000), b"two" * 700, b"three"]
+ALGORITHMS = [
+    pytest.param(name, encode, id=f"{name} {encode}")
+    for name in ("MD5", "SHA1", "SHA256")
+    for encode in ("Hexa", "Base64")
+]
+
+
+@pytest.fixture
+def ocs(tmp_path):
+    """Writes a package as an OCS server has it; gives its folder."""
+
+    def write(package_id="1500000001", contents=CONTENTS, algorithm="MD5", encode="Hexa", **changes):
+        folder = tmp_path / "ocs" / package_id
+        folder.mkdir(parents=True)
+        for number, content in enumerate(contents, 1):
+            (folder / f"{package_id}-{number}").write_bytes(content)
+        digest = hashlib.new(algorithm, b"".join(contents)).digest()
+        text = base64.b64encode(digest).decode() if encode == "Base64" else digest.hex()
+        info = Info(package_id, 5, Action.STORE, "/x", len(contents), text if contents else "", algorithm, encode)
+        (folder / "info").write_bytes(info_format.render(dataclasses.replace(info, **changes)))
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def take(data, signer):
+    def take(folder, **kwargs):
+        built = ocs_import.take(data, ocs_import.read(folder), signer, **kwargs)
+        built.sync()
+        built.publish()
+        return built
+
+    return take
+
+
+@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize(("algorithm", "encode"), ALGORITHMS)
+def test_a_package_is_taken_as_it_is(data, ca, ocs, take, algorithm, encode, link):
+    folder = ocs(algorithm=algorithm, encode=encode)
+    built = take(folder, link=link)
+    ours = data.package("1500000001")
+    assert (ours / "info").read_bytes() == (folder / "info").read_bytes()
+    for number, content in enumerate(CONTENTS, 1):
+        theirs, mine = folder / f"1500000001-{number}", ours / f"1500000001-{number}"
+        assert mine.read_bytes() == content
+        assert (mine.stat().st_ino == theirs.stat().st_ino) is link
+    assert verify(data, "1500000001", ca) == {}
+    assert (built.size, built.fragments) == (sum(map(len, CONTENTS)), 3)
+    assert bool(built.manifest.md5) is (algorithm == "MD5")
+    assert bool(built.manifest.sha256) is (algorithm == "SHA256")
+
+
+def test_a_command_without_a_file(data, ca, ocs, take):
+    take(ocs(contents=[], action=Action.EXECUTE, target="reboot"))
+    assert verify(data, "1500000001", ca) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "system"),
+    [
+        (b"PK\x03\x04", OperatingSystem.WINDOWS),
+        (b"\x1f\x8b\x08", OperatingSystem.LINUX),
+        (b"x", OperatingSystem.OTHER),
+        (b"", OperatingSystem.OTHER),
+    ],
+)
+def test_for_whom_it_looks_to_be(ocs, content, system):
+    assert ocs_import.read(ocs(contents=[content])).os is system
+
+
+def test_a_wrong_digest_leaves_nothing(data, ocs, take):
+    folder = ocs()
+    (folder / "1500000001-2").write_bytes(b"twO" * 700)
+    with pytest.raises(Corrupt, match=f"package 1500000001 in {folder}: expected MD5 "):
+        take(folder)
+    assert os.listdir(data.download) == []
+
+
+def test_a_missing_fragment_is_named(data, ocs, take):
+    folder = ocs()
+    (folder / "1500000001-2").unlink()
+    with pytest.raises(BadInput, match=r"DIR: expected a whole package in .*1500000001-2: No such file"):
+        take(folder)
+    assert os.listdir(data.download) == []
+
+
+BAD = {
+    "an id that is no time": ({"id": "0"}, "info/ID: expected 1 to 18 decimal digits"),
+    "an id that is too long": ({"id": "1" * 19}, "info/ID: expected 1 to 18 decimal digits"),
+    "too many fragments": ({"fragments": 1_000_001}, "info/FRAGS: expected at most 1000000"),
+    "another digest": ({"digest_algo": "CRC32"}, "info/DIGEST_ALGO: expected one of MD5, SHA1, SHA256, got CRC32"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD.values(), ids=BAD)
+def test_an_info_that_cannot_be(ocs, changes, message):
+    with pytest.raises(BadInput, match=message):
+        ocs_import.read(ocs(**changes))
+
+
+def test_an_info_that_is_none(ocs):
+    folder = ocs()
+    (folder / "info").write_bytes(b"x" * 100_000)
+    with pytest.raises(BadInput, match="info: expected at most 65536 bytes"):
+        ocs_import.read(folder)
+
+
+def test_one_folder_or_all(ocs, tmp_path):
+    second, first = ocs("1500000002"), ocs("99")
+    (tmp_path / "ocs" / "x").mkdir()
+    (tmp_path / "ocs" / "100").mkdir()
+    assert ocs_import.find(first) == [first]
+    assert ocs_import.find(tmp_path / "ocs") == [first, second]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty"])
+def test_where_there_are_none(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match="DIR: expected "):
+        ocs_import.find(tmp_path / name)
+    with pytest.raises(BadInput, match="DIR: expected the folder of a package"):
+        ocs_import.find(tmp_path / "empty")
+
+
+def test_another_file_system_cannot_be_linked(data, ocs, take, monkeypatch):
+    def refuse(*_):
+        raise OSError(18, "Invalid cross-device link")
+
+    folder = ocs()
+    monkeypatch.setattr(ocs_import.os, "link", refuse)
+    with pytest.raises(BadInput, match="--link: expected a folder on the file system of --data"):
+        take(folder, link=True)
+    assert os.listdir(data.download) == []
+
+
+def test_no_room_is_said_before_anything_is_written(data, ocs, take):
+    with pytest.raises(Unavailable, match="are needed beside"):
+        take(ocs(), limits=Room(keep_free_bytes=2**60))
+    assert os.listdir(data.download) == []
+
+
+def test_a_quota_counts_what_lies_there(data, ocs, take):
+    first = ocs("1500000001")
+    size = sum(map(len, CONTENTS))
+    take(first, limits=Room(quota_bytes=size))
+    with pytest.raises(Unavailable, match=f"store.quota_mib allows {size} bytes: {size} are used, and {size} would"):
+        take(ocs("1500000002"), limits=Room(quota_bytes=size))

@@ -1,0 +1,79 @@
+"""When a mirror asks again for the event stream of an origin that was away."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import random
+from types import SimpleNamespace
+
+import pytest
+import trio
+
+from distd.domain.errors import Unavailable
+from distd.wire import mirror_events
+from redistrib.follower import Follower
+from redistrib.mirror_dir import Identity
+
+BEAT_S = 15
+IDENTITY = Identity("paris", "https://origin", "key")
+
+
+class Origin:
+    """Notes when it is asked; there from `back_s` on, and its streams last `stream_s`."""
+
+    def __init__(self, back_s, stream_s=1e9):
+        self.asked_s = []
+        self._back_s = back_s
+        self._stream_s = stream_s
+
+    @contextlib.asynccontextmanager
+    async def stream(self, method, url, headers):
+        await trio.lowlevel.checkpoint()
+        self.asked_s.append(trio.current_time())
+        if trio.current_time() < self._back_s:
+            raise Unavailable(url, "away")
+        yield Answer(self._stream_s)
+
+
+class Answer:
+    """A stream of beats."""
+
+    status = 200
+
+    def __init__(self, lasts_s):
+        self._lasts_s = lasts_s
+
+    async def __aiter__(self):
+        for seq in range(int(self._lasts_s // BEAT_S) + 1):
+            yield mirror_events.encode({"kind": "beat", "seq": seq})
+            await trio.sleep(BEAT_S)
+
+
+async def follow(origin, seconds, jitter):
+    follower = Follower(origin, IDENTITY, SimpleNamespace, 0, jitter, logging.getLogger("test"))
+    with trio.move_on_after(seconds):
+        await follower.run()
+    return follower
+
+
+@pytest.mark.parametrize("jitter", [lambda: 0.0, lambda: 1.0, random.Random(1).random])
+@pytest.mark.parametrize("away_s", [0.2, 3, 60, 3600])
+async def test_an_origin_that_is_back_is_asked_within_half_a_minute(away_s, jitter, autojump_clock):
+    origin = Origin(trio.current_time() + away_s)
+    follower = await follow(origin, away_s + 30, jitter)
+    assert follower.connected
+    assert len(origin.asked_s) <= 6 + away_s / 7.5
+
+
+async def test_pauses_double_and_start_anew_after_a_long_stream(autojump_clock):
+    short, long = Origin(trio.current_time(), stream_s=0), Origin(trio.current_time(), stream_s=30)
+    await follow(short, 200, lambda: 0.5)
+    assert pauses_s(short, BEAT_S)[:7] == [0.5, 1, 2, 4, 8, 15, 15]
+    await follow(long, 200, lambda: 0.5)
+    assert set(pauses_s(long, 3 * BEAT_S)) == {0.5}
+
+
+def pauses_s(origin, stream_s):
+    return [round(after - before - stream_s, 1) for before, after in itertools.pairwise(origin.asked_s)]

@@ -1,0 +1,182 @@
+"""hypercorn on streams that the lane hands over, and the faults of that stack that are guarded against."""
+
+import logging
+import socket
+
+import pytest
+import trio
+import trio.testing
+from quart_trio import QuartTrio
+
+from distd.lane.streams import PlainStream
+from distd.server import handover
+from distd.server.handover import open_hand_over
+
+LOG = logging.getLogger("distd.web")
+
+
+async def app(scope, receive, send):
+    """/hello; /stream says a word now and then; /flood never stops; /echo takes a body; /fault raises."""
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    body = b"hello"
+    if scope["path"] == "/fault":
+        raise ZeroDivisionError
+    if scope["path"] == "/echo":
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range({"/stream": 5, "/flood": 10**9}.get(scope["path"], 0)):
+        if scope["path"] == "/stream":
+            await trio.sleep(0.3)
+        await send({"type": "http.response.body", "body": bytes(100_000), "more_body": True})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Client:
+    """A client whose connection has been handed over, with `raw` read already."""
+
+    def __init__(self, hand_over, raw, idle_timeout_s):
+        listener = socket.create_server(("127.0.0.1", 0))
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+        listener.close()
+        theirs.setblocking(False)
+        ours.setblocking(False)
+        self.stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
+        self.theirs = PlainStream(theirs, raw, idle_timeout_s)
+        hand_over.take(self.theirs)
+
+    async def all(self):
+        data = b""
+        try:
+            async for piece in self.stream:
+                data += piece
+        except trio.BrokenResourceError:
+            pass
+        return data
+
+    async def wait_until_closed(self):
+        """Until our side of the connection has given its descriptor back."""
+        with trio.fail_after(15):
+            while self.theirs.socket.fileno() != -1:
+                await trio.sleep(0.05)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """The watch looks often, and farewells are short."""
+    monkeypatch.setattr(handover, "WATCH_S", 0.05)
+    monkeypatch.setattr(handover, "FAREWELL_S", 0.2)
+
+
+@pytest.fixture
+async def connect(quick):
+    clients = []
+    async with open_hand_over(app, LOG, grace_s=0.2) as hand_over:
+
+        def connect(raw, idle_timeout_s=5.0):
+            client = Client(hand_over, raw, idle_timeout_s)
+            clients.append(client)
+            return client
+
+        yield connect
+        for client in clients:
+            await trio.aclose_forcefully(client.stream)
+
+
+async def test_one_request_a_connection(connect):
+    client = connect(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
+    answer = await client.all()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer.lower()
+    assert b"hello" in answer
+    await client.wait_until_closed()
+
+
+async def test_a_body_that_comes_later(connect):
+    client = connect(b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
+    await trio.sleep(0.1)
+    await client.stream.send_all(b"def")
+    assert b"abcdef" in await client.all()
+    await client.wait_until_closed()
+
+
+@pytest.mark.parametrize(
+    "raw", [b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc", b"GET /hello HTTP/1.1\r\nHo"]
+)
+async def test_a_request_that_does_not_go_on_is_ended(connect, raw):
+    client = connect(raw, idle_timeout_s=0.3)
+    assert b"200" not in await client.all()
+    await client.wait_until_closed()
+
+
+async def test_an_answer_that_streams_outlives_the_idle_timeout(connect):
+    client = connect(b"GET /stream HTTP/1.1\r\nHost: h\r\n\r\n", idle_timeout_s=0.4)
+    assert len(await client.all()) > 500_000
+    await client.wait_until_closed()
+
+
+async def test_a_reader_that_takes_nothing_is_ended(connect):
+    client = connect(b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n", idle_timeout_s=0.3)
+    await client.wait_until_closed()
+
+
+async def test_a_pipelining_client_that_aborts_leaves_nothing_behind(connect):
+    client = connect(b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n" * 3)
+    await client.stream.receive_some(1000)
+    await trio.aclose_forcefully(client.stream)
+    await client.wait_until_closed()
+
+
+async def test_a_quart_application_ends_its_connection_too(quick):
+    """quart-trio cancels the task in which hypercorn is told that the answer is complete."""
+    quart = QuartTrio("test")
+    quart.get("/hello")(_hello)
+    async with open_hand_over(quart, LOG, grace_s=0.2) as hand_over:
+        for fields in (b"", b"Connection: close\r\n"):
+            client = Client(hand_over, b"GET /hello HTTP/1.1\r\nHost: h\r\n" + fields + b"\r\n", 60)
+            with trio.fail_after(5):
+                assert (await client.all()).endswith(b"hello")  # read to the end: the server has closed
+            await client.wait_until_closed()
+            await trio.aclose_forcefully(client.stream)
+
+
+async def _hello():
+    return "hello"
+
+
+async def test_a_fault_in_the_application_ends_one_connection_only(connect, caplog):
+    client = connect(b"GET /fault HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert b" 500 " in await client.all()
+    assert "ZeroDivisionError" in caplog.text
+    assert b"hello" in await connect(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n").all()
+
+
+async def test_beyond_the_limit_a_connection_is_closed(connect, monkeypatch):
+    monkeypatch.setattr(handover, "MAX_HANDED_OVER", 1)
+    first = connect(b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
+    await trio.testing.wait_all_tasks_blocked()
+    second = connect(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert await second.all() == b""
+    await first.stream.send_all(b"def")
+    assert b"abcdef" in await first.all()
+    await first.wait_until_closed()
+    await trio.testing.wait_all_tasks_blocked()
+    assert b"hello" in await connect(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n").all()
+
+
+async def test_the_end_does_not_wait_for_those_who_do_not_finish(quick):
+    with trio.fail_after(5):
+        async with open_hand_over(app, LOG, grace_s=0.2) as hand_over:
+            client = Client(hand_over, b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n", 60)
+            await client.stream.receive_some(1000)
+    await trio.aclose_forcefully(client.stream)

@@ -1,0 +1,66 @@
+"""/metrics: what it says, and that the README says what it means."""
+
+import re
+from pathlib import Path
+
+import pytest
+import trio
+from prometheus_client.parser import text_string_to_metric_families
+
+from distd.cli.main import run
+from distd.server.metrics import COUNTERS, GAUGES, POST_HISTOGRAM
+from tests.programs.processes import distd_serve
+
+NAMES = [name for name, *_ in (*COUNTERS, *GAUGES)] + [POST_HISTOGRAM[0], "distd_info"]
+
+
+def test_every_metric_stands_in_the_readme():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert [name for name in NAMES if not re.search(rf"`{name}[`{{]", readme)] == []
+
+
+async def ask(address, request):
+    host, port = address.rsplit(":", 1)
+    with trio.fail_after(10):
+        async with await trio.open_tcp_stream(host, int(port)) as stream:
+            await stream.send_all(request.encode() + b" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            return b"".join([piece async for piece in stream]).decode()
+
+
+async def samples(address):
+    """{(name, label's value or ""): value}"""
+    head, _, body = (await ask(address, "GET /metrics")).partition("\r\n\r\n")
+    assert "text/plain" in head
+    families = text_string_to_metric_families(body)
+    return {(s.name, next(iter(s.labels.values()), "")): s.value for family in families for s in family.samples}
+
+
+@pytest.fixture
+def data(tmp_path):
+    assert run(["init", "--data", str(tmp_path / "site"), "--host", "localhost"]) == 0
+    return tmp_path / "site"
+
+
+async def test_one_process(data):
+    async with distd_serve(data) as site:
+        for _ in range(3):
+            assert " 404 " in await ask(site.http, "GET /download/1/info")
+        seen = await samples(site.http)
+    assert {name.removesuffix("_bucket").removesuffix("_count").removesuffix("_sum") for name, _ in seen} >= (
+        set(NAMES) - {"distd_refused_total"}  # it has a line for each limit that was met
+    )
+    assert seen["distd_requests_total", "404"] == 3
+    assert seen["distd_connections_accepted_total", ""] == 4
+    assert seen["distd_connections_handed_over_total", ""] == 1
+    assert seen["distd_sent_bytes_total", ""] > 300
+    assert seen["distd_workers", ""] == 1
+
+
+async def test_several_workers_answer_for_all(data):
+    async with distd_serve(data, workers=2) as site:
+        for _ in range(20):
+            await ask(site.http, "GET /download/1/info")
+        with trio.fail_after(20):
+            while (seen := await samples(site.http)).get(("distd_requests_total", "404")) != 20:
+                await trio.sleep(0.1)
+        assert seen["distd_workers", ""] == 2

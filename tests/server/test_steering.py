@@ -1,0 +1,103 @@
+"""Where an agent that asks for a fragment is sent."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import trio
+
+from distd.domain.mirror_rules import Computer, Mirror, Via
+from distd.lane.backend import HERE, Wanted
+from distd.origin.mirrors.directory import Directory
+from distd.server import steering as module
+from distd.server.steering import Steering
+
+MIRRORS = {
+    number: Mirror(number, name, f"{name}:80", f"{name}:443", load=number) for number, name in ((1, "a"), (2, "b"))
+}
+DIRECTORY = Directory(MIRRORS, {"17": frozenset(MIRRORS)}, (), {"17": Via.STEER, "18": Via.STEER, "19": Via.DIRECT})
+WANTED = Wanted("17/17-1", "17", 1, "1-aa", 1, "10.0.0.1", "http")
+
+
+class Reader:
+    async def run(self, operation):
+        await trio.lowlevel.checkpoint()
+        return {number: Computer(f"pc{number}", {}) for number in operation.keywords["ids"] if number < 100}
+
+
+@pytest.fixture
+async def steering(nursery):
+    one = Steering(Reader())
+    one.use(DIRECTORY)
+    nursery.start_soon(one.run)
+    return one
+
+
+async def ask(steering, number=1, wanted=WANTED):
+    found = []
+    wanted = dataclasses.replace(wanted, key=f"17/17-{number}", number=number)
+    at_once = steering.find(wanted, found.append)
+    if at_once is None:
+        while not found:
+            await trio.sleep(0.001)
+        return found[0]
+    return at_once
+
+
+def test_only_what_a_mirror_has_is_answered_elsewhere():
+    one = Steering(Reader())
+    one.use(DIRECTORY)
+    assert one.steered == {"17"}  # nobody has 18, and 19 has another way
+
+
+async def test_to_the_best_with_the_same_token(steering):
+    assert (await ask(steering)).location == "http://a:80/download/~1-aa/17/17-1"
+
+
+async def test_by_the_scheme_that_it_came_by(steering):
+    secure = dataclasses.replace(WANTED, scheme="https")
+    assert (await ask(steering, wanted=secure)).location == "https://a:443/download/~1-aa/17/17-1"
+
+
+async def test_who_comes_back_for_the_same_one_gets_the_next_then_this_server(steering):
+    """Also for the fragments after it: the first mirror is dead to this computer."""
+    assert (await ask(steering, 1)).location.startswith("http://a")
+    assert (await ask(steering, 1)).location.startswith("http://b")
+    assert (await ask(steering, 2)).location.startswith("http://b")
+    assert (await ask(steering, 2)) is HERE
+    assert (await ask(steering, 3)) is HERE
+
+
+async def test_after_a_while_it_is_tried_again(steering, monkeypatch):
+    monkeypatch.setattr(module, "AVOID_S", 0.05)
+    await ask(steering, 1)
+    await ask(steering, 1)
+    await trio.sleep(0.1)
+    assert (await ask(steering, 2)).location.startswith("http://a")
+
+
+async def test_another_computer_is_not_concerned(steering):
+    await ask(steering)
+    await ask(steering)
+    assert (await ask(steering, wanted=dataclasses.replace(WANTED, computer_id=2))).location.startswith("http://a")
+
+
+async def test_a_mirror_that_is_gone_is_not_named(steering):
+    await ask(steering)
+    steering.use(dataclasses.replace(DIRECTORY, ready={"17": frozenset({2})}))
+    assert (await ask(steering, 2)).location.startswith("http://b")
+    steering.use(dataclasses.replace(DIRECTORY, ready={}))
+    assert (await ask(steering, 3)) is HERE
+
+
+async def test_a_computer_that_nobody_knows_is_served_here(steering):
+    assert (await ask(steering, wanted=dataclasses.replace(WANTED, computer_id=101))) is HERE
+
+
+async def test_too_many_at_once_are_served_here(monkeypatch):
+    monkeypatch.setattr(module, "WAITING", 1)
+    one = Steering(Reader())
+    one.use(DIRECTORY)
+    assert one.find(WANTED, print) is None
+    assert one.find(WANTED, print) is HERE

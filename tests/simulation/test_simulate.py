@@ -1,0 +1,318 @@
+"""Batches against events: the same to the microsecond, whatever the world."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from blake3 import blake3
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from distd.domain.errors import BadInput
+from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.schedule import start_s
+from distd.simulation.simulate import join, simulate, split
+from distd.simulation.summary import summarise
+from distd.simulation.world import LAST_DAY, Line, Mirror, Package, Site, World
+from tests.simulation.heap import Simulation
+
+CONFIG = DownloadConfig(frag_latency_s=15, cycle_latency_s=15, period_latency_s=15, period_length=10)
+NO_PAUSES = DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s=0)
+PACKAGE = Package.cut("p", 5, 20 * 65_536 - 100, 65_536)
+THIN = Line.read("300kB/s")
+OFFICE = Line.read("2MB/s; 200kB/s mon-fri 8-18; 100kB/s wed 12-13")
+OWN = Line.read("300kB/s; 20kB/s each; 5kB/s each mon-fri 8-18")
+MIXED = {Dialect.UNIX: 2.0, Dialect.WINDOWS: 5.0, Dialect.NATIVE: 1.0}
+
+
+def sites(agents, count=7, line=THIN, mirrors=2, down=(), near="10MB/s; 2MB/s each", name=""):
+    near = Mirror(Line.read(near), down, name)
+    return tuple(Site(f"s{n}", agents // count, line, near if n < mirrors else None) for n in range(count))
+
+
+WORLDS = {
+    "one line": World((PACKAGE,), (Site("s", 500, THIN),), CONFIG),
+    "mirrors, one of them down": World((PACKAGE,), sites(3000, down=((20_000, 23_600), (50_000, 50_001))), CONFIG),
+    "a thin origin": World((PACKAGE,), sites(2000), CONFIG, origin=Line.read("400kB/s")),
+    "by the hours": World((PACKAGE,), sites(2000, line=OFFICE), CONFIG, origin=OFFICE, begins_min=400),
+    "three packages": World(
+        (PACKAGE, Package.cut("q", 1, 100_000, 10_000), Package.cut("r", 3, 1_000_000, 30_000)),
+        sites(1500), CONFIG, dialects=MIXED,
+    ),
+    "priority 0": World((Package.cut("p", 0, 500_000, 10_000), PACKAGE), sites(700), CONFIG, dialects=MIXED),
+    "no pauses": World((PACKAGE,), sites(300), NO_PAUSES),
+    "all at once": World((PACKAGE,), sites(3000), CONFIG, contact_s=0),
+    "shared lines": World((PACKAGE,), sites(3000), CONFIG, shared=True, dialects=MIXED),
+    "shared by the hours": World((PACKAGE,), sites(1000, line=OFFICE), CONFIG, shared=True, contact_s=600),
+    "a slow origin and slow mirrors": World((PACKAGE,), sites(3000), CONFIG, requests_per_s=2, contact_s=60),
+    "a storm of contacts": World((PACKAGE,), sites(3000), CONFIG, contacts_per_s=7, contact_s=60, dialects=MIXED),
+    "each a line of its own": World((PACKAGE,), sites(700, line=OWN), CONFIG, origin=Line.read("15kB/s each")),
+    "slow in every way": World(
+        (PACKAGE,), sites(1000, line=OWN, down=((900, 2000),)), CONFIG, begins_min=470,
+        shared=True, contacts_per_s=3, requests_per_s=1, contact_s=60, origin=Line.read("800kB/s; 30kB/s each"),
+    ),
+    "mirrors that fall under load": World(
+        (PACKAGE,), sites(2000, mirrors=5, down=((600, 900), (800, 1200), (1500.5, 1501)), near="60kB/s; 30kB/s each"),
+        CONFIG, contact_s=1200, requests_per_s=40,
+    ),
+    "one mirror for several sites": World(
+        (PACKAGE,), sites(2000, near="300kB/s", down=((1000, 9000),), name="near"), CONFIG, contact_s=7200,
+    ),
+    "priority 0 beside others, thrice": World(
+        tuple(Package.cut(name, one, 200_000, 40_000) for name, one in (("p", 5), ("q", 0), ("r", 0), ("s", 1))),
+        sites(700), CONFIG, dialects=MIXED, prolog_freq_h=2,
+    ),
+    "timed out": World(
+        (Package.cut("p", 1, 60_000, 1000), PACKAGE), sites(700), DownloadConfig(frag_latency_s=3000, timeout_days=1),
+        dialects=MIXED,
+    ),
+    "nothing but a command": World((Package("p", 5, ()),), sites(100), CONFIG),
+    "no turn at all": World((Package.cut("p", 11, 1000, 100), PACKAGE), sites(100), CONFIG),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
+def test_batches_and_events_agree(world):
+    assert (simulate(world, 3).done_us == Simulation(world, 3).run()).all()
+
+
+def test_twenty_thousand_agents_have_the_same_hash():
+    world = World((PACKAGE,), sites(20_000, 50, Line.read("1MB/s"), 5, ((40_000, 43_600),)), CONFIG)
+    expected = blake3(np.ascontiguousarray(Simulation(world, 1).run()).tobytes()).hexdigest()
+    assert simulate(world, 1).digest() == expected
+
+
+def test_the_seed_decides():
+    world = WORLDS["one line"]
+    assert simulate(world, 1).digest() == simulate(world, 1).digest() != simulate(world, 2).digest()
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("priority", [0, 1, 3, 10])
+def test_one_agent_follows_the_closed_form(dialect, priority):
+    """On a line of its own: the scheduler's formula, with what a fetch takes."""
+    package = Package.cut("p", priority, 30 * 3000, 3000)
+    world = World((package,), (Site("s", 1, Line.read("300kB/s")),), CONFIG, dialects={dialect: 1.0}, round_trip_s=0.25)
+    outcome = simulate(world, 5)
+    started_us = outcome.contact_us[0] + 2 * 250_000
+    expected_s = start_s(dialect, CONFIG, priority, 31, 0)
+    fetches_us = 30 * (250_000 + 10_000)
+    assert outcome.done_us[0, 0] - started_us == expected_s * 1_000_000 + fetches_us
+
+
+def test_contacts_wait_for_their_answer():
+    """A hundred at once, ten a second: the last is answered after ten seconds, and all begin as much later."""
+    world = World((PACKAGE,), (Site("s", 100),), CONFIG, contact_s=0)
+    slow = replace(world, contacts_per_s=10)
+    outcome, waits = simulate(slow, 1), summarise(slow, simulate(slow, 1)).contact_wait_s
+    assert waits == {50: 5.0, 90: 9.0, 95: 9.5, 99: 9.9, 100: 10.0}
+    assert (outcome.done_us - outcome.waited_us == simulate(world, 1).done_us).all()
+    assert not any(summarise(world, simulate(world, 1)).contact_wait_s.values())
+
+
+def test_a_line_for_each_is_nobodys_queue():
+    """A hundred at once, each at 1 kB/s: ten fragments of 2 kB take everyone twenty seconds."""
+    package = Package.cut("p", 1, 20_000, 2000)
+    world = World((package,), (Site("s", 100, Line.read("1kB/s each")),), NO_PAUSES, contact_s=0, round_trip_s=0)
+    assert {round(done_us / 1e6, 2) for done_us in simulate(world, 1).done_us[0].tolist()} == {20.0}
+
+
+def test_a_server_answers_no_more_than_it_can():
+    """Twenty fragments for each of 1,000 agents that come at once, fifty a second, take 400 s at least."""
+    world = World((Package.cut("p", 1, 20_000, 1000),), (Site("s", 1000),), NO_PAUSES, contact_s=0, requests_per_s=50)
+    assert 400 <= simulate(world, 1).done_us.max() / 1e6 < 402
+
+
+def test_bytes_are_where_they_went():
+    world = WORLDS["mirrors, one of them down"]
+    outcome = simulate(world, 1)
+    size = sum(PACKAGE.lengths)
+    by_line = outcome.line_bytes.sum(axis=1)
+    by_mirror = np.zeros_like(by_line)
+    by_mirror[:2] = outcome.mirror_bytes.sum(axis=1)
+    through = by_mirror + by_line - [site.agents * size for site in world.sites]
+    assert (through[2:] == 0).all()
+    assert (through >= 0).all()
+    assert (through <= 10 * PACKAGE.lengths[0]).all()  # what a mirror had sent of fragments when it fell
+    assert (by_line[:2] > 0).all()
+    assert outcome.origin_bytes.sum() == by_line.sum()
+
+
+def test_no_line_carries_more_in_a_minute_than_it_can():
+    """Fragments that take minutes to come through are spread over them."""
+    package = Package.cut("p", 1, 10_000_000, 2_500_000)
+    for shared in (False, True):
+        world = World((package,), (Site("s", 20, THIN),), CONFIG, contact_s=600, shared=shared)
+        outcome = simulate(world, 1)
+        assert outcome.line_bytes.sum() == 20 * 10_000_000
+        assert outcome.line_bytes.max() == 60 * 300_000
+        # Nor does the origin send what no line takes.
+        assert (outcome.origin_bytes == outcome.line_bytes[0]).all()
+    own = World((package,), (Site("s", 1, Line.read("20kB/s each")),), CONFIG, contact_s=0)
+    assert simulate(own, 1).line_bytes.max() == 60 * 20_000
+
+
+def test_a_fallen_mirror_sends_nothing():
+    """Who waits at it fetches the same again, from the origin."""
+    down_s = (600.0, 7200.0)
+    site = Site("s", 200, mirror=Mirror(Line.read("100kB/s"), (down_s,)))
+    world = World((Package.cut("p", 1, 1_000_000, 100_000),), (site,), CONFIG, contact_s=60)
+    outcome = simulate(world, 1)
+    by_minute = outcome.mirror_bytes[0]
+    assert by_minute[:10].max() == 60 * 100_000
+    assert not by_minute[10:120].any()
+    assert (outcome.done_us > 0).all()
+    assert outcome.origin_bytes.sum() + by_minute.sum() >= 200 * 1_000_000
+
+
+def test_a_mirror_of_several_sites_is_one():
+    mirror = Mirror(Line.read("50kB/s"), name="paris")
+    world = World((PACKAGE,), (Site("a", 300, mirror=mirror), Site("b", 300, mirror=mirror)), CONFIG, contact_s=600)
+    outcome = simulate(world, 1)
+    assert [load.name for load in summarise(world, outcome).mirrors] == ["paris"]
+    assert outcome.mirror_bytes.shape[0] == 1
+    assert outcome.mirror_bytes.max() == 60 * 50_000
+    assert [len(part.sites) for part in split(world, 2)] == [2]
+
+
+def test_priority_0_comes_alone():
+    """The others are listed in a contact after it; it starves nobody (`origin.listing`)."""
+    world = World((PACKAGE, Package.cut("q", 0, 50_000, 10_000)), (Site("s", 300),), CONFIG, dialects=MIXED)
+    later, first = simulate(world, 1).done_us
+    assert (first > 0).all()
+    assert (later > first).all()
+    day_us = 24 * 3600 * 1_000_000
+    assert (later >= simulate(world, 1).contact_us + day_us).all()
+
+
+def test_patience_counts_from_the_contact_in_which_an_agent_was_told():
+    """What comes a day after a package of priority 0 has a day of its own."""
+    config = replace(CONFIG, timeout_days=1)
+    world = World((PACKAGE, Package.cut("q", 0, 50_000, 10_000)), (Site("s", 50),), config)
+    assert (simulate(world, 1).done_us > 0).all()
+    assert (simulate(world, 1).done_us == Simulation(world, 1).run()).all()
+
+
+def test_what_would_come_through_after_the_horizon_is_neither_done_nor_counted():
+    """2,000 fragments of 53 GB, one after the other on 8 kB/s, would take four centuries: the line is full until the
+    horizon, and what is kept of each minute ends there."""
+    world = World((Package.cut("p", 5, 53 * 10**9, 53 * 10**9),), (Site("s", 2000, Line.read("64kbit/s")),), CONFIG)
+    outcome = simulate(world, 1)
+    assert (outcome.done_us < 0).all()
+    assert outcome.line_bytes.shape[1] == LAST_DAY * 1440
+    assert outcome.line_bytes.max() == 60 * 8000
+    assert not summarise(world, outcome).all.done
+
+
+def test_ghosts_without_a_pause_have_an_end():
+    """Beside a package of priority 0 a Unix agent without latencies would take no turns for ever."""
+    world = World((Package.cut("p", 0, 50_000, 10_000), PACKAGE), (Site("s", 3),), NO_PAUSES)
+    assert (simulate(world, 1).done_us > 0).all()
+
+
+def test_what_is_not_through_by_the_time_out_never_is():
+    config = DownloadConfig(
+        frag_latency_s=86_400, cycle_latency_s=0, period_latency_s=0, period_length=1, timeout_days=2
+    )
+    outcome = simulate(World((Package.cut("p", 1, 3, 1), Package.cut("q", 1, 1, 1)), (Site("s", 50),), config), 1)
+    # A fragment of each, a day each, then q is assembled with the third period, then both have given up.
+    assert (outcome.done_us[0] < 0).all()
+    assert (simulate(World((Package.cut("q", 1, 1, 1),), (Site("s", 50),), config), 1).done_us > 0).all()
+
+
+def test_what_waits_for_a_dead_line_waits():
+    """Nothing goes through a line of 1 kB/s in the office hours, and all comes afterwards."""
+    line = Line.read("10MB/s; 1kB/s mon-sun 8-18")
+    world = World((PACKAGE,), (Site("s", 50, line),), CONFIG, contact_s=0, begins_min=8 * 60)
+    done_h = simulate(world, 1).done_us / 3.6e9
+    assert done_h.min() > 10
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"sites": ()}, "agents"),
+        ({"packages": ()}, "packages"),
+        ({"dialects": {}}, "dialects"),
+        ({"sites": (Site("a", 1, mirror=Mirror(name="m")), Site("b", 1, mirror=Mirror(THIN, name="m")))}, "mirrors"),
+        ({"round_trip_s": float("nan")}, "round trip"),
+        ({"contact_s": 36 * 86_400.0}, "window"),
+        ({"packages": (Package("p", 5, (10**15,)),)}, "packages"),
+        ({"contacts_per_s": -1}, "contacts_per_s"),
+        ({"requests_per_s": 10**9}, "requests_per_s"),
+        ({"shared": True, "config": DownloadConfig(frag_latency_s=0, cycle_latency_s=0)}, "download.frag_latency_s"),
+    ],
+)
+def test_what_cannot_be_simulated(values, field):
+    world = World(**({"packages": (PACKAGE,), "sites": sites(70), "config": CONFIG} | values))
+    with pytest.raises(BadInput) as caught:
+        simulate(world)
+    assert caught.value.field == field
+
+
+LINES = st.lists(
+    st.sampled_from(
+        ["1kB/s", "20kB/s", "300kB/s", "5MB/s", "7kB/s each", "60kB/s each", "2kB/s mon-fri 8-18", "1kB/s 23-1"]
+    ),
+    max_size=3,
+).map(lambda rules: Line.read("; ".join(rules)))
+SPANS = st.tuples(st.integers(0, 90_000), st.integers(1, 40_000)).map(lambda span: (span[0], span[0] + span[1]))
+NEAR = st.builds(Mirror, LINES, st.lists(SPANS, max_size=3).map(tuple))
+PACKAGES = st.lists(
+    st.tuples(st.integers(0, 11), st.lists(st.integers(0, 200_000), max_size=6).map(tuple)), min_size=1, max_size=3
+).map(lambda found: tuple(Package(str(number), *one) for number, one in enumerate(found)))
+LATENCY_S = st.sampled_from([0, 1, 15, 600, 20_000])
+CONFIGS = st.builds(
+    DownloadConfig,
+    frag_latency_s=LATENCY_S,
+    cycle_latency_s=LATENCY_S,
+    period_latency_s=LATENCY_S,
+    period_length=st.sampled_from([1, 5, 10]),
+    timeout_days=st.sampled_from([1, 30]),
+)
+
+
+@st.composite
+def random_worlds(draw):
+    """Few agents, and anything else."""
+    shared_mirror = draw(st.none() | NEAR.map(lambda one: replace(one, name="shared")))
+    mirrors = st.none() | NEAR | st.just(shared_mirror)
+    sites = tuple(Site(f"s{number}", draw(st.integers(0, 12)), draw(LINES), draw(mirrors)) for number in range(4))
+    config = draw(CONFIGS)
+    return World(
+        packages=draw(PACKAGES),
+        sites=(*sites, Site("one", 1)),
+        config=config,
+        prolog_freq_h=draw(st.sampled_from([1, 24])),
+        dialects=draw(st.sampled_from([MIXED, {Dialect.UNIX: 1.0}])),
+        contact_s=draw(st.sampled_from([None, 0.0, 600.0])),
+        origin=draw(LINES),
+        contacts_per_s=draw(st.sampled_from([0, 1, 50])),
+        requests_per_s=draw(st.sampled_from([0, 1, 50])),
+        round_trip_s=draw(st.sampled_from([0.0, 0.005, 2.0])),
+        shared=config.frag_latency_s > 0 and draw(st.booleans()),
+        begins_min=draw(st.integers(0, 10_079)),
+    )
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(random_worlds(), st.integers(0, 3))
+def test_batches_and_events_agree_on_any_world(world, seed):
+    outcome = simulate(world, seed)
+    assert (outcome.done_us == Simulation(world, seed).run()).all()
+    parts = split(world, 3)
+    joined = join(world, [(part, simulate(part, seed)) for part in parts])
+    assert joined.digest() == outcome.digest()
+    assert (joined.line_bytes.sum(axis=1) == outcome.line_bytes.sum(axis=1)).all()
+    # No line, mirror or origin carries more than it can.
+    for table, lines in (
+        (outcome.line_bytes, [site.line for site in world.sites]),
+        (outcome.mirror_bytes, [mirror.line for mirror in world.mirrors.values()]),
+        (outcome.origin_bytes[None], [world.origin]),
+    ):
+        for row, line in zip(table, lines, strict=True):
+            if line.shared.rules and not line.own.rules:
+                can = [60_000 * line.shared.kilobytes_per_s(minute + world.begins_min) for minute in range(len(row))]
+                assert (row <= np.array(can)).all()

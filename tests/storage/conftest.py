@@ -1,0 +1,5 @@
+"""Package directories, and what they are made of."""
+
+from tests.fixtures.package_dirs import ca, data, order, publish, signer, site_keys, snapshot
+
+__all__ = ["ca", "data", "order", "publish", "signer", "site_keys", "snapshot"]

@@ -1,0 +1,111 @@
+"""The content store: one copy of equal bytes, counted by links, never trusted blindly."""
+
+import errno
+import os
+
+import pytest
+from blake3 import blake3
+
+from distd.storage import fragment_store
+from distd.storage.fragment_store import FragmentStore, hash_file
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FragmentStore(tmp_path / "fragments")
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Makes a file outside of the store; gives its path and its BLAKE3."""
+
+    def make(name, content=b"bytes"):
+        path = tmp_path / "package" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return path, blake3(content).digest()
+
+    return make
+
+
+def test_equal_bytes_lie_on_the_disk_once(store, file):
+    first, digest = file("17-1")
+    second, _ = file("18-1")
+    store.keep(first, digest)
+    store.keep(second, digest)
+    assert first.stat().st_ino == second.stat().st_ino == store.path(digest).stat().st_ino
+    assert store.path(digest).stat().st_nlink == 3
+    assert store.used_bytes() == 5
+
+
+def test_keeping_twice_changes_nothing(store, file):
+    first, digest = file("17-1")
+    store.keep(first, digest)
+    store.keep(first, digest)
+    assert sorted(path.name for path in first.parent.iterdir()) == ["17-1"]
+    assert first.read_bytes() == b"bytes"
+
+
+def test_what_no_package_has_goes_and_nothing_else(store, file):
+    kept, digest = file("17-1")
+    gone, other = file("17-2", b"other bytes")
+    for path, its in ((kept, digest), (gone, other)):
+        store.keep(path, its)
+    gone.unlink()
+    store.sweep()
+    assert store.path(digest).exists()
+    assert not store.path(other).exists()
+
+
+def test_a_spoiled_copy_is_not_shared_and_is_replaced(store, file):
+    first, digest = file("17-1")
+    store.keep(first, digest)
+    first.write_bytes(b"bytEs")  # in place: the store's copy is the same file
+    second, _ = file("18-1")
+    store.keep(second, digest)
+    assert second.read_bytes() == b"bytes"
+    assert store.path(digest).stat().st_ino == second.stat().st_ino
+    assert hash_file(store.path(digest)) == (5, digest)
+
+
+def test_what_is_not_there_cannot_be_fetched(store, file):
+    path, _ = file("17-1")
+    assert store.fetch(bytes(32), path) is False
+    assert path.read_bytes() == b"bytes"
+
+
+@pytest.mark.parametrize("number", [errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP])
+def test_where_there_can_be_no_link_a_fragment_stands_for_itself(store, file, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    path, digest = file("17-1")
+    monkeypatch.setattr(fragment_store.os, "link", refuse)
+    store.keep(path, digest)
+    assert path.read_bytes() == b"bytes"
+    assert store.used_bytes() == 0
+
+
+def test_another_error_is_told(store, file, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    path, digest = file("17-1")
+    monkeypatch.setattr(fragment_store.os, "link", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        store.keep(path, digest)
+
+
+def test_leftovers_of_a_dead_process_are_swept(store, file):
+    path, digest = file("17-1")
+    store.keep(path, digest)
+    left = store.path(digest).with_name(".new-x-99999999")
+    left.write_bytes(b"")
+    store.sweep()
+    assert not left.exists()
+    assert store.path(digest).exists()
+
+
+def test_an_empty_store_has_nothing(store):
+    store.sweep()
+    assert store.used_bytes() == 0
