@@ -1,6 +1,9 @@
+from __future__ import annotations
+
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -16,11 +19,11 @@ SITES = ("--site", "paris=40", "--site", "lyon=20:4Mbit/s", "--mirror", "lyon=10
 PACKAGES = ("--package", "editor=5MB@5", "--package", "200kB@1/64KiB")
 
 
-def invoke(*arguments):
+def invoke(*arguments: Any) -> Any:
     return CliRunner().invoke(main, ["simulate", *arguments])
 
 
-def test_a_forecast_as_a_table_and_a_page(tmp_path):
+def test_a_forecast_as_a_table_and_a_page(tmp_path: Path) -> None:
     done = invoke(*PACKAGES, *SITES, "--html", str(tmp_path / "page.html"))
     assert done.exit_code == 0
     assert [line.split()[:2] for line in done.stdout.splitlines() if line.startswith(("editor", "200kB", "all"))] == [
@@ -34,7 +37,7 @@ def test_a_forecast_as_a_table_and_a_page(tmp_path):
     assert "editor (priority 5, 5 fragments)" in page
 
 
-def test_the_same_seed_gives_the_same_course_on_any_number_of_processes():
+def test_the_same_seed_gives_the_same_course_on_any_number_of_processes() -> None:
     runs = [json.loads(invoke(*PACKAGES, *SITES, *rest, "--json").stdout) for rest in (
         (), ("--processes", "2"), ("--seed", "1"))]  # fmt: skip
     assert runs[0]["hash"] == runs[1]["hash"] != runs[2]["hash"]
@@ -43,7 +46,7 @@ def test_the_same_seed_gives_the_same_course_on_any_number_of_processes():
     assert runs[0]["mirrors"] == runs[1]["mirrors"]
 
 
-def test_a_server_that_holds_little():
+def test_a_server_that_holds_little() -> None:
     many = ("--agents", "600", "--package", "p=1kB@1", "--window", "0")
     done = invoke(*many, "--contacts-per-s", "10", "--requests-per-s", "5")
     (waits,) = (line.split() for line in done.stdout.splitlines() if line.startswith("answered within"))
@@ -56,14 +59,14 @@ def test_a_server_that_holds_little():
     assert "First contacts" not in invoke(*many).stdout
 
 
-def test_a_page_that_cannot_be_written_does_not_cost_the_figures():
+def test_a_page_that_cannot_be_written_does_not_cost_the_figures() -> None:
     done = invoke(*PACKAGES, "--html", "/dev/full")
     assert done.exit_code == 1
     assert "--html: /dev/full cannot be written" in done.stderr
     assert "Simulated in" in done.stdout
 
 
-def test_a_site_of_nobody_on_two_processes():
+def test_a_site_of_nobody_on_two_processes() -> None:
     done = invoke(*PACKAGES, "--site", "a=10", "--site", "b=0", "--processes", "2", "--json")
     assert done.exit_code == 0
     assert (
@@ -72,7 +75,7 @@ def test_a_site_of_nobody_on_two_processes():
     )
 
 
-def test_what_is_printed_is_told_of_in_the_readme():
+def test_what_is_printed_is_told_of_in_the_readme() -> None:
     (table,) = re.findall(
         r"With `--json` it prints\n\n(.*?)\n\n", (Path(__file__).parents[2] / "README.md").read_text(), re.DOTALL
     )
@@ -82,7 +85,7 @@ def test_what_is_printed_is_told_of_in_the_readme():
     )
 
 
-def test_latencies_are_set_as_the_servers():
+def test_latencies_are_set_as_the_servers() -> None:
     """One agent, first contact at once, no line: the closed form and two round trips."""
     done = invoke("--agents", "1", "--package", "p=10kB@2/1kB", "--window", "0", "--set", "download.cycle_latency_s=3",
                   "--round-trip", "1", "--json")  # fmt: skip
@@ -122,7 +125,7 @@ def test_latencies_are_set_as_the_servers():
         (("--package", "1MB", "--agents", "60000000"), "agents"),
     ],
 )
-def test_bad_input_is_one_line_and_status_2(arguments, field):
+def test_bad_input_is_one_line_and_status_2(arguments: Any, field: Any) -> None:
     done = invoke(*arguments)
     assert done.exit_code == 2
     assert done.stderr.startswith(f"agentsim: {field}: expected ")
@@ -130,13 +133,13 @@ def test_bad_input_is_one_line_and_status_2(arguments, field):
     assert done.stdout == ""
 
 
-def test_packages():
+def test_packages() -> None:
     one = read_package("editor=53MB@0/1MiB")
     assert (one.id, one.priority, len(one.lengths), sum(one.lengths)) == ("editor", 0, 51, 53_000_000)
     assert (read_package("252kB").id, read_package("252kB").priority) == ("252kB", 5)
 
 
-def test_sites_and_mirrors():
+def test_sites_and_mirrors() -> None:
     sites = with_mirrors(read_sites(["a=3", "b=4:1MB/s", "c=5:"], 9, "2MB/s"), ["b=3MB/s", "c"], ["b=1-2", "b=4-5"])
     assert [site.line.kilobytes_per_s(0) for site in sites[:2]] == [2000, 1000]
     assert not sites[2].line.rules
@@ -145,7 +148,7 @@ def test_sites_and_mirrors():
     assert [site.agents for site in read_sites([], 9, "")] == [9]
 
 
-def test_dialects_and_starts():
+def test_dialects_and_starts() -> None:
     assert read_dialects(["unix", "windows=4"]) == {Dialect.UNIX: 1, Dialect.WINDOWS: 4}
     assert read_start("Tue 8:30") == 1440 + 510
     assert read_start("sun") == 6 * 1440

@@ -1,29 +1,38 @@
 """The catalogue's file: what opens, what does not, and who may write when."""
 
+from __future__ import annotations
+
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from distd.catalogue import engine as module
-from distd.catalogue.engine import Catalogue, create_catalogue, open_catalogue
+from distd.catalogue.engine import create_catalogue, open_catalogue
 from distd.catalogue.schema import activations, package_ids
 from distd.domain.errors import BadInput, Unavailable
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from distd.catalogue.engine import Catalogue
+
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Any:
     create_catalogue(tmp_path / "catalogue.db")
     return tmp_path / "catalogue.db"
 
 
 @pytest.fixture
-def catalogue(path):
+def catalogue(path: Any) -> Iterator[Any]:
     with open_catalogue(path) as opened:
         yield opened
 
@@ -43,19 +52,19 @@ def _add(catalogue: Catalogue, *numbers: int) -> None:
     ("pragma", "value"),
     [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 30_000)],
 )
-def test_every_connection_is_set_up(catalogue, pragma, value):
+def test_every_connection_is_set_up(catalogue: Any, pragma: Any, value: Any) -> None:
     with catalogue.read() as conn:
         assert conn.scalar(text(f"PRAGMA {pragma}")) == value
 
 
-def test_a_write_is_committed_or_rolled_back_as_a_whole(catalogue):
+def test_a_write_is_committed_or_rolled_back_as_a_whole(catalogue: Any) -> None:
     _add(catalogue, 1)
     with pytest.raises(IntegrityError):
         _add(catalogue, 2, 3, 1)
     assert _numbers(catalogue) == [1]
 
 
-def test_a_reader_sees_one_state_while_another_writes(catalogue):
+def test_a_reader_sees_one_state_while_another_writes(catalogue: Any) -> None:
     with catalogue.read() as reader:
         assert list(reader.scalars(select(package_ids.c.id))) == []
         _add(catalogue, 1)
@@ -63,17 +72,17 @@ def test_a_reader_sees_one_state_while_another_writes(catalogue):
     assert _numbers(catalogue) == [1]
 
 
-def test_foreign_keys_hold(catalogue):
+def test_foreign_keys_hold(catalogue: Any) -> None:
     with pytest.raises(IntegrityError), catalogue.write() as conn:
         conn.execute(insert(activations).values(package_id="17", activated_at_us=0))
 
 
-def test_a_bug_of_ours_is_not_called_unavailable(catalogue):
+def test_a_bug_of_ours_is_not_called_unavailable(catalogue: Any) -> None:
     with pytest.raises(OperationalError), catalogue.read() as conn:
         conn.execute(text("SELECT * FROM nothing"))
 
 
-def test_a_lock_that_is_not_let_go_is_unavailable(path, monkeypatch):
+def test_a_lock_that_is_not_let_go_is_unavailable(path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BUSY_TIMEOUT_S", 0)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -85,7 +94,7 @@ def test_a_lock_that_is_not_let_go_is_unavailable(path, monkeypatch):
     other.close()
 
 
-def test_a_full_disk_is_unavailable(catalogue):
+def test_a_full_disk_is_unavailable(catalogue: Any) -> None:
     with catalogue.write() as conn:
         conn.execute(text(f"PRAGMA max_page_count = {conn.scalar(text('PRAGMA page_count'))}"))
     with pytest.raises(Unavailable, match="full"):
@@ -93,7 +102,7 @@ def test_a_full_disk_is_unavailable(catalogue):
     assert _numbers(catalogue) == []
 
 
-def _foreign(path):
+def _foreign(path: Any) -> None:
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE something (x)")
     connection.close()
@@ -109,19 +118,19 @@ CREATES = {
 
 
 @pytest.mark.parametrize("create", CREATES.values(), ids=CREATES)
-def test_what_is_no_catalogue_is_refused(tmp_path, create):
+def test_what_is_no_catalogue_is_refused(tmp_path: Path, create: Any) -> None:
     path = tmp_path / "catalogue.db"
     create(path)
     with pytest.raises(BadInput, match="--data: expected a data directory made by `distd init`"), open_catalogue(path):
         pass
 
 
-def test_a_catalogue_is_not_made_over_another(path):
+def test_a_catalogue_is_not_made_over_another(path: Any) -> None:
     with pytest.raises(BadInput, match="no catalogue there yet"):
         create_catalogue(path)
 
 
-def _set_schema(path, version):
+def _set_schema(path: Any, version: Any) -> None:
     connection = sqlite3.connect(path)
     connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
     connection.commit()
@@ -129,7 +138,7 @@ def _set_schema(path, version):
     connection.close()
 
 
-def test_a_newer_schema_is_refused_and_left_alone(path):
+def test_a_newer_schema_is_refused_and_left_alone(path: Any) -> None:
     _set_schema(path, "0007")
     before = path.read_bytes()
     with pytest.raises(BadInput) as caught, open_catalogue(path):
@@ -141,7 +150,9 @@ def test_a_newer_schema_is_refused_and_left_alone(path):
     assert path.read_bytes() == before
 
 
-def test_an_older_schema_is_migrated_in_one_transaction(path, monkeypatch, tmp_path):
+def test_an_older_schema_is_migrated_in_one_transaction(
+    path: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """With a migration that exists only here; one that fails leaves the old schema."""
     scripts = tmp_path / "migrations"
     shutil.copytree(module._MIGRATIONS, scripts)
@@ -164,7 +175,7 @@ def test_an_older_schema_is_migrated_in_one_transaction(path, monkeypatch, tmp_p
         assert _columns(path) == (["name", "password_hash", "mail"], new)
 
 
-def _columns(path):
+def _columns(path: Any) -> Any:
     connection = sqlite3.connect(path)
     names = [row[1] for row in connection.execute("PRAGMA table_info(operators)")]
     (version,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -187,15 +198,15 @@ with open_catalogue(Path(sys.argv[1])) as catalogue:
 """
 
 
-def test_two_processes_write_at_once(path):
+def test_two_processes_write_at_once(path: Any) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", COUNTER, path]) for _ in range(2)]
     assert [writer.wait() for writer in writers] == [0, 0]
     with open_catalogue(path) as catalogue:
         assert _numbers(catalogue) == list(range(1, 201))
 
 
-def test_threads_write_at_once(catalogue):
-    def add(numbers):
+def test_threads_write_at_once(catalogue: Any) -> None:
+    def add(numbers: Any) -> None:
         for number in numbers:
             _add(catalogue, number)
 

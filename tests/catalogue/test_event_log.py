@@ -1,14 +1,24 @@
 """The event log: numbers grow, order is the order of commits, pruning takes the oldest."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from distd.catalogue import event_log
-from distd.catalogue.engine import Catalogue, create_catalogue, open_catalogue
+from distd.catalogue.engine import create_catalogue, open_catalogue
 from distd.catalogue.event_log import Event, Kind, Note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from distd.catalogue.engine import Catalogue
 
 
 @pytest.fixture
-def catalogue(tmp_path):
+def catalogue(tmp_path: Path) -> Iterator[Any]:
     create_catalogue(tmp_path / "catalogue.db")
     with open_catalogue(tmp_path / "catalogue.db") as opened:
         yield opened
@@ -19,7 +29,7 @@ def _append(catalogue: Catalogue, count: int) -> None:
         event_log.append_many(conn, [Note(Kind.NOTIFIED, 100 + n, "17", n, {"n": n}) for n in range(count)])
 
 
-def test_an_event_comes_back_as_it_was_written(catalogue):
+def test_an_event_comes_back_as_it_was_written(catalogue: Any) -> None:
     with catalogue.write() as conn:
         event_log.append(conn, Kind.RESULT, at_s=1_700_000_000.25, package_id="17", computer_id=3, code="ERR_BÄD")
         event_log.append(conn, Kind.INVENTORY, at_s=1_700_000_001)
@@ -30,7 +40,7 @@ def test_an_event_comes_back_as_it_was_written(catalogue):
         ]
 
 
-def test_since_pages_through_the_log(catalogue):
+def test_since_pages_through_the_log(catalogue: Any) -> None:
     _append(catalogue, 25)
     pages, last = [], 0
     with catalogue.read() as conn:
@@ -40,7 +50,7 @@ def test_since_pages_through_the_log(catalogue):
     assert pages == [list(range(10)), list(range(10, 20)), list(range(20, 25))]
 
 
-def test_prune_keeps_the_newest_and_gives_no_number_twice(catalogue):
+def test_prune_keeps_the_newest_and_gives_no_number_twice(catalogue: Any) -> None:
     _append(catalogue, 10)
     with catalogue.write() as conn:
         assert event_log.prune(conn, 3) == 7
@@ -51,7 +61,7 @@ def test_prune_keeps_the_newest_and_gives_no_number_twice(catalogue):
         assert [event.seq for event in event_log.since(conn, 0, 10)] == [11]
 
 
-def test_nothing_to_append_is_no_statement(catalogue):
+def test_nothing_to_append_is_no_statement(catalogue: Any) -> None:
     with catalogue.read() as conn:
         event_log.append_many(conn, [])
         assert event_log.since(conn, 0, 1) == []

@@ -1,8 +1,11 @@
 """Group commit: who shares a transaction, who fails alone, who is refused."""
 
+from __future__ import annotations
+
 import threading
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -15,11 +18,15 @@ from distd.catalogue.schema import package_ids
 from distd.catalogue.writer import open_batcher, open_writer
 from distd.domain.errors import BadInput, Unavailable
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
 
 class Watched:
     """A catalogue that counts its transactions, can hold the next one back, and can fail."""
 
-    def __init__(self, catalogue):
+    def __init__(self, catalogue: Any) -> None:
         self._catalogue = catalogue
         self.read = catalogue.read
         self.transactions = 0
@@ -28,7 +35,7 @@ class Watched:
         self.gate.set()
 
     @contextmanager
-    def write(self):
+    def write(self) -> Iterator[Any]:
         self.gate.wait(30)
         if self.failures:
             self.failures -= 1
@@ -37,29 +44,29 @@ class Watched:
         with self._catalogue.write() as conn:
             yield conn
 
-    def numbers(self):
+    def numbers(self) -> Any:
         with self.read() as conn:
             return sorted(conn.scalars(select(package_ids.c.id)))
 
 
 @pytest.fixture
-def catalogue(tmp_path):
+def catalogue(tmp_path: Path) -> Iterator[Any]:
     create_catalogue(tmp_path / "catalogue.db")
     with open_catalogue(tmp_path / "catalogue.db") as opened:
         yield Watched(opened)
 
 
-def add(number, conn):
+def add(number: Any, conn: Any) -> Any:
     conn.execute(insert(package_ids).values(id=number))
     return number
 
 
-def add_and_fail(number, conn):
+def add_and_fail(number: Any, conn: Any) -> None:
     add(number, conn)
     raise BadInput("number", "a good one", number)
 
 
-def handle(conn, numbers):
+def handle(conn: Any, numbers: Any) -> Any:
     """The batch handler of these tests: negative numbers are poison."""
     for number in numbers:
         add(number, conn)
@@ -68,7 +75,7 @@ def handle(conn, numbers):
     return [f"added {number}" for number in numbers]
 
 
-def parse(word):
+def parse(word: Any) -> Any:
     if not word.lstrip("-").isdigit():
         raise BadInput("word", "digits", word)
     return int(word)
@@ -77,21 +84,21 @@ def parse(word):
 class Answers(dict):
     """Answers by item."""
 
-    def to(self, item):
+    def to(self, item: Any) -> Any:
         return partial(self._take, item)
 
-    def _take(self, item, answer):
+    def _take(self, item: Any, answer: Any) -> None:
         assert item not in self, "answered twice"
         self[item] = answer if isinstance(answer, str) else type(answer).__name__
 
 
-async def test_operations_give_what_they_give_once_committed(catalogue):
+async def test_operations_give_what_they_give_once_committed(catalogue: Any) -> None:
     async with open_writer(catalogue) as writer:
         assert await writer.run(partial(add, 7)) == 7
         assert catalogue.numbers() == [7]
 
 
-async def test_what_gathers_during_a_transaction_is_the_next_one(catalogue):
+async def test_what_gathers_during_a_transaction_is_the_next_one(catalogue: Any) -> None:
     async with open_writer(catalogue) as writer, trio.open_nursery() as nursery:
         catalogue.gate.clear()
         nursery.start_soon(writer.run, partial(add, 0))
@@ -104,10 +111,10 @@ async def test_what_gathers_during_a_transaction_is_the_next_one(catalogue):
     assert catalogue.numbers() == list(range(100))
 
 
-async def test_an_operation_that_raises_spoils_no_other(catalogue):
+async def test_an_operation_that_raises_spoils_no_other(catalogue: Any) -> None:
     refused = []
 
-    async def fail(writer, number):
+    async def fail(writer: Any, number: Any) -> None:
         try:
             await writer.run(partial(add_and_fail, number))
         except BadInput as error:
@@ -123,14 +130,14 @@ async def test_an_operation_that_raises_spoils_no_other(catalogue):
     assert catalogue.transactions < 20
 
 
-async def test_a_catalogue_that_is_busy_is_tried_again(catalogue):
+async def test_a_catalogue_that_is_busy_is_tried_again(catalogue: Any) -> None:
     catalogue.failures = 2
     async with open_writer(catalogue, pauses_s=(0, 0, 0)) as writer:
         assert await writer.run(partial(add, 1)) == 1
     assert (catalogue.failures, catalogue.transactions) == (0, 1)
 
 
-async def test_a_catalogue_that_stays_busy_is_unavailable_and_may_come_back(catalogue):
+async def test_a_catalogue_that_stays_busy_is_unavailable_and_may_come_back(catalogue: Any) -> None:
     catalogue.failures = 3
     async with open_writer(catalogue, pauses_s=(0, 0)) as writer:
         with pytest.raises(Unavailable, match="locked"):
@@ -139,12 +146,12 @@ async def test_a_catalogue_that_stays_busy_is_unavailable_and_may_come_back(cata
     assert catalogue.numbers() == [2]
 
 
-async def test_a_disk_that_is_full_within_an_operation_is_no_fault_of_that_operation(catalogue):
+async def test_a_disk_that_is_full_within_an_operation_is_no_fault_of_that_operation(catalogue: Any) -> None:
     """SQLite may roll back the whole transaction then, so all are tried again."""
 
     tries = []
 
-    def fill(conn):
+    def fill(conn: Any) -> None:
         tries.append(1)
         if len(tries) == 1:
             conn.execute(text(f"PRAGMA max_page_count = {conn.scalar(text('PRAGMA page_count'))}"))
@@ -159,10 +166,10 @@ async def test_a_disk_that_is_full_within_an_operation_is_no_fault_of_that_opera
     assert len(tries) == 2
 
 
-async def test_a_batch_is_one_transaction_and_answers_come_in_this_task(catalogue):
+async def test_a_batch_is_one_transaction_and_answers_come_in_this_task(catalogue: Any) -> None:
     answers, threads = Answers(), set()
 
-    def answer(item, reply):
+    def answer(item: Any, reply: Any) -> None:
         threads.add(threading.get_ident())
         answers.to(item)(reply)
 
@@ -175,7 +182,7 @@ async def test_a_batch_is_one_transaction_and_answers_come_in_this_task(catalogu
     assert threads == {threading.get_ident()}
 
 
-async def test_a_large_batch_is_several_transactions(catalogue, monkeypatch):
+async def test_a_large_batch_is_several_transactions(catalogue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCH_LIMIT", 10)
     answers = Answers()
     async with open_batcher(catalogue, handle, parse, waiting_limit=100) as batcher:
@@ -185,7 +192,7 @@ async def test_a_large_batch_is_several_transactions(catalogue, monkeypatch):
     assert catalogue.transactions == 3
 
 
-async def test_an_item_that_cannot_be_prepared_never_reaches_the_database(catalogue):
+async def test_an_item_that_cannot_be_prepared_never_reaches_the_database(catalogue: Any) -> None:
     answers = Answers()
     async with open_batcher(catalogue, handle, parse, waiting_limit=100) as batcher:
         batcher.put("x", answers.to("x"))
@@ -196,7 +203,7 @@ async def test_an_item_that_cannot_be_prepared_never_reaches_the_database(catalo
     assert catalogue.transactions == 1
 
 
-async def test_a_poisonous_item_harms_only_itself(catalogue):
+async def test_a_poisonous_item_harms_only_itself(catalogue: Any) -> None:
     answers = Answers()
     async with open_batcher(catalogue, handle, parse, waiting_limit=100) as batcher:
         for word in ("1", "2", "-3", "4"):
@@ -205,11 +212,11 @@ async def test_a_poisonous_item_harms_only_itself(catalogue):
     assert catalogue.numbers() == [1, 2, 4]
 
 
-async def test_items_tried_one_by_one_are_not_committed_twice(catalogue):
+async def test_items_tried_one_by_one_are_not_committed_twice(catalogue: Any) -> None:
     """The catalogue goes away amid them: those before have been committed and must not be tried again."""
     answers, calls = Answers(), []
 
-    def failing(conn, numbers):
+    def failing(conn: Any, numbers: Any) -> Any:
         calls.append(list(numbers))
         if calls == [[1, 2, -3, 4], [1], [2]]:
             catalogue.failures = 1
@@ -222,7 +229,7 @@ async def test_items_tried_one_by_one_are_not_committed_twice(catalogue):
     assert calls == [[1, 2, -3, 4], [1], [2], [4]]
 
 
-async def test_too_many_waiting_items_are_refused(catalogue):
+async def test_too_many_waiting_items_are_refused(catalogue: Any) -> None:
     answers = Answers()
     async with open_batcher(catalogue, handle, parse, waiting_limit=3) as batcher:
         for number in range(3):
@@ -232,7 +239,7 @@ async def test_too_many_waiting_items_are_refused(catalogue):
     assert list(answers) == [0, 1, 2]
 
 
-async def test_a_cancelled_batcher_finishes_its_transaction_and_refuses_the_rest(catalogue):
+async def test_a_cancelled_batcher_finishes_its_transaction_and_refuses_the_rest(catalogue: Any) -> None:
     answers = Answers()
     catalogue.gate.clear()
     with trio.CancelScope() as scope:

@@ -1,13 +1,19 @@
 """A data directory, made once and copied for each test, and the command line run in this process."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import sqlite3
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from distd.cli.main import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass
@@ -17,25 +23,25 @@ class Outcome:
     err: str
 
     @property
-    def json(self):
+    def json(self) -> Any:
         return json.loads(self.out)
 
 
 class Site:
     """A data directory and the commands on it."""
 
-    def __init__(self, folder, capsys):
+    def __init__(self, folder: Any, capsys: Any) -> None:
         self.folder = folder
         self.data = folder / "site"
         self._capsys = capsys
 
-    def __call__(self, *arguments, data=True):
+    def __call__(self, *arguments: Any, data: Any = True) -> Any:
         """Run `distd ARGUMENTS`, with --data unless told otherwise."""
         self._capsys.readouterr()
         status = run([*map(str, arguments), *(["--data", str(self.data)] if data else [])])
         return Outcome(status, *self._capsys.readouterr())
 
-    def build(self, *options, source=None):
+    def build(self, *options: Any, source: Any = None) -> Any:
         """A package of a small file; gives its id."""
         if source is None:
             source = self.folder / "hello.txt"
@@ -45,7 +51,7 @@ class Site:
         assert done.status == 0, done.err
         return done.json["id"]
 
-    def computer(self, device_id="pc-2026-01-01-00-00-00"):
+    def computer(self, device_id: Any = "pc-2026-01-01-00-00-00") -> Any:
         """A computer that has been in contact."""
         with sqlite3.connect(self.data / "catalogue.db") as database:
             database.execute(
@@ -54,7 +60,7 @@ class Site:
         database.close()
         return device_id
 
-    def snapshot(self):
+    def snapshot(self) -> Any:
         """Everything on the disk and in the catalogue."""
         skipped = ("catalogue.db", "catalogue.db-wal", "catalogue.db-shm")
         paths = (path for path in sorted(self.data.rglob("*")) if path.name not in skipped)
@@ -66,13 +72,13 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory):
+def template(tmp_path_factory: pytest.TempPathFactory) -> Any:
     data = tmp_path_factory.mktemp("template") / "site"
     assert run(["init", "--data", str(data), "--host", "localhost"]) == 0
     return data
 
 
 @pytest.fixture
-def site(template, tmp_path, capsys):
+def site(template: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     shutil.copytree(template, tmp_path / "site", symlinks=True)
     return Site(tmp_path, capsys)

@@ -1,16 +1,22 @@
 """Bad input: one clear line that names the field, what was expected and what was got; exit 2; nothing changed."""
 
+from __future__ import annotations
+
 import os
 import socket
 import sqlite3
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STORE = ("--name", "x", "--os", "LINUX", "--action", "STORE", "--path", "/tmp/x")
 UNKNOWN = "1234567890"
 
 
-def refused(done, *words):
+def refused(done: Any, *words: Any) -> None:
     assert done.status == 2, (done.out, done.err)
     assert done.out == ""
     assert done.err.count("\n") == 1, done.err
@@ -69,7 +75,7 @@ BUILD = {
 
 
 @pytest.mark.parametrize(("arguments", "words"), BUILD.values(), ids=BUILD)
-def test_build(site, arguments, words, monkeypatch):
+def test_build(site: Any, arguments: Any, words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(site.folder)
     (site.folder / "good").write_bytes(bytes(5000))
     (site.folder / "false.zip").write_bytes(b"no archive")
@@ -85,13 +91,13 @@ def test_build(site, arguments, words, monkeypatch):
         assert site.snapshot() == before
 
 
-def test_an_unreadable_file(site, monkeypatch):
+def test_an_unreadable_file(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = site.folder / "secret"
     path.write_bytes(b"x")
     before = site.snapshot()
     opening = type(path).open
 
-    def deny(self, *args, **kwargs):
+    def deny(self, *args: Any, **kwargs: Any) -> Any:
         if self.name == "secret":
             raise PermissionError(13, "Permission denied")
         return opening(self, *args, **kwargs)
@@ -103,14 +109,14 @@ def test_an_unreadable_file(site, monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["show", "verify", "activate", "deactivate", "delete"])
-def test_an_unknown_package(site, command):
+def test_an_unknown_package(site: Any, command: Any) -> None:
     before = site.snapshot()
     refused(site("package", command, UNKNOWN), "PACKAGE", "the id of a package", UNKNOWN)
     assert site.snapshot() == before
 
 
 @pytest.mark.parametrize("command", ["assign", "unassign"])
-def test_an_unknown_package_or_computer(site, command):
+def test_an_unknown_package_or_computer(site: Any, command: Any) -> None:
     computer, package_id = site.computer(), site.build()
     site("package", "activate", package_id)
     before = site.snapshot()
@@ -119,7 +125,7 @@ def test_an_unknown_package_or_computer(site, command):
     assert site.snapshot() == before
 
 
-def test_one_bad_computer_of_several_changes_none(site):
+def test_one_bad_computer_of_several_changes_none(site: Any) -> None:
     computer, package_id = site.computer(), site.build()
     site("package", "activate", package_id)
     before = site.snapshot()
@@ -128,7 +134,7 @@ def test_one_bad_computer_of_several_changes_none(site):
 
 
 @pytest.mark.parametrize("content", ["", "\n \n", "[]", "[1]", '[{"id": "pc"}]', '[{"device_id": "pc"}'])
-def test_a_file_that_lists_no_computers(site, tmp_path, content):
+def test_a_file_that_lists_no_computers(site: Any, tmp_path: Path, content: Any) -> None:
     site.computer("pc")
     package_id = site.build()
     site("package", "activate", package_id)
@@ -139,7 +145,7 @@ def test_a_file_that_lists_no_computers(site, tmp_path, content):
     assert site.snapshot() == before
 
 
-def test_what_else_is_unknown(site):
+def test_what_else_is_unknown(site: Any) -> None:
     refused(site("results", UNKNOWN), "PACKAGE", UNKNOWN)
     refused(site("computer", "show", "nobody"), "DEVICEID", "nobody")
 
@@ -153,14 +159,14 @@ SERVERS = {
 
 
 @pytest.mark.parametrize("options", SERVERS.values(), ids=SERVERS)
-def test_servers_that_are_none(site, options):
+def test_servers_that_are_none(site: Any, options: Any) -> None:
     package_id = site.build()
     before = site.snapshot()
     refused(site("package", "activate", package_id, *options), "-server")
     assert site.snapshot() == before
 
 
-def test_what_the_state_of_things_forbids_ends_with_1(site):
+def test_what_the_state_of_things_forbids_ends_with_1(site: Any) -> None:
     computer, package_id = site.computer(), site.build()
     done = site("assign", package_id, "--computer", computer)
     assert (done.status, done.err.count("\n")) == (1, 1)
@@ -181,7 +187,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_a_data_directory_of_a_newer_version(site, command, monkeypatch):
+def test_a_data_directory_of_a_newer_version(site: Any, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(site.folder)
     (site.folder / "good").write_bytes(bytes(5000))
     with sqlite3.connect(site.data / "catalogue.db") as database:
@@ -193,7 +199,7 @@ def test_a_data_directory_of_a_newer_version(site, command, monkeypatch):
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_a_data_directory_that_is_none(site, command, tmp_path):
+def test_a_data_directory_that_is_none(site: Any, command: Any, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     refused(site(*command, "--data", tmp_path / "empty", data=False), "--data", "made by `distd init`")
     assert list((tmp_path / "empty").iterdir()) == []
@@ -209,7 +215,7 @@ ADDRESSES = {
 
 @pytest.mark.parametrize(("address", "expected"), ADDRESSES.values(), ids=ADDRESSES)
 @pytest.mark.parametrize("option", ["--http", "--https"])
-def test_addresses_that_cannot_be_listened_on(site, option, address, expected):
+def test_addresses_that_cannot_be_listened_on(site: Any, option: Any, address: Any, expected: Any) -> None:
     before = site.snapshot()
     other = "--https" if option == "--http" else "--http"
     refused(site("serve", option, address, other, "127.0.0.1:0"), option, expected, address)
@@ -217,7 +223,7 @@ def test_addresses_that_cannot_be_listened_on(site, option, address, expected):
 
 
 @pytest.mark.parametrize("option", ["--http", "--https"])
-def test_a_busy_port(site, option):
+def test_a_busy_port(site: Any, option: Any) -> None:
     other = "--https" if option == "--http" else "--http"
     with socket.create_server(("127.0.0.1", 0)) as busy:
         address = f"127.0.0.1:{busy.getsockname()[1]}"
@@ -226,25 +232,25 @@ def test_a_busy_port(site, option):
         )
 
 
-def test_a_settings_file_that_is_no_toml(site):
+def test_a_settings_file_that_is_no_toml(site: Any) -> None:
     (site.data / "distd.toml").write_text("[server\n")
     refused(site("package", "list"), "distd.toml", "TOML")
 
 
-def test_a_setting_in_the_environment(site, monkeypatch):
+def test_a_setting_in_the_environment(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISTD_DOWNLOAD_PERIOD_LENGTH", "0")
     refused(site("package", "list"), "DISTD_DOWNLOAD_PERIOD_LENGTH", "from 1 to 1000", "got 0")
 
 
 @pytest.mark.parametrize("host", ["a b", "", "-x", "fe80::1%eth0", "http://a", "x" * 300])
-def test_hosts_that_are_none(site, host, tmp_path):
+def test_hosts_that_are_none(site: Any, host: Any, tmp_path: Path) -> None:
     refused(
         site("init", "--data", tmp_path / "new", "--host", host, data=False), "--host", "a host name or an IP address"
     )
     assert not (tmp_path / "new").exists()
 
 
-def test_init_over_what_is_there(site, tmp_path):
+def test_init_over_what_is_there(site: Any, tmp_path: Path) -> None:
     before = site.snapshot()
     refused(site("init"), "--data", "a folder that is empty or not there yet")
     assert site.snapshot() == before

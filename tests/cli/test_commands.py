@@ -1,8 +1,11 @@
 """Each command well used: what it prints for people and for scripts, and its help."""
 
+from __future__ import annotations
+
 import json
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
@@ -10,8 +13,11 @@ import pytest
 from distd.cli.main import cli
 from distd.domain.settings import TABLE
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-def commands(group=cli, path=()):
+
+def commands(group: Any = cli, path: Any = ()) -> Iterator[Any]:
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
@@ -20,25 +26,25 @@ def commands(group=cli, path=()):
 
 
 @pytest.mark.parametrize("command", list(commands()), ids=" ".join)
-def test_every_command_has_help_with_an_example(site, command):
+def test_every_command_has_help_with_an_example(site: Any, command: Any) -> None:
     done = site(*command, "--help", data=False)
     assert (done.status, done.err) == (0, "")
     assert f"  distd {' '.join(command)} " in done.out.partition("Example:")[2]
 
 
 @pytest.mark.parametrize("command", [(), ("package",), ("computer",)])
-def test_a_command_without_arguments_says_how(site, command):
+def test_a_command_without_arguments_says_how(site: Any, command: Any) -> None:
     done = site(*command, data=False)
     assert done.status == 2
     assert "Usage:" in done.err
 
 
-def test_an_unknown_command_is_one_line(site):
+def test_an_unknown_command_is_one_line(site: Any) -> None:
     done = site("pakage", data=False)
     assert (done.status, done.err.count("\n")) == (2, 1)
 
 
-def test_init_says_what_comes_next(tmp_path, site):
+def test_init_says_what_comes_next(tmp_path: Path, site: Any) -> None:
     done = site("init", "--data", tmp_path / "new", "--host", "distd.example.org", "--json", data=False)
     assert done.json.keys() == {"data", "ca", "operator", "password"}
     assert (tmp_path / "new" / "cacert.pem").read_text().startswith("-----BEGIN CERTIFICATE-----")
@@ -46,7 +52,7 @@ def test_init_says_what_comes_next(tmp_path, site):
     assert (tmp_path / "new" / "keys").stat().st_mode & 0o777 == 0o700
 
 
-def test_the_life_of_a_package(site):
+def test_the_life_of_a_package(site: Any) -> None:
     assert "No packages yet" in site("package", "list").out
     package_id = site.build("--fragments", "1")
     (row,) = site("package", "list", "--json").json
@@ -71,7 +77,7 @@ def test_the_life_of_a_package(site):
     assert not (site.data / "download" / package_id).exists()
 
 
-def test_verify_names_what_is_wrong(site):
+def test_verify_names_what_is_wrong(site: Any) -> None:
     package_id = site.build()
     fragment = site.data / "download" / package_id / f"{package_id}-1"
     damaged = bytearray(fragment.read_bytes())
@@ -84,14 +90,14 @@ def test_verify_names_what_is_wrong(site):
     assert fault["what"] == f"fragment 1 of {package_id}"
 
 
-def test_the_same_input_makes_the_same_bytes(site):
+def test_the_same_input_makes_the_same_bytes(site: Any) -> None:
     first, second = site.build(), site.build()
     assert first != second
     digests = {site("package", "show", one, "--json").json["blake3"] for one in (first, second)}
     assert len(digests) == 1
 
 
-def test_a_ready_archive_is_taken_as_it_is(site):
+def test_a_ready_archive_is_taken_as_it_is(site: Any) -> None:
     source = site.folder / "ready.zip"
     with zipfile.ZipFile(source, "w") as archive:
         archive.writestr("a/b.txt", "hello")
@@ -99,13 +105,13 @@ def test_a_ready_archive_is_taken_as_it_is(site):
     assert (site.data / "download" / package_id / f"{package_id}-1").read_bytes() == source.read_bytes()
 
 
-def test_a_command_without_a_file(site):
+def test_a_command_without_a_file(site: Any) -> None:
     order = ("--name", "x", "--os", "LINUX", "--action", "EXECUTE", "--command", "reboot")
     done = site("package", "build", *order, "--json")
     assert (done.json["fragments"], done.json["size"]) == (0, 0)
 
 
-def test_recipes(site):
+def test_recipes(site: Any) -> None:
     script = site.folder / "do.ps1"
     script.write_bytes(b"Get-Date\n")
     done = site(
@@ -131,14 +137,14 @@ def test_recipes(site):
         (("--recipe", "apt-install", "--arguments", "a;b"), "--arguments"),
     ],
 )
-def test_recipes_and_options_that_do_not_go_together(site, options, field):
+def test_recipes_and_options_that_do_not_go_together(site: Any, options: Any, field: Any) -> None:
     done = site("package", "build", "--name", "x", *options)
     assert (done.status, done.out) == (2, "")
     assert done.err.startswith(f"distd: {field}: expected ")
     assert done.err.count("\n") == 1
 
 
-def test_assign_results_and_unassign(site):
+def test_assign_results_and_unassign(site: Any) -> None:
     computer, package_id = site.computer(), site.build()
     site("package", "activate", package_id)
     assert "Nobody has this package yet" in site("results", package_id).out
@@ -155,7 +161,7 @@ def test_assign_results_and_unassign(site):
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_assign_to_the_computers_of_a_file(site, tmp_path, as_json):
+def test_assign_to_the_computers_of_a_file(site: Any, tmp_path: Path, as_json: Any) -> None:
     computers = [site.computer(f"pc {number}") for number in range(3)]
     package_id = site.build()
     site("package", "activate", package_id)
@@ -175,12 +181,12 @@ def test_assign_to_the_computers_of_a_file(site, tmp_path, as_json):
     assert site("assign", package_id, "--computer", one_more).status == 1
 
 
-def test_json_is_one_document(site):
+def test_json_is_one_document(site: Any) -> None:
     site.build()
     for command in (["package", "list"], ["computer", "list"]):
         assert isinstance(json.loads(site(*command, "--json").out), list)
 
 
-def test_every_setting_stands_in_the_readme():
+def test_every_setting_stands_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     assert [name for name in TABLE if f"| `{name}` |" not in readme] == []

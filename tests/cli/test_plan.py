@@ -1,5 +1,7 @@
 """`distd plan`, and the same by the API."""
 
+from __future__ import annotations
+
 import base64
 import json
 import math
@@ -11,6 +13,7 @@ import urllib.parse
 import urllib.request
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -25,11 +28,14 @@ from distd.simulation.world import Package, Site, World
 from distd.simulation.world_text import read_by, read_goal
 from tests.programs.processes import distd_serve
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 WEDNESDAY = datetime(2026, 11, 25, 10, 30)  # noqa: DTZ001 - local
 HOUR_S, DAY_S = 3600.0, 86_400.0
 
 
-def populate(site, package_id, count=60, assigned=40):
+def populate(site: Any, package_id: Any, count: Any = 60, assigned: Any = 40) -> None:
     """Computers in two subnets, some Windows; the package is assigned to the first ones."""
     agents = ("OCS-NG_WINDOWS_AGENT_v2.10", "OCS-NG_unified_unix_agent_v2.10.0")
     with sqlite3.connect(site.data / "catalogue.db") as database:
@@ -47,11 +53,11 @@ def populate(site, package_id, count=60, assigned=40):
 
 
 @pytest.fixture
-def package_id(site):
+def package_id(site: Any) -> Any:
     return site.build("--fragment-size", "1KiB")
 
 
-def test_a_forecast_for_the_computers_it_is_assigned_to(site, package_id):
+def test_a_forecast_for_the_computers_it_is_assigned_to(site: Any, package_id: Any) -> None:
     populate(site, package_id)
     found = site("plan", package_id, "--json").json
     assert (found["agents"], found["answer"]) == (40, None)
@@ -65,12 +71,12 @@ def test_a_forecast_for_the_computers_it_is_assigned_to(site, package_id):
     assert "line of 10.0.1.0" in shown.out
 
 
-def test_without_assignments_for_all_that_are_known(site, package_id):
+def test_without_assignments_for_all_that_are_known(site: Any, package_id: Any) -> None:
     populate(site, package_id, assigned=0)
     assert site("plan", package_id, "--json").json["agents"] == 60
 
 
-def test_what_to_set(site, package_id):
+def test_what_to_set(site: Any, package_id: Any) -> None:
     done = site("plan", package_id, "--site", "paris=2000:4Mbit/s", "--by", "3d", "--most", "1MB/s", "--json")
     answer = done.json["answer"]
     assert answer["is_met"]
@@ -94,7 +100,9 @@ def test_what_to_set(site, package_id):
     assert "nothing was found that meets it; this comes nearest" in never.out
 
 
-def test_what_is_met_already_and_by_nothing_gentler(site, package_id, monkeypatch):
+def test_what_is_met_already_and_by_nothing_gentler(
+    site: Any, package_id: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A search that finds nothing takes nothing back of what holds."""
     found = solve(World((Package.cut("p", 5, 10, 10),), (Site("s", 1),)), 10, 5, Goal(0.95, 2 * DAY_S))
     monkeypatch.setattr(forecasts, "solve", lambda *_: replace(found, is_met=False))
@@ -104,7 +112,7 @@ def test_what_is_met_already_and_by_nothing_gentler(site, package_id, monkeypatc
     assert "download." not in shown.out
 
 
-def test_the_servers_own_limit_is_in_the_way(site, package_id):
+def test_the_servers_own_limit_is_in_the_way(site: Any, package_id: Any) -> None:
     """`bandwidth.rules` are the origin's; those for some network are not for all."""
     wish = ("--site", "paris=2000000", "--by", "2d", "--json")
     free, thin, others = (
@@ -117,7 +125,7 @@ def test_the_servers_own_limit_is_in_the_way(site, package_id):
     assert thin["forecast"]["origin"]["peak_bytes_per_s"] <= 1000 < free["forecast"]["origin"]["peak_bytes_per_s"]
 
 
-def test_a_command_has_no_lines(site):
+def test_a_command_has_no_lines(site: Any) -> None:
     done = site(
         "package", "build", "--name", "C", "--os", "LINUX", "--action", "EXECUTE", "--command", "true", "--json"
     )
@@ -142,14 +150,14 @@ def test_a_command_has_no_lines(site):
         ((), "--site"),
     ],
 )
-def test_bad_input(site, package_id, arguments, field):
+def test_bad_input(site: Any, package_id: Any, arguments: Any, field: Any) -> None:
     done = site("plan", package_id, *arguments)
     assert done.status == 2
     assert done.err.startswith(f"distd: {field}: expected ")
     assert done.err.count("\n") == 1
 
 
-def test_an_unknown_package(site):
+def test_an_unknown_package(site: Any) -> None:
     assert site("plan", "17").status == 2
 
 
@@ -167,7 +175,7 @@ def test_an_unknown_package(site):
         ("90min", 5400.0),
     ],
 )
-def test_times_to_be_through_by(text, expected_s):
+def test_times_to_be_through_by(text: Any, expected_s: Any) -> None:
     assert read_by(text, WEDNESDAY) == expected_s
 
 
@@ -180,7 +188,9 @@ def test_times_to_be_through_by(text, expected_s):
         ("2026-03-27 10:00", "3d", 72),
     ],
 )
-def test_a_night_in_which_the_clocks_are_changed(now, text, hours, monkeypatch):
+def test_a_night_in_which_the_clocks_are_changed(
+    now: Any, text: Any, hours: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TZ", "Europe/Paris")
     time.tzset()
     try:
@@ -191,25 +201,25 @@ def test_a_night_in_which_the_clocks_are_changed(now, text, hours, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "soon", "fri 25:00", "2026-11-25 10:00", "2026-13-01", "-3d"])
-def test_what_is_no_such_time(text):
+def test_what_is_no_such_time(text: Any) -> None:
     with pytest.raises(BadInput) as caught:
         read_by(text, WEDNESDAY)
     assert caught.value.field == "--by"
 
 
-def test_goals():
+def test_goals() -> None:
     assert read_goal(None, "95%", None, WEDNESDAY) is None
     assert read_goal("1d", "95%", None, WEDNESDAY) == Goal(0.95, DAY_S, math.inf)
     assert read_goal("1d", "50%", "8Mbit/s", WEDNESDAY) == Goal(0.5, DAY_S, 1_000_000)
 
 
-async def test_the_api_tells_the_same(site, package_id, tmp_path):
+async def test_the_api_tells_the_same(site: Any, package_id: Any, tmp_path: Path) -> None:
     populate(site, package_id)
     with open_catalogue(site.data / "catalogue.db") as catalogue, catalogue.write() as conn:
         operators.create(conn, "eve", "secret")
     async with distd_serve(site.data) as server:
 
-        def get(query, *, login=True):
+        def get(query: Any, *, login: Any = True) -> Any:
             url = f"http://{server.http}/api/v1/packages/{package_id}/plan?{urllib.parse.urlencode(query)}"
             proof = base64.b64encode(b"eve:secret").decode()
             request = urllib.request.Request(url, headers={"Authorization": f"Basic {proof}"} if login else {})
@@ -219,7 +229,7 @@ async def test_the_api_tells_the_same(site, package_id, tmp_path):
             except urllib.error.HTTPError as error:
                 return error.code, error.read().decode()
 
-        async def ask(query, **options):
+        async def ask(query: Any, **options: Any) -> Any:
             return await trio.to_thread.run_sync(lambda: get(query, **options))
 
         status, found = await ask({"by": "3d", "most": "1MB/s"})
@@ -234,7 +244,7 @@ async def test_the_api_tells_the_same(site, package_id, tmp_path):
         assert (await ask({}, login=False))[0] == 401
 
 
-async def test_a_plan_that_takes_too_long_is_given_up(monkeypatch):
+async def test_a_plan_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forecasts, "TIMEOUT_S", 0.01)
     question = forecasts.Question("17", Settings())
     world = World((Package.cut("p", 5, 1000, 10),), (Site("s", 10_000),))

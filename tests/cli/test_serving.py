@@ -1,11 +1,14 @@
 """`distd serve` as its users meet it: bad POSTs, the API, two servers on one directory, a restart."""
 
+from __future__ import annotations
+
 import base64
 import json
 import os
 import subprocess
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -15,6 +18,9 @@ from distd.domain.records import DownloadRequest, InventoryRequest, PrologReques
 from distd.wire import ocs
 from tests.programs.processes import DISTD, child, distd_serve, listening
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 ENTITY_BOMB = b'<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "%s"><!ENTITY b "%s">]><REQUEST>&b;</REQUEST>' % (
     b"x" * 1000,
     b"&a;" * 1000,
@@ -22,7 +28,7 @@ ENTITY_BOMB = b'<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "%s"><!ENTITY b "%s
 DEEP = b"<REQUEST>" + b"<A>" * 10_000
 
 
-def bomb(size_bytes):
+def bomb(size_bytes: Any) -> Any:
     """A megabyte that wants to be a gigabyte of well-formed XML."""
     deflater = zlib.compressobj(9)
     parts = [deflater.compress(b"<REQUEST>")]
@@ -34,7 +40,7 @@ BOMB = bomb(1 << 30)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A data directory and the admin's password."""
     data = tmp_path_factory.mktemp("serving") / "site"
     command = [DISTD, "init", "--data", str(data), "--host", "localhost", "--json"]
@@ -43,7 +49,7 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-async def server(made):
+async def server(made: Any) -> AsyncIterator[Any]:
     """Its HTTP "host:port", its process id, its log as text."""
     data, _ = made
     log = data.with_name("site.serve.log")
@@ -53,20 +59,20 @@ async def server(made):
 
 
 class Server:
-    def __init__(self, address, pid, log):
+    def __init__(self, address: Any, pid: Any, log: Any) -> None:
         host, port = address.rsplit(":", 1)
         self.address = host, int(port)
         self.pid = pid
         self._log = log
 
-    def log_lines(self):
+    def log_lines(self) -> Any:
         return [line for line in self._log.read_text().splitlines() if " WARNING " in line or " ERROR " in line]
 
-    def resident_bytes(self):
+    def resident_bytes(self) -> Any:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
-    async def send(self, raw):
+    async def send(self, raw: Any) -> Any:
         """Status and body of the answer to raw bytes, read to the end or the answer's length."""
         with trio.fail_after(20):
             async with await trio.open_tcp_stream(*self.address) as stream:
@@ -83,11 +89,11 @@ class Server:
                     body += await stream.receive_some(65536)
         return int(head.split()[1]), body, fields
 
-    async def post(self, body, length=None):
+    async def post(self, body: Any, length: Any = None) -> Any:
         size = len(body) if length is None else length
         return await self.send(b"POST /ocsinventory HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size + body)
 
-    async def get(self, path, login=None, method="GET"):
+    async def get(self, path: Any, login: Any = None, method: Any = "GET") -> Any:
         given = "" if login is None else f"Authorization: Basic {base64.b64encode(login.encode()).decode()}\r\n"
         return await self.send(f"{method} {path} HTTP/1.1\r\nHost: h\r\n{given}\r\n".encode())
 
@@ -110,7 +116,7 @@ BAD_POSTS = {
 
 
 @pytest.mark.parametrize(("body", "status"), BAD_POSTS.values(), ids=BAD_POSTS)
-async def test_a_bad_post_is_one_answer_and_one_line(server, body, status):
+async def test_a_bad_post_is_one_answer_and_one_line(server: Any, body: Any, status: Any) -> None:
     got, text, _ = await server.post(body)
     assert got == status
     assert text.count(b"\n") == 1
@@ -119,7 +125,7 @@ async def test_a_bad_post_is_one_answer_and_one_line(server, body, status):
     assert (await server.get("/healthz"))[0] == 200
 
 
-async def test_bombs_leave_no_trace_in_the_memory(server):
+async def test_bombs_leave_no_trace_in_the_memory(server: Any) -> None:
     for body in (BOMB, zlib.compress(ENTITY_BOMB), zlib.compress(DEEP)):
         await server.post(body)  # what is loaded at the first time
     before = server.resident_bytes()
@@ -129,7 +135,7 @@ async def test_bombs_leave_no_trace_in_the_memory(server):
     assert server.resident_bytes() - before < 20_000_000
 
 
-async def test_a_lying_content_length(server):
+async def test_a_lying_content_length(server: Any) -> None:
     body = ocs.write_request(PrologRequest("liar"))
     status, _, fields = await server.post(body, length=len(body) + 10)
     assert (status, fields[b"connection"]) == (408, b"close")
@@ -143,7 +149,7 @@ async def test_a_lying_content_length(server):
     assert (await server.send(chunked))[0] == 411
 
 
-async def test_an_agents_life_over_the_wire(server, made):
+async def test_an_agents_life_over_the_wire(server: Any, made: Any) -> None:
     data, _ = made
     source = data.with_name("small.txt")
     source.write_text("small")
@@ -152,7 +158,7 @@ async def test_an_agents_life_over_the_wire(server, made):
     (package_id,) = (path.name for path in (data / "download").iterdir())
     assert run(["package", "activate", package_id, "--data", str(data)]) == 0
 
-    async def say(request):
+    async def say(request: Any) -> Any:
         status, body, fields = await server.post(ocs.write_request(request))
         assert status == 200
         return body, fields
@@ -177,13 +183,13 @@ async def test_an_agents_life_over_the_wire(server, made):
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-async def test_health_needs_no_login(server, path):
+async def test_health_needs_no_login(server: Any, path: Any) -> None:
     assert (await server.get(path))[:2] == (200, b"ok\n")
     assert (await server.get(path, method="HEAD"))[0] == 200
     assert (await server.get(path, method="DELETE"))[0] == 405
 
 
-async def test_the_api_needs_the_admin(server, made):
+async def test_the_api_needs_the_admin(server: Any, made: Any) -> None:
     _, secret = made
     for login in (None, "admin:wrong", "nobody:" + secret, ":", "admin"):
         status, body, fields = await server.get("/api/v1/packages", login)
@@ -194,16 +200,16 @@ async def test_the_api_needs_the_admin(server, made):
         assert (await server.get("/api/v1/packages", f"admin:{secret}"))[0] == 200
 
 
-async def test_the_api_tells_what_the_commands_tell(server, made, capsys):
+async def test_the_api_tells_what_the_commands_tell(server: Any, made: Any, capsys: pytest.CaptureFixture[str]) -> None:
     data, secret = made
     await server.post(ocs.write_request(PrologRequest("pc")))
 
-    async def ask(path, status=200):
+    async def ask(path: Any, status: Any = 200) -> Any:
         got, body, fields = await server.get(f"/api/v1/{path}", f"admin:{secret}")
         assert (got, fields[b"content-type"]) == (status, b"application/json"), body
         return json.loads(body)
 
-    def command(*words):
+    def command(*words: Any) -> Any:
         capsys.readouterr()
         assert run([*words, "--data", str(data), "--json"]) == 0
         return json.loads(capsys.readouterr().out)
@@ -219,7 +225,7 @@ async def test_the_api_tells_what_the_commands_tell(server, made, capsys):
     assert "openapi" in (await ask("nothing", 404))["error"]
 
 
-async def test_the_api_describes_itself(server):
+async def test_the_api_describes_itself(server: Any) -> None:
     status, body, _ = await server.get("/api/v1/openapi.json")
     described = json.loads(body)
     assert status == 200
@@ -241,7 +247,7 @@ async def test_the_api_describes_itself(server):
 # --- the data directory ------------------------------------------------------------------------------------------
 
 
-async def test_two_servers_and_the_commands_write_at_once(made, tmp_path):
+async def test_two_servers_and_the_commands_write_at_once(made: Any, tmp_path: Path) -> None:
     data, _ = made
     async with trio.open_nursery() as nursery:
         for number in range(2):
@@ -254,7 +260,7 @@ async def test_two_servers_and_the_commands_write_at_once(made, tmp_path):
         assert "locked" not in (tmp_path / f"{number}.log").read_text()
 
 
-async def _contacts(data, log, number):
+async def _contacts(data: Any, log: Any, number: Any) -> None:
     command = [DISTD, "serve", "--data", str(data), "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--json"]
     async with child(command, log, stdout=subprocess.PIPE) as process:
         http, _ = listening((await process.stdout.receive_some(65536)).decode())

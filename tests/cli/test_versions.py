@@ -1,10 +1,13 @@
 """The commands on what becomes of a package: cut, supersede, edit, withdraw, import, verify and repair."""
 
+from __future__ import annotations
+
 import json
 import random
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -20,14 +23,14 @@ CUTS = {
 
 
 @pytest.fixture
-def noise(site):
+def noise(site: Any) -> Any:
     path = site.folder / "noise.bin"
     path.write_bytes(random.Random(1).randbytes(10_000))  # does not compress
     return path
 
 
 @pytest.mark.parametrize(("options", "plan"), CUTS.values(), ids=CUTS)
-def test_how_it_is_cut(site, noise, options, plan):
+def test_how_it_is_cut(site: Any, noise: Any, options: Any, plan: Any) -> None:
     package_id = site.build(*options, source=noise)
     assert site("package", "show", package_id, "--json").json["plan"] == plan
 
@@ -44,7 +47,7 @@ def test_how_it_is_cut(site, noise, options, plan):
         (("--digest", "SHA256"), "--digest"),
     ],
 )
-def test_cuts_that_cannot_be(site, noise, options, field):
+def test_cuts_that_cannot_be(site: Any, noise: Any, options: Any, field: Any) -> None:
     order = ("--name", "x", "--os", "LINUX", "--action", "STORE", "--path", "/x")
     done = site("package", "build", noise, *order, *options)
     assert (done.status, done.out) == (2, "")
@@ -52,14 +55,14 @@ def test_cuts_that_cannot_be(site, noise, options, field):
     assert site("package", "list", "--json").json == []
 
 
-def test_a_digest_for_windows(site, noise):
+def test_a_digest_for_windows(site: Any, noise: Any) -> None:
     order = ("--name", "x", "--os", "WINDOWS", "--action", "STORE", "--path", "C:\\x", "--digest", "sha256", "--json")
     shown = site("package", "build", noise, *order).json
     assert (shown["md5"], len(shown["sha256"]), shown["blake3"]) == ("", 64, "")
     assert site("package", "verify", shown["id"]).status == 0
 
 
-def test_a_version_after_the_other(site, noise):
+def test_a_version_after_the_other(site: Any, noise: Any) -> None:
     old = site.build(source=noise)
     site("package", "activate", old)
     computer = site.computer()
@@ -76,7 +79,7 @@ def test_a_version_after_the_other(site, noise):
     assert (again.status, f"supersede {new}, its successor" in again.err) == (1, True)
 
 
-def test_what_a_package_says_is_edited(site):
+def test_what_a_package_says_is_edited(site: Any) -> None:
     package_id = site.build()
     options = ("--priority", "3", "--path", "/new", "--notify-text", "Soon", "--notify-can-delay")
     shown = site("package", "edit", package_id, *options, "--json").json
@@ -91,7 +94,7 @@ def test_what_a_package_says_is_edited(site):
     assert site("package", "verify", package_id).status == 0
 
 
-def test_a_package_is_withdrawn(site):
+def test_a_package_is_withdrawn(site: Any) -> None:
     package_id = site.build()
     site("package", "activate", package_id, "--info-server", "a/x", "--fragment-server", "b/y")
     done = site("package", "withdraw", package_id)
@@ -103,7 +106,7 @@ def test_a_package_is_withdrawn(site):
 
 
 @pytest.fixture
-def ocs(site, noise):
+def ocs(site: Any, noise: Any) -> Any:
     """A download folder of another server with two packages, one of them spoiled."""
     made = site.build("--fragments", "2", source=noise)
     for package_id in ("1500000001", "1500000002"):
@@ -118,7 +121,7 @@ def ocs(site, noise):
     return site.folder / "ocs"
 
 
-def test_packages_are_taken_in(site, ocs):
+def test_packages_are_taken_in(site: Any, ocs: Any) -> None:
     done = site("package", "import", ocs, "--json")
     assert done.status == 1
     (row,) = done.json
@@ -129,14 +132,14 @@ def test_packages_are_taken_in(site, ocs):
     assert (again.status, "is here already, or was" in again.err) == (0, True)
 
 
-def test_one_package_gets_a_name(site, ocs):
+def test_one_package_gets_a_name(site: Any, ocs: Any) -> None:
     done = site("package", "import", ocs / "1500000001", "--name", "Old editor", "--os", "OTHER", "--link", "--json")
     assert [(row["name"], row["os"]) for row in done.json] == [("Old editor", "OTHER")]
     refused = site("package", "import", ocs, "--name", "Both")
     assert (refused.status, "--name: expected one package, as" in refused.err) == (2, True)
 
 
-def test_all_are_verified_at_once(site):
+def test_all_are_verified_at_once(site: Any) -> None:
     good, bad = site.build(), site.build(source=_noise(site))
     (site.data / "download" / bad / "info").unlink()
     done = site("package", "verify")
@@ -146,14 +149,14 @@ def test_all_are_verified_at_once(site):
     assert {row["id"]: row["good"] for row in rows} == {good: True, bad: False}
 
 
-def _noise(site):
+def _noise(site: Any) -> Any:
     path = site.folder / "other.bin"
     path.write_bytes(b"other" * 5000)
     return path
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_what_is_bad_comes_from_a_mirror(site, scheme):
+async def test_what_is_bad_comes_from_a_mirror(site: Any, scheme: Any) -> None:
     package_id = site.build("--fragment-size", "1KiB", source=_noise(site))
     mirror = site.folder / "mirror"
     subprocess.run(["cp", "-a", site.data, mirror], check=True)  # as a backup would: with its links among themselves
@@ -176,7 +179,7 @@ async def test_what_is_bad_comes_from_a_mirror(site, scheme):
 _DISTD = (sys.executable, "-m", "distd.cli")
 
 
-def test_a_mirror_that_does_not_answer_leaves_the_fault(site):
+def test_a_mirror_that_does_not_answer_leaves_the_fault(site: Any) -> None:
     package_id = site.build()
     (site.data / "download" / package_id / f"{package_id}-1").write_bytes(b"spoiled")
     done = site("package", "verify", package_id, "--repair-from", "http://127.0.0.1:9/download")

@@ -1,5 +1,7 @@
 """The server process: workers under a supervisor, reload, sockets that are passed, drain."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal
@@ -8,6 +10,7 @@ import ssl
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -21,7 +24,7 @@ from tests.programs.processes import DISTD, child, distd_serve, listening
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A data directory with one active package of 30 MB in one fragment; gives the directory and the id."""
     folder = tmp_path_factory.mktemp("workers")
     data = folder / "site"
@@ -34,11 +37,11 @@ def site(tmp_path_factory):
     return data, package_id
 
 
-def get(path):
+def get(path: Any) -> Any:
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
 
 
-async def fetch(address, path="/healthz"):
+async def fetch(address: Any, path: Any = "/healthz") -> Any:
     """The whole answer, head and body."""
     host, port = address.rsplit(":", 1)
     with trio.fail_after(10):
@@ -47,29 +50,29 @@ async def fetch(address, path="/healthz"):
             return b"".join([piece async for piece in stream])
 
 
-def workers_of(pid):
+def workers_of(pid: Any) -> Any:
     """The children of all its threads: which one has started them does not matter."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sorted(int(one) for task in tasks for one in (task / "children").read_text().split())
 
 
-async def wait_for(condition, timeout_s=15):
+async def wait_for(condition: Any, timeout_s: Any = 15) -> None:
     with trio.fail_after(timeout_s):
         while not condition():
             await trio.sleep(0.05)
 
 
-async def start(data, folder, *options, **kwargs):
+async def start(data: Any, folder: Any, *options: Any, **kwargs: Any) -> Any:
     command = [DISTD, "serve", "--data", str(data), "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--json"]
     return child([*command, *options], folder / "serve.log", stdout=subprocess.PIPE, **kwargs)
 
 
-async def ready(process):
+async def ready(process: Any) -> Any:
     with trio.fail_after(30):
         return listening((await process.stdout.receive_some(65536)).decode())
 
 
-async def test_a_worker_that_dies_is_replaced_and_nobody_is_refused(site, tmp_path):
+async def test_a_worker_that_dies_is_replaced_and_nobody_is_refused(site: Any, tmp_path: Path) -> None:
     data, _ = site
     async with await start(data, tmp_path, "--workers", "2") as process:
         http, _ = await ready(process)
@@ -86,7 +89,7 @@ async def test_a_worker_that_dies_is_replaced_and_nobody_is_refused(site, tmp_pa
     assert "worker 1 ended with status -9" in (tmp_path / "serve.log").read_text()
 
 
-async def test_workers_end_with_their_supervisor(site, tmp_path):
+async def test_workers_end_with_their_supervisor(site: Any, tmp_path: Path) -> None:
     data, _ = site
     async with await start(data, tmp_path, "--workers", "2") as process:
         await ready(process)
@@ -97,7 +100,7 @@ async def test_workers_end_with_their_supervisor(site, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_what_is_being_sent_is_finished_before_the_end(site, tmp_path, workers):
+async def test_what_is_being_sent_is_finished_before_the_end(site: Any, tmp_path: Path, workers: Any) -> None:
     data, package_id = site
     async with await start(data, tmp_path, "--workers", str(workers)) as process:
         http, _ = await ready(process)
@@ -117,7 +120,7 @@ async def test_what_is_being_sent_is_finished_before_the_end(site, tmp_path, wor
             assert await process.wait() == 0
 
 
-async def test_the_drain_has_a_limit(site, tmp_path):
+async def test_the_drain_has_a_limit(site: Any, tmp_path: Path) -> None:
     data, package_id = site
     async with await start(data, tmp_path, "--set", "limits.drain_s=1") as process:
         http, _ = await ready(process)
@@ -132,14 +135,16 @@ async def test_the_drain_has_a_limit(site, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_a_reload_takes_up_settings_and_certificate_and_drops_nobody(site, tmp_path, workers):
+async def test_a_reload_takes_up_settings_and_certificate_and_drops_nobody(
+    site: Any, tmp_path: Path, workers: Any
+) -> None:
     data, package_id = site
     async with await start(data, tmp_path, "--workers", str(workers)) as process:
         http, https = await ready(process)
         host, port = https.rsplit(":", 1)
         context = ssl.create_default_context(cafile=data / "cacert.pem")
 
-        async def connect():
+        async def connect() -> Any:
             stream = await trio.open_ssl_over_tcp_stream(host, int(port), ssl_context=context, https_compatible=True)
             await stream.do_handshake()
             return stream, stream.getpeercert()["serialNumber"]
@@ -185,7 +190,7 @@ os.execv(sys.executable, [sys.executable, "-m", "distd.cli", "serve", *sys.argv[
 @pytest.mark.parametrize(
     ("names", "swapped"), [("LISTEN_FDNAMES=http:https", False), ("LISTEN_FDNAMES=https:http", True), ("", False)]
 )
-async def test_sockets_that_systemd_passes(site, tmp_path, names, swapped):
+async def test_sockets_that_systemd_passes(site: Any, tmp_path: Path, names: Any, swapped: Any) -> None:
     data, _ = site
     plain, secure = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
     with plain, secure:
@@ -198,7 +203,7 @@ async def test_sockets_that_systemd_passes(site, tmp_path, names, swapped):
             assert b" 200 " in await fetch(http)
 
 
-def test_sockets_share_a_port_only_when_asked():
+def test_sockets_share_a_port_only_when_asked() -> None:
     several = listen("127.0.0.1:0", "127.0.0.1:0", 3)
     try:
         assert len({name_of(one.http) for one in several}) == 1
@@ -210,7 +215,7 @@ def test_sockets_share_a_port_only_when_asked():
             one.close()
 
 
-async def test_bad_input_of_a_worker_ends_everything(site, tmp_path):
+async def test_bad_input_of_a_worker_ends_everything(site: Any, tmp_path: Path) -> None:
     data, _ = site
     (data / "keys" / "token.key").rename(tmp_path / "token.key")
     try:
@@ -221,7 +226,7 @@ async def test_bad_input_of_a_worker_ends_everything(site, tmp_path):
         (tmp_path / "token.key").rename(data / "keys" / "token.key")
 
 
-async def test_json_says_where_it_listens(site):
+async def test_json_says_where_it_listens(site: Any) -> None:
     data, _ = site
     async with distd_serve(data) as serving:
         assert json.loads(json.dumps({"http": serving.http}))["http"].startswith("127.0.0.1:")

@@ -4,11 +4,14 @@ A moment is an event of the interpreter's audit (a file opened, renamed, linked,
 moments is drawn anew for each operation, by a fixed seed, out of as many as it has.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import random
 import subprocess
 import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +22,9 @@ from distd.origin.packages.recovery import reconcile
 from distd.packaging.verify import verify
 from distd.storage import package_dirs as directories
 from distd.storage import pki
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MOMENTS = 40  # of each operation: 200 in all
 
@@ -73,7 +79,7 @@ print(json.dumps([[deadline, attempt(deadline)] for deadline in drawn]))
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory):
+def template(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A site with three packages, two of which share their fragments, and a package of another server beside it."""
     folder = tmp_path_factory.mktemp("crashes")
     site = folder / "site"
@@ -88,7 +94,7 @@ def template(tmp_path_factory):
     return folder, site, ids
 
 
-def foreign(folder, site, package_id):
+def foreign(folder: Any, site: Any, package_id: Any) -> Any:
     """A folder as another server would have it."""
     made = folder / "ocs" / "1500000001"
     if not made.exists():
@@ -111,7 +117,7 @@ OPERATIONS = {
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_killed_at_any_moment_the_store_is_whole(template, tmp_path, operation):
+def test_killed_at_any_moment_the_store_is_whole(template: Any, tmp_path: Path, operation: Any) -> None:
     folder, site, ids = template
     words = {"TOOL": str(folder / "tool.bin"), "FIRST": ids["first"]}
     words["FOREIGN"] = str(foreign(folder, site, ids["foreign"]))
@@ -126,7 +132,7 @@ def test_killed_at_any_moment_the_store_is_whole(template, tmp_path, operation):
         _check(tmp_path / str(deadline), ids)
 
 
-def _check(site, ids):
+def _check(site: Any, ids: Any) -> None:
     """After the next start all packages are whole, none is half here, and nothing lies about."""
     with open_installation(site) as here:
         assert reconcile(here.catalogue, here.data).missing == []

@@ -1,6 +1,9 @@
 """Rules of bandwidth as text, when and for whom they apply, and what is in a bucket."""
 
+from __future__ import annotations
+
 import ipaddress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,11 +32,11 @@ WEEKDAYS = frozenset(range(5))
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_rule(text, rule):
+def test_a_rule(text: Any, rule: Any) -> None:
     assert parse(text, "bandwidth.rules") == (rule,)
 
 
-def test_several_rules_and_none():
+def test_several_rules_and_none() -> None:
     assert [rule.bytes_per_s for rule in parse("2MB/s; 1MB/s each ;", "r")] == [2e6, 1e6]
     assert parse(" ", "r") == ()
 
@@ -46,14 +49,14 @@ def test_several_rules_and_none():
         "2MB/s 1.0.0.0/8 2.0.0.0/8",
     ],
 )
-def test_a_bad_rule_is_named(text):
+def test_a_bad_rule_is_named(text: Any) -> None:
     with pytest.raises(BadInput) as caught:
         parse(f"1MB/s; {text}", "bandwidth.rules")
     assert str(caught.value).startswith("bandwidth.rules: expected ")
     assert text in str(caught.value)
 
 
-def test_too_many_rules():
+def test_too_many_rules() -> None:
     with pytest.raises(BadInput, match="at most 64 rules"):
         parse("1MB/s;" * 65, "r")
 
@@ -69,7 +72,7 @@ def test_too_many_rules():
         ("1MB/s 10.1.0.0/16", "", False),
     ],
 )
-def test_whom_a_rule_is_for(text, address, covered):
+def test_whom_a_rule_is_for(text: Any, address: Any, covered: Any) -> None:
     assert parse(text, "r")[0].covers(address) is covered
 
 
@@ -82,7 +85,7 @@ def test_whom_a_rule_is_for(text, address, covered):
         ("1MB/s", {(0, 0): True, (6, 1439): True}),
     ],
 )
-def test_when_a_rule_applies(text, times):
+def test_when_a_rule_applies(text: Any, times: Any) -> None:
     rule = parse(text, "r")[0]
     assert {time: rule.applies(*time) for time in times} == times
 
@@ -91,7 +94,7 @@ def test_when_a_rule_applies(text, times):
     st.floats(100, 1e9),
     st.lists(st.tuples(st.floats(0.001, 0.2), st.floats(0, 1)), min_size=50, max_size=200),
 )
-def test_no_run_of_takers_gets_more_than_the_rate_and_one_burst(rate, steps):
+def test_no_run_of_takers_gets_more_than_the_rate_and_one_burst(rate: Any, steps: Any) -> None:
     level, elapsed_s, sent = 0.0, 0.0, 0.0
     for step_s, share in steps:
         level = refill(level, step_s, rate)
@@ -104,7 +107,7 @@ def test_no_run_of_takers_gets_more_than_the_rate_and_one_burst(rate, steps):
 
 
 @given(st.floats(100, 1e9), st.floats(0.01, BURST_S / 2))
-def test_who_takes_all_there_is_gets_the_rate(rate, step_s):
+def test_who_takes_all_there_is_gets_the_rate(rate: Any, step_s: Any) -> None:
     level, sent = 0.0, 0.0
     for _ in range(200):
         level = refill(level, step_s, rate)
@@ -116,10 +119,10 @@ def test_who_takes_all_there_is_gets_the_rate(rate, step_s):
 
 
 @given(st.floats(1, 1e9), st.floats(-1e6, 1e6))
-def test_after_the_wait_there_is_enough(rate, level):
+def test_after_the_wait_there_is_enough(rate: Any, level: Any) -> None:
     after = refill(min(level, rate * BURST_S), wait_s(level, rate), rate)
     assert after >= least(rate) * 0.999 - 1e-3
 
 
-def test_a_clock_that_runs_backwards_adds_and_takes_nothing():
+def test_a_clock_that_runs_backwards_adds_and_takes_nothing() -> None:
     assert refill(5.0, -3.0, 100.0) == 5.0

@@ -1,6 +1,9 @@
 """Errors say what was expected and what was got, in one line."""
 
+from __future__ import annotations
+
 import pickle
+from typing import Any
 
 import pytest
 
@@ -24,12 +27,12 @@ EXAMPLES = [
 @pytest.mark.parametrize(
     ("error", "text"), EXAMPLES, ids=[f"{type(error).__name__}: {text}" for error, text in EXAMPLES]
 )
-def test_texts(error, text):
+def test_texts(error: Any, text: Any) -> None:
     assert str(error) == text
     assert isinstance(error, DistdError)
 
 
-def test_what_came_is_shortened_but_kept():
+def test_what_came_is_shortened_but_kept() -> None:
     error = BadInput("body", "XML", "x" * 10_000)
     assert len(str(error)) < 200
     assert str(error).endswith("…")
@@ -40,11 +43,11 @@ def test_what_came_is_shortened_but_kept():
     ("kind", "is_bad_input"),
     [(TooLarge, True), (NotFound, True), (Conflict, False), (Corrupt, False), (Unavailable, False)],
 )
-def test_the_caller_branches_by_class(kind, is_bad_input):
+def test_the_caller_branches_by_class(kind: Any, is_bad_input: Any) -> None:
     assert issubclass(kind, BadInput) is is_bad_input
 
 
 @pytest.mark.parametrize("error", [error for error, _ in EXAMPLES], ids=lambda error: type(error).__name__)
-def test_errors_cross_processes(error):
+def test_errors_cross_processes(error: Any) -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), vars(copy), str(copy)) == (type(error), vars(error), str(error))

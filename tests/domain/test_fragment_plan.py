@@ -1,5 +1,9 @@
 """Fragment plans: the sum, the limits, and sizes as people write them."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,12 +43,12 @@ SIZES = st.integers(0, 5_000_000)
         pytest.param(5000, 2048, [2048, 2048, 904], id="a short last one"),
     ],
 )
-def test_by_size(size_bytes, fragment_bytes, lengths):
+def test_by_size(size_bytes: Any, fragment_bytes: Any, lengths: Any) -> None:
     assert by_size(size_bytes, fragment_bytes) == lengths
 
 
 @given(SIZES, st.integers(MIN_FRAGMENT_BYTES, 2_000_000))
-def test_by_size_cuts_all_alike_but_the_last(size_bytes, fragment_bytes):
+def test_by_size_cuts_all_alike_but_the_last(size_bytes: Any, fragment_bytes: Any) -> None:
     *full, last = by_size(size_bytes, fragment_bytes)
     assert set(full) <= {fragment_bytes}
     assert sum(full) + last == size_bytes
@@ -53,14 +57,14 @@ def test_by_size_cuts_all_alike_but_the_last(size_bytes, fragment_bytes):
 
 
 @pytest.mark.parametrize("fragment_bytes", [1023, 1, 0, -1, -1024])
-def test_a_fragment_has_at_least_1_kib(fragment_bytes):
+def test_a_fragment_has_at_least_1_kib(fragment_bytes: Any) -> None:
     with pytest.raises(BadInput) as caught:
         by_size(10_000, fragment_bytes)
     assert (caught.value.field, caught.value.got) == ("--fragment-size", fragment_bytes)
     assert caught.value.expected == "at least 1024 bytes (1KiB)"
 
 
-def test_the_limit_on_fragments_holds_to_the_byte():
+def test_the_limit_on_fragments_holds_to_the_byte() -> None:
     most_bytes = MAX_FRAGMENTS * MIN_FRAGMENT_BYTES
     assert len(by_size(most_bytes, MIN_FRAGMENT_BYTES)) == MAX_FRAGMENTS
     with pytest.raises(BadInput, match=r"1000001 fragments.*at least 1025 bytes"):
@@ -69,7 +73,7 @@ def test_the_limit_on_fragments_holds_to_the_byte():
 
 
 @given(SIZES, st.data())
-def test_by_count_gives_exactly_so_many_and_as_even_as_can_be(size_bytes, data):
+def test_by_count_gives_exactly_so_many_and_as_even_as_can_be(size_bytes: Any, data: Any) -> None:
     count = data.draw(st.integers(1, max(1, size_bytes // MIN_FRAGMENT_BYTES)))
     lengths = by_count(size_bytes, count)
     assert len(lengths) == count
@@ -90,7 +94,7 @@ def test_by_count_gives_exactly_so_many_and_as_even_as_can_be(size_bytes, data):
         pytest.param(2**40, MAX_FRAGMENTS + 1, MAX_FRAGMENTS, id="over the limit"),
     ],
 )
-def test_an_impossible_count_says_what_is_possible(size_bytes, count, most):
+def test_an_impossible_count_says_what_is_possible(size_bytes: Any, count: Any, most: Any) -> None:
     with pytest.raises(BadInput, match=f"1 to {most} for {size_bytes} bytes") as caught:
         by_count(size_bytes, count)
     assert (caught.value.field, caught.value.got) == ("--fragments", count)
@@ -116,14 +120,14 @@ def test_an_impossible_count_says_what_is_possible(size_bytes, count, most):
         ("3gb", 3_000_000_000),
     ],
 )
-def test_sizes(text, size_bytes):
+def test_sizes(text: Any, size_bytes: Any) -> None:
     assert parse_size(text, "--fragment-size") == size_bytes
 
 
 @pytest.mark.parametrize(
     "text", ["", "MiB", "-1", "+1", "1.5MiB", "1e3", "1 TiB", "1MiBs", "0x10", "1\n2", "٣", "9" * 16]
 )
-def test_no_sizes(text):
+def test_no_sizes(text: Any) -> None:
     with pytest.raises(BadInput) as caught:
         parse_size(text, "--limit")
     assert (caught.value.field, caught.value.got) == ("--limit", text)
@@ -135,7 +139,7 @@ CONFIG = DownloadConfig(frag_latency_s=15, cycle_latency_s=15, period_latency_s=
 
 
 @given(st.integers(0, 10), st.integers(100, 1_000_000))
-def test_so_many_fragments_as_the_duration_holds(priority, duration_s):
+def test_so_many_fragments_as_the_duration_holds(priority: Any, duration_s: Any) -> None:
     plan = ByDuration(duration_s, priority, CONFIG)
     first_s = start_s(Dialect.NATIVE, CONFIG, priority, 2, 0)
     if first_s > duration_s:
@@ -147,7 +151,7 @@ def test_so_many_fragments_as_the_duration_holds(priority, duration_s):
     assert start_s(Dialect.NATIVE, CONFIG, priority, count + 2, 0) > duration_s
 
 
-def test_two_hours_at_priority_5():
+def test_two_hours_at_priority_5() -> None:
     """Two turns a period, each with its latencies: 10 cycles and a period in 195 s."""
     plan = ByDuration(7200, 5, CONFIG)
     assert count_within(plan) == 73
@@ -156,12 +160,12 @@ def test_two_hours_at_priority_5():
     assert lengths(plan, 0) == [0]
 
 
-def test_a_duration_needs_latencies():
+def test_a_duration_needs_latencies() -> None:
     with pytest.raises(BadInput, match="--duration: expected a time that the latencies can fill, got 10 s"):
         check(ByDuration(10, 5, DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s=0)))
 
 
-def test_a_priority_that_has_no_turn_has_no_duration():
+def test_a_priority_that_has_no_turn_has_no_duration() -> None:
     with pytest.raises(BadInput, match=r"--priority: expected at most download.period_length, 5, got 6"):
         check(ByDuration(7200, 6, DownloadConfig(period_length=5)))
 
@@ -169,22 +173,22 @@ def test_a_priority_that_has_no_turn_has_no_duration():
 @pytest.mark.parametrize(
     "plan", [BySize(4096), BySize(), ByCount(7), ByDuration(90.5, 5, CONFIG), ByContent(8192)], ids=text_of
 )
-def test_a_plan_is_read_as_it_was_written(plan):
+def test_a_plan_is_read_as_it_was_written(plan: Any) -> None:
     assert read_plan(text_of(plan), 5, CONFIG) == plan
 
 
-def test_no_plan_is_the_default():
+def test_no_plan_is_the_default() -> None:
     assert read_plan("", 5, CONFIG) == BySize()
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("7200", 7200), ("2h", 7200), ("90 min", 5400), ("1.5d", 129_600), ("30S", 30)]
 )
-def test_durations_as_people_write_them(text, seconds):
+def test_durations_as_people_write_them(text: Any, seconds: Any) -> None:
     assert parse_duration(text, "--duration") == seconds
 
 
 @pytest.mark.parametrize("text", ["", "h", "-2h", "2 weeks", "1e3", "2h30min"])
-def test_what_is_no_duration(text):
+def test_what_is_no_duration(text: Any) -> None:
     with pytest.raises(BadInput, match=r"--duration: expected a time such as 2h, 90min or 1.5d"):
         parse_duration(text, "--duration")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,14 +26,23 @@ from distd.domain.mirror_rules import (
 NETWORKS = parse_networks(["10.1.0.0/16"])
 
 
-def mirror(name, *, networks=(), location="", local=False, load=0, number=0, **fields):
+def mirror(
+    name: Any,
+    *,
+    networks: Any = (),
+    location: Any = "",
+    local: Any = False,
+    load: Any = 0,
+    number: Any = 0,
+    **fields: Any,
+) -> Any:
     parsed = parse_networks(networks)
     others = {Field(key.upper()): text for key, text in fields.items() if key != "address"}
     known = fields_of(name, fields.get("address", ""), parsed, others)
     return Mirror(number, name, f"{name}:8080", f"{name}:8443", known, parsed, location, local, load)
 
 
-def computer(*addresses, **fields):
+def computer(*addresses: Any, **fields: Any) -> Any:
     return Computer("pc", {Field(key.upper()): (text,) for key, text in fields.items()}, addresses)
 
 
@@ -54,11 +65,11 @@ RULES = [
 
 
 @pytest.mark.parametrize(("text", "mine", "name", "theirs", "holds"), RULES)
-def test_rules_hold(text, mine, name, theirs, holds):
+def test_rules_hold(text: Any, mine: Any, name: Any, theirs: Any, holds: Any) -> None:
     assert parse_rule(text).holds(computer(**mine).fields, mirror(name, **theirs).fields) is holds
 
 
-def test_of_several_values_one_is_enough():
+def test_of_several_values_one_is_enough() -> None:
     there = mirror("m", networks=["10.1.0.0/16", "10.2.0.0/16"])
     fields = {Field.IPSUBNET: ("192.168.0.0", "10.2.0.0")}
     assert Rule(Field.IPSUBNET, Op.EQUALS, Field.IPSUBNET).holds(fields, there.fields)
@@ -66,12 +77,12 @@ def test_of_several_values_one_is_enough():
 
 
 @pytest.mark.parametrize("text", ["", "NAME", "NAME IS NAME", "NAME EQUALS", "COLOUR EQUALS NAME", "NAME EQUALS TAG x"])
-def test_no_rules(text):
+def test_no_rules(text: Any) -> None:
     with pytest.raises(BadInput, match="RULE: expected FIELD EQUALS"):
         parse_rule(text)
 
 
-def test_a_rule_says_itself():
+def test_a_rule_says_itself() -> None:
     assert str(parse_rule("name like tag")) == "NAME LIKE TAG"
 
 
@@ -82,13 +93,13 @@ ORDERS = {
 
 
 @pytest.mark.parametrize(("names", "rules"), ORDERS.values(), ids=ORDERS)
-def test_what_comes_first(names, rules):
+def test_what_comes_first(names: Any, rules: Any) -> None:
     mirrors = [mirror("near", networks=["10.1.0.0/16"]), mirror("ruled", tag="x")]
     found = rank(computer("10.1.2.3", tag="x"), mirrors, [parse_rule(rule) for rule in rules])
     assert [choice.mirror.name for choice in found] == names
 
 
-def test_the_longest_network_then_the_location_then_the_load():
+def test_the_longest_network_then_the_location_then_the_load() -> None:
     mirrors = [
         mirror("idle", load=0),
         mirror("busy", load=9),
@@ -106,19 +117,19 @@ def test_the_longest_network_then_the_location_then_the_load():
     ]
 
 
-def test_a_local_one_serves_its_own_only():
+def test_a_local_one_serves_its_own_only() -> None:
     mirrors = [mirror("m", networks=["10.1.0.0/16"], location="Paris", local=True)]
     assert rank(computer("10.2.0.1"), mirrors, []) == []
     assert rank(computer("10.1.0.1"), mirrors, []) != []
     assert rank(computer("10.2.0.1", tag="paris"), mirrors, []) != []
 
 
-def test_of_two_networks_of_one_mirror_the_longest_counts():
+def test_of_two_networks_of_one_mirror_the_longest_counts() -> None:
     (choice,) = rank(computer("10.1.2.3"), [mirror("m", networks=["10.0.0.0/8", "10.1.2.0/24"])], [])
     assert choice.why == "network 10.1.2.0/24"
 
 
-def test_equals_are_spread_and_each_computer_stays():
+def test_equals_are_spread_and_each_computer_stays() -> None:
     mirrors = [mirror(name, number=number) for number, name in enumerate(("a", "b", "c"))]
     first = [rank(Computer(f"pc{number}", {}), mirrors, [])[0].mirror.name for number in range(300)]
     assert all(70 < first.count(name) < 130 for name in "abc")
@@ -129,14 +140,14 @@ def test_equals_are_spread_and_each_computer_stays():
 
 
 @given(st.lists(st.ip_addresses().map(str), max_size=3), st.lists(st.ip_addresses(network="10.0.0.0/8").map(str)))
-def test_any_addresses(addresses, networks):
+def test_any_addresses(addresses: Any, networks: Any) -> None:
     """IPv4 and IPv6 beside each other, and whatever an agent says, do not stop the ranking."""
     there = mirror("m", networks=networks)
     (choice,) = rank(computer(*addresses, "nonsense", ""), [there], [])
     assert (choice.why.startswith("network")) == bool(set(addresses) & set(networks))
 
 
-def test_places_in_a_location():
+def test_places_in_a_location() -> None:
     there = mirror("paris", address="10.1.0.5")
     assert substitute("$IP$:8080/$NAME$", there) == "10.1.0.5:8080/paris"
     assert substitute("$IP$/x", mirror("lyon")) == "lyon/x"  # what its URL says
@@ -145,6 +156,6 @@ def test_places_in_a_location():
     assert not has_place(None)
 
 
-def test_networks_that_are_none():
+def test_networks_that_are_none() -> None:
     with pytest.raises(BadInput, match="--network: expected a network such as"):
         parse_networks(["10.1.0.1/16"])

@@ -1,5 +1,9 @@
 """Recipes: the command lines they make, what they refuse, and how lines end."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +41,7 @@ GUID = "{5A3E2C1B-0000-4000-8000-0123456789AB}"
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )  # fmt: skip
-def test_what_a_recipe_comes_to(asked, prepared):
+def test_what_a_recipe_comes_to(asked: Any, prepared: Any) -> None:
     assert prepare(*asked) == prepared
 
 
@@ -57,7 +61,7 @@ def test_what_a_recipe_comes_to(asked, prepared):
         (("exe", None, "a.exe", "/S\n/T"), "--arguments"),
     ],
 )
-def test_what_a_recipe_refuses(asked, field):
+def test_what_a_recipe_refuses(asked: Any, field: Any) -> None:
     with pytest.raises(BadInput) as caught:
         prepare(*asked)
     assert caught.value.field == field
@@ -65,20 +69,20 @@ def test_what_a_recipe_refuses(asked, field):
 
 @pytest.mark.parametrize("line_ends", [LF, CRLF])
 @pytest.mark.parametrize("text", [b"a\nb\n", b"a\r\nb\r\n", b"a\rb\r", b"a\r\nb\n"])
-def test_lines_end_as_wanted(text, line_ends):
+def test_lines_end_as_wanted(text: Any, line_ends: Any) -> None:
     assert with_line_ends(text, line_ends) == b"a" + line_ends + b"b" + line_ends
 
 
-def test_utf_16_is_left_alone():
+def test_utf_16_is_left_alone() -> None:
     script = "a\nb\n".encode("utf-16")
     assert with_line_ends(script, CRLF) == script
 
 
 @given(st.binary(max_size=60), st.sampled_from([LF, CRLF]))
-def test_once_is_enough(script, line_ends):
+def test_once_is_enough(script: Any, line_ends: Any) -> None:
     once = with_line_ends(script, line_ends)
     assert with_line_ends(once, line_ends) == once
 
 
-def test_every_recipe_says_what_it_is_for():
+def test_every_recipe_says_what_it_is_for() -> None:
     assert all(recipe.meaning and recipe.systems and recipe.command for recipe in TABLE.values())

@@ -1,5 +1,9 @@
 """Result codes: every code of the agents, and any other text."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -74,13 +78,13 @@ KNOWN = [
 
 
 @pytest.mark.parametrize(("code", "outcome"), OUTCOMES.items())
-def test_outcomes(code, outcome):
+def test_outcomes(code: Any, outcome: Any) -> None:
     assert classify(code) is outcome
     assert is_final(code) is FINAL[outcome]
 
 
 @pytest.mark.parametrize("code", KNOWN)
-def test_known_codes_have_a_sentence_of_their_own(code):
+def test_known_codes_have_a_sentence_of_their_own(code: Any) -> None:
     assert meaning(code) == MEANINGS[code]
     assert "no more than its code" not in meaning(code)
 
@@ -96,7 +100,7 @@ def test_known_codes_have_a_sentence_of_their_own(code):
         ("SUCCESS_OF_TOMORROW", "success"),
     ],
 )
-def test_meanings_of_the_others(code, words):
+def test_meanings_of_the_others(code: Any, words: Any) -> None:
     assert words in meaning(code)
 
 
@@ -104,13 +108,13 @@ def test_meanings_of_the_others(code, words):
 @example("SUCCESS_" + "9" * 5000)  # more digits than int() takes
 @example("EXIT_CODE_" + "0" * 5000)
 @example("SUCCESS_٠")
-def test_any_code_is_taken_and_explained(code):
+def test_any_code_is_taken_and_explained(code: Any) -> None:
     assert classify(code) in Outcome
     assert meaning(code).endswith(".")
     assert "\n" not in meaning(code)
 
 
-def test_sentences_are_sentences():
+def test_sentences_are_sentences() -> None:
     for sentence in MEANINGS.values():
         assert sentence[0].isupper()
         assert sentence.endswith(".")

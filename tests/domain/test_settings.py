@@ -1,5 +1,9 @@
 """Settings: the table, where a value may come from, and what is refused."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from distd.domain.errors import BadInput
@@ -9,7 +13,7 @@ from distd.domain.settings import TABLE, Settings, load
 LATENCY = "download.frag_latency_s"
 
 
-def test_the_defaults_are_those_of_the_table_and_fit_it():
+def test_the_defaults_are_those_of_the_table_and_fit_it() -> None:
     settings = load({}, {}, {})
     for name, row in TABLE.items():
         assert settings[name] == row.default
@@ -18,7 +22,7 @@ def test_the_defaults_are_those_of_the_table_and_fit_it():
     assert settings.download == DownloadConfig()
 
 
-def test_a_name_is_section_and_key_and_its_variable_is_its_own():
+def test_a_name_is_section_and_key_and_its_variable_is_its_own() -> None:
     assert all(name.count(".") == 1 for name in TABLE)
     assert TABLE[LATENCY].variable == "DISTD_DOWNLOAD_FRAG_LATENCY_S"
     assert len({row.variable for row in TABLE.values()}) == len(TABLE)
@@ -38,7 +42,7 @@ FILE, VARIABLE, OPTION = {"download": {"frag_latency_s": 1}}, {"DISTD_DOWNLOAD_F
         ((FILE, VARIABLE, OPTION), 3),
     ],
 )
-def test_the_later_source_wins(sources, value):
+def test_the_later_source_wins(sources: Any, value: Any) -> None:
     settings = load(*sources)
     assert settings[LATENCY] == value
     assert settings.download.frag_latency_s == value
@@ -59,7 +63,7 @@ def test_the_later_source_wins(sources, value):
         ("server.host", "ocs.example", "ocs.example"),
     ],
 )
-def test_values(name, given, value):
+def test_values(name: Any, given: Any, value: Any) -> None:
     parsed = TABLE[name].parse(given, name)
     assert parsed == value
     assert type(parsed) is type(value)
@@ -84,7 +88,7 @@ def test_values(name, given, value):
         ("server.host", None),
     ],
 )
-def test_unfit_values(name, given):
+def test_unfit_values(name: Any, given: Any) -> None:
     with pytest.raises(BadInput) as caught:
         TABLE[name].parse(given, "here")
     assert (caught.value.field, caught.value.expected, caught.value.got) == ("here", TABLE[name].expected, given)
@@ -102,16 +106,16 @@ def test_unfit_values(name, given):
         (({}, {}, {LATENCY: "x"}), f"--set {LATENCY}"),
     ],
 )
-def test_the_error_names_the_place(sources, field):
+def test_the_error_names_the_place(sources: Any, field: Any) -> None:
     with pytest.raises(BadInput) as caught:
         load(*sources)
     assert caught.value.field == field
 
 
-def test_other_variables_are_not_ours():
+def test_other_variables_are_not_ours() -> None:
     assert load({}, {"PATH": "/bin", "DISTD_DATA": "/srv"}, {})[LATENCY] == 15
 
 
-def test_an_unknown_name_is_a_bug():
+def test_an_unknown_name_is_a_bug() -> None:
     with pytest.raises(KeyError):
         Settings()["download.frag_latency"]

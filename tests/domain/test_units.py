@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from distd.domain.units import duration, rate, volume
@@ -17,7 +21,7 @@ from distd.domain.units import duration, rate, volume
         (86400 * 3 + 7200, "3 d 2 h"),
     ],
 )
-def test_times(seconds, text):
+def test_times(seconds: Any, text: Any) -> None:
     assert duration(seconds) == text
 
 
@@ -26,6 +30,6 @@ def test_times(seconds, text):
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (376_412, "376 kB"), (1_240_000, "1.24 MB"), (68.5e9, "68.5 GB"),
      (3e15, "3000 TB"), (999_600, "1 MB")],
 )  # fmt: skip
-def test_volumes_and_rates(value, text):
+def test_volumes_and_rates(value: Any, text: Any) -> None:
     assert volume(value) == text
     assert rate(value) == f"{text}/s"

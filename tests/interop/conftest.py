@@ -16,6 +16,7 @@ import zlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -28,6 +29,9 @@ from distd.cli.main import run
 from tests.programs.nginx import executable, nginx
 from tests.programs.processes import distd_serve, listening, plain_environment, serve_command
 from tests.programs.stock_agent import StockAgent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # A fixture that stands for a program, whether it is there, and the Debian packages that bring it.
 PROGRAMS = {
@@ -47,7 +51,7 @@ FAST = {
 }
 
 
-def pytest_collection_modifyitems(config, items):
+def pytest_collection_modifyitems(config: Any, items: Any) -> None:
     """Deselect what needs a program that is not there; in CI that is an error."""
     missing = {fixture: debian for fixture, (found, debian) in PROGRAMS.items() if not found()}
     here = Path(__file__).parent
@@ -62,7 +66,7 @@ def pytest_collection_modifyitems(config, items):
     config.stash[LEFT_OUT] = [f"{len(left_out)} tests were left out. To have them, as root: {install}"]
 
 
-def pytest_terminal_summary(terminalreporter, config):
+def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
     for line in config.stash.get(LEFT_OUT, []):
         terminalreporter.write_sep("-", "interoperability")
         terminalreporter.write_line(line)
@@ -71,11 +75,11 @@ def pytest_terminal_summary(terminalreporter, config):
 class Operator:
     """Someone at the command line of the server on `data`. The commands run in this process: that saves their start."""
 
-    def __init__(self, data):
+    def __init__(self, data: Any) -> None:
         self.data = data
         self.ca = data / "cacert.pem"
 
-    def distd(self, *arguments, status=0):
+    def distd(self, *arguments: Any, status: Any = 0) -> Any:
         """Run a command on the data directory; what it prints as JSON, or the text on stderr when it is to fail."""
         output, errors = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
@@ -86,7 +90,15 @@ class Operator:
         assert ended == status, f"{arguments}: {ended}, {errors.getvalue()}"
         return errors.getvalue() if status else json.loads(output.getvalue())
 
-    def publish(self, action, *options, source=None, info_server=None, fragment_server=None, priority=1):
+    def publish(
+        self,
+        action: Any,
+        *options: Any,
+        source: Any = None,
+        info_server: Any = None,
+        fragment_server: Any = None,
+        priority: Any = 1,
+    ) -> Any:
         """Build and activate; the package's id."""
         what = [source] if source else []
         build = ["package", "build", *what, "--name", "test", "--os", "LINUX", "--action", action, *options]
@@ -95,26 +107,26 @@ class Operator:
         self.distd("package", "activate", package_id, *servers)
         return package_id
 
-    def assign(self, package_id, *computers, force=False):
+    def assign(self, package_id: Any, *computers: Any, force: Any = False) -> None:
         named = [part for computer in computers for part in ("--computer", computer.device_id)]
         self.distd("assign", package_id, *named, *(["--force"] if force else []))
 
-    def result(self, package_id, computer):
+    def result(self, package_id: Any, computer: Any) -> Any:
         """(state, code) of the package on that computer."""
         row = self.row(package_id, computer)
         return row["state"], row["code"]
 
-    def row(self, package_id, computer):
+    def row(self, package_id: Any, computer: Any) -> Any:
         (row,) = (row for row in self.distd("results", package_id) if row["device_id"] == computer.device_id)
         return row
 
-    async def fetched(self, package_id, computer, count):
+    async def fetched(self, package_id: Any, computer: Any, count: Any) -> None:
         """Wait until `count` fragments are noted down, which the server does once a second."""
         with trio.fail_after(10):
             while self.row(package_id, computer)["fragments_fetched"] != count:
                 await trio.sleep(0.1)
 
-    def fragment(self, package_id, number):
+    def fragment(self, package_id: Any, number: Any) -> Any:
         return self.data / "download" / package_id / f"{package_id}-{number}"
 
 
@@ -126,7 +138,7 @@ class Address:
     https: str
 
 
-def new_operator(folder):
+def new_operator(folder: Any) -> Any:
     """A fresh data directory, for agents that know the server as localhost."""
     operator = Operator(folder / "site")
     operator.distd("init", "--host", "localhost", "--host", "127.0.0.1")
@@ -134,12 +146,12 @@ def new_operator(folder):
 
 
 @pytest.fixture(scope="session")
-def operator(tmp_path_factory):
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return new_operator(tmp_path_factory.mktemp("interop"))
 
 
 @pytest.fixture(scope="session")
-def site(operator):
+def site(operator: Any) -> Iterator[Any]:
     """One server for all tests that neither stop it nor need pauses. It must not have stumbled over any of them."""
     log = operator.data.with_name("serve.log")
     command = serve_command(operator.data, FAST, "127.0.0.1:0", "127.0.0.1:0")
@@ -162,18 +174,18 @@ def site(operator):
 
 
 @pytest.fixture
-def slow(tmp_path):
+def slow(tmp_path: Path) -> Any:
     """(an operator, a function that starts the server) with a second after each fragment: time to get in between."""
     operator = new_operator(tmp_path)
     return operator, partial(distd_serve, operator.data, FAST | {"download.frag_latency_s": 1})
 
 
 @pytest.fixture
-def new_computer(tmp_path):
+def new_computer(tmp_path: Path) -> Any:
     """Makes a computer with the stock agent that the server has heard of once, so that it can be given packages."""
     count = 0
 
-    def make(operator, site, *, secure=False, ca=None):
+    def make(operator: Any, site: Any, *, secure: Any = False, ca: Any = None) -> Any:
         nonlocal count
         count += 1
         scheme, port = ("https", site.https) if secure else ("http", site.http)
@@ -185,7 +197,7 @@ def new_computer(tmp_path):
     return make
 
 
-def introduce(site, device_id):
+def introduce(site: Any, device_id: Any) -> None:
     """A PROLOG, as the stock agent sends it."""
     text = f"<REQUEST><DEVICEID>{device_id}</DEVICEID><QUERY>PROLOG</QUERY></REQUEST>"
     headers = {"Content-Type": "application/x-compress", "User-Agent": "OCS-NG_unified_unix_agent_v2.10.0"}
@@ -195,25 +207,25 @@ def introduce(site, device_id):
 
 
 @pytest.fixture
-def start_nginx(tmp_path):
+def start_nginx(tmp_path: Path) -> Any:
     return partial(nginx, tmp_path / "nginx")
 
 
 @pytest.fixture
-def curl():
+def curl() -> Any:
     return shutil.which("curl")
 
 
 @pytest.fixture
-def unzip():
+def unzip() -> Any:
     return shutil.which("unzip")
 
 
 @pytest.fixture
-def noise(tmp_path):
+def noise(tmp_path: Path) -> Any:
     """Makes a file that no archive makes smaller."""
 
-    def make(size_bytes, name="noise.bin"):
+    def make(size_bytes: Any, name: Any = "noise.bin") -> Any:
         path = tmp_path / name
         path.write_bytes(random.Random(name).randbytes(size_bytes))
         return path
@@ -222,7 +234,7 @@ def noise(tmp_path):
 
 
 @pytest.fixture
-def certificate(tmp_path):
+def certificate(tmp_path: Path) -> Any:
     """(certificate, key) for 127.0.0.1, which is its own CA."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mirror")])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-async def deploy(operator, site, new_computer, source, stored, fragments):
+
+async def deploy(operator: Any, site: Any, new_computer: Any, source: Any, stored: Any, fragments: Any) -> Any:
     """Assigned to a new computer: (the computer, the package's id)."""
     package_id = operator.publish("STORE", "--path", stored, "--fragments", fragments, source=source)
     computer = new_computer(operator, site)
@@ -15,7 +19,7 @@ async def deploy(operator, site, new_computer, source, stored, fragments):
     return computer, package_id
 
 
-def hide(fragment):
+def hide(fragment: Any) -> Any:
     """As long as a fragment is away, its agent is busy. Gives the function that brings it back."""
     hidden = fragment.with_name("hidden")
     fragment.rename(hidden)
@@ -23,7 +27,9 @@ def hide(fragment):
 
 
 @pytest.mark.parametrize("end", ["kill", "terminate"])
-async def test_the_server_goes_and_comes_back(slow, new_computer, noise, tmp_path, end):
+async def test_the_server_goes_and_comes_back(
+    slow: Any, new_computer: Any, noise: Any, tmp_path: Path, end: Any
+) -> None:
     operator, serve = slow
     source = noise(20_000)
     async with serve() as site:
@@ -41,7 +47,9 @@ async def test_the_server_goes_and_comes_back(slow, new_computer, noise, tmp_pat
     assert operator.result(package_id, computer) == ("SUCCESS", "SUCCESS")
 
 
-async def test_the_computer_goes_down_before_it_notes_a_fragment_down(slow, new_computer, noise, tmp_path):
+async def test_the_computer_goes_down_before_it_notes_a_fragment_down(
+    slow: Any, new_computer: Any, noise: Any, tmp_path: Path
+) -> None:
     """Trap 1: the agent asks for the file that it has with If-Modified-Since, and a 304 would be a failure for ever."""
     operator, serve = slow
     source = noise(20_000)
@@ -63,7 +71,9 @@ async def test_the_computer_goes_down_before_it_notes_a_fragment_down(slow, new_
     assert (tmp_path / "stored" / source.name).read_bytes() == source.read_bytes()
 
 
-async def test_a_package_that_comes_while_the_agent_is_busy_is_told_later(slow, new_computer, noise, tmp_path):
+async def test_a_package_that_comes_while_the_agent_is_busy_is_told_later(
+    slow: Any, new_computer: Any, noise: Any, tmp_path: Path
+) -> None:
     """Trap 14: the child that downloads would take it up without knowing where its fragments are, and never end."""
     operator, serve = slow
     stored = tmp_path / "stored"
@@ -90,7 +100,9 @@ async def test_a_package_that_comes_while_the_agent_is_busy_is_told_later(slow, 
         assert (stored / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
-async def test_a_busy_agent_is_not_told_that_downloads_are_off(slow, new_computer, noise, tmp_path):
+async def test_a_busy_agent_is_not_told_that_downloads_are_off(
+    slow: Any, new_computer: Any, noise: Any, tmp_path: Path
+) -> None:
     """Trap 15: ON=0 would end its child, and a later child would go on without knowing where the fragments are."""
     operator, serve = slow
     source = noise(20_000)

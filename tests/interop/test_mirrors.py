@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 import trio
 
@@ -9,20 +11,25 @@ from tests.interop.conftest import FAST
 from tests.programs.mirror import join, metric
 from tests.programs.processes import distd_serve
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-async def until_ready(site, count):
+
+async def until_ready(site: Any, count: Any) -> None:
     """So many mirrors have the package, and the server knows it when the next agent asks."""
     with trio.fail_after(30):
         while metric(site.http, "distd_mirrors_ready") < count:
             await trio.sleep(0.1)
 
 
-def url_of(site):
+def url_of(site: Any) -> Any:
     return f"https://localhost:{site.https.rpartition(':')[2]}"
 
 
 @pytest.mark.parametrize("via", ["direct", "steer"])
-async def test_fragments_come_from_the_mirror(slow, new_computer, noise, tmp_path, via):
+async def test_fragments_come_from_the_mirror(
+    slow: Any, new_computer: Any, noise: Any, tmp_path: Path, via: Any
+) -> None:
     operator, _ = slow
     source = noise(20_000)
     async with distd_serve(operator.data, FAST | {"mirrors.via": via}) as site:
@@ -40,7 +47,9 @@ async def test_fragments_come_from_the_mirror(slow, new_computer, noise, tmp_pat
 
 
 @pytest.mark.parametrize("mirrors", [1, 2])
-async def test_a_mirror_dies_in_the_middle(slow, new_computer, noise, tmp_path, mirrors):
+async def test_a_mirror_dies_in_the_middle(
+    slow: Any, new_computer: Any, noise: Any, tmp_path: Path, mirrors: Any
+) -> None:
     """With "steer" its agents are sent to the next mirror, or get the rest from the origin."""
     operator, serve = slow
     source = noise(40_000)
@@ -64,13 +73,15 @@ async def test_a_mirror_dies_in_the_middle(slow, new_computer, noise, tmp_path, 
     assert (tmp_path / "stored" / source.name).read_bytes() == source.read_bytes()
 
 
-async def _keep(serve, *, task_status):
+async def _keep(serve: Any, *, task_status: Any) -> None:
     async with serve() as site:
         task_status.started(site)
         await trio.sleep_forever()
 
 
-async def test_nginx_on_a_mirrors_folder(slow, new_computer, noise, tmp_path, start_nginx):
+async def test_nginx_on_a_mirrors_folder(
+    slow: Any, new_computer: Any, noise: Any, tmp_path: Path, start_nginx: Any
+) -> None:
     """An open activation: the folder is laid out as OCS has it, and $IP$ stands for the mirror's address."""
     operator, _ = slow
     source = noise(20_000)

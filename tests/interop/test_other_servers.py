@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from tests.programs.processes import run
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-async def test_nginx_serves_the_same_folder(operator, site, new_computer, noise, tmp_path, start_nginx, certificate):
+
+async def test_nginx_serves_the_same_folder(
+    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path, start_nginx: Any, certificate: Any
+) -> None:
     bundle = tmp_path / "bundle.pem"
     bundle.write_bytes(operator.ca.read_bytes() + certificate[0].read_bytes())
     source = noise(20_000)
@@ -30,7 +37,9 @@ async def test_nginx_serves_the_same_folder(operator, site, new_computer, noise,
     assert mirror.asked() == [(f"/download/{package_id}/{name}", 200) for name in names]
 
 
-async def test_a_redirect_to_distd_is_followed(operator, site, new_computer, noise, tmp_path, start_nginx):
+async def test_a_redirect_to_distd_is_followed(
+    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path, start_nginx: Any
+) -> None:
     source = noise(20_000)
     async with start_nginx(tmp_path, moved_to=f"http://{site.http}/download") as mirror:
         package_id = operator.publish(
@@ -50,8 +59,8 @@ async def test_a_redirect_to_distd_is_followed(operator, site, new_computer, noi
 
 
 async def test_a_fragment_that_was_away_is_fetched_when_it_is_back(
-    operator, site, new_computer, noise, tmp_path, start_nginx
-):
+    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path, start_nginx: Any
+) -> None:
     """Trap 7: a missing fragment is asked for again and again, and the package is finished when it is back."""
     source = noise(20_000)
     package_id = operator.publish("STORE", "--path", tmp_path / "stored", "--fragments", 3, source=source)
@@ -72,7 +81,9 @@ async def test_a_fragment_that_was_away_is_fetched_when_it_is_back(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_curl_resumes_inside_a_fragment(operator, site, noise, tmp_path, curl, scheme):
+async def test_curl_resumes_inside_a_fragment(
+    operator: Any, site: Any, noise: Any, tmp_path: Path, curl: Any, scheme: Any
+) -> None:
     package_id = operator.publish("STORE", "--path", "/x", "--fragments", 2, source=noise(300_000))
     whole = operator.fragment(package_id, 1).read_bytes()
     begun = tmp_path / "begun"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import zipfile
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -13,7 +17,9 @@ import trio
     [(1, False), (3, True), (40, False)],
     ids=["1 fragment", "3 fragments, POSTs by HTTPS", "40 fragments"],
 )
-async def test_store(operator, site, new_computer, noise, tmp_path, fragments, secure):
+async def test_store(
+    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path, fragments: Any, secure: Any
+) -> None:
     source = noise(fragments * 4096)
     options = ("--path", tmp_path / "stored", "--fragments", fragments)
     package_id = operator.publish("STORE", *options, source=source)
@@ -30,7 +36,9 @@ async def test_store(operator, site, new_computer, noise, tmp_path, fragments, s
     await operator.fetched(package_id, computer, fragments)
 
 
-async def test_store_a_folder_on_several_computers(operator, site, new_computer, noise, tmp_path):
+async def test_store_a_folder_on_several_computers(
+    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+) -> None:
     folder = tmp_path / "folder"
     (folder / "below").mkdir(parents=True)
     (folder / "below" / "größe.txt").write_text("groß")
@@ -50,7 +58,9 @@ async def test_store_a_folder_on_several_computers(operator, site, new_computer,
         assert (stored / "below" / "größe.txt").read_text() == "groß"
 
 
-async def test_store_a_ready_zip(operator, site, new_computer, noise, tmp_path, unzip):
+async def test_store_a_ready_zip(
+    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path, unzip: Any
+) -> None:
     with zipfile.ZipFile(tmp_path / "ready.zip", "w") as archive:
         archive.write(noise(5000), "inside.bin")
     package_id = operator.publish("STORE", "--path", tmp_path / "stored", source=tmp_path / "ready.zip")
@@ -68,7 +78,7 @@ async def test_store_a_ready_zip(operator, site, new_computer, noise, tmp_path, 
     [(0, "SUCCESS"), (3, "FAILED")],
     ids=["exit 0", "exit 3, which the agent calls a success"],
 )
-async def test_launch(operator, site, new_computer, tmp_path, exit_code, state):
+async def test_launch(operator: Any, site: Any, new_computer: Any, tmp_path: Path, exit_code: Any, state: Any) -> None:
     source = tmp_path / "setup.sh"
     source.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/launched\nexit {exit_code}\n')
     package_id = operator.publish("LAUNCH", "--launch", "setup.sh /S", source=source)
@@ -82,7 +92,7 @@ async def test_launch(operator, site, new_computer, tmp_path, exit_code, state):
 
 
 @pytest.mark.parametrize("with_file", [True, False], ids=["with a file", "without a file"])
-async def test_execute(operator, site, new_computer, noise, tmp_path, with_file):
+async def test_execute(operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path, with_file: Any) -> None:
     source = noise(3000) if with_file else None
     command = f"cp noise.bin {tmp_path}/executed" if with_file else f"echo done > {tmp_path}/executed"
     package_id = operator.publish("EXECUTE", "--command", command, source=source)
@@ -96,7 +106,7 @@ async def test_execute(operator, site, new_computer, noise, tmp_path, with_file)
     assert operator.result(package_id, computer) == ("SUCCESS", "SUCCESS")
 
 
-async def test_a_command_that_fails(operator, site, new_computer):
+async def test_a_command_that_fails(operator: Any, site: Any, new_computer: Any) -> None:
     package_id = operator.publish("EXECUTE", "--command", "exit 7")
     computer = new_computer(operator, site)
     operator.assign(package_id, computer)
@@ -106,7 +116,7 @@ async def test_a_command_that_fails(operator, site, new_computer):
     assert operator.result(package_id, computer) == ("FAILED", "ERR_EXECUTE")
 
 
-async def test_two_priorities_at_once(operator, site, new_computer, noise, tmp_path):
+async def test_two_priorities_at_once(operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path) -> None:
     options = ("--path", tmp_path / "stored", "--fragments", 4)
     slow = operator.publish("STORE", *options, source=noise(9000, "slow.bin"), priority=5)
     urgent = operator.publish("STORE", *options, source=noise(9000, "urgent.bin"), priority=1)
@@ -125,7 +135,9 @@ async def test_two_priorities_at_once(operator, site, new_computer, noise, tmp_p
         assert (tmp_path / "stored" / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
-async def test_absolute_priority_comes_alone_and_the_other_follows(operator, site, new_computer, noise, tmp_path):
+async def test_absolute_priority_comes_alone_and_the_other_follows(
+    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+) -> None:
     """Trap 9: beside a package of priority 0 the other one would starve."""
     options = ("--path", tmp_path / "stored", "--fragments", 3)
     other = operator.publish("STORE", *options, source=noise(9000, "other.bin"), priority=1)
@@ -140,8 +152,8 @@ async def test_absolute_priority_comes_alone_and_the_other_follows(operator, sit
 
 
 async def test_a_new_package_beside_one_in_the_history_and_again_by_force(
-    operator, site, new_computer, noise, tmp_path
-):
+    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+) -> None:
     """Trap 2: told of a package of its history, the agent would never finish the new one beside it."""
     options = ("--path", tmp_path / "stored", "--fragments", 2)
     old = operator.publish("STORE", *options, source=noise(5000, "old.bin"))
@@ -166,7 +178,9 @@ async def test_a_new_package_beside_one_in_the_history_and_again_by_force(
     assert operator.result(old, computer) == ("SUCCESS", "SUCCESS")
 
 
-async def test_a_corrupted_fragment_is_reported_and_named(operator, site, new_computer, noise, tmp_path):
+async def test_a_corrupted_fragment_is_reported_and_named(
+    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+) -> None:
     package_id = operator.publish("STORE", "--path", tmp_path / "stored", "--fragments", 3, source=noise(9000))
     fragment = operator.fragment(package_id, 2)
     damaged = bytearray(fragment.read_bytes())

@@ -1,9 +1,16 @@
 """The schedulers against the log of the stock agent, turn by turn."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from distd.domain.records import Dialect, DownloadConfig
 from tests.programs.stock_agent_log import differences, of_log
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ALL = tuple(Dialect)
 CASES = {
@@ -23,7 +30,7 @@ CONFIG = DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s=0,
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_turn_by_turn(name, operator, site, new_computer, noise, tmp_path):
+async def test_turn_by_turn(name: Any, operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path) -> None:
     shapes, dialects = CASES[name]
     packages = {}
     for number, (priority, fragments) in enumerate(shapes):
@@ -45,7 +52,7 @@ async def test_turn_by_turn(name, operator, site, new_computer, noise, tmp_path)
         assert differences(report.log, dialect, CONFIG, packages) == [], of_log(report.log)
 
 
-def test_a_difference_is_found():
+def test_a_difference_is_found() -> None:
     log = "New period\nDownloading 17-1\nNow pausing for a fragment latency => 0 seconds\n"
     (found,) = differences(log, Dialect.UNIX, CONFIG, {"17": (2, 1)})
     assert found == "step 2: expected ['cycle 0', '17', 'fragment 0', 'cycle 0', 'cycle 0'], got ['17', 'fragment 0']"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from typing import TYPE_CHECKING, Any
 
 from tests.interop.test_interruptions import deploy
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CUT = ("--chunking", "cdc", "--fragment-size", "8KiB")
 
 
-async def test_fragments_of_any_length(operator, site, new_computer, noise, tmp_path):
+async def test_fragments_of_any_length(operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path) -> None:
     source = noise(200_000)
     package_id = operator.publish("STORE", "--path", tmp_path / "stored", *CUT, source=source)
     lengths = {path.stat().st_size for path in operator.fragment(package_id, 1).parent.glob(f"{package_id}-*")}
@@ -23,7 +27,9 @@ async def test_fragments_of_any_length(operator, site, new_computer, noise, tmp_
     assert (tmp_path / "stored" / source.name).read_bytes() == source.read_bytes()
 
 
-async def test_a_package_that_is_withdrawn_in_the_midst_of_it(slow, new_computer, noise, tmp_path):
+async def test_a_package_that_is_withdrawn_in_the_midst_of_it(
+    slow: Any, new_computer: Any, noise: Any, tmp_path: Path
+) -> None:
     operator, serve = slow
     async with serve() as site:
         computer, package_id = await deploy(operator, site, new_computer, noise(40_000), tmp_path / "stored", 5)
@@ -41,7 +47,9 @@ async def test_a_package_that_is_withdrawn_in_the_midst_of_it(slow, new_computer
     assert operator.distd("package", "list")[0]["withdrawn_at_s"] is not None
 
 
-async def test_a_version_after_the_other(operator, site, new_computer, noise, tmp_path):
+async def test_a_version_after_the_other(
+    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+) -> None:
     package_id = operator.publish("STORE", "--path", tmp_path / "stored", source=noise(9000, "tool.bin"))
     computer = new_computer(operator, site)
     operator.assign(package_id, computer)
@@ -56,7 +64,9 @@ async def test_a_version_after_the_other(operator, site, new_computer, noise, tm
     assert operator.result(newer["id"], computer) == ("SUCCESS", "SUCCESS")
 
 
-async def test_an_edited_package_does_what_it_says_now(operator, site, new_computer, noise, tmp_path):
+async def test_an_edited_package_does_what_it_says_now(
+    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+) -> None:
     package_id = operator.publish("STORE", "--path", tmp_path / "old", source=noise(9000))
     operator.distd("package", "edit", package_id, "--path", tmp_path / "new", "--priority", 2)
     computer = new_computer(operator, site)
@@ -69,7 +79,9 @@ async def test_an_edited_package_does_what_it_says_now(operator, site, new_compu
     assert not (tmp_path / "old").exists()
 
 
-async def test_a_package_of_another_server(operator, site, new_computer, noise, tmp_path):
+async def test_a_package_of_another_server(
+    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+) -> None:
     """Made here, moved away, and taken in again: its files are those of an OCS server."""
     source = noise(9000)
     package_id = operator.publish("STORE", "--path", tmp_path / "stored", "--fragments", 3, source=source)

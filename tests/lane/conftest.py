@@ -1,11 +1,14 @@
 """A lane on loopback with a small `download` folder, and a client that speaks bytes."""
 
+from __future__ import annotations
+
 import logging
 import socket
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -21,6 +24,10 @@ from distd.lane.backend import Found, Limits
 from distd.lane.file_cache import FileCache
 from distd.lane.server import Lane
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
 PACKAGE = "1700000001"
 SMALL = bytes(range(256)) * 20  # 5,120 bytes: kept in memory
 LARGE = bytes(i * 7 % 251 for i in range(300_000))  # sent from the file
@@ -33,25 +40,25 @@ class Answer:
     fields: dict[str, str]
     body: bytes
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: Any) -> Any:
         return self.fields[name.lower()]
 
 
 class Peer:
     """A client's end of a connection."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: Any) -> None:
         self.stream = stream
         self.buffer = b""
 
-    async def send(self, data):
+    async def send(self, data: Any) -> None:
         await self.stream.send_all(data)
 
-    async def ask(self, data, *, head=False):
+    async def ask(self, data: Any, *, head: Any = False) -> Any:
         await self.send(data)
         return await self.answer(head=head)
 
-    async def answer(self, *, head=False):
+    async def answer(self, *, head: Any = False) -> Any:
         """The next answer; `head`: it is that of a HEAD, so it has no body."""
         while b"\r\n\r\n" not in self.buffer:
             await self._more()
@@ -65,13 +72,13 @@ class Peer:
         body, self.buffer = self.buffer[:length], self.buffer[length:]
         return Answer(status, fields, body)
 
-    async def _more(self):
+    async def _more(self) -> None:
         data = await self.stream.receive_some(65536)
         if not data:
             raise EOFError(self.buffer)
         self.buffer += bytes(data)
 
-    async def ended(self):
+    async def ended(self) -> Any:
         """Whether the lane ends the connection, without another byte."""
         try:
             return self.buffer == b"" and await self.stream.receive_some(1) == b""
@@ -90,40 +97,40 @@ class FakeSite:
     echo: bool = True
     full: bool = False
 
-    def computer_of(self, token):
+    def computer_of(self, token: Any) -> Any:
         return self.tokens.get(token)
 
-    def post(self, post, answer):
+    def post(self, post: Any, answer: Any) -> None:
         if self.full:
             raise Unavailable("the catalogue", "too many requests are waiting")
         self.posts.append((post, answer))
         if self.echo:
             answer(200, post.body)
 
-    def fetched(self, *fetch):
+    def fetched(self, *fetch: Any) -> None:
         self.fetches.append(fetch[:4])  # and the address
 
-    def answered_elsewhere(self, package_id):
+    def answered_elsewhere(self, package_id: Any) -> Any:
         return False
 
-    def find(self, wanted, answer):
+    def find(self, wanted: Any, answer: Any) -> Any:
         return Found(status=404)
 
-    def hand_over(self, stream, path):
+    def hand_over(self, stream: Any, path: Any) -> None:
         self.streams.append(stream)
 
 
 class Running:
     """A lane that runs, with the ways to reach it."""
 
-    def __init__(self, lane, site, addresses, ca):
+    def __init__(self, lane: Any, site: Any, addresses: Any, ca: Any) -> None:
         self.lane = lane
         self.site = site
         self.addresses = addresses
         self.ca = ca
 
     @asynccontextmanager
-    async def connect(self, *, tls=False):
+    async def connect(self, *, tls: Any = False) -> AsyncIterator[Any]:
         stream = await trio.open_tcp_stream(*self.addresses[tls])
         if tls:
             context = ssl.create_default_context(cadata=self.ca)
@@ -133,20 +140,20 @@ class Running:
         finally:
             await trio.aclose_forcefully(stream)
 
-    async def get(self, path, fields="", *, tls=False, method="GET"):
+    async def get(self, path: Any, fields: Any = "", *, tls: Any = False, method: Any = "GET") -> Any:
         async with self.connect(tls=tls) as peer:
             raw = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode("latin-1")
             return await peer.ask(raw, head=method == "HEAD")
 
 
-def _manifest():
+def _manifest() -> Any:
     fragments = tuple(Fragment(n, len(b), blake3(b).digest()) for n, b in ((1, SMALL), (2, LARGE)))
     whole = SMALL + LARGE
     return Manifest(PACKAGE, 1, len(whole), b"", b"", blake3(whole).digest(), blake3(INFO).digest(), fragments)
 
 
 @pytest.fixture
-def download(tmp_path):
+def download(tmp_path: Path) -> Any:
     folder = tmp_path / "download"
     package = folder / PACKAGE
     package.mkdir(parents=True)
@@ -158,7 +165,7 @@ def download(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory):
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A self-signed certificate of localhost: the path of the chain with its key, and the certificate as PEM text."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -184,10 +191,10 @@ def certificate(tmp_path_factory):
 
 
 @pytest.fixture
-def start(download, certificate, nursery):
+def start(download: Any, certificate: Any, nursery: Any) -> Any:
     """`await start(**limits)` starts a lane, which ends with the test."""
 
-    async def start(**limits):
+    async def start(**limits: Any) -> Any:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate[0])
         site = FakeSite()
@@ -201,12 +208,12 @@ def start(download, certificate, nursery):
 
 
 @pytest.fixture
-async def running(start):
+async def running(start: Any) -> Any:
     return await start()
 
 
 @pytest.fixture(autouse=True)
-def no_faults(caplog):
+def no_faults(caplog: pytest.LogCaptureFixture) -> Iterator[Any]:
     """No test may make the lane trip over its own feet."""
     yield
     faults = [record.getMessage() for record in caplog.records if record.exc_info]

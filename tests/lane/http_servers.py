@@ -1,11 +1,14 @@
 """Three servers of the same folder, and what they make of a case of http_cases."""
 
+from __future__ import annotations
+
 import datetime
 import logging
 import os
 import re
 import socket
 from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import hypercorn.trio
 import trio
@@ -21,6 +24,9 @@ from distd.server.handover import open_hand_over
 from tests.lane.http_cases import ETAG, FILE, LARGE, MODIFIED_S, PACKAGE, SMALL
 from tests.programs.nginx import nginx
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 INFO = b'<DOWNLOAD ID="1700000001" />'
 FILES = {"info": INFO, f"{PACKAGE}-1": SMALL, f"{PACKAGE}-2": LARGE}
 PROBE = f"GET /download/{PACKAGE}/info HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode()
@@ -30,29 +36,29 @@ PATIENCE_S = 20
 class Site:
     """What is above the lane: nobody has a token, POSTs come back as they are, the rest is hypercorn's."""
 
-    def __init__(self, hand_over):
+    def __init__(self, hand_over: Any) -> None:
         self.take = hand_over
 
-    def hand_over(self, stream, path):
+    def hand_over(self, stream: Any, path: Any) -> None:
         self.take(stream)
 
-    def answered_elsewhere(self, package_id):
+    def answered_elsewhere(self, package_id: Any) -> Any:
         return False
 
-    def find(self, wanted, answer):
+    def find(self, wanted: Any, answer: Any) -> Any:
         return Found(status=404)
 
-    def computer_of(self, token):
+    def computer_of(self, token: Any) -> None:
         return None
 
-    def post(self, post, answer):
+    def post(self, post: Any, answer: Any) -> None:
         answer(200, post.body)
 
-    def fetched(self, *fetch):
+    def fetched(self, *fetch: Any) -> None:
         pass
 
 
-async def application(scope, receive, send):
+async def application(scope: Any, receive: Any, send: Any) -> None:
     """The files by way of Werkzeug, which has rules of its own for conditions and ranges."""
     if scope["type"] == "lifespan":
         while True:
@@ -66,7 +72,7 @@ async def application(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 
 
-def _respond(scope):
+def _respond(scope: Any) -> Any:
     folder, _, name = scope["path"].rpartition("/")
     if folder != f"/download/{PACKAGE}" or name not in FILES:
         return Response("no such file\n", 404)
@@ -84,7 +90,7 @@ def _respond(scope):
         return error.get_response()
 
 
-def write_files(folder):
+def write_files(folder: Any) -> Any:
     package = folder / "download" / PACKAGE
     package.mkdir(parents=True)
     for name, content in FILES.items():
@@ -93,12 +99,12 @@ def write_files(folder):
     return folder / "download"
 
 
-def no_manifest(package_id):
+def no_manifest(package_id: Any) -> None:
     raise BadInput("the manifest", "one", package_id)
 
 
 @asynccontextmanager
-async def lane(folder):
+async def lane(folder: Any) -> AsyncIterator[Any]:
     log = logging.getLogger("distd.lane")
     files = FileCache(write_files(folder), no_manifest)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -109,7 +115,7 @@ async def lane(folder):
 
 
 @asynccontextmanager
-async def hypercorn_with_werkzeug(folder):
+async def hypercorn_with_werkzeug(folder: Any) -> AsyncIterator[Any]:
     config = Config()
     config.errorlog = logging.getLogger("hypercorn")
     # Its own copy of the descriptor is hypercorn's to close.
@@ -122,12 +128,12 @@ async def hypercorn_with_werkzeug(folder):
             done.set()
 
 
-async def _serve(config, done, task_status):
+async def _serve(config: Any, done: Any, task_status: Any) -> None:
     await hypercorn.trio.serve(application, config, shutdown_trigger=done.wait, task_status=task_status)
 
 
 @asynccontextmanager
-async def nginx_alone(folder):
+async def nginx_alone(folder: Any) -> AsyncIterator[Any]:
     async with nginx(folder / "nginx", write_files(folder)) as server:
         yield "127.0.0.1", int(server.http.rpartition(":")[2])
 
@@ -135,11 +141,11 @@ async def nginx_alone(folder):
 SERVERS = {"lane": lane, "hypercorn": hypercorn_with_werkzeug, "nginx": nginx_alone}
 
 
-async def verdicts(server, folder, cases):
+async def verdicts(server: Any, folder: Any, cases: Any) -> Any:
     """{name of the case: verdict} of one of SERVERS."""
     found = {}
 
-    async def one(case):
+    async def one(case: Any) -> None:
         with trio.move_on_after(PATIENCE_S):
             found[case.name] = await _verdict(address, case, etag)
 
@@ -152,12 +158,12 @@ async def verdicts(server, folder, cases):
     return found
 
 
-async def _etag(address):
+async def _etag(address: Any) -> Any:
     answer = await exchange(address, b"HEAD " + FILE + b" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
     return re.search(rb"(?i)\r\netag: (\S+)", answer)[1]
 
 
-async def exchange(address, raw, *, eof=False):
+async def exchange(address: Any, raw: Any, *, eof: Any = False) -> Any:
     """All that comes for `raw`, to the end of the connection. `eof`: the client's own end comes behind `raw`."""
     stream = await trio.open_tcp_stream(*address)
     async with stream, trio.open_nursery() as nursery:
@@ -170,14 +176,14 @@ async def exchange(address, raw, *, eof=False):
     return got
 
 
-async def _send(stream, raw, eof):
+async def _send(stream: Any, raw: Any, eof: Any) -> None:
     with suppress(trio.BrokenResourceError):  # the server has closed it already
         await stream.send_all(raw)
         if eof:
             await stream.send_eof()
 
 
-async def _verdict(address, case, etag):
+async def _verdict(address: Any, case: Any, etag: Any) -> Any:
     """A request behind the case's own tells whether the connection is kept."""
     got = await exchange(address, case.raw.replace(ETAG, etag) + PROBE, eof=case.eof)
     words = []
@@ -188,7 +194,7 @@ async def _verdict(address, case, etag):
     return " ".join((*words[:-1], "kept") if kept else (*words, "closed"))
 
 
-def _answer(got, *, head):
+def _answer(got: Any, *, head: Any) -> Any:
     """The first answer in `got`: its word, its body, and the rest."""
     if not got.startswith(b"HTTP/1."):
         return "no HTTP/1", got, b""
@@ -208,7 +214,7 @@ def _answer(got, *, head):
     return _word(status, fields, body), body, rest
 
 
-def _chunks(rest):
+def _chunks(rest: Any) -> Any:
     body = b""
     while True:
         size, _, rest = rest.partition(b"\r\n")
@@ -218,7 +224,7 @@ def _chunks(rest):
             return body, rest
 
 
-def _word(status, fields, body):
+def _word(status: Any, fields: Any, body: Any) -> Any:
     if status == "206":
         return "206:" + ",".join(_spans(fields, body))
     if status == "200" and body not in FILES.values():
@@ -226,7 +232,7 @@ def _word(status, fields, body):
     return status
 
 
-def _spans(fields, body):
+def _spans(fields: Any, body: Any) -> Any:
     """first-last of every part, once its bytes are seen to be the file's."""
     if "boundary=" not in fields["content-type"]:
         return [_span(fields["content-range"], body)]
@@ -237,7 +243,7 @@ def _spans(fields, body):
     return [_span(re.search(rb"(?i)content-range: (.*)", lines)[1].decode().strip(), data) for lines, _, data in heads]
 
 
-def _span(content_range, body):
+def _span(content_range: Any, body: Any) -> Any:
     first, last, size = map(int, re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", content_range).groups())
     whole = next(content for content in FILES.values() if len(content) == size)
     return f"{first}-{last}" if body == whole[first : last + 1] else f"{first}-{last} of other bytes"

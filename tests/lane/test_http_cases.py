@@ -1,5 +1,9 @@
 """The lane, nginx and hypercorn side by side: one table of requests, one verdict or a reason why not."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 import trio
 
@@ -20,11 +24,11 @@ OTHERWISE = {(server, name): verdict for server, name, verdict in EXPLAINED}
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory):
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """`seen(server)`: what it made of all cases. Each is asked once."""
     found = {}
 
-    def seen(server):
+    def seen(server: Any) -> Any:
         if server not in found:
             found[server] = trio.run(verdicts, server, tmp_path_factory.mktemp(server), CASES)
         return found[server]
@@ -34,12 +38,12 @@ def seen(tmp_path_factory):
 
 @pytest.mark.parametrize("server", COLUMNS)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_verdict(seen, server, case):
+def test_verdict(seen: Any, server: Any, case: Any) -> None:
     """Fails too where an explained difference is none any more."""
     assert seen(server).get(case.name, "waits") == OTHERWISE.get((server, case.name), case.verdict)
 
 
-def test_every_difference_is_one_and_stands_once():
+def test_every_difference_is_one_and_stands_once() -> None:
     lanes = {case.name: case.verdict for case in CASES}
     assert len(lanes) == len(CASES)
     assert len(OTHERWISE) == len(EXPLAINED)

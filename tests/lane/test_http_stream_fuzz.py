@@ -1,11 +1,14 @@
 """However a stream of requests is cut into pieces, and whichever way they are served: the same answers."""
 
+from __future__ import annotations
+
 import itertools
 import logging
 import re
 import socket
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -46,25 +49,25 @@ CUTS = st.lists(st.floats(0, 1), max_size=12)
 class ClosingSite(FakeSite):
     """Nobody takes what is not the lane's."""
 
-    def answered_elsewhere(self, package_id):
+    def answered_elsewhere(self, package_id: Any) -> Any:
         return False
 
-    def find(self, wanted, answer):
+    def find(self, wanted: Any, answer: Any) -> Any:
         return Found(status=404)
 
-    def hand_over(self, stream, path):
+    def hand_over(self, stream: Any, path: Any) -> None:
         stream.socket.close()
 
 
 class GeneralService(Service):
     """Without the short way."""
 
-    def serve_common(self, connection, end):
+    def serve_common(self, connection: Any, end: Any) -> Any:
         return False
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     download = tmp_path_factory.mktemp("stream")
     for package in (PACKAGE, PACKAGE_OF_CASES):
         (download / package).mkdir(exist_ok=True)
@@ -73,16 +76,16 @@ def folder(tmp_path_factory):
     return download
 
 
-def no_manifest(package_id):
+def no_manifest(package_id: Any) -> None:
     raise OSError(package_id)
 
 
-def answers(folder, pieces, service=Service):
+def answers(folder: Any, pieces: Any, service: Any = Service) -> Any:
     """All that a lane of its own sends for these pieces, one after the other, but for Date."""
     return trio.run(partial(_answers, folder, pieces, service))
 
 
-async def _answers(folder, pieces, service):
+async def _answers(folder: Any, pieces: Any, service: Any) -> Any:
     site, files, log = ClosingSite(), FileCache(folder, no_manifest), logging.getLogger("distd.lane")
     lane = Lane(site, files, Limits(), log)
     lane.service = service(lane, site, files, log)
@@ -95,7 +98,7 @@ async def _answers(folder, pieces, service):
     return re.sub(rb"Date: [^\r]*", b"Date:", got), site.fetches
 
 
-async def _exchange(address, pieces):
+async def _exchange(address: Any, pieces: Any) -> Any:
     got = b""
     async with await trio.open_tcp_stream(*address) as stream, trio.open_nursery() as nursery:
         nursery.start_soon(_send, stream, pieces)
@@ -106,7 +109,7 @@ async def _exchange(address, pieces):
     return got
 
 
-async def _send(stream, pieces):
+async def _send(stream: Any, pieces: Any) -> None:
     with suppress(trio.BrokenResourceError):
         for piece in pieces:
             await stream.send_all(piece)
@@ -116,20 +119,20 @@ async def _send(stream, pieces):
         await stream.send_eof()
 
 
-def cut(data, shares):
+def cut(data: Any, shares: Any) -> Any:
     places = sorted({int(share * len(data)) for share in shares} | {0, len(data)})
     return [data[start:stop] for start, stop in itertools.pairwise(places)]
 
 
 @settings(max_examples=60, deadline=None)
 @given(stream=STREAMS, shares=CUTS)
-def test_pieces_make_no_difference(folder, stream, shares):
+def test_pieces_make_no_difference(folder: Any, stream: Any, shares: Any) -> None:
     assert answers(folder, cut(stream, shares)) == answers(folder, [stream])
 
 
 @settings(max_examples=60, deadline=None)
 @given(stream=STREAMS)
-def test_the_short_way_comes_to_what_the_general_one_does(folder, stream):
+def test_the_short_way_comes_to_what_the_general_one_does(folder: Any, stream: Any) -> None:
     assert answers(folder, [stream]) == answers(folder, [stream], GeneralService)
 
 
@@ -138,6 +141,6 @@ WHOLE = [case for case in CASES if len(case.raw) < 600 and " 4" not in case.verd
 
 
 @pytest.mark.parametrize("case", WHOLE, ids=lambda case: case.name)
-def test_byte_by_byte(folder, case):
+def test_byte_by_byte(folder: Any, case: Any) -> None:
     raw = case.raw.replace(ETAG, b'"x"')
     assert answers(folder, [raw[i : i + 1] for i in range(len(raw))]) == answers(folder, [raw])

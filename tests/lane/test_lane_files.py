@@ -1,7 +1,10 @@
 """Fragments, info and manifest over the lane: whole, in ranges, under conditions, plain and under TLS."""
 
+from __future__ import annotations
+
 import os
 import re
+from typing import Any
 
 import pytest
 import trio
@@ -14,13 +17,13 @@ STOCK = "User-Agent: OCS-NG_unified_unix_agent_v2.10.0\r\n"
 BODIES = {1: SMALL, 2: LARGE}
 
 
-def fragment(number, token=""):
+def fragment(number: Any, token: Any = "") -> Any:
     return f"/download/{token}{PACKAGE}/{PACKAGE}-{number}"
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("number", [1, 2], ids=["from memory", "from the file"])
-async def test_a_whole_fragment(running, number, tls):
+async def test_a_whole_fragment(running: Any, number: Any, tls: Any) -> None:
     answer = await running.get(fragment(number), tls=tls)
     assert answer.status == 200
     assert answer.body == BODIES[number]
@@ -30,7 +33,7 @@ async def test_a_whole_fragment(running, number, tls):
 
 
 @pytest.mark.parametrize("number", [1, 2])
-async def test_head_tells_the_length_and_sends_nothing(running, number):
+async def test_head_tells_the_length_and_sends_nothing(running: Any, number: Any) -> None:
     async with running.connect() as peer:
         first = f"HEAD {fragment(number)} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
         answer = await peer.ask(first, head=True)
@@ -45,7 +48,7 @@ async def test_head_tells_the_length_and_sends_nothing(running, number):
     ("value", "begin", "stop"),
     [("0-0", 0, 1), ("100-199", 100, 200), ("4000-", 4000, None), ("-10", -10, None), ("5-99999999", 5, None)],
 )
-async def test_one_range(running, number, value, begin, stop, tls):
+async def test_one_range(running: Any, number: Any, value: Any, begin: Any, stop: Any, tls: Any) -> None:
     body = BODIES[number]
     answer = await running.get(fragment(number), f"Range: bytes={value}\r\n", tls=tls)
     assert answer.status == 206
@@ -55,7 +58,7 @@ async def test_one_range(running, number, value, begin, stop, tls):
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-async def test_several_ranges_are_multipart(running, tls):
+async def test_several_ranges_are_multipart(running: Any, tls: Any) -> None:
     answer = await running.get(fragment(2), "Range: bytes=0-9, 1000-1999, -5\r\n", tls=tls)
     assert answer.status == 206
     boundary = re.fullmatch(r"multipart/byteranges; boundary=(\w+)", answer["Content-Type"])[1]
@@ -66,13 +69,13 @@ async def test_several_ranges_are_multipart(running, tls):
     assert b"Content-Range: bytes 1000-1999/300000" in parts[1]
 
 
-async def test_what_cannot_be_satisfied(running):
+async def test_what_cannot_be_satisfied(running: Any) -> None:
     answer = await running.get(fragment(2), "Range: bytes=300000-\r\n")
     assert answer.status == 416
     assert answer["Content-Range"] == "bytes */300000"
 
 
-async def test_if_range_resumes_only_the_same_bytes(running):
+async def test_if_range_resumes_only_the_same_bytes(running: Any) -> None:
     etag = (await running.get(fragment(2)))["ETag"]
     same = await running.get(fragment(2), f"Range: bytes=299990-\r\nIf-Range: {etag}\r\n")
     other = await running.get(fragment(2), 'Range: bytes=299990-\r\nIf-Range: "other"\r\n')
@@ -80,7 +83,7 @@ async def test_if_range_resumes_only_the_same_bytes(running):
     assert (other.status, other.body) == (200, LARGE)
 
 
-async def test_trap_1_a_stock_agent_never_gets_304(running):
+async def test_trap_1_a_stock_agent_never_gets_304(running: Any) -> None:
     first = await running.get(fragment(1), STOCK)
     conditions = (
         f"If-Modified-Since: {first['Last-Modified']}\r\n",
@@ -120,25 +123,25 @@ async def test_trap_1_a_stock_agent_never_gets_304(running):
         (f"/download/~1a/{PACKAGE}/info", 404),
     ],
 )
-async def test_paths(running, path, status):
+async def test_paths(running: Any, path: Any, status: Any) -> None:
     answer = await running.get(path)
     assert answer.status == status
     assert answer.body.startswith(b"<DOWNLOAD") == (status == 200 and "info" in path)
 
 
-async def test_trap_5_an_error_is_an_error_also_for_head(running):
+async def test_trap_5_an_error_is_an_error_also_for_head(running: Any) -> None:
     async with running.connect() as peer:
         for _ in range(2):
             answer = await peer.ask(b"HEAD /download/1/info HTTP/1.1\r\nHost: h\r\n\r\n", head=True)
             assert answer.status == 404
 
 
-async def test_other_methods_are_told_which_are_allowed(running):
+async def test_other_methods_are_told_which_are_allowed(running: Any) -> None:
     answer = await running.get(fragment(1), method="DELETE")
     assert (answer.status, answer["Allow"]) == (405, "GET, HEAD")
 
 
-async def test_fetches_are_told_when_the_end_was_sent(running):
+async def test_fetches_are_told_when_the_end_was_sent(running: Any) -> None:
     token = "~1a-0123456789abcdef0123/"
     await running.get(fragment(1, token))
     await running.get(fragment(2), "Range: bytes=100-\r\n")
@@ -148,7 +151,7 @@ async def test_fetches_are_told_when_the_end_was_sent(running):
     assert running.site.fetches == [(46, PACKAGE, 1, len(SMALL)), (0, PACKAGE, 2, len(LARGE))]
 
 
-async def test_a_file_changed_on_disk_is_noticed(running, download):
+async def test_a_file_changed_on_disk_is_noticed(running: Any, download: Any) -> None:
     path = download / PACKAGE / f"{PACKAGE}-1"
     assert (await running.get(fragment(1))).body == SMALL
     path.write_bytes(b"other")
@@ -162,7 +165,7 @@ async def test_a_file_changed_on_disk_is_noticed(running, download):
     assert (await running.get(fragment(1))).status == 404
 
 
-async def test_a_deleted_package_is_still_sent_to_its_end(running, download):
+async def test_a_deleted_package_is_still_sent_to_its_end(running: Any, download: Any) -> None:
     path = download / PACKAGE / f"{PACKAGE}-2"
     big = os.urandom(30_000_000)
     path.write_bytes(big)
@@ -174,7 +177,7 @@ async def test_a_deleted_package_is_still_sent_to_its_end(running, download):
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
-async def test_trap_4_a_file_that_shrinks_breaks_the_connection(running, download, tls):
+async def test_trap_4_a_file_that_shrinks_breaks_the_connection(running: Any, download: Any, tls: Any) -> None:
     path = download / PACKAGE / f"{PACKAGE}-2"
     path.write_bytes(bytes(30_000_000))
     async with running.connect(tls=tls) as peer:

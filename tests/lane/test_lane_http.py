@@ -1,7 +1,10 @@
 """What the lane makes of requests: good, bad, slow, many, and those that are not its own."""
 
+from __future__ import annotations
+
 import logging
 import zlib
+from typing import Any
 
 import pytest
 import trio
@@ -13,7 +16,7 @@ GET_INFO = f"GET {INFO} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
 BOTH = pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 
 
-def post(body, fields=""):
+def post(body: Any, fields: Any = "") -> Any:
     return f"POST /ocsinventory HTTP/1.1\r\nHost: h\r\n{fields}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -21,7 +24,7 @@ def post(body, fields=""):
 
 
 @BOTH
-async def test_a_connection_is_kept(running, tls):
+async def test_a_connection_is_kept(running: Any, tls: Any) -> None:
     async with running.connect(tls=tls) as peer:
         for _ in range(3):
             answer = await peer.ask(GET_INFO)
@@ -30,7 +33,7 @@ async def test_a_connection_is_kept(running, tls):
 
 
 @BOTH
-async def test_pipelined_requests_are_answered_in_order(running, tls):
+async def test_pipelined_requests_are_answered_in_order(running: Any, tls: Any) -> None:
     async with running.connect(tls=tls) as peer:
         fragment = f"GET /download/{PACKAGE}/{PACKAGE}-2 HTTP/1.1\r\nHost: h\r\n\r\n".encode()
         await peer.send((GET_INFO + fragment + post(b"hello")) * 20)
@@ -40,7 +43,7 @@ async def test_pipelined_requests_are_answered_in_order(running, tls):
             assert (await peer.answer()).body == b"hello"
 
 
-async def test_a_head_that_comes_byte_by_byte(running):
+async def test_a_head_that_comes_byte_by_byte(running: Any) -> None:
     async with running.connect() as peer:
         for byte in GET_INFO:
             await peer.send(bytes((byte,)))
@@ -58,7 +61,7 @@ async def test_a_head_that_comes_byte_by_byte(running):
         ("\r\nGET %s HTTP/1.1\r\nHost: h\r\n\r\n", True, None),
     ],
 )
-async def test_how_long_a_connection_lives(running, head, kept, line):
+async def test_how_long_a_connection_lives(running: Any, head: Any, kept: Any, line: Any) -> None:
     async with running.connect() as peer:
         answer = await peer.ask((head % INFO).encode())
         assert answer.status == 200
@@ -69,7 +72,7 @@ async def test_how_long_a_connection_lives(running, head, kept, line):
             assert await peer.ended()
 
 
-async def test_a_peer_that_has_said_all_still_gets_its_answer(running):
+async def test_a_peer_that_has_said_all_still_gets_its_answer(running: Any) -> None:
     running.site.echo = False
     async with running.connect() as peer:
         await peer.send(post(b"hello"))
@@ -113,7 +116,9 @@ async def test_a_peer_that_has_said_all_still_gets_its_answer(running):
     ],
     ids=lambda value: repr(value[:60]) if isinstance(value, bytes) else str(value),
 )
-async def test_a_bad_head_gets_one_answer_and_the_end(running, raw, status, tls, caplog):
+async def test_a_bad_head_gets_one_answer_and_the_end(
+    running: Any, raw: Any, status: Any, tls: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING)
     async with running.connect(tls=tls) as peer:
         answer = await peer.ask(raw)
@@ -124,7 +129,7 @@ async def test_a_bad_head_gets_one_answer_and_the_end(running, raw, status, tls,
     assert running.site.posts == []
 
 
-async def test_a_body_shorter_than_its_length_is_never_passed_on(start):
+async def test_a_body_shorter_than_its_length_is_never_passed_on(start: Any) -> None:
     running = await start(head_timeout_s=0.05)
     async with running.connect() as peer:
         await peer.send(b"POST /ocsinventory HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nfew")
@@ -133,7 +138,7 @@ async def test_a_body_shorter_than_its_length_is_never_passed_on(start):
     assert running.site.posts == []
 
 
-async def test_all_bodies_together_have_a_limit(start, caplog):
+async def test_all_bodies_together_have_a_limit(start: Any, caplog: pytest.LogCaptureFixture) -> None:
     running = await start(buffered_bytes=1000)
     running.site.echo = False
     async with running.connect() as first, running.connect() as second:
@@ -152,7 +157,7 @@ async def test_all_bodies_together_have_a_limit(start, caplog):
 
 
 @BOTH
-async def test_a_post_is_passed_on_and_answered(running, tls):
+async def test_a_post_is_passed_on_and_answered(running: Any, tls: Any) -> None:
     body = zlib.compress(b"<REQUEST/>")
     async with running.connect(tls=tls) as peer:
         answer = await peer.ask(post(body, "User-Agent: OCS-NG_unified_unix_agent_v2.10.0\r\n"))
@@ -164,7 +169,7 @@ async def test_a_post_is_passed_on_and_answered(running, tls):
     assert answer["Cache-Control"] == "no-cache"
 
 
-async def test_100_continue(running):
+async def test_100_continue(running: Any) -> None:
     async with running.connect() as peer:
         await peer.send(b"POST /ocsinventory HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
         assert (await peer.answer()).status == 100
@@ -172,7 +177,7 @@ async def test_100_continue(running):
         assert (await peer.answer()).body == b"hello"
 
 
-async def test_what_is_pipelined_behind_a_post_waits_for_it(running):
+async def test_what_is_pipelined_behind_a_post_waits_for_it(running: Any) -> None:
     running.site.echo = False
     async with running.connect() as peer:
         await peer.send(post(b"first") + GET_INFO * 40)
@@ -185,7 +190,7 @@ async def test_what_is_pipelined_behind_a_post_waits_for_it(running):
             assert (await peer.answer())["Content-Type"] == "application/xml"
 
 
-async def test_an_answer_to_a_peer_that_has_gone_is_dropped(running):
+async def test_an_answer_to_a_peer_that_has_gone_is_dropped(running: Any) -> None:
     running.site.echo = False
     async with running.connect() as peer:
         await peer.send(post(b"hello"))
@@ -196,7 +201,7 @@ async def test_an_answer_to_a_peer_that_has_gone_is_dropped(running):
     assert (await running.get(INFO)).status == 200
 
 
-async def test_too_many_waiting_posts(running):
+async def test_too_many_waiting_posts(running: Any) -> None:
     running.site.full = True
     async with running.connect() as peer:
         answer = await peer.ask(post(b"hello"))
@@ -205,7 +210,7 @@ async def test_too_many_waiting_posts(running):
         assert (await peer.ask(post(b"hello"))).status == 200
 
 
-async def test_get_of_the_agents_url_is_told_what_is_allowed(running):
+async def test_get_of_the_agents_url_is_told_what_is_allowed(running: Any) -> None:
     answer = await running.get("/ocsinventory")
     assert (answer.status, answer["Allow"]) == (405, "POST")
 
@@ -213,7 +218,7 @@ async def test_get_of_the_agents_url_is_told_what_is_allowed(running):
 # --- limits of time and number -----------------------------------------------------------------------------------
 
 
-async def test_slow_and_silent_peers_are_ended_and_slow_readers_spared(start, download):
+async def test_slow_and_silent_peers_are_ended_and_slow_readers_spared(start: Any, download: Any) -> None:
     running = await start(head_timeout_s=0.3, idle_timeout_s=3)
     (download / PACKAGE / f"{PACKAGE}-2").write_bytes(bytes(30_000_000))
     async with running.connect() as silent, running.connect() as dripping, running.connect() as reading:
@@ -226,7 +231,7 @@ async def test_slow_and_silent_peers_are_ended_and_slow_readers_spared(start, do
             assert len((await reading.answer()).body) == 30_000_000
 
 
-async def test_a_reader_that_takes_nothing_is_ended(start, download):
+async def test_a_reader_that_takes_nothing_is_ended(start: Any, download: Any) -> None:
     running = await start(idle_timeout_s=0.3)
     (download / PACKAGE / f"{PACKAGE}-2").write_bytes(bytes(30_000_000))
     async with running.connect() as peer:
@@ -241,7 +246,9 @@ async def test_a_reader_that_takes_nothing_is_ended(start, download):
 @pytest.mark.parametrize(
     ("bytes_per_s", "ended_after_s"), [(1, 76), (512, 150), (1023, 75_000), (1024, None), (100_000, None)]
 )
-async def test_who_takes_too_little_is_ended_however_regularly(running, bytes_per_s, ended_after_s):
+async def test_who_takes_too_little_is_ended_however_regularly(
+    running: Any, bytes_per_s: Any, ended_after_s: Any
+) -> None:
     """On a clock of its own: what `progress` makes of a deadline, second by second."""
     lane = running.lane
     async with running.connect() as peer:
@@ -258,7 +265,7 @@ async def test_who_takes_too_little_is_ended_however_regularly(running, bytes_pe
         assert (now_s is None) if ended_after_s is None else abs(now_s - ended_after_s) <= ended_after_s / 20
 
 
-async def test_connections_beyond_the_limit_wait(start):
+async def test_connections_beyond_the_limit_wait(start: Any) -> None:
     running = await start(connections=1)
     async with running.connect() as first:
         assert (await first.ask(GET_INFO)).status == 200
@@ -276,7 +283,7 @@ async def test_connections_beyond_the_limit_wait(start):
 
 
 @BOTH
-async def test_other_paths_are_handed_over_with_all_that_was_read(running, tls):
+async def test_other_paths_are_handed_over_with_all_that_was_read(running: Any, tls: Any) -> None:
     raw = b"PUT /api/v1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
     async with running.connect(tls=tls) as peer:
         assert (await peer.ask(GET_INFO)).status == 200
@@ -302,7 +309,7 @@ async def test_other_paths_are_handed_over_with_all_that_was_read(running, tls):
 
 
 @BOTH
-async def test_a_handed_over_peer_that_takes_nothing_breaks_the_stream(start, tls):
+async def test_a_handed_over_peer_that_takes_nothing_breaks_the_stream(start: Any, tls: Any) -> None:
     running = await start(idle_timeout_s=0.2)
     async with running.connect(tls=tls) as peer:
         await peer.send(b"GET /api HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -319,7 +326,7 @@ async def test_a_handed_over_peer_that_takes_nothing_breaks_the_stream(start, tl
 # --- TLS and the end ---------------------------------------------------------------------------------------------
 
 
-async def test_plain_http_on_the_tls_port_is_refused(running):
+async def test_plain_http_on_the_tls_port_is_refused(running: Any) -> None:
     stream = await trio.open_tcp_stream(*running.addresses[True])
     await stream.send_all(GET_INFO)
     with trio.fail_after(5):
@@ -329,10 +336,10 @@ async def test_plain_http_on_the_tls_port_is_refused(running):
     assert (await running.get(INFO, tls=True)).status == 200
 
 
-async def test_more_handshakes_at_once_than_a_turn_makes(running):
+async def test_more_handshakes_at_once_than_a_turn_makes(running: Any) -> None:
     statuses = []
 
-    async def one():
+    async def one() -> None:
         statuses.append((await running.get(INFO, tls=True)).status)
 
     async with trio.open_nursery() as nursery:
@@ -341,7 +348,7 @@ async def test_more_handshakes_at_once_than_a_turn_makes(running):
     assert statuses == [200] * 40
 
 
-async def test_stop_drops_the_idle_and_lets_the_busy_finish(running, download):
+async def test_stop_drops_the_idle_and_lets_the_busy_finish(running: Any, download: Any) -> None:
     (download / PACKAGE / f"{PACKAGE}-2").write_bytes(bytes(30_000_000))
     async with running.connect() as idle, running.connect() as busy:
         assert (await idle.ask(GET_INFO)).status == 200
@@ -358,8 +365,8 @@ async def test_stop_drops_the_idle_and_lets_the_busy_finish(running, download):
         await trio.open_tcp_stream(*running.addresses[False])
 
 
-async def test_a_fault_of_ours_ends_one_connection_only(running, caplog):
-    def trip(token):
+async def test_a_fault_of_ours_ends_one_connection_only(running: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def trip(token: Any) -> None:
         raise ZeroDivisionError(token)
 
     running.site.computer_of = trip

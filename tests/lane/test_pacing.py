@@ -1,7 +1,10 @@
 """Bandwidth: who waits for whom, how much comes. Clocks are real: bounds are those of the arithmetic, one way."""
 
+from __future__ import annotations
+
 import os
 import time
+from typing import Any
 
 import pytest
 import trio
@@ -15,11 +18,11 @@ GET = f"GET /download/{PACKAGE}/{PACKAGE}-2 HTTP/1.1\r\nHost: h\r\n\r\n".encode(
 SMALL_GET = f"GET /download/{PACKAGE}/{PACKAGE}-1 HTTP/1.1\r\nHost: h\r\n\r\n".encode()
 
 
-def rules(text):
+def rules(text: Any) -> Any:
     return parse(text, "bandwidth.rules")
 
 
-async def timed(peer):
+async def timed(peer: Any) -> Any:
     """Seconds from the request to the last byte of a fragment of 300,000 bytes."""
     begun_s = trio.current_time()
     assert (await peer.ask(GET)).body == LARGE
@@ -28,7 +31,7 @@ async def timed(peer):
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("text", ["600kB/s", "600kB/s each", "600kB/s 127.0.0.0/8", "600kB/s; 9MB/s each"])
-async def test_a_rate_is_kept(start, tls, text):
+async def test_a_rate_is_kept(start: Any, tls: Any, text: Any) -> None:
     running = await start(bandwidth=rules(text))
     async with running.connect(tls=tls) as peer:
         taken_s = await timed(peer) + await timed(peer)
@@ -37,14 +40,14 @@ async def test_a_rate_is_kept(start, tls, text):
 
 
 @pytest.mark.parametrize("text", ["1kB/s 10.0.0.0/8", "1kB/s 10.0.0.0/8 each", "1GB/s"])
-async def test_rules_that_are_for_others_or_wide_enough_hold_nobody_up(start, text):
+async def test_rules_that_are_for_others_or_wide_enough_hold_nobody_up(start: Any, text: Any) -> None:
     running = await start(bandwidth=rules(text))
     with trio.fail_after(20):
         async with running.connect() as peer:
             await timed(peer)
 
 
-async def test_a_rule_holds_in_its_hours_only(start, monkeypatch):
+async def test_a_rule_holds_in_its_hours_only(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its beginning and its end are noticed while connections stand, whether anybody waits or not."""
     hour = [8]
     monkeypatch.setattr(time, "localtime", lambda: time.struct_time((2026, 11, 23, hour[0], 0, 0, 0, 327, 0)))
@@ -60,16 +63,16 @@ async def test_a_rule_holds_in_its_hours_only(start, monkeypatch):
                 await trio.sleep(0.01)
 
 
-async def ask_until(peer, ended):
+async def ask_until(peer: Any, ended: Any) -> None:
     while not ended():
         assert (await peer.ask(GET)).body == LARGE
 
 
-async def test_those_who_share_a_rate_get_it_in_turns(start):
+async def test_those_who_share_a_rate_get_it_in_turns(start: Any) -> None:
     running = await start(bandwidth=rules("2MB/s"))
     ends_s = []
 
-    async def one():
+    async def one() -> None:
         async with running.connect() as peer:
             await peer.ask(GET)
             ends_s.append(trio.current_time())
@@ -83,13 +86,13 @@ async def test_those_who_share_a_rate_get_it_in_turns(start):
     assert running.lane.counts.paused == 0
 
 
-async def test_a_wait_for_the_bucket_is_no_idle_time(start):
+async def test_a_wait_for_the_bucket_is_no_idle_time(start: Any) -> None:
     running = await start(bandwidth=rules("100kB/s"), idle_timeout_s=1)
     async with running.connect() as peer:
         assert await timed(peer) > 2
 
 
-async def test_a_peer_that_goes_while_it_waits_leaves_the_line(start):
+async def test_a_peer_that_goes_while_it_waits_leaves_the_line(start: Any) -> None:
     running = await start(bandwidth=rules("1kB/s"))
     async with running.connect() as peer:
         await peer.send(GET)
@@ -102,7 +105,7 @@ async def test_a_peer_that_goes_while_it_waits_leaves_the_line(start):
             await trio.sleep(0.01)
 
 
-async def test_requests_pipelined_behind_one_that_waits(start):
+async def test_requests_pipelined_behind_one_that_waits(start: Any) -> None:
     running = await start(bandwidth=rules("100kB/s each"))
     async with running.connect() as peer:
         await peer.send(SMALL_GET * 40)
@@ -110,7 +113,7 @@ async def test_requests_pipelined_behind_one_that_waits(start):
             assert (await peer.answer()).status == 200
 
 
-async def test_other_rules_take_over_what_waits(start):
+async def test_other_rules_take_over_what_waits(start: Any) -> None:
     running = await start(bandwidth=rules("1kB/s"))
     async with running.connect() as peer:
         await peer.send(GET)
@@ -122,7 +125,7 @@ async def test_other_rules_take_over_what_waits(start):
     assert running.lane.counts.paused == 0
 
 
-async def test_stop_waits_for_what_is_paused(start):
+async def test_stop_waits_for_what_is_paused(start: Any) -> None:
     running = await start(bandwidth=rules("300kB/s"))
     async with running.connect() as peer:
         await peer.send(GET)
@@ -133,7 +136,7 @@ async def test_stop_waits_for_what_is_paused(start):
         await running.lane.drained.wait()
 
 
-def test_processes_share_what_is_in_a_bucket():
+def test_processes_share_what_is_in_a_bucket() -> None:
     fd = make_shared()
     limit = Limit(rules("1MB/s")[0])
     limit.on = True
@@ -149,7 +152,7 @@ def test_processes_share_what_is_in_a_bucket():
     os.close(fd)
 
 
-def test_without_rules_a_connection_has_no_buckets():
+def test_without_rules_a_connection_has_no_buckets() -> None:
     class Connection:
         address = "127.0.0.1"
         paused = None

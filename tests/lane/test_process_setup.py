@@ -1,7 +1,10 @@
 """What a process is set up with."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -32,7 +35,7 @@ libc.malloc_stats()
 
 
 @pytest.mark.parametrize("set_up", [True, False])
-def test_threads_share_one_heap(set_up):
+def test_threads_share_one_heap(set_up: Any) -> None:
     """Without being set up so, they do not."""
     program = PROGRAM.format(set_up=set_up)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_a_cell_is_named_in_full() -> None:
     assert str(Cell("64KiB", 32, tls=True, workers=2)) == "64 KiB, TLS, 2 workers, c = 32"
 
 
-def test_a_ratio_is_the_median_of_paired_rounds_and_not_the_ratio_of_medians(result) -> None:
+def test_a_ratio_is_the_median_of_paired_rounds_and_not_the_ratio_of_medians(result: Any) -> None:
     # The machine slows down: each round pairs what was measured together.
     found = result(SMALL, [4000, 2200, 1000], sendfile=[2000, 1000, 500])
     assert found.ratio is not None
@@ -47,12 +48,12 @@ def test_a_ratio_is_the_median_of_paired_rounds_and_not_the_ratio_of_medians(res
     assert str(found.ratio) == "2.00 (2.00–2.20)"
 
 
-def test_the_best_nginx_is_that_with_the_best_median(result) -> None:
+def test_the_best_nginx_is_that_with_the_best_median(result: Any) -> None:
     found = result(SMALL, [1000] * 3, sendfile=[900, 5000, 900], read=[950, 950, 950])
     assert found.best_nginx == "nginx read"
 
 
-def test_a_failed_slice_is_told_and_counts_for_nothing(result, piece) -> None:
+def test_a_failed_slice_is_told_and_counts_for_nothing(result: Any, piece: Any) -> None:
     quick = piece(90_000, "90000 answers with an error status")
     found = result(SMALL, [1100, quick, 1100], sendfile=[1000, 1000, failed("refused")])
     assert found.ratio is not None
@@ -64,7 +65,7 @@ def test_a_failed_slice_is_told_and_counts_for_nothing(result, piece) -> None:
     ]
 
 
-def test_a_server_that_failed_always_is_never_the_best_and_has_no_ratio(result) -> None:
+def test_a_server_that_failed_always_is_never_the_best_and_has_no_ratio(result: Any) -> None:
     gone = [failed("the server has gone")] * 2
     found = result(SMALL, [1000, 1000], sendfile=gone, apache=gone)
     assert found.best_nginx == "nginx read"
@@ -73,7 +74,7 @@ def test_a_server_that_failed_always_is_never_the_best_and_has_no_ratio(result) 
     assert not found.answered("Apache")
 
 
-def test_figures_have_their_units(result, piece) -> None:
+def test_figures_have_their_units(result: Any, piece: Any) -> None:
     found = result(SMALL, [piece(1000, received_bytes=2_000_000_000, duration_s=2.0, cpu_s=0.5)])
     shown = {name: found.median("distd", name) for name in ("requests/s", "MB/s", "CPU µs/request", "CPU s/GB")}
     assert shown == {"requests/s": 500, "MB/s": 1000, "CPU µs/request": 500, "CPU s/GB": 0.25}
@@ -90,17 +91,17 @@ def test_figures_have_their_units(result, piece) -> None:
         pytest.param(1000, {"p50 ms", "p99 ms", "p99.9 ms"}, id="1000"),
     ],
 )
-def test_a_percentile_needs_answers_enough(result, piece, requests: int, known: set[str]) -> None:
+def test_a_percentile_needs_answers_enough(result: Any, piece: Any, requests: int, known: set[str]) -> None:
     found = result(Cell("16MiB", 256), [piece(requests, answers=20.5)])
     assert {name for name in ("p50 ms", "p99 ms", "p99.9 ms") if found.median("distd", name) is not None} == known
     assert found.answered("distd")
 
 
-def verdicts(results) -> dict[str, str]:
+def verdicts(results: Any) -> dict[str, str]:
     return {goal.what: goal.verdict for goal in goals(results)}
 
 
-def test_the_mean_of_the_ratios_is_geometric(result) -> None:
+def test_the_mean_of_the_ratios_is_geometric(result: Any) -> None:
     found = goals([result(SMALL, [2000, 2000]), result(Cell("1MiB", 32), [500, 500])])
     assert (found[0].what, found[0].value) == ("geometric mean of the HTTP cells (2)", "1.000")
 
@@ -113,19 +114,19 @@ def test_the_mean_of_the_ratios_is_geometric(result) -> None:
         pytest.param([890, 800, 899], "NOT MET", id="none reached it"),
     ],
 )
-def test_no_cell_below_beyond_the_noise(result, ours: list[int], verdict: str) -> None:
+def test_no_cell_below_beyond_the_noise(result: Any, ours: list[int], verdict: str) -> None:
     found = goals([result(SMALL, ours), result(Cell("1MiB", 1), [3000] * 3)])
     lowest = next(goal for goal in found if goal.what == "lowest HTTP cell")
     assert lowest.verdict == verdict
     assert "4 KiB, c = 32" in lowest.value
 
 
-def test_one_cell_beyond_the_noise_is_not_hidden_by_one_within(result) -> None:
+def test_one_cell_beyond_the_noise_is_not_hidden_by_one_within(result: Any) -> None:
     cells = [result(SMALL, [400, 950, 400]), result(Cell("1MiB", 1), [850, 850, 850])]
     assert verdicts(cells)["lowest HTTP cell"] == "NOT MET"
 
 
-def test_tls_is_judged_apart(result) -> None:
+def test_tls_is_judged_apart(result: Any) -> None:
     found = verdicts([result(SMALL, [1200, 1200]), result(Cell("1MiB", 32, tls=True), [990, 990])])
     assert found["geometric mean of the HTTP cells (1)"] == "met"
     assert found["geometric mean of the TLS cells (1)"] == "NOT MET"
@@ -133,16 +134,16 @@ def test_tls_is_judged_apart(result) -> None:
 
 
 @pytest.mark.parametrize(("cpu_us", "verdict"), [(25, "met"), (26, "NOT MET")])
-def test_cpu_of_a_small_request(result, piece, cpu_us: int, verdict: str) -> None:
+def test_cpu_of_a_small_request(result: Any, piece: Any, cpu_us: int, verdict: str) -> None:
     found = verdicts([result(SMALL, [piece(1000, cpu_s=cpu_us / 1000)])])
     assert found["CPU of a 4 KiB request, at c ≥ 32"] == verdict
 
 
-def test_a_failure_of_distd_meets_no_goal(result) -> None:
+def test_a_failure_of_distd_meets_no_goal(result: Any) -> None:
     found = verdicts([result(SMALL, [failed("the server has gone"), 1200])])
     assert found["slices in which distd failed"] == "NOT MET"
 
 
-def test_cells_that_were_not_measured_judge_nothing(result) -> None:
+def test_cells_that_were_not_measured_judge_nothing(result: Any) -> None:
     found = verdicts([result(Cell("64KiB", 1, tls=True), [1000])])
     assert set(found) == {"geometric mean of the TLS cells (1)", "lowest TLS cell", "slices in which distd failed"}

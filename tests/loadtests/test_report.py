@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ FACTS = {
 
 
 @pytest.fixture
-def finished(result) -> Run:
+def finished(result: Any) -> Run:
     broken = [1100, failed("3 reads failed <x>")]
     cells = [
         result(Cell("4KiB", 1), [1500, 1500]),

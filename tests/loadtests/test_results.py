@@ -1,6 +1,9 @@
 """How a bench ends."""
 
+from __future__ import annotations
+
 import re
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -23,7 +26,7 @@ NOISE = Table("Goals", ("what", "found", "goal", ""), [["lowest", "0.89", "≥ 0
         pytest.param([GOOD, BAD, NOISE], "NOT MET: memory; CPU", id="missed"),
     ],
 )
-def test_a_missed_goal_is_the_status(tables, status):
+def test_a_missed_goal_is_the_status(tables: Any, status: Any) -> None:
     with pytest.raises(SystemExit) as ended:
         results.finish(tables)
     assert ended.value.code == status  # a text goes to stderr, and the status is 1
@@ -34,14 +37,14 @@ PROGRAMS = set(re.findall(r"-m loadtests\.(\w+)", (results.HERE.parent / "Makefi
 
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS - WITHOUT_GOALS))
-def test_every_program_with_goals_ends_by_them(name):
+def test_every_program_with_goals_ends_by_them(name: Any) -> None:
     main = (results.HERE / f"{name}.py").read_text("utf-8").partition("\ndef main(")[2]
     body = main.partition("\n\n\n")[0].splitlines()
     assert re.match(r"    (results\.)?finish\(", body[-1]), body[-1]  # behind all that is written
 
 
 @pytest.fixture
-def written(monkeypatch):
+def written(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The names of the sections that were written; none is."""
     names = []
     monkeypatch.setattr(results, "publish", lambda name, *_args, **_options: names.append(name))
@@ -49,8 +52,10 @@ def written(monkeypatch):
 
 
 @pytest.mark.parametrize(("met", "status"), [(True, 0), (False, 1)])
-def test_a_miss_in_one_part_does_not_keep_the_others_from_being_measured(monkeypatch, written, met, status):
-    async def bench(part, _quick):
+def test_a_miss_in_one_part_does_not_keep_the_others_from_being_measured(
+    monkeypatch: pytest.MonkeyPatch, written: Any, met: Any, status: Any
+) -> None:
+    async def bench(part: Any, _quick: Any) -> Any:
         return [goal_row(part, "9", "≤ 8", met or part != "speed")]
 
     monkeypatch.setattr(fleet, "bench", bench)
@@ -59,7 +64,7 @@ def test_a_miss_in_one_part_does_not_keep_the_others_from_being_measured(monkeyp
     assert ("NOT MET: speed\n" in done.output) == (not met)
 
 
-def test_any_of_the_tables_counts(monkeypatch, written):
+def test_any_of_the_tables_counts(monkeypatch: pytest.MonkeyPatch, written: Any) -> None:
     monkeypatch.setattr(simulation, "simulations", lambda _quick: [goal_row("a simulation", "1 s", "≤ 15 s", True)])
     monkeypatch.setattr(simulation, "plans", lambda: Table("What to set", ("wish", ""), [["a plan", "NOT MET"]]))
     done = CliRunner().invoke(simulation.main, [])

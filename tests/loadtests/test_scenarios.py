@@ -1,7 +1,10 @@
 """The scenarios in their small forms: real servers, mirrors and fleets."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,9 +13,12 @@ from loadtests import results
 from loadtests.scenario import Loss, loss_rows, mirror_rows, run, served
 from loadtests.scenarios import TABLE
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @pytest.mark.parametrize("name", TABLE)
-async def test_a_scenario_in_its_small_form(tmp_path, name):
+async def test_a_scenario_in_its_small_form(tmp_path: Path, name: Any) -> None:
     scenario = TABLE[name]
     outcome = await run(replace(scenario, **scenario.small), tmp_path)
     assert outcome.is_met, "\n".join(" | ".join(row) for row in outcome.rows)
@@ -21,7 +27,7 @@ async def test_a_scenario_in_its_small_form(tmp_path, name):
     assert goals == ["success>=100%"]
 
 
-async def test_a_mirror_that_is_lost_too_late_proves_nothing(tmp_path):
+async def test_a_mirror_that_is_lost_too_late_proves_nothing(tmp_path: Path) -> None:
     scenario = TABLE["mirror-lost"]
     options = ("--arrival", "window=1min", "--time-scale", "1000")
     few = {"agents": 10, "options": options, "lost_after_s": 600.0}
@@ -46,7 +52,7 @@ NEAR, FAR, ORIGIN = (f"127.0.0.1:{port}" for port in (8001, 8002, 8000))
         pytest.param({}, ["fragments that agents had from each mirror"], id="no fragments"),
     ],
 )
-def test_mirrors_are_of_use(fragments, missed):
+def test_mirrors_are_of_use(fragments: Any, missed: Any) -> None:
     told = {"places": {place: {"fragments": count, "bytes": count * 1000} for place, count in fragments.items()}}
     assert results.missed(mirror_rows(told, served(told, [NEAR, FAR]))) == missed
 
@@ -60,11 +66,11 @@ def test_mirrors_are_of_use(fragments, missed):
         pytest.param(Loss(2.0, 607), [33, 607], ["… from the other mirrors afterwards"], id="nothing came after"),
     ],
 )
-def test_a_mirror_is_lost_in_the_middle(loss, sent, missed):
+def test_a_mirror_is_lost_in_the_middle(loss: Any, sent: Any, missed: Any) -> None:
     assert results.missed(loss_rows(loss, sent)) == missed
 
 
-def test_a_section_is_put_in_its_place():
+def test_a_section_is_put_in_its_place() -> None:
     table = Table("T", ("what", "figure"), [["a|b", "1"]])
     facts = {"date": "d", "machine": "m", "system": "s", "versions": "v", "commit": "c"}
     first = results.put_section("# Head\n", "one", results.section("One", "make one", facts, [table]))

@@ -1,10 +1,13 @@
 """The data directory: made as a whole or not at all, and known again."""
 
+from __future__ import annotations
+
 import os
 import stat
 import subprocess
 import sys
 import tomllib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +17,9 @@ from distd.domain.settings import TABLE, load
 from distd.origin.installation import create_installation
 from distd.storage import atomic, pki
 from distd.storage.data_dir import open_data_dir
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MODES = {
     "cacert.pem": 0o644,
@@ -32,7 +38,7 @@ MODES = {
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o000], ids=oct)
 @pytest.mark.parametrize("there", [False, True], ids=["not there", "empty"])
-def test_what_is_made(tmp_path, umask, there):
+def test_what_is_made(tmp_path: Path, umask: Any, there: Any) -> None:
     root = tmp_path / "site"
     if there:
         root.mkdir()
@@ -47,11 +53,11 @@ def test_what_is_made(tmp_path, umask, there):
     assert open_data_dir(root) == data
 
 
-def test_folders_above_it_are_made_too(tmp_path):
+def test_folders_above_it_are_made_too(tmp_path: Path) -> None:
     assert open_data_dir(create_installation(tmp_path / "a" / "b", ["h"]).root)
 
 
-def test_the_paths_are_those_of_what_was_made(tmp_path):
+def test_the_paths_are_those_of_what_was_made(tmp_path: Path) -> None:
     data = create_installation(tmp_path, ["packages.example"])
     assert data.package("17") == tmp_path / "download" / "17"
     assert pki.load_signer(data.keys)
@@ -60,7 +66,7 @@ def test_the_paths_are_those_of_what_was_made(tmp_path):
         assert conn.exec_driver_sql("SELECT count(*) FROM packages").scalar() == 0
 
 
-def test_the_settings_are_the_defaults_and_the_host(tmp_path):
+def test_the_settings_are_the_defaults_and_the_host(tmp_path: Path) -> None:
     data = create_installation(tmp_path, ["packages.example", "10.0.0.1"])
     text = data.settings_file.read_text()
     assert tomllib.loads(text)["server"] == {"host": "packages.example"}
@@ -70,7 +76,7 @@ def test_the_settings_are_the_defaults_and_the_host(tmp_path):
         assert settings[name] == expected, name
 
 
-def test_what_is_commented_out_is_every_setting_at_its_default(tmp_path):
+def test_what_is_commented_out_is_every_setting_at_its_default(tmp_path: Path) -> None:
     text = create_installation(tmp_path, ["localhost"]).settings_file.read_text()
     for setting in TABLE.values():
         assert f"# {setting.meaning}\n" in text, setting.name
@@ -85,36 +91,36 @@ def test_what_is_commented_out_is_every_setting_at_its_default(tmp_path):
 # --- refusals ----------------------------------------------------------------------------------------------------
 
 
-def no_folder(root):
+def no_folder(root: Any) -> None:
     pass
 
 
-def empty(root):
+def empty(root: Any) -> None:
     root.mkdir()
 
 
-def only_settings(root):
+def only_settings(root: Any) -> None:
     root.mkdir()
     (root / "distd.toml").write_text("")
 
 
-def no_settings(root):
+def no_settings(root: Any) -> None:
     (root / "download").mkdir(parents=True)
 
 
-def a_file(root):
+def a_file(root: Any) -> None:
     root.write_text("")
 
 
 @pytest.mark.parametrize("make", [no_folder, empty, only_settings, no_settings, a_file])
-def test_what_is_no_data_directory(tmp_path, make):
+def test_what_is_no_data_directory(tmp_path: Path, make: Any) -> None:
     make(tmp_path / "site")
     with pytest.raises(BadInput, match=r"--data: expected a data directory made by `distd init`, got .*site"):
         open_data_dir(tmp_path / "site")
 
 
 @pytest.mark.parametrize("make", [only_settings, no_settings, a_file])
-def test_what_is_there_is_not_touched(tmp_path, snapshot, make):
+def test_what_is_there_is_not_touched(tmp_path: Path, snapshot: Any, make: Any) -> None:
     make(tmp_path / "site")
     before = snapshot(tmp_path)
     with pytest.raises(BadInput, match="--data: expected a folder that is empty or not there yet"):
@@ -122,7 +128,7 @@ def test_what_is_there_is_not_touched(tmp_path, snapshot, make):
     assert snapshot(tmp_path) == before
 
 
-def test_a_data_directory_is_not_made_twice(tmp_path, snapshot):
+def test_a_data_directory_is_not_made_twice(tmp_path: Path, snapshot: Any) -> None:
     create_installation(tmp_path, ["h"])
     before = snapshot(tmp_path)
     with pytest.raises(BadInput, match="--data"):
@@ -130,7 +136,7 @@ def test_a_data_directory_is_not_made_twice(tmp_path, snapshot):
     assert snapshot(tmp_path) == before
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match=r"--data: expected a folder that can be made, got .*Not a directory"):
         create_installation(tmp_path / "file" / "site", ["h"])
@@ -138,7 +144,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 
 @pytest.mark.parametrize("hosts", [["a b"], ["good.example", "-bad"]])
-def test_a_bad_host_is_refused_before_anything_is_made(tmp_path, hosts):
+def test_a_bad_host_is_refused_before_anything_is_made(tmp_path: Path, hosts: Any) -> None:
     with pytest.raises(BadInput, match="--host"):
         create_installation(tmp_path / "site", hosts)
     assert os.listdir(tmp_path) == []
@@ -151,11 +157,11 @@ class Stopped(BaseException):
     """What is no error: Ctrl-C, say."""
 
 
-def count_renames(monkeypatch, stop_at):
+def count_renames(monkeypatch: Any, stop_at: Any) -> Any:
     """Stops at that rename: every file of a data directory but the catalogue comes to be by one."""
     calls = []
 
-    def rename(source, target, rename=os.rename):
+    def rename(source: Any, target: Any, rename: Any = os.rename) -> None:
         calls.append(os.path.basename(target))
         if len(calls) == stop_at:
             raise Stopped
@@ -165,7 +171,7 @@ def count_renames(monkeypatch, stop_at):
     return calls
 
 
-def test_the_settings_are_written_last(tmp_path, monkeypatch):
+def test_the_settings_are_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = count_renames(monkeypatch, 0)
     create_installation(tmp_path, ["h"])
     assert calls[-1] == "distd.toml"
@@ -176,7 +182,9 @@ def test_the_settings_are_written_last(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("there", [False, True], ids=["not there", "empty"])
 @pytest.mark.parametrize("step", range(1, 9))
-def test_stopped_anywhere_it_leaves_nothing(tmp_path, monkeypatch, step, there):
+def test_stopped_anywhere_it_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: Any, there: Any
+) -> None:
     root = tmp_path / "site"
     if there:
         root.mkdir()
@@ -198,7 +206,7 @@ create_installation(Path(sys.argv[1]), ["h"])
 """
 
 
-def test_dead_before_the_settings_it_is_none(tmp_path):
+def test_dead_before_the_settings_it_is_none(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CRASH, tmp_path / "site"]
     assert subprocess.run(command, check=False).returncode == 9
     assert (tmp_path / "site" / "catalogue.db").exists()

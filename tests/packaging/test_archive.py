@@ -1,5 +1,7 @@
 """Archives: the same input gives the same bytes, the real tar and unzip read them, and what does not fit is named."""
 
+from __future__ import annotations
+
 import io
 import os
 import shutil
@@ -9,6 +11,7 @@ import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -34,7 +37,7 @@ FILES = {
 
 
 @pytest.fixture
-def tree(tmp_path):
+def tree(tmp_path: Path) -> Any:
     """A folder with files of all kinds, an empty folder, a program."""
     root = tmp_path / "tree"
     for name, content in FILES.items():
@@ -46,8 +49,8 @@ def tree(tmp_path):
 
 
 @pytest.fixture
-def pack(tmp_path):
-    def pack(source, system=UNIX, progress=None) -> bytes:
+def pack(tmp_path: Path) -> Any:
+    def pack(source: Any, system: Any = UNIX, progress: Any = None) -> bytes:
         out = tmp_path / "out"
         archive.pack(source, out, system, progress)
         return out.read_bytes()
@@ -56,10 +59,10 @@ def pack(tmp_path):
 
 
 @pytest.fixture
-def unpack(tmp_path):
+def unpack(tmp_path: Path) -> Any:
     """Unpacks with the programs that stock agents use."""
 
-    def unpack(content: bytes, system) -> Path:
+    def unpack(content: bytes, system: Any) -> Path:
         (tmp_path / "content").write_bytes(content)
         folder = tmp_path / "unpacked"
         folder.mkdir()
@@ -75,21 +78,25 @@ both = pytest.mark.parametrize("system", [UNIX, WINDOWS])
 
 
 @both
-def test_what_is_packed_is_unpacked_by_the_real_programs(tree, pack, unpack, snapshot, system):
+def test_what_is_packed_is_unpacked_by_the_real_programs(
+    tree: Any, pack: Any, unpack: Any, snapshot: Any, system: Any
+) -> None:
     assert snapshot(unpack(pack(tree, system), system)) == snapshot(tree)
 
 
 @pytest.mark.parametrize("system", [UNIX, OperatingSystem.MACOS, OperatingSystem.OTHER])
-def test_a_unix_gets_a_tar_gz(tree, pack, system):
+def test_a_unix_gets_a_tar_gz(tree: Any, pack: Any, system: Any) -> None:
     assert pack(tree, system)[:2] == b"\x1f\x8b"
 
 
-def test_windows_gets_a_zip(tree, pack):
+def test_windows_gets_a_zip(tree: Any, pack: Any) -> None:
     assert pack(tree, WINDOWS)[:4] == b"PK\x03\x04"
 
 
 @both
-def test_a_file_becomes_an_archive_of_one_member_with_its_name(tmp_path, pack, unpack, system):
+def test_a_file_becomes_an_archive_of_one_member_with_its_name(
+    tmp_path: Path, pack: Any, unpack: Any, system: Any
+) -> None:
     source = tmp_path / "setup 1.sh"
     source.write_bytes(b"#!/bin/sh\n")
     source.chmod(0o755)
@@ -100,7 +107,7 @@ def test_a_file_becomes_an_archive_of_one_member_with_its_name(tmp_path, pack, u
 
 
 @both
-def test_the_same_input_gives_the_same_bytes(tmp_path, tree, pack, system):
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path, tree: Any, pack: Any, system: Any) -> None:
     first = pack(tree, system)
     # The same again, written in another order, elsewhere, at other times.
     again = tmp_path / "elsewhere" / "again"
@@ -118,7 +125,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path, tree, pack, system):
 
 @both
 @pytest.mark.parametrize("change", ["name", "content", "mode"])
-def test_another_input_gives_others(tree, pack, system, change):
+def test_another_input_gives_others(tree: Any, pack: Any, system: Any, change: Any) -> None:
     first = pack(tree, system)
     match change:
         case "name":
@@ -130,7 +137,7 @@ def test_another_input_gives_others(tree, pack, system, change):
     assert pack(tree, system) != first
 
 
-def test_nothing_of_this_machine_is_in_a_tar(tree, pack):
+def test_nothing_of_this_machine_is_in_a_tar(tree: Any, pack: Any) -> None:
     content = pack(tree)
     assert content[3:8] == bytes(5)  # gzip: no flags (so no name), no time
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
@@ -141,7 +148,7 @@ def test_nothing_of_this_machine_is_in_a_tar(tree, pack):
     }
 
 
-def test_nothing_of_this_machine_is_in_a_zip(tree, pack):
+def test_nothing_of_this_machine_is_in_a_zip(tree: Any, pack: Any) -> None:
     with zipfile.ZipFile(io.BytesIO(pack(tree, WINDOWS))) as packed:
         entries = packed.infolist()
     assert [entry.filename.rstrip("/") for entry in entries] == sorted(e.filename.rstrip("/") for e in entries)
@@ -149,7 +156,7 @@ def test_nothing_of_this_machine_is_in_a_zip(tree, pack):
 
 
 @both
-def test_progress_counts_the_bytes_to_the_last(tree, pack, system):
+def test_progress_counts_the_bytes_to_the_last(tree: Any, pack: Any, system: Any) -> None:
     told = []
     pack(tree, system, lambda done, total: told.append((done, total)))
     total = sum(map(len, FILES.values()))
@@ -158,7 +165,7 @@ def test_progress_counts_the_bytes_to_the_last(tree, pack, system):
 
 
 @both
-def test_an_empty_folder(tmp_path, pack, unpack, system):
+def test_an_empty_folder(tmp_path: Path, pack: Any, unpack: Any, system: Any) -> None:
     (tmp_path / "tree").mkdir()
     content = pack(tmp_path / "tree", system)
     assert archive.kind_of(tmp_path / "out") in (None, "zip")
@@ -169,7 +176,7 @@ def test_an_empty_folder(tmp_path, pack, unpack, system):
 # --- what does not belong in an archive --------------------------------------------------------------------------
 
 
-def test_links_that_stay_inside_are_kept_in_a_tar(tree, pack, unpack):
+def test_links_that_stay_inside_are_kept_in_a_tar(tree: Any, pack: Any, unpack: Any) -> None:
     (tree / "bin/link").symlink_to("../README")
     (tree / "folder").symlink_to("data")
     (tree / "dangling").symlink_to("not/there")
@@ -180,30 +187,32 @@ def test_links_that_stay_inside_are_kept_in_a_tar(tree, pack, unpack):
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "..", "../tree2", "../../x", "bin/../../x"])
-def test_links_that_lead_out_are_refused(tree, pack, target):
+def test_links_that_lead_out_are_refused(tree: Any, pack: Any, target: Any) -> None:
     (tree / "link").symlink_to(target)
     with pytest.raises(BadInput, match=r"FILE: expected links that stay inside the folder, got .*tree/link → "):
         pack(tree)
 
 
-def test_links_are_refused_for_windows(tree, pack):
+def test_links_are_refused_for_windows(tree: Any, pack: Any) -> None:
     (tree / "link").symlink_to("README")
     with pytest.raises(BadInput, match=r"FILE: expected no links in a zip for Windows, got .*tree/link → README"):
         pack(tree, WINDOWS)
 
 
-def a_fifo(path):
+def a_fifo(path: Any) -> None:
     os.mkfifo(path)
 
 
-def a_socket(path):
+def a_socket(path: Any) -> None:
     with socket.socket(socket.AF_UNIX) as unix:
         unix.bind(os.path.relpath(path))  # the length of its address is limited
 
 
 @both
 @pytest.mark.parametrize("make", [a_fifo, a_socket])
-def test_what_is_no_file_is_named(tree, pack, monkeypatch, system, make):
+def test_what_is_no_file_is_named(
+    tree: Any, pack: Any, monkeypatch: pytest.MonkeyPatch, system: Any, make: Any
+) -> None:
     monkeypatch.chdir(tree)
     make(tree / "data" / "odd")
     with pytest.raises(BadInput, match=r"FILE: expected files, folders and links only, got .*tree/data/odd"):
@@ -212,11 +221,11 @@ def test_what_is_no_file_is_named(tree, pack, monkeypatch, system, make):
 
 @both
 def test_an_unreadable_file_deep_in_the_folder_is_named_before_anything_is_written(
-    tmp_path, tree, pack, monkeypatch, system
-):
+    tmp_path: Path, tree: Any, pack: Any, monkeypatch: pytest.MonkeyPatch, system: Any
+) -> None:
     opened = Path.open
 
-    def refuse(path, *args, **kwargs):
+    def refuse(path: Any, *args: Any, **kwargs: Any) -> Any:
         if path.name == "with space":
             raise PermissionError(13, "Permission denied", str(path))
         return opened(path, *args, **kwargs)
@@ -229,10 +238,12 @@ def test_an_unreadable_file_deep_in_the_folder_is_named_before_anything_is_writt
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unreadable_folder_deep_in_the_folder_is_named(tree, pack, monkeypatch):
+def test_an_unreadable_folder_deep_in_the_folder_is_named(
+    tree: Any, pack: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scandir = os.scandir
 
-    def refuse(path):
+    def refuse(path: Any) -> Any:
         if os.fspath(path).endswith("/data"):
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
@@ -242,13 +253,13 @@ def test_an_unreadable_folder_deep_in_the_folder_is_named(tree, pack, monkeypatc
         pack(tree)
 
 
-def test_a_name_that_is_no_utf8_is_named(tree, pack):
+def test_a_name_that_is_no_utf8_is_named(tree: Any, pack: Any) -> None:
     (tree / os.fsdecode(b"caf\xe9")).write_bytes(b"")
     with pytest.raises(BadInput, match=r"FILE: expected names in UTF-8, got .*caf"):
         pack(tree)
 
 
-def grow(path):
+def grow(path: Any) -> None:
     with path.open("ab") as file:
         file.write(b"more")
 
@@ -262,14 +273,16 @@ CHANGES = {
 
 @both
 @pytest.mark.parametrize(("change", "expected"), CHANGES.values(), ids=CHANGES)
-def test_a_file_that_changes_meanwhile_is_named(tmp_path, pack, system, change, expected):
+def test_a_file_that_changes_meanwhile_is_named(
+    tmp_path: Path, pack: Any, system: Any, change: Any, expected: Any
+) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "a").write_bytes(b"a" * 10)
     later = tmp_path / "tree" / "b"
     later.write_bytes(bytes(1000))
     changes = iter([lambda: change(later)])  # once, when the first file is read
 
-    def progress(_done, _total):
+    def progress(_done: Any, _total: Any) -> None:
         next(changes, lambda: None)()
 
     with pytest.raises(BadInput, match=f"FILE: expected {expected}, got .*tree/b"):
@@ -277,9 +290,11 @@ def test_a_file_that_changes_meanwhile_is_named(tmp_path, pack, system, change, 
 
 
 @both
-def test_a_disk_that_fails_under_the_source_is_named(tree, pack, monkeypatch, system):
+def test_a_disk_that_fails_under_the_source_is_named(
+    tree: Any, pack: Any, monkeypatch: pytest.MonkeyPatch, system: Any
+) -> None:
     class Failing(io.BytesIO):
-        def read(self, _size=-1):
+        def read(self, _size: Any = -1) -> None:
             raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(archive, "_open", lambda _path: Failing())
@@ -288,14 +303,14 @@ def test_a_disk_that_fails_under_the_source_is_named(tree, pack, monkeypatch, sy
 
 
 @both
-def test_the_files_in_an_archive(tree, tmp_path, pack, system):
+def test_the_files_in_an_archive(tree: Any, tmp_path: Path, pack: Any, system: Any) -> None:
     pack(tree, system)
     kind = archive.kind_of(tmp_path / "out")
     assert kind == ("zip" if system is WINDOWS else "tar.gz")
     assert archive.file_names(tmp_path / "out", kind) == set(FILES)
 
 
-def test_a_tar_made_by_tar_of_the_current_folder(tree, tmp_path):
+def test_a_tar_made_by_tar_of_the_current_folder(tree: Any, tmp_path: Path) -> None:
     subprocess.run(["tar", "-czf", tmp_path / "x.tgz", "."], cwd=tree, check=True)
     assert archive.file_names(tmp_path / "x.tgz", "tar.gz") == set(FILES)
 
@@ -312,7 +327,7 @@ def test_a_tar_made_by_tar_of_the_current_folder(tree, tmp_path):
         max_size=5,
     )
 )
-def test_any_names_and_contents_come_back(tmp_path, system, members):
+def test_any_names_and_contents_come_back(tmp_path: Path, system: Any, members: Any) -> None:
     root = tmp_path / "tree"
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()

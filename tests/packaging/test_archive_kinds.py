@@ -1,11 +1,14 @@
 """What is an archive: what says so and is so. Whatever the bytes are, they are bad input at most."""
 
+from __future__ import annotations
+
 import gzip
 import io
 import random
 import tarfile
 import zipfile
 import zlib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,8 +17,11 @@ from hypothesis import strategies as st
 from distd.domain.errors import BadInput
 from distd.packaging import archive
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def tar_gz(**members) -> bytes:
+
+def tar_gz(**members: Any) -> bytes:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as tar:
         for name, content in members.items():
@@ -25,7 +31,7 @@ def tar_gz(**members) -> bytes:
     return file.getvalue()
 
 
-def zipped(**members) -> bytes:
+def zipped(**members: Any) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, content in members.items():
@@ -53,12 +59,12 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("content", "kind"), KINDS.values(), ids=KINDS)
-def test_kinds(tmp_path, content, kind):
+def test_kinds(tmp_path: Path, content: Any, kind: Any) -> None:
     (tmp_path / "x").write_bytes(content)
     assert archive.kind_of(tmp_path / "x") == kind
 
 
-def test_an_encrypted_zip_is_none_that_an_agent_unpacks(tmp_path):
+def test_an_encrypted_zip_is_none_that_an_agent_unpacks(tmp_path: Path) -> None:
     content = bytearray(zipped(a=b"a"))
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.index(signature) + offset] |= 1
@@ -66,7 +72,7 @@ def test_an_encrypted_zip_is_none_that_an_agent_unpacks(tmp_path):
     assert archive.kind_of(tmp_path / "x") is None
 
 
-def test_what_is_not_there_or_a_folder_is_no_archive(tmp_path):
+def test_what_is_not_there_or_a_folder_is_no_archive(tmp_path: Path) -> None:
     assert archive.kind_of(tmp_path / "missing") is None
     assert archive.kind_of(tmp_path) is None
 
@@ -88,12 +94,12 @@ READY = {
 
 
 @pytest.mark.parametrize(("name", "content", "ready"), [(name, *row) for name, row in READY.items()], ids=READY)
-def test_only_what_says_so_and_is_so_goes_as_it_is(tmp_path, name, content, ready):
+def test_only_what_says_so_and_is_so_goes_as_it_is(tmp_path: Path, name: Any, content: Any, ready: Any) -> None:
     (tmp_path / name).write_bytes(content)
     assert archive.is_ready(tmp_path / name) is ready
 
 
-def test_a_folder_with_an_archives_name_is_none(tmp_path):
+def test_a_folder_with_an_archives_name_is_none(tmp_path: Path) -> None:
     (tmp_path / "x.zip").mkdir()
     assert not archive.is_ready(tmp_path / "x.zip")
 
@@ -118,7 +124,7 @@ def without_end(content: bytes) -> bytes:
         pytest.param(without_end(gzip.decompress(tar_gz(a=b"a")) + bytes(2**20)), id="no deflate any more"),
     ],
 )
-def test_a_tar_gz_that_is_not_whole(tmp_path, content):
+def test_a_tar_gz_that_is_not_whole(tmp_path: Path, content: Any) -> None:
     (tmp_path / "x.tar.gz").write_bytes(content)
     with pytest.raises(BadInput, match=r"FILE: expected a whole archive, got .*x\.tar\.gz: "):
         archive.file_names(tmp_path / "x.tar.gz", "tar.gz")
@@ -127,7 +133,7 @@ def test_a_tar_gz_that_is_not_whole(tmp_path, content):
 @pytest.mark.parametrize("content", [zipped(a=b"a", b=BULK), tar_gz(a=b"a", b=BULK[:5000])], ids=["zip", "tar.gz"])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
-def test_a_damaged_archive_is_bad_input_at_most(tmp_path, content, data):
+def test_a_damaged_archive_is_bad_input_at_most(tmp_path: Path, content: Any, data: Any) -> None:
     damaged = bytearray(content)
     for _ in range(data.draw(st.integers(1, 5))):
         # Near either end: there the structure is.

@@ -1,5 +1,7 @@
 """What a build refuses: by the name the user knows it by, and before anything is written."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 import re
@@ -8,6 +10,7 @@ import socket
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,15 +21,18 @@ from distd.packaging import builder
 from distd.packaging.order import check
 from distd.storage import quota
 
+if TYPE_CHECKING:
+    from distd.storage.pki import Signer
+
 WINDOWS = OperatingSystem.WINDOWS
 LAUNCH, EXECUTE = Action.LAUNCH, Action.EXECUTE
 
 
 @pytest.fixture
-def refused(tmp_path, data, order, signer, snapshot):
+def refused(tmp_path: Path, data: Any, order: Any, signer: Signer, snapshot: Any) -> Any:
     """The message with which an order is refused: by `check` as by `build`, and nothing is written."""
 
-    def refused(**changes) -> str:
+    def refused(**changes: Any) -> str:
         changed = dataclasses.replace(order, **changes)
         before = snapshot(tmp_path)
         with pytest.raises(BadInput) as checked:
@@ -79,39 +85,39 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("changes", "message"), REFUSED.values(), ids=REFUSED)
-def test_an_order_that_cannot_be(refused, changes, message):
+def test_an_order_that_cannot_be(refused: Any, changes: Any, message: Any) -> None:
     assert re.search(message, refused(**changes))
 
 
 @pytest.mark.parametrize("priority", range(11))
-def test_every_priority_there_is(order, priority):
+def test_every_priority_there_is(order: Any, priority: Any) -> None:
     check(dataclasses.replace(order, priority=priority))
 
 
 @pytest.mark.parametrize(
     "target", ["/opt/tool", "relative/path", "/a_b-c.d+e@f:g,h=i~j%k", "C:\\Program Files\\x & y"], ids=str
 )
-def test_paths(order, target):
+def test_paths(order: Any, target: Any) -> None:
     check(dataclasses.replace(order, target=target, os=WINDOWS if " " in target else order.os))
 
 
 # --- sources -----------------------------------------------------------------------------------------------------
 
 
-def a_dangling_link(path):
+def a_dangling_link(path: Any) -> None:
     path.symlink_to("nowhere")
 
 
-def a_fifo(path):
+def a_fifo(path: Any) -> None:
     os.mkfifo(path)
 
 
-def a_socket(path):
+def a_socket(path: Any) -> None:
     with socket.socket(socket.AF_UNIX) as unix:
         unix.bind(path.name)
 
 
-def a_loop(path):
+def a_loop(path: Any) -> None:
     path.symlink_to(path.name)
 
 
@@ -124,17 +130,19 @@ def a_loop(path):
         (a_loop, "Too many levels"),
     ],
 )
-def test_a_source_that_is_no_file(tmp_path, refused, monkeypatch, make, words):
+def test_a_source_that_is_no_file(
+    tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch, make: Any, words: Any
+) -> None:
     monkeypatch.chdir(tmp_path)
     make(tmp_path / "odd")
     assert words in refused(source=tmp_path / "odd")
 
 
 @pytest.mark.parametrize("name", ["x", "x.zip", "x.tar.gz", "tree/deep/x"])
-def test_an_unreadable_file(tmp_path, refused, monkeypatch, name):
+def test_an_unreadable_file(tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch, name: Any) -> None:
     opened = Path.open
 
-    def refuse(path, *args, **kwargs):
+    def refuse(path: Any, *args: Any, **kwargs: Any) -> Any:
         if path.name == Path(name).name:
             raise PermissionError(13, "Permission denied", str(path))
         return opened(path, *args, **kwargs)
@@ -147,10 +155,10 @@ def test_an_unreadable_file(tmp_path, refused, monkeypatch, name):
     assert refused(source=source) == f"FILE: expected a readable file, got {tmp_path / name}: Permission denied"
 
 
-def test_a_folder_that_may_not_be_entered(tmp_path, refused, monkeypatch):
+def test_a_folder_that_may_not_be_entered(tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stat = Path.stat
 
-    def refuse(path, **kwargs):
+    def refuse(path: Any, **kwargs: Any) -> Any:
         if path.name == "x":
             raise PermissionError(13, "Permission denied", str(path))
         return stat(path, **kwargs)
@@ -161,14 +169,14 @@ def test_a_folder_that_may_not_be_entered(tmp_path, refused, monkeypatch):
 
 @pytest.mark.parametrize("name", ["x.zip", "x.tar.gz", "x.tgz", "X.ZIP"])
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 and so on", b"\x1f\x8b\x08 and so on"])
-def test_a_file_that_only_says_it_is_an_archive(tmp_path, refused, name, content):
+def test_a_file_that_only_says_it_is_an_archive(tmp_path: Path, refused: Any, name: Any, content: Any) -> None:
     (tmp_path / name).write_bytes(content)
     assert refused(source=tmp_path / name) == (
         f"FILE: expected a zip or tar.gz archive, as its name says, got {tmp_path / name}"
     )
 
 
-def make_archive(path, *names):
+def make_archive(path: Any, *names: Any) -> Any:
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w") as packed:
             for name in names:
@@ -180,13 +188,13 @@ def make_archive(path, *names):
     return path
 
 
-def test_a_tar_gz_that_ends_early(tmp_path, refused):
+def test_a_tar_gz_that_ends_early(tmp_path: Path, refused: Any) -> None:
     source = make_archive(tmp_path / "x.tar.gz", *(f"file {n}" for n in range(1000)))
     source.write_bytes(source.read_bytes()[:-100])
     assert "FILE: expected a whole archive, got " in refused(source=source)
 
 
-def test_windows_agents_unpack_zips_only(tmp_path, refused, order):
+def test_windows_agents_unpack_zips_only(tmp_path: Path, refused: Any, order: Any) -> None:
     source = make_archive(tmp_path / "x.tar.gz", "a")
     assert refused(source=source, os=WINDOWS) == (
         f"FILE: expected a zip for Windows, got {source}, a tar.gz; its agent unpacks nothing else"
@@ -194,12 +202,12 @@ def test_windows_agents_unpack_zips_only(tmp_path, refused, order):
     check(dataclasses.replace(order, source=make_archive(tmp_path / "x.zip", "a"), os=WINDOWS))
 
 
-def test_unix_agents_unpack_both(tmp_path, order):
+def test_unix_agents_unpack_both(tmp_path: Path, order: Any) -> None:
     for name in ("x.tar.gz", "x.zip"):
         check(dataclasses.replace(order, source=make_archive(tmp_path / name, "a")))
 
 
-def test_more_fragments_than_a_ready_archive_gives(tmp_path, refused):
+def test_more_fragments_than_a_ready_archive_gives(tmp_path: Path, refused: Any) -> None:
     source = make_archive(tmp_path / "x.zip", *(f"file {n}" for n in range(50)))
     most = source.stat().st_size // 1024
     assert refused(source=source, plan=ByCount(most + 1)).startswith(
@@ -207,7 +215,7 @@ def test_more_fragments_than_a_ready_archive_gives(tmp_path, refused):
     )
 
 
-def test_more_fragments_than_a_packed_file_gives_leave_nothing(data, order, signer):
+def test_more_fragments_than_a_packed_file_gives_leave_nothing(data: Any, order: Any, signer: Signer) -> None:
     changed = dataclasses.replace(order, plan=ByCount(1000))
     with pytest.raises(BadInput, match="--fragments: expected 1 to"):
         builder.build(data, "17", changed, signer)
@@ -236,7 +244,7 @@ LAUNCHES = {
 
 
 @pytest.fixture
-def launchable(tmp_path):
+def launchable(tmp_path: Path) -> Any:
     """What can be launched from, in each form."""
     tree = tmp_path / "tree"
     for name in ("setup.sh", "bin/run.sh", "My Setup.exe"):
@@ -252,7 +260,9 @@ def launchable(tmp_path):
 
 @pytest.mark.parametrize("form", ["folder", "zip", "tar.gz"])
 @pytest.mark.parametrize(("target", "unix", "windows"), LAUNCHES.values(), ids=LAUNCHES)
-def test_what_is_launched_must_be_in_the_package(order, launchable, refused, form, target, unix, windows):
+def test_what_is_launched_must_be_in_the_package(
+    order: Any, launchable: Any, refused: Any, form: Any, target: Any, unix: Any, windows: Any
+) -> None:
     systems = dict.fromkeys(UNIX, unix) | ({} if form == "tar.gz" else {WINDOWS: windows})
     for system, found in systems.items():
         changes = {"source": launchable[form], "action": LAUNCH, "target": target, "os": system}
@@ -262,13 +272,13 @@ def test_what_is_launched_must_be_in_the_package(order, launchable, refused, for
             assert "--launch: expected a file of the package, such as " in refused(**changes)
 
 
-def test_a_plain_file_is_launched_by_its_name(order, refused):
+def test_a_plain_file_is_launched_by_its_name(order: Any, refused: Any) -> None:
     launch = {"source": order.source, "action": LAUNCH}
     check(dataclasses.replace(order, **launch, target="tool.bin 1 2"))
     assert refused(**launch, target="tool") == ("--launch: expected a file of the package, such as tool.bin, got tool")
 
 
-def test_an_empty_folder_has_nothing_to_launch(tmp_path, refused):
+def test_an_empty_folder_has_nothing_to_launch(tmp_path: Path, refused: Any) -> None:
     (tmp_path / "tree").mkdir()
     assert refused(source=tmp_path / "tree", action=LAUNCH, target="x") == (
         "--launch: expected a file of the package, which has none, got x"
@@ -277,12 +287,12 @@ def test_an_empty_folder_has_nothing_to_launch(tmp_path, refused):
 
 @pytest.mark.parametrize("system", UNIX)
 @pytest.mark.parametrize("target", ["set-up.sh", "bin-1/x", "-x"])
-def test_trap_10_a_hyphen_in_the_name_to_launch_on_unix(order, refused, system, target):
+def test_trap_10_a_hyphen_in_the_name_to_launch_on_unix(order: Any, refused: Any, system: Any, target: Any) -> None:
     message = refused(action=LAUNCH, target=f"{target} --yes", os=system)
     assert message.startswith(f'--launch: expected a file name without "-", got {target}; the stock Unix agent')
 
 
-def test_trap_10_is_none_on_windows_or_in_arguments(tmp_path, order):
+def test_trap_10_is_none_on_windows_or_in_arguments(tmp_path: Path, order: Any) -> None:
     source = make_archive(tmp_path / "x.zip", "set-up.exe", "run")
     launch = dataclasses.replace(order, source=source, action=LAUNCH)
     check(dataclasses.replace(launch, target="set-up.exe", os=WINDOWS))
@@ -294,8 +304,8 @@ def test_trap_10_is_none_on_windows_or_in_arguments(tmp_path, order):
 
 @pytest.mark.parametrize("form", ["file", "folder", "archive"])
 def test_what_would_fill_the_disk_is_refused_before_anything_is_written(
-    tmp_path, data, order, signer, monkeypatch, snapshot, form
-):
+    tmp_path: Path, data: Any, order: Any, signer: Signer, monkeypatch: pytest.MonkeyPatch, snapshot: Any, form: Any
+) -> None:
     source = {"file": order.source, "folder": tmp_path / "tree", "archive": tmp_path / "x.zip"}[form]
     if form == "folder":
         (source / "sub").mkdir(parents=True)

@@ -1,5 +1,7 @@
 """Whatever fails while a package is built, wherever the builder dies: the package is there as a whole, or nothing."""
 
+from __future__ import annotations
+
 import dataclasses
 import errno
 import json
@@ -8,6 +10,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,19 +21,24 @@ from distd.packaging.verify import verify
 from distd.storage import atomic, fragment_store
 from distd.storage.data_dir import DataDir
 
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from distd.storage.pki import Signer
+
 
 @pytest.fixture
-def order(order):
+def order(order: Any) -> Any:
     """Four fragments: what no compressor makes smaller."""
     order.source.write_bytes(random.Random(1).randbytes(3000))
     return order
 
 
-def failing(function, at, error):
+def failing(function: Any, at: Any, error: Any) -> Any:
     """`function`, but its `at`-th call fails."""
     calls = iter(range(1, 10**9))
 
-    def called(*args, **kwargs):
+    def called(*args: Any, **kwargs: Any) -> Any:
         if next(calls) == at:
             raise error
         return function(*args, **kwargs)
@@ -59,7 +67,7 @@ ERRORS = {
 }
 
 
-def finish(data, order, signer):
+def finish(data: Any, order: Any, signer: Any) -> None:
     built = builder.build(data, "17", order, signer)
     try:
         built.sync()
@@ -71,7 +79,17 @@ def finish(data, order, signer):
 
 @pytest.mark.parametrize(("error", "expected"), ERRORS.values(), ids=ERRORS)
 @pytest.mark.parametrize(("owner", "name", "at"), PLACES)
-def test_a_failure_leaves_all_or_nothing(data, order, signer, monkeypatch, owner, name, at, error, expected):
+def test_a_failure_leaves_all_or_nothing(
+    data: Any,
+    order: Any,
+    signer: Signer,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    name: Any,
+    at: Any,
+    error: Any,
+    expected: Any,
+) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(owner, name, failing(getattr(owner, name), at, error))
         with pytest.raises(expected) as raised:
@@ -84,18 +102,20 @@ def test_a_failure_leaves_all_or_nothing(data, order, signer, monkeypatch, owner
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("at", [1, 2, 3, 4, 5])
-def test_a_progress_that_raises_leaves_nothing(data, order, signer, error, at):
+def test_a_progress_that_raises_leaves_nothing(data: Any, order: Any, signer: Signer, error: Any, at: Any) -> None:
     with pytest.raises(error):
         builder.build(data, "17", order, signer, failing(lambda *_: None, at, error()))
     assert os.listdir(data.download) == []
 
 
 class _NoMd5:
-    def update(self, _block):
+    def update(self, _block: Any) -> None:
         raise MemoryError
 
 
-def test_what_fails_in_the_other_thread_fails_the_build(data, order, signer, monkeypatch):
+def test_what_fails_in_the_other_thread_fails_the_build(
+    data: Any, order: Any, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(builder, "new_hash", lambda _digest: _NoMd5())
     with pytest.raises(MemoryError):
         builder.build(data, "17", order, signer)
@@ -103,7 +123,7 @@ def test_what_fails_in_the_other_thread_fails_the_build(data, order, signer, mon
 
 
 @pytest.mark.parametrize("sync", [False, True])
-def test_what_is_discarded_is_gone(data, order, signer, sync):
+def test_what_is_discarded_is_gone(data: Any, order: Any, signer: Signer, sync: Any) -> None:
     built = builder.build(data, "17", order, signer)
     if sync:
         built.sync()
@@ -113,7 +133,7 @@ def test_what_is_discarded_is_gone(data, order, signer, sync):
     built.discard()
 
 
-def test_what_is_published_is_not_discarded_any_more(data, order, signer):
+def test_what_is_published_is_not_discarded_any_more(data: Any, order: Any, signer: Signer) -> None:
     built = builder.build(data, "17", order, signer)
     built.publish()
     held = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
@@ -122,7 +142,9 @@ def test_what_is_published_is_not_discarded_any_more(data, order, signer):
     assert os.listdir(data.download) == ["17"]
 
 
-def test_a_package_that_is_there_is_not_replaced(data, order, publish, signer, snapshot):
+def test_a_package_that_is_there_is_not_replaced(
+    data: Any, order: Any, publish: Any, signer: Signer, snapshot: Any
+) -> None:
     publish("17")
     before = snapshot(data.root)
     order.source.write_bytes(b"another")
@@ -133,7 +155,9 @@ def test_a_package_that_is_there_is_not_replaced(data, order, publish, signer, s
     assert snapshot(data.root) == before
 
 
-def test_publishing_takes_no_longer_for_many_fragments(data, order, signer, monkeypatch):
+def test_publishing_takes_no_longer_for_many_fragments(
+    data: Any, order: Any, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     order.source.write_bytes(random.Random(1).randbytes(50_000))
     built = builder.build(data, "17", order, signer)
     built.sync()
@@ -146,13 +170,13 @@ def test_publishing_takes_no_longer_for_many_fragments(data, order, signer, monk
 
 @pytest.mark.parametrize("by_bytes", [1, -1])
 def test_a_ready_archive_that_changes_while_it_is_cut_leaves_nothing(
-    tmp_path, data, order, signer, monkeypatch, by_bytes
-):
+    tmp_path: Path, data: Any, order: Any, signer: Signer, monkeypatch: pytest.MonkeyPatch, by_bytes: Any
+) -> None:
     monkeypatch.setattr(hashing, "BLOCK_BYTES", 64)  # not all is read when the first fragment is written
     source = tmp_path / "x.zip"
     archive.pack(order.source, source, OperatingSystem.WINDOWS, None)
 
-    def change(_done, _total):
+    def change(_done: Any, _total: Any) -> None:
         os.truncate(source, size_bytes + by_bytes)
 
     size_bytes = source.stat().st_size
@@ -207,7 +231,9 @@ while status != 0:
 """
 
 
-def test_killed_at_any_moment_a_builder_leaves_nothing_half(site_keys, data, order, ca):
+def test_killed_at_any_moment_a_builder_leaves_nothing_half(
+    site_keys: DataDir, data: Any, order: Any, ca: x509.Certificate
+) -> None:
     command = [sys.executable, "-c", KILLED, site_keys.root, data.root, order.source]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     rounds = [json.loads(line) for line in done.stdout.splitlines()]

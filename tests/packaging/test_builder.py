@@ -1,5 +1,7 @@
 """Building a package: what lies in its folder, what is refused, and what failures leave (nothing)."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import io
@@ -10,6 +12,7 @@ import tempfile
 import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from blake3 import blake3
@@ -23,6 +26,11 @@ from distd.packaging import archive, builder, hashing
 from distd.storage.data_dir import DataDir
 from distd.wire import manifest as manifest_format
 from distd.wire import ocs_info as info_format
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from distd.storage.pki import Signer
 
 LINUX, WINDOWS = OperatingSystem.LINUX, OperatingSystem.WINDOWS
 STORE, LAUNCH, EXECUTE = Action.STORE, Action.LAUNCH, Action.EXECUTE
@@ -50,7 +58,7 @@ def tarred(path: Path, *names: str) -> Path:
 # --- what is built -----------------------------------------------------------------------------------------------
 
 
-def test_a_package_is_what_info_and_manifest_say(publish, order, ca):
+def test_a_package_is_what_info_and_manifest_say(publish: Any, order: Any, ca: x509.Certificate) -> None:
     folder = publish("1700000001", notify=Notify(user=True, text='Now\n"really"', countdown_s=30))
     cut = fragments_of(folder)
     whole = b"".join(cut)
@@ -82,7 +90,7 @@ def test_a_package_is_what_info_and_manifest_say(publish, order, ca):
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077], ids=oct)
-def test_a_web_server_may_read_it_all(data, publish, umask):
+def test_a_web_server_may_read_it_all(data: Any, publish: Any, umask: Any) -> None:
     before = os.umask(umask)
     try:
         folder = publish()
@@ -93,7 +101,7 @@ def test_a_web_server_may_read_it_all(data, publish, umask):
     assert os.listdir(data.download) == ["17"]
 
 
-def test_what_the_builder_tells(data, order, signer):
+def test_what_the_builder_tells(data: Any, order: Any, signer: Signer) -> None:
     built = builder.build(data, "17", order, signer)
     built.publish()
     cut = fragments_of(data.package("17"))
@@ -101,7 +109,7 @@ def test_what_the_builder_tells(data, order, signer):
     assert (built.size, built.fragments) == (sum(map(len, cut)), len(cut))
 
 
-def test_fragments_are_of_1_mib_unless_said_otherwise(tmp_path, publish):
+def test_fragments_are_of_1_mib_unless_said_otherwise(tmp_path: Path, publish: Any) -> None:
     source = zipped(tmp_path / "x.zip", "a", size_bytes=2_500_000)
     folder = publish(source=source, plan=BySize())
     assert [len(content) for content in fragments_of(folder)] == [2**20, 2**20, source.stat().st_size - 2**21]
@@ -109,7 +117,9 @@ def test_fragments_are_of_1_mib_unless_said_otherwise(tmp_path, publish):
 
 @pytest.mark.parametrize("name", ["x.zip", "x.tar.gz", "x.TGZ"])
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_a_ready_archive_goes_as_it_is_in_so_many_fragments(tmp_path, publish, name, count):
+def test_a_ready_archive_goes_as_it_is_in_so_many_fragments(
+    tmp_path: Path, publish: Any, name: Any, count: Any
+) -> None:
     source = tmp_path / name
     source.write_bytes(b"")
     zipped(source, "a", size_bytes=10_000)
@@ -120,7 +130,7 @@ def test_a_ready_archive_goes_as_it_is_in_so_many_fragments(tmp_path, publish, n
 
 @pytest.mark.parametrize("name", ["x.whl", "x.jar", "x.docx", "x"])
 @pytest.mark.parametrize("system", [LINUX, WINDOWS])
-def test_a_zip_of_another_name_is_a_file_to_be_wrapped(tmp_path, publish, name, system):
+def test_a_zip_of_another_name_is_a_file_to_be_wrapped(tmp_path: Path, publish: Any, name: Any, system: Any) -> None:
     source = zipped(tmp_path / name, "a", "b")
     whole = b"".join(fragments_of(publish(source=source, os=system)))
     (tmp_path / "whole").write_bytes(whole)
@@ -130,7 +140,7 @@ def test_a_zip_of_another_name_is_a_file_to_be_wrapped(tmp_path, publish, name, 
 
 
 @pytest.mark.parametrize("action", [STORE, EXECUTE])
-def test_an_empty_file_is_a_file(tmp_path, publish, action):
+def test_an_empty_file_is_a_file(tmp_path: Path, publish: Any, action: Any) -> None:
     (tmp_path / "empty").write_bytes(b"")
     (whole,) = fragments_of(publish(source=tmp_path / "empty", action=action, plan=BySize()))
     with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
@@ -138,7 +148,7 @@ def test_an_empty_file_is_a_file(tmp_path, publish, action):
 
 
 @pytest.mark.parametrize("plan", [BySize(), BySize(1024), ByContent()])
-def test_a_command_without_a_file_has_no_fragments(publish, ca, plan):
+def test_a_command_without_a_file_has_no_fragments(publish: Any, ca: x509.Certificate, plan: Any) -> None:
     folder = publish(source=None, action=EXECUTE, target="shutdown -r now", plan=plan)
     assert sorted(os.listdir(folder)) == ["info", "manifest"]
     info = info_format.parse((folder / "info").read_bytes())
@@ -148,13 +158,15 @@ def test_a_command_without_a_file_has_no_fragments(publish, ca, plan):
 
 
 @pytest.mark.parametrize("system", OperatingSystem)
-def test_the_same_thing_twice_is_the_same_fragments(publish, order, system):
+def test_the_same_thing_twice_is_the_same_fragments(publish: Any, order: Any, system: Any) -> None:
     first = fragments_of(publish("17", os=system))
     os.utime(order.source, (1, 1))
     assert fragments_of(publish("18", os=system)) == first
 
 
-def test_a_folder_with_dots_at_its_top_is_built_with_a_warning(tmp_path, data, order, signer):
+def test_a_folder_with_dots_at_its_top_is_built_with_a_warning(
+    tmp_path: Path, data: Any, order: Any, signer: Signer
+) -> None:
     (tmp_path / "tree" / ".config").mkdir(parents=True)
     (tmp_path / "tree" / "a").write_bytes(b"")
     for system, warned in ((LINUX, True), (WINDOWS, False)):
@@ -163,7 +175,7 @@ def test_a_folder_with_dots_at_its_top_is_built_with_a_warning(tmp_path, data, o
         built.discard()
 
 
-def test_progress_counts_the_packing_and_then_the_cutting(data, order, signer):
+def test_progress_counts_the_packing_and_then_the_cutting(data: Any, order: Any, signer: Signer) -> None:
     told = []
     built = builder.build(data, "17", order, signer, lambda done, total: told.append((done, total)))
     source_bytes = order.source.stat().st_size
@@ -185,8 +197,15 @@ def test_progress_counts_the_packing_and_then_the_cutting(data, order, signer):
     block_bytes=st.sampled_from([500, 1024, 3000, hashing.BLOCK_BYTES]),
 )
 def test_the_fragments_one_after_another_are_the_archive(
-    order, signer, ca, monkeypatch, size_bytes, seed, plan, block_bytes
-):
+    order: Any,
+    signer: Signer,
+    ca: x509.Certificate,
+    monkeypatch: pytest.MonkeyPatch,
+    size_bytes: Any,
+    seed: Any,
+    plan: Any,
+    block_bytes: Any,
+) -> None:
     order.source.write_bytes(seed.randbytes(size_bytes))
     changed = dataclasses.replace(order, plan=plan)
     monkeypatch.setattr(hashing, "BLOCK_BYTES", block_bytes)
@@ -212,7 +231,7 @@ def test_the_fragments_one_after_another_are_the_archive(
         assert [fragment.blake3 for fragment in manifest.fragments] == [blake3(content).digest() for content in cut]
 
 
-def test_memory_does_not_grow_with_the_package(tmp_path, data, order, signer):
+def test_memory_does_not_grow_with_the_package(tmp_path: Path, data: Any, order: Any, signer: Signer) -> None:
     source = zipped(tmp_path / "x.zip", "a", size_bytes=48 * 2**20)
     changed = dataclasses.replace(order, source=source, plan=BySize(20 * 2**20))
     builder.build(data, "16", changed, signer).discard()  # what is loaded once is loaded now

@@ -1,7 +1,10 @@
 """Bytes from a reader to a taker and their hashes: whatever the pieces, whoever fails."""
 
+from __future__ import annotations
+
 import hashlib
 import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from blake3 import blake3
@@ -11,12 +14,15 @@ from hypothesis import strategies as st
 from distd.packaging import hashing
 from distd.packaging.hashing import chained, flow
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def reader(content, most=10**9):
+
+def reader(content: Any, most: Any = 10**9) -> Any:
     """A `read` that gives `content`, at most so many bytes at a time."""
     left = memoryview(content)
 
-    def read(buffer):
+    def read(buffer: Any) -> Any:
         nonlocal left
         size = min(len(buffer), len(left), most)
         buffer[:size] = left[:size]
@@ -26,12 +32,12 @@ def reader(content, most=10**9):
     return read
 
 
-def taken(flowing, length):
+def taken(flowing: Any, length: Any) -> Any:
     return b"".join(bytes(piece) for piece in flowing.take(length))
 
 
 @given(st.binary(max_size=5000), st.data(), st.integers(1, 700), st.sampled_from([1, 7, 512, 10_000]))
-def test_what_is_taken_is_what_was_read_and_hashed(content, data, block_bytes, most):
+def test_what_is_taken_is_what_was_read_and_hashed(content: Any, data: Any, block_bytes: Any, most: Any) -> None:
     lengths = data.draw(st.lists(st.integers(0, 800), max_size=20))
     lengths = [*lengths, max(0, len(content) - sum(lengths))]
     md5, whole = hashlib.md5(), blake3()
@@ -47,15 +53,15 @@ def test_what_is_taken_is_what_was_read_and_hashed(content, data, block_bytes, m
     assert (md5.digest(), whole.digest()) == (hashlib.md5(content).digest(), blake3(content).digest())
 
 
-def test_more_than_expected_is_told():
+def test_more_than_expected_is_told() -> None:
     with flow(reader(b"12345"), hashlib.md5()) as flowing:
         assert taken(flowing, 4) == b"1234"
         with pytest.raises(ValueError, match="more bytes than expected"):
             flowing.end()
 
 
-def test_what_fails_in_the_thread_is_raised_by_the_taker():
-    def read(_buffer):
+def test_what_fails_in_the_thread_is_raised_by_the_taker() -> None:
+    def read(_buffer: Any) -> None:
         raise OSError(5, "Input/output error")
 
     with pytest.raises(OSError, match="Input/output error"), flow(read, hashlib.md5()) as flowing:
@@ -63,14 +69,14 @@ def test_what_fails_in_the_thread_is_raised_by_the_taker():
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 3])
-def test_who_leaves_early_leaves_no_thread(blocks, monkeypatch):
+def test_who_leaves_early_leaves_no_thread(blocks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hashing, "BLOCK_BYTES", 10)
     with flow(reader(bytes(10_000)), hashlib.md5()) as flowing:
         taken(flowing, 10 * blocks)
     assert "reader" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_files_after_one_another_are_one_stream(tmp_path):
+def test_files_after_one_another_are_one_stream(tmp_path: Path) -> None:
     contents = [b"", b"ab", b"", b"cde"]
     paths = [tmp_path / str(number) for number in range(4)]
     for path, content in zip(paths, contents, strict=True):
@@ -81,7 +87,7 @@ def test_files_after_one_another_are_one_stream(tmp_path):
     assert md5.digest() == hashlib.md5(b"abcde").digest()
 
 
-def test_a_file_that_is_missing_is_told(tmp_path):
+def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:
     with (
         pytest.raises(FileNotFoundError),
         chained([tmp_path / "1"]) as read,

@@ -1,9 +1,12 @@
 """Packages of an OCS server: read as they lie there, checked, copied or linked; what does not fit leaves nothing."""
 
+from __future__ import annotations
+
 import base64
 import dataclasses
 import hashlib
 import os
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +17,13 @@ from distd.packaging.verify import verify
 from distd.storage.quota import Room
 from distd.wire import ocs_info as info_format
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cryptography import x509
+
+    from distd.storage.pki import Signer
+
 CONTENTS = [b"\x1f\x8b" + bytes(2000), b"two" * 700, b"three"]
 ALGORITHMS = [
     pytest.param(name, encode, id=f"{name} {encode}")
@@ -23,10 +33,16 @@ ALGORITHMS = [
 
 
 @pytest.fixture
-def ocs(tmp_path):
+def ocs(tmp_path: Path) -> Any:
     """Writes a package as an OCS server has it; gives its folder."""
 
-    def write(package_id="1500000001", contents=CONTENTS, algorithm="MD5", encode="Hexa", **changes):
+    def write(
+        package_id: Any = "1500000001",
+        contents: Any = CONTENTS,
+        algorithm: Any = "MD5",
+        encode: Any = "Hexa",
+        **changes: Any,
+    ) -> Any:
         folder = tmp_path / "ocs" / package_id
         folder.mkdir(parents=True)
         for number, content in enumerate(contents, 1):
@@ -41,8 +57,8 @@ def ocs(tmp_path):
 
 
 @pytest.fixture
-def take(data, signer):
-    def take(folder, **kwargs):
+def take(data: Any, signer: Signer) -> Any:
+    def take(folder: Any, **kwargs: Any) -> Any:
         built = ocs_import.take(data, ocs_import.read(folder), signer, **kwargs)
         built.sync()
         built.publish()
@@ -53,7 +69,9 @@ def take(data, signer):
 
 @pytest.mark.parametrize("link", [False, True])
 @pytest.mark.parametrize(("algorithm", "encode"), ALGORITHMS)
-def test_a_package_is_taken_as_it_is(data, ca, ocs, take, algorithm, encode, link):
+def test_a_package_is_taken_as_it_is(
+    data: Any, ca: x509.Certificate, ocs: Any, take: Any, algorithm: Any, encode: Any, link: Any
+) -> None:
     folder = ocs(algorithm=algorithm, encode=encode)
     built = take(folder, link=link)
     ours = data.package("1500000001")
@@ -68,7 +86,7 @@ def test_a_package_is_taken_as_it_is(data, ca, ocs, take, algorithm, encode, lin
     assert bool(built.manifest.sha256) is (algorithm == "SHA256")
 
 
-def test_a_command_without_a_file(data, ca, ocs, take):
+def test_a_command_without_a_file(data: Any, ca: x509.Certificate, ocs: Any, take: Any) -> None:
     take(ocs(contents=[], action=Action.EXECUTE, target="reboot"))
     assert verify(data, "1500000001", ca) == {}
 
@@ -82,11 +100,11 @@ def test_a_command_without_a_file(data, ca, ocs, take):
         (b"", OperatingSystem.OTHER),
     ],
 )
-def test_for_whom_it_looks_to_be(ocs, content, system):
+def test_for_whom_it_looks_to_be(ocs: Any, content: Any, system: Any) -> None:
     assert ocs_import.read(ocs(contents=[content])).os is system
 
 
-def test_a_wrong_digest_leaves_nothing(data, ocs, take):
+def test_a_wrong_digest_leaves_nothing(data: Any, ocs: Any, take: Any) -> None:
     folder = ocs()
     (folder / "1500000001-2").write_bytes(b"twO" * 700)
     with pytest.raises(Corrupt, match=f"package 1500000001 in {folder}: expected MD5 "):
@@ -94,7 +112,7 @@ def test_a_wrong_digest_leaves_nothing(data, ocs, take):
     assert os.listdir(data.download) == []
 
 
-def test_a_missing_fragment_is_named(data, ocs, take):
+def test_a_missing_fragment_is_named(data: Any, ocs: Any, take: Any) -> None:
     folder = ocs()
     (folder / "1500000001-2").unlink()
     with pytest.raises(BadInput, match=r"DIR: expected a whole package in .*1500000001-2: No such file"):
@@ -111,19 +129,19 @@ BAD = {
 
 
 @pytest.mark.parametrize(("changes", "message"), BAD.values(), ids=BAD)
-def test_an_info_that_cannot_be(ocs, changes, message):
+def test_an_info_that_cannot_be(ocs: Any, changes: Any, message: Any) -> None:
     with pytest.raises(BadInput, match=message):
         ocs_import.read(ocs(**changes))
 
 
-def test_an_info_that_is_none(ocs):
+def test_an_info_that_is_none(ocs: Any) -> None:
     folder = ocs()
     (folder / "info").write_bytes(b"x" * 100_000)
     with pytest.raises(BadInput, match="info: expected at most 65536 bytes"):
         ocs_import.read(folder)
 
 
-def test_one_folder_or_all(ocs, tmp_path):
+def test_one_folder_or_all(ocs: Any, tmp_path: Path) -> None:
     second, first = ocs("1500000002"), ocs("99")
     (tmp_path / "ocs" / "x").mkdir()
     (tmp_path / "ocs" / "100").mkdir()
@@ -132,7 +150,7 @@ def test_one_folder_or_all(ocs, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
-def test_where_there_are_none(tmp_path, name):
+def test_where_there_are_none(tmp_path: Path, name: Any) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="DIR: expected "):
         ocs_import.find(tmp_path / name)
@@ -140,8 +158,8 @@ def test_where_there_are_none(tmp_path, name):
         ocs_import.find(tmp_path / "empty")
 
 
-def test_another_file_system_cannot_be_linked(data, ocs, take, monkeypatch):
-    def refuse(*_):
+def test_another_file_system_cannot_be_linked(data: Any, ocs: Any, take: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
         raise OSError(18, "Invalid cross-device link")
 
     folder = ocs()
@@ -151,13 +169,13 @@ def test_another_file_system_cannot_be_linked(data, ocs, take, monkeypatch):
     assert os.listdir(data.download) == []
 
 
-def test_no_room_is_said_before_anything_is_written(data, ocs, take):
+def test_no_room_is_said_before_anything_is_written(data: Any, ocs: Any, take: Any) -> None:
     with pytest.raises(Unavailable, match="are needed beside"):
         take(ocs(), limits=Room(keep_free_bytes=2**60))
     assert os.listdir(data.download) == []
 
 
-def test_a_quota_counts_what_lies_there(data, ocs, take):
+def test_a_quota_counts_what_lies_there(data: Any, ocs: Any, take: Any) -> None:
     first = ocs("1500000001")
     size = sum(map(len, CONTENTS))
     take(first, limits=Room(quota_bytes=size))

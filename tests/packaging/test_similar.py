@@ -1,8 +1,11 @@
 """Versions that change little stay similar: archives, and fragments cut by content."""
 
+from __future__ import annotations
+
 import dataclasses
 import random
 import tarfile
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,18 +13,23 @@ from distd.domain.fragment_plan import ByContent
 from distd.domain.records import OperatingSystem
 from distd.packaging import archive, builder, cdc
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from distd.storage.pki import Signer
+
 _dice = random.Random(1)
 WORDS = [_dice.randbytes(5).hex() for _ in range(500)]
 
 
-def prose(seed, size_bytes):
+def prose(seed: Any, size_bytes: Any) -> Any:
     """Text that compresses, and is another for each seed."""
     noise = random.Random(seed)
     return " ".join(noise.choices(WORDS, k=size_bytes // 11)).encode()
 
 
 @pytest.fixture
-def tree(tmp_path):
+def tree(tmp_path: Path) -> Any:
     """A folder of 30 files of 20 to 60 kB."""
     folder = tmp_path / "tree"
     folder.mkdir()
@@ -32,10 +40,12 @@ def tree(tmp_path):
 
 @pytest.mark.parametrize("system", [OperatingSystem.WINDOWS, OperatingSystem.LINUX])
 @pytest.mark.parametrize("change", ["one is changed", "one is longer", "one is new", "one is gone"])
-def test_a_change_in_one_file_leaves_most_fragments(data, order, signer, tree, system, change):
+def test_a_change_in_one_file_leaves_most_fragments(
+    data: Any, order: Any, signer: Signer, tree: Any, system: Any, change: Any
+) -> None:
     order = dataclasses.replace(order, source=tree, os=system, plan=ByContent(8192))
 
-    def fragments():
+    def fragments() -> Any:
         built = builder.build(data, "17", order, signer)
         built.discard()
         return built.manifest
@@ -57,7 +67,7 @@ def test_a_change_in_one_file_leaves_most_fragments(data, order, signer, tree, s
     assert 0 < fresh_bytes < new.size / 3
 
 
-def test_without_it_nothing_stays(data, order, signer, tree):
+def test_without_it_nothing_stays(data: Any, order: Any, signer: Signer, tree: Any) -> None:
     """What the plan and the archive are for."""
     one = dataclasses.replace(order, source=tree)
     old = builder.build(data, "17", one, signer)
@@ -70,7 +80,7 @@ def test_without_it_nothing_stays(data, order, signer, tree):
     assert len(same) < len(known) / 10
 
 
-def test_the_same_bytes_are_cut_alike(tmp_path):
+def test_the_same_bytes_are_cut_alike(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(random.Random(1).randbytes(300_000))
     lengths = cdc.lengths(tmp_path / "a", ByContent(16_384))
     assert lengths == cdc.lengths(tmp_path / "a", ByContent(16_384))
@@ -103,12 +113,12 @@ CUT = [
 ]
 
 
-def test_nothing_is_one_fragment(tmp_path):
+def test_nothing_is_one_fragment(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     assert cdc.lengths(tmp_path / "empty", ByContent()) == [0]
 
 
-def test_restarts_do_not_hinder_whoever_unpacks(tmp_path, tree):
+def test_restarts_do_not_hinder_whoever_unpacks(tmp_path: Path, tree: Any) -> None:
     """Python's own reader; the stock agent's is tested with the stock agent."""
     archive.pack(tree, tmp_path / "out", OperatingSystem.LINUX, None)
     with tarfile.open(tmp_path / "out") as tar:

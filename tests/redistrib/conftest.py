@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 from functools import partial
+from pathlib import Path
 from shutil import which
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -27,7 +28,7 @@ FAST = {
 class World:
     """An origin and its mirrors."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path) -> None:
         self.root = root
         self.data = root / "origin"
         self.http = f"127.0.0.1:{free_port()}"
@@ -36,23 +37,23 @@ class World:
         subprocess.run([DISTD, "init", "--data", self.data, "--host", "localhost"], check=True, capture_output=True)
         self.source = root / "source.bin"
 
-    def serve(self, **settings):
+    def serve(self, **settings: Any) -> Any:
         named = FAST | {name.replace("__", "."): value for name, value in settings.items()}
         return distd_serve(self.data, named, http=self.http, https=self.https)
 
-    def distd(self, *arguments, status=0):
+    def distd(self, *arguments: Any, status: Any = 0) -> Any:
         return command(DISTD, *arguments, "--data", self.data, status=status)
 
-    def join(self, name, *options, through=None):
+    def join(self, name: Any, *options: Any, through: Any = None) -> Any:
         """A mirror that has joined, at the origin or through another."""
         return join(self.data, through.url if through else self.url, self.root, name, *options)
 
-    def do(self, *arguments):
+    def do(self, *arguments: Any) -> None:
         """A command that prints no JSON."""
         done = subprocess.run([DISTD, *arguments, "--data", self.data], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
-    def build(self, content, *options, priority=1, target="/tmp/x"):
+    def build(self, content: Any, *options: Any, priority: Any = 1, target: Any = "/tmp/x") -> Any:
         """Of bytes, or of a folder. Not active yet."""
         source = content
         if isinstance(content, bytes):
@@ -61,7 +62,7 @@ class World:
         order = ("--name", "Test", "--os", "LINUX", "--action", "STORE", "--path", target, "--priority", priority)
         return self.distd("package", "build", source, *order, *options)["id"]
 
-    def agent(self, state, name="pc"):
+    def agent(self, state: Any, name: Any = "pc") -> Any:
         """Runs a native agent once; whether all went well, and its log."""
         ca = self.data / "cacert.pem"
         where = ("--server", f"{self.url}/ocsinventory", "--ca", ca, "--state", state, "--name", name)
@@ -72,20 +73,20 @@ class World:
             env=plain_environment(),
         )
 
-    def listed(self, name):
+    def listed(self, name: Any) -> Any:
         return self.distd("mirror", "show", name)
 
-    async def until_ready(self, name, package_id, version=1):
+    async def until_ready(self, name: Any, package_id: Any, version: Any = 1) -> None:
         """Until the origin knows that the mirror has it."""
         with trio.fail_after(30):
             while (package_id, version, name) not in self.ready():
                 await trio.sleep(0.1)
 
-    async def until_told(self, count):
+    async def until_told(self, count: Any) -> None:
         """Until the serving process sends agents to so many mirrors (summed over the packages that they have)."""
         await self.until(lambda: metric(self.http, "distd_mirrors_ready") == count)
 
-    def ready(self):
+    def ready(self) -> Any:
         from sqlalchemy import select
 
         from distd.catalogue.engine import open_catalogue
@@ -96,12 +97,12 @@ class World:
             joined = query.join(mirrors, mirrors.c.id == mirror_packages.c.mirror_id)
             return [tuple(row) for row in conn.execute(joined)]
 
-    async def until(self, condition, seconds=20):
+    async def until(self, condition: Any, seconds: Any = 20) -> None:
         with trio.fail_after(seconds):
             while not condition():
                 await trio.sleep(0.1)
 
-    def same(self, mirror, package_id):
+    def same(self, mirror: Any, package_id: Any) -> Any:
         """Whether the mirror's package is the origin's, file by file."""
         mine, theirs = (root / "download" / package_id for root in (self.data, mirror.data))
         names = sorted(path.name for path in mine.iterdir())
@@ -115,12 +116,12 @@ NEEDED = {"line": (possible, "network namespaces: root, iproute2"), "clock": (pa
 LEFT_OUT = pytest.StashKey[list[str]]()
 
 
-def pytest_configure(config):
+def pytest_configure(config: Any) -> None:
     for name, (_, needs) in NEEDED.items():
         config.addinivalue_line("markers", f"{name}: needs {needs}")
 
 
-def pytest_collection_modifyitems(config, items):
+def pytest_collection_modifyitems(config: Any, items: Any) -> None:
     """What cannot be had here is left out, and said at the end; the other tests have the same on loopback."""
     missing = {name: needs for name, (there, needs) in NEEDED.items() if not there()}
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in missing)]
@@ -130,12 +131,12 @@ def pytest_collection_modifyitems(config, items):
         config.stash[LEFT_OUT] = [f"{len(left_out)} tests were left out, which need {'; '.join(missing.values())}"]
 
 
-def pytest_terminal_summary(terminalreporter, config):
+def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
     for line in config.stash.get(LEFT_OUT, []):
         terminalreporter.write_sep("-", "redistribution servers")
         terminalreporter.write_line(line)
 
 
 @pytest.fixture
-def world(tmp_path):
+def world(tmp_path: Path) -> Any:
     return World(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -18,16 +19,20 @@ from distd.storage.incoming import Incoming
 from redistrib import fetcher as fetch
 from redistrib.fetcher import Fetcher
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
 CONTENT = random.Random(2).randbytes(300_000)
 GOOD = Fragment(1, len(CONTENT), blake3(CONTENT).digest())
 OTHER = bytes(len(CONTENT))
 
 
-def whole(body):
+def whole(body: Any) -> Any:
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
-def rest(body, start):
+def rest(body: Any, start: Any) -> Any:
     fields = b"Content-Range: bytes %d-%d/%d\r\n" % (start, len(body) - 1, len(body))
     return b"HTTP/1.1 206 Partial Content\r\n%sContent-Length: %d\r\n\r\n" % (fields, len(body) - start) + body[start:]
 
@@ -53,10 +58,10 @@ LIES = {
 
 
 @asynccontextmanager
-async def source(answer, seen=None):
+async def source(answer: Any, seen: Any = None) -> AsyncIterator[Any]:
     """A server that answers each connection's one request; gives its URL."""
 
-    async def serve(stream):
+    async def serve(stream: Any) -> None:
         async with stream:
             head = b""
             while b"\r\n\r\n" not in head:
@@ -80,37 +85,37 @@ async def source(answer, seen=None):
 
 
 @pytest.fixture
-def incoming(tmp_path):
+def incoming(tmp_path: Path) -> Any:
     folder = tmp_path / "incoming"
     folder.mkdir()
     return Incoming(DataDir(tmp_path), folder)
 
 
 @asynccontextmanager
-async def fetching(incoming, *sources):
+async def fetching(incoming: Any, *sources: Any) -> AsyncIterator[Any]:
     async with open_client() as client, trio.open_nursery() as nursery:
         yield Fetcher(client, incoming, lambda: sources, 4, nursery)
         nursery.cancel_scope.cancel()
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "PAUSE_S", 0.001)
 
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-async def test_behind_one_that_lies_the_next_one_gives_it(incoming, lie):
+async def test_behind_one_that_lies_the_next_one_gives_it(incoming: Any, lie: Any) -> None:
     async with source(lie) as bad, source(partial(_honest)) as good, fetching(incoming, bad, good) as fetcher:
         await fetcher.fragment("17", GOOD)
     assert incoming.path(GOOD).read_bytes() == CONTENT
 
 
-def _honest(start):
+def _honest(start: Any) -> Any:
     return rest(CONTENT, start) if start else whole(CONTENT)
 
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-async def test_where_all_lie_nothing_is_taken(incoming, lie):
+async def test_where_all_lie_nothing_is_taken(incoming: Any, lie: Any) -> None:
     async with source(lie) as bad, fetching(incoming, bad) as fetcher:
         with pytest.raises(DistdError):
             await fetcher.fragment("17", GOOD)
@@ -121,7 +126,7 @@ async def test_where_all_lie_nothing_is_taken(incoming, lie):
     assert incoming.path(GOOD).read_bytes() == CONTENT
 
 
-async def test_it_goes_on_at_the_next_one_where_the_first_stopped(incoming):
+async def test_it_goes_on_at_the_next_one_where_the_first_stopped(incoming: Any) -> None:
     seen = []
     async with (
         source(LIES["cut off midway"]) as bad,
@@ -133,7 +138,7 @@ async def test_it_goes_on_at_the_next_one_where_the_first_stopped(incoming):
     assert fetcher.traffic.received_bytes == len(CONTENT)
 
 
-async def test_a_process_that_ended_left_something_to_go_on_with(incoming, tmp_path):
+async def test_a_process_that_ended_left_something_to_go_on_with(incoming: Any, tmp_path: Path) -> None:
     (tmp_path / "incoming" / f"{GOOD.blake3.hex()}.part").write_bytes(CONTENT[:100_000])
     seen = []
     async with source(_honest, seen) as good, fetching(incoming, good) as fetcher:
@@ -141,7 +146,7 @@ async def test_a_process_that_ended_left_something_to_go_on_with(incoming, tmp_p
     assert seen == [100_000]
 
 
-async def test_whoever_asks_meanwhile_waits_for_the_same_fetch(incoming):
+async def test_whoever_asks_meanwhile_waits_for_the_same_fetch(incoming: Any) -> None:
     seen = []
     async with source(_honest, seen) as good, fetching(incoming, good) as fetcher, trio.open_nursery() as nursery:
         for _ in range(100):
@@ -149,27 +154,27 @@ async def test_whoever_asks_meanwhile_waits_for_the_same_fetch(incoming):
     assert seen == [0]
 
 
-async def test_what_is_here_is_not_fetched(incoming):
+async def test_what_is_here_is_not_fetched(incoming: Any) -> None:
     incoming.path(GOOD).write_bytes(CONTENT)
     async with fetching(incoming) as fetcher:
         await fetcher.fragment("17", GOOD)
     assert fetcher.traffic.requests == 0
 
 
-async def test_what_is_here_and_bad_is_fetched(incoming):
+async def test_what_is_here_and_bad_is_fetched(incoming: Any) -> None:
     incoming.path(GOOD).write_bytes(OTHER)
     async with source(_honest) as good, fetching(incoming, good) as fetcher:
         await fetcher.fragment("17", GOOD)
     assert incoming.path(GOOD).read_bytes() == CONTENT
 
 
-async def test_without_a_source_it_is_unavailable(incoming):
+async def test_without_a_source_it_is_unavailable(incoming: Any) -> None:
     async with fetching(incoming) as fetcher:
         with pytest.raises(Unavailable, match="nobody is known who has it"):
             await fetcher.fragment("17", GOOD)
 
 
-async def test_an_empty_fragment(incoming):
+async def test_an_empty_fragment(incoming: Any) -> None:
     """As a withdrawn package has them."""
     empty = Fragment(1, 0, blake3().digest())
     async with source(lambda start: whole(b"")) as good, fetching(incoming, good) as fetcher:
@@ -177,7 +182,7 @@ async def test_an_empty_fragment(incoming):
     assert incoming.path(empty).read_bytes() == b""
 
 
-async def test_a_part_that_grows_too_long_is_corrupt(incoming):
+async def test_a_part_that_grows_too_long_is_corrupt(incoming: Any) -> None:
     part = incoming.open(Fragment(1, 3, blake3(b"abc").digest()))
     with pytest.raises(Corrupt, match="expected 3 bytes, got more"):
         part.append([b"ab", b"cd"])

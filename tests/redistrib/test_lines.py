@@ -8,6 +8,7 @@ import random
 import re
 import subprocess
 import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -16,6 +17,10 @@ from tests.programs.mirror import Mirror, command, join_as
 from tests.programs.network_lines import BRANCH, MAIN, open_line
 from tests.programs.processes import DISTD, REDISTRIB, child, distd_serve, plain_environment
 from tests.programs.stock_agent import StockAgent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 NOISE = random.Random(5).randbytes(1_500_000)
 FRAGMENTS = 22
@@ -30,28 +35,28 @@ SLOW = {
 AWAY_S = 60
 
 
-def agentsim(root, url, ca, within=()):
+def agentsim(root: Any, url: Any, ca: Any, within: Any = ()) -> Any:
     """A native agent that runs once: command and log."""
     program = DISTD.replace("distd", "agentsim")
     where = ("--server", f"{url}/ocsinventory", "--ca", ca, "--state", root / "native", "--name", "native")
     return [*within, program, "agent", *map(str, where), "--once"], root / "native.log"
 
 
-async def run(command_line, log):
+async def run(command_line: Any, log: Any) -> None:
     async with child(command_line, log, env=plain_environment()) as process:
         with trio.fail_after(200):
             assert await process.wait() == 0, log.read_text()
 
 
 @pytest.mark.line
-async def test_a_branch_behind_a_bad_line(tmp_path):
+async def test_a_branch_behind_a_bad_line(tmp_path: Path) -> None:
     """Slow and lossy, cut in the middle of a sync, then the origin away for a minute in the middle of the downloads."""
     data = tmp_path / "origin"
     subprocess.run([DISTD, "init", "--data", data, "--host", MAIN], check=True, capture_output=True)
     source = tmp_path / "source.bin"
     source.write_bytes(NOISE)
 
-    def distd(*words):
+    def distd(*words: Any) -> Any:
         return command(DISTD, *words, "--data", data)
 
     with open_line() as line:
@@ -101,11 +106,11 @@ async def test_a_branch_behind_a_bad_line(tmp_path):
     assert (tmp_path / "there" / "source.bin").read_bytes() == NOISE
 
 
-def codes(rows):
+def codes(rows: Any) -> Any:
     return {row["code"] for row in rows}
 
 
-async def until(condition, seconds=60):
+async def until(condition: Any, seconds: Any = 60) -> None:
     with trio.fail_after(seconds):
         while not condition():
             await trio.sleep(0.2)
@@ -113,7 +118,7 @@ async def until(condition, seconds=60):
 
 @pytest.mark.clock
 @pytest.mark.parametrize("offset", ["+1h", "-1h"])
-async def test_a_clock_an_hour_off(world, tmp_path, offset):
+async def test_a_clock_an_hour_off(world: Any, tmp_path: Path, offset: Any) -> None:
     async with world.serve(mirrors__via="direct"):
         wrong = ("env", "DONT_FAKE_MONOTONIC=1", "faketime", "-f", offset)
         mirror = join_as(Mirror(tmp_path, "paris", within=wrong), world.data, world.url, "--network", "127.0.0.0/8")
@@ -133,7 +138,7 @@ async def test_a_clock_an_hour_off(world, tmp_path, offset):
 
 
 @pytest.mark.line
-async def test_a_full_disk(world, tmp_path):
+async def test_a_full_disk(world: Any, tmp_path: Path) -> None:
     """What does not fit is fetched nowhere, agents get it from the origin; what has come stays good."""
     async with world.serve():
         with small_disk(tmp_path / "paris", "4m"):
@@ -162,13 +167,13 @@ async def test_a_full_disk(world, tmp_path):
     assert (tmp_path / "there" / "source.bin").read_bytes() == random.Random(6).randbytes(6_000_000)
 
 
-async def mirror_is_whole(mirror):
+async def mirror_is_whole(mirror: Any) -> None:
     rows = await trio.to_thread.run_sync(command, REDISTRIB, "verify", "--data", mirror.data)
     assert [row["good"] for row in rows] == [True, True]
 
 
 @contextlib.contextmanager
-def small_disk(folder, size):
+def small_disk(folder: Any, size: Any) -> Iterator[Any]:
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
     try:

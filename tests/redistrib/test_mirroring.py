@@ -6,7 +6,8 @@ import random
 import subprocess
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 NOISE = random.Random(5).randbytes(3_000_000)
 
 
-async def fetch(url, headers=()):
+async def fetch(url: Any, headers: Any = ()) -> Any:
     """(status, body, url after redirects)."""
 
-    def ask():
+    def ask() -> Any:
         try:
             with urllib.request.urlopen(urllib.request.Request(url, headers=dict(headers)), timeout=30) as answer:
                 return answer.status, answer.read(), answer.url
@@ -33,7 +34,7 @@ async def fetch(url, headers=()):
     return await trio.to_thread.run_sync(ask)
 
 
-async def test_a_published_package_comes_by_itself(world):
+async def test_a_published_package_comes_by_itself(world: Any) -> None:
     before = world.build(NOISE[:5000])
     async with world.serve():
         mirror = world.join("paris")
@@ -53,7 +54,7 @@ async def test_a_published_package_comes_by_itself(world):
         await world.until(lambda: not world.listed("paris")["alive"])
 
 
-async def test_what_becomes_of_a_package_becomes_of_it_everywhere(world):
+async def test_what_becomes_of_a_package_becomes_of_it_everywhere(world: Any) -> None:
     async with world.serve():
         mirror = world.join("paris")
         kept, edited, withdrawn, deleted = (world.build(NOISE[:size]) for size in (70_000, 71_000, 72_000, 73_000))
@@ -74,7 +75,7 @@ async def test_what_becomes_of_a_package_becomes_of_it_everywhere(world):
             assert mirror.fragment(withdrawn, 1).stat().st_size == 0
 
 
-async def test_only_what_is_new_is_fetched(world, tmp_path):
+async def test_only_what_is_new_is_fetched(world: Any, tmp_path: Path) -> None:
     """By content, a version that changes little costs little."""
     tree = tmp_path / "tree"
     tree.mkdir()
@@ -94,7 +95,7 @@ async def test_only_what_is_new_is_fetched(world, tmp_path):
             assert world.same(mirror, new)
 
 
-async def test_a_superseded_one_serves_the_new_one_before_it_goes(world, tmp_path):
+async def test_a_superseded_one_serves_the_new_one_before_it_goes(world: Any, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     for number in range(60):
@@ -116,7 +117,7 @@ async def test_a_superseded_one_serves_the_new_one_before_it_goes(world, tmp_pat
             )
 
 
-async def test_a_mirror_of_a_mirror_reaches_nobody_else(world):
+async def test_a_mirror_of_a_mirror_reaches_nobody_else(world: Any) -> None:
     async with world.serve():
         near = world.join("near")
         async with near.serve():
@@ -129,7 +130,7 @@ async def test_a_mirror_of_a_mirror_reaches_nobody_else(world):
                 assert world.listed("far")["alive"]
 
 
-async def test_killed_in_the_midst_it_goes_on_where_it_was(world):
+async def test_killed_in_the_midst_it_goes_on_where_it_was(world: Any) -> None:
     async with world.serve(bandwidth__rules="1MB/s"):
         mirror = world.join("paris")
         async with mirror.serve() as process:
@@ -144,11 +145,11 @@ async def test_killed_in_the_midst_it_goes_on_where_it_was(world):
         assert world.same(mirror, package_id)
 
 
-def _arrived(mirror):
+def _arrived(mirror: Any) -> Any:
     return sum(path.stat().st_size for path in (mirror.data / "incoming").iterdir())
 
 
-async def test_the_origin_goes_away_and_comes_back(world):
+async def test_the_origin_goes_away_and_comes_back(world: Any) -> None:
     async with world.serve():
         mirror = world.join("paris")
         first = world.build(NOISE)
@@ -164,7 +165,7 @@ async def test_the_origin_goes_away_and_comes_back(world):
             await world.until_ready("paris", third)
 
 
-async def test_a_revoked_mirror_gets_nothing_more(world):
+async def test_a_revoked_mirror_gets_nothing_more(world: Any) -> None:
     async with world.serve():
         mirror = world.join("paris")
         first = world.build(NOISE[:50_000])
@@ -179,7 +180,7 @@ async def test_a_revoked_mirror_gets_nothing_more(world):
 
 
 @pytest.mark.parametrize("fault", ["used", "other CA", "nonsense"])
-async def test_tokens_that_do_not_do(world, fault, tmp_path):
+async def test_tokens_that_do_not_do(world: Any, fault: Any, tmp_path: Path) -> None:
     async with world.serve():
         token = world.distd("mirror", "add", "x", "--url", "http://127.0.0.1:1")["token"]
         if fault == "used":
@@ -201,7 +202,7 @@ async def test_tokens_that_do_not_do(world, fault, tmp_path):
         assert not (tmp_path / "second" / "keys" / "mirror.json").exists()
 
 
-async def test_a_flipped_byte_on_the_disk_is_found_and_healed(world):
+async def test_a_flipped_byte_on_the_disk_is_found_and_healed(world: Any) -> None:
     async with world.serve():
         mirror = world.join("paris")
         package_id = world.build(NOISE, "--fragments", "3")
@@ -222,7 +223,7 @@ async def test_a_flipped_byte_on_the_disk_is_found_and_healed(world):
         assert all(row["good"] for row in command(REDISTRIB, "verify", "--data", mirror.data))
 
 
-def _kinds(world):
+def _kinds(world: Any) -> Any:
     from distd.catalogue import event_log
     from distd.catalogue.engine import open_catalogue
 
@@ -230,7 +231,7 @@ def _kinds(world):
         return {event.kind for event in event_log.since(conn, 0, 10_000)}
 
 
-async def test_what_has_not_come_is_fetched_once_for_all_who_ask(world):
+async def test_what_has_not_come_is_fetched_once_for_all_who_ask(world: Any) -> None:
     async with world.serve(bandwidth__rules="1MB/s"):
         mirror = world.join("paris")
         async with mirror.serve(redistrib__connections=1):
@@ -239,7 +240,7 @@ async def test_what_has_not_come_is_fetched_once_for_all_who_ask(world):
             url = f"http://{mirror.http}/download/{package_id}/{package_id}-3"
             found = []
 
-            async def ask():
+            async def ask() -> None:
                 found.append(await fetch(url))
 
             async with trio.open_nursery() as nursery:
@@ -251,7 +252,7 @@ async def test_what_has_not_come_is_fetched_once_for_all_who_ask(world):
             assert mirror.metric("redistrib_fetch_requests") == 3
 
 
-async def test_who_asks_for_what_nobody_has_is_told_so(world):
+async def test_who_asks_for_what_nobody_has_is_told_so(world: Any) -> None:
     async with world.serve():
         mirror = world.join("paris")
         async with mirror.serve():
@@ -262,7 +263,7 @@ async def test_who_asks_for_what_nobody_has_is_told_so(world):
             assert (await fetch(f"{base}/17/17-1"))[0] == 404
 
 
-async def test_too_little_room_drops_what_nobody_needs(world):
+async def test_too_little_room_drops_what_nobody_needs(world: Any) -> None:
     async with world.serve():
         mirror = world.join("paris")
         first = world.build(NOISE[:900_000])
@@ -276,7 +277,7 @@ async def test_too_little_room_drops_what_nobody_needs(world):
             assert len(list((mirror.data / "download").iterdir())) == 2
 
 
-async def test_a_copied_folder_is_taken_as_if_it_had_been_fetched(world, tmp_path):
+async def test_a_copied_folder_is_taken_as_if_it_had_been_fetched(world: Any, tmp_path: Path) -> None:
     """Prestaged media: nothing but the word of the origin comes by the line."""
     async with world.serve():
         mirror = world.join("paris")
@@ -296,7 +297,7 @@ async def test_a_copied_folder_is_taken_as_if_it_had_been_fetched(world, tmp_pat
             await world.until_ready("paris", third)
 
 
-async def test_an_activation_waits_for_mirrors(world):
+async def test_an_activation_waits_for_mirrors(world: Any) -> None:
     async with world.serve():
         mirror = world.join("paris", "--location", "FR")
         package_id = world.build(NOISE)
@@ -311,7 +312,7 @@ async def test_an_activation_waits_for_mirrors(world):
 
 
 @pytest.mark.parametrize("via", ["direct", "steer"])
-async def test_agents_fetch_from_the_mirror(world, via, tmp_path):
+async def test_agents_fetch_from_the_mirror(world: Any, via: Any, tmp_path: Path) -> None:
     async with world.serve(mirrors__via=via):
         mirror = world.join("paris", "--network", "127.0.0.0/8")
         package_id = world.build(NOISE, "--fragments", "5", target=tmp_path / "there")
@@ -329,13 +330,13 @@ async def test_agents_fetch_from_the_mirror(world, via, tmp_path):
             await world.until(lambda: world.distd("results", package_id)[0]["fragments_fetched"] == 5)
 
 
-async def _run(process):
+async def _run(process: Any) -> Any:
     _, errors = await trio.to_thread.run_sync(process.communicate)
     assert process.returncode == 0, errors
     return process.returncode
 
 
-async def test_a_mirror_that_dies_costs_an_agent_nothing(world, tmp_path):
+async def test_a_mirror_that_dies_costs_an_agent_nothing(world: Any, tmp_path: Path) -> None:
     """The native agent goes on at the next place."""
     async with world.serve(download__frag_latency_s=1):
         mirrors = [world.join(name) for name in ("one", "two")]

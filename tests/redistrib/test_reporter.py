@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+import trio.testing
 
 from distd.domain.errors import Unavailable
 from distd.wire import mirror_events
@@ -15,17 +17,20 @@ from redistrib import reporter as module
 from redistrib.mirror_dir import Identity, create_mirror
 from redistrib.reporter import Books
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 IDENTITY = Identity("paris", "https://origin", "key")
 
 
 class Origin:
     """Takes reports, unless it is away."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.away = False
         self.messages = []
 
-    async def request(self, method, url, *, body, headers):
+    async def request(self, method: Any, url: Any, *, body: Any, headers: Any) -> Any:
         await trio.lowlevel.checkpoint()
         if self.away:
             raise Unavailable(url, "away")
@@ -34,26 +39,28 @@ class Origin:
 
 
 @pytest.fixture
-def mirror(tmp_path):
+def mirror(tmp_path: Path) -> Any:
     return create_mirror(tmp_path / "mirror")
 
 
 @pytest.fixture
-def sync():
+def sync() -> Any:
     return SimpleNamespace(have={"17": 1}, wanted={"17": 1}, missing_bytes=0)
 
 
 @pytest.fixture
-def follower():
+def follower() -> Any:
     return SimpleNamespace(connected=True, refused=False, seq=5)
 
 
-async def keep(books, origin, follower, sync, seconds):
+async def keep(books: Any, origin: Any, follower: Any, sync: Any, seconds: Any) -> None:
     with trio.move_on_after(seconds):
         await books.run(origin, IDENTITY, follower, sync)
 
 
-async def test_nothing_is_lost_while_the_origin_is_away(mirror, sync, follower, autojump_clock):
+async def test_nothing_is_lost_while_the_origin_is_away(
+    mirror: Any, sync: Any, follower: Any, autojump_clock: trio.testing.MockClock
+) -> None:
     origin, books = Origin(), Books(mirror, logging.getLogger("test"))
     origin.away = True
     books.fetched("1-aa", "10.0.0.1", "17", 1, 100)
@@ -73,7 +80,9 @@ async def test_nothing_is_lost_while_the_origin_is_away(mirror, sync, follower, 
     assert all(message["now_s"] >= message["at_s"] for message in origin.messages if "access" in message)
 
 
-async def test_after_all_was_told_only_news_are(mirror, sync, follower, autojump_clock):
+async def test_after_all_was_told_only_news_are(
+    mirror: Any, sync: Any, follower: Any, autojump_clock: trio.testing.MockClock
+) -> None:
     origin, books = Origin(), Books(mirror, logging.getLogger("test"))
     await keep(books, origin, follower, sync, 6)
     books.changed([("18", 2)], ["17"])
@@ -86,7 +95,9 @@ async def test_after_all_was_told_only_news_are(mirror, sync, follower, autojump
     assert third["faults"] == [["18", "18-1", True]]
 
 
-async def test_the_spool_has_an_end(mirror, sync, follower, monkeypatch, autojump_clock):
+async def test_the_spool_has_an_end(
+    mirror: Any, sync: Any, follower: Any, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
     monkeypatch.setattr(module, "BATCHES", 3)
     monkeypatch.setattr(module, "ROWS", 1)
     books = Books(mirror, logging.getLogger("test"))
@@ -97,7 +108,9 @@ async def test_the_spool_has_an_end(mirror, sync, follower, monkeypatch, autojum
     assert kept == ["10.0.0.3", "10.0.0.4", "10.0.0.5"]
 
 
-async def test_how_it_fares_stands_on_the_disk(mirror, sync, follower, autojump_clock):
+async def test_how_it_fares_stands_on_the_disk(
+    mirror: Any, sync: Any, follower: Any, autojump_clock: trio.testing.MockClock
+) -> None:
     books = Books(mirror, logging.getLogger("test"))
     books.fetched("1-aa", "10.0.0.1", "17", 1, 1000)
     books.fetched("", "10.0.0.2", "17", 1, 1000)

@@ -6,7 +6,8 @@ import json
 import random
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -24,7 +25,7 @@ NOISE = random.Random(1).randbytes(384_000)
 
 
 @pytest.fixture
-def ocs(tmp_path):
+def ocs(tmp_path: Path) -> Any:
     """A folder as an OCS server has it: three packages, and no manifest."""
     data = tmp_path / "maker"
     subprocess.run([DISTD, "init", "--data", data, "--host", "localhost"], check=True, capture_output=True)
@@ -40,7 +41,7 @@ def ocs(tmp_path):
     return folder
 
 
-async def until(condition):
+async def until(condition: Any) -> None:
     with trio.fail_after(20):
         while not condition():
             await trio.sleep(0.05)
@@ -57,7 +58,7 @@ def ids(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-async def test_all_that_a_web_server_lists(ocs, tmp_path):
+async def test_all_that_a_web_server_lists(ocs: Any, tmp_path: Path) -> None:
     assert executable()
     copies = tmp_path / "copies"
     async with nginx(tmp_path / "nginx", ocs, lists=True) as web:
@@ -91,7 +92,7 @@ async def test_all_that_a_web_server_lists(ocs, tmp_path):
         assert " 404 " in (await ask(site.http, "GET /download/1700000000/1700000000-1")).partition("\r\n")[0]
 
 
-async def test_named_packages_of_a_folder(ocs, tmp_path):
+async def test_named_packages_of_a_folder(ocs: Any, tmp_path: Path) -> None:
     copies, (first, second, _) = tmp_path / "copies", ids(ocs)
     options = ("--from-ocs", ocs, "--package", first, "--package", second)
     async with redistrib_serve(copies, FAST, *options):
@@ -104,7 +105,7 @@ async def test_named_packages_of_a_folder(ocs, tmp_path):
         assert ids(copies / "download") == [first, second]
 
 
-async def test_what_its_digest_does_not_vouch_for_is_never_served(ocs, tmp_path):
+async def test_what_its_digest_does_not_vouch_for_is_never_served(ocs: Any, tmp_path: Path) -> None:
     copies, (bad, second, third) = tmp_path / "copies", ids(ocs)
     right = (ocs / bad / f"{bad}-2").read_bytes()
     (ocs / bad / f"{bad}-2").write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
@@ -121,7 +122,7 @@ async def test_what_its_digest_does_not_vouch_for_is_never_served(ocs, tmp_path)
     assert same(ocs / bad, copies / "download" / bad)
 
 
-async def test_a_bad_fragment_is_made_good_from_the_source(ocs, tmp_path):
+async def test_a_bad_fragment_is_made_good_from_the_source(ocs: Any, tmp_path: Path) -> None:
     copies, (_, second, _) = tmp_path / "copies", ids(ocs)
     settings = FAST | {"redistrib.scrub_mib_per_s": 100}
     async with redistrib_serve(copies, FAST, "--from-ocs", ocs):
@@ -135,7 +136,7 @@ async def test_a_bad_fragment_is_made_good_from_the_source(ocs, tmp_path):
     assert same(ocs / second, copies / "download" / second)
 
 
-async def test_what_cannot_be_asked_for(tmp_path):
+async def test_what_cannot_be_asked_for(tmp_path: Path) -> None:
     refused = command(
         REDISTRIB, "serve", "--from-ocs", tmp_path, "--package", "../x", "--data", tmp_path / "c", status=2
     )

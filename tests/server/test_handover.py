@@ -1,7 +1,10 @@
 """hypercorn on streams that the lane hands over, and the faults of that stack that are guarded against."""
 
+from __future__ import annotations
+
 import logging
 import socket
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -12,10 +15,13 @@ from distd.lane.streams import PlainStream
 from distd.server import handover
 from distd.server.handover import open_hand_over
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 LOG = logging.getLogger("distd.web")
 
 
-async def app(scope, receive, send):
+async def app(scope: Any, receive: Any, send: Any) -> None:
     """/hello; /stream says a word now and then; /flood never stops; /echo takes a body; /fault raises."""
     if scope["type"] == "lifespan":
         while (await receive())["type"] != "lifespan.shutdown":
@@ -44,7 +50,7 @@ async def app(scope, receive, send):
 class Client:
     """A client whose connection has been handed over, with `raw` read already."""
 
-    def __init__(self, hand_over, raw, idle_timeout_s):
+    def __init__(self, hand_over: Any, raw: Any, idle_timeout_s: Any) -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         ours = socket.create_connection(listener.getsockname())
         theirs, _ = listener.accept()
@@ -55,7 +61,7 @@ class Client:
         self.theirs = PlainStream(theirs, raw, idle_timeout_s)
         hand_over.take(self.theirs)
 
-    async def all(self):
+    async def all(self) -> Any:
         data = b""
         try:
             async for piece in self.stream:
@@ -64,7 +70,7 @@ class Client:
             pass
         return data
 
-    async def wait_until_closed(self):
+    async def wait_until_closed(self) -> None:
         """Until our side of the connection has given its descriptor back."""
         with trio.fail_after(15):
             while self.theirs.socket.fileno() != -1:
@@ -72,18 +78,18 @@ class Client:
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The watch looks often, and farewells are short."""
     monkeypatch.setattr(handover, "WATCH_S", 0.05)
     monkeypatch.setattr(handover, "FAREWELL_S", 0.2)
 
 
 @pytest.fixture
-async def connect(quick):
+async def connect(quick: Any) -> AsyncIterator[Any]:
     clients = []
     async with open_hand_over(app, LOG, grace_s=0.2) as hand_over:
 
-        def connect(raw, idle_timeout_s=5.0):
+        def connect(raw: Any, idle_timeout_s: Any = 5.0) -> Any:
             client = Client(hand_over, raw, idle_timeout_s)
             clients.append(client)
             return client
@@ -93,7 +99,7 @@ async def connect(quick):
             await trio.aclose_forcefully(client.stream)
 
 
-async def test_one_request_a_connection(connect):
+async def test_one_request_a_connection(connect: Any) -> None:
     client = connect(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
     answer = await client.all()
     assert answer.startswith(b"HTTP/1.1 200")
@@ -102,7 +108,7 @@ async def test_one_request_a_connection(connect):
     await client.wait_until_closed()
 
 
-async def test_a_body_that_comes_later(connect):
+async def test_a_body_that_comes_later(connect: Any) -> None:
     client = connect(b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
     await trio.sleep(0.1)
     await client.stream.send_all(b"def")
@@ -113,31 +119,31 @@ async def test_a_body_that_comes_later(connect):
 @pytest.mark.parametrize(
     "raw", [b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc", b"GET /hello HTTP/1.1\r\nHo"]
 )
-async def test_a_request_that_does_not_go_on_is_ended(connect, raw):
+async def test_a_request_that_does_not_go_on_is_ended(connect: Any, raw: Any) -> None:
     client = connect(raw, idle_timeout_s=0.3)
     assert b"200" not in await client.all()
     await client.wait_until_closed()
 
 
-async def test_an_answer_that_streams_outlives_the_idle_timeout(connect):
+async def test_an_answer_that_streams_outlives_the_idle_timeout(connect: Any) -> None:
     client = connect(b"GET /stream HTTP/1.1\r\nHost: h\r\n\r\n", idle_timeout_s=0.4)
     assert len(await client.all()) > 500_000
     await client.wait_until_closed()
 
 
-async def test_a_reader_that_takes_nothing_is_ended(connect):
+async def test_a_reader_that_takes_nothing_is_ended(connect: Any) -> None:
     client = connect(b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n", idle_timeout_s=0.3)
     await client.wait_until_closed()
 
 
-async def test_a_pipelining_client_that_aborts_leaves_nothing_behind(connect):
+async def test_a_pipelining_client_that_aborts_leaves_nothing_behind(connect: Any) -> None:
     client = connect(b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n" * 3)
     await client.stream.receive_some(1000)
     await trio.aclose_forcefully(client.stream)
     await client.wait_until_closed()
 
 
-async def test_a_quart_application_ends_its_connection_too(quick):
+async def test_a_quart_application_ends_its_connection_too(quick: Any) -> None:
     """quart-trio cancels the task in which hypercorn is told that the answer is complete."""
     quart = QuartTrio("test")
     quart.get("/hello")(_hello)
@@ -150,18 +156,20 @@ async def test_a_quart_application_ends_its_connection_too(quick):
             await trio.aclose_forcefully(client.stream)
 
 
-async def _hello():
+async def _hello() -> Any:
     return "hello"
 
 
-async def test_a_fault_in_the_application_ends_one_connection_only(connect, caplog):
+async def test_a_fault_in_the_application_ends_one_connection_only(
+    connect: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     client = connect(b"GET /fault HTTP/1.1\r\nHost: h\r\n\r\n")
     assert b" 500 " in await client.all()
     assert "ZeroDivisionError" in caplog.text
     assert b"hello" in await connect(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n").all()
 
 
-async def test_beyond_the_limit_a_connection_is_closed(connect, monkeypatch):
+async def test_beyond_the_limit_a_connection_is_closed(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handover, "MAX_HANDED_OVER", 1)
     first = connect(b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
     await trio.testing.wait_all_tasks_blocked()
@@ -174,7 +182,7 @@ async def test_beyond_the_limit_a_connection_is_closed(connect, monkeypatch):
     assert b"hello" in await connect(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n").all()
 
 
-async def test_the_end_does_not_wait_for_those_who_do_not_finish(quick):
+async def test_the_end_does_not_wait_for_those_who_do_not_finish(quick: Any) -> None:
     with trio.fail_after(5):
         async with open_hand_over(app, LOG, grace_s=0.2) as hand_over:
             client = Client(hand_over, b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n", 60)

@@ -1,7 +1,10 @@
 """/metrics: what it says, and that the README says what it means."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -14,12 +17,12 @@ from tests.programs.processes import distd_serve
 NAMES = [name for name, *_ in (*COUNTERS, *GAUGES)] + [POST_HISTOGRAM[0], "distd_info"]
 
 
-def test_every_metric_stands_in_the_readme():
+def test_every_metric_stands_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     assert [name for name in NAMES if not re.search(rf"`{name}[`{{]", readme)] == []
 
 
-async def ask(address, request):
+async def ask(address: Any, request: Any) -> Any:
     host, port = address.rsplit(":", 1)
     with trio.fail_after(10):
         async with await trio.open_tcp_stream(host, int(port)) as stream:
@@ -27,7 +30,7 @@ async def ask(address, request):
             return b"".join([piece async for piece in stream]).decode()
 
 
-async def samples(address):
+async def samples(address: Any) -> Any:
     """{(name, label's value or ""): value}"""
     head, _, body = (await ask(address, "GET /metrics")).partition("\r\n\r\n")
     assert "text/plain" in head
@@ -36,12 +39,12 @@ async def samples(address):
 
 
 @pytest.fixture
-def data(tmp_path):
+def data(tmp_path: Path) -> Any:
     assert run(["init", "--data", str(tmp_path / "site"), "--host", "localhost"]) == 0
     return tmp_path / "site"
 
 
-async def test_one_process(data):
+async def test_one_process(data: Any) -> None:
     async with distd_serve(data) as site:
         for _ in range(3):
             assert " 404 " in await ask(site.http, "GET /download/1/info")
@@ -56,7 +59,7 @@ async def test_one_process(data):
     assert seen["distd_workers", ""] == 1
 
 
-async def test_several_workers_answer_for_all(data):
+async def test_several_workers_answer_for_all(data: Any) -> None:
     async with distd_serve(data, workers=2) as site:
         for _ in range(20):
             await ask(site.http, "GET /download/1/info")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import trio
@@ -21,20 +22,20 @@ WANTED = Wanted("17/17-1", "17", 1, "1-aa", 1, "10.0.0.1", "http")
 
 
 class Reader:
-    async def run(self, operation):
+    async def run(self, operation: Any) -> Any:
         await trio.lowlevel.checkpoint()
         return {number: Computer(f"pc{number}", {}) for number in operation.keywords["ids"] if number < 100}
 
 
 @pytest.fixture
-async def steering(nursery):
+async def steering(nursery: Any) -> Any:
     one = Steering(Reader())
     one.use(DIRECTORY)
     nursery.start_soon(one.run)
     return one
 
 
-async def ask(steering, number=1, wanted=WANTED):
+async def ask(steering: Any, number: Any = 1, wanted: Any = WANTED) -> Any:
     found = []
     wanted = dataclasses.replace(wanted, key=f"17/17-{number}", number=number)
     at_once = steering.find(wanted, found.append)
@@ -45,22 +46,22 @@ async def ask(steering, number=1, wanted=WANTED):
     return at_once
 
 
-def test_only_what_a_mirror_has_is_answered_elsewhere():
+def test_only_what_a_mirror_has_is_answered_elsewhere() -> None:
     one = Steering(Reader())
     one.use(DIRECTORY)
     assert one.steered == {"17"}  # nobody has 18, and 19 has another way
 
 
-async def test_to_the_best_with_the_same_token(steering):
+async def test_to_the_best_with_the_same_token(steering: Any) -> None:
     assert (await ask(steering)).location == "http://a:80/download/~1-aa/17/17-1"
 
 
-async def test_by_the_scheme_that_it_came_by(steering):
+async def test_by_the_scheme_that_it_came_by(steering: Any) -> None:
     secure = dataclasses.replace(WANTED, scheme="https")
     assert (await ask(steering, wanted=secure)).location == "https://a:443/download/~1-aa/17/17-1"
 
 
-async def test_who_comes_back_for_the_same_one_gets_the_next_then_this_server(steering):
+async def test_who_comes_back_for_the_same_one_gets_the_next_then_this_server(steering: Any) -> None:
     """Also for the fragments after it: the first mirror is dead to this computer."""
     assert (await ask(steering, 1)).location.startswith("http://a")
     assert (await ask(steering, 1)).location.startswith("http://b")
@@ -69,7 +70,7 @@ async def test_who_comes_back_for_the_same_one_gets_the_next_then_this_server(st
     assert (await ask(steering, 3)) is HERE
 
 
-async def test_after_a_while_it_is_tried_again(steering, monkeypatch):
+async def test_after_a_while_it_is_tried_again(steering: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AVOID_S", 0.05)
     await ask(steering, 1)
     await ask(steering, 1)
@@ -77,13 +78,13 @@ async def test_after_a_while_it_is_tried_again(steering, monkeypatch):
     assert (await ask(steering, 2)).location.startswith("http://a")
 
 
-async def test_another_computer_is_not_concerned(steering):
+async def test_another_computer_is_not_concerned(steering: Any) -> None:
     await ask(steering)
     await ask(steering)
     assert (await ask(steering, wanted=dataclasses.replace(WANTED, computer_id=2))).location.startswith("http://a")
 
 
-async def test_a_mirror_that_is_gone_is_not_named(steering):
+async def test_a_mirror_that_is_gone_is_not_named(steering: Any) -> None:
     await ask(steering)
     steering.use(dataclasses.replace(DIRECTORY, ready={"17": frozenset({2})}))
     assert (await ask(steering, 2)).location.startswith("http://b")
@@ -91,11 +92,11 @@ async def test_a_mirror_that_is_gone_is_not_named(steering):
     assert (await ask(steering, 3)) is HERE
 
 
-async def test_a_computer_that_nobody_knows_is_served_here(steering):
+async def test_a_computer_that_nobody_knows_is_served_here(steering: Any) -> None:
     assert (await ask(steering, wanted=dataclasses.replace(WANTED, computer_id=101))) is HERE
 
 
-async def test_too_many_at_once_are_served_here(monkeypatch):
+async def test_too_many_at_once_are_served_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WAITING", 1)
     one = Steering(Reader())
     one.use(DIRECTORY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
+from typing import Any
 
 import numpy as np
 
@@ -17,27 +18,27 @@ END, LINE, TURN = 0, 1, 2
 class Rate:
     """What a line can do, by whole minutes."""
 
-    def __init__(self, line, begins_min):
+    def __init__(self, line: Any, begins_min: Any) -> None:
         self.limited = bool(line.rules)
         self.constant = len({line.kilobytes_per_s(minute) for minute in range(7 * 1440)}) == 1
         self.line, self.begins_min = line, begins_min
         self.done = [0]
 
-    def rate(self, minute):
+    def rate(self, minute: Any) -> Any:
         return self.line.kilobytes_per_s(minute + self.begins_min)
 
-    def work_by(self, at_us):
+    def work_by(self, at_us: Any) -> Any:
         if self.constant:
             return at_us * self.rate(0)
         minute, rest = divmod(at_us, MINUTE_US)
         self.extend(minute)
         return self.done[minute] + rest * self.rate(minute)
 
-    def extend(self, minute):
+    def extend(self, minute: Any) -> None:
         while len(self.done) <= minute:
             self.done.append(self.done[-1] + MINUTE_US * self.rate(len(self.done) - 1))
 
-    def time_of(self, work):
+    def time_of(self, work: Any) -> Any:
         if self.constant:
             return -(-work // self.rate(0))
         while self.done[-1] < work:
@@ -49,17 +50,17 @@ class Rate:
 class Queue:
     """First come, first served."""
 
-    def __init__(self, rate):
+    def __init__(self, rate: Any) -> None:
         self.rate, self.free = rate, 0
 
-    def leave(self, at_us, length):
+    def leave(self, at_us: Any, length: Any) -> Any:
         if not self.rate.limited:
             return at_us
         self.free = max(self.free, self.rate.work_by(at_us)) + length * 1000
         return self.rate.time_of(self.free)
 
 
-def alone(rate, at_us, length):
+def alone(rate: Any, at_us: Any, length: Any) -> Any:
     """When a transfer is through that nobody is in the way of."""
     return rate.time_of(rate.work_by(at_us) + length * 1000) if rate.limited else at_us
 
@@ -67,21 +68,21 @@ def alone(rate, at_us, length):
 class Sharing:
     """All at once, in equal parts: of every transfer, what is left of it."""
 
-    def __init__(self, rate):
+    def __init__(self, rate: Any) -> None:
         self.rate, self.mark, self.at_us, self.jobs = rate, 0.0, 0, []
 
-    def come(self, at_us, length, agent):
+    def come(self, at_us: Any, length: Any, agent: Any) -> None:
         if self.jobs:
             self.mark += (self.rate.work_by(at_us) - self.rate.work_by(self.at_us)) / len(self.jobs)
         self.at_us = at_us
         self.jobs.append((self.mark + length * 1000, agent))
 
-    def next(self):
+    def next(self) -> Any:
         mark, agent = min(self.jobs)
         work = self.rate.work_by(self.at_us) + round((mark - self.mark) * len(self.jobs))
         return max(self.rate.time_of(work), self.at_us), agent, mark
 
-    def end(self, at_us, agent, mark):
+    def end(self, at_us: Any, agent: Any, mark: Any) -> None:
         self.jobs.remove((mark, agent))
         self.at_us, self.mark = at_us, mark
 
@@ -89,7 +90,7 @@ class Sharing:
 class Simulation:
     """Events are (when, kind, agent, what, mark): of an END `what` is its line's version, of a LINE the length."""
 
-    def __init__(self, world, seed):
+    def __init__(self, world: Any, seed: Any) -> None:
         self.world = world
         self.crowd = crowd = Crowd(world, seed)  # who they are is drawn there
         self.tables = [
@@ -113,10 +114,10 @@ class Simulation:
         self.shortest = crowd.width_us
         self.events = []
 
-    def rate(self, line):
+    def rate(self, line: Any) -> Any:
         return Rate(line, self.world.begins_min)
 
-    def run(self):
+    def run(self) -> Any:
         self.greet()
         while self.events and self.events[0][0] <= HORIZON_US:
             at_us, kind, agent, what, mark = heapq.heappop(self.events)
@@ -132,7 +133,7 @@ class Simulation:
                 self.watch(where)
         return self.done
 
-    def greet(self):
+    def greet(self) -> None:
         """Contacts are answered one after the other."""
         world, crowd = self.world, self.crowd
         desk = Queue(Rate(Line.of(world.contacts_per_s * 1000) if world.contacts_per_s else Line(), 0))
@@ -142,7 +143,7 @@ class Simulation:
             if table:
                 self.push(self.since[agent] + table[0][3], TURN, agent)
 
-    def take_turn(self, agent, where, at_us):
+    def take_turn(self, agent: Any, where: Any, at_us: Any) -> None:
         package, number, length, _, into_us, _ = self.tables[self.crowd.dialect[agent]][self.turn[agent]]
         begun_us = at_us - into_us  # its period
         if into_us != NEVER and begun_us - self.since[agent] > self.world.config.timeout_days * 86_400 * SECOND_US:
@@ -165,13 +166,13 @@ class Simulation:
             else:
                 self.end_way(agent, self.lines[where].leave(sent_us, length))
 
-    def end_way(self, agent, at_us):
+    def end_way(self, agent: Any, at_us: Any) -> None:
         length = self.tables[self.crowd.dialect[agent]][self.turn[agent]][2]
         for rate in self.own_way[int(self.crowd.site[agent])]:
             at_us = alone(rate, at_us, length)
         self.end_turn(agent, at_us)
 
-    def end_turn(self, agent, at_us):
+    def end_turn(self, agent: Any, at_us: Any) -> None:
         at_us += self.world.round_trip_us
         self.turn[agent] += 1
         table = self.tables[self.crowd.dialect[agent]]
@@ -180,37 +181,37 @@ class Simulation:
                 at_us = self.since[agent] = self.contact(agent, at_us)
             self.push(at_us + table[self.turn[agent]][3], TURN, agent)
 
-    def contact(self, agent, at_us):
+    def contact(self, agent: Any, at_us: Any) -> Any:
         """The next one that is not too soon."""
         contact_us = int(self.crowd.contact_us[agent])
         while contact_us < at_us + self.shortest:
             contact_us += self.world.prolog_freq_h * 3600 * SECOND_US
         return contact_us + self.world.greeting_us
 
-    def watch(self, where):
+    def watch(self, where: Any) -> None:
         self.version[where] += 1
         if self.shared[where].jobs:
             at_us, agent, mark = self.shared[where].next()
             self.push(at_us, END, agent, self.version[where], mark)
 
-    def push(self, at_us, kind, agent, what=0, mark=0.0):
+    def push(self, at_us: Any, kind: Any, agent: Any, what: Any = 0, mark: Any = 0.0) -> None:
         heapq.heappush(self.events, (at_us, kind, agent, what, mark))
 
 
 class Near:
     """A mirror."""
 
-    def __init__(self, simulation, mirror, desk):
+    def __init__(self, simulation: Any, mirror: Any, desk: Any) -> None:
         self.down = [(round(a * SECOND_US), round(b * SECOND_US)) for a, b in sorted(mirror.down)]
         self.own = simulation.rate(mirror.line.own)
         self.make = lambda: (Queue(Rate(desk, 0)), Queue(simulation.rate(mirror.line.shared)))
         self.queues = self.make()
         self.used_us = 0
 
-    def is_up(self, at_us):
+    def is_up(self, at_us: Any) -> Any:
         return not any(a <= at_us < b for a, b in self.down)
 
-    def leave(self, at_us, length):
+    def leave(self, at_us: Any, length: Any) -> Any:
         """When it is through, and when the mirror falls next. Who waited when it fell before has gone."""
         if any(self.used_us < a <= at_us for a, _ in self.down):
             self.queues = self.make()

@@ -1,5 +1,8 @@
+from __future__ import annotations
+
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,12 +20,12 @@ DAY_S = 86_400.0
 MB = 1_000_000
 
 
-def world(agents=500, **values):
+def world(agents: Any = 500, **values: Any) -> Any:
     sites = (Site("large", agents, Line.read("4Mbit/s")), Site("small", 20))
     return World(**({"packages": (Package.cut("p", 5, 3 * MB, 262_144),), "sites": sites} | values))
 
 
-def simulated(chosen, size_bytes, answer, seed):
+def simulated(chosen: Any, size_bytes: Any, answer: Any, seed: Any) -> Any:
     """The answer, simulated whole: when the goal's share is through, and the peak of the fullest line."""
     package = Package.cut("p", answer.priority, size_bytes, answer.fragment_bytes)
     done = replace(chosen, packages=(package,), config=answer.config)
@@ -47,7 +50,7 @@ def simulated(chosen, size_bytes, answer, seed):
     ],
 )
 @pytest.mark.parametrize("dialects", [{Dialect.UNIX: 1.0}, {Dialect.WINDOWS: 4.0, Dialect.NATIVE: 1.0}])
-def test_an_answer_holds(agents, size_bytes, line, goal, dialects):
+def test_an_answer_holds(agents: Any, size_bytes: Any, line: Any, goal: Any, dialects: Any) -> None:
     sites = (Site("large", agents, Line.read(line)), Site("small", 20))
     chosen = world(sites=sites, dialects=dialects)
     answer = solve(chosen, size_bytes, 5, goal)
@@ -76,7 +79,7 @@ def test_an_answer_holds(agents, size_bytes, line, goal, dialects):
         ((Site("s", 200),), MB, Goal(0.95, 60.0)),
     ],
 )
-def test_a_goal_that_cannot_be_met_is_said_to_be_none(sites, size_bytes, goal):
+def test_a_goal_that_cannot_be_met_is_said_to_be_none(sites: Any, size_bytes: Any, goal: Any) -> None:
     chosen = world(sites=sites)
     answer = solve(chosen, size_bytes, 5, goal)
     assert not answer.is_met
@@ -86,32 +89,32 @@ def test_a_goal_that_cannot_be_met_is_said_to_be_none(sites, size_bytes, goal):
     assert answer.finish_s is not None
 
 
-def test_contacts_that_come_too_late_are_told_of():
+def test_contacts_that_come_too_late_are_told_of() -> None:
     answer = solve(world(), MB, 5, Goal(0.95, 8 * 3600.0))
     assert answer.contact_s == pytest.approx(0.95 * DAY_S, rel=0.02)
     assert (answer.config.frag_latency_s, answer.priority) == (1, 1)
 
 
-def test_what_mirrors_send_is_on_no_line():
+def test_what_mirrors_send_is_on_no_line() -> None:
     near = Mirror(Line.read("10MB/s"))
     answer = solve(world(sites=(Site("s", 2000, Line.read("1kB/s"), near),)), 3 * MB, 5, Goal(0.95, 2 * DAY_S, 100_000))
     assert answer.is_met
     assert answer.peak_bytes_per_s == 0
 
 
-def test_a_thin_origin_is_nobodys_line_and_yet_in_the_way():
+def test_a_thin_origin_is_nobodys_line_and_yet_in_the_way() -> None:
     goal = Goal(0.95, 2 * DAY_S)
     assert not solve(world(2000, origin=Line.read("10kB/s")), 3 * MB, 5, goal).is_met
     assert solve(world(2000, origin=Line.read("1MB/s")), 3 * MB, 5, goal).is_met
 
 
-def test_a_command_without_a_file():
+def test_a_command_without_a_file() -> None:
     answer = solve(world(), 0, 5, Goal(0.95, 2 * DAY_S, 1000))
     assert answer.is_met
     assert (answer.fragments, answer.peak_bytes_per_s) == (0, 0)
 
 
-def test_nothing_takes_longer_than_agents_have_patience():
+def test_nothing_takes_longer_than_agents_have_patience() -> None:
     """TIMEOUT, and the horizon of the simulation, bound what is left of a long time."""
     for days in (34, 45, 60):
         answer = solve(world(100), 2000 * MB, 5, Goal(0.95, days * DAY_S))
@@ -120,20 +123,20 @@ def test_nothing_takes_longer_than_agents_have_patience():
 
 
 @pytest.mark.parametrize("goal", [Goal(0.0, DAY_S), Goal(0.5, 0.0), Goal(0.5, DAY_S, 0.0), Goal(1.5, DAY_S)])
-def test_what_is_no_goal(goal):
+def test_what_is_no_goal(goal: Any) -> None:
     with pytest.raises(BadInput) as caught:
         solve(world(), MB, 5, goal)
     assert caught.value.field == "goal"
 
 
-def test_very_many_are_answered_for_by_some():
+def test_very_many_are_answered_for_by_some() -> None:
     chosen = world(sites=(Site("large", 2_000_000, Line.read("100MB/s")), Site("small", 3)))
     answer = solve(chosen, 252_000, 5, Goal(0.95, 2 * DAY_S, 50 * MB))
     assert answer.is_met
     assert answer.one_in > 1
 
 
-def test_whether_a_goal_holds_as_things_stand():
+def test_whether_a_goal_holds_as_things_stand() -> None:
     goal = Goal(0.95, 2 * DAY_S, 100_000)
     assert holds(world(50), goal)
     assert not holds(world(50), Goal(0.95, DAY_S / 2))
@@ -143,7 +146,7 @@ def test_whether_a_goal_holds_as_things_stand():
     assert not holds(world(50, packages=both), goal)
 
 
-def test_thinned_worlds_are_like_the_whole():
+def test_thinned_worlds_are_like_the_whole() -> None:
     """A line of a tenth with a tenth of the agents is as busy; times and peaks are rather too high."""
     chosen = world(sites=(Site("large", 4000, Line.read("400kB/s")), Site("small", 7)))
     thinned = thin(chosen, 6000)
@@ -157,7 +160,7 @@ def test_thinned_worlds_are_like_the_whole():
     assert thin(chosen, 10**6).world is chosen
 
 
-def test_a_forecast_of_very_many_is_of_some(monkeypatch):
+def test_a_forecast_of_very_many_is_of_some(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distd.simulation.forecast.MOST_TURNS", 5000)
     some, whole = foresee(world(5000)), simulate(world(5000), 0)
     assert (some.agents, some.one_in) == (5020, 14)
@@ -165,7 +168,7 @@ def test_a_forecast_of_very_many_is_of_some(monkeypatch):
     assert sum(line.bytes for line in some.lines) == pytest.approx(some.origin.bytes, rel=0.02)
 
 
-def test_a_forecast_has_bands():
+def test_a_forecast_has_bands() -> None:
     config = DownloadConfig(frag_latency_s=10, cycle_latency_s=10, period_latency_s=10)
     forecast = foresee(world(config=config))
     assert (forecast.agents, forecast.draws) == (520, 5)
@@ -181,12 +184,12 @@ def test_a_forecast_has_bands():
     assert forecast.lines[0].peak_bytes_per_s <= 500_000 + 262_144 / 60
 
 
-def test_a_forecast_of_what_never_comes():
+def test_a_forecast_of_what_never_comes() -> None:
     forecast = foresee(world(packages=(Package.cut("p", 11, MB, 262_144),)))
     assert set(forecast.finish_s.values()) == {None}
     assert forecast.curve == []
 
 
-def test_with_very_many_agents_one_draw_does():
+def test_with_very_many_agents_one_draw_does() -> None:
     package = Package.cut("p", 1, 1000, 1000)
     assert foresee(World((package,), (Site("s", 2_100_000),))).draws == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,15 @@ OWN = Line.read("300kB/s; 20kB/s each; 5kB/s each mon-fri 8-18")
 MIXED = {Dialect.UNIX: 2.0, Dialect.WINDOWS: 5.0, Dialect.NATIVE: 1.0}
 
 
-def sites(agents, count=7, line=THIN, mirrors=2, down=(), near="10MB/s; 2MB/s each", name=""):
+def sites(
+    agents: Any,
+    count: Any = 7,
+    line: Any = THIN,
+    mirrors: Any = 2,
+    down: Any = (),
+    near: Any = "10MB/s; 2MB/s each",
+    name: Any = "",
+) -> Any:
     near = Mirror(Line.read(near), down, name)
     return tuple(Site(f"s{n}", agents // count, line, near if n < mirrors else None) for n in range(count))
 
@@ -74,24 +83,24 @@ WORLDS = {
 
 
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
-def test_batches_and_events_agree(world):
+def test_batches_and_events_agree(world: Any) -> None:
     assert (simulate(world, 3).done_us == Simulation(world, 3).run()).all()
 
 
-def test_twenty_thousand_agents_have_the_same_hash():
+def test_twenty_thousand_agents_have_the_same_hash() -> None:
     world = World((PACKAGE,), sites(20_000, 50, Line.read("1MB/s"), 5, ((40_000, 43_600),)), CONFIG)
     expected = blake3(np.ascontiguousarray(Simulation(world, 1).run()).tobytes()).hexdigest()
     assert simulate(world, 1).digest() == expected
 
 
-def test_the_seed_decides():
+def test_the_seed_decides() -> None:
     world = WORLDS["one line"]
     assert simulate(world, 1).digest() == simulate(world, 1).digest() != simulate(world, 2).digest()
 
 
 @pytest.mark.parametrize("dialect", Dialect)
 @pytest.mark.parametrize("priority", [0, 1, 3, 10])
-def test_one_agent_follows_the_closed_form(dialect, priority):
+def test_one_agent_follows_the_closed_form(dialect: Any, priority: Any) -> None:
     """On a line of its own: the scheduler's formula, with what a fetch takes."""
     package = Package.cut("p", priority, 30 * 3000, 3000)
     world = World((package,), (Site("s", 1, Line.read("300kB/s")),), CONFIG, dialects={dialect: 1.0}, round_trip_s=0.25)
@@ -102,7 +111,7 @@ def test_one_agent_follows_the_closed_form(dialect, priority):
     assert outcome.done_us[0, 0] - started_us == expected_s * 1_000_000 + fetches_us
 
 
-def test_contacts_wait_for_their_answer():
+def test_contacts_wait_for_their_answer() -> None:
     """A hundred at once, ten a second: the last is answered after ten seconds, and all begin as much later."""
     world = World((PACKAGE,), (Site("s", 100),), CONFIG, contact_s=0)
     slow = replace(world, contacts_per_s=10)
@@ -112,20 +121,20 @@ def test_contacts_wait_for_their_answer():
     assert not any(summarise(world, simulate(world, 1)).contact_wait_s.values())
 
 
-def test_a_line_for_each_is_nobodys_queue():
+def test_a_line_for_each_is_nobodys_queue() -> None:
     """A hundred at once, each at 1 kB/s: ten fragments of 2 kB take everyone twenty seconds."""
     package = Package.cut("p", 1, 20_000, 2000)
     world = World((package,), (Site("s", 100, Line.read("1kB/s each")),), NO_PAUSES, contact_s=0, round_trip_s=0)
     assert {round(done_us / 1e6, 2) for done_us in simulate(world, 1).done_us[0].tolist()} == {20.0}
 
 
-def test_a_server_answers_no_more_than_it_can():
+def test_a_server_answers_no_more_than_it_can() -> None:
     """Twenty fragments for each of 1,000 agents that come at once, fifty a second, take 400 s at least."""
     world = World((Package.cut("p", 1, 20_000, 1000),), (Site("s", 1000),), NO_PAUSES, contact_s=0, requests_per_s=50)
     assert 400 <= simulate(world, 1).done_us.max() / 1e6 < 402
 
 
-def test_bytes_are_where_they_went():
+def test_bytes_are_where_they_went() -> None:
     world = WORLDS["mirrors, one of them down"]
     outcome = simulate(world, 1)
     size = sum(PACKAGE.lengths)
@@ -140,7 +149,7 @@ def test_bytes_are_where_they_went():
     assert outcome.origin_bytes.sum() == by_line.sum()
 
 
-def test_no_line_carries_more_in_a_minute_than_it_can():
+def test_no_line_carries_more_in_a_minute_than_it_can() -> None:
     """Fragments that take minutes to come through are spread over them."""
     package = Package.cut("p", 1, 10_000_000, 2_500_000)
     for shared in (False, True):
@@ -154,7 +163,7 @@ def test_no_line_carries_more_in_a_minute_than_it_can():
     assert simulate(own, 1).line_bytes.max() == 60 * 20_000
 
 
-def test_a_fallen_mirror_sends_nothing():
+def test_a_fallen_mirror_sends_nothing() -> None:
     """Who waits at it fetches the same again, from the origin."""
     down_s = (600.0, 7200.0)
     site = Site("s", 200, mirror=Mirror(Line.read("100kB/s"), (down_s,)))
@@ -167,7 +176,7 @@ def test_a_fallen_mirror_sends_nothing():
     assert outcome.origin_bytes.sum() + by_minute.sum() >= 200 * 1_000_000
 
 
-def test_a_mirror_of_several_sites_is_one():
+def test_a_mirror_of_several_sites_is_one() -> None:
     mirror = Mirror(Line.read("50kB/s"), name="paris")
     world = World((PACKAGE,), (Site("a", 300, mirror=mirror), Site("b", 300, mirror=mirror)), CONFIG, contact_s=600)
     outcome = simulate(world, 1)
@@ -177,7 +186,7 @@ def test_a_mirror_of_several_sites_is_one():
     assert [len(part.sites) for part in split(world, 2)] == [2]
 
 
-def test_priority_0_comes_alone():
+def test_priority_0_comes_alone() -> None:
     """The others are listed in a contact after it; it starves nobody (`origin.listing`)."""
     world = World((PACKAGE, Package.cut("q", 0, 50_000, 10_000)), (Site("s", 300),), CONFIG, dialects=MIXED)
     later, first = simulate(world, 1).done_us
@@ -187,7 +196,7 @@ def test_priority_0_comes_alone():
     assert (later >= simulate(world, 1).contact_us + day_us).all()
 
 
-def test_patience_counts_from_the_contact_in_which_an_agent_was_told():
+def test_patience_counts_from_the_contact_in_which_an_agent_was_told() -> None:
     """What comes a day after a package of priority 0 has a day of its own."""
     config = replace(CONFIG, timeout_days=1)
     world = World((PACKAGE, Package.cut("q", 0, 50_000, 10_000)), (Site("s", 50),), config)
@@ -195,7 +204,7 @@ def test_patience_counts_from_the_contact_in_which_an_agent_was_told():
     assert (simulate(world, 1).done_us == Simulation(world, 1).run()).all()
 
 
-def test_what_would_come_through_after_the_horizon_is_neither_done_nor_counted():
+def test_what_would_come_through_after_the_horizon_is_neither_done_nor_counted() -> None:
     """2,000 fragments of 53 GB, one after the other on 8 kB/s, would take four centuries: the line is full until the
     horizon, and what is kept of each minute ends there."""
     world = World((Package.cut("p", 5, 53 * 10**9, 53 * 10**9),), (Site("s", 2000, Line.read("64kbit/s")),), CONFIG)
@@ -206,13 +215,13 @@ def test_what_would_come_through_after_the_horizon_is_neither_done_nor_counted()
     assert not summarise(world, outcome).all.done
 
 
-def test_ghosts_without_a_pause_have_an_end():
+def test_ghosts_without_a_pause_have_an_end() -> None:
     """Beside a package of priority 0 a Unix agent without latencies would take no turns for ever."""
     world = World((Package.cut("p", 0, 50_000, 10_000), PACKAGE), (Site("s", 3),), NO_PAUSES)
     assert (simulate(world, 1).done_us > 0).all()
 
 
-def test_what_is_not_through_by_the_time_out_never_is():
+def test_what_is_not_through_by_the_time_out_never_is() -> None:
     config = DownloadConfig(
         frag_latency_s=86_400, cycle_latency_s=0, period_latency_s=0, period_length=1, timeout_days=2
     )
@@ -222,7 +231,7 @@ def test_what_is_not_through_by_the_time_out_never_is():
     assert (simulate(World((Package.cut("q", 1, 1, 1),), (Site("s", 50),), config), 1).done_us > 0).all()
 
 
-def test_what_waits_for_a_dead_line_waits():
+def test_what_waits_for_a_dead_line_waits() -> None:
     """Nothing goes through a line of 1 kB/s in the office hours, and all comes afterwards."""
     line = Line.read("10MB/s; 1kB/s mon-sun 8-18")
     world = World((PACKAGE,), (Site("s", 50, line),), CONFIG, contact_s=0, begins_min=8 * 60)
@@ -245,7 +254,7 @@ def test_what_waits_for_a_dead_line_waits():
         ({"shared": True, "config": DownloadConfig(frag_latency_s=0, cycle_latency_s=0)}, "download.frag_latency_s"),
     ],
 )
-def test_what_cannot_be_simulated(values, field):
+def test_what_cannot_be_simulated(values: Any, field: Any) -> None:
     world = World(**({"packages": (PACKAGE,), "sites": sites(70), "config": CONFIG} | values))
     with pytest.raises(BadInput) as caught:
         simulate(world)
@@ -275,7 +284,7 @@ CONFIGS = st.builds(
 
 
 @st.composite
-def random_worlds(draw):
+def random_worlds(draw: Any) -> Any:
     """Few agents, and anything else."""
     shared_mirror = draw(st.none() | NEAR.map(lambda one: replace(one, name="shared")))
     mirrors = st.none() | NEAR | st.just(shared_mirror)
@@ -299,7 +308,7 @@ def random_worlds(draw):
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(random_worlds(), st.integers(0, 3))
-def test_batches_and_events_agree_on_any_world(world, seed):
+def test_batches_and_events_agree_on_any_world(world: Any, seed: Any) -> None:
     outcome = simulate(world, seed)
     assert (outcome.done_us == Simulation(world, seed).run()).all()
     parts = split(world, 3)

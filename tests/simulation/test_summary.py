@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from distd.domain.records import DownloadConfig
@@ -13,13 +17,13 @@ SITES = (
 )
 
 
-def world(**values):
+def world(**values: Any) -> Any:
     packages = (Package.cut("big", 2, 300_000, 65_536), Package.cut("never", 11, 5000, 1000))
     return World(**({"packages": packages, "sites": SITES, "config": CONFIG, "contact_s": 600.0} | values))
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 9])
-def test_a_world_split_and_joined_is_the_same(parts):
+def test_a_world_split_and_joined_is_the_same(parts: Any) -> None:
     whole = simulate(world(), 3)
     pieces = split(world(), parts)
     assert len(pieces) == min(parts, 3)
@@ -29,11 +33,11 @@ def test_a_world_split_and_joined_is_the_same(parts):
         assert (getattr(joined, name) == getattr(whole, name)).all()
 
 
-def test_sites_that_meet_at_a_limited_origin_stay_together():
+def test_sites_that_meet_at_a_limited_origin_stay_together() -> None:
     assert split(world(origin=Line.read("1MB/s")), 3) == [world(origin=Line.read("1MB/s"))]
 
 
-def test_what_a_summary_says():
+def test_what_a_summary_says() -> None:
     outcome = simulate(world(), 3)
     summary = summarise(world(), outcome)
     big, never = summary.packages["big"], summary.packages["never"]
@@ -53,7 +57,7 @@ def test_what_a_summary_says():
     assert as_json(summary)["packages"]["big"]["after_s"]["100"] == big.after_s[100]
 
 
-def test_a_curve_goes_up_to_one():
+def test_a_curve_goes_up_to_one() -> None:
     one = world(packages=(Package.cut("p", 1, 5000, 1000),))
     summary = summarise(one, simulate(one))
     shares = [share for _, share in summary.curve]

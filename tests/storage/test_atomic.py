@@ -1,22 +1,28 @@
 """The atomic primitives: whatever fails, and wherever a process dies, the old state stands or the new one."""
 
+from __future__ import annotations
+
 import errno
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from distd.storage import atomic
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 class Faulty:
     """Stands in for a function of `os`: fails at its n-th call, and counts."""
 
-    def __init__(self, function, fail_at, error=errno.EIO):
+    def __init__(self, function: Any, fail_at: Any, error: Any = errno.EIO) -> None:
         self.function, self.left, self.error = function, fail_at, error
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.left -= 1
         if self.left == 0:
             raise OSError(self.error, os.strerror(self.error))
@@ -24,28 +30,28 @@ class Faulty:
 
 
 @pytest.fixture
-def fail(monkeypatch):
-    def fail(name, at=1, error=errno.EIO):
+def fail(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def fail(name: Any, at: Any = 1, error: Any = errno.EIO) -> None:
         monkeypatch.setattr(atomic.os, name, Faulty(getattr(os, name), at, error))
 
     return fail
 
 
 @pytest.fixture
-def steps(monkeypatch):
+def steps(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The order in which things reach the disk: ("fsync", "syncfs" or "rename", name)."""
     seen = []
     fsync, rename, syncfs = os.fsync, os.rename, atomic._LIBC.syncfs
 
-    def noted_fsync(fd):
+    def noted_fsync(fd: Any) -> None:
         seen.append(("fsync", os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))))
         fsync(fd)
 
-    def noted_rename(source, target):
+    def noted_rename(source: Any, target: Any) -> None:
         seen.append(("rename", os.path.basename(target)))
         rename(source, target)
 
-    def noted_syncfs(fd):
+    def noted_syncfs(fd: Any) -> Any:
         seen.append(("syncfs", os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))))
         return syncfs(fd)
 
@@ -59,7 +65,7 @@ def steps(monkeypatch):
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o600, 0o666], ids=oct)
-def test_a_file_has_its_bytes_and_its_mode_whatever_the_umask_says(tmp_path, mode):
+def test_a_file_has_its_bytes_and_its_mode_whatever_the_umask_says(tmp_path: Path, mode: Any) -> None:
     before = os.umask(0o077)
     try:
         atomic.write_file(tmp_path / "file", b"one", mode=0o640)
@@ -71,13 +77,13 @@ def test_a_file_has_its_bytes_and_its_mode_whatever_the_umask_says(tmp_path, mod
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_file_is_on_the_disk_before_its_name(tmp_path, steps):
+def test_a_file_is_on_the_disk_before_its_name(tmp_path: Path, steps: Any) -> None:
     atomic.write_file(tmp_path / "file", b"one")
     assert steps == [("fsync", f".new-file-{os.getpid()}"), ("rename", "file"), ("fsync", tmp_path.name)]
 
 
 @pytest.mark.parametrize("step", ["open", "fchmod", "fsync", "rename"])
-def test_a_failure_leaves_the_old_file(tmp_path, fail, step):
+def test_a_failure_leaves_the_old_file(tmp_path: Path, fail: Any, step: Any) -> None:
     (tmp_path / "file").write_bytes(b"old")
     fail(step)
     with pytest.raises(OSError, match="Input/output error"):
@@ -86,7 +92,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, fail, step):
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
-def test_a_failure_after_the_rename_leaves_the_new_file(tmp_path, fail):
+def test_a_failure_after_the_rename_leaves_the_new_file(tmp_path: Path, fail: Any) -> None:
     (tmp_path / "file").write_bytes(b"old")
     fail("fsync", at=2)
     with pytest.raises(OSError, match="Input/output error"):
@@ -98,13 +104,13 @@ def test_a_failure_after_the_rename_leaves_the_new_file(tmp_path, fail):
 # --- building and publishing -------------------------------------------------------------------------------------
 
 
-def _fill(folder):
+def _fill(folder: Any) -> None:
     (folder / "sub").mkdir()
     (folder / "a").write_bytes(b"a")
     (folder / "sub" / "b").write_bytes(b"b")
 
 
-def test_what_is_built_is_hidden_then_there_as_a_whole(tmp_path):
+def test_what_is_built_is_hidden_then_there_as_a_whole(tmp_path: Path) -> None:
     with atomic.building(tmp_path, "17") as folder:
         assert folder.parent == tmp_path
         assert folder.name.startswith(".building-17-")
@@ -121,7 +127,7 @@ def test_what_is_built_is_hidden_then_there_as_a_whole(tmp_path):
     assert (tmp_path / "17").stat().st_mode & 0o7777 == 0o755
 
 
-def test_a_folder_to_be_served_is_readable_whatever_the_umask_says(tmp_path):
+def test_a_folder_to_be_served_is_readable_whatever_the_umask_says(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
         with atomic.building(tmp_path, "17") as folder:
@@ -131,14 +137,14 @@ def test_a_folder_to_be_served_is_readable_whatever_the_umask_says(tmp_path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_what_is_not_published_is_gone(tmp_path, error):
+def test_what_is_not_published_is_gone(tmp_path: Path, error: Any) -> None:
     with pytest.raises(error), atomic.building(tmp_path, "17") as folder:  # noqa: PT012
         _fill(folder)
         raise error
     assert os.listdir(tmp_path) == []
 
 
-def test_everything_is_on_the_disk_before_the_name_and_then_the_name(tmp_path, steps):
+def test_everything_is_on_the_disk_before_the_name_and_then_the_name(tmp_path: Path, steps: Any) -> None:
     with atomic.building(tmp_path, "17") as folder:
         _fill(folder)
         steps.clear()
@@ -153,7 +159,9 @@ def test_everything_is_on_the_disk_before_the_name_and_then_the_name(tmp_path, s
     ("step", "at", "published"), [("fsync", 1, False), ("rename", 1, False), ("fsync", 2, True)], ids=str
 )
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=errno.errorcode.get)
-def test_a_failure_while_publishing_leaves_all_or_nothing(tmp_path, fail, step, at, published, error):
+def test_a_failure_while_publishing_leaves_all_or_nothing(
+    tmp_path: Path, fail: Any, step: Any, at: Any, published: Any, error: Any
+) -> None:
     with pytest.raises(OSError, match=os.strerror(error)), atomic.building(tmp_path, "17") as folder:  # noqa: PT012
         _fill(folder)
         fail(step, at, error)
@@ -163,7 +171,7 @@ def test_a_failure_while_publishing_leaves_all_or_nothing(tmp_path, fail, step, 
         assert sorted(os.listdir(tmp_path / "17")) == ["a", "sub"]
 
 
-def test_a_folder_that_is_there_is_not_replaced(tmp_path):
+def test_a_folder_that_is_there_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "17").mkdir()
     with pytest.raises(FileExistsError), atomic.building(tmp_path, "17") as folder:
         atomic.publish_directory(folder, tmp_path / "17")
@@ -173,7 +181,7 @@ def test_a_folder_that_is_there_is_not_replaced(tmp_path):
 # --- removing ----------------------------------------------------------------------------------------------------
 
 
-def test_a_removed_folder_is_gone(tmp_path, steps):
+def test_a_removed_folder_is_gone(tmp_path: Path, steps: Any) -> None:
     (tmp_path / "17").mkdir()
     _fill(tmp_path / "17")
     with atomic.removing(tmp_path / "17"):
@@ -182,7 +190,7 @@ def test_a_removed_folder_is_gone(tmp_path, steps):
     assert steps == [("rename", f".deleted-17-{os.getpid()}"), ("fsync", tmp_path.name)]
 
 
-def test_a_failed_removal_leaves_the_whole(tmp_path, fail, snapshot):
+def test_a_failed_removal_leaves_the_whole(tmp_path: Path, fail: Any, snapshot: Any) -> None:
     (tmp_path / "17").mkdir()
     _fill(tmp_path / "17")
     before = snapshot(tmp_path)
@@ -192,7 +200,7 @@ def test_a_failed_removal_leaves_the_whole(tmp_path, fail, snapshot):
     assert snapshot(tmp_path) == before
 
 
-def test_a_removal_that_stops_midway_is_gone_under_its_name(tmp_path):
+def test_a_removal_that_stops_midway_is_gone_under_its_name(tmp_path: Path) -> None:
     (tmp_path / "17").mkdir()
     _fill(tmp_path / "17")
     with pytest.raises(KeyboardInterrupt), atomic.removing(tmp_path / "17"):
@@ -200,7 +208,7 @@ def test_a_removal_that_stops_midway_is_gone_under_its_name(tmp_path):
     assert os.listdir(tmp_path) == [f".deleted-17-{os.getpid()}"]
 
 
-def test_a_replaced_folder_is_under_the_other_name(tmp_path, steps):
+def test_a_replaced_folder_is_under_the_other_name(tmp_path: Path, steps: Any) -> None:
     (tmp_path / "17").mkdir()
     _fill(tmp_path / "17")
     with atomic.building(tmp_path, "17") as folder:
@@ -214,7 +222,7 @@ def test_a_replaced_folder_is_under_the_other_name(tmp_path, steps):
     assert os.listdir(tmp_path) == ["17"]
 
 
-def test_nothing_is_replaced_by_what_is_not_there(tmp_path):
+def test_nothing_is_replaced_by_what_is_not_there(tmp_path: Path) -> None:
     with atomic.building(tmp_path, "17") as folder, pytest.raises(FileNotFoundError):
         atomic.replace_directory(folder, tmp_path / "17")
 
@@ -223,14 +231,14 @@ def test_nothing_is_replaced_by_what_is_not_there(tmp_path):
 
 
 @pytest.fixture
-def dead_pid():
+def dead_pid() -> Any:
     """The number of a process that was."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
 
 
-def test_leftovers_of_the_dead_are_swept_and_nothing_else(tmp_path, dead_pid):
+def test_leftovers_of_the_dead_are_swept_and_nothing_else(tmp_path: Path, dead_pid: Any) -> None:
     leftovers = [f".building-17-{dead_pid}", f".deleted-18-{dead_pid}", f".new-info-{dead_pid}", ".deleted-odd"]
     for name in leftovers[:2]:
         (tmp_path / name).mkdir()
@@ -245,7 +253,7 @@ def test_leftovers_of_the_dead_are_swept_and_nothing_else(tmp_path, dead_pid):
     assert atomic.sweep(tmp_path) == []
 
 
-def test_a_build_under_way_is_spared(tmp_path, dead_pid):
+def test_a_build_under_way_is_spared(tmp_path: Path, dead_pid: Any) -> None:
     with atomic.building(tmp_path, "17") as folder:
         # Were it not for the lock, it would look like that of a dead process.
         orphan = folder.rename(tmp_path / f".building-17-{dead_pid}")
@@ -254,23 +262,23 @@ def test_a_build_under_way_is_spared(tmp_path, dead_pid):
         orphan.rename(folder)
 
 
-def test_a_number_that_another_process_has_now_does_not_save_a_leftover(tmp_path):
+def test_a_number_that_another_process_has_now_does_not_save_a_leftover(tmp_path: Path) -> None:
     name = f".building-17-{os.getpid()}"
     (tmp_path / name).mkdir()
     (tmp_path / name / atomic.LOCK).write_bytes(b"")
     assert atomic.sweep(tmp_path) == [name]
 
 
-def test_a_build_is_spared_before_its_lock_is_held_too(tmp_path, monkeypatch):
+def test_a_build_is_spared_before_its_lock_is_held_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     swept = []
     flock, rename = atomic.fcntl.flock, os.rename
 
-    def sweep_then_lock(lock, how):
+    def sweep_then_lock(lock: Any, how: Any) -> None:
         if not how & atomic.fcntl.LOCK_NB:  # the builder's own
             swept.append(atomic.sweep(tmp_path))
         flock(lock, how)
 
-    def sweep_then_rename(*names):
+    def sweep_then_rename(*names: Any) -> None:
         swept.append(atomic.sweep(tmp_path))
         rename(*names)
 

@@ -1,7 +1,10 @@
 """The content store: one copy of equal bytes, counted by links, never trusted blindly."""
 
+from __future__ import annotations
+
 import errno
 import os
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from blake3 import blake3
@@ -9,17 +12,20 @@ from blake3 import blake3
 from distd.storage import fragment_store
 from distd.storage.fragment_store import FragmentStore, hash_file
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path: Path) -> Any:
     return FragmentStore(tmp_path / "fragments")
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(tmp_path: Path) -> Any:
     """Makes a file outside of the store; gives its path and its BLAKE3."""
 
-    def make(name, content=b"bytes"):
+    def make(name: Any, content: Any = b"bytes") -> Any:
         path = tmp_path / "package" / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
@@ -28,7 +34,7 @@ def file(tmp_path):
     return make
 
 
-def test_equal_bytes_lie_on_the_disk_once(store, file):
+def test_equal_bytes_lie_on_the_disk_once(store: Any, file: Any) -> None:
     first, digest = file("17-1")
     second, _ = file("18-1")
     store.keep(first, digest)
@@ -38,7 +44,7 @@ def test_equal_bytes_lie_on_the_disk_once(store, file):
     assert store.used_bytes() == 5
 
 
-def test_keeping_twice_changes_nothing(store, file):
+def test_keeping_twice_changes_nothing(store: Any, file: Any) -> None:
     first, digest = file("17-1")
     store.keep(first, digest)
     store.keep(first, digest)
@@ -46,7 +52,7 @@ def test_keeping_twice_changes_nothing(store, file):
     assert first.read_bytes() == b"bytes"
 
 
-def test_what_no_package_has_goes_and_nothing_else(store, file):
+def test_what_no_package_has_goes_and_nothing_else(store: Any, file: Any) -> None:
     kept, digest = file("17-1")
     gone, other = file("17-2", b"other bytes")
     for path, its in ((kept, digest), (gone, other)):
@@ -57,7 +63,7 @@ def test_what_no_package_has_goes_and_nothing_else(store, file):
     assert not store.path(other).exists()
 
 
-def test_a_spoiled_copy_is_not_shared_and_is_replaced(store, file):
+def test_a_spoiled_copy_is_not_shared_and_is_replaced(store: Any, file: Any) -> None:
     first, digest = file("17-1")
     store.keep(first, digest)
     first.write_bytes(b"bytEs")  # in place: the store's copy is the same file
@@ -68,15 +74,17 @@ def test_a_spoiled_copy_is_not_shared_and_is_replaced(store, file):
     assert hash_file(store.path(digest)) == (5, digest)
 
 
-def test_what_is_not_there_cannot_be_fetched(store, file):
+def test_what_is_not_there_cannot_be_fetched(store: Any, file: Any) -> None:
     path, _ = file("17-1")
     assert store.fetch(bytes(32), path) is False
     assert path.read_bytes() == b"bytes"
 
 
 @pytest.mark.parametrize("number", [errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP])
-def test_where_there_can_be_no_link_a_fragment_stands_for_itself(store, file, monkeypatch, number):
-    def refuse(*_):
+def test_where_there_can_be_no_link_a_fragment_stands_for_itself(
+    store: Any, file: Any, monkeypatch: pytest.MonkeyPatch, number: Any
+) -> None:
+    def refuse(*_: Any) -> None:
         raise OSError(number, os.strerror(number))
 
     path, digest = file("17-1")
@@ -86,8 +94,8 @@ def test_where_there_can_be_no_link_a_fragment_stands_for_itself(store, file, mo
     assert store.used_bytes() == 0
 
 
-def test_another_error_is_told(store, file, monkeypatch):
-    def refuse(*_):
+def test_another_error_is_told(store: Any, file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     path, digest = file("17-1")
@@ -96,7 +104,7 @@ def test_another_error_is_told(store, file, monkeypatch):
         store.keep(path, digest)
 
 
-def test_leftovers_of_a_dead_process_are_swept(store, file):
+def test_leftovers_of_a_dead_process_are_swept(store: Any, file: Any) -> None:
     path, digest = file("17-1")
     store.keep(path, digest)
     left = store.path(digest).with_name(".new-x-99999999")
@@ -106,6 +114,6 @@ def test_leftovers_of_a_dead_process_are_swept(store, file):
     assert store.path(digest).exists()
 
 
-def test_an_empty_store_has_nothing(store):
+def test_an_empty_store_has_nothing(store: Any) -> None:
     store.sweep()
     assert store.used_bytes() == 0

@@ -1,11 +1,14 @@
 """Keys and certificates: what agents, OpenSSL and the manifest's readers ask of them."""
 
+from __future__ import annotations
+
 import ipaddress
 import socket
 import ssl
 import stat
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
@@ -19,27 +22,32 @@ from distd.storage import pki
 from distd.storage.data_dir import DataDir
 from distd.wire import manifest as manifest_format
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from distd.storage.pki import Signer
+
 MANIFEST = Manifest("17", 1, 0, bytes(16), bytes(32), bytes(32), bytes(32), ())
 
 
-def certificate(site_keys, name):
+def certificate(site_keys: Any, name: Any) -> Any:
     return x509.load_pem_x509_certificate((site_keys.keys / name).read_bytes())
 
 
-def extension(cert, kind):
+def extension(cert: Any, kind: Any) -> Any:
     return cert.extensions.get_extension_for_class(kind).value
 
 
 @pytest.mark.parametrize("name", [pki.CA_KEY, pki.SERVER_KEY, pki.SIGNER_KEY, pki.TOKEN_KEY])
-def test_secrets_are_for_their_owner_only(site_keys, name):
+def test_secrets_are_for_their_owner_only(site_keys: DataDir, name: Any) -> None:
     assert stat.S_IMODE((site_keys.keys / name).stat().st_mode) == 0o600
 
 
-def test_the_cas_certificate_is_for_everybody(site_keys):
+def test_the_cas_certificate_is_for_everybody(site_keys: DataDir) -> None:
     assert stat.S_IMODE(site_keys.ca_certificate.stat().st_mode) == 0o644
 
 
-def test_the_ca(ca):
+def test_the_ca(ca: x509.Certificate) -> None:
     assert ca.subject.rfc4514_string() == "CN=distd CA packages.example"
     ca.verify_directly_issued_by(ca)
     assert isinstance(ca.public_key(), ec.EllipticCurvePublicKey)
@@ -55,7 +63,7 @@ def test_the_ca(ca):
         (pki.SIGNER_CERTIFICATE, ExtendedKeyUsageOID.CODE_SIGNING, ed25519.Ed25519PublicKey, 20),
     ],
 )
-def test_a_leaf(site_keys, ca, name, use, kind, years):
+def test_a_leaf(site_keys: DataDir, ca: x509.Certificate, name: Any, use: Any, kind: Any, years: Any) -> None:
     leaf = certificate(site_keys, name)
     leaf.verify_directly_issued_by(ca)
     assert isinstance(leaf.public_key(), kind)
@@ -70,7 +78,7 @@ def test_a_leaf(site_keys, ca, name, use, kind, years):
     assert leaf.not_valid_after_utc <= ca.not_valid_after_utc
 
 
-def test_every_key_belongs_to_its_certificate(site_keys, ca):
+def test_every_key_belongs_to_its_certificate(site_keys: DataDir, ca: x509.Certificate) -> None:
     certificates = {
         pki.CA_KEY: ca,
         pki.SERVER_KEY: certificate(site_keys, pki.SERVER_CERTIFICATE),
@@ -81,7 +89,7 @@ def test_every_key_belongs_to_its_certificate(site_keys, ca):
         assert key.public_key() == cert.public_key(), name
 
 
-def test_two_sites_share_nothing(site_keys, tmp_path):
+def test_two_sites_share_nothing(site_keys: DataDir, tmp_path: Path) -> None:
     other = DataDir(tmp_path)
     other.keys.mkdir()
     pki.create_keys(other.keys, other.ca_certificate, ["packages.example"])
@@ -90,7 +98,7 @@ def test_two_sites_share_nothing(site_keys, tmp_path):
     assert len((other.keys / pki.TOKEN_KEY).read_bytes()) == 32
 
 
-def test_the_servers_names(tmp_path):
+def test_the_servers_names(tmp_path: Path) -> None:
     data = DataDir(tmp_path)
     data.keys.mkdir()
     hosts = ["packages.example", "10.1.2.3", "2001:db8::7", "localhost", "packages.example"]
@@ -106,7 +114,7 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> None
     """A TLS handshake over a pair of sockets. Raises what the client raises."""
     ours, theirs = socket.socketpair()
 
-    def serve():
+    def serve() -> None:
         try:
             server.wrap_socket(theirs, server_side=True).close()
         except OSError:
@@ -122,30 +130,34 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> None
 
 
 @pytest.fixture(scope="module")
-def server_context(site_keys):
+def server_context(site_keys: DataDir) -> Any:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(site_keys.keys / pki.SERVER_CERTIFICATE, site_keys.keys / pki.SERVER_KEY)
     return context
 
 
 @pytest.fixture(scope="module")
-def client_context(site_keys):
+def client_context(site_keys: DataDir) -> Any:
     context = ssl.create_default_context(cafile=site_keys.ca_certificate)
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     return context
 
 
 @pytest.mark.parametrize("name", ["packages.example", "localhost", "127.0.0.1", "::1"])
-def test_a_strict_client_trusts_the_server_under_each_of_its_names(server_context, client_context, name):
+def test_a_strict_client_trusts_the_server_under_each_of_its_names(
+    server_context: Any, client_context: Any, name: Any
+) -> None:
     handshake(server_context, client_context, name)
 
 
-def test_it_does_not_under_another_name(server_context, client_context):
+def test_it_does_not_under_another_name(server_context: Any, client_context: Any) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         handshake(server_context, client_context, "elsewhere.example")
 
 
-def test_a_certificate_can_be_renewed_for_other_names(site_keys, ca, tmp_path, client_context):
+def test_a_certificate_can_be_renewed_for_other_names(
+    site_keys: DataDir, ca: x509.Certificate, tmp_path: Path, client_context: Any
+) -> None:
     ca_key = load_pem_private_key((site_keys.keys / pki.CA_KEY).read_bytes(), None)
     pki.make_server_certificate(tmp_path, ca, ca_key, ["new.example"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -153,12 +165,12 @@ def test_a_certificate_can_be_renewed_for_other_names(site_keys, ca, tmp_path, c
     handshake(context, client_context, "new.example")
 
 
-def test_the_signer_signs_what_the_cas_certificate_proves(signer, ca):
+def test_the_signer_signs_what_the_cas_certificate_proves(signer: Signer, ca: x509.Certificate) -> None:
     data = manifest_format.sign(MANIFEST, signer.key, signer.certificate_der)
     assert manifest_format.read(data, ca) == MANIFEST
 
 
-def test_the_web_server_cannot_sign_manifests(signer, ca, site_keys):
+def test_the_web_server_cannot_sign_manifests(signer: Signer, ca: x509.Certificate, site_keys: DataDir) -> None:
     leaf = certificate(site_keys, pki.SERVER_CERTIFICATE)
     data = manifest_format.sign(MANIFEST, signer.key, leaf.public_bytes(pki.serialization.Encoding.DER))
     with pytest.raises(Corrupt, match="for code signing"):
@@ -168,7 +180,7 @@ def test_the_web_server_cannot_sign_manifests(signer, ca, site_keys):
 @pytest.mark.parametrize(
     "host", ["a", "packages.example", "A-1.b2", "10.0.0.1", "::1", "2001:db8::7", "xn--bcher-kva.example", "x" * 63]
 )
-def test_hosts(host):
+def test_hosts(host: Any) -> None:
     pki.check_host(host)
 
 
@@ -194,13 +206,13 @@ BAD_HOSTS = {
 
 
 @pytest.mark.parametrize("host", BAD_HOSTS.values(), ids=BAD_HOSTS)
-def test_hosts_that_are_none(host):
+def test_hosts_that_are_none(host: Any) -> None:
     with pytest.raises(BadInput, match="--host: expected a host name or an IP address"):
         pki.check_host(host)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
-def test_a_ca_file_that_is_none(tmp_path, content):
+def test_a_ca_file_that_is_none(tmp_path: Path, content: Any) -> None:
     if content is not None:
         (tmp_path / "ca.pem").write_bytes(content)
     with pytest.raises(BadInput, match=r"CA file: expected a certificate in PEM, got .*ca\.pem"):
@@ -209,7 +221,7 @@ def test_a_ca_file_that_is_none(tmp_path, content):
 
 @pytest.mark.parametrize("name", [pki.SIGNER_KEY, pki.SIGNER_CERTIFICATE])
 @pytest.mark.parametrize("content", [None, b"", b"junk"], ids=["missing", "empty", "junk"])
-def test_a_signer_that_is_none(site_keys, tmp_path, name, content):
+def test_a_signer_that_is_none(site_keys: DataDir, tmp_path: Path, name: Any, content: Any) -> None:
     data = DataDir(tmp_path)
     data.keys.mkdir()
     for path in site_keys.keys.iterdir():

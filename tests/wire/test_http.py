@@ -1,5 +1,9 @@
 """Heads, conditions and ranges, against tables and against h11."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +14,7 @@ ETAG = b'"abc"'
 MODIFIED_S = 784_111_777  # Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110's examples
 
 
-def head(*lines):
+def head(*lines: Any) -> Any:
     return parse_head("\r\n".join(("GET / HTTP/1.1", "Host: h", *lines)).encode("latin-1"))
 
 
@@ -30,7 +34,7 @@ def head(*lines):
         (["X: caf\xe9", "Range: bytes=1-"], "range", b"bytes=1-"),
     ],
 )
-def test_fields(lines, field, value):
+def test_fields(lines: Any, field: Any, value: Any) -> None:
     assert getattr(head(*lines).fields, field) == value
 
 
@@ -56,7 +60,7 @@ def test_fields(lines, field, value):
         (b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999", 400),
     ],
 )
-def test_bad_heads(raw, status):
+def test_bad_heads(raw: Any, status: Any) -> None:
     with pytest.raises(HeadError) as caught:
         parse_head(raw)
     assert caught.value.status == status
@@ -80,7 +84,7 @@ TEXT = st.text(st.characters(min_codepoint=0, max_codepoint=255), max_size=12)
         (b"*", b"*"),
     ],
 )
-def test_path_of(target, path):
+def test_path_of(target: Any, path: Any) -> None:
     assert path_of(target) == path
 
 
@@ -115,12 +119,12 @@ def test_path_of(target, path):
         (b"bytes=" + b",".join(b"%d-%d" % (i * 3, i * 3) for i in range(17)), 100, None),
     ],
 )
-def test_parse_range(value, size, spans):
+def test_parse_range(value: Any, size: Any, spans: Any) -> None:
     assert parse_range(value, size) == spans
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=8), st.integers(1, 30))
-def test_spans_hold_just_the_bytes_asked_for(pairs, size):
+def test_spans_hold_just_the_bytes_asked_for(pairs: Any, size: Any) -> None:
     pairs = [(min(pair), max(pair)) for pair in pairs]
     spans = parse_range(b"bytes=" + b",".join(b"%d-%d" % pair for pair in pairs), size)
     asked = {i for first, last in pairs for i in range(first, last + 1) if i < size}
@@ -159,9 +163,9 @@ def test_spans_hold_just_the_bytes_asked_for(pairs, size):
         (["Range: bytes=1-2", 'If-Match: "x"'], False, 412),
     ],
 )
-def test_select(lines, stock, status):
+def test_select(lines: Any, stock: Any, status: Any) -> None:
     assert select(head(*lines).fields, 10, ETAG, MODIFIED_S, stock_agent=stock).status == status
 
 
-def test_http_date():
+def test_http_date() -> None:
     assert http_date(MODIFIED_S) == b"Sun, 06 Nov 1994 08:49:37 GMT"

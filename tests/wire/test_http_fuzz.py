@@ -1,6 +1,9 @@
 """The head parser beside h11, over heads that are nearly good. `make fuzz` goes on where this ends."""
 
+from __future__ import annotations
+
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -54,7 +57,7 @@ CHANGES = st.tuples(
 )
 
 
-def changed(head, changes):
+def changed(head: Any, changes: Any) -> Any:
     """With some bytes at each place (a share of the length) replaced."""
     for share, removed, piece in changes:
         at = int(share * (len(head) + 1))
@@ -64,22 +67,22 @@ def changed(head, changes):
 
 @settings(max_examples=1500)
 @given(HEADS, st.lists(CHANGES, max_size=4))
-def test_what_the_lane_takes_h11_takes_and_reads_alike(head, changes):
+def test_what_the_lane_takes_h11_takes_and_reads_alike(head: Any, changes: Any) -> None:
     verdict(changed(head, changes))
 
 
 @settings(max_examples=300)
 @given(st.binary(max_size=200))
-def test_noise(data):
+def test_noise(data: Any) -> None:
     verdict(data)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_table(case):
+def test_the_table(case: Any) -> None:
     verdict(case.raw)
 
 
-def test_good_heads_are_taken():
+def test_good_heads_are_taken() -> None:
     """Or all of the above would hold for a parser that refuses everything."""
     taken = [verdict(case.raw) for case in CASES]
     assert sum(head is not None for head in taken) > len(CASES) / 2
@@ -89,7 +92,7 @@ LAXER = {"_FIELD": rb"([^:]*):[ \t]*(.*?)[ \t]*", "_TARGET": rb"[^ ]*", "_METHOD
 
 
 @pytest.mark.parametrize("name", LAXER)
-def test_a_laxer_parser_is_found_out(monkeypatch, name):
+def test_a_laxer_parser_is_found_out(monkeypatch: pytest.MonkeyPatch, name: Any) -> None:
     """The judge can tell: a rule that is taken away is missed in some case of the table."""
     monkeypatch.setattr(http, name, re.compile(LAXER[name], re.DOTALL))
     http.parse_fields.cache_clear()
@@ -98,7 +101,7 @@ def test_a_laxer_parser_is_found_out(monkeypatch, name):
     assert found
 
 
-def disagrees(data):
+def disagrees(data: Any) -> Any:
     try:
         verdict(data)
     except Disagreement:

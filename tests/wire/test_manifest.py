@@ -1,7 +1,10 @@
 """Manifests: only what the site's own signer signed is read, and only in the right shape."""
 
+from __future__ import annotations
+
 import datetime
 from dataclasses import replace
+from typing import Any
 
 import msgpack
 import pytest
@@ -21,7 +24,7 @@ from distd.wire import manifest as codec
 SINCE = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
 
-def certificate(subject, key, issuer, issuer_key, *usages):
+def certificate(subject: Any, key: Any, issuer: Any, issuer_key: Any, *usages: Any) -> Any:
     """Long expired: a signer's dates are not the core's matter."""
     builder = (
         x509.CertificateBuilder()
@@ -75,27 +78,27 @@ MANIFESTS = st.builds(
 )
 
 
-def signed(payload, der=DER):
+def signed(payload: Any, der: Any = DER) -> Any:
     """A file with a right signature over whatever `payload` is."""
     return msgpack.packb({"payload": payload, "signature": KEY.sign(payload), "certificate": der})
 
 
-def changed(**values):
+def changed(**values: Any) -> Any:
     return signed(msgpack.packb(msgpack.unpackb(codec.encode(ONE)) | values))
 
 
 @given(MANIFESTS)
-def test_what_was_signed_is_read(manifest):
+def test_what_was_signed_is_read(manifest: Any) -> None:
     data = codec.sign(manifest, KEY, DER)
     assert codec.read(data, CA) == manifest
     assert codec.sign(manifest, KEY, DER) == data, "the same bytes each time"
 
 
-def test_a_package_without_a_file():
+def test_a_package_without_a_file() -> None:
     assert codec.read(codec.sign(NO_FILE, KEY, DER), CA) == NO_FILE
 
 
-def test_the_layout_that_others_read():
+def test_the_layout_that_others_read() -> None:
     envelope = msgpack.unpackb(codec.sign(ONE, KEY, DER))
     assert envelope.keys() == {"payload", "signature", "certificate"}
     assert (len(envelope["signature"]), envelope["certificate"]) == (64, DER)
@@ -104,7 +107,7 @@ def test_the_layout_that_others_read():
     assert (payload["format"], payload["id"], payload["fragments"][2]) == (1, "1700000001", [452, DIGEST])
 
 
-def test_a_bit_changed_anywhere_is_found():
+def test_a_bit_changed_anywhere_is_found() -> None:
     data = codec.sign(ONE, KEY, DER)
     payload_and_signature = len(data) - len(DER)
     for position in range(payload_and_signature):
@@ -116,7 +119,7 @@ def test_a_bit_changed_anywhere_is_found():
 
 
 @pytest.mark.filterwarnings("ignore:Parsed a serial number")  # cryptography's word on one of these
-def test_a_certificate_broken_anywhere_never_passes_for_another_manifest():
+def test_a_certificate_broken_anywhere_never_passes_for_another_manifest() -> None:
     data = codec.sign(ONE, KEY, DER)
     for position in range(len(data) - len(DER), len(data)):
         broken = bytearray(data)
@@ -125,7 +128,7 @@ def test_a_certificate_broken_anywhere_never_passes_for_another_manifest():
             codec.read(bytes(broken), CA)
 
 
-def test_a_manifest_cut_anywhere_is_refused():
+def test_a_manifest_cut_anywhere_is_refused() -> None:
     data = codec.sign(ONE, KEY, DER)
     for end in range(len(data)):
         with pytest.raises(Corrupt):
@@ -152,19 +155,19 @@ INTERMEDIATE_KEY = ec.generate_private_key(ec.SECP256R1())
         pytest.param(CA, "a certificate of this CA", id="the CA itself"),
     ],
 )
-def test_signers_that_are_none(leaf, words):
+def test_signers_that_are_none(leaf: Any, words: Any) -> None:
     with pytest.raises(Corrupt, match=words):
         codec.read(codec.sign(ONE, KEY, leaf.public_bytes(Encoding.DER)), CA)
 
 
-def test_another_sites_manifest_is_refused():
+def test_another_sites_manifest_is_refused() -> None:
     data = codec.sign(ONE, KEY, DER)
     assert codec.read(data, CA) == ONE
     with pytest.raises(Corrupt, match="another CA"):
         codec.read(data, OTHER_CA)
 
 
-def test_a_certificate_of_a_version_that_does_not_exist():
+def test_a_certificate_of_a_version_that_does_not_exist() -> None:
     version = DER.index(b"\xa0\x03\x02\x01\x02")
     der = DER[: version + 4] + b"\x05" + DER[version + 5 :]
     with pytest.raises(Corrupt, match="not a valid X509 version"):
@@ -202,7 +205,7 @@ def test_a_certificate_of_a_version_that_does_not_exist():
         ({"fragments": [2500]}, "manifest fragment 1"),
     ],
 )
-def test_the_shape_of_everything_is_checked(values, words):
+def test_the_shape_of_everything_is_checked(values: Any, words: Any) -> None:
     with pytest.raises(Corrupt, match=words.replace("(", r"\(")):
         codec.read(changed(**values), CA)
 
@@ -210,7 +213,7 @@ def test_the_shape_of_everything_is_checked(values, words):
 @pytest.mark.parametrize(
     "payload", [b"", b"\xc1", b"\x80", b"\x90", b"\x01", b"\x81\x01\x02", codec.encode(ONE) + b"\0"]
 )
-def test_payloads_that_are_none(payload):
+def test_payloads_that_are_none(payload: Any) -> None:
     with pytest.raises(Corrupt):
         codec.read(signed(payload), CA)
 
@@ -236,23 +239,23 @@ ENVELOPE = {"payload": b"", "signature": bytes(64), "certificate": DER}
         pytest.param(codec.sign(ONE, KEY, DER) + b"\0", id="a byte behind"),
     ],
 )
-def test_envelopes_that_are_none(data):
+def test_envelopes_that_are_none(data: Any) -> None:
     with pytest.raises(Corrupt, match="manifest"):
         codec.read(data, CA)
 
 
-def test_what_nobody_signed_is_not_unpacked_into_objects():
+def test_what_nobody_signed_is_not_unpacked_into_objects() -> None:
     with pytest.raises(Corrupt, match="max_array_len"):
         codec.read(b"\x83\xa7payload\xdd\x03\xff\xff\xff" + b"\x90" * 1000, CA)
 
 
-def test_the_limit_on_bytes():
+def test_the_limit_on_bytes() -> None:
     with pytest.raises(Corrupt, match="at most 67108864 bytes"):
         codec.read(bytes(codec.MAX_MANIFEST_BYTES + 1), CA)
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_corrupt_at_most(data):
+def test_any_bytes_are_corrupt_at_most(data: Any) -> None:
     for candidate in (data, b"\x83" + data):
         with pytest.raises(Corrupt):
             codec.read(candidate, CA)

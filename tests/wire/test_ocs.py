@@ -1,7 +1,10 @@
 """The wire codec's requests: bodies as stock agents write them, and hostile ones. The replies: test_ocs_replies.py."""
 
+from __future__ import annotations
+
 import tracemalloc
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,12 +18,12 @@ LIMIT_BYTES = 4_194_304
 DECLARATION = "<?xml version='1.0' encoding='UTF-8'?>\n"
 
 
-def read(text, limit_bytes=LIMIT_BYTES):
+def read(text: Any, limit_bytes: Any = LIMIT_BYTES) -> Any:
     xml = text.encode() if isinstance(text, str) else text
     return ocs.read_request(zlib.compress(xml), max_inflated_bytes=limit_bytes)
 
 
-def inventory(content):
+def inventory(content: Any) -> Any:
     return read(f"<REQUEST><CONTENT>{content}</CONTENT><DEVICEID>pc-1</DEVICEID><QUERY>INVENTORY</QUERY></REQUEST>")
 
 
@@ -93,7 +96,7 @@ INVENTORY = f"""{DECLARATION}<REQUEST>
         ),
     ],
 )
-def test_requests(text, request_):
+def test_requests(text: Any, request_: Any) -> None:
     assert read(text) == request_
     assert ocs.read_request(text.encode(), max_inflated_bytes=LIMIT_BYTES) == request_, "uncompressed"
 
@@ -111,11 +114,11 @@ def test_requests(text, request_):
         pytest.param("<X><DOWNLOAD><HISTORY><PACKAGE ID='7'/></HISTORY></DOWNLOAD></X>", None, id="elsewhere"),
     ],
 )
-def test_what_an_inventory_tells_of_the_history(content, history):
+def test_what_an_inventory_tells_of_the_history(content: Any, history: Any) -> None:
     assert inventory(content).history == history
 
 
-def test_sections_of_the_same_name_elsewhere_are_not_the_computers():
+def test_sections_of_the_same_name_elsewhere_are_not_the_computers() -> None:
     request = inventory("<X><HARDWARE><NAME>no</NAME></HARDWARE></X><HARDWARE><NAME>yes<B>no</B></NAME></HARDWARE>")
     assert request.hardware.keys() == {"NAME"}
     assert request.hardware["NAME"] != "no"
@@ -123,7 +126,7 @@ def test_sections_of_the_same_name_elsewhere_are_not_the_computers():
 
 
 @pytest.mark.parametrize("encoding", ["iso-8859-1", "utf-16", "windows-1252", "utf-8"])
-def test_encodings_of_agents(encoding):
+def test_encodings_of_agents(encoding: Any) -> None:
     text = (
         f'<?xml version="1.0" encoding="{encoding}"?><REQUEST><DEVICEID>zoë</DEVICEID><QUERY>PROLOG</QUERY></REQUEST>'
     )
@@ -131,7 +134,7 @@ def test_encodings_of_agents(encoding):
 
 
 @pytest.mark.parametrize("encoding", ["klingon", "utf-7", "shift_jis", "hex", "zlib", "idna", "undefined", "aliases"])
-def test_encodings_that_are_none_of_xmls(encoding):
+def test_encodings_that_are_none_of_xmls(encoding: Any) -> None:
     with pytest.raises(BadInput) as caught:
         read(f'<?xml version="1.0" encoding="{encoding}"?><REQUEST><DEVICEID>a</DEVICEID></REQUEST>')
     assert caught.value.field == "body"
@@ -162,14 +165,14 @@ def test_encodings_that_are_none_of_xmls(encoding):
         ("", "body"),
     ],
 )
-def test_bad_requests(text, field):
+def test_bad_requests(text: Any, field: Any) -> None:
     with pytest.raises(BadInput) as caught:
         read(text)
     assert caught.value.field == field
     assert "\n" not in str(caught.value)
 
 
-def test_a_device_id_of_the_greatest_length():
+def test_a_device_id_of_the_greatest_length() -> None:
     assert read(PROLOG.replace(HOST, "ä" * 255)) == PrologRequest("ä" * 255)
 
 
@@ -191,12 +194,12 @@ WHOLE = zlib.compress(PROLOG.encode())
         pytest.param(WHOLE[:-4] + b"\0\0\0\0", id="another checksum"),
     ],
 )
-def test_bodies_that_are_no_zlib_stream(body):
+def test_bodies_that_are_no_zlib_stream(body: Any) -> None:
     with pytest.raises(BadInput):
         ocs.read_request(body, max_inflated_bytes=LIMIT_BYTES)
 
 
-def test_a_stream_cut_anywhere_is_refused():
+def test_a_stream_cut_anywhere_is_refused() -> None:
     for end in range(len(WHOLE)):
         with pytest.raises(BadInput):
             ocs.read_request(WHOLE[:end], max_inflated_bytes=LIMIT_BYTES)
@@ -217,12 +220,12 @@ def test_a_stream_cut_anywhere_is_refused():
         ),
     ],
 )
-def test_no_dtd_and_no_entities(text):
+def test_no_dtd_and_no_entities(text: Any) -> None:
     with pytest.raises(BadInput, match="expected XML without a DTD"):
         read(f"{text}<REQUEST><DEVICEID>&a;</DEVICEID><QUERY>PROLOG</QUERY></REQUEST>")
 
 
-def bomb(start, filler, size_bytes):
+def bomb(start: Any, filler: Any, size_bytes: Any) -> Any:
     deflater = zlib.compressobj(9)
     body = deflater.compress(start)
     for _ in range(size_bytes // (65_536 * len(filler))):
@@ -241,7 +244,7 @@ def bomb(start, filler, size_bytes):
         pytest.param(b"<REQUEST>", b" ", id="white space"),
     ],
 )
-def test_a_bomb_never_grows_beyond_the_limit(start, filler):
+def test_a_bomb_never_grows_beyond_the_limit(start: Any, filler: Any) -> None:
     """Expat doubles its buffer for an unfinished tag: hence four times the limit, a quarter of what the bomb holds."""
     body = bomb(start, filler, 16 * LIMIT_BYTES)
     assert len(body) < LIMIT_BYTES / 4
@@ -255,15 +258,15 @@ def test_a_bomb_never_grows_beyond_the_limit(start, filler):
 
 
 @pytest.mark.parametrize("compress", [True, False], ids=["compressed", "plain"])
-def test_the_limit_holds_to_the_byte(compress):
+def test_the_limit_holds_to_the_byte(compress: Any) -> None:
     body = WHOLE if compress else PROLOG.encode()
     assert ocs.read_request(body, max_inflated_bytes=len(PROLOG)) == PrologRequest(HOST)
     with pytest.raises(TooLarge):
         ocs.read_request(body, max_inflated_bytes=len(PROLOG) - 1)
 
 
-def test_elements_are_limited_in_depth():
-    def nested(depth):
+def test_elements_are_limited_in_depth() -> None:
+    def nested(depth: Any) -> Any:
         return inventory("<A>" * (depth - 2) + "</A>" * (depth - 2))
 
     assert nested(32).device_id == "pc-1"
@@ -271,12 +274,12 @@ def test_elements_are_limited_in_depth():
         nested(33)
 
 
-def test_elements_are_limited_in_number():
+def test_elements_are_limited_in_number() -> None:
     with pytest.raises(TooLarge, match="500000 elements"):
         inventory("<A/>" * 500_000)
 
 
-def test_what_is_kept_is_limited():
+def test_what_is_kept_is_limited() -> None:
     request = inventory(
         f"<HARDWARE><NAME>{'é' * 9000}</NAME>{''.join(f'<A{n}>x</A{n}>' for n in range(300))}<NAME>b</NAME></HARDWARE>"
         + "".join(f"<ACCOUNTINFO><KEYNAME>{n}</KEYNAME><KEYVALUE/></ACCOUNTINFO>" for n in range(300))
@@ -293,14 +296,14 @@ def test_what_is_kept_is_limited():
     assert inventory(f"<HARDWARE><NAME>{'é' * 9000}</NAME></HARDWARE>").hardware["NAME"] == "é" * 4096
 
 
-def test_a_code_is_cut_but_never_refused():
+def test_a_code_is_cut_but_never_refused() -> None:
     for text in (f"<REQUEST ERR='{'E' * 9000}'>", f"<REQUEST><ERR>{'E' * 9000}</ERR>"):
         request = read(f"{text}<DEVICEID>a</DEVICEID><ID>1</ID><QUERY>DOWNLOAD</QUERY></REQUEST>")
         assert request.code == "E" * 4096
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_bad_input_at_most(data):
+def test_any_bytes_are_bad_input_at_most(data: Any) -> None:
     for body in (data, b"<" + data, zlib.compress(data), zlib.compress(PROLOG.encode()[: len(data)] + data)):
         with pytest.raises(BadInput):
             ocs.read_request(body, max_inflated_bytes=LIMIT_BYTES)
@@ -330,11 +333,11 @@ REQUESTS = (
 
 
 @given(REQUESTS)
-def test_requests_survive_the_wire(request_):
+def test_requests_survive_the_wire(request_: Any) -> None:
     assert ocs.read_request(ocs.write_request(request_), max_inflated_bytes=LIMIT_BYTES) == request_
 
 
-def test_requests_look_like_the_stock_agents():
+def test_requests_look_like_the_stock_agents() -> None:
     assert zlib.decompress(ocs.write_request(PrologRequest(HOST))) == PROLOG.encode()
     assert (
         zlib.decompress(ocs.write_request(DownloadRequest(HOST, "1700000001", "SUCCESS"))) == DOWNLOAD.encode().strip()

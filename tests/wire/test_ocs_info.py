@@ -1,7 +1,10 @@
 """`info`: what stock agents read, what we read of real servers, and that nothing is lost on the way."""
 
+from __future__ import annotations
+
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,19 +42,19 @@ INFOS = st.builds(
 
 
 @given(INFOS)
-def test_nothing_is_lost(info):
+def test_nothing_is_lost(info: Any) -> None:
     assert parse(render(info)) == info
 
 
 @given(INFOS)
-def test_another_parser_reads_the_same(info):
+def test_another_parser_reads_the_same(info: Any) -> None:
     element = ElementTree.fromstring(render(info))
     name = {Action.STORE: "PATH", Action.LAUNCH: "NAME", Action.EXECUTE: "COMMAND"}[info.action]
     assert (element.tag, element.get(name), element.text) == ("DOWNLOAD", info.target, None)
     assert element.get("NOTIFY_TEXT") == info.notify.text
 
 
-def test_the_attributes_are_those_of_the_real_server():
+def test_the_attributes_are_those_of_the_real_server() -> None:
     names = set(ElementTree.fromstring(REAL).keys())
     for action, others in [
         (Action.STORE, {"NAME", "COMMAND"}),
@@ -63,7 +66,7 @@ def test_the_attributes_are_those_of_the_real_server():
         assert element.get("GARDEFOU") == "rien"
 
 
-def test_the_bytes_of_an_info():
+def test_the_bytes_of_an_info() -> None:
     notify = Notify(user=True, text='Say "hi"\n& go', countdown_s=60, can_delay=True)
     assert render(replace(STORE, notify=notify)) == (
         b'<DOWNLOAD ID="1700000001" PRI="5" ACT="STORE" DIGEST="d41d8cd98f00b204e9800998ecf8427e" PROTO="HTTP"'
@@ -73,23 +76,23 @@ def test_the_bytes_of_an_info():
     )
 
 
-def test_a_real_servers_info():
+def test_a_real_servers_info() -> None:
     info = parse(REAL)
     assert info == Info("1700000001", 5, Action.LAUNCH, "setup.exe /S", 1, "0cc175b9c0f1b6a831c399e269772661")
 
 
-def test_our_own_differs_from_it_only_in_the_targets_of_other_actions():
+def test_our_own_differs_from_it_only_in_the_targets_of_other_actions() -> None:
     assert render(parse(REAL)) == REAL.replace(b'PATH="" ', b"").replace(b' COMMAND=""', b"")
 
 
-def test_missing_and_unknown_attributes_are_no_matter():
+def test_missing_and_unknown_attributes_are_no_matter() -> None:
     info = parse(b"<?xml version='1.0'?><DOWNLOAD NEW='1' ID='7' PRI='99' ACT='EXECUTE' COMMAND='true' FRAGS='0'/>")
     assert info == Info("7", 99, Action.EXECUTE, "true", 0)
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\x1b[0m", "\x7f\x0b", "\ud800", "\ufffe", "\uffff"], ids=ascii)
 @pytest.mark.parametrize("where", ["target", "notify"])
-def test_what_xml_cannot_carry(where, text):
+def test_what_xml_cannot_carry(where: Any, text: Any) -> None:
     info = replace(STORE, target=text) if where == "target" else replace(STORE, notify=Notify(text=text))
     with pytest.raises(BadInput) as caught:
         render(info)
@@ -120,7 +123,7 @@ def test_what_xml_cannot_carry(where, text):
         (b'NAME="setup', b'NAME="&x;setup', "info"),
     ],
 )
-def test_bad_infos(old, new, field):
+def test_bad_infos(old: Any, new: Any, field: Any) -> None:
     assert REAL.count(old) == 1
     with pytest.raises(BadInput) as caught:
         parse(REAL.replace(old, new))
@@ -128,13 +131,13 @@ def test_bad_infos(old, new, field):
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"404 Not Found", b"<html><body>Not Found</body></html>", b"\xff\xfe"])
-def test_no_infos(data):
+def test_no_infos(data: Any) -> None:
     with pytest.raises(BadInput) as caught:
         parse(data)
     assert caught.value.field == "info"
 
 
-def test_an_info_over_the_limit():
+def test_an_info_over_the_limit() -> None:
     padding = b" " * (MAX_INFO_BYTES - len(REAL))
     assert parse(REAL + padding) == parse(REAL)
     with pytest.raises(TooLarge):
@@ -142,7 +145,7 @@ def test_an_info_over_the_limit():
 
 
 @given(st.binary(max_size=200) | st.integers(0, len(REAL)).map(lambda end: REAL[:end] + b"<&"))
-def test_no_bytes_raise_anything_else(data):
+def test_no_bytes_raise_anything_else(data: Any) -> None:
     with pytest.raises(BadInput):
         parse(data)
 
@@ -159,7 +162,7 @@ DIGEST = bytes(range(16))
         ("base64", "AAECAwQFBgcICQoLDA0ODw"),
     ],
 )
-def test_digests_in_each_form_that_servers_write(encode, text):
+def test_digests_in_each_form_that_servers_write(encode: Any, text: Any) -> None:
     info = Info("17", 5, Action.STORE, "/x", 1, text, digest_encode=encode)
     assert is_digest(info, DIGEST)
     assert not is_digest(info, DIGEST[::-1])

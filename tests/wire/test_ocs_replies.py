@@ -1,7 +1,10 @@
 """The wire codec's replies: as the real server writes them, and as its agents read them."""
 
+from __future__ import annotations
+
 import xml.etree.ElementTree as ElementTree
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +17,7 @@ from distd.wire import ocs
 DECLARATION = "<?xml version='1.0' encoding='UTF-8'?>\n"
 
 
-def xml_of(body):
+def xml_of(body: Any) -> Any:
     return ElementTree.fromstring(zlib.decompress(body))
 
 
@@ -33,11 +36,11 @@ REPLIES = st.builds(
 
 
 @given(REPLIES)
-def test_replies_survive_the_wire(reply):
+def test_replies_survive_the_wire(reply: Any) -> None:
     assert ocs.read_prolog_reply(ocs.write_prolog_reply(reply)) == reply
 
 
-def test_the_prolog_reply_has_the_real_servers_layout():
+def test_the_prolog_reply_has_the_real_servers_layout() -> None:
     element = xml_of(ocs.write_prolog_reply(PrologReply(True, 24, DownloadConfig(), (PACK,))))
     assert element.tag == "REPLY"
     assert [child.tag for child in element] == ["RESPONSE", "PROLOG_FREQ", "INVENTORY_ON_STARTUP", "OPTION"]
@@ -77,12 +80,12 @@ def test_the_prolog_reply_has_the_real_servers_layout():
         (PrologReply(True, 1, DownloadConfig(), inventory_on_startup=False), "INVENTORY_ON_STARTUP", "0"),
     ],
 )
-def test_what_a_prolog_reply_says(reply, path, values):
+def test_what_a_prolog_reply_says(reply: Any, path: Any, values: Any) -> None:
     element = xml_of(ocs.write_prolog_reply(reply)).find(path)
     assert (element.text or element.get("ON") or element.get("FORCE")) == values
 
 
-def test_the_same_reply_has_the_same_bytes():
+def test_the_same_reply_has_the_same_bytes() -> None:
     reply = PrologReply(True, 24, DownloadConfig(), (PACK,))
     assert ocs.write_prolog_reply(reply) == ocs.write_prolog_reply(reply)
 
@@ -103,11 +106,11 @@ REAL_REPLY = f"""{DECLARATION}<REPLY>
 </REPLY>"""
 
 
-def reply_of(text):
+def reply_of(text: Any) -> Any:
     return ocs.read_prolog_reply(zlib.compress(text.encode()))
 
 
-def test_a_real_servers_reply():
+def test_a_real_servers_reply() -> None:
     pack = Pack("17", "h/download", "h/download", force=True, schedule="2026/11/23 20:00", postcmd="shutdown")
     assert reply_of(REAL_REPLY) == PrologReply(True, 24, DownloadConfig(True, 10, 60, 1, 10, 30, 120), (pack,))
 
@@ -128,7 +131,7 @@ def test_a_real_servers_reply():
         ),
     ],
 )
-def test_missing_values_are_the_agents_own(text, reply):
+def test_missing_values_are_the_agents_own(text: Any, reply: Any) -> None:
     assert reply_of(text) == reply
 
 
@@ -147,7 +150,7 @@ def test_missing_values_are_the_agents_own(text, reply):
         ("</REPLY>", "", "reply"),
     ],
 )
-def test_bad_replies(old, new, field):
+def test_bad_replies(old: Any, new: Any, field: Any) -> None:
     assert REAL_REPLY.count(old) == 1
     with pytest.raises(BadInput) as caught:
         reply_of(REAL_REPLY.replace(old, new))
@@ -155,7 +158,7 @@ def test_bad_replies(old, new, field):
 
 
 @pytest.mark.parametrize("read_reply", [ocs.read_prolog_reply, ocs.read_inventory_reply])
-def test_replies_have_a_limit_too(read_reply):
+def test_replies_have_a_limit_too(read_reply: Any) -> None:
     with pytest.raises(TooLarge):
         read_reply(zlib.compress(b"<REPLY>" + b" " * ocs.MAX_REPLY_BYTES))
     with pytest.raises(TooLarge):
@@ -165,7 +168,7 @@ def test_replies_have_a_limit_too(read_reply):
 
 
 @pytest.mark.parametrize(("tag", "value"), [("Room 7", "Room 7"), ("", "NA"), ("NA", "NA"), ("a<&>\"'é", "a<&>\"'é")])
-def test_account_updates(tag, value):
+def test_account_updates(tag: Any, value: Any) -> None:
     body = ocs.write_account_update(tag)
     assert ocs.read_inventory_reply(body) == {"TAG": value}
     assert [(child.tag, child.text) for child in xml_of(body).iter()] == [
@@ -177,7 +180,7 @@ def test_account_updates(tag, value):
     ]
 
 
-def test_no_account_update():
+def test_no_account_update() -> None:
     body = ocs.write_no_account_update()
     assert ocs.read_inventory_reply(body) == {}
     assert xml_of(body).findtext("RESPONSE") == "NO_ACCOUNT_UPDATE"

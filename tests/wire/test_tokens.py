@@ -1,5 +1,9 @@
 """Tokens: only the holder of the key makes them, and each has one spelling."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from blake3 import blake3
 from hypothesis import given
@@ -12,7 +16,7 @@ IDS = st.integers(1, MAX_ID)
 
 
 @given(IDS)
-def test_a_token_names_its_computer(computer_id):
+def test_a_token_names_its_computer(computer_id: Any) -> None:
     token = make(KEY, computer_id)
     assert check(KEY, token) == computer_id
     assert int(token.split("-")[0], 36) == computer_id
@@ -20,31 +24,31 @@ def test_a_token_names_its_computer(computer_id):
 
 
 @given(IDS, st.binary(min_size=32, max_size=32).filter(lambda key: key != KEY))
-def test_another_key_makes_no_token_of_ours(computer_id, key):
+def test_another_key_makes_no_token_of_ours(computer_id: Any, key: Any) -> None:
     assert check(KEY, make(key, computer_id)) is None
 
 
 @given(IDS, st.data())
-def test_one_character_changed_is_no_token(computer_id, data):
+def test_one_character_changed_is_no_token(computer_id: Any, data: Any) -> None:
     token = make(KEY, computer_id)
     position = data.draw(st.integers(0, len(token) - 1))
     other = data.draw(st.characters(max_codepoint=0x17F).filter(lambda character: character != token[position]))
     assert check(KEY, token[:position] + other + token[position + 1 :]) is None
 
 
-def test_the_form():
+def test_the_form() -> None:
     assert [make(KEY, number).split("-")[0] for number in (1, 35, 36, MAX_ID)] == ["1", "z", "10", "2gosa7pa2gw"]
     assert {len(make(KEY, number).split("-")[1]) for number in (1, 36, MAX_ID)} == {20}
 
 
 @pytest.mark.parametrize("computer_id", [0, -1, MAX_ID + 1])
-def test_no_computer(computer_id):
+def test_no_computer(computer_id: Any) -> None:
     with pytest.raises(ValueError, match="computer_id"):
         make(KEY, computer_id)
 
 
-def test_a_number_beyond_the_last_is_refused_even_with_the_right_digits():
-    def token(number, text):
+def test_a_number_beyond_the_last_is_refused_even_with_the_right_digits() -> None:
+    def token(number: Any, text: Any) -> Any:
         return f"{text}-{blake3(number.to_bytes(8, 'big'), key=KEY).hexdigest()[:20]}"
 
     assert token(MAX_ID, "2gosa7pa2gw") == make(KEY, MAX_ID)
@@ -77,6 +81,6 @@ MAC = make(KEY, 36).split("-")[1]
         f"zzzzzzzzzzzzzzzzzzzzzzzz-{MAC}",
     ],
 )
-def test_only_the_canonical_form(token):
+def test_only_the_canonical_form(token: Any) -> None:
     assert check(KEY, f"10-{MAC}") == 36
     assert check(KEY, token) is None

@@ -1,6 +1,9 @@
 """The limits of reading XML that no codec's own test can see."""
 
+from __future__ import annotations
+
 import tracemalloc
+from typing import Any
 
 import pytest
 
@@ -9,17 +12,17 @@ from distd.wire import xml
 
 
 class Listener:
-    def __init__(self):
+    def __init__(self) -> None:
         self.texts = []
 
-    def start(self, path, attributes):
+    def start(self, path: Any, attributes: Any) -> None:
         pass
 
-    def end(self, path, text):
+    def end(self, path: Any, text: Any) -> None:
         self.texts.append(text)
 
 
-def pieces(*parts):
+def pieces(*parts: Any) -> Any:
     document = b"".join(parts)
     return (document[start : start + 65_536] for start in range(0, len(document), 65_536))
 
@@ -29,12 +32,12 @@ def pieces(*parts):
     [b'<A B="' + b"x" * 3_000_000 + b'"/>', b"<!--" + b"x" * 3_000_000 + b"--><A/>", b"<" + b"A" * 3_000_000 + b"/>"],
     ids=["attribute", "comment", "name"],
 )
-def test_a_tag_has_a_limit(tag):
+def test_a_tag_has_a_limit(tag: Any) -> None:
     with pytest.raises(TooLarge, match="tags of at most"):
         xml.read(pieces(tag), Listener(), "body")
 
 
-def test_an_endless_text_is_not_kept():
+def test_an_endless_text_is_not_kept() -> None:
     listener = Listener()
     tracemalloc.start()
     xml.read((b"<A>", *([b"x" * 65_536] * 320), b"</A>"), listener, "body")
@@ -44,7 +47,7 @@ def test_an_endless_text_is_not_kept():
     assert peak_bytes < 2_000_000
 
 
-def test_what_is_written_is_read_back():
+def test_what_is_written_is_read_back() -> None:
     text = "a\tb\nc\r\"d'e<f>&g é \U0001f600"
     listener = Listener()
     xml.read([f"<A>{xml.leaf('B', text)}</A>".encode()], listener, "body")
@@ -52,6 +55,6 @@ def test_what_is_written_is_read_back():
 
 
 @pytest.mark.parametrize("text", ["\0", "\x1b", "\ud800", "￾"])
-def test_what_xml_cannot_carry_is_refused(text):
+def test_what_xml_cannot_carry_is_refused(text: Any) -> None:
     with pytest.raises(BadInput, match="NAME: expected characters that XML"):
         xml.leaf("NAME", text)

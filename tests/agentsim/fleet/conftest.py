@@ -1,8 +1,11 @@
 """A fleet in this process against the site in memory, and what may be wrong with that."""
 
+from __future__ import annotations
+
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -16,15 +19,15 @@ CONTENT = random.Random(1).randbytes(9000)
 
 
 class Fleet:
-    def __init__(self, site):
+    def __init__(self, site: Any) -> None:
         self.site = site
         self.shard = None
 
-    def add(self, name="17", **values):
+    def add(self, name: Any = "17", **values: Any) -> None:
         """A package of three fragments."""
         self.site.add(name, CONTENT, Action.STORE, "/tmp/x", **({"fragments": 3} | values))
 
-    async def run(self, dialect, agents=1, *, stop=None, **values):
+    async def run(self, dialect: Any, agents: Any = 1, *, stop: Any = None, **values: Any) -> Any:
         """Agents that check everything, until they are through; a contact an hour."""
         order = Order(
             f"https://{self.site.https}/ocsinventory",
@@ -38,12 +41,12 @@ class Fleet:
             await self.shard.run(lambda message: picture.hear("here", message), stop)
         return picture
 
-    def spoil(self, word, what, from_s=0.0):
+    def spoil(self, word: Any, what: Any, from_s: Any = 0.0) -> None:
         """From so many seconds on, requests for paths with `word` in them get that status (a whole number), wait so
         long for their answer (a broken one), or get none (None)."""
         answer, begun_s = self.site.answer, trio.current_time()
 
-        async def spoiled(stream, method, path, *rest):
+        async def spoiled(stream: Any, method: Any, path: Any, *rest: Any) -> Any:
             if word not in path or trio.current_time() < begun_s + from_s:
                 return await answer(stream, method, path, *rest)
             self.site.requests.append(f"{method} {path} spoiled")
@@ -57,11 +60,11 @@ class Fleet:
 
 
 @pytest.fixture
-async def fleet(site):
+async def fleet(site: Any) -> Any:
     return Fleet(site)
 
 
-def _children(parent, word):
+def _children(parent: Any, word: Any) -> Any:
     """The processes that `parent` has started with `word` in their command, in the order of their start."""
     found = []
     for name in filter(str.isdecimal, os.listdir("/proc")):
@@ -75,5 +78,5 @@ def _children(parent, word):
 
 
 @pytest.fixture
-def children():
+def children() -> Any:
     return _children

@@ -1,5 +1,9 @@
 """Addresses from the server that are none: they fail, and nothing else does."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from agentsim.fleet.counters import State
@@ -14,7 +18,7 @@ HOSTS = ["[x", "[::1", "a..b", ".a", "x" * 64, "127.0.0.1:99999", "127.0.0.1:x",
 
 
 @pytest.mark.parametrize("host", HOSTS)
-async def test_where_info_is(fleet, host):
+async def test_where_info_is(fleet: Any, host: Any) -> None:
     fleet.add()
     fleet.site.packs["17"] = Pack("17", f"{host}/download", f"{fleet.site.http}/download")
     picture = await fleet.run(Dialect.UNIX)
@@ -24,7 +28,7 @@ async def test_where_info_is(fleet, host):
 
 
 @pytest.mark.parametrize("host", HOSTS)
-async def test_where_fragments_are(fleet, host):
+async def test_where_fragments_are(fleet: Any, host: Any) -> None:
     """Without pauses, tries follow each other for ever; the agent of another package goes on."""
     fleet.add()
     fleet.add("18")
@@ -46,7 +50,7 @@ async def test_where_fragments_are(fleet, host):
     ],
 )
 @pytest.mark.parametrize("path", ["/download/17/info", "/download/17/17-2"])
-async def test_where_a_redirect_leads(fleet, path, location, why):
+async def test_where_a_redirect_leads(fleet: Any, path: Any, location: Any, why: Any) -> None:
     fleet.add()
     fleet.site.faults[path] = [f"to {location}"]
     picture = await fleet.run(Dialect.WINDOWS, duration_s=1.0, time_scale=18_000.0)
@@ -58,7 +62,7 @@ async def test_where_a_redirect_leads(fleet, path, location, why):
 # --- what is asked for
 
 
-def order(authority, **values):
+def order(authority: Any, **values: Any) -> Any:
     return Order(**({"server": "https://localhost/x", "ca_pem": authority.file.read_text(), "agents": 1} | values))
 
 
@@ -70,7 +74,7 @@ def order(authority, **values):
         ("http://[::1]:81", Place("::1", 81, False)),
     ],
 )
-def test_a_server_that_can_be_asked(authority, server, place):
+def test_a_server_that_can_be_asked(authority: Any, server: Any, place: Any) -> None:
     assert check(order(authority, server=server)).server == place
 
 
@@ -79,12 +83,12 @@ def test_a_server_that_can_be_asked(authority, server, place):
     ["", "localhost", "ftp://h/", "https://", "https://[::1", "http://localhost:99999/", "http://localhost:0/",
      "http://localhost:x/", "https://a..b/ocsinventory", f"https://{'x' * 64}/"],
 )  # fmt: skip
-def test_a_server_that_is_none(authority, server):
+def test_a_server_that_is_none(authority: Any, server: Any) -> None:
     with pytest.raises(BadInput, match=r"--server: expected http://host\[:port\]/ocsinventory or https://…, got "):
         check(order(authority, server=server))
 
 
-def test_a_server_that_is_not_found(authority):
+def test_a_server_that_is_not_found(authority: Any) -> None:
     with pytest.raises(Unavailable, match=r"--server https://no\.such\.host\.invalid/: no such host: "):
         check(order(authority, server="https://no.such.host.invalid/"))
 
@@ -100,7 +104,7 @@ def test_a_server_that_is_not_found(authority):
         ),
     ],
 )
-def test_times_that_are_none(authority, values, message):
+def test_times_that_are_none(authority: Any, values: Any, message: Any) -> None:
     with pytest.raises(BadInput) as caught:
         check(order(authority, **values))
     assert str(caught.value) == message

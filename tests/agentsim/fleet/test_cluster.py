@@ -1,11 +1,14 @@
 """A fleet on a Dask cluster of two workers on this machine."""
 
+from __future__ import annotations
+
 import os
 import re
 import signal
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -18,18 +21,21 @@ from loadtests.fleets import Ground, Parcel
 from tests.programs.mirror import metric
 from tests.programs.processes import ProgramFailed, child, free_port, plain_environment
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 DASK = str(Path(sys.executable).with_name("dask"))
 QUICK = {f"download.{name}_latency_s": 1 for name in ("frag", "cycle", "period")} | {"agents.inventory_freq_days": -1}
 QUIET = {"DASK_DISTRIBUTED__DIAGNOSTICS__NVML": "False"}
 
 
 class Cluster:
-    def __init__(self, address, scheduler, workers):
+    def __init__(self, address: Any, scheduler: Any, workers: Any) -> None:
         self.address, self.scheduler, self.workers = address, scheduler, workers
 
 
 @asynccontextmanager
-async def clustered(tmp_path, count=2):
+async def clustered(tmp_path: Any, count: Any = 2) -> AsyncIterator[Any]:
     """A scheduler, and workers that have made themselves known to it."""
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
@@ -40,7 +46,7 @@ async def clustered(tmp_path, count=2):
         async with trio.open_nursery() as nursery:
             processes = []
 
-            async def work(number, task_status=trio.TASK_STATUS_IGNORED):
+            async def work(number: Any, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
                 log = tmp_path / f"worker{number}.log"
                 async with child(command, log, env=environment, cwd=tmp_path) as process:
                     processes.append(process)
@@ -57,14 +63,14 @@ async def clustered(tmp_path, count=2):
 
 
 @pytest.fixture
-async def place(tmp_path):
+async def place(tmp_path: Path) -> AsyncIterator[Any]:
     ground = Ground(tmp_path)
     async with ground.serve(QUICK):
         await ground.publish(Parcel("small", 300_000, 2, ("--fragment-size", "32KiB")))
         yield ground
 
 
-async def test_the_workers_share_the_agents_out(place, tmp_path):
+async def test_the_workers_share_the_agents_out(place: Any, tmp_path: Path) -> None:
     async with clustered(tmp_path) as cluster:
         await place.enlist(40)
         await place.assign(*place.packages)
@@ -80,13 +86,13 @@ async def test_the_workers_share_the_agents_out(place, tmp_path):
         assert (server["fragments"], server["bytes"]) == (mine["fragments"], mine["bytes"])
 
 
-async def test_a_lost_worker_is_told_of_and_its_agents_are_lost(place, tmp_path):
+async def test_a_lost_worker_is_told_of_and_its_agents_are_lost(place: Any, tmp_path: Path) -> None:
     async with clustered(tmp_path) as cluster:
         await place.enlist(40)
         await place.assign(*place.packages)
         found = []
 
-        async def load():
+        async def load() -> None:
             found.append(await place.load(40, "--cluster", cluster.address, "--time-scale", 2))
 
         with trio.fail_after(90):
@@ -103,28 +109,28 @@ async def test_a_lost_worker_is_told_of_and_its_agents_are_lost(place, tmp_path)
         assert lost.startswith("tcp://127.0.0.1:")
 
 
-async def test_where_no_scheduler_is(monkeypatch):
+async def test_where_no_scheduler_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agentsim.fleet.cluster.CONNECT_S", 1)
     with pytest.raises(Unavailable, match="no Dask scheduler answers"):
         await run_cluster(Order("https://h/", "", 1), Picture(1), "tcp://127.0.0.1:1", trio.Event())
 
 
 @pytest.fixture
-def client(children):
+def client(children: Any) -> Any:
     """The number of the process that has the load made."""
     return lambda: children(os.getpid(), "agentsim")[0]
 
 
-async def test_tls_needs_certificates():
+async def test_tls_needs_certificates() -> None:
     with pytest.raises(BadInput, match=r"--cluster: expected certificates in Dask's configuration"):
         await run_cluster(Order("https://h/", "", 1), Picture(1), "tls://127.0.0.1:1", trio.Event())
 
 
-async def load_until(place, cluster, agents, what, *options):
+async def load_until(place: Any, cluster: Any, agents: Any, what: Any, *options: Any) -> Any:
     """A fleet on the cluster to which something is done as soon as it is at it: what it came to, and how long after."""
     found = []
 
-    async def load():
+    async def load() -> None:
         found.append(await place.load(agents, "--cluster", cluster.address, *options))
 
     with trio.fail_after(90):
@@ -139,7 +145,7 @@ async def load_until(place, cluster, agents, what, *options):
     return found[0], trio.current_time() - begun_s
 
 
-async def test_a_signal_ends_the_load_on_the_workers(place, tmp_path, client):
+async def test_a_signal_ends_the_load_on_the_workers(place: Any, tmp_path: Path, client: Any) -> None:
     async with clustered(tmp_path) as cluster:
         await place.enlist(40)
         await place.assign(*place.packages)
@@ -156,7 +162,7 @@ async def test_a_signal_ends_the_load_on_the_workers(place, tmp_path, client):
         assert again.told["results"] == {"SUCCESS": 40}
 
 
-async def test_a_client_that_was_killed_leaves_no_load_on_the_workers(place, tmp_path, client):
+async def test_a_client_that_was_killed_leaves_no_load_on_the_workers(place: Any, tmp_path: Path, client: Any) -> None:
     async with clustered(tmp_path) as cluster:
         await place.enlist(40)
         await place.assign(*place.packages)
@@ -167,7 +173,7 @@ async def test_a_client_that_was_killed_leaves_no_load_on_the_workers(place, tmp
         assert again.status == 0, again.errors
 
 
-async def test_a_lost_scheduler_is_told_of_and_all_is_lost(place, tmp_path):
+async def test_a_lost_scheduler_is_told_of_and_all_is_lost(place: Any, tmp_path: Path) -> None:
     async with clustered(tmp_path) as cluster:
         await place.enlist(40)
         await place.assign(*place.packages)

@@ -1,6 +1,9 @@
+from __future__ import annotations
+
 import ipaddress
 import zlib
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -11,11 +14,11 @@ from distd.wire import ocs
 MIX = {Dialect.UNIX: 1.0, Dialect.WINDOWS: 4.0}
 
 
-def read(body):
+def read(body: Any) -> Any:
     return ocs.read_request(body, max_inflated_bytes=1_000_000)
 
 
-def test_computers_differ_and_stay_what_they_are():
+def test_computers_differ_and_stay_what_they_are() -> None:
     many = [computer(3, number, MIX) for number in range(20_000)]
     assert len({one.device_id for one in many}) == len({one.address for one in many}) == 20_000
     assert many[4711] == computer(3, 4711, MIX) != computer(4, 4711, MIX)
@@ -25,7 +28,7 @@ def test_computers_differ_and_stay_what_they_are():
     assert sites[0] > 1.7 * sites[1] > 0
 
 
-def test_computers_of_a_subnet_are_of_one_site():
+def test_computers_of_a_subnet_are_of_one_site() -> None:
     subnets = {}
     for number in range(5000):
         one = computer(0, number, MIX)
@@ -34,7 +37,7 @@ def test_computers_of_a_subnet_are_of_one_site():
 
 
 @pytest.mark.parametrize("dialect", Dialect)
-def test_an_inventory_says_it_all(dialect):
+def test_an_inventory_says_it_all(dialect: Any) -> None:
     one = computer(0, 12, {dialect: 1.0})
     body = inventory(0, one, {"1700000002", "1700000001"})
     got = read(body)
@@ -54,7 +57,7 @@ def test_an_inventory_says_it_all(dialect):
     assert body == inventory(0, one, {"1700000001", "1700000002"})
 
 
-def test_a_replayed_inventory_is_said_by_another():
+def test_a_replayed_inventory_is_said_by_another() -> None:
     text = zlib.decompress(inventory(0, computer(0, 1, MIX), ())).decode()
     assert replayed_id(text) == computer(0, 1, MIX).device_id
     got = read(replayed(text, r"pc-\1-2026"))

@@ -1,6 +1,9 @@
 """Emulated agents against a server that does what it is told to, also the wrong thing."""
 
+from __future__ import annotations
+
 import random
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,7 @@ FRAGMENT = "/download/17/17-2"
 UNIX, WINDOWS, NATIVE = Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE
 
 
-async def run(site, dialect, agents=1, **values):
+async def run(site: Any, dialect: Any, agents: Any = 1, **values: Any) -> Any:
     """Agents that check everything, until they are through."""
     order = Order(
         f"https://{site.https}/ocsinventory",
@@ -28,12 +31,12 @@ async def run(site, dialect, agents=1, **values):
     return picture
 
 
-def add(site, **values):
+def add(site: Any, **values: Any) -> None:
     site.add("17", CONTENT, Action.STORE, "/tmp/x", **({"fragments": 3} | values))
 
 
 @pytest.mark.parametrize("dialect", Dialect)
-async def test_all_goes_well(site, dialect):
+async def test_all_goes_well(site: Any, dialect: Any) -> None:
     add(site)
     picture = await run(site, dialect)
     figures = picture.figures()
@@ -65,7 +68,7 @@ async def test_all_goes_well(site, dialect):
         (UNIX, ["to /nowhere"], {"fragment: HTTP 404": 1}, "SUCCESS"),
     ],
 )
-async def test_faults_of_a_fragment(site, dialect, faults, errors, code):
+async def test_faults_of_a_fragment(site: Any, dialect: Any, faults: Any, errors: Any, code: Any) -> None:
     add(site)
     site.faults[FRAGMENT] = list(faults)
     picture = await run(site, dialect)
@@ -82,7 +85,7 @@ async def test_faults_of_a_fragment(site, dialect, faults, errors, code):
     assert picture.total("redirects") == sum(str(one).startswith("to ") for one in faults)
 
 
-async def test_who_does_not_check_does_not_notice(site):
+async def test_who_does_not_check_does_not_notice(site: Any) -> None:
     add(site)
     site.faults[FRAGMENT] = ["flip"]
     picture = await run(site, UNIX, verify=0.0)
@@ -98,7 +101,7 @@ async def test_who_does_not_check_does_not_notice(site):
         ("/download/17/info", ["flip"], {"info: unreadable: BadInput": 1}, [("17", "ERR_DOWNLOAD_INFO")]),
     ],
 )
-async def test_faults_of_a_contact(site, path, faults, errors, results):
+async def test_faults_of_a_contact(site: Any, path: Any, faults: Any, errors: Any, results: Any) -> None:
     add(site)
     site.faults[path] = list(faults)
     picture = await run(site, UNIX)
@@ -107,7 +110,7 @@ async def test_faults_of_a_contact(site, path, faults, errors, results):
     assert picture.states[State.FAILED] == 1
 
 
-async def test_a_native_agent_goes_on_inside_a_fragment_at_its_next_place(site):
+async def test_a_native_agent_goes_on_inside_a_fragment_at_its_next_place(site: Any) -> None:
     add(site)
     site.files |= {path.replace("download", "near"): content for path, content in site.files.items()}
     far, near = f"{site.http}/download", f"{site.http}/near"
@@ -122,14 +125,14 @@ async def test_a_native_agent_goes_on_inside_a_fragment_at_its_next_place(site):
     assert picture.figures()["verified"] == 1
 
 
-async def test_a_package_without_a_file(site):
+async def test_a_package_without_a_file(site: Any) -> None:
     site.add("17", b"", Action.EXECUTE, "true", fragments=0)
     picture = await run(site, UNIX)
     assert site.results == [("17", "SUCCESS")]
     assert picture.figures()["fragments"] == 0
 
 
-async def test_one_that_can_have_no_turn_does_not_hold_the_others_up(site):
+async def test_one_that_can_have_no_turn_does_not_hold_the_others_up(site: Any) -> None:
     """Without pauses, its periods follow each other for ever; the others of the process go on."""
     add(site, priority=1)
     site.add("18", CONTENT, Action.STORE, "/tmp/x", priority=11)
@@ -138,7 +141,7 @@ async def test_one_that_can_have_no_turn_does_not_hold_the_others_up(site):
     assert picture.packages["18"].good == 0
 
 
-async def test_the_time_that_a_run_will_take(site):
+async def test_the_time_that_a_run_will_take(site: Any) -> None:
     add(site)
     at_once = await run(site, UNIX, time_scale=1000)
     arriving = await run(site, UNIX, 5, arrival=Arrival(Arrivals.WINDOW, 600.0), time_scale=1000)

@@ -1,6 +1,9 @@
 """What is charged, and from when: no stall of the server may go uncounted."""
 
+from __future__ import annotations
+
 import time
+from typing import Any
 
 import pytest
 import trio
@@ -15,7 +18,7 @@ UNIX, WINDOWS, NATIVE = Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE
 FRAGMENT = "/download/17/17-2"
 
 
-def late_s(picture, kind="fragment"):
+def late_s(picture: Any, kind: Any = "fragment") -> Any:
     """Each latency, to two digits, from the shortest to the longest."""
     return sorted(item.value_iterated_to / 1e6 for item in picture.late[kind].get_recorded_iterator()
                   for _ in range(item.count_added_in_this_iter_step))  # fmt: skip
@@ -26,7 +29,9 @@ def late_s(picture, kind="fragment"):
     # A Windows agent tries again at once, a Unix agent in its next turn, for which nobody is late.
     [(WINDOWS, [0.2, 0.4, 0.6, 0.8]), (UNIX, [0.2, 0.2, 0.2, 0.2])],
 )
-async def test_what_failed_is_charged_too_and_an_immediate_retry_from_when_it_first_was_due(fleet, dialect, expected_s):
+async def test_what_failed_is_charged_too_and_an_immediate_retry_from_when_it_first_was_due(
+    fleet: Any, dialect: Any, expected_s: Any
+) -> None:
     fleet.add(fragments=1)
     fleet.site.faults["/download/17/17-1"] = [503, "cut 1000", 404]
     fleet.spoil("17-1", 0.2)
@@ -38,7 +43,7 @@ async def test_what_failed_is_charged_too_and_an_immediate_retry_from_when_it_fi
     assert sum(picture.errors.values()) == 3
 
 
-async def test_after_its_retries_a_windows_agent_is_charged_for_its_next_turn_alone(fleet):
+async def test_after_its_retries_a_windows_agent_is_charged_for_its_next_turn_alone(fleet: Any) -> None:
     fleet.add(fragments=1)
     fleet.site.faults["/download/17/17-1"] = [503] * 6
     fleet.spoil("17-1", 0.1)
@@ -47,7 +52,7 @@ async def test_after_its_retries_a_windows_agent_is_charged_for_its_next_turn_al
     assert late_s(picture) == pytest.approx([0.1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6], abs=0.08)
 
 
-async def test_a_native_agents_next_place_is_charged_from_when_the_fragment_was_due(fleet):
+async def test_a_native_agents_next_place_is_charged_from_when_the_fragment_was_due(fleet: Any) -> None:
     fleet.add(fragments=1)
     fleet.site.files |= {path.replace("download", "near"): content for path, content in fleet.site.files.items()}
     far, near = f"{fleet.site.http}/download", f"{fleet.site.http}/near"
@@ -58,7 +63,7 @@ async def test_a_native_agents_next_place_is_charged_from_when_the_fragment_was_
     assert late_s(picture) == pytest.approx([0.3, 0.6], abs=0.1)
 
 
-async def test_where_nobody_listens_each_try_is_an_exchange(fleet):
+async def test_where_nobody_listens_each_try_is_an_exchange(fleet: Any) -> None:
     fleet.add(fragments=1)
     fleet.site.stop_http()
     await trio.sleep(0.05)
@@ -70,7 +75,7 @@ async def test_where_nobody_listens_each_try_is_an_exchange(fleet):
     assert figures["fragments"] == 0
 
 
-async def test_what_the_end_cuts_off_is_charged_until_then(fleet):
+async def test_what_the_end_cuts_off_is_charged_until_then(fleet: Any) -> None:
     fleet.add()
     fleet.spoil(FRAGMENT, None)
     picture = await fleet.run(UNIX, 4, duration_s=1.0)
@@ -80,7 +85,7 @@ async def test_what_the_end_cuts_off_is_charged_until_then(fleet):
     assert not picture.errors
 
 
-async def test_who_waits_for_room_at_the_end_is_charged_too(fleet, monkeypatch):
+async def test_who_waits_for_room_at_the_end_is_charged_too(fleet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agentsim.fleet.shard._most_links", lambda: 2)
     fleet.spoil("/", None)
     picture = await fleet.run(UNIX, 5, duration_s=0.5)
@@ -90,11 +95,11 @@ async def test_who_waits_for_room_at_the_end_is_charged_too(fleet, monkeypatch):
 # --- first contacts
 
 
-async def test_first_contacts_are_charged_from_when_they_were_due(fleet, monkeypatch):
+async def test_first_contacts_are_charged_from_when_they_were_due(fleet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each takes the emulator long to begin, so the last ones begin late."""
     computer = Shard._computer
 
-    def slowly(shard, number):
+    def slowly(shard: Any, number: Any) -> Any:
         time.sleep(0.1)
         return computer(shard, number)
 
@@ -104,19 +109,19 @@ async def test_first_contacts_are_charged_from_when_they_were_due(fleet, monkeyp
     assert late_s(picture, "prolog")[-1] > 0.7
 
 
-async def test_contacts_are_told_as_they_were_planned(fleet):
+async def test_contacts_are_told_as_they_were_planned(fleet: Any) -> None:
     arrival = Arrival(Arrivals.WINDOW, 30.0)
     picture = await fleet.run(UNIX, 20, arrival=arrival, time_scale=100.0)
     order = Order("https://h/", "", 20, arrival=arrival, time_scale=100.0)
     assert picture.contacts_s == pytest.approx([at_s for at_s, _ in arrivals(order, {})])
 
 
-async def test_so_many_at_a_time_are_of_all_shards_together(site):
+async def test_so_many_at_a_time_are_of_all_shards_together(site: Any) -> None:
     """Two, over four processes."""
     there, most, ended = 0, 0, []
     answer = site.answer
 
-    async def counted(*request):
+    async def counted(*request: Any) -> Any:
         nonlocal there, most
         there += 1
         most = max(most, there)
@@ -135,7 +140,7 @@ async def test_so_many_at_a_time_are_of_all_shards_together(site):
     assert sum(message["states"][State.DONE] for message in ended if message["over"]) == 10
 
 
-async def test_with_so_many_at_a_time_the_next_one_is_due_when_one_has_gone(fleet):
+async def test_with_so_many_at_a_time_the_next_one_is_due_when_one_has_gone(fleet: Any) -> None:
     fleet.spoil("/", 0.1)
     picture = await fleet.run(UNIX, 4, arrival=Arrival(Arrivals.CLOSED, 2))
     assert picture.contacts_s[:2] == [0.0, 0.0]

@@ -1,8 +1,11 @@
 """`agentsim load` against a real server: what it counts is what the server counts."""
 
+from __future__ import annotations
+
 import os
 import signal
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -15,13 +18,19 @@ from distd.domain.records import Dialect
 from loadtests.fleets import Ground, Parcel
 from tests.programs.mirror import metric
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
 QUICK = {f"download.{name}_latency_s": 1 for name in ("frag", "cycle", "period")} | {"agents.inventory_freq_days": -1}
 SMALL = Parcel("small", 300_000, 2, ("--fragment-size", "32KiB"))
 SCALED = ("--time-scale", 100)
 
 
 @asynccontextmanager
-async def ground(tmp_path, agents, *options, parcels=(SMALL,), settings=QUICK):
+async def ground(
+    tmp_path: Any, agents: Any, *options: Any, parcels: Any = (SMALL,), settings: Any = QUICK
+) -> AsyncIterator[Any]:
     """A server whose packages are assigned to `agents` computers."""
     place = Ground(tmp_path)
     async with place.serve(settings) as site:
@@ -34,7 +43,7 @@ async def ground(tmp_path, agents, *options, parcels=(SMALL,), settings=QUICK):
 
 
 @pytest.mark.parametrize("dialect", Dialect)
-async def test_every_agent_deploys_and_both_sides_count_the_same(tmp_path, dialect):
+async def test_every_agent_deploys_and_both_sides_count_the_same(tmp_path: Path, dialect: Any) -> None:
     options = ("--dialect", dialect)
     other = Parcel("other", 100_000, 5, ("--fragment-size", "16KiB"))
     async with ground(tmp_path, 40, *options, parcels=(SMALL, other)) as place:
@@ -58,7 +67,7 @@ async def test_every_agent_deploys_and_both_sides_count_the_same(tmp_path, diale
         assert "Agents that have all their packages" in page(done.told)
 
 
-async def test_what_befalls_agents(tmp_path):
+async def test_what_befalls_agents(tmp_path: Path) -> None:
     shares = ("vanish=20%", "sleep=30%:1min", "slow=20%:200kB/s", "corrupt=10%", "stale=10%")
     fates = [part for share in shares for part in ("--behaviour", share)]
     async with ground(tmp_path, 60) as place:
@@ -74,12 +83,12 @@ async def test_what_befalls_agents(tmp_path):
         assert {code: count for code, count in recorded["codes"].items() if code not in ("NOTIFIED", "None")} == results
 
 
-async def test_processes_share_the_agents_out_and_a_lost_one_is_told_of(tmp_path, children):
+async def test_processes_share_the_agents_out_and_a_lost_one_is_told_of(tmp_path: Path, children: Any) -> None:
     slow = QUICK | {"download.cycle_latency_s": 20}
     async with ground(tmp_path, 40, "--processes", 2, settings=slow) as place, trio.open_nursery() as nursery:
         found = []
 
-        async def load():
+        async def load() -> None:
             found.append(await place.load(40, "--processes", 2, "--time-scale", 100))
 
         nursery.start_soon(load)
@@ -108,12 +117,14 @@ async def test_processes_share_the_agents_out_and_a_lost_one_is_told_of(tmp_path
 
 
 @pytest.mark.parametrize(("processes", "number"), [(1, signal.SIGINT), (2, signal.SIGTERM)])
-async def test_a_signal_ends_the_run_and_what_was_measured_is_told(tmp_path, children, processes, number):
+async def test_a_signal_ends_the_run_and_what_was_measured_is_told(
+    tmp_path: Path, children: Any, processes: Any, number: Any
+) -> None:
     """Its thresholds hold; but they were not held until the end."""
     async with ground(tmp_path, 40, settings=QUICK | {"download.cycle_latency_s": 2}) as place:
         found = []
 
-        async def load():
+        async def load() -> None:
             goals = ("--threshold", "lost==0", "--threshold", "fragments>0")
             found.append(await place.load(40, "--processes", processes, *goals))
 
@@ -136,11 +147,11 @@ async def test_a_signal_ends_the_run_and_what_was_measured_is_told(tmp_path, chi
         assert (await place.load(40, *SCALED)).told["interrupted"] is False
 
 
-async def test_a_second_signal_does_not_wait_for_processes(tmp_path, children):
+async def test_a_second_signal_does_not_wait_for_processes(tmp_path: Path, children: Any) -> None:
     async with ground(tmp_path, 40, settings=QUICK | {"download.cycle_latency_s": 20}) as place:
         found = []
 
-        async def load():
+        async def load() -> None:
             found.append(await place.load(40, "--processes", 2))
 
         async with trio.open_nursery() as nursery:
@@ -160,14 +171,14 @@ async def test_a_second_signal_does_not_wait_for_processes(tmp_path, children):
         assert (found[0].status, found[0].told["interrupted"]) == (1, True)
 
 
-async def test_fewer_at_a_time_than_processes(tmp_path):
+async def test_fewer_at_a_time_than_processes(tmp_path: Path) -> None:
     place = Ground(tmp_path)
     async with place.serve(QUICK):
         done = await place.load(12, "--arrival", "closed=2", "--processes", 3)
         assert (done.status, done.told["states"]["done"], done.told["lost"]) == (0, 12, [])
 
 
-async def test_replayed_inventories_are_said_again(tmp_path):
+async def test_replayed_inventories_are_said_again(tmp_path: Path) -> None:
     folder = tmp_path / "inventories"
     folder.mkdir()
     known = [computer(9, number, {Dialect.UNIX: 1.0}) for number in range(3)]
@@ -181,7 +192,7 @@ async def test_replayed_inventories_are_said_again(tmp_path):
         assert {row["device_id"] for row in rows} == {one.device_id for one in known} | {f"{known[0].device_id}-1"}
 
 
-async def test_agents_come_again_until_the_duration_is_over(tmp_path):
+async def test_agents_come_again_until_the_duration_is_over(tmp_path: Path) -> None:
     """A contact an hour; hours as half seconds."""
     async with ground(tmp_path, 20, settings=QUICK | {"agents.prolog_freq_h": 1}) as place:
         done = await place.load(20, "--time-scale", 7200, "--duration", "4s")
@@ -191,7 +202,7 @@ async def test_agents_come_again_until_the_duration_is_over(tmp_path):
         assert done.told["latency"]["prolog"]["count"] >= 20 * 4
 
 
-async def test_without_a_server_all_fail_and_are_counted(tmp_path):
+async def test_without_a_server_all_fail_and_are_counted(tmp_path: Path) -> None:
     place = Ground(tmp_path)
     async with place.serve(QUICK):
         pass
@@ -217,7 +228,7 @@ async def test_without_a_server_all_fail_and_are_counted(tmp_path):
         (("--dialect", "perl"), "--dialect"),
     ],
 )
-def test_bad_input(tmp_path, options, field):
+def test_bad_input(tmp_path: Path, options: Any, field: Any) -> None:
     ca = tmp_path / "ca.pem"
     ca.write_text("no certificate")
     given = {"--server": "https://localhost:1/", "--ca": str(ca), "--agents": "1"} | dict([options])
@@ -227,7 +238,7 @@ def test_bad_input(tmp_path, options, field):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_ca_that_is_none(tmp_path):
+def test_a_ca_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     given = ("--server", "https://localhost:1/", "--ca", str(tmp_path / "ca.pem"), "--agents", "1")
     done = CliRunner().invoke(main, ["load", *given])

@@ -1,7 +1,10 @@
 """What `agentsim load` is given: one clear line for what cannot be used, and nothing that was measured is lost."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,10 +15,10 @@ from distd.domain.errors import BadInput
 
 
 @pytest.fixture
-def invoke(authority):
+def invoke(authority: Any) -> Any:
     """`agentsim load` against nobody, which fails at once."""
 
-    def invoke(*options):
+    def invoke(*options: Any) -> Any:
         given = ("--server", "https://127.0.0.1:1/", "--ca", str(authority.file), "--agents", "2", *map(str, options))
         return CliRunner().invoke(main, ["load", *given])
 
@@ -41,14 +44,14 @@ def invoke(authority):
         (("--cluster", "tcp://h:1", "--processes", "2"), "--processes: expected nothing beside --cluster"),
     ],
 )
-def test_what_cannot_be_used(invoke, options, message):
+def test_what_cannot_be_used(invoke: Any, options: Any, message: Any) -> None:
     done = invoke(*options)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith(f"agentsim: {message}")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_server_that_is_not_found(invoke):
+def test_a_server_that_is_not_found(invoke: Any) -> None:
     done = invoke("--server", "https://no.such.host.invalid/")
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("agentsim: --server https://no.such.host.invalid/: no such host: ")
@@ -58,7 +61,7 @@ def test_a_server_that_is_not_found(invoke):
 @pytest.mark.parametrize(
     "address", ["tcp://head:8786", "tls://10.0.0.1:8786", "tcp://[::1]:8786", "tcp://head.example.org:1"]
 )
-def test_addresses_of_clusters(address):
+def test_addresses_of_clusters(address: Any) -> None:
     check_address(address)
 
 
@@ -67,13 +70,13 @@ def test_addresses_of_clusters(address):
     ["", "head:8786", "http://head:8786", "tcp://head", "tcp://:8786", "tcp://head:0", "tcp://head:65536",
      "tcp://::1:8786", "tcp://head:8786/x", "tcp://head:x"],
 )  # fmt: skip
-def test_what_is_no_address_of_a_cluster(address):
+def test_what_is_no_address_of_a_cluster(address: Any) -> None:
     with pytest.raises(BadInput) as caught:
         check_address(address)
     assert caught.value.field == "--cluster"
 
 
-def test_a_report_that_cannot_be_written_is_told_and_all_else_is_written(invoke, tmp_path):
+def test_a_report_that_cannot_be_written_is_told_and_all_else_is_written(invoke: Any, tmp_path: Path) -> None:
     """The disk is full."""
     page = tmp_path / "run.html"
     done = invoke("--report", "/dev/full", "--html", page, "--threshold", "errors>=99%")
@@ -83,20 +86,20 @@ def test_a_report_that_cannot_be_written_is_told_and_all_else_is_written(invoke,
     assert page.read_text().startswith("<!")
 
 
-def test_neither_can_be_written(invoke):
+def test_neither_can_be_written(invoke: Any) -> None:
     done = invoke("--report", "/dev/full", "--html", "/dev/full", "--json", "--threshold", "errors>=99%")
     assert done.exit_code == 1
     assert [line.split()[1] for line in done.stderr.splitlines()] == ["--report:", "--html:"]
     assert done.stdout.startswith('{"schema"')
 
 
-def test_a_folder_in_which_nothing_may_be_written(invoke, tmp_path, monkeypatch):
+def test_a_folder_in_which_nothing_may_be_written(invoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: (Path(path), mode) != (tmp_path, os.W_OK))  # root always may
     done = invoke("--report", tmp_path / "run.json")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("agentsim: --report: expected a file that may be written, got ")
 
 
-def test_when_thresholds_hold_and_all_is_written(invoke, tmp_path):
+def test_when_thresholds_hold_and_all_is_written(invoke: Any, tmp_path: Path) -> None:
     done = invoke("--report", tmp_path / "run.json", "--threshold", "errors>=99%")
     assert (done.exit_code, done.stderr) == (0, "")

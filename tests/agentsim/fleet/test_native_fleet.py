@@ -1,5 +1,9 @@
 """Native agents of a fleet do as the real one does (`agentsim.native.agent`, `agentsim.native.fetch`)."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from blake3 import blake3
 
@@ -12,7 +16,7 @@ FIRST = "17/17-1"
 
 
 @pytest.fixture
-def places(fleet):
+def places(fleet: Any) -> Any:
     """A package that two mirrors have too; each place's path is its name."""
     fleet.add()
     site = fleet.site
@@ -24,13 +28,13 @@ def places(fleet):
     return fleet
 
 
-def asked(fleet, name=FIRST):
+def asked(fleet: Any, name: Any = FIRST) -> Any:
     """The requests for a fragment, in their order."""
     return [request.removeprefix("GET ") for request in fleet.site.requests if f"{name}" in request]
 
 
 @pytest.mark.parametrize("fault", [404, 503, "flip", "short", "cut 0", "to http://[x/", "to ftp://h/x"])
-async def test_whatever_fails_at_a_place_the_next_one_is_asked_at_once(places, fault):
+async def test_whatever_fails_at_a_place_the_next_one_is_asked_at_once(places: Any, fault: Any) -> None:
     places.site.faults[f"/nearer/{FIRST}"] = [fault]
     picture = await places.run(NATIVE)
     assert asked(places) == [f"/nearer/{FIRST}", f"/near/{FIRST}"]
@@ -40,7 +44,7 @@ async def test_whatever_fails_at_a_place_the_next_one_is_asked_at_once(places, f
     assert asked(places, "17-2") == ["/near/17/17-2"]
 
 
-async def test_where_each_place_fails_it_is_tried_again_in_the_next_turn(places):
+async def test_where_each_place_fails_it_is_tried_again_in_the_next_turn(places: Any) -> None:
     for name in ("nearer", "near", "download"):
         places.site.faults[f"/{name}/{FIRST}"] = ["flip"]
     picture = await places.run(NATIVE)
@@ -49,7 +53,7 @@ async def test_where_each_place_fails_it_is_tried_again_in_the_next_turn(places)
     assert len(asked(places)) == 4
 
 
-async def test_it_goes_on_inside_the_fragment_beyond_a_place_that_says_no(places):
+async def test_it_goes_on_inside_the_fragment_beyond_a_place_that_says_no(places: Any) -> None:
     places.site.faults[f"/nearer/{FIRST}"] = ["cut 1000"]
     places.site.faults[f"/near/{FIRST}"] = [503]
     picture = await places.run(NATIVE)
@@ -59,7 +63,7 @@ async def test_it_goes_on_inside_the_fragment_beyond_a_place_that_says_no(places
     assert "fragment: corrupt" not in picture.errors
 
 
-async def test_a_place_whose_fragment_is_another_one_starts_it_anew(places):
+async def test_a_place_whose_fragment_is_another_one_starts_it_anew(places: Any) -> None:
     """Its ETag is not that of what came before: it sends the whole."""
     places.site.files[f"/nearer/{FIRST}"] = b"x" * 3000
     places.site.faults[f"/nearer/{FIRST}"] = ["cut 1000"]
@@ -70,7 +74,7 @@ async def test_a_place_whose_fragment_is_another_one_starts_it_anew(places):
     assert picture.figures()["verified"] == 1
 
 
-async def test_what_is_cut_again_after_it_started_anew_goes_on_from_there(places):
+async def test_what_is_cut_again_after_it_started_anew_goes_on_from_there(places: Any) -> None:
     places.site.files[f"/nearer/{FIRST}"] = b"x" * 3000
     places.site.faults[f"/nearer/{FIRST}"] = ["cut 1000"]
     places.site.faults[f"/near/{FIRST}"] = ["cut 1500"]
@@ -80,7 +84,7 @@ async def test_what_is_cut_again_after_it_started_anew_goes_on_from_there(places
     assert picture.figures()["verified"] == 1
 
 
-async def test_it_goes_on_where_a_redirect_leads(places):
+async def test_it_goes_on_where_a_redirect_leads(places: Any) -> None:
     places.site.faults[f"/nearer/{FIRST}"] = ["cut 1000"]
     places.site.faults[f"/near/{FIRST}"] = [f"to /download/{FIRST}"]
     picture = await places.run(NATIVE)
@@ -89,7 +93,7 @@ async def test_it_goes_on_where_a_redirect_leads(places):
     assert picture.figures()["verified"] == 1
 
 
-async def test_with_one_place_it_goes_on_in_its_next_turn(fleet):
+async def test_with_one_place_it_goes_on_in_its_next_turn(fleet: Any) -> None:
     fleet.add()
     fleet.site.faults[f"/download/{FIRST}"] = ["cut 1000", 404]
     picture = await fleet.run(NATIVE)
@@ -98,7 +102,7 @@ async def test_with_one_place_it_goes_on_in_its_next_turn(fleet):
     assert picture.figures()["verified"] == 1
 
 
-async def test_a_stock_agent_never_goes_on_inside_a_fragment(fleet):
+async def test_a_stock_agent_never_goes_on_inside_a_fragment(fleet: Any) -> None:
     fleet.add()
     fleet.site.faults[f"/download/{FIRST}"] = ["cut 1000"]
     await fleet.run(Dialect.UNIX)
@@ -106,7 +110,7 @@ async def test_a_stock_agent_never_goes_on_inside_a_fragment(fleet):
     assert fleet.site.results == [("17", "SUCCESS")]
 
 
-async def test_a_manifest_that_fails_does_not_spoil_the_next_try(fleet):
+async def test_a_manifest_that_fails_does_not_spoil_the_next_try(fleet: Any) -> None:
     fleet.add()
     fleet.site.faults["/download/17/manifest"] = [404, "cut 5"]
     picture = await fleet.run(NATIVE)
@@ -122,21 +126,21 @@ async def test_a_manifest_that_fails_does_not_spoil_the_next_try(fleet):
 class Answer:
     """A link, and whoever has it."""
 
-    def __init__(self, status, **fields):
+    def __init__(self, status: Any, **fields: Any) -> None:
         self.status, self.fields = status, fields
         self.link = self
 
-    def field(self, name):
+    def field(self, name: Any) -> Any:
         return self.fields.get(name.decode().replace("-", "_"), "")
 
 
-def part(data=b"abc"):
+def part(data: Any = b"abc") -> Any:
     made = Part(blake3())
     made.update(memoryview(data))
     return made
 
 
-def taken(answer, data=b"def", tag='"1"'):
+def taken(answer: Any, data: Any = b"def", tag: Any = '"1"') -> Any:
     rest = Rest(part(), answer, "17-1", tag)
     assert rest.fields == f"Range: bytes=3-\r\nIf-Range: {tag}\r\n"
     for byte in data:
@@ -158,7 +162,7 @@ def taken(answer, data=b"def", tag='"1"'):
         (Answer(302), 302, b"abc", '"1"'),
     ],
 )
-def test_what_an_answer_makes_of_a_part(answer, status, content, tag):
+def test_what_an_answer_makes_of_a_part(answer: Any, status: Any, content: Any, tag: Any) -> None:
     rest = taken(answer)
     assert (rest.status, rest.length, rest.tag) == (status, len(content), tag)
     assert rest.hash.digest() == blake3(content).digest()
@@ -183,7 +187,7 @@ def test_what_an_answer_makes_of_a_part(answer, status, content, tag):
         (taken(Answer(OK)), Answer(OK), 0, False),
     ],
 )
-def test_when_the_next_request_goes_on(left, link, answer, goes_on):
+def test_when_the_next_request_goes_on(left: Any, link: Any, answer: Any, goes_on: Any) -> None:
     found = rest_of(left, link, answer, Answer(0), "17-1")
     assert (found is not None) is goes_on
     if found is not None:
@@ -191,8 +195,8 @@ def test_when_the_next_request_goes_on(left, link, answer, goes_on):
         assert found.hash.digest() == left.hash.digest()
 
 
-async def test_a_206_that_does_not_fit_is_an_error_and_the_next_place_starts_anew(places):
-    async def answer(stream, method, path, fields, body):
+async def test_a_206_that_does_not_fit_is_an_error_and_the_next_place_starts_anew(places: Any) -> None:
+    async def answer(stream: Any, method: Any, path: Any, fields: Any, body: Any) -> Any:
         if path == f"/near/{FIRST}":
             head = "HTTP/1.1 206 X\r\nContent-Length: 3000\r\nContent-Range: bytes 0-2999/3000\r\n\r\n"
             await stream.send_all(head.encode() + places.site.files[path])

@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from agentsim.fleet.arrivals import arrivals
@@ -10,7 +14,7 @@ from distd.simulation.world_text import read_share
 ORDER = Order("https://h/", "", 1000)
 
 
-def order(**values):
+def order(**values: Any) -> Any:
     return Order("https://h/", "", **({"agents": 1000} | values))
 
 
@@ -24,20 +28,20 @@ def order(**values):
         ("closed=100", Arrival(Arrivals.CLOSED, 100)),
     ],
 )
-def test_arrivals_are_read(text, expected):
+def test_arrivals_are_read(text: Any, expected: Any) -> None:
     assert read_arrival(text) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["", "soon", "at-once=3", "window", "window=x", "poisson=0/s", "poisson=5", "closed=0"]
 )
-def test_what_is_no_arrival(text):
+def test_what_is_no_arrival(text: Any) -> None:
     with pytest.raises(BadInput) as caught:
         read_arrival(text)
     assert caught.value.field == "--arrival"
 
 
-def test_shares_are_read():
+def test_shares_are_read() -> None:
     got = read_shares(["vanish=1%", "sleep=5%:2h", "slow=10%:64kB/s", "corrupt=0.1%", "stale=100%"])
     assert got == Shares(0.01, 0.05, 0.1, 0.001, 1.0, 7200, 64_000)
     assert read_shares([]) == Shares()
@@ -46,13 +50,13 @@ def test_shares_are_read():
 @pytest.mark.parametrize(
     "text", ["", "vanish", "vanish=2", "vanish=101%", "fly=1%", "vanish=1%:3", "sleep=1%:x", "slow=1%:fast"]
 )
-def test_what_is_no_share(text):
+def test_what_is_no_share(text: Any) -> None:
     with pytest.raises(BadInput) as caught:
         read_shares([text])
     assert caught.value.field == "--behaviour"
 
 
-def test_one_share():
+def test_one_share() -> None:
     assert read_share("2.5%", "--verify") == 0.025
     with pytest.raises(BadInput) as caught:
         read_share("2.5", "--verify")
@@ -72,7 +76,7 @@ def test_one_share():
         Arrival(Arrivals.CLOSED, 9),
     ],
 )
-def test_each_number_comes_once_in_one_of_the_shards(arrival):
+def test_each_number_comes_once_in_one_of_the_shards(arrival: Any) -> None:
     sites = {number: number % 40 for number in range(2000)}
     found = []
     for shard in range(3):
@@ -84,7 +88,7 @@ def test_each_number_comes_once_in_one_of_the_shards(arrival):
     assert all(at_s >= 0 for at_s, _ in found)
 
 
-def test_what_is_planned_is_scaled():
+def test_what_is_planned_is_scaled() -> None:
     window = [at_s for at_s, _ in arrivals(order(arrival=Arrival(Arrivals.WINDOW, 600), time_scale=60), {})]
     assert 9 < max(window) < 10
     assert 4 < sum(window) / 1000 < 6
@@ -97,7 +101,7 @@ def test_what_is_planned_is_scaled():
     assert len({round(mean, 1) for mean in means}) > 2
 
 
-def test_fates_are_drawn_by_their_shares_and_stay():
+def test_fates_are_drawn_by_their_shares_and_stay() -> None:
     chosen = order(shares=Shares(vanish=0.2, sleep=0.3, slow=0.1, corrupt=0.05, stale=0.4), agents=4000)
     fates = [draw_fate(chosen, number) for number in range(4000)]
     shares = [
@@ -115,7 +119,7 @@ def test_fates_are_drawn_by_their_shares_and_stay():
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 7])
 @pytest.mark.parametrize("at_a_time", [1, 2, 5, 100])
-def test_so_many_at_a_time_are_of_all_shards_together(shards, at_a_time):
+def test_so_many_at_a_time_are_of_all_shards_together(shards: Any, at_a_time: Any) -> None:
     parts = order(arrival=Arrival(Arrivals.CLOSED, at_a_time)).shared_out(shards)
     assert len(parts) == min(shards, at_a_time)
     assert sum(part.at_a_time for part in parts) == at_a_time
@@ -123,7 +127,7 @@ def test_so_many_at_a_time_are_of_all_shards_together(shards, at_a_time):
     assert sorted(number for part in parts for number in part.numbers) == list(range(1000))
 
 
-def test_all_of_a_shard_may_be_there_at_once():
+def test_all_of_a_shard_may_be_there_at_once() -> None:
     parts = order(arrival=Arrival(Arrivals.POISSON, 5)).shared_out(3)
     assert [(part.shard, part.shards) for part in parts] == [(0, 3), (1, 3), (2, 3)]
     assert [part.at_a_time for part in parts] == [len(part.numbers) for part in parts] == [334, 333, 333]
@@ -148,14 +152,14 @@ def test_all_of_a_shard_may_be_there_at_once():
         ("memory<=1GB", {"memory": 1e9}, True),
     ],
 )
-def test_thresholds(text, figures, holds):
+def test_thresholds(text: Any, figures: Any, holds: Any) -> None:
     assert read(text).holds(figures) is holds
 
 
 @pytest.mark.parametrize(
     "text", ["", "fragment_p99", "fragment_p98<1s", "speed>3", "success>=99%%", "success=>1", "lost==x", "lost==-1"]
 )
-def test_what_is_no_threshold(text):
+def test_what_is_no_threshold(text: Any) -> None:
     with pytest.raises(BadInput) as caught:
         read(text)
     assert caught.value.field == "--threshold"
@@ -172,12 +176,12 @@ def test_what_is_no_threshold(text):
         ("finish_p99<5min", None, "none"),
     ],
 )
-def test_what_a_figure_was_is_told_in_the_unit_of_its_threshold(text, value, told):
+def test_what_a_figure_was_is_told_in_the_unit_of_its_threshold(text: Any, value: Any, told: Any) -> None:
     assert in_unit(text, value) == told
 
 
 @pytest.mark.parametrize("text", ["success>=99.9", "errors<5"])
-def test_a_share_is_no_more_than_all(text):
+def test_a_share_is_no_more_than_all(text: Any) -> None:
     with pytest.raises(BadInput) as caught:
         read(text)
     assert "0% to 100%" in str(caught.value)

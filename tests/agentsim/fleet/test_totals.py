@@ -1,10 +1,13 @@
 """What shards tell, put together: counts, histograms, the course, what is lost; and how it is told."""
 
+from __future__ import annotations
+
 import io
 import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import pytest
@@ -23,7 +26,7 @@ README = Path(__file__).parents[3] / "README.md"
 ORDER = Order("https://h/ocsinventory", "", 10, dialects={Dialect.UNIX: 1.0}, time_scale=10)
 
 
-def tally(agents=5, done=3):
+def tally(agents: Any = 5, done: Any = 3) -> Any:
     """A shard in which `done` agents have their package, and one asked for a fragment in vain."""
     one = Tally(agents)
     one.packages["17"] = Deployment(5, 4)
@@ -51,11 +54,11 @@ def tally(agents=5, done=3):
     return one
 
 
-def message(one, at_s=1.0, bytes_in=5000):
+def message(one: Any, at_s: Any = 1.0, bytes_in: Any = 5000) -> Any:
     return one.message(at_s, bytes_in, (2, 9, 1), 1) | {"over": False, "stopped": False, "memory_bytes": 1000}
 
 
-def test_two_shards_are_one_picture():
+def test_two_shards_are_one_picture() -> None:
     picture = Picture(10)
     first, second = tally(), tally(done=5)
     picture.hear("a", message(first))
@@ -82,7 +85,7 @@ def test_two_shards_are_one_picture():
     assert figures["memory"] == 2000
 
 
-def test_an_exchange_that_failed_is_one_exchange_and_no_fragment():
+def test_an_exchange_that_failed_is_one_exchange_and_no_fragment() -> None:
     """Nine of ten answers say 503."""
     picture = Picture(1)
     one = Tally(1)
@@ -101,7 +104,7 @@ def test_an_exchange_that_failed_is_one_exchange_and_no_fragment():
     assert shown.partition("Now")[2].splitlines()[1].split()[:2] == ["1", "10"]
 
 
-def test_latencies_of_a_stretch_in_which_no_fragment_came_are_told():
+def test_latencies_of_a_stretch_in_which_no_fragment_came_are_told() -> None:
     picture = Picture(1)
     one = Tally(1)
     one.late_s[Kind.FRAGMENT] = [30.0]
@@ -112,7 +115,7 @@ def test_latencies_of_a_stretch_in_which_no_fragment_came_are_told():
     assert "Latency of fragments" in load_report.page(found)
 
 
-def test_what_the_end_cut_off_is_late_but_neither_a_request_nor_an_error():
+def test_what_the_end_cut_off_is_late_but_neither_a_request_nor_an_error() -> None:
     picture = Picture(1)
     one = Tally(1)
     one.late_s[Kind.FRAGMENT] = [0.001]
@@ -127,7 +130,7 @@ def test_what_the_end_cut_off_is_late_but_neither_a_request_nor_an_error():
     assert [row["requests_per_s"] for row in told(picture)["course"]] == [1, 0]
 
 
-def test_a_run_that_was_interrupted_says_so():
+def test_a_run_that_was_interrupted_says_so() -> None:
     picture = Picture(5)
     one = message(tally(done=5))
     picture.hear("a", one)
@@ -138,14 +141,14 @@ def test_a_run_that_was_interrupted_says_so():
     assert load_report.summary_line(found).startswith("Interrupted. ")
 
 
-def test_messages_go_through_msgpack():
+def test_messages_go_through_msgpack() -> None:
     one = tally()
     one.cut_off(Kind.FRAGMENT, 1.0)
     told_once = message(one)
     assert msgpack.unpackb(msgpack.packb(told_once)) == told_once
 
 
-def test_what_a_lost_shard_had_not_ended_is_lost():
+def test_what_a_lost_shard_had_not_ended_is_lost() -> None:
     picture = Picture(10)
     picture.hear("a", message(tally()))
     picture.hear("b", message(tally()))
@@ -166,7 +169,7 @@ def test_what_a_lost_shard_had_not_ended_is_lost():
     assert silent.figures()["success"] == 0
 
 
-def test_a_long_course_has_few_rows_and_loses_nothing():
+def test_a_long_course_has_few_rows_and_loses_nothing() -> None:
     picture = Picture(1)
     one = Tally(1)
     one.packages["17"] = Deployment(5, 1)
@@ -181,7 +184,7 @@ def test_a_long_course_has_few_rows_and_loses_nothing():
     assert sum(row.bytes for row in picture.rows.values()) == 200_000
 
 
-def told(picture=None, order=ORDER):
+def told(picture: Any = None, order: Any = ORDER) -> Any:
     if picture is None:
         picture = Picture(10)
         picture.hear("a", message(tally()))
@@ -190,7 +193,7 @@ def told(picture=None, order=ORDER):
     return load_report.as_json(order, picture, goals, {"began": "now"})
 
 
-def test_the_report_is_json_and_each_field_stands_in_the_readme():
+def test_the_report_is_json_and_each_field_stands_in_the_readme() -> None:
     found = json.loads(json.dumps(told(), allow_nan=False))
     section = README.read_text().partition("What `agentsim load` reports")[2].partition("\n### ")[0]
     named = set(re.findall(r"`([a-z_0-9.]+)`", section))
@@ -204,7 +207,7 @@ def test_the_report_is_json_and_each_field_stands_in_the_readme():
     assert [one["holds"] for one in found["thresholds"]] == [False, True]
 
 
-def test_the_forecast_is_of_the_same_contacts():
+def test_the_forecast_is_of_the_same_contacts() -> None:
     found = told()
     assert found["forecast"][-1][1] == 1.0
     assert found["forecast_finish_s"]["100"] > found["forecast_finish_s"]["50"] > 0
@@ -217,7 +220,7 @@ def test_the_forecast_is_of_the_same_contacts():
 
 
 @pytest.mark.parametrize("time_scale", [1.0, 600.0])
-def test_slow_agents_have_lines_of_their_own_in_the_forecast(time_scale):
+def test_slow_agents_have_lines_of_their_own_in_the_forecast(time_scale: Any) -> None:
     """One of ten takes 50 ms more for each of its 40 fragments, however fast the latencies run. All came within 1 s."""
     order = replace(ORDER, shares=Shares(slow=0.1, slow_bytes_per_s=20_000), time_scale=time_scale)
     picture = Picture(10)
@@ -232,14 +235,14 @@ def test_slow_agents_have_lines_of_their_own_in_the_forecast(time_scale):
     assert with_["50"] == pytest.approx(without["50"], abs=0.2)
 
 
-def test_sleep_is_not_in_the_forecast_and_that_is_said():
+def test_sleep_is_not_in_the_forecast_and_that_is_said() -> None:
     found = told(order=replace(ORDER, shares=Shares(sleep=0.1)))
     (completion,) = (table for table in load_report.tables(found) if table.title == "Completion")
     assert "sleep" in completion.note
     assert not any(table.note for table in load_report.tables(told()))
 
 
-def test_tables_and_page():
+def test_tables_and_page() -> None:
     found = told()
     tables = list(load_report.tables(found))
     assert all(isinstance(table, Table) for table in tables)
@@ -251,14 +254,14 @@ def test_tables_and_page():
     assert load_report.summary_line(found).startswith("44 requests in 1.0 s: 32 fragments/s")
 
 
-def test_a_report_of_nothing():
+def test_a_report_of_nothing() -> None:
     found = told(Picture(3))
     assert found["figures"]["success"] == 0
     assert load_report.page(found)
     json.dumps(found, allow_nan=False)
 
 
-def test_the_live_view_tells_it_all():
+def test_the_live_view_tells_it_all() -> None:
     picture = Picture(10)
     one = tally()
     one.expected_s = 100.0
@@ -273,7 +276,7 @@ def test_the_live_view_tells_it_all():
     console.print(view(Picture(1)))
 
 
-def test_the_live_view_fits_a_narrow_terminal():
+def test_the_live_view_fits_a_narrow_terminal() -> None:
     picture = Picture(10)
     picture.hear("a", message(tally()))
     picture.lose("b", 5, "killed")

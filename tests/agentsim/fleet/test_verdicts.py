@@ -1,5 +1,9 @@
 """Who has done well in the end, and when."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 import trio
 
@@ -12,12 +16,12 @@ INFO, POSTS = "/download/17/info", "/ocsinventory"
 QUICK = {"time_scale": 18_000.0}  # a contact each 0.2 s
 
 
-def ends(picture):
+def ends(picture: Any) -> Any:
     return picture.states[State.DONE], picture.states[State.FAILED]
 
 
 @pytest.mark.parametrize("dialect", Dialect)
-async def test_whose_info_never_came_has_failed(fleet, dialect):
+async def test_whose_info_never_came_has_failed(fleet: Any, dialect: Any) -> None:
     """A Windows agent says nothing of it."""
     fleet.add()
     fleet.site.faults[INFO] = [404] * 9
@@ -27,7 +31,7 @@ async def test_whose_info_never_came_has_failed(fleet, dialect):
     assert fleet.site.results == ([] if dialect is WINDOWS else [("17", "ERR_DOWNLOAD_INFO")])
 
 
-async def test_whose_info_came_at_its_second_contact_has_done_well(fleet):
+async def test_whose_info_came_at_its_second_contact_has_done_well(fleet: Any) -> None:
     fleet.add()
     fleet.site.faults[INFO] = [404]
     picture = await fleet.run(WINDOWS, duration_s=1.0, **QUICK)
@@ -35,7 +39,7 @@ async def test_whose_info_came_at_its_second_contact_has_done_well(fleet):
     assert ends(picture) == (1, 0)
 
 
-async def test_a_native_agent_whose_second_try_brings_the_info_has_done_well(fleet):
+async def test_a_native_agent_whose_second_try_brings_the_info_has_done_well(fleet: Any) -> None:
     fleet.add()
     fleet.site.faults[INFO] = [404]
     picture = await fleet.run(NATIVE)
@@ -44,7 +48,7 @@ async def test_a_native_agent_whose_second_try_brings_the_info_has_done_well(fle
 
 @pytest.mark.parametrize("dialect", Dialect)
 @pytest.mark.parametrize("has_package", [True, False])
-async def test_whose_inventory_failed_has_failed(fleet, dialect, has_package):
+async def test_whose_inventory_failed_has_failed(fleet: Any, dialect: Any, has_package: Any) -> None:
     if has_package:
         fleet.add()
     fleet.site.faults[POSTS] = ["", 500]
@@ -54,7 +58,7 @@ async def test_whose_inventory_failed_has_failed(fleet, dialect, has_package):
 
 
 @pytest.mark.parametrize("dialect", Dialect)
-async def test_to_whom_the_server_says_500_at_last_has_failed(fleet, dialect):
+async def test_to_whom_the_server_says_500_at_last_has_failed(fleet: Any, dialect: Any) -> None:
     fleet.add()
     fleet.spoil("/", 500, from_s=0.6)
     picture = await fleet.run(dialect, 3, duration_s=1.5, **QUICK)
@@ -62,7 +66,7 @@ async def test_to_whom_the_server_says_500_at_last_has_failed(fleet, dialect):
     assert ends(picture) == (0, 3)
 
 
-async def test_who_hangs_before_an_info_at_the_end_has_failed(fleet):
+async def test_who_hangs_before_an_info_at_the_end_has_failed(fleet: Any) -> None:
     """The others were through before."""
     fleet.add()
     fleet.site.keep_listing = True
@@ -74,14 +78,14 @@ async def test_who_hangs_before_an_info_at_the_end_has_failed(fleet):
     assert failed == 12 - done > 0
 
 
-async def test_who_hangs_in_a_later_contact_at_the_end_has_failed(fleet):
+async def test_who_hangs_in_a_later_contact_at_the_end_has_failed(fleet: Any) -> None:
     fleet.spoil(POSTS, None, from_s=0.3)
     picture = await fleet.run(UNIX, duration_s=2.0, **QUICK)
     assert picture.counts("requests")["inventory"] > 0
     assert ends(picture) == (0, 1)
 
 
-async def test_who_is_in_the_midst_of_a_contact_at_the_end_has_not_failed_for_that(fleet):
+async def test_who_is_in_the_midst_of_a_contact_at_the_end_has_not_failed_for_that(fleet: Any) -> None:
     """It is in one nearly all the time."""
     fleet.spoil(POSTS, 0.3)
     picture = await fleet.run(UNIX, 4, duration_s=1.6, **QUICK)
@@ -92,13 +96,13 @@ async def test_who_is_in_the_midst_of_a_contact_at_the_end_has_not_failed_for_th
 # --- told to end before it is over
 
 
-async def run_and_stop(fleet, after_s, *words, **values):
+async def run_and_stop(fleet: Any, after_s: Any, *words: Any, **values: Any) -> Any:
     """The picture of a run that is told to end after so many seconds."""
     stop = trio.Event()
     found = []
     async with trio.open_nursery() as nursery:
 
-        async def run():
+        async def run() -> None:
             found.append(await fleet.run(*words, stop=stop, **values))
 
         nursery.start_soon(run)
@@ -110,7 +114,7 @@ async def run_and_stop(fleet, after_s, *words, **values):
     return found[0]
 
 
-async def test_a_run_that_is_stopped_leaves_those_that_are_at_it_where_they_are(fleet):
+async def test_a_run_that_is_stopped_leaves_those_that_are_at_it_where_they_are(fleet: Any) -> None:
     fleet.add()
     fleet.spoil("17-2", None)
     picture = await run_and_stop(fleet, 0.5, UNIX, 3)
@@ -119,7 +123,7 @@ async def test_a_run_that_is_stopped_leaves_those_that_are_at_it_where_they_are(
     assert picture.figures()["unanswered"] == 3
 
 
-async def test_who_waits_for_its_first_turn_is_downloading(fleet):
+async def test_who_waits_for_its_first_turn_is_downloading(fleet: Any) -> None:
     fleet.site.config = DownloadConfig(True, 0, 600, 0, 10)
     fleet.add(priority=5)
     picture = await run_and_stop(fleet, 0.5, UNIX, 3)
@@ -127,14 +131,14 @@ async def test_who_waits_for_its_first_turn_is_downloading(fleet):
     assert not any("17-1" in request for request in fleet.site.requests)
 
 
-async def test_a_run_that_is_stopped_tells_who_had_done_well(fleet):
+async def test_a_run_that_is_stopped_tells_who_had_done_well(fleet: Any) -> None:
     fleet.add()
     picture = await run_and_stop(fleet, 0.5, UNIX, duration_s=60.0)
     assert ends(picture) == (1, 0)
     assert len(picture.finished_s) == 1
 
 
-async def test_who_leaves_at_the_end_makes_room_for_nobody(fleet, monkeypatch):
+async def test_who_leaves_at_the_end_makes_room_for_nobody(fleet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """An order that `check` refuses: with a duration nobody leaves before the end."""
     monkeypatch.setattr(Order, "check", lambda _: None)
     picture = await fleet.run(UNIX, 3, duration_s=0.3, arrival=Arrival(Arrivals.CLOSED, 1))
@@ -144,11 +148,11 @@ async def test_who_leaves_at_the_end_makes_room_for_nobody(fleet, monkeypatch):
 # --- when
 
 
-async def test_an_agent_finishes_once_with_its_last_package(fleet):
+async def test_an_agent_finishes_once_with_its_last_package(fleet: Any) -> None:
     fleet.add()
     async with trio.open_nursery() as nursery:
 
-        async def more():
+        async def more() -> None:
             await trio.sleep(0.5)
             fleet.add("18")
 
@@ -161,12 +165,12 @@ async def test_an_agent_finishes_once_with_its_last_package(fleet):
     assert picture.figures()["finish_p100"] == finished_s
 
 
-async def test_who_was_given_more_than_it_got_has_not_finished(fleet):
+async def test_who_was_given_more_than_it_got_has_not_finished(fleet: Any) -> None:
     fleet.add()
     fleet.spoil("18-1", 404)
     async with trio.open_nursery() as nursery:
 
-        async def more():
+        async def more() -> None:
             await trio.sleep(0.5)
             fleet.add("18")
 
@@ -177,7 +181,7 @@ async def test_who_was_given_more_than_it_got_has_not_finished(fleet):
     assert ends(picture) == (0, 1)
 
 
-async def test_one_of_whose_packages_failed_has_not_finished(fleet):
+async def test_one_of_whose_packages_failed_has_not_finished(fleet: Any) -> None:
     fleet.add()
     fleet.add("18")
     fleet.site.faults[INFO] = [404]
@@ -187,7 +191,7 @@ async def test_one_of_whose_packages_failed_has_not_finished(fleet):
     assert ends(picture) == (0, 1)
 
 
-async def test_two_packages_at_once_are_one_finish(fleet):
+async def test_two_packages_at_once_are_one_finish(fleet: Any) -> None:
     fleet.add()
     fleet.add("18", priority=2)
     picture = await fleet.run(UNIX, 4)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from agentsim.report.page import Table
@@ -8,7 +10,7 @@ from agentsim.report.terminal import show, turned
 WIDE = Table("Agents", ("all", *(f"state {number}" for number in range(12))), [["10", *"012345678901"]])
 
 
-def test_a_table_that_fits_stays(capsys):
+def test_a_table_that_fits_stays(capsys: pytest.CaptureFixture[str]) -> None:
     show([Table("Two", ("what", "figure"), [["speed", "3"]])])
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
         ["Two"],
@@ -18,13 +20,15 @@ def test_a_table_that_fits_stays(capsys):
     ]
 
 
-def test_a_note_stands_below(capsys):
+def test_a_note_stands_below(capsys: pytest.CaptureFixture[str]) -> None:
     show([Table("Two", ("what", "figure"), [["the speed of it", "3"]], "As it was today.")])
     assert capsys.readouterr().out.split("\n")[-3].strip() == "As it was today."
 
 
 @pytest.mark.parametrize("columns", [60, 80])
-def test_a_table_that_is_too_wide_is_turned(columns, capsys, monkeypatch):
+def test_a_table_that_is_too_wide_is_turned(
+    columns: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("agentsim.report.terminal.PIPED_COLUMNS", columns)
     show([WIDE])
     out = capsys.readouterr().out
@@ -32,13 +36,13 @@ def test_a_table_that_is_too_wide_is_turned(columns, capsys, monkeypatch):
     assert [line.split() for line in out.splitlines()][1:3] == [["all", "10"], ["state", "0", "0"]]
 
 
-def test_one_without_rows_is_not(capsys, monkeypatch):
+def test_one_without_rows_is_not(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agentsim.report.terminal.PIPED_COLUMNS", 20)
     show([Table("None", WIDE.columns, [])])
     assert "None" in capsys.readouterr().out
 
 
-def test_turning_twice_changes_nothing():
+def test_turning_twice_changes_nothing() -> None:
     table = Table("Three", ("", "p50", "p99"), [["prolog", "1", "2"], ["info", "3", "4"]], note="a note")
     assert turned(table).columns == ("", "prolog", "info")
     assert turned(table).rows == [["p50", "1", "3"], ["p99", "2", "4"]]

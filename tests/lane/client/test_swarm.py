@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -16,6 +17,9 @@ from distd.lane.client import swarm as swarms
 from distd.lane.client.link import Place
 from distd.lane.client.swarm import Swarm
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 REQUEST = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -23,11 +27,11 @@ REQUEST = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
 class Scripted:
     """Each connection answers with the next list: bytes, one for each request; None: nothing, for ever."""
 
-    def __init__(self, *connections):
+    def __init__(self, *connections: Any) -> None:
         self.connections = [list(one) for one in connections]
         self.heard = []
 
-    async def __call__(self, stream):
+    async def __call__(self, stream: Any) -> None:
         heard = []
         self.heard.append(heard)
         answers = self.connections.pop(0) if self.connections else []
@@ -50,24 +54,24 @@ class Scripted:
 class Asker:
     """Asks for each of `requests` in turn, and writes down what came."""
 
-    def __init__(self, swarm, number=0, count=1, **options):
+    def __init__(self, swarm: Any, number: Any = 0, count: Any = 1, **options: Any) -> None:
         self.swarm, self.number, self.left, self.options = swarm, number, count, options
         self.link = None
         self.got = []
         self.place = None
         self.over = trio.Event()
 
-    def ask(self, place):
+    def ask(self, place: Any) -> None:
         self.place = place
         self.swarm.ask(self, place, REQUEST, **({"keep": True} | self.options))
 
-    def answered(self, link):
+    def answered(self, link: Any) -> None:
         self._next((link.status, link.body, link.length))
 
-    def failed(self, why, link):
+    def failed(self, why: Any, link: Any) -> None:
         self._next(why)
 
-    def _next(self, what):
+    def _next(self, what: Any) -> None:
         self.got.append(what)
         self.left -= 1
         if self.left:
@@ -77,14 +81,14 @@ class Asker:
 
 
 @asynccontextmanager
-async def serving(handler, context=None):
+async def serving(handler: Any, context: Any = None) -> AsyncIterator[Any]:
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         port = listeners[0].socket.getsockname()[1]
         if context is not None:
             listeners = [trio.SSLListener(one, context, https_compatible=True) for one in listeners]
 
-        async def handle(stream):
+        async def handle(stream: Any) -> None:
             try:
                 await handler(stream)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -96,7 +100,7 @@ async def serving(handler, context=None):
 
 
 @asynccontextmanager
-async def swarming(context=None, source=None, **options):
+async def swarming(context: Any = None, source: Any = None, **options: Any) -> AsyncIterator[Any]:
     swarm = Swarm(context or ssl.create_default_context(), source, **options)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(swarm.run)
@@ -105,7 +109,7 @@ async def swarming(context=None, source=None, **options):
         nursery.cancel_scope.cancel()
 
 
-async def ask(server, count=1, context=None, **options):
+async def ask(server: Any, count: Any = 1, context: Any = None, **options: Any) -> Any:
     """One asker, `count` requests."""
     async with serving(server) as port, swarming(context) as swarm:
         asker = Asker(swarm, count=count, **options)
@@ -145,7 +149,7 @@ HELLO = (200, b"hello", 5)
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000, "no end of a head"),
     ],
 )
-async def test_answers(answer, expected):
+async def test_answers(answer: Any, expected: Any) -> None:
     got, _ = await ask(Scripted([answer]))
     if isinstance(expected, str):
         assert isinstance(got[0], str)
@@ -154,7 +158,7 @@ async def test_answers(answer, expected):
         assert got == [expected]
 
 
-async def test_a_connection_is_used_again():
+async def test_a_connection_is_used_again() -> None:
     server = Scripted([OK, OK, OK])
     got, swarm = await ask(server, 3)
     assert got == [HELLO] * 3
@@ -162,14 +166,14 @@ async def test_a_connection_is_used_again():
     assert len(server.heard[0]) == 3
 
 
-async def test_one_that_says_close_is_not():
+async def test_one_that_says_close_is_not() -> None:
     server = Scripted([OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")], [OK])
     got, swarm = await ask(server, 2)
     assert got == [HELLO] * 2
     assert swarm.connections == 2
 
 
-async def test_a_kept_one_that_was_closed_meanwhile_is_replaced_and_the_request_sent_again():
+async def test_a_kept_one_that_was_closed_meanwhile_is_replaced_and_the_request_sent_again() -> None:
     server = Scripted([OK], [OK, OK[:-1]])
     got, swarm = await ask(server, 3)
     assert got == [HELLO, HELLO, "closed within a body"]
@@ -177,7 +181,7 @@ async def test_a_kept_one_that_was_closed_meanwhile_is_replaced_and_the_request_
     assert [len(one) for one in server.heard] == [1, 2]
 
 
-async def test_another_place_closes_it():
+async def test_another_place_closes_it() -> None:
     async with serving(Scripted([OK, OK])) as first, serving(Scripted([OK])) as second, swarming() as swarm:
         asker = Asker(swarm, count=1)
         for port in (first, second):
@@ -188,7 +192,7 @@ async def test_another_place_closes_it():
         assert swarm.open_links == 1
 
 
-async def test_bytes_go_to_the_digest_and_are_kept_only_if_wanted():
+async def test_bytes_go_to_the_digest_and_are_kept_only_if_wanted() -> None:
     body = bytes(range(256)) * 4000
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     digest = hashlib.md5()
@@ -198,7 +202,7 @@ async def test_bytes_go_to_the_digest_and_are_kept_only_if_wanted():
     assert swarm.received_bytes == len(answer)
 
 
-async def test_a_slow_line_takes_its_time():
+async def test_a_slow_line_takes_its_time() -> None:
     body = bytes(20_000)
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     begun_s = time.monotonic()
@@ -207,7 +211,7 @@ async def test_a_slow_line_takes_its_time():
     assert time.monotonic() - begun_s > 0.25
 
 
-async def test_who_waits_too_long_is_told(monkeypatch):
+async def test_who_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(swarms, "PATIENCE_S", 0.05)
     monkeypatch.setattr(swarms, "SWEEP_S", 0.02)
     got, _ = await ask(Scripted([OK, None]), 2)
@@ -226,7 +230,7 @@ async def test_who_waits_too_long_is_told(monkeypatch):
         (Place("127.0.0.1", 65_536, False), "an address that is none"),
     ],
 )
-async def test_where_nobody_listens(place, expected):
+async def test_where_nobody_listens(place: Any, expected: Any) -> None:
     async with swarming() as swarm:
         asker = Asker(swarm)
         asker.ask(place)
@@ -239,12 +243,12 @@ async def test_where_nobody_listens(place, expected):
 class Names:
     """Instead of the system's: `known` is found, all else is looked up for `pause_s`, in vain."""
 
-    def __init__(self, monkeypatch, pause_s=0.0):
+    def __init__(self, monkeypatch: Any, pause_s: Any = 0.0) -> None:
         self.known, self.pause_s, self.asked = "", pause_s, []
         self.look_up = socket.getaddrinfo
         monkeypatch.setattr(socket, "getaddrinfo", self)
 
-    def __call__(self, host, port, **options):
+    def __call__(self, host: Any, port: Any, **options: Any) -> Any:
         self.asked.append(host)
         if host == self.known:
             return self.look_up("127.0.0.1", port, **options)
@@ -255,24 +259,24 @@ class Names:
 class Tour(Asker):
     """Asks at each of `places` in turn: from its callbacks, for the swarm wakes up for nobody else."""
 
-    def __init__(self, swarm, places):
+    def __init__(self, swarm: Any, places: Any) -> None:
         super().__init__(swarm, count=len(places))
         self.places = list(places)
         self.ask(self.places.pop(0))
 
-    def ask(self, place):
+    def ask(self, place: Any) -> None:
         super().ask(place)
         self.place = self.places.pop(0) if self.places else place
 
 
-async def tour(swarm, *places):
+async def tour(swarm: Any, *places: Any) -> Any:
     """What came of asking there."""
     asker = Tour(swarm, places)
     await asker.over.wait()
     return asker.got
 
 
-async def test_a_host_that_is_not_found_is_not_looked_up_again_for_a_while(monkeypatch):
+async def test_a_host_that_is_not_found_is_not_looked_up_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(swarms, "UNKNOWN_S", 0.2)
     async with serving(Scripted([OK])) as port, swarming() as swarm:
         names = Names(monkeypatch)
@@ -286,7 +290,7 @@ async def test_a_host_that_is_not_found_is_not_looked_up_again_for_a_while(monke
         assert names.asked == ["later", "other", "later"]
 
 
-async def test_looking_up_takes_a_small_share_of_the_time(monkeypatch):
+async def test_looking_up_takes_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """For nothing else is done meanwhile."""
     monkeypatch.setattr(swarms, "UNKNOWN_S", 0.0)
     names = Names(monkeypatch, pause_s=0.05)
@@ -298,7 +302,7 @@ async def test_looking_up_takes_a_small_share_of_the_time(monkeypatch):
         assert len(asker.got) > 100  # in vain, and at once
 
 
-async def test_of_hosts_that_are_not_found_few_are_remembered(monkeypatch):
+async def test_of_hosts_that_are_not_found_few_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(swarms, "MOST_UNKNOWN", 3)
     names = Names(monkeypatch)
     async with swarming() as swarm:
@@ -307,7 +311,7 @@ async def test_of_hosts_that_are_not_found_few_are_remembered(monkeypatch):
         assert 0 < len(swarm._unknown) <= 3
 
 
-async def test_who_is_waiting_for_an_answer_or_for_room(monkeypatch):
+async def test_who_is_waiting_for_an_answer_or_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(Scripted([OK], [None], [None])) as port, swarming(most_links=2) as swarm:
         place = Place("127.0.0.1", port, False)
         done = Asker(swarm)
@@ -321,7 +325,7 @@ async def test_who_is_waiting_for_an_answer_or_for_room(monkeypatch):
         assert swarm.callers() == askers
 
 
-async def test_a_closed_link_is_heard_of_no_more():
+async def test_a_closed_link_is_heard_of_no_more() -> None:
     async with serving(Scripted([None])) as port, swarming() as swarm:
         asker = Asker(swarm)
         asker.ask(Place("127.0.0.1", port, False))
@@ -333,7 +337,7 @@ async def test_a_closed_link_is_heard_of_no_more():
         assert swarm.open_links == 0
 
 
-async def test_timers_in_order():
+async def test_timers_in_order() -> None:
     async with swarming() as swarm:
         heard, over = [], trio.Event()
         now_s = time.monotonic()
@@ -345,10 +349,10 @@ async def test_timers_in_order():
         assert all(at_s >= delay_s for delay_s, at_s in heard)
 
 
-async def test_many_from_addresses_of_their_own():
+async def test_many_from_addresses_of_their_own() -> None:
     addresses = set()
 
-    async def handle(stream):
+    async def handle(stream: Any) -> None:
         addresses.add(stream.socket.getpeername()[0])
         data = b""
         while not data.endswith(b"\r\n\r\n"):
@@ -372,10 +376,10 @@ async def test_many_from_addresses_of_their_own():
 class Crowd:
     """Answers each request after `pause_s`, and keeps its connections; counts those at once."""
 
-    def __init__(self, pause_s=0.0):
+    def __init__(self, pause_s: Any = 0.0) -> None:
         self.pause_s, self.open, self.most, self.all = pause_s, 0, 0, 0
 
-    async def __call__(self, stream):
+    async def __call__(self, stream: Any) -> None:
         self.open += 1
         self.all += 1
         self.most = max(self.most, self.open)
@@ -388,7 +392,7 @@ class Crowd:
 
 
 @pytest.mark.parametrize(("pause_s", "count"), [(0.0, 1), (0.0, 3), (0.01, 1), (0.01, 3)])
-async def test_where_connections_are_short_idle_ones_make_room_and_requests_wait(pause_s, count):
+async def test_where_connections_are_short_idle_ones_make_room_and_requests_wait(pause_s: Any, count: Any) -> None:
     server = Crowd(pause_s)
     async with serving(server) as port, swarming(most_links=4) as swarm:
         askers = [Asker(swarm, number, count) for number in range(40)]
@@ -405,11 +409,11 @@ async def test_where_connections_are_short_idle_ones_make_room_and_requests_wait
     assert server.most <= 5  # it may see a new one before the end of an old one
 
 
-async def test_the_longest_idle_one_makes_room_and_is_replaced_when_its_caller_asks_again():
+async def test_the_longest_idle_one_makes_room_and_is_replaced_when_its_caller_asks_again() -> None:
     turns, over = iter([1, 2, 0, 3, None, 1, None]), trio.Event()
 
     class InTurn(Asker):
-        def _next(self, what):
+        def _next(self, what: Any) -> None:
             self.got.append(what)
             number = next(turns)
             if number is None:
@@ -429,7 +433,7 @@ async def test_the_longest_idle_one_makes_room_and_is_replaced_when_its_caller_a
         assert [asker.got for asker in askers] == [[HELLO] * 3, [HELLO] * 2, [HELLO], [HELLO]]
 
 
-async def test_tls_where_connecting_takes_its_time(certificate):
+async def test_tls_where_connecting_takes_its_time(certificate: Any) -> None:
     """As it does to all hosts but this one: here the listener's queue is full at first, so a SYN is sent once more."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate[0])
@@ -452,7 +456,7 @@ async def test_tls_where_connecting_takes_its_time(certificate):
             nursery.cancel_scope.cancel()
 
 
-async def test_where_nobody_listens_to_tls_no_socket_is_left(certificate):
+async def test_where_nobody_listens_to_tls_no_socket_is_left(certificate: Any) -> None:
     async with swarming() as swarm:
         asker = Asker(swarm)
         asker.ask(Place("127.0.0.1", 1, True))
@@ -461,7 +465,7 @@ async def test_where_nobody_listens_to_tls_no_socket_is_left(certificate):
     gc.collect()  # a socket that was not closed is a warning, and that an error
 
 
-async def test_tls(certificate):
+async def test_tls(certificate: Any) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate[0])
     trusting = ssl.create_default_context(cadata=certificate[1])

@@ -1,6 +1,9 @@
 """Which packages are listed: a table of cases for each trap of OCS-PROTOCOL.md section 4, and what always holds."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,19 +19,19 @@ CONFIG = DownloadConfig(frag_latency_s=15, cycle_latency_s=15, period_latency_s=
 OFF = dataclasses.replace(CONFIG, on=False)
 
 
-def waiting(package_id, priority=5, **fields):
+def waiting(package_id: Any, priority: Any = 5, **fields: Any) -> Any:
     return Open(int(package_id), package_id, priority, **fields)
 
 
-def notified(package_id, priority=5, **fields):
+def notified(package_id: Any, priority: Any = 5, **fields: Any) -> Any:
     return waiting(package_id, priority, notified=True, **fields)
 
 
-def agent(user_agent=WINDOWS, *history, inventoried=True):
+def agent(user_agent: Any = WINDOWS, *history: Any, inventoried: Any = True) -> Any:
     return Agent(user_agent, frozenset(history), inventoried)
 
 
-def ids(assignments):
+def ids(assignments: Any) -> Any:
     return " ".join(one.package_id for one in assignments)
 
 
@@ -126,7 +129,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_the_rules(case):
+def test_the_rules(case: Any) -> None:
     assignments, asking, config, listed, new, settled = case
     listing = choose(assignments, asking, config)
     assert (ids(listing.listed), ids(listing.new), ids(listing.settled)) == (listed, new, settled)
@@ -148,16 +151,16 @@ LEARNS = [
 
 
 @pytest.mark.parametrize(("user_agent", "code", "expected"), LEARNS)
-def test_which_results_an_agent_writes_into_its_history(user_agent, code, expected):
+def test_which_results_an_agent_writes_into_its_history(user_agent: Any, code: Any, expected: Any) -> None:
     assert learns(user_agent, code) is expected
 
 
-def _open(number, **fields):
+def _open(number: Any, **fields: Any) -> Any:
     return Open(number, str(number), **fields)
 
 
 @st.composite
-def assignments(draw):
+def assignments(draw: Any) -> Any:
     flags = {name: st.booleans() for name in ("force", "notified", "withdrawn", "active")}
     count = draw(st.integers(0, 6))
     return [_open(n, priority=draw(st.integers(0, 10)), **draw(st.fixed_dictionaries(flags))) for n in range(count)]
@@ -172,7 +175,7 @@ agents = st.builds(
 
 
 @given(assignments(), agents, st.booleans())
-def test_what_always_holds(mine, asking, on):
+def test_what_always_holds(mine: Any, asking: Any, on: Any) -> None:
     listing = choose(mine, asking, dataclasses.replace(CONFIG, on=on))
     known = [one for one in mine if one.notified]
     assert listing.listed == known + listing.new
@@ -184,7 +187,7 @@ def test_what_always_holds(mine, asking, on):
 
 
 @given(assignments(), agents)
-def test_everything_active_is_listed_or_settled_at_last(mine, asking):
+def test_everything_active_is_listed_or_settled_at_last(mine: Any, asking: Any) -> None:
     """An agent that reports on all that is listed, contact by contact, runs out of work: no rule starves anything."""
     hopeful = {one.id for one in mine if one.notified or (one.active and not one.withdrawn)}
     for _ in range(len(mine) + 1):

@@ -1,6 +1,9 @@
 """What agents' POSTs are answered, and what the catalogue knows afterwards."""
 
+from __future__ import annotations
+
 import zlib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,15 +17,18 @@ from distd.origin.computers import computers
 from distd.origin.packages import packages
 from distd.wire import ocs, tokens
 
+if TYPE_CHECKING:
+    from tests.fixtures.origin import House
+
 WINDOWS = "OCS-NG_WINDOWS_AGENT_v2.9.2.0"
 DAY_S = 86_400
 
 
-def kinds(house, *wanted):
+def kinds(house: Any, *wanted: Any) -> Any:
     return [(event.kind.value, event.package_id, event.detail.get("code")) for event in house.events(*wanted)]
 
 
-def test_the_first_contact_enters_a_computer(house):
+def test_the_first_contact_enters_a_computer(house: House) -> None:
     reply = house.prolog("pc-2026-11-22-23-59-03")
     assert reply.send_inventory
     assert reply.prolog_freq_h == 24
@@ -34,7 +40,7 @@ def test_the_first_contact_enters_a_computer(house):
     assert [event.kind for event in house.events()] == [Kind.COMPUTER_SEEN]
 
 
-def test_the_second_contact_does_not(house):
+def test_the_second_contact_does_not(house: House) -> None:
     house.prolog()
     house.now_s += 60
     house.prolog()
@@ -48,7 +54,7 @@ FREQUENCIES = [(0, 0, True), (0, 9, True), (-1, 9, False), (3, 2.9, False), (3, 
 
 
 @pytest.mark.parametrize(("freq_days", "age_days", "wanted"), FREQUENCIES)
-def test_when_an_inventory_is_wanted(house, freq_days, age_days, wanted):
+def test_when_an_inventory_is_wanted(house: House, freq_days: Any, age_days: Any, wanted: Any) -> None:
     house.values["agents.inventory_freq_days"] = freq_days
     assert house.prolog().send_inventory
     house.inventory()
@@ -56,7 +62,7 @@ def test_when_an_inventory_is_wanted(house, freq_days, age_days, wanted):
     assert house.prolog().send_inventory is wanted
 
 
-def test_an_inventory_describes_the_computer(house):
+def test_an_inventory_describes_the_computer(house: House) -> None:
     hardware = {"NAME": "PC-7", "OSNAME": "Debian", "OSVERSION": "12", "IPADDR": "10.1.2.3", "WORKGROUP": "LAB"}
     networks = ({"MACADDR": "52:54:00:12:34:56", "IPADDRESS": "10.1.2.3"},)
     house.post(InventoryRequest("pc", hardware | {"USERID": "ada"}, {"TAG": "R1"}, networks, frozenset({"1", "2"})))
@@ -74,13 +80,13 @@ def test_an_inventory_describes_the_computer(house):
     assert [event.kind for event in house.events()] == [Kind.COMPUTER_SEEN, Kind.INVENTORY]
 
 
-def test_an_inventory_is_answered_with_the_tag(house):
+def test_an_inventory_is_answered_with_the_tag(house: House) -> None:
     assert house.inventory() == {"TAG": "NA"}
     assert house.inventory(account={"TAG": "R1"}) == {"TAG": "R1"}
     assert house.inventory() == {"TAG": "R1"}
 
 
-def test_an_inventory_replaces_the_history_if_it_has_one(pc):
+def test_an_inventory_replaces_the_history_if_it_has_one(pc: House) -> None:
     pc.inventory("1", "2")
     pc.inventory("2", "3")
     assert pc.read(computers.show, "pc").history == ["2", "3"]
@@ -90,13 +96,13 @@ def test_an_inventory_replaces_the_history_if_it_has_one(pc):
     assert pc.read(computers.show, "pc").history == []
 
 
-def test_very_long_texts_are_cut(house):
+def test_very_long_texts_are_cut(house: House) -> None:
     house.inventory(hardware={"NAME": "x" * 4000}, account={"TAG": "y" * 4000})
     computer = house.read(computers.show, "pc").computer
     assert (len(computer.name), len(computer.tag)) == (255, 255)
 
 
-def test_a_package_is_served_from_here_with_the_computers_token(pc):
+def test_a_package_is_served_from_here_with_the_computers_token(pc: House) -> None:
     pc.package("17")
     pc.assign("17", force=True, schedule="2026/12/01 08:00", postcmd="shutdown")
     (pack,) = pc.prolog().packs
@@ -105,7 +111,7 @@ def test_a_package_is_served_from_here_with_the_computers_token(pc):
     assert (pack.force, pack.schedule, pack.postcmd) == (True, "2026/12/01 08:00", "shutdown")
 
 
-def test_a_package_is_served_from_elsewhere_as_given(pc):
+def test_a_package_is_served_from_elsewhere_as_given(pc: House) -> None:
     pc.package("17", active=False)
     pc.write(packages.activate, "17", "info.example:8443/a", "mirror.example/b", pc.now_s)
     pc.assign("17")
@@ -113,7 +119,7 @@ def test_a_package_is_served_from_elsewhere_as_given(pc):
     assert (pack.info_loc, pack.pack_loc) == ("info.example:8443/a", "mirror.example/b")
 
 
-def test_a_life_from_assignment_to_result(pc):
+def test_a_life_from_assignment_to_result(pc: House) -> None:
     pc.package("17")
     pc.assign("17")
     assert pc.code("17") is None
@@ -131,7 +137,7 @@ def test_a_life_from_assignment_to_result(pc):
     ]
 
 
-def test_a_whole_life_in_one_batch(pc):
+def test_a_whole_life_in_one_batch(pc: House) -> None:
     """Posts of one computer are answered in their order, each against what those before it changed."""
     pc.package("17")
     pc.assign("17")
@@ -152,7 +158,7 @@ def test_a_whole_life_in_one_batch(pc):
     assert len(pc.read(computers.list_computers)) == 2
 
 
-def test_packages_of_others_are_not_listed(pc):
+def test_packages_of_others_are_not_listed(pc: House) -> None:
     pc.prolog("other")
     pc.inventory(device_id="other")
     pc.package("17")
@@ -166,7 +172,7 @@ def test_packages_of_others_are_not_listed(pc):
 # --- the traps of OCS-PROTOCOL.md, section 4; the rules themselves are in test_listing.py
 
 
-def test_trap_2_a_package_in_the_history_is_settled_without_the_agent(pc):
+def test_trap_2_a_package_in_the_history_is_settled_without_the_agent(pc: House) -> None:
     pc.inventory("17")
     for package_id in ("17", "18"):
         pc.package(package_id)
@@ -176,14 +182,14 @@ def test_trap_2_a_package_in_the_history_is_settled_without_the_agent(pc):
     assert kinds(pc, Kind.RESULT) == [("RESULT", "17", "SUCCESS_ALREADY_IN_HISTORY")]
 
 
-def test_trap_2_forced_it_is_listed(pc):
+def test_trap_2_forced_it_is_listed(pc: House) -> None:
     pc.inventory("17")
     pc.package("17")
     pc.assign("17", force=True)
     assert pc.listed() == ["17"]
 
 
-def test_trap_2_the_history_is_learnt_from_results(pc):
+def test_trap_2_the_history_is_learnt_from_results(pc: House) -> None:
     pc.package("17")
     pc.assign("17")
     pc.listed()
@@ -193,7 +199,7 @@ def test_trap_2_the_history_is_learnt_from_results(pc):
     assert pc.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
 
 
-def test_trap_2_also_from_a_late_result_in_the_same_batch(pc):
+def test_trap_2_also_from_a_late_result_in_the_same_batch(pc: House) -> None:
     pc.package("17")
     pc.assign("17")
     _, reply = pc.post_all(DownloadRequest("pc", "17", "SUCCESS_"), PrologRequest("pc"))
@@ -201,7 +207,7 @@ def test_trap_2_also_from_a_late_result_in_the_same_batch(pc):
     assert pc.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
 
 
-def test_trap_2_a_failure_teaches_nothing(pc):
+def test_trap_2_a_failure_teaches_nothing(pc: House) -> None:
     pc.package("17")
     pc.assign("17")
     pc.listed()
@@ -210,7 +216,7 @@ def test_trap_2_a_failure_teaches_nothing(pc):
     assert pc.listed() == ["17"]
 
 
-def test_trap_2_a_windows_agent_keeps_only_plain_successes(pc):
+def test_trap_2_a_windows_agent_keeps_only_plain_successes(pc: House) -> None:
     pc.user_agent = WINDOWS
     pc.package("17")
     pc.assign("17")
@@ -220,7 +226,7 @@ def test_trap_2_a_windows_agent_keeps_only_plain_successes(pc):
     assert pc.listed() == ["17"]
 
 
-def test_trap_2_one_at_a_time_until_the_history_is_known(house):
+def test_trap_2_one_at_a_time_until_the_history_is_known(house: House) -> None:
     house.prolog()
     for package_id, priority in (("17", 7), ("18", 3)):
         house.package(package_id, priority=priority)
@@ -232,7 +238,7 @@ def test_trap_2_one_at_a_time_until_the_history_is_known(house):
     assert house.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
 
 
-def test_trap_3_withdrawn_or_deactivated_it_is_listed_until_its_final_status(pc):
+def test_trap_3_withdrawn_or_deactivated_it_is_listed_until_its_final_status(pc: House) -> None:
     pc.package("17", active=False)
     pc.write(packages.activate, "17", "info.example/a", "mirror.example/b", pc.now_s)
     pc.assign("17")
@@ -253,7 +259,7 @@ IGNORED = {
 
 
 @pytest.mark.parametrize(("request_", "why"), IGNORED.values(), ids=IGNORED)
-def test_trap_8_every_report_is_accepted_and_none_is_lost(pc, request_, why):
+def test_trap_8_every_report_is_accepted_and_none_is_lost(pc: House, request_: Any, why: Any) -> None:
     pc.package("17")
     pc.assign("17")
     assert pc.post(request_) == b""
@@ -267,7 +273,7 @@ def test_trap_8_every_report_is_accepted_and_none_is_lost(pc, request_, why):
     assert [computer.device_id for computer in pc.read(computers.list_computers)] == ["pc"]
 
 
-def test_trap_8_the_first_final_result_stands(pc):
+def test_trap_8_the_first_final_result_stands(pc: House) -> None:
     pc.package("17")
     pc.assign("17")
     pc.listed()
@@ -283,7 +289,7 @@ def test_trap_8_the_first_final_result_stands(pc):
     ]
 
 
-def test_trap_8_an_endless_code_is_kept_as_far_as_it_fits(pc):
+def test_trap_8_an_endless_code_is_kept_as_far_as_it_fits(pc: House) -> None:
     pc.package("17")
     pc.assign("17")
     pc.listed()
@@ -291,7 +297,7 @@ def test_trap_8_an_endless_code_is_kept_as_far_as_it_fits(pc):
     assert pc.code("17") == "ERR_" + "X" * 251
 
 
-def test_trap_9_priority_0_stands_alone(pc):
+def test_trap_9_priority_0_stands_alone(pc: House) -> None:
     for package_id, priority in (("17", 5), ("18", 0)):
         pc.package(package_id, priority=priority)
         pc.assign(package_id)
@@ -300,7 +306,7 @@ def test_trap_9_priority_0_stands_alone(pc):
     assert pc.listed() == ["17"]
 
 
-def test_trap_14_a_new_package_waits_for_the_unix_agents_child(pc):
+def test_trap_14_a_new_package_waits_for_the_unix_agents_child(pc: House) -> None:
     for package_id in ("17", "18"):
         pc.package(package_id)
     pc.assign("17")
@@ -312,7 +318,7 @@ def test_trap_14_a_new_package_waits_for_the_unix_agents_child(pc):
 
 
 @pytest.mark.parametrize(("user_agent", "on"), [("", True), ("OCS-NG_WINDOWS_AGENT_v2.9.2.0", False)])
-def test_trap_15_a_busy_unix_agent_is_not_told_that_it_is_off(pc, user_agent, on):
+def test_trap_15_a_busy_unix_agent_is_not_told_that_it_is_off(pc: House, user_agent: Any, on: Any) -> None:
     pc.user_agent = user_agent or pc.user_agent
     pc.package("17")
     pc.assign("17")
@@ -338,18 +344,18 @@ BAD = {
 
 
 @pytest.mark.parametrize(("body", "error"), BAD.values(), ids=BAD)
-def test_a_bad_body_is_refused_before_the_catalogue(body, error):
+def test_a_bad_body_is_refused_before_the_catalogue(body: Any, error: Any) -> None:
     with pytest.raises(error):
         posts.read(posts.Post(body, "", "", 0), max_inflated_bytes=1_000_000)
 
 
-async def test_the_batch_handler_under_the_batcher(house):
+async def test_the_batch_handler_under_the_batcher(house: House) -> None:
     replies = {}
 
-    def handle(conn, heard):
+    def handle(conn: Any, heard: Any) -> Any:
         return posts.answer(conn, heard, house.site)
 
-    def read(post):
+    def read(post: Any) -> Any:
         return posts.read(post, max_inflated_bytes=1_000_000)
 
     bodies = {f"pc{n}": ocs.write_request(PrologRequest(f"pc{n}")) for n in range(100)} | {"bad": b"?"}

@@ -1,5 +1,9 @@
 """Assign, unassign, results."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from distd.catalogue import schema
@@ -10,9 +14,12 @@ from distd.origin.deployments.assignments import Unassigned
 from distd.origin.deployments.progress import Fetched, record
 from distd.origin.packages import packages
 
+if TYPE_CHECKING:
+    from tests.fixtures.origin import House
+
 
 @pytest.fixture
-def assigned(pc):
+def assigned(pc: House) -> Any:
     pc.package("17")
     pc.assign("17")
     return pc
@@ -35,7 +42,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_assigned_is_refused_and_changes_nothing(assigned, case):
+def test_what_cannot_be_assigned_is_refused_and_changes_nothing(assigned: Any, case: Any) -> None:
     package_id, device_id, options, error, message = case
     assigned.package("18", active=False)
     assigned.package("19")
@@ -46,7 +53,7 @@ def test_what_cannot_be_assigned_is_refused_and_changes_nothing(assigned, case):
     assert (assigned.rows(schema.assignments), assigned.events()) == before
 
 
-def test_a_package_can_be_assigned_again_after_its_result(assigned):
+def test_a_package_can_be_assigned_again_after_its_result(assigned: Any) -> None:
     assigned.listed()
     assigned.write(record, [Fetched(1, "17", [1, 2, 3], 30)], assigned.now_s)
     assigned.report("17", "ERR_EXECUTE")
@@ -56,7 +63,7 @@ def test_a_package_can_be_assigned_again_after_its_result(assigned):
     assert len(assigned.rows(schema.assignments)) == 2
 
 
-def test_unassigning_what_the_agent_never_heard_of_removes_it(assigned):
+def test_unassigning_what_the_agent_never_heard_of_removes_it(assigned: Any) -> None:
     assert assigned.unassign("17") is Unassigned.REMOVED
     assert assigned.results("17") == []
     assert assigned.listed() == []
@@ -64,7 +71,7 @@ def test_unassigning_what_the_agent_never_heard_of_removes_it(assigned):
     assert event.detail == {"listed": False}
 
 
-def test_unassigning_what_the_agent_knows_withdraws_it(assigned):
+def test_unassigning_what_the_agent_knows_withdraws_it(assigned: Any) -> None:
     assigned.listed()
     assert assigned.unassign("17") is Unassigned.WITHDRAWN
     assert assigned.unassign("17") is Unassigned.WITHDRAWN
@@ -77,20 +84,20 @@ def test_unassigning_what_the_agent_knows_withdraws_it(assigned):
 
 
 @pytest.mark.parametrize(("package_id", "device_id"), [("18", "pc"), ("17", "nobody"), ("17", "other")])
-def test_unassigning_what_is_not_assigned_is_refused(assigned, package_id, device_id):
+def test_unassigning_what_is_not_assigned_is_refused(assigned: Any, package_id: Any, device_id: Any) -> None:
     assigned.prolog("other")
     with pytest.raises(NotFound):
         assigned.unassign(package_id, device_id)
 
 
-def test_unassigning_what_has_its_result_is_refused(assigned):
+def test_unassigning_what_has_its_result_is_refused(assigned: Any) -> None:
     assigned.listed()
     assigned.report("17", "SUCCESS")
     with pytest.raises(NotFound, match="expected a package that is assigned to pc and has no result yet"):
         assigned.unassign("17")
 
 
-def test_results_tell_all_of_each_computer(assigned):
+def test_results_tell_all_of_each_computer(assigned: Any) -> None:
     assigned.prolog("other")
     assigned.assign("17", "other")
     assigned.now_s += 10
@@ -111,12 +118,12 @@ def test_results_tell_all_of_each_computer(assigned):
     assert pc.state != other.state
 
 
-def test_results_of_an_unknown_package_are_refused(house):
+def test_results_of_an_unknown_package_are_refused(house: House) -> None:
     with pytest.raises(NotFound):
         house.results("17")
 
 
-def test_a_computer_shows_its_assignments(assigned):
+def test_a_computer_shows_its_assignments(assigned: Any) -> None:
     assigned.package("18")
     assigned.assign("18")
     shown = assigned.read(computers.show, "pc").assignments
@@ -126,12 +133,12 @@ def test_a_computer_shows_its_assignments(assigned):
     ]
 
 
-def test_an_unknown_computer_is_not_found(house):
+def test_an_unknown_computer_is_not_found(house: House) -> None:
     with pytest.raises(NotFound, match="DEVICEID"):
         house.read(computers.show, "pc")
 
 
-def test_an_activation_that_ended_takes_no_assignments(pc):
+def test_an_activation_that_ended_takes_no_assignments(pc: House) -> None:
     pc.package("17")
     pc.write(packages.deactivate, "17", pc.now_s)
     with pytest.raises(Conflict, match="not active"):

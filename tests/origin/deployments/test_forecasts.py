@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from sqlalchemy import insert
 
@@ -13,11 +15,14 @@ from distd.origin.mirrors import directory as nearest
 from distd.origin.mirrors.directory import Directory
 from distd.simulation.world import Line
 
+if TYPE_CHECKING:
+    from tests.fixtures.origin import House
+
 NEAR = Directory({1: Mirror(1, "paris", "paris:80", "paris:443")}, {"17": frozenset({1})}, (), {})
 
 
 @pytest.fixture
-def many(house, monkeypatch):
+def many(house: House, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Three computers in two subnets, and a mirror that has package 17."""
     house.package("17")
     rows = [
@@ -30,19 +35,19 @@ def many(house, monkeypatch):
     return directory
 
 
-def world(house, **values):
+def world(house: Any, **values: Any) -> Any:
     settings = Settings({name.replace("__", "."): value for name, value in values.items()})
     return house.read(forecasts.world_of, forecasts.Question("17", settings), 0.0)
 
 
-def test_subnets_that_have_the_same_mirror_share_it(house, many):
+def test_subnets_that_have_the_same_mirror_share_it(house: House, many: Any) -> None:
     found = world(house)
     assert {site.name: site.agents for site in found.sites} == {"10.0.0.0 by paris": 2, "10.0.1.0 by paris": 1}
     assert list(found.mirrors) == ["paris"]
 
 
 @pytest.mark.parametrize("how", ["settings", "activation"])
-def test_mirrors_that_are_not_used_are_not_there(house, many, how):
+def test_mirrors_that_are_not_used_are_not_there(house: House, many: Any, how: Any) -> None:
     if how == "activation":
         many[0] = Directory(NEAR.alive, NEAR.ready, (), {"17": Via.ORIGIN})
     found = world(house, **({"mirrors__via": "origin"} if how == "settings" else {}))
@@ -50,7 +55,7 @@ def test_mirrors_that_are_not_used_are_not_there(house, many, how):
     assert not found.mirrors
 
 
-def test_the_servers_limits_are_the_origins_line(house, many):
+def test_the_servers_limits_are_the_origins_line(house: House, many: Any) -> None:
     found = world(house, bandwidth__rules="2MB/s mon-fri 8-18; 64kB/s each; 1kB/s 10.0.0.0/8", agents__prolog_freq_h=6)
     assert found.origin == Line.read("2MB/s mon-fri 8-18; 64kB/s each")
     assert found.prolog_freq_h == 6

@@ -1,5 +1,9 @@
 """Fragments that were served."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,20 +13,23 @@ from distd.catalogue.event_log import Kind
 from distd.origin.deployments.progress import Fetched, record
 from distd.wire.number_ranges import parse, render
 
+if TYPE_CHECKING:
+    from tests.fixtures.origin import House
+
 RANGES = [([], ""), ([1], "1"), ([1, 2], "1-2"), ([3, 1, 2, 7], "1-3,7"), ([7, 7, 9], "7,9"), ([10, 11, 12, 9], "9-12")]
 
 
 @pytest.mark.parametrize(("numbers", "text"), RANGES)
-def test_ranges_are_compact(numbers, text):
+def test_ranges_are_compact(numbers: Any, text: Any) -> None:
     assert render(numbers) == text
 
 
 @given(st.sets(st.integers(1, 10_000)))
-def test_ranges_come_back(numbers):
+def test_ranges_come_back(numbers: Any) -> None:
     assert parse(render(numbers)) == numbers
 
 
-def test_fetches_add_up_and_a_repeated_fragment_counts_once(pc):
+def test_fetches_add_up_and_a_repeated_fragment_counts_once(pc: House) -> None:
     pc.package("17")
     pc.write(record, [Fetched(1, "17", [1, 2], 20)], 100.0)
     pc.write(record, [Fetched(1, "17", [2, 3], 20)], 101.5)
@@ -43,7 +50,7 @@ def test_fetches_add_up_and_a_repeated_fragment_counts_once(pc):
     ]
 
 
-def test_many_computers_at_once(house):
+def test_many_computers_at_once(house: House) -> None:
     house.package("17")
     house.package("18")
     for number in range(5):
@@ -53,7 +60,7 @@ def test_many_computers_at_once(house):
     assert len(house.rows(schema.progress)) == len(house.events(Kind.FRAGMENTS_FETCHED)) == 10
 
 
-def test_the_unknown_is_dropped(pc):
+def test_the_unknown_is_dropped(pc: House) -> None:
     pc.package("17")
     pc.write(record, [Fetched(99, "17", [1], 1), Fetched(1, "99", [1], 1)], 100.0)
     pc.write(record, [], 100.0)

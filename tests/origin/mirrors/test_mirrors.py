@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from distd.catalogue import schema
@@ -15,10 +17,13 @@ from distd.server import mirror_streams
 from distd.server.mirror_streams import Waves
 from distd.wire import tokens
 
+if TYPE_CHECKING:
+    from tests.fixtures.origin import House
+
 KEY = b"k" * 32
 
 
-def add(house, name, **values):
+def add(house: Any, name: Any, **values: Any) -> Any:
     """A mirror that has joined and is on the line: (id, name)."""
     secret = house.write(mirrors.add, NewMirror(name, f"http://{name}:8080", **values), house.now_s)
     key = house.write(mirrors.join, secret, house.now_s)[2]
@@ -27,7 +32,7 @@ def add(house, name, **values):
     return identity
 
 
-def report(house, mirror, **values):
+def report(house: Any, mirror: Any, **values: Any) -> None:
     house.write(reports.take, mirror, reports.read({"seq": 0, **values}), KEY, house.now_s)
 
 
@@ -43,13 +48,13 @@ def report(house, mirror, **values):
         ({"tag": "a\nb"}, "--tag"),
     ],
 )
-def test_a_mirror_that_cannot_be_is_refused(house, values, field):
+def test_a_mirror_that_cannot_be_is_refused(house: House, values: Any, field: Any) -> None:
     with pytest.raises(BadInput) as caught:
         house.write(mirrors.add, NewMirror(**({"name": "a", "url": "http://a"} | values)), 0)
     assert caught.value.field == field
 
 
-def test_a_token_is_good_once_and_not_for_ever(house):
+def test_a_token_is_good_once_and_not_for_ever(house: House) -> None:
     secret = house.write(mirrors.add, NewMirror("a", "http://[::1]:81"), house.now_s)
     name, hosts, _ = house.write(mirrors.join, secret, house.now_s + mirrors.TOKEN_S - 1)
     assert (name, hosts) == ("a", ["::1"])
@@ -62,7 +67,7 @@ def test_a_token_is_good_once_and_not_for_ever(house):
         house.write(mirrors.add, NewMirror("a", "http://a"), house.now_s)
 
 
-def test_a_revoked_one_has_nothing_and_may_be_given_another_chance(house):
+def test_a_revoked_one_has_nothing_and_may_be_given_another_chance(house: House) -> None:
     house.package("17")
     identity = add(house, "a")
     report(house, identity, have=[["17", 1]])
@@ -77,7 +82,7 @@ def test_a_revoked_one_has_nothing_and_may_be_given_another_chance(house):
     assert house.read(mirrors.show, "a", house.now_s).state == "JOINED"
 
 
-def test_how_far_a_mirror_is(house):
+def test_how_far_a_mirror_is(house: House) -> None:
     house.package("17")
     house.package("18")
     a, b = add(house, "a"), add(house, "b")
@@ -96,7 +101,7 @@ def test_how_far_a_mirror_is(house):
     assert [row["package_id"] for row in house.rows(schema.mirror_packages) if row["mirror_id"] == a[0]] == ["18"]
 
 
-def test_who_fetched_what_counts_once_and_as_long_ago_as_it_was(house):
+def test_who_fetched_what_counts_once_and_as_long_ago_as_it_was(house: House) -> None:
     house.package("17", fragments=5)
     house.prolog()
     house.assign("17")
@@ -135,13 +140,13 @@ def test_who_fetched_what_counts_once_and_as_long_ago_as_it_was(house):
         ({"faults": "x"}, "report/faults"),
     ],
 )
-def test_what_is_no_report(message, field):
+def test_what_is_no_report(message: Any, field: Any) -> None:
     with pytest.raises(BadInput) as caught:
         reports.read({"seq": 0, **message})
     assert caught.value.field == field
 
 
-def test_what_was_healed_is_an_event(house):
+def test_what_was_healed_is_an_event(house: House) -> None:
     house.package("17")
     mirror = add(house, "a")
     report(house, mirror, faults=[["17", "17-1", True], ["17", "17-2", False]])
@@ -152,7 +157,9 @@ def test_what_was_healed_is_an_event(house):
 # --- activations that wait -------------------------------------------------------------------------------------------
 
 
-def plan(house, package_id="17", *, percent=90, sites=(), at_s=None, latest_s=None):
+def plan(
+    house: Any, package_id: Any = "17", *, percent: Any = 90, sites: Any = (), at_s: Any = None, latest_s: Any = None
+) -> Any:
     return house.write(
         planned_activations.plan,
         package_id,
@@ -165,11 +172,11 @@ def plan(house, package_id="17", *, percent=90, sites=(), at_s=None, latest_s=No
     )
 
 
-def is_active(house):
+def is_active(house: Any) -> Any:
     return house.read(packages.show, "17").active
 
 
-def test_it_waits_for_the_share_of_mirrors(house):
+def test_it_waits_for_the_share_of_mirrors(house: House) -> None:
     house.package("17", active=False)
     three = [add(house, name, location="FR") for name in "abc"] + [add(house, "d", location="DE")]
     one = plan(house, percent=50, sites=("fr",))
@@ -183,7 +190,7 @@ def test_it_waits_for_the_share_of_mirrors(house):
     assert house.read(planned_activations.list_planned) == []
 
 
-def test_it_waits_no_longer_than_it_may(house):
+def test_it_waits_no_longer_than_it_may(house: House) -> None:
     house.package("17", active=False)
     add(house, "a")
     plan(house, latest_s=house.now_s + 60)
@@ -191,14 +198,14 @@ def test_it_waits_no_longer_than_it_may(house):
     assert house.write(planned_activations.activate_due, house.now_s + 60) == ["17"]
 
 
-def test_a_date_needs_no_mirrors(house):
+def test_a_date_needs_no_mirrors(house: House) -> None:
     house.package("17", active=False)
     plan(house, percent=0, at_s=house.now_s + 60)
     assert house.write(planned_activations.activate_due, house.now_s + 59) == []
     assert house.write(planned_activations.activate_due, house.now_s + 60) == ["17"]
 
 
-def test_a_plan_that_cannot_be(house):
+def test_a_plan_that_cannot_be(house: House) -> None:
     house.package("17", active=False)
     for values in ({}, {"percent": 0, "latest_s": 1.0}, {"percent": 0, "sites": ("x" * 100_000,)}):
         with pytest.raises(BadInput):
@@ -208,7 +215,7 @@ def test_a_plan_that_cannot_be(house):
 # --- what they are told ----------------------------------------------------------------------------------------------
 
 
-def test_who_was_away_for_long_is_told_everything(house):
+def test_who_was_away_for_long_is_told_everything(house: House) -> None:
     house.package("17")
     house.package("18")
     before = house.events()[-1].seq
@@ -223,7 +230,7 @@ def test_who_was_away_for_long_is_told_everything(house):
     assert house.read(mirror_streams._welcome, before)["gone"] == ["17"]
 
 
-def test_what_lies_too_far_back_is_compared(house, monkeypatch):
+def test_what_lies_too_far_back_is_compared(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mirror_streams, "REPLAYED", 2)
     for number in range(17, 27):
         house.package(str(number))
@@ -232,12 +239,12 @@ def test_what_lies_too_far_back_is_compared(house, monkeypatch):
     assert house.read(mirror_streams._welcome, newest - 3)["kind"] == "state"
 
 
-def test_waves():
+def test_waves() -> None:
     waves = Waves(3, 10)
     assert [waves.wait_s(place) for place in range(8)] == [0, 0, 0, 10, 10, 10, 20, 20]
 
 
-def test_what_was_superseded_is_wanted_while_somebody_waits(house):
+def test_what_was_superseded_is_wanted_while_somebody_waits(house: House) -> None:
     house.package("17")
     house.package("18")
     house.prolog()

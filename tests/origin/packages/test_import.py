@@ -1,8 +1,11 @@
 """Packages of another server enter the catalogue under their own ids, or not at all."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import os
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,12 +15,17 @@ from distd.domain.records import Action, Info, OperatingSystem
 from distd.origin.packages import packages, publishing
 from distd.wire import ocs_info as info_format
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fixtures.origin import House
+
 NOW_S = 1_700_000_000.5
 CONTENT = b"\x1f\x8b" + bytes(2000)
 
 
 @pytest.fixture
-def ocs(tmp_path):
+def ocs(tmp_path: Path) -> Any:
     folder = tmp_path / "1500000001"
     folder.mkdir()
     (folder / "1500000001-1").write_bytes(CONTENT)
@@ -26,11 +34,11 @@ def ocs(tmp_path):
     return folder
 
 
-def take_in(shop, folder, name="Old", system=None):
+def take_in(shop: Any, folder: Any, name: Any = "Old", system: Any = None) -> Any:
     return publishing.take_in(shop, folder, name, system, NOW_S, link=False)
 
 
-def test_it_keeps_its_id_and_what_it_says(house, shop, ocs):
+def test_it_keeps_its_id_and_what_it_says(house: House, shop: Any, ocs: Any) -> None:
     package = take_in(shop, ocs)
     assert (package.id, package.name, package.os, package.priority) == ("1500000001", "Old", "LINUX", 3)
     assert (package.target, package.size_bytes, package.fragments) == ("/opt/x", len(CONTENT), 1)
@@ -38,14 +46,14 @@ def test_it_keeps_its_id_and_what_it_says(house, shop, ocs):
     assert take_in(shop, _renamed(ocs, "1500000002"), system=OperatingSystem.OTHER).os == "OTHER"
 
 
-def _renamed(ocs, package_id):
+def _renamed(ocs: Any, package_id: Any) -> Any:
     (ocs / "1500000001-1").rename(ocs / f"{package_id}-1")
     info = (ocs / "info").read_bytes()
     (ocs / "info").write_bytes(info.replace(b"1500000001", package_id.encode()))
     return ocs
 
 
-def test_an_id_that_is_taken_or_was_is_refused(shop, ocs):
+def test_an_id_that_is_taken_or_was_is_refused(shop: Any, ocs: Any) -> None:
     take_in(shop, ocs)
     with pytest.raises(Conflict, match="1500000001 is here already, or was"):
         take_in(shop, ocs)
@@ -54,7 +62,7 @@ def test_an_id_that_is_taken_or_was_is_refused(shop, ocs):
         take_in(shop, ocs)
 
 
-def test_what_fails_can_be_tried_again(house, shop, ocs):
+def test_what_fails_can_be_tried_again(house: House, shop: Any, ocs: Any) -> None:
     (ocs / "1500000001-1").write_bytes(CONTENT[:-1])
     with pytest.raises(Corrupt):
         take_in(shop, ocs)
@@ -64,6 +72,6 @@ def test_what_fails_can_be_tried_again(house, shop, ocs):
     assert take_in(shop, ocs).id == "1500000001"
 
 
-def test_a_name_is_needed(shop, ocs):
+def test_a_name_is_needed(shop: Any, ocs: Any) -> None:
     with pytest.raises(BadInput, match="--name"):
         take_in(shop, ocs, name=" ")

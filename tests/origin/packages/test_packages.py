@@ -1,10 +1,13 @@
 """Publish, activate, deactivate, delete; and what crashes leave."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 import subprocess
 import sys
 import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,14 +19,19 @@ from distd.domain.records import Action
 from distd.origin.packages import packages, publishing
 from distd.origin.packages.recovery import Reconciled, reconcile
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fixtures.origin import House
+
 NOW_S = 1_700_000_000.5
 
 
-def _tree(data):
+def _tree(data: Any) -> Any:
     return sorted(str(path.relative_to(data.root)) for path in data.download.rglob("*"))
 
 
-def test_a_published_package_has_a_row_files_and_an_event(house, data, publish):
+def test_a_published_package_has_a_row_files_and_an_event(house: House, data: Any, publish: Any) -> None:
     package = publish()
     assert (package.id, package.name, package.os, package.action) == ("1700000000", "hello", "LINUX", "STORE")
     assert (package.priority, package.target, package.created_at_s) == (5, "/opt/hello", NOW_S)
@@ -38,12 +46,12 @@ def test_a_published_package_has_a_row_files_and_an_event(house, data, publish):
     assert event.detail == {"name": "hello", "size_bytes": package.size_bytes, "fragments": package.fragments}
 
 
-def test_a_command_without_a_file_is_a_package_too(publish):
+def test_a_command_without_a_file_is_a_package_too(publish: Any) -> None:
     package = publish(source=None, action=Action.EXECUTE, target="reboot", plan=BySize())
     assert (package.fragments, package.size_bytes) == (0, 0)
 
 
-def test_an_id_is_the_time_or_the_next_that_nobody_ever_had(house, data, publish, shop):
+def test_an_id_is_the_time_or_the_next_that_nobody_ever_had(house: House, data: Any, publish: Any, shop: Any) -> None:
     assert publish().id == "1700000000"
     assert publish().id == "1700000001"
     publishing.delete(shop, "1700000001", NOW_S)
@@ -52,7 +60,7 @@ def test_an_id_is_the_time_or_the_next_that_nobody_ever_had(house, data, publish
     assert publish(now_s=NOW_S + 100).id == "1700000100"
 
 
-def test_builds_at_once_get_different_ids(house, publish):
+def test_builds_at_once_get_different_ids(house: House, publish: Any) -> None:
     threads = [threading.Thread(target=publish) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -72,7 +80,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("changes", "message"), REFUSED.values(), ids=REFUSED)
-def test_a_refused_order_changes_nothing(house, data, publish, tmp_path, changes, message):
+def test_a_refused_order_changes_nothing(
+    house: House, data: Any, publish: Any, tmp_path: Path, changes: Any, message: Any
+) -> None:
     if "source" in changes:
         changes = changes | {"source": tmp_path / "missing"}
     before = _tree(data)
@@ -84,7 +94,9 @@ def test_a_refused_order_changes_nothing(house, data, publish, tmp_path, changes
     assert house.events() == []
 
 
-def test_a_failure_between_rename_and_commit_leaves_nothing(house, data, publish, monkeypatch):
+def test_a_failure_between_rename_and_commit_leaves_nothing(
+    house: House, data: Any, publish: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = _tree(data)
     monkeypatch.setattr(publishing, "_enter", _fail)
     with pytest.raises(RuntimeError, match="midway"):
@@ -93,7 +105,7 @@ def test_a_failure_between_rename_and_commit_leaves_nothing(house, data, publish
     assert house.read(packages.list_packages) == []
 
 
-def _fail(_conn, package):
+def _fail(_conn: Any, package: Any) -> None:
     raise RuntimeError(f"midway through {package.id}")
 
 
@@ -112,7 +124,7 @@ with open_installation(Path(sys.argv[1])) as site:
 """
 
 
-def test_a_crash_between_rename_and_commit_is_cleared_away(house, data, order, publish):
+def test_a_crash_between_rename_and_commit_is_cleared_away(house: House, data: Any, order: Any, publish: Any) -> None:
     kept = publish()
     before = _tree(data)
     command = [sys.executable, "-c", CRASH, data.root, order.source]
@@ -124,14 +136,16 @@ def test_a_crash_between_rename_and_commit_is_cleared_away(house, data, order, p
     assert publish().id == "1700000002"
 
 
-def test_reconcile_reports_rows_without_files_and_keeps_them(house, data, publish):
+def test_reconcile_reports_rows_without_files_and_keeps_them(house: House, data: Any, publish: Any) -> None:
     package = publish()
     os.rename(data.package(package.id), data.root / "elsewhere")
     assert reconcile(house.catalogue, data) == Reconciled(removed=[], missing=[package.id])
     assert house.read(packages.show, package.id)
 
 
-def test_reconcile_removes_what_a_deletion_left(house, data, publish, shop, monkeypatch):
+def test_reconcile_removes_what_a_deletion_left(
+    house: House, data: Any, publish: Any, shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = publish()
     monkeypatch.setattr(publishing.directories, "delete", lambda *_: None)
     publishing.delete(shop, package.id, NOW_S)
@@ -141,7 +155,7 @@ def test_reconcile_removes_what_a_deletion_left(house, data, publish, shop, monk
     assert not data.package(package.id).exists()
 
 
-def test_a_deleted_package_leaves_its_name_and_results(house, data, publish, shop):
+def test_a_deleted_package_leaves_its_name_and_results(house: House, data: Any, publish: Any, shop: Any) -> None:
     package = publish()
     house.prolog()
     house.write(packages.activate, package.id, None, None, NOW_S)
@@ -158,7 +172,9 @@ def test_a_deleted_package_leaves_its_name_and_results(house, data, publish, sho
 
 
 @pytest.mark.parametrize(("computers", "words"), [(["a"], "to 1 computer "), (["a", "b"], "to 2 computers ")])
-def test_a_package_that_computers_need_is_not_deleted(house, data, publish, shop, computers, words):
+def test_a_package_that_computers_need_is_not_deleted(
+    house: House, data: Any, publish: Any, shop: Any, computers: Any, words: Any
+) -> None:
     package = publish()
     house.write(packages.activate, package.id, None, None, NOW_S)
     for device_id in computers:
@@ -169,7 +185,7 @@ def test_a_package_that_computers_need_is_not_deleted(house, data, publish, shop
     assert data.package(package.id).is_dir()
 
 
-def test_activation_comes_and_goes(house):
+def test_activation_comes_and_goes(house: House) -> None:
     house.package("17", active=False)
     assert not house.read(packages.show, "17").active
     package = house.write(packages.activate, "17", None, None, NOW_S)
@@ -201,7 +217,7 @@ BAD_SERVERS = {
 
 
 @pytest.mark.parametrize(("info", "fragments", "message"), BAD_SERVERS.values(), ids=BAD_SERVERS)
-def test_servers_that_cannot_be_are_refused(house, info, fragments, message):
+def test_servers_that_cannot_be_are_refused(house: House, info: Any, fragments: Any, message: Any) -> None:
     house.package("17", active=False)
     with pytest.raises(BadInput, match=message):
         house.write(packages.activate, "17", info, fragments, NOW_S)
@@ -216,6 +232,6 @@ USES = {
 
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
-def test_an_unknown_package_is_not_found(house, use):
+def test_an_unknown_package_is_not_found(house: House, use: Any) -> None:
     with pytest.raises(NotFound, match="PACKAGE: expected the id of a package, got 99; see `distd package list`"):
         house.write(use)

@@ -1,9 +1,12 @@
 """What becomes of a package that is out already: edited, superseded, withdrawn; and a crash in the midst of it."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,15 +23,20 @@ from distd.packaging.verify import verify
 from distd.storage import package_dirs as directories
 from distd.storage.fragment_store import FragmentStore
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fixtures.origin import House
+
 NOW_S = 1_700_000_000.5
 LATER_S = NOW_S + 60
 
 
 @pytest.fixture
-def active(house, publish):
+def active(house: House, publish: Any) -> Any:
     """A package that is published and active."""
 
-    def active(**changes):
+    def active(**changes: Any) -> Any:
         package = publish(**changes)
         return house.write(packages.activate, package.id, None, None, NOW_S)
 
@@ -36,7 +44,7 @@ def active(house, publish):
 
 
 @pytest.fixture
-def whole(shop):
+def whole(shop: Any) -> Any:
     """Whether a package's files are as they were signed."""
     return lambda package_id: verify(shop.data, package_id, shop.ca) == {}
 
@@ -44,11 +52,20 @@ def whole(shop):
 # --- edit --------------------------------------------------------------------------------------------------------
 
 
-def edit(shop, package_id, name=None, priority=None, target=None, notify=lambda old: old):
+def edit(
+    shop: Any,
+    package_id: Any,
+    name: Any = None,
+    priority: Any = None,
+    target: Any = None,
+    notify: Any = lambda old: old,
+) -> Any:
     return versions.edit(shop, package_id, LATER_S, name=name, priority=priority, target=target, notify=notify)
 
 
-def test_an_edited_package_says_something_else_and_holds_the_same(house, shop, publish, whole):
+def test_an_edited_package_says_something_else_and_holds_the_same(
+    house: House, shop: Any, publish: Any, whole: Any
+) -> None:
     package = publish()
     folder = shop.data.package(package.id)
     before = {path.name: path.stat().st_ino for path in folder.glob("*-*")}
@@ -64,7 +81,7 @@ def test_an_edited_package_says_something_else_and_holds_the_same(house, shop, p
     assert os.listdir(shop.data.download) == [package.id]
 
 
-def test_a_name_alone_needs_no_new_version(house, shop, publish):
+def test_a_name_alone_needs_no_new_version(house: House, shop: Any, publish: Any) -> None:
     package = publish()
     assert dataclasses.replace(edit(shop, package.id, name="New"), name="hello") == dataclasses.replace(
         package, warnings=()
@@ -81,7 +98,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize(("changes", "field"), EDITS.values(), ids=EDITS)
-def test_what_cannot_be_said_changes_nothing(house, shop, publish, changes, field):
+def test_what_cannot_be_said_changes_nothing(house: House, shop: Any, publish: Any, changes: Any, field: Any) -> None:
     package = publish()
     with pytest.raises(BadInput, match=field):
         edit(shop, package.id, **changes)
@@ -89,10 +106,12 @@ def test_what_cannot_be_said_changes_nothing(house, shop, publish, changes, fiel
     assert directories.read_manifest(shop.data, package.id, shop.ca).version == 1
 
 
-def test_a_row_that_is_not_committed_leaves_the_old_directory(shop, publish, whole, monkeypatch):
+def test_a_row_that_is_not_committed_leaves_the_old_directory(
+    shop: Any, publish: Any, whole: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = publish()
 
-    def full(*_):
+    def full(*_: Any) -> None:
         raise Unavailable("catalogue", "full")
 
     monkeypatch.setattr(use := versions.use_cases, "mark_edited", full)
@@ -107,7 +126,7 @@ def test_a_row_that_is_not_committed_leaves_the_old_directory(shop, publish, who
 # --- withdraw ----------------------------------------------------------------------------------------------------
 
 
-def test_a_withdrawn_package_has_no_bytes_left(house, shop, active, whole):
+def test_a_withdrawn_package_has_no_bytes_left(house: House, shop: Any, active: Any, whole: Any) -> None:
     package = active()
     versions.withdraw(shop, package.id, LATER_S)
     folder = shop.data.package(package.id)
@@ -124,7 +143,7 @@ def test_a_withdrawn_package_has_no_bytes_left(house, shop, active, whole):
     assert house.events()[-1].kind == Kind.PACKAGE_WITHDRAWN
 
 
-def test_who_was_told_stays_told_and_who_was_not_is_not(house, shop, active):
+def test_who_was_told_stays_told_and_who_was_not_is_not(house: House, shop: Any, active: Any) -> None:
     package = active()
     for device_id in ("told", "waiting", "done"):
         house.prolog(device_id)
@@ -141,7 +160,7 @@ def test_who_was_told_stays_told_and_who_was_not_is_not(house, shop, active):
     assert rows == {"told": ("ERR_BAD_DIGEST", True), "done": ("SUCCESS", False)}
 
 
-def test_what_is_withdrawn_is_not_used_again(house, shop, active):
+def test_what_is_withdrawn_is_not_used_again(house: House, shop: Any, active: Any) -> None:
     package = active()
     versions.withdraw(shop, package.id, LATER_S)
     for use in (
@@ -153,7 +172,7 @@ def test_what_is_withdrawn_is_not_used_again(house, shop, active):
             use()
 
 
-def test_bytes_that_another_package_has_stay(shop, publish, whole):
+def test_bytes_that_another_package_has_stay(shop: Any, publish: Any, whole: Any) -> None:
     first, second = publish(), publish()
     versions.withdraw(shop, first.id, LATER_S)
     assert whole(second.id)
@@ -163,21 +182,25 @@ def test_bytes_that_another_package_has_stay(shop, publish, whole):
 # --- supersede ---------------------------------------------------------------------------------------------------
 
 
-def supersede(shop, package_id, source, name=None, target=None, with_assignments=False):
+def supersede(
+    shop: Any, package_id: Any, source: Any, name: Any = None, target: Any = None, with_assignments: Any = False
+) -> Any:
     return versions.supersede(
         shop, package_id, source, LATER_S, name=name, target=target, with_assignments=with_assignments
     )
 
 
 @pytest.fixture
-def newer(tmp_path):
+def newer(tmp_path: Path) -> Any:
     path = tmp_path / "newer" / "hello.txt"
     path.parent.mkdir()
     path.write_bytes(b"newer")
     return path
 
 
-def test_a_successor_has_what_is_not_given_from_the_old_one(house, shop, publish, newer, whole):
+def test_a_successor_has_what_is_not_given_from_the_old_one(
+    house: House, shop: Any, publish: Any, newer: Any, whole: Any
+) -> None:
     notify = Notify(user=True, text="Soon")
     old = publish(os=OperatingSystem.WINDOWS, notify=notify, plan=ByContent(8192), digest=Digest.SHA256, priority=3)
     house.write(packages.activate, old.id, "a.example/x", "b.example/y", NOW_S)
@@ -194,13 +217,13 @@ def test_a_successor_has_what_is_not_given_from_the_old_one(house, shop, publish
     assert whole(old.id)
 
 
-def test_what_is_given_is_taken(shop, publish, newer):
+def test_what_is_given_is_taken(shop: Any, publish: Any, newer: Any) -> None:
     old = publish()
     new = supersede(shop, old.id, newer, "Newer", "/opt/newer")
     assert (new.name, new.target, new.active) == ("Newer", "/opt/newer", False)
 
 
-def test_a_recipe_is_followed_again(shop, publish, tmp_path):
+def test_a_recipe_is_followed_again(shop: Any, publish: Any, tmp_path: Path) -> None:
     script = tmp_path / "one.sh"
     script.write_bytes(b"echo 1\r\n")
     prepared = recipes.prepare("shell", OperatingSystem.LINUX, script.name, "-v")
@@ -211,14 +234,14 @@ def test_a_recipe_is_followed_again(shop, publish, tmp_path):
     assert (new.recipe, new.arguments) == ("shell", "-v")
 
 
-def test_a_package_has_one_successor(shop, publish, newer):
+def test_a_package_has_one_successor(shop: Any, publish: Any, newer: Any) -> None:
     old = publish()
     new = supersede(shop, old.id, newer)
     with pytest.raises(Conflict, match=f"supersede {new.id}, its successor"):
         supersede(shop, old.id, newer)
 
 
-def test_computers_go_with_it_if_asked(house, shop, active, newer):
+def test_computers_go_with_it_if_asked(house: House, shop: Any, active: Any, newer: Any) -> None:
     old = active()
     for device_id in ("told", "waiting", "done", "withdrawn", "other"):
         house.prolog(device_id)
@@ -241,12 +264,14 @@ def test_computers_go_with_it_if_asked(house, shop, active, newer):
     assert house.listed("other") == []
 
 
-def test_computers_do_not_go_where_no_agent_would_be_told(shop, publish, newer):
+def test_computers_do_not_go_where_no_agent_would_be_told(shop: Any, publish: Any, newer: Any) -> None:
     with pytest.raises(Conflict, match="is not active, so no agent would be told"):
         supersede(shop, publish().id, newer, with_assignments=True)
 
 
-def test_a_successor_that_fails_leaves_the_old_one_as_it_was(house, shop, active, tmp_path):
+def test_a_successor_that_fails_leaves_the_old_one_as_it_was(
+    house: House, shop: Any, active: Any, tmp_path: Path
+) -> None:
     old = active()
     with pytest.raises(BadInput, match="FILE"):
         supersede(shop, old.id, tmp_path / "missing")
@@ -262,12 +287,12 @@ def test_a_successor_that_fails_leaves_the_old_one_as_it_was(house, shop, active
         lambda shop, _: publishing.delete(shop, "99", NOW_S),
     ],
 )
-def test_an_unknown_package_is_not_found(shop, newer, use):
+def test_an_unknown_package_is_not_found(shop: Any, newer: Any, use: Any) -> None:
     with pytest.raises(NotFound):
         use(shop, newer)
 
 
-def test_every_action_has_its_option():
+def test_every_action_has_its_option() -> None:
     assert set(OPTIONS) == set(Action)
 
 
@@ -291,7 +316,9 @@ with open_installation(Path(sys.argv[1])) as site:
 
 
 @pytest.mark.parametrize("use", ["edit", "withdraw"])
-def test_a_crash_between_directory_and_row_is_caught_up_with(house, shop, active, whole, use):
+def test_a_crash_between_directory_and_row_is_caught_up_with(
+    house: House, shop: Any, active: Any, whole: Any, use: Any
+) -> None:
     package = active()
     command = [sys.executable, "-c", CRASH, shop.data.root, package.id, use]
     assert subprocess.run(command, check=False).returncode == 9

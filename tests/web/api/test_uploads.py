@@ -1,9 +1,12 @@
 """Uploads: in parts or as a whole, cut off and gone on with, by the right people, within the limits."""
 
+from __future__ import annotations
+
 import base64
 import json
 import os
 from collections import deque
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -18,36 +21,41 @@ from distd.storage.uploads import Uploads
 from distd.web.api import uploads as web
 from distd.web.api.uploads import UploadsApi
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 GOOD = "Basic " + base64.b64encode(b"admin:secret").decode()
 
 
 class Logins:
-    async def check(self, name, password):
+    async def check(self, name: Any, password: Any) -> Any:
         return (name, password) == ("admin", "secret")
 
 
-async def other(scope, receive, send):
+async def other(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 418, "headers": []})
     await send({"type": "http.response.body", "body": b'"not ours"'})
 
 
 class Client:
-    def __init__(self, data, max_bytes=1_000_000, room=Room()):  # noqa: B008
+    def __init__(self, data: Any, max_bytes: Any = 1_000_000, room: Any = Room()) -> None:  # noqa: B008
         self.data = data
         self.uploads = Uploads(data, max_bytes, room)
         self.api = UploadsApi(other, self.uploads, Logins())
 
-    async def __call__(self, method, path, *pieces, headers=None, login=GOOD, gone=False):
+    async def __call__(
+        self, method: Any, path: Any, *pieces: Any, headers: Any = None, login: Any = GOOD, gone: Any = False
+    ) -> Any:
         """(status, JSON) of a request whose body comes in `pieces`; `gone`: then the client vanishes."""
         fields = {"authorization": login, "content-length": str(sum(map(len, pieces)))} | (headers or {})
         messages = deque({"type": "http.request", "body": piece, "more_body": True} for piece in pieces)
         messages.append({"type": "http.disconnect"} if gone else {"type": "http.request", "body": b""})
         sent = []
 
-        async def receive():
+        async def receive() -> Any:
             return messages.popleft()
 
-        async def send(message):
+        async def send(message: Any) -> None:
             sent.append(message)
 
         scope = {
@@ -62,32 +70,32 @@ class Client:
         start, body = sent
         return start["status"], json.loads(body["body"])
 
-    async def put(self, name, *pieces, **kwargs):
+    async def put(self, name: Any, *pieces: Any, **kwargs: Any) -> Any:
         return await self("PUT", f"/api/v1/uploads/{name}", *pieces, **kwargs)
 
-    async def part(self, name, first, total, *pieces, **kwargs):
+    async def part(self, name: Any, first: Any, total: Any, *pieces: Any, **kwargs: Any) -> Any:
         last = first + sum(map(len, pieces)) - 1
         headers = {"content-range": f"bytes {first}-{last}/{total}"} | kwargs.pop("headers", {})
         return await self.put(name, *pieces, headers=headers, **kwargs)
 
 
 @pytest.fixture
-def data(tmp_path):
+def data(tmp_path: Path) -> Any:
     data = DataDir(tmp_path / "data")
     data.download.mkdir(parents=True)
     return data
 
 
 @pytest.fixture
-def client(data):
+def client(data: Any) -> Any:
     return Client(data)
 
 
-def left(data):
+def left(data: Any) -> Any:
     return sorted(path.name for path in data.uploads.iterdir()) if data.uploads.exists() else []
 
 
-async def test_a_whole_file(client, data):
+async def test_a_whole_file(client: Any, data: Any) -> None:
     status, told = await client.put("setup.zip", b"abc", b"", b"def", headers={"blake3": blake3(b"abcdef").hexdigest()})
     assert status == 201
     assert told == {
@@ -101,7 +109,7 @@ async def test_a_whole_file(client, data):
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-async def test_part_after_part(client, data, restarted):
+async def test_part_after_part(client: Any, data: Any, restarted: Any) -> None:
     content = os.urandom(3000)
     for first in range(0, 3000, 1000):
         if restarted:
@@ -112,7 +120,7 @@ async def test_part_after_part(client, data, restarted):
     assert (data.uploads / "a").read_bytes() == content
 
 
-async def test_what_has_come_when_the_client_goes_is_kept(client, data):
+async def test_what_has_come_when_the_client_goes_is_kept(client: Any, data: Any) -> None:
     assert await client.put("a", b"abc", headers={"content-length": "6"}, gone=True) == (None, None)
     assert await client("GET", "/api/v1/uploads/a") == (200, {"name": "a", "size_bytes": 3, "path": "", "blake3": ""})
     status, told = await client.part("a", 0, 6, b"ab", headers={"content-range": "bytes 1-2/6"})
@@ -121,27 +129,27 @@ async def test_what_has_come_when_the_client_goes_is_kept(client, data):
     assert status == 201
 
 
-async def test_from_the_beginning_is_anew(client, data):
+async def test_from_the_beginning_is_anew(client: Any, data: Any) -> None:
     await client.part("a", 0, 6, b"abc")
     assert (await client.put("a", b"xy"))[0] == 201
     assert (data.uploads / "a").read_bytes() == b"xy"
     assert left(data) == ["a"]
 
 
-async def test_another_digest_leaves_nothing(client, data):
+async def test_another_digest_leaves_nothing(client: Any, data: Any) -> None:
     status, told = await client.put("a", b"abc", headers={"blake3": "0" * 64})
     assert status == 422
     assert told["error"].startswith(f"upload a: expected {'0' * 64}, got ")
     assert left(data) == []
 
 
-async def test_a_wrong_digest_leaves_what_was_there_before(client, data):
+async def test_a_wrong_digest_leaves_what_was_there_before(client: Any, data: Any) -> None:
     await client.put("a", b"before")
     assert (await client.put("a", b"abc", headers={"blake3": "0" * 64}))[0] == 422
     assert (data.uploads / "a").read_bytes() == b"before"
 
 
-async def test_a_list_and_a_removal(client, data):
+async def test_a_list_and_a_removal(client: Any, data: Any) -> None:
     await client.put("b", b"abc")
     await client.part("a", 0, 6, b"ab")
     status, listed = await client("GET", "/api/v1/uploads")
@@ -167,7 +175,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("headers", "expected", "message"), REFUSED.values(), ids=REFUSED)
-async def test_what_cannot_be_is_refused(client, data, headers, expected, message):
+async def test_what_cannot_be_is_refused(client: Any, data: Any, headers: Any, expected: Any, message: Any) -> None:
     status, told = await client.put("a", b"abc", headers=headers)
     assert status == expected
     assert message in told["error"]
@@ -175,26 +183,26 @@ async def test_what_cannot_be_is_refused(client, data, headers, expected, messag
 
 
 @pytest.mark.parametrize("name", ["..", ".part-a", "a%2Fb", "a%00", "", "x" * 201, "ü", "a "])
-async def test_names_that_are_none(client, data, name):
+async def test_names_that_are_none(client: Any, data: Any, name: Any) -> None:
     status, _ = await client.put(name, b"abc")
     assert status in (400, 405)
     assert left(data) == []
 
 
 @pytest.mark.parametrize("login", [None, "Basic !", "Bearer x", "Basic " + base64.b64encode(b"admin:no").decode()])
-async def test_for_operators_only(client, data, login):
+async def test_for_operators_only(client: Any, data: Any, login: Any) -> None:
     assert (await client.put("a", b"abc", login=login))[0] == 401
     assert (await client("GET", "/api/v1/uploads", login=login))[0] == 401
     assert left(data) == []
 
 
-async def test_what_is_not_ours_goes_on(client):
+async def test_what_is_not_ours_goes_on(client: Any) -> None:
     assert await client("GET", "/api/v1/packages") == (418, "not ours")
     assert await client("GET", "/api/v1/uploadsx") == (418, "not ours")
     assert (await client("POST", "/api/v1/uploads/a"))[0] == 405
 
 
-async def test_two_at_once_do_not_mix(client, data):
+async def test_two_at_once_do_not_mix(client: Any, data: Any) -> None:
     with client.uploads.open("a", 0, 6) as part:
         part.append(b"abc")
         status, told = await client.part("a", 3, 6, b"xyz")
@@ -202,7 +210,7 @@ async def test_two_at_once_do_not_mix(client, data):
     assert (await client.part("a", 3, 6, b"def"))[0] == 201
 
 
-async def test_unfinished_ones_are_counted(client, data, monkeypatch):
+async def test_unfinished_ones_are_counted(client: Any, data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "PARTS_LIMIT", 2)
     for name in "ab":
         await client.part(name, 0, 6, b"abc")
@@ -211,7 +219,7 @@ async def test_unfinished_ones_are_counted(client, data, monkeypatch):
     assert (await client.part("a", 3, 6, b"def"))[0] == 201
 
 
-async def test_no_room(data):
+async def test_no_room(data: Any) -> None:
     client = Client(data, room=Room(keep_free_bytes=2**60))
     status, told = await client.put("a", b"abc")
     assert status == 507
@@ -219,10 +227,12 @@ async def test_no_room(data):
     assert left(data) == []
 
 
-async def test_a_disk_that_fills_up_keeps_what_was_written(client, data, monkeypatch):
+async def test_a_disk_that_fills_up_keeps_what_was_written(
+    client: Any, data: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written = store.Part.append
 
-    def full(part, content):
+    def full(part: Any, content: Any) -> None:
         written(part, content[:2])
         raise Unavailable("data directory", "the disk is full")
 
@@ -233,7 +243,7 @@ async def test_a_disk_that_fills_up_keeps_what_was_written(client, data, monkeyp
     assert (await client.part("a", 2, 3, b"c", headers={"blake3": blake3(b"abc").hexdigest()}))[0] == 201
 
 
-async def test_unfinished_ones_are_given_up_after_a_week(client, data):
+async def test_unfinished_ones_are_given_up_after_a_week(client: Any, data: Any) -> None:
     await client.part("old", 0, 6, b"abc")
     await client.part("new", 0, 6, b"abc")
     long_ago_s = (data.uploads / ".part-old").stat().st_mtime - 8 * 86_400
@@ -242,18 +252,20 @@ async def test_unfinished_ones_are_given_up_after_a_week(client, data):
     assert left(data) == [".part-new"]
 
 
-async def test_the_next_bytes_are_asked_for_when_the_last_are_written(client, monkeypatch):
+async def test_the_next_bytes_are_asked_for_when_the_last_are_written(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(web, "WRITE_BYTES", 1000)
     asked, held = 0, trio.Event()
 
-    async def receive():
+    async def receive() -> Any:
         nonlocal asked
         asked += 1
         return {"type": "http.request", "body": bytes(1000), "more_body": asked < 5}
 
     stuck = store.Part.append
 
-    def slow(part, content):
+    def slow(part: Any, content: Any) -> None:
         trio.from_thread.run(held.wait)
         stuck(part, content)
 
@@ -262,7 +274,7 @@ async def test_the_next_bytes_are_asked_for_when_the_last_are_written(client, mo
     scope = {"type": "http", "method": "PUT", "path": "/api/v1/uploads/a", "headers": fields}
     sent = []
 
-    async def send(message):
+    async def send(message: Any) -> None:
         sent.append(message)
 
     async with trio.open_nursery() as nursery:
