@@ -1,0 +1,125 @@
+"""A file that comes piece by piece, and gets its name when it is whole."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, Self
+
+from blake3 import blake3
+
+from distd.domain.errors import Corrupt
+from distd.storage import atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+SUFFIX: Final = ".part"
+_PIECE_BYTES: Final = 1_048_576
+
+
+class PartialFile:
+    """What has come of the file at `path`, in `part` beside it. All calls block: they belong in threads.
+
+    What an earlier process left in `part` counts, unless `resume` is false; with `hashed` it is read again. The file
+    may have `limit_bytes` at the most.
+
+    Resource handling: closed by `close`, or at the end of a `with` block. What has come stays on the disk until `keep`
+    or `discard`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        part: Path | None = None,
+        limit_bytes: int | None = None,
+        hashed: bool = True,
+        resume: bool = True,
+    ) -> None:
+        self.path = path
+        self.part = path.with_name(path.name + SUFFIX) if part is None else part
+        self.size_bytes = 0
+        self._limit_bytes = limit_bytes
+        self._digest = blake3() if hashed else None
+        self._fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        try:
+            if resume:
+                self._look_at_what_is_there()
+            else:
+                self.restart()
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def blake3(self) -> bytes:
+        """The BLAKE3 of what has come. Not for one that is not `hashed`."""
+        assert self._digest is not None
+        return self._digest.digest()
+
+    def append(self, pieces: Iterable[bytes]) -> None:
+        """Write pieces behind what has come.
+
+        Raises `Corrupt`, and begins anew, when the file grows beyond its limit; `OSError` when the disk is full.
+        """
+        for piece in pieces:
+            if self._limit_bytes is not None and self.size_bytes + len(piece) > self._limit_bytes:
+                self.restart()
+                raise Corrupt(self.path.name, f"{self._limit_bytes} bytes", "more")
+            view = memoryview(piece)
+            while view:
+                written = os.write(self._fd, view)
+                if self._digest is not None:
+                    self._digest.update(view[:written])
+                self.size_bytes += written
+                view = view[written:]
+
+    def restart(self) -> None:
+        """Forget what has come."""
+        os.ftruncate(self._fd, 0)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        self.size_bytes = 0
+        if self._digest is not None:
+            self._digest = blake3()
+
+    def check(self, length: int, digest: bytes) -> None:
+        """Raises `Corrupt`, and begins anew, when these are not the length and the BLAKE3 of what has come."""
+        if (self.size_bytes, self.blake3) != (length, digest):
+            expected, got = f"{length} bytes, {digest.hex()}", f"{self.size_bytes} bytes, {self.blake3.hex()}"
+            self.restart()
+            raise Corrupt(self.path.name, expected, got)
+
+    def keep(self, *, mode: int = 0o644, durable: bool = False) -> None:
+        """It is whole: give it its name. `durable`: on the disk, too, before this returns."""
+        os.fchmod(self._fd, mode)  # whatever the umask says
+        if durable:
+            os.fsync(self._fd)
+        os.replace(self.part, self.path)
+        if durable:
+            atomic.sync_folder(self.path.parent)
+
+    def discard(self) -> None:
+        """Remove what has come."""
+        self.part.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the file; once more does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _look_at_what_is_there(self) -> None:
+        self.size_bytes = os.fstat(self._fd).st_size
+        if self._limit_bytes is not None and self.size_bytes > self._limit_bytes:
+            self.restart()
+        if self._digest is not None:
+            while piece := os.read(self._fd, _PIECE_BYTES):
+                self._digest.update(piece)
+        os.lseek(self._fd, 0, os.SEEK_END)
