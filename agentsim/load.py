@@ -26,8 +26,8 @@ from agentsim.report import load_report
 from agentsim.report.terminal import check_file, dialects_option, show, write
 from distd import __version__
 from distd.domain.errors import BadInput, DistdError
-from distd.domain.fragment_plan import parse_duration
-from distd.simulation.world_text import read_dialects, read_share
+from distd.domain.units import parse_duration, parse_share
+from distd.simulation.world_text import read_dialects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +128,7 @@ def load(
         shares=read_shares(behaviours),
         time_scale=time_scale,
         duration_s=None if duration is None else parse_duration(duration, "--duration"),
-        verify=read_share(verify, "--verify"),
+        verify=parse_share(verify, "--verify"),
         seed=seed,
         first=first,
         replayed=() if inventories is None else read_inventories(inventories),

@@ -22,12 +22,11 @@ from agentsim.report.terminal import check_file, dialects_option, show, write
 from distd import __version__
 from distd.domain import settings
 from distd.domain.errors import BadInput
-from distd.domain.fragment_plan import parse_duration
 from distd.domain.schedule import never
-from distd.domain.units import duration, rate, volume
+from distd.domain.units import format_duration, format_rate, format_volume, parse_duration, parse_weekday_time
 from distd.simulation.summary import SHARES, as_json, summarise
 from distd.simulation.world import MOST_PER_S, Line, World, check
-from distd.simulation.world_text import read_dialects, read_packages, read_sites, read_start, with_mirrors
+from distd.simulation.world_text import read_dialects, read_packages, read_sites, with_mirrors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -154,7 +153,7 @@ def simulate(
         requests_per_s=requests_per_s,
         round_trip_s=round_trip,
         shared=shared,
-        begins_min=read_start(start),
+        begins_min=parse_weekday_time(start, "--start"),
     )
     check(world)
     for one in world.packages:
@@ -204,7 +203,7 @@ def tables(summary: Summary) -> Iterator[Table]:
         rows.append(_finish_row("all", summary.all))
     yield Table("Through after", head, rows)
     if any(summary.contact_wait_s.values()):
-        waits = [duration(summary.contact_wait_s[share]) for share in SHARES]
+        waits = [format_duration(summary.contact_wait_s[share]) for share in SHARES]
         yield Table("First contacts", ("", *head[2:-1]), [["answered within", *waits]])
     head = ("Line", "bytes", "peak", "after")
     yield Table("Most in a minute", head, [_load_row(summary.origin), *_largest("line of ", summary.lines)])
@@ -213,7 +212,7 @@ def tables(summary: Summary) -> Iterator[Table]:
 
 
 def _finish_row(name: str, finish: Finish) -> list[str]:
-    times = [duration(finish.after_s[share]) for share in SHARES]
+    times = [format_duration(finish.after_s[share]) for share in SHARES]
     return [name, f"{finish.done + finish.never:,}", *times, f"{finish.never:,}" if finish.never else ""]
 
 
@@ -226,7 +225,12 @@ def _largest(kind: str, loads: Sequence[Load]) -> list[list[str]]:
 
 
 def _load_row(load: Load, kind: str = "") -> list[str]:
-    return [kind + load.name, volume(load.bytes), rate(load.peak_bytes_per_s), duration(load.peak_after_s)]
+    return [
+        kind + load.name,
+        format_volume(load.bytes),
+        format_rate(load.peak_bytes_per_s),
+        format_duration(load.peak_after_s),
+    ]
 
 
 def page(world: World, outcome: Outcome, summary: Summary) -> str:

@@ -9,7 +9,7 @@ import time
 import click
 
 from agentsim.report.page import Table
-from distd.domain.units import duration, rate, volume
+from distd.domain.units import format_duration, format_rate, format_volume
 from distd.simulation.goals import Goal, solve
 from distd.simulation.world import Line, Package, Site, World
 from loadtests import results
@@ -86,10 +86,13 @@ def plans() -> Table:
             f"{answer.fragments} × {answer.fragment_bytes // 1024} KiB"
         )
         said = "can be met" if answer.is_met else "none found"
-        contacts, finish = duration(answer.contact_s), duration(answer.finish_s)
-        figures = f"{contacts}, {finish}, {rate(answer.peak_bytes_per_s)}"
+        contacts, finish = format_duration(answer.contact_s), format_duration(answer.finish_s)
+        figures = f"{contacts}, {finish}, {format_rate(answer.peak_bytes_per_s)}"
         took_s = time.perf_counter() - begun_s
-        wish = f"{agents:,} × {volume(size_bytes)} in {duration(within_s)}, ≤ {rate(most)}" + f"; {line}" * bool(line)
+        wish = (
+            f"{agents:,} × {format_volume(size_bytes)} in {format_duration(within_s)}, ≤ {format_rate(most)}"
+            + f"; {line}" * bool(line)
+        )
         rows.append([wish, said, found, figures, f"{took_s:.2f} s", verdict(took_s <= 3)])
     head = (
         "95 % of the agents, of a line",

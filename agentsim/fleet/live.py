@@ -15,7 +15,7 @@ from rich.text import Text
 
 from agentsim.fleet.counters import ENDS, State
 from agentsim.report.load_report import milliseconds
-from distd.domain.units import duration, rate
+from distd.domain.units import format_duration, format_rate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -49,7 +49,7 @@ def view(picture: Picture) -> Group:
     """What there is to see now."""
     states = picture.states
     ended = sum(states[end] for end in ENDS) + picture.lost_agents
-    head = Text(f"{duration(picture.at_s)} gone, {time_left(picture)} left  ", style="bold")
+    head = Text(f"{format_duration(picture.at_s)} gone, {time_left(picture)} left  ", style="bold")
     bar = ProgressBar(total=max(picture.agents, 1), completed=ended, width=60)
     top = Table.grid()
     top.add_row(head)
@@ -61,7 +61,7 @@ def view(picture: Picture) -> Group:
 def time_left(picture: Picture) -> str:
     """By their arrivals, and the latencies that they were told."""
     left_s = picture.expected_s - picture.at_s
-    return f"about {duration(left_s)}" if left_s > 0 else "little"
+    return f"about {format_duration(left_s)}" if left_s > 0 else "little"
 
 
 def _agents(picture: Picture) -> Table:
@@ -82,7 +82,7 @@ def _flow(picture: Picture) -> Table:
         "",
         f"{row.fragments / seconds:,.0f}" if row else "",
         f"{row.requests / seconds:,.0f}" if row else "",
-        rate(row.bytes / seconds) if row else "",
+        format_rate(row.bytes / seconds) if row else "",
         f"{opened:,} open, {made:,} made",
         f"{picture.total('busy'):,}",
     )

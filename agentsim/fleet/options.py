@@ -7,11 +7,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from distd.domain import bandwidth
 from distd.domain.errors import BadInput
-from distd.domain.fragment_plan import parse_duration
 from distd.domain.records import Dialect
-from distd.simulation.world_text import read_share
+from distd.domain.units import parse_duration, parse_rate, parse_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,22 +132,15 @@ def read_shares(texts: Sequence[str]) -> Shares:
     for text in texts:
         name, _, rest = text.partition("=")
         share, colon, more = rest.partition(":")
-        values[name] = read_share(share, "--behaviour") if name in _KNOWN else -1.0
+        values[name] = parse_share(share, "--behaviour") if name in _KNOWN else -1.0
         if values[name] < 0 or (colon and name not in _MORE):
             raise BadInput("--behaviour", f"{', '.join(_KNOWN)}, such as vanish=1%, sleep=5%:2h, slow=10%:64kB/s", text)
         if colon and name == "sleep":
             values["sleep_s"] = parse_duration(more, "--behaviour")
         elif colon:
-            values["slow_bytes_per_s"] = _rate(more)
+            values["slow_bytes_per_s"] = parse_rate(more, "--behaviour")
     return Shares(**values)
 
 
 _KNOWN: Final = ("vanish", "sleep", "slow", "corrupt", "stale")
 _MORE: Final = ("sleep", "slow")
-
-
-def _rate(text: str) -> float:
-    rules = bandwidth.parse(text, "--behaviour")
-    if len(rules) != 1 or rules[0].bytes_per_s < 1:
-        raise BadInput("--behaviour", "one rate, such as 64kB/s", text)
-    return rules[0].bytes_per_s

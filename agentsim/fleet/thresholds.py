@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from distd.domain.errors import BadInput
+from distd.domain.units import FIGURE_UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,22 +21,6 @@ _OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
     "==": operator.eq,
-}
-# As decimals: 99.9 % is to be just 0.999.
-_UNITS: Final = {
-    "": Decimal(1),
-    "%": Decimal("0.01"),
-    "us": Decimal("0.000001"),
-    "ms": Decimal("0.001"),
-    "s": Decimal(1),
-    "min": Decimal(60),
-    "h": Decimal(3600),
-    "/s": Decimal(1),
-    "kB": Decimal(1000),
-    "MB": Decimal(1_000_000),
-    "GB": Decimal(1_000_000_000),
-    "kB/s": Decimal(1000),
-    "MB/s": Decimal(1_000_000),
 }
 _PERCENTILE: Final = re.compile(
     r"((prolog|info|inventory|fragment|result)_p(50|90|99|99\.9|100)|finish_p(50|90|95|99|100))"
@@ -64,12 +49,12 @@ class Threshold:
 def read(text: str) -> Threshold:
     """Raises `BadInput` for what is no figure, no comparison or no unit."""
     match = _FORM.fullmatch(text.strip())
-    if match is None or match[4] not in _UNITS:
+    if match is None or match[4] not in FIGURE_UNITS:
         raise BadInput("--threshold", "a figure, a comparison and a value, such as fragment_p99<200ms", text)
     if match[1] not in NAMES and not _PERCENTILE.fullmatch(match[1]):
         known = ", ".join(sorted(NAMES))
         raise BadInput("--threshold", f"{known}, fragment_p99 (or prolog, info …; p50 to p100), finish_p95", match[1])
-    limit = float(Decimal(match[3]) * _UNITS[match[4]])
+    limit = float(Decimal(match[3]) * FIGURE_UNITS[match[4]])
     if match[1] in _SHARES and limit > 1:
         raise BadInput("--threshold", "a share of 0% to 100%, such as success>=99.9%", text)
     return Threshold(text.strip(), match[1], match[2], limit)
@@ -81,4 +66,4 @@ def in_unit(text: str, value: float | None) -> str:
         return "none"
     match = _FORM.fullmatch(text)
     unit = match[4] if match else ""
-    return f"{value / float(_UNITS[unit]):,.5g}{unit if unit in ('', '%') else ' ' + unit}"
+    return f"{value / float(FIGURE_UNITS[unit]):,.5g}{unit if unit in ('', '%') else ' ' + unit}"

@@ -11,7 +11,7 @@ from agentsim.fleet.options import Arrivals
 from agentsim.fleet.thresholds import in_unit
 from agentsim.fleet.totals import PERCENTILES, SHARES
 from agentsim.report.page import Bars, Lines, Series, Table, number_text, write_page
-from distd.domain.units import duration, rate, volume
+from distd.domain.units import format_duration, format_rate, format_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -131,7 +131,7 @@ def tables(told: Mapping[str, Any]) -> Iterator[Table]:
     ]
     yield Table("Latency from the due time, ms", ("", "requests", *(f"p{one:g}" for one in PERCENTILES)), rows)
     rows = [
-        [name, str(one["priority"]), f"{one['good']:,} of {one['listed']:,}", volume(one["bytes"]),
+        [name, str(one["priority"]), f"{one['good']:,} of {one['listed']:,}", format_volume(one["bytes"]),
          *(_after(one["finish_s"][str(share)]) for share in SHARES)]
         for name, one in told["packages"].items()
     ]  # fmt: skip
@@ -143,7 +143,7 @@ def tables(told: Mapping[str, Any]) -> Iterator[Table]:
         head = ("All packages through after", *(f"{share} %" for share in SHARES))
         note = "The simulation knows nothing of sleep." if told["order"]["shares"]["sleep"] else ""
         yield Table("Completion", head, [["measured", *measured], ["simulated", *foreseen]], note)
-    flows = [[name, f"{one['fragments']:,}", volume(one["bytes"])] for name, one in told["places"].items()]
+    flows = [[name, f"{one['fragments']:,}", format_volume(one["bytes"])] for name, one in told["places"].items()]
     if len(flows) > 1:
         yield Table("Where fragments came from", ("host", "fragments", "bytes"), flows[:MOST_ROWS])
     for title, counts in (("Results", told["results"]), ("Errors", told["errors"])):
@@ -163,16 +163,17 @@ def milliseconds(seconds: float | None) -> str:
 
 
 def _after(seconds: float | None) -> str:
-    return duration(seconds)
+    return format_duration(seconds)
 
 
 def summary_line(told: Mapping[str, Any]) -> str:
     figures = told["figures"]
     begin = "Interrupted. " if told["interrupted"] else ""
     return (
-        f"{begin}{figures['requests']:,} requests in {duration(figures['duration'])}: "
-        f"{figures['fragments_per_s']:,.0f} fragments/s, {rate(figures['bytes_per_s'])}; "
-        f"{figures['verified']:,} packages verified ({volume(figures['verified_bytes'])}), {figures['bad']:,} bad"
+        f"{begin}{figures['requests']:,} requests in {format_duration(figures['duration'])}: "
+        f"{figures['fragments_per_s']:,.0f} fragments/s, {format_rate(figures['bytes_per_s'])}; "
+        f"{figures['verified']:,} packages verified ({format_volume(figures['verified_bytes'])}), "
+        f"{figures['bad']:,} bad"
     )
 
 
@@ -227,7 +228,7 @@ def page(told: Mapping[str, Any]) -> str:
 def _arrival(told: Mapping[str, Any]) -> str:
     value = told["value"]
     spelled = {
-        Arrivals.WINDOW: duration(value),
+        Arrivals.WINDOW: format_duration(value),
         Arrivals.POISSON: f"{value:g} a second",
         Arrivals.CLOSED: f"{value:g} at a time",
     }

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from distd.cli.common import data_option, example, json_option, moment, print_json, print_table
+from distd.cli.options import data_option, example, json_option
+from distd.cli.output import print_json, print_table
 from distd.domain.errors import BadInput
+from distd.domain.units import format_time
 from distd.origin.deployments import assignments
 from distd.origin.deployments.assignments import Unassigned
 from distd.origin.installation import open_installation
@@ -118,7 +120,7 @@ def results(package_id: str, root: Path, as_json: bool) -> None:
             row.state,
             row.code,
             f"{row.fragments_fetched}/{row.fragments}",
-            moment(row.result_at_s or row.fetched_at_s or row.notified_at_s or row.assigned_at_s),
+            format_time(row.result_at_s or row.fetched_at_s or row.notified_at_s or row.assigned_at_s),
             row.meaning,
         )
         for row in found

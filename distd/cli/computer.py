@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distd.cli.common import data_option, example, json_option, moment, print_json, print_record, print_table
+from distd.cli.options import data_option, example, json_option
+from distd.cli.output import print_json, print_record, print_table
+from distd.domain.units import format_time
 from distd.origin.computers import computers
 from distd.origin.installation import open_installation
 
@@ -29,7 +31,7 @@ def list_(root: Path, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    rows = ((c.device_id, c.name, c.os_name, c.ip or c.address, c.tag, moment(c.last_seen_at_s)) for c in found)
+    rows = ((c.device_id, c.name, c.os_name, c.ip or c.address, c.tag, format_time(c.last_seen_at_s)) for c in found)
     columns = ("DEVICEID", "Name", "OS", "Address", "Tag", "Last contact")
     print_table(columns, rows, "No computers yet: they appear with their agents' first contact.")
 
@@ -56,9 +58,9 @@ def show(device_id: str, root: Path, as_json: bool) -> None:
             ("Workgroup", it.workgroup),
             ("User", it.userid),
             ("Tag", it.tag),
-            ("First contact", moment(it.first_seen_at_s)),
-            ("Last contact", moment(it.last_seen_at_s)),
-            ("Last inventory", moment(it.last_inventory_at_s)),
+            ("First contact", format_time(it.first_seen_at_s)),
+            ("Last contact", format_time(it.last_seen_at_s)),
+            ("Last inventory", format_time(it.last_inventory_at_s)),
             ("History", ", ".join(found.history)),
         )
     )

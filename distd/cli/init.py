@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from distd.catalogue.engine import open_catalogue
-from distd.cli.common import data_option, example, json_option, print_json
+from distd.cli.options import data_option, example, json_option
+from distd.cli.output import print_json
 from distd.origin.installation import create_installation
 from distd.origin.operators import operators
 

@@ -7,18 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distd.cli.common import (
-    data_option,
-    example,
-    json_option,
-    moment,
-    print_json,
-    print_record,
-    print_table,
-    size,
-)
+from distd.cli.options import data_option, example, json_option
+from distd.cli.output import print_json, print_record, print_table
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
+from distd.domain.units import format_size, format_time
 from distd.origin.installation import open_installation
 from distd.origin.mirrors import directory, mirrors
 from distd.origin.mirrors.mirrors import NewMirror
@@ -95,12 +88,12 @@ def _row(one: Mirror) -> tuple[object, ...]:
         one.name,
         f"http://{one.http}",
         state,
-        moment(one.seen_at_s),
+        format_time(one.seen_at_s),
         f"{one.ready} of {one.wanted}",
         one.lag_events,
-        size(told.get("missing_bytes", 0)),
+        format_size(told.get("missing_bytes", 0)),
         told.get("agents", 0),
-        f"{size(told.get('bytes_per_s', 0))}/s",
+        f"{format_size(told.get('bytes_per_s', 0))}/s",
         f"{told.get('hits', 0) / served:.1%}" if served else "",
     )
 
@@ -121,7 +114,7 @@ def show(name: str, root: Path, as_json: bool) -> None:
     more = (
         ("networks", " ".join(found.networks)),
         ("location", found.location),
-        ("free", size(found.status.get("free_bytes", 0))),
+        ("free", format_size(found.status.get("free_bytes", 0))),
     )
     print_record([*pairs, *more])
 

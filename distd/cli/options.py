@@ -1,70 +1,30 @@
-"""Options that several commands on packages have."""
+"""Options that most commands have."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 import click
 
-from distd.domain.errors import BadInput
-from distd.packaging.order import OPTIONS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from distd.domain.records import Action, Notify
-
-package_argument = click.argument("package_id", metavar="PACKAGE")
-
-_NOTIFY = (
-    click.option("--notify-text", help="Windows: tell the user this before it runs."),
-    click.option("--notify-countdown", metavar="SECONDS", type=click.IntRange(0, 86_400), help="…for so long."),
-    click.option("--notify-can-abort/--no-notify-can-abort", default=None, help="The user may refuse."),
-    click.option("--notify-can-delay/--no-notify-can-delay", default=None, help="The user may put it off."),
-    click.option("--done-text", help="Windows: tell the user this afterwards."),
+data_option = click.option(
+    "--data",
+    "root",
+    metavar="DIR",
+    required=True,
+    envvar="DISTD_DATA",
+    type=click.Path(path_type=Path),
+    help="The data directory (or the variable DISTD_DATA).",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+set_option = click.option(
+    "--set",
+    "overrides",
+    metavar="SECTION.NAME=VALUE",
+    multiple=True,
+    help="A setting for this run, such as download.frag_latency_s=1. Repeatable.",
 )
 
 
-def notify_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a notification. The command gets `notify`: what makes of one notification the one wanted."""
-
-    @wraps(command)
-    def with_notify(
-        *args: Any,
-        notify_text: str | None,
-        notify_countdown: int | None,
-        notify_can_abort: bool | None,
-        notify_can_delay: bool | None,
-        done_text: str | None,
-        **kwargs: Any,
-    ) -> Any:
-        given: dict[str, Any] = {
-            "text": notify_text,
-            "countdown_s": notify_countdown,
-            "can_abort": notify_can_abort,
-            "can_delay": notify_can_delay,
-            "done_action_text": done_text,
-        }
-
-        def notify(old: Notify) -> Notify:
-            new: Notify = replace(old, **{name: value for name, value in given.items() if value is not None})
-            return replace(new, user=bool(new.text), done_action=bool(new.done_action_text))
-
-        return command(*args, notify=notify, **kwargs)
-
-    for option in reversed(_NOTIFY):
-        option(with_notify)
-    return with_notify
-
-
-def target_of(action: Action, given: dict[str, str | None], *, needed: bool = True) -> str | None:
-    """The value of the one option that the action has. Another one would be ignored, so it is refused (`BadInput`)."""
-    its = OPTIONS[action]
-    for option, value in given.items():
-        if needed and option == its and value is None:
-            raise BadInput(option, f"a value, as --action {action} needs it", "nothing")
-        if option != its and value is not None:
-            raise BadInput(option, f"only {its} with --action {action}", value)
-    return given[its]
+def example(text: str) -> str:
+    """The epilog of a command's help."""
+    return f"\b\nExample:\n  {text}"

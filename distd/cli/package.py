@@ -7,19 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distd.cli.common import (
-    data_option,
-    example,
-    json_option,
-    moment,
-    print_json,
-    print_record,
-    print_table,
-    set_option,
-    size,
-)
-from distd.cli.options import notify_options, package_argument, target_of
+from distd.cli.options import data_option, example, json_option, set_option
+from distd.cli.output import print_json, print_record, print_table
+from distd.cli.package_options import notify_options, package_argument, target_of
 from distd.domain.records import Action
+from distd.domain.units import format_size, format_time
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages, publishing, versions
 from distd.storage import package_dirs as directories
@@ -49,7 +41,9 @@ def list_(root: Path, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    rows = ((p.id, p.name, p.os, p.action, p.priority, p.fragments, size(p.size_bytes), _state(p)) for p in found)
+    rows = (
+        (p.id, p.name, p.os, p.action, p.priority, p.fragments, format_size(p.size_bytes), _state(p)) for p in found
+    )
     columns = ("Package", "Name", "OS", "Action", "Priority", "Fragments", "Size", "State")
     print_table(columns, rows, "No packages yet: see `distd package build --help`.")
 
@@ -76,9 +70,9 @@ def show(package_id: str, root: Path, as_json: bool) -> None:
         return
     where = found.info_server or "this server"
     described |= {
-        "size": f"{found.size_bytes} bytes ({size(found.size_bytes)})",
+        "size": f"{found.size_bytes} bytes ({format_size(found.size_bytes)})",
         "created_at_s": None,
-        "created": moment(found.created_at_s),
+        "created": format_time(found.created_at_s),
         "active": f"yes, {where}" if found.active else "no",
         "info_server": None,
     }

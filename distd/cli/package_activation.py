@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from distd.cli.common import data_option, example, json_option, moment, print_json
-from distd.cli.options import package_argument
+from distd.cli.options import data_option, example, json_option
+from distd.cli.output import print_json
+from distd.cli.package_options import package_argument
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
+from distd.domain.units import format_time
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages, planned_activations
 
@@ -87,11 +89,11 @@ def activate(
 def _when(waiting: Planned, now_s: float) -> str:
     words = [f"`distd serve` activates package {waiting.package_id}"]
     if waiting.not_before_s > now_s:
-        words.append(f"not before {moment(waiting.not_before_s)}")
+        words.append(f"not before {format_time(waiting.not_before_s)}")
     if waiting.needed:
         words.append(f"when {waiting.needed} of {waiting.count} mirrors have verified it ({waiting.ready} have)")
     if waiting.latest_s is not None:
-        words.append(f"at {moment(waiting.latest_s)} however few")
+        words.append(f"at {format_time(waiting.latest_s)} however few")
     return ", ".join(words) + "."
 
 

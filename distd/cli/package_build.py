@@ -8,22 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distd.cli.common import (
-    data_option,
-    example,
-    json_option,
-    print_json,
-    print_table,
-    progress_bar,
-    set_option,
-    size,
-)
-from distd.cli.options import notify_options, package_argument, target_of
+from distd.cli.options import data_option, example, json_option, set_option
+from distd.cli.output import print_json, print_table, progress_bar
 from distd.cli.package import describe
+from distd.cli.package_options import notify_options, package_argument, target_of
 from distd.domain import recipes
 from distd.domain.errors import BadInput, Conflict, Corrupt
-from distd.domain.fragment_plan import ByContent, ByCount, ByDuration, BySize, parse_duration, parse_size
+from distd.domain.fragment_plan import ByContent, ByCount, ByDuration, BySize
 from distd.domain.records import Action, Digest, Notify, OperatingSystem
+from distd.domain.units import format_size, parse_duration, parse_size
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages, publishing, versions
 from distd.origin.packages.publishing import Made
@@ -298,7 +291,9 @@ def _tell(site: Installation, built: Package, *, as_json: bool) -> None:
     if as_json:
         print_json(described)
         return
-    click.echo(f"Package {built.id}: {size(built.size_bytes)} in {built.fragments} fragments, MD5 {built.md5 or '-'}")
+    click.echo(
+        f"Package {built.id}: {format_size(built.size_bytes)} in {built.fragments} fragments, MD5 {built.md5 or '-'}"
+    )
     if not built.active:
         click.echo(f"Next: distd package activate {built.id} --data {site.data.root}")
 

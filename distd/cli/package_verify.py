@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import trio
 
-from distd.cli.common import data_option, example, json_option, print_json, progress_bar
+from distd.cli.options import data_option, example, json_option
+from distd.cli.output import print_json, progress_bar
 from distd.lane.client.http_client import open_client
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages

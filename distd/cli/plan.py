@@ -9,17 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distd.cli.common import (
-    data_option,
-    example,
-    json_option,
-    print_json,
-    print_record,
-    print_table,
-    set_option,
-)
-from distd.cli.options import package_argument
-from distd.domain.units import duration, rate, volume
+from distd.cli.options import data_option, example, json_option, set_option
+from distd.cli.output import print_json, print_record, print_table
+from distd.cli.package_options import package_argument
+from distd.domain.units import format_duration, format_rate, format_volume
 from distd.origin.deployments import forecasts
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages
@@ -108,7 +101,9 @@ def _tell_forecast(forecast: Forecast) -> None:
     columns = ("Through", *(f"{share} %" for share in SHARES))
     spans = [forecast.finish_s[share] for share in SHARES]
     names = ("earliest", "middle", "latest") if forecast.draws > 1 else ("",)
-    rows = [[name, *(duration(span[at]) if span else "never" for span in spans)] for at, name in enumerate(names)]
+    rows = [
+        [name, *(format_duration(span[at]) if span else "never" for span in spans)] for at, name in enumerate(names)
+    ]
     print_table(columns, rows, "")
     click.echo()
     loads = [forecast.origin, *sorted(forecast.lines, key=lambda one: -one.peak_bytes_per_s)[:MOST_LINES]]
@@ -116,7 +111,12 @@ def _tell_forecast(forecast: Forecast) -> None:
     loads += sorted(forecast.mirrors, key=lambda one: -one.peak_bytes_per_s)[:MOST_LINES]
     kinds += ["mirror of "] * (len(loads) - len(kinds))
     rows = [
-        [kind + one.name, volume(one.bytes), rate(one.peak_bytes_per_s), duration(one.peak_after_s)]
+        [
+            kind + one.name,
+            format_volume(one.bytes),
+            format_rate(one.peak_bytes_per_s),
+            format_duration(one.peak_after_s),
+        ]
         for kind, one in zip(kinds, loads, strict=True)
         if one.bytes or not kind
     ]
@@ -125,11 +125,11 @@ def _tell_forecast(forecast: Forecast) -> None:
 
 
 def _tell_answer(found: Plan, answer: Answer, goal: Goal) -> None:
-    most = "" if math.isinf(goal.most_bytes_per_s) else f", no line over {rate(goal.most_bytes_per_s)}"
-    wish = f"\n{goal.share * 100:g} % of the computers within {duration(goal.within_s)}{most}"
+    most = "" if math.isinf(goal.most_bytes_per_s) else f", no line over {format_rate(goal.most_bytes_per_s)}"
+    wish = f"\n{goal.share * 100:g} % of the computers within {format_duration(goal.within_s)}{most}"
     config, contacts = answer.config, f"{goal.share * 100:g} % have made a contact after"
     if answer.contact_s > goal.within_s:
-        click.echo(f"{wish}: cannot be met, whatever is set. {contacts} {duration(answer.contact_s)}:")
+        click.echo(f"{wish}: cannot be met, whatever is set. {contacts} {format_duration(answer.contact_s)}:")
         click.echo("agents.prolog_freq_h is between two contacts of a computer.")
         return
     if found.is_met and not answer.is_met:
@@ -149,9 +149,9 @@ def _tell_answer(found: Plan, answer: Answer, goal: Goal) -> None:
             ("download.period_length", config.period_length),
             ("--priority", str(answer.priority)),
             ("--fragment-size", size),
-            (contacts, duration(answer.contact_s)),
-            ("they are through after", duration(answer.finish_s)),
-            ("at most", f"{rate(answer.peak_bytes_per_s)} on the line of {answer.line}"),
+            (contacts, format_duration(answer.contact_s)),
+            ("they are through after", format_duration(answer.finish_s)),
+            ("at most", f"{format_rate(answer.peak_bytes_per_s)} on the line of {answer.line}"),
         )
     )
     click.echo("\nSet the first four in distd.toml, and `distd package build` the package anew with the next two.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from distd import __version__
-from distd.cli.common import data_option, example, json_option, set_option
+from distd.cli.options import data_option, example, json_option, set_option
 from distd.lane import sockets
 from distd.origin.installation import open_installation, read_settings
 

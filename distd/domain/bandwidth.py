@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from distd.domain.errors import BadInput
+from distd.domain.units import DAY_MIN, WEEKDAYS, split_rate
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -26,12 +27,8 @@ EXPECTED: Final = (
     "rules such as `2MB/s mon-fri 8-18`, with `;` between them: a rate (kB/s, MB/s, KiB/s, MiB/s, kbit/s, Mbit/s …) "
     "and, where wanted, a network (10.1.0.0/16), `each`, days (mon-fri,sun), hours (8-18, 22:30-6)"
 )
-_UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-_RATE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([kmg]i?|)(b|bit)/s", re.IGNORECASE)
-_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS: Final = re.compile(r"(\d{1,2})(?::(\d\d))?-(\d{1,2})(?::(\d\d))?h?")
 _EVERY_DAY: Final = frozenset(range(7))
-_MINUTES_A_DAY: Final = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class Rule:
     network: Network | None = None
     days: frozenset[int] = _EVERY_DAY
     begin_min: int = 0
-    end_min: int = _MINUTES_A_DAY
+    end_min: int = DAY_MIN
 
     def covers(self, address: str) -> bool:
         """Whether it is for this address. What is no address (a Unix socket's name) is in no network."""
@@ -73,13 +70,12 @@ def parse(text: str, where: str) -> tuple[Rule, ...]:
 
 
 def _rule(text: str, where: str) -> Rule:
-    rate = _RATE.match(text)
+    rate = split_rate(text)
     if rate is None:
         raise BadInput(where, EXPECTED, text)
-    number, unit, kind = rate.groups()
-    bytes_per_s = float(number) * _UNITS[unit.lower()] / (8 if kind.lower() == "bit" else 1)
+    bytes_per_s, conditions = rate
     found: dict[str, object] = {}
-    for word in text[rate.end() :].lower().split():
+    for word in conditions.lower().split():
         for read in _READERS:
             values = read(word)
             if values is not None:
@@ -111,9 +107,9 @@ def _days(word: str) -> dict[str, object] | None:
     days: set[int] = set()
     for part in word.split(","):
         first, _, last = part.partition("-")
-        if first not in _DAYS or (last or first) not in _DAYS:
+        if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
             return None
-        begin, end = _DAYS.index(first), _DAYS.index(last or first)
+        begin, end = WEEKDAYS.index(first), WEEKDAYS.index(last or first)
         days |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
     return {"days": frozenset(days)}
 
@@ -124,7 +120,7 @@ def _hours(word: str) -> dict[str, object] | None:
         return None
     begin_h, begin, end_h, end = (int(group or 0) for group in match.groups())
     begin_min, end_min = begin_h * 60 + begin, end_h * 60 + end
-    if begin > 59 or end > 59 or begin_min >= _MINUTES_A_DAY or end_min > _MINUTES_A_DAY or begin_min == end_min:
+    if begin > 59 or end > 59 or begin_min >= DAY_MIN or end_min > DAY_MIN or begin_min == end_min:
         return None
     return {"begin_min": begin_min, "end_min": end_min}
 

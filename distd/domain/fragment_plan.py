@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -138,24 +137,6 @@ class _Ends:
         return float(schedule.start_s(Dialect.NATIVE, self._plan.config, self._plan.priority, count + 1, 0))
 
 
-_UNITS: Final = {
-    "": 1,
-    "b": 1,
-    "k": 1024,
-    "kb": 1000,
-    "kib": 1024,
-    "m": 1024**2,
-    "mb": 1000**2,
-    "mib": 1024**2,
-    "g": 1024**3,
-    "gb": 1000**3,
-    "gib": 1024**3,
-}
-_SIZE: Final = re.compile(r"([0-9]{1,15})\s*([a-zA-Z]*)")
-_SECONDS: Final = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86_400}
-_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([a-z]*)")
-
-
 def by_size(size_bytes: int, fragment_bytes: int) -> list[int]:
     """Lengths of the fragments in order: all of `fragment_bytes` but the last.
 
@@ -179,21 +160,3 @@ def by_count(size_bytes: int, count: int) -> list[int]:
         raise BadInput("--fragments", f"1 to {most} for {size_bytes} bytes, each of at least 1024", count)
     length, longer = divmod(size_bytes, count)
     return [length + 1] * longer + [length] * (count - longer)
-
-
-def parse_size(text: str, field: str) -> int:
-    """ "1MiB", "512kB", "64 KiB", "1000" in bytes. Raises `BadInput` that names `field`."""
-    match = _SIZE.fullmatch(text.strip())
-    unit = _UNITS.get(match[2].lower()) if match else None
-    if match is None or unit is None:
-        raise BadInput(field, "a size such as 1MiB, 512KiB or 65536", text)
-    return int(match[1]) * unit
-
-
-def parse_duration(text: str, field: str) -> float:
-    """ "2h", "90 min", "1.5d", "7200" in seconds. Raises `BadInput` that names `field`."""
-    match = _DURATION.fullmatch(text.strip().lower())
-    unit = _SECONDS.get(match[2]) if match else None
-    if match is None or unit is None:
-        raise BadInput(field, "a time such as 2h, 90min or 1.5d", text)
-    return float(match[1]) * unit

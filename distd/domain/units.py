@@ -1,11 +1,178 @@
-"""Times and rates as people write them."""
+"""Sizes, volumes, rates, durations, shares and times as people write them: read and written here, and nowhere else.
+
+Inside the program all of them are plain numbers in base units: bytes, bytes a second, seconds, 0 to 1, Unix time.
+"""
 
 from __future__ import annotations
 
-DAY_S, HOUR_S, MINUTE_S = 86_400, 3600, 60
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from distd.domain.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MINUTE_S: Final = 60
+HOUR_S: Final = 3600
+DAY_S: Final = 86_400
+DAY_MIN: Final = 24 * 60
+WEEK_MIN: Final = 7 * DAY_MIN
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+# Dates and times of the command line, in local time.
+DATE_FORMATS: Final = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d")
+
+_PREFIXES: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+# A bare letter counts in powers of two, as in `dd` and `split`.
+_BARE: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+_SIZE_UNITS: Final = _BARE | {f"{prefix}b": factor for prefix, factor in _PREFIXES.items()}
+_DURATION_UNITS: Final = {"": 1, "s": 1, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S}
+
+_SIZE: Final = re.compile(r"([0-9]{1,15})\s*([a-zA-Z]*)")
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([a-z]*)")
+_RATE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([kmg]i?|)(b|bit)/s", re.IGNORECASE)
+_SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
+_WEEKDAY_TIME: Final = re.compile(rf"({'|'.join(WEEKDAYS)})[a-z]*(?: ([0-9]{{1,2}})(?::([0-9]{{2}}))?)?")
+
+# Units of figures that are compared with a limit. As decimals: 99.9 % is to be just 0.999.
+FIGURE_UNITS: Final[Mapping[str, Decimal]] = {
+    "": Decimal(1),
+    "%": Decimal("0.01"),
+    "us": Decimal("0.000001"),
+    "ms": Decimal("0.001"),
+    **{unit: Decimal(seconds) for unit, seconds in _DURATION_UNITS.items() if unit in ("s", "min", "h")},
+    "/s": Decimal(1),
+    **{f"{unit}B": Decimal(_PREFIXES[unit.lower()]) for unit in ("k", "M", "G")},
+    **{f"{unit}B/s": Decimal(_PREFIXES[unit.lower()]) for unit in ("k", "M")},
+}
 
 
-def duration(seconds: float | None) -> str:
+# --- reading -----------------------------------------------------------------------------------------------------
+# `field` is what the user calls the value: an option, a setting. All raise `BadInput` that names it.
+
+
+def parse_size(text: str, field: str) -> int:
+    """Bytes of "1MiB", "512kB", "64 KiB", "1000"."""
+    match = _SIZE.fullmatch(text.strip())
+    unit = _SIZE_UNITS.get(match[2].lower()) if match else None
+    if match is None or unit is None:
+        raise BadInput(field, "a size such as 1MiB, 512KiB or 65536", text)
+    return int(match[1]) * unit
+
+
+def parse_duration(text: str, field: str) -> float:
+    """Seconds of "2h", "90 min", "1.5d", "7200"."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    unit = _DURATION_UNITS.get(match[2]) if match else None
+    if match is None or unit is None:
+        raise BadInput(field, "a time such as 2h, 90min or 1.5d", text)
+    return float(match[1]) * unit
+
+
+def parse_rate(text: str, field: str) -> float:
+    """Bytes a second, at least 1, of "64kB/s", "2MiB/s", "4 Mbit/s"."""
+    found = split_rate(text.strip())
+    if found is None or found[1] or found[0] < 1:
+        raise BadInput(field, "a rate such as 64kB/s, 5MB/s or 4Mbit/s", text)
+    return found[0]
+
+
+def split_rate(text: str) -> tuple[float, str] | None:
+    """The rate at the beginning of a text, in bytes a second, and the rest of the text; None: there is no rate."""
+    match = _RATE.match(text)
+    if match is None:
+        return None
+    number, prefix, kind = match.groups()
+    bits = 8 if kind.lower() == "bit" else 1
+    return float(number) * _PREFIXES[prefix.lower()] / bits, text[match.end() :]
+
+
+def parse_share(text: str, field: str) -> float:
+    """0 to 1, of "0%" to "100%"."""
+    match = _SHARE.fullmatch(text.strip())
+    if match is None or float(match[1]) > 100:
+        raise BadInput(field, "a share such as 5%", text)
+    return float(match[1]) / 100
+
+
+def parse_weekday_time(text: str, field: str) -> int:
+    """Minutes after Monday 0:00 of "wed", "wed 8", "wed 8:30"."""
+    minutes = _minute_of_week(text)
+    if minutes is None:
+        raise BadInput(field, "a day and a time such as mon 8:30", text)
+    return minutes
+
+
+def parse_deadline(text: str, field: str, now: datetime) -> float:
+    """Seconds from `now` to "fri 18:00" (the next one) or to "2026-11-27 18:00", or of "3d".
+
+    `now` is local time, naive: the clocks may change between it and then. A time that is not after `now` is refused.
+    """
+    minutes = _minute_of_week(text)
+    if minutes is not None:
+        monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
+        then = monday + timedelta(minutes=minutes)
+        return _difference_s(now, then if then > now else then + timedelta(days=7))
+    for date_format in DATE_FORMATS:
+        try:
+            then = datetime.strptime(text.strip(), date_format)  # noqa: DTZ007 - local, as `now` is
+        except ValueError:
+            continue
+        if then <= now:
+            raise BadInput(field, "a time that is yet to come", text)
+        return _difference_s(now, then)
+    try:
+        return parse_duration(text, field)
+    except BadInput:
+        raise BadInput(field, "a time such as fri 18:00, 2026-11-27 18:00 or 3d", text) from None
+
+
+def _minute_of_week(text: str) -> int | None:
+    match = _WEEKDAY_TIME.fullmatch(text.strip().lower())
+    if match is None:
+        return None
+    hour, minute = int(match[2] or 0), int(match[3] or 0)
+    if hour > 23 or minute > 59:
+        return None
+    return WEEKDAYS.index(match[1]) * DAY_MIN + hour * 60 + minute
+
+
+def _difference_s(now: datetime, then: datetime) -> float:
+    return then.timestamp() - now.timestamp()
+
+
+# --- writing -----------------------------------------------------------------------------------------------------
+
+
+def format_size(size_bytes: float) -> str:
+    """Memory and files, in powers of two: "1.5 MiB"."""
+    value, units = float(size_bytes), ("B", "KiB", "MiB", "GiB", "TiB")
+    for unit in units:
+        if value < 1024 or unit == units[-1]:
+            return f"{size_bytes:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError
+
+
+def format_volume(size_bytes: float) -> str:
+    """What goes over a line, in powers of ten, as lines are sold: "1.24 MB"."""
+    value, units = float(size_bytes), ("B", "kB", "MB", "GB", "TB")
+    for unit in units:
+        if abs(value) < 999.5 or unit == units[-1]:
+            return f"{value:.3g} {unit}" if unit != "B" and value < 99.95 else f"{value:.0f} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def format_rate(bytes_per_s: float) -> str:
+    """In powers of ten: "1.24 MB/s"."""
+    return f"{format_volume(bytes_per_s)}/s"
+
+
+def format_duration(seconds: float | None) -> str:
     """ "3 d 2 h", "26 h 12 min", "4 min 10 s", "12.3 s"; "never" for None."""
     if seconds is None:
         return "never"
@@ -13,27 +180,12 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.1f} s"
     if round(seconds) < HOUR_S:
         return f"{round(seconds) // MINUTE_S} min {round(seconds) % MINUTE_S} s"
-    if (minutes := round(seconds / MINUTE_S)) < 2 * DAY_S // MINUTE_S:
+    if (minutes := round(seconds / MINUTE_S)) < 2 * DAY_MIN:
         return f"{minutes // 60} h {minutes % 60} min"
     hours = round(seconds / HOUR_S)
     return f"{hours // 24} d {hours % 24} h"
 
 
-def rate(bytes_per_s: float) -> str:
-    """In units of ten, as lines are sold."""
-    return f"{_thousands(bytes_per_s)}/s"
-
-
-def volume(size_bytes: float) -> str:
-    return _thousands(size_bytes)
-
-
-def _thousands(value: float) -> str:
-    units = ("B", "kB", "MB", "GB", "TB")
-    for unit in units:
-        if abs(value) < 999.5 or unit == units[-1]:
-            return (
-                f"{value:.0f} B" if unit == "B" else f"{value:.3g} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
-            )
-        value /= 1000
-    raise AssertionError
+def format_time(at_s: float | None) -> str:
+    """A Unix time in this machine's time zone: "2026-11-27 18:00:00"; nothing for None."""
+    return "" if at_s is None else datetime.fromtimestamp(at_s, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

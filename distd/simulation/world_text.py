@@ -5,29 +5,24 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from distd.domain import bandwidth
-from distd.domain.bandwidth import Rule
 from distd.domain.errors import BadInput
-from distd.domain.fragment_plan import DEFAULT_FRAGMENT_BYTES, MAX_FRAGMENTS, parse_duration, parse_size
+from distd.domain.fragment_plan import DEFAULT_FRAGMENT_BYTES, MAX_FRAGMENTS
 from distd.domain.records import Dialect
+from distd.domain.units import parse_deadline, parse_rate, parse_share, parse_size
 from distd.simulation.goals import Goal
 from distd.simulation.world import Line, Mirror, Package, Site
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
 DEFAULT_PRIORITY: Final = 5
 MOST_BYTES: Final = 10**15
 _PACKAGE: Final = re.compile(r"(?:([^=@/]{1,64})=)?([^=@/]+)(?:@(\d{1,3}))?(?:/([^=@/]+))?")
 _SITE: Final = re.compile(r"([^:=]{1,64})=(\d{1,8})(?::(.*))?")
 _FAILURE: Final = re.compile(r"([^:=]{1,64})=(\d{1,8}(?:\.\d+)?)-(\d{1,8}(?:\.\d+)?)")
-_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_OF_WEEK: Final = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*(?: (\d{1,2})(?::(\d\d))?)?")
-_SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
-_DATES: Final = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 
 
 def read_package(text: str) -> Package:
@@ -103,66 +98,14 @@ def read_dialects(texts: Sequence[str]) -> Mapping[Dialect, float]:
     return shares
 
 
-def read_start(text: str) -> int:
-    """Minutes after Monday 0:00 of "wed", "wed 8", "wed 8:30". Raises `BadInput`."""
-    minutes = _minute_of_week(text)
-    if minutes is None:
-        raise BadInput("--start", "a day and a time such as mon 8:30", text)
-    return minutes
-
-
-def read_by(text: str, now: datetime) -> float:
-    """Seconds from `now` to "fri 18:00" (the next one), "2026-11-27 18:00", or of "3d". `now` is local time, naive:
-    between it and then the clocks may be changed. Raises `BadInput` for what is none of these, or not after now."""
-    minutes = _minute_of_week(text)
-    if minutes is not None:
-        monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
-        then = monday + timedelta(minutes=minutes)
-        return _apart_s(now, then if then > now else then + timedelta(days=7))
-    for form in _DATES:
-        try:
-            then = datetime.strptime(text.strip(), form)  # noqa: DTZ007 - local, as `now` is
-        except ValueError:
-            continue
-        if then <= now:
-            raise BadInput("--by", "a time that is yet to come", text)
-        return _apart_s(now, then)
-    try:
-        return parse_duration(text, "--by")
-    except BadInput:
-        raise BadInput("--by", "a time such as fri 18:00, 2026-11-27 18:00 or 3d", text) from None
-
-
-def _apart_s(now: datetime, then: datetime) -> float:
-    return then.timestamp() - now.timestamp()
-
-
-def read_share(text: str, where: str) -> float:
-    """0 to 1, of "0%" to "100%". Raises `BadInput` that names `where`."""
-    match = _SHARE.fullmatch(text.strip())
-    if match is None or float(match[1]) > 100:
-        raise BadInput(where, "a share such as 5%", text)
-    return float(match[1]) / 100
-
-
 def read_goal(by: str | None, share: str, most: str | None, now: datetime) -> Goal | None:
     """`most`: a rate. `now`: local time, naive. None: no time is given, so there is no goal. Raises `BadInput`."""
     if by is None:
         if most is not None:
             raise BadInput("--most", "a time, --by, beside it", most)
         return None
-    rules = () if most is None else bandwidth.parse(most, "--most")
-    if most is not None and rules != (Rule(most.strip(), rules[0].bytes_per_s if rules else 0.0),):
-        raise BadInput("--most", "one rate and nothing else, such as 5MB/s", most)
-    wanted = read_share(share, "--share")
+    wanted = parse_share(share, "--share")
     if not wanted:
         raise BadInput("--share", "more than 0%", share)
-    return Goal(wanted, read_by(by, now), rules[0].bytes_per_s if rules else math.inf)
-
-
-def _minute_of_week(text: str) -> int | None:
-    match = _OF_WEEK.fullmatch(text.strip().lower())
-    hour, minute = (int(match[2] or 0), int(match[3] or 0)) if match else (99, 99)
-    if match is None or hour > 23 or minute > 59:
-        return None
-    return _DAYS.index(match[1]) * 1440 + hour * 60 + minute
+    most_bytes_per_s = math.inf if most is None else parse_rate(most, "--most")
+    return Goal(wanted, parse_deadline(by, "--by", now), most_bytes_per_s)

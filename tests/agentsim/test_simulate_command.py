@@ -9,11 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from agentsim.cli import main
-from distd.domain.errors import BadInput
 from distd.domain.records import Dialect
 from distd.domain.schedule import start_s
 from distd.domain.settings import load
-from distd.simulation.world_text import read_dialects, read_package, read_sites, read_start, with_mirrors
 
 SITES = ("--site", "paris=40", "--site", "lyon=20:4Mbit/s", "--mirror", "lyon=10MB/s", "--mirror-down", "lyon=1-2.5")
 PACKAGES = ("--package", "editor=5MB@5", "--package", "200kB@1/64KiB")
@@ -131,26 +129,3 @@ def test_bad_input_is_one_line_and_status_2(arguments: Any, field: Any) -> None:
     assert done.stderr.startswith(f"agentsim: {field}: expected ")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
-
-
-def test_packages() -> None:
-    one = read_package("editor=53MB@0/1MiB")
-    assert (one.id, one.priority, len(one.lengths), sum(one.lengths)) == ("editor", 0, 51, 53_000_000)
-    assert (read_package("252kB").id, read_package("252kB").priority) == ("252kB", 5)
-
-
-def test_sites_and_mirrors() -> None:
-    sites = with_mirrors(read_sites(["a=3", "b=4:1MB/s", "c=5:"], 9, "2MB/s"), ["b=3MB/s", "c"], ["b=1-2", "b=4-5"])
-    assert [site.line.kilobytes_per_s(0) for site in sites[:2]] == [2000, 1000]
-    assert not sites[2].line.rules
-    assert [site.mirror is not None for site in sites] == [False, True, True]
-    assert sites[1].mirror.down == ((3600, 7200), (14400, 18000))
-    assert [site.agents for site in read_sites([], 9, "")] == [9]
-
-
-def test_dialects_and_starts() -> None:
-    assert read_dialects(["unix", "windows=4"]) == {Dialect.UNIX: 1, Dialect.WINDOWS: 4}
-    assert read_start("Tue 8:30") == 1440 + 510
-    assert read_start("sun") == 6 * 1440
-    with pytest.raises(BadInput):
-        read_start("mon 24:00")

@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import re
 import sqlite3
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
 from distd.catalogue.engine import open_catalogue
-from distd.domain.errors import BadInput, Unavailable
+from distd.domain.errors import Unavailable
 from distd.domain.settings import Settings
 from distd.origin.deployments import forecasts
 from distd.origin.operators import operators
 from distd.simulation.goals import Goal, solve
 from distd.simulation.world import Package, Site, World
-from distd.simulation.world_text import read_by, read_goal
 from tests.programs.processes import distd_serve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-WEDNESDAY = datetime(2026, 11, 25, 10, 30)  # noqa: DTZ001 - local
 HOUR_S, DAY_S = 3600.0, 86_400.0
 
 
@@ -159,58 +154,6 @@ def test_bad_input(site: Any, package_id: Any, arguments: Any, field: Any) -> No
 
 def test_an_unknown_package(site: Any) -> None:
     assert site("plan", "17").status == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "expected_s"),
-    [
-        ("fri 18:00", 2 * DAY_S + 7.5 * HOUR_S),
-        ("Friday 18", 2 * DAY_S + 7.5 * HOUR_S),
-        ("wed 10:30", 7 * DAY_S),
-        ("wed 10:31", 60.0),
-        ("mon", 4 * DAY_S + 13.5 * HOUR_S),
-        ("2026-11-27 18:00", 2 * DAY_S + 7.5 * HOUR_S),
-        ("2026-11-26", 13.5 * HOUR_S),
-        ("3d", 3 * DAY_S),
-        ("90min", 5400.0),
-    ],
-)
-def test_times_to_be_through_by(text: Any, expected_s: Any) -> None:
-    assert read_by(text, WEDNESDAY) == expected_s
-
-
-@pytest.mark.parametrize(
-    ("now", "text", "hours"),
-    [
-        ("2026-10-23 10:00", "mon 18:00", 81),  # on the Sunday between there are 25 hours
-        ("2026-10-23 10:00", "2026-10-26 18:00", 81),
-        ("2026-03-27 10:00", "mon 18:00", 79),
-        ("2026-03-27 10:00", "3d", 72),
-    ],
-)
-def test_a_night_in_which_the_clocks_are_changed(
-    now: Any, text: Any, hours: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TZ", "Europe/Paris")
-    time.tzset()
-    try:
-        assert read_by(text, datetime.fromisoformat(now)) == hours * HOUR_S
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-
-
-@pytest.mark.parametrize("text", ["", "soon", "fri 25:00", "2026-11-25 10:00", "2026-13-01", "-3d"])
-def test_what_is_no_such_time(text: Any) -> None:
-    with pytest.raises(BadInput) as caught:
-        read_by(text, WEDNESDAY)
-    assert caught.value.field == "--by"
-
-
-def test_goals() -> None:
-    assert read_goal(None, "95%", None, WEDNESDAY) is None
-    assert read_goal("1d", "95%", None, WEDNESDAY) == Goal(0.95, DAY_S, math.inf)
-    assert read_goal("1d", "50%", "8Mbit/s", WEDNESDAY) == Goal(0.5, DAY_S, 1_000_000)
 
 
 async def test_the_api_tells_the_same(site: Any, package_id: Any, tmp_path: Path) -> None:

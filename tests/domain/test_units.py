@@ -1,10 +1,179 @@
 from __future__ import annotations
 
-from typing import Any
+import time
+from datetime import datetime
+from decimal import Decimal
 
 import pytest
 
-from distd.domain.units import duration, rate, volume
+from distd.domain.errors import BadInput
+from distd.domain.units import (
+    DAY_S,
+    FIGURE_UNITS,
+    HOUR_S,
+    format_duration,
+    format_rate,
+    format_size,
+    format_time,
+    format_volume,
+    parse_deadline,
+    parse_duration,
+    parse_rate,
+    parse_share,
+    parse_size,
+    parse_weekday_time,
+    split_rate,
+)
+
+WEDNESDAY = datetime(2026, 11, 25, 10, 30)  # noqa: DTZ001 - local
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes"),
+    [
+        ("1000", 1000),
+        ("0", 0),
+        ("7b", 7),
+        ("64KiB", 65_536),
+        ("64k", 65_536),
+        ("512kB", 512_000),
+        ("512KB", 512_000),
+        ("1MiB", 1_048_576),
+        ("1mib", 1_048_576),
+        (" 1 MiB ", 1_048_576),
+        ("2M", 2_097_152),
+        ("2MB", 2_000_000),
+        ("1GiB", 2**30),
+        ("1g", 2**30),
+        ("3gb", 3_000_000_000),
+    ],
+)
+def test_sizes_are_read(text: str, size_bytes: int) -> None:
+    assert parse_size(text, "--fragment-size") == size_bytes
+
+
+@pytest.mark.parametrize(
+    "text", ["", "MiB", "-1", "+1", "1.5MiB", "1e3", "1 TiB", "1MiBs", "1ki", "0x10", "1\n2", "٣", "9" * 16]
+)
+def test_bad_sizes_are_refused(text: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse_size(text, "--limit")
+    assert (caught.value.field, caught.value.got) == ("--limit", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("7200", 7200), ("2h", 7200), ("90 min", 5400), ("1.5d", 129_600), ("30S", 30)]
+)
+def test_durations_are_read(text: str, seconds: float) -> None:
+    assert parse_duration(text, "--duration") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "-2h", "2 weeks", "1e3", "2h30min"])
+def test_bad_durations_are_refused(text: str) -> None:
+    with pytest.raises(BadInput, match=r"--duration: expected a time such as 2h, 90min or 1.5d"):
+        parse_duration(text, "--duration")
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_per_s"),
+    [
+        ("64kB/s", 64_000),
+        ("1.5MB/s", 1_500_000),
+        (" 2 MiB/s ", 2_097_152),
+        ("4Mbit/s", 500_000),
+        ("8bit/s", 1),
+        ("1gib/s", 2**30),
+    ],
+)
+def test_rates_are_read(text: str, bytes_per_s: float) -> None:
+    assert parse_rate(text, "--most") == bytes_per_s
+
+
+@pytest.mark.parametrize("text", ["", "fast", "5MB", "5MB/s mon-fri", "5MB/s;1MB/s", "0B/s", "4bit/s", "-1kB/s"])
+def test_bad_rates_are_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="--most: expected a rate such as 64kB/s"):
+        parse_rate(text, "--most")
+
+
+def test_a_rate_may_have_a_rest() -> None:
+    assert split_rate("2kB/s each mon") == (2000, " each mon")
+    assert split_rate("each 2kB/s") is None
+
+
+@pytest.mark.parametrize(("text", "share"), [("0%", 0), ("2.5%", 0.025), (" 100% ", 1)])
+def test_shares_are_read(text: str, share: float) -> None:
+    assert parse_share(text, "--verify") == share
+
+
+@pytest.mark.parametrize("text", ["", "2.5", "%", "101%", "-1%", "5 %%"])
+def test_bad_shares_are_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="--verify: expected a share such as 5%"):
+        parse_share(text, "--verify")
+
+
+@pytest.mark.parametrize(("text", "minutes"), [("Tue 8:30", 1440 + 510), ("sun", 6 * 1440), ("monday 7", 420)])
+def test_times_of_the_week_are_read(text: str, minutes: int) -> None:
+    assert parse_weekday_time(text, "--start") == minutes
+
+
+@pytest.mark.parametrize("text", ["", "today", "mon 24:00", "mon 8:60", "mon 8:3", "8:30"])
+def test_bad_times_of_the_week_are_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="--start: expected a day and a time such as mon 8:30"):
+        parse_weekday_time(text, "--start")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected_s"),
+    [
+        ("fri 18:00", 2 * DAY_S + 7.5 * HOUR_S),
+        ("Friday 18", 2 * DAY_S + 7.5 * HOUR_S),
+        ("wed 10:30", 7 * DAY_S),
+        ("wed 10:31", 60.0),
+        ("mon", 4 * DAY_S + 13.5 * HOUR_S),
+        ("2026-11-27 18:00", 2 * DAY_S + 7.5 * HOUR_S),
+        ("2026-11-27T18:00", 2 * DAY_S + 7.5 * HOUR_S),
+        ("2026-11-25 10:30:05", 5.0),
+        ("2026-11-26", 13.5 * HOUR_S),
+        ("3d", 3 * DAY_S),
+        ("90min", 5400.0),
+    ],
+)
+def test_deadlines_are_read(text: str, expected_s: float) -> None:
+    assert parse_deadline(text, "--by", WEDNESDAY) == expected_s
+
+
+@pytest.mark.parametrize(
+    ("now", "text", "hours"),
+    [
+        ("2026-10-23 10:00", "mon 18:00", 81),  # on the Sunday between there are 25 hours
+        ("2026-10-23 10:00", "2026-10-26 18:00", 81),
+        ("2026-03-27 10:00", "mon 18:00", 79),
+        ("2026-03-27 10:00", "3d", 72),
+    ],
+)
+def test_a_deadline_counts_the_hour_by_which_clocks_change(
+    now: str, text: str, hours: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Paris")
+    time.tzset()
+    try:
+        assert parse_deadline(text, "--by", datetime.fromisoformat(now)) == hours * HOUR_S
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("text", ["", "soon", "fri 25:00", "2026-11-25 10:00", "2026-13-01", "-3d"])
+def test_bad_deadlines_are_refused(text: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse_deadline(text, "--by", WEDNESDAY)
+    assert caught.value.field == "--by"
+
+
+def test_units_of_figures() -> None:
+    assert FIGURE_UNITS["%"] * Decimal("99.9") == Decimal("0.999")
+    assert {unit: float(FIGURE_UNITS[unit]) for unit in ("ms", "h", "/s", "kB", "GB", "MB/s")} == {
+        "ms": 0.001, "h": 3600, "/s": 1, "kB": 1000, "GB": 1e9, "MB/s": 1e6}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -21,8 +190,8 @@ from distd.domain.units import duration, rate, volume
         (86400 * 3 + 7200, "3 d 2 h"),
     ],
 )
-def test_times(seconds: Any, text: Any) -> None:
-    assert duration(seconds) == text
+def test_durations_are_written(seconds: float | None, text: str) -> None:
+    assert format_duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -30,6 +199,26 @@ def test_times(seconds: Any, text: Any) -> None:
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (376_412, "376 kB"), (1_240_000, "1.24 MB"), (68.5e9, "68.5 GB"),
      (3e15, "3000 TB"), (999_600, "1 MB")],
 )  # fmt: skip
-def test_volumes_and_rates(value: Any, text: Any) -> None:
-    assert volume(value) == text
-    assert rate(value) == f"{text}/s"
+def test_volumes_and_rates_are_written(value: float, text: str) -> None:
+    assert format_volume(value) == text
+    assert format_rate(value) == f"{text}/s"
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1_572_864, "1.5 MiB"), (3 * 2**40, "3.0 TiB"),
+     (5000 * 2**40, "5000.0 TiB")],
+)  # fmt: skip
+def test_sizes_are_written(size_bytes: int, text: str) -> None:
+    assert format_size(size_bytes) == text
+
+
+def test_times_are_written_in_the_zone_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Paris")
+    time.tzset()
+    try:
+        assert format_time(1_795_716_000.9) == "2026-11-26 19:00:00"
+        assert format_time(None) == ""
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -9,7 +9,6 @@ from agentsim.fleet.faults import draw_fate
 from agentsim.fleet.options import Arrival, Arrivals, Order, Shares, read_arrival, read_shares
 from agentsim.fleet.thresholds import in_unit, read
 from distd.domain.errors import BadInput
-from distd.simulation.world_text import read_share
 
 ORDER = Order("https://h/", "", 1000)
 
@@ -54,13 +53,6 @@ def test_what_is_no_share(text: Any) -> None:
     with pytest.raises(BadInput) as caught:
         read_shares([text])
     assert caught.value.field == "--behaviour"
-
-
-def test_one_share() -> None:
-    assert read_share("2.5%", "--verify") == 0.025
-    with pytest.raises(BadInput) as caught:
-        read_share("2.5", "--verify")
-    assert caught.value.field == "--verify"
 
 
 # --- who comes when

@@ -1,4 +1,4 @@
-"""What the commands share: the data directory, output for people and for scripts, errors."""
+"""What commands print: JSON for scripts, tables and records for people, a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,33 +15,6 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-
-
-data_option = click.option(
-    "--data",
-    "root",
-    metavar="DIR",
-    required=True,
-    envvar="DISTD_DATA",
-    type=click.Path(path_type=Path),
-    help="The data directory (or the variable DISTD_DATA).",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-set_option = click.option(
-    "--set",
-    "overrides",
-    metavar="SECTION.NAME=VALUE",
-    multiple=True,
-    help="A setting for this run, such as download.frag_latency_s=1; again for more.",
-)
-
-
-def example(text: str) -> str:
-    """The epilog of a command's help."""
-    return f"\b\nExample:\n  {text}"
-
-
-# --- output ------------------------------------------------------------------------------------------------------
 
 
 def print_json(value: Any) -> None:
@@ -75,21 +46,6 @@ def print_record(pairs: Iterable[tuple[str, object]]) -> None:
     width = max(len(name) for name, _ in shown)
     for name, value in shown:
         click.echo(f"{name:<{width}}  {value}")
-
-
-def moment(at_s: float | None) -> str:
-    """A time as people write it, in this machine's zone."""
-    return "" if at_s is None else datetime.fromtimestamp(at_s, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def size(size_bytes: int) -> str:
-    """Bytes as people write them."""
-    value, units = float(size_bytes), ("B", "KiB", "MiB", "GiB", "TiB")
-    for unit in units:
-        if value < 1024 or unit == units[-1]:
-            return f"{size_bytes} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    raise AssertionError
 
 
 @contextmanager

@@ -1,0 +1,70 @@
+"""Options that several commands on packages have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from distd.domain.errors import BadInput
+from distd.packaging.order import OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from distd.domain.records import Action, Notify
+
+package_argument = click.argument("package_id", metavar="PACKAGE")
+
+_NOTIFY = (
+    click.option("--notify-text", help="Windows: tell the user this before it runs."),
+    click.option("--notify-countdown", metavar="SECONDS", type=click.IntRange(0, 86_400), help="…for so long."),
+    click.option("--notify-can-abort/--no-notify-can-abort", default=None, help="The user may refuse."),
+    click.option("--notify-can-delay/--no-notify-can-delay", default=None, help="The user may put it off."),
+    click.option("--done-text", help="Windows: tell the user this afterwards."),
+)
+
+
+def notify_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a notification. The command gets `notify`: what makes of one notification the one wanted."""
+
+    @wraps(command)
+    def with_notify(
+        *args: Any,
+        notify_text: str | None,
+        notify_countdown: int | None,
+        notify_can_abort: bool | None,
+        notify_can_delay: bool | None,
+        done_text: str | None,
+        **kwargs: Any,
+    ) -> Any:
+        given: dict[str, Any] = {
+            "text": notify_text,
+            "countdown_s": notify_countdown,
+            "can_abort": notify_can_abort,
+            "can_delay": notify_can_delay,
+            "done_action_text": done_text,
+        }
+
+        def notify(old: Notify) -> Notify:
+            new: Notify = replace(old, **{name: value for name, value in given.items() if value is not None})
+            return replace(new, user=bool(new.text), done_action=bool(new.done_action_text))
+
+        return command(*args, notify=notify, **kwargs)
+
+    for option in reversed(_NOTIFY):
+        option(with_notify)
+    return with_notify
+
+
+def target_of(action: Action, given: dict[str, str | None], *, needed: bool = True) -> str | None:
+    """The value of the one option that the action has. Another one would be ignored, so it is refused (`BadInput`)."""
+    its = OPTIONS[action]
+    for option, value in given.items():
+        if needed and option == its and value is None:
+            raise BadInput(option, f"a value, as --action {action} needs it", "nothing")
+        if option != its and value is not None:
+            raise BadInput(option, f"only {its} with --action {action}", value)
+    return given[its]
