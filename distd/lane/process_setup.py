@@ -8,7 +8,7 @@ import ssl
 from typing import TYPE_CHECKING, Final
 
 from distd.domain import bandwidth
-from distd.lane.backend import Limits
+from distd.lane.limits import Limits
 
 if TYPE_CHECKING:
     import logging
