@@ -1,4 +1,4 @@
-"""What a lane is set up with: TLS, limits, descriptors, memory."""
+"""What a serving process is set up with: TLS, limits, descriptors, memory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def limits(settings: Settings) -> Limits:
 
 
 def set_up_process(connections: int, log: logging.Logger) -> None:
-    """This one, before it has any threads."""
+    """Set this process up, before it has any threads."""
     _keep_one_heap()
     _allow_files(connections, log)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from distd.domain.errors import Unavailable
 from distd.lane import answers
-from distd.lane.answers import Answer, Delivery
+from distd.lane.answers import Delivery
 from distd.lane.backend import FileRequest, Post
 from distd.wire import http
 from distd.wire.http import HeadError
@@ -19,6 +19,7 @@ from distd.wire.http import HeadError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from distd.lane.answers import Answer
     from distd.lane.backend import Backend, Located
     from distd.lane.file_cache import FileCache, OpenFile
     from distd.lane.turn import Turn
@@ -114,9 +115,7 @@ class Responder:
 
     # --- files ---------------------------------------------------------------------------------------------------
 
-    def _respond_file(
-        self, request: Request, match: re.Match[bytes], reply: Callable[[Answer], None]
-    ) -> Answer | None:
+    def _respond_file(self, request: Request, match: re.Match[bytes], reply: Callable[[Answer], None]) -> Answer | None:
         token, key, package_id = match.groups()
         computer_id = 0 if token is None else self._computer_of(token.decode("ascii"))
         if computer_id is None:
