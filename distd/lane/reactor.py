@@ -26,6 +26,7 @@ TURN_EVENTS: Final = 128
 TURN_TIMERS: Final = 128
 HOLD_S: Final = 0.002
 SPIN_S: Final = 0.0002
+ROUNDING_S: Final = 1e-6  # a timer that trio wakes us for is due then, however floats are rounded
 
 
 class Target(Protocol):
@@ -115,7 +116,7 @@ class Reactor:
 
     def _arm(self, due_s: float) -> None:
         self._armed_s = due_s
-        self._scope.deadline = trio.current_time() + (due_s - self._clock())
+        self._scope.deadline = trio.current_time() + (due_s - self._clock()) + ROUNDING_S
 
     def _take_turns(self) -> None:
         """Turn after turn while there is something to do, but no longer than `HOLD_S`: then other tasks get theirs.

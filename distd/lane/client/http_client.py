@@ -130,7 +130,7 @@ class Stream:
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the connection may carry another request: all is read, nothing more has come, and it is not to close."""
+        """Whether the connection may carry another request: all is read, nothing more has come, it is to stay."""
         if not self._done or self._buffered or self._http.their_state is h11.MUST_CLOSE:
             return False
         return "close" not in self.headers.get("connection", "").lower() and self._http.their_http_version == b"1.1"

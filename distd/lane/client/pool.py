@@ -18,9 +18,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import time
 from collections import deque
 from operator import attrgetter
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from distd.domain.lru import Lru
@@ -68,8 +68,8 @@ class ClientPool(Reactor):
     ) -> None:
         """`source`: the address of loopback that a caller's connections come from, when they go to loopback.
         `max_links`: connections at once; to be less than the files that the process may open."""
-        super().__init__(time.monotonic)
-        self.now_s = time.monotonic()
+        super().__init__(monotonic)
+        self.now_s = monotonic()
         self._ssl_context = context
         self._source = source
         self._max_links = max_links
@@ -204,7 +204,7 @@ class ClientPool(Reactor):
         found = self._addresses.get(place)
         if found is not None:
             return found
-        begun_s = time.monotonic()
+        begun_s = monotonic()
         until_s, why = self._unknown.get(place) or (0.0, "")
         if begun_s >= until_s:
             try:
@@ -213,7 +213,7 @@ class ClientPool(Reactor):
                 why = reason(error)
             else:
                 return found
-            now_s = time.monotonic()
+            now_s = monotonic()
             pause_s = max(UNKNOWN_HOST_S, UNKNOWN_HOST_FACTOR * (now_s - begun_s))
             self._unknown.put(place, (now_s + pause_s, why))
         raise OSError(errno.EADDRNOTAVAIL, why)
