@@ -8,7 +8,6 @@ the glue between the parts. Medians are shown, so that an interruption does not 
 from __future__ import annotations
 
 import logging
-import select
 import socket
 import statistics
 import tempfile
@@ -22,11 +21,11 @@ import trio
 
 from agentsim.report.page import Table
 from distd.domain.errors import NotFound
-from distd.lane import service
-from distd.lane.backend import Limits
-from distd.lane.connection import RECEIVE_BYTES, Connection
 from distd.lane.file_cache import FileCache
+from distd.lane.limits import Limits
+from distd.lane.responder import COMMON_REQUEST
 from distd.lane.server import Lane
+from distd.lane.transport import RECEIVE_BYTES, Transport
 from distd.server.backend import LaneSite
 from distd.server.steering import Steering
 from distd.wire import http, tokens
@@ -53,13 +52,13 @@ class Bench:
         (folder / PACKAGE / f"{PACKAGE}-1").write_bytes(bytes(size_bytes))
         key = bytes(32)
         log, steering = logging.getLogger(), Steering(None)  # type: ignore[arg-type]
-        site = LaneSite(None, None, key, lambda _: None, log, steering, None)  # type: ignore[arg-type]
-        self.lane = Lane(site, FileCache(folder, no_manifest), Limits(), log)
-        self.lane.tell_time()
-        ours, self.peer = socket.socketpair()
-        ours.setblocking(False)
-        self.connection = Connection(self.lane, ours, "127.0.0.1")
-        self.lane.epoll.register(ours.fileno(), select.EPOLLIN)
+        self.backend = LaneSite(None, None, key, lambda _: None, log, steering, None)  # type: ignore[arg-type]
+        self.files = FileCache(folder, no_manifest)
+        self.lane = Lane(self.backend, self.files, Limits(), log)
+        self.lane.turn.refresh()
+        self.ours, self.peer = socket.socketpair()
+        self.ours.setblocking(False)
+        self.connection = self.lane.connect(Transport(self.ours, self.lane.turn), "127.0.0.1")
         self.token = tokens.make(key, 46)
         target = f"/download/~{self.token}/{PACKAGE}/{PACKAGE}-1"
         self.request = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n".encode()
@@ -68,28 +67,34 @@ class Bench:
 
     def whole(self) -> bytes:
         self.peer.send(self.request)
-        self.connection.ready()
+        self.connection.ready(0)
         return self.peer.recv(RECEIVE_BYTES)
 
     def parts(self) -> list[tuple[str, Callable[[], object]]]:
         """What it is, and a function that does it once; those that move bytes are timed with what undoes it."""
-        lane, connection, request = self.lane, self.connection, self.request
-        match = service._COMMON.match(request)
+        lane, backend, request = self.lane, self.backend, self.request
+        turn, connection = lane.turn, self.connection
+        match = COMMON_REQUEST.match(request)
         assert match is not None
         block = request[match.end() : -4]
-        file = lane.service.files.get(self.key, lane.now_s)
+        file = self.files.get(self.key, turn.now_s)
         assert file is not None
         lines = http.status_lines(200, 0) + file.fields
+
+        def count() -> None:
+            turn.counts.sent_bytes += len(lines)
+            connection.deadline_s = turn.idle_deadline_s
+
         return [
-            ("epoll: what is ready", partial(lane.epoll.poll, 0, 128)),
+            ("epoll: what is ready", partial(lane.reactor.poll, 0, 128)),
             ("the end of the head, and its first line by one regular expression",
-             lambda: (request.find(b"\r\n\r\n"), service._COMMON.match(request))),
+             lambda: (request.find(b"\r\n\r\n"), COMMON_REQUEST.match(request))),
             ("its fields (remembered)", lambda: http.parse_fields(block, 1)),
-            ("the token's computer (remembered)", lambda: lane.site.computer_of(self.token)),
-            ("the file (open)", lambda: lane.service.files.get(self.key, lane.now_s)),
+            ("the token's computer (remembered)", lambda: backend.computer_of(self.token)),
+            ("the file (open)", lambda: self.files.get(self.key, turn.now_s)),
             ("the answer's bytes", lambda: b"" + lines),
-            ("whose fragment was sent", lambda: lane.site.fetched(46, PACKAGE, 1, file.size, "127.0.0.1")),
-            ("counters and the deadline", lambda: connection.progress(len(lines))),
+            ("whose fragment was sent", lambda: backend.fetched(46, PACKAGE, 1, file.size, "127.0.0.1")),
+            ("counters and the deadline", count),
         ]  # fmt: skip
 
 
@@ -106,7 +111,7 @@ def median_us(once: Callable[[], object], calls: int) -> float:
 
 def move_us(bench: Bench, size_bytes: int, calls: int) -> tuple[float, float]:
     """send() and recv() of so many bytes over the pair; the lane does one of the two, the peer the other."""
-    ours, peer, data = bench.connection.sock, bench.peer, bytes(size_bytes)
+    ours, peer, data = bench.ours, bench.peer, bytes(size_bytes)
     sends, receives = [], []
     for _ in range(calls):
         begun_s = time.perf_counter()
@@ -130,7 +135,7 @@ async def measure(calls: int, size_bytes: int) -> list[tuple[str, float]]:
         for _ in range(calls):
             bench.peer.send(bench.request)
             begun_s = time.perf_counter()
-            bench.connection.ready()
+            bench.connection.ready(0)
             ready.append(time.perf_counter() - begun_s)
             bench.peer.recv(RECEIVE_BYTES)
         whole_us = statistics.median(ready) * 1e6 + rows[0][1]

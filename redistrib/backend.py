@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import trio
 
 from distd.domain.errors import DistdError
-from distd.lane.backend import HERE, Found
+from distd.lane.backend import LOCAL, Located
 from distd.lane.file_cache import OpenFile
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from distd.domain.records import Fragment
-    from distd.lane.backend import Post, Wanted
+    from distd.lane.backend import FileRequest, Post
     from distd.lane.streams import PlainStream, TlsStream
     from distd.storage.incoming import Incoming
     from redistrib.control_port import Door
@@ -38,7 +38,7 @@ TOKENS: Final = 200_000
 
 
 class MirrorSite:
-    """The lane's `Site`. All but `run` is called on the trio thread and returns at once."""
+    """The lane's `Backend`. All but `run` is called on the trio thread and returns at once."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class MirrorSite:
         self._tokens: dict[int, str] = {}
         self._waiting = 0
         self._refused: dict[str, float] = {}
-        self._send, self._receive = trio.open_memory_channel[tuple["Wanted", "Callable[[Found], None]"]](WAITING)
+        self._send, self._receive = trio.open_memory_channel[tuple["FileRequest", "Callable[[Located], None]"]](WAITING)
 
     # --- whose -------------------------------------------------------------------------------------------------------
 
@@ -93,15 +93,15 @@ class MirrorSite:
     def answered_elsewhere(self, package_id: str) -> bool:
         return package_id in self.bad
 
-    def find(self, wanted: Wanted, answer: Callable[[Found], None]) -> Found | None:
+    def find(self, wanted: FileRequest, answer: Callable[[Located], None]) -> Located | None:
         names = self.bad.get(wanted.package_id)
         if names is not None:
             if wanted.key.rpartition("/")[2] in names:
                 return self._elsewhere(wanted)
             if wanted.package_id in self._sync.have:
-                return HERE
+                return LOCAL
         if wanted.package_id not in self._sync.wanted:
-            return Found(status=404)
+            return Located(status=404)
         self._books.counts.misses += 1
         if not wanted.number or trio.current_time() < self._refused.get(wanted.key, 0.0):
             return self._elsewhere(wanted)
@@ -117,21 +117,21 @@ class MirrorSite:
             async for wanted, answer in self._receive:
                 nursery.start_soon(self._pull, wanted, answer)
 
-    async def _pull(self, wanted: Wanted, answer: Callable[[Found], None]) -> None:
+    async def _pull(self, wanted: FileRequest, answer: Callable[[Located], None]) -> None:
         found = None
         with trio.move_on_after(self._wait_s):
             found = await self._bring(wanted)
         answer(found or self._elsewhere(wanted))
 
-    async def _bring(self, wanted: Wanted) -> Found | None:
+    async def _bring(self, wanted: FileRequest) -> Located | None:
         try:
             coming = await self._sync.coming(wanted.package_id)
             if wanted.number > len(coming.manifest.fragments):
-                return Found(status=404)
+                return Located(status=404)
             fragment = coming.manifest.fragments[wanted.number - 1]
             await self._fetcher.fragment(wanted.package_id, fragment)
             # Meanwhile the package may have been published, and the fragment is where it belongs.
-            return self._open(wanted, fragment) or HERE
+            return self._open(wanted, fragment) or LOCAL
         except (DistdError, OSError) as error:
             self._log.warning("%s: %s", wanted.key, error)
             self._refused[wanted.key] = trio.current_time() + REFUSED_S
@@ -139,22 +139,22 @@ class MirrorSite:
                 self._refused.clear()
             return None
 
-    def _open(self, wanted: Wanted, fragment: Fragment) -> Found | None:
+    def _open(self, wanted: FileRequest, fragment: Fragment) -> Located | None:
         with contextlib.suppress(FileNotFoundError):
             fd = os.open(self._incoming.path(fragment), os.O_RDONLY | os.O_CLOEXEC)
             try:
                 name, tag = wanted.key.rpartition("/")[2], b'"%s"' % fragment.blake3.hex().encode()
-                return Found(OpenFile(fd, os.fstat(fd), name, tag, trio.current_time()))
+                return Located(OpenFile(fd, os.fstat(fd), name, tag, trio.current_time()))
             except BaseException:
                 os.close(fd)
                 raise
         return None
 
-    def _elsewhere(self, wanted: Wanted) -> Found:
+    def _elsewhere(self, wanted: FileRequest) -> Located:
         """At somebody's who has it."""
         for base in self._holders():
             scheme, host = urlsplit(base)[:2]
             path = f"~{wanted.token}/{wanted.key}" if wanted.token else wanted.key
             self._books.counts.redirected += 1
-            return Found(location=f"{scheme}://{host}/download/{path}")
-        return Found(status=503, why="it has not come yet")
+            return Located(location=f"{scheme}://{host}/download/{path}")
+        return Located(status=503, why="it has not come yet")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from distd.domain.errors import BadInput, Conflict
-from distd.lane.backend import HERE, Found
+from distd.lane.backend import LOCAL, Located
 from distd.lane.client.http_client import open_client
 from distd.lane.file_cache import FileCache
 from distd.lane.process_setup import limits, set_up_process, tls
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from distd.domain.settings import Settings
-    from distd.lane.backend import Post, Wanted
+    from distd.lane.backend import FileRequest, Post
     from distd.lane.sockets import Listeners
     from distd.lane.streams import PlainStream, TlsStream
     from redistrib.mirror_dir import MirrorDir
@@ -98,7 +98,7 @@ async def run_copies(
 
 
 class CopySite:
-    """The lane's `Site`: agents have no tokens here, and what is not here (yet) is at the source."""
+    """The lane's `Backend`: agents have no tokens here, and what is not here (yet) is at the source."""
 
     def __init__(self, copier: Copier, books: Books, door: Door, base: str) -> None:
         """`base`: the source's URL, to send agents to; empty: there is none."""
@@ -124,18 +124,18 @@ class CopySite:
     def answered_elsewhere(self, package_id: str) -> bool:
         return package_id in self.bad
 
-    def find(self, wanted: Wanted, answer: Callable[[Found], None]) -> Found | None:
+    def find(self, wanted: FileRequest, answer: Callable[[Located], None]) -> Located | None:
         names = self.bad.get(wanted.package_id)
         if names is not None and wanted.package_id in self._copier.have:
             if wanted.key.rpartition("/")[2] not in names:
-                return HERE
+                return LOCAL
         elif wanted.package_id not in self._copier.wanted:
-            return Found(status=404)
+            return Located(status=404)
         self._books.counts.misses += 1
         if not self._base:
-            return Found(status=503, why="it has not come yet")
+            return Located(status=503, why="it has not come yet")
         self._books.counts.redirected += 1
-        return Found(location=f"{self._base}/{wanted.key}")
+        return Located(location=f"{self._base}/{wanted.key}")
 
 
 def _is_ready(copier: Copier) -> bool:

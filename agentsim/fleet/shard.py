@@ -22,7 +22,7 @@ from agentsim.fleet.options import Arrivals
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.records import Dialect
 from distd.lane.client.link import Place, reason
-from distd.lane.client.swarm import Swarm, look_up
+from distd.lane.client.pool import ClientPool, look_up
 from distd.wire import manifest as manifest_format
 from distd.wire import ocs_info as info_format
 
@@ -50,7 +50,7 @@ class Shard:
         """Raises `BadInput` and `Unavailable` as `check` does."""
         self.order = order
         parts, self.server, self._ca, context = check(order)
-        self.swarm = Swarm(context, _source, _most_links())
+        self.swarm = ClientPool(context, _source, _most_links())
         self.tally = Tally(len(order.numbers))
         self.post_heads: dict[Dialect, bytes] = {}
         self._get_tails: dict[Dialect, str] = {}

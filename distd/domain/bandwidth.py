@@ -1,4 +1,4 @@
-"""Rules that limit bandwidth: whom, when, and to how many bytes a second. The arithmetic of token buckets.
+"""Rules that limit bandwidth: whom, when, and to how many bytes a second.
 
 A rule is a rate and, in any order, what narrows it down: `2MB/s mon-fri 8-18; 500kB/s 10.1.0.0/16; 64kB/s each`.
 Without a network it is for all addresses. One rate is shared by all that the rule is for; with `each`, every
@@ -18,11 +18,6 @@ from distd.domain.units import DAY_MIN, WEEKDAYS, split_rate
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_RULES: Final = 64
-# What a bucket can hold, in seconds of its rate. It bridges a late wake-up, and over 10 s it is 2.5 %.
-BURST_S: Final = 0.25
-# A bucket with less is as good as empty: no packets of a few bytes.
-LEAST_BYTES: Final = 4096
-
 EXPECTED: Final = (
     "rules such as `2MB/s mon-fri 8-18`, with `;` between them: a rate (kB/s, MB/s, KiB/s, MiB/s, kbit/s, Mbit/s …) "
     "and, where wanted, a network (10.1.0.0/16), `each`, days (mon-fri,sun), hours (8-18, 22:30-6)"
@@ -126,18 +121,3 @@ def _hours(word: str) -> dict[str, object] | None:
 
 
 _READERS: Final = (_each, _days, _hours, _network)
-
-
-def refill(level_bytes: float, elapsed_s: float, bytes_per_s: float) -> float:
-    """What is in a bucket after some time; below zero it is in debt. A clock that runs backwards adds nothing."""
-    return min(level_bytes + max(elapsed_s, 0.0) * bytes_per_s, bytes_per_s * BURST_S)
-
-
-def least(bytes_per_s: float) -> float:
-    """The level at which sending goes on; the other half of a small bucket is for what comes until it is noticed."""
-    return min(LEAST_BYTES, bytes_per_s * BURST_S / 2)
-
-
-def wait_s(level_bytes: float, bytes_per_s: float) -> float:
-    """How long until that level is reached."""
-    return max(least(bytes_per_s) - level_bytes, 0.0) / bytes_per_s

@@ -4,60 +4,61 @@ from __future__ import annotations
 
 from typing import Final
 
+from distd.domain.token_bucket import TokenBucket
+
 # How many seconds' requests an address may make at once, after a pause.
 BURST_S: Final = 2.0
 
 
-class Visitor:
-    """`level` is how many requests may come at once, as of `at_s`."""
+class _Address:
+    """`requests` has a token for each request that may come now."""
 
-    __slots__ = ("at_s", "connections", "level")
+    __slots__ = ("connections", "requests")
 
-    def __init__(self, level: float, at_s: float) -> None:
+    def __init__(self, requests: TokenBucket) -> None:
         self.connections = 0
-        self.level = level
-        self.at_s = at_s
+        self.requests = requests
 
 
-class Visitors:
-    """Keeps an address only while it is connected, or has lately asked: at most as many as connections came lately.
+class AddressLimits:
+    """Keeps an address only while it is connected, or has lately sent a request: at most as many as connections came
+    lately.
 
     A limit of 0 is none. Times are any steady clock's.
     """
 
-    def __init__(self, connections: int, heads_per_s: int) -> None:
+    def __init__(self, connections: int, requests_per_s: int) -> None:
         self._connections = connections
-        self._heads_per_s = heads_per_s
-        self._full = max(heads_per_s * BURST_S, 1.0)
-        self._known: dict[str, Visitor] = {}
+        self._requests_per_s = requests_per_s
+        self._burst = max(requests_per_s * BURST_S, 1.0)
+        self._known: dict[str, _Address] = {}
 
-    def come(self, address: str, now_s: float) -> bool:
-        """A connection of this address. False: it has too many; then it does not count."""
-        visitor = self._known.setdefault(address, Visitor(self._full, now_s))
-        if self._connections and visitor.connections >= self._connections:
+    def connect(self, address: str, now_s: float) -> bool:
+        """Count a connection of this address. False: it has too many; then it is not counted."""
+        known = self._known.get(address)
+        if known is None:
+            known = self._known[address] = _Address(TokenBucket(self._requests_per_s, self._burst, now_s))
+        if self._connections and known.connections >= self._connections:
             return False
-        visitor.connections += 1
+        known.connections += 1
         return True
 
-    def leave(self, address: str) -> None:
-        visitor = self._known.get(address)
-        if visitor is not None:  # else it came before there were limits
-            visitor.connections = max(visitor.connections - 1, 0)
+    def disconnect(self, address: str) -> None:
+        """A connection of this address has ended."""
+        known = self._known.get(address)
+        if known is not None:  # else it connected before there were limits
+            known.connections = max(known.connections - 1, 0)
 
-    def may_ask(self, address: str, now_s: float) -> bool:
-        """A request of this address. False: it asks too often."""
-        visitor = self._known.get(address)
-        if visitor is None or not self._heads_per_s:
-            return True
-        visitor.level = min(visitor.level + (now_s - visitor.at_s) * self._heads_per_s, self._full)
-        visitor.at_s = now_s
-        if visitor.level < 1:
-            return False
-        visitor.level -= 1
-        return True
+    def request(self, address: str, now_s: float) -> bool:
+        """Count a request of this address. False: it sends too many; then it is not counted."""
+        known = self._known.get(address)
+        return known is None or not self._requests_per_s or known.requests.take(1, now_s)
 
     def sweep(self, now_s: float) -> None:
-        """Forget who has gone, once nothing is left to remember."""
-        gone = [a for a, v in self._known.items() if not v.connections and now_s - v.at_s > BURST_S]
-        for address in gone:
+        """Forget the addresses that have left, once their bucket is full again."""
+        stale = [a for a, k in self._known.items() if not k.connections and now_s - k.requests.at_s > BURST_S]
+        for address in stale:
             del self._known[address]
+
+    def __len__(self) -> int:
+        return len(self._known)

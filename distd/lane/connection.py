@@ -1,53 +1,56 @@
-"""One agent's connection: a small object with callbacks, driven by the lane's epoll set.
+"""The state of one peer: requests are cut out of what it sends, and answered in their order.
 
-Nothing here waits. A callback takes what is there, sends what the kernel takes, and says by the connection's
-interest in the epoll set what it wants to be woken for. `deadline_s` is the end of the wait that it is in.
+Nothing here waits. A callback takes what is there, sends what the kernel takes, and says by the connection's interest
+in the reactor's set what it wants to be woken for. `deadline_s` is the end of the wait that it is in.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
+import ssl
 from enum import IntEnum
 from select import EPOLLIN, EPOLLOUT
-from socket import MSG_MORE, MSG_PEEK, SHUT_WR
 from typing import TYPE_CHECKING, Final
 
+from distd.lane import answers
+from distd.lane.pacer import TURN_BYTES
+from distd.lane.request_body import RequestBody
+from distd.lane.responder import Request, is_own
+from distd.lane.streams import open_stream
+from distd.wire import http
 from distd.wire.http import HeadError, parse_head
 
 if TYPE_CHECKING:
-    import socket
+    from collections.abc import Callable
 
+    from distd.lane.answers import Answer, Delivery
     from distd.lane.file_cache import OpenFile
-    from distd.lane.pacer import Bucket
-    from distd.lane.server import Lane
+    from distd.lane.pacer import Bucket, Pacer
+    from distd.lane.reactor import Reactor
+    from distd.lane.responder import Responder
+    from distd.lane.transport import Transport
+    from distd.lane.turn import Turn
     from distd.wire.http import Head
 
-RECEIVE_BYTES: Final = 65_536
-# What one connection may send in a turn before the others get theirs.
-TURN_BYTES: Final = 1_048_576
-# A larger file is copied through a buffer of this size, which stays in the processor's cache: what sendfile() lends the
-# socket has left it again before the peer reads.
-LENT_BYTES: Final = 4_194_304
-COPY_BYTES: Final = 262_144
-# Who takes less for long is ended, however regularly it takes it: what a pause of `idle_timeout_s` would be counts on.
-SLOWEST_BYTES_PER_S: Final = 1024
+# The minimum transfer rate. A peer that takes less is ended after a while, however regularly it takes it: bytes count
+# as so much time, and at most as `idle_timeout_s`.
+MIN_BYTES_PER_S: Final = 1024
 # Requests of one connection that are answered in a turn, when it pipelines.
 TURN_REQUESTS: Final = 16
-# The slowest pace at which a body may come in, beyond `head_timeout_s`.
-BODY_BYTES_PER_S: Final = 10_000
-# After an error: for how long what still comes is thrown away, so that no reset overtakes the answer.
+# The lingering close: for how long after an error what still comes is thrown away, so that no reset overtakes the
+# answer.
 LINGER_S: Final = 2.0
 
 
 class State(IntEnum):
+    """What a connection is at."""
+
     IDLE = 0  # nothing of a request has come
     HEAD = 1  # a part of a head has come
     BODY = 2  # the head has come, the body not yet
-    WAITING = 3  # somebody else prepares the answer
-    WRITING = 4  # the peer takes its time
-    LINGERING = 5  # answered for good
-    GONE = 6  # closed, or handed over
+    WAITING = 3  # the backend prepares the answer
+    WRITING = 4  # the answer is being sent, as fast as the peer takes it
+    LINGERING = 5  # the last answer is out; what still comes is thrown away
+    ENDED = 6  # closed, or handed over
 
 
 # Names of this module are found quicker than members of an enumeration.
@@ -57,325 +60,359 @@ _OPEN_TO_REQUESTS: Final = (State.IDLE, State.HEAD)
 
 
 class Connection:
-    """A plain connection; `TlsConnection` differs in how bytes are received and transmitted.
-
-    What is still to be sent: `out`, then `left` bytes of `file` from `offset`, then `parts`, the last one first.
-    `held_bytes` is this connection's share of the memory that bodies may take in all.
-    """
+    """`buffer` is what has come and is not yet served, `old`: HTTP/1.0, `lingers`: it ends with a lingering close."""
 
     __slots__ = (
+        "_on_end",
+        "_pacer",
+        "_reactor",
+        "_responder",
+        "_turn",
         "address",
         "body",
-        "body_end_s",
-        "body_left",
         "buckets",
         "buffer",
         "deadline_s",
-        "fd",
-        "file",
-        "head",
+        "delivery",
         "head_only",
-        "held_bytes",
         "interest",
         "keep_alive",
-        "lane",
-        "left",
         "lingers",
-        "offset",
         "old",
-        "on_sent",
-        "out",
-        "parts",
         "paused",
-        "sock",
         "state",
+        "transport",
     )
-    scheme = "http"
 
-    def __init__(self, lane: Lane, sock: socket.socket, address: str) -> None:
-        self.lane = lane
-        self.sock = sock
-        self.fd = sock.fileno()
+    def __init__(
+        self,
+        transport: Transport,
+        address: str,
+        turn: Turn,
+        reactor: Reactor,
+        pacer: Pacer,
+        responder: Responder,
+        on_end: Callable[[Connection], None],
+    ) -> None:
+        """`on_end` is called once, when it is closed or handed over."""
+        self._turn = turn
+        self._reactor = reactor
+        self._pacer = pacer
+        self._responder = responder
+        self._on_end = on_end
+        self.transport = transport
         self.address = address
         self.state = State.IDLE
-        self.interest = EPOLLIN
-        self.deadline_s = lane.now_s + lane.limits.head_timeout_s
+        self.deadline_s = turn.now_s + turn.limits.head_timeout_s
         self.buffer = b""
-        self.head: Head | None = None
-        self.body: bytearray | None = None
-        self.body_left = 0
-        self.body_end_s = 0.0
-        self.held_bytes = 0
+        self.body: RequestBody | None = None
         self.keep_alive = True
-        self.old = False  # HTTP/1.0
+        self.old = False
         self.head_only = False
         self.lingers = False
-        self.out = b""
-        self.file: OpenFile | None = None
-        self.offset = 0
-        self.left = 0
-        self.parts: list[bytes | tuple[int, int]] | None = None
-        self.on_sent: tuple[int, str, int, int] | None = None
+        self.delivery: Delivery | None = None
         self.buckets: tuple[Bucket, ...] = ()  # the limits of bandwidth that it has a share in
         self.paused: Bucket | None = None  # the one that it waits for
+        pacer.assign(self)
+        self.interest = EPOLLIN
+        reactor.add(transport.fd, self, EPOLLIN)
 
-    # --- what epoll says -----------------------------------------------------------------------------------------
+    # --- what wakes it -------------------------------------------------------------------------------------------
 
-    def ready(self) -> None:
+    def ready(self, mask: int) -> None:
         """Something can be done. Which event it was does not matter: the calls themselves tell."""
         try:
             if self.paused is not None:
-                self.look()
+                self.transport.check()  # it asked for no event: this one is from before, or the connection has broken
             elif self.state is WRITING:
                 self.write()
             else:
-                self.read()
+                self._read()
             if self.buffer and self.state in _OPEN_TO_REQUESTS:
-                self.advance()
-        except OSError as error:
-            if not isinstance(error, ConnectionError | TimeoutError):
-                self.lane.log.error("%s: %s", self.address, error)
-            self.close()
+                self._advance()
+        except Exception as error:
+            self._fail(error)
 
-    def look(self) -> None:
-        """It is paused, and asked for no event: this one is from before, or the connection has broken."""
-        with contextlib.suppress(BlockingIOError):
-            self.sock.recv(1, MSG_PEEK)  # raises the break
+    def resume(self, waited_s: float) -> None:
+        """As `pacer.Sender` has it. This wait was none of the peer's."""
+        self.deadline_s += waited_s
+        self.ready(0)
 
-    def read(self) -> None:
-        data = self.receive()
-        if data is None or self.state is State.LINGERING:
-            if data == b"":
-                self.close()
-        elif not data:
-            self.end_of_input()
-        elif self.state is State.BODY:
-            self.take_body(data)
-        else:
-            self.buffer += data
-            if self.state is State.WAITING:
-                # Pipelined behind a POST that is being answered: kept, and no more is read until then.
-                self.want(0)
-
-    def receive(self) -> bytes | None:
-        """What came, b"" at the end, None when there is nothing now."""
-        try:
-            return self.sock.recv(RECEIVE_BYTES)
-        except BlockingIOError:
-            return None
-
-    def end_of_input(self) -> None:
-        # A peer that shuts its sending side down may still want the answer that is being prepared.
-        if self.state is State.WAITING:
-            self.keep_alive = False
-            self.want(0)
-        else:
-            self.close()
-
-    # --- requests in ---------------------------------------------------------------------------------------------
-
-    def advance(self) -> None:
-        """Serve the requests that stand complete in the buffer, as long as each can be answered at once."""
-        lane = self.lane
-        for _ in range(TURN_REQUESTS):
-            end = self.buffer.find(b"\r\n\r\n")
-            if lane.visitors is not None and end >= 0 and not lane.visitors.may_ask(self.address, lane.now_s):
-                lane.counts.refused["heads_per_s_per_address"] += 1
-                self.refuse(429, "too many requests from this address", b"Retry-After: 1\r\n")
-                return
-            if not lane.service.serve_common(self, end):
-                self.serve_next(end)
-            if end < 0 or not self.buffer or self.state not in _OPEN_TO_REQUESTS:
-                return
-        lane.again(self)
-
-    def serve_next(self, end: int) -> None:
-        """Serve the request whose head ends at `end`, whatever it is; -1: wait for the rest of it."""
-        limit = self.lane.limits.head_bytes
-        if end > limit or (end < 0 and len(self.buffer) > limit):
-            self.refuse(431, f"head of a request: expected at most {limit} bytes")
-        elif end < 0:
-            self.await_head()
-        else:
-            self.serve_head(end + 4)
-
-    def await_head(self) -> None:
-        """The head's time runs from its first byte, however slowly the others drip."""
-        if b"\n\n" in self.buffer:
-            self.refuse(400, "line ends: expected CRLF")
-        elif self.state is State.IDLE and self.buffer != b"\r\n":
-            self.state = State.HEAD
-            self.deadline_s = self.lane.now_s + self.lane.limits.head_timeout_s
-
-    def serve_head(self, length: int) -> None:
-        raw, self.buffer = self.buffer[:length], self.buffer[length:]
-        self.state = State.IDLE
-        try:
-            # An empty line before a request is to be overlooked (RFC 9112, 2.2).
-            head = parse_head(raw[2:-4] if raw.startswith(b"\r\n") else raw[:-4])
-            self.keep_alive = head.fields.keep_alive
-            self.lane.service.dispatch(self, head, raw)
-        except HeadError as error:
-            self.refuse(error.status, error.why)
-
-    def collect_body(self, head: Head, length: int) -> None:
-        """Gather a body of `length` bytes; then the lane gets the request again."""
-        limits = self.lane.limits
-        if length > limits.body_bytes:
-            raise HeadError(413, f"body of a request: expected at most {limits.body_bytes} bytes, got {length}")
-        if head.fields.expect is not None:
-            if head.fields.expect.lower() != b"100-continue":
-                raise HeadError(417, "Expect: expected 100-continue")
-            self.out = b"HTTP/1.1 100 Continue\r\n\r\n"
-            self.transmit(TURN_BYTES)  # what the peer does not take now goes before the answer
-        self.state = State.BODY
-        self.head = head
-        self.body = bytearray()
-        self.body_left = length
-        self.body_end_s = self.lane.now_s + limits.head_timeout_s + length / BODY_BYTES_PER_S
-        data, self.buffer = self.buffer, b""
-        self.take_body(data)
-
-    def take_body(self, data: bytes) -> None:
-        assert self.body is not None
-        assert self.head is not None
-        if len(data) > self.body_left:
-            self.buffer = data[self.body_left :]
-            data = data[: self.body_left]
-        if not self.lane.hold(self, len(data)):
-            self.refuse(503, "too many requests are waiting")
-            return
-        self.body += data
-        self.body_left -= len(data)
-        # It must keep coming, and it must come to an end.
-        self.deadline_s = min(self.body_end_s, self.lane.now_s + self.lane.limits.head_timeout_s)
-        if self.body_left == 0:
-            head, body = self.head, bytes(self.body)
-            self.head = self.body = None
-            self.state = State.IDLE
-            self.lane.service.serve(self, head, body)
-
-    # --- answers out ---------------------------------------------------------------------------------------------
-
-    def write(self) -> None:
-        """Send on, and when all is sent be ready for the next request."""
-        if self.lane.pacer.transmit(self) if self.buckets else self.transmit(TURN_BYTES):
-            self.finish()
-        elif self.state is not State.GONE:
-            if self.state is not WRITING:
-                self.state = WRITING
-                self.deadline_s = self.lane.idle_deadline_s
-            self.want(0 if self.paused else EPOLLOUT)
-
-    def transmit(self, budget_bytes: int) -> bool:
-        """True: all is sent. False: the peer is full, or the budget is used up."""
-        try:
-            while self.out or self.left or self.next_part():
-                if budget_bytes <= 0:
-                    return False
-                if self.out:
-                    sent = self.sock.send(self.out[:budget_bytes], MSG_MORE if self.left else 0)
-                    self.out = self.out[sent:]
-                else:
-                    sent = self.send_file(min(self.left, budget_bytes))
-                    self.offset += sent
-                    self.left -= sent
-                if not sent:
-                    return self.cut_short()
-                budget_bytes -= sent
-                self.progress(sent)
-            return True
-        except BlockingIOError:
-            return False
-
-    def send_file(self, most_bytes: int) -> int:
-        """Send up to so many bytes of the file from the offset; 0 at its end."""
-        assert self.file is not None
-        if self.file.size <= LENT_BYTES:
-            return os.sendfile(self.fd, self.file.fd, self.offset, most_bytes)
-        scratch = self.lane.scratch
-        size = os.preadv(self.file.fd, [scratch[:most_bytes]], self.offset)
-        return self.sock.send(scratch[:size])
-
-    def progress(self, sent_bytes: int) -> None:
-        """Bytes have left. Each is worth some time more, but no more than an idle connection has."""
-        self.lane.counts.sent_bytes += sent_bytes
-        self.deadline_s = min(self.deadline_s + sent_bytes / SLOWEST_BYTES_PER_S, self.lane.idle_deadline_s)
-        for bucket in self.buckets:
-            bucket.spend(sent_bytes)
-
-    def next_part(self) -> bool:
-        """Make the next part the one to be sent: bytes go behind `out`. False: there is none."""
-        if not self.parts:
-            return False
-        part = self.parts.pop()
-        if isinstance(part, bytes):
-            self.out += part
-        else:
-            self.offset, stop = part
-            self.left = stop - self.offset
-        return True
-
-    def cut_short(self) -> bool:
-        """The file is shorter than promised: the only honest end is to break the connection."""
-        self.lane.log.error("%s: a file shrank while it was being sent", self.address)
-        self.close()
-        return False
-
-    def finish(self) -> None:
-        """The answer is out."""
-        self.file = None
-        if self.held_bytes:
-            self.lane.release(self)
-        if self.on_sent is not None:
-            self.lane.site.fetched(*self.on_sent, self.address)
-            self.on_sent = None
-        if self.lingers:
-            self.linger()
-        elif not self.keep_alive or self.lane.stopping:
-            self.close()
-        else:
-            self.state = IDLE
-            if self.interest != EPOLLIN:
-                self.want(EPOLLIN)
-            self.deadline_s = self.lane.idle_deadline_s
-
-    def refuse(self, status: int, why: str, fields: bytes = b"") -> None:
-        """Answer a request after which the connection cannot go on, since what follows may be anything."""
-        self.lane.log.warning("%s: %d %s", self.address, status, why)
-        self.keep_alive = False
-        self.lingers = True
-        self.buffer = b""
-        self.head = self.body = None
-        self.lane.service.answer(self, status, why.encode() + b"\n", fields)
-
-    def linger(self) -> None:
-        self.state = State.LINGERING
-        self.deadline_s = self.lane.now_s + LINGER_S
-        self.end_output()
-        self.want(EPOLLIN)
-
-    def end_output(self) -> None:
-        self.sock.shutdown(SHUT_WR)
-
-    # --- the end -------------------------------------------------------------------------------------------------
+    def rearm(self) -> None:
+        """Its buckets are others: it waits for none of them now."""
+        if self.state is WRITING:
+            self._want(EPOLLOUT)
 
     def expire(self) -> None:
         """The deadline has passed. A half-come request gets an answer, anything else just ends."""
         try:
             if self.state in (State.HEAD, State.BODY):
-                self.refuse(408, "the request did not come in time")
+                self._refuse(408, "the request did not come in time")
             elif self.state is not State.WAITING and self.paused is None:
                 self.close()
-        except OSError:
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """End it after a fault: the peer's are expected, and ours must not end more than this connection."""
+        if isinstance(error, ssl.SSLError):
+            self._turn.log.info("%s: TLS: %s", self.address, error.reason or error)
+        elif not isinstance(error, OSError):
+            self._turn.log.exception("a fault in the lane; the connection is closed")
+        elif not isinstance(error, ConnectionError | TimeoutError):
+            self._turn.log.error("%s: %s", self.address, error)
+        self.close()
+
+    # --- requests in ---------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        data = self.transport.receive()
+        if data is None or self.state is State.LINGERING:
+            if data == b"":
+                self.close()
+        elif not data:
+            self._end_of_input()
+        elif self.state is State.BODY:
+            assert self.body is not None
+            self._take_body(self.body, data)
+        else:
+            self.buffer += data
+            if self.state is State.WAITING:
+                # Pipelined behind a request that is being answered: kept, and no more is read until then.
+                self._want(0)
+
+    def _end_of_input(self) -> None:
+        # A peer that shuts its sending side down may still want the answer that is being prepared.
+        if self.state is State.WAITING:
+            self.keep_alive = False
+            self._want(0)
+        else:
             self.close()
 
-    def want(self, interest: int) -> None:
-        if interest != self.interest:
-            self.lane.epoll.modify(self.fd, interest)
-            self.interest = interest
+    def _advance(self) -> None:
+        """Serve the requests that stand complete in the buffer, as long as each can be answered at once."""
+        turn = self._turn
+        for _ in range(TURN_REQUESTS):
+            end = self.buffer.find(b"\r\n\r\n")
+            if turn.addresses is not None and end >= 0 and not turn.addresses.request(self.address, turn.now_s):
+                turn.counts.refused["heads_per_s_per_address"] += 1
+                self._refuse(429, "too many requests from this address", b"Retry-After: 1\r\n")
+                return
+            found = self._responder.find_common(self.buffer, end)
+            if found is not None:
+                self._send_common(found[0], found[1], end + 4)
+            else:
+                self._serve_next(end)
+            if end < 0 or not self.buffer or self.state not in _OPEN_TO_REQUESTS:
+                return
+        self._reactor.at(turn.now_s, self._go_on)
+
+    def _go_on(self) -> None:
+        """Serve what stands in the buffer, after the others have had their turn."""
+        if self.state is not State.ENDED:
+            self.ready(0)
+
+    def _serve_next(self, end: int) -> None:
+        """Serve the request whose head ends at `end`, whatever it is; -1: wait for the rest of it."""
+        limit = self._turn.limits.head_bytes
+        if end > limit or (end < 0 and len(self.buffer) > limit):
+            self._refuse(431, f"head of a request: expected at most {limit} bytes")
+        elif end < 0:
+            self._await_head()
+        else:
+            self._serve_head(end + 4)
+
+    def _await_head(self) -> None:
+        """The head's time runs from its first byte, however slowly the others drip."""
+        if b"\n\n" in self.buffer:
+            self._refuse(400, "line ends: expected CRLF")
+        elif self.state is State.IDLE and self.buffer != b"\r\n":
+            self.state = State.HEAD
+            self.deadline_s = self._turn.now_s + self._turn.limits.head_timeout_s
+
+    def _serve_head(self, length: int) -> None:
+        raw, self.buffer = self.buffer[:length], self.buffer[length:]
+        self.state = State.IDLE
+        self.head_only = False
+        try:
+            # An empty line before a request is to be overlooked (RFC 9112, 2.2).
+            head = parse_head(raw[2:-4] if raw.startswith(b"\r\n") else raw[:-4])
+            self.keep_alive = head.fields.keep_alive
+            self._dispatch(head, raw)
+        except HeadError as error:
+            self._refuse(error.status, error.why)
+
+    def _dispatch(self, head: Head, raw: bytes) -> None:
+        """Serve a request, wait for its body, or hand the connection over. Raises `HeadError`."""
+        self.old = head.minor == 0
+        self.head_only = head.method == b"HEAD"
+        path = http.path_of(head.target)
+        if not is_own(path):
+            self._hand_over(raw, path)
+        elif head.fields.transfer_encoding:
+            # Agents send lengths. A chunked body would have to be parsed only to be thrown away.
+            raise HeadError(411, "a Content-Length is required")
+        elif head.fields.content_length:
+            self._collect_body(head, head.fields.content_length)
+        else:
+            self._serve(head, b"")
+
+    def _collect_body(self, head: Head, length: int) -> None:
+        """Gather a body of `length` bytes; then the request is served."""
+        body = RequestBody(head, length, self._turn)
+        if head.fields.expect is not None:
+            if head.fields.expect.lower() != b"100-continue":
+                raise HeadError(417, "Expect: expected 100-continue")
+            self.transport.out = b"HTTP/1.1 100 Continue\r\n\r\n"
+            self.transport.transmit(TURN_BYTES)  # what the peer does not take now goes before the answer
+        self.state = State.BODY
+        self.body = body
+        data, self.buffer = self.buffer, b""
+        self._take_body(body, data)
+
+    def _take_body(self, body: RequestBody, data: bytes) -> None:
+        try:
+            self.buffer = body.take(data)
+        except HeadError as error:
+            self._refuse(error.status, error.why)
+            return
+        self.deadline_s = body.deadline_s()
+        if not body.left_bytes:
+            self._serve(body.head, bytes(body.data))
+
+    def _serve(self, head: Head, body: bytes) -> None:
+        """A whole request of the responder's is here: answer it at once, or wait for `_reply`."""
+        self.state = State.WAITING
+        request = Request(head, http.path_of(head.target), body, self.address, self.transport.scheme)
+        answer = self._responder.respond(request, self._reply)
+        if answer is not None:
+            self.state = IDLE
+            self._send(answer)
+
+    def _reply(self, answer: Answer) -> None:
+        """The answer that was waited for; if the connection has ended meanwhile, nobody wants it."""
+        if self.state is not State.WAITING:
+            return
+        self.state = IDLE
+        try:
+            self._send(answer)
+            if self.buffer and self.state is IDLE:
+                self._advance()
+        except Exception as error:
+            self._fail(error)
+
+    # --- answers out ---------------------------------------------------------------------------------------------
+
+    def _send_common(self, file: OpenFile, computer_id: int, length: int) -> None:
+        """Answer the common request, whose head is the first `length` bytes of the buffer, with a whole file."""
+        turn, transport = self._turn, self.transport
+        turn.counts.statuses[200] += 1
+        self.buffer = self.buffer[length:]
+        self.keep_alive = True
+        self.old = self.head_only = False
+        transport.out += turn.ok_lines + file.fields
+        if not file.in_memory:
+            transport.file = file
+            transport.offset = 0
+            transport.left = file.size
+        if file.number:
+            self.delivery = answers.Delivery(computer_id, file.package_id, file.number, file.size)
+        self.write()
+
+    def _send(self, answer: Answer) -> None:
+        transport = self.transport
+        closes = self._turn.stopping or not self.keep_alive
+        field = b"Connection: close\r\n" if closes else b"Connection: keep-alive\r\n" if self.old else b""
+        transport.out += self._turn.status_lines(answer.status) + field + answer.lines
+        transport.file, transport.parts = answer.file, answer.parts
+        transport.next_part()  # so that the head is held back (MSG_MORE) for the file's first bytes
+        self.delivery = answer.delivery
+        self.write()
+
+    def write(self) -> None:
+        """Send on, and when all is sent be ready for the next request."""
+        transport = self.transport
+        budget_bytes = self._pacer.allowance(self) if self.buckets else TURN_BYTES
+        done = budget_bytes > 0 and transport.transmit(budget_bytes)
+        sent_bytes = transport.sent
+        if sent_bytes:
+            transport.sent = 0
+            self._turn.counts.sent_bytes += sent_bytes
+            for bucket in self.buckets:
+                bucket.spend(sent_bytes)
+        if done:
+            self._finish()
+            return
+        if self.state is not WRITING:
+            self.state = WRITING
+            self.deadline_s = self._turn.idle_deadline_s
+        self.extend_deadline(sent_bytes)
+        self._want(0 if self.paused else EPOLLOUT)
+
+    def extend_deadline(self, sent_bytes: int) -> None:
+        """Bytes sent are worth some time more, but no more than an idle connection has."""
+        self.deadline_s = min(self.deadline_s + sent_bytes / MIN_BYTES_PER_S, self._turn.idle_deadline_s)
+
+    def _finish(self) -> None:
+        """The answer is out."""
+        self.transport.file = None
+        if self.body is not None:
+            self._close_body(self.body)
+        if self.delivery is not None:
+            self._responder.fetched(*self.delivery, self.address)
+            self.delivery = None
+        if self.lingers:
+            self._linger()
+        elif not self.keep_alive or self._turn.stopping:
+            self.close()
+        else:
+            self.state = IDLE
+            if self.interest != EPOLLIN:
+                self._want(EPOLLIN)
+            self.deadline_s = self._turn.idle_deadline_s
+
+    def _refuse(self, status: int, why: str, fields: bytes = b"") -> None:
+        """Answer a request after which the connection cannot go on, since what follows may be anything."""
+        self._turn.log.warning("%s: %d %s", self.address, status, why)
+        self.keep_alive = False
+        self.lingers = True
+        self.buffer = b""
+        self._send(answers.of_text(status, why.encode() + b"\n", fields, head_only=self.head_only))
+
+    def _linger(self) -> None:
+        self.state = State.LINGERING
+        self.deadline_s = self._turn.now_s + LINGER_S
+        self.transport.end_output()
+        self._want(EPOLLIN)
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def _hand_over(self, raw: bytes, path: bytes) -> None:
+        self._turn.counts.handed_over += 1
+        self._leave()
+        stream = open_stream(self.transport, raw + self.buffer, self._turn.limits.idle_timeout_s)
+        self._responder.hand_over(stream, path)
 
     def close(self) -> None:
-        if self.state is not State.GONE:
-            self.lane.forget(self)
-            self.sock.close()
+        """End it, unless it has ended."""
+        if self.state is not State.ENDED:
+            self._leave()
+            self.transport.close()
+
+    def _leave(self) -> None:
+        self.state = State.ENDED
+        self.transport.file = None
+        self._pacer.forget(self)
+        if self.body is not None:
+            self._close_body(self.body)
+        self._reactor.remove(self.transport.fd)
+        self._on_end(self)
+
+    def _close_body(self, body: RequestBody) -> None:
+        body.close()
+        self.body = None
+
+    def _want(self, interest: int) -> None:
+        if interest != self.interest:
+            self._reactor.modify(self.transport.fd, interest)
+            self.interest = interest

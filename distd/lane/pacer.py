@@ -1,9 +1,9 @@
 """Limits of bandwidth: who may send how much now, and who waits until there is more.
 
-Each rule has one bucket, which all connections that it covers share; a rule with `each` has one for every connection.
-A connection sends while none of its buckets is empty, and pays what it sent into their debt. On an empty one it waits
-in line, so that those who share it get slices in turn. A tick looks after the buckets whose time has come; there is
-none while nobody waits, and a connection without buckets never comes here.
+Each rule has one token bucket, which all connections that it covers share; a rule with `each` has one for every
+connection. A connection sends while none of its buckets is empty, and what it sent is taken out, into debt if need be.
+On an empty one it waits in a queue, so that those who share it get slices in turn. A tick looks after the buckets whose
+time has come; there is none while nobody waits, and a connection without buckets never comes here.
 
 The processes of one server share the buckets' levels in mapped memory (`Levels`).
 """
@@ -18,27 +18,31 @@ import time
 from collections import OrderedDict
 from contextlib import contextmanager
 from itertools import count
-from select import EPOLLOUT
-from typing import TYPE_CHECKING, Final
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Protocol
 
-import trio
-
-from distd.domain.bandwidth import MAX_RULES, least, refill, wait_s
-from distd.lane.connection import TURN_BYTES, State
+from distd.domain import token_bucket
+from distd.domain.bandwidth import MAX_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from distd.domain.bandwidth import Rule
-    from distd.lane.connection import Connection
-    from distd.lane.server import Lane
+    from distd.lane.reactor import Reactor
+    from distd.lane.turn import Turn
 
 TICK_S: Final = 0.01
-# Nobody gets more at once, so that the others in the line do not wait long.
+# What one connection may send in a turn before the others get theirs.
+TURN_BYTES: Final = 1_048_576
+# The same where a rule holds: the others in the queue do not wait long.
 SLICE_BYTES: Final = 65_536
-_CELLS: Final = 2  # of a bucket: its level in bytes, and as of when
+# What a bucket can hold, in seconds of its rate. It bridges a late wake-up, and over 10 s it is 2.5 %.
+BURST_S: Final = 0.25
+# A bucket with less is as good as empty: no packets of a few bytes.
+MIN_SEND_BYTES: Final = 4096
 # Buckets that are served before other tasks get their turn.
 TICK_BUCKETS: Final = 128
+_CELLS: Final = 2  # of a bucket: its level in bytes, and as of when
 _BYTES: Final = _CELLS * 8
 
 
@@ -52,7 +56,7 @@ class Levels:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out. Threads are none of this module's."""
+        """Keep other processes out; threads do not come here."""
         if self._fd is None:
             yield
             return
@@ -71,33 +75,51 @@ def make_shared() -> int:
 
 
 class Limit:
-    """A rule, and whether it is in force now."""
+    """A rule, whether it is in force now, and what follows from its rate.
 
-    __slots__ = ("on", "rule")
+    Sending goes on at `threshold_bytes`: the other half of a small bucket is for what comes until that is noticed.
+    """
+
+    __slots__ = ("bytes_per_s", "capacity_bytes", "on", "rule", "threshold_bytes")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.on = False
+        self.bytes_per_s = rule.bytes_per_s
+        self.capacity_bytes = rule.bytes_per_s * BURST_S
+        self.threshold_bytes = min(MIN_SEND_BYTES, self.capacity_bytes / 2)
+
+
+class Sender(Protocol):
+    """Who sends under limits: a connection. `paused` is the bucket that it waits for."""
+
+    address: str
+    buckets: tuple[Bucket, ...]
+    paused: Bucket | None
+
+    def resume(self, waited_s: float) -> None:
+        """Send on, after so long a wait."""
 
 
 class Bucket:
-    """What may still be sent under a limit. `waiting`: connection → since when, in the order of their turns."""
+    """What may still be sent under a limit. `waiting`: sender → since when, in the order of their turns."""
 
     __slots__ = ("_at", "_levels", "due", "limit", "waiting")
 
     def __init__(self, limit: Limit, levels: Levels, index: int) -> None:
         self.limit = limit
         self.due = False
-        self.waiting: OrderedDict[Connection, float] = OrderedDict()
+        self.waiting: OrderedDict[Sender, float] = OrderedDict()
         self._levels = levels
         self._at = index * _CELLS
 
     def level(self) -> float:
         """The bytes that are there now."""
-        cells, at = self._levels.cells, self._at
+        cells, at, limit = self._levels.cells, self._at, self.limit
         with self._levels.locked():
-            now_s = time.monotonic()  # after the wait for the lock, or another process would be ahead
-            cells[at] = refill(cells[at], now_s - cells[at + 1], self.limit.rule.bytes_per_s)
+            now_s = monotonic()  # after the wait for the lock, or another process would be ahead
+            elapsed_s = now_s - cells[at + 1]
+            cells[at] = token_bucket.refill(cells[at], elapsed_s, limit.bytes_per_s, limit.capacity_bytes)
             cells[at + 1] = now_s
             return cells[at]
 
@@ -106,118 +128,118 @@ class Bucket:
         if not self.limit.on:
             return TURN_BYTES
         level = self.level()
-        return 0 if level < least(self.limit.rule.bytes_per_s) else min(max(int(level), 1), SLICE_BYTES)
+        return 0 if level < self.limit.threshold_bytes else min(max(int(level), 1), SLICE_BYTES)
 
     def spend(self, sent_bytes: int) -> None:
+        """So much has been sent."""
         if self.limit.on:
             with self._levels.locked():
                 self._levels.cells[self._at] -= sent_bytes
 
     def wait_s(self) -> float:
-        return wait_s(self.level(), self.limit.rule.bytes_per_s) if self.limit.on else 0.0
+        """How long until something may be sent."""
+        if not self.limit.on:
+            return 0.0
+        return token_bucket.wait_s(self.level(), self.limit.threshold_bytes, self.limit.bytes_per_s)
 
 
 class Pacer:
-    """The buckets of a lane, and the line at each."""
+    """The buckets of a lane, and the queue at each."""
 
-    def __init__(self, lane: Lane, levels: Levels | None) -> None:
-        self._lane = lane
+    def __init__(self, turn: Turn, reactor: Reactor, levels: Levels | None) -> None:
+        self._turn = turn
+        self._reactor = reactor
         self._levels = levels or Levels()
         self._limits: list[Limit] = []
         self._buckets: list[Bucket] = []
         self._due: list[tuple[float, int, Bucket]] = []
         self._number = count()
-        self._served: Connection | None = None
-        self._someone = trio.Event()
+        self._served: Sender | None = None
+        self._ticking = False
 
     def set_rules(self, rules: Sequence[Rule]) -> None:
-        """Other rules; `assign` must follow for every connection."""
+        """Other rules; `assign` must follow for every sender."""
         self._limits = [Limit(rule) for rule in rules]
         shared = [limit for limit in self._limits if not limit.rule.each]
         self._buckets = [Bucket(limit, self._levels, index) for index, limit in enumerate(shared)]
-        self.look_at_clock()
+        self.check_hours()
 
-    def assign(self, connection: Connection) -> None:
-        """Give a connection its buckets: its own, and those of its address."""
-        self._leave_line(connection)
-        covering = [limit for limit in self._limits if limit.rule.covers(connection.address)]
+    def assign(self, sender: Sender) -> None:
+        """Give a sender its buckets: its own, and those of its address. It waits for none of them then."""
+        self._leave_queue(sender)
+        covering = [limit for limit in self._limits if limit.rule.covers(sender.address)]
         own = [Bucket(limit, Levels(1), 0) for limit in covering if limit.rule.each]
-        connection.buckets = (*own, *(bucket for bucket in self._buckets if bucket.limit in covering))
-        if connection.state is State.WRITING:
-            connection.want(EPOLLOUT)
+        sender.buckets = (*own, *(bucket for bucket in self._buckets if bucket.limit in covering))
 
-    def forget(self, connection: Connection) -> None:
-        self._leave_line(connection)
-        connection.buckets = ()
+    def forget(self, sender: Sender) -> None:
+        """The sender ends."""
+        self._leave_queue(sender)
+        sender.buckets = ()
 
-    def _leave_line(self, connection: Connection) -> None:
-        if connection.paused is not None:
-            del connection.paused.waiting[connection]
-            connection.paused = None
-            self._lane.counts.paused -= 1
+    def _leave_queue(self, sender: Sender) -> None:
+        if sender.paused is not None:
+            del sender.paused.waiting[sender]
+            sender.paused = None
+            self._turn.counts.paused -= 1
 
-    def transmit(self, connection: Connection) -> bool:
-        """As `Connection.transmit`, as far as all its buckets allow; on an empty one it waits in line."""
-        budget_bytes = TURN_BYTES
-        for bucket in connection.buckets:
-            out_of_turn = bucket.waiting and connection is not self._served
+    def allowance(self, sender: Sender) -> int:
+        """What all its buckets allow it to send in this turn; 0: it now waits for one, until `resume`."""
+        allowed_bytes = TURN_BYTES
+        for bucket in sender.buckets:
+            out_of_turn = bucket.waiting and sender is not self._served
             allowed = 0 if out_of_turn else bucket.allowance()
             if not allowed:
-                self._pause(connection, bucket)
-                return False
-            budget_bytes = min(budget_bytes, allowed)
-        return connection.transmit(budget_bytes)
+                self._pause(sender, bucket)
+                return 0
+            allowed_bytes = min(allowed_bytes, allowed)
+        return allowed_bytes
 
-    def _pause(self, connection: Connection, bucket: Bucket) -> None:
-        bucket.waiting[connection] = self._lane.now_s
-        connection.paused = bucket
-        self._lane.counts.paused += 1
+    def _pause(self, sender: Sender, bucket: Bucket) -> None:
+        bucket.waiting[sender] = self._turn.now_s
+        sender.paused = bucket
+        self._turn.counts.paused += 1
         self._note_due(bucket)
-        self._someone.set()
+        if not self._ticking:
+            self._ticking = True
+            self._reactor.at(self._turn.now_s + TICK_S, self._tick)
 
     def _note_due(self, bucket: Bucket) -> None:
         if not bucket.due:
             bucket.due = True
-            heapq.heappush(self._due, (time.monotonic() + bucket.wait_s(), next(self._number), bucket))
+            heapq.heappush(self._due, (monotonic() + bucket.wait_s(), next(self._number), bucket))
 
-    async def run(self) -> None:
-        """Wake those whose bucket has something for them again, for ever."""
-        while True:
-            await self._someone.wait()
-            await trio.sleep(TICK_S)
-            self._lane.tell_time()
-            while self._tick():
-                await trio.lowlevel.checkpoint()
-            if not self._due:
-                self._someone = trio.Event()
+    def _tick(self) -> None:
+        """Resume those whose bucket has something for them again; once more as long as anybody waits."""
+        ready = self._pop_ready(monotonic())
+        for bucket in ready:
+            bucket.due = False
+            self._serve_queue(bucket)
+            if bucket.waiting:
+                self._note_due(bucket)
+        self._ticking = bool(self._due)
+        if self._ticking:
+            more = len(ready) == TICK_BUCKETS
+            self._reactor.at(self._turn.now_s + (0.0 if more else TICK_S), self._tick)
 
-    def _tick(self) -> bool:
-        """True: more is due already."""
-        now_s = time.monotonic()
+    def _pop_ready(self, now_s: float) -> list[Bucket]:
         ready: list[Bucket] = []
         while self._due and self._due[0][0] <= now_s and len(ready) < TICK_BUCKETS:
             ready.append(heapq.heappop(self._due)[2])
-        for bucket in ready:
-            bucket.due = False
-            self._serve_line(bucket)
-            if bucket.waiting:
-                self._note_due(bucket)
-        return len(ready) == TICK_BUCKETS
+        return ready
 
-    def _serve_line(self, bucket: Bucket) -> None:
-        """One after the other, once round the line at the most, while something is there."""
+    def _serve_queue(self, bucket: Bucket) -> None:
+        """One after the other, once through the queue at the most, while something is there."""
         for _ in range(len(bucket.waiting)):
             if not bucket.allowance():
                 return
-            connection, since_s = bucket.waiting.popitem(last=False)
-            connection.paused = None
-            self._lane.counts.paused -= 1
-            connection.deadline_s += self._lane.now_s - since_s  # this wait was none of the peer's
-            self._served = connection
-            self._lane.wake(connection)
+            sender, since_s = bucket.waiting.popitem(last=False)
+            sender.paused = None
+            self._turn.counts.paused -= 1
+            self._served = sender
+            sender.resume(self._turn.now_s - since_s)
             self._served = None
 
-    def look_at_clock(self) -> None:
+    def check_hours(self) -> None:
         """Which rules are in force now, to be asked every second. Who waits for one that is no more is due at once."""
         now = time.localtime()
         for limit in self._limits:

@@ -1,4 +1,4 @@
-"""What a lane is set up with: TLS, limits, descriptors, memory."""
+"""What a serving process is set up with: TLS, limits, descriptors, memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ssl
 from typing import TYPE_CHECKING, Final
 
 from distd.domain import bandwidth
-from distd.lane.backend import Limits
+from distd.lane.limits import Limits
 
 if TYPE_CHECKING:
     import logging
@@ -45,7 +45,7 @@ def limits(settings: Settings) -> Limits:
 
 
 def set_up_process(connections: int, log: logging.Logger) -> None:
-    """This one, before it has any threads."""
+    """Set this process up, before it has any threads."""
     _keep_one_heap()
     _allow_files(connections, log)
 

@@ -27,6 +27,7 @@ class Listeners:
     https: socket.socket
 
     def close(self) -> None:
+        """Close both."""
         self.http.close()
         self.https.close()
 

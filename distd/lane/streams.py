@@ -1,4 +1,4 @@
-"""A connection that the lane gives away, as a trio stream that first replays what the lane has read."""
+"""A connection that the lane hands over, as a trio stream that first gives again what the lane has read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from distd.lane.transport import TlsTransport
+
 if TYPE_CHECKING:
     import socket
 
-    from distd.lane.tls import TlsConnection
+    from distd.lane.transport import Transport
 
 PIECE_BYTES = 65_536
 
@@ -33,6 +35,7 @@ class PlainStream(trio.abc.Stream):
         self._replay = replay
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """As `trio.abc.ReceiveStream` has it."""
         if self._replay:
             await trio.lowlevel.checkpoint()
             size = max_bytes or len(self._replay)
@@ -67,58 +70,68 @@ class PlainStream(trio.abc.Stream):
             raise trio.BrokenResourceError(str(error)) from error
 
     async def wait_send_all_might_not_block(self) -> None:
+        """As `trio.abc.SendStream` has it."""
         await self._stream.wait_send_all_might_not_block()
 
     async def send_eof(self) -> None:
+        """Send no more; what the peer sends is still received."""
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
+        """Close the socket."""
         await self._stream.aclose()
 
 
 class TlsStream(trio.abc.Stream):
-    """The same under TLS: the lane has shaken hands, and its SSL object goes on here.
+    """The same under TLS: the lane has made the handshake, and its SSL object goes on here.
 
     `do_handshake`, `selected_alpn_protocol` and `transport_stream` are there because hypercorn asks for them.
     """
 
-    def __init__(self, connection: TlsConnection, replay: bytes, idle_timeout_s: float) -> None:
-        self.transport_stream = PlainStream(connection.sock, b"", idle_timeout_s)
-        self._tls = connection.tls
-        self._incoming = connection.incoming
-        self._outgoing = connection.outgoing
-        self._sealed = bytes(connection.sealed)
+    def __init__(self, transport: TlsTransport, replay: bytes, idle_timeout_s: float) -> None:
+        self.transport_stream = PlainStream(transport.sock, b"", idle_timeout_s)
+        self._tls = transport.tls
+        self._incoming = transport.incoming
+        self._outgoing = transport.outgoing
+        self._encrypted = bytes(transport.encrypted)
         self._replay = replay
         self._sending = trio.Lock()
 
     @property
     def socket(self) -> trio.socket.SocketType:
+        """The socket below TLS."""
         return self.transport_stream.socket
 
     @property
     def last_heard_s(self) -> float:
+        """As `PlainStream` has it."""
         return self.transport_stream.last_heard_s
 
     @property
     def broken(self) -> bool:
+        """As `PlainStream` has it."""
         return self.transport_stream.broken
 
     @property
     def idle_timeout_s(self) -> float:
+        """As `PlainStream` has it."""
         return self.transport_stream.idle_timeout_s
 
     @property
     def unsent(self) -> bool:
         """Whether something that `send_nowait` took has not gone yet: the next `send_all` sends it, of b"" too."""
-        return bool(self._sealed)
+        return bool(self._encrypted)
 
     async def do_handshake(self) -> None:
+        """Nothing: it is done."""
         await trio.lowlevel.checkpoint()
 
     def selected_alpn_protocol(self) -> str | None:
+        """What was agreed on in the handshake."""
         return self._tls.selected_alpn_protocol()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """As `trio.abc.ReceiveStream` has it; a fault of TLS is `BrokenResourceError`."""
         await trio.lowlevel.checkpoint()
         size = max_bytes or PIECE_BYTES
         if self._replay:
@@ -141,6 +154,7 @@ class TlsStream(trio.abc.Stream):
                 self._incoming.write_eof()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """As `PlainStream.send_all`; what `send_nowait` has left goes too."""
         await trio.lowlevel.checkpoint()
         view = memoryview(data)
         for start in range(0, len(view), PIECE_BYTES):
@@ -149,7 +163,7 @@ class TlsStream(trio.abc.Stream):
             except ssl.SSLError as error:
                 raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
             await self._flush()
-        if self._sealed:
+        if self._encrypted:
             await self._flush()
 
     def send_nowait(self, data: bytes) -> bytes:
@@ -158,16 +172,17 @@ class TlsStream(trio.abc.Stream):
             self._tls.write(data)
         except ssl.SSLError as error:
             raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
-        self._sealed = self.transport_stream.send_nowait(self._sealed + self._outgoing.read())
+        self._encrypted = self.transport_stream.send_nowait(self._encrypted + self._outgoing.read())
         return b""
 
     async def _flush(self) -> None:
         async with self._sending:
-            sealed, self._sealed = self._sealed + self._outgoing.read(), b""
-            if sealed:
-                await self.transport_stream.send_all(sealed)
+            encrypted, self._encrypted = self._encrypted + self._outgoing.read(), b""
+            if encrypted:
+                await self.transport_stream.send_all(encrypted)
 
     async def wait_send_all_might_not_block(self) -> None:
+        """As `trio.abc.SendStream` has it."""
         await self.transport_stream.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
@@ -178,3 +193,10 @@ class TlsStream(trio.abc.Stream):
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await self._flush()
         await self.transport_stream.aclose()
+
+
+def open_stream(transport: Transport, replay: bytes, idle_timeout_s: float) -> PlainStream | TlsStream:
+    """The stream that goes on where a transport, which is not used any more, has come to; `replay` comes first."""
+    if isinstance(transport, TlsTransport):
+        return TlsStream(transport, replay, idle_timeout_s)
+    return PlainStream(transport.sock, replay, idle_timeout_s)

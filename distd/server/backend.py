@@ -10,7 +10,7 @@ import trio
 
 from distd.catalogue import event_log
 from distd.domain.errors import BadInput, TooLarge, Unavailable
-from distd.lane.backend import Found
+from distd.lane.backend import Located
 from distd.origin.agents import posts as agents
 from distd.origin.deployments import progress as fetches
 from distd.server import mirror_streams
@@ -37,7 +37,7 @@ PROGRESS_HELD: Final = 100_000
 
 
 class LaneSite:
-    """The lane's `Site`. All is called on the trio thread and returns at once."""
+    """The lane's `Backend`. All is called on the trio thread and returns at once."""
 
     def __init__(
         self,
@@ -108,9 +108,9 @@ class LaneSite:
     def answered_elsewhere(self, package_id: str) -> bool:
         return package_id in self._steering.steered
 
-    def find(self, wanted: lane.Wanted, answer: Callable[[Found], None]) -> Found | None:
+    def find(self, wanted: lane.FileRequest, answer: Callable[[Located], None]) -> Located | None:
         if not self.answered_elsewhere(wanted.package_id):
-            return Found(status=404)
+            return Located(status=404)
         return self._steering.find(wanted, answer)
 
     def hand_over(self, stream: PlainStream | TlsStream, path: bytes) -> None:

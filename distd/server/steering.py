@@ -16,7 +16,7 @@ import trio
 
 from distd.domain.errors import Unavailable
 from distd.domain.mirror_rules import Via
-from distd.lane.backend import HERE, Found
+from distd.lane.backend import LOCAL, Located
 from distd.origin.mirrors.directory import EMPTY, load_computers
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from distd.catalogue.reader import Reader
     from distd.domain.mirror_rules import Computer, Mirror
-    from distd.lane.backend import Wanted
+    from distd.lane.backend import FileRequest
     from distd.origin.mirrors.directory import Directory
 
 REMEMBERED: Final = 100_000  # computers
@@ -53,7 +53,7 @@ class Steering:
         self.steered: frozenset[str] = frozenset()
         self._reader = reader
         self._agents: OrderedDict[int, _Agent] = OrderedDict()
-        self._waiting: list[tuple[Wanted, Callable[[Found], None]]] = []
+        self._waiting: list[tuple[FileRequest, Callable[[Located], None]]] = []
         self._wake = trio.Event()
 
     def use(self, directory: Directory) -> None:
@@ -62,14 +62,14 @@ class Steering:
         ways = directory.via.items()
         self.steered = frozenset(one for one, via in ways if via is Via.STEER and directory.ready.get(one))
 
-    def find(self, wanted: Wanted, answer: Callable[[Found], None]) -> Found | None:
-        """See `lane.site.Site.find`."""
+    def find(self, wanted: FileRequest, answer: Callable[[Located], None]) -> Located | None:
+        """See `distd.lane.backend.Backend.find`."""
         agent = self._agents.get(wanted.computer_id)
         now_s = trio.current_time()
         if agent is not None and now_s - agent.known_s < FRESH_S:
             return self._direct(agent, wanted, now_s)
         if len(self._waiting) >= WAITING:
-            return HERE
+            return LOCAL
         self._waiting.append((wanted, answer))
         self._wake.set()
         return None
@@ -90,7 +90,7 @@ class Steering:
                 self._remember(computer_id, computer, now_s)
             for wanted, answer in waiting:
                 agent = self._agents.get(wanted.computer_id)
-                answer(self._direct(agent, wanted, now_s) if agent is not None else HERE)
+                answer(self._direct(agent, wanted, now_s) if agent is not None else LOCAL)
 
     def _remember(self, computer_id: int, computer: Computer, now_s: float) -> None:
         known = self._agents.get(computer_id)
@@ -101,7 +101,7 @@ class Steering:
             self._agents.popitem(last=False)
         self._agents[computer_id] = _Agent(computer, now_s)
 
-    def _direct(self, agent: _Agent, wanted: Wanted, now_s: float) -> Found:
+    def _direct(self, agent: _Agent, wanted: FileRequest, now_s: float) -> Located:
         fragment = wanted.package_id, wanted.number
         if agent.sent == fragment and agent.to:
             agent.avoid[agent.to] = now_s + AVOID_S
@@ -109,9 +109,9 @@ class Steering:
         mirror = self._best(agent, wanted.package_id)
         agent.sent, agent.to = fragment, 0 if mirror is None else mirror.id
         if mirror is None:
-            return HERE
+            return LOCAL
         host = mirror.https if wanted.scheme == "https" else mirror.http
-        return Found(location=f"{wanted.scheme}://{host}/download/~{wanted.token}/{wanted.key}")
+        return Located(location=f"{wanted.scheme}://{host}/download/~{wanted.token}/{wanted.key}")
 
     def _best(self, agent: _Agent, package_id: str) -> Mirror | None:
         for choice in self.directory.choices(agent.computer, package_id):

@@ -20,8 +20,9 @@ from cryptography.x509.oid import NameOID
 
 from distd.domain.errors import Unavailable
 from distd.domain.records import Fragment, Manifest
-from distd.lane.backend import Found, Limits
+from distd.lane.backend import Located
 from distd.lane.file_cache import FileCache
+from distd.lane.limits import Limits
 from distd.lane.server import Lane
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Peer:
 
 
 @dataclass
-class FakeSite:
+class FakeBackend:
     """What is above the lane: one token, and POSTs that are answered when the test says so."""
 
     tokens: dict[str, int] = field(default_factory=lambda: {"1a-0123456789abcdef0123": 46})
@@ -114,7 +115,7 @@ class FakeSite:
         return False
 
     def find(self, wanted: Any, answer: Any) -> Any:
-        return Found(status=404)
+        return Located(status=404)
 
     def hand_over(self, stream: Any, path: Any) -> None:
         self.streams.append(stream)
@@ -197,7 +198,7 @@ def start(download: Any, certificate: Any, nursery: Any) -> Any:
     async def start(**limits: Any) -> Any:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate[0])
-        site = FakeSite()
+        site = FakeBackend()
         files = FileCache(download, lambda package_id: _manifest())
         lane = Lane(site, files, Limits(**limits), logging.getLogger("distd.lane"))
         plain, secure = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from distd.domain.mirror_rules import Computer, Mirror, Via
-from distd.lane.backend import HERE, Wanted
+from distd.lane.backend import LOCAL, FileRequest
 from distd.origin.mirrors.directory import Directory
 from distd.server import steering as module
 from distd.server.steering import Steering
@@ -18,7 +18,7 @@ MIRRORS = {
     number: Mirror(number, name, f"{name}:80", f"{name}:443", load=number) for number, name in ((1, "a"), (2, "b"))
 }
 DIRECTORY = Directory(MIRRORS, {"17": frozenset(MIRRORS)}, (), {"17": Via.STEER, "18": Via.STEER, "19": Via.DIRECT})
-WANTED = Wanted("17/17-1", "17", 1, "1-aa", 1, "10.0.0.1", "http")
+WANTED = FileRequest("17/17-1", "17", 1, "1-aa", 1, "10.0.0.1", "http")
 
 
 class Reader:
@@ -66,8 +66,8 @@ async def test_who_comes_back_for_the_same_one_gets_the_next_then_this_server(st
     assert (await ask(steering, 1)).location.startswith("http://a")
     assert (await ask(steering, 1)).location.startswith("http://b")
     assert (await ask(steering, 2)).location.startswith("http://b")
-    assert (await ask(steering, 2)) is HERE
-    assert (await ask(steering, 3)) is HERE
+    assert (await ask(steering, 2)) is LOCAL
+    assert (await ask(steering, 3)) is LOCAL
 
 
 async def test_after_a_while_it_is_tried_again(steering: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,11 +89,11 @@ async def test_a_mirror_that_is_gone_is_not_named(steering: Any) -> None:
     steering.use(dataclasses.replace(DIRECTORY, ready={"17": frozenset({2})}))
     assert (await ask(steering, 2)).location.startswith("http://b")
     steering.use(dataclasses.replace(DIRECTORY, ready={}))
-    assert (await ask(steering, 3)) is HERE
+    assert (await ask(steering, 3)) is LOCAL
 
 
 async def test_a_computer_that_nobody_knows_is_served_here(steering: Any) -> None:
-    assert (await ask(steering, wanted=dataclasses.replace(WANTED, computer_id=101))) is HERE
+    assert (await ask(steering, wanted=dataclasses.replace(WANTED, computer_id=101))) is LOCAL
 
 
 async def test_too_many_at_once_are_served_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,4 +101,4 @@ async def test_too_many_at_once_are_served_here(monkeypatch: pytest.MonkeyPatch)
     one = Steering(Reader())
     one.use(DIRECTORY)
     assert one.find(WANTED, print) is None
-    assert one.find(WANTED, print) is HERE
+    assert one.find(WANTED, print) is LOCAL

@@ -31,7 +31,7 @@ IDLE_S = 60  # without a byte, either way
 REDIRECTS = 5
 MAX_BODY_BYTES = 4_194_304
 RECEIVE_BYTES = 262_144
-KEPT_PER_HOST = 4
+MAX_IDLE_PER_HOST = 4
 
 _REDIRECT = frozenset({301, 302, 307, 308})
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
@@ -80,7 +80,7 @@ class _Connection:
         return bool(poll.poll(0))
 
     def close(self) -> None:
-        """At once, without TLS's goodbye: a body's length is known, so nobody can pass a cut off for an end."""
+        """At once, without close_notify: a body's length is known, so what is cut off cannot pass for its end."""
         self.socket.close()
 
     async def receive(self) -> bytes:
@@ -95,9 +95,12 @@ class _Connection:
 
 
 class Stream:
-    """An answer whose body is still coming: `async for chunk in response`. `length` is None for a chunked one."""
+    """An answer whose body is still coming: `async for chunk in response`. `length` is None for a chunked one.
 
-    __slots__ = ("_buffered", "_connection", "_done", "_http", "_left", "headers", "length", "status", "url")
+    `connection` is the client's.
+    """
+
+    __slots__ = ("_buffered", "_done", "_http", "_left", "connection", "headers", "length", "status", "url")
 
     def __init__(self, url: str, method: str, connection: _Connection, http: h11.Connection, head: h11.Response):
         self.url = url
@@ -109,7 +112,7 @@ class Stream:
         self.length = self._body_length(method)
         self._left = self.length
         self._buffered = b"" if self.length is None else http.trailing_data[0]
-        self._connection = connection
+        self.connection = connection
         self._http = http
         self._done = False
 
@@ -127,7 +130,7 @@ class Stream:
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the connection may carry another request: all read, nothing too much, and no word of closing."""
+        """Whether the connection may carry another request: all is read, nothing more has come, it is to stay."""
         if not self._done or self._buffered or self._http.their_state is h11.MUST_CLOSE:
             return False
         return "close" not in self.headers.get("connection", "").lower() and self._http.their_http_version == b"1.1"
@@ -146,7 +149,7 @@ class Stream:
     async def _next_counted(self, left: int) -> bytes:
         if not left:
             return b""
-        data = self._buffered or await self._connection.receive()
+        data = self._buffered or await self.connection.receive()
         if not data:
             raise Unavailable(self.url, f"the body ended {left} bytes early, of {self.length}")
         chunk, self._buffered = data[:left], data[left:]
@@ -157,7 +160,7 @@ class Stream:
         while True:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
-                self._http.receive_data(await self._connection.receive())
+                self._http.receive_data(await self.connection.receive())
             elif isinstance(event, h11.Data):
                 return bytes(event.data)
             else:
@@ -241,12 +244,12 @@ class Client:
         except h11.LocalProtocolError as error:
             raise BadInput("request", "header fields and a path that HTTP can carry", str(error)) from None
         answer = await self._first_answer(origin, url, request, body)
-        connection = answer._connection
+        connection = answer.connection
         try:
             yield answer
         finally:
             kept = self._idle.setdefault(origin, [])
-            if answer.is_reusable and len(kept) < KEPT_PER_HOST:
+            if answer.is_reusable and len(kept) < MAX_IDLE_PER_HOST:
                 connection.used = True
                 kept.append(connection)
             else:
@@ -285,7 +288,8 @@ class Client:
                 raise
             return _Connection(origin, secure, transport.socket)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the kept connections."""
         for kept in self._idle.values():
             for connection in kept:
                 connection.close()
@@ -298,7 +302,7 @@ async def open_client(ssl_context: ssl.SSLContext | None = None, user_agent: str
     try:
         yield client
     finally:
-        client._close()
+        client.close()
 
 
 async def _ask(connection: _Connection, url: str, request: h11.Request, body: bytes) -> Stream:
@@ -319,11 +323,11 @@ async def _ask(connection: _Connection, url: str, request: h11.Request, body: by
 
 @contextmanager
 def _unavailable(url: str) -> Iterator[None]:
-    """What the network does to us, as the one error that callers know."""
+    """Raise the faults of network and peer as the one error that callers know."""
     try:
         yield
     except trio.TooSlowError:
-        raise Unavailable(url, f"no sign of life for {IDLE_S} s") from None
+        raise Unavailable(url, f"no byte for {IDLE_S} s") from None
     except h11.RemoteProtocolError as error:
         raise Unavailable(url, f"broken HTTP: {error}") from error
     except (OSError, trio.BrokenResourceError) as error:

@@ -1,4 +1,8 @@
-"""A connection of a swarm: one request at a time goes out, and its answer is read as it comes."""
+"""A caller's connection in a `ClientPool`: one request at a time goes out, and its answer is read as it comes.
+
+Error handling: whatever goes wrong is told once to `Caller.failed`, in few words. Where a kept-alive connection turns
+out to be closed when it is used again, its request goes to the context's `retry` instead.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 import h11
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-    from distd.lane.client.swarm import Swarm
+    from distd.lane.reactor import Reactor
 
 RECEIVE_BYTES: Final = 262_144
-MOST_HEAD_BYTES: Final = 65_536
-MOST_KEPT_BYTES: Final = 67_108_864
+MAX_HEAD_BYTES: Final = 65_536
+MAX_KEPT_BYTES: Final = 67_108_864
 SLOW_TICK_S: Final = 0.1
 
 _IN: Final = select.EPOLLIN | select.EPOLLRDHUP
@@ -36,7 +41,7 @@ class Place(NamedTuple):
 
 
 class Caller(Protocol):
-    """Who asks. It has one exchange at a time."""
+    """Who sends requests. It has one exchange at a time."""
 
     link: Link | None
 
@@ -47,6 +52,22 @@ class Caller(Protocol):
         """`link` is closed, but still tells what it has heard of the answer. None: there was no connection."""
 
 
+class LinkContext:
+    """What the links of one reactor share: the buffer that all receive into, `view` being a view of it, and counters.
+
+    `retry(caller, place, request, keep=, digest=, limit_bytes_per_s=)` sends a request once more, over a new link.
+    """
+
+    __slots__ = ("buffer", "connections", "handshakes", "reactor", "received_bytes", "retry", "view")
+
+    def __init__(self, reactor: Reactor, retry: Callable[..., None]) -> None:
+        self.reactor = reactor
+        self.retry = retry
+        self.buffer = bytearray(RECEIVE_BYTES)
+        self.view = memoryview(self.buffer)
+        self.connections = self.handshakes = self.received_bytes = 0
+
+
 class Link:
     """A caller's connection. What may be looked at is of the last answer: `status`, `length`, the `body` if it was to
     be kept, and `field`s."""
@@ -55,16 +76,17 @@ class Link:
         "_buffer",
         "_closes",
         "_connecting",
+        "_context",
         "_fields",
+        "_handshake_done",
         "_head",
         "_kept",
         "_left",
         "_limit_bytes_per_s",
         "_out",
+        "_reactor",
         "_request",
-        "_shaken",
         "_sock",
-        "_swarm",
         "body",
         "busy",
         "caller",
@@ -76,11 +98,13 @@ class Link:
         "used",
     )
 
-    def __init__(self, swarm: Swarm, caller: Caller, place: Place, sock: Any, limit_bytes_per_s: float) -> None:
-        self._swarm, self._sock, self.place = swarm, sock, place
+    def __init__(self, context: LinkContext, caller: Caller, place: Place, sock: Any, limit_bytes_per_s: float) -> None:
+        """`sock` connects already, and is the link's from here on. `limit_bytes_per_s`: 0 is none."""
+        self._context, self._sock, self.place = context, sock, place
+        self._reactor = context.reactor
         self.caller: Caller | None = caller
         self._limit_bytes_per_s = limit_bytes_per_s
-        self._connecting, self._shaken = True, not place.is_tls
+        self._connecting, self._handshake_done = True, not place.is_tls
         self._out = self._request = b""
         self._buffer = b""
         self._left = _HEAD
@@ -92,17 +116,21 @@ class Link:
         self.heard_s = 0.0
         self.status = self.length = 0
         self._head = self._fields = self.body = b""
+        context.connections += 1
+        self._reactor.add(sock.fileno(), self, _OUT)
+        caller.link = self
 
     # --- asking
 
     def send(self, request: bytes, *, keep: bool, digest: Any) -> None:
+        """Send a request, as soon as it is connected. `keep`, `digest`: as `ClientPool.ask` has them."""
         self._kept = [] if keep else None
         self.digest = digest
         self._request = request
         self.busy = True
         self.length = 0
-        self.heard_s = self._swarm.now_s
-        if self._connecting or not self._shaken:
+        self.heard_s = self._reactor.now_s
+        if self._connecting or not self._handshake_done:
             self._out = request
             return
         try:
@@ -114,7 +142,7 @@ class Link:
             return
         if sent < len(request):
             self._out = request[sent:]
-            self._swarm.watch(self._sock, _IN | _OUT)
+            self._reactor.modify(self._sock.fileno(), _IN | _OUT)
 
     def field(self, name: bytes) -> str:
         """Of the answer's head, by its name in lower case; empty when it has none."""
@@ -123,10 +151,11 @@ class Link:
     # --- what epoll tells
 
     def ready(self, mask: int) -> None:
+        """As `reactor.Target` has it."""
         try:
             if self._connecting and not self._connected():
                 return
-            if not self._shaken and not self._shake():
+            if not self._handshake_done and not self._make_handshake():
                 return
             if self._out:
                 self._flush()
@@ -144,40 +173,41 @@ class Link:
         self._connecting = False
         return True
 
-    def _shake(self) -> bool:
+    def _make_handshake(self) -> bool:
         try:
             self._sock.do_handshake()
         except ssl.SSLWantReadError:
-            self._swarm.watch(self._sock, _IN)
+            self._reactor.modify(self._sock.fileno(), _IN)
             return False
-        self._shaken = True
-        self._swarm.handshakes += 1
+        self._handshake_done = True
+        self._context.handshakes += 1
         return True
 
     def _flush(self) -> None:
         sent = self._sock.send(self._out)
         self._out = self._out[sent:]
         if not self._out:
-            self._swarm.watch(self._sock, _IN)
+            self._reactor.modify(self._sock.fileno(), _IN)
 
     def _receive(self) -> None:
         """All that has come. Under TLS nothing may stay in the SSL object, for epoll would not tell of it."""
-        room, view = self._swarm.room, self._swarm.view
-        most = max(int(self._limit_bytes_per_s * SLOW_TICK_S), 1) if self._limit_bytes_per_s else RECEIVE_BYTES
+        context = self._context
+        view = context.view
+        max_bytes = max(int(self._limit_bytes_per_s * SLOW_TICK_S), 1) if self._limit_bytes_per_s else RECEIVE_BYTES
         while True:
-            size = self._sock.recv_into(view, most)
+            size = self._sock.recv_into(view, max_bytes)
             if not size:
                 self._ended()
                 return
-            self._swarm.received_bytes += size
+            context.received_bytes += size
             if not self.busy:
                 self.close()  # bytes that answer nothing
                 return
-            self.heard_s = self._swarm.now_s
+            self.heard_s = self._reactor.now_s
             if self._left >= 0 and not self._buffer:
                 self._take(view, 0, size)
             else:
-                self._read_head(room, size)
+                self._read_head(context.buffer, size)
             if self._limit_bytes_per_s and self.busy and self._sock is not None:
                 self._pause()
                 return
@@ -185,30 +215,30 @@ class Link:
                 return
 
     def _pause(self) -> None:
-        self._swarm.watch(self._sock, 0)
-        self._swarm.at(self._swarm.now_s + SLOW_TICK_S, self._go_on)
+        self._reactor.modify(self._sock.fileno(), 0)
+        self._reactor.at(self._reactor.now_s + SLOW_TICK_S, self._go_on)
 
     def _go_on(self) -> None:
         if self._sock is not None:
-            self._swarm.watch(self._sock, _IN)
+            self._reactor.modify(self._sock.fileno(), _IN)
             if self.place.is_tls:
                 self.ready(_IN)
 
-    def _read_head(self, room: bytearray, size: int) -> None:
+    def _read_head(self, data: bytearray, size: int) -> None:
         if self._left in (_TO_END, _CHUNKED):
-            self._buffer += bytes(room[:size])
+            self._buffer += bytes(data[:size])
             self._read_framed(ended=False)
             return
         if self._buffer:
-            room = bytearray(self._buffer) + room[:size]
-            size, self._buffer = len(room), b""
-        end = room.find(b"\r\n\r\n", 0, size)
+            data = bytearray(self._buffer) + data[:size]
+            size, self._buffer = len(data), b""
+        end = data.find(b"\r\n\r\n", 0, size)
         if end < 0:
-            if size > MOST_HEAD_BYTES:
-                raise OSError(errno.EPROTO, "no end of a head")
-            self._buffer = bytes(room[:size])
+            if size > MAX_HEAD_BYTES:
+                raise OSError(errno.EPROTO, "a head that is too long")
+            self._buffer = bytes(data[:size])
             return
-        self._head = bytes(room[:end])
+        self._head = bytes(data[:end])
         self._fields = fields = self._head.lower()
         status = fields[9:12]
         if not (fields.startswith(b"http/1.") and status.isdigit()):
@@ -220,32 +250,32 @@ class Link:
         if is_chunked or not length:
             self._left = _CHUNKED if is_chunked else _TO_END
             self._closes = True
-            self._buffer = bytes(room[:size])
+            self._buffer = bytes(data[:size])
             self._read_framed(ended=False)
             return
         if not length.isdigit():
-            raise OSError(errno.EPROTO, "a length that is none")
+            raise OSError(errno.EPROTO, "invalid Content-Length")
         self.length = self._left = int(length)
-        self._take(memoryview(room), end + 4, size)
+        self._take(memoryview(data), end + 4, size)
 
     def _take(self, view: memoryview, start: int, stop: int) -> None:
         """Bytes of a body whose length is known."""
         if stop - start > self._left:
-            raise OSError(errno.EPROTO, "more bytes than were promised")
+            raise OSError(errno.EPROTO, "more bytes than Content-Length")
         self._left -= stop - start
         if stop > start:
             if self.digest is not None:
                 self.digest.update(view[start:stop])
             if self._kept is not None:
                 self._kept.append(bytes(view[start:stop]))
-                if self.length > MOST_KEPT_BYTES:
+                if self.length > MAX_KEPT_BYTES:
                     raise OSError(errno.EPROTO, f"a body of {self.length} bytes")
         if not self._left:
             self._done()
 
     def _read_framed(self, *, ended: bool) -> None:
         """An answer in chunks, or up to the connection's end: rare, and so read again with each piece."""
-        if len(self._buffer) > MOST_KEPT_BYTES:
+        if len(self._buffer) > MAX_KEPT_BYTES:
             raise OSError(errno.EPROTO, "a body without an end")
         http = h11.Connection(h11.CLIENT)
         http.send(h11.Request(method="GET", target="/", headers=[("Host", "h")]))
@@ -291,14 +321,14 @@ class Link:
     def _broken(self, error: OSError) -> None:
         self._lose(reason(error))
 
-    def _lose(self, why: str, *, again: bool = True) -> None:
+    def _lose(self, why: str, *, may_retry: bool = True) -> None:
         caller, was_busy = self.caller, self.busy
         is_stale = self.used and self._left == _HEAD and not self._buffer
         self.close()
         if caller is None or not was_busy:
             return
-        if again and is_stale:
-            self._swarm.ask(
+        if may_retry and is_stale:
+            self._context.retry(
                 caller,
                 self.place,
                 self._request,
@@ -310,13 +340,14 @@ class Link:
             caller.failed(why, self)
 
     def expire(self) -> None:
-        self._lose("timed out", again=False)
+        """The answer has not come in time."""
+        self._lose("timed out", may_retry=False)
 
     def close(self) -> None:
         """The caller hears no more of it."""
         if self._sock is None:
             return
-        self._swarm.forget(self._sock)
+        self._reactor.remove(self._sock.fileno())
         self._sock.close()
         self._sock = None
         if self.caller is not None:
@@ -335,7 +366,7 @@ def _value(head: bytes, fields: bytes, mark: bytes) -> bytes:
 
 
 def reason(error: OSError) -> str:
-    """In few words, the same for the same kind of fault."""
+    """A fault in few words, the same for the same kind."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

@@ -13,7 +13,7 @@ from distd.domain.errors import BadInput, Unavailable
 from distd.domain.records import Dialect, Pack
 from distd.lane.client.link import Place
 
-NO_ADDRESS = "an address that is none"
+NO_ADDRESS = "invalid address"
 HOSTS = ["[x", "[::1", "a..b", ".a", "x" * 64, "127.0.0.1:99999", "127.0.0.1:x", "127.0.0.1:0", "", "h\x7f\xe9" * 30]
 
 

@@ -1,4 +1,4 @@
-"""Very many clients in one task, against a server that sends exactly what it is told to."""
+"""Very many clients in one task, against a server that sends exactly what it is told to. Time is virtual."""
 
 from __future__ import annotations
 
@@ -6,29 +6,38 @@ import gc
 import hashlib
 import socket
 import ssl
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
-from distd.lane.client import swarm as swarms
+from distd.lane.client import pool as client_pool
 from distd.lane.client.link import Place
-from distd.lane.client.swarm import Swarm
+from distd.lane.client.pool import ClientPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from trio.testing import MockClock
+
+pytestmark = pytest.mark.usefixtures("virtual_time")
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 REQUEST = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+@pytest.fixture
+def virtual_time(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second is over as soon as nothing else is left to do."""
+    monkeypatch.setattr(client_pool, "monotonic", autojump_clock.current_time)
 
 
 class Scripted:
     """Each connection answers with the next list: bytes, one for each request; None: nothing, for ever."""
 
     def __init__(self, *connections: Any) -> None:
-        self.connections = [list(one) for one in connections]
+        self.connections = [list(answers) for answers in connections]
         self.heard = []
 
     async def __call__(self, stream: Any) -> None:
@@ -51,11 +60,11 @@ class Scripted:
         await stream.aclose()
 
 
-class Asker:
+class ScriptedCaller:
     """Asks for each of `requests` in turn, and writes down what came."""
 
-    def __init__(self, swarm: Any, number: Any = 0, count: Any = 1, **options: Any) -> None:
-        self.swarm, self.number, self.left, self.options = swarm, number, count, options
+    def __init__(self, pool: Any, number: Any = 0, count: Any = 1, **options: Any) -> None:
+        self.pool, self.number, self.left, self.options = pool, number, count, options
         self.link = None
         self.got = []
         self.place = None
@@ -63,7 +72,7 @@ class Asker:
 
     def ask(self, place: Any) -> None:
         self.place = place
-        self.swarm.ask(self, place, REQUEST, **({"keep": True} | self.options))
+        self.pool.ask(self, place, REQUEST, **({"keep": True} | self.options))
 
     def answered(self, link: Any) -> None:
         self._next((link.status, link.body, link.length))
@@ -86,7 +95,7 @@ async def serving(handler: Any, context: Any = None) -> AsyncIterator[Any]:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         port = listeners[0].socket.getsockname()[1]
         if context is not None:
-            listeners = [trio.SSLListener(one, context, https_compatible=True) for one in listeners]
+            listeners = [trio.SSLListener(plain, context, https_compatible=True) for plain in listeners]
 
         async def handle(stream: Any) -> None:
             try:
@@ -100,22 +109,22 @@ async def serving(handler: Any, context: Any = None) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def swarming(context: Any = None, source: Any = None, **options: Any) -> AsyncIterator[Any]:
-    swarm = Swarm(context or ssl.create_default_context(), source, **options)
+async def open_pool(context: Any = None, source: Any = None, **options: Any) -> AsyncIterator[Any]:
+    pool = ClientPool(context or ssl.create_default_context(), source, **options)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(swarm.run)
-        with trio.fail_after(20):
-            yield swarm
+        nursery.start_soon(pool.run)
+        with trio.fail_after(3600):
+            yield pool
         nursery.cancel_scope.cancel()
 
 
 async def ask(server: Any, count: Any = 1, context: Any = None, **options: Any) -> Any:
-    """One asker, `count` requests."""
-    async with serving(server) as port, swarming(context) as swarm:
-        asker = Asker(swarm, count=count, **options)
-        asker.ask(Place("127.0.0.1", port, False))
-        await asker.over.wait()
-        return asker.got, swarm
+    """One caller, `count` requests."""
+    async with serving(server) as port, open_pool(context) as pool:
+        caller = ScriptedCaller(pool, count=count, **options)
+        caller.ask(Place("127.0.0.1", port, False))
+        await caller.over.wait()
+        return caller.got, pool
 
 
 HELLO = (200, b"hello", 5)
@@ -142,11 +151,11 @@ HELLO = (200, b"hello", 5)
         (OK[:-1], "closed within a body"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", "closed within a body"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "illegal chunk header"),
-        (OK + b"!", "more bytes than were promised"),
+        (OK + b"!", "more bytes than content-length"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "not http"),
         (b"HTTP/1.1 abc\r\n\r\n", "not http"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "a length that is none"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000, "no end of a head"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "invalid content-length"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000, "a head that is too long"),
     ],
 )
 async def test_answers(answer: Any, expected: Any) -> None:
@@ -160,62 +169,63 @@ async def test_answers(answer: Any, expected: Any) -> None:
 
 async def test_a_connection_is_used_again() -> None:
     server = Scripted([OK, OK, OK])
-    got, swarm = await ask(server, 3)
+    got, pool = await ask(server, 3)
     assert got == [HELLO] * 3
-    assert swarm.connections == 1
+    assert pool.connections == 1
     assert len(server.heard[0]) == 3
 
 
 async def test_one_that_says_close_is_not() -> None:
     server = Scripted([OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")], [OK])
-    got, swarm = await ask(server, 2)
+    got, pool = await ask(server, 2)
     assert got == [HELLO] * 2
-    assert swarm.connections == 2
+    assert pool.connections == 2
 
 
 async def test_a_kept_one_that_was_closed_meanwhile_is_replaced_and_the_request_sent_again() -> None:
     server = Scripted([OK], [OK, OK[:-1]])
-    got, swarm = await ask(server, 3)
+    got, pool = await ask(server, 3)
     assert got == [HELLO, HELLO, "closed within a body"]
-    assert swarm.connections == 2
-    assert [len(one) for one in server.heard] == [1, 2]
+    assert pool.connections == 2
+    assert [len(requests) for requests in server.heard] == [1, 2]
 
 
 async def test_another_place_closes_it() -> None:
-    async with serving(Scripted([OK, OK])) as first, serving(Scripted([OK])) as second, swarming() as swarm:
-        asker = Asker(swarm, count=1)
+    async with serving(Scripted([OK, OK])) as first, serving(Scripted([OK])) as second, open_pool() as pool:
+        caller = ScriptedCaller(pool, count=1)
         for port in (first, second):
-            asker.over, asker.left = trio.Event(), 1
-            asker.ask(Place("127.0.0.1", port, False))
-            await asker.over.wait()
-        assert asker.got == [HELLO] * 2
-        assert swarm.open_links == 1
+            caller.over, caller.left = trio.Event(), 1
+            caller.ask(Place("127.0.0.1", port, False))
+            await caller.over.wait()
+        assert caller.got == [HELLO] * 2
+        assert pool.open_links == 1
 
 
 async def test_bytes_go_to_the_digest_and_are_kept_only_if_wanted() -> None:
     body = bytes(range(256)) * 4000
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     digest = hashlib.md5()
-    got, swarm = await ask(Scripted([answer]), digest=digest, keep=False)
+    got, pool = await ask(Scripted([answer]), digest=digest, keep=False)
     assert got == [(200, b"", len(body))]
     assert digest.digest() == hashlib.md5(body).digest()
-    assert swarm.received_bytes == len(answer)
+    assert pool.received_bytes == len(answer)
 
 
 async def test_a_slow_line_takes_its_time() -> None:
     body = bytes(20_000)
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    begun_s = time.monotonic()
+    begun_s = trio.current_time()
     got, _ = await ask(Scripted([answer]), limit_bytes_per_s=50_000.0)
     assert got == [(200, body, len(body))]
-    assert time.monotonic() - begun_s > 0.25
+    assert trio.current_time() - begun_s > 0.25
 
 
-async def test_who_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swarms, "PATIENCE_S", 0.05)
-    monkeypatch.setattr(swarms, "SWEEP_S", 0.02)
+async def test_a_caller_whose_answer_does_not_come_is_told() -> None:
+    begun_s = trio.current_time()
     got, _ = await ask(Scripted([OK, None]), 2)
     assert got == [HELLO, "timed out"]
+    waited_s = trio.current_time() - begun_s
+    assert client_pool.TIMEOUT_S <= waited_s <= client_pool.TIMEOUT_S + 2 * client_pool.SWEEP_S
 
 
 @pytest.mark.parametrize(
@@ -223,28 +233,29 @@ async def test_who_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     [
         (Place("127.0.0.1", 1, False), "connection refused"),
         (Place("no.such.host.invalid", 80, False), "no such host"),
-        (Place("a..b", 80, False), "an address that is none"),
-        (Place("x" * 64, 80, True), "an address that is none"),
-        (Place("", 80, False), "an address that is none"),
-        (Place("127.0.0.1", 0, False), "an address that is none"),
-        (Place("127.0.0.1", 65_536, False), "an address that is none"),
+        (Place("a..b", 80, False), "invalid address"),
+        (Place("x" * 64, 80, True), "invalid address"),
+        (Place("", 80, False), "invalid address"),
+        (Place("127.0.0.1", 0, False), "invalid address"),
+        (Place("127.0.0.1", 65_536, False), "invalid address"),
     ],
 )
 async def test_where_nobody_listens(place: Any, expected: Any) -> None:
-    async with swarming() as swarm:
-        asker = Asker(swarm)
-        asker.ask(place)
-        assert asker.got == []  # the outcome never comes before `ask` returns
-        await asker.over.wait()
-        assert expected in asker.got[0]
-        assert swarm.open_links == 0
+    async with open_pool() as pool:
+        caller = ScriptedCaller(pool)
+        caller.ask(place)
+        assert caller.got == []  # the outcome never comes before `ask` returns
+        await caller.over.wait()
+        assert expected in caller.got[0]
+        assert pool.open_links == 0
 
 
 class Names:
     """Instead of the system's: `known` is found, all else is looked up for `pause_s`, in vain."""
 
-    def __init__(self, monkeypatch: Any, pause_s: Any = 0.0) -> None:
-        self.known, self.pause_s, self.asked = "", pause_s, []
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, clock: MockClock, pause_s: float = 0.0) -> None:
+        self.known, self.pause_s, self.clock = "", pause_s, clock
+        self.asked: list[str] = []
         self.look_up = socket.getaddrinfo
         monkeypatch.setattr(socket, "getaddrinfo", self)
 
@@ -252,98 +263,98 @@ class Names:
         self.asked.append(host)
         if host == self.known:
             return self.look_up("127.0.0.1", port, **options)
-        time.sleep(self.pause_s)
+        self.clock.jump(self.pause_s)
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-class Tour(Asker):
-    """Asks at each of `places` in turn: from its callbacks, for the swarm wakes up for nobody else."""
-
-    def __init__(self, swarm: Any, places: Any) -> None:
-        super().__init__(swarm, count=len(places))
-        self.places = list(places)
-        self.ask(self.places.pop(0))
-
-    def ask(self, place: Any) -> None:
-        super().ask(place)
-        self.place = self.places.pop(0) if self.places else place
+async def ask_at(pool: ClientPool, *places: Place) -> list[Any]:
+    """What comes of asking at each of the places in turn."""
+    got = []
+    for place in places:
+        caller = ScriptedCaller(pool)
+        caller.ask(place)
+        await caller.over.wait()
+        got += caller.got
+    return got
 
 
-async def tour(swarm: Any, *places: Any) -> Any:
-    """What came of asking there."""
-    asker = Tour(swarm, places)
-    await asker.over.wait()
-    return asker.got
-
-
-async def test_a_host_that_is_not_found_is_not_looked_up_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swarms, "UNKNOWN_S", 0.2)
-    async with serving(Scripted([OK])) as port, swarming() as swarm:
-        names = Names(monkeypatch)
+async def test_an_unknown_host_is_not_looked_up_again_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async with serving(Scripted([OK])) as port, open_pool() as pool:
+        names = Names(monkeypatch, autojump_clock)
         place, other = Place("later", port, False), Place("other", port, False)
         why = "no such host: name or service not known"
-        assert await tour(swarm, *[place] * 20, other) == [why] * 21
+        assert await ask_at(pool, *[place] * 20, other) == [why] * 21
         assert names.asked == ["later", "other"]
         names.known = "later"
-        await trio.sleep(0.25)
-        assert await tour(swarm, place) == [HELLO]
+        await trio.sleep(client_pool.UNKNOWN_HOST_S - 1)
+        assert await ask_at(pool, place) == [why]
+        await trio.sleep(2)
+        assert await ask_at(pool, place) == [HELLO]
         assert names.asked == ["later", "other", "later"]
 
 
-async def test_looking_up_takes_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_looking_up_takes_a_small_share_of_the_time(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
     """For nothing else is done meanwhile."""
-    monkeypatch.setattr(swarms, "UNKNOWN_S", 0.0)
-    names = Names(monkeypatch, pause_s=0.05)
-    async with swarming() as swarm:
-        asker, begun_s = Tour(swarm, [Place("nowhere", 80, False)] * 1_000_000), time.monotonic()
-        while len(names.asked) < 2:
-            await trio.sleep(0.01)
-        assert time.monotonic() - begun_s >= (1 + swarms.UNKNOWN_SHARE) * 0.05
-        assert len(asker.got) > 100  # in vain, and at once
+    names = Names(monkeypatch, autojump_clock, pause_s=3)
+    place = Place("nowhere", 80, False)
+    async with open_pool() as pool:
+        await ask_at(pool, place)
+        await trio.sleep(3 * client_pool.UNKNOWN_HOST_FACTOR - 1)
+        await ask_at(pool, place)
+        assert names.asked == ["nowhere"]
+        await trio.sleep(2)
+        await ask_at(pool, place)
+        assert names.asked == ["nowhere"] * 2
 
 
-async def test_of_hosts_that_are_not_found_few_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swarms, "MOST_UNKNOWN", 3)
-    names = Names(monkeypatch)
-    async with swarming() as swarm:
-        got = await tour(swarm, *(Place(f"h{number}", 80, False) for number in range(10)))
-        assert len(got) == len(names.asked) == 10
-        assert 0 < len(swarm._unknown) <= 3
+async def test_few_unknown_hosts_are_remembered(monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock) -> None:
+    monkeypatch.setattr(client_pool, "MAX_UNKNOWN_HOSTS", 3)
+    names = Names(monkeypatch, autojump_clock)
+    async with open_pool() as pool:
+        places = [Place(f"h{number}", 80, False) for number in range(10)]
+        await ask_at(pool, *places, *places[-3:])
+        assert len(names.asked) == 10
+        await ask_at(pool, places[0])
+        assert len(names.asked) == 11
 
 
-async def test_who_is_waiting_for_an_answer_or_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with serving(Scripted([OK], [None], [None])) as port, swarming(most_links=2) as swarm:
+async def test_callers_that_wait_for_an_answer_or_for_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(Scripted([OK], [None], [None])) as port, open_pool(max_links=2) as pool:
         place = Place("127.0.0.1", port, False)
-        done = Asker(swarm)
+        done = ScriptedCaller(pool)
         done.ask(place)
         await done.over.wait()
-        assert swarm.callers() == []
-        askers = [Asker(swarm, number) for number in range(3)]
-        for asker in askers:
-            asker.ask(place)
+        assert pool.callers() == []
+        callers = [ScriptedCaller(pool, number) for number in range(3)]
+        for caller in callers:
+            caller.ask(place)
         await trio.sleep(0.05)
-        assert swarm.callers() == askers
+        assert pool.callers() == callers
 
 
 async def test_a_closed_link_is_heard_of_no_more() -> None:
-    async with serving(Scripted([None])) as port, swarming() as swarm:
-        asker = Asker(swarm)
-        asker.ask(Place("127.0.0.1", port, False))
+    async with serving(Scripted([None])) as port, open_pool() as pool:
+        caller = ScriptedCaller(pool)
+        caller.ask(Place("127.0.0.1", port, False))
         await trio.sleep(0.05)
-        asker.link.close()
-        assert asker.link is None
+        caller.link.close()
+        assert caller.link is None
         await trio.sleep(0.05)
-        assert asker.got == []
-        assert swarm.open_links == 0
+        assert caller.got == []
+        assert pool.open_links == 0
 
 
 async def test_timers_in_order() -> None:
-    async with swarming() as swarm:
+    async with open_pool() as pool:
         heard, over = [], trio.Event()
-        now_s = time.monotonic()
+        now_s = trio.current_time()
         for delay_s in (0.03, 0.01, 0.02):
-            swarm.at(now_s + delay_s, lambda delay_s=delay_s: heard.append((delay_s, time.monotonic() - now_s)))
-        swarm.at(now_s + 0.04, over.set)
+            pool.at(now_s + delay_s, lambda delay_s=delay_s: heard.append((delay_s, trio.current_time() - now_s)))
+        pool.at(now_s + 0.04, over.set)
         await over.wait()
         assert [delay_s for delay_s, _ in heard] == [0.01, 0.02, 0.03]
         assert all(at_s >= delay_s for delay_s, at_s in heard)
@@ -360,20 +371,20 @@ async def test_many_from_addresses_of_their_own() -> None:
         await stream.send_all(OK)
         await stream.receive_some(1)
 
-    async with serving(handle) as port, swarming(source=lambda one: f"127.9.0.{one.number}") as swarm:
-        askers = [Asker(swarm, number) for number in range(100)]
-        for asker in askers:
-            asker.ask(Place("127.0.0.1", port, False))
-        for asker in askers:
-            await asker.over.wait()
-        assert all(asker.got == [HELLO] for asker in askers)
-        assert swarm.busy == 0
-        assert swarm.open_links == 100
+    async with serving(handle) as port, open_pool(source=lambda one: f"127.9.0.{one.number}") as pool:
+        callers = [ScriptedCaller(pool, number) for number in range(100)]
+        for caller in callers:
+            caller.ask(Place("127.0.0.1", port, False))
+        for caller in callers:
+            await caller.over.wait()
+        assert all(caller.got == [HELLO] for caller in callers)
+        assert pool.busy == 0
+        assert pool.open_links == 100
     assert addresses == {f"127.9.0.{number}" for number in range(100)}
-    assert swarm.open_links == 0
+    assert pool.open_links == 0
 
 
-class Crowd:
+class CountingServer:
     """Answers each request after `pause_s`, and keeps its connections; counts those at once."""
 
     def __init__(self, pause_s: Any = 0.0) -> None:
@@ -393,44 +404,44 @@ class Crowd:
 
 @pytest.mark.parametrize(("pause_s", "count"), [(0.0, 1), (0.0, 3), (0.01, 1), (0.01, 3)])
 async def test_where_connections_are_short_idle_ones_make_room_and_requests_wait(pause_s: Any, count: Any) -> None:
-    server = Crowd(pause_s)
-    async with serving(server) as port, swarming(most_links=4) as swarm:
-        askers = [Asker(swarm, number, count) for number in range(40)]
-        for asker in askers:
-            asker.ask(Place("127.0.0.1", port, False))
-        assert swarm.open_links == 4
-        assert swarm.busy == 40
-        for asker in askers:
-            await asker.over.wait()
-        assert all(asker.got == [HELLO] * count for asker in askers)
-        assert swarm.open_links <= 4
-        assert swarm.busy == 0
-        assert 40 <= swarm.connections == server.all
+    server = CountingServer(pause_s)
+    async with serving(server) as port, open_pool(max_links=4) as pool:
+        callers = [ScriptedCaller(pool, number, count) for number in range(40)]
+        for caller in callers:
+            caller.ask(Place("127.0.0.1", port, False))
+        assert pool.open_links == 4
+        assert pool.busy == 40
+        for caller in callers:
+            await caller.over.wait()
+        assert all(caller.got == [HELLO] * count for caller in callers)
+        assert pool.open_links <= 4
+        assert pool.busy == 0
+        assert 40 <= pool.connections == server.all
     assert server.most <= 5  # it may see a new one before the end of an old one
 
 
 async def test_the_longest_idle_one_makes_room_and_is_replaced_when_its_caller_asks_again() -> None:
     turns, over = iter([1, 2, 0, 3, None, 1, None]), trio.Event()
 
-    class InTurn(Asker):
+    class InTurn(ScriptedCaller):
         def _next(self, what: Any) -> None:
             self.got.append(what)
             number = next(turns)
             if number is None:
                 over.set()
             else:
-                askers[number].ask(self.place)
+                callers[number].ask(self.place)
 
-    async with serving(Crowd()) as port, swarming(most_links=3) as swarm:
-        askers = [InTurn(swarm, number) for number in range(4)]
-        askers[0].ask(Place("127.0.0.1", port, False))
+    async with serving(CountingServer()) as port, open_pool(max_links=3) as pool:
+        callers = [InTurn(pool, number) for number in range(4)]
+        callers[0].ask(Place("127.0.0.1", port, False))
         await over.wait()
-        assert [asker.link is not None for asker in askers] == [True, False, True, True]
+        assert [caller.link is not None for caller in callers] == [True, False, True, True]
         over = trio.Event()
-        askers[0].ask(Place("127.0.0.1", port, False))
+        callers[0].ask(Place("127.0.0.1", port, False))
         await over.wait()
-        assert [asker.link is not None for asker in askers] == [True, True, False, True]
-        assert [asker.got for asker in askers] == [[HELLO] * 3, [HELLO] * 2, [HELLO], [HELLO]]
+        assert [caller.link is not None for caller in callers] == [True, True, False, True]
+        assert [caller.got for caller in callers] == [[HELLO] * 3, [HELLO] * 2, [HELLO], [HELLO]]
 
 
 async def test_tls_where_connecting_takes_its_time(certificate: Any) -> None:
@@ -440,28 +451,28 @@ async def test_tls_where_connecting_takes_its_time(certificate: Any) -> None:
     trusting = ssl.create_default_context(cadata=certificate[1])
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         address = listener.getsockname()
-        async with swarming(trusting) as swarm, trio.open_nursery() as nursery:
+        async with open_pool(trusting) as pool, trio.open_nursery() as nursery:
             with socket.create_connection(address):
-                asker = Asker(swarm)
-                asker.ask(Place("localhost", address[1], True))
+                caller = ScriptedCaller(pool)
+                caller.ask(Place("localhost", address[1], True))
                 await trio.sleep(0.2)
-                assert asker.got == []
+                assert caller.got == []
                 listener.listen(9)
                 listener.setblocking(False)
             plain = trio.SocketListener(trio.socket.from_stdlib_socket(listener.dup()))
             tls = trio.SSLListener(plain, context, https_compatible=True)
             nursery.start_soon(trio.serve_listeners, Scripted([], [OK]), [tls])
-            await asker.over.wait()
-            assert asker.got == [HELLO]
+            await caller.over.wait()
+            assert caller.got == [HELLO]
             nursery.cancel_scope.cancel()
 
 
 async def test_where_nobody_listens_to_tls_no_socket_is_left(certificate: Any) -> None:
-    async with swarming() as swarm:
-        asker = Asker(swarm)
-        asker.ask(Place("127.0.0.1", 1, True))
-        await asker.over.wait()
-        assert asker.got == ["connection refused"]
+    async with open_pool() as pool:
+        caller = ScriptedCaller(pool)
+        caller.ask(Place("127.0.0.1", 1, True))
+        await caller.over.wait()
+        assert caller.got == ["connection refused"]
     gc.collect()  # a socket that was not closed is a warning, and that an error
 
 
@@ -472,14 +483,14 @@ async def test_tls(certificate: Any) -> None:
     body = bytes(range(256)) * 1000
     big = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     async with serving(Scripted([big, OK], [OK]), context) as port:
-        async with swarming(trusting) as swarm:
-            asker = Asker(swarm, count=2)
-            asker.ask(Place("localhost", port, True))
-            await asker.over.wait()
-            assert asker.got == [(200, body, len(body)), HELLO]
-            assert swarm.handshakes == 1
-        async with swarming() as swarm:
-            asker = Asker(swarm)
-            asker.ask(Place("localhost", port, True))
-            await asker.over.wait()
-            assert asker.got[0].startswith("certificate: ")
+        async with open_pool(trusting) as pool:
+            caller = ScriptedCaller(pool, count=2)
+            caller.ask(Place("localhost", port, True))
+            await caller.over.wait()
+            assert caller.got == [(200, body, len(body)), HELLO]
+            assert pool.handshakes == 1
+        async with open_pool() as pool:
+            caller = ScriptedCaller(pool)
+            caller.ask(Place("localhost", port, True))
+            await caller.over.wait()
+            assert caller.got[0].startswith("certificate: ")
