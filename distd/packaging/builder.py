@@ -17,7 +17,7 @@ from distd.domain.records import Digest, OperatingSystem
 from distd.packaging import archive, cdc
 from distd.packaging.cutting import NO_FRAGMENTS, cut
 from distd.packaging.progress import ProgressMeter
-from distd.packaging.source import Source, open_readable, read_source
+from distd.packaging.source import open_readable, read_source
 from distd.storage import atomic, quota
 from distd.storage.atomic import map_disk_full
 from distd.storage.quota import NO_LIMITS
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from distd.domain.package_spec import PackageSpec
     from distd.packaging.cutting import FragmentSet
     from distd.packaging.progress import Progress
-    from distd.packaging.source import Member
+    from distd.packaging.source import Member, Source
     from distd.storage.data_dir import DataDir
     from distd.storage.pki import Signer
     from distd.storage.quota import DiskLimits

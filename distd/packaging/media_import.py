@@ -1,4 +1,4 @@
-"""Packages of this site's own origin that come on a disk: folders as `download` has them, with their signed manifests."""
+"""Packages of the site's origin that come on a disk: folders as `download` has them, with their signed manifests."""
 
 from __future__ import annotations
 

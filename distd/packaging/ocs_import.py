@@ -57,7 +57,7 @@ class OcsPackage:
 
     @property
     def os(self) -> OperatingSystem:
-        """For whom it is, as far as its archive tells: Windows agents take zip only, for the others OCS makes tar.gz."""
+        """For whom it is, by its archive: Windows agents take zip only, for the others OCS makes tar.gz."""
         if not self.lengths:
             return OperatingSystem.OTHER
         with (self.folder / f"{self.info.id}-1").open("rb") as first:

@@ -70,7 +70,10 @@ def read_source(path: Path | None, *, links: bool = True, is_script: bool = Fals
 
 
 def has_archive_name(path: Path) -> bool:
-    """Whether its name says that it is an archive: a wheel or a jar is a zip too, but whoever stores one wants it whole."""
+    """Whether its name says that it is an archive.
+
+    A wheel or a jar is a zip too, but whoever stores one wants it whole.
+    """
     return path.name.lower().endswith(_SUFFIXES)
 
 

@@ -1,7 +1,7 @@
 """The atomic primitives: a crash at any moment leaves the old state or the new one, never a half.
 
-What is being written has a hidden name (".building-…", ".deleted-…", ".new-…") beside its final one, so that a web server
-which serves the folder, and `sweep` after a crash, recognise it.
+What is being written has a hidden name (".building-…", ".deleted-…", ".new-…") beside its final one, so that a web
+server which serves the folder, and `sweep` after a crash, recognise it.
 """
 
 from __future__ import annotations

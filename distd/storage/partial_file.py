@@ -29,7 +29,7 @@ class PartialFile:
     may have `limit_bytes` at the most. With `locked` no other process can open it so meanwhile.
 
     Resource handling: closed by `close`, or at the end of a `with` block. What has come stays on the disk until `keep`
-    or `discard`. Error handling: opening raises `OSError`, which is `BlockingIOError` when another process has the lock.
+    or `discard`. Error handling: opening raises `OSError`, and `BlockingIOError` when another process has the lock.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""A package's directory that is complete but for its name: built, imported, changed or mirrored, it is put in place here.
+"""A package's directory that is complete but for its name: what is built, imported, changed or mirrored ends here.
 
-What is written into the hidden folder first, and by whom, is the caller's: see `atomic.building`.
+The hidden folder is made by `atomic.building`, and filled by the caller.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class StagedPackage:
         return len(self.manifest.fragments)
 
     def sync(self) -> None:
-        """Put the fragments into the content store, and everything onto the disk. Raises `Unavailable` when it is full."""
+        """Link the fragments into the content store; all is on the disk then. Raises `Unavailable` for a full disk."""
         store = FragmentStore(self._data.fragments)
         with map_disk_full():
             for fragment in self.manifest.fragments:
@@ -74,7 +74,7 @@ class StagedPackage:
         self._stack.close()
 
     def replace(self) -> None:
-        """Have it change places with the package that has the name; once more: as it was. `discard` removes the other."""
+        """Swap it with the package that has the name; a second call swaps back. `discard` removes the other one."""
         with map_disk_full():
             atomic.replace_directory(self._folder, self._data.package(self.package_id))
 

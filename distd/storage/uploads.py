@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from blake3 import blake3
-
 from distd.domain.errors import BadInput, Conflict, Corrupt, TooLarge
 from distd.domain.lru import Lru
 from distd.storage import quota
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from distd.storage.data_dir import DataDir
+    from distd.storage.partial_file import Hasher
     from distd.storage.quota import DiskLimits
 
 PART: Final = ".part-"
@@ -62,7 +61,7 @@ class Uploads:
         self._limits = limits
         # How much has come of an upload and its BLAKE3 so far, by the inode of the part file: the next part need not
         # hash the others again.
-        self._hashers: Lru[int, tuple[int, blake3]] = Lru(MAX_HASHERS)
+        self._hashers: Lru[int, tuple[int, Hasher]] = Lru(MAX_HASHERS)
 
     def all(self) -> list[Upload]:
         """Those that are whole and those that are not, by name."""

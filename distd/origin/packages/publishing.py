@@ -63,7 +63,7 @@ class RecipeUse:
 
 @dataclass(frozen=True, slots=True)
 class NewPackage:
-    """What is to be published. `source` None: a command without a file. `recipe` None: the target was given as it is."""
+    """What is to be published. `source` None: a command without a file. `recipe` None: the target is no recipe's."""
 
     name: str
     source: Path | None
@@ -90,19 +90,21 @@ def publish(
     if len(spec.target) > TEXT_LIMIT:
         raise BadInput("--path, --launch or --command", f"at most {TEXT_LIMIT} characters", len(spec.target))
     checked = builder.check(new.source, spec)
-    with _id_for(store.catalogue, lambda conn: _new_id(conn, now_s)) as package_id:
-        with builder.build(store.data, package_id, checked, store.signer, progress, store.disk_limits) as staged:
-            package = Package(
-                **_described(staged, spec),
-                name=new.name,
-                os=spec.os.value,
-                created_at_s=now_s,
-                plan=fragment_plan.text_of(spec.plan),
-                recipe=recipe.recipe if recipe else None,
-                arguments=recipe.arguments if recipe else None,
-                warnings=checked.warnings,
-            )
-            _publish(store, staged, package, also)
+    with (
+        _id_for(store.catalogue, lambda conn: _new_id(conn, now_s)) as package_id,
+        builder.build(store.data, package_id, checked, store.signer, progress, store.disk_limits) as staged,
+    ):
+        package = Package(
+            **_described(staged, spec),
+            name=new.name,
+            os=spec.os.value,
+            created_at_s=now_s,
+            plan=fragment_plan.text_of(spec.plan),
+            recipe=recipe.recipe if recipe else None,
+            arguments=recipe.arguments if recipe else None,
+            warnings=checked.warnings,
+        )
+        _publish(store, staged, package, also)
     return package
 
 
@@ -122,11 +124,13 @@ def take_in(
     """
     check_name(name)
     found = ocs_import.read(folder)
-    with _id_for(store.catalogue, lambda conn: _given_id(conn, found.info.id)):
-        with ocs_import.take(store.data, found, store.signer, progress, store.disk_limits, link=link) as staged:
-            described = _described(staged, found.info)
-            package = Package(**described, name=name, os=(system or found.os).value, created_at_s=now_s)
-            _publish(store, staged, package, None)
+    with (
+        _id_for(store.catalogue, lambda conn: _given_id(conn, found.info.id)),
+        ocs_import.take(store.data, found, store.signer, progress, store.disk_limits, link=link) as staged,
+    ):
+        described = _described(staged, found.info)
+        package = Package(**described, name=name, os=(system or found.os).value, created_at_s=now_s)
+        _publish(store, staged, package, None)
     return package
 
 
