@@ -29,10 +29,10 @@ from agentsim.native.deploy import check
 from agentsim.native.state import Folder
 from agentsim.report.page import Table
 from distd.domain.fragment_plan import ByContent, BySize
+from distd.domain.package_spec import PackageSpec
 from distd.domain.records import Action, Digest, OperatingSystem
 from distd.origin.installation import create_installation
-from distd.packaging import builder as build
-from distd.packaging.order import Order
+from distd.packaging import builder
 from distd.packaging.verify import verify
 from distd.storage import package_dirs, pki
 from loadtests.results import finish, goal_row, goal_table, publish, verdict
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from distd.domain.fragment_plan import Plan
     from distd.storage.data_dir import DataDir
+    from distd.storage.staged_package import StagedPackage
     from loadtests.similar import Similarity
 
 MIB = 1_048_576
@@ -76,19 +77,21 @@ class Bench:
     source: Path
     rounds: int
 
-    def order(self, plan: Plan, digest: Digest = Digest.MD5, source: Path | None = None) -> Order:
-        return Order(source or self.source, OperatingSystem.WINDOWS, 5, Action.STORE, "C:\\x", plan, digest)
-
-    def build(self, order: Order) -> Callable[[], None]:
+    def build(self, plan: Plan, digest: Digest = Digest.MD5, source: Path | None = None) -> Callable[[], None]:
         """All of a build but the row in the catalogue: onto the disk. Gives what takes it away again."""
-        built = build.build(self.data, "17", order, pki.load_signer(self.data.keys))
-        built.sync()
+        staged = self.stage(plan, digest, source)
+        staged.sync()
 
         def remove() -> None:
-            built.discard()
+            staged.discard()
             package_dirs.FragmentStore(self.data.fragments).sweep()
 
         return remove
+
+    def stage(self, plan: Plan, digest: Digest = Digest.MD5, source: Path | None = None) -> StagedPackage:
+        spec = PackageSpec(OperatingSystem.WINDOWS, 5, Action.STORE, "C:\\x", plan, digest)
+        package = builder.check(source or self.source, spec)
+        return builder.build(self.data, "17", package, pki.load_signer(self.data.keys))
 
     def compare(
         self, name: str, yardstick: tuple[str, Callable[[], object]], ours: Callable[[], object], goal: float | None
@@ -138,13 +141,12 @@ def compare_all(bench: Bench) -> list[Row]:
     """The rows that are ratios."""
     md5 = ("MD5 alone", lambda: hash_alone(bench.source, "md5"))
     sha256 = ("SHA-256 alone", lambda: hash_alone(bench.source, "sha256"))
-    order = bench.order
     rows = [
         bench.compare("(MD5 beside a plain copy)", md5, lambda: copy_beside(bench, "md5"), None),
-        bench.compare("build", md5, lambda: bench.build(order(BySize())), 1.05),
+        bench.compare("build", md5, lambda: bench.build(BySize()), 1.05),
         bench.compare("(SHA-256 beside a plain copy)", sha256, lambda: copy_beside(bench, "sha256"), None),
-        bench.compare("build --digest sha256", sha256, lambda: bench.build(order(BySize(), Digest.SHA256)), 1.15),
-        bench.compare("build --chunking cdc", md5, lambda: bench.build(order(ByContent())), None),
+        bench.compare("build --digest sha256", sha256, lambda: bench.build(BySize(), Digest.SHA256), 1.15),
+        bench.compare("build --chunking cdc", md5, lambda: bench.build(ByContent()), None),
     ]
     with published(bench) as (folder, ca):
         info, manifest = package_dirs.read_info(bench.data, "17"), package_dirs.read_manifest(bench.data, "17", ca)
@@ -179,12 +181,12 @@ def warm_memory(folder: Path, size_bytes: int) -> Iterator[None]:
 @contextmanager
 def published(bench: Bench) -> Iterator[tuple[Path, object]]:
     """A package that stands: its fragments also as an agent has them, under numbers alone."""
-    built = build.build(bench.data, "17", bench.order(BySize()), pki.load_signer(bench.data.keys))
-    built.sync()
-    built.publish()
+    staged = bench.stage(BySize())
+    staged.sync()
+    staged.publish()
     agent = bench.data.root / "agent" / "17"
     agent.mkdir(parents=True)
-    for number in range(1, built.fragments + 1):
+    for number in range(1, staged.fragments + 1):
         os.link(bench.data.package("17") / f"17-{number}", Folder(agent).fragment(number))
     try:
         yield agent, pki.load_ca(bench.data.ca_certificate)
@@ -197,8 +199,7 @@ def small_fragments_per_s(bench: Bench) -> float:
     """Fragments a second, of 1 KiB each."""
     source = bench.source.with_name("small.zip")
     stored_zip(source, SMALL_FRAGMENTS * 1024 - 512)
-    order = bench.order(BySize(1024), source=source)
-    seconds = median(_timed(lambda: bench.build(order)) for _ in range(bench.rounds))
+    seconds = median(_timed(lambda: bench.build(BySize(1024), source=source)) for _ in range(bench.rounds))
     return SMALL_FRAGMENTS / seconds
 
 

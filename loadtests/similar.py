@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distd.domain.fragment_plan import ByContent, BySize, text_of
+from distd.domain.package_spec import PackageSpec
 from distd.domain.records import Action, OperatingSystem
 from distd.origin.installation import create_installation
 from distd.packaging import builder
-from distd.packaging.order import Order
 from distd.storage import pki
 
 if TYPE_CHECKING:
@@ -59,10 +59,9 @@ def _measure(data: data_dir.DataDir, wheels: list[Path]) -> Iterator[Similarity]
 
 
 def _cut(data: data_dir.DataDir, source: Path, system: OperatingSystem, plan: Plan) -> Manifest:
-    order = Order(source, system, 5, Action.STORE, "/x", plan)
-    built = builder.build(data, "17", order, pki.load_signer(data.keys))
-    built.discard()
-    return built.manifest
+    package = builder.check(source, PackageSpec(system, 5, Action.STORE, "/x", plan))
+    with builder.build(data, "17", package, pki.load_signer(data.keys)) as staged:
+        return staged.manifest
 
 
 def _download(version: str, folder: Path) -> Path:

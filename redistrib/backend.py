@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from distd.domain.records import Fragment
     from distd.lane.backend import FileRequest, Post
     from distd.lane.streams import PlainStream, TlsStream
-    from distd.storage.incoming import Incoming
+    from distd.storage.incoming import IncomingFragments
     from redistrib.control_port import Door
     from redistrib.fetcher import Fetcher
     from redistrib.reporter import Books
@@ -44,7 +44,7 @@ class MirrorSite:
         self,
         books: Books,
         sync: Sync,
-        incoming: Incoming,
+        incoming: IncomingFragments,
         fetcher: Fetcher,
         door: Door,
         wait_s: float,

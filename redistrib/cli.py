@@ -21,10 +21,11 @@ from distd import __version__
 from distd.domain.errors import BadInput, Corrupt, DistdError, Unavailable
 from distd.domain.settings import load
 from distd.lane import sockets
+from distd.packaging.media_import import take_in
 from distd.packaging.verify import verify as verify_package
 from distd.storage import package_dirs as directories
 from distd.storage import pki
-from distd.storage.incoming import Incoming, take_in
+from distd.storage.incoming import IncomingFragments
 from redistrib import standalone
 from redistrib.join import join as join_origin
 from redistrib.mirror_dir import open_mirror, read_identity
@@ -202,7 +203,7 @@ def import_(folder: Path, root: Path, as_json: bool) -> None:
     rows, failed = [], False
     for one in packages:
         try:
-            manifest = take_in(mirror.data, Incoming(mirror.data, mirror.incoming), one, ca)
+            manifest = take_in(mirror.data, IncomingFragments(mirror.data, mirror.incoming), one, ca)
             rows.append({"id": manifest.package_id, "version": manifest.version, "size": manifest.size})
         except (Corrupt, Unavailable, OSError) as error:
             failed = True

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from distd.domain.records import Fragment, Info
     from distd.lane.client.http_client import Client, Stream
     from distd.storage.data_dir import DataDir
-    from distd.storage.incoming import Incoming
+    from distd.storage.incoming import IncomingFragments
     from distd.storage.pki import Signer
-    from distd.storage.quota import Room
+    from distd.storage.quota import DiskLimits
     from redistrib.fetcher import Traffic
 
     T = TypeVar("T")
@@ -230,9 +230,9 @@ class Copier:
         named: Sequence[str],
         ca: x509.Certificate,
         signer: Signer,
-        incoming: Incoming,
+        incoming: IncomingFragments,
         folder: Path,
-        limits: Room,
+        limits: DiskLimits,
         connections: int,
         log: logging.Logger,
     ) -> None:
@@ -351,18 +351,13 @@ class Copier:
 
     def _take(self, folder: Path) -> int:
         """Its digest is checked, and it is published with a manifest; its version."""
-        built = ocs_import.take(self._data, ocs_import.read(folder), self._signer, limits=self._limits, link=True)
-        try:
-            built.sync()
-            if self._data.package(built.info.id).exists():
-                built.replace()
-            else:
-                built.publish()
-        finally:
-            built.discard()
+        found = ocs_import.read(folder)
+        with ocs_import.take(self._data, found, self._signer, limits=self._limits, link=True) as staged:
+            staged.sync()
+            staged.publish_or_replace()
         FragmentStore(self._data.fragments).sweep()
         shutil.rmtree(folder, ignore_errors=True)
-        return built.manifest.version
+        return staged.manifest.version
 
     async def good(self, package_id: str, fragment: Fragment) -> None:
         """A fragment once more, into `incoming`, to heal a bad one. Raises `Corrupt`, `Unavailable`."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from distd.domain.records import Fragment
     from distd.lane.client.http_client import Client, Stream
-    from distd.storage.incoming import Incoming, Part
+    from distd.storage.incoming import IncomingFragments, PartialFragment
 
     T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Fetcher:
     def __init__(
         self,
         client: Client,
-        incoming: Incoming,
+        incoming: IncomingFragments,
         sources: Callable[[], Sequence[str]],
         connections: int,
         nursery: trio.Nursery,
@@ -114,7 +114,7 @@ class Fetcher:
         finally:
             part.close()
 
-    async def _from_anywhere(self, package_id: str, fragment: Fragment, part: Part) -> None:
+    async def _from_anywhere(self, package_id: str, fragment: Fragment, part: PartialFragment) -> None:
         error: DistdError = Unavailable(f"{package_id}-{fragment.number}", "nobody is known who has it")
         for attempt in range(TRIES):
             for base in self._sources():
@@ -127,7 +127,7 @@ class Fetcher:
             await trio.sleep(PAUSE_S * 4**attempt)
         raise error
 
-    async def _from(self, url: str, part: Part) -> None:
+    async def _from(self, url: str, part: PartialFragment) -> None:
         """As much of the rest as comes. Raises `Unavailable` when it is not all."""
         size, tag = part.size_bytes, f'"{part.fragment.blake3.hex()}"'
         if size == part.fragment.length and size:
@@ -146,7 +146,7 @@ class Fetcher:
             await self._in_thread(part.restart)  # a body that ends well, and too early: somebody lies
             raise Corrupt(url, f"{length} bytes", f"{got} bytes")
 
-    async def _receive(self, answer: Stream, part: Part, patience: trio.CancelScope) -> None:
+    async def _receive(self, answer: Stream, part: PartialFragment, patience: trio.CancelScope) -> None:
         """What has come is kept, however it ends."""
         gathered: list[bytes] = []
         gathered_bytes = 0
@@ -163,7 +163,7 @@ class Fetcher:
             with trio.CancelScope(shield=True):
                 await self._in_thread(part.append, gathered)
 
-    async def _take_up(self, answer: Stream, part: Part) -> None:
+    async def _take_up(self, answer: Stream, part: PartialFragment) -> None:
         """206 goes on, 200 begins anew; what cannot be right is refused before its body is read."""
         if answer.status == 206:
             span = _SPAN.fullmatch(answer.headers.get("content-range", ""))

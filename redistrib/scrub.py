@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from distd.domain.records import Fragment
     from distd.storage.data_dir import DataDir
-    from distd.storage.incoming import Incoming
+    from distd.storage.incoming import IncomingFragments
 
     class Fault(Protocol):
         def __call__(self, package_id: str, name: str, *, healed: bool) -> None: ...
@@ -39,7 +39,7 @@ class Scrub:
         data: DataDir,
         ca: x509.Certificate,
         have: Mapping[str, int],
-        incoming: Incoming,
+        incoming: IncomingFragments,
         bring: Callable[[str, Fragment], Awaitable[None]],
         bad: dict[str, set[str]],
         fault: Fault,

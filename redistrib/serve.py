@@ -19,8 +19,8 @@ from distd.lane.process_setup import limits, set_up_process, tls
 from distd.lane.server import Lane
 from distd.storage import package_dirs as directories
 from distd.storage import pki
-from distd.storage.incoming import Incoming
-from distd.storage.quota import Room
+from distd.storage.incoming import IncomingFragments
+from distd.storage.quota import DiskLimits
 from distd.wire import mirror_events
 from redistrib.backend import MirrorSite
 from redistrib.control_port import Door
@@ -84,9 +84,9 @@ async def run_mirror(
     data, ca = mirror.data, pki.load_ca(mirror.data.ca_certificate)
     context = ssl.create_default_context(cafile=str(data.ca_certificate))
     set_up_process(settings["limits.connections"], log)
-    incoming, books = Incoming(data, mirror.incoming), Books(mirror, log)
+    incoming, books = IncomingFragments(data, mirror.incoming), Books(mirror, log)
     neighbours = Neighbours(identity.origin)
-    room = Room(settings["store.quota_mib"] * MIB, settings["store.keep_free_mib"] * MIB)
+    room = DiskLimits(settings["store.quota_mib"] * MIB, settings["store.keep_free_mib"] * MIB)
     async with open_client(context, "redistrib") as client, trio.open_nursery() as nursery:
         fetcher = Fetcher(client, incoming, neighbours.sources, settings["redistrib.connections"], nursery)
         sync = Sync(data, ca, incoming, fetcher, room, log, books.changed)

@@ -18,8 +18,8 @@ from distd.lane.process_setup import limits, set_up_process, tls
 from distd.lane.server import Lane
 from distd.storage import package_dirs as directories
 from distd.storage import pki
-from distd.storage.incoming import Incoming
-from distd.storage.quota import Room
+from distd.storage.incoming import IncomingFragments
+from distd.storage.quota import DiskLimits
 from redistrib.control_port import Door
 from redistrib.copier import Copier, FolderSource, WebSource, check_ids
 from redistrib.fetcher import Traffic
@@ -68,8 +68,8 @@ async def run_copies(
     check_ids(named)
     data, ca = mirror.data, pki.load_ca(mirror.data.ca_certificate)
     set_up_process(settings["limits.connections"], log)
-    incoming, books, traffic = Incoming(data, mirror.incoming), Books(mirror, log), Traffic()
-    room = Room(settings["store.quota_mib"] * MIB, settings["store.keep_free_mib"] * MIB)
+    incoming, books, traffic = IncomingFragments(data, mirror.incoming), Books(mirror, log), Traffic()
+    room = DiskLimits(settings["store.quota_mib"] * MIB, settings["store.keep_free_mib"] * MIB)
     is_web = base.startswith(("http://", "https://"))
     async with open_client(_trust(authority), "redistrib") as client, trio.open_nursery() as nursery:
         source = WebSource(client, base, traffic) if is_web else FolderSource(Path(base), traffic)

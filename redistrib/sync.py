@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from distd.domain.records import Fragment, Manifest
     from distd.storage.data_dir import DataDir
-    from distd.storage.incoming import Incoming
-    from distd.storage.quota import Room
+    from distd.storage.incoming import IncomingFragments
+    from distd.storage.quota import DiskLimits
     from distd.wire import mirror_events
     from redistrib.fetcher import Fetcher
 
@@ -68,9 +68,9 @@ class Sync:
         self,
         data: DataDir,
         ca: x509.Certificate,
-        incoming: Incoming,
+        incoming: IncomingFragments,
         fetcher: Fetcher,
-        room: Room,
+        room: DiskLimits,
         log: logging.Logger,
         report: Callable[[list[tuple[str, int]], list[str]], None],
     ) -> None:

@@ -85,7 +85,7 @@ def show(package_id: str, root: Path, as_json: bool) -> None:
 def delete(package_id: str, root: Path) -> None:
     """Delete a package's files. Its name and results stay."""
     with open_installation(root) as site:
-        publishing.delete(site.workshop(), package_id, time.time())
+        publishing.delete(site.package_store(), package_id, time.time())
     click.echo(f"Package {package_id} is deleted.")
 
 
@@ -102,7 +102,7 @@ def withdraw(package_id: str, root: Path, as_json: bool) -> None:
     with open_installation(root) as site:
         with site.catalogue.read() as conn:
             server = packages.show(conn, package_id).fragment_server
-        versions.withdraw(site.workshop(), package_id, time.time())
+        versions.withdraw(site.package_store(), package_id, time.time())
         with site.catalogue.read() as conn:
             described = describe(site, packages.show(conn, package_id))
     if as_json:
@@ -144,7 +144,7 @@ def edit(
         with site.catalogue.read() as conn:
             action = Action(packages.show(conn, package_id).action)
         found = versions.edit(
-            site.workshop(),
+            site.package_store(),
             package_id,
             time.time(),
             name=name,

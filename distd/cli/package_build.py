@@ -1,10 +1,11 @@
-"""`distd package build`, `supersede`, `import` and `recipes`: how packages come to be."""
+"""`distd package build`, `supersede`, `import` and `recipes`: how packages are made."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,14 +16,15 @@ from distd.cli.package_options import notify_options, package_argument, target_o
 from distd.domain import recipes
 from distd.domain.errors import BadInput, Conflict, Corrupt
 from distd.domain.fragment_plan import ByContent, ByCount, ByDuration, BySize
+from distd.domain.package_spec import PackageSpec
 from distd.domain.records import Action, Digest, Notify, OperatingSystem
 from distd.domain.units import format_size, parse_duration, parse_size
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages, publishing, versions
-from distd.origin.packages.publishing import Made
+from distd.origin.packages.publishing import NewPackage, RecipeUse
 from distd.origin.packages.recovery import reconcile
+from distd.origin.packages.versions import Successor
 from distd.packaging import ocs_import
-from distd.packaging.order import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from distd.origin.packages.packages import Package
 
 _SIZE_HELP = "Bytes of a fragment, such as 512KiB; with --chunking cdc on average.  [default: 1MiB]"
-_DURATION_HELP = "Cut so that an agent takes so long by its latencies, such as 2h."
+_DURATION_HELP = "Cut so that an agent's latencies add up to this time, such as 2h."
 
 
 @click.command(
@@ -44,10 +46,13 @@ _DURATION_HELP = "Cut so that an agent takes so long by its latencies, such as 2
 )
 @click.argument("source", metavar="[FILE|DIR]", required=False, type=click.Path(path_type=Path))
 @data_option
-@click.option("--name", required=True, help="What people call it.")
-@click.option("--os", "system", type=click.Choice(list(OperatingSystem)), help="Whom it is for.")
+@click.option("--name", required=True, help="Its name.")
+@click.option("--os", "system", type=click.Choice(list(OperatingSystem)), help="The system it is for.")
 @click.option(
-    "--priority", default=5, show_default=True, help="0 first, alone; 1 to 10 a turn in every so many cycles."
+    "--priority",
+    default=5,
+    show_default=True,
+    help="0: first, and alone; 1 to 10: a turn in each cycle that it divides.",
 )
 @click.option("--action", type=click.Choice(list(Action)), help="What agents do with it.")
 @click.option("--recipe", type=click.Choice(list(recipes.TABLE)), help="Instead of --action: see `package recipes`.")
@@ -69,51 +74,52 @@ _DURATION_HELP = "Cut so that an agent takes so long by its latencies, such as 2
 @notify_options
 @set_option
 @json_option
-def build(
-    source: Path | None,
-    root: Path,
-    name: str,
-    system: str | None,
-    priority: int,
-    action: str | None,
-    recipe: str | None,
-    arguments: str,
-    path: str | None,
-    launch: str | None,
-    command: str | None,
-    fragment_size: str | None,
-    fragments: int | None,
-    duration: str | None,
-    chunking: str | None,
-    digest: str,
-    notify: Callable[[Notify], Notify],
-    overrides: tuple[str, ...],
-    as_json: bool,
-) -> None:
+def build(source: Path | None, root: Path, overrides: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Make a package of a file or folder: archive, fragments, digests, signed manifest.
 
     A ready zip or tar.gz is taken as it is; anything else becomes a zip (WINDOWS) or a tar.gz, the same input always
     the same bytes.
     """
-    targets = {"--path": path, "--launch": launch, "--command": command}
-    wanted = _wanted(source, system, action, recipe, arguments, targets)
+    options = _BuildOptions(**given)
+    prepared = _prepare(source, options)
     with open_installation(root, overrides) as site:
-        order = Order(
-            source=source,
-            os=wanted.os,
-            priority=priority,
-            action=wanted.action,
-            target=wanted.target,
-            plan=_plan(fragment_size, fragments, duration, chunking, priority, site.settings.download),
-            digest=Digest(digest),
-            notify=notify(Notify()),
-            line_ends=wanted.line_ends,
+        spec = PackageSpec(
+            os=prepared.os,
+            priority=options.priority,
+            action=prepared.action,
+            target=prepared.target,
+            plan=_plan(options, site.settings.download),
+            digest=Digest(options.digest),
+            notify=options.notify(Notify()),
+            line_ends=prepared.line_ends,
         )
-        made = None if recipe is None else Made(recipe, arguments)
+        recipe = None if options.recipe is None else RecipeUse(options.recipe, options.arguments)
+        new = NewPackage(options.name, source, spec, recipe)
         reconcile(site.catalogue, site.data)
         with progress_bar("Building") as progress:
-            built = publishing.publish(site.workshop(), order, name, time.time(), progress, made)
-        _tell(site, built, as_json=as_json)
+            package = publishing.publish(site.package_store(), new, time.time(), progress)
+        _show(site, package, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _BuildOptions:
+    """The options of `package build` that say what the package is to be."""
+
+    name: str
+    system: str | None
+    priority: int
+    action: str | None
+    recipe: str | None
+    arguments: str
+    path: str | None
+    launch: str | None
+    command: str | None
+    fragment_size: str | None
+    fragments: int | None
+    duration: str | None
+    chunking: str | None
+    digest: str
+    notify: Callable[[Notify], Notify]
 
 
 @click.command(
@@ -122,8 +128,8 @@ def build(
 @package_argument
 @click.argument("source", metavar="FILE|DIR", type=click.Path(path_type=Path))
 @data_option
-@click.option("--name", help="What people call it.  [default: as the old one]")
-@click.option("--assignments", "with_assignments", is_flag=True, help="For the old one's computers too.")
+@click.option("--name", help="Its name.  [default: as the old one]")
+@click.option("--assignments", "with_assignments", is_flag=True, help="Assign it to the old one's computers.")
 @click.option("--path", help="STORE: another folder to copy to.")
 @click.option("--launch", help="LAUNCH: another file of the package to run, with its arguments.")
 @click.option("--command", help="EXECUTE: another command line.")
@@ -133,13 +139,10 @@ def supersede(
     package_id: str,
     source: Path,
     root: Path,
-    name: str | None,
     with_assignments: bool,
-    path: str | None,
-    launch: str | None,
-    command: str | None,
     overrides: tuple[str, ...],
     as_json: bool,
+    **given: str | None,
 ) -> None:
     """Make a new package of FILE that takes the place of PACKAGE.
 
@@ -150,18 +153,16 @@ def supersede(
         reconcile(site.catalogue, site.data)
         with site.catalogue.read() as conn:
             action = Action(packages.show(conn, package_id).action)
+        targets = {f"--{option}": given[option] for option in ("path", "launch", "command")}
+        successor = Successor(
+            source=source,
+            name=given["name"],
+            target=target_of(action, targets, needed=False),
+            with_assignments=with_assignments,
+        )
         with progress_bar("Building") as progress:
-            built = versions.supersede(
-                site.workshop(),
-                package_id,
-                source,
-                time.time(),
-                progress,
-                name=name,
-                target=target_of(action, {"--path": path, "--launch": launch, "--command": command}, needed=False),
-                with_assignments=with_assignments,
-            )
-        _tell(site, built, as_json=as_json)
+            package = versions.supersede(site.package_store(), package_id, successor, time.time(), progress)
+        _show(site, package, as_json=as_json)
 
 
 @click.command(
@@ -170,9 +171,9 @@ def supersede(
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @data_option
 @click.option("--link", is_flag=True, help="Do not copy the fragments: DIR is on the same file system and stays.")
-@click.option("--name", help="What people call it; for one package only.  [default: what it does]")
+@click.option("--name", help="Its name; for one package only.  [default: its id and target]")
 @click.option(
-    "--os", "system", type=click.Choice(list(OperatingSystem)), help="Whom it is for.  [default: by its archive]"
+    "--os", "system", type=click.Choice(list(OperatingSystem)), help="The system it is for.  [default: by its archive]"
 )
 @set_option
 @json_option
@@ -187,32 +188,32 @@ def import_(
 ) -> None:
     """Take in packages that an OCS server made: the folder of one, or a download folder with many.
 
-    They keep their ids. Each digest is checked. Those that are here already are passed over; exit status 1 says that
-    some could not be taken, and why stands on stderr.
+    They keep their ids. Each digest is checked. Those that are here already are left out; exit status 1 says that some
+    could not be imported, and stderr says why.
     """
     taken, failed = [], 0
     with open_installation(root, overrides) as site:
         reconcile(site.catalogue, site.data)
-        shop = site.workshop()
+        store = site.package_store()
         found = ocs_import.find(folder)
         if name is not None and len(found) > 1:
             raise BadInput("--name", f"one package, as {folder} holds {len(found)}", name)
-        for one in found:
+        for path in found:
             try:
-                with progress_bar(f"Importing {one.name}") as progress:
-                    its_name = name or f"{one.name} {ocs_import.read(one).info.target}"[:255]
-                    its_os = system and OperatingSystem(system)
-                    built = publishing.take_in(shop, one, its_name, its_os or None, time.time(), progress, link=link)
+                with progress_bar(f"Importing {path.name}") as progress:
+                    called = name or f"{path.name} {ocs_import.read(path).info.target}"[:255]
+                    made_for = OperatingSystem(system) if system else None
+                    package = publishing.take_in(store, path, called, made_for, time.time(), progress, link=link)
             except (BadInput, Corrupt, Conflict) as error:
-                click.echo(f"distd: {one.name} is not imported: {error}", err=True)
+                click.echo(f"distd: {path.name} is not imported: {error}", err=True)
                 failed += not isinstance(error, Conflict)
                 continue
-            taken.append(describe(site, built))
+            taken.append(describe(site, package))
     if as_json:
         print_json(taken)
     else:
         for row in taken:
-            click.echo(f"Package {row['id']}: {row['name']}, {row['fragments']} fragments, for {row['os']}")
+            click.echo(f"Package {row['id']}: {row['name']}, {_fragments(row['fragments'])}, for {row['os']}")
     click.get_current_context().exit(1 if failed else 0)
 
 
@@ -237,65 +238,63 @@ def list_recipes(as_json: bool) -> None:
         print_table(columns, rows, "")
 
 
-def _plan(
-    fragment_size: str | None,
-    count: int | None,
-    duration: str | None,
-    chunking: str | None,
-    priority: int,
-    config: DownloadConfig,
-) -> Plan:
-    given = {"--fragment-size": fragment_size, "--fragments": count, "--duration": duration, "--chunking": chunking}
+def _plan(options: _BuildOptions, config: DownloadConfig) -> Plan:
+    """How it is to be cut."""
+    given = {
+        "--fragment-size": options.fragment_size,
+        "--fragments": options.fragments,
+        "--duration": options.duration,
+        "--chunking": options.chunking,
+    }
     named = [option for option, value in given.items() if value is not None]
     if len(named) > 1 and named != ["--fragment-size", "--chunking"]:
         raise BadInput(named[1], f"either {' or '.join(named)}", "more than one")
-    if count is not None:
-        return ByCount(count)
-    if duration is not None:
-        return ByDuration(parse_duration(duration, "--duration"), priority, config)
-    kind = BySize if chunking is None else ByContent
-    return kind() if fragment_size is None else kind(parse_size(fragment_size, "--fragment-size"))
+    if options.fragments is not None:
+        return ByCount(options.fragments)
+    if options.duration is not None:
+        return ByDuration(parse_duration(options.duration, "--duration"), options.priority, config)
+    kind = BySize if options.chunking is None else ByContent
+    size = options.fragment_size
+    return kind() if size is None else kind(parse_size(size, "--fragment-size"))
 
 
-def _wanted(
-    source: Path | None,
-    system: str | None,
-    action: str | None,
-    recipe: str | None,
-    arguments: str,
-    given: dict[str, str | None],
-) -> recipes.Prepared:
+def _prepare(source: Path | None, options: _BuildOptions) -> recipes.Prepared:
     """System, action and target: from the recipe, or from the options one by one."""
-    known = None if system is None else OperatingSystem(system)
-    if action is None and recipe is None:
+    known = None if options.system is None else OperatingSystem(options.system)
+    targets = {"--path": options.path, "--launch": options.launch, "--command": options.command}
+    if options.action is None and options.recipe is None:
         raise BadInput("--action", "either --action or --recipe", "neither")
-    if recipe is not None:
-        if action is not None:
+    if options.recipe is not None:
+        if options.action is not None:
             raise BadInput("--action", "either --action or --recipe", "both")
-        for option, value in given.items():
+        for option, value in targets.items():
             if value is not None:
                 raise BadInput(option, "nothing beside --recipe, which knows it", value)
-        return recipes.prepare(recipe, known, None if source is None else source.name, arguments)
-    assert action is not None
+        return recipes.prepare(options.recipe, known, None if source is None else source.name, options.arguments)
+    assert options.action is not None
     if known is None:
         raise BadInput("--os", f"one of {', '.join(OperatingSystem)}", "nothing")
-    if arguments:
-        raise BadInput("--arguments", "only with --recipe", arguments)
-    return recipes.Prepared(known, Action(action), target_of(Action(action), given) or "", None)
+    if options.arguments:
+        raise BadInput("--arguments", "only with --recipe", options.arguments)
+    action = Action(options.action)
+    return recipes.Prepared(known, action, target_of(action, targets) or "", None)
 
 
-def _tell(site: Installation, built: Package, *, as_json: bool) -> None:
-    described = describe(site, built)
-    for warning in built.warnings:
+def _show(site: Installation, package: Package, *, as_json: bool) -> None:
+    described = describe(site, package)
+    for warning in package.warnings:
         click.echo(f"distd: note: {warning}", err=True)
     if as_json:
         print_json(described)
         return
-    click.echo(
-        f"Package {built.id}: {format_size(built.size_bytes)} in {built.fragments} fragments, MD5 {built.md5 or '-'}"
-    )
-    if not built.active:
-        click.echo(f"Next: distd package activate {built.id} --data {site.data.root}")
+    size, fragments, md5 = format_size(package.size_bytes), _fragments(package.fragments), package.md5 or "-"
+    click.echo(f"Package {package.id}: {size} in {fragments}, MD5 {md5}")
+    if not package.active:
+        click.echo(f"Next: distd package activate {package.id} --data {site.data.root}")
+
+
+def _fragments(count: object) -> str:
+    return "1 fragment" if count == 1 else f"{count} fragments"
 
 
 COMMANDS = (build, supersede, import_, list_recipes)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distd.domain.errors import BadInput
-from distd.packaging.order import OPTIONS
+from distd.domain.package_spec import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from distd.catalogue.engine import create_catalogue, open_catalogue
 from distd.domain.errors import BadInput
 from distd.domain.settings import load
-from distd.origin.packages.publishing import Workshop
+from distd.origin.packages.publishing import PackageStore
 from distd.storage import pki
 from distd.storage.data_dir import create_data_dir, open_data_dir
-from distd.storage.quota import Room
+from distd.storage.quota import DiskLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,19 +43,20 @@ class Installation:
     settings: Settings
     catalogue: Catalogue
 
-    def workshop(self) -> Workshop:
+    def package_store(self) -> PackageStore:
         """What is needed to make packages."""
-        return Workshop(
+        return PackageStore(
             catalogue=self.catalogue,
             data=self.data,
             signer=pki.load_signer(self.data.keys),
             ca=pki.load_ca(self.data.ca_certificate),
             config=self.settings.download,
-            room=self.room(),
+            disk_limits=self.disk_limits(),
         )
 
-    def room(self) -> Room:
-        return Room(self.settings["store.quota_mib"] * MIB, self.settings["store.keep_free_mib"] * MIB)
+    def disk_limits(self) -> DiskLimits:
+        """What no build may take of the disk, by the settings."""
+        return DiskLimits(self.settings["store.quota_mib"] * MIB, self.settings["store.keep_free_mib"] * MIB)
 
 
 @contextmanager

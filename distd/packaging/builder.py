@@ -1,255 +1,142 @@
-"""Building a package: archive, cut, hash, describe, sign; all in a hidden folder beside its final place.
+"""Building a package: its source is read, checked, packed, cut and described, each step told what the one before found.
 
-One pass over the archive (`packaging.hashing`): the digest that stock agents need, the slowest by far, runs in a thread
-of its own; BLAKE3 of the whole and of each fragment and the writing in another.
+`check` writes nothing; `build` works in a hidden folder beside the package's final place.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from blake3 import blake3
-
-from distd.domain import fragment_plan as plans
-from distd.domain import recipes
+from distd.domain import fragment_plan, package_spec, recipes
 from distd.domain.errors import BadInput
 from distd.domain.fragment_plan import ByContent
-from distd.domain.records import Digest, Fragment, Manifest
+from distd.domain.package_spec import OPTIONS, SourceKind
+from distd.domain.records import Digest, OperatingSystem
 from distd.packaging import archive, cdc
-from distd.packaging import order as orders
-from distd.packaging.hashing import flow
+from distd.packaging.cutting import NO_FRAGMENTS, cut
+from distd.packaging.progress import ProgressMeter
+from distd.packaging.source import open_readable, read_source
 from distd.storage import atomic, quota
 from distd.storage.atomic import map_disk_full
-from distd.storage.fragment_store import FragmentStore
-from distd.storage.quota import Room
-from distd.wire import manifest as manifest_format
-from distd.wire import ocs_info as info_format
+from distd.storage.quota import NO_LIMITS
+from distd.storage.staged_package import StagedPackage, sign_description
+from distd.wire import ocs_info, xml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from distd.domain.records import Info
-    from distd.packaging.hashing import Flow, Read
-    from distd.packaging.order import Order
+    from distd.domain.package_spec import PackageSpec
+    from distd.packaging.cutting import FragmentSet
+    from distd.packaging.progress import Progress
+    from distd.packaging.source import Member, Source
     from distd.storage.data_dir import DataDir
     from distd.storage.pki import Signer
-
-    Progress = Callable[[int, int], None]
-
-# OpenSSL's names of what agents check.
-_HASHES: Final = {Digest.MD5: "md5", Digest.SHA1: "sha1", Digest.SHA256: "sha256"}
+    from distd.storage.quota import DiskLimits
 
 
-class Built:
-    """A package that is complete but for its name: `publish` gives it that, `discard` removes it."""
+@dataclass(frozen=True, slots=True)
+class CheckedPackage:
+    """A specification and the source that fits it: what `build` takes. `warnings` are for whoever asked for it."""
 
-    def __init__(
-        self, data: DataDir, folder: Path, info: Info, manifest: Manifest, warnings: tuple[str, ...] = ()
-    ) -> None:
-        self.info = info
-        self.manifest = manifest
-        self.warnings = warnings
-        self._data = data
-        self._folder = folder
-        self._stack = ExitStack()
+    spec: PackageSpec
+    source: Source
+    warnings: tuple[str, ...]
 
-    @property
-    def size(self) -> int:
-        return self.manifest.size
 
-    @property
-    def fragments(self) -> int:
-        return self.info.fragments
+def check(path: Path | None, spec: PackageSpec) -> CheckedPackage:
+    """Read the source at `path` (None: a command without a file), and hold the specification against it.
 
-    def keep(self, stack: ExitStack) -> None:
-        """Hold what `stack` holds (the folder and its lock) until the end."""
-        self._stack = stack.pop_all()
+    All that can be known before anything is written. Raises `BadInput`.
+    """
+    check_spec(spec)
+    links = spec.os is not OperatingSystem.WINDOWS
+    source = read_source(path, links=links, is_script=spec.line_ends is not None)
+    package_spec.check_source(spec, source.facts)
+    return CheckedPackage(spec, source, package_spec.warnings(spec, source.facts))
 
-    def sync(self) -> None:
-        """Into the content store and onto the disk: what takes long, and is done before anybody is kept waiting."""
-        store = FragmentStore(self._data.fragments)
-        with map_disk_full():
-            for fragment in self.manifest.fragments:
-                store.keep(f"{self._folder}/{self.info.id}-{fragment.number}", fragment.blake3)
-            atomic.sync_tree(self._folder)
 
-    def publish(self) -> None:
-        """The final name."""
-        with map_disk_full():
-            atomic.publish_directory(self._folder, self._data.package(self.info.id))
-        self._stack.close()
-
-    def replace(self) -> None:
-        """The final name, in place of what is there, which `discard` then removes. Once more: as it was."""
-        with map_disk_full():
-            atomic.replace_directory(self._folder, self._data.package(self.info.id))
-
-    def discard(self) -> None:
-        self._stack.close()
+def check_spec(spec: PackageSpec) -> None:
+    """Whether the specification can be, and an agent can read the info of such a package. Raises `BadInput`."""
+    package_spec.check_values(spec)
+    xml.escape(spec.target, OPTIONS[spec.action])
+    xml.escape(spec.notify.text, "--notify-text")
+    xml.escape(spec.notify.done_action_text, "--done-text")
+    # The longest id there is: an info that cannot be read back, being too long say, is none that an agent should get.
+    ocs_info.parse(ocs_info.render(package_spec.info_of("0" * 20, spec, 0, b"")))
 
 
 def build(
     data: DataDir,
     package_id: str,
-    order: Order,
+    package: CheckedPackage,
     signer: Signer,
     progress: Progress | None = None,
-    limits: Room = Room(),  # noqa: B008  # a value
-) -> Built:
+    limits: DiskLimits = NO_LIMITS,
+) -> StagedPackage:
     """Prepare a package. `progress(done, total)` counts bytes, of the packing and of the cutting.
 
-    Raises `BadInput` before anything is written, and `Unavailable` when the disk is full; nothing is left then.
+    Raises `BadInput` when the source changes meanwhile, and `Unavailable` when the disk is full; nothing is left then.
     """
-    orders.check(order)
+    spec, facts = package.spec, package.source.facts
+    quota.check(data, limits, work_bytes=facts.build_bytes, stay_bytes=facts.size_bytes)
     with ExitStack() as stack, map_disk_full():
-        work_bytes, stay_bytes = orders.needs_bytes(order)
-        quota.check(data, limits, work_bytes=work_bytes, stay_bytes=stay_bytes)
         folder = stack.enter_context(atomic.building(data.download, package_id))
-        warnings = orders.warnings(order)
-        content = _archive(order, folder, progress)
-        its = NOTHING if content is None else _cut(content, folder, package_id, order, progress)
-        if content is not None and content.parent == folder:
-            content.unlink()
-        info = orders.info_of(package_id, order, len(its.fragments), its.digest)
-        digest = Digest.MD5 if content is None else order.digest
-        manifest = describe(folder, info_format.render(info), manifest_of(package_id, digest, its), signer)
-        built = Built(data, folder, info, manifest, warnings)
-        built.keep(stack)
-    return built
-
-
-# --- the pass ----------------------------------------------------------------------------------------------------
-
-
-def _archive(order: Order, folder: Path, progress: Progress | None) -> Path | None:
-    """The archive to cut: the source itself, or one made of it in `folder`."""
-    if order.source is None:
-        return None
-    if archive.is_ready(order.source):
-        return order.source
-    packed = folder / ".archive"
-    with _script(order, folder) as source:
-        archive.pack(source, packed, order.os, progress)
-    return packed
+        if facts.kind is SourceKind.NONE:
+            fragments, digest = NO_FRAGMENTS, Digest.MD5
+        else:
+            with _archive(package, folder, progress) as content:
+                fragments, digest = _cut(content, folder, package_id, spec, progress), spec.digest
+        info = package_spec.info_of(package_id, spec, len(fragments.fragments), fragments.digest)
+        manifest = fragments.manifest(package_id, digest)
+        manifest = sign_description(folder, ocs_info.render(info), manifest, signer)
+        return StagedPackage(data, folder, manifest, stack.pop_all())
 
 
 @contextmanager
-def _script(order: Order, folder: Path) -> Iterator[Path]:
-    """The source, or for the while a copy of it whose lines end as its interpreter wants them."""
-    assert order.source is not None
-    if order.line_ends is None:
-        yield order.source
+def _archive(package: CheckedPackage, folder: Path, progress: Progress | None) -> Iterator[Path]:
+    """The archive to cut: the source itself, or one made of it in `folder`, which is removed at the end."""
+    source = package.source
+    if source.facts.is_archive:
+        assert source.path is not None
+        yield source.path
         return
-    copies = folder / ".script"
-    copies.mkdir()
-    try:
-        copy = copies / order.source.name
-        copy.write_bytes(recipes.with_line_ends(order.source.read_bytes(), order.line_ends))
-        state = order.source.stat()
-        copy.chmod(state.st_mode)
-        os.utime(copy, ns=(state.st_atime_ns, state.st_mtime_ns))  # the same input, the same archive
-        yield copy
-    finally:
-        shutil.rmtree(copies)
+    packed = folder / ".archive"
+    with _members(package, folder) as members:
+        archive.pack(members, packed, package.spec.os, progress)
+    yield packed
+    packed.unlink()
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """What the pass over a package's bytes gives: its fragments, its digest, its BLAKE3 (empty: not computed)."""
+@contextmanager
+def _members(package: CheckedPackage, folder: Path) -> Iterator[Sequence[Member]]:
+    """What is to be packed; of a script a copy whose lines end as its interpreter wants them, removed at the end."""
+    members, line_ends = package.source.members, package.spec.line_ends
+    if line_ends is None:
+        yield members
+        return
+    (script,) = members
+    with open_readable(script.path) as file:
+        content = recipes.with_line_ends(file.read(), line_ends)
+    copy = folder / ".script"
+    copy.write_bytes(content)
+    yield [replace(script, path=copy, size_bytes=len(content))]
+    copy.unlink()
 
-    fragments: tuple[Fragment, ...]
-    digest: bytes
-    blake3: bytes
 
-
-NOTHING: Final = Cut((), hashlib.md5(usedforsecurity=False).digest(), blake3().digest())
-
-
-def _cut(content: Path, folder: Path, package_id: str, order: Order, progress: Progress | None) -> Cut:
+def _cut(content: Path, folder: Path, package_id: str, spec: PackageSpec, progress: Progress | None) -> FragmentSet:
     size_bytes = content.stat().st_size
-    if isinstance(order.plan, ByContent):
-        lengths = cdc.lengths(content, order.plan)
+    if isinstance(spec.plan, ByContent):
+        lengths = cdc.lengths(content, spec.plan)
     else:
-        lengths = plans.lengths(order.plan, size_bytes)
-    meter = archive.Meter(progress, size_bytes)
-    with content.open("rb", buffering=0) as source:
+        lengths = fragment_plan.lengths(spec.plan, size_bytes)
+    meter = ProgressMeter(progress, size_bytes)
+    with content.open("rb", buffering=0) as file:
         try:
-            return cut(source.readinto, lengths, folder, package_id, order.digest, meter)
+            return cut(file.readinto, lengths, folder, package_id, spec.digest, meter)
         except EOFError:
             raise BadInput("FILE", "a file that does not change while it is read", f"{content} has shrunk") from None
         except ValueError:
             raise BadInput("FILE", "a file that does not change while it is read", f"{content} has grown") from None
-
-
-def cut(read: Read, lengths: Sequence[int], folder: Path, package_id: str, digest: Digest, meter: archive.Meter) -> Cut:
-    """Write what `read` gives as fragments of these lengths into `folder`, hashing it all.
-
-    BLAKE3 of the whole is computed beside MD5, which leaves time for it, and not beside the quicker digests.
-    Raises `EOFError` when there is less, `ValueError` when there is more.
-    """
-    slow = new_hash(digest)
-    whole = blake3()
-    others = (whole,) if digest is Digest.MD5 else ()
-    fragments = []
-    with flow(read, slow, others) as flowing:
-        for number, length in enumerate(lengths, 1):
-            fragments.append(_fragment(flowing, f"{folder}/{package_id}-{number}", number, length, meter))
-        flowing.end()
-    return Cut(tuple(fragments), slow.digest(), whole.digest() if others else b"")
-
-
-def new_hash(digest: Digest) -> Any:
-    """OpenSSL's, which lets go of the interpreter while it works."""
-    return hashlib.new(_HASHES[digest], usedforsecurity=False)
-
-
-def _fragment(flowing: Flow, file: str, number: int, length: int, meter: archive.Meter) -> Fragment:
-    digest = blake3()
-    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        os.fchmod(fd, 0o644)  # whatever the umask says
-        for piece in flowing.take(length):
-            digest.update(piece)
-            _write_all(fd, piece)
-            meter.add(len(piece))
-    finally:
-        os.close(fd)
-    return Fragment(number, length, digest.digest())
-
-
-def _write_all(fd: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
-
-
-def manifest_of(package_id: str, digest: Digest, cut: Cut, version: int = 1) -> Manifest:
-    """The manifest of what was cut, but for its info: see `describe`."""
-    return Manifest(
-        package_id=package_id,
-        version=version,
-        size=sum(fragment.length for fragment in cut.fragments),
-        md5=cut.digest if digest is Digest.MD5 else b"",
-        sha256=cut.digest if digest is Digest.SHA256 else b"",
-        blake3=cut.blake3,
-        info_blake3=b"",
-        fragments=cut.fragments,
-    )
-
-
-def describe(folder: Path, info: bytes, manifest: Manifest, signer: Signer) -> Manifest:
-    """Write `info` and the manifest, which vouches for it, into a folder that is being built."""
-    manifest = replace(manifest, info_blake3=blake3(info).digest())
-    _write(folder / "info", info)
-    _write(folder / "manifest", manifest_format.sign(manifest, signer.key, signer.certificate_der))
-    return manifest
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-    path.chmod(0o644)

@@ -1,4 +1,4 @@
-"""Fragments cut by content (FastCDC): where bytes stay the same from one version to the next, fragments do too."""
+"""Fragments cut by content (FastCDC): where bytes stay the same from one version to the next, fragments stay too."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def lengths(file: Path, plan: ByContent) -> list[int]:
     """The lengths of the fragments of `file`, in order: the same bytes, the same lengths. Raises `BadInput`.
 
-    The library's fragments are a quarter longer than its `avg_size` (Xia et al., 2020, 3.4: what is skipped at the
-    start of each one comes on top).
+    The library's fragments are a quarter longer than its `avg_size` (Xia et al., 2020, 3.4: the bytes that are skipped
+    at the start of each fragment come on top).
     """
     cutter = FastCDC(plan.average_bytes * 4 // 5)
     with file.open("rb", buffering=0) as source:

@@ -1,4 +1,4 @@
-"""Bytes on their way from a reader into files, with the digest of the whole computed beside.
+"""Bytes that go from a reader into files, with the digest of the whole computed beside.
 
 That digest is serial, and as slow as all the rest together, so it has a thread: the *reader* fills a block, passes it
 on and hashes it, while the caller cuts, hashes and writes the same bytes. What is written is what was hashed, even if
@@ -10,11 +10,14 @@ or `end`; whatever ends the block ends the thread, within one block.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import queue
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from distd.domain.records import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,10 +29,20 @@ BLOCK_BYTES: Final = 1_048_576  # stays in the processor's cache between reading
 BLOCKS: Final = 8
 
 
+# OpenSSL's names of what agents check.
+_ALGORITHMS: Final = {Digest.MD5: "md5", Digest.SHA1: "sha1", Digest.SHA256: "sha256"}
+
+
 class Hash(Protocol):
     """What hashlib and blake3 give."""
 
-    def update(self, data: memoryview, /) -> object: ...
+    def update(self, data: memoryview, /) -> object:
+        """Hash these bytes after those before."""
+
+
+def new_hash(digest: Digest) -> Any:
+    """OpenSSL's hash object, which releases the interpreter's lock while it works."""
+    return hashlib.new(_ALGORITHMS[digest], usedforsecurity=False)
 
 
 class Flow:
@@ -41,9 +54,9 @@ class Flow:
         self._others = others
         self._free: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
         self._full: queue.SimpleQueue[tuple[memoryview, int] | BaseException] = queue.SimpleQueue()
-        self._block: memoryview | None = None  # the one that the caller is at,
-        self._left = memoryview(b"")  # and what he has not taken of it
-        self._is_through = False
+        self._block: memoryview | None = None  # the one that the caller takes from,
+        self._left = memoryview(b"")  # and the rest of it
+        self._is_at_end = False
         self._is_stopped = False
         for _ in range(BLOCKS):
             self._free.put(memoryview(bytearray(BLOCK_BYTES)))
@@ -64,26 +77,26 @@ class Flow:
             raise ValueError("more bytes than expected")
 
     def _next_block(self) -> bool:
-        """False: there is none, and the reader is through with its hashing."""
-        if self._is_through:
+        """False: there is none, and the reader has hashed all."""
+        if self._is_at_end:
             return False
         if self._block is not None:
             self._free.put(self._block)
         arrived = self._full.get()
         if isinstance(arrived, BaseException):
-            self._is_through = True
+            self._is_at_end = True
             raise arrived
         self._block, size_bytes = arrived
         self._left = self._block[:size_bytes]
-        self._is_through = not size_bytes
-        for one in self._others:
-            one.update(self._left)
-        return not self._is_through
+        self._is_at_end = not size_bytes
+        for digest in self._others:
+            digest.update(self._left)
+        return not self._is_at_end
 
     # --- the thread ----------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Read and hash until the end, or until told to stop."""
+        """Read and hash until the end, or until `stop`: what the thread does."""
         try:
             while (block := self._free.get()) is not None and not self._is_stopped:
                 size_bytes = self._fill(block)
@@ -95,6 +108,7 @@ class Flow:
             self._full.put(error)
 
     def stop(self) -> None:
+        """Have the thread end, within one block."""
         self._is_stopped = True
         self._free.put(None)
 
@@ -108,7 +122,7 @@ class Flow:
 
 @contextmanager
 def flow(read: Read, slow: Hash, others: Sequence[Hash] = ()) -> Iterator[Flow]:
-    """What `read` gives, on its way. `read` fills a buffer as `readinto` does, and gives 0 at the end.
+    """A `Flow` of what `read` gives. `read` fills a buffer as `readinto` does, and gives 0 at the end.
 
     `slow` hashes the whole in the thread, `others` do in the caller's.
     """
@@ -124,7 +138,7 @@ def flow(read: Read, slow: Hash, others: Sequence[Hash] = ()) -> Iterator[Flow]:
 
 @contextmanager
 def chained(paths: Iterable[Path]) -> Iterator[Read]:
-    """Files after one another as one stream to `read` from; one is open at a time. Raises `OSError`, also later."""
+    """Files after one another as one stream, as a `Read`; one is open at a time. Reading it raises `OSError`."""
     chain = _Chain(iter(paths))
     try:
         yield chain.readinto

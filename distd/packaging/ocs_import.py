@@ -14,26 +14,26 @@ from blake3 import blake3
 from distd.domain.errors import BadInput, Corrupt
 from distd.domain.fragment_plan import MAX_FRAGMENTS
 from distd.domain.records import Digest, Fragment, OperatingSystem
-from distd.packaging import builder
-from distd.packaging.archive import Meter
-from distd.packaging.hashing import chained, flow
+from distd.packaging.cutting import NO_FRAGMENTS, FragmentSet, cut
+from distd.packaging.hashing import chained, flow, new_hash
+from distd.packaging.progress import ProgressMeter
 from distd.storage import atomic, quota
 from distd.storage.atomic import map_disk_full
-from distd.storage.quota import Room
-from distd.wire import ocs_info as info_format
+from distd.storage.quota import NO_LIMITS
+from distd.storage.staged_package import StagedPackage, sign_description
+from distd.wire import ocs_info
 from distd.wire.ocs_info import MAX_INFO_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from distd.domain.records import Info
-    from distd.packaging.builder import Built, Cut
     from distd.packaging.hashing import Read
+    from distd.packaging.progress import Progress
     from distd.storage.data_dir import DataDir
     from distd.storage.pki import Signer
-
-    Progress = Callable[[int, int], None]
+    from distd.storage.quota import DiskLimits
 
 # OCS's ids are Unix times. A longer number would not fit the catalogue.
 _ID: Final = re.compile("[1-9][0-9]{0,17}")
@@ -41,7 +41,7 @@ _MAGIC: Final = {b"PK": OperatingSystem.WINDOWS, b"\x1f\x8b": OperatingSystem.LI
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
+class OcsPackage:
     """A package as it was found. `text` is its info, byte for byte; `lengths` those of its fragments."""
 
     folder: Path
@@ -52,11 +52,12 @@ class Foreign:
 
     @property
     def size_bytes(self) -> int:
+        """Of all fragments together."""
         return sum(self.lengths)
 
     @property
     def os(self) -> OperatingSystem:
-        """For whom it looks to be: Windows agents take zip only, for the others OCS makes tar.gz."""
+        """For whom it is, by its archive: Windows agents take zip only, for the others OCS makes tar.gz."""
         if not self.lengths:
             return OperatingSystem.OTHER
         with (self.folder / f"{self.info.id}-1").open("rb") as first:
@@ -76,79 +77,79 @@ def find(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name))
 
 
-def read(folder: Path) -> Foreign:
-    """What a folder holds. Raises `BadInput` that says what does not fit."""
+def read(folder: Path) -> OcsPackage:
+    """The package in a folder. Raises `BadInput` that says what does not fit."""
     with _readable(folder):
         with (folder / "info").open("rb") as file:
             text = file.read(MAX_INFO_BYTES + 1)
-        info = info_format.parse(text)
+        info = ocs_info.parse(text)
         if not _ID.fullmatch(info.id):
             raise BadInput("info/ID", "1 to 18 decimal digits", info.id)
         if info.fragments > MAX_FRAGMENTS:
             raise BadInput("info/FRAGS", f"at most {MAX_FRAGMENTS}", info.fragments)
         lengths = tuple((folder / f"{info.id}-{number}").stat().st_size for number in range(1, info.fragments + 1))
-    return Foreign(folder, text, info, _digest(info), lengths)
+    return OcsPackage(folder, text, info, _digest(info), lengths)
 
 
 def take(
     data: DataDir,
-    foreign: Foreign,
+    package: OcsPackage,
     signer: Signer,
     progress: Progress | None = None,
-    limits: Room = Room(),  # noqa: B008  # a value
+    limits: DiskLimits = NO_LIMITS,
     *,
     link: bool = False,
-) -> Built:
-    """Prepare a package of its bytes, which are copied, or (`link`) only linked.
+) -> StagedPackage:
+    """Prepare a package of the same bytes, which are copied, or (`link`) only linked.
 
     Raises `BadInput`, `Corrupt` when the digest is not the one that its info tells, `Unavailable` for a full disk.
     """
-    quota.check(data, limits, work_bytes=0 if link else foreign.size_bytes, stay_bytes=foreign.size_bytes)
-    info = foreign.info
-    with ExitStack() as stack, map_disk_full(), _readable(foreign.folder):
+    size_bytes = package.size_bytes
+    quota.check(data, limits, work_bytes=0 if link else size_bytes, stay_bytes=size_bytes)
+    info = package.info
+    with ExitStack() as stack, map_disk_full(), _readable(package.folder):
         folder = stack.enter_context(atomic.building(data.download, info.id))
-        its = _pass(foreign, folder, Meter(progress, foreign.size_bytes), link=link)
-        if foreign.lengths and not info_format.is_digest(info, its.digest):
-            got = info_format.encoded(its.digest, info.digest_encode)
-            raise Corrupt(f"package {info.id} in {foreign.folder}", f"{foreign.digest} {info.digest}", got)
-        manifest = builder.manifest_of(info.id, foreign.digest, its)
-        built = builder.Built(data, folder, info, builder.describe(folder, foreign.text, manifest, signer))
-        built.keep(stack)
-    return built
+        fragments = _read_fragments(package, folder, ProgressMeter(progress, size_bytes), link=link)
+        if package.lengths and not ocs_info.is_digest(info, fragments.digest):
+            got = ocs_info.encoded(fragments.digest, info.digest_encode)
+            raise Corrupt(f"package {info.id} in {package.folder}", f"{package.digest} {info.digest}", got)
+        manifest = fragments.manifest(info.id, package.digest)
+        manifest = sign_description(folder, package.text, manifest, signer)
+        return StagedPackage(data, folder, manifest, stack.pop_all())
 
 
-def _pass(foreign: Foreign, folder: Path, meter: Meter, *, link: bool) -> Cut:
-    if not foreign.lengths:
-        return builder.NOTHING
-    package_id = foreign.info.id
-    paths = [foreign.folder / f"{package_id}-{number}" for number in range(1, len(foreign.lengths) + 1)]
+def _read_fragments(package: OcsPackage, folder: Path, meter: ProgressMeter, *, link: bool) -> FragmentSet:
+    if not package.lengths:
+        return NO_FRAGMENTS
+    package_id = package.info.id
+    paths = [package.folder / f"{package_id}-{number}" for number in range(1, len(package.lengths) + 1)]
     try:
         with chained(paths) as read:
             if link:
-                return _link(read, foreign, folder, meter)
-            return builder.cut(read, foreign.lengths, folder, package_id, foreign.digest, meter)
+                return _link_all(read, package, folder, meter)
+            return cut(read, package.lengths, folder, package_id, package.digest, meter)
     except (EOFError, ValueError):
-        raise BadInput("DIR", "fragments that do not change while they are read", str(foreign.folder)) from None
+        raise BadInput("DIR", "fragments that do not change while they are read", str(package.folder)) from None
 
 
-def _link(read: Read, foreign: Foreign, folder: Path, meter: Meter) -> Cut:
-    slow = builder.new_hash(foreign.digest)
+def _link_all(read: Read, package: OcsPackage, folder: Path, meter: ProgressMeter) -> FragmentSet:
+    slow = new_hash(package.digest)
     fragments = []
     with flow(read, slow) as flowing:
-        for number, length in enumerate(foreign.lengths, 1):
-            digest, name = blake3(), f"{foreign.info.id}-{number}"
+        for number, length in enumerate(package.lengths, 1):
+            digest, name = blake3(), f"{package.info.id}-{number}"
             for piece in flowing.take(length):
                 digest.update(piece)
             try:
-                os.link(foreign.folder / name, folder / name)
+                os.link(package.folder / name, folder / name)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                raise BadInput("--link", "a folder on the file system of --data", str(foreign.folder)) from None
+                raise BadInput("--link", "a folder on the file system of --data", str(package.folder)) from None
             fragments.append(Fragment(number, length, digest.digest()))
             meter.add(length)
         flowing.end()
-    return builder.Cut(tuple(fragments), slow.digest(), b"")
+    return FragmentSet(tuple(fragments), slow.digest(), b"")
 
 
 def _digest(info: Info) -> Digest:

@@ -8,28 +8,27 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from distd.domain.errors import BadInput, Corrupt
-from distd.packaging.archive import Meter
 from distd.packaging.hashing import chained, flow
+from distd.packaging.progress import ProgressMeter
 from distd.storage import package_dirs
 from distd.wire import ocs_info
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from cryptography import x509
 
     from distd.domain.records import Fragment, Info, Manifest
+    from distd.packaging.progress import Progress
     from distd.storage.data_dir import DataDir
 
-    Progress = Callable[[int, int], None]
     Faults = dict[str, Corrupt]
 
 
 def verify(data: DataDir, package_id: str, ca: x509.Certificate, progress: Progress | None = None) -> Faults:
     """Hash a package on the disk again: what is wrong, by the names of its files; empty when it is whole.
 
-    The name "" stands for the whole: each fragment is right, but not what agents check them by.
+    The name "" stands for the whole package: each fragment is right, but not the digest that agents check.
     """
     try:
         manifest = package_dirs.read_manifest(data, package_id, ca)
@@ -39,11 +38,11 @@ def verify(data: DataDir, package_id: str, ca: x509.Certificate, progress: Progr
         return {"manifest": Corrupt(f"manifest of {package_id}", "a readable file", str(error.strerror))}
     folder = data.package(package_id)
     info, faults = _check_info(folder, manifest)
-    expected = {"info", "manifest", *(f"{package_id}-{f.number}" for f in manifest.fragments)}
+    expected = {"info", "manifest", *(f"{package_id}-{fragment.number}" for fragment in manifest.fragments)}
     for path in sorted(folder.iterdir()):
         if path.name not in expected:
             faults[path.name] = Corrupt(f"folder of {package_id}", "only its own files", path.name)
-    meter = Meter(progress, manifest.size)
+    meter = ProgressMeter(progress, manifest.size)
     try:
         return faults | _check_all(folder, manifest, info, meter)
     except (OSError, EOFError, ValueError):  # a fragment is missing, unreadable, shorter or longer
@@ -65,7 +64,7 @@ def _check_info(folder: Path, manifest: Manifest) -> tuple[Info | None, Faults]:
     return info, {}
 
 
-def _check_all(folder: Path, manifest: Manifest, info: Info | None, meter: Meter) -> Faults:
+def _check_all(folder: Path, manifest: Manifest, info: Info | None, meter: ProgressMeter) -> Faults:
     """All fragments in one pass, at the speed of the digest that agents check."""
     slow = hashlib.new(info.digest_algo.lower() if info else "md5", usedforsecurity=False)
     whole, faults = blake3(), {}
@@ -77,18 +76,19 @@ def _check_all(folder: Path, manifest: Manifest, info: Info | None, meter: Meter
                 digest.update(piece)
                 meter.add(len(piece))
             if digest.digest() != fragment.blake3:
-                got = digest.hexdigest()
-                faults[package_dirs.fragment_path(folder, fragment).name] = _corrupt(
-                    folder, fragment, f"BLAKE3 {fragment.blake3.hex()}", got
-                )
+                name = package_dirs.fragment_path(folder, fragment).name
+                expected = f"BLAKE3 {fragment.blake3.hex()}"
+                faults[name] = package_dirs.bad_fragment(folder, fragment, expected, digest.hexdigest())
         flowing.end()
-    if faults and any(
-        package_dirs.fragment_path(folder, one).stat().st_size != one.length for one in manifest.fragments
-    ):
+    if faults and any(not _has_its_length(folder, fragment) for fragment in manifest.fragments):
         raise ValueError("the lengths add up, but are others")
     if not faults and info is not None and info.fragments and manifest.size:
         faults |= _check_whole(manifest, info, slow.digest(), whole.digest())
     return faults
+
+
+def _has_its_length(folder: Path, fragment: Fragment) -> bool:
+    return package_dirs.fragment_path(folder, fragment).stat().st_size == fragment.length
 
 
 def _check_whole(manifest: Manifest, info: Info, digest: bytes, whole: bytes) -> Faults:
@@ -106,12 +106,9 @@ def _check_whole(manifest: Manifest, info: Info, digest: bytes, whole: bytes) ->
 
 def _check_each(folder: Path, manifest: Manifest) -> Faults:
     """The fragments one by one."""
-    found = {
-        package_dirs.fragment_path(folder, one).name: package_dirs.check_fragment(folder, one)
-        for one in manifest.fragments
-    }
-    return {name: fault for name, fault in found.items() if fault is not None}
-
-
-def _corrupt(folder: Path, fragment: Fragment, expected: str, got: str) -> Corrupt:
-    return Corrupt(f"fragment {fragment.number} of {folder.name}", expected, got)
+    faults = {}
+    for fragment in manifest.fragments:
+        fault = package_dirs.check_fragment(folder, fragment)
+        if fault is not None:
+            faults[package_dirs.fragment_path(folder, fragment).name] = fault
+    return faults

@@ -231,7 +231,7 @@ def _application(site: Installation, server: Server, reader: Reader, writer: Wri
     mirrors = MirrorsApi(site.data, reader, writer, server.agents.token_key, server.via)
     plans = PlansApi(reader, lambda: server.settings)
     logins = Logins(reader)
-    uploads = Uploads(site.data, site.settings["limits.upload_mib"] * MIB, site.room())
+    uploads = Uploads(site.data, site.settings["limits.upload_mib"] * MIB, site.disk_limits())
     uploads.sweep()
     return UploadsApi(make_app(reader, logins, metrics.render, (mirrors, plans)), uploads, logins)
 

@@ -1,7 +1,7 @@
 """The atomic primitives: a crash at any moment leaves the old state or the new one, never a half.
 
-What is being made has a hidden name (".building-…", ".deleted-…", ".new-…") beside its final one, so that a web server
-which serves the folder, and `sweep` after a crash, know it for what it is.
+What is being written has a hidden name (".building-…", ".deleted-…", ".new-…") beside its final one, so that a web
+server which serves the folder, and `sweep` after a crash, recognise it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ BUILDING: Final = ".building-"
 DELETED: Final = ".deleted-"
 NEW: Final = ".new-"
 LOCK: Final = ".lock"  # in a folder that is being built: whoever builds it holds a lock on it
+
+# Why there can be no (further) link to a file: another file system, one without links, too many.
+_LINK_REFUSED: Final = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK)
 
 # Two calls of Linux that Python does not have.
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
@@ -67,7 +70,7 @@ def building(parent: Path, name: str) -> Iterator[Path]:
 
 
 def sync_tree(folder: Path) -> None:
-    """Everything in a folder, and the folder, onto the disk.
+    """Put everything in a folder, and the folder, onto the disk.
 
     The whole file system is synced: one call for any number of fragments, where an fsync of each would take minutes.
     """
@@ -86,15 +89,15 @@ def publish_directory(folder: Path, final: Path) -> None:
     (folder / LOCK).unlink(missing_ok=True)
     _sync(folder)
     if final.exists():
-        raise FileExistsError(17, "exists already", str(final))
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final))
     os.rename(folder, final)
     sync_folder(final.parent)
 
 
 def replace_directory(folder: Path, final: Path) -> None:
-    """Put a folder that is built, and on the disk, in the place of `final`, which is then under the name of `folder`.
+    """Put a folder that is built, and on the disk, in the place of `final`, which then has the name of `folder`.
 
-    At no moment is there nothing under `final`, nor a part of either.
+    At every moment `final` is one of the two, as a whole.
     """
     (folder / LOCK).unlink(missing_ok=True)
     _sync(folder)
@@ -105,10 +108,10 @@ def replace_directory(folder: Path, final: Path) -> None:
 
 @contextmanager
 def removing(path: Path) -> Iterator[None]:
-    """Remove a folder: it is gone under its name at once, and for good however far the removal comes.
+    """Remove a folder: its name is gone at once, whatever happens to its files.
 
-    In the block its files are gone, and what hangs on them can be tidied up. A crash until then leaves the folder under
-    a hidden name, by which `sweep` knows that there is something to tidy up.
+    In the block its files are gone too, and what depends on them can be removed. A crash until then leaves the folder
+    under a hidden name, by which `sweep` knows that there is something to remove.
     """
     hidden = hide(path)
     for entry in hidden.iterdir():
@@ -118,7 +121,7 @@ def removing(path: Path) -> Iterator[None]:
 
 
 def hide(path: Path) -> Path:
-    """Take a folder's name away; what it is called now. What is left of it after a crash `sweep` removes."""
+    """Take a folder's name away; the path that it has now. `sweep` removes what a crash leaves of it."""
     hidden = path.with_name(f"{DELETED}{path.name}-{os.getpid()}")
     os.rename(path, hidden)
     sync_folder(path.parent)
@@ -126,7 +129,7 @@ def hide(path: Path) -> Path:
 
 
 def sweep(folder: Path) -> list[str]:
-    """Remove what crashes have left in `folder`; gives the names. What a living process works on is spared."""
+    """Remove what crashes have left in `folder`; gives the names. What a living process works on stays."""
     swept = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith((DELETED, NEW, BUILDING)) and not _is_held(path):
@@ -138,8 +141,23 @@ def sweep(folder: Path) -> list[str]:
     return swept
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """`target` becomes another name of `source`, or a copy where there can be no link."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if not is_link_refused(error):
+            raise
+        shutil.copy2(source, target)
+
+
+def is_link_refused(error: OSError) -> bool:
+    """Whether it says that there can be no (further) link to a file, so that a copy must do."""
+    return error.errno in _LINK_REFUSED
+
+
 def sync_folder(folder: Path) -> None:
-    """A name is on the disk only once its folder is."""
+    """Put a folder onto the disk: only then is a new name in it there too."""
     _sync(folder)
 
 
@@ -158,14 +176,14 @@ def _sync(path: Path) -> None:
 
 
 def _is_held(path: Path) -> bool:
-    """Whether somebody works on it. A lock says so; where there is none (yet, or any more), the life of its maker."""
+    """Whether a process works on it: by its lock, or where there is none (yet, or any more), by the pid in its name."""
     if not (path / LOCK).exists():
         return _is_alive(path.name.rpartition("-")[2])
     try:
         with (path / LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return True  # locked, or taken away this moment
+        return True  # locked, or removed at this moment
     return False
 
 

@@ -1,4 +1,4 @@
-"""The data directory: what lies where."""
+"""The data directory: what is where."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from distd.domain.errors import BadInput
 from distd.domain.settings import TABLE
-from distd.storage import atomic
-from distd.storage import pki as keys
+from distd.storage import atomic, pki
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +26,7 @@ class DataDir:
 
     @property
     def download(self) -> Path:
+        """The folder of all packages, each in a folder named by its id."""
         return self.root / "download"
 
     @property
@@ -36,14 +36,17 @@ class DataDir:
 
     @property
     def uploads(self) -> Path:
+        """Files that operators upload: see `storage.uploads`."""
         return self.root / "uploads"
 
     @property
     def catalogue(self) -> Path:
+        """The database."""
         return self.root / "catalogue.db"
 
     @property
     def settings_file(self) -> Path:
+        """The settings: TOML."""
         return self.root / "distd.toml"
 
     @property
@@ -53,32 +56,34 @@ class DataDir:
 
     @property
     def keys(self) -> Path:
+        """The folder of the private keys and their certificates: see `storage.pki`."""
         return self.root / "keys"
 
     def package(self, package_id: str) -> Path:
+        """The folder of a package."""
         return self.download / package_id
 
 
 def open_data_dir(root: Path) -> DataDir:
-    """Raises `BadInput` when there is no data directory."""
+    """The data directory in `root`. Raises `BadInput` when there is none."""
     data = DataDir(root)
-    # The settings file is the last that is written, so where it stands everything does.
+    # The settings file is the last that is written, so where it is everything is.
     if not data.settings_file.is_file() or not data.download.is_dir():
         raise BadInput("--data", "a data directory made by `distd init`", str(root))
     return data
 
 
 def create_data_dir(root: Path, hosts: Sequence[str], create_catalogue: Callable[[Path], None]) -> DataDir:
-    """A new data directory in `root`, which is made, or is empty. `hosts[0]` is the name that agents are given.
+    """Make a data directory in `root`, a folder that is empty or not there yet. `hosts[0]` is the name for agents.
 
     `create_catalogue(path)` makes the database.
 
     Raises `BadInput` when something is there already; then, and when anything fails, nothing is changed.
     """
     for host in hosts:
-        keys.check_host(host)
-    made = not root.exists()
-    if not made and (not root.is_dir() or any(root.iterdir())):
+        pki.check_host(host)
+    is_new = not root.exists()
+    if not is_new and (not root.is_dir() or any(root.iterdir())):
         raise BadInput("--data", "a folder that is empty or not there yet", str(root))
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -90,7 +95,7 @@ def create_data_dir(root: Path, hosts: Sequence[str], create_catalogue: Callable
     except BaseException:
         for path in root.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if made:
+        if is_new:
             root.rmdir()
         raise
 
@@ -99,7 +104,7 @@ def _fill(data: DataDir, hosts: Sequence[str], create_catalogue: Callable[[Path]
     for folder, mode in ((data.download, 0o755), (data.keys, 0o700)):
         folder.mkdir()
         folder.chmod(mode)
-    keys.create_keys(data.keys, data.ca_certificate, hosts)
+    pki.create_keys(data.keys, data.ca_certificate, hosts)
     create_catalogue(data.catalogue)
     os.chmod(data.catalogue, 0o640)
     atomic.write_file(data.settings_file, _settings_text(hosts[0]).encode(), mode=0o640)
@@ -108,7 +113,7 @@ def _fill(data: DataDir, hosts: Sequence[str], create_catalogue: Callable[[Path]
 
 def _settings_text(host: str) -> str:
     """distd.toml with every setting in it, all but the host commented out."""
-    lines = ["# Settings of distd. What is commented out stands at its default."]
+    lines = ["# Settings of distd. What is commented out has its default."]
     section = ""
     for setting in TABLE.values():
         name, _, key = setting.name.partition(".")

@@ -1,13 +1,12 @@
 """The content store: each fragment's bytes once, under their BLAKE3, as `fragments/<2 hex digits>/<62 more>`.
 
 Package directories hold hard links to it, so any web server can serve them, and the file system counts how many
-packages a fragment is in: the one whose last package is gone has a single link left. Nothing is lost when the store
-is: it only saves room, and tells what is there already.
+packages a fragment is in: one whose last package is gone has a single link left. Nothing is lost when the store is: it
+only saves space, and tells what is there already. Where there can be no link, a fragment is in its package only.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -18,12 +17,9 @@ from blake3 import blake3
 from distd.storage import atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 PIECE_BYTES: Final = 1_048_576
-
-# Where there can be no (further) link, a fragment stands for itself: another file system, one without links, too many.
-_NO_LINK: Final = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK)
 
 
 class FragmentStore:
@@ -33,13 +29,14 @@ class FragmentStore:
         self._root = root
 
     def path(self, digest: bytes) -> Path:
+        """Where the fragment with this BLAKE3 is, if it is here."""
         name = digest.hex()
         return self._root / name[:2] / name[2:]
 
     def keep(self, file: Path | str, digest: bytes) -> None:
         """Have `file`, whose BLAKE3 is `digest`, share its bytes with the store.
 
-        What the store has is hashed before it is trusted: a bad disk must not spoil one more package.
+        What the store has is hashed before it is linked: a bad disk must not spoil one more package.
         """
         try:
             self._link(file, digest.hex())
@@ -50,7 +47,7 @@ class FragmentStore:
             else:
                 _relink(file, kept)
         except OSError as error:
-            if error.errno not in _NO_LINK:
+            if not atomic.is_link_refused(error):
                 raise
 
     def fetch(self, digest: bytes, file: Path | str) -> bool:
@@ -60,24 +57,20 @@ class FragmentStore:
         except FileNotFoundError:
             return False
         except OSError as error:
-            if error.errno not in _NO_LINK:
+            if not atomic.is_link_refused(error):
                 raise
             return False
         return True
 
-    def prune(self, digests: Iterable[bytes]) -> None:
-        """Forget those that no package has any more."""
-        for digest in set(digests):
-            _forget(self.path(digest))
-
     def sweep(self) -> None:
-        """Forget all that no package has: after a crash."""
+        """Remove all that no package has any more, and what a crash has left."""
         for folder in self._folders():
             atomic.sweep(folder)
             for path in folder.iterdir():
-                _forget(path)
+                _remove_unused(path)
 
     def used_bytes(self) -> int:
+        """Of all fragments, each counted once."""
         return sum(entry.stat().st_size for folder in self._folders() for entry in os.scandir(folder))
 
     def _folders(self) -> Iterator[Path]:
@@ -85,7 +78,7 @@ class FragmentStore:
             yield from self._root.iterdir()
 
     def _link(self, file: Path | str, name: str) -> None:
-        """By text: with small fragments, making a `Path` takes longer than making a link."""
+        """With strings: for a small fragment, making a `Path` takes longer than making a link."""
         kept = f"{self._root}/{name[:2]}/{name[2:]}"
         try:
             os.link(file, kept)
@@ -114,8 +107,8 @@ def _relink(target: Path | str, name: Path | str) -> None:
     new.unlink(missing_ok=True)  # replacing a link by one of the same file leaves both
 
 
-def _forget(path: Path) -> None:
-    """A build may link it this very moment: it then keeps its own link, and the store has it no more."""
+def _remove_unused(path: Path) -> None:
+    """A build may link it at this moment: it then keeps its own link, and the store has the fragment no more."""
     with suppress(FileNotFoundError):
         if path.stat().st_nlink == 1:
             path.unlink()

@@ -1,14 +1,14 @@
-"""Packages that come from elsewhere, fragment by fragment: what a mirror holds of them until they are whole.
+"""Packages that come from elsewhere, fragment by fragment: what a mirror has of them until they are whole.
 
-A fragment on its way is `incoming/<BLAKE3>.part`, and `incoming/<BLAKE3>` when it is verified. So it is the same one
-for whatever package needs it, goes on where it was cut off, and outlives the process.
+A fragment that is still coming is `incoming/<BLAKE3>.part`, and `incoming/<BLAKE3>` once it is verified. So it is the
+same file for whatever package needs it, can be resumed, and stays when the process ends.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
@@ -16,10 +16,12 @@ from distd.domain.errors import Corrupt
 from distd.storage import atomic
 from distd.storage.atomic import map_disk_full
 from distd.storage.fragment_store import FragmentStore, hash_file
+from distd.storage.partial_file import SUFFIX, PartialFile
+from distd.storage.staged_package import StagedPackage, write_description
 from distd.wire import manifest as manifest_format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from cryptography import x509
@@ -27,11 +29,9 @@ if TYPE_CHECKING:
     from distd.domain.records import Fragment, Manifest
     from distd.storage.data_dir import DataDir
 
-PART: Final = ".part"
 
-
-class Incoming:
-    """The fragments that have come and are not yet in a package. All calls but `find` block."""
+class IncomingFragments:
+    """The fragments that have come and are not yet in a package. All calls but `path` block."""
 
     def __init__(self, data: DataDir, folder: Path) -> None:
         self._store = FragmentStore(data.fragments)
@@ -39,158 +39,85 @@ class Incoming:
         self._verified: set[bytes] = set()
 
     def path(self, fragment: Fragment) -> Path:
+        """Where it is once it is verified."""
         return self._folder / fragment.blake3.hex()
 
     def has(self, fragment: Fragment) -> bool:
-        """Whether it is here, and good: what an earlier process left is hashed."""
+        """Whether it is here, or in the content store, and good: what an earlier process left is hashed."""
         path = self.path(fragment)
         if fragment.blake3 in self._verified and path.exists():
             return True
-        for there in (path, self._store.path(fragment.blake3)):
+        for found in (path, self._store.path(fragment.blake3)):
             with suppress(FileNotFoundError):
-                if hash_file(there) == (fragment.length, fragment.blake3):
-                    if there != path:
+                if hash_file(found) == (fragment.length, fragment.blake3):
+                    if found != path:
                         self._store.fetch(fragment.blake3, path)
                     if path.exists():
                         self._verified.add(fragment.blake3)
                         return True
         return False
 
-    def open(self, fragment: Fragment) -> Part:
-        return Part(self.path(fragment), fragment)
+    def open(self, fragment: Fragment) -> PartialFragment:
+        """What has come of it so far, to add to and then to `accept`. To be closed by the caller."""
+        return PartialFragment(self.path(fragment), fragment)
 
-    def accept(self, part: Part) -> None:
-        """It is whole. Raises `Corrupt`, and throws it away, when it is not what it should be."""
-        part.finish()
-        self._verified.add(part.fragment.blake3)
+    def accept(self, part: PartialFragment) -> None:
+        """Take it as verified. Raises `Corrupt`, and begins anew, when it is not what it should be."""
+        fragment = part.fragment
+        part.check(fragment.length, fragment.blake3)
+        part.keep()
+        self._verified.add(fragment.blake3)
 
     def forget(self, fragments: Iterable[Fragment]) -> None:
+        """Remove these: whole ones and what has come of others."""
         for fragment in fragments:
             self._verified.discard(fragment.blake3)
-            for suffix in ("", PART):
+            for suffix in ("", SUFFIX):
                 self.path(fragment).with_suffix(suffix).unlink(missing_ok=True)
 
     def sweep(self, wanted: Iterable[bytes]) -> None:
-        """Throw away what nobody wants any more."""
+        """Remove all but those with these BLAKE3s."""
         names = {digest.hex() for digest in wanted}
         for path in self._folder.iterdir():
-            if path.name.removesuffix(PART) not in names:
+            if path.name.removesuffix(SUFFIX) not in names:
                 path.unlink(missing_ok=True)
 
 
-class Part:
-    """A fragment on its way: a file that grows, and the BLAKE3 of what is in it."""
+class PartialFragment(PartialFile):
+    """What has come of a fragment. Made by `IncomingFragments.open`."""
 
     def __init__(self, path: Path, fragment: Fragment) -> None:
+        super().__init__(path, limit_bytes=fragment.length)
         self.fragment = fragment
-        self._path = path
-        self._part = path.with_suffix(PART)
-        self._digest = blake3()
-        self.size_bytes = 0
-        self._fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        while piece := os.read(self._fd, 1_048_576):
-            self._digest.update(piece)
-            self.size_bytes += len(piece)
-        if self.size_bytes > fragment.length:
-            self.restart()
-
-    def append(self, pieces: Sequence[bytes]) -> None:
-        """Raises `Corrupt` when it grows too long, and `OSError` when the disk is full."""
-        for piece in pieces:
-            if self.size_bytes + len(piece) > self.fragment.length:
-                self.restart()
-                raise Corrupt(self._path.name, f"{self.fragment.length} bytes", "more")
-            view = memoryview(piece)
-            while view:
-                view = view[os.write(self._fd, view) :]
-            self._digest.update(piece)
-            self.size_bytes += len(piece)
-
-    def restart(self) -> None:
-        os.ftruncate(self._fd, 0)
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        self._digest, self.size_bytes = blake3(), 0
-
-    def finish(self) -> None:
-        if (self.size_bytes, self._digest.digest()) != (self.fragment.length, self.fragment.blake3):
-            expected = f"{self.fragment.length} bytes, {self.fragment.blake3.hex()}"
-            got = f"{self.size_bytes} bytes, {self._digest.hexdigest()}"
-            self.restart()
-            raise Corrupt(f"fragment {self.fragment.number}", expected, got)
-        os.fchmod(self._fd, 0o644)
-        os.rename(self._part, self._path)
-
-    def close(self) -> None:
-        os.close(self._fd)
 
 
-def assemble(data: DataDir, incoming: Incoming, manifest: Manifest, signed: bytes, info: bytes) -> None:
-    """Have the package in `download`, in one step, in the place of the version before. All its fragments have come."""
-    name = manifest.package_id
-    store, final = FragmentStore(data.fragments), data.package(name)
+def assemble(data: DataDir, incoming: IncomingFragments, manifest: Manifest, signed: bytes, info: bytes) -> None:
+    """Put a package, all of whose fragments have come, into `download` in one step; it replaces the version before."""
+    package_id = manifest.package_id
     with ExitStack() as stack, map_disk_full():
-        folder = stack.enter_context(atomic.building(data.download, name))
+        folder = stack.enter_context(atomic.building(data.download, package_id))
         for fragment in manifest.fragments:
-            file = folder / f"{name}-{fragment.number}"
-            _link(incoming.path(fragment), file)
-            store.keep(file, fragment.blake3)
-        for part, content in (("info", info), ("manifest", signed)):
-            (folder / part).write_bytes(content)
-            (folder / part).chmod(0o644)
-        atomic.sync_tree(folder)
-        if final.exists():
-            atomic.replace_directory(folder, final)
-        else:
-            atomic.publish_directory(folder, final)
+            # Equal fragments are one file, which is then linked several times.
+            os.link(incoming.path(fragment), folder / f"{package_id}-{fragment.number}")
+        write_description(folder, info, signed)
+        with StagedPackage(data, folder, manifest, stack.pop_all()) as staged:
+            staged.sync()
+            staged.publish_or_replace()
     incoming.forget(manifest.fragments)
-    store.sweep()
-
-
-def take_in(data: DataDir, incoming: Incoming, folder: Path, ca: x509.Certificate) -> Manifest:
-    """A package from a folder as `download` has them: every byte is checked before it counts. Raises `Corrupt`."""
-    try:
-        signed, info = (folder / "manifest").read_bytes(), (folder / "info").read_bytes()
-    except OSError as error:
-        raise Corrupt(str(folder), "a package with its manifest and info", str(error.strerror)) from None
-    manifest = manifest_format.read(signed, ca)
-    check_info(manifest, info)
-    for fragment in manifest.fragments:
-        if not incoming.has(fragment):
-            _take_fragment(incoming, folder / f"{manifest.package_id}-{fragment.number}", fragment)
-    assemble(data, incoming, manifest, signed, info)
-    return manifest
-
-
-def _take_fragment(incoming: Incoming, file: Path, fragment: Fragment) -> None:
-    part = incoming.open(fragment)
-    try:
-        part.restart()
-        with map_disk_full(), file.open("rb") as source:
-            while piece := source.read(1_048_576):
-                part.append([piece])
-        incoming.accept(part)
-    except OSError as error:
-        raise Corrupt(str(file), "a readable fragment", str(error.strerror)) from None
-    finally:
-        part.close()
+    FragmentStore(data.fragments).sweep()
 
 
 def check_info(manifest: Manifest, info: bytes) -> None:
-    """Raises `Corrupt` when the manifest does not vouch for it."""
+    """Raises `Corrupt` when it is not the info that the manifest was signed for."""
     digest = blake3(info)
     if digest.digest() != manifest.info_blake3:
         raise Corrupt(f"info of {manifest.package_id}", manifest.info_blake3.hex(), digest.hexdigest())
 
 
 def read_manifest(signed: bytes, package_id: str, version: int, ca: x509.Certificate) -> Manifest:
-    """A manifest from a source that nobody vouches for. Raises `Corrupt`, also for another version than was told."""
+    """The manifest in bytes from anywhere. Raises `Corrupt` when it is not signed, or of another package or version."""
     manifest = manifest_format.read(signed, ca)
     if (manifest.package_id, manifest.version) != (package_id, version):
         got = f"{manifest.package_id}, version {manifest.version}"
         raise Corrupt("manifest", f"{package_id}, version {version}", got)
     return manifest
-
-
-def _link(source: Path, name: Path) -> None:
-    """Fragments may be equal, so that one of them is linked several times."""
-    os.link(source, name)

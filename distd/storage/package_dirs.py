@@ -1,4 +1,4 @@
-"""Package directories as they lie on the disk: read, verify, delete."""
+"""Package directories as they are on the disk: list, read, check, delete."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ from distd.domain.errors import Corrupt
 from distd.storage import atomic
 from distd.storage.fragment_store import FragmentStore, hash_file
 from distd.wire import manifest as manifest_format
-from distd.wire import ocs_info as info_format
+from distd.wire import ocs_info
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
     from cryptography import x509
 
     from distd.domain.records import Fragment, Info, Manifest
     from distd.storage.data_dir import DataDir
-
-    Progress = Callable[[int, int], None]
-    Faults = dict[str, Corrupt]
 
 
 def list_ids(data: DataDir) -> list[str]:
@@ -32,7 +29,8 @@ def list_ids(data: DataDir) -> list[str]:
 
 
 def read_info(data: DataDir, package_id: str) -> Info:
-    return info_format.parse((data.package(package_id) / "info").read_bytes())
+    """What agents are told. Raises `BadInput` when it is no info, and `OSError`."""
+    return ocs_info.parse((data.package(package_id) / "info").read_bytes())
 
 
 def read_manifest(data: DataDir, package_id: str, ca: x509.Certificate) -> Manifest:
@@ -44,25 +42,25 @@ def read_manifest(data: DataDir, package_id: str, ca: x509.Certificate) -> Manif
 
 
 def delete(data: DataDir, package_id: str) -> None:
-    """Its files, and of the stored fragments those that no other package has."""
+    """Remove its files, and of the stored fragments those that no other package has."""
     with atomic.removing(data.package(package_id)):
         FragmentStore(data.fragments).sweep()
 
 
 def retire(data: DataDir, package_id: str) -> Path:
-    """Nobody finds it any more, but what it has can still serve others. `purge` what this gives."""
+    """Take its name away: what it has can still be linked by others. `purge` what this gives."""
     return atomic.hide(data.package(package_id))
 
 
 def purge(data: DataDir, retired: Iterable[Path]) -> None:
-    """What retired packages had, and of the stored fragments those that no other package has."""
+    """Remove retired packages, and of the stored fragments those that no other package has."""
     for folder in retired:
         shutil.rmtree(folder)
     FragmentStore(data.fragments).sweep()
 
 
 def sweep(data: DataDir) -> bool:
-    """Remove what crashes have left of packages that were built, changed or deleted. Whether there was anything."""
+    """Remove what crashes have left of packages that were built, changed or deleted; whether there was anything."""
     swept = atomic.sweep(data.download)
     if swept:
         FragmentStore(data.fragments).sweep()
@@ -74,17 +72,19 @@ def check_fragment(folder: Path, fragment: Fragment) -> Corrupt | None:
     try:
         length, digest = hash_file(fragment_path(folder, fragment))
     except OSError as error:
-        return _corrupt(folder, fragment, "a readable file", str(error.strerror))
+        return bad_fragment(folder, fragment, "a readable file", str(error.strerror))
     if length != fragment.length:
-        return _corrupt(folder, fragment, f"{fragment.length} bytes", f"{length} bytes")
+        return bad_fragment(folder, fragment, f"{fragment.length} bytes", f"{length} bytes")
     if digest != fragment.blake3:
-        return _corrupt(folder, fragment, f"BLAKE3 {fragment.blake3.hex()}", digest.hex())
+        return bad_fragment(folder, fragment, f"BLAKE3 {fragment.blake3.hex()}", digest.hex())
     return None
 
 
 def fragment_path(folder: Path, fragment: Fragment) -> Path:
+    """The file of a fragment in its package's folder."""
     return folder / f"{folder.name}-{fragment.number}"
 
 
-def _corrupt(folder: Path, fragment: Fragment, expected: str, got: str) -> Corrupt:
+def bad_fragment(folder: Path, fragment: Fragment, expected: str, got: str) -> Corrupt:
+    """The error that names a fragment of the package in `folder`."""
     return Corrupt(f"fragment {fragment.number} of {folder.name}", expected, got)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 from typing import TYPE_CHECKING, Final, Self
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+Hasher = blake3
+
 SUFFIX: Final = ".part"
 _PIECE_BYTES: Final = 1_048_576
 
@@ -22,10 +26,10 @@ class PartialFile:
     """What has come of the file at `path`, in `part` beside it. All calls block: they belong in threads.
 
     What an earlier process left in `part` counts, unless `resume` is false; with `hashed` it is read again. The file
-    may have `limit_bytes` at the most.
+    may have `limit_bytes` at the most. With `locked` no other process can open it so meanwhile.
 
     Resource handling: closed by `close`, or at the end of a `with` block. What has come stays on the disk until `keep`
-    or `discard`.
+    or `discard`. Error handling: opening raises `OSError`, and `BlockingIOError` when another process has the lock.
     """
 
     def __init__(
@@ -36,18 +40,22 @@ class PartialFile:
         limit_bytes: int | None = None,
         hashed: bool = True,
         resume: bool = True,
+        locked: bool = False,
     ) -> None:
         self.path = path
         self.part = path.with_name(path.name + SUFFIX) if part is None else part
         self.size_bytes = 0
         self._limit_bytes = limit_bytes
-        self._digest = blake3() if hashed else None
+        self._hasher: Hasher | None = None
         self._fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
-            if resume:
-                self._look_at_what_is_there()
-            else:
+            if locked:
+                self._lock()
+            self.size_bytes = os.lseek(self._fd, 0, os.SEEK_END)
+            if not resume or (limit_bytes is not None and self.size_bytes > limit_bytes):
                 self.restart()
+            if hashed:
+                self.hash(None)
         except BaseException:
             os.close(self._fd)
             raise
@@ -60,9 +68,28 @@ class PartialFile:
 
     @property
     def blake3(self) -> bytes:
-        """The BLAKE3 of what has come. Not for one that is not `hashed`."""
-        assert self._digest is not None
-        return self._digest.digest()
+        """The BLAKE3 of what has come. Only of a file that is hashed."""
+        return self.hasher.digest()
+
+    @property
+    def hasher(self) -> Hasher:
+        """What computes the BLAKE3. Only of a file that is hashed."""
+        assert self._hasher is not None
+        return self._hasher
+
+    @property
+    def inode(self) -> int:
+        """The number of the file, by which it is known while it has this part's name or the final one."""
+        return os.fstat(self._fd).st_ino
+
+    def hash(self, known: Hasher | None) -> None:
+        """From now on compute the BLAKE3. `known`: that of what has come; None: what has come is read again."""
+        if known is None:
+            known = blake3()
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            while piece := os.read(self._fd, _PIECE_BYTES):
+                known.update(piece)
+        self._hasher = known
 
     def append(self, pieces: Iterable[bytes]) -> None:
         """Write pieces behind what has come.
@@ -76,8 +103,8 @@ class PartialFile:
             view = memoryview(piece)
             while view:
                 written = os.write(self._fd, view)
-                if self._digest is not None:
-                    self._digest.update(view[:written])
+                if self._hasher is not None:
+                    self._hasher.update(view[:written])
                 self.size_bytes += written
                 view = view[written:]
 
@@ -86,8 +113,8 @@ class PartialFile:
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self.size_bytes = 0
-        if self._digest is not None:
-            self._digest = blake3()
+        if self._hasher is not None:
+            self._hasher = blake3()
 
     def check(self, length: int, digest: bytes) -> None:
         """Raises `Corrupt`, and begins anew, when these are not the length and the BLAKE3 of what has come."""
@@ -110,16 +137,13 @@ class PartialFile:
         self.part.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of the file; once more does nothing."""
+        """Close the file; once more does nothing."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
-    def _look_at_what_is_there(self) -> None:
-        self.size_bytes = os.fstat(self._fd).st_size
-        if self._limit_bytes is not None and self.size_bytes > self._limit_bytes:
-            self.restart()
-        if self._digest is not None:
-            while piece := os.read(self._fd, _PIECE_BYTES):
-                self._digest.update(piece)
-        os.lseek(self._fd, 0, os.SEEK_END)
+    def _lock(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever had the lock may have given the file its name, or removed it, since it was opened here.
+        if not self.part.exists() or self.part.stat().st_ino != self.inode:
+            raise BlockingIOError(errno.EWOULDBLOCK, "another process has just finished it", str(self.part))

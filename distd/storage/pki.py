@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CA_DAYS: Final = 20 * 365
 SERVER_DAYS: Final = 5 * 365
 SIGNER_DAYS: Final = 20 * 365
-# Computers' clocks differ: a certificate is good from the day before it is made.
+# Computers' clocks differ: a certificate is valid from the day before it is made.
 BACKDATED: Final = timedelta(days=1)
 
 CA_KEY: Final = "ca.key"
@@ -57,7 +57,7 @@ def check_host(host: str) -> None:
 
 
 def create_keys(folder: Path, ca_certificate: Path, hosts: Sequence[str]) -> None:
-    """All keys of a new site, into `folder`; the CA's certificate goes to `ca_certificate`."""
+    """Make all keys of a new site in `folder`, and the CA's certificate in the file `ca_certificate`."""
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca = _make_ca(ca_key, hosts[0])
     write_file(ca_certificate, ca.public_bytes(serialization.Encoding.PEM))
@@ -74,7 +74,7 @@ def create_keys(folder: Path, ca_certificate: Path, hosts: Sequence[str]) -> Non
 def make_server_certificate(
     folder: Path, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, hosts: Sequence[str]
 ) -> None:
-    """A certificate for `hosts`, and for this machine's own names, with a key of its own."""
+    """Make the server's key in `folder`, and a certificate for `hosts` and the names of the local machine."""
     key = ec.generate_private_key(ec.SECP256R1())
     names = [_general_name(host) for host in dict.fromkeys((*hosts, *_ALWAYS))]
     certificate = (
@@ -88,7 +88,7 @@ def make_server_certificate(
 
 
 def read_request(pem: bytes) -> ec.EllipticCurvePublicKey:
-    """The key of a certificate request (PKCS #10, PEM). What else it says is not asked. Raises `BadInput`."""
+    """The key of a certificate request (PKCS #10, PEM). Its other contents are ignored. Raises `BadInput`."""
     try:
         request = x509.load_pem_x509_csr(pem)
         key = request.public_key()
@@ -100,7 +100,7 @@ def read_request(pem: bytes) -> ec.EllipticCurvePublicKey:
 
 
 def make_request(folder: Path, name: str) -> bytes:
-    """A key of one's own, into `folder`, and the request for its certificate, in PEM."""
+    """Make a server's key in `folder`; gives the request for its certificate, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     _write_key(folder / SERVER_KEY, key)
     request = x509.CertificateSigningRequestBuilder().subject_name(_name(name)).sign(key, hashes.SHA256())
@@ -124,12 +124,12 @@ def certify_mirror(
 
 
 def fingerprint(ca: x509.Certificate) -> str:
-    """By which a join token names the CA: the first 32 hexadecimal digits of its SHA-256."""
+    """What a join token calls the CA: the first 32 hexadecimal digits of its SHA-256."""
     return ca.fingerprint(hashes.SHA256()).hex()[:32]
 
 
 def load_ca(path: Path) -> x509.Certificate:
-    """A CA's certificate from a PEM file. Raises `BadInput` when it is none."""
+    """A CA's certificate from a PEM file. Raises `BadInput` when the file holds none."""
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:

@@ -1,10 +1,10 @@
-"""Room on the disk: what would not fit is refused before it is begun."""
+"""Limits on the disk: what would not fit is refused before it is begun."""
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from distd.domain.errors import Unavailable
 from distd.storage.fragment_store import FragmentStore
@@ -14,26 +14,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """`quota_bytes`: for all fragments, each counted once; 0: no limit. `keep_free_bytes`: left on the disk."""
+class DiskLimits:
+    """`quota_bytes`: for all fragments, each counted once; 0: no limit. `keep_free_bytes`: left free on the disk."""
 
     quota_bytes: int = 0
     keep_free_bytes: int = 0
 
 
-def check(data: DataDir, room: Room, *, work_bytes: int, stay_bytes: int) -> None:
-    """Whether there is room to work with so many bytes, of which so many stay. Raises `Unavailable`.
+NO_LIMITS: Final = DiskLimits()
+
+
+def check(data: DataDir, limits: DiskLimits, *, work_bytes: int, stay_bytes: int) -> None:
+    """Whether so many bytes may be written, of which so many stay as fragments. Raises `Unavailable`.
 
     A hundredth is added for folders and manifests.
     """
     need_bytes = work_bytes * 101 // 100
     free_bytes = shutil.disk_usage(data.download).free
-    if need_bytes + room.keep_free_bytes > free_bytes:
-        kept = f" beside the {room.keep_free_bytes} that stay free" if room.keep_free_bytes else ""
+    if need_bytes + limits.keep_free_bytes > free_bytes:
+        kept = f" beside the {limits.keep_free_bytes} that stay free" if limits.keep_free_bytes else ""
         raise Unavailable("data directory", f"{need_bytes} bytes are needed{kept}, {free_bytes} are free")
-    if not room.quota_bytes:
+    if not limits.quota_bytes:
         return
     used_bytes = FragmentStore(data.fragments).used_bytes()
-    if used_bytes + stay_bytes > room.quota_bytes:
-        limit = f"store.quota_mib allows {room.quota_bytes} bytes"
-        raise Unavailable("data directory", f"{limit}: {used_bytes} are used, and {stay_bytes} would come to them")
+    if used_bytes + stay_bytes > limits.quota_bytes:
+        limit = f"store.quota_mib allows {limits.quota_bytes} bytes"
+        raise Unavailable("data directory", f"{limit}: {used_bytes} are used, and {stay_bytes} more are needed")

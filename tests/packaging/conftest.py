@@ -1,5 +1,5 @@
 """Package directories, and what they are made of."""
 
-from tests.fixtures.package_dirs import ca, data, order, publish, signer, site_keys, snapshot
+from tests.fixtures.package_dirs import ca, data, package, signer, site_keys, snapshot
 
-__all__ = ["ca", "data", "order", "publish", "signer", "site_keys", "snapshot"]
+__all__ = ["ca", "data", "package", "signer", "site_keys", "snapshot"]

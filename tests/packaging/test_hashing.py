@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from blake3 import blake3
@@ -17,12 +18,14 @@ from distd.packaging.hashing import chained, flow
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from distd.packaging.hashing import Flow, Read
 
-def reader(content: Any, most: Any = 10**9) -> Any:
+
+def reader(content: bytes, most: int = 10**9) -> Read:
     """A `read` that gives `content`, at most so many bytes at a time."""
     left = memoryview(content)
 
-    def read(buffer: Any) -> Any:
+    def read(buffer: memoryview) -> int:
         nonlocal left
         size = min(len(buffer), len(left), most)
         buffer[:size] = left[:size]
@@ -32,12 +35,14 @@ def reader(content: Any, most: Any = 10**9) -> Any:
     return read
 
 
-def taken(flowing: Any, length: Any) -> Any:
+def taken(flowing: Flow, length: int) -> bytes:
     return b"".join(bytes(piece) for piece in flowing.take(length))
 
 
 @given(st.binary(max_size=5000), st.data(), st.integers(1, 700), st.sampled_from([1, 7, 512, 10_000]))
-def test_what_is_taken_is_what_was_read_and_hashed(content: Any, data: Any, block_bytes: Any, most: Any) -> None:
+def test_what_is_taken_is_what_was_read_and_hashed(
+    content: bytes, data: st.DataObject, block_bytes: int, most: int
+) -> None:
     lengths = data.draw(st.lists(st.integers(0, 800), max_size=20))
     lengths = [*lengths, max(0, len(content) - sum(lengths))]
     md5, whole = hashlib.md5(), blake3()
@@ -61,15 +66,15 @@ def test_more_than_expected_is_told() -> None:
 
 
 def test_what_fails_in_the_thread_is_raised_by_the_taker() -> None:
-    def read(_buffer: Any) -> None:
-        raise OSError(5, "Input/output error")
+    def read(_buffer: memoryview) -> int:
+        raise OSError(errno.EIO, "Input/output error")
 
     with pytest.raises(OSError, match="Input/output error"), flow(read, hashlib.md5()) as flowing:
         taken(flowing, 1)
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 3])
-def test_who_leaves_early_leaves_no_thread(blocks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_leaves_early_leaves_no_thread(blocks: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hashing, "BLOCK_BYTES", 10)
     with flow(reader(bytes(10_000)), hashlib.md5()) as flowing:
         taken(flowing, 10 * blocks)

@@ -1,9 +1,10 @@
-"""Packages of an OCS server: read as they lie there, checked, copied or linked; what does not fit leaves nothing."""
+"""Packages of an OCS server: read as they are, checked, copied or linked; what does not fit leaves nothing."""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
+import errno
 import hashlib
 import os
 from typing import TYPE_CHECKING, Any
@@ -14,15 +15,21 @@ from distd.domain.errors import BadInput, Corrupt, Unavailable
 from distd.domain.records import Action, Info, OperatingSystem
 from distd.packaging import ocs_import
 from distd.packaging.verify import verify
-from distd.storage.quota import Room
-from distd.wire import ocs_info as info_format
+from distd.storage.quota import DiskLimits
+from distd.wire import ocs_info
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from cryptography import x509
 
+    from distd.storage.data_dir import DataDir
     from distd.storage.pki import Signer
+    from distd.storage.staged_package import StagedPackage
+
+    Ocs = Callable[..., Path]
+    Take = Callable[..., StagedPackage]
 
 CONTENTS = [b"\x1f\x8b" + bytes(2000), b"two" * 700, b"three"]
 ALGORITHMS = [
@@ -33,16 +40,16 @@ ALGORITHMS = [
 
 
 @pytest.fixture
-def ocs(tmp_path: Path) -> Any:
+def ocs(tmp_path: Path) -> Ocs:
     """Writes a package as an OCS server has it; gives its folder."""
 
     def write(
-        package_id: Any = "1500000001",
-        contents: Any = CONTENTS,
-        algorithm: Any = "MD5",
-        encode: Any = "Hexa",
+        package_id: str = "1500000001",
+        contents: list[bytes] = CONTENTS,
+        algorithm: str = "MD5",
+        encode: str = "Hexa",
         **changes: Any,
-    ) -> Any:
+    ) -> Path:
         folder = tmp_path / "ocs" / package_id
         folder.mkdir(parents=True)
         for number, content in enumerate(contents, 1):
@@ -50,19 +57,19 @@ def ocs(tmp_path: Path) -> Any:
         digest = hashlib.new(algorithm, b"".join(contents)).digest()
         text = base64.b64encode(digest).decode() if encode == "Base64" else digest.hex()
         info = Info(package_id, 5, Action.STORE, "/x", len(contents), text if contents else "", algorithm, encode)
-        (folder / "info").write_bytes(info_format.render(dataclasses.replace(info, **changes)))
+        (folder / "info").write_bytes(ocs_info.render(dataclasses.replace(info, **changes)))
         return folder
 
     return write
 
 
 @pytest.fixture
-def take(data: Any, signer: Signer) -> Any:
-    def take(folder: Any, **kwargs: Any) -> Any:
-        built = ocs_import.take(data, ocs_import.read(folder), signer, **kwargs)
-        built.sync()
-        built.publish()
-        return built
+def take(data: DataDir, signer: Signer) -> Take:
+    def take(folder: Path, **kwargs: Any) -> StagedPackage:
+        with ocs_import.take(data, ocs_import.read(folder), signer, **kwargs) as staged:
+            staged.sync()
+            staged.publish()
+        return staged
 
     return take
 
@@ -70,10 +77,10 @@ def take(data: Any, signer: Signer) -> Any:
 @pytest.mark.parametrize("link", [False, True])
 @pytest.mark.parametrize(("algorithm", "encode"), ALGORITHMS)
 def test_a_package_is_taken_as_it_is(
-    data: Any, ca: x509.Certificate, ocs: Any, take: Any, algorithm: Any, encode: Any, link: Any
+    data: DataDir, ca: x509.Certificate, ocs: Ocs, take: Take, algorithm: str, encode: str, link: bool
 ) -> None:
     folder = ocs(algorithm=algorithm, encode=encode)
-    built = take(folder, link=link)
+    taken = take(folder, link=link)
     ours = data.package("1500000001")
     assert (ours / "info").read_bytes() == (folder / "info").read_bytes()
     for number, content in enumerate(CONTENTS, 1):
@@ -81,12 +88,12 @@ def test_a_package_is_taken_as_it_is(
         assert mine.read_bytes() == content
         assert (mine.stat().st_ino == theirs.stat().st_ino) is link
     assert verify(data, "1500000001", ca) == {}
-    assert (built.size, built.fragments) == (sum(map(len, CONTENTS)), 3)
-    assert bool(built.manifest.md5) is (algorithm == "MD5")
-    assert bool(built.manifest.sha256) is (algorithm == "SHA256")
+    assert (taken.size_bytes, taken.fragments) == (sum(map(len, CONTENTS)), 3)
+    assert bool(taken.manifest.md5) is (algorithm == "MD5")
+    assert bool(taken.manifest.sha256) is (algorithm == "SHA256")
 
 
-def test_a_command_without_a_file(data: Any, ca: x509.Certificate, ocs: Any, take: Any) -> None:
+def test_a_command_without_a_file(data: DataDir, ca: x509.Certificate, ocs: Ocs, take: Take) -> None:
     take(ocs(contents=[], action=Action.EXECUTE, target="reboot"))
     assert verify(data, "1500000001", ca) == {}
 
@@ -100,11 +107,11 @@ def test_a_command_without_a_file(data: Any, ca: x509.Certificate, ocs: Any, tak
         (b"", OperatingSystem.OTHER),
     ],
 )
-def test_for_whom_it_looks_to_be(ocs: Any, content: Any, system: Any) -> None:
+def test_its_archive_tells_for_whom_it_is(ocs: Ocs, content: bytes, system: OperatingSystem) -> None:
     assert ocs_import.read(ocs(contents=[content])).os is system
 
 
-def test_a_wrong_digest_leaves_nothing(data: Any, ocs: Any, take: Any) -> None:
+def test_a_wrong_digest_leaves_nothing(data: DataDir, ocs: Ocs, take: Take) -> None:
     folder = ocs()
     (folder / "1500000001-2").write_bytes(b"twO" * 700)
     with pytest.raises(Corrupt, match=f"package 1500000001 in {folder}: expected MD5 "):
@@ -112,7 +119,7 @@ def test_a_wrong_digest_leaves_nothing(data: Any, ocs: Any, take: Any) -> None:
     assert os.listdir(data.download) == []
 
 
-def test_a_missing_fragment_is_named(data: Any, ocs: Any, take: Any) -> None:
+def test_a_missing_fragment_is_named(data: DataDir, ocs: Ocs, take: Take) -> None:
     folder = ocs()
     (folder / "1500000001-2").unlink()
     with pytest.raises(BadInput, match=r"DIR: expected a whole package in .*1500000001-2: No such file"):
@@ -129,19 +136,19 @@ BAD = {
 
 
 @pytest.mark.parametrize(("changes", "message"), BAD.values(), ids=BAD)
-def test_an_info_that_cannot_be(ocs: Any, changes: Any, message: Any) -> None:
+def test_an_info_that_cannot_be(ocs: Ocs, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         ocs_import.read(ocs(**changes))
 
 
-def test_an_info_that_is_none(ocs: Any) -> None:
+def test_an_info_that_is_none(ocs: Ocs) -> None:
     folder = ocs()
     (folder / "info").write_bytes(b"x" * 100_000)
     with pytest.raises(BadInput, match="info: expected at most 65536 bytes"):
         ocs_import.read(folder)
 
 
-def test_one_folder_or_all(ocs: Any, tmp_path: Path) -> None:
+def test_one_folder_or_all(ocs: Ocs, tmp_path: Path) -> None:
     second, first = ocs("1500000002"), ocs("99")
     (tmp_path / "ocs" / "x").mkdir()
     (tmp_path / "ocs" / "100").mkdir()
@@ -150,7 +157,7 @@ def test_one_folder_or_all(ocs: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
-def test_where_there_are_none(tmp_path: Path, name: Any) -> None:
+def test_where_there_are_none(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="DIR: expected "):
         ocs_import.find(tmp_path / name)
@@ -158,26 +165,28 @@ def test_where_there_are_none(tmp_path: Path, name: Any) -> None:
         ocs_import.find(tmp_path / "empty")
 
 
-def test_another_file_system_cannot_be_linked(data: Any, ocs: Any, take: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_file_system_cannot_be_linked(
+    data: DataDir, ocs: Ocs, take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: Any) -> None:
-        raise OSError(18, "Invalid cross-device link")
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
 
     folder = ocs()
-    monkeypatch.setattr(ocs_import.os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     with pytest.raises(BadInput, match="--link: expected a folder on the file system of --data"):
         take(folder, link=True)
     assert os.listdir(data.download) == []
 
 
-def test_no_room_is_said_before_anything_is_written(data: Any, ocs: Any, take: Any) -> None:
+def test_a_full_disk_is_named_before_anything_is_written(data: DataDir, ocs: Ocs, take: Take) -> None:
     with pytest.raises(Unavailable, match="are needed beside"):
-        take(ocs(), limits=Room(keep_free_bytes=2**60))
+        take(ocs(), limits=DiskLimits(keep_free_bytes=2**60))
     assert os.listdir(data.download) == []
 
 
-def test_a_quota_counts_what_lies_there(data: Any, ocs: Any, take: Any) -> None:
+def test_a_quota_counts_what_is_there(data: DataDir, ocs: Ocs, take: Take) -> None:
     first = ocs("1500000001")
     size = sum(map(len, CONTENTS))
-    take(first, limits=Room(quota_bytes=size))
-    with pytest.raises(Unavailable, match=f"store.quota_mib allows {size} bytes: {size} are used, and {size} would"):
-        take(ocs("1500000002"), limits=Room(quota_bytes=size))
+    take(first, limits=DiskLimits(quota_bytes=size))
+    with pytest.raises(Unavailable, match=f"store.quota_mib allows {size} bytes: {size} are used, and {size} more"):
+        take(ocs("1500000002"), limits=DiskLimits(quota_bytes=size))

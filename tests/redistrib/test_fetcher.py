@@ -15,7 +15,7 @@ from distd.domain.errors import Corrupt, DistdError, Unavailable
 from distd.domain.records import Fragment
 from distd.lane.client.http_client import open_client
 from distd.storage.data_dir import DataDir
-from distd.storage.incoming import Incoming
+from distd.storage.incoming import IncomingFragments
 from redistrib import fetcher as fetch
 from redistrib.fetcher import Fetcher
 
@@ -88,7 +88,7 @@ async def source(answer: Any, seen: Any = None) -> AsyncIterator[Any]:
 def incoming(tmp_path: Path) -> Any:
     folder = tmp_path / "incoming"
     folder.mkdir()
-    return Incoming(DataDir(tmp_path), folder)
+    return IncomingFragments(DataDir(tmp_path), folder)
 
 
 @asynccontextmanager

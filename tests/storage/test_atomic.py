@@ -1,8 +1,9 @@
-"""The atomic primitives: whatever fails, and wherever a process dies, the old state stands or the new one."""
+"""The atomic primitives: whatever fails, and wherever a process is killed, there is the old state or the new one."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -13,13 +14,19 @@ import pytest
 from distd.storage import atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.fixtures.package_dirs import Snapshot
+
+    Fail = Callable[..., None]
+    Steps = list[tuple[str, str]]
 
 
 class Faulty:
-    """Stands in for a function of `os`: fails at its n-th call, and counts."""
+    """A function of `os` that fails at its n-th call."""
 
-    def __init__(self, function: Any, fail_at: Any, error: Any = errno.EIO) -> None:
+    def __init__(self, function: Callable[..., Any], fail_at: int, error: int = errno.EIO) -> None:
         self.function, self.left, self.error = function, fail_at, error
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -30,34 +37,34 @@ class Faulty:
 
 
 @pytest.fixture
-def fail(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def fail(name: Any, at: Any = 1, error: Any = errno.EIO) -> None:
-        monkeypatch.setattr(atomic.os, name, Faulty(getattr(os, name), at, error))
+def fail(monkeypatch: pytest.MonkeyPatch) -> Fail:
+    def fail(name: str, at: int = 1, error: int = errno.EIO) -> None:
+        monkeypatch.setattr(os, name, Faulty(getattr(os, name), at, error))
 
     return fail
 
 
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> Any:
+def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     """The order in which things reach the disk: ("fsync", "syncfs" or "rename", name)."""
-    seen = []
+    seen: Steps = []
     fsync, rename, syncfs = os.fsync, os.rename, atomic._LIBC.syncfs
 
-    def noted_fsync(fd: Any) -> None:
+    def record_fsync(fd: int) -> None:
         seen.append(("fsync", os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))))
         fsync(fd)
 
-    def noted_rename(source: Any, target: Any) -> None:
+    def record_rename(source: str, target: str) -> None:
         seen.append(("rename", os.path.basename(target)))
         rename(source, target)
 
-    def noted_syncfs(fd: Any) -> Any:
+    def record_syncfs(fd: int) -> Any:
         seen.append(("syncfs", os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))))
         return syncfs(fd)
 
-    monkeypatch.setattr(atomic.os, "fsync", noted_fsync)
-    monkeypatch.setattr(atomic.os, "rename", noted_rename)
-    monkeypatch.setattr(atomic._LIBC, "syncfs", noted_syncfs)
+    monkeypatch.setattr(os, "fsync", record_fsync)
+    monkeypatch.setattr(os, "rename", record_rename)
+    monkeypatch.setattr(atomic._LIBC, "syncfs", record_syncfs)
     return seen
 
 
@@ -65,7 +72,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o600, 0o666], ids=oct)
-def test_a_file_has_its_bytes_and_its_mode_whatever_the_umask_says(tmp_path: Path, mode: Any) -> None:
+def test_a_file_has_its_bytes_and_its_mode_whatever_the_umask_says(tmp_path: Path, mode: int) -> None:
     before = os.umask(0o077)
     try:
         atomic.write_file(tmp_path / "file", b"one", mode=0o640)
@@ -77,13 +84,13 @@ def test_a_file_has_its_bytes_and_its_mode_whatever_the_umask_says(tmp_path: Pat
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_file_is_on_the_disk_before_its_name(tmp_path: Path, steps: Any) -> None:
+def test_a_file_is_on_the_disk_before_its_name(tmp_path: Path, steps: Steps) -> None:
     atomic.write_file(tmp_path / "file", b"one")
     assert steps == [("fsync", f".new-file-{os.getpid()}"), ("rename", "file"), ("fsync", tmp_path.name)]
 
 
 @pytest.mark.parametrize("step", ["open", "fchmod", "fsync", "rename"])
-def test_a_failure_leaves_the_old_file(tmp_path: Path, fail: Any, step: Any) -> None:
+def test_a_failure_leaves_the_old_file(tmp_path: Path, fail: Fail, step: str) -> None:
     (tmp_path / "file").write_bytes(b"old")
     fail(step)
     with pytest.raises(OSError, match="Input/output error"):
@@ -92,7 +99,7 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, fail: Any, step: Any) -> 
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
-def test_a_failure_after_the_rename_leaves_the_new_file(tmp_path: Path, fail: Any) -> None:
+def test_a_failure_after_the_rename_leaves_the_new_file(tmp_path: Path, fail: Fail) -> None:
     (tmp_path / "file").write_bytes(b"old")
     fail("fsync", at=2)
     with pytest.raises(OSError, match="Input/output error"):
@@ -104,7 +111,7 @@ def test_a_failure_after_the_rename_leaves_the_new_file(tmp_path: Path, fail: An
 # --- building and publishing -------------------------------------------------------------------------------------
 
 
-def _fill(folder: Any) -> None:
+def _fill(folder: Path) -> None:
     (folder / "sub").mkdir()
     (folder / "a").write_bytes(b"a")
     (folder / "sub" / "b").write_bytes(b"b")
@@ -144,7 +151,7 @@ def test_what_is_not_published_is_gone(tmp_path: Path, error: Any) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_everything_is_on_the_disk_before_the_name_and_then_the_name(tmp_path: Path, steps: Any) -> None:
+def test_everything_is_on_the_disk_before_the_name_and_then_the_name(tmp_path: Path, steps: Steps) -> None:
     with atomic.building(tmp_path, "17") as folder:
         _fill(folder)
         steps.clear()
@@ -160,7 +167,7 @@ def test_everything_is_on_the_disk_before_the_name_and_then_the_name(tmp_path: P
 )
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=errno.errorcode.get)
 def test_a_failure_while_publishing_leaves_all_or_nothing(
-    tmp_path: Path, fail: Any, step: Any, at: Any, published: Any, error: Any
+    tmp_path: Path, fail: Fail, step: str, at: int, published: bool, error: Any
 ) -> None:
     with pytest.raises(OSError, match=os.strerror(error)), atomic.building(tmp_path, "17") as folder:  # noqa: PT012
         _fill(folder)
@@ -181,7 +188,7 @@ def test_a_folder_that_is_there_is_not_replaced(tmp_path: Path) -> None:
 # --- removing ----------------------------------------------------------------------------------------------------
 
 
-def test_a_removed_folder_is_gone(tmp_path: Path, steps: Any) -> None:
+def test_a_removed_folder_is_gone(tmp_path: Path, steps: Steps) -> None:
     (tmp_path / "17").mkdir()
     _fill(tmp_path / "17")
     with atomic.removing(tmp_path / "17"):
@@ -190,7 +197,7 @@ def test_a_removed_folder_is_gone(tmp_path: Path, steps: Any) -> None:
     assert steps == [("rename", f".deleted-17-{os.getpid()}"), ("fsync", tmp_path.name)]
 
 
-def test_a_failed_removal_leaves_the_whole(tmp_path: Path, fail: Any, snapshot: Any) -> None:
+def test_a_failed_removal_leaves_the_whole(tmp_path: Path, fail: Fail, snapshot: Callable[[Path], Snapshot]) -> None:
     (tmp_path / "17").mkdir()
     _fill(tmp_path / "17")
     before = snapshot(tmp_path)
@@ -208,7 +215,7 @@ def test_a_removal_that_stops_midway_is_gone_under_its_name(tmp_path: Path) -> N
     assert os.listdir(tmp_path) == [f".deleted-17-{os.getpid()}"]
 
 
-def test_a_replaced_folder_is_under_the_other_name(tmp_path: Path, steps: Any) -> None:
+def test_a_replaced_folder_is_under_the_other_name(tmp_path: Path, steps: Steps) -> None:
     (tmp_path / "17").mkdir()
     _fill(tmp_path / "17")
     with atomic.building(tmp_path, "17") as folder:
@@ -231,14 +238,14 @@ def test_nothing_is_replaced_by_what_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def dead_pid() -> Any:
+def dead_pid() -> int:
     """The number of a process that was."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
 
 
-def test_leftovers_of_the_dead_are_swept_and_nothing_else(tmp_path: Path, dead_pid: Any) -> None:
+def test_leftovers_of_the_dead_are_swept_and_nothing_else(tmp_path: Path, dead_pid: int) -> None:
     leftovers = [f".building-17-{dead_pid}", f".deleted-18-{dead_pid}", f".new-info-{dead_pid}", ".deleted-odd"]
     for name in leftovers[:2]:
         (tmp_path / name).mkdir()
@@ -253,7 +260,7 @@ def test_leftovers_of_the_dead_are_swept_and_nothing_else(tmp_path: Path, dead_p
     assert atomic.sweep(tmp_path) == []
 
 
-def test_a_build_under_way_is_spared(tmp_path: Path, dead_pid: Any) -> None:
+def test_a_build_that_runs_is_not_swept(tmp_path: Path, dead_pid: int) -> None:
     with atomic.building(tmp_path, "17") as folder:
         # Were it not for the lock, it would look like that of a dead process.
         orphan = folder.rename(tmp_path / f".building-17-{dead_pid}")
@@ -262,19 +269,19 @@ def test_a_build_under_way_is_spared(tmp_path: Path, dead_pid: Any) -> None:
         orphan.rename(folder)
 
 
-def test_a_number_that_another_process_has_now_does_not_save_a_leftover(tmp_path: Path) -> None:
+def test_a_leftover_whose_pid_another_process_has_now_is_swept(tmp_path: Path) -> None:
     name = f".building-17-{os.getpid()}"
     (tmp_path / name).mkdir()
     (tmp_path / name / atomic.LOCK).write_bytes(b"")
     assert atomic.sweep(tmp_path) == [name]
 
 
-def test_a_build_is_spared_before_its_lock_is_held_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    swept = []
-    flock, rename = atomic.fcntl.flock, os.rename
+def test_a_build_is_not_swept_before_its_lock_is_held_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept: list[list[str]] = []
+    flock, rename = fcntl.flock, os.rename
 
-    def sweep_then_lock(lock: Any, how: Any) -> None:
-        if not how & atomic.fcntl.LOCK_NB:  # the builder's own
+    def sweep_then_lock(lock: Any, how: int) -> None:
+        if not how & fcntl.LOCK_NB:  # the builder's own
             swept.append(atomic.sweep(tmp_path))
         flock(lock, how)
 
@@ -282,8 +289,21 @@ def test_a_build_is_spared_before_its_lock_is_held_too(tmp_path: Path, monkeypat
         swept.append(atomic.sweep(tmp_path))
         rename(*names)
 
-    monkeypatch.setattr(atomic.fcntl, "flock", sweep_then_lock)
-    monkeypatch.setattr(atomic.os, "rename", sweep_then_rename)
+    monkeypatch.setattr(fcntl, "flock", sweep_then_lock)
+    monkeypatch.setattr(os, "rename", sweep_then_rename)
     with atomic.building(tmp_path, "17") as folder:
         assert folder.is_dir()
     assert swept == [[], []]
+
+
+def test_a_link_or_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    atomic.link_or_copy(tmp_path / "a", tmp_path / "linked")
+    assert (tmp_path / "linked").stat().st_ino == (tmp_path / "a").stat().st_ino
+    monkeypatch.setattr(os, "link", Faulty(os.link, 1, errno.EMLINK))
+    atomic.link_or_copy(tmp_path / "a", tmp_path / "copied")
+    assert (tmp_path / "copied").read_bytes() == b"a"
+    assert (tmp_path / "copied").stat().st_ino != (tmp_path / "a").stat().st_ino
+    monkeypatch.setattr(os, "link", Faulty(os.link, 1, errno.EIO))
+    with pytest.raises(OSError, match="Input/output error"):
+        atomic.link_or_copy(tmp_path / "a", tmp_path / "failed")

@@ -1,31 +1,33 @@
-"""The content store: one copy of equal bytes, counted by links, never trusted blindly."""
+"""The content store: one copy of equal bytes, counted by links, hashed before it is shared."""
 
 from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from blake3 import blake3
 
-from distd.storage import fragment_store
 from distd.storage.fragment_store import FragmentStore, hash_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    MakeFile = Callable[..., tuple[Path, bytes]]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Any:
+def store(tmp_path: Path) -> FragmentStore:
     return FragmentStore(tmp_path / "fragments")
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Any:
+def file(tmp_path: Path) -> MakeFile:
     """Makes a file outside of the store; gives its path and its BLAKE3."""
 
-    def make(name: Any, content: Any = b"bytes") -> Any:
+    def make(name: str, content: bytes = b"bytes") -> tuple[Path, bytes]:
         path = tmp_path / "package" / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
@@ -34,7 +36,7 @@ def file(tmp_path: Path) -> Any:
     return make
 
 
-def test_equal_bytes_lie_on_the_disk_once(store: Any, file: Any) -> None:
+def test_equal_bytes_are_on_the_disk_once(store: FragmentStore, file: MakeFile) -> None:
     first, digest = file("17-1")
     second, _ = file("18-1")
     store.keep(first, digest)
@@ -44,7 +46,7 @@ def test_equal_bytes_lie_on_the_disk_once(store: Any, file: Any) -> None:
     assert store.used_bytes() == 5
 
 
-def test_keeping_twice_changes_nothing(store: Any, file: Any) -> None:
+def test_keeping_twice_changes_nothing(store: FragmentStore, file: MakeFile) -> None:
     first, digest = file("17-1")
     store.keep(first, digest)
     store.keep(first, digest)
@@ -52,18 +54,18 @@ def test_keeping_twice_changes_nothing(store: Any, file: Any) -> None:
     assert first.read_bytes() == b"bytes"
 
 
-def test_what_no_package_has_goes_and_nothing_else(store: Any, file: Any) -> None:
+def test_what_no_package_has_goes_and_nothing_else(store: FragmentStore, file: MakeFile) -> None:
     kept, digest = file("17-1")
     gone, other = file("17-2", b"other bytes")
-    for path, its in ((kept, digest), (gone, other)):
-        store.keep(path, its)
+    for path, its_digest in ((kept, digest), (gone, other)):
+        store.keep(path, its_digest)
     gone.unlink()
     store.sweep()
     assert store.path(digest).exists()
     assert not store.path(other).exists()
 
 
-def test_a_spoiled_copy_is_not_shared_and_is_replaced(store: Any, file: Any) -> None:
+def test_a_spoiled_copy_is_not_shared_and_is_replaced(store: FragmentStore, file: MakeFile) -> None:
     first, digest = file("17-1")
     store.keep(first, digest)
     first.write_bytes(b"bytEs")  # in place: the store's copy is the same file
@@ -74,37 +76,37 @@ def test_a_spoiled_copy_is_not_shared_and_is_replaced(store: Any, file: Any) -> 
     assert hash_file(store.path(digest)) == (5, digest)
 
 
-def test_what_is_not_there_cannot_be_fetched(store: Any, file: Any) -> None:
+def test_what_is_not_there_cannot_be_fetched(store: FragmentStore, file: MakeFile) -> None:
     path, _ = file("17-1")
     assert store.fetch(bytes(32), path) is False
     assert path.read_bytes() == b"bytes"
 
 
 @pytest.mark.parametrize("number", [errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP])
-def test_where_there_can_be_no_link_a_fragment_stands_for_itself(
-    store: Any, file: Any, monkeypatch: pytest.MonkeyPatch, number: Any
+def test_where_there_can_be_no_link_a_fragment_is_in_its_package_only(
+    store: FragmentStore, file: MakeFile, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
     path, digest = file("17-1")
-    monkeypatch.setattr(fragment_store.os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     store.keep(path, digest)
     assert path.read_bytes() == b"bytes"
     assert store.used_bytes() == 0
 
 
-def test_another_error_is_told(store: Any, file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> None:
+def test_another_error_is_told(store: FragmentStore, file: MakeFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     path, digest = file("17-1")
-    monkeypatch.setattr(fragment_store.os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     with pytest.raises(OSError, match="Input/output error"):
         store.keep(path, digest)
 
 
-def test_leftovers_of_a_dead_process_are_swept(store: Any, file: Any) -> None:
+def test_leftovers_of_a_dead_process_are_swept(store: FragmentStore, file: MakeFile) -> None:
     path, digest = file("17-1")
     store.keep(path, digest)
     left = store.path(digest).with_name(".new-x-99999999")
@@ -114,6 +116,6 @@ def test_leftovers_of_a_dead_process_are_swept(store: Any, file: Any) -> None:
     assert store.path(digest).exists()
 
 
-def test_an_empty_store_has_nothing(store: Any) -> None:
+def test_an_empty_store_has_nothing(store: FragmentStore) -> None:
     store.sweep()
     assert store.used_bytes() == 0

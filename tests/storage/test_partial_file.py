@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -100,3 +101,41 @@ def test_a_name_of_its_own_for_what_has_come(tmp_path: Path) -> None:
         assert (tmp_path / ".part-a").exists()
         file.discard()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_one_can_have_it_locked(tmp_path: Path) -> None:
+    with PartialFile(tmp_path / "a", locked=True) as file:
+        file.append([b"hello"])
+        with pytest.raises(BlockingIOError):
+            PartialFile(tmp_path / "a", locked=True, resume=False)
+        assert (tmp_path / "a.part").read_bytes() == b"hello"
+    with PartialFile(tmp_path / "a", locked=True) as file:
+        assert file.size_bytes == 5
+
+
+def test_a_file_that_was_finished_before_the_lock_was_held_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+
+    def finish_then_lock(fd: int, how: int) -> None:
+        (tmp_path / "a.part").rename(tmp_path / "a")
+        flock(fd, how)
+
+    (tmp_path / "a.part").write_bytes(b"whole")
+    monkeypatch.setattr(fcntl, "flock", finish_then_lock)
+    with pytest.raises(BlockingIOError):
+        PartialFile(tmp_path / "a", locked=True, resume=False)
+    assert (tmp_path / "a").read_bytes() == b"whole"
+
+
+def test_a_hash_that_is_known_is_not_computed_again(tmp_path: Path) -> None:
+    (tmp_path / "a.part").write_bytes(b"hel")
+    with PartialFile(tmp_path / "a", hashed=False) as file:
+        file.hash(blake3(b"HEL"))  # another one, so that it shows
+        file.append([b"lo"])
+        assert file.blake3 == blake3(b"HELlo").digest()
+        file.hash(None)
+        assert file.blake3 == blake3(b"hello").digest()
+        file.append([b"!"])
+    assert (tmp_path / "a.part").read_bytes() == b"hello!"

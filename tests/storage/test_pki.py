@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from distd.domain.errors import BadInput, Corrupt
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 MANIFEST = Manifest("17", 1, 0, bytes(16), bytes(32), bytes(32), bytes(32), ())
 
 
-def certificate(site_keys: Any, name: Any) -> Any:
+def certificate(site_keys: DataDir, name: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate((site_keys.keys / name).read_bytes())
 
 
-def extension(cert: Any, kind: Any) -> Any:
+def extension(cert: x509.Certificate, kind: Any) -> Any:
     return cert.extensions.get_extension_for_class(kind).value
 
 
 @pytest.mark.parametrize("name", [pki.CA_KEY, pki.SERVER_KEY, pki.SIGNER_KEY, pki.TOKEN_KEY])
-def test_secrets_are_for_their_owner_only(site_keys: DataDir, name: Any) -> None:
+def test_secrets_are_for_their_owner_only(site_keys: DataDir, name: str) -> None:
     assert stat.S_IMODE((site_keys.keys / name).stat().st_mode) == 0o600
 
 
@@ -63,7 +63,9 @@ def test_the_ca(ca: x509.Certificate) -> None:
         (pki.SIGNER_CERTIFICATE, ExtendedKeyUsageOID.CODE_SIGNING, ed25519.Ed25519PublicKey, 20),
     ],
 )
-def test_a_leaf(site_keys: DataDir, ca: x509.Certificate, name: Any, use: Any, kind: Any, years: Any) -> None:
+def test_a_leaf(
+    site_keys: DataDir, ca: x509.Certificate, name: str, use: x509.ObjectIdentifier, kind: type, years: int
+) -> None:
     leaf = certificate(site_keys, name)
     leaf.verify_directly_issued_by(ca)
     assert isinstance(leaf.public_key(), kind)
@@ -130,14 +132,14 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> None
 
 
 @pytest.fixture(scope="module")
-def server_context(site_keys: DataDir) -> Any:
+def server_context(site_keys: DataDir) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(site_keys.keys / pki.SERVER_CERTIFICATE, site_keys.keys / pki.SERVER_KEY)
     return context
 
 
 @pytest.fixture(scope="module")
-def client_context(site_keys: DataDir) -> Any:
+def client_context(site_keys: DataDir) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=site_keys.ca_certificate)
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     return context
@@ -145,20 +147,21 @@ def client_context(site_keys: DataDir) -> Any:
 
 @pytest.mark.parametrize("name", ["packages.example", "localhost", "127.0.0.1", "::1"])
 def test_a_strict_client_trusts_the_server_under_each_of_its_names(
-    server_context: Any, client_context: Any, name: Any
+    server_context: ssl.SSLContext, client_context: ssl.SSLContext, name: str
 ) -> None:
     handshake(server_context, client_context, name)
 
 
-def test_it_does_not_under_another_name(server_context: Any, client_context: Any) -> None:
+def test_it_does_not_under_another_name(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         handshake(server_context, client_context, "elsewhere.example")
 
 
 def test_a_certificate_can_be_renewed_for_other_names(
-    site_keys: DataDir, ca: x509.Certificate, tmp_path: Path, client_context: Any
+    site_keys: DataDir, ca: x509.Certificate, tmp_path: Path, client_context: ssl.SSLContext
 ) -> None:
     ca_key = load_pem_private_key((site_keys.keys / pki.CA_KEY).read_bytes(), None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
     pki.make_server_certificate(tmp_path, ca, ca_key, ["new.example"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / pki.SERVER_CERTIFICATE, tmp_path / pki.SERVER_KEY)
@@ -172,7 +175,7 @@ def test_the_signer_signs_what_the_cas_certificate_proves(signer: Signer, ca: x5
 
 def test_the_web_server_cannot_sign_manifests(signer: Signer, ca: x509.Certificate, site_keys: DataDir) -> None:
     leaf = certificate(site_keys, pki.SERVER_CERTIFICATE)
-    data = manifest_format.sign(MANIFEST, signer.key, leaf.public_bytes(pki.serialization.Encoding.DER))
+    data = manifest_format.sign(MANIFEST, signer.key, leaf.public_bytes(Encoding.DER))
     with pytest.raises(Corrupt, match="for code signing"):
         manifest_format.read(data, ca)
 
@@ -180,7 +183,7 @@ def test_the_web_server_cannot_sign_manifests(signer: Signer, ca: x509.Certifica
 @pytest.mark.parametrize(
     "host", ["a", "packages.example", "A-1.b2", "10.0.0.1", "::1", "2001:db8::7", "xn--bcher-kva.example", "x" * 63]
 )
-def test_hosts(host: Any) -> None:
+def test_hosts(host: str) -> None:
     pki.check_host(host)
 
 
@@ -206,13 +209,13 @@ BAD_HOSTS = {
 
 
 @pytest.mark.parametrize("host", BAD_HOSTS.values(), ids=BAD_HOSTS)
-def test_hosts_that_are_none(host: Any) -> None:
+def test_hosts_that_are_none(host: str) -> None:
     with pytest.raises(BadInput, match="--host: expected a host name or an IP address"):
         pki.check_host(host)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
-def test_a_ca_file_that_is_none(tmp_path: Path, content: Any) -> None:
+def test_a_ca_file_that_is_none(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "ca.pem").write_bytes(content)
     with pytest.raises(BadInput, match=r"CA file: expected a certificate in PEM, got .*ca\.pem"):
@@ -221,7 +224,7 @@ def test_a_ca_file_that_is_none(tmp_path: Path, content: Any) -> None:
 
 @pytest.mark.parametrize("name", [pki.SIGNER_KEY, pki.SIGNER_CERTIFICATE])
 @pytest.mark.parametrize("content", [None, b"", b"junk"], ids=["missing", "empty", "junk"])
-def test_a_signer_that_is_none(site_keys: DataDir, tmp_path: Path, name: Any, content: Any) -> None:
+def test_a_signer_that_is_none(site_keys: DataDir, tmp_path: Path, name: str, content: bytes | None) -> None:
     data = DataDir(tmp_path)
     data.keys.mkdir()
     for path in site_keys.keys.iterdir():

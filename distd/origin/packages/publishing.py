@@ -1,4 +1,7 @@
-"""Where packages are made: publish, import, delete."""
+"""Packages enter the catalogue: published, imported; and are deleted from it.
+
+What a package is made of, and how, is `packaging`'s: it is checked before an id is used, and built under that id.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import func, insert, select, update
 
-from distd.catalogue import event_log
-from distd.catalogue.schema import NAME_LIMIT, TEXT_LIMIT, assignments, micros, package_ids, packages
+from distd.catalogue import event_log, schema
+from distd.catalogue.schema import NAME_LIMIT, TEXT_LIMIT, assignments, micros, package_ids
 from distd.domain import fragment_plan
 from distd.domain.errors import BadInput, Conflict, Unavailable
-from distd.origin.packages import packages as use_cases
+from distd.origin.packages import packages
 from distd.origin.packages.packages import Package
 from distd.origin.packages.recovery import reconcile
 from distd.packaging import builder, ocs_import
-from distd.packaging.order import check
-from distd.storage import package_dirs as directories
+from distd.storage import package_dirs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,18 +30,19 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from distd.catalogue.engine import Catalogue
-    from distd.domain.records import DownloadConfig, OperatingSystem
-    from distd.packaging.builder import Built
-    from distd.packaging.order import Order
+    from distd.domain.package_spec import PackageSpec
+    from distd.domain.records import DownloadConfig, Info, OperatingSystem
+    from distd.packaging.progress import Progress
     from distd.storage.data_dir import DataDir
     from distd.storage.pki import Signer
-    from distd.storage.quota import Room
+    from distd.storage.quota import DiskLimits
+    from distd.storage.staged_package import StagedPackage
 
-    Progress = Callable[[int, int], None]
+    InSameTransaction = Callable[[Connection, Package], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class PackageStore:
     """What is needed to make packages. `config` are the latencies that agents are told."""
 
     catalogue: Catalogue
@@ -47,55 +50,66 @@ class Workshop:
     signer: Signer
     ca: x509.Certificate
     config: DownloadConfig
-    room: Room
+    disk_limits: DiskLimits
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """How the target of an order was made, where it was by a recipe."""
+class RecipeUse:
+    """The recipe that gave a specification its target, and its arguments."""
 
     recipe: str
     arguments: str
 
 
+@dataclass(frozen=True, slots=True)
+class NewPackage:
+    """What is to be published. `source` None: a command without a file. `recipe` None: the target is no recipe's."""
+
+    name: str
+    source: Path | None
+    spec: PackageSpec
+    recipe: RecipeUse | None = None
+
+
 def publish(
-    shop: Workshop,
-    order: Order,
-    name: str,
+    store: PackageStore,
+    new: NewPackage,
     now_s: float,
     progress: Progress | None = None,
-    made: Made | None = None,
-    also: Callable[[Connection, Package], None] | None = None,
+    also: InSameTransaction | None = None,
 ) -> Package:
-    """Builds `order` and enters it as a package called `name`. It is not active yet.
+    """Build a package and enter it. It is not active yet.
 
     The build runs outside any transaction. Its directory gets its final name within the one that enters it, so that
     whoever holds the write lock knows a directory without a row for what a crash left (`reconcile`). `also` is done in
-    the same transaction. Raises `BadInput` for an order that cannot be, `Unavailable` when the disk is full.
+    the same transaction. Raises `BadInput` for a package that cannot be, `Unavailable` when the disk is full.
     """
-    check_name(name)
-    check_priority(order.priority, shop.config)
-    if len(order.target) > TEXT_LIMIT:
-        raise BadInput("--path, --launch or --command", f"at most {TEXT_LIMIT} characters", len(order.target))
-    check(order)  # `build` checks it too, but an id would have been used up by then
-    with _id_for(shop.catalogue, lambda conn: _new_id(conn, now_s)) as package_id:
-        built = builder.build(shop.data, package_id, order, shop.signer, progress, shop.room)
+    spec, recipe = new.spec, new.recipe
+    check_name(new.name)
+    check_priority(spec.priority, store.config)
+    if len(spec.target) > TEXT_LIMIT:
+        raise BadInput("--path, --launch or --command", f"at most {TEXT_LIMIT} characters", len(spec.target))
+    checked = builder.check(new.source, spec)
+    with (
+        _id_for(store.catalogue, lambda conn: _new_id(conn, now_s)) as package_id,
+        builder.build(store.data, package_id, checked, store.signer, progress, store.disk_limits) as staged,
+    ):
         package = Package(
-            **_built(built),
-            name=name,
-            os=order.os.value,
+            **_described(staged, spec),
+            name=new.name,
+            os=spec.os.value,
             created_at_s=now_s,
-            plan=fragment_plan.text_of(order.plan),
-            recipe=made.recipe if made else None,
-            arguments=made.arguments if made else None,
-            warnings=built.warnings,
+            plan=fragment_plan.text_of(spec.plan),
+            recipe=recipe.recipe if recipe else None,
+            arguments=recipe.arguments if recipe else None,
+            warnings=checked.warnings,
         )
-        _publish(shop, built, package, also)
+        _publish(store, staged, package, also)
     return package
 
 
 def take_in(
-    shop: Workshop,
+    store: PackageStore,
     folder: Path,
     name: str,
     system: OperatingSystem | None,
@@ -104,37 +118,46 @@ def take_in(
     *,
     link: bool,
 ) -> Package:
-    """Enters a package that another server made, under its own id. `system` None: as its archive looks.
+    """Enter a package that another server made, under its own id. `system` None: by its archive.
 
     Raises `BadInput`, `Corrupt` for a wrong digest, and `Conflict` for an id that there is or was.
     """
     check_name(name)
-    foreign = ocs_import.read(folder)
-    with _id_for(shop.catalogue, lambda conn: _given_id(conn, foreign.info.id)):
-        built = ocs_import.take(shop.data, foreign, shop.signer, progress, shop.room, link=link)
-        package = Package(**_built(built), name=name, os=(system or foreign.os).value, created_at_s=now_s)
-        _publish(shop, built, package, None)
+    found = ocs_import.read(folder)
+    with (
+        _id_for(store.catalogue, lambda conn: _given_id(conn, found.info.id)),
+        ocs_import.take(store.data, found, store.signer, progress, store.disk_limits, link=link) as staged,
+    ):
+        described = _described(staged, found.info)
+        package = Package(**described, name=name, os=(system or found.os).value, created_at_s=now_s)
+        _publish(store, staged, package, None)
     return package
 
 
-def delete(shop: Workshop, package_id: str, now_s: float) -> None:
-    """Removes its files; its name and results stay. Raises `NotFound`, and `Conflict` while computers still need it."""
-    with shop.catalogue.write() as conn:
-        use_cases.show(conn, package_id)
+def delete(store: PackageStore, package_id: str, now_s: float) -> None:
+    """Remove a package's files; its name and results stay.
+
+    Raises `NotFound`, and `Conflict` while computers still need it.
+    """
+    with store.catalogue.write() as conn:
+        packages.show(conn, package_id)
         _refuse_if_needed(conn, package_id)
-        conn.execute(update(packages).where(packages.c.id == package_id).values(deleted_at_us=micros(now_s)))
+        deleted = {"deleted_at_us": micros(now_s)}
+        conn.execute(update(schema.packages).where(schema.packages.c.id == package_id).values(**deleted))
         event_log.append(conn, event_log.Kind.PACKAGE_DELETED, at_s=now_s, package_id=package_id)
-    # After the commit: a crash here leaves a directory of no package, which `reconcile` knows what to do with.
-    if package_id in directories.list_ids(shop.data):
-        directories.delete(shop.data, package_id)
+    # After the commit: a crash here leaves a directory of no package, which `reconcile` removes.
+    if package_id in package_dirs.list_ids(store.data):
+        package_dirs.delete(store.data, package_id)
 
 
 def check_name(name: str) -> None:
+    """Whether a package can be called so. Raises `BadInput`."""
     if not name.strip() or len(name) > NAME_LIMIT or not name.isprintable():
         raise BadInput("--name", f"1 to {NAME_LIMIT} printable characters", name)
 
 
 def check_priority(priority: int, config: DownloadConfig) -> None:
+    """Whether agents would download a package of this priority. Raises `BadInput`."""
     if priority > config.period_length:
         hint = "an agent has a turn for it in each cycle that its priority divides, so it would never download"
         raise BadInput("--priority", f"at most download.period_length, {config.period_length}", priority, hint)
@@ -168,33 +191,32 @@ def _given_id(conn: Connection, package_id: str) -> str:
     return package_id
 
 
-def _publish(
-    shop: Workshop, built: Built, package: Package, also: Callable[[Connection, Package], None] | None
-) -> None:
+def _publish(store: PackageStore, staged: StagedPackage, package: Package, also: InSameTransaction | None) -> None:
+    """The directory and its row together. When the row is not committed, the directory is removed again."""
     try:
-        built.sync()
-        with shop.catalogue.write() as conn:
-            built.publish()
+        staged.sync()
+        with store.catalogue.write() as conn:
+            staged.publish()
             _enter(conn, package)
             if also is not None:
                 also(conn, package)
     except BaseException:
-        built.discard()
+        staged.discard()
         with suppress(Unavailable):
-            reconcile(shop.catalogue, shop.data)
+            reconcile(store.catalogue, store.data)
         raise
 
 
-def _built(built: Built) -> dict[str, Any]:
-    """What the files of a package tell of it."""
+def _described(staged: StagedPackage, content: PackageSpec | Info) -> dict[str, Any]:
+    """What a package's files tell of it, and what it was made of."""
     return {
-        "id": built.info.id,
-        "action": built.info.action.value,
-        "priority": built.info.priority,
-        "target": built.info.target,
-        "fragments": built.info.fragments,
-        "size_bytes": built.size,
-        "md5": built.manifest.md5.hex(),
+        "id": staged.package_id,
+        "action": content.action.value,
+        "priority": content.priority,
+        "target": content.target,
+        "fragments": staged.fragments,
+        "size_bytes": staged.size_bytes,
+        "md5": staged.manifest.md5.hex(),
     }
 
 
@@ -204,7 +226,7 @@ _HOW_MADE = ("plan", "recipe", "arguments")
 
 def _enter(conn: Connection, package: Package) -> None:
     row: dict[str, Any] = {column: getattr(package, column) for column in (*_ENTERED, *_HOW_MADE)}
-    conn.execute(insert(packages).values(created_at_us=micros(package.created_at_s), **row))
+    conn.execute(insert(schema.packages).values(created_at_us=micros(package.created_at_s), **row))
     event_log.append(
         conn,
         event_log.Kind.PACKAGE_PUBLISHED,

@@ -1,4 +1,4 @@
-"""After a crash: directories and catalogue are made one again."""
+"""After a crash: directories and catalogue are reconciled."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from distd.catalogue.schema import packages
+from distd.catalogue import schema
 from distd.domain.errors import BadInput, Corrupt
-from distd.origin.packages import packages as use_cases
-from distd.storage import package_dirs as directories
-from distd.storage import pki
+from distd.origin.packages import packages
+from distd.storage import package_dirs, pki
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -29,32 +28,32 @@ class Reconciled:
 
 
 def reconcile(catalogue: Catalogue, data: DataDir) -> Reconciled:
-    """Removes what crashes left in the download directory. To be called when a server or a build starts."""
-    crashed = directories.sweep(data)
+    """Remove what crashes left in the download directory. To be called when a server or a build starts."""
+    crashed = package_dirs.sweep(data)
     with catalogue.write() as conn:
-        query = select(packages.c.id, packages.c.version).where(packages.c.deleted_at_us.is_(None))
+        query = select(schema.packages.c.id, schema.packages.c.version).where(schema.packages.c.deleted_at_us.is_(None))
         live = {row.id: row.version for row in conn.execute(query)}
-        there = set(directories.list_ids(data))
-        for package_id in sorted(there - live.keys()):
-            directories.delete(data, package_id)
+        found = set(package_dirs.list_ids(data))
+        for package_id in sorted(found - live.keys()):
+            package_dirs.delete(data, package_id)
         if crashed:
-            _catch_up(conn, data, {package_id: live[package_id] for package_id in there & live.keys()})
-    return Reconciled(removed=sorted(there - live.keys()), missing=sorted(live.keys() - there))
+            _update_rows(conn, data, {package_id: live[package_id] for package_id in found & live.keys()})
+    return Reconciled(removed=sorted(found - live.keys()), missing=sorted(live.keys() - found))
 
 
-def _catch_up(conn: Connection, data: DataDir, versions: dict[str, int]) -> None:
-    """A directory that is newer than its row was put in place just before a crash: the row follows it."""
+def _update_rows(conn: Connection, data: DataDir, versions: dict[str, int]) -> None:
+    """A directory that is newer than its row was put in place just before a crash: the row gets its version."""
     ca = pki.load_ca(data.ca_certificate)
     for package_id, version in versions.items():
         try:
-            manifest = directories.read_manifest(data, package_id, ca)
-            info = directories.read_info(data, package_id)
+            manifest = package_dirs.read_manifest(data, package_id, ca)
+            info = package_dirs.read_info(data, package_id)
         except (Corrupt, BadInput, OSError):
-            continue  # `package verify` tells
+            continue  # `package verify` names it
         if manifest.version <= version:
             continue
         at_s = (data.package(package_id) / "manifest").stat().st_mtime
         if manifest.fragments and not manifest.size:
-            use_cases.mark_withdrawn(conn, package_id, manifest.version, at_s)
+            packages.mark_withdrawn(conn, package_id, manifest.version, at_s)
         else:
-            use_cases.mark_edited(conn, info, manifest.version, at_s)
+            packages.mark_edited(conn, info, manifest.version, at_s)

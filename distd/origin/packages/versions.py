@@ -1,25 +1,25 @@
-"""What becomes of a package that is out already: edited, superseded by a new one, withdrawn.
+"""What becomes of a package that is published already: edited, superseded by a new one, withdrawn.
 
-Its bytes never change under its id: agents may hold some of its fragments already.
+Its bytes never change under its id: agents may have some of its fragments already.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
 
-from distd.catalogue import event_log
-from distd.catalogue.schema import assignments, micros, packages
+from distd.catalogue import event_log, schema
+from distd.catalogue.schema import assignments, micros
 from distd.domain import fragment_plan, recipes
 from distd.domain.errors import Conflict
+from distd.domain.package_spec import PackageSpec
 from distd.domain.records import Action, Digest, OperatingSystem
-from distd.origin.packages import packages as use_cases
-from distd.origin.packages.publishing import Made, check_name, check_priority, publish
-from distd.packaging import revise
-from distd.packaging.order import Order, check_words
-from distd.storage import package_dirs as directories
+from distd.origin.packages import packages
+from distd.origin.packages.publishing import NewPackage, RecipeUse, check_name, check_priority, publish
+from distd.packaging import builder, revise
+from distd.storage import package_dirs
 from distd.storage.fragment_store import FragmentStore
 
 if TYPE_CHECKING:
@@ -30,55 +30,61 @@ if TYPE_CHECKING:
 
     from distd.domain.records import Notify
     from distd.origin.packages.packages import Package
-    from distd.origin.packages.publishing import Workshop
-    from distd.packaging.builder import Built
+    from distd.origin.packages.publishing import PackageStore
+    from distd.packaging.progress import Progress
+    from distd.storage.staged_package import StagedPackage
 
-    Progress = Callable[[int, int], None]
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """What a new package has that takes the place of an old one; None: as the old one has it.
+
+    `with_assignments`: the computers that the old one was assigned to get the new one.
+    """
+
+    source: Path
+    name: str | None = None
+    target: str | None = None
+    with_assignments: bool = False
 
 
 def supersede(
-    shop: Workshop,
-    old_id: str,
-    source: Path,
-    now_s: float,
-    progress: Progress | None = None,
-    *,
-    name: str | None,
-    target: str | None,
-    with_assignments: bool,
+    store: PackageStore, old_id: str, successor: Successor, now_s: float, progress: Progress | None = None
 ) -> Package:
-    """A new package of `source` that has from the old one whatever is not given: name, system, action, target,
-    priority, notification, how it is cut, where it is active; and, if asked, the computers that it was assigned to.
+    """Publish a new package that has from the old one whatever is not given: name, system, action, target, priority,
+    notification, how it is cut, where it is active; and, if asked, the computers that it was assigned to.
 
     The old one is deactivated: agents that were told of it finish it. Raises `NotFound`, `Conflict`, `BadInput`.
     """
-    with shop.catalogue.read() as conn:
-        old = use_cases.show(conn, old_id)
+    with store.catalogue.read() as conn:
+        old = packages.show(conn, old_id)
     if old.superseded_by is not None:
         raise Conflict("PACKAGE", f"{old_id} is superseded already", f"supersede {old.superseded_by}, its successor")
-    if with_assignments and not old.active:
+    if successor.with_assignments and not old.active:
         raise Conflict("PACKAGE", f"{old_id} is not active, so no agent would be told", "activate it first")
 
     def inherit(conn: Connection, new: Package) -> None:
-        _inherit(conn, old, new, now_s, with_assignments=with_assignments)
+        _inherit(conn, old, new, now_s, with_assignments=successor.with_assignments)
 
-    made = None if old.recipe is None else Made(old.recipe, old.arguments or "")
-    order = _successor(shop, old, source, target)
-    new = publish(shop, order, name or old.name, now_s, progress, made, inherit)
-    with shop.catalogue.read() as conn:
-        return replace(use_cases.show(conn, new.id), warnings=new.warnings)
+    recipe = None if old.recipe is None else RecipeUse(old.recipe, old.arguments or "")
+    spec = _successor_spec(store, old, successor)
+    new = NewPackage(successor.name or old.name, successor.source, spec, recipe)
+    published = publish(store, new, now_s, progress, inherit)
+    with store.catalogue.read() as conn:
+        return replace(packages.show(conn, published.id), warnings=published.warnings)
 
 
-def withdraw(shop: Workshop, package_id: str, now_s: float) -> None:
+def withdraw(store: PackageStore, package_id: str, now_s: float) -> None:
     """Take a package back: see `revise.withdraw`. Its results stay. Raises `NotFound`, `Conflict`, `Corrupt`."""
-    _refuse_withdrawn(shop, package_id)
-    built = revise.withdraw(shop.data, package_id, shop.signer, shop.ca)
-    _replace(shop, built, lambda conn: use_cases.mark_withdrawn(conn, package_id, built.manifest.version, now_s))
-    FragmentStore(shop.data.fragments).sweep()
+    _refuse_withdrawn(store, package_id)
+    with revise.withdraw(store.data, package_id, store.signer, store.ca) as staged:
+        version = staged.manifest.version
+        _replace(store, staged, lambda conn: packages.mark_withdrawn(conn, package_id, version, now_s))
+    FragmentStore(store.data.fragments).sweep()
 
 
 def edit(
-    shop: Workshop,
+    store: PackageStore,
     package_id: str,
     now_s: float,
     *,
@@ -91,8 +97,8 @@ def edit(
 
     Agents that have fetched the info already go on with what it said. Raises `NotFound`, `Conflict`, `BadInput`.
     """
-    package = _refuse_withdrawn(shop, package_id)
-    old = directories.read_info(shop.data, package_id)
+    package = _refuse_withdrawn(store, package_id)
+    old = package_dirs.read_info(store.data, package_id)
     info = replace(
         old,
         priority=old.priority if priority is None else priority,
@@ -100,56 +106,54 @@ def edit(
         notify=notify(old.notify),
     )
     check_name(package.name if name is None else name)
-    check_priority(info.priority, shop.config)
-    check_words(Order(None, OperatingSystem(package.os), info.priority, info.action, info.target, notify=info.notify))
+    check_priority(info.priority, store.config)
+    system = OperatingSystem(package.os)
+    builder.check_spec(PackageSpec(system, info.priority, info.action, info.target, notify=info.notify))
     if info != old:
-        built = revise.edit(shop.data, info, shop.signer, shop.ca)
-        _replace(shop, built, lambda conn: use_cases.mark_edited(conn, info, built.manifest.version, now_s))
-    with shop.catalogue.write() as conn:
+        with revise.edit(store.data, info, store.signer, store.ca) as staged:
+            version = staged.manifest.version
+            _replace(store, staged, lambda conn: packages.mark_edited(conn, info, version, now_s))
+    with store.catalogue.write() as conn:
         if name is not None:
-            conn.execute(update(packages).where(packages.c.id == package_id).values(name=name))
-        return use_cases.show(conn, package_id)
+            conn.execute(update(schema.packages).where(schema.packages.c.id == package_id).values(name=name))
+        return packages.show(conn, package_id)
 
 
-def _refuse_withdrawn(shop: Workshop, package_id: str) -> Package:
-    with shop.catalogue.read() as conn:
-        package = use_cases.show(conn, package_id)
+def _refuse_withdrawn(store: PackageStore, package_id: str) -> Package:
+    with store.catalogue.read() as conn:
+        package = packages.show(conn, package_id)
     if package.withdrawn_at_s is not None:
         raise Conflict("PACKAGE", f"{package_id} is withdrawn")
     return package
 
 
-def _replace(shop: Workshop, built: Built, mark: Callable[[Connection], None]) -> None:
+def _replace(store: PackageStore, staged: StagedPackage, mark: Callable[[Connection], None]) -> None:
     """The directory and its row together. A crash between them leaves the newer directory (`recovery`)."""
     replaced = False
     try:
-        built.sync()
-        with shop.catalogue.write() as conn:
+        staged.sync()
+        with store.catalogue.write() as conn:
             mark(conn)
-            built.replace()
+            staged.replace()
             replaced = True
     except BaseException:
         if replaced:
-            built.replace()  # the row was not committed: back again
+            staged.replace()  # the row was not committed: back again
         raise
-    finally:
-        built.discard()
 
 
-def _successor(shop: Workshop, old: Package, source: Path, target: str | None) -> Order:
-    info = directories.read_info(shop.data, old.id)
-    system = OperatingSystem(old.os)
-    line_ends = None
+def _successor_spec(store: PackageStore, old: Package, successor: Successor) -> PackageSpec:
+    info = package_dirs.read_info(store.data, old.id)
+    system, target, line_ends = OperatingSystem(old.os), successor.target, None
     if old.recipe is not None and target is None:
-        prepared = recipes.prepare(old.recipe, system, source.name, old.arguments or "")
+        prepared = recipes.prepare(old.recipe, system, successor.source.name, old.arguments or "")
         target, line_ends = prepared.target, prepared.line_ends
-    return Order(
-        source=source,
+    return PackageSpec(
         os=system,
         priority=old.priority,
         action=Action(old.action),
         target=old.target if target is None else target,
-        plan=fragment_plan.read_plan(old.plan, old.priority, shop.config),
+        plan=fragment_plan.read_plan(old.plan, old.priority, store.config),
         digest=Digest(info.digest_algo.upper()),
         notify=info.notify,
         line_ends=line_ends,
@@ -157,12 +161,12 @@ def _successor(shop: Workshop, old: Package, source: Path, target: str | None) -
 
 
 def _inherit(conn: Connection, old: Package, new: Package, now_s: float, *, with_assignments: bool) -> None:
-    conn.execute(update(packages).where(packages.c.id == old.id).values(superseded_by=new.id))
+    conn.execute(update(schema.packages).where(schema.packages.c.id == old.id).values(superseded_by=new.id))
     event_log.append(conn, event_log.Kind.PACKAGE_SUPERSEDED, at_s=now_s, package_id=old.id, by=new.id)
     if not old.active:
         return
-    use_cases.activate(conn, new.id, old.info_server, old.fragment_server, now_s, old.via)
-    use_cases.deactivate(conn, old.id, now_s)
+    packages.activate(conn, new.id, old.info_server, old.fragment_server, now_s, old.via)
+    packages.deactivate(conn, old.id, now_s)
     if with_assignments:
         _assign_again(conn, old.id, new.id, now_s)
 

@@ -26,7 +26,7 @@ from urllib.parse import unquote
 import trio
 
 from distd.domain.errors import BadInput, Conflict, Corrupt, DistdError, TooLarge, Unavailable
-from distd.storage.uploads import OutOfPlace, Upload
+from distd.storage.uploads import OffsetMismatch, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -165,7 +165,7 @@ def _credentials(field: str) -> tuple[str, str]:
 def _problem(error: DistdError) -> tuple[int, Any]:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
     content: dict[str, Any] = {"error": str(error)}
-    if isinstance(error, OutOfPlace):
+    if isinstance(error, OffsetMismatch):
         content["size_bytes"] = error.size_bytes
     return status, content
 

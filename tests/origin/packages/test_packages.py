@@ -116,18 +116,19 @@ from pathlib import Path
 from distd.origin.installation import open_installation
 from distd.domain.records import Action, OperatingSystem
 from distd.origin.packages import publishing
-from distd.packaging.order import Order
-order = Order(source=Path(sys.argv[2]), os=OperatingSystem.LINUX, priority=5, action=Action.STORE, target="/x")
+from distd.domain.package_spec import PackageSpec
+spec = PackageSpec(OperatingSystem.LINUX, 5, Action.STORE, "/x")
+new = publishing.NewPackage("hello", Path(sys.argv[2]), spec)
 publishing._enter = lambda conn, package: os._exit(9)
 with open_installation(Path(sys.argv[1])) as site:
-    publishing.publish(site.workshop(), order, "hello", 1_700_000_000)
+    publishing.publish(site.package_store(), new, 1_700_000_000)
 """
 
 
-def test_a_crash_between_rename_and_commit_is_cleared_away(house: House, data: Any, order: Any, publish: Any) -> None:
+def test_a_crash_between_rename_and_commit_is_cleared_away(house: House, data: Any, new_package: Any, publish: Any) -> None:
     kept = publish()
     before = _tree(data)
-    command = [sys.executable, "-c", CRASH, data.root, order.source]
+    command = [sys.executable, "-c", CRASH, data.root, new_package.source]
     assert subprocess.run(command, check=False).returncode == 9
     assert data.package("1700000001").is_dir()
     assert reconcile(house.catalogue, data) == Reconciled(removed=["1700000001"], missing=[])
@@ -147,7 +148,7 @@ def test_reconcile_removes_what_a_deletion_left(
     house: House, data: Any, publish: Any, shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = publish()
-    monkeypatch.setattr(publishing.directories, "delete", lambda *_: None)
+    monkeypatch.setattr(publishing.package_dirs, "delete", lambda *_: None)
     publishing.delete(shop, package.id, NOW_S)
     monkeypatch.undo()
     assert data.package(package.id).is_dir()

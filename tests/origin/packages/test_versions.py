@@ -14,11 +14,11 @@ from distd.catalogue.event_log import Kind
 from distd.domain import recipes
 from distd.domain.errors import BadInput, Conflict, NotFound, Unavailable
 from distd.domain.fragment_plan import ByContent
+from distd.domain.package_spec import OPTIONS
 from distd.domain.records import Action, Digest, Notify, OperatingSystem
 from distd.origin.packages import packages, publishing, versions
-from distd.origin.packages.publishing import Made
+from distd.origin.packages.publishing import RecipeUse
 from distd.origin.packages.recovery import reconcile
-from distd.packaging.order import OPTIONS
 from distd.packaging.verify import verify
 from distd.storage import package_dirs as directories
 from distd.storage.fragment_store import FragmentStore
@@ -114,7 +114,7 @@ def test_a_row_that_is_not_committed_leaves_the_old_directory(
     def full(*_: Any) -> None:
         raise Unavailable("catalogue", "full")
 
-    monkeypatch.setattr(use := versions.use_cases, "mark_edited", full)
+    monkeypatch.setattr(use := versions.packages, "mark_edited", full)
     with pytest.raises(Unavailable):
         edit(shop, package.id, priority=2)
     monkeypatch.undo()
@@ -185,9 +185,8 @@ def test_bytes_that_another_package_has_stay(shop: Any, publish: Any, whole: Any
 def supersede(
     shop: Any, package_id: Any, source: Any, name: Any = None, target: Any = None, with_assignments: Any = False
 ) -> Any:
-    return versions.supersede(
-        shop, package_id, source, LATER_S, name=name, target=target, with_assignments=with_assignments
-    )
+    successor = versions.Successor(source, name, target, with_assignments)
+    return versions.supersede(shop, package_id, successor, LATER_S)
 
 
 @pytest.fixture
@@ -228,7 +227,7 @@ def test_a_recipe_is_followed_again(shop: Any, publish: Any, tmp_path: Path) -> 
     script.write_bytes(b"echo 1\r\n")
     prepared = recipes.prepare("shell", OperatingSystem.LINUX, script.name, "-v")
     changes = {"action": Action.EXECUTE, "target": prepared.target, "line_ends": prepared.line_ends}
-    old = publish(source=script, made=Made("shell", "-v"), **changes)
+    old = publish(source=script, recipe=RecipeUse("shell", "-v"), **changes)
     new = supersede(shop, old.id, script.rename(tmp_path / "two.sh"))
     assert (old.target, new.target) == ("sh ./one.sh -v", "sh ./two.sh -v")
     assert (new.recipe, new.arguments) == ("shell", "-v")
@@ -304,14 +303,14 @@ import os, sys
 from pathlib import Path
 from distd.origin.installation import open_installation
 from distd.origin.packages import versions
-from distd.packaging.builder import Built
-replace = Built.replace
-Built.replace = lambda self: (replace(self), os._exit(9))
+from distd.storage.staged_package import StagedPackage
+replace = StagedPackage.replace
+StagedPackage.replace = lambda self: (replace(self), os._exit(9))
 with open_installation(Path(sys.argv[1])) as site:
     if sys.argv[3] == "edit":
-        versions.edit(site.workshop(), sys.argv[2], 1, name=None, priority=2, target=None, notify=lambda old: old)
+        versions.edit(site.package_store(), sys.argv[2], 1, name=None, priority=2, target=None, notify=lambda old: old)
     else:
-        versions.withdraw(site.workshop(), sys.argv[2], 1)
+        versions.withdraw(site.package_store(), sys.argv[2], 1)
 """
 
 

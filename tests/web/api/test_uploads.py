@@ -16,7 +16,7 @@ from blake3 import blake3
 from distd.domain.errors import Unavailable
 from distd.storage import uploads as store
 from distd.storage.data_dir import DataDir
-from distd.storage.quota import Room
+from distd.storage.quota import DiskLimits
 from distd.storage.uploads import Uploads
 from distd.web.api import uploads as web
 from distd.web.api.uploads import UploadsApi
@@ -38,7 +38,7 @@ async def other(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Client:
-    def __init__(self, data: Any, max_bytes: Any = 1_000_000, room: Any = Room()) -> None:  # noqa: B008
+    def __init__(self, data: Any, max_bytes: Any = 1_000_000, room: Any = DiskLimits()) -> None:  # noqa: B008
         self.data = data
         self.uploads = Uploads(data, max_bytes, room)
         self.api = UploadsApi(other, self.uploads, Logins())
@@ -168,7 +168,7 @@ REFUSED = {
     "no range": ({"content-range": "bytes 0-2"}, 400, "Content-Range: expected bytes FIRST-LAST/TOTAL"),
     "a range of another length": ({"content-range": "bytes 0-3/10"}, 400, "Content-Range: expected 3 bytes"),
     "a range beyond the total": ({"content-range": "bytes 8-10/10"}, 400, "Content-Range: expected 3 bytes"),
-    "behind the end": ({"content-range": "bytes 5-7/10"}, 409, "a stands at byte 0, the part begins at 5"),
+    "behind the end": ({"content-range": "bytes 5-7/10"}, 409, "0 bytes of a have come, the part begins at 5"),
     "no digest": ({"blake3": "abc"}, 400, "Blake3: expected 64 hexadecimal digits"),
     "too large": ({"content-range": "bytes 0-2/1000001"}, 413, "at most 1000000 bytes"),
 }
@@ -211,7 +211,7 @@ async def test_two_at_once_do_not_mix(client: Any, data: Any) -> None:
 
 
 async def test_unfinished_ones_are_counted(client: Any, data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "PARTS_LIMIT", 2)
+    monkeypatch.setattr(store, "MAX_UNFINISHED", 2)
     for name in "ab":
         await client.part(name, 0, 6, b"abc")
     status, told = await client.part("c", 0, 6, b"abc")
@@ -220,7 +220,7 @@ async def test_unfinished_ones_are_counted(client: Any, data: Any, monkeypatch: 
 
 
 async def test_no_room(data: Any) -> None:
-    client = Client(data, room=Room(keep_free_bytes=2**60))
+    client = Client(data, room=DiskLimits(keep_free_bytes=2**60))
     status, told = await client.put("a", b"abc")
     assert status == 507
     assert "are needed beside" in told["error"]
@@ -230,13 +230,13 @@ async def test_no_room(data: Any) -> None:
 async def test_a_disk_that_fills_up_keeps_what_was_written(
     client: Any, data: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = store.Part.append
+    written = store.UnfinishedUpload.append
 
     def full(part: Any, content: Any) -> None:
         written(part, content[:2])
         raise Unavailable("data directory", "the disk is full")
 
-    monkeypatch.setattr(store.Part, "append", full)
+    monkeypatch.setattr(store.UnfinishedUpload, "append", full)
     status, told = await client.put("a", b"abc")
     assert (status, told) == (507, {"error": "data directory: the disk is full"})
     monkeypatch.undo()
@@ -263,13 +263,13 @@ async def test_the_next_bytes_are_asked_for_when_the_last_are_written(
         asked += 1
         return {"type": "http.request", "body": bytes(1000), "more_body": asked < 5}
 
-    stuck = store.Part.append
+    stuck = store.UnfinishedUpload.append
 
     def slow(part: Any, content: Any) -> None:
         trio.from_thread.run(held.wait)
         stuck(part, content)
 
-    monkeypatch.setattr(store.Part, "append", slow)
+    monkeypatch.setattr(store.UnfinishedUpload, "append", slow)
     fields = [(b"authorization", GOOD.encode()), (b"content-length", b"5000")]
     scope = {"type": "http", "method": "PUT", "path": "/api/v1/uploads/a", "headers": fields}
     sent = []

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import tarfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from distd.domain.fragment_plan import ByContent
 from distd.domain.records import OperatingSystem
-from distd.packaging import archive, builder, cdc
+from distd.packaging import archive, cdc
+from distd.packaging.source import find_members
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from distd.storage.pki import Signer
+    from distd.domain.records import Manifest
+    from tests.fixtures.package_dirs import PackageToBuild
 
-_dice = random.Random(1)
-WORDS = [_dice.randbytes(5).hex() for _ in range(500)]
+_DRAW = random.Random(1)
+WORDS = [_DRAW.randbytes(5).hex() for _ in range(500)]
 
 
-def prose(seed: Any, size_bytes: Any) -> Any:
+def prose(seed: int, size_bytes: int) -> bytes:
     """Text that compresses, and is another for each seed."""
     noise = random.Random(seed)
     return " ".join(noise.choices(WORDS, k=size_bytes // 11)).encode()
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Any:
+def tree(tmp_path: Path) -> Path:
     """A folder of 30 files of 20 to 60 kB."""
     folder = tmp_path / "tree"
     folder.mkdir()
@@ -39,44 +40,38 @@ def tree(tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("system", [OperatingSystem.WINDOWS, OperatingSystem.LINUX])
-@pytest.mark.parametrize("change", ["one is changed", "one is longer", "one is new", "one is gone"])
+@pytest.mark.parametrize("change", ["a file is changed", "a file is longer", "a file is new", "a file is gone"])
 def test_a_change_in_one_file_leaves_most_fragments(
-    data: Any, order: Any, signer: Signer, tree: Any, system: Any, change: Any
+    package: PackageToBuild, tree: Path, system: OperatingSystem, change: str
 ) -> None:
-    order = dataclasses.replace(order, source=tree, os=system, plan=ByContent(8192))
+    def manifest() -> Manifest:
+        with package.build(source=tree, os=system, plan=ByContent(8192)) as staged:
+            return staged.manifest
 
-    def fragments() -> Any:
-        built = builder.build(data, "17", order, signer)
-        built.discard()
-        return built.manifest
-
-    old = fragments()
+    old = manifest()
     target = tree / "file07"
     match change:
-        case "one is changed":
+        case "a file is changed":
             target.write_bytes(prose(99, target.stat().st_size))
-        case "one is longer":
+        case "a file is longer":
             target.write_bytes(target.read_bytes() + prose(99, 5000))
-        case "one is new":
+        case "a file is new":
             (tree / "file07b").write_bytes(prose(99, 20_000))
-        case "one is gone":
+        case "a file is gone":
             target.unlink()
-    new = fragments()
+    new = manifest()
     known = {fragment.blake3 for fragment in old.fragments}
-    fresh_bytes = sum(one.length for one in new.fragments if one.blake3 not in known)
-    assert 0 < fresh_bytes < new.size / 3
+    new_bytes = sum(fragment.length for fragment in new.fragments if fragment.blake3 not in known)
+    assert 0 < new_bytes < new.size / 3
 
 
-def test_without_it_nothing_stays(data: Any, order: Any, signer: Signer, tree: Any) -> None:
-    """What the plan and the archive are for."""
-    one = dataclasses.replace(order, source=tree)
-    old = builder.build(data, "17", one, signer)
-    old.discard()
-    (tree / "file00").write_bytes(b"another")
-    new = builder.build(data, "17", one, signer)
-    new.discard()
-    known = {fragment.blake3 for fragment in old.manifest.fragments}
-    same = [fragment for fragment in new.manifest.fragments if fragment.blake3 in known]
+def test_fragments_of_one_size_change_almost_all(package: PackageToBuild, tree: Path) -> None:
+    """What cutting by content is for."""
+    with package.build(source=tree) as old:
+        (tree / "file00").write_bytes(b"another")
+    with package.build(source=tree) as new:
+        known = {fragment.blake3 for fragment in old.manifest.fragments}
+        same = [fragment for fragment in new.manifest.fragments if fragment.blake3 in known]
     assert len(same) < len(known) / 10
 
 
@@ -89,7 +84,7 @@ def test_the_same_bytes_are_cut_alike(tmp_path: Path) -> None:
     assert lengths == CUT
 
 
-# Another version of the library that cut elsewhere would make all packages strangers to their next versions.
+# If another version of the library cut elsewhere, no package would share fragments with its next version.
 CUT = [
     4128,
     19447,
@@ -118,9 +113,11 @@ def test_nothing_is_one_fragment(tmp_path: Path) -> None:
     assert cdc.lengths(tmp_path / "empty", ByContent()) == [0]
 
 
-def test_restarts_do_not_hinder_whoever_unpacks(tmp_path: Path, tree: Any) -> None:
+def test_restarted_compression_can_be_unpacked(tmp_path: Path, tree: Path) -> None:
     """Python's own reader; the stock agent's is tested with the stock agent."""
-    archive.pack(tree, tmp_path / "out", OperatingSystem.LINUX, None)
+    archive.pack(find_members(tree, links=True), tmp_path / "out", OperatingSystem.LINUX, None)
     with tarfile.open(tmp_path / "out") as tar:
         for member in tar:
-            assert tar.extractfile(member).read() == (tree / member.name).read_bytes()
+            content = tar.extractfile(member)
+            assert content is not None
+            assert content.read() == (tree / member.name).read_bytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import errno
 import os
 import re
 import shutil
@@ -16,33 +16,34 @@ import pytest
 
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.fragment_plan import MAX_FRAGMENTS, ByContent, ByCount, BySize
+from distd.domain.package_spec import MAX_SCRIPT_BYTES
+from distd.domain.recipes import LF
 from distd.domain.records import Action, Digest, Notify, OperatingSystem
 from distd.packaging import builder
-from distd.packaging.order import check
-from distd.storage import quota
+from distd.storage.quota import DiskLimits
 
 if TYPE_CHECKING:
-    from distd.storage.pki import Signer
+    from collections.abc import Callable
 
-WINDOWS = OperatingSystem.WINDOWS
+    from tests.fixtures.package_dirs import PackageToBuild, Snapshot
+
+    Refused = Callable[..., str]
+
+WINDOWS, LINUX = OperatingSystem.WINDOWS, OperatingSystem.LINUX
 LAUNCH, EXECUTE = Action.LAUNCH, Action.EXECUTE
 
 
 @pytest.fixture
-def refused(tmp_path: Path, data: Any, order: Any, signer: Signer, snapshot: Any) -> Any:
-    """The message with which an order is refused: by `check` as by `build`, and nothing is written."""
+def refused(tmp_path: Path, package: PackageToBuild, snapshot: Callable[[Path], Snapshot]) -> Refused:
+    """The message with which a package is refused; nothing is written then."""
 
     def refused(**changes: Any) -> str:
-        changed = dataclasses.replace(order, **changes)
         before = snapshot(tmp_path)
-        with pytest.raises(BadInput) as checked:
-            check(changed)
-        with pytest.raises(BadInput) as built:
-            builder.build(data, "17", changed, signer)
-        assert str(built.value) == str(checked.value)
-        assert "\n" not in str(built.value)
+        with pytest.raises(BadInput) as caught:
+            package.check(**changes)
+        assert "\n" not in str(caught.value)
         assert snapshot(tmp_path) == before
-        return str(checked.value)
+        return str(caught.value)
 
     return refused
 
@@ -85,39 +86,39 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("changes", "message"), REFUSED.values(), ids=REFUSED)
-def test_an_order_that_cannot_be(refused: Any, changes: Any, message: Any) -> None:
+def test_a_package_that_cannot_be(refused: Refused, changes: dict[str, Any], message: str) -> None:
     assert re.search(message, refused(**changes))
 
 
 @pytest.mark.parametrize("priority", range(11))
-def test_every_priority_there_is(order: Any, priority: Any) -> None:
-    check(dataclasses.replace(order, priority=priority))
+def test_every_priority_is_accepted(package: PackageToBuild, priority: int) -> None:
+    assert package.check(priority=priority).spec.priority == priority
 
 
 @pytest.mark.parametrize(
     "target", ["/opt/tool", "relative/path", "/a_b-c.d+e@f:g,h=i~j%k", "C:\\Program Files\\x & y"], ids=str
 )
-def test_paths(order: Any, target: Any) -> None:
-    check(dataclasses.replace(order, target=target, os=WINDOWS if " " in target else order.os))
+def test_paths_are_accepted(package: PackageToBuild, target: str) -> None:
+    assert package.check(target=target, os=WINDOWS if " " in target else LINUX).spec.target == target
 
 
 # --- sources -----------------------------------------------------------------------------------------------------
 
 
-def a_dangling_link(path: Any) -> None:
+def a_dangling_link(path: Path) -> None:
     path.symlink_to("nowhere")
 
 
-def a_fifo(path: Any) -> None:
+def a_fifo(path: Path) -> None:
     os.mkfifo(path)
 
 
-def a_socket(path: Any) -> None:
+def a_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as unix:
         unix.bind(path.name)
 
 
-def a_loop(path: Any) -> None:
+def a_loop(path: Path) -> None:
     path.symlink_to(path.name)
 
 
@@ -131,7 +132,7 @@ def a_loop(path: Any) -> None:
     ],
 )
 def test_a_source_that_is_no_file(
-    tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch, make: Any, words: Any
+    tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None], words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make(tmp_path / "odd")
@@ -139,12 +140,12 @@ def test_a_source_that_is_no_file(
 
 
 @pytest.mark.parametrize("name", ["x", "x.zip", "x.tar.gz", "tree/deep/x"])
-def test_an_unreadable_file(tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch, name: Any) -> None:
+def test_an_unreadable_file(tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     opened = Path.open
 
-    def refuse(path: Any, *args: Any, **kwargs: Any) -> Any:
+    def refuse(path: Path, *args: Any, **kwargs: Any) -> Any:
         if path.name == Path(name).name:
-            raise PermissionError(13, "Permission denied", str(path))
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return opened(path, *args, **kwargs)
 
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -155,12 +156,12 @@ def test_an_unreadable_file(tmp_path: Path, refused: Any, monkeypatch: pytest.Mo
     assert refused(source=source) == f"FILE: expected a readable file, got {tmp_path / name}: Permission denied"
 
 
-def test_a_folder_that_may_not_be_entered(tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_entered(tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     stat = Path.stat
 
-    def refuse(path: Any, **kwargs: Any) -> Any:
+    def refuse(path: Path, **kwargs: Any) -> Any:
         if path.name == "x":
-            raise PermissionError(13, "Permission denied", str(path))
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return stat(path, **kwargs)
 
     monkeypatch.setattr(Path, "stat", refuse)
@@ -169,14 +170,14 @@ def test_a_folder_that_may_not_be_entered(tmp_path: Path, refused: Any, monkeypa
 
 @pytest.mark.parametrize("name", ["x.zip", "x.tar.gz", "x.tgz", "X.ZIP"])
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 and so on", b"\x1f\x8b\x08 and so on"])
-def test_a_file_that_only_says_it_is_an_archive(tmp_path: Path, refused: Any, name: Any, content: Any) -> None:
+def test_a_file_that_only_says_it_is_an_archive(tmp_path: Path, refused: Refused, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     assert refused(source=tmp_path / name) == (
         f"FILE: expected a zip or tar.gz archive, as its name says, got {tmp_path / name}"
     )
 
 
-def make_archive(path: Any, *names: Any) -> Any:
+def make_archive(path: Path, *names: str) -> Path:
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w") as packed:
             for name in names:
@@ -188,26 +189,26 @@ def make_archive(path: Any, *names: Any) -> Any:
     return path
 
 
-def test_a_tar_gz_that_ends_early(tmp_path: Path, refused: Any) -> None:
+def test_a_tar_gz_that_ends_early(tmp_path: Path, refused: Refused) -> None:
     source = make_archive(tmp_path / "x.tar.gz", *(f"file {n}" for n in range(1000)))
     source.write_bytes(source.read_bytes()[:-100])
     assert "FILE: expected a whole archive, got " in refused(source=source)
 
 
-def test_windows_agents_unpack_zips_only(tmp_path: Path, refused: Any, order: Any) -> None:
+def test_windows_agents_unpack_zips_only(tmp_path: Path, refused: Refused, package: PackageToBuild) -> None:
     source = make_archive(tmp_path / "x.tar.gz", "a")
     assert refused(source=source, os=WINDOWS) == (
         f"FILE: expected a zip for Windows, got {source}, a tar.gz; its agent unpacks nothing else"
     )
-    check(dataclasses.replace(order, source=make_archive(tmp_path / "x.zip", "a"), os=WINDOWS))
+    assert package.check(source=make_archive(tmp_path / "x.zip", "a"), os=WINDOWS).warnings == ()
 
 
-def test_unix_agents_unpack_both(tmp_path: Path, order: Any) -> None:
-    for name in ("x.tar.gz", "x.zip"):
-        check(dataclasses.replace(order, source=make_archive(tmp_path / name, "a")))
+def test_unix_agents_unpack_both(tmp_path: Path, package: PackageToBuild) -> None:
+    for name, warned in (("x.tar.gz", ()), ("x.zip", ("a Unix agent needs unzip for it; a tar.gz it unpacks itself",))):
+        assert package.check(source=make_archive(tmp_path / name, "a")).warnings == warned
 
 
-def test_more_fragments_than_a_ready_archive_gives(tmp_path: Path, refused: Any) -> None:
+def test_more_fragments_than_a_ready_archive_gives(tmp_path: Path, refused: Refused) -> None:
     source = make_archive(tmp_path / "x.zip", *(f"file {n}" for n in range(50)))
     most = source.stat().st_size // 1024
     assert refused(source=source, plan=ByCount(most + 1)).startswith(
@@ -215,11 +216,26 @@ def test_more_fragments_than_a_ready_archive_gives(tmp_path: Path, refused: Any)
     )
 
 
-def test_more_fragments_than_a_packed_file_gives_leave_nothing(data: Any, order: Any, signer: Signer) -> None:
-    changed = dataclasses.replace(order, plan=ByCount(1000))
+def test_more_fragments_than_a_packed_file_gives_leave_nothing(package: PackageToBuild) -> None:
     with pytest.raises(BadInput, match="--fragments: expected 1 to"):
-        builder.build(data, "17", changed, signer)
-    assert os.listdir(data.download) == []
+        package.build(plan=ByCount(1000))
+    assert os.listdir(package.data.download) == []
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_a_script_is_a_plain_file(tmp_path: Path, refused: Refused, form: str) -> None:
+    source = tmp_path / "do.sh" if form == "folder" else make_archive(tmp_path / "do.zip", "do.sh")
+    if form == "folder":
+        source.mkdir()
+        (source / "a").write_bytes(b"")
+    assert refused(source=source, action=EXECUTE, target="x", line_ends=LF) == (
+        f"FILE: expected a script, got {source}, which is no plain file"
+    )
+
+
+def test_a_script_too_large_to_be_one(refused: Refused, package: PackageToBuild) -> None:
+    os.truncate(package.source, MAX_SCRIPT_BYTES + 1)
+    assert "a script of at most 16777216 bytes, got 16777217 bytes" in refused(action=EXECUTE, target="x", line_ends=LF)
 
 
 # --- LAUNCH ------------------------------------------------------------------------------------------------------
@@ -244,7 +260,7 @@ LAUNCHES = {
 
 
 @pytest.fixture
-def launchable(tmp_path: Path) -> Any:
+def launchable(tmp_path: Path) -> dict[str, Path]:
     """What can be launched from, in each form."""
     tree = tmp_path / "tree"
     for name in ("setup.sh", "bin/run.sh", "My Setup.exe"):
@@ -261,24 +277,30 @@ def launchable(tmp_path: Path) -> Any:
 @pytest.mark.parametrize("form", ["folder", "zip", "tar.gz"])
 @pytest.mark.parametrize(("target", "unix", "windows"), LAUNCHES.values(), ids=LAUNCHES)
 def test_what_is_launched_must_be_in_the_package(
-    order: Any, launchable: Any, refused: Any, form: Any, target: Any, unix: Any, windows: Any
+    package: PackageToBuild,
+    launchable: dict[str, Path],
+    refused: Refused,
+    form: str,
+    target: str,
+    unix: bool,
+    windows: bool,
 ) -> None:
     systems = dict.fromkeys(UNIX, unix) | ({} if form == "tar.gz" else {WINDOWS: windows})
     for system, found in systems.items():
-        changes = {"source": launchable[form], "action": LAUNCH, "target": target, "os": system}
+        changes: dict[str, Any] = {"source": launchable[form], "action": LAUNCH, "target": target, "os": system}
         if found:
-            check(dataclasses.replace(order, **changes))
+            assert package.check(**changes).spec.target == target
         else:
             assert "--launch: expected a file of the package, such as " in refused(**changes)
 
 
-def test_a_plain_file_is_launched_by_its_name(order: Any, refused: Any) -> None:
-    launch = {"source": order.source, "action": LAUNCH}
-    check(dataclasses.replace(order, **launch, target="tool.bin 1 2"))
+def test_a_plain_file_is_launched_by_its_name(package: PackageToBuild, refused: Refused) -> None:
+    launch: dict[str, Any] = {"source": package.source, "action": LAUNCH}
+    assert package.check(**launch, target="tool.bin 1 2").source.facts.file_names == {"tool.bin"}
     assert refused(**launch, target="tool") == ("--launch: expected a file of the package, such as tool.bin, got tool")
 
 
-def test_an_empty_folder_has_nothing_to_launch(tmp_path: Path, refused: Any) -> None:
+def test_an_empty_folder_has_nothing_to_launch(tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "tree").mkdir()
     assert refused(source=tmp_path / "tree", action=LAUNCH, target="x") == (
         "--launch: expected a file of the package, which has none, got x"
@@ -287,26 +309,29 @@ def test_an_empty_folder_has_nothing_to_launch(tmp_path: Path, refused: Any) -> 
 
 @pytest.mark.parametrize("system", UNIX)
 @pytest.mark.parametrize("target", ["set-up.sh", "bin-1/x", "-x"])
-def test_trap_10_a_hyphen_in_the_name_to_launch_on_unix(order: Any, refused: Any, system: Any, target: Any) -> None:
+def test_trap_10_a_hyphen_in_the_name_to_launch_on_unix(refused: Refused, system: OperatingSystem, target: str) -> None:
     message = refused(action=LAUNCH, target=f"{target} --yes", os=system)
     assert message.startswith(f'--launch: expected a file name without "-", got {target}; the stock Unix agent')
 
 
-def test_trap_10_is_none_on_windows_or_in_arguments(tmp_path: Path, order: Any) -> None:
+def test_trap_10_is_none_on_windows_or_in_arguments(tmp_path: Path, package: PackageToBuild) -> None:
     source = make_archive(tmp_path / "x.zip", "set-up.exe", "run")
-    launch = dataclasses.replace(order, source=source, action=LAUNCH)
-    check(dataclasses.replace(launch, target="set-up.exe", os=WINDOWS))
-    check(dataclasses.replace(launch, target="run --yes"))
+    for changes in ({"target": "set-up.exe", "os": WINDOWS}, {"target": "run --yes"}):
+        assert package.check(source=source, action=LAUNCH, **changes).spec.target == changes["target"]
 
 
-# --- room --------------------------------------------------------------------------------------------------------
+# --- the disk ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["file", "folder", "archive"])
 def test_what_would_fill_the_disk_is_refused_before_anything_is_written(
-    tmp_path: Path, data: Any, order: Any, signer: Signer, monkeypatch: pytest.MonkeyPatch, snapshot: Any, form: Any
+    tmp_path: Path,
+    package: PackageToBuild,
+    monkeypatch: pytest.MonkeyPatch,
+    snapshot: Callable[[Path], Snapshot],
+    form: str,
 ) -> None:
-    source = {"file": order.source, "folder": tmp_path / "tree", "archive": tmp_path / "x.zip"}[form]
+    source = {"file": package.source, "folder": tmp_path / "tree", "archive": tmp_path / "x.zip"}[form]
     if form == "folder":
         (source / "sub").mkdir(parents=True)
         (source / "sub" / "a").write_bytes(bytes(25_600))
@@ -314,11 +339,19 @@ def test_what_would_fill_the_disk_is_refused_before_anything_is_written(
         make_archive(source, *(f"a long name of file {n}" for n in range(300)))
     need_bytes = source.stat().st_size if form == "archive" else 2 * 25_600
     need_bytes = need_bytes * 101 // 100
-    usage = shutil.disk_usage(data.root)
+    usage = shutil.disk_usage(tmp_path)
     before = snapshot(tmp_path)
-    monkeypatch.setattr(quota.shutil, "disk_usage", lambda _: usage._replace(free=need_bytes - 1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=need_bytes - 1))
     with pytest.raises(Unavailable, match=f"data directory: {need_bytes} bytes are needed, {need_bytes - 1} are free"):
-        builder.build(data, "17", dataclasses.replace(order, source=source), signer)
+        package.build(source=source)
     assert snapshot(tmp_path) == before
-    monkeypatch.setattr(quota.shutil, "disk_usage", lambda _: usage._replace(free=need_bytes))
-    builder.build(data, "17", dataclasses.replace(order, source=source), signer).discard()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=need_bytes))
+    package.build(source=source).discard()
+
+
+def test_a_quota_counts_what_would_stay(package: PackageToBuild) -> None:
+    limits = DiskLimits(quota_bytes=package.source.stat().st_size - 1)
+    with pytest.raises(
+        Unavailable, match=r"store\.quota_mib allows 25599 bytes: 0 are used, and 25600 more are needed"
+    ):
+        builder.build(package.data, "17", package.check(), package.signer, limits=limits)

@@ -1,8 +1,7 @@
-"""Whatever fails while a package is built, wherever the builder dies: the package is there as a whole, or nothing."""
+"""Whatever fails while a package is built, and wherever the builder is killed: the package is whole, or not there."""
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import json
 import os
@@ -16,25 +15,28 @@ import pytest
 
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.records import OperatingSystem
-from distd.packaging import archive, builder, hashing
+from distd.packaging import archive, cutting, hashing
+from distd.packaging.source import find_members
 from distd.packaging.verify import verify
-from distd.storage import atomic, fragment_store
-from distd.storage.data_dir import DataDir
+from distd.storage import atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cryptography import x509
 
-    from distd.storage.pki import Signer
+    from distd.storage.data_dir import DataDir
+    from tests.fixtures.package_dirs import PackageToBuild
 
 
 @pytest.fixture
-def order(order: Any) -> Any:
+def package(package: PackageToBuild) -> PackageToBuild:
     """Four fragments: what no compressor makes smaller."""
-    order.source.write_bytes(random.Random(1).randbytes(3000))
-    return order
+    package.source.write_bytes(random.Random(1).randbytes(3000))
+    return package
 
 
-def failing(function: Any, at: Any, error: Any) -> Any:
+def failing(function: Callable[..., Any], at: int, error: BaseException) -> Callable[..., Any]:
     """`function`, but its `at`-th call fails."""
     calls = iter(range(1, 10**9))
 
@@ -47,15 +49,15 @@ def failing(function: Any, at: Any, error: Any) -> Any:
 
 
 # Where something is written: the object, its function, and at which calls of it something can go wrong.
-STEPS = {
+STEPS: dict[str, tuple[Any, str, list[int]]] = {
     "the hidden folder": (Path, "mkdir", [1]),
     "the packed file": (archive, "_pack_tar", [1]),
-    "a fragment": (builder.os, "write", [1, 2, 3]),
-    "into the content store": (fragment_store.os, "link", [1, 3]),
+    "a fragment": (os, "write", [1, 2, 3]),
+    "into the content store": (os, "link", [1, 3]),
     "info and manifest": (Path, "write_bytes", [1, 2]),
     "onto the disk": (atomic, "_check", [1]),
-    "the final name": (atomic.os, "fsync", [1, 2]),  # the folder without its lock; where it is
-    "the lock and the name": (atomic.os, "rename", [1, 2]),
+    "the final name": (os, "fsync", [1, 2]),  # the folder without its lock; where it is
+    "the lock and the name": (os, "rename", [1, 2]),
 }
 PLACES = [pytest.param(owner, name, at, id=f"{step} {at}") for step, (owner, name, ats) in STEPS.items() for at in ats]
 
@@ -67,122 +69,64 @@ ERRORS = {
 }
 
 
-def finish(data: Any, order: Any, signer: Any) -> None:
-    built = builder.build(data, "17", order, signer)
-    try:
-        built.sync()
-        built.publish()
-    except BaseException:
-        built.discard()
-        raise
-
-
 @pytest.mark.parametrize(("error", "expected"), ERRORS.values(), ids=ERRORS)
 @pytest.mark.parametrize(("owner", "name", "at"), PLACES)
 def test_a_failure_leaves_all_or_nothing(
-    data: Any,
-    order: Any,
-    signer: Signer,
+    package: PackageToBuild,
     monkeypatch: pytest.MonkeyPatch,
     owner: Any,
-    name: Any,
-    at: Any,
-    error: Any,
-    expected: Any,
+    name: str,
+    at: int,
+    error: BaseException,
+    expected: type[BaseException],
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(owner, name, failing(getattr(owner, name), at, error))
         with pytest.raises(expected) as raised:
-            finish(data, order, signer)
+            package.publish()
     if expected is Unavailable:
         assert str(raised.value) == "data directory: the disk is full"
     # Only the last step comes after the renaming.
-    assert os.listdir(data.download) == (["17"] if (name, at) == ("fsync", 2) else [])
+    assert os.listdir(package.data.download) == (["17"] if (name, at) == ("fsync", 2) else [])
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("at", [1, 2, 3, 4, 5])
-def test_a_progress_that_raises_leaves_nothing(data: Any, order: Any, signer: Signer, error: Any, at: Any) -> None:
+def test_a_progress_that_raises_leaves_nothing(package: PackageToBuild, error: type[BaseException], at: int) -> None:
     with pytest.raises(error):
-        builder.build(data, "17", order, signer, failing(lambda *_: None, at, error()))
-    assert os.listdir(data.download) == []
+        package.build(progress=failing(lambda *_: None, at, error()))
+    assert os.listdir(package.data.download) == []
 
 
 class _NoMd5:
-    def update(self, _block: Any) -> None:
+    def update(self, _block: memoryview) -> None:
         raise MemoryError
 
 
 def test_what_fails_in_the_other_thread_fails_the_build(
-    data: Any, order: Any, signer: Signer, monkeypatch: pytest.MonkeyPatch
+    package: PackageToBuild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(builder, "new_hash", lambda _digest: _NoMd5())
+    monkeypatch.setattr(cutting, "new_hash", lambda _digest: _NoMd5())
     with pytest.raises(MemoryError):
-        builder.build(data, "17", order, signer)
-    assert os.listdir(data.download) == []
-
-
-@pytest.mark.parametrize("sync", [False, True])
-def test_what_is_discarded_is_gone(data: Any, order: Any, signer: Signer, sync: Any) -> None:
-    built = builder.build(data, "17", order, signer)
-    if sync:
-        built.sync()
-    assert len(os.listdir(data.download)) == 1
-    built.discard()
-    assert os.listdir(data.download) == []
-    built.discard()
-
-
-def test_what_is_published_is_not_discarded_any_more(data: Any, order: Any, signer: Signer) -> None:
-    built = builder.build(data, "17", order, signer)
-    built.publish()
-    held = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
-    assert not [name for name in held if name.startswith(str(data.root))]
-    built.discard()
-    assert os.listdir(data.download) == ["17"]
-
-
-def test_a_package_that_is_there_is_not_replaced(
-    data: Any, order: Any, publish: Any, signer: Signer, snapshot: Any
-) -> None:
-    publish("17")
-    before = snapshot(data.root)
-    order.source.write_bytes(b"another")
-    built = builder.build(data, "17", order, signer)
-    with pytest.raises(FileExistsError):
-        built.publish()
-    built.discard()
-    assert snapshot(data.root) == before
-
-
-def test_publishing_takes_no_longer_for_many_fragments(
-    data: Any, order: Any, signer: Signer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    order.source.write_bytes(random.Random(1).randbytes(50_000))
-    built = builder.build(data, "17", order, signer)
-    built.sync()
-    synced = []
-    fsync = os.fsync
-    monkeypatch.setattr(atomic.os, "fsync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), fsync(fd)))
-    built.publish()
-    assert [Path(name).name.partition("-")[0] for name in synced] == [".building", "download"]
+        package.build()
+    assert os.listdir(package.data.download) == []
 
 
 @pytest.mark.parametrize("by_bytes", [1, -1])
 def test_a_ready_archive_that_changes_while_it_is_cut_leaves_nothing(
-    tmp_path: Path, data: Any, order: Any, signer: Signer, monkeypatch: pytest.MonkeyPatch, by_bytes: Any
+    tmp_path: Path, package: PackageToBuild, monkeypatch: pytest.MonkeyPatch, by_bytes: int
 ) -> None:
     monkeypatch.setattr(hashing, "BLOCK_BYTES", 64)  # not all is read when the first fragment is written
     source = tmp_path / "x.zip"
-    archive.pack(order.source, source, OperatingSystem.WINDOWS, None)
+    archive.pack(find_members(package.source, links=False), source, OperatingSystem.WINDOWS, None)
 
-    def change(_done: Any, _total: Any) -> None:
+    def change(_done: int, _total: int) -> None:
         os.truncate(source, size_bytes + by_bytes)
 
     size_bytes = source.stat().st_size
     with pytest.raises(BadInput, match="FILE: expected a file that does not change while it is read"):
-        builder.build(data, "17", dataclasses.replace(order, source=source), signer, change)
-    assert os.listdir(data.download) == []
+        package.build(source=source, progress=change)
+    assert os.listdir(package.data.download) == []
 
 
 # Builds the same package again and again, each time in a process that is killed one event later than the last: events
@@ -193,14 +137,14 @@ import json, os, signal, sys
 from pathlib import Path
 from distd.domain.fragment_plan import BySize
 from distd.domain.records import Action, OperatingSystem
-from distd.packaging import builder as build
-from distd.storage import atomic as files, pki as keys
-from distd.packaging.order import Order
+from distd.domain.package_spec import PackageSpec
+from distd.packaging import builder
+from distd.storage import atomic, pki
 from distd.storage.data_dir import DataDir
 
 site, data, source = DataDir(Path(sys.argv[1])), DataDir(Path(sys.argv[2])), Path(sys.argv[3])
-signer = keys.load_signer(site.keys)
-order = Order(source, OperatingSystem.LINUX, 5, Action.STORE, "/opt/x", plan=BySize(1024))
+signer = pki.load_signer(site.keys)
+spec = PackageSpec(OperatingSystem.LINUX, 5, Action.STORE, "/opt/x", plan=BySize(1024))
 
 
 def audited(function):
@@ -211,9 +155,9 @@ def run(deadline):
     events = iter(range(deadline))
     os.write, os.fsync = audited(os.write), audited(os.fsync)
     sys.addaudithook(lambda *_: next(events, None) is None and signal.raise_signal(signal.SIGKILL))
-    built = build.build(data, str(deadline), order, signer)
-    built.sync()
-    built.publish()
+    staged = builder.build(data, str(deadline), builder.check(source, spec), signer)
+    staged.sync()
+    staged.publish()
     os._exit(0)
 
 
@@ -225,16 +169,16 @@ while status != 0:
         run(deadline)
     status = os.waitpid(child, 0)[1]
     left = sorted(path.name for path in data.download.iterdir())
-    files.sweep(data.download)
+    atomic.sweep(data.download)
     swept = sorted(path.name for path in data.download.iterdir())
     print(json.dumps([deadline, status, left, swept]))
 """
 
 
 def test_killed_at_any_moment_a_builder_leaves_nothing_half(
-    site_keys: DataDir, data: Any, order: Any, ca: x509.Certificate
+    site_keys: DataDir, package: PackageToBuild, ca: x509.Certificate
 ) -> None:
-    command = [sys.executable, "-c", KILLED, site_keys.root, data.root, order.source]
+    command = [sys.executable, "-c", KILLED, site_keys.root, package.data.root, package.source]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     rounds = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rounds) > 50
@@ -246,4 +190,4 @@ def test_killed_at_any_moment_a_builder_leaves_nothing_half(
         # The builds of later rounds must be whole too, those of earlier ones still there.
         assert swept == sorted(name for name in published if int(name) <= deadline)
     for package_id in published:
-        assert verify(DataDir(data.root), package_id, ca) == {}
+        assert verify(package.data, package_id, ca) == {}

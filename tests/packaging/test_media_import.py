@@ -1,0 +1,95 @@
+"""Packages of the origin that come on a disk: every byte is checked, and what does not fit leaves nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from distd.domain.errors import Corrupt, Unavailable
+from distd.packaging.media_import import take_in
+from distd.packaging.verify import verify
+from distd.storage.data_dir import DataDir
+from distd.storage.incoming import IncomingFragments
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cryptography import x509
+
+    from tests.fixtures.package_dirs import PackageToBuild
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> DataDir:
+    data = DataDir(tmp_path / "mirror")
+    data.download.mkdir(parents=True)
+    (data.root / "incoming").mkdir()
+    return data
+
+
+@pytest.fixture
+def incoming(mirror: DataDir) -> IncomingFragments:
+    return IncomingFragments(mirror, mirror.root / "incoming")
+
+
+@pytest.fixture
+def media(tmp_path: Path, package: PackageToBuild) -> Path:
+    """Package 17 on a disk."""
+    return shutil.copytree(package.publish(), tmp_path / "media" / "17")
+
+
+def test_a_package_is_taken_in(mirror: DataDir, incoming: IncomingFragments, media: Path, ca: x509.Certificate) -> None:
+    manifest = take_in(mirror, incoming, media, ca)
+    assert (manifest.package_id, verify(mirror, "17", ca)) == ("17", {})
+    assert os.listdir(mirror.root / "incoming") == []
+
+
+def test_what_has_come_already_is_not_read_again(
+    mirror: DataDir, incoming: IncomingFragments, media: Path, ca: x509.Certificate
+) -> None:
+    take_in(mirror, incoming, media, ca)
+    for path in media.glob("17-*"):
+        path.unlink()
+    take_in(mirror, incoming, media, ca)
+    assert verify(mirror, "17", ca) == {}
+
+
+@pytest.mark.parametrize("name", ["info", "manifest", "17-1"])
+def test_a_missing_file_is_named(
+    mirror: DataDir, incoming: IncomingFragments, media: Path, ca: x509.Certificate, name: str
+) -> None:
+    (media / name).unlink()
+    with pytest.raises(Corrupt, match="No such file or directory"):
+        take_in(mirror, incoming, media, ca)
+    assert os.listdir(mirror.download) == []
+
+
+@pytest.mark.parametrize("name", ["info", "manifest", "17-1"])
+def test_a_changed_bit_is_found(
+    mirror: DataDir, incoming: IncomingFragments, media: Path, ca: x509.Certificate, name: str
+) -> None:
+    content = bytearray((media / name).read_bytes())
+    content[-1] ^= 1
+    (media / name).write_bytes(content)
+    with pytest.raises(Corrupt):
+        take_in(mirror, incoming, media, ca)
+    assert os.listdir(mirror.download) == []
+
+
+def test_a_full_disk_is_no_fault_of_the_package(
+    mirror: DataDir,
+    incoming: IncomingFragments,
+    media: Path,
+    ca: x509.Certificate,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def write(_fd: int, _data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(Unavailable, match="data directory: the disk is full"):
+        take_in(mirror, incoming, media, ca)
