@@ -9,6 +9,11 @@ def test_every_room_has_a_description() -> None:
     assert set(house.ROOMS) == set(house.rooms())
 
 
+def test_every_room_has_a_paragraph() -> None:
+    text = (house.ROOT / "distd/docs/architecture.md").read_text()
+    assert [name for name in house.rooms() if f"**`{name.replace('.', '/')}`**" not in text] == []
+
+
 def test_imports_run_downwards() -> None:
     names = house.rooms()
     assert [pair for pair in house.imports() if names.index(pair[0]) >= names.index(pair[1])] == []

@@ -17,6 +17,7 @@ DOCUMENTS = [
     *(house.ROOT / "distd/docs").rglob("*.md"),
     *(house.ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md", "loadtests/README.md")),
 ]
+PLANNED = ["web/console"]  # what documents name as not there yet
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,17 @@ def test_links_lead_somewhere(document: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text())
     local = [link for link in links if "://" not in link and not link.startswith("mailto:")]
     assert [link for link in local if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(house.ROOT)))
+def test_files_that_are_named_exist(document: Path) -> None:
+    """`distd/lane/tls.py`, `tests/programs`, …; also from a room of distd on: `origin/agents/listing.py`."""
+    rooms = [name.removeprefix("distd.") for name in house.layers()]
+    named = re.findall(
+        rf"`((?:distd|redistrib|agentsim|loadtests|tests|{'|'.join(rooms)})/[\w./-]*)`", document.read_text()
+    )
+    absent = [path for path in named if not ((house.ROOT / path).exists() or (house.ROOT / "distd" / path).exists())]
+    assert [path for path in absent if path not in PLANNED] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(house.ROOT)))
