@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 import shutil
+import socket
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -11,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.requirements import Requirement
 
-from distd.lane.sockets import KINDS
+from distd.lane.sockets import KINDS, name_of
 from tests.docs.house import ROOT
 
 if TYPE_CHECKING:
@@ -60,6 +64,31 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert [line for line in done.stderr.splitlines() if str(tmp_path) in line or "distd" in line] == []
     assert done.returncode == 0
+
+
+# What systemd does: descriptors from 3 on, and the number of the process, which only the process itself can know.
+ACTIVATE = """
+import os, sys
+for number, given in enumerate(sys.argv[1:3], 3):
+    os.dup2(int(given), number)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": "http:https"}
+os.execv(sys.executable, [sys.executable, "-m", "redistrib", *sys.argv[3:]])
+"""
+
+
+def test_redistrib_serves_on_sockets_that_systemd_passes(tmp_path: Path) -> None:
+    (tmp_path / "ocs").mkdir()
+    serve = f"serve --data {tmp_path}/m --from-ocs {tmp_path}/ocs --host localhost --json".split()
+    with socket.create_server(("127.0.0.1", 0)) as http, socket.create_server(("127.0.0.1", 0)) as https:
+        numbers = [fcntl.fcntl(sock, fcntl.F_DUPFD, 10) for sock in (http, https)]
+        command = [sys.executable, "-c", ACTIVATE, *map(str, numbers), *serve]
+        with subprocess.Popen(command, pass_fds=numbers, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            process.terminate()
+        for number in numbers:
+            os.close(number)
+        assert json.loads(line) == {"http": [name_of(http)], "https": [name_of(https)]}
 
 
 def test_a_servers_requirements_are_those_of_the_lock() -> None:
