@@ -6,7 +6,7 @@ SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
     bench-load bench-transfer
 
-.PHONY: help test quick lint types layers demo bench loadtest fuzz setup debian lock clean $(BENCHES)
+.PHONY: help test quick lint types layers demo bench loadtest fuzz reference setup debian lock clean $(BENCHES)
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -75,6 +75,9 @@ fuzz: $(READY)   ## the parser of request heads under atheris, for FUZZ_SECONDS 
 	$(VENV)/bin/pip install --quiet --require-hashes -r loadtests/fuzz-requirements.txt
 	$(PY) -m loadtests.fuzz_head --seconds $(or $(FUZZ_SECONDS),120)
 
+reference: $(READY)  ## what distd/docs has from the code: the reference, the picture of the rooms
+	$(PY) -m tests.docs.reference
+
 setup: debian $(READY)   ## Debian packages (as root) and the virtual environment
 
 debian:
@@ -84,9 +87,11 @@ $(READY): requirements.txt pyproject.toml
 	@sh .ci/virtual-environment $(VENV)
 	@touch $@
 
-lock: $(READY)   ## requirements.txt anew from pyproject.toml (needs uv on the PATH)
+lock: $(READY)   ## requirements.txt, and a server's part of it, anew from pyproject.toml (needs uv on the PATH)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --constraint requirements.txt \
+	    --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file distd/deploy/requirements.txt
 
 clean:           ## what the targets made
 	rm -rf $(VENV) .demo .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

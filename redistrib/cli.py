@@ -98,6 +98,7 @@ def serve(
 ) -> None:
     """Mirror and serve until SIGTERM or SIGINT; then what is being sent is finished first.
 
+    Sockets that systemd passes are used instead of --http and --https.
     With --json the addresses are printed as one line of JSON as soon as it serves.
     """
     mirror = standalone.create(root, hosts or (socket.gethostname(),)) if from_ocs else open_mirror(root)
@@ -108,7 +109,9 @@ def serve(
     if not from_ocs and (named or authority or hosts):
         raise BadInput("--package, --ca, --host", "--from-ocs with them", "none")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
-    (listeners,) = sockets.listen(http or settings["server.http"], https or settings["server.https"], 1)
+    listeners = (
+        sockets.passed() or sockets.listen(http or settings["server.http"], https or settings["server.https"], 1)[0]
+    )
     with closing(listeners):
         plain, secure = sockets.name_of(listeners.http), sockets.name_of(listeners.https)
 

@@ -73,10 +73,9 @@ def test_a_site_of_nobody_on_two_processes() -> None:
     )
 
 
-def test_what_is_printed_is_told_of_in_the_readme() -> None:
-    (table,) = re.findall(
-        r"With `--json` it prints\n\n(.*?)\n\n", (Path(__file__).parents[2] / "README.md").read_text(), re.DOTALL
-    )
+def test_what_is_printed_stands_in_the_reference() -> None:
+    reference = (Path(__file__).parents[2] / "distd/docs/reference/reports.md").read_text()
+    (table,) = re.findall(r"With `--json` it prints\n\n(.*?)\n\n", reference, re.DOTALL)
     printed = json.loads(invoke("--agents", "1", "--package", "1kB", "--json").stdout)
     assert {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])} == set(
         printed

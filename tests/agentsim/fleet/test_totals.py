@@ -22,7 +22,7 @@ from agentsim.report import load_report
 from agentsim.report.page import Table
 from distd.domain.records import Dialect
 
-README = Path(__file__).parents[3] / "README.md"
+REFERENCE = Path(__file__).parents[3] / "distd/docs/reference/reports.md"
 ORDER = Order("https://h/ocsinventory", "", 10, dialects={Dialect.UNIX: 1.0}, time_scale=10)
 
 
@@ -193,9 +193,9 @@ def told(picture: Any = None, order: Any = ORDER) -> Any:
     return load_report.as_json(order, picture, goals, {"began": "now"})
 
 
-def test_the_report_is_json_and_each_field_stands_in_the_readme() -> None:
+def test_the_report_is_json_and_each_field_stands_in_the_reference() -> None:
     found = json.loads(json.dumps(told(), allow_nan=False))
-    section = README.read_text().partition("What `agentsim load` reports")[2].partition("\n### ")[0]
+    section = REFERENCE.read_text().partition("What `agentsim load` reports")[2]
     named = set(re.findall(r"`([a-z_0-9.]+)`", section))
     percentile = re.compile(r"(prolog|info|inventory|fragment|result|finish)_p[\d.]+(_s)?|p[\d.]+(_s)?")
     fields = set(found) | set(found["figures"]) | {name for row in found["course"] for name in row}
