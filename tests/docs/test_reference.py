@@ -38,9 +38,16 @@ def test_every_error_stands_in_the_reference() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(house.ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text())
-    local = [link for link in links if "://" not in link and not link.startswith("mailto:")]
-    assert [link for link in local if not (document.parent / link).exists()] == []
+    links = re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", document.read_text())
+    local = [(document.parent / file if file else document, anchor) for file, anchor in links if "://" not in file]
+    assert [file for file, _ in local if not file.exists()] == []
+    assert [(file, anchor) for file, anchor in local if anchor and anchor not in anchors(file)] == []
+
+
+def anchors(document: Path) -> set[str]:
+    """Of the headings of a document, as GitHub and others make them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(house.ROOT)))
