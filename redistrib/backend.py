@@ -2,7 +2,7 @@
 
 A fragment that has not come is fetched at once, and every agent that asks meanwhile waits for the same fetch. It is
 sent when it is here and verified, and not before: a body that has begun could not be taken back when its source dies
-or lies (OCS-PROTOCOL.md, trap 4; ADR 10). Who has waited too long, or asks for what cannot be had, is sent to the
+or lies (docs/protocol.md, trap 4; ADR 10). Who has waited too long, or asks for what cannot be had, is sent to the
 origin.
 """
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DEFAULTS: Final = """\
-# Settings of redistrib. What is commented out stands at its default; the meanings are in the README.
+# Settings of redistrib. What is commented out stands at its default; docs/reference/settings.md has the meanings.
 
 [server]
 # http = "0.0.0.0:8080"

@@ -1,4 +1,4 @@
-"""What a run came to: as tables, as JSON, as a page. README.md, "What `agentsim load` reports", tells of each field."""
+"""What a run came to: as tables, as JSON, as a page. Fields: distd/docs/reference/reports.md."""
 
 from __future__ import annotations
 

@@ -156,5 +156,5 @@ def load(
 
 def _row(name: str, where: str) -> Setting:
     if name not in TABLE:
-        raise BadInput(where, "a setting of the table", name, "see `distd serve --help` and README.md, Settings")
+        raise BadInput(where, "a setting of the table", name, "see distd/docs/reference/settings.md")
     return TABLE[name]

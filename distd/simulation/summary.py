@@ -98,7 +98,7 @@ def _load(name: str, by_minute: NDArray[np.int64]) -> Load:
 
 
 def as_json(summary: Summary) -> dict[str, Any]:
-    """The schema stands in the README."""
+    """The schema stands in distd/docs/reference/reports.md."""
     return {
         "agents": summary.agents,
         "contact_wait_s": {str(share): wait_s for share, wait_s in summary.contact_wait_s.items()},

@@ -1,4 +1,4 @@
-"""The OCS wire codec: zlib and XML, both ways (OCS-PROTOCOL.md, section 1).
+"""The OCS wire codec: zlib and XML, both ways (docs/protocol.md, section 1).
 
 Reading is incremental: the body is inflated piece by piece and each piece parsed at once, so that a bomb costs one
 piece of memory and an inventory is never held as a whole.

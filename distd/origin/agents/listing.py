@@ -2,7 +2,7 @@
 
 Two rules say what must be listed or must not (`_settled`, and: what the agent was notified of stays). The table `RULES`
 then narrows down what may be listed for the first time. The traps are those of the stock agents, by their numbers in
-OCS-PROTOCOL.md, section 4.
+docs/protocol.md, section 4.
 """
 
 from __future__ import annotations

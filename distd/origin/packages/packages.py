@@ -102,7 +102,7 @@ def activate(
 
 
 def deactivate(conn: Connection, package_id: str, now_s: float) -> None:
-    """No more agents are told of it. Those that were go on (OCS-PROTOCOL.md, trap 3). Raises `NotFound`, `Conflict`."""
+    """No more agents are told of it. Those that were go on: docs/protocol.md, trap 3. Raises `NotFound`, `Conflict`."""
     if not show(conn, package_id).active:
         raise Conflict("PACKAGE", f"{package_id} is not active")
     conn.execute(

@@ -169,7 +169,7 @@ def test_packages_of_others_are_not_listed(pc: House) -> None:
     assert pc.listed("other") == ["18"]
 
 
-# --- the traps of OCS-PROTOCOL.md, section 4; the rules themselves are in test_listing.py
+# --- the traps of docs/protocol.md, section 4; the rules themselves are in test_listing.py
 
 
 def test_trap_2_a_package_in_the_history_is_settled_without_the_agent(pc: House) -> None:
