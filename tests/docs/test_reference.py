@@ -52,7 +52,7 @@ def anchors(document: Path) -> set[str]:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(house.ROOT)))
 def test_files_that_are_named_exist(document: Path) -> None:
-    """`distd/lane/tls.py`, `tests/programs`, …; also from a room of distd on: `origin/agents/listing.py`."""
+    """`distd/lane/pacer.py`, `tests/programs`, …; also from a room of distd on: `origin/agents/listing.py`."""
     rooms = [name.removeprefix("distd.") for name in house.layers()]
     named = re.findall(
         rf"`((?:distd|redistrib|agentsim|loadtests|tests|{'|'.join(rooms)})/[\w./-]*)`", document.read_text()
