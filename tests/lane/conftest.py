@@ -205,7 +205,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture
 def start(download: Any, certificate: Any, nursery: Any) -> Any:
-    """Start a lane with these limits, which ends with the test: `await start(idle_timeout_s=5)`."""
+    """A function that starts a lane with the limits that it is given; the lane ends with the test."""
 
     async def start(**limits: Any) -> Any:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
