@@ -6,10 +6,8 @@ import ipaddress
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from distd.domain.bandwidth import BURST_S, Rule, least, parse, refill, wait_s
+from distd.domain.bandwidth import Rule, parse
 from distd.domain.errors import BadInput
 
 WEEKDAYS = frozenset(range(5))
@@ -88,41 +86,3 @@ def test_whom_a_rule_is_for(text: Any, address: Any, covered: Any) -> None:
 def test_when_a_rule_applies(text: Any, times: Any) -> None:
     rule = parse(text, "r")[0]
     assert {time: rule.applies(*time) for time in times} == times
-
-
-@given(
-    st.floats(100, 1e9),
-    st.lists(st.tuples(st.floats(0.001, 0.2), st.floats(0, 1)), min_size=50, max_size=200),
-)
-def test_no_run_of_takers_gets_more_than_the_rate_and_one_burst(rate: Any, steps: Any) -> None:
-    level, elapsed_s, sent = 0.0, 0.0, 0.0
-    for step_s, share in steps:
-        level = refill(level, step_s, rate)
-        elapsed_s += step_s
-        if level >= least(rate):
-            taken = level * share
-            level -= taken
-            sent += taken
-    assert sent <= rate * (elapsed_s + BURST_S) * 1.000001
-
-
-@given(st.floats(100, 1e9), st.floats(0.01, BURST_S / 2))
-def test_who_takes_all_there_is_gets_the_rate(rate: Any, step_s: Any) -> None:
-    level, sent = 0.0, 0.0
-    for _ in range(200):
-        level = refill(level, step_s, rate)
-        if level >= least(rate):
-            sent += level
-            level = 0
-    missing_s = step_s + least(rate) / rate
-    assert sent >= rate * (200 * step_s - missing_s) * 0.999999
-
-
-@given(st.floats(1, 1e9), st.floats(-1e6, 1e6))
-def test_after_the_wait_there_is_enough(rate: Any, level: Any) -> None:
-    after = refill(min(level, rate * BURST_S), wait_s(level, rate), rate)
-    assert after >= least(rate) * 0.999 - 1e-3
-
-
-def test_a_clock_that_runs_backwards_adds_and_takes_nothing() -> None:
-    assert refill(5.0, -3.0, 100.0) == 5.0

@@ -1,4 +1,7 @@
-"""A lane on loopback with a small `download` folder, and a client that speaks bytes."""
+"""A lane on loopback with a small `download` folder, and a client that sends and reads bytes.
+
+Time is virtual in the tests that take `autojump_clock`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from distd.lane.limits import Limits
 from distd.lane.server import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 PACKAGE = "1700000001"
@@ -50,7 +53,7 @@ class Peer:
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
-        self.buffer = b""
+        self.buffer = bytearray()
 
     async def send(self, data: Any) -> None:
         await self.stream.send_all(data)
@@ -63,33 +66,35 @@ class Peer:
         """The next answer; `head`: it is that of a HEAD, so it has no body."""
         while b"\r\n\r\n" not in self.buffer:
             await self._more()
-        raw, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
+        raw, _, rest = self.buffer.partition(b"\r\n\r\n")
+        self.buffer = rest
         line, *lines = raw.decode("latin-1").split("\r\n")
         fields = {name.lower(): value.strip() for name, _, value in (text.partition(":") for text in lines)}
         status = int(line.split()[1])
         length = 0 if head or status in (100, 304) else int(fields.get("content-length", 0))
         while len(self.buffer) < length:
             await self._more()
-        body, self.buffer = self.buffer[:length], self.buffer[length:]
+        body = bytes(self.buffer[:length])
+        del self.buffer[:length]
         return Answer(status, fields, body)
 
     async def _more(self) -> None:
         data = await self.stream.receive_some(65536)
         if not data:
-            raise EOFError(self.buffer)
-        self.buffer += bytes(data)
+            raise EOFError(bytes(self.buffer))
+        self.buffer += data
 
     async def ended(self) -> Any:
         """Whether the lane ends the connection, without another byte."""
         try:
-            return self.buffer == b"" and await self.stream.receive_some(1) == b""
+            return not self.buffer and await self.stream.receive_some(1) == b""
         except trio.BrokenResourceError:
             return True
 
 
 @dataclass
 class FakeBackend:
-    """What is above the lane: one token, and POSTs that are answered when the test says so."""
+    """One token, and POSTs that are answered when the test says so."""
 
     tokens: dict[str, int] = field(default_factory=lambda: {"1a-0123456789abcdef0123": 46})
     posts: list = field(default_factory=list)
@@ -124,9 +129,10 @@ class FakeBackend:
 class Running:
     """A lane that runs, with the ways to reach it."""
 
-    def __init__(self, lane: Any, site: Any, addresses: Any, ca: Any) -> None:
+    def __init__(self, lane: Any, backend: Any, files: Any, addresses: Any, ca: Any) -> None:
         self.lane = lane
-        self.site = site
+        self.backend = backend
+        self.files = files
         self.addresses = addresses
         self.ca = ca
 
@@ -140,6 +146,12 @@ class Running:
             yield Peer(stream)
         finally:
             await trio.aclose_forcefully(stream)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait for it."""
+        with trio.fail_after(3600):
+            while not condition():
+                await trio.sleep(0.01)
 
     async def get(self, path: Any, fields: Any = "", *, tls: Any = False, method: Any = "GET") -> Any:
         async with self.connect(tls=tls) as peer:
@@ -193,17 +205,17 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture
 def start(download: Any, certificate: Any, nursery: Any) -> Any:
-    """`await start(**limits)` starts a lane, which ends with the test."""
+    """A function that starts a lane with the limits that it is given; the lane ends with the test."""
 
     async def start(**limits: Any) -> Any:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate[0])
-        site = FakeBackend()
+        backend = FakeBackend()
         files = FileCache(download, lambda package_id: _manifest())
-        lane = Lane(site, files, Limits(**limits), logging.getLogger("distd.lane"))
+        lane = Lane(backend, files, Limits(**limits), logging.getLogger("distd.lane"))
         plain, secure = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
         nursery.start_soon(lane.run, [(plain, None), (secure, context)])
-        return Running(lane, site, (plain.getsockname(), secure.getsockname()), certificate[1])
+        return Running(lane, backend, files, (plain.getsockname(), secure.getsockname()), certificate[1])
 
     return start
 
@@ -215,7 +227,7 @@ async def running(start: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def no_faults(caplog: pytest.LogCaptureFixture) -> Iterator[Any]:
-    """No test may make the lane trip over its own feet."""
+    """No test may bring out a fault of the lane's own."""
     yield
     faults = [record.getMessage() for record in caplog.records if record.exc_info]
     assert faults == []

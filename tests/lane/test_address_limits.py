@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import trio
-
-from distd.lane.address_limits import BURST_S, Visitors
+from distd.lane.address_limits import BURST_S, AddressLimits
 from tests.lane.conftest import PACKAGE
 
 if TYPE_CHECKING:
@@ -16,48 +14,46 @@ GET = f"GET /download/{PACKAGE}/{PACKAGE}-1 HTTP/1.1\r\nHost: h\r\n\r\n".encode(
 
 
 def test_connections_of_one_address() -> None:
-    visitors = Visitors(2, 0)
-    assert [visitors.come("a", 0), visitors.come("a", 0), visitors.come("a", 0), visitors.come("b", 0)] == [
+    limits = AddressLimits(2, 0)
+    assert [limits.connect("a", 0), limits.connect("a", 0), limits.connect("a", 0), limits.connect("b", 0)] == [
         *(True, True, False, True)
     ]
-    visitors.leave("a")
-    assert visitors.come("a", 1)
-    assert all(visitors.may_ask("a", 1) for _ in range(1000))
+    limits.disconnect("a")
+    assert limits.connect("a", 1)
+    assert all(limits.request("a", 1) for _ in range(1000))
 
 
 def test_requests_of_one_address() -> None:
-    visitors = Visitors(0, 10)
-    assert all(visitors.come(address, 0) for address in "aaab")
+    limits = AddressLimits(0, 10)
+    assert all(limits.connect(address, 0) for address in "aaab")
     burst = int(10 * BURST_S)
-    assert [visitors.may_ask("a", 0) for _ in range(burst + 2)] == [True] * burst + [False] * 2
-    assert visitors.may_ask("b", 0)
-    assert [visitors.may_ask("a", 0.25) for _ in range(4)] == [True, True, False, False]
+    assert [limits.request("a", 0) for _ in range(burst + 2)] == [True] * burst + [False] * 2
+    assert limits.request("b", 0)
+    assert [limits.request("a", 0.25) for _ in range(4)] == [True, True, False, False]
 
 
-def test_who_has_gone_is_forgotten_but_not_at_once() -> None:
-    visitors = Visitors(1, 1)
-    visitors.come("a", 0)
-    visitors.may_ask("a", 5)
-    visitors.leave("a")
-    visitors.sweep(5 + BURST_S / 2)
-    assert "a" in visitors._known
-    visitors.sweep(5 + 2 * BURST_S)
-    assert visitors._known == {}
-    visitors.leave("a")
+def test_an_address_that_has_left_is_forgotten_but_not_at_once() -> None:
+    limits = AddressLimits(1, 1)
+    limits.connect("a", 0)
+    limits.request("a", 5)
+    limits.disconnect("a")
+    limits.sweep(5 + BURST_S / 2)
+    assert len(limits) == 1
+    limits.sweep(5 + 2 * BURST_S)
+    assert len(limits) == 0
+    limits.disconnect("a")
 
 
 async def test_a_connection_too_many_is_closed(start: Any) -> None:
     running = await start(connections_per_address=2)
-    async with running.connect() as one, running.connect() as two:
-        assert (await one.ask(GET)).status == (await two.ask(GET)).status == 200
-        async with running.connect() as three:
-            assert await three.ended()
-        await two.stream.aclose()
-        with trio.fail_after(20):
-            while running.lane.counts.connections > 1:
-                await trio.sleep(0.01)
-        async with running.connect() as four:
-            assert (await four.ask(GET)).status == 200
+    async with running.connect() as first, running.connect() as second:
+        assert (await first.ask(GET)).status == (await second.ask(GET)).status == 200
+        async with running.connect() as third:
+            assert await third.ended()
+        await second.stream.aclose()
+        await running.until(lambda: running.lane.counts.connections == 1)
+        async with running.connect() as fourth:
+            assert (await fourth.ask(GET)).status == 200
     assert running.lane.counts.refused == {"connections_per_address": 1}
 
 

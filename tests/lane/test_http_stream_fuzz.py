@@ -15,15 +15,16 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distd.lane.backend import Found, Limits
+from distd.lane.backend import Located
 from distd.lane.file_cache import FileCache
+from distd.lane.limits import Limits
+from distd.lane.responder import Responder
 from distd.lane.server import Lane
-from distd.lane.service import Service
-from tests.lane.conftest import INFO, LARGE, PACKAGE, SMALL, FakeSite
+from tests.lane.conftest import INFO, LARGE, PACKAGE, SMALL, FakeBackend
 from tests.lane.http_cases import CASES, ETAG
 from tests.lane.http_cases import PACKAGE as PACKAGE_OF_CASES
 
-TOKEN = "1a-0123456789abcdef0123"  # FakeSite's
+TOKEN = "1a-0123456789abcdef0123"  # FakeBackend's
 # Streams for the short way: what it serves, and what it must leave to the general one.
 TARGETS = [
     *(f"/download/{PACKAGE}/{PACKAGE}-1", f"/download/{PACKAGE}/{PACKAGE}-2", f"/download/{PACKAGE}/info"),
@@ -46,24 +47,24 @@ STREAMS = st.lists(REQUESTS, min_size=1, max_size=8).map(b"".join)
 CUTS = st.lists(st.floats(0, 1), max_size=12)
 
 
-class ClosingSite(FakeSite):
+class ClosingBackend(FakeBackend):
     """Nobody takes what is not the lane's."""
 
     def answered_elsewhere(self, package_id: Any) -> Any:
         return False
 
     def find(self, wanted: Any, answer: Any) -> Any:
-        return Found(status=404)
+        return Located(status=404)
 
     def hand_over(self, stream: Any, path: Any) -> None:
         stream.socket.close()
 
 
-class GeneralService(Service):
+class GeneralResponder(Responder):
     """Without the short way."""
 
-    def serve_common(self, connection: Any, end: Any) -> Any:
-        return False
+    def find_common(self, buffer: Any, end: Any) -> Any:
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -80,22 +81,22 @@ def no_manifest(package_id: Any) -> None:
     raise OSError(package_id)
 
 
-def answers(folder: Any, pieces: Any, service: Any = Service) -> Any:
+def answers(folder: Any, pieces: Any, responder: Any = Responder) -> Any:
     """All that a lane of its own sends for these pieces, one after the other, but for Date."""
-    return trio.run(partial(_answers, folder, pieces, service))
+    return trio.run(partial(_answers, folder, pieces, responder))
 
 
-async def _answers(folder: Any, pieces: Any, service: Any) -> Any:
-    site, files, log = ClosingSite(), FileCache(folder, no_manifest), logging.getLogger("distd.lane")
-    lane = Lane(site, files, Limits(), log)
-    lane.service = service(lane, site, files, log)
+async def _answers(folder: Any, pieces: Any, responder: Any) -> Any:
+    backend, files, log = ClosingBackend(), FileCache(folder, no_manifest), logging.getLogger("distd.lane")
+    lane = Lane(backend, files, Limits(), log)
+    lane.responder = responder(backend, files, lane.turn)
     listener = socket.create_server(("127.0.0.1", 0))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lane.run, [(listener, None)])
         with trio.fail_after(30):
             got = await _exchange(listener.getsockname(), pieces)
         nursery.cancel_scope.cancel()
-    return re.sub(rb"Date: [^\r]*", b"Date:", got), site.fetches
+    return re.sub(rb"Date: [^\r]*", b"Date:", got), backend.fetches
 
 
 async def _exchange(address: Any, pieces: Any) -> Any:
@@ -133,7 +134,7 @@ def test_pieces_make_no_difference(folder: Any, stream: Any, shares: Any) -> Non
 @settings(max_examples=60, deadline=None)
 @given(stream=STREAMS)
 def test_the_short_way_comes_to_what_the_general_one_does(folder: Any, stream: Any) -> None:
-    assert answers(folder, [stream]) == answers(folder, [stream], GeneralService)
+    assert answers(folder, [stream]) == answers(folder, [stream], GeneralResponder)
 
 
 # An error ends what is sent; how much of what follows has been read by then is up to the pieces.

@@ -148,20 +148,17 @@ async def test_fetches_are_told_when_the_end_was_sent(running: Any) -> None:
     await running.get(fragment(2), "Range: bytes=100-200\r\n")
     await running.get(fragment(1), method="HEAD")
     await running.get(f"/download/{token}{PACKAGE}/info")
-    assert running.site.fetches == [(46, PACKAGE, 1, len(SMALL)), (0, PACKAGE, 2, len(LARGE))]
+    assert running.backend.fetches == [(46, PACKAGE, 1, len(SMALL)), (0, PACKAGE, 2, len(LARGE))]
 
 
-async def test_a_file_changed_on_disk_is_noticed(running: Any, download: Any) -> None:
+async def test_a_file_changed_on_disk_is_noticed(running: Any, download: Any, autojump_clock: Any) -> None:
     path = download / PACKAGE / f"{PACKAGE}-1"
     assert (await running.get(fragment(1))).body == SMALL
     path.write_bytes(b"other")
-    running.lane.service.files.get(f"{PACKAGE}/{PACKAGE}-1".encode(), 0.0)
-    for file in running.lane.service.files._files.values():
-        file.checked_s -= 2  # as if two seconds had passed
+    await trio.sleep(2)
     assert (await running.get(fragment(1))).body == b"other"
     path.unlink()
-    for file in running.lane.service.files._files.values():
-        file.checked_s -= 2
+    await trio.sleep(2)
     assert (await running.get(fragment(1))).status == 404
 
 

@@ -21,16 +21,15 @@ if TYPE_CHECKING:
 
     from trio.testing import MockClock
 
-pytestmark = pytest.mark.usefixtures("virtual_time")
-
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 REQUEST = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
 @pytest.fixture
-def virtual_time(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second is over as soon as nothing else is left to do."""
+def clock(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> MockClock:
+    """Of a test that takes it, and of its pools: a second is over as soon as nothing else is left to do."""
     monkeypatch.setattr(client_pool, "monotonic", autojump_clock.current_time)
+    return autojump_clock
 
 
 class Scripted:
@@ -158,7 +157,7 @@ HELLO = (200, b"hello", 5)
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000, "a head that is too long"),
     ],
 )
-async def test_answers(answer: Any, expected: Any) -> None:
+async def test_answers(answer: Any, expected: Any, clock: MockClock) -> None:
     got, _ = await ask(Scripted([answer]))
     if isinstance(expected, str):
         assert isinstance(got[0], str)
@@ -167,7 +166,7 @@ async def test_answers(answer: Any, expected: Any) -> None:
         assert got == [expected]
 
 
-async def test_a_connection_is_used_again() -> None:
+async def test_a_connection_is_used_again(clock: MockClock) -> None:
     server = Scripted([OK, OK, OK])
     got, pool = await ask(server, 3)
     assert got == [HELLO] * 3
@@ -175,14 +174,14 @@ async def test_a_connection_is_used_again() -> None:
     assert len(server.heard[0]) == 3
 
 
-async def test_one_that_says_close_is_not() -> None:
+async def test_one_that_says_close_is_not(clock: MockClock) -> None:
     server = Scripted([OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")], [OK])
     got, pool = await ask(server, 2)
     assert got == [HELLO] * 2
     assert pool.connections == 2
 
 
-async def test_a_kept_one_that_was_closed_meanwhile_is_replaced_and_the_request_sent_again() -> None:
+async def test_a_kept_one_that_was_closed_meanwhile_is_replaced_and_the_request_sent_again(clock: MockClock) -> None:
     server = Scripted([OK], [OK, OK[:-1]])
     got, pool = await ask(server, 3)
     assert got == [HELLO, HELLO, "closed within a body"]
@@ -190,7 +189,7 @@ async def test_a_kept_one_that_was_closed_meanwhile_is_replaced_and_the_request_
     assert [len(requests) for requests in server.heard] == [1, 2]
 
 
-async def test_another_place_closes_it() -> None:
+async def test_another_place_closes_it(clock: MockClock) -> None:
     async with serving(Scripted([OK, OK])) as first, serving(Scripted([OK])) as second, open_pool() as pool:
         caller = ScriptedCaller(pool, count=1)
         for port in (first, second):
@@ -201,7 +200,7 @@ async def test_another_place_closes_it() -> None:
         assert pool.open_links == 1
 
 
-async def test_bytes_go_to_the_digest_and_are_kept_only_if_wanted() -> None:
+async def test_bytes_go_to_the_digest_and_are_kept_only_if_wanted(clock: MockClock) -> None:
     body = bytes(range(256)) * 4000
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     digest = hashlib.md5()
@@ -211,7 +210,7 @@ async def test_bytes_go_to_the_digest_and_are_kept_only_if_wanted() -> None:
     assert pool.received_bytes == len(answer)
 
 
-async def test_a_slow_line_takes_its_time() -> None:
+async def test_a_slow_line_takes_its_time(clock: MockClock) -> None:
     body = bytes(20_000)
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     begun_s = trio.current_time()
@@ -220,7 +219,7 @@ async def test_a_slow_line_takes_its_time() -> None:
     assert trio.current_time() - begun_s > 0.25
 
 
-async def test_a_caller_whose_answer_does_not_come_is_told() -> None:
+async def test_a_caller_whose_answer_does_not_come_is_told(clock: MockClock) -> None:
     begun_s = trio.current_time()
     got, _ = await ask(Scripted([OK, None]), 2)
     assert got == [HELLO, "timed out"]
@@ -240,7 +239,7 @@ async def test_a_caller_whose_answer_does_not_come_is_told() -> None:
         (Place("127.0.0.1", 65_536, False), "invalid address"),
     ],
 )
-async def test_where_nobody_listens(place: Any, expected: Any) -> None:
+async def test_where_nobody_listens(place: Any, expected: Any, clock: MockClock) -> None:
     async with open_pool() as pool:
         caller = ScriptedCaller(pool)
         caller.ask(place)
@@ -279,10 +278,10 @@ async def ask_at(pool: ClientPool, *places: Place) -> list[Any]:
 
 
 async def test_an_unknown_host_is_not_looked_up_again_for_a_while(
-    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+    monkeypatch: pytest.MonkeyPatch, clock: MockClock
 ) -> None:
     async with serving(Scripted([OK])) as port, open_pool() as pool:
-        names = Names(monkeypatch, autojump_clock)
+        names = Names(monkeypatch, clock)
         place, other = Place("later", port, False), Place("other", port, False)
         why = "no such host: name or service not known"
         assert await ask_at(pool, *[place] * 20, other) == [why] * 21
@@ -295,11 +294,9 @@ async def test_an_unknown_host_is_not_looked_up_again_for_a_while(
         assert names.asked == ["later", "other", "later"]
 
 
-async def test_looking_up_takes_a_small_share_of_the_time(
-    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
-) -> None:
+async def test_looking_up_takes_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPatch, clock: MockClock) -> None:
     """For nothing else is done meanwhile."""
-    names = Names(monkeypatch, autojump_clock, pause_s=3)
+    names = Names(monkeypatch, clock, pause_s=3)
     place = Place("nowhere", 80, False)
     async with open_pool() as pool:
         await ask_at(pool, place)
@@ -311,9 +308,9 @@ async def test_looking_up_takes_a_small_share_of_the_time(
         assert names.asked == ["nowhere"] * 2
 
 
-async def test_few_unknown_hosts_are_remembered(monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock) -> None:
+async def test_few_unknown_hosts_are_remembered(monkeypatch: pytest.MonkeyPatch, clock: MockClock) -> None:
     monkeypatch.setattr(client_pool, "MAX_UNKNOWN_HOSTS", 3)
-    names = Names(monkeypatch, autojump_clock)
+    names = Names(monkeypatch, clock)
     async with open_pool() as pool:
         places = [Place(f"h{number}", 80, False) for number in range(10)]
         await ask_at(pool, *places, *places[-3:])
@@ -322,7 +319,9 @@ async def test_few_unknown_hosts_are_remembered(monkeypatch: pytest.MonkeyPatch,
         assert len(names.asked) == 11
 
 
-async def test_callers_that_wait_for_an_answer_or_for_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_callers_that_wait_for_an_answer_or_for_a_connection(
+    monkeypatch: pytest.MonkeyPatch, clock: MockClock
+) -> None:
     async with serving(Scripted([OK], [None], [None])) as port, open_pool(max_links=2) as pool:
         place = Place("127.0.0.1", port, False)
         done = ScriptedCaller(pool)
@@ -336,7 +335,7 @@ async def test_callers_that_wait_for_an_answer_or_for_a_connection(monkeypatch: 
         assert pool.callers() == callers
 
 
-async def test_a_closed_link_is_heard_of_no_more() -> None:
+async def test_a_closed_link_is_heard_of_no_more(clock: MockClock) -> None:
     async with serving(Scripted([None])) as port, open_pool() as pool:
         caller = ScriptedCaller(pool)
         caller.ask(Place("127.0.0.1", port, False))
@@ -348,7 +347,7 @@ async def test_a_closed_link_is_heard_of_no_more() -> None:
         assert pool.open_links == 0
 
 
-async def test_timers_in_order() -> None:
+async def test_timers_in_order(clock: MockClock) -> None:
     async with open_pool() as pool:
         heard, over = [], trio.Event()
         now_s = trio.current_time()
@@ -360,7 +359,7 @@ async def test_timers_in_order() -> None:
         assert all(at_s >= delay_s for delay_s, at_s in heard)
 
 
-async def test_many_from_addresses_of_their_own() -> None:
+async def test_many_from_addresses_of_their_own(clock: MockClock) -> None:
     addresses = set()
 
     async def handle(stream: Any) -> None:
@@ -403,7 +402,9 @@ class CountingServer:
 
 
 @pytest.mark.parametrize(("pause_s", "count"), [(0.0, 1), (0.0, 3), (0.01, 1), (0.01, 3)])
-async def test_where_connections_are_short_idle_ones_make_room_and_requests_wait(pause_s: Any, count: Any) -> None:
+async def test_where_connections_are_short_idle_ones_make_room_and_requests_wait(
+    pause_s: Any, count: Any, clock: MockClock
+) -> None:
     server = CountingServer(pause_s)
     async with serving(server) as port, open_pool(max_links=4) as pool:
         callers = [ScriptedCaller(pool, number, count) for number in range(40)]
@@ -420,7 +421,7 @@ async def test_where_connections_are_short_idle_ones_make_room_and_requests_wait
     assert server.most <= 5  # it may see a new one before the end of an old one
 
 
-async def test_the_longest_idle_one_makes_room_and_is_replaced_when_its_caller_asks_again() -> None:
+async def test_the_longest_idle_one_makes_room_and_is_replaced_when_its_caller_asks_again(clock: MockClock) -> None:
     turns, over = iter([1, 2, 0, 3, None, 1, None]), trio.Event()
 
     class InTurn(ScriptedCaller):
@@ -432,7 +433,7 @@ async def test_the_longest_idle_one_makes_room_and_is_replaced_when_its_caller_a
             else:
                 callers[number].ask(self.place)
 
-    async with serving(CountingServer()) as port, open_pool(max_links=3) as pool:
+    async with serving(CountingServer(0.01)) as port, open_pool(max_links=3) as pool:
         callers = [InTurn(pool, number) for number in range(4)]
         callers[0].ask(Place("127.0.0.1", port, False))
         await over.wait()
@@ -467,7 +468,7 @@ async def test_tls_where_connecting_takes_its_time(certificate: Any) -> None:
             nursery.cancel_scope.cancel()
 
 
-async def test_where_nobody_listens_to_tls_no_socket_is_left(certificate: Any) -> None:
+async def test_where_nobody_listens_to_tls_no_socket_is_left(certificate: Any, clock: MockClock) -> None:
     async with open_pool() as pool:
         caller = ScriptedCaller(pool)
         caller.ask(Place("127.0.0.1", 1, True))
@@ -476,7 +477,7 @@ async def test_where_nobody_listens_to_tls_no_socket_is_left(certificate: Any) -
     gc.collect()  # a socket that was not closed is a warning, and that an error
 
 
-async def test_tls(certificate: Any) -> None:
+async def test_tls(certificate: Any, clock: MockClock) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate[0])
     trusting = ssl.create_default_context(cadata=certificate[1])
