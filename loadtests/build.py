@@ -35,6 +35,7 @@ from distd.origin.installation import create_installation
 from distd.packaging import builder
 from distd.packaging.verify import verify
 from distd.storage import package_dirs, pki
+from distd.storage.fragment_store import FragmentStore
 from loadtests.results import finish, goal_row, goal_table, publish, verdict
 from loadtests.similar import measure_similarity
 
@@ -84,7 +85,7 @@ class Bench:
 
         def remove() -> None:
             staged.discard()
-            package_dirs.FragmentStore(self.data.fragments).sweep()
+            FragmentStore(self.data.fragments).sweep()
 
         return remove
 

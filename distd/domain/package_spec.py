@@ -1,4 +1,4 @@
-"""What a package is to be, and whether it can be: values only. What its source holds is told as `SourceFacts`.
+"""What a package is to be, and whether it can be: values only. What its source holds comes as `SourceFacts`.
 
 The order of the checks: `check_values` needs nothing but the specification, so it comes before the source is read;
 `check_source` holds the specification against what was read.
@@ -46,7 +46,7 @@ class SourceFacts:
 
     `name` is what messages call it. `size_bytes` is that of the file or archive, or of all files of a folder together.
     `file_names` are those of the files in the package ("a/b"), `top_names` those at its top, folders too; of an archive
-    the latter are not told.
+    the latter are not known.
     """
 
     kind: SourceKind = SourceKind.NONE
@@ -76,7 +76,7 @@ NO_SOURCE: Final = SourceFacts()
 
 @dataclass(frozen=True, slots=True)
 class PackageSpec:
-    """What is to be built. `digest` is the one that `info` tells.
+    """What is to be built. `digest` is the one in its info, which agents check.
 
     `line_ends`: how the lines of the source, which is a script then, must end; None: it is taken as it is.
     """

@@ -1,4 +1,4 @@
-"""Building a package: its source is read, checked, packed, cut and described, each step told what the one before found.
+"""Building a package: its source is read, checked, packed, cut and described; each step gets what the last one found.
 
 `check` writes nothing; `build` works in a hidden folder beside the package's final place.
 """
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CheckedPackage:
-    """A specification and the source that fits it: what `build` takes. `warnings` are for whoever asked for it."""
+    """A specification and the source that fits it: what `build` takes. `warnings` are for the operator."""
 
     spec: PackageSpec
     source: Source

@@ -102,7 +102,7 @@ def take(
 ) -> StagedPackage:
     """Prepare a package of the same bytes, which are copied, or (`link`) only linked.
 
-    Raises `BadInput`, `Corrupt` when the digest is not the one that its info tells, `Unavailable` for a full disk.
+    Raises `BadInput`, `Corrupt` when the digest is not the one in its info, `Unavailable` for a full disk.
     """
     size_bytes = package.size_bytes
     quota.check(data, limits, work_bytes=0 if link else size_bytes, stay_bytes=size_bytes)

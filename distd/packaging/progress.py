@@ -1,4 +1,4 @@
-"""How far a long piece of work has come, told to whoever shows it."""
+"""The progress of a long piece of work, in bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STEPS: Final = 500  # into which the work is divided at most
 
 
 class ProgressMeter:
-    """Counts bytes and tells `progress` of them, some hundred times in all, so that small pieces cost nothing."""
+    """Counts bytes and calls `progress` some hundred times in all, so that small pieces cost nothing."""
 
     def __init__(self, progress: Progress | None, total_bytes: int) -> None:
         self._progress = progress

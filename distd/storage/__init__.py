@@ -1,1 +1,1 @@
-"""Files: the data directory and what lies in it, each change atomic."""
+"""Files: the data directory and what is in it, each change atomic."""

@@ -153,7 +153,7 @@ class UnfinishedUpload:
             self._file.append([data])
 
     def finish(self, expected_blake3: str) -> Upload:
-        """Give it its name: all has come. `expected_blake3`: hexadecimal, empty when the client told none.
+        """Give it its name: all has come. `expected_blake3`: hexadecimal, empty when the client gave none.
 
         Raises `Corrupt` when it is another one; nothing is left of the upload then.
         """

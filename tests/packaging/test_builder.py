@@ -263,7 +263,7 @@ def test_a_source_is_opened_once_to_be_inspected_and_once_to_be_used(
             tar.add(package.source, "tool.bin")
     else:
         zipped(source, "a", "b")
-    command = [sys.executable, "-c", OPENINGS, site_keys.root, package.data.root, source]
+    command = [sys.executable, "-c", OPENINGS, str(site_keys.root), str(package.data.root), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == expected
 

@@ -178,7 +178,7 @@ while status != 0:
 def test_killed_at_any_moment_a_builder_leaves_nothing_half(
     site_keys: DataDir, package: PackageToBuild, ca: x509.Certificate
 ) -> None:
-    command = [sys.executable, "-c", KILLED, site_keys.root, package.data.root, package.source]
+    command = [sys.executable, "-c", KILLED, str(site_keys.root), str(package.data.root), str(package.source)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     rounds = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rounds) > 50

@@ -17,11 +17,11 @@ from distd.storage.fragment_store import FragmentStore
 from distd.storage.incoming import IncomingFragments, assemble, check_info, read_manifest
 
 if TYPE_CHECKING:
-    from distd.domain.records import Manifest
     from pathlib import Path
 
     from cryptography import x509
 
+    from distd.domain.records import Manifest
     from tests.fixtures.package_dirs import PackageToBuild
 
 HELLO = Fragment(1, 5, blake3(b"hello").digest())

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PackageStore:
-    """What is needed to make packages. `config` are the latencies that agents are told."""
+    """What is needed to make packages. `config` has the latencies that agents get."""
 
     catalogue: Catalogue
     data: DataDir
@@ -208,7 +208,7 @@ def _publish(store: PackageStore, staged: StagedPackage, package: Package, also:
 
 
 def _described(staged: StagedPackage, content: PackageSpec | Info) -> dict[str, Any]:
-    """What a package's files tell of it, and what it was made of."""
+    """What the catalogue takes from a package's files and from its info or specification."""
     return {
         "id": staged.package_id,
         "action": content.action.value,

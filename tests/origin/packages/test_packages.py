@@ -18,6 +18,7 @@ from distd.domain.fragment_plan import BySize
 from distd.domain.records import Action
 from distd.origin.packages import packages, publishing
 from distd.origin.packages.recovery import Reconciled, reconcile
+from distd.storage import package_dirs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,7 +149,7 @@ def test_reconcile_removes_what_a_deletion_left(
     house: House, data: Any, publish: Any, shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = publish()
-    monkeypatch.setattr(publishing.package_dirs, "delete", lambda *_: None)
+    monkeypatch.setattr(package_dirs, "delete", lambda *_: None)
     publishing.delete(shop, package.id, NOW_S)
     monkeypatch.undo()
     assert data.package(package.id).is_dir()
