@@ -1,6 +1,6 @@
-"""The server's tests share one catalogue, and agents that speak to it."""
+"""The server's tests have a catalogue, and agents that post to it."""
 
-from tests.fixtures.origin import data, house, order, pc, publish, shop
+from tests.fixtures.origin import data, order, origin, package_store, pc, publish
 from tests.fixtures.package_dirs import snapshot
 
-__all__ = ["data", "house", "order", "pc", "publish", "shop", "snapshot"]
+__all__ = ["data", "order", "origin", "package_store", "pc", "publish", "snapshot"]
