@@ -1,4 +1,4 @@
-"""The picture of the rooms of distd and what each imports, drawn from the import graph: `distd/docs/origin.svg`.
+"""The picture of the rooms of distd and what each imports, drawn from the import graph: `distd/docs/house.svg`.
 
 Rows are the rooms, in the order of the layers in `pyproject.toml`; a dot says that the row's room imports the
 column's. All dots are to the right of the diagonal: arrows run downwards only.
@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 import grimp
 
 ROOT: Final = Path(__file__).parents[2]
-PICTURE: Final = ROOT / "distd/docs/origin.svg"
+PICTURE: Final = ROOT / "distd/docs/house.svg"
 SIBLINGS: Final = ("redistrib", "agentsim")
 # What each room is for, in a line.
 ROOMS: Final = {

@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from distd.lane.sockets import KINDS, name_of
-from tests.docs.origin import ROOT
+from tests.docs.house import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from distd.domain import errors
-from tests.docs import origin, reference
+from tests.docs import house, reference
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DOCUMENTS = [
-    *(origin.ROOT / "distd/docs").rglob("*.md"),
-    *(origin.ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md", "loadtests/README.md")),
+    *(house.ROOT / "distd/docs").rglob("*.md"),
+    *(house.ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md", "loadtests/README.md")),
 ]
 PLANNED = ["web/console"]  # what documents name as not there yet
 
@@ -36,25 +36,25 @@ def test_every_error_stands_in_the_reference() -> None:
     assert [name for name in kinds if f"`{name}`" not in text] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(origin.ROOT)))
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(house.ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text())
     local = [link for link in links if "://" not in link and not link.startswith("mailto:")]
     assert [link for link in local if not (document.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(origin.ROOT)))
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(house.ROOT)))
 def test_files_that_are_named_exist(document: Path) -> None:
     """`distd/lane/tls.py`, `tests/programs`, …; also from a room of distd on: `origin/agents/listing.py`."""
-    rooms = [name.removeprefix("distd.") for name in origin.layers()]
+    rooms = [name.removeprefix("distd.") for name in house.layers()]
     named = re.findall(
         rf"`((?:distd|redistrib|agentsim|loadtests|tests|{'|'.join(rooms)})/[\w./-]*)`", document.read_text()
     )
-    absent = [path for path in named if not ((origin.ROOT / path).exists() or (origin.ROOT / "distd" / path).exists())]
+    absent = [path for path in named if not ((house.ROOT / path).exists() or (house.ROOT / "distd" / path).exists())]
     assert [path for path in absent if path not in PLANNED] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(origin.ROOT)))
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(house.ROOT)))
 def test_commands_in_the_documents_exist(document: Path) -> None:
     """`distd package build`, `redistrib serve`, … as the reference has them."""
     known = set(re.findall(r"^##+ (.*)$", (reference.FOLDER / "commands.md").read_text(), re.MULTILINE))

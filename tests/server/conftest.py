@@ -1,6 +1,5 @@
 """The server's tests have a catalogue, and agents that post to it."""
 
-from tests.fixtures.origin import data, order, origin, package_store, pc, publish
-from tests.fixtures.package_dirs import snapshot
+from tests.fixtures.origin import data, origin, reader, writer
 
-__all__ = ["data", "order", "origin", "package_store", "pc", "publish", "snapshot"]
+__all__ = ["data", "origin", "reader", "writer"]

@@ -81,7 +81,7 @@ class Client:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The watch looks often, and farewells are short."""
     monkeypatch.setattr(handover, "WATCH_S", 0.05)
-    monkeypatch.setattr(handover, "FAREWELL_S", 0.2)
+    monkeypatch.setattr(handover, "CLOSE_TIMEOUT_S", 0.2)
 
 
 @pytest.fixture

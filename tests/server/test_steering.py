@@ -10,14 +10,16 @@ import trio
 
 from distd.domain.mirror_rules import Computer, Mirror, Via
 from distd.lane.backend import LOCAL, FileRequest
-from distd.origin.mirrors.directory import Directory
+from distd.origin.mirrors.directory import MirrorDirectory
 from distd.server import steering as module
 from distd.server.steering import Steering
 
 MIRRORS = {
     number: Mirror(number, name, f"{name}:80", f"{name}:443", load=number) for number, name in ((1, "a"), (2, "b"))
 }
-DIRECTORY = Directory(MIRRORS, {"17": frozenset(MIRRORS)}, (), {"17": Via.STEER, "18": Via.STEER, "19": Via.DIRECT})
+DIRECTORY = MirrorDirectory(
+    MIRRORS, {"17": frozenset(MIRRORS)}, (), {"17": Via.STEER, "18": Via.STEER, "19": Via.DIRECT}
+)
 WANTED = FileRequest("17/17-1", "17", 1, "1-aa", 1, "10.0.0.1", "http")
 
 
@@ -97,7 +99,7 @@ async def test_a_computer_that_nobody_knows_is_served_here(steering: Any) -> Non
 
 
 async def test_too_many_at_once_are_served_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WAITING", 1)
+    monkeypatch.setattr(module, "MAX_WAITING", 1)
     one = Steering(Reader())
     one.use(DIRECTORY)
     assert one.find(WANTED, print) is None
