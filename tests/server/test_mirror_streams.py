@@ -25,9 +25,9 @@ from tests.fixtures.mirrors import join_mirror
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tests.fixtures.origin import TestOrigin
+    from trio.testing import MockClock
 
-pytestmark = pytest.mark.usefixtures("autojump_clock")
+    from tests.fixtures.origin import TestOrigin
 
 
 class Peer:
@@ -126,7 +126,9 @@ def state_of(origin: TestOrigin, name: str = "a") -> bool:
     return alive
 
 
-async def test_a_mirror_that_follows_is_online_and_gets_the_state(connect: Any, origin: TestOrigin) -> None:
+async def test_a_mirror_that_follows_is_online_and_gets_the_state(
+    autojump_clock: MockClock, connect: Any, origin: TestOrigin
+) -> None:
     origin.package("17")
     peer = await follow(connect, origin)
     (state,) = peer.messages()
@@ -138,7 +140,9 @@ async def test_a_mirror_that_follows_is_online_and_gets_the_state(connect: Any, 
 
 
 @pytest.mark.parametrize("key", ["", "0" * 64])
-async def test_without_a_valid_key_it_may_not_follow(connect: Any, streams: MirrorStreams, key: str) -> None:
+async def test_without_a_valid_key_it_may_not_follow(
+    autojump_clock: MockClock, connect: Any, streams: MirrorStreams, key: str
+) -> None:
     peer = connect(key)
     await trio.sleep(0.01)
     assert peer.read().startswith(b"HTTP/1.1 401 Unauthorized\r\n")
@@ -146,7 +150,7 @@ async def test_without_a_valid_key_it_may_not_follow(connect: Any, streams: Mirr
     assert len(streams) == 0
 
 
-async def test_what_is_no_http_is_refused(streams: MirrorStreams) -> None:
+async def test_what_is_no_http_is_refused(autojump_clock: MockClock, streams: MirrorStreams) -> None:
     peer = Peer(streams, b"hello\r\n\r\n")
     await trio.sleep(0.01)
     assert peer.read().startswith(b"HTTP/1.1 400 Bad Request\r\n")
@@ -154,7 +158,7 @@ async def test_what_is_no_http_is_refused(streams: MirrorStreams) -> None:
     peer.socket.close()
 
 
-async def test_a_request_that_does_not_come_is_given_up(streams: MirrorStreams) -> None:
+async def test_a_request_that_does_not_come_is_given_up(autojump_clock: MockClock, streams: MirrorStreams) -> None:
     peer = Peer(streams, b"GET /api/v1/mirror/events HTT")
     await trio.sleep(mirror_streams.HANDSHAKE_TIMEOUT_S - 0.1)
     assert not peer.is_closed()
@@ -163,7 +167,9 @@ async def test_a_request_that_does_not_come_is_given_up(streams: MirrorStreams) 
     peer.socket.close()
 
 
-async def test_what_happens_to_packages_is_sent_in_waves(connect: Any, origin: TestOrigin, changes: Changes) -> None:
+async def test_what_happens_to_packages_is_sent_in_waves(
+    autojump_clock: MockClock, connect: Any, origin: TestOrigin, changes: Changes
+) -> None:
     origin.package("17")
     a, b = await follow(connect, origin, "a"), await follow(connect, origin, "b")
     await trio.sleep(1)
@@ -177,7 +183,9 @@ async def test_what_happens_to_packages_is_sent_in_waves(connect: Any, origin: T
         assert (message["wait_s"], message["seq"]) == (wait_s, origin.events()[-1].seq)
 
 
-async def test_what_happens_to_computers_is_not_sent(connect: Any, origin: TestOrigin) -> None:
+async def test_what_happens_to_computers_is_not_sent(
+    autojump_clock: MockClock, connect: Any, origin: TestOrigin
+) -> None:
     peer = await follow(connect, origin)
     await trio.sleep(1)
     origin.prolog()
@@ -185,16 +193,19 @@ async def test_what_happens_to_computers_is_not_sent(connect: Any, origin: TestO
     assert peer.kinds() == ["state"]
 
 
-async def test_a_heartbeat_every_15_seconds_and_the_state_every_hour(connect: Any, origin: TestOrigin) -> None:
+async def test_heartbeats_and_now_and_then_the_state(
+    autojump_clock: MockClock, connect: Any, origin: TestOrigin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror_streams, "STATE_S", 70.0)
     peer = await follow(connect, origin)
-    await trio.sleep(61)
+    await trio.sleep(4 * presence.HEARTBEAT_S + 1)
     assert peer.kinds() == ["state", "beat", "beat", "beat", "beat"]
     assert peer.messages()[-1] == {"kind": "beat", "seq": origin.events()[-1].seq}
-    await trio.sleep(mirror_streams.STATE_S)
+    await trio.sleep(2 * presence.HEARTBEAT_S)
     assert peer.kinds().count("state") == 2
 
 
-async def test_a_heartbeat_keeps_mirrors_online(connect: Any, origin: TestOrigin) -> None:
+async def test_a_heartbeat_keeps_mirrors_online(autojump_clock: MockClock, connect: Any, origin: TestOrigin) -> None:
     await follow(connect, origin)
     row = {"seen_at_us": 0}
     origin.write(lambda conn: conn.exec_driver_sql("UPDATE mirrors SET seen_at_us = :seen_at_us", row))
@@ -203,7 +214,9 @@ async def test_a_heartbeat_keeps_mirrors_online(connect: Any, origin: TestOrigin
     assert state_of(origin)
 
 
-async def test_a_mirror_that_disconnects_is_lost(connect: Any, origin: TestOrigin, streams: MirrorStreams) -> None:
+async def test_a_mirror_that_disconnects_is_lost(
+    autojump_clock: MockClock, connect: Any, origin: TestOrigin, streams: MirrorStreams
+) -> None:
     peer = await follow(connect, origin)
     peer.socket.close()
     await trio.sleep(0.01)
@@ -212,7 +225,9 @@ async def test_a_mirror_that_disconnects_is_lost(connect: Any, origin: TestOrigi
     assert [event.detail for event in origin.events(Kind.MIRROR_LOST)] == [{"mirror": "a"}]
 
 
-async def test_a_mirror_that_has_come_back_meanwhile_is_not(connect: Any, origin: TestOrigin) -> None:
+async def test_a_mirror_that_has_come_back_meanwhile_is_not(
+    autojump_clock: MockClock, connect: Any, origin: TestOrigin
+) -> None:
     key = join_mirror(origin, "a")
     old, new = connect(key), connect(key)
     await trio.sleep(0.01)
@@ -222,7 +237,7 @@ async def test_a_mirror_that_has_come_back_meanwhile_is_not(connect: Any, origin
     assert new.kinds() == ["state"]
 
 
-async def test_a_revoked_mirror_is_disconnected(connect: Any, origin: TestOrigin) -> None:
+async def test_a_revoked_mirror_is_disconnected(autojump_clock: MockClock, connect: Any, origin: TestOrigin) -> None:
     a, b = await follow(connect, origin, "a"), await follow(connect, origin, "b")
     await trio.sleep(1)
     origin.write(mirrors.revoke, "a", origin.now_s)
@@ -231,7 +246,7 @@ async def test_a_revoked_mirror_is_disconnected(connect: Any, origin: TestOrigin
 
 
 async def test_a_mirror_that_takes_nothing_is_disconnected(
-    connect: Any, origin: TestOrigin, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock, connect: Any, origin: TestOrigin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mirror_streams, "MAX_UNSENT_BYTES", 1000)
     peer = await follow(connect, origin)
@@ -246,7 +261,7 @@ async def test_a_mirror_that_takes_nothing_is_disconnected(
 
 
 async def test_a_slow_mirror_gets_the_rest_later(
-    connect: Any, origin: TestOrigin, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock, connect: Any, origin: TestOrigin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     peer = await follow(connect, origin)
     big = {"kind": "state", "filler": bytes(3_000_000)}
@@ -261,7 +276,7 @@ async def test_a_slow_mirror_gets_the_rest_later(
 
 
 async def test_a_catalogue_that_is_away_costs_no_mirror(
-    connect: Any, origin: TestOrigin, reader: Any, caplog: pytest.LogCaptureFixture
+    autojump_clock: MockClock, connect: Any, origin: TestOrigin, reader: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     peer = await follow(connect, origin)
     reader.error = Unavailable("catalogue", "database is locked")
@@ -275,14 +290,14 @@ async def test_a_catalogue_that_is_away_costs_no_mirror(
 
 
 async def test_beyond_the_limit_a_mirror_is_closed(
-    connect: Any, origin: TestOrigin, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock, connect: Any, origin: TestOrigin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mirror_streams, "MAX_MIRRORS", 1)
     a, b = await follow(connect, origin, "a"), await follow(connect, origin, "b")
     assert (a.is_closed(), b.is_closed()) == (False, True)
 
 
-async def test_at_the_end_all_are_lost(reader: Any, writer: Any, origin: TestOrigin) -> None:
+async def test_at_the_end_all_are_lost(autojump_clock: MockClock, reader: Any, writer: Any, origin: TestOrigin) -> None:
     addresses = {"http": "o:80", "https": "o:443"}
     streams = MirrorStreams(reader, writer, Waves(1, 1), addresses, lambda: None, logging.getLogger("distd"))
     key = join_mirror(origin, "a")
