@@ -16,7 +16,7 @@ from distd.domain.errors import Unavailable
 from distd.lane.streams import PlainStream
 from distd.origin.mirrors import mirrors, presence
 from distd.origin.packages import packages
-from distd.server import mirror_streams
+from distd.server import mirror_messages, mirror_streams
 from distd.server.mirror_messages import Waves
 from distd.server.mirror_streams import MirrorStreams
 from distd.wire import mirror_events
@@ -252,7 +252,7 @@ async def test_a_mirror_that_takes_nothing_is_disconnected(
     peer = await follow(connect, origin)
     peer.messages()
     big = {"kind": "state", "filler": bytes(3_000_000)}
-    monkeypatch.setattr(mirror_streams.mirror_messages, "package_message", lambda conn, changed, seq: dict(big))
+    monkeypatch.setattr(mirror_messages, "package_message", lambda conn, changed, seq: dict(big))
     for package_id in ("17", "18"):
         origin.package(package_id)
         await trio.sleep(0.5)
@@ -265,7 +265,7 @@ async def test_a_slow_mirror_gets_the_rest_later(
 ) -> None:
     peer = await follow(connect, origin)
     big = {"kind": "state", "filler": bytes(3_000_000)}
-    monkeypatch.setattr(mirror_streams.mirror_messages, "package_message", lambda conn, changed, seq: dict(big))
+    monkeypatch.setattr(mirror_messages, "package_message", lambda conn, changed, seq: dict(big))
     origin.package("17")
     await trio.sleep(0.5)
     for _ in range(100):

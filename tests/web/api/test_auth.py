@@ -40,8 +40,13 @@ async def test_a_good_password_is_known_for_a_while(
     autojump_clock: trio.testing.MockClock, origin: TestOrigin, reader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     origin.write(operators.create, "ada", "secret")
-    checked = []
-    monkeypatch.setattr(operators, "check", lambda _conn, name, password: checked.append(name) or password == "secret")
+    checked: list[str] = []
+
+    def check(_conn: Any, name: str, password: str) -> bool:
+        checked.append(name)
+        return password == "secret"
+
+    monkeypatch.setattr(operators, "check", check)
     logins = Logins(reader)
     for _ in range(3):
         assert await logins.check(field("ada:secret"))

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 GOOD = "Basic " + base64.b64encode(b"admin:secret").decode()
 
 
-class Logins:
+class AdminOnly:
+    """Stands for `Logins`."""
+
     async def check(self, authorization: Any) -> Any:
         return read_basic(authorization) == ("admin", "secret")
 
@@ -42,7 +44,8 @@ class Client:
     def __init__(self, data: Any, max_bytes: Any = 1_000_000, room: Any = DiskLimits()) -> None:  # noqa: B008
         self.data = data
         self.uploads = Uploads(data, max_bytes, room)
-        self.api = UploadsApi(other, self.uploads, Logins())
+        logins: Any = AdminOnly()
+        self.api = UploadsApi(other, self.uploads, logins)
 
     async def __call__(
         self, method: Any, path: Any, *pieces: Any, headers: Any = None, login: Any = GOOD, gone: Any = False
