@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from distd.catalogue.writer import Batcher
-    from distd.lane.backend import Post, FileRequest
+    from distd.lane.backend import FileRequest, Post
     from distd.lane.streams import PlainStream, TlsStream
     from distd.server.progress import ProgressRecorder
     from distd.server.steering import Steering

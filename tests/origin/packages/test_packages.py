@@ -152,7 +152,7 @@ def test_reconcile_removes_what_a_deletion_left(
     origin: TestOrigin, data: Any, publish: Any, package_store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = publish()
-    monkeypatch.setattr(publishing.package_dirs, "delete", lambda *_: None)
+    monkeypatch.setattr(package_dirs, "delete", lambda *_: None)
     publishing.delete(package_store, package.id, NOW_S)
     monkeypatch.undo()
     assert data.package(package.id).is_dir()

@@ -116,11 +116,11 @@ def test_a_row_that_is_not_committed_leaves_the_old_directory(
     def full(*_: Any) -> None:
         raise Unavailable("catalogue", "full")
 
-    monkeypatch.setattr(use := versions.packages, "mark_edited", full)
+    monkeypatch.setattr(packages, "mark_edited", full)
     with pytest.raises(Unavailable):
         edit(package_store, package.id, priority=2)
     monkeypatch.undo()
-    assert use.mark_edited is not full
+    assert packages.mark_edited is not full
     assert directories.read_info(package_store.data, package.id).priority == 5
     assert whole(package.id)
 
