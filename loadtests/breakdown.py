@@ -26,7 +26,8 @@ from distd.lane.limits import Limits
 from distd.lane.responder import COMMON_REQUEST
 from distd.lane.server import Lane
 from distd.lane.transport import RECEIVE_BYTES, Transport
-from distd.server.backend import LaneSite
+from distd.server.backend import OriginBackend
+from distd.server.progress import ProgressRecorder
 from distd.server.steering import Steering
 from distd.wire import http, tokens
 from loadtests.results import publish
@@ -52,7 +53,8 @@ class Bench:
         (folder / PACKAGE / f"{PACKAGE}-1").write_bytes(bytes(size_bytes))
         key = bytes(32)
         log, steering = logging.getLogger(), Steering(None)  # type: ignore[arg-type]
-        self.backend = LaneSite(None, None, key, lambda _: None, log, steering, None)  # type: ignore[arg-type]
+        progress = ProgressRecorder(None, log)  # type: ignore[arg-type]
+        self.backend = OriginBackend(None, steering, progress, None, key, lambda _: None, log)  # type: ignore[arg-type]
         self.files = FileCache(folder, no_manifest)
         self.lane = Lane(self.backend, self.files, Limits(), log)
         self.lane.turn.refresh()

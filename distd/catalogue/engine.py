@@ -4,8 +4,8 @@ One writer at a time: every writing transaction starts with BEGIN IMMEDIATE, bec
 then writes is refused at once ("database is locked") when another has written in between. Readers never wait (WAL).
 
 `synchronous` is FULL. NORMAL would survive the death of the process, but may lose the last commits when the power
-fails, and an agent whose result was answered with 200 never sends it again. The fsync that each commit costs is shared
-by all who wait for it: see `catalogue.writer`.
+fails, and an agent whose result was answered with 200 never sends it again. The fsync of a commit is shared
+by all that wait for it: see `catalogue.writer`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL, create_engine, event, exc, text
 
+from distd.catalogue.dialect import is_other_file, is_transient
 from distd.domain.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 SCHEMA: Final = "0003"  # the newest revision under migrations/versions
 BUSY_TIMEOUT_S: Final = 30
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
-# What may pass by itself, or when somebody frees the disk. Anything else that SQLite says is a bug of ours.
-_PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
 class Catalogue:
@@ -43,7 +42,7 @@ class Catalogue:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one state of things. Raises `Unavailable` when the disk or a lock forbids it."""
+        """A connection that reads one state of the database. Raises `Unavailable` for a lock or a failing disk."""
         with self._transaction("BEGIN") as connection:
             yield connection
 
@@ -51,7 +50,7 @@ class Catalogue:
     def write(self) -> Iterator[Connection]:
         """A connection that alone may write: committed at the end, rolled back when the block raises.
 
-        Raises `Unavailable` when another process does not let go for `BUSY_TIMEOUT_S`, or the disk is full or fails.
+        Raises `Unavailable` when another process holds the lock for `BUSY_TIMEOUT_S`, or the disk is full or fails.
         """
         with self._writing, self._transaction("BEGIN IMMEDIATE") as connection:
             yield connection
@@ -62,16 +61,9 @@ class Catalogue:
             with self._engine.connect().execution_options(begin=begin) as connection, connection.begin():
                 yield connection
         except exc.OperationalError as error:
-            if is_passing(error):
+            if is_transient(error):
                 raise Unavailable("catalogue", str(error.orig)) from error
             raise
-
-
-def is_passing(error: Exception) -> bool:
-    """Whether `error` is the database's, and may pass: a lock, a full disk, a failing one."""
-    if not isinstance(error, exc.OperationalError):
-        return False
-    return getattr(error.orig, "sqlite_errorname", "").startswith(_PASSING)
 
 
 @contextmanager
@@ -131,7 +123,7 @@ def _needs_migration(catalogue: Catalogue, path: Path) -> bool:
         with catalogue.read() as connection:
             found = connection.scalar(text("SELECT version_num FROM alembic_version"))
     except exc.DatabaseError as error:
-        if isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorcode in _FOREIGN:
+        if is_other_file(error):
             raise BadInput("--data", "a data directory made by `distd init`", f"{path}: {error.orig}") from error
         raise
     if found is None or str(found) > SCHEMA:
@@ -140,13 +132,10 @@ def _needs_migration(catalogue: Catalogue, path: Path) -> bool:
     return str(found) < SCHEMA
 
 
-_FOREIGN = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)  # no database, or one without our tables
-
-
 def _migrate(catalogue: Catalogue) -> None:
     """All steps in one transaction: a crash leaves the old schema or the new one.
 
-    Whoever comes second waits at BEGIN IMMEDIATE and then finds nothing left to do.
+    A second process waits at BEGIN IMMEDIATE and then finds nothing left to do.
     """
     from alembic import command  # here, because it costs 0.1 s that hardly any start needs
     from alembic.config import Config

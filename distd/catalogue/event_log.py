@@ -1,4 +1,4 @@
-"""The event log: what happened, in the order in which it was committed. Its sequence number only ever grows."""
+"""The event log: what happened, in the order of the commits. Sequence numbers only grow."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
+    """What an event says; comments name the fields of its `detail`."""
+
     PACKAGE_PUBLISHED = "PACKAGE_PUBLISHED"
     PACKAGE_ACTIVATED = "PACKAGE_ACTIVATED"
     PACKAGE_DEACTIVATED = "PACKAGE_DEACTIVATED"
@@ -31,20 +33,20 @@ class Kind(StrEnum):
     MIRROR_CONNECTED = "MIRROR_CONNECTED"
     MIRROR_LOST = "MIRROR_LOST"
     MIRROR_READY = "MIRROR_READY"  # detail.version
-    MIRROR_GONE = "MIRROR_GONE"  # it has a package no more
-    MIRROR_HEALED = "MIRROR_HEALED"  # detail.name: a bad file on its disk was made good
-    MIRROR_BAD = "MIRROR_BAD"  # detail.name: a file that could not be made good
+    MIRROR_GONE = "MIRROR_GONE"  # it no longer has a package
+    MIRROR_HEALED = "MIRROR_HEALED"  # detail.name: a bad file on its disk was replaced
+    MIRROR_BAD = "MIRROR_BAD"  # detail.name: a bad file that could not be replaced
     ACTIVATION_PLANNED = "ACTIVATION_PLANNED"
     COMPUTER_SEEN = "COMPUTER_SEEN"  # for the first time
     INVENTORY = "INVENTORY"
     ASSIGNED = "ASSIGNED"
-    UNASSIGNED = "UNASSIGNED"  # detail.listed: the agent had been told, so it goes on until its final status
+    UNASSIGNED = "UNASSIGNED"  # detail.listed: the agent had been notified, so it stays listed until its final status
     NOTIFIED = "NOTIFIED"
     FRAGMENTS_FETCHED = "FRAGMENTS_FETCHED"  # detail.numbers "1-3,7", .bytes; from a mirror: .mirror, .address
-    RESULT = "RESULT"  # detail.code; detail.ignored tells why it is nobody's result
+    RESULT = "RESULT"  # detail.code; detail.ignored: why it is the result of no assignment
 
 
-# What mirrors follow.
+# The events that mirrors are sent.
 OF_PACKAGES: Final = (
     Kind.PACKAGE_PUBLISHED,
     Kind.PACKAGE_ACTIVATED,
@@ -54,7 +56,7 @@ OF_PACKAGES: Final = (
     Kind.PACKAGE_WITHDRAWN,
     Kind.PACKAGE_DELETED,
 )
-MOST_NUMBERS: Final = 10_000
+MAX_NUMBERS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as it stands in the log."""
+    """An event of the log."""
 
     seq: int
     at_s: float
@@ -89,33 +91,34 @@ def append(
     computer_id: int | None = None,
     **detail: Any,
 ) -> None:
+    """Write one event."""
     append_many(conn, [Note(kind, at_s, package_id, computer_id, detail)])
 
 
 def append_many(conn: Connection, notes: Sequence[Note]) -> None:
-    """All of them by one statement, in their order."""
+    """Write events in their order, by one statement."""
     if notes:
         conn.execute(insert(events), [_row(note) for note in notes])
 
 
 def newest(conn: Connection) -> int:
-    """The number of the newest event; 0: there is none."""
+    """The sequence number of the newest event; 0: there is none."""
     return conn.scalar(select(func.max(events.c.seq))) or 0
 
 
 def oldest(conn: Connection) -> int:
-    """The number of the oldest event that is still kept; 0: there is none."""
+    """The sequence number of the oldest event that is still kept; 0: there is none."""
     return conn.scalar(select(func.min(events.c.seq))) or 0
 
 
 def numbers(conn: Connection, after: int, kinds: Collection[Kind]) -> list[int]:
-    """The numbers of the events of these kinds after number `after`, ascending; the newest `MOST_NUMBERS` only."""
+    """The sequence numbers of the events of these kinds after `after`, ascending; only the newest `MAX_NUMBERS`."""
     query = select(events.c.seq).where(events.c.seq > after, events.c.kind.in_([kind.value for kind in kinds]))
-    return sorted(conn.scalars(query.order_by(events.c.seq.desc()).limit(MOST_NUMBERS)))
+    return sorted(conn.scalars(query.order_by(events.c.seq.desc()).limit(MAX_NUMBERS)))
 
 
 def since(conn: Connection, seq: int, limit: int, kinds: Collection[Kind] = ()) -> list[Event]:
-    """The oldest `limit` events after number `seq`; of these `kinds` only, if any are named."""
+    """The oldest `limit` events after sequence number `seq`; only of these `kinds`, unless there are none."""
     query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
     if kinds:
         query = query.where(events.c.kind.in_([kind.value for kind in kinds]))
@@ -126,7 +129,7 @@ def since(conn: Connection, seq: int, limit: int, kinds: Collection[Kind] = ()) 
 
 
 def prune(conn: Connection, keep: int) -> int:
-    """Drops all but about the newest `keep` events; gives how many went."""
+    """Delete all but about the newest `keep` events; gives how many."""
     return conn.execute(delete(events).where(events.c.seq <= newest(conn) - keep)).rowcount
 
 

@@ -1,4 +1,4 @@
-"""Reading the catalogue from trio: each reading in a thread, few at a time."""
+"""Reading the catalogue from trio: each read in a thread, few at a time."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-READERS: Final = 2  # threads: SQLite would take more, this process's interpreter would not
+MAX_THREADS: Final = 2  # the database would take more, but they share one interpreter
 
 
 class Reader:
-    """Runs functions over a reading connection. WAL keeps readers and the writer out of each other's way."""
+    """Runs functions on a connection that reads; readers and the writer do not wait for each other."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._threads = trio.CapacityLimiter(READERS)
+        self._threads = trio.CapacityLimiter(MAX_THREADS)
 
     async def run(self, operation: Callable[[Connection], T]) -> T:
-        """What `operation(connection)` gives. Raises what it raises, and `Unavailable`."""
+        """What `operation(connection)` returns. Raises what it raises, and `Unavailable`."""
         return await trio.to_thread.run_sync(self._read, operation, limiter=self._threads)
 
     def _read(self, operation: Callable[[Connection], T]) -> T:

@@ -1,6 +1,6 @@
 """The catalogue's tables. Times are whole microseconds since 1970, UTC; the unit is in the column's name.
 
-The migrations under `migrations/` are what makes a database; a test holds the two equal.
+The migrations under `migrations/` make the database; a test compares the two.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    text,
 )
+
+from distd.catalogue.dialect import IDS_NEVER_REUSED, ORDERED_BY_KEY, only_where
 
 metadata = MetaData(
     naming_convention={
@@ -35,12 +36,12 @@ TEXT_LIMIT: Final = 4096  # characters of a path, a command line
 
 
 def micros(at_s: float) -> int:
-    """Seconds since 1970 as the database keeps them."""
+    """Whole microseconds, as the database keeps times, of seconds since 1970."""
     return round(at_s * 1_000_000)
 
 
 def seconds(at_us: int | None) -> float | None:
-    """What `micros` made, back again."""
+    """The opposite of `micros`; None stays None."""
     return None if at_us is None else at_us / 1_000_000
 
 
@@ -52,12 +53,12 @@ def _name(name: str, *, nullable: bool = False, limit: int = NAME_LIMIT) -> Colu
     return Column(name, String(limit), nullable=nullable)
 
 
-# Every id that was ever given to a package. A row here is how two builds at once get two ids.
+# Every id that a package ever had. Two builds at the same time get two ids because each inserts its own here first.
 package_ids = Table("package_ids", metadata, Column("id", Integer, primary_key=True))
 
-# A deleted package stays as a tombstone: agents have its id in their history, results speak of its name. `md5` is empty
-# where agents check another digest. `plan` is a fragment plan as `domain.fragment_plan` writes it; `recipe` and
-# `arguments` are how the target was made, where it was by a recipe; `superseded_by` is the package that took its place.
+# The row of a deleted package stays: agents have its id in their history, results show its name. `md5` is empty where
+# agents check another digest. `plan` is a fragment plan as `domain.fragment_plan` writes it; `recipe` and `arguments`
+# made the target, if a recipe did; `superseded_by` is the package that replaced it.
 packages = Table(
     "packages",
     metadata,
@@ -80,8 +81,9 @@ packages = Table(
     _time("withdrawn_at_us", nullable=True),
 )
 
-# Servers are both NULL (this server serves the package) or both "host[:port]/path". A deactivated row stays, because
-# agents that were notified go on fetching from where they were told. `via`: `mirror_rules.Via`, empty: the setting.
+# The servers are both NULL (this server serves the package) or both "host[:port]/path". The row of a deactivated
+# package stays, because agents that were notified still fetch from these servers. `via` is a `mirror_rules.Via`; empty:
+# the setting.
 activations = Table(
     "activations",
     metadata,
@@ -112,16 +114,16 @@ computers = Table(
     _time("last_seen_at_us"),
     _time("last_inventory_at_us", nullable=True),
     Column("inventory", JSON(none_as_null=True), nullable=True),
-    sqlite_autoincrement=True,  # tokens carry the id, so none is given twice
+    **IDS_NEVER_REUSED,  # tokens carry the id
 )
 
-# Package ids as the agent has them in its history: they need not be packages of ours.
+# The package ids in the agent's own history; some may be of packages that this server never had.
 history = Table(
     "history",
     metadata,
     Column("computer_id", ForeignKey("computers.id"), primary_key=True),
     Column("package_id", String(20), primary_key=True),
-    sqlite_with_rowid=False,
+    **ORDERED_BY_KEY,
 )
 
 assignments = Table(
@@ -139,18 +141,18 @@ assignments = Table(
     _name("result", nullable=True),
     _time("result_at_us", nullable=True),
     Index("ix_assignments_package_id_computer_id", "package_id", "computer_id"),
-    # At most one open assignment of a package on a computer; also the path of a PROLOG.
+    # A computer has at most one open assignment of a package. A PROLOG searches by this index.
     Index(
         "ix_assignments_open",
         "computer_id",
         "package_id",
         unique=True,
-        sqlite_where=text("result IS NULL"),
+        **only_where("result IS NULL"),
     ),
-    sqlite_autoincrement=True,
+    **IDS_NEVER_REUSED,
 )
 
-# What was served of a package to a computer since its last assignment. `ranges` is "1-3,7".
+# The fragments of a package that were sent to a computer since its last assignment. `ranges` is like "1-3,7".
 progress = Table(
     "progress",
     metadata,
@@ -161,12 +163,12 @@ progress = Table(
     Column("sent_bytes", BigInteger, nullable=False),
     _time("first_at_us"),
     _time("last_at_us"),
-    sqlite_with_rowid=False,
+    **ORDERED_BY_KEY,
 )
 
-# Redistribution servers. `http` and `https` are the "host:port" that agents are told; `networks` are CIDRs with spaces
-# between them. Of the join token, and of the key that a mirror proves itself by, only the BLAKE3 is kept. `heard_seq`
-# is the newest event that it has done, `status` what it last told of itself.
+# Redistribution servers. `http` and `https` are the "host:port" that agents get; `networks` are CIDRs with spaces
+# between them. Of the join token, and of the key by which a mirror authenticates, only the BLAKE3 is kept. `heard_seq`
+# is the newest event that it has processed, `status` its last status report.
 mirrors = Table(
     "mirrors",
     metadata,
@@ -191,10 +193,10 @@ mirrors = Table(
     Column("connected", Boolean, nullable=False, server_default="0"),
     Column("heard_seq", Integer, nullable=False, server_default="0"),
     Column("status", JSON, nullable=False),
-    sqlite_autoincrement=True,
+    **IDS_NEVER_REUSED,
 )
 
-# Packages that a mirror has verified and serves, at which version.
+# The packages that a mirror has verified and serves, and their versions.
 mirror_packages = Table(
     "mirror_packages",
     metadata,
@@ -202,7 +204,7 @@ mirror_packages = Table(
     Column("package_id", ForeignKey("packages.id"), primary_key=True),
     Column("version", Integer, nullable=False),
     _time("ready_at_us"),
-    sqlite_with_rowid=False,
+    **ORDERED_BY_KEY,
 )
 
 # `domain.mirror_rules.Rule`s, in the order of their positions from 1.
@@ -213,8 +215,8 @@ mirror_rules = Table(
     Column("rule", String(64), nullable=False),
 )
 
-# Activations that wait until enough mirrors have the package. `sites` are locations or mirrors' names, with "," between
-# them; empty: all mirrors count.
+# Activations that wait for a time, and until enough mirrors have the package. `sites` are locations or names of mirrors
+# with "," between them; empty: all mirrors count.
 planned_activations = Table(
     "planned_activations",
     metadata,
@@ -234,7 +236,7 @@ operators = Table(
     _name("password_hash"),
 )
 
-# The ids are no foreign keys: an event outlives what it speaks of, and may speak of what never was.
+# The ids are no foreign keys: an event stays when its package is gone, and may name an id that never existed.
 events = Table(
     "events",
     metadata,
@@ -244,5 +246,5 @@ events = Table(
     Column("package_id", String(20), nullable=True),
     Column("computer_id", Integer, nullable=True),
     Column("detail", JSON, nullable=False),
-    sqlite_autoincrement=True,  # a number is never given twice, also after pruning
+    **IDS_NEVER_REUSED,  # also after pruning
 )

@@ -1,10 +1,10 @@
-"""Group commit: what gathers while a transaction runs is the next transaction.
+"""Group commit: what is put in while a transaction runs makes up the next transaction.
 
 A commit costs an fsync and a hop to a thread costs 0.15 ms, whether one item or hundreds go with it. There is no timer:
-a lone item goes at once, and the busier the disk the larger the batches.
+a single item is committed at once, and the busier the disk the larger the batches.
 
-`Batcher` is the machine: items in, one transaction, each item's reply out. `Writer` is the batcher of arbitrary
-operations, each of which one task awaits.
+`Batcher` takes items, handles those that wait in one transaction, and gives each item its reply. `Writer` is a batcher
+of any operations, each of which one task awaits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import trio
 
-from distd.catalogue.engine import is_passing
+from distd.catalogue.dialect import is_transient
 from distd.domain.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ Prepared = TypeVar("Prepared")
 Reply = TypeVar("Reply")
 T = TypeVar("T")
 
-BATCH_LIMIT: Final = 256  # items of one transaction: a large one delays the others that wait for a reply
-OPERATIONS_LIMIT: Final = 1024  # operations that may wait; further callers of `run` are refused
-PAUSES_S: Final = (0.1, 0.4, 1.6)  # before the catalogue is tried again
+MAX_BATCH: Final = 256  # items of one transaction: a large one delays the others that wait for a reply
+MAX_WAITING_OPERATIONS: Final = 1024  # operations that may wait; further callers of `run` are refused
+PAUSES_S: Final = (0.1, 0.4, 1.6)  # before the second, third and fourth try of a transaction
 
 
 class Batcher(Generic[Item, Prepared, Reply]):
@@ -42,7 +42,7 @@ class Batcher(Generic[Item, Prepared, Reply]):
 
     `prepare(item)` runs in the worker thread before BEGIN; one that raises costs its own item only, and never touches
     the database. `handle(connection, prepared)` gives one reply an item, in their order. When it raises, everything is
-    rolled back and its items are tried one by one, so that a poisonous one harms only itself.
+    rolled back and its items are tried one by one, so that an item that fails costs no other.
     """
 
     def __init__(
@@ -65,7 +65,8 @@ class Batcher(Generic[Item, Prepared, Reply]):
         self._thread = trio.CapacityLimiter(1)
 
     def put(self, item: Item, answer: Callable[[Reply | Exception], None]) -> None:
-        """Takes `item` along; `answer` is called on the trio thread once it is committed, or has failed.
+        """Take an item for the next transaction; `answer` is called on the trio thread when it is committed or has
+        failed.
 
         Raises `Unavailable` when too many wait already. `answer` must not raise. Not for other threads.
         """
@@ -94,7 +95,7 @@ class Batcher(Generic[Item, Prepared, Reply]):
             self._refuse([answer for _, answer in self._waiting])
 
     async def _serve_batch(self) -> None:
-        batch = [self._waiting.popleft() for _ in range(min(BATCH_LIMIT, len(self._waiting)))]
+        batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
         if not self._waiting and not self._closed:
             self._wake = trio.Event()
         try:
@@ -126,9 +127,9 @@ class Batcher(Generic[Item, Prepared, Reply]):
 
     def _commit(self, items: list[Item]) -> list[Reply | Exception]:
         prepared = [_attempt(partial(self._prepare, item)) for item in items]
-        good = [one.value for one in prepared if one.error is None]
+        good = [outcome.value for outcome in prepared if outcome.error is None]
         replies = iter(self._transaction(good) if good else ())
-        return [next(replies) if one.error is None else one.error for one in prepared]
+        return [next(replies) if outcome.error is None else outcome.error for outcome in prepared]
 
     def _transaction(self, prepared: Sequence[Any]) -> Sequence[Reply | Exception]:
         try:
@@ -139,7 +140,7 @@ class Batcher(Generic[Item, Prepared, Reply]):
         except Exception as error:
             if len(prepared) == 1:
                 return [error]
-        return [self._alone(one) for one in prepared]
+        return [self._alone(item) for item in prepared]
 
     def _alone(self, prepared: Any) -> Reply | Exception:
         try:
@@ -202,7 +203,7 @@ async def open_batcher(
 async def open_writer(catalogue: Catalogue, *, pauses_s: Sequence[float] = PAUSES_S) -> AsyncIterator[Writer]:
     """A running writer; at the end of the block it still serves what waits."""
     async with open_batcher(
-        catalogue, _run_all, _as_it_is, waiting_limit=OPERATIONS_LIMIT, pauses_s=pauses_s
+        catalogue, _run_all, _identity, waiting_limit=MAX_WAITING_OPERATIONS, pauses_s=pauses_s
     ) as batcher:
         yield Writer(batcher)
 
@@ -219,16 +220,16 @@ def _attempt(call: Callable[[], Any]) -> _Outcome:
     try:
         return _Outcome(call(), None)
     except Exception as error:
-        if is_passing(error):
-            raise  # no fault of this one: all are tried again
+        if is_transient(error):
+            raise  # not the fault of this item: all are tried again
         return _Outcome(None, error)
 
 
 def _run_all(connection: Connection, operations: Sequence[Callable[[Connection], Any]]) -> list[_Outcome]:
-    return [_run_one(connection, operation) for operation in operations]
+    return [_run_in_savepoint(connection, operation) for operation in operations]
 
 
-def _run_one(connection: Connection, operation: Callable[[Connection], Any]) -> _Outcome:
+def _run_in_savepoint(connection: Connection, operation: Callable[[Connection], Any]) -> _Outcome:
     def in_savepoint() -> Any:
         with connection.begin_nested():
             return operation(connection)
@@ -236,5 +237,5 @@ def _run_one(connection: Connection, operation: Callable[[Connection], Any]) -> 
     return _attempt(in_savepoint)
 
 
-def _as_it_is(operation: Callable[[Connection], Any]) -> Callable[[Connection], Any]:
+def _identity(operation: Callable[[Connection], Any]) -> Callable[[Connection], Any]:
     return operation

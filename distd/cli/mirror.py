@@ -13,7 +13,8 @@ from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
 from distd.domain.units import format_size, format_time
 from distd.origin.installation import open_installation
-from distd.origin.mirrors import directory, mirrors
+from distd.origin.mirrors import explanation, mirrors
+from distd.origin.mirrors import rules as mirror_rules
 from distd.origin.mirrors.mirrors import NewMirror
 from distd.storage import pki
 
@@ -145,10 +146,10 @@ def rules(rules: tuple[str, ...], clear: bool, root: Path, as_json: bool) -> Non
     with open_installation(root) as site:
         if rules or clear:
             with site.catalogue.write() as conn:
-                found = mirrors.set_rules(conn, rules, time.time())
+                found = mirror_rules.set_rules(conn, rules, time.time())
         else:
             with site.catalogue.read() as conn:
-                found = mirrors.rules(conn)
+                found = mirror_rules.list_rules(conn)
     if as_json:
         print_json([str(rule) for rule in found])
         return
@@ -165,7 +166,7 @@ def explain(device_id: str, package_id: str, root: Path, as_json: bool) -> None:
     """Which mirrors a computer would get a package from now, and why; and why not from the others."""
     with open_installation(root) as site, site.catalogue.read() as conn:
         default = Via(site.settings["mirrors.via"])
-        found = directory.explain(conn, device_id, package_id, default, time.time())
+        found = explanation.explain(conn, device_id, package_id, default, time.time())
     if as_json:
         print_json(found)
         return

@@ -15,6 +15,7 @@ from distd.domain.mirror_rules import Via
 from distd.domain.units import format_time
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages, planned_activations
+from distd.origin.packages.planned_activations import Conditions
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,16 +74,13 @@ def activate(
     if info_server or fragment_server:
         raise BadInput("--info-server", "nothing beside --when-ready and --at", info_server or fragment_server)
     with open_installation(root) as site, site.catalogue.write() as conn:
-        waiting = planned_activations.plan(
-            conn,
-            package_id,
-            Via(via) if via else None,
+        conditions = Conditions(
             ready_percent=ready or 0,
-            sites=sites,
             not_before_s=at.timestamp() if at else now_s,
             latest_s=latest.timestamp() if latest else None,
-            now_s=now_s,
+            sites=sites,
         )
+        waiting = planned_activations.plan(conn, package_id, Via(via) if via else None, conditions, now_s)
     _say(waiting, _when(waiting, now_s), as_json=as_json)
 
 

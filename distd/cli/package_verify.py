@@ -13,10 +13,10 @@ import trio
 
 from distd.cli.options import data_option, example, json_option
 from distd.cli.output import print_json, progress_bar
+from distd.cli.package_repair import repair
 from distd.lane.client.http_client import open_client
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages
-from distd.origin.packages.repair import repair
 from distd.packaging.verify import verify as verify_package
 from distd.storage import pki
 

@@ -81,7 +81,7 @@ def plan(
         with site.catalogue.read() as conn:
             name = packages.show(conn, package_id).name
             world = forecasts.world_of(conn, question, time.time())
-    found = forecasts.plan(world, question, name)
+    found = forecasts.forecast(world, question, name)
     if as_json:
         print_json(found)
     else:

@@ -37,7 +37,7 @@ def create_installation(root: Path, hosts: Sequence[str]) -> DataDir:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """An open one."""
+    """An open installation."""
 
     data: DataDir
     settings: Settings

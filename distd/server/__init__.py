@@ -1,1 +1,1 @@
-"""One serving process: what starts, watches, hands over and drains."""
+"""One serving process: what it starts and watches, what it hands over, how it ends."""

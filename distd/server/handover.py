@@ -1,7 +1,7 @@
-"""Connections that the lane hands over are served by hypercorn's own trio server.
+"""Connections that the lane hands over are served by hypercorn's trio server.
 
-One request a connection: hypercorn closes after each answer (`Connection: close`), so nothing that is the lane's
-ever comes in here, and a client that wants more opens a new connection, which starts in the lane (ADR 0003).
+One request a connection: hypercorn closes after each answer (`Connection: close`), so no request that the lane should
+answer comes here; a client opens a new connection for it, which starts in the lane (ADR 0003).
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 MAX_HANDED_OVER: Final = 1000
 WATCH_S: Final = 1.0
-# What hypercorn gets to end a connection in good order once its peer is known to be gone.
-FAREWELL_S: Final = 5.0
+CLOSE_TIMEOUT_S: Final = 5.0  # what hypercorn gets to end a connection once its peer is known to be gone
 
 
 class HandOver:
@@ -67,7 +66,7 @@ class HandOver:
                 await self._empty.wait()
 
     def close_all(self) -> None:
-        """Close every stream under hypercorn's hands: it shields its sends, so cancelling alone would wait for them."""
+        """Close every stream. hypercorn shields its sends, so cancelling alone would wait for them."""
         for stream in self._streams:
             stream.socket.close()
 
@@ -89,8 +88,8 @@ class HandOver:
                 await server.run()
                 nursery.cancel_scope.cancel()
         except Exception:
-            # One connection's fault must not end the others.
-            self._log.exception("a fault in a handed-over connection")
+            # An error in one connection must not end the others.
+            self._log.exception("an error of this server in a connection that was handed over")
         finally:
             self._streams.remove(stream)
             self._empty.set()
@@ -98,7 +97,7 @@ class HandOver:
 
 
 class _Server(TCPServer):
-    """Hears of a request's end even where quart-trio cancels the very task in which hypercorn tells of it."""
+    """Gets the end of an answer even where quart-trio cancels the task in which hypercorn sends it."""
 
     async def protocol_send(self, event: Event) -> None:
         with trio.CancelScope(shield=not isinstance(event, RawData)):
@@ -106,14 +105,14 @@ class _Server(TCPServer):
 
 
 async def _watch(server: TCPServer, stream: PlainStream | TlsStream, scope: trio.CancelScope) -> None:
-    """End what hypercorn would wait for without end: a request that does not go on, a peer that is gone.
+    """End what hypercorn would wait for without limit: a request that does not continue, a peer that is gone.
 
-    It cannot be a time-out of each read: while an answer streams, hypercorn reads too, and rightly hears nothing.
+    A time-out of each read would not do: while an answer streams, hypercorn reads too, and gets nothing.
     """
     while True:
         await trio.sleep(WATCH_S)
         if stream.broken:
-            scope.deadline = min(scope.deadline, trio.current_time() + FAREWELL_S)
+            scope.deadline = min(scope.deadline, trio.current_time() + CLOSE_TIMEOUT_S)
         elif _awaits_request(server) and trio.current_time() - stream.last_heard_s > stream.idle_timeout_s:
             scope.cancel()
 

@@ -1,8 +1,8 @@
-"""`/metrics`: what the lane and the site count, as Prometheus reads it.
+"""`/metrics`: what this server counts, for Prometheus.
 
-The lane counts plain numbers; once a second their growth is added to Prometheus's own, so that no request pays for it.
-Several workers share a folder (prometheus-client's multiprocess mode, named by `FOLDER_VARIABLE`, which is read when
-that library is imported); whichever worker is asked answers for all.
+The lane counts plain numbers; once a second their growth is added to Prometheus's counters, so that it costs no request
+anything. Several workers share a folder (prometheus-client's multiprocess mode; the library reads `FOLDER_VARIABLE`
+when it is imported), so that each worker answers for all.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import trio
@@ -22,42 +23,51 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from distd.lane.counters import Counts
-    from distd.origin.mirrors.directory import Directory
-    from distd.server.backend import LaneSite
+    from distd.origin.mirrors.directory import MirrorDirectory
+    from distd.server.progress import ProgressRecorder
 
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 PUBLISH_S: Final = 1.0
 POST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-# Name, label or "", what it means. Counters of Prometheus end in _total.
+# Name, label or "", meaning.
 COUNTERS: Final = (
     ("distd_connections_accepted_total", "", "connections accepted"),
-    ("distd_connections_handed_over_total", "", "connections whose request was none of the lane's: API, console"),
+    ("distd_connections_handed_over_total", "", "connections whose request the lane does not answer: API, console"),
     ("distd_tls_handshakes_total", "", "TLS handshakes done"),
-    ("distd_refused_total", "limit", "connections and requests refused, by the limit that they met"),
+    ("distd_refused_total", "limit", "connections and requests refused, by the limit that was reached"),
     ("distd_requests_total", "status", "requests answered by the lane, by status"),
     ("distd_sent_bytes_total", "", "bytes sent by the lane, heads included"),
     ("distd_fragments_sent_total", "", "fragments sent to their end"),
     ("distd_fragment_bytes_sent_total", "", "bytes of those fragments"),
     ("distd_cpu_seconds_total", "", "CPU time of the serving processes, user and system"),
 )
-# Name, how the values of several processes become one, what it means.
+# Name, how the values of several processes are combined, meaning.
 GAUGES: Final[tuple[tuple[str, Literal["livesum", "livemin"], str], ...]] = (
     ("distd_connections", "livesum", "connections open in the lane"),
-    ("distd_paused_connections", "livesum", "connections that wait for their share of bandwidth"),
+    ("distd_paused_connections", "livesum", "connections that wait for bandwidth"),
     ("distd_resident_peak_bytes", "livesum", "the most memory that was resident, of all processes together"),
     ("distd_workers", "livesum", "serving processes"),
-    ("distd_mirrors_alive", "livemin", "mirrors that agents can be sent to"),
+    ("distd_mirrors_alive", "livemin", "mirrors that are online"),
     ("distd_mirrors_ready", "livemin", "packages that these mirrors have verified, summed over the mirrors"),
 )
-POST_HISTOGRAM: Final = ("distd_post_seconds", "from an agent's POST to its answer")
+POST_HISTOGRAM: Final = ("distd_post_seconds", "from an agent's POST to its reply")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is published."""
+
+    counts: Counts
+    progress: ProgressRecorder
+    directory: Callable[[], MirrorDirectory]
 
 
 class Metrics:
-    """Made once in a process. `observe_post(seconds)` notes how long an agent waited for an answer."""
+    """Made once in a process. `observe_post(seconds)` records how long an agent waited for a reply."""
 
     def __init__(self) -> None:
-        self._sources: tuple[Counts, LaneSite, Callable[[], Directory]] | None = None
+        self._sources: Sources | None = None
         self._registry = CollectorRegistry()
         self._several = FOLDER_VARIABLE in os.environ
         self._counters = {
@@ -67,22 +77,22 @@ class Metrics:
         self._gauges = {
             name: Gauge(name, text, registry=self._registry, multiprocess_mode=mode) for name, mode, text in GAUGES
         }
-        self._seen: dict[tuple[str, str], float] = {}
+        self._published: dict[tuple[str, str], float] = {}
         Gauge("distd_info", "the version", ["version"], registry=self._registry, multiprocess_mode="livemax").labels(
             __version__
         ).set(1)
         name, text = POST_HISTOGRAM
         self.observe_post = Histogram(name, text, buckets=POST_SECONDS, registry=self._registry).observe
 
-    async def run(self, counts: Counts, site: LaneSite, directory: Callable[[], Directory]) -> None:
+    async def run(self, sources: Sources) -> None:
         """Publish what these count, every second, for ever."""
-        self._sources = counts, site, directory
+        self._sources = sources
         while True:
             self.publish()
             await trio.sleep(PUBLISH_S)
 
     def render(self) -> bytes:
-        """The text that is answered, of all processes, as of now for this one."""
+        """The text of /metrics: of all processes, and of this one as of now."""
         self.publish()
         if not self._several:
             return generate_latest(self._registry)
@@ -91,25 +101,26 @@ class Metrics:
         return generate_latest(registry)
 
     def publish(self) -> None:
+        """Add what was counted since the last time."""
         if self._sources is None:
             return
-        counts, site, directory = self._sources
-        for name, label, value in _growing(counts, site):
+        for name, label, value in _counter_values(self._sources):
             counter = self._counters[name].labels(label) if label else self._counters[name]
-            counter.inc(value - self._seen.get((name, label), 0))
-            self._seen[name, label] = value
-        for name, value in _standing(counts, directory()).items():
+            counter.inc(value - self._published.get((name, label), 0))
+            self._published[name, label] = value
+        for name, value in _gauge_values(self._sources).items():
             self._gauges[name].set(value)
 
 
-def _growing(counts: Counts, site: LaneSite) -> Iterator[tuple[str, str, float]]:
-    """Name, label's value or "", and what it has come to."""
+def _counter_values(sources: Sources) -> Iterator[tuple[str, str, float]]:
+    """Name, the label's value or "", and the total."""
+    counts, progress = sources.counts, sources.progress
     yield "distd_connections_accepted_total", "", counts.accepted
     yield "distd_connections_handed_over_total", "", counts.handed_over
     yield "distd_tls_handshakes_total", "", counts.handshakes
     yield "distd_sent_bytes_total", "", counts.sent_bytes
-    yield "distd_fragments_sent_total", "", site.fragments_sent
-    yield "distd_fragment_bytes_sent_total", "", site.fragment_bytes_sent
+    yield "distd_fragments_sent_total", "", progress.fragments_sent
+    yield "distd_fragment_bytes_sent_total", "", progress.fragment_bytes_sent
     yield "distd_cpu_seconds_total", "", time.process_time()
     for status, number in counts.statuses.items():
         yield "distd_requests_total", str(status), number
@@ -117,12 +128,13 @@ def _growing(counts: Counts, site: LaneSite) -> Iterator[tuple[str, str, float]]
         yield "distd_refused_total", limit, number
 
 
-def _standing(counts: Counts, directory: Directory) -> Mapping[str, float]:
+def _gauge_values(sources: Sources) -> Mapping[str, float]:
+    counts, directory = sources.counts, sources.directory()
     return {
         "distd_connections": counts.connections,
         "distd_paused_connections": counts.paused,
         "distd_resident_peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "distd_workers": 1,
-        "distd_mirrors_alive": len(directory.alive),
+        "distd_mirrors_alive": len(directory.online),
         "distd_mirrors_ready": sum(map(len, directory.ready.values())),
     }

@@ -1,13 +1,12 @@
-"""Where an agent that asks this server for a fragment is sent: to the best mirror now.
+"""Agents that ask this server for a fragment are sent to the best mirror of this moment.
 
-A stock agent knows one address for all fragments of a package. So it is this server's, and each fragment is answered
-with a 302: that moves agents away from a mirror that has died, in the middle of a package. An agent that asks again for
-the same fragment has not got it where it was sent: that mirror is left out for it for a while.
+A stock agent knows one address for all fragments of a package. It is this server's, and each fragment is answered with
+a 302: so agents leave a mirror that fails, in the middle of a package. An agent that asks again for the same fragment
+did not get it from the mirror that it was sent to: that mirror is left out for this agent for a while.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from distd.domain.errors import Unavailable
+from distd.domain.lru import Lru
 from distd.domain.mirror_rules import Via
 from distd.lane.backend import LOCAL, Located
 from distd.origin.mirrors.directory import EMPTY, load_computers
@@ -25,57 +25,64 @@ if TYPE_CHECKING:
     from distd.catalogue.reader import Reader
     from distd.domain.mirror_rules import Computer, Mirror
     from distd.lane.backend import FileRequest
-    from distd.origin.mirrors.directory import Directory
+    from distd.origin.mirrors.directory import MirrorDirectory
 
-REMEMBERED: Final = 100_000  # computers
-WAITING: Final = 10_000  # requests of computers that are being looked up; further ones are served here
-# So long a mirror is left out for a computer that came back from it with empty hands.
-AVOID_S: Final = 300.0
-FRESH_S: Final = 3600.0  # what is known of a computer is read anew
+MAX_COMPUTERS: Final = 100_000  # that are kept in memory
+MAX_WAITING: Final = 10_000  # requests of computers that are looked up; further ones are served by this server
+AVOID_S: Final = 300.0  # so long a mirror is left out for a computer after a failed download
+MAX_AGE_S: Final = 3600.0  # then what is known of a computer is read again
 
 
 @dataclass(slots=True)
 class _Agent:
-    """A computer that fetches. `sent`: the last fragment that it was sent for, and to whom."""
+    """A computer that fetches: `fragment` (package id, number) is the last one for which it was sent to a mirror, and
+    `mirror_id` that mirror; 0: none. `avoid`: mirrors by id, and until when they are left out.
+    """
 
-    computer: Computer
-    known_s: float
-    sent: tuple[str, int] = ("", 0)
-    to: int = 0
+    facts: Computer
+    read_at_s: float
+    fragment: tuple[str, int] = ("", 0)
+    mirror_id: int = 0
     avoid: dict[int, float] = field(default_factory=dict)
 
 
 class Steering:
-    """The decisions; all but `run` returns at once."""
+    """Decides for each request. `steered` are the packages whose fragments are looked for at mirrors.
+
+    All but `run` returns at once.
+    """
 
     def __init__(self, reader: Reader) -> None:
-        self.directory: Directory = EMPTY
+        self.directory: MirrorDirectory = EMPTY
         self.steered: frozenset[str] = frozenset()
         self._reader = reader
-        self._agents: OrderedDict[int, _Agent] = OrderedDict()
+        self._agents: Lru[int, _Agent] = Lru(MAX_COMPUTERS)
         self._waiting: list[tuple[FileRequest, Callable[[Located], None]]] = []
         self._wake = trio.Event()
 
-    def use(self, directory: Directory) -> None:
-        """Another directory from now on."""
+    def use(self, directory: MirrorDirectory) -> None:
+        """Use this directory from now on."""
         self.directory = directory
-        ways = directory.via.items()
-        self.steered = frozenset(one for one, via in ways if via is Via.STEER and directory.ready.get(one))
+        self.steered = frozenset(
+            package_id
+            for package_id, via in directory.via.items()
+            if via is Via.STEER and directory.ready.get(package_id)
+        )
 
     def find(self, wanted: FileRequest, answer: Callable[[Located], None]) -> Located | None:
-        """See `distd.lane.backend.Backend.find`."""
+        """See `lane.backend`: the computer's mirror at once, or later by `answer` when it must be looked up."""
         agent = self._agents.get(wanted.computer_id)
         now_s = trio.current_time()
-        if agent is not None and now_s - agent.known_s < FRESH_S:
+        if agent is not None and now_s - agent.read_at_s < MAX_AGE_S:
             return self._direct(agent, wanted, now_s)
-        if len(self._waiting) >= WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             return LOCAL
         self._waiting.append((wanted, answer))
         self._wake.set()
         return None
 
     async def run(self) -> None:
-        """Look computers up that are not known yet, for ever."""
+        """Look up the computers that are not in memory, for ever."""
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
@@ -86,35 +93,33 @@ class Steering:
             except Unavailable:
                 known = {}
             now_s = trio.current_time()
-            for computer_id, computer in known.items():
-                self._remember(computer_id, computer, now_s)
+            for computer_id, facts in known.items():
+                self._keep(computer_id, facts, now_s)
             for wanted, answer in waiting:
                 agent = self._agents.get(wanted.computer_id)
                 answer(self._direct(agent, wanted, now_s) if agent is not None else LOCAL)
 
-    def _remember(self, computer_id: int, computer: Computer, now_s: float) -> None:
-        known = self._agents.get(computer_id)
-        if known is not None:
-            known.computer, known.known_s = computer, now_s
-            return
-        while len(self._agents) >= REMEMBERED:
-            self._agents.popitem(last=False)
-        self._agents[computer_id] = _Agent(computer, now_s)
+    def _keep(self, computer_id: int, facts: Computer, now_s: float) -> None:
+        agent = self._agents.get(computer_id)
+        if agent is None:
+            self._agents.put(computer_id, _Agent(facts, now_s))
+        else:
+            agent.facts, agent.read_at_s = facts, now_s
 
     def _direct(self, agent: _Agent, wanted: FileRequest, now_s: float) -> Located:
         fragment = wanted.package_id, wanted.number
-        if agent.sent == fragment and agent.to:
-            agent.avoid[agent.to] = now_s + AVOID_S
-        agent.avoid = {mirror: until_s for mirror, until_s in agent.avoid.items() if until_s > now_s}
+        if agent.fragment == fragment and agent.mirror_id:
+            agent.avoid[agent.mirror_id] = now_s + AVOID_S
+        agent.avoid = {mirror_id: until_s for mirror_id, until_s in agent.avoid.items() if until_s > now_s}
         mirror = self._best(agent, wanted.package_id)
-        agent.sent, agent.to = fragment, 0 if mirror is None else mirror.id
+        agent.fragment, agent.mirror_id = fragment, 0 if mirror is None else mirror.id
         if mirror is None:
             return LOCAL
         host = mirror.https if wanted.scheme == "https" else mirror.http
         return Located(location=f"{wanted.scheme}://{host}/download/~{wanted.token}/{wanted.key}")
 
     def _best(self, agent: _Agent, package_id: str) -> Mirror | None:
-        for choice in self.directory.choices(agent.computer, package_id):
+        for choice in self.directory.choices(agent.facts, package_id):
             if choice.mirror.id not in agent.avoid:
                 return choice.mirror
         return None

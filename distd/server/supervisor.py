@@ -1,11 +1,11 @@
-"""Several serving processes under one that watches them.
+"""Several serving processes (workers) under one that watches them.
 
-Each worker has listening sockets of its own on the shared ports (SO_REUSEPORT), which the supervisor keeps open: what
-comes while a worker is being replaced waits in its backlog. A worker's standard input is a pipe from the supervisor,
-so that its end is noticed however it ends.
+Each worker has its own listening sockets on the shared ports (SO_REUSEPORT), which the supervisor keeps open: while a
+worker is replaced, new connections wait in its backlog. A worker's standard input is a pipe from the supervisor, so
+that it notices the supervisor's end in any case.
 
-Error handling: a worker that dies is started again, after a pause that doubles with each early death. One that ends
-with status 2 at its first start was given bad input: then everything ends with that status.
+Error handling: a worker that ends is started again, after a pause that doubles each time it ends early. One that ends
+before it has ever served ends the supervisor, too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 from prometheus_client.multiprocess import mark_process_dead
 
+from distd.domain.backoff import Backoff
 from distd.domain.errors import Unavailable
 from distd.lane.pacer import make_shared
 from distd.lane.sockets import KINDS, LEVELS, VARIABLE
@@ -31,17 +32,15 @@ if TYPE_CHECKING:
     from distd.lane.sockets import Listeners
 
 FIRST_PAUSE_S: Final = 0.5
-LAST_PAUSE_S: Final = 30.0
-# A worker that has lived so long did not die of its start.
-HEALTHY_S: Final = 60.0
-# Beyond the drain: what a worker gets to end before it is killed.
-GRACE_S: Final = 5.0
+LONGEST_PAUSE_S: Final = 30.0
+HEALTHY_S: Final = 60.0  # a worker that ran so long did not fail at its start
+GRACE_S: Final = 5.0  # after the drain: then a worker that has not ended is killed
 
 log = logging.getLogger("distd.supervisor")
 
 
 class Supervisor:
-    """Runs `command` once for each of `listeners`."""
+    """Runs `command` once for each of `listeners`, which it closes at the end. `drain_s`: what workers get to end."""
 
     def __init__(self, command: Sequence[str], listeners: Sequence[Listeners], drain_s: float) -> None:
         self._command = list(command)
@@ -53,7 +52,10 @@ class Supervisor:
         self._stopping = trio.Event()
 
     async def run(self, announce: Callable[[], None]) -> None:
-        """Until SIGTERM or SIGINT; SIGHUP goes on to the workers. `announce()` when all of them serve."""
+        """Run until SIGTERM or SIGINT; SIGHUP is passed on to the workers. Calls `announce()` when all of them serve.
+
+        Raises `Unavailable` when a worker ends before it serves for the first time.
+        """
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             async with trio.open_nursery() as nursery:
                 for index in range(len(self._listeners)):
@@ -64,14 +66,14 @@ class Supervisor:
                         break
                     self._signal(signal.SIGHUP)
                 self._stopping.set()
-                for one in self._listeners:
-                    one.close()  # or the kernel would go on accepting what nobody is going to answer
+                for listeners in self._listeners:
+                    listeners.close()  # else the kernel accepts connections that no worker will answer
                 self._signal(signal.SIGTERM)
                 nursery.cancel_scope.deadline = trio.current_time() + self._drain_s + GRACE_S
 
     async def _keep_alive(self, index: int, *, task_status: trio.TaskStatus[None]) -> None:
-        """One worker after the other in the same place."""
-        pause_s = FIRST_PAUSE_S
+        """One worker after the other with the same listeners."""
+        backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         started = False
         while not self._stopping.is_set():
             begun_s = trio.current_time()
@@ -80,10 +82,10 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             if trio.current_time() - begun_s > HEALTHY_S:
-                pause_s = FIRST_PAUSE_S
-            log.error("worker %d ended with status %s; the next one in %g s", index + 1, status, pause_s)
+                backoff.reset()
+            pause_s = backoff.next_s()
+            log.error("worker %d ended with status %s; it is started again in %g s", index + 1, status, pause_s)
             await trio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
     async def _run_once(self, index: int, task_status: trio.TaskStatus[None] | None) -> int:
         process = await self._start(index)

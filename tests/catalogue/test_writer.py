@@ -1,4 +1,4 @@
-"""Group commit: who shares a transaction, who fails alone, who is refused."""
+"""Group commit: what shares a transaction, what fails alone, what is refused."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def add_and_fail(number: Any, conn: Any) -> None:
 
 
 def handle(conn: Any, numbers: Any) -> Any:
-    """The batch handler of these tests: negative numbers are poison."""
+    """The batch handler of these tests: it fails for negative numbers."""
     for number in numbers:
         add(number, conn)
         if number < 0:
@@ -81,7 +81,7 @@ def parse(word: Any) -> Any:
     return int(word)
 
 
-class Answers(dict):
+class Answers(dict[Any, str]):
     """Answers by item."""
 
     def to(self, item: Any) -> Any:
@@ -98,7 +98,7 @@ async def test_operations_give_what_they_give_once_committed(catalogue: Any) -> 
         assert catalogue.numbers() == [7]
 
 
-async def test_what_gathers_during_a_transaction_is_the_next_one(catalogue: Any) -> None:
+async def test_what_comes_during_a_transaction_makes_up_the_next(catalogue: Any) -> None:
     async with open_writer(catalogue) as writer, trio.open_nursery() as nursery:
         catalogue.gate.clear()
         nursery.start_soon(writer.run, partial(add, 0))
@@ -111,8 +111,8 @@ async def test_what_gathers_during_a_transaction_is_the_next_one(catalogue: Any)
     assert catalogue.numbers() == list(range(100))
 
 
-async def test_an_operation_that_raises_spoils_no_other(catalogue: Any) -> None:
-    refused = []
+async def test_an_operation_that_raises_costs_no_other(catalogue: Any) -> None:
+    refused: list[Any] = []
 
     async def fail(writer: Any, number: Any) -> None:
         try:
@@ -147,8 +147,7 @@ async def test_a_catalogue_that_stays_busy_is_unavailable_and_may_come_back(cata
 
 
 async def test_a_disk_that_is_full_within_an_operation_is_no_fault_of_that_operation(catalogue: Any) -> None:
-    """SQLite may roll back the whole transaction then, so all are tried again."""
-
+    """The database may roll back the whole transaction then, so all are tried again."""
     tries = []
 
     def fill(conn: Any) -> None:
@@ -183,7 +182,7 @@ async def test_a_batch_is_one_transaction_and_answers_come_in_this_task(catalogu
 
 
 async def test_a_large_batch_is_several_transactions(catalogue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BATCH_LIMIT", 10)
+    monkeypatch.setattr(module, "MAX_BATCH", 10)
     answers = Answers()
     async with open_batcher(catalogue, handle, parse, waiting_limit=100) as batcher:
         for number in range(25):
@@ -203,7 +202,7 @@ async def test_an_item_that_cannot_be_prepared_never_reaches_the_database(catalo
     assert catalogue.transactions == 1
 
 
-async def test_a_poisonous_item_harms_only_itself(catalogue: Any) -> None:
+async def test_an_item_that_fails_costs_no_other(catalogue: Any) -> None:
     answers = Answers()
     async with open_batcher(catalogue, handle, parse, waiting_limit=100) as batcher:
         for word in ("1", "2", "-3", "4"):

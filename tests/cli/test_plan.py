@@ -16,8 +16,6 @@ import pytest
 import trio
 
 from distd.catalogue.engine import open_catalogue
-from distd.domain.errors import Unavailable
-from distd.domain.settings import Settings
 from distd.origin.deployments import forecasts
 from distd.origin.operators import operators
 from distd.simulation.goals import Goal, solve
@@ -185,12 +183,3 @@ async def test_the_api_tells_the_same(site: Any, package_id: Any, tmp_path: Path
         assert status == 400
         assert "fri 18:00" in said
         assert (await ask({}, login=False))[0] == 401
-
-
-async def test_a_plan_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forecasts, "TIMEOUT_S", 0.01)
-    question = forecasts.Question("17", Settings())
-    world = World((Package.cut("p", 5, 1000, 10),), (Site("s", 10_000),))
-    with pytest.raises(Unavailable) as caught:
-        await forecasts.plan_apart(world, question, "P")
-    assert "no answer within" in str(caught.value)

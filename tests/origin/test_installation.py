@@ -1,4 +1,4 @@
-"""The data directory: made as a whole or not at all, and known again."""
+"""An installation is created as a whole or not at all, and is recognised later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from distd.catalogue.engine import open_catalogue
 from distd.domain.errors import BadInput
 from distd.domain.settings import TABLE, load
 from distd.origin.installation import create_installation
-from distd.storage import atomic, pki
+from distd.storage import pki
 from distd.storage.data_dir import open_data_dir
 
 if TYPE_CHECKING:
@@ -154,12 +154,12 @@ def test_a_bad_host_is_refused_before_anything_is_made(tmp_path: Path, hosts: An
 
 
 class Stopped(BaseException):
-    """What is no error: Ctrl-C, say."""
+    """Not an `Exception`: like Ctrl-C."""
 
 
 def count_renames(monkeypatch: Any, stop_at: Any) -> Any:
-    """Stops at that rename: every file of a data directory but the catalogue comes to be by one."""
-    calls = []
+    """Raises `Stopped` at that rename: every file of a data directory but the catalogue gets its name by one."""
+    calls: list[str] = []
 
     def rename(source: Any, target: Any, rename: Any = os.rename) -> None:
         calls.append(os.path.basename(target))
@@ -167,7 +167,7 @@ def count_renames(monkeypatch: Any, stop_at: Any) -> Any:
             raise Stopped
         rename(source, target)
 
-    monkeypatch.setattr(atomic.os, "rename", rename)
+    monkeypatch.setattr(os, "rename", rename)
     return calls
 
 
@@ -195,7 +195,7 @@ def test_stopped_anywhere_it_leaves_nothing(
     assert [path.name for path in tmp_path.rglob("*")] == ["site"] * there
 
 
-# Dies when all but the settings stands.
+# Ends when all but the settings is there.
 CRASH = """
 import os, sys
 from pathlib import Path
@@ -206,8 +206,8 @@ create_installation(Path(sys.argv[1]), ["h"])
 """
 
 
-def test_dead_before_the_settings_it_is_none(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", CRASH, tmp_path / "site"]
+def test_without_the_settings_it_is_no_data_directory(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CRASH, str(tmp_path / "site")]
     assert subprocess.run(command, check=False).returncode == 9
     assert (tmp_path / "site" / "catalogue.db").exists()
     with pytest.raises(BadInput, match="--data"):

@@ -1,6 +1,5 @@
-"""The server's tests share one catalogue, and agents that speak to it."""
+"""The server's tests have a catalogue, and agents that post to it."""
 
-from tests.fixtures.origin import data, house, order, pc, publish, shop
-from tests.fixtures.package_dirs import snapshot
+from tests.fixtures.origin import data, origin, reader, writer
 
-__all__ = ["data", "house", "order", "pc", "publish", "shop", "snapshot"]
+__all__ = ["data", "origin", "reader", "writer"]

@@ -1,4 +1,4 @@
-"""hypercorn on streams that the lane hands over, and the faults of that stack that are guarded against."""
+"""hypercorn on streams that the lane hands over, in virtual time, and the faults of it that are guarded against."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from distd.server.handover import open_hand_over
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from trio.testing import MockClock
 
 LOG = logging.getLogger("distd.web")
 
@@ -51,10 +53,7 @@ class Client:
     """A client whose connection has been handed over, with `raw` read already."""
 
     def __init__(self, hand_over: Any, raw: Any, idle_timeout_s: Any) -> None:
-        listener = socket.create_server(("127.0.0.1", 0))
-        ours = socket.create_connection(listener.getsockname())
-        theirs, _ = listener.accept()
-        listener.close()
+        ours, theirs = socket.socketpair()
         theirs.setblocking(False)
         ours.setblocking(False)
         self.stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
@@ -71,22 +70,21 @@ class Client:
         return data
 
     async def wait_until_closed(self) -> None:
-        """Until our side of the connection has given its descriptor back."""
-        with trio.fail_after(15):
+        """Until the server's side of the connection has given its descriptor back."""
+        with trio.fail_after(60):
             while self.theirs.socket.fileno() != -1:
                 await trio.sleep(0.05)
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The watch looks often, and farewells are short."""
-    monkeypatch.setattr(handover, "WATCH_S", 0.05)
-    monkeypatch.setattr(handover, "FAREWELL_S", 0.2)
+def clock() -> MockClock:
+    """Jumps when all tasks wait, and goes on otherwise: an application that never waits does not hold time up."""
+    return trio.testing.MockClock(rate=1.0, autojump_threshold=0)
 
 
 @pytest.fixture
-async def connect(quick: Any) -> AsyncIterator[Any]:
-    clients = []
+async def connect() -> AsyncIterator[Any]:
+    clients: list[Client] = []
     async with open_hand_over(app, LOG, grace_s=0.2) as hand_over:
 
         def connect(raw: Any, idle_timeout_s: Any = 5.0) -> Any:
@@ -99,7 +97,7 @@ async def connect(quick: Any) -> AsyncIterator[Any]:
             await trio.aclose_forcefully(client.stream)
 
 
-async def test_one_request_a_connection(connect: Any) -> None:
+async def test_one_request_a_connection(autojump_clock: MockClock, connect: Any) -> None:
     client = connect(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
     answer = await client.all()
     assert answer.startswith(b"HTTP/1.1 200")
@@ -108,7 +106,7 @@ async def test_one_request_a_connection(connect: Any) -> None:
     await client.wait_until_closed()
 
 
-async def test_a_body_that_comes_later(connect: Any) -> None:
+async def test_a_body_that_comes_later(autojump_clock: MockClock, connect: Any) -> None:
     client = connect(b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
     await trio.sleep(0.1)
     await client.stream.send_all(b"def")
@@ -119,31 +117,31 @@ async def test_a_body_that_comes_later(connect: Any) -> None:
 @pytest.mark.parametrize(
     "raw", [b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc", b"GET /hello HTTP/1.1\r\nHo"]
 )
-async def test_a_request_that_does_not_go_on_is_ended(connect: Any, raw: Any) -> None:
+async def test_a_request_that_does_not_go_on_is_ended(autojump_clock: MockClock, connect: Any, raw: Any) -> None:
     client = connect(raw, idle_timeout_s=0.3)
     assert b"200" not in await client.all()
     await client.wait_until_closed()
 
 
-async def test_an_answer_that_streams_outlives_the_idle_timeout(connect: Any) -> None:
+async def test_an_answer_that_streams_outlives_the_idle_timeout(autojump_clock: MockClock, connect: Any) -> None:
     client = connect(b"GET /stream HTTP/1.1\r\nHost: h\r\n\r\n", idle_timeout_s=0.4)
     assert len(await client.all()) > 500_000
     await client.wait_until_closed()
 
 
-async def test_a_reader_that_takes_nothing_is_ended(connect: Any) -> None:
+async def test_a_reader_that_takes_nothing_is_ended(autojump_clock: MockClock, connect: Any) -> None:
     client = connect(b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n", idle_timeout_s=0.3)
     await client.wait_until_closed()
 
 
-async def test_a_pipelining_client_that_aborts_leaves_nothing_behind(connect: Any) -> None:
+async def test_a_pipelining_client_that_aborts_leaves_nothing_behind(clock: MockClock, connect: Any) -> None:
     client = connect(b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n" * 3)
     await client.stream.receive_some(1000)
     await trio.aclose_forcefully(client.stream)
     await client.wait_until_closed()
 
 
-async def test_a_quart_application_ends_its_connection_too(quick: Any) -> None:
+async def test_a_quart_application_ends_its_connection_too(autojump_clock: MockClock) -> None:
     """quart-trio cancels the task in which hypercorn is told that the answer is complete."""
     quart = QuartTrio("test")
     quart.get("/hello")(_hello)
@@ -161,7 +159,7 @@ async def _hello() -> Any:
 
 
 async def test_a_fault_in_the_application_ends_one_connection_only(
-    connect: Any, caplog: pytest.LogCaptureFixture
+    autojump_clock: MockClock, connect: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = connect(b"GET /fault HTTP/1.1\r\nHost: h\r\n\r\n")
     assert b" 500 " in await client.all()
@@ -169,7 +167,9 @@ async def test_a_fault_in_the_application_ends_one_connection_only(
     assert b"hello" in await connect(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n").all()
 
 
-async def test_beyond_the_limit_a_connection_is_closed(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_beyond_the_limit_a_connection_is_closed(
+    autojump_clock: MockClock, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(handover, "MAX_HANDED_OVER", 1)
     first = connect(b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
     await trio.testing.wait_all_tasks_blocked()
@@ -182,7 +182,7 @@ async def test_beyond_the_limit_a_connection_is_closed(connect: Any, monkeypatch
     assert b"hello" in await connect(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n").all()
 
 
-async def test_the_end_does_not_wait_for_those_who_do_not_finish(quick: Any) -> None:
+async def test_the_end_does_not_wait_for_those_who_do_not_finish(autojump_clock: MockClock) -> None:
     with trio.fail_after(5):
         async with open_hand_over(app, LOG, grace_s=0.2) as hand_over:
             client = Client(hand_over, b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n", 60)

@@ -8,7 +8,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     render_as_batch=True,
-    transactional_ddl=True,  # SQLite's DDL is transactional once BEGIN is explicit
+    transactional_ddl=True,  # DDL is a part of the transaction, which the engine has begun
 )
 with context.begin_transaction():
     context.run_migrations()

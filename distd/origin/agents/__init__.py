@@ -1,1 +1,1 @@
-"""What the server answers to agents."""
+"""What the server replies to agents."""

@@ -1,6 +1,7 @@
-"""What the catalogue knows of the computers of one batch, and what the batch changes: few statements for many posts.
+"""A batch of posts in the catalogue: few statements for many computers.
 
-`load` reads, the posts are answered one after the other against these records alone, `Changes.write` writes.
+`load` reads what is known of the computers, the posts are then answered one by one from these records alone, and
+`Changes.write` writes what they have changed.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, insert, select, tuple_, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
-from distd.catalogue import event_log
+from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import activations, assignments, computers, history, micros, packages
-from distd.origin.agents.listing import Open
+from distd.origin.agents.listing import OpenAssignment
 from distd.origin.mirrors import directory
 
 if TYPE_CHECKING:
@@ -25,43 +25,42 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Standing:
-    """A computer as it stands after the posts answered so far.
+class ComputerState:
+    """A computer after those posts of the batch that are answered already.
 
-    Of its `history` only the packages that are open here, and what this batch brought. `place` is what mirrors are
-    chosen by, as it was before the batch. `last_inventory_at_s` is None
-    when there never was one.
+    `history` holds only packages with an open assignment, and those that this batch has added. `facts` are what its
+    mirrors are chosen by, as they were before the batch. `last_inventory_at_s` is None before the first inventory.
     """
 
     id: int
     user_agent: str
     tag: str | None
     last_inventory_at_s: float | None
-    place: Computer
-    open: list[Open] = field(default_factory=list)
+    facts: Computer
+    open: list[OpenAssignment] = field(default_factory=list)
     history: set[str] = field(default_factory=set)
 
 
-def load(conn: Connection, device_ids: Collection[str], newcomers: Mapping[str, float]) -> dict[str, Standing]:
-    """The standings by device id. `newcomers` (device id: time in seconds) are entered if they are unknown."""
+def load(conn: Connection, device_ids: Collection[str], newcomers: Mapping[str, float]) -> dict[str, ComputerState]:
+    """The computers by device id. Those of `newcomers` (device id: time in seconds) that are unknown are inserted."""
     rows = _computers(conn, device_ids)
     unknown = {device_id: at_s for device_id, at_s in newcomers.items() if device_id not in rows}
     if unknown:
-        rows |= _enter(conn, unknown)
-    standings = {device_id: _standing(row) for device_id, row in rows.items()}
-    by_id = {one.id: one for one in standings.values()}
-    wanted = set()
+        rows |= _insert(conn, unknown)
+    states = {device_id: _state(row) for device_id, row in rows.items()}
+    by_id = {state.id: state for state in states.values()}
+    open_pairs = set()
     for row in conn.execute(_OPEN, {"ids": list(by_id)}):
         by_id[row.computer_id].open.append(_open(row))
-        wanted.add((row.computer_id, row.package_id))
-    if wanted:
-        _load_history(conn, by_id, wanted)
-    return standings
+        open_pairs.add((row.computer_id, row.package_id))
+    if open_pairs:
+        _load_history(conn, by_id, open_pairs)
+    return states
 
 
-def _load_history(conn: Connection, by_id: Mapping[int, Standing], wanted: Collection[tuple[int, str]]) -> None:
-    ids = {computer_id for computer_id, _ in wanted}
-    package_ids = {package_id for _, package_id in wanted}
+def _load_history(conn: Connection, by_id: Mapping[int, ComputerState], pairs: Collection[tuple[int, str]]) -> None:
+    ids = {computer_id for computer_id, _ in pairs}
+    package_ids = {package_id for _, package_id in pairs}
     query = select(history).where(history.c.computer_id.in_(ids), history.c.package_id.in_(package_ids))
     for computer_id, package_id in conn.execute(query):
         by_id[computer_id].history.add(package_id)
@@ -73,7 +72,7 @@ def _computers(conn: Connection, device_ids: Collection[str]) -> dict[str, Row[A
     return {row.device_id: row for row in conn.execute(query)}
 
 
-def _enter(conn: Connection, unknown: Mapping[str, float]) -> dict[str, Row[Any]]:
+def _insert(conn: Connection, unknown: Mapping[str, float]) -> dict[str, Row[Any]]:
     conn.execute(
         insert(computers),
         [
@@ -114,8 +113,8 @@ _OPEN = (
 )
 
 
-def _standing(row: Any) -> Standing:
-    return Standing(
+def _state(row: Any) -> ComputerState:
+    return ComputerState(
         row.id,
         row.user_agent or "",
         row.tag,
@@ -124,8 +123,8 @@ def _standing(row: Any) -> Standing:
     )
 
 
-def _open(row: Any) -> Open:
-    return Open(
+def _open(row: Any) -> OpenAssignment:
+    return OpenAssignment(
         row.id,
         row.package_id,
         row.priority,
@@ -142,22 +141,23 @@ def _open(row: Any) -> Open:
 
 @dataclass(slots=True)
 class Changes:
-    """What a batch is going to write. Of a computer's values the last ones count."""
+    """What a batch is going to write. The last values of a computer or an assignment count."""
 
     seen: dict[int, dict[str, Any]] = field(default_factory=dict)
     inventories: dict[int, dict[str, Any]] = field(default_factory=dict)
     notified: dict[int, int] = field(default_factory=dict)  # assignment: µs
     results: dict[int, tuple[str, int]] = field(default_factory=dict)  # assignment: code, µs
-    histories: dict[int, set[str]] = field(default_factory=dict)  # computer: all that it has
-    learnt: set[tuple[int, str]] = field(default_factory=set)  # computer, package: that it has, too
+    histories: dict[int, set[str]] = field(default_factory=dict)  # computer: all packages that it has
+    additions: set[tuple[int, str]] = field(default_factory=set)  # computer, package: one more that it has
     notes: list[event_log.Note] = field(default_factory=list)
 
     def replace_history(self, computer_id: int, package_ids: Iterable[str]) -> None:
+        """The computer has these packages and no others."""
         self.histories[computer_id] = set(package_ids)
-        self.learnt = {pair for pair in self.learnt if pair[0] != computer_id}
+        self.additions = {(other, package_id) for other, package_id in self.additions if other != computer_id}
 
     def write(self, conn: Connection) -> None:
-        """A statement each for all computers, none for what did not change."""
+        """One statement for all computers of each kind of change; none where nothing has changed."""
         _update(conn, computers, self.seen)
         _update(conn, computers, self.inventories)
         _update(conn, assignments, {key: {"notified_at_us": at_us} for key, at_us in self.notified.items()})
@@ -174,20 +174,15 @@ class Changes:
             known = {(computer_id, package_id) for computer_id, package_id in conn.execute(query)}
         wanted = {(key, package_id) for key, package_ids in self.histories.items() for package_id in package_ids}
         if gone := known - wanted:
-            for part in _parts(sorted(gone)):
-                conn.execute(delete(history).where(tuple_(history.c.computer_id, history.c.package_id).in_(part)))
-        if new := (wanted | self.learnt) - known:
-            rows = [{"computer_id": computer_id, "package_id": package_id} for computer_id, package_id in sorted(new)]
-            conn.execute(upsert(history).on_conflict_do_nothing(), rows)
-
-
-def _parts(pairs: list[tuple[int, str]], size: int = 10_000) -> Iterable[list[tuple[int, str]]]:
-    """SQLite takes 32,766 values in a statement."""
-    return (pairs[start : start + size] for start in range(0, len(pairs), size))
+            for pairs in dialect.chunks(sorted(gone)):
+                conn.execute(delete(history).where(tuple_(history.c.computer_id, history.c.package_id).in_(pairs)))
+        new = sorted((wanted | self.additions) - known)
+        rows = [{"computer_id": computer_id, "package_id": package_id} for computer_id, package_id in new]
+        dialect.insert_missing(conn, history, rows)
 
 
 def _update(conn: Connection, table: Any, rows: Mapping[int, Mapping[str, Any]]) -> None:
-    """`rows`: values by id, the same columns in each."""
+    """Set the values of the rows with these ids; all have the same columns."""
     if not rows:
         return
     columns = next(iter(rows.values()))

@@ -1,7 +1,7 @@
-"""Which packages a PROLOG reply lists: the rules that keep a stock agent from hanging itself up. Pure.
+"""Which packages a PROLOG reply lists, so that no stock agent hangs. Pure.
 
-Two rules say what must be listed or must not (`_settled`, and: what the agent was notified of stays). The table `RULES`
-then narrows down what may be listed for the first time. The traps are those of the stock agents, by their numbers in
+A package of which the agent was notified is always listed, one that it has installed already never. The table `RULES`
+then reduces what may be listed for the first time. The numbers of the stock agents' traps are those of
 docs/protocol.md, section 4.
 """
 
@@ -19,8 +19,8 @@ STOCK_WINDOWS: Final = "OCS-NG_WINDOWS_AGENT"
 
 
 @dataclass(slots=True)
-class Open:
-    """An assignment without a result, with what a PACK line says of it. Servers None: this one."""
+class OpenAssignment:
+    """An assignment without a result, with what its PACK line says. A server None: this server."""
 
     id: int
     package_id: str
@@ -37,7 +37,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What is known of the agent that asks. `inventoried`: it has sent an inventory, so its history is known."""
+    """What is known of the agent. `inventoried`: it has sent an inventory, so its history is known."""
 
     user_agent: str
     history: frozenset[str]
@@ -46,35 +46,44 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """`listed` stands in the reply, `new` is the part of it that the agent has not seen before, and `settled` has
-    been done long ago, so it gets its result without the agent."""
+    """`listed` are in the reply, `new` are those of them that the agent has not seen before. `installed` are in the
+    agent's history already, so they get their result without it."""
 
-    listed: list[Open]
-    new: list[Open]
-    settled: list[Open]
+    listed: list[OpenAssignment]
+    new: list[OpenAssignment]
+    installed: list[OpenAssignment]
 
 
-def choose(assignments: list[Open], agent: Agent, config: DownloadConfig) -> Listing:
+def choose(assignments: list[OpenAssignment], agent: Agent, config: DownloadConfig) -> Listing:
     """Which of a computer's open `assignments` are listed now."""
-    # Trap 3: a package that vanishes from the PROLOG midway makes the agent loop until TIMEOUT. So what it was once
-    # told stays, withdrawn or deactivated as it may be, until its final status.
-    notified = [one for one in assignments if one.notified]
-    waiting = [one for one in assignments if not one.notified and one.active and not one.withdrawn]
-    settled = [one for one in waiting if _settled(one, agent)]
-    new = sorted((one for one in waiting if one not in settled), key=lambda one: (one.priority, one.id))
+    # Trap 3: a package that is no longer in the PROLOG makes the agent loop until TIMEOUT. So a package of which it was
+    # notified stays listed until its final status, even when it is withdrawn or deactivated.
+    notified = [assignment for assignment in assignments if assignment.notified]
+    waiting = [
+        assignment
+        for assignment in assignments
+        if not assignment.notified and assignment.active and not assignment.withdrawn
+    ]
+    installed = [assignment for assignment in waiting if _is_installed(assignment, agent)]
+    new = [assignment for assignment in waiting if assignment not in installed]
+    new.sort(key=lambda assignment: (assignment.priority, assignment.id))
     for rule in RULES:
         new = rule(new, notified, agent, config)
-    return Listing(notified + new, new, settled)
+    return Listing(notified + new, new, installed)
 
 
-def may_switch_off(assignments: list[Open], agent: Agent) -> bool:
-    """Trap 15: ON=0 makes the Unix agent kill its busy child and leave its `suspend` file behind. The next child waits
-    for that file; when a later contact removes it, this child wakes up without any PACK_LOC and fails for ever. So a
-    Unix agent that has unfinished packages is not told that it is off: it is only given no new ones."""
-    return not (agent.user_agent.startswith(STOCK_UNIX) and any(one.notified for one in assignments))
+def may_switch_off(assignments: list[OpenAssignment], agent: Agent) -> bool:
+    """Whether the reply may say ON=0.
+
+    Trap 15: it makes the Unix agent kill its busy child, whose `suspend` file stays. The next child waits for that
+    file; when a later contact removes it, this child has no PACK_LOC and fails for ever. So a Unix agent with
+    unfinished packages does not get ON=0: it only gets no new packages.
+    """
+    is_busy = any(assignment.notified for assignment in assignments)
+    return not (is_busy and agent.user_agent.startswith(STOCK_UNIX))
 
 
-def learns(user_agent: str, code: str) -> bool:
+def adds_to_history(user_agent: str, code: str) -> bool:
     """Whether an agent that sends this final code has the package in its history from now on.
 
     The Unix agent writes its history before it reports any SUCCESS…, whatever exit code stands behind it
@@ -83,40 +92,48 @@ def learns(user_agent: str, code: str) -> bool:
     return code == "SUCCESS" if STOCK_WINDOWS in user_agent else code.startswith("SUCCESS")
 
 
-def _settled(assignment: Open, agent: Agent) -> bool:
-    """Trap 2: a package of its own history makes the agent's child die as soon as another one is unfinished."""
+def _is_installed(assignment: OpenAssignment, agent: Agent) -> bool:
+    """Trap 2: a listed package of its own history makes the agent's child die as soon as another is unfinished."""
     return not assignment.force and assignment.package_id in agent.history
 
 
-def _switched_off(new: list[Open], _notified: list[Open], _agent: Agent, config: DownloadConfig) -> list[Open]:
-    """ON=0: nobody starts anything."""
+def _switched_off(
+    new: list[OpenAssignment], _notified: list[OpenAssignment], _agent: Agent, config: DownloadConfig
+) -> list[OpenAssignment]:
+    """ON=0: no agent starts anything new."""
     return new if config.on else []
 
 
-def _busy_child(new: list[Open], notified: list[Open], agent: Agent, _config: DownloadConfig) -> list[Open]:
-    """Trap 14: a child of the Unix agent knows the PACK_LOCs of the PROLOG that it was forked from and no others,
-    yet takes up every package whose info it finds: it then loops on the newcomer until TIMEOUT. So newcomers wait
-    until the child has finished its packages. (It then goes on to the end of its period, at most some minutes. An
-    agent that is started by hand in these minutes is told all the same: its operator waits for it.)"""
+def _busy_child(
+    new: list[OpenAssignment], notified: list[OpenAssignment], agent: Agent, _config: DownloadConfig
+) -> list[OpenAssignment]:
+    """Trap 14: a child of the Unix agent knows only the PACK_LOCs of the PROLOG before it was forked, yet it takes
+    every package whose info it finds, and loops on the new one until TIMEOUT. So new packages wait until the child has
+    finished the others. (It then runs to the end of its period, at most some minutes. An agent that is started by hand
+    in these minutes gets the new packages nevertheless: its operator waits for them.)"""
     return [] if notified and agent.user_agent.startswith(STOCK_UNIX) else new
 
 
-def _unknown_history(new: list[Open], notified: list[Open], agent: Agent, _config: DownloadConfig) -> list[Open]:
-    """Trap 2 again: before the first inventory any package may be in the history. A lone one does no harm there."""
+def _unknown_history(
+    new: list[OpenAssignment], notified: list[OpenAssignment], agent: Agent, _config: DownloadConfig
+) -> list[OpenAssignment]:
+    """Trap 2 again: before the first inventory any package may be in the history. A single one does no harm."""
     if agent.inventoried:
         return new
     return [] if notified else new[:1]
 
 
-def _absolute_priority(new: list[Open], notified: list[Open], _agent: Agent, _config: DownloadConfig) -> list[Open]:
-    """Trap 9: a package of priority 0 succeeds and then starves whatever stands beside it. So it comes alone: it waits
-    for those that the agent has, and those that the agent has not yet wait for it."""
-    if any(one.priority == 0 for one in notified):
+def _absolute_priority(
+    new: list[OpenAssignment], notified: list[OpenAssignment], _agent: Agent, _config: DownloadConfig
+) -> list[OpenAssignment]:
+    """Trap 9: a package of priority 0 succeeds, and then no other package gets a turn. So it is listed alone: it waits
+    for those of which the agent was notified, and the other new ones wait for it."""
+    if any(assignment.priority == 0 for assignment in notified):
         return []
     if new and new[0].priority == 0:
         return [] if notified else new[:1]
     return new
 
 
-# Each gets the newcomers by priority, and those that the agent knows; it gives the newcomers that remain.
+# Each takes the new assignments by priority and the notified ones, and returns the new ones that may be listed.
 RULES: Final = (_switched_off, _busy_child, _absolute_priority, _unknown_history)

@@ -1,7 +1,7 @@
-"""What the server answers to agents' POSTs: the batch handler behind `POST /ocsinventory`.
+"""The replies to agents' POSTs: the batch handler behind `POST /ocsinventory`.
 
-`read` runs before the transaction and `answer` within it; `catalogue.writer.open_batcher` calls both. Answers go out
-after the commit only, so what was answered is not lost.
+`read` runs before the transaction and `answer` within it; `catalogue.writer.open_batcher` calls both. Replies are sent
+only after the commit, so nothing that was replied to is lost.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.domain import results
 from distd.domain.mirror_rules import Via, has_place, substitute
 from distd.domain.records import DownloadRequest, InventoryRequest, Pack, PrologReply, PrologRequest
-from distd.origin.agents import batch as desk
-from distd.origin.agents.listing import NATIVE, Agent, choose, learns, may_switch_off
+from distd.origin.agents import batch
+from distd.origin.agents.listing import NATIVE, Agent, adds_to_history, choose, may_switch_off
 from distd.origin.mirrors.directory import EMPTY
 from distd.wire import ocs, tokens
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from distd.domain.records import Request
     from distd.domain.settings import Settings
-    from distd.origin.agents.batch import Standing
-    from distd.origin.agents.listing import Open
-    from distd.origin.mirrors.directory import Directory
+    from distd.origin.agents.batch import ComputerState
+    from distd.origin.agents.listing import OpenAssignment
+    from distd.origin.mirrors.directory import MirrorDirectory
 
-MOST_MIRRORS: Final = 8  # that an agent is told of
+MAX_MIRRORS: Final = 8  # in a PACK line
 ALREADY_IN_HISTORY: Final = "SUCCESS_ALREADY_IN_HISTORY"
 
 # A column of `computers`, and the HARDWARE element of an INVENTORY that fills it.
@@ -55,8 +55,8 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A POST that could be read."""
+class AgentRequest:
+    """A POST that could be read: `request` is its body."""
 
     request: Request
     address: str
@@ -66,133 +66,140 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP status and a body (application/x-compressed, may be empty)."""
+    """An HTTP status and a body (application/x-compressed, or empty)."""
 
     status: int
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """What replies say of this server. `http` and `https` are the advertised "host:port"."""
+class ReplyContext:
+    """What replies depend on beside the request. `http` and `https` are the "host:port" that agents get."""
 
     settings: Settings
     token_key: bytes
     http: str
     https: str
-    directory: Directory = EMPTY
+    directory: MirrorDirectory = EMPTY
 
 
-def read(post: Post, *, max_inflated_bytes: int) -> Heard:
-    """Raises `BadInput` for a body that is no request of an agent, `TooLarge` for one that inflates beyond bounds."""
+def read(post: Post, *, max_inflated_bytes: int) -> AgentRequest:
+    """Read the body. Raises `BadInput` when it is no request of an agent, `TooLarge` when it inflates too far."""
     request = ocs.read_request(post.body, max_inflated_bytes=max_inflated_bytes)
-    return Heard(request, post.address[:NAME_LIMIT], post.user_agent[:NAME_LIMIT], post.now_s)
+    return AgentRequest(request, post.address[:NAME_LIMIT], post.user_agent[:NAME_LIMIT], post.now_s)
 
 
-def answer(conn: Connection, heard: Sequence[Heard], site: Site) -> list[Reply]:
-    """One reply for each of `heard`, in their order, and all that follows from them in the catalogue."""
-    newcomers = {one.request.device_id: one.now_s for one in heard if not isinstance(one.request, DownloadRequest)}
-    standings = desk.load(conn, {one.request.device_id for one in heard}, newcomers)
-    batch = _Batch(site)
-    replies = [batch.reply(one, standings.get(one.request.device_id)) for one in heard]
-    batch.changes.write(conn)
+def answer(conn: Connection, posts: Sequence[AgentRequest], context: ReplyContext) -> list[Reply]:
+    """One reply for each of `posts`, in their order; what they change is written to the catalogue."""
+    newcomers = {post.request.device_id: post.now_s for post in posts if not isinstance(post.request, DownloadRequest)}
+    computers = batch.load(conn, {post.request.device_id for post in posts}, newcomers)
+    answers = _Answers(context)
+    replies = [answers.reply(post, computers.get(post.request.device_id)) for post in posts]
+    answers.changes.write(conn)
     return replies
 
 
 @dataclass(slots=True)
-class _Batch:
-    site: Site
-    changes: desk.Changes = field(default_factory=desk.Changes)
-    written: dict[PrologReply, bytes] = field(default_factory=dict)  # most replies of a batch are alike
+class _Answers:
+    context: ReplyContext
+    changes: batch.Changes = field(default_factory=batch.Changes)
+    encoded: dict[PrologReply, bytes] = field(default_factory=dict)  # most replies of a batch are equal
 
-    def reply(self, heard: Heard, computer: Standing | None) -> Reply:
-        match heard.request:
+    def reply(self, post: AgentRequest, computer: ComputerState | None) -> Reply:
+        match post.request:
             case DownloadRequest() as request:
-                self.report(heard, request, computer)
+                self.report(post, request, computer)
                 # Trap 8: anything but a 2xx makes the agent send it again, and then with another code.
                 return Reply(200, b"")
             case PrologRequest():
                 assert computer is not None
-                return Reply(200, self.prolog(heard, computer))
+                return Reply(200, self.prolog(post, computer))
             case InventoryRequest() as request:
                 assert computer is not None
-                return Reply(200, self.inventory(heard, request, computer))
+                return Reply(200, self.inventory(post, request, computer))
 
-    def prolog(self, heard: Heard, computer: Standing) -> bytes:
-        self.see(heard, computer)
-        config, agent = self.site.settings.download, _agent(heard, computer)
+    def prolog(self, post: AgentRequest, computer: ComputerState) -> bytes:
+        self.mark_seen(post, computer)
+        config, agent = self.context.settings.download, _agent(computer)
         listing = choose(computer.open, agent, config)
         if not config.on and not may_switch_off(computer.open, agent):
             config = replace(config, on=True)
-        for one in listing.settled:
-            self.settle(heard, computer, one, ALREADY_IN_HISTORY)
-        for one in listing.new:
-            one.notified = True
-            self.changes.notified[one.id] = micros(heard.now_s)
-            self.note(heard, Kind.NOTIFIED, computer, one.package_id)
+        for assignment in listing.installed:
+            self.set_result(post, computer, assignment, ALREADY_IN_HISTORY)
+        for assignment in listing.new:
+            assignment.notified = True
+            self.changes.notified[assignment.id] = micros(post.now_s)
+            self.note(post, Kind.NOTIFIED, computer, assignment.package_id)
         reply = PrologReply(
-            send_inventory=_wants_inventory(self.site.settings["agents.inventory_freq_days"], computer, heard.now_s),
-            prolog_freq_h=self.site.settings["agents.prolog_freq_h"],
+            send_inventory=_wants_inventory(self.context.settings["agents.inventory_freq_days"], computer, post.now_s),
+            prolog_freq_h=self.context.settings["agents.prolog_freq_h"],
             config=config,
-            packs=tuple(_pack(one, computer, self.site) for one in listing.listed),
+            packs=tuple(_pack(assignment, computer, self.context) for assignment in listing.listed),
         )
-        if reply not in self.written:
-            self.written[reply] = ocs.write_prolog_reply(reply)
-        return self.written[reply]
+        if reply not in self.encoded:
+            self.encoded[reply] = ocs.write_prolog_reply(reply)
+        return self.encoded[reply]
 
-    def inventory(self, heard: Heard, request: InventoryRequest, computer: Standing) -> bytes:
-        self.see(heard, computer)
+    def inventory(self, post: AgentRequest, request: InventoryRequest, computer: ComputerState) -> bytes:
+        self.mark_seen(post, computer)
         computer.tag = request.account.get("TAG", "")[:NAME_LIMIT] or computer.tag
-        computer.last_inventory_at_s = heard.now_s
+        computer.last_inventory_at_s = post.now_s
         self.changes.inventories[computer.id] = _inventory_row(request, computer)
         if request.history is not None:
             computer.history = set(request.history)
             self.changes.replace_history(computer.id, request.history)
-        self.note(heard, Kind.INVENTORY, computer, None)
+        self.note(post, Kind.INVENTORY, computer, None)
         return ocs.write_account_update(computer.tag or "NA")
 
-    def report(self, heard: Heard, request: DownloadRequest, computer: Standing | None) -> None:
-        """Trap 8: nothing is refused, nothing is lost. What is nobody's result is an event at least."""
+    def report(self, post: AgentRequest, request: DownloadRequest, computer: ComputerState | None) -> None:
+        """Trap 8: nothing is refused, nothing is lost. The result of no assignment is an event nevertheless."""
         if computer is None:
-            self.note(heard, Kind.RESULT, None, request.package_id, **_ignored(request, "unknown computer"))
+            self.note(post, Kind.RESULT, None, request.package_id, **_ignored(request, "unknown computer"))
             return
-        self.see(heard, computer)
+        self.mark_seen(post, computer)
         final = results.is_final(request.code)
-        if final and learns(computer.user_agent, request.code):
+        if final and adds_to_history(computer.user_agent, request.code):
             computer.history.add(request.package_id)
-            self.changes.learnt.add((computer.id, request.package_id))
-        one = next((one for one in computer.open if one.notified and one.package_id == request.package_id), None)
-        if one is None or not final:
-            why = "not final" if one else "no open assignment"
-            self.note(heard, Kind.RESULT, computer, request.package_id, **_ignored(request, why))
+            self.changes.additions.add((computer.id, request.package_id))
+        assignment = _notified(computer, request.package_id)
+        if assignment is None or not final:
+            why = "not final" if assignment else "no open assignment"
+            self.note(post, Kind.RESULT, computer, request.package_id, **_ignored(request, why))
         else:
-            self.settle(heard, computer, one, request.code[:NAME_LIMIT])
+            self.set_result(post, computer, assignment, request.code[:NAME_LIMIT])
 
-    def settle(self, heard: Heard, computer: Standing, one: Open, code: str) -> None:
-        """The first final result stands: what comes later finds no open assignment."""
-        computer.open.remove(one)
-        self.changes.results[one.id] = (code, micros(heard.now_s))
-        self.note(heard, Kind.RESULT, computer, one.package_id, code=code)
+    def set_result(self, post: AgentRequest, computer: ComputerState, assignment: OpenAssignment, code: str) -> None:
+        """The first final result counts: a later one finds no open assignment."""
+        computer.open.remove(assignment)
+        self.changes.results[assignment.id] = (code, micros(post.now_s))
+        self.note(post, Kind.RESULT, computer, assignment.package_id, code=code)
 
-    def see(self, heard: Heard, computer: Standing) -> None:
-        computer.user_agent = heard.user_agent or computer.user_agent
+    def mark_seen(self, post: AgentRequest, computer: ComputerState) -> None:
+        computer.user_agent = post.user_agent or computer.user_agent
         self.changes.seen[computer.id] = {
-            "last_seen_at_us": micros(heard.now_s),
-            "address": heard.address,
+            "last_seen_at_us": micros(post.now_s),
+            "address": post.address,
             "user_agent": computer.user_agent,
         }
 
-    def note(self, heard: Heard, kind: Kind, computer: Standing | None, package_id: str | None, **detail: Any) -> None:
+    def note(
+        self, post: AgentRequest, kind: Kind, computer: ComputerState | None, package_id: str | None, **detail: Any
+    ) -> None:
         if computer is None:
-            detail["device_id"] = heard.request.device_id
-        self.changes.notes.append(Note(kind, heard.now_s, package_id, computer.id if computer else None, detail))
+            detail["device_id"] = post.request.device_id
+        self.changes.notes.append(Note(kind, post.now_s, package_id, computer.id if computer else None, detail))
+
+
+def _notified(computer: ComputerState, package_id: str) -> OpenAssignment | None:
+    mine = (assignment for assignment in computer.open if assignment.notified and assignment.package_id == package_id)
+    return next(mine, None)
 
 
 def _ignored(request: DownloadRequest, why: str) -> dict[str, str]:
     return {"code": request.code[:NAME_LIMIT], "ignored": why}
 
 
-def _agent(heard: Heard, computer: Standing) -> Agent:
+def _agent(computer: ComputerState) -> Agent:
     return Agent(
         computer.user_agent,
         frozenset(computer.history),
@@ -200,48 +207,52 @@ def _agent(heard: Heard, computer: Standing) -> Agent:
     )
 
 
-def _wants_inventory(freq_days: int, computer: Standing, now_s: float) -> bool:
-    """`freq_days`: 0 at every contact, -1 only the first, else when the last one is older."""
+def _wants_inventory(freq_days: int, computer: ComputerState, now_s: float) -> bool:
+    """`freq_days`: 0: at every contact; -1: only once; else when the last one is older."""
     if computer.last_inventory_at_s is None or freq_days == 0:
         return True
     return freq_days > 0 and now_s - computer.last_inventory_at_s > freq_days * 86_400
 
 
-def _pack(one: Open, computer: Standing, site: Site) -> Pack:
-    """Served from here or from a mirror, locations carry the computer's token: so it is known whose fragments they are.
+def _pack(assignment: OpenAssignment, computer: ComputerState, context: ReplyContext) -> Pack:
+    """The PACK line. Locations on this server or on a mirror have the computer's token in their path, so that it is
+    known who fetches.
 
     distd's own agent gets all the mirrors that can serve it, the best first.
     """
-    path = f"/download/~{tokens.make(site.token_key, computer.id)}"
-    choices = site.directory.choices(computer.place, one.package_id)
+    path = f"/download/~{tokens.make(context.token_key, computer.id)}"
+    choices = context.directory.choices(computer.facts, assignment.package_id)
     best = choices[0].mirror if choices else None
-    mine = one.fragment_server is None
-    via = site.directory.via.get(one.package_id, Via.ORIGIN) if mine else Via.ORIGIN
-    fragments = site.http + path if mine or (best is None and has_place(one.fragment_server)) else one.fragment_server
+    server = assignment.fragment_server
+    via = context.directory.via.get(assignment.package_id, Via.ORIGIN) if server is None else Via.ORIGIN
     if best is not None and via is Via.DIRECT:
         fragments = best.http + path
-    elif best is not None and has_place(one.fragment_server):
-        fragments = substitute(one.fragment_server or "", best)
+    elif server is None or (best is None and has_place(server)):
+        fragments = context.http + path
+    elif best is not None and has_place(server):
+        fragments = substitute(server, best)
+    else:
+        fragments = server
     native = computer.user_agent.startswith(NATIVE) and via is not Via.ORIGIN
     return Pack(
-        one.package_id,
-        one.info_server or site.https + path,
-        fragments or "",
-        one.force,
-        one.schedule,
-        one.postcmd,
-        tuple(choice.mirror.http + path for choice in choices[:MOST_MIRRORS]) if native else (),
+        assignment.package_id,
+        assignment.info_server or context.https + path,
+        fragments,
+        assignment.force,
+        assignment.schedule,
+        assignment.postcmd,
+        tuple(choice.mirror.http + path for choice in choices[:MAX_MIRRORS]) if native else (),
     )
 
 
 def _subnets(request: InventoryRequest) -> str:
-    """Of the interfaces that are up, as many as there is room for."""
-    found = dict.fromkeys(one.get("IPSUBNET", "").strip() for one in request.networks)
-    text = " ".join(one for one in found if one and " " not in one)
+    """The subnets of the interfaces that are up, as many as fit into the column."""
+    found = dict.fromkeys(interface.get("IPSUBNET", "").strip() for interface in request.networks)
+    text = " ".join(subnet for subnet in found if subnet and " " not in subnet)
     return text if len(text) <= NAME_LIMIT else text[:NAME_LIMIT].rpartition(" ")[0]
 
 
-def _inventory_row(request: InventoryRequest, computer: Standing) -> dict[str, Any]:
+def _inventory_row(request: InventoryRequest, computer: ComputerState) -> dict[str, Any]:
     row: dict[str, Any] = {
         column: request.hardware.get(element, "")[:NAME_LIMIT] for column, element in _HARDWARE.items()
     }

@@ -1,4 +1,4 @@
-"""Computers, as their agents describe them."""
+"""Computers, as their agents describe them: list, show."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Computer:
-    """Texts are empty until an inventory fills them. `address` is where its agent last came from, `ip` what its
-    inventory says; times in seconds, None when there was no inventory yet."""
+    """Texts are empty until an inventory fills them. `address` is the one that its agent had at its last contact, `ip`
+    those of its inventory. Times are in seconds; None: there was no inventory yet."""
 
     id: int
     device_id: str
@@ -53,12 +53,12 @@ _COLUMNS = [computers.c[name] for name in ("id", *_TEXTS, *_TIMES)]
 
 
 def list_computers(conn: Connection) -> list[Computer]:
-    """By DEVICEID."""
+    """All computers, by DEVICEID."""
     return [_computer(row) for row in conn.execute(select(*_COLUMNS).order_by(computers.c.device_id))]
 
 
 def show(conn: Connection, device_id: str) -> Detail:
-    """Raises `NotFound`."""
+    """All that is known of one computer. Raises `NotFound`."""
     query = select(*_COLUMNS, computers.c.inventory).where(computers.c.device_id == device_id)
     row = conn.execute(query).one_or_none()
     if row is None:

@@ -1,4 +1,4 @@
-"""Assignments: a package for a computer, and how it went."""
+"""Assignments of packages to computers, and their results: assign, unassign, list results."""
 
 from __future__ import annotations
 
@@ -8,32 +8,31 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, delete, exists, insert, select, update
 
-from distd.catalogue import event_log
+from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import NAME_LIMIT, TEXT_LIMIT, assignments, computers, micros, packages, progress, seconds
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.results import classify, meaning
-from distd.origin.packages import packages as use_cases
+from distd.origin.packages.packages import show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection, Row, Select
 
-PORTION: Final = 500  # computers that one statement names
-NOTIFIED: Final = "NOTIFIED"  # OCS's word for an assignment that the agent knows of
+NOTIFIED: Final = "NOTIFIED"  # OCS's code of an assignment whose agent was notified
 
 
 class Unassigned(StrEnum):
     """What became of an assignment that was taken back."""
 
-    REMOVED = "removed"  # the agent never heard of it
-    WITHDRAWN = "withdrawn"  # the agent was told: it stays listed until its final status
+    REMOVED = "removed"  # the agent was not notified yet
+    WITHDRAWN = "withdrawn"  # the agent was notified: it stays listed until its final status
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a package fares on a computer. `code` is what the agent said (or OCS's word for what it has not said),
-    `state` its class, `meaning` a sentence about it; times in seconds, None for what has not happened."""
+    """The latest assignment of a package to a computer. `code` is what the agent reported (or OCS's code while it has
+    reported nothing), `state` its class, `meaning` a sentence about it; times in seconds, None: not yet."""
 
     device_id: str
     computer_name: str
@@ -64,18 +63,17 @@ def assign(
     postcmd: str = "",
     now_s: float,
 ) -> None:
-    """To all of these computers, or, where one is refused, to none. `schedule` and `postcmd` go to the agents as they
-    are; a Unix agent ignores them.
+    """Assign a package to all of these computers, or, where one is refused, to none. Agents get `schedule` and
+    `postcmd` unchanged; a Unix agent ignores them.
 
-    Raises `NotFound` for an unknown package or computer, `Conflict` for a package that is not active, or is assigned
-    to a computer and has no result yet.
+    Raises `NotFound` for an unknown package or computer, `Conflict` for a package that is not active, or that has an
+    assignment without a result on one of the computers.
     """
-    package = use_cases.show(conn, package_id)
-    named = list(dict.fromkeys(device_ids))
-    found = _computer_ids(conn, named)
+    package = show(conn, package_id)
+    found = _computer_ids(conn, list(dict.fromkeys(device_ids)))
     if not package.active:
         hint = f"`distd package activate {package_id}` first"
-        raise Conflict("PACKAGE", f"{package_id} is not active, so no agent would be told of it", hint)
+        raise Conflict("PACKAGE", f"{package_id} is not active, so no agent would be notified of it", hint)
     _check_none_open(conn, package_id, found)
     row = {
         "force": force,
@@ -84,37 +82,30 @@ def assign(
         "package_id": package_id,
         "assigned_at_us": micros(now_s),
     }
-    for some in _portions([found[device_id] for device_id in named]):
-        conn.execute(delete(progress).where(progress.c.package_id == package_id, progress.c.computer_id.in_(some)))
-        conn.execute(insert(assignments), [row | {"computer_id": computer_id} for computer_id in some])
-        kind, detail = event_log.Kind.ASSIGNED, {"force": force}
+    kind, detail = event_log.Kind.ASSIGNED, {"force": force}
+    for ids in dialect.chunks(list(found.values())):
+        conn.execute(delete(progress).where(progress.c.package_id == package_id, progress.c.computer_id.in_(ids)))
+        conn.execute(insert(assignments), [row | {"computer_id": computer_id} for computer_id in ids])
         event_log.append_many(
-            conn, [event_log.Note(kind, now_s, package_id, computer_id, detail) for computer_id in some]
+            conn, [event_log.Note(kind, now_s, package_id, computer_id, detail) for computer_id in ids]
         )
 
 
-def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    """As many as a statement can name."""
-    for start in range(0, len(ids), PORTION):
-        yield ids[start : start + PORTION]
-
-
 def _computer_ids(conn: Connection, device_ids: Sequence[str]) -> dict[str, int]:
-    """Raises `NotFound` for the first that is unknown."""
+    """Their ids by DEVICEID, in the order given. Raises `NotFound` for the first that is unknown."""
     found: dict[str, int] = {}
-    for start in range(0, len(device_ids), PORTION):
-        some = device_ids[start : start + PORTION]
-        rows = conn.execute(select(computers.c.device_id, computers.c.id).where(computers.c.device_id.in_(some)))
+    for names in dialect.chunks(device_ids):
+        rows = conn.execute(select(computers.c.device_id, computers.c.id).where(computers.c.device_id.in_(names)))
         found.update((row.device_id, row.id) for row in rows)
     for device_id in device_ids:
         if device_id not in found:
             hint = "it is known after its agent's first contact; see `distd computer list`"
             raise NotFound("--computer", "the DEVICEID of a computer", device_id, hint)
-    return found
+    return {device_id: found[device_id] for device_id in device_ids}
 
 
 def waiting(conn: Connection, package_id: str) -> set[str]:
-    """DEVICEIDs of the computers to which it is assigned and that have no result yet."""
+    """DEVICEIDs of the computers that have an assignment of the package without a result."""
     query = select(computers.c.device_id).join(assignments, assignments.c.computer_id == computers.c.id)
     return set(conn.scalars(query.filter(assignments.c.package_id == package_id, assignments.c.result.is_(None))))
 
@@ -124,12 +115,12 @@ def _check_none_open(conn: Connection, package_id: str, found: Mapping[str, int]
     query = select(assignments.c.computer_id).filter_by(package_id=package_id, result=None)
     for computer_id in conn.scalars(query):
         if computer_id in names:
-            told = f"{package_id} is assigned to {names[computer_id]} already and has no result yet"
-            raise Conflict("PACKAGE", told)
+            message = f"{package_id} is assigned to {names[computer_id]} already and has no result yet"
+            raise Conflict("PACKAGE", message)
 
 
 def unassign(conn: Connection, package_id: str, device_id: str, now_s: float) -> Unassigned:
-    """Takes an assignment back as far as that goes: see `Unassigned`. Raises `NotFound` when there is none open."""
+    """Take back the open assignment as far as possible: see `Unassigned`. Raises `NotFound` when there is none."""
     computer_id = _computer_ids(conn, [device_id])[device_id]
     found = _open(conn, package_id, computer_id)
     if found is None:
@@ -137,13 +128,13 @@ def unassign(conn: Connection, package_id: str, device_id: str, now_s: float) ->
     listed = found.notified_at_us is not None
     if found.withdrawn_at_us is None:
         _take_back(conn, found.id, now_s, listed=listed)
-        place: dict[str, Any] = {"package_id": package_id, "computer_id": computer_id}
-        event_log.append(conn, event_log.Kind.UNASSIGNED, at_s=now_s, **place, listed=listed)
+        ids: dict[str, Any] = {"package_id": package_id, "computer_id": computer_id}
+        event_log.append(conn, event_log.Kind.UNASSIGNED, at_s=now_s, **ids, listed=listed)
     return Unassigned.WITHDRAWN if listed else Unassigned.REMOVED
 
 
 def results(conn: Connection, package_id: str) -> list[Result]:
-    """A row for each computer that the package was assigned to, of its latest assignment. Raises `NotFound`.
+    """The latest assignment on each computer that the package was assigned to, by DEVICEID. Raises `NotFound`.
 
     A deleted package still has its results.
     """
@@ -153,7 +144,7 @@ def results(conn: Connection, package_id: str) -> list[Result]:
 
 
 def of_computer(conn: Connection, computer_id: int) -> list[Result]:
-    """A row for each package that was assigned to the computer, of its latest assignment, oldest first."""
+    """The latest assignment of each package that was assigned to the computer, oldest first."""
     return _read(conn, _select().where(assignments.c.computer_id == computer_id).order_by(assignments.c.id))
 
 

@@ -1,27 +1,23 @@
-"""What a package will do to the site: the world of its computers, as the catalogue knows them, and what the model says.
+"""The forecast of a deployment: the computers of a package as the catalogue has them, and their simulation.
 
-The model is heavy work, so it runs in a process of its own, beside the lane.
+`forecast` is some seconds of work with very many agents: a server runs it in a child process.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import trio
 from sqlalchemy import select
 
 from distd.catalogue.schema import assignments, computers
 from distd.domain import bandwidth
-from distd.domain.errors import BadInput, Unavailable
+from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
 from distd.domain.records import Dialect
-from distd.origin.mirrors import directory as nearest
-from distd.origin.packages import packages as use_cases
+from distd.origin.mirrors import directory
+from distd.origin.packages import packages
 from distd.simulation.forecast import Forecast, foresee  # noqa: TC001 - the API looks at the fields
 from distd.simulation.goals import Answer, Goal, holds, solve  # noqa: TC001 - the API looks at the fields
 from distd.simulation.world import MOST_KB_PER_S, Line, Mirror, Package, Site, World, check
@@ -34,14 +30,12 @@ if TYPE_CHECKING:
     from distd.domain.settings import Settings
 
 OTHER: Final = "elsewhere"  # computers of which no subnet is known
-TIMEOUT_S: Final = 120.0
-NICENESS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`sites`: instead of those of the computers that the catalogue knows. `line`: of each of those. `goal`: what to
-    find settings for; None: only a forecast is wanted. `begins_min`: minutes after Monday 0:00."""
+    """What a forecast is made for. `sites` replace those of the computers in the catalogue, each of which has `line`.
+    `goal`: what to find settings for; None: only a forecast. `begins_min`: minutes after Monday 0:00."""
 
     package_id: str
     settings: Settings
@@ -54,7 +48,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`forecast`: as things stand; `is_met`: whether they meet the goal as they are. `answer`: what to set for it."""
+    """`forecast` is by the present settings; `is_met`: whether they meet the goal; `answer`: what to set for it."""
 
     package_id: str
     name: str
@@ -65,14 +59,16 @@ class Plan:
 
 
 def world_of(conn: Connection, question: Question, now_s: float) -> World:
-    """The computers to which the package is assigned and that have no result yet (else all that are known), by subnet
-    and by the mirror they would get now; the origin's line is what `bandwidth.rules` leave to everybody. Raises
-    `NotFound`, and `BadInput` where there are no computers."""
-    package, settings = use_cases.show(conn, question.package_id), question.settings
+    """The computers that have an assignment of the package without a result (if there are none, all computers), by
+    subnet and by the mirror that they would get now. The origin's line has those `bandwidth.rules` that are for all.
+
+    Raises `NotFound`, and `BadInput` where there are no computers.
+    """
+    package, settings = packages.show(conn, question.package_id), question.settings
     rows = _rows(conn, question.package_id)
     sites = question.sites or _sites(conn, rows, question, package.fragment_server is not None, now_s)
     if not sites:
-        raise BadInput("--site", "computers of which the server knows, or --site NAME=AGENTS", "neither")
+        raise BadInput("--site", "computers that the server knows, or --site NAME=AGENTS", "neither")
     count = max(package.fragments, 1)
     length, rest = divmod(package.size_bytes, count)
     lengths = tuple(length + (number < rest) for number in range(package.fragments))
@@ -90,7 +86,7 @@ def world_of(conn: Connection, question: Question, now_s: float) -> World:
 
 
 def _rows(conn: Connection, package_id: str) -> Sequence[Row[Any]]:
-    columns = (computers.c.id, computers.c.user_agent, *(computers.c[name] for name in nearest.COLUMNS))
+    columns = (computers.c.id, computers.c.user_agent, *(computers.c[name] for name in directory.COLUMNS))
     waiting = select(assignments.c.computer_id).filter_by(package_id=package_id, result=None)
     return (
         conn.execute(select(*columns).where(computers.c.id.in_(waiting))).all() or conn.execute(select(*columns)).all()
@@ -100,12 +96,13 @@ def _rows(conn: Connection, package_id: str) -> Sequence[Row[Any]]:
 def _sites(
     conn: Connection, rows: Sequence[Row[Any]], question: Question, elsewhere: bool, now_s: float
 ) -> tuple[Site, ...]:
-    directory = nearest.load(conn, Via(question.settings["mirrors.via"]), now_s)
-    via = directory.via.get(question.package_id, Via(question.settings["mirrors.via"]))
+    default = Via(question.settings["mirrors.via"])
+    mirrors = directory.load(conn, default, now_s)
+    via = mirrors.via.get(question.package_id, default)
     uses_mirrors = not elsewhere and via is not Via.ORIGIN
     counted: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        choices = directory.choices(nearest.computer_of(row), question.package_id) if uses_mirrors else []
+        choices = mirrors.choices(directory.computer_of(row), question.package_id) if uses_mirrors else []
         subnet = next(iter((row.subnets or "").split()), OTHER)
         counted[subnet, choices[0].mirror.name if choices else ""] += 1
     return tuple(
@@ -120,7 +117,7 @@ def _sites(
 
 
 def _origin(settings: Settings) -> Line:
-    """Rules for networks are left out: whom they are for is not known here."""
+    """Rules for networks are left out: which computers they are for is not known here."""
     rules = bandwidth.parse(settings["bandwidth.rules"], "bandwidth.rules")
     return Line(tuple(rule for rule in rules if rule.network is None and rule.bytes_per_s <= MOST_KB_PER_S * 1000))
 
@@ -136,8 +133,8 @@ def _dialect(user_agent: str) -> Dialect:
     return Dialect.NATIVE if user_agent.startswith("distd-agent") else Dialect.UNIX
 
 
-def plan(world: World, question: Question, name: str) -> Plan:
-    """Raises `BadInput`. Some seconds of work with very many agents."""
+def forecast(world: World, question: Question, name: str) -> Plan:
+    """Simulate the deployment of the package called `name`, and find settings for the goal. Raises `BadInput`."""
     (package,) = world.packages
     goal = question.goal
     is_met, answer = None, None
@@ -145,30 +142,3 @@ def plan(world: World, question: Question, name: str) -> Plan:
         is_met = holds(world, goal, question.seed)
         answer = solve(world, sum(package.lengths), package.priority, goal, question.seed)
     return Plan(question.package_id, name, world.agents, foresee(world, question.seed), is_met, answer)
-
-
-async def plan_apart(world: World, question: Question, name: str) -> Plan:
-    """`plan` in a process of its own. Raises `BadInput`, and `Unavailable` when it takes too long."""
-    command = [sys.executable, "-c", f"from {__name__} import answer_parent; answer_parent()"]
-    request = pickle.dumps((world, question, name))
-    done = None
-    with trio.move_on_after(TIMEOUT_S):
-        done = await trio.run_process(command, stdin=request, capture_stdout=True)
-    if done is None:
-        raise Unavailable("plan", f"no answer within {TIMEOUT_S:.0f} s; `distd plan` has no such limit")
-    found = pickle.loads(done.stdout)  # noqa: S301 - our own child's
-    if isinstance(found, BadInput):
-        raise found
-    assert isinstance(found, Plan)
-    return found
-
-
-def answer_parent() -> None:
-    """The life of that process."""
-    os.nice(NICENESS)
-    world, question, name = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
-    try:
-        found: Plan | BadInput = plan(world, question, name)
-    except BadInput as error:
-        found = error
-    sys.stdout.buffer.write(pickle.dumps(found))

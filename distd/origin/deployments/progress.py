@@ -1,4 +1,4 @@
-"""Which fragments were served to which computer."""
+"""Which fragments were sent to which computer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, tuple_
-from sqlalchemy.dialects.sqlite import insert as upsert
 
-from distd.catalogue import event_log
+from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import computers, micros, packages, progress
 from distd.wire.number_ranges import parse, render
 
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 class Fetched:
     """Fragments (numbered from 1) of a package that were sent in full to a computer, and the bytes of their bodies.
 
-    `computer_id` 0: to `address`, of whom no more is known. `mirror`: by whom; empty: by this server.
+    `computer_id` 0: only the `address` is known. `mirror`: the one that sent them; empty: this
+    server.
     """
 
     computer_id: int
@@ -34,32 +34,32 @@ class Fetched:
 
 
 def record(conn: Connection, fetches: Sequence[Fetched], now_s: float) -> None:
-    """Adds to each computer's progress, one event each. At most one `Fetched` for a computer and package. Of those who
-    are not known there is the event only.
+    """Add to each computer's progress, with one event for each `Fetched`; at most one for a computer and package.
 
-    Those of unknown computers or packages are dropped: the files may outlive their rows.
+    With `computer_id` 0 there is only the event. What is of a package or computer that the catalogue does not have is
+    ignored: files may still be served when their rows are gone.
     """
     known = _known(conn, fetches)
-    done = _progress(conn, known)
-    rows = [_row(one, done.get((one.computer_id, one.package_id)), micros(now_s)) for one in known if one.computer_id]
-    event_log.append_many(conn, [_note(one, now_s) for one in known])
-    if not rows:
-        return
-    statement = upsert(progress)
-    changed = {name: statement.excluded[name] for name in ("fragments", "ranges", "sent_bytes", "last_at_us")}
-    conn.execute(statement.on_conflict_do_update(index_elements=["computer_id", "package_id"], set_=changed), rows)
+    before = _progress(conn, known)
+    rows = [
+        _row(fetched, before.get((fetched.computer_id, fetched.package_id)), micros(now_s))
+        for fetched in known
+        if fetched.computer_id
+    ]
+    event_log.append_many(conn, [_note(fetched, now_s) for fetched in known])
+    dialect.upsert(conn, progress, rows, keep=("first_at_us",))
 
 
 def _known(conn: Connection, fetches: Sequence[Fetched]) -> list[Fetched]:
-    computer_ids = {one.computer_id for one in fetches}
-    package_ids = {one.package_id for one in fetches}
+    computer_ids = {fetched.computer_id for fetched in fetches}
+    package_ids = {fetched.package_id for fetched in fetches}
     computer_ids &= {0, *conn.scalars(select(computers.c.id).where(computers.c.id.in_(computer_ids)))}
     package_ids &= set(conn.scalars(select(packages.c.id).where(packages.c.id.in_(package_ids))))
-    return [one for one in fetches if one.computer_id in computer_ids and one.package_id in package_ids]
+    return [fetched for fetched in fetches if fetched.computer_id in computer_ids and fetched.package_id in package_ids]
 
 
 def _progress(conn: Connection, fetches: Sequence[Fetched]) -> dict[tuple[int, str], Any]:
-    keys = [(one.computer_id, one.package_id) for one in fetches]
+    keys = [(fetched.computer_id, fetched.package_id) for fetched in fetches]
     query = select(progress).where(tuple_(progress.c.computer_id, progress.c.package_id).in_(keys))
     return {(row.computer_id, row.package_id): row for row in conn.execute(query)}
 

@@ -1,1 +1,1 @@
-"""Those who may use the console and the API."""
+"""Operators, who may use the console and the API."""

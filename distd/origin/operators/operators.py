@@ -1,4 +1,4 @@
-"""Those who may use the console and the API."""
+"""Operators, who may use the console and the API: create, check a password."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def create(conn: Connection, name: str, password: str) -> None:
-    """Keeps the Argon2id hash of `password`. Raises `BadInput`, and `Conflict` for a name that is taken."""
+    """Add an operator; only the Argon2id hash of `password` is kept. Raises `BadInput`, `Conflict` for a known name."""
     if not name or len(name) > NAME_LIMIT or not name.isprintable():
         raise BadInput("name", f"1 to {NAME_LIMIT} printable characters", name)
     if not password:
@@ -27,9 +27,9 @@ def create(conn: Connection, name: str, password: str) -> None:
 
 
 def check(conn: Connection, name: str, password: str) -> bool:
-    """Whether this is an operator and that the password. Takes some 50 ms of a core, so it belongs in a thread.
+    """Whether there is such an operator with this password. Takes some 50 ms of a core, so it belongs in a thread.
 
-    A name that nobody has takes as long as one that somebody has.
+    An unknown name takes as long as a known one.
     """
     known = _hash(conn, name)
     hasher = PasswordHasher()

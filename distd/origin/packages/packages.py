@@ -1,4 +1,4 @@
-"""Packages as the catalogue has them: list, show, activate, deactivate. How they are made: `origin.workshop`."""
+"""Packages in the catalogue: list, show, activate, deactivate. `origin.packages.publishing` makes them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
-from distd.catalogue import event_log
+from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import NAME_LIMIT, activations, assignments, micros, packages, seconds
 from distd.domain.errors import BadInput, Conflict, NotFound
 
@@ -21,16 +20,16 @@ if TYPE_CHECKING:
     from distd.domain.records import Info
 
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?(/[^\s?#]*)?")
-_PLACES: Final = re.compile(r"\$(IP|NAME)\$")
+_PLACEHOLDERS: Final = re.compile(r"\$(IP|NAME)\$")
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package of the catalogue. `active`: agents may be sent to it; servers None while active: to this server.
+    """A package of the catalogue. `active`: agents may be notified of it; servers None while active: this server.
 
-    `md5` is empty where agents check another digest. `version` counts the changes of its info from 1. `plan` is how it
-    was cut (`domain.fragment_plan`), `recipe` and `arguments` how its target was made. `warnings` is what its build
-    remarked; empty when it comes from the catalogue.
+    `md5` is empty where agents check another digest. `version` counts the changes of its info from 1. `plan` says how
+    it was cut (`domain.fragment_plan`), `recipe` and `arguments` how its target was made. `warnings` are those of its
+    build; empty when it is read from the catalogue.
     """
 
     id: str
@@ -62,7 +61,7 @@ def list_packages(conn: Connection) -> list[Package]:
 
 
 def show(conn: Connection, package_id: str) -> Package:
-    """Raises `NotFound`, also for a deleted one."""
+    """One package. Raises `NotFound`, also for a deleted one."""
     for package in _read(conn, _select().where(packages.c.id == package_id)):
         return package
     raise NotFound("PACKAGE", "the id of a package", package_id, "see `distd package list`")
@@ -94,15 +93,17 @@ def activate(
         "activated_at_us": micros(now_s),
         "deactivated_at_us": None,
     }
-    statement = upsert(activations).values(package_id=package_id, **values)
-    conn.execute(statement.on_conflict_do_update(index_elements=["package_id"], set_=values))
+    dialect.upsert(conn, activations, [{"package_id": package_id, **values}])
     detail: dict[str, Any] = {name: values[name] for name in ("info_server", "fragment_server", "via")}
     event_log.append(conn, event_log.Kind.PACKAGE_ACTIVATED, at_s=now_s, package_id=package_id, **detail)
     return show(conn, package_id)
 
 
 def deactivate(conn: Connection, package_id: str, now_s: float) -> None:
-    """No more agents are told of it. Those that were go on: docs/protocol.md, trap 3. Raises `NotFound`, `Conflict`."""
+    """No more agents are notified of it; those that were may finish it (docs/protocol.md, trap 3).
+
+    Raises `NotFound`, `Conflict`.
+    """
     if not show(conn, package_id).active:
         raise Conflict("PACKAGE", f"{package_id} is not active")
     conn.execute(
@@ -112,14 +113,14 @@ def deactivate(conn: Connection, package_id: str, now_s: float) -> None:
 
 
 def mark_edited(conn: Connection, info: Info, version: int, now_s: float) -> None:
-    """What the package's new info says."""
+    """Write what the new info of a package says."""
     values = {"priority": info.priority, "target": info.target, "version": version}
     conn.execute(update(packages).where(packages.c.id == info.id).values(**values))
     event_log.append(conn, event_log.Kind.PACKAGE_EDITED, at_s=now_s, package_id=info.id, version=version)
 
 
 def mark_withdrawn(conn: Connection, package_id: str, version: int, now_s: float) -> None:
-    """No agent is told of it any more; those that were told stay listed until they report."""
+    """No more agents are notified of it; where one was, the package stays listed until it reports a result."""
     at_us = micros(now_s)
     mine, is_open = assignments.c.package_id == package_id, assignments.c.result.is_(None)
     for statement in (
@@ -171,7 +172,7 @@ def _read(conn: Connection, query: Select[Any]) -> Iterator[Package]:
 def _server(field: str, server: str | None) -> str | None:
     if server is None:
         return None
-    match = _SERVER.fullmatch(_PLACES.sub("x", server))
+    match = _SERVER.fullmatch(_PLACEHOLDERS.sub("x", server))
     if match is None or len(server) > NAME_LIMIT or int((match[2] or ":1")[1:]) not in range(1, 65536):
         raise BadInput(field, '"host[:port]/path" without a scheme', server)
     return server.rstrip("/")

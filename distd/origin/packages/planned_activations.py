@@ -1,4 +1,4 @@
-"""Activations that wait: for a date, and until enough mirrors have verified the package."""
+"""Planned activations: they wait for a time, and until enough mirrors have verified the package."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
-from distd.catalogue import event_log
+from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import TEXT_LIMIT, micros, mirror_packages, mirrors, packages, planned_activations, seconds
 from distd.domain.errors import BadInput, Conflict
-from distd.origin.packages import packages as use_cases
+from distd.origin.packages.packages import activate, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """`ready` of `count` mirrors have it, `needed` must. `latest_s`: then it is activated however few they are."""
+    """`ready` of `count` mirrors have it, `needed` must. At `latest_s` it is activated even if fewer have it."""
 
     package_id: str
     ready: int
@@ -34,65 +33,67 @@ class Planned:
     latest_s: float | None
 
 
-def plan(
-    conn: Connection,
-    package_id: str,
-    via: Via | None,
-    *,
-    ready_percent: int,
-    sites: Sequence[str],
-    not_before_s: float,
-    latest_s: float | None,
-    now_s: float,
-) -> Planned:
-    """Activate it as soon as these hold. `sites` are locations, or mirrors' names; none: all mirrors count.
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What an activation waits for: the time `not_before_s`, and that `ready_percent` of the mirrors have the package;
+    but at `latest_s` it waits no longer. `sites` are locations or names of mirrors, and only those count; none: all.
+    """
+
+    ready_percent: int
+    not_before_s: float
+    latest_s: float | None = None
+    sites: Sequence[str] = ()
+
+
+def plan(conn: Connection, package_id: str, via: Via | None, conditions: Conditions, now_s: float) -> Planned:
+    """Activate a package as soon as the conditions hold.
 
     Raises `NotFound`, `Conflict` for a withdrawn package, and `BadInput` for sites that have no mirror.
     """
-    if use_cases.show(conn, package_id).withdrawn_at_s is not None:
+    if show(conn, package_id).withdrawn_at_s is not None:
         raise Conflict("PACKAGE", f"{package_id} is withdrawn", "supersede it, or build it anew")
-    text = ",".join(sites)
-    if len(text) > TEXT_LIMIT:
-        raise BadInput("--site", f"at most {TEXT_LIMIT} characters in all", len(text))
-    if ready_percent and not _counted(conn, sites):
-        raise BadInput("--when-ready", "mirrors that have joined, in these sites", text or "none")
-    if latest_s is not None and latest_s < not_before_s:
-        raise BadInput("--latest", "a time after --at", latest_s)
-    values = {
+    sites = ",".join(conditions.sites)
+    if len(sites) > TEXT_LIMIT:
+        raise BadInput("--site", f"at most {TEXT_LIMIT} characters in all", len(sites))
+    if conditions.ready_percent and not _counted(conn, conditions.sites):
+        raise BadInput("--when-ready", "mirrors that have joined, in these sites", sites or "none")
+    if conditions.latest_s is not None and conditions.latest_s < conditions.not_before_s:
+        raise BadInput("--latest", "a time after --at", conditions.latest_s)
+    row = {
+        "package_id": package_id,
         "via": via.value if via else "",
-        "ready_percent": ready_percent,
-        "sites": text,
-        "not_before_us": micros(not_before_s),
-        "latest_us": None if latest_s is None else micros(latest_s),
+        "ready_percent": conditions.ready_percent,
+        "sites": sites,
+        "not_before_us": micros(conditions.not_before_s),
+        "latest_us": None if conditions.latest_s is None else micros(conditions.latest_s),
         "planned_at_us": micros(now_s),
     }
-    statement = upsert(planned_activations).values(package_id=package_id, **values)
-    conn.execute(statement.on_conflict_do_update(index_elements=["package_id"], set_=values))
-    event_log.append(
-        conn, event_log.Kind.ACTIVATION_PLANNED, at_s=now_s, package_id=package_id, ready_percent=ready_percent
-    )
-    return next(one for one in list_planned(conn) if one.package_id == package_id)
+    dialect.upsert(conn, planned_activations, [row])
+    detail = {"ready_percent": conditions.ready_percent}
+    event_log.append(conn, event_log.Kind.ACTIVATION_PLANNED, at_s=now_s, package_id=package_id, **detail)
+    return next(planned for planned in list_planned(conn) if planned.package_id == package_id)
 
 
 def list_planned(conn: Connection) -> list[Planned]:
+    """All that wait."""
     return [_planned(conn, row) for row in conn.execute(select(planned_activations))]
 
 
 def activate_due(conn: Connection, now_s: float) -> list[str]:
-    """Activate what has waited long enough; gives the ids."""
-    done = []
+    """Activate those whose conditions hold; gives their packages' ids."""
+    activated = []
     for row in conn.execute(select(planned_activations)).all():
-        one = _planned(conn, row)
-        is_late = one.latest_s is not None and now_s >= one.latest_s
-        if now_s >= one.not_before_s and (one.ready >= one.needed or is_late):
-            use_cases.activate(conn, one.package_id, None, None, now_s, row.via)
-            cancel(conn, one.package_id)
-            done.append(one.package_id)
-    return done
+        planned = _planned(conn, row)
+        is_late = planned.latest_s is not None and now_s >= planned.latest_s
+        if now_s >= planned.not_before_s and (planned.ready >= planned.needed or is_late):
+            activate(conn, planned.package_id, None, None, now_s, row.via)
+            cancel(conn, planned.package_id)
+            activated.append(planned.package_id)
+    return activated
 
 
 def cancel(conn: Connection, package_id: str) -> bool:
-    """Whether there was anything to cancel."""
+    """Forget a planned activation; gives whether there was one."""
     gone = delete(planned_activations).where(planned_activations.c.package_id == package_id)
     return bool(conn.execute(gone).rowcount)
 
@@ -115,10 +116,10 @@ def _planned(conn: Connection, row: Row[Any]) -> Planned:
 
 
 def _counted(conn: Connection, sites: Sequence[str]) -> set[int]:
-    there = select(mirrors).where(mirrors.c.joined_at_us.is_not(None), mirrors.c.revoked_at_us.is_(None))
+    joined = select(mirrors).where(mirrors.c.joined_at_us.is_not(None), mirrors.c.revoked_at_us.is_(None))
     wanted = {site.casefold() for site in sites}
     return {
         row.id
-        for row in conn.execute(there)
+        for row in conn.execute(joined)
         if not wanted or {row.name.casefold(), (row.location or "").casefold()} & wanted
     }

@@ -1,20 +1,18 @@
-"""`/api/v1/uploads`: big files, in parts if need be, straight from the connection to the disk.
+"""`/api/v1/uploads`: large files, in parts if necessary, from the connection to the disk.
 
-A raw ASGI application before Quart, which would hold a whole body in memory. The next bytes are asked for only when
-the last ones are written, so a slow disk slows the client down and nothing grows.
+A raw ASGI application in front of Quart, which would hold a whole body in memory. The next bytes are asked for only
+when the last ones are written: a slow disk slows the client down, and nothing grows.
 
     PUT    /api/v1/uploads/NAME      the file, or with `Content-Range: bytes 0-999/5000` a part of it
     GET    /api/v1/uploads/NAME      how much has come; /api/v1/uploads: of all
     DELETE /api/v1/uploads/NAME
 
-201: it is whole, and `path` is where it lies. 202: `size_bytes` have come, go on there. 409: the part begins elsewhere,
-and `size_bytes` says where it should. `Blake3: <hex>` is checked when the file is whole.
+201: it is whole, at `path`. 202: `size_bytes` have come, the next part begins there. 409: the part does not begin
+where it should, which is at `size_bytes`. `Blake3: <hex>` is checked when the file is whole.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from contextlib import ExitStack
@@ -25,14 +23,16 @@ from urllib.parse import unquote
 
 import trio
 
-from distd.domain.errors import BadInput, Conflict, Corrupt, DistdError, TooLarge, Unavailable
+from distd.domain.errors import BadInput, Corrupt, DistdError, Unavailable
 from distd.storage.uploads import OffsetMismatch, Upload
+from distd.web.api.problems import CHALLENGE, STATUS, UNAUTHORIZED, content_of, status_of
+from distd.wire import content_range
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from distd.storage.uploads import Uploads
-    from distd.web.api.app import Logins
+    from distd.web.api.auth import Logins
 
     T = TypeVar("T")
     Receive = Callable[[], Awaitable[Any]]
@@ -41,23 +41,24 @@ if TYPE_CHECKING:
 
 PATH: Final = "/api/v1/uploads"
 WRITE_BYTES: Final = 1_048_576  # gathered before a thread writes and hashes them
-WRITERS: Final = 4  # threads, of all uploads together
+MAX_THREADS: Final = 4  # that write, of all uploads together
 
-_RANGE: Final = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
 _BLAKE3: Final = re.compile("[0-9A-Fa-f]{64}")
-_STATUS: Final = {TooLarge: 413, BadInput: 400, Conflict: 409, Corrupt: 422, Unavailable: 507}
+# What the client sent is not what its digest says; the disk has no space.
+_STATUS: Final = {**STATUS, Corrupt: 422, Unavailable: 507}
 
 
 class UploadsApi:
-    """Answers for `PATH`; everything else is `app`'s."""
+    """Answers the requests for `PATH`, and gives all others to `app`."""
 
     def __init__(self, app: Application, uploads: Uploads, logins: Logins) -> None:
         self._app = app
         self._uploads = uploads
         self._logins = logins
-        self._threads = trio.CapacityLimiter(WRITERS)
+        self._threads = trio.CapacityLimiter(MAX_THREADS)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI)."""
         path = scope.get("path", "")
         if scope["type"] != "http" or not (path == PATH or path.startswith(f"{PATH}/")):
             await self._app(scope, receive, send)
@@ -65,28 +66,28 @@ class UploadsApi:
         try:
             status, content = await self._answer(scope, receive, send)
         except DistdError as error:
-            status, content = _problem(error)
-        except _Gone:
+            status, content = _failure(error)
+        except _Disconnected:
             return
         await _send(send, status, content)
 
     async def _answer(self, scope: Any, receive: Receive, send: Send) -> tuple[int, Any]:
         fields = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        if not await self._logins.check(*_credentials(fields.get("authorization", ""))):
-            return 401, {"error": "expected an operator's name and password"}
+        if not await self._logins.check(fields.get("authorization", "")):
+            return 401, content_of(UNAUTHORIZED)
         name = unquote(scope["path"].removeprefix(PATH).removeprefix("/"))
         match scope["method"], bool(name):
             case "GET" | "HEAD", False:
                 return 200, await self._in_thread(self._uploads.all)
             case "GET" | "HEAD", True:
                 found = await self._in_thread(self._uploads.state, name)
-                return (200, found) if found else (404, {"error": f"nothing of {name} has come"})
+                return (200, found) if found else (404, content_of(f"nothing of {name} has come"))
             case "PUT", True:
                 return await self._put(name, fields, receive)
             case "DELETE", True:
                 removed = await self._in_thread(self._uploads.remove, name)
-                return (200, {"name": name}) if removed else (404, {"error": f"nothing of {name} has come"})
-        return 405, {"error": f"PUT, GET and DELETE of {PATH}/NAME, GET of {PATH}"}
+                return (200, {"name": name}) if removed else (404, content_of(f"nothing of {name} has come"))
+        return 405, content_of(f"expected PUT, GET or DELETE of {PATH}/NAME, or GET of {PATH}")
 
     async def _put(self, name: str, fields: dict[str, str], receive: Receive) -> tuple[int, Any]:
         first, length, total = _extent(fields)
@@ -107,8 +108,8 @@ class UploadsApi:
         return await trio.to_thread.run_sync(partial(call, *arguments), limiter=self._threads)
 
 
-class _Gone(Exception):
-    """The client: nobody is there to be answered."""
+class _Disconnected(Exception):
+    """The client has disconnected: there is nobody to answer."""
 
 
 class _Body:
@@ -118,21 +119,21 @@ class _Body:
         self._receive = receive
         self._left = length
         self._is_last = False
-        self._is_gone = False
+        self._is_disconnected = False
 
     async def next(self) -> bytes:
-        """Nothing at the end. When the client goes, what has come is given before `_Gone` is raised."""
+        """b"" at the end. When the client disconnects, what has come is given before `_Disconnected` is raised."""
         pieces: list[bytes] = []
         gathered_bytes = 0
         while gathered_bytes < WRITE_BYTES and not self._is_last:
             message = await self._receive()
-            self._is_gone = message["type"] == "http.disconnect"
-            self._is_last = self._is_gone or not message.get("more_body", False)
+            self._is_disconnected = message["type"] == "http.disconnect"
+            self._is_last = self._is_disconnected or not message.get("more_body", False)
             pieces.append(message.get("body", b""))
             gathered_bytes += len(pieces[-1])
         self._left -= gathered_bytes
-        if not gathered_bytes and (self._is_gone or self._left):
-            raise _Gone
+        if not gathered_bytes and (self._is_disconnected or self._left):
+            raise _Disconnected
         return b"".join(pieces)
 
 
@@ -142,39 +143,29 @@ def _extent(fields: dict[str, str]) -> tuple[int, int, int]:
     if text is None or not text.isdecimal():
         raise BadInput("Content-Length", "the length of the body", text)
     length = int(text)
-    if "content-range" not in fields:
+    field = fields.get("content-range")
+    if field is None:
         return 0, length, length
-    match = _RANGE.fullmatch(fields["content-range"])
-    if match is None:
-        raise BadInput("Content-Range", "bytes FIRST-LAST/TOTAL", fields["content-range"])
-    first, last, total = map(int, match.groups())
-    if last - first + 1 != length or last >= total:
-        raise BadInput("Content-Range", f"{length} bytes, within the total", fields["content-range"])
-    return first, length, total
+    sent = content_range.parse(field)
+    if sent is None or sent.total is None:
+        raise BadInput("Content-Range", "bytes FIRST-LAST/TOTAL, within the total", field)
+    if sent.length != length:
+        raise BadInput("Content-Range", f"{length} bytes, as Content-Length says", field)
+    return sent.first, length, sent.total
 
 
-def _credentials(field: str) -> tuple[str, str]:
-    kind, _, encoded = field.partition(" ")
-    try:
-        name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    return (name, password) if kind.lower() == "basic" else ("", "")
-
-
-def _problem(error: DistdError) -> tuple[int, Any]:
-    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-    content: dict[str, Any] = {"error": str(error)}
+def _failure(error: DistdError) -> tuple[int, Any]:
+    content = content_of(str(error))
     if isinstance(error, OffsetMismatch):
         content["size_bytes"] = error.size_bytes
-    return status, content
+    return status_of(error, _STATUS), content
 
 
 async def _send(send: Send, status: int, content: Any) -> None:
-    """The answer. Whatever of the body has not been read is not: the connection ends with it."""
+    """Send the answer. The rest of the body is not read: the connection ends with the answer."""
     body = json.dumps(content, default=asdict).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     if status == 401:
-        headers.append((b"www-authenticate", b'Basic realm="distd"'))
+        headers += [(name.lower().encode(), value.encode()) for name, value in CHALLENGE.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distd.domain.records import DownloadConfig
-from distd.origin.agents.listing import Agent, Open, choose, learns
+from distd.origin.agents.listing import Agent, OpenAssignment, adds_to_history, choose
 
 UNIX = "OCS-NG_unified_unix_agent_v2.10.0"
 WINDOWS = "OCS-NG_WINDOWS_AGENT_v2.9.2.0"
@@ -20,7 +20,7 @@ OFF = dataclasses.replace(CONFIG, on=False)
 
 
 def waiting(package_id: Any, priority: Any = 5, **fields: Any) -> Any:
-    return Open(int(package_id), package_id, priority, **fields)
+    return OpenAssignment(int(package_id), package_id, priority, **fields)
 
 
 def notified(package_id: Any, priority: Any = 5, **fields: Any) -> Any:
@@ -32,10 +32,10 @@ def agent(user_agent: Any = WINDOWS, *history: Any, inventoried: Any = True) -> 
 
 
 def ids(assignments: Any) -> Any:
-    return " ".join(one.package_id for one in assignments)
+    return " ".join(assignment.package_id for assignment in assignments)
 
 
-# name: (assignments, agent, config, listed, new, settled)
+# name: (assignments, agent, config, listed, new, installed)
 CASES = {
     "nothing": ([], agent(), CONFIG, "", "", ""),
     "new ones at once": ([waiting("1"), waiting("2")], agent(), CONFIG, "1 2", "1 2", ""),
@@ -78,12 +78,12 @@ CASES = {
         "2",
         "1",
     ),
-    # trap 3: what the agent was told stays
+    # trap 3: what the agent was notified of stays
     "trap 3: withdrawn": ([notified("1", withdrawn=True)], agent(UNIX), CONFIG, "1", "", ""),
     "trap 3: not active any more": ([notified("1", active=False)], agent(UNIX), CONFIG, "1", "", ""),
     "trap 3: switched off": ([notified("1"), waiting("2")], agent(), OFF, "1", "", ""),
     "switched off, and in history": ([waiting("1"), waiting("2")], agent(UNIX, "1"), OFF, "", "", "1"),
-    # trap 9: priority 0 stands alone
+    # trap 9: priority 0 is listed alone
     "trap 9: 0 goes first and alone": ([waiting("1", 5), waiting("2", 0)], agent(), CONFIG, "2", "2", ""),
     "trap 9: 0 waits for a known one, others for it": (
         [notified("1", 5), waiting("2", 0), waiting("3", 5)],
@@ -95,7 +95,7 @@ CASES = {
     ),
     "trap 9: others wait for a known 0": ([notified("1", 0), waiting("2", 5)], agent(), CONFIG, "1", "", ""),
     "trap 9: one 0 at a time": ([waiting("1", 0), waiting("2", 0)], agent(), CONFIG, "1", "1", ""),
-    "trap 9: a 0 in history holds nobody up": (
+    "trap 9: a 0 in history blocks no other": (
         [waiting("1", 0), waiting("2")],
         agent(UNIX, "1"),
         CONFIG,
@@ -103,7 +103,7 @@ CASES = {
         "2",
         "1",
     ),
-    "trap 9: a 0 that is not active holds nobody up": (
+    "trap 9: a 0 that is not active blocks no other": (
         [waiting("1", 0, active=False), waiting("2")],
         agent(),
         CONFIG,
@@ -130,12 +130,12 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_the_rules(case: Any) -> None:
-    assignments, asking, config, listed, new, settled = case
+    assignments, asking, config, listed, new, installed = case
     listing = choose(assignments, asking, config)
-    assert (ids(listing.listed), ids(listing.new), ids(listing.settled)) == (listed, new, settled)
+    assert (ids(listing.listed), ids(listing.new), ids(listing.installed)) == (listed, new, installed)
 
 
-LEARNS = [
+ADDS_TO_HISTORY = [
     (UNIX, "SUCCESS", True),
     (UNIX, "SUCCESS_0", True),
     (UNIX, "SUCCESS_3", True),  # the exit code of a LAUNCH does not matter to its history
@@ -150,13 +150,13 @@ LEARNS = [
 ]
 
 
-@pytest.mark.parametrize(("user_agent", "code", "expected"), LEARNS)
+@pytest.mark.parametrize(("user_agent", "code", "expected"), ADDS_TO_HISTORY)
 def test_which_results_an_agent_writes_into_its_history(user_agent: Any, code: Any, expected: Any) -> None:
-    assert learns(user_agent, code) is expected
+    assert adds_to_history(user_agent, code) is expected
 
 
 def _open(number: Any, **fields: Any) -> Any:
-    return Open(number, str(number), **fields)
+    return OpenAssignment(number, str(number), **fields)
 
 
 @st.composite
@@ -177,22 +177,23 @@ agents = st.builds(
 @given(assignments(), agents, st.booleans())
 def test_what_always_holds(mine: Any, asking: Any, on: Any) -> None:
     listing = choose(mine, asking, dataclasses.replace(CONFIG, on=on))
-    known = [one for one in mine if one.notified]
+    known = [assignment for assignment in mine if assignment.notified]
+    others = listing.new + listing.installed
     assert listing.listed == known + listing.new
-    assert not any(one.notified for one in listing.new + listing.settled)
-    assert all(one.active and not one.withdrawn for one in listing.new + listing.settled)
-    assert all(one.force or one.package_id not in asking.history for one in listing.new)
-    if any(one.priority == 0 for one in listing.new):
+    assert not any(assignment.notified for assignment in others)
+    assert all(assignment.active and not assignment.withdrawn for assignment in others)
+    assert all(assignment.force or assignment.package_id not in asking.history for assignment in listing.new)
+    if any(assignment.priority == 0 for assignment in listing.new):
         assert len(listing.listed) == 1
 
 
 @given(assignments(), agents)
-def test_everything_active_is_listed_or_settled_at_last(mine: Any, asking: Any) -> None:
-    """An agent that reports on all that is listed, contact by contact, runs out of work: no rule starves anything."""
-    hopeful = {one.id for one in mine if one.notified or (one.active and not one.withdrawn)}
+def test_everything_active_is_listed_or_installed_in_the_end(mine: Any, asking: Any) -> None:
+    """An agent that reports on all that is listed has nothing left after some contacts: no rule blocks for ever."""
+    waiting = {item.id for item in mine if item.notified or (item.active and not item.withdrawn)}
     for _ in range(len(mine) + 1):
         listing = choose(mine, asking, CONFIG)
-        done = {one.id for one in listing.listed + listing.settled}
-        mine = [one for one in mine if one.id not in done]
-        hopeful -= done
-    assert hopeful == set()
+        done = {assignment.id for assignment in listing.listed + listing.installed}
+        mine = [assignment for assignment in mine if assignment.id not in done]
+        waiting -= done
+    assert waiting == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,35 +19,35 @@ from distd.origin.packages import packages
 from distd.wire import ocs, tokens
 
 if TYPE_CHECKING:
-    from tests.fixtures.origin import House
+    from tests.fixtures.origin import TestOrigin
 
 WINDOWS = "OCS-NG_WINDOWS_AGENT_v2.9.2.0"
 DAY_S = 86_400
 
 
-def kinds(house: Any, *wanted: Any) -> Any:
-    return [(event.kind.value, event.package_id, event.detail.get("code")) for event in house.events(*wanted)]
+def kinds(origin: Any, *wanted: Any) -> Any:
+    return [(event.kind.value, event.package_id, event.detail.get("code")) for event in origin.events(*wanted)]
 
 
-def test_the_first_contact_enters_a_computer(house: House) -> None:
-    reply = house.prolog("pc-2026-11-22-23-59-03")
+def test_the_first_contact_adds_a_computer(origin: TestOrigin) -> None:
+    reply = origin.prolog("pc-2026-11-22-23-59-03")
     assert reply.send_inventory
     assert reply.prolog_freq_h == 24
     assert reply.packs == ()
-    assert reply.config == house.site.settings.download
-    (computer,) = house.read(computers.list_computers)
+    assert reply.config == origin.context.settings.download
+    (computer,) = origin.read(computers.list_computers)
     assert (computer.device_id, computer.address) == ("pc-2026-11-22-23-59-03", "10.0.0.9")
     assert computer.user_agent == "OCS-NG_unified_unix_agent_v2.10.0"
-    assert [event.kind for event in house.events()] == [Kind.COMPUTER_SEEN]
+    assert [event.kind for event in origin.events()] == [Kind.COMPUTER_SEEN]
 
 
-def test_the_second_contact_does_not(house: House) -> None:
-    house.prolog()
-    house.now_s += 60
-    house.prolog()
-    (computer,) = house.read(computers.list_computers)
+def test_the_second_contact_does_not(origin: TestOrigin) -> None:
+    origin.prolog()
+    origin.now_s += 60
+    origin.prolog()
+    (computer,) = origin.read(computers.list_computers)
     assert computer.last_seen_at_s - computer.first_seen_at_s == 60
-    assert len(house.events()) == 1
+    assert len(origin.events()) == 1
 
 
 # inventory_freq_days, days since the last inventory, whether one is wanted
@@ -54,39 +55,39 @@ FREQUENCIES = [(0, 0, True), (0, 9, True), (-1, 9, False), (3, 2.9, False), (3, 
 
 
 @pytest.mark.parametrize(("freq_days", "age_days", "wanted"), FREQUENCIES)
-def test_when_an_inventory_is_wanted(house: House, freq_days: Any, age_days: Any, wanted: Any) -> None:
-    house.values["agents.inventory_freq_days"] = freq_days
-    assert house.prolog().send_inventory
-    house.inventory()
-    house.now_s += age_days * DAY_S
-    assert house.prolog().send_inventory is wanted
+def test_when_an_inventory_is_wanted(origin: TestOrigin, freq_days: Any, age_days: Any, wanted: Any) -> None:
+    origin.values["agents.inventory_freq_days"] = freq_days
+    assert origin.prolog().send_inventory
+    origin.inventory()
+    origin.now_s += age_days * DAY_S
+    assert origin.prolog().send_inventory is wanted
 
 
-def test_an_inventory_describes_the_computer(house: House) -> None:
+def test_an_inventory_describes_the_computer(origin: TestOrigin) -> None:
     hardware = {"NAME": "PC-7", "OSNAME": "Debian", "OSVERSION": "12", "IPADDR": "10.1.2.3", "WORKGROUP": "LAB"}
     networks = ({"MACADDR": "52:54:00:12:34:56", "IPADDRESS": "10.1.2.3"},)
-    house.post(InventoryRequest("pc", hardware | {"USERID": "ada"}, {"TAG": "R1"}, networks, frozenset({"1", "2"})))
-    detail = house.read(computers.show, "pc")
+    origin.post(InventoryRequest("pc", hardware | {"USERID": "ada"}, {"TAG": "R1"}, networks, frozenset({"1", "2"})))
+    detail = origin.read(computers.show, "pc")
     computer = detail.computer
     assert (computer.name, computer.os_name, computer.os_version) == ("PC-7", "Debian", "12")
     assert (computer.ip, computer.workgroup, computer.userid, computer.tag) == ("10.1.2.3", "LAB", "ada", "R1")
-    assert computer.last_inventory_at_s == house.now_s
+    assert computer.last_inventory_at_s == origin.now_s
     assert detail.history == ["1", "2"]
     assert detail.inventory == {
         "hardware": hardware | {"USERID": "ada"},
         "account": {"TAG": "R1"},
         "networks": list(networks),
     }
-    assert [event.kind for event in house.events()] == [Kind.COMPUTER_SEEN, Kind.INVENTORY]
+    assert [event.kind for event in origin.events()] == [Kind.COMPUTER_SEEN, Kind.INVENTORY]
 
 
-def test_an_inventory_is_answered_with_the_tag(house: House) -> None:
-    assert house.inventory() == {"TAG": "NA"}
-    assert house.inventory(account={"TAG": "R1"}) == {"TAG": "R1"}
-    assert house.inventory() == {"TAG": "R1"}
+def test_an_inventory_is_answered_with_the_tag(origin: TestOrigin) -> None:
+    assert origin.inventory() == {"TAG": "NA"}
+    assert origin.inventory(account={"TAG": "R1"}) == {"TAG": "R1"}
+    assert origin.inventory() == {"TAG": "R1"}
 
 
-def test_an_inventory_replaces_the_history_if_it_has_one(pc: House) -> None:
+def test_an_inventory_replaces_the_history_if_it_has_one(pc: TestOrigin) -> None:
     pc.inventory("1", "2")
     pc.inventory("2", "3")
     assert pc.read(computers.show, "pc").history == ["2", "3"]
@@ -96,13 +97,13 @@ def test_an_inventory_replaces_the_history_if_it_has_one(pc: House) -> None:
     assert pc.read(computers.show, "pc").history == []
 
 
-def test_very_long_texts_are_cut(house: House) -> None:
-    house.inventory(hardware={"NAME": "x" * 4000}, account={"TAG": "y" * 4000})
-    computer = house.read(computers.show, "pc").computer
+def test_very_long_texts_are_cut(origin: TestOrigin) -> None:
+    origin.inventory(hardware={"NAME": "x" * 4000}, account={"TAG": "y" * 4000})
+    computer = origin.read(computers.show, "pc").computer
     assert (len(computer.name), len(computer.tag)) == (255, 255)
 
 
-def test_a_package_is_served_from_here_with_the_computers_token(pc: House) -> None:
+def test_a_package_is_served_from_here_with_the_computers_token(pc: TestOrigin) -> None:
     pc.package("17")
     pc.assign("17", force=True, schedule="2026/12/01 08:00", postcmd="shutdown")
     (pack,) = pc.prolog().packs
@@ -111,7 +112,7 @@ def test_a_package_is_served_from_here_with_the_computers_token(pc: House) -> No
     assert (pack.force, pack.schedule, pack.postcmd) == (True, "2026/12/01 08:00", "shutdown")
 
 
-def test_a_package_is_served_from_elsewhere_as_given(pc: House) -> None:
+def test_a_package_is_served_from_elsewhere_as_given(pc: TestOrigin) -> None:
     pc.package("17", active=False)
     pc.write(packages.activate, "17", "info.example:8443/a", "mirror.example/b", pc.now_s)
     pc.assign("17")
@@ -119,7 +120,7 @@ def test_a_package_is_served_from_elsewhere_as_given(pc: House) -> None:
     assert (pack.info_loc, pack.pack_loc) == ("info.example:8443/a", "mirror.example/b")
 
 
-def test_a_life_from_assignment_to_result(pc: House) -> None:
+def test_from_assignment_to_result(pc: TestOrigin) -> None:
     pc.package("17")
     pc.assign("17")
     assert pc.code("17") is None
@@ -137,7 +138,7 @@ def test_a_life_from_assignment_to_result(pc: House) -> None:
     ]
 
 
-def test_a_whole_life_in_one_batch(pc: House) -> None:
+def test_from_assignment_to_result_in_one_batch(pc: TestOrigin) -> None:
     """Posts of one computer are answered in their order, each against what those before it changed."""
     pc.package("17")
     pc.assign("17")
@@ -158,7 +159,7 @@ def test_a_whole_life_in_one_batch(pc: House) -> None:
     assert len(pc.read(computers.list_computers)) == 2
 
 
-def test_packages_of_others_are_not_listed(pc: House) -> None:
+def test_packages_of_others_are_not_listed(pc: TestOrigin) -> None:
     pc.prolog("other")
     pc.inventory(device_id="other")
     pc.package("17")
@@ -172,7 +173,7 @@ def test_packages_of_others_are_not_listed(pc: House) -> None:
 # --- the traps of docs/protocol.md, section 4; the rules themselves are in test_listing.py
 
 
-def test_trap_2_a_package_in_the_history_is_settled_without_the_agent(pc: House) -> None:
+def test_trap_2_a_package_in_the_history_gets_its_result_without_the_agent(pc: TestOrigin) -> None:
     pc.inventory("17")
     for package_id in ("17", "18"):
         pc.package(package_id)
@@ -182,14 +183,14 @@ def test_trap_2_a_package_in_the_history_is_settled_without_the_agent(pc: House)
     assert kinds(pc, Kind.RESULT) == [("RESULT", "17", "SUCCESS_ALREADY_IN_HISTORY")]
 
 
-def test_trap_2_forced_it_is_listed(pc: House) -> None:
+def test_trap_2_forced_it_is_listed(pc: TestOrigin) -> None:
     pc.inventory("17")
     pc.package("17")
     pc.assign("17", force=True)
     assert pc.listed() == ["17"]
 
 
-def test_trap_2_the_history_is_learnt_from_results(pc: House) -> None:
+def test_trap_2_results_add_to_the_history(pc: TestOrigin) -> None:
     pc.package("17")
     pc.assign("17")
     pc.listed()
@@ -199,7 +200,7 @@ def test_trap_2_the_history_is_learnt_from_results(pc: House) -> None:
     assert pc.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
 
 
-def test_trap_2_also_from_a_late_result_in_the_same_batch(pc: House) -> None:
+def test_trap_2_also_from_a_late_result_in_the_same_batch(pc: TestOrigin) -> None:
     pc.package("17")
     pc.assign("17")
     _, reply = pc.post_all(DownloadRequest("pc", "17", "SUCCESS_"), PrologRequest("pc"))
@@ -207,7 +208,7 @@ def test_trap_2_also_from_a_late_result_in_the_same_batch(pc: House) -> None:
     assert pc.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
 
 
-def test_trap_2_a_failure_teaches_nothing(pc: House) -> None:
+def test_trap_2_a_failure_adds_nothing_to_the_history(pc: TestOrigin) -> None:
     pc.package("17")
     pc.assign("17")
     pc.listed()
@@ -216,7 +217,7 @@ def test_trap_2_a_failure_teaches_nothing(pc: House) -> None:
     assert pc.listed() == ["17"]
 
 
-def test_trap_2_a_windows_agent_keeps_only_plain_successes(pc: House) -> None:
+def test_trap_2_a_windows_agent_keeps_only_plain_successes(pc: TestOrigin) -> None:
     pc.user_agent = WINDOWS
     pc.package("17")
     pc.assign("17")
@@ -226,19 +227,19 @@ def test_trap_2_a_windows_agent_keeps_only_plain_successes(pc: House) -> None:
     assert pc.listed() == ["17"]
 
 
-def test_trap_2_one_at_a_time_until_the_history_is_known(house: House) -> None:
-    house.prolog()
+def test_trap_2_one_at_a_time_until_the_history_is_known(origin: TestOrigin) -> None:
+    origin.prolog()
     for package_id, priority in (("17", 7), ("18", 3)):
-        house.package(package_id, priority=priority)
-        house.assign(package_id)
-    assert house.listed() == ["18"]
-    house.inventory("17")
-    house.report("18", "SUCCESS")
-    assert house.listed() == []
-    assert house.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
+        origin.package(package_id, priority=priority)
+        origin.assign(package_id)
+    assert origin.listed() == ["18"]
+    origin.inventory("17")
+    origin.report("18", "SUCCESS")
+    assert origin.listed() == []
+    assert origin.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
 
 
-def test_trap_3_withdrawn_or_deactivated_it_is_listed_until_its_final_status(pc: House) -> None:
+def test_trap_3_withdrawn_or_deactivated_it_is_listed_until_its_final_status(pc: TestOrigin) -> None:
     pc.package("17", active=False)
     pc.write(packages.activate, "17", "info.example/a", "mirror.example/b", pc.now_s)
     pc.assign("17")
@@ -259,7 +260,7 @@ IGNORED = {
 
 
 @pytest.mark.parametrize(("request_", "why"), IGNORED.values(), ids=IGNORED)
-def test_trap_8_every_report_is_accepted_and_none_is_lost(pc: House, request_: Any, why: Any) -> None:
+def test_trap_8_every_report_is_accepted_and_none_is_lost(pc: TestOrigin, request_: Any, why: Any) -> None:
     pc.package("17")
     pc.assign("17")
     assert pc.post(request_) == b""
@@ -273,7 +274,7 @@ def test_trap_8_every_report_is_accepted_and_none_is_lost(pc: House, request_: A
     assert [computer.device_id for computer in pc.read(computers.list_computers)] == ["pc"]
 
 
-def test_trap_8_the_first_final_result_stands(pc: House) -> None:
+def test_trap_8_the_first_final_result_counts(pc: TestOrigin) -> None:
     pc.package("17")
     pc.assign("17")
     pc.listed()
@@ -289,7 +290,7 @@ def test_trap_8_the_first_final_result_stands(pc: House) -> None:
     ]
 
 
-def test_trap_8_an_endless_code_is_kept_as_far_as_it_fits(pc: House) -> None:
+def test_trap_8_an_endless_code_is_kept_as_far_as_it_fits(pc: TestOrigin) -> None:
     pc.package("17")
     pc.assign("17")
     pc.listed()
@@ -297,7 +298,7 @@ def test_trap_8_an_endless_code_is_kept_as_far_as_it_fits(pc: House) -> None:
     assert pc.code("17") == "ERR_" + "X" * 251
 
 
-def test_trap_9_priority_0_stands_alone(pc: House) -> None:
+def test_trap_9_priority_0_is_listed_alone(pc: TestOrigin) -> None:
     for package_id, priority in (("17", 5), ("18", 0)):
         pc.package(package_id, priority=priority)
         pc.assign(package_id)
@@ -306,7 +307,7 @@ def test_trap_9_priority_0_stands_alone(pc: House) -> None:
     assert pc.listed() == ["17"]
 
 
-def test_trap_14_a_new_package_waits_for_the_unix_agents_child(pc: House) -> None:
+def test_trap_14_a_new_package_waits_for_the_unix_agents_child(pc: TestOrigin) -> None:
     for package_id in ("17", "18"):
         pc.package(package_id)
     pc.assign("17")
@@ -318,7 +319,7 @@ def test_trap_14_a_new_package_waits_for_the_unix_agents_child(pc: House) -> Non
 
 
 @pytest.mark.parametrize(("user_agent", "on"), [("", True), ("OCS-NG_WINDOWS_AGENT_v2.9.2.0", False)])
-def test_trap_15_a_busy_unix_agent_is_not_told_that_it_is_off(pc: House, user_agent: Any, on: Any) -> None:
+def test_trap_15_a_busy_unix_agent_does_not_get_on_0(pc: TestOrigin, user_agent: Any, on: Any) -> None:
     pc.user_agent = user_agent or pc.user_agent
     pc.package("17")
     pc.assign("17")
@@ -349,19 +350,19 @@ def test_a_bad_body_is_refused_before_the_catalogue(body: Any, error: Any) -> No
         posts.read(posts.Post(body, "", "", 0), max_inflated_bytes=1_000_000)
 
 
-async def test_the_batch_handler_under_the_batcher(house: House) -> None:
-    replies = {}
+async def test_the_batch_handler_under_the_batcher(origin: TestOrigin) -> None:
+    replies: dict[str, Any] = {}
 
-    def handle(conn: Any, heard: Any) -> Any:
-        return posts.answer(conn, heard, house.site)
+    def handle(conn: Any, requests: Any) -> Any:
+        return posts.answer(conn, requests, origin.context)
 
     def read(post: Any) -> Any:
         return posts.read(post, max_inflated_bytes=1_000_000)
 
     bodies = {f"pc{n}": ocs.write_request(PrologRequest(f"pc{n}")) for n in range(100)} | {"bad": b"?"}
-    async with open_batcher(house.catalogue, handle, read, waiting_limit=200) as batcher:
+    async with open_batcher(origin.catalogue, handle, read, waiting_limit=200) as batcher:
         for name, body in bodies.items():
-            batcher.put(posts.Post(body, "10.0.0.1", "", 5.0), lambda reply, name=name: replies.update({name: reply}))
+            batcher.put(posts.Post(body, "10.0.0.1", "", 5.0), partial(replies.__setitem__, name))
     assert isinstance(replies.pop("bad"), BadInput)
     assert {reply.status for reply in replies.values()} == {200}
-    assert len(replies) == len(house.rows(schema.computers)) == 100
+    assert len(replies) == len(origin.rows(schema.computers)) == 100

@@ -15,11 +15,11 @@ from distd.origin.deployments.progress import Fetched, record
 from distd.origin.packages import packages
 
 if TYPE_CHECKING:
-    from tests.fixtures.origin import House
+    from tests.fixtures.origin import TestOrigin
 
 
 @pytest.fixture
-def assigned(pc: House) -> Any:
+def assigned(pc: TestOrigin) -> Any:
     pc.package("17")
     pc.assign("17")
     return pc
@@ -118,9 +118,9 @@ def test_results_tell_all_of_each_computer(assigned: Any) -> None:
     assert pc.state != other.state
 
 
-def test_results_of_an_unknown_package_are_refused(house: House) -> None:
+def test_results_of_an_unknown_package_are_refused(origin: TestOrigin) -> None:
     with pytest.raises(NotFound):
-        house.results("17")
+        origin.results("17")
 
 
 def test_a_computer_shows_its_assignments(assigned: Any) -> None:
@@ -133,12 +133,12 @@ def test_a_computer_shows_its_assignments(assigned: Any) -> None:
     ]
 
 
-def test_an_unknown_computer_is_not_found(house: House) -> None:
+def test_an_unknown_computer_is_not_found(origin: TestOrigin) -> None:
     with pytest.raises(NotFound, match="DEVICEID"):
-        house.read(computers.show, "pc")
+        origin.read(computers.show, "pc")
 
 
-def test_an_activation_that_ended_takes_no_assignments(pc: House) -> None:
+def test_an_activation_that_ended_takes_no_assignments(pc: TestOrigin) -> None:
     pc.package("17")
     pc.write(packages.deactivate, "17", pc.now_s)
     with pytest.raises(Conflict, match="not active"):

@@ -1,4 +1,4 @@
-"""The world that a plan is made in: whose computers, by which mirrors, behind what limit of the server."""
+"""What is simulated for a forecast: which computers, by which mirrors, behind which limit of the server."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from distd.catalogue.schema import computers
 from distd.domain.mirror_rules import Mirror, Via
 from distd.domain.settings import Settings
 from distd.origin.deployments import forecasts
-from distd.origin.mirrors import directory as nearest
-from distd.origin.mirrors.directory import Directory
+from distd.origin.mirrors import directory
+from distd.origin.mirrors.directory import MirrorDirectory
 from distd.simulation.world import Line
 
 if TYPE_CHECKING:
-    from tests.fixtures.origin import House
+    from tests.fixtures.origin import TestOrigin
 
-NEAR = Directory({1: Mirror(1, "paris", "paris:80", "paris:443")}, {"17": frozenset({1})}, (), {})
+NEAR = MirrorDirectory({1: Mirror(1, "paris", "paris:80", "paris:443")}, {"17": frozenset({1})}, (), {})
 
 
 @pytest.fixture
-def many(house: House, monkeypatch: pytest.MonkeyPatch) -> Any:
+def many(origin: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Three computers in two subnets, and a mirror that has package 17."""
-    house.package("17")
+    origin.package("17")
     rows = [
         {"device_id": f"pc{number}", "subnets": f"10.0.{number // 2}.0", "first_seen_at_us": 1, "last_seen_at_us": 1}
         for number in range(3)
     ]
-    house.write(lambda conn, *_: conn.execute(insert(computers), rows))
-    monkeypatch.setattr(nearest, "load", lambda conn, default, now_s: directory[0])
-    directory = [NEAR]
-    return directory
+    origin.write(lambda conn, *_: conn.execute(insert(computers), rows))
+    found = [NEAR]
+    monkeypatch.setattr(directory, "load", lambda conn, default, now_s: found[0])
+    return found
 
 
-def world(house: Any, **values: Any) -> Any:
+def world(origin: Any, **values: Any) -> Any:
     settings = Settings({name.replace("__", "."): value for name, value in values.items()})
-    return house.read(forecasts.world_of, forecasts.Question("17", settings), 0.0)
+    return origin.read(forecasts.world_of, forecasts.Question("17", settings), 0.0)
 
 
-def test_subnets_that_have_the_same_mirror_share_it(house: House, many: Any) -> None:
-    found = world(house)
+def test_subnets_that_have_the_same_mirror_share_it(origin: TestOrigin, many: Any) -> None:
+    found = world(origin)
     assert {site.name: site.agents for site in found.sites} == {"10.0.0.0 by paris": 2, "10.0.1.0 by paris": 1}
     assert list(found.mirrors) == ["paris"]
 
 
 @pytest.mark.parametrize("how", ["settings", "activation"])
-def test_mirrors_that_are_not_used_are_not_there(house: House, many: Any, how: Any) -> None:
+def test_mirrors_that_are_not_used_are_not_there(origin: TestOrigin, many: Any, how: Any) -> None:
     if how == "activation":
-        many[0] = Directory(NEAR.alive, NEAR.ready, (), {"17": Via.ORIGIN})
-    found = world(house, **({"mirrors__via": "origin"} if how == "settings" else {}))
+        many[0] = MirrorDirectory(NEAR.online, NEAR.ready, (), {"17": Via.ORIGIN})
+    found = world(origin, **({"mirrors__via": "origin"} if how == "settings" else {}))
     assert {site.name for site in found.sites} == {"10.0.0.0", "10.0.1.0"}
     assert not found.mirrors
 
 
-def test_the_servers_limits_are_the_origins_line(house: House, many: Any) -> None:
-    found = world(house, bandwidth__rules="2MB/s mon-fri 8-18; 64kB/s each; 1kB/s 10.0.0.0/8", agents__prolog_freq_h=6)
+def test_the_servers_limits_are_the_origins_line(origin: TestOrigin, many: Any) -> None:
+    found = world(origin, bandwidth__rules="2MB/s mon-fri 8-18; 64kB/s each; 1kB/s 10.0.0.0/8", agents__prolog_freq_h=6)
     assert found.origin == Line.read("2MB/s mon-fri 8-18; 64kB/s each")
     assert found.prolog_freq_h == 6

@@ -14,7 +14,7 @@ from distd.origin.deployments.progress import Fetched, record
 from distd.wire.number_ranges import parse, render
 
 if TYPE_CHECKING:
-    from tests.fixtures.origin import House
+    from tests.fixtures.origin import TestOrigin
 
 RANGES = [([], ""), ([1], "1"), ([1, 2], "1-2"), ([3, 1, 2, 7], "1-3,7"), ([7, 7, 9], "7,9"), ([10, 11, 12, 9], "9-12")]
 
@@ -29,7 +29,7 @@ def test_ranges_come_back(numbers: Any) -> None:
     assert parse(render(numbers)) == numbers
 
 
-def test_fetches_add_up_and_a_repeated_fragment_counts_once(pc: House) -> None:
+def test_fetches_add_up_and_a_repeated_fragment_counts_once(pc: TestOrigin) -> None:
     pc.package("17")
     pc.write(record, [Fetched(1, "17", [1, 2], 20)], 100.0)
     pc.write(record, [Fetched(1, "17", [2, 3], 20)], 101.5)
@@ -50,17 +50,17 @@ def test_fetches_add_up_and_a_repeated_fragment_counts_once(pc: House) -> None:
     ]
 
 
-def test_many_computers_at_once(house: House) -> None:
-    house.package("17")
-    house.package("18")
+def test_many_computers_at_once(origin: TestOrigin) -> None:
+    origin.package("17")
+    origin.package("18")
     for number in range(5):
-        house.prolog(f"pc{number}")
+        origin.prolog(f"pc{number}")
     fetches = [Fetched(number, package_id, [number], 1) for number in range(1, 6) for package_id in ("17", "18")]
-    house.write(record, fetches, 100.0)
-    assert len(house.rows(schema.progress)) == len(house.events(Kind.FRAGMENTS_FETCHED)) == 10
+    origin.write(record, fetches, 100.0)
+    assert len(origin.rows(schema.progress)) == len(origin.events(Kind.FRAGMENTS_FETCHED)) == 10
 
 
-def test_the_unknown_is_dropped(pc: House) -> None:
+def test_the_unknown_is_dropped(pc: TestOrigin) -> None:
     pc.package("17")
     pc.write(record, [Fetched(99, "17", [1], 1), Fetched(1, "99", [1], 1)], 100.0)
     pc.write(record, [], 100.0)

@@ -18,7 +18,7 @@ from distd.wire import ocs_info as info_format
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fixtures.origin import House
+    from tests.fixtures.origin import TestOrigin
 
 NOW_S = 1_700_000_000.5
 CONTENT = b"\x1f\x8b" + bytes(2000)
@@ -34,16 +34,16 @@ def ocs(tmp_path: Path) -> Any:
     return folder
 
 
-def take_in(shop: Any, folder: Any, name: Any = "Old", system: Any = None) -> Any:
-    return publishing.take_in(shop, folder, name, system, NOW_S, link=False)
+def take_in(package_store: Any, folder: Any, name: Any = "Old", system: Any = None) -> Any:
+    return publishing.take_in(package_store, folder, name, system, NOW_S, link=False)
 
 
-def test_it_keeps_its_id_and_what_it_says(house: House, shop: Any, ocs: Any) -> None:
-    package = take_in(shop, ocs)
+def test_it_keeps_its_id_and_what_it_says(origin: TestOrigin, package_store: Any, ocs: Any) -> None:
+    package = take_in(package_store, ocs)
     assert (package.id, package.name, package.os, package.priority) == ("1500000001", "Old", "LINUX", 3)
     assert (package.target, package.size_bytes, package.fragments) == ("/opt/x", len(CONTENT), 1)
-    assert house.read(packages.list_packages) == [dataclasses.replace(package, warnings=())]
-    assert take_in(shop, _renamed(ocs, "1500000002"), system=OperatingSystem.OTHER).os == "OTHER"
+    assert origin.read(packages.list_packages) == [dataclasses.replace(package, warnings=())]
+    assert take_in(package_store, _renamed(ocs, "1500000002"), system=OperatingSystem.OTHER).os == "OTHER"
 
 
 def _renamed(ocs: Any, package_id: Any) -> Any:
@@ -53,25 +53,25 @@ def _renamed(ocs: Any, package_id: Any) -> Any:
     return ocs
 
 
-def test_an_id_that_is_taken_or_was_is_refused(shop: Any, ocs: Any) -> None:
-    take_in(shop, ocs)
+def test_an_id_that_is_taken_or_was_is_refused(package_store: Any, ocs: Any) -> None:
+    take_in(package_store, ocs)
     with pytest.raises(Conflict, match="1500000001 is here already, or was"):
-        take_in(shop, ocs)
-    publishing.delete(shop, "1500000001", NOW_S)
+        take_in(package_store, ocs)
+    publishing.delete(package_store, "1500000001", NOW_S)
     with pytest.raises(Conflict, match="1500000001 is here already, or was"):
-        take_in(shop, ocs)
+        take_in(package_store, ocs)
 
 
-def test_what_fails_can_be_tried_again(house: House, shop: Any, ocs: Any) -> None:
+def test_what_fails_can_be_tried_again(origin: TestOrigin, package_store: Any, ocs: Any) -> None:
     (ocs / "1500000001-1").write_bytes(CONTENT[:-1])
     with pytest.raises(Corrupt):
-        take_in(shop, ocs)
-    assert house.rows(schema.package_ids) == []
-    assert os.listdir(shop.data.download) == []
+        take_in(package_store, ocs)
+    assert origin.rows(schema.package_ids) == []
+    assert os.listdir(package_store.data.download) == []
     (ocs / "1500000001-1").write_bytes(CONTENT)
-    assert take_in(shop, ocs).id == "1500000001"
+    assert take_in(package_store, ocs).id == "1500000001"
 
 
-def test_a_name_is_needed(shop: Any, ocs: Any) -> None:
+def test_a_name_is_needed(package_store: Any, ocs: Any) -> None:
     with pytest.raises(BadInput, match="--name"):
-        take_in(shop, ocs, name=" ")
+        take_in(package_store, ocs, name=" ")

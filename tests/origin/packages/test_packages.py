@@ -23,7 +23,7 @@ from distd.storage import package_dirs
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fixtures.origin import House
+    from tests.fixtures.origin import TestOrigin
 
 NOW_S = 1_700_000_000.5
 
@@ -32,7 +32,7 @@ def _tree(data: Any) -> Any:
     return sorted(str(path.relative_to(data.root)) for path in data.download.rglob("*"))
 
 
-def test_a_published_package_has_a_row_files_and_an_event(house: House, data: Any, publish: Any) -> None:
+def test_a_published_package_has_a_row_files_and_an_event(origin: TestOrigin, data: Any, publish: Any) -> None:
     package = publish()
     assert (package.id, package.name, package.os, package.action) == ("1700000000", "hello", "LINUX", "STORE")
     assert (package.priority, package.target, package.created_at_s) == (5, "/opt/hello", NOW_S)
@@ -41,8 +41,8 @@ def test_a_published_package_has_a_row_files_and_an_event(house: House, data: An
     folder = data.package(package.id)
     assert sum(path.stat().st_size for path in folder.glob("1700000000-*")) == package.size_bytes
     assert len(list(folder.glob("1700000000-*"))) == package.fragments
-    assert house.read(packages.list_packages) == [dataclasses.replace(package, warnings=())]
-    (event,) = house.events()
+    assert origin.read(packages.list_packages) == [dataclasses.replace(package, warnings=())]
+    (event,) = origin.events()
     assert (event.kind, event.package_id) == (Kind.PACKAGE_PUBLISHED, package.id)
     assert event.detail == {"name": "hello", "size_bytes": package.size_bytes, "fragments": package.fragments}
 
@@ -52,22 +52,24 @@ def test_a_command_without_a_file_is_a_package_too(publish: Any) -> None:
     assert (package.fragments, package.size_bytes) == (0, 0)
 
 
-def test_an_id_is_the_time_or_the_next_that_nobody_ever_had(house: House, data: Any, publish: Any, shop: Any) -> None:
+def test_an_id_is_the_time_or_the_next_that_nobody_ever_had(
+    origin: TestOrigin, data: Any, publish: Any, package_store: Any
+) -> None:
     assert publish().id == "1700000000"
     assert publish().id == "1700000001"
-    publishing.delete(shop, "1700000001", NOW_S)
+    publishing.delete(package_store, "1700000001", NOW_S)
     assert publish().id == "1700000002"
     assert publish(now_s=NOW_S - 100).id == "1700000003"
     assert publish(now_s=NOW_S + 100).id == "1700000100"
 
 
-def test_builds_at_once_get_different_ids(house: House, publish: Any) -> None:
+def test_builds_at_once_get_different_ids(origin: TestOrigin, publish: Any) -> None:
     threads = [threading.Thread(target=publish) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [package.id for package in house.read(packages.list_packages)] == [f"170000000{n}" for n in range(4)]
+    assert [package.id for package in origin.read(packages.list_packages)] == [f"170000000{n}" for n in range(4)]
 
 
 REFUSED = {
@@ -82,7 +84,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("changes", "message"), REFUSED.values(), ids=REFUSED)
 def test_a_refused_order_changes_nothing(
-    house: House, data: Any, publish: Any, tmp_path: Path, changes: Any, message: Any
+    origin: TestOrigin, data: Any, publish: Any, tmp_path: Path, changes: Any, message: Any
 ) -> None:
     if "source" in changes:
         changes = changes | {"source": tmp_path / "missing"}
@@ -90,20 +92,20 @@ def test_a_refused_order_changes_nothing(
     with pytest.raises(BadInput, match=message):
         publish(**changes)
     assert _tree(data) == before
-    assert house.read(packages.list_packages) == []
-    assert house.rows(schema.package_ids) == []
-    assert house.events() == []
+    assert origin.read(packages.list_packages) == []
+    assert origin.rows(schema.package_ids) == []
+    assert origin.events() == []
 
 
 def test_a_failure_between_rename_and_commit_leaves_nothing(
-    house: House, data: Any, publish: Any, monkeypatch: pytest.MonkeyPatch
+    origin: TestOrigin, data: Any, publish: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = _tree(data)
     monkeypatch.setattr(publishing, "_enter", _fail)
     with pytest.raises(RuntimeError, match="midway"):
         publish()
     assert _tree(data) == before
-    assert house.read(packages.list_packages) == []
+    assert origin.read(packages.list_packages) == []
 
 
 def _fail(_conn: Any, package: Any) -> None:
@@ -126,79 +128,83 @@ with open_installation(Path(sys.argv[1])) as site:
 """
 
 
-def test_a_crash_between_rename_and_commit_is_cleared_away(house: House, data: Any, new_package: Any, publish: Any) -> None:
+def test_a_crash_between_rename_and_commit_is_cleared_away(
+    origin: TestOrigin, data: Any, new_package: Any, publish: Any
+) -> None:
     kept = publish()
     before = _tree(data)
     command = [sys.executable, "-c", CRASH, data.root, new_package.source]
     assert subprocess.run(command, check=False).returncode == 9
     assert data.package("1700000001").is_dir()
-    assert reconcile(house.catalogue, data) == Reconciled(removed=["1700000001"], missing=[])
+    assert reconcile(origin.catalogue, data) == Reconciled(removed=["1700000001"], missing=[])
     assert _tree(data) == before
-    assert [package.id for package in house.read(packages.list_packages)] == [kept.id]
+    assert [package.id for package in origin.read(packages.list_packages)] == [kept.id]
     assert publish().id == "1700000002"
 
 
-def test_reconcile_reports_rows_without_files_and_keeps_them(house: House, data: Any, publish: Any) -> None:
+def test_reconcile_reports_rows_without_files_and_keeps_them(origin: TestOrigin, data: Any, publish: Any) -> None:
     package = publish()
     os.rename(data.package(package.id), data.root / "elsewhere")
-    assert reconcile(house.catalogue, data) == Reconciled(removed=[], missing=[package.id])
-    assert house.read(packages.show, package.id)
+    assert reconcile(origin.catalogue, data) == Reconciled(removed=[], missing=[package.id])
+    assert origin.read(packages.show, package.id)
 
 
 def test_reconcile_removes_what_a_deletion_left(
-    house: House, data: Any, publish: Any, shop: Any, monkeypatch: pytest.MonkeyPatch
+    origin: TestOrigin, data: Any, publish: Any, package_store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = publish()
     monkeypatch.setattr(package_dirs, "delete", lambda *_: None)
-    publishing.delete(shop, package.id, NOW_S)
+    publishing.delete(package_store, package.id, NOW_S)
     monkeypatch.undo()
     assert data.package(package.id).is_dir()
-    assert reconcile(house.catalogue, data).removed == [package.id]
+    assert reconcile(origin.catalogue, data).removed == [package.id]
     assert not data.package(package.id).exists()
 
 
-def test_a_deleted_package_leaves_its_name_and_results(house: House, data: Any, publish: Any, shop: Any) -> None:
+def test_a_deleted_package_leaves_its_name_and_results(
+    origin: TestOrigin, data: Any, publish: Any, package_store: Any
+) -> None:
     package = publish()
-    house.prolog()
-    house.write(packages.activate, package.id, None, None, NOW_S)
-    house.assign(package.id)
-    house.listed()
-    house.report(package.id, "SUCCESS")
-    publishing.delete(shop, package.id, NOW_S)
+    origin.prolog()
+    origin.write(packages.activate, package.id, None, None, NOW_S)
+    origin.assign(package.id)
+    origin.listed()
+    origin.report(package.id, "SUCCESS")
+    publishing.delete(package_store, package.id, NOW_S)
     assert not data.package(package.id).exists()
-    assert house.read(packages.list_packages) == []
+    assert origin.read(packages.list_packages) == []
     with pytest.raises(NotFound):
-        house.read(packages.show, package.id)
-    assert [result.package_name for result in house.results(package.id)] == ["hello"]
-    assert house.events()[-1].kind == Kind.PACKAGE_DELETED
+        origin.read(packages.show, package.id)
+    assert [result.package_name for result in origin.results(package.id)] == ["hello"]
+    assert origin.events()[-1].kind == Kind.PACKAGE_DELETED
 
 
 @pytest.mark.parametrize(("computers", "words"), [(["a"], "to 1 computer "), (["a", "b"], "to 2 computers ")])
 def test_a_package_that_computers_need_is_not_deleted(
-    house: House, data: Any, publish: Any, shop: Any, computers: Any, words: Any
+    origin: TestOrigin, data: Any, publish: Any, package_store: Any, computers: Any, words: Any
 ) -> None:
     package = publish()
-    house.write(packages.activate, package.id, None, None, NOW_S)
+    origin.write(packages.activate, package.id, None, None, NOW_S)
     for device_id in computers:
-        house.prolog(device_id)
-        house.assign(package.id, device_id)
+        origin.prolog(device_id)
+        origin.assign(package.id, device_id)
     with pytest.raises(Conflict, match=words):
-        publishing.delete(shop, package.id, NOW_S)
+        publishing.delete(package_store, package.id, NOW_S)
     assert data.package(package.id).is_dir()
 
 
-def test_activation_comes_and_goes(house: House) -> None:
-    house.package("17", active=False)
-    assert not house.read(packages.show, "17").active
-    package = house.write(packages.activate, "17", None, None, NOW_S)
+def test_activation_comes_and_goes(origin: TestOrigin) -> None:
+    origin.package("17", active=False)
+    assert not origin.read(packages.show, "17").active
+    package = origin.write(packages.activate, "17", None, None, NOW_S)
     assert (package.active, package.info_server) == (True, None)
-    package = house.write(packages.activate, "17", "a.example/x/", "[::1]:8080/y", NOW_S)
+    package = origin.write(packages.activate, "17", "a.example/x/", "[::1]:8080/y", NOW_S)
     assert (package.info_server, package.fragment_server) == ("a.example/x", "[::1]:8080/y")
-    house.write(packages.deactivate, "17", NOW_S)
-    assert not house.read(packages.show, "17").active
+    origin.write(packages.deactivate, "17", NOW_S)
+    assert not origin.read(packages.show, "17").active
     with pytest.raises(Conflict, match="17 is not active"):
-        house.write(packages.deactivate, "17", NOW_S)
-    assert [event.kind for event in house.events()] == [
+        origin.write(packages.deactivate, "17", NOW_S)
+    assert [event.kind for event in origin.events()] == [
         Kind.PACKAGE_ACTIVATED,
         Kind.PACKAGE_ACTIVATED,
         Kind.PACKAGE_DEACTIVATED,
@@ -219,11 +225,11 @@ BAD_SERVERS = {
 
 
 @pytest.mark.parametrize(("info", "fragments", "message"), BAD_SERVERS.values(), ids=BAD_SERVERS)
-def test_servers_that_cannot_be_are_refused(house: House, info: Any, fragments: Any, message: Any) -> None:
-    house.package("17", active=False)
+def test_servers_that_cannot_be_are_refused(origin: TestOrigin, info: Any, fragments: Any, message: Any) -> None:
+    origin.package("17", active=False)
     with pytest.raises(BadInput, match=message):
-        house.write(packages.activate, "17", info, fragments, NOW_S)
-    assert not house.read(packages.show, "17").active
+        origin.write(packages.activate, "17", info, fragments, NOW_S)
+    assert not origin.read(packages.show, "17").active
 
 
 USES = {
@@ -234,6 +240,6 @@ USES = {
 
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
-def test_an_unknown_package_is_not_found(house: House, use: Any) -> None:
+def test_an_unknown_package_is_not_found(origin: TestOrigin, use: Any) -> None:
     with pytest.raises(NotFound, match="PACKAGE: expected the id of a package, got 99; see `distd package list`"):
-        house.write(use)
+        origin.write(use)

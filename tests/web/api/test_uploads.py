@@ -19,6 +19,7 @@ from distd.storage.data_dir import DataDir
 from distd.storage.quota import DiskLimits
 from distd.storage.uploads import Uploads
 from distd.web.api import uploads as web
+from distd.web.api.auth import read_basic
 from distd.web.api.uploads import UploadsApi
 
 if TYPE_CHECKING:
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 GOOD = "Basic " + base64.b64encode(b"admin:secret").decode()
 
 
-class Logins:
-    async def check(self, name: Any, password: Any) -> Any:
-        return (name, password) == ("admin", "secret")
+class AdminOnly:
+    """Stands for `Logins`."""
+
+    async def check(self, authorization: Any) -> Any:
+        return read_basic(authorization) == ("admin", "secret")
 
 
 async def other(scope: Any, receive: Any, send: Any) -> None:
@@ -41,7 +44,8 @@ class Client:
     def __init__(self, data: Any, max_bytes: Any = 1_000_000, room: Any = DiskLimits()) -> None:  # noqa: B008
         self.data = data
         self.uploads = Uploads(data, max_bytes, room)
-        self.api = UploadsApi(other, self.uploads, Logins())
+        logins: Any = AdminOnly()
+        self.api = UploadsApi(other, self.uploads, logins)
 
     async def __call__(
         self, method: Any, path: Any, *pieces: Any, headers: Any = None, login: Any = GOOD, gone: Any = False
@@ -167,7 +171,8 @@ REFUSED = {
     "no length": ({"content-length": None}, 400, "Content-Length: expected the length of the body"),
     "no range": ({"content-range": "bytes 0-2"}, 400, "Content-Range: expected bytes FIRST-LAST/TOTAL"),
     "a range of another length": ({"content-range": "bytes 0-3/10"}, 400, "Content-Range: expected 3 bytes"),
-    "a range beyond the total": ({"content-range": "bytes 8-10/10"}, 400, "Content-Range: expected 3 bytes"),
+    "a range beyond the total": ({"content-range": "bytes 8-10/10"}, 400, "Content-Range: expected bytes FIRST-LAST"),
+    "a total that is not known": ({"content-range": "bytes 0-2/*"}, 400, "Content-Range: expected bytes FIRST-LAST"),
     "behind the end": ({"content-range": "bytes 5-7/10"}, 409, "0 bytes of a have come, the part begins at 5"),
     "no digest": ({"blake3": "abc"}, 400, "Blake3: expected 64 hexadecimal digits"),
     "too large": ({"content-range": "bytes 0-2/1000001"}, 413, "at most 1000000 bytes"),

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from distd.catalogue.dialect import IDS_NEVER_REUSED, ORDERED_BY_KEY, only_where
+
 revision = "0001"
 down_revision = None
 
@@ -45,13 +47,13 @@ def _computers() -> None:
         sa.Column("last_inventory_at_us", sa.BigInteger),
         sa.Column("inventory", sa.JSON),
         sa.UniqueConstraint("device_id"),
-        sqlite_autoincrement=True,
+        **IDS_NEVER_REUSED,
     )
     op.create_table(
         "history",
         sa.Column("computer_id", sa.Integer, sa.ForeignKey("computers.id"), primary_key=True),
         sa.Column("package_id", sa.String(20), primary_key=True),
-        sqlite_with_rowid=False,
+        **ORDERED_BY_KEY,
     )
 
 
@@ -69,7 +71,7 @@ def _assignments() -> None:
         sa.Column("withdrawn_at_us", sa.BigInteger),
         sa.Column("result", sa.String(255)),
         sa.Column("result_at_us", sa.BigInteger),
-        sqlite_autoincrement=True,
+        **IDS_NEVER_REUSED,
     )
     op.create_index("ix_assignments_package_id_computer_id", "assignments", ["package_id", "computer_id"])
     op.create_index(
@@ -77,7 +79,7 @@ def _assignments() -> None:
         "assignments",
         ["computer_id", "package_id"],
         unique=True,
-        sqlite_where=sa.text("result IS NULL"),
+        **only_where("result IS NULL"),
     )
     op.create_table(
         "progress",
@@ -88,7 +90,7 @@ def _assignments() -> None:
         sa.Column("sent_bytes", sa.BigInteger, nullable=False),
         sa.Column("first_at_us", sa.BigInteger, nullable=False),
         sa.Column("last_at_us", sa.BigInteger, nullable=False),
-        sqlite_with_rowid=False,
+        **ORDERED_BY_KEY,
     )
 
 
@@ -106,10 +108,11 @@ def _log() -> None:
         sa.Column("package_id", sa.String(20)),
         sa.Column("computer_id", sa.Integer),
         sa.Column("detail", sa.JSON, nullable=False),
-        sqlite_autoincrement=True,
+        **IDS_NEVER_REUSED,
     )
 
 
 def upgrade() -> None:
+    """Make the first tables."""
     for step in (_packages, _computers, _assignments, _log):
         step()

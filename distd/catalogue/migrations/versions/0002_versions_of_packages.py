@@ -8,6 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
+    """Add what is known of versions."""
     with op.batch_alter_table("packages") as table:
         table.add_column(sa.Column("version", sa.Integer, nullable=False, server_default="1"))
         table.add_column(sa.Column("plan", sa.String(64), nullable=False, server_default=""))

@@ -3,11 +3,14 @@
 import sqlalchemy as sa
 from alembic import op
 
+from distd.catalogue.dialect import IDS_NEVER_REUSED, ORDERED_BY_KEY
+
 revision = "0003"
 down_revision = "0002"
 
 
 def upgrade() -> None:
+    """Add mirrors and what goes with them."""
     with op.batch_alter_table("activations") as table:
         table.add_column(sa.Column("via", sa.String(16), nullable=False, server_default=""))
     with op.batch_alter_table("computers") as table:
@@ -19,7 +22,7 @@ def upgrade() -> None:
         sa.Column("package_id", sa.String(20), sa.ForeignKey("packages.id"), primary_key=True),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("ready_at_us", sa.BigInteger, nullable=False),
-        sqlite_with_rowid=False,
+        **ORDERED_BY_KEY,
     )
     op.create_table(
         "mirror_rules",
@@ -62,5 +65,5 @@ def _mirrors() -> None:
         sa.Column("connected", sa.Boolean, nullable=False, server_default="0"),
         sa.Column("heard_seq", sa.Integer, nullable=False, server_default="0"),
         sa.Column("status", sa.JSON, nullable=False),
-        sqlite_autoincrement=True,
+        **IDS_NEVER_REUSED,
     )

@@ -1,0 +1,37 @@
+"""The operator's rules that say which mirror a computer gets: read them, replace them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, select
+
+from distd.catalogue import event_log
+from distd.catalogue.schema import mirror_rules
+from distd.domain.errors import BadInput
+from distd.domain.mirror_rules import MAX_RULES, parse_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from distd.domain.mirror_rules import Rule
+
+
+def list_rules(conn: Connection) -> list[Rule]:
+    """In their order: the first that holds decides."""
+    return [parse_rule(text) for text in conn.scalars(select(mirror_rules.c.rule).order_by("position"))]
+
+
+def set_rules(conn: Connection, texts: Sequence[str], now_s: float) -> list[Rule]:
+    """Replace all rules by these, in this order. Raises `BadInput`."""
+    if len(texts) > MAX_RULES:
+        raise BadInput("RULE", f"at most {MAX_RULES}", len(texts))
+    rules = [parse_rule(text) for text in texts]
+    conn.execute(delete(mirror_rules))
+    if rules:
+        rows = [{"position": number, "rule": str(rule)} for number, rule in enumerate(rules, 1)]
+        conn.execute(insert(mirror_rules), rows)
+    event_log.append(conn, event_log.Kind.MIRROR_RULES, at_s=now_s, rules=[str(rule) for rule in rules])
+    return rules

@@ -1,0 +1,57 @@
+"""The little of HTTP that the event stream to mirrors needs: read one request, answer it by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlsplit
+
+import h11
+import trio
+
+if TYPE_CHECKING:
+    from http import HTTPStatus
+
+    from distd.lane.streams import PlainStream, TlsStream
+
+MAX_HEAD_BYTES: Final = 16_384
+
+ACCEPTED: Final = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.distd.events\r\nCache-Control: no-store\r\n"
+    b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRequest:
+    """A mirror asks for the events after number `after`, and authenticates by its `key`; "": it sent none."""
+
+    after: int
+    key: str
+
+
+async def read_request(stream: PlainStream | TlsStream) -> EventRequest:
+    """Read one request. Raises `h11.RemoteProtocolError`, and `BrokenResourceError` when the mirror disconnects."""
+    http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+    while not isinstance(event := http.next_event(), h11.Request):
+        data = await stream.receive_some(MAX_HEAD_BYTES)
+        if not data:
+            raise trio.BrokenResourceError("it disconnected before its request was complete")
+        http.receive_data(data)
+    text = parse_qs(urlsplit(event.target.decode("ascii")).query).get("after", ["0"])[0]
+    after = int(text) if text.isdecimal() and len(text) < 19 else 0
+    scheme, _, key = dict(event.headers).get(b"authorization", b"").decode("latin-1").partition(" ")
+    return EventRequest(after, key if scheme == "Bearer" else "")
+
+
+async def refuse(stream: PlainStream | TlsStream, status: HTTPStatus, why: str) -> None:
+    """Send an error and its reason as text. Raises `BrokenResourceError`."""
+    body = f"{why}\n".encode()
+    phrase = status.phrase.encode()
+    head = b"HTTP/1.1 %d %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (status, phrase, len(body))
+    await stream.send_all(head + body)
+
+
+def chunk(data: bytes) -> bytes:
+    """A chunk of the answer's body."""
+    return b"%x\r\n%s\r\n" % (len(data), data)

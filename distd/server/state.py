@@ -1,0 +1,83 @@
+"""What may change while a server runs: its settings, its certificate, the mirrors that are online."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from distd.domain.errors import BadInput, DistdError
+from distd.domain.mirror_rules import Via
+from distd.lane.process_setup import limits, tls
+from distd.origin.agents import posts
+from distd.origin.mirrors.directory import EMPTY
+from distd.storage import pki
+
+if TYPE_CHECKING:
+    import logging
+    import ssl
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Connection
+
+    from distd.domain.settings import Settings
+    from distd.lane.server import Lane
+    from distd.lane.sockets import Listeners
+    from distd.origin.installation import Installation
+    from distd.origin.mirrors.directory import MirrorDirectory
+
+
+class ServerState:
+    """The state of one process, and what replies to agents are made from (`context`).
+
+    Raises `BadInput` when it is made with a setting that is invalid.
+    """
+
+    def __init__(self, installation: Installation, listeners: Listeners, read_settings: Callable[[], Settings]) -> None:
+        self.settings = installation.settings
+        self.token_key = (installation.data.keys / pki.TOKEN_KEY).read_bytes()
+        self.directory = EMPTY
+        self._keys = installation.data.keys
+        self._read_settings = read_settings
+        self._ports = listeners.http.getsockname()[1], listeners.https.getsockname()[1]
+        self.context = self._make_context()
+        _check_via(self.settings)
+
+    def use_directory(self, directory: MirrorDirectory) -> None:
+        """From now on replies to agents name these mirrors."""
+        self.directory = directory
+        self.context = self._make_context()
+
+    def default_via(self) -> Via:
+        """How agents get fragments from mirrors where an activation does not say it."""
+        return Via(self.settings["mirrors.via"])
+
+    def tls_context(self) -> ssl.SSLContext:
+        """With the certificate as it is on the disk now."""
+        return tls(self._keys / pki.SERVER_CERTIFICATE, self._keys / pki.SERVER_KEY)
+
+    def answer(self, conn: Connection, requests: Sequence[posts.AgentRequest]) -> list[posts.Reply]:
+        """The replies to a batch of agents' requests: see `origin.agents.posts.answer`."""
+        return posts.answer(conn, requests, self.context)
+
+    def reload(self, lane: Lane, log: logging.Logger) -> None:
+        """Use changed settings and certificates. Connections stay; if something cannot be read, nothing changes."""
+        try:
+            settings = self._read_settings()
+            context, lane_limits = self.tls_context(), limits(settings)
+            _check_via(settings)
+        except (DistdError, OSError) as error:
+            log.error("reload: %s; nothing is changed", error)
+            return
+        self.settings = settings
+        self.context = self._make_context()
+        lane.reconfigure(lane_limits, context)
+        log.info("reloaded settings and certificate")
+
+    def _make_context(self) -> posts.ReplyContext:
+        host = self.settings["server.host"]
+        http, https = (f"{host}:{port}" for port in self._ports)
+        return posts.ReplyContext(self.settings, self.token_key, http, https, self.directory)
+
+
+def _check_via(settings: Settings) -> None:
+    if settings["mirrors.via"] not in list(Via):
+        raise BadInput("mirrors.via", ", ".join(Via), settings["mirrors.via"])

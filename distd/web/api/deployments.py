@@ -1,0 +1,94 @@
+"""The API's deployments: results of a package, its planned activation, and how its deployment is going to be."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import trio
+from quart_schema import validate_querystring, validate_response
+
+from distd.origin.deployments import assignments, forecasts
+from distd.origin.deployments.assignments import Result
+from distd.origin.deployments.forecasts import Plan, Question
+from distd.origin.packages import packages, planned_activations
+from distd.origin.packages.planned_activations import Planned
+from distd.simulation.world import Line
+from distd.simulation.world_text import read_goal
+from distd.web.api.auth import for_operators
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from quart_trio import QuartTrio
+
+    from distd.catalogue.reader import Reader
+    from distd.domain.settings import Settings
+    from distd.simulation.world import World
+
+    Forecast = Callable[[World, Question, str], Awaitable[Plan]]
+
+
+@dataclass
+class PlanQuery:
+    """As the options of `distd plan`: `by` a time, `share` of the computers, `most` a rate, `line` rules of a site."""
+
+    by: str | None = None
+    share: str = "95%"
+    most: str | None = None
+    line: str = ""
+
+
+class DeploymentRoutes:
+    """`forecast(world, question, name)` makes a plan, which takes some seconds: one at a time is made.
+
+    `settings()` are the present ones.
+    """
+
+    def __init__(self, reader: Reader, settings: Callable[[], Settings], forecast: Forecast) -> None:
+        self._reader = reader
+        self._settings = settings
+        self._forecast = forecast
+        self._one = trio.CapacityLimiter(1)
+
+    def add_to(self, app: QuartTrio) -> None:
+        """Add the routes."""
+
+        @app.get("/api/v1/packages/<package_id>/results")
+        @for_operators
+        @validate_response(list[Result])
+        async def show_results(package_id: str) -> Any:
+            """The result of a package on each computer that it was assigned to."""
+            return await self._reader.run(partial(assignments.results, package_id=package_id))
+
+        @app.get("/api/v1/activations/planned")
+        @for_operators
+        @validate_response(list[Planned])
+        async def list_planned() -> Any:
+            """Activations that wait for mirrors, or for their time."""
+            return await self._reader.run(planned_activations.list_planned)
+
+        @app.get("/api/v1/packages/<package_id>/plan")
+        @for_operators
+        @validate_querystring(PlanQuery)
+        @validate_response(Plan)
+        async def plan(package_id: str, query_args: PlanQuery) -> Any:
+            """How a package's deployment will go; with `by`, also what to set to have it done by then."""
+            question = self._question(package_id, query_args)
+            world = await self._reader.run(partial(forecasts.world_of, question=question, now_s=time.time()))
+            package = await self._reader.run(partial(packages.show, package_id=package_id))
+            async with self._one:
+                return await self._forecast(world, question, package.name)
+
+    def _question(self, package_id: str, query: PlanQuery) -> Question:
+        now = datetime.now()  # noqa: DTZ005 - "fri 18:00" is local
+        return Question(
+            package_id=package_id,
+            settings=self._settings(),
+            line=Line.read(query.line, "line"),
+            goal=read_goal(query.by, query.share, query.most, now),
+            begins_min=now.weekday() * 1440 + now.hour * 60 + now.minute,
+        )

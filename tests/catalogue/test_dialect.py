@@ -1,0 +1,92 @@
+"""What only one database understands: what it does, and that nothing else in distd says it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table, create_engine, select
+
+import distd
+from distd.catalogue import dialect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+TABLE = Table(
+    "things",
+    MetaData(),
+    Column("a", Integer, primary_key=True),
+    Column("b", Integer, primary_key=True),
+    Column("first", Integer),
+    Column("last", Integer),
+)
+SOURCE = Path(distd.__file__).parent
+KNOW_THE_DATABASE = {SOURCE / "catalogue" / "dialect.py", SOURCE / "catalogue" / "engine.py"}
+# The names of databases and of what only some of them have.
+FOREIGN_WORDS = re.compile(r"sqlite|postgres|pragma|psycopg|on_conflict|rowid|sqlalchemy\.dialects", re.IGNORECASE)
+
+
+@pytest.fixture
+def conn() -> Iterator[Connection]:
+    engine = create_engine("sqlite://")
+    TABLE.metadata.create_all(engine)
+    with engine.begin() as connection:
+        yield connection
+    engine.dispose()
+
+
+def rows(conn: Connection) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in conn.execute(select(TABLE).order_by(TABLE.c.a, TABLE.c.b))]
+
+
+def test_nothing_but_the_engine_and_the_dialect_knows_the_database() -> None:
+    found = [
+        f"{path.relative_to(SOURCE)}:{number}: {line.strip()}"
+        for path in sorted(SOURCE.rglob("*.py"))
+        if path not in KNOW_THE_DATABASE
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if FOREIGN_WORDS.search(line)
+    ]
+    assert found == []
+
+
+def test_the_two_that_know_it_are_there_and_do() -> None:
+    for path in KNOW_THE_DATABASE:
+        assert FOREIGN_WORDS.search(path.read_text("utf-8"))
+
+
+def test_upsert_inserts_and_updates_but_keeps_what_it_is_told_to(conn: Connection) -> None:
+    dialect.upsert(conn, TABLE, [{"a": 1, "b": 1, "first": 10, "last": 10}], keep=("first",))
+    changes = [{"a": 1, "b": 1, "first": 20, "last": 20}, {"a": 1, "b": 2, "first": 20, "last": 20}]
+    dialect.upsert(conn, TABLE, changes, keep=("first",))
+    assert rows(conn) == [(1, 1, 10, 20), (1, 2, 20, 20)]
+
+
+def test_what_is_there_is_not_inserted_again(conn: Connection) -> None:
+    dialect.insert_missing(conn, TABLE, [{"a": 1, "b": 1, "first": 10, "last": 10}])
+    dialect.insert_missing(conn, TABLE, [{"a": a, "b": 1, "first": 20, "last": 20} for a in (1, 2)])
+    assert rows(conn) == [(1, 1, 10, 10), (2, 1, 20, 20)]
+
+
+def test_no_rows_are_no_statement(conn: Connection) -> None:
+    dialect.upsert(conn, TABLE, [])
+    dialect.insert_missing(conn, TABLE, [])
+    assert rows(conn) == []
+
+
+def test_chunks_keep_the_order_and_fit_into_a_statement(conn: Connection) -> None:
+    items = list(range(2 * dialect.MAX_ITEMS + 5))
+    parts = list(dialect.chunks(items))
+    assert [item for part in parts for item in part] == items
+    assert [len(part) for part in parts] == [dialect.MAX_ITEMS, dialect.MAX_ITEMS, 5]
+    assert list(dialect.chunks([])) == []
+    assert conn.execute(select(TABLE).where(TABLE.c.a.in_(parts[0]), TABLE.c.b.in_(parts[1]))).all() == []
+
+
+def test_an_error_that_is_not_the_databases_is_not_transient() -> None:
+    assert not dialect.is_transient(OSError("database is locked"))

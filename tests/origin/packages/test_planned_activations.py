@@ -1,0 +1,83 @@
+"""Activations that wait for a time, and for mirrors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from distd.domain.errors import BadInput, Conflict
+from distd.domain.mirror_rules import Via
+from distd.origin.packages import packages, planned_activations
+from distd.origin.packages.planned_activations import Conditions
+from tests.fixtures.mirrors import add_mirror, report
+
+if TYPE_CHECKING:
+    from distd.origin.packages.planned_activations import Planned
+    from tests.fixtures.origin import TestOrigin
+
+
+def plan(origin: TestOrigin, percent: int = 90, after_s: float = 0.0, **conditions: Any) -> Planned:
+    wanted = Conditions(percent, origin.now_s + after_s, **conditions)
+    planned: Planned = origin.write(planned_activations.plan, "17", Via.STEER, wanted, origin.now_s)
+    return planned
+
+
+def activate_due(origin: TestOrigin, after_s: float = 0.0) -> list[str]:
+    activated: list[str] = origin.write(planned_activations.activate_due, origin.now_s + after_s)
+    return activated
+
+
+def test_it_waits_for_the_share_of_mirrors(origin: TestOrigin) -> None:
+    origin.package("17", active=False)
+    a, b, _ = (add_mirror(origin, name, location="FR") for name in "abc")
+    other_site = add_mirror(origin, "d", location="DE")
+    planned = plan(origin, percent=50, sites=("fr",))
+    assert (planned.ready, planned.count, planned.needed) == (0, 3, 2)
+    report(origin, other_site, have=[["17", 1]])
+    report(origin, a, have=[["17", 1]])
+    assert activate_due(origin) == []
+    report(origin, b, have=[["17", 1]])
+    assert activate_due(origin) == ["17"]
+    assert origin.read(packages.show, "17").via == Via.STEER
+    assert origin.read(packages.show, "17").active
+    assert origin.read(planned_activations.list_planned) == []
+
+
+def test_it_waits_no_longer_than_it_may(origin: TestOrigin) -> None:
+    origin.package("17", active=False)
+    add_mirror(origin, "a")
+    plan(origin, latest_s=origin.now_s + 60)
+    assert activate_due(origin, 59) == []
+    assert activate_due(origin, 60) == ["17"]
+
+
+def test_a_time_needs_no_mirrors(origin: TestOrigin) -> None:
+    origin.package("17", active=False)
+    plan(origin, percent=0, after_s=60)
+    assert activate_due(origin, 59) == []
+    assert activate_due(origin, 60) == ["17"]
+
+
+def test_a_second_plan_replaces_the_first_and_can_be_cancelled(origin: TestOrigin) -> None:
+    origin.package("17", active=False)
+    plan(origin, percent=0, after_s=60)
+    plan(origin, percent=0, after_s=120)
+    assert activate_due(origin, 60) == []
+    assert origin.write(planned_activations.cancel, "17")
+    assert not origin.write(planned_activations.cancel, "17")
+    assert activate_due(origin, 120) == []
+
+
+@pytest.mark.parametrize("values", [{}, {"percent": 0, "latest_s": 1.0}, {"percent": 0, "sites": ("x" * 100_000,)}])
+def test_bad_conditions_are_refused(origin: TestOrigin, values: dict[str, Any]) -> None:
+    origin.package("17", active=False)
+    with pytest.raises(BadInput):
+        plan(origin, **values)
+
+
+def test_a_withdrawn_package_is_refused(origin: TestOrigin) -> None:
+    origin.package("17", active=False)
+    origin.write(packages.mark_withdrawn, "17", 2, origin.now_s)
+    with pytest.raises(Conflict):
+        plan(origin, percent=0)

@@ -1,0 +1,36 @@
+"""Forecasts in a child process."""
+
+from __future__ import annotations
+
+import pytest
+
+from distd.domain.errors import BadInput, Unavailable
+from distd.domain.settings import Settings
+from distd.origin.deployments.forecasts import Question
+from distd.server import forecasts
+from distd.server.forecasts import forecast_in_child
+from distd.simulation.world import Package, Site, World
+
+QUESTION = Question("17", Settings())
+WORLD = World((Package.cut("p", 5, 1000, 10),), (Site("s", 10),))
+
+
+async def test_a_forecast() -> None:
+    plan = await forecast_in_child(WORLD, QUESTION, "P")
+    assert (plan.name, plan.agents, plan.answer) == ("P", 10, None)
+
+
+async def test_its_errors_are_those_of_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecasts, "forecast", refuse)
+    with pytest.raises(BadInput, match="--site: expected computers, got none"):
+        await forecast_in_child(WORLD, QUESTION, "P")
+
+
+def refuse(*_: object) -> None:
+    raise BadInput("--site", "computers", "none")
+
+
+async def test_one_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecasts, "TIMEOUT_S", 0.01)
+    with pytest.raises(Unavailable, match="no answer within"):
+        await forecast_in_child(WORLD, QUESTION, "P")

@@ -1,0 +1,87 @@
+"""What may change while a server runs."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from distd.domain.errors import BadInput
+from distd.domain.mirror_rules import Via
+from distd.domain.settings import Settings
+from distd.origin.mirrors.directory import MirrorDirectory
+from distd.server.state import ServerState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LISTENERS: Any = SimpleNamespace(
+    http=SimpleNamespace(getsockname=lambda: ("", 8080)), https=SimpleNamespace(getsockname=lambda: ("", 8443))
+)
+LOG = logging.getLogger("distd")
+
+
+class Lane:
+    """Keeps what it is reconfigured with."""
+
+    def __init__(self) -> None:
+        self.limits: Any = None
+        self.context: Any = None
+
+    def reconfigure(self, limits: Any, context: Any) -> None:
+        self.limits, self.context = limits, context
+
+
+@pytest.fixture
+def lane() -> Any:
+    return Lane()
+
+
+def make(data: Any, settings: Settings, read: Callable[[], Settings]) -> ServerState:
+    installation: Any = SimpleNamespace(data=data, settings=settings)
+    return ServerState(installation, LISTENERS, read)
+
+
+def settings(**values: Any) -> Settings:
+    return Settings({name.replace("__", "."): value for name, value in values.items()})
+
+
+def test_what_agents_get(data: Any) -> None:
+    state = make(data, settings(server__host="h"), Settings)
+    assert (state.context.http, state.context.https) == ("h:8080", "h:8443")
+    directory = MirrorDirectory()
+    state.use_directory(directory)
+    assert state.context.directory is directory
+
+
+def test_an_invalid_setting_is_refused_at_the_start(data: Any) -> None:
+    with pytest.raises(BadInput, match=r"mirrors\.via: expected origin, direct, steer, got nowhere"):
+        make(data, settings(mirrors__via="nowhere"), Settings)
+
+
+def test_a_reload_changes_settings_and_certificate(data: Any, lane: Any) -> None:
+    new = settings(server__host="new", mirrors__via="steer", limits__connections=7)
+    state = make(data, settings(server__host="old"), lambda: new)
+    state.reload(lane, LOG)
+    assert (state.context.http, state.default_via()) == ("new:8080", Via.STEER)
+    assert lane.limits.connections == 7
+    assert isinstance(lane.context, ssl.SSLContext)
+
+
+@pytest.mark.parametrize("fault", ["settings", "via", "certificate"])
+def test_a_reload_that_fails_changes_nothing(data: Any, lane: Any, caplog: Any, fault: str) -> None:
+    def read() -> Settings:
+        if fault == "settings":
+            raise BadInput("distd.toml", "TOML", "x")
+        return settings(mirrors__via="nowhere" if fault == "via" else "direct", server__host="new")
+
+    state = make(data, settings(server__host="old"), read)
+    if fault == "certificate":
+        (data.keys / "server.pem").unlink()
+    state.reload(lane, LOG)
+    assert state.context.http == "old:8080"
+    assert lane.limits is None
+    assert "nothing is changed" in caplog.text

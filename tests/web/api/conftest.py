@@ -1,0 +1,68 @@
+"""An application over a test origin, asked without a network."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from distd.domain.mirror_rules import Via
+from distd.domain.settings import Settings
+from distd.origin.operators import operators
+from distd.web.api.app import make_app
+from distd.web.api.auth import Logins
+from distd.web.api.computers import ComputerRoutes
+from distd.web.api.deployments import DeploymentRoutes
+from distd.web.api.health import HealthRoutes
+from distd.web.api.mirror_protocol import MirrorProtocolRoutes
+from distd.web.api.mirrors import MirrorRoutes
+from distd.web.api.packages import PackageRoutes
+
+if TYPE_CHECKING:
+    from quart_trio import QuartTrio
+
+    from tests.fixtures.origin import TestOrigin
+
+TOKEN_KEY = b"k" * 32
+
+
+def basic(name: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+
+@pytest.fixture
+def forecasts() -> list[Any]:
+    """What was to be forecast."""
+    return []
+
+
+@pytest.fixture
+def app(data: Any, reader: Any, writer: Any, forecasts: list[Any]) -> QuartTrio:
+    async def forecast(world: Any, question: Any, name: str) -> Any:
+        from distd.origin.deployments import forecasts as use_cases
+
+        forecasts.append((world, question, name))
+        return use_cases.forecast(world, question, name)
+
+    routes = (
+        HealthRoutes(reader, lambda: b"metrics\n"),
+        PackageRoutes(reader),
+        ComputerRoutes(reader),
+        DeploymentRoutes(reader, lambda: Settings({}), forecast),
+        MirrorRoutes(reader, lambda: Via.DIRECT),
+        MirrorProtocolRoutes(data, reader, writer, TOKEN_KEY),
+    )
+    return make_app(Logins(reader), routes)
+
+
+@pytest.fixture
+def client(app: QuartTrio) -> Any:
+    return app.test_client()
+
+
+@pytest.fixture
+def operator(origin: TestOrigin) -> dict[str, str]:
+    """The header of an operator."""
+    origin.write(operators.create, "admin", "secret")
+    return basic("admin", "secret")

@@ -1,0 +1,85 @@
+"""The API's routes: who may ask, what is answered, how errors look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from distd.domain.errors import Unavailable
+from tests.fixtures.mirrors import add_mirror, report
+from tests.web.api.conftest import basic
+
+if TYPE_CHECKING:
+    from tests.fixtures.origin import TestOrigin
+
+
+async def get(client: Any, path: str, headers: Any = None) -> tuple[int, Any]:
+    answer = await client.get(path, headers=headers or {})
+    return answer.status_code, await answer.get_json(force=True)
+
+
+@pytest.mark.parametrize("headers", [{}, basic("admin", "other"), basic("", ""), {"Authorization": "Bearer secret"}])
+async def test_the_api_is_for_operators(client: Any, operator: Any, headers: Any) -> None:
+    answer = await client.get("/api/v1/packages", headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == 'Basic realm="distd"'
+    assert await answer.get_json() == {"error": "expected an operator's name and password"}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/api/v1/openapi.json"])
+async def test_some_paths_are_for_everybody(client: Any, path: str) -> None:
+    assert (await client.get(path)).status_code == 200
+
+
+async def test_what_is_not_there(client: Any, operator: Any) -> None:
+    status, found = await get(client, "/api/v1/nothing", operator)
+    assert (status, found["error"]) == (404, "there is nothing at /api/v1/nothing; see /api/v1/openapi.json")
+    status, found = await get(client, "/api/v1/packages/17", operator)
+    assert (status, found["error"]) == (
+        404,
+        "PACKAGE: expected the id of a package, got 17; see `distd package list`",
+    )
+
+
+async def test_a_catalogue_that_is_away_is_503(client: Any, reader: Any) -> None:
+    reader.error = Unavailable("catalogue", "database is locked")
+    status, found = await get(client, "/readyz")
+    assert (status, found["error"]) == (503, "catalogue: database is locked")
+
+
+async def test_packages_computers_and_results(client: Any, operator: Any, origin: TestOrigin) -> None:
+    origin.package("17")
+    origin.prolog()
+    origin.assign("17")
+    assert [package["id"] for package in (await get(client, "/api/v1/packages", operator))[1]] == ["17"]
+    assert (await get(client, "/api/v1/packages/17", operator))[1]["active"]
+    assert [computer["device_id"] for computer in (await get(client, "/api/v1/computers", operator))[1]] == ["pc"]
+    shown = (await get(client, "/api/v1/computers/pc", operator))[1]
+    assert [assignment["package_id"] for assignment in shown["assignments"]] == ["17"]
+    (result,) = (await get(client, "/api/v1/packages/17/results", operator))[1]
+    assert (result["device_id"], result["code"], result["state"]) == ("pc", None, "WAITING")
+
+
+async def test_mirrors_and_why(client: Any, operator: Any, origin: TestOrigin) -> None:
+    origin.package("17")
+    origin.prolog()
+    mirror = add_mirror(origin, "a")
+    report(origin, mirror, have=[["17", 1]])
+    (listed,) = (await get(client, "/api/v1/mirrors", operator))[1]
+    assert (listed["name"], listed["ready"], listed["wanted"]) == ("a", 1, 1)
+    assert (await get(client, "/api/v1/mirrors/a", operator))[1] == listed
+    assert (await get(client, "/api/v1/mirrors/b", operator))[0] == 404
+    found = (await get(client, "/api/v1/computers/pc/mirrors/17", operator))[1]
+    assert (found["via"], [name for name, _ in found["others"]]) == ("direct", ["a"])  # by the clock on the wall
+    assert (await get(client, "/api/v1/activations/planned", operator))[1] == []
+
+
+async def test_a_plan(client: Any, operator: Any, origin: TestOrigin, forecasts: list[Any]) -> None:
+    origin.package("17")
+    origin.prolog()
+    status, found = await get(client, "/api/v1/packages/17/plan?by=3d", operator)
+    assert (status, found["agents"], found["answer"]["is_met"]) == (200, 1, True)
+    ((_, question, name),) = forecasts
+    assert (question.package_id, name) == ("17", "package 17")
+    assert (await get(client, "/api/v1/packages/17/plan?by=soon", operator))[0] == 400

@@ -1,0 +1,80 @@
+"""What mirrors ask: the CA, to join, to report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from distd.catalogue import schema
+from distd.origin.mirrors import identity, mirrors
+from distd.origin.mirrors.mirrors import NewMirror
+from distd.wire import mirror_events
+from tests.fixtures.mirrors import join_mirror
+
+if TYPE_CHECKING:
+    from tests.fixtures.origin import TestOrigin
+
+
+def certificate_request() -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    return request.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+async def post(client: Any, path: str, message: Any, key: str = "") -> tuple[int, bytes]:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    body = message if isinstance(message, bytes) else mirror_events.pack(message)
+    answer = await client.post(f"/api/v1/mirror/{path}", data=body, headers=headers)
+    return answer.status_code, await answer.get_data(as_text=False)
+
+
+async def test_the_ca_is_for_everybody(client: Any, data: Any) -> None:
+    assert await (await client.get("/api/v1/mirror/ca")).get_data(as_text=False) == data.ca_certificate.read_bytes()
+
+
+async def test_a_mirror_joins_and_reports(client: Any, origin: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: origin.now_s)
+    origin.package("17")
+    secret = origin.write(mirrors.add, NewMirror("a", "http://a:8080"), origin.now_s)
+    status, body = await post(client, "join", {"token": secret, "request": certificate_request(), "newer": 1})
+    joined = mirror_events.unpack(body, "answer")
+    assert (status, joined["name"]) == (200, "a")
+    assert x509.load_pem_x509_certificate(joined["certificate"])
+    assert origin.read(identity.identify, joined["key"]).name == "a"
+    status, body = await post(client, "report", {"seq": 1, "have": [["17", 1]]}, joined["key"])
+    assert (status, mirror_events.unpack(body, "answer")) == (200, {})
+    assert [row["package_id"] for row in origin.rows(schema.mirror_packages)] == ["17"]
+
+
+BAD = {
+    "no msgpack": (b"\xc1", "body: expected a msgpack map"),
+    "no map": (b"\x01", "body: expected a msgpack map"),
+    "no token": ({"request": b"x"}, "join/token: expected a value, got nothing"),
+    "a text as request": ({"token": "x", "request": 1}, "join/request: expected bytes, got int"),
+    "no request": ({"token": "x", "request": b"x"}, "request: expected"),
+}
+
+
+@pytest.mark.parametrize(("message", "error"), BAD.values(), ids=BAD)
+async def test_a_bad_request_to_join(client: Any, message: Any, error: str) -> None:
+    status, body = await post(client, "join", message)
+    assert status == 400
+    assert error in body.decode()
+
+
+async def test_a_used_token_is_refused(client: Any) -> None:
+    status, body = await post(client, "join", {"token": "0" * 32, "request": certificate_request()})
+    assert (status, b"--token" in body) == (400, True)
+
+
+async def test_a_report_needs_the_key_of_a_mirror(client: Any, origin: TestOrigin) -> None:
+    assert (await post(client, "report", {}))[0] == 401
+    assert (await post(client, "report", {}, "0" * 64))[0] == 401
+    key = join_mirror(origin, "a")
+    status, body = await post(client, "report", {"seq": -1}, key)
+    assert (status, b"report/seq" in body) == (400, True)
