@@ -42,7 +42,7 @@ ROUNDS = 9
 
 
 def no_manifest(package_id: str) -> Manifest:
-    raise NotFound("package", package_id)
+    raise NotFound("package", "one with a manifest", package_id)
 
 
 class Bench:

@@ -117,8 +117,6 @@ class Connection:
         self.interest = EPOLLIN
         reactor.add(transport.fd, self, EPOLLIN)
 
-    # --- what wakes it -------------------------------------------------------------------------------------------
-
     def ready(self, mask: int) -> None:
         """Something can be done. Which event it was does not matter: the calls themselves tell."""
         try:
@@ -137,11 +135,6 @@ class Connection:
         """As `pacer.Sender` has it. This wait was none of the peer's."""
         self.deadline_s += waited_s
         self.ready(0)
-
-    def rearm(self) -> None:
-        """Its buckets are others: it waits for none of them now."""
-        if self.state is WRITING:
-            self._want(EPOLLOUT)
 
     def expire(self) -> None:
         """The deadline has passed. A half-come request gets an answer, anything else just ends."""
@@ -163,15 +156,17 @@ class Connection:
             self._turn.log.error("%s: %s", self.address, error)
         self.close()
 
-    # --- requests in ---------------------------------------------------------------------------------------------
-
     def _read(self) -> None:
         data = self.transport.receive()
         if data is None or self.state is State.LINGERING:
             if data == b"":
                 self.close()
+        elif not data and self.state is State.WAITING:
+            # A peer that shuts its sending side down may still want the answer that is being prepared.
+            self.keep_alive = False
+            self._want(0)
         elif not data:
-            self._end_of_input()
+            self.close()
         elif self.state is State.BODY:
             assert self.body is not None
             self._take_body(self.body, data)
@@ -180,14 +175,6 @@ class Connection:
             if self.state is State.WAITING:
                 # Pipelined behind a request that is being answered: kept, and no more is read until then.
                 self._want(0)
-
-    def _end_of_input(self) -> None:
-        # A peer that shuts its sending side down may still want the answer that is being prepared.
-        if self.state is State.WAITING:
-            self.keep_alive = False
-            self._want(0)
-        else:
-            self.close()
 
     def _advance(self) -> None:
         """Serve the requests that stand complete in the buffer, as long as each can be answered at once."""
@@ -301,8 +288,6 @@ class Connection:
         except Exception as error:
             self._fail(error)
 
-    # --- answers out ---------------------------------------------------------------------------------------------
-
     def _send_common(self, file: OpenFile, computer_id: int, length: int) -> None:
         """Answer the common request, whose head is the first `length` bytes of the buffer, with a whole file."""
         turn, transport = self._turn, self.transport
@@ -357,7 +342,8 @@ class Connection:
         """The answer is out."""
         self.transport.file = None
         if self.body is not None:
-            self._close_body(self.body)
+            self.body.close()
+            self.body = None
         if self.delivery is not None:
             self._responder.fetched(*self.delivery, self.address)
             self.delivery = None
@@ -385,8 +371,6 @@ class Connection:
         self.transport.end_output()
         self._want(EPOLLIN)
 
-    # --- the end -------------------------------------------------------------------------------------------------
-
     def _hand_over(self, raw: bytes, path: bytes) -> None:
         self._turn.counts.handed_over += 1
         self._leave()
@@ -404,13 +388,10 @@ class Connection:
         self.transport.file = None
         self._pacer.forget(self)
         if self.body is not None:
-            self._close_body(self.body)
+            self.body.close()
+            self.body = None
         self._reactor.remove(self.transport.fd)
         self._on_end(self)
-
-    def _close_body(self, body: RequestBody) -> None:
-        body.close()
-        self.body = None
 
     def _want(self, interest: int) -> None:
         if interest != self.interest:

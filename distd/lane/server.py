@@ -84,10 +84,12 @@ class Lane:
     def reconfigure(self, limits: Limits, context: ssl.SSLContext) -> None:
         """Other limits, and another certificate for those who connect from now on."""
         self.turn.set_limits(limits)
+        self.turn.refresh()
         self.pacer.set_rules(limits.bandwidth)
-        for connection in self.connections:
+        for connection in list(self.connections):
             self.pacer.assign(connection)
-            connection.rearm()
+            if connection.state is State.WRITING:
+                connection.resume(0.0)  # it waits for no bucket now
         for listener in self._listeners:
             if listener.context is not None:
                 listener.context = context

@@ -97,9 +97,9 @@ class FakeBackend:
     """One token, and POSTs that are answered when the test says so."""
 
     tokens: dict[str, int] = field(default_factory=lambda: {"1a-0123456789abcdef0123": 46})
-    posts: list = field(default_factory=list)
-    fetches: list = field(default_factory=list)
-    streams: list = field(default_factory=list)
+    posts: list[Any] = field(default_factory=list)
+    fetches: list[Any] = field(default_factory=list)
+    streams: list[Any] = field(default_factory=list)
     echo: bool = True
     full: bool = False
 
@@ -138,7 +138,7 @@ class Running:
 
     @asynccontextmanager
     async def connect(self, *, tls: Any = False) -> AsyncIterator[Any]:
-        stream = await trio.open_tcp_stream(*self.addresses[tls])
+        stream: trio.abc.Stream = await trio.open_tcp_stream(*self.addresses[tls])
         if tls:
             context = ssl.create_default_context(cadata=self.ca)
             stream = trio.SSLStream(stream, context, server_hostname="localhost", https_compatible=True)

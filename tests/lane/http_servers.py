@@ -17,8 +17,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from distd.domain.errors import BadInput
-from distd.lane.backend import Found, Limits
+from distd.lane.backend import Located
 from distd.lane.file_cache import FileCache
+from distd.lane.limits import Limits
 from distd.lane.server import Lane
 from distd.server.handover import open_hand_over
 from tests.lane.http_cases import ETAG, FILE, LARGE, MODIFIED_S, PACKAGE, SMALL
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
 INFO = b'<DOWNLOAD ID="1700000001" />'
 FILES = {"info": INFO, f"{PACKAGE}-1": SMALL, f"{PACKAGE}-2": LARGE}
 PROBE = f"GET /download/{PACKAGE}/info HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode()
-PATIENCE_S = 20
+TIMEOUT_S = 20
 
 
-class Site:
-    """What is above the lane: nobody has a token, POSTs come back as they are, the rest is hypercorn's."""
+class Backend:
+    """No token is known, POSTs come back as they are, the rest is hypercorn's."""
 
     def __init__(self, hand_over: Any) -> None:
         self.take = hand_over
@@ -46,7 +47,7 @@ class Site:
         return False
 
     def find(self, wanted: Any, answer: Any) -> Any:
-        return Found(status=404)
+        return Located(status=404)
 
     def computer_of(self, token: Any) -> None:
         return None
@@ -81,7 +82,7 @@ def _respond(scope: Any) -> Any:
     environ = {
         f"HTTP_{name.decode().upper().replace('-', '_')}": value.decode("latin-1") for name, value in scope["headers"]
     }
-    response = Response(FILES[name], headers={"Content-Length": len(FILES[name])})
+    response = Response(FILES[name], headers={"Content-Length": str(len(FILES[name]))})
     response.set_etag("tag-" + name)
     response.last_modified = datetime.datetime.fromtimestamp(MODIFIED_S, datetime.UTC)
     try:
@@ -99,7 +100,7 @@ def write_files(folder: Any) -> Any:
     return folder / "download"
 
 
-def no_manifest(package_id: Any) -> None:
+def no_manifest(package_id: Any) -> Any:
     raise BadInput("the manifest", "one", package_id)
 
 
@@ -109,7 +110,7 @@ async def lane(folder: Any) -> AsyncIterator[Any]:
     files = FileCache(write_files(folder), no_manifest)
     listener = socket.create_server(("127.0.0.1", 0))
     async with open_hand_over(application, log, 1) as hand_over, trio.open_nursery() as nursery:
-        nursery.start_soon(Lane(Site(hand_over.take), files, Limits(), log).run, [(listener, None)])
+        nursery.start_soon(Lane(Backend(hand_over.take), files, Limits(), log).run, [(listener, None)])
         yield listener.getsockname()
         nursery.cancel_scope.cancel()
 
@@ -143,10 +144,10 @@ SERVERS = {"lane": lane, "hypercorn": hypercorn_with_werkzeug, "nginx": nginx_al
 
 async def verdicts(server: Any, folder: Any, cases: Any) -> Any:
     """{name of the case: verdict} of one of SERVERS."""
-    found = {}
+    found: dict[str, Any] = {}
 
-    async def one(case: Any) -> None:
-        with trio.move_on_after(PATIENCE_S):
+    async def ask(case: Any) -> None:
+        with trio.move_on_after(TIMEOUT_S):
             found[case.name] = await _verdict(address, case, etag)
 
     async with SERVERS[server](folder) as address:
@@ -154,13 +155,15 @@ async def verdicts(server: Any, folder: Any, cases: Any) -> Any:
         for start in range(0, len(cases), 16):
             async with trio.open_nursery() as nursery:
                 for case in cases[start : start + 16]:
-                    nursery.start_soon(one, case)
+                    nursery.start_soon(ask, case)
     return found
 
 
 async def _etag(address: Any) -> Any:
     answer = await exchange(address, b"HEAD " + FILE + b" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-    return re.search(rb"(?i)\r\netag: (\S+)", answer)[1]
+    found = re.search(rb"(?i)\r\netag: (\S+)", answer)
+    assert found is not None
+    return found[1]
 
 
 async def exchange(address: Any, raw: Any, *, eof: Any = False) -> Any:
@@ -186,7 +189,7 @@ async def _send(stream: Any, raw: Any, eof: Any) -> None:
 async def _verdict(address: Any, case: Any, etag: Any) -> Any:
     """A request behind the case's own tells whether the connection is kept."""
     got = await exchange(address, case.raw.replace(ETAG, etag) + PROBE, eof=case.eof)
-    words = []
+    words: list[str] = []
     while got:
         word, body, got = _answer(got, head=len(words) in case.heads)
         words.append(word)
@@ -240,10 +243,18 @@ def _spans(fields: Any, body: Any) -> Any:
     first, *parts, last = body.split(boundary)
     assert (first, last) == (b"", b"--\r\n"), (first, last)
     heads = (part.partition(b"\r\n\r\n") for part in parts)
-    return [_span(re.search(rb"(?i)content-range: (.*)", lines)[1].decode().strip(), data) for lines, _, data in heads]
+    return [_span(_content_range(lines), data) for lines, _, data in heads]
+
+
+def _content_range(lines: bytes) -> str:
+    found = re.search(rb"(?i)content-range: (.*)", lines)
+    assert found is not None, lines
+    return found[1].decode().strip()
 
 
 def _span(content_range: Any, body: Any) -> Any:
-    first, last, size = map(int, re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", content_range).groups())
+    found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", content_range)
+    assert found is not None, content_range
+    first, last, size = map(int, found.groups())
     whole = next(content for content in FILES.values() if len(content) == size)
     return f"{first}-{last}" if body == whole[first : last + 1] else f"{first}-{last} of other bytes"

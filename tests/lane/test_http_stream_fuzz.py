@@ -77,7 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return download
 
 
-def no_manifest(package_id: Any) -> None:
+def no_manifest(package_id: Any) -> Any:
     raise OSError(package_id)
 
 

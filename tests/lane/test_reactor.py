@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,8 +43,12 @@ async def test_timers_run_at_their_times_and_in_their_order(autojump_clock: trio
     ran: list[tuple[float, float]] = []
     over = trio.Event()
     begun_s = trio.current_time()
+
+    def note(delay_s: float) -> None:
+        ran.append((delay_s, trio.current_time() - begun_s))
+
     for delay_s in (3.0, 1.0, 2.0, 1.0):
-        reactor.at(begun_s + delay_s, lambda delay_s=delay_s: ran.append((delay_s, trio.current_time() - begun_s)))
+        reactor.at(begun_s + delay_s, partial(note, delay_s))
     reactor.at(begun_s + 4, over.set)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reactor.run)

@@ -61,7 +61,9 @@ async def test_one_range(running: Any, number: Any, value: Any, begin: Any, stop
 async def test_several_ranges_are_multipart(running: Any, tls: Any) -> None:
     answer = await running.get(fragment(2), "Range: bytes=0-9, 1000-1999, -5\r\n", tls=tls)
     assert answer.status == 206
-    boundary = re.fullmatch(r"multipart/byteranges; boundary=(\w+)", answer["Content-Type"])[1]
+    found = re.fullmatch(r"multipart/byteranges; boundary=(\w+)", answer["Content-Type"])
+    assert found is not None
+    boundary = found[1]
     first, *parts, last = answer.body.split(f"\r\n--{boundary}".encode())
     assert (first, last) == (b"", b"--\r\n")
     sent = [part.partition(b"\r\n\r\n")[2] for part in parts]

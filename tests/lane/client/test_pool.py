@@ -37,10 +37,10 @@ class Scripted:
 
     def __init__(self, *connections: Any) -> None:
         self.connections = [list(answers) for answers in connections]
-        self.heard = []
+        self.heard: list[list[bytes]] = []
 
     async def __call__(self, stream: Any) -> None:
-        heard = []
+        heard: list[bytes] = []
         self.heard.append(heard)
         answers = self.connections.pop(0) if self.connections else []
         for answer in answers:
@@ -64,8 +64,8 @@ class ScriptedCaller:
 
     def __init__(self, pool: Any, number: Any = 0, count: Any = 1, **options: Any) -> None:
         self.pool, self.number, self.left, self.options = pool, number, count, options
-        self.link = None
-        self.got = []
+        self.link: Any = None
+        self.got: list[Any] = []
         self.place = None
         self.over = trio.Event()
 
@@ -91,7 +91,7 @@ class ScriptedCaller:
 @asynccontextmanager
 async def serving(handler: Any, context: Any = None) -> AsyncIterator[Any]:
     async with trio.open_nursery() as nursery:
-        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        listeners: list[Any] = await trio.open_tcp_listeners(0, host="127.0.0.1")
         port = listeners[0].socket.getsockname()[1]
         if context is not None:
             listeners = [trio.SSLListener(plain, context, https_compatible=True) for plain in listeners]
