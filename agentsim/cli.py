@@ -17,7 +17,7 @@ import trio
 from cryptography import x509
 
 from agentsim.load import load
-from agentsim.native.agent import USER_AGENT, Native
+from agentsim.native.agent import USER_AGENT, NativeAgent
 from agentsim.native.state import open_state
 from agentsim.simulate import simulate
 from distd import __version__
@@ -48,7 +48,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands)
 @click.version_option(__version__)
 def main() -> None:
-    """Agents of distd: one that really deploys packages, and many that only pretend."""
+    """Agents of distd: one that deploys packages, very many that are emulated, and any number in virtual time."""
 
 
 main.add_command(simulate)
@@ -58,13 +58,15 @@ main.add_command(load)
 @main.command(epilog=EXAMPLE)
 @click.option("--server", required=True, metavar="URL", help="Where to send PROLOG, inventory and results.")
 @click.option("--ca", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The site's CA, cacert.pem.")
-@click.option("--state", required=True, metavar="DIR", type=click.Path(path_type=Path), help="What the agent keeps.")
+@click.option(
+    "--state", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where the agent keeps its state."
+)
 @click.option("--once", is_flag=True, help="One contact, then the downloads until none is left.")
-@click.option("--name", default="", metavar="DEVICEID", help="Instead of hostname-YYYY-MM-DD-HH-MM-SS.")
+@click.option("--name", default="", metavar="DEVICEID", help="The DEVICEID, instead of hostname-YYYY-MM-DD-HH-MM-SS.")
 def agent(server: str, ca: Path, state: Path, once: bool, name: str) -> None:
     """One native agent: fetches packages on the OCS schedule, verifies, stores, launches, executes and reports them.
 
-    With --once, exit status 1 says that a package failed or the server could not be reached. Without, it goes on
+    With --once, exit status 1 means that a package failed or the server could not be reached. Without, it goes on
     until SIGTERM or SIGINT. Its log goes to stderr and to DIR/agent.log.
     """
     sys.exit(0 if run_agent(server, ca, state, once=once, name=name) else 1)
@@ -74,14 +76,14 @@ def run_agent(server: str, ca: Path, state: Path, *, once: bool, name: str = "")
     """Run one native agent to its end; whether all went well. Raises `DistdError` for what it cannot start with."""
     check_server(server)
     certificate, context = read_ca(ca)
-    with open_state(state.absolute()) as held, open_log(held.path / "agent.log") as say:
+    with open_state(state.absolute()) as held, open_log(held.path / "agent.log") as log:
         device_id = held.device_id(socket.gethostname(), datetime.now(), name)  # noqa: DTZ005 - OCS takes local time
 
         async def life() -> bool:
             good = not once  # when a signal ends it
             async with open_client(context, USER_AGENT) as client, trio.open_nursery() as nursery:
                 nursery.start_soon(cancel_on_signal, nursery.cancel_scope)
-                summary = await Native(server, certificate, held, client, device_id, say).run(once=once)
+                summary = await NativeAgent(server, certificate, held, client, device_id, log).run(once=once)
                 good = summary.is_good
                 nursery.cancel_scope.cancel()
             return good
@@ -90,12 +92,14 @@ def run_agent(server: str, ca: Path, state: Path, *, once: bool, name: str = "")
 
 
 async def cancel_on_signal(scope: trio.CancelScope) -> None:
+    """Until cancelled: SIGTERM and SIGINT cancel `scope`."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
             scope.cancel()
 
 
 def check_server(server: str) -> None:
+    """Raises `BadInput` for what is no URL of a server."""
     parts = urlsplit(server)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadInput("--server", "http://host[:port]/ocsinventory or https://…", server)
@@ -115,11 +119,11 @@ def read_ca(file: Path) -> tuple[x509.Certificate, ssl.SSLContext]:
 @contextmanager
 def open_log(file: Path) -> Iterator[Callable[[str], None]]:
     """A function that writes a line, with the time, to stderr and to the file."""
-    with file.open("a", buffering=1) as log:
+    with file.open("a", buffering=1) as out:
 
-        def say(line: str) -> None:
+        def log(line: str) -> None:
             stamped = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z} {line}\n"
-            log.write(stamped)
+            out.write(stamped)
             sys.stderr.write(stamped)
 
-        yield say
+        yield log

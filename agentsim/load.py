@@ -5,34 +5,32 @@ from __future__ import annotations
 import json
 import os
 import platform
-import signal
 import sys
-import zlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 import trio
 
 from agentsim.fleet import thresholds
-from agentsim.fleet.cluster import check_address, run_cluster
-from agentsim.fleet.live import shown
-from agentsim.fleet.options import Order, read_arrival, read_shares
-from agentsim.fleet.processes import run_here, run_processes
-from agentsim.fleet.shard import check
-from agentsim.fleet.totals import Picture
+from agentsim.fleet.cluster import check_address
+from agentsim.fleet.options import FleetOptions, read_arrival, read_shares
+from agentsim.fleet.recorded_inventories import read_inventories
+from agentsim.fleet.run import run_fleet
+from agentsim.fleet.target import find_target
+from agentsim.fleet.totals import FleetTotals
 from agentsim.report import load_report
+from agentsim.report.live import shown
 from agentsim.report.terminal import check_file, dialects_option, show, write
 from distd import __version__
-from distd.domain.errors import BadInput, DistdError
+from distd.domain.errors import BadInput
 from distd.domain.units import parse_duration, parse_share
 from distd.simulation.world_text import read_dialects
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from agentsim.fleet.thresholds import Threshold
+    from collections.abc import Mapping
+    from typing import Any
 
 EXAMPLE = """\
 \b
@@ -41,14 +39,12 @@ Examples:
   agentsim load --server https://localhost:8443/ocsinventory --ca site/cacert.pem --agents 5000 \\
       --dialect unix=1 --dialect windows=4 --arrival window=10min --time-scale 60 \\
       --threshold 'fragment_p99<200ms' --threshold 'success>=99.9%' --html run.html"""
-DESCRIPTORS_APART: Final = 200  # for what is no connection
-MOST_INVENTORIES: Final = 100_000
 
 
 @click.command(epilog=EXAMPLE)
 @click.option("--server", required=True, metavar="URL", help="Where to send PROLOG, inventory and results.")
 @click.option("--ca", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The site's CA, cacert.pem.")
-@click.option("--agents", required=True, type=click.IntRange(1, 10_000_000), help="How many.")
+@click.option("--agents", required=True, type=click.IntRange(1, 10_000_000), help="How many agents.")
 @dialects_option
 @click.option(
     "--arrival",
@@ -61,38 +57,52 @@ MOST_INVENTORIES: Final = 100_000
     default=1.0,
     show_default=True,
     type=click.FloatRange(0.001, 1e6),
-    help="Latencies, contacts, windows and sleep so many times as fast; the network never.",
+    help="Latencies, contacts, windows and sleep pass so many times as fast; the network does not.",
 )
-@click.option("--duration", metavar="TIME", help="Agents come again, until then.  [default: until all are through]")
+@click.option(
+    "--duration",
+    metavar="TIME",
+    help="Agents go on contacting the server until then.  [default: until all are through]",
+)
 @click.option(
     "--behaviour",
     "behaviours",
     multiple=True,
     metavar="NAME=SHARE",
-    help="vanish=1%, sleep=5%:2h, slow=10%:64kB/s, corrupt=0.1%, stale=2%; again for more.",
+    help="vanish=1%, sleep=5%:2h, slow=10%:64kB/s, corrupt=0.1%, stale=2%; repeatable.",
 )
 @click.option("--verify", default="1%", show_default=True, help="Share of the agents that check digests; 100%: all.")
 @click.option(
     "--inventories",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Say these inventories (XML, or as sent), under their DEVICEIDs.",
+    help="Send these inventories (XML, or as sent by agents), with their DEVICEIDs.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Whose computers they are.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed gives the same computers."
+)
 @click.option("--first", default=0, show_default=True, type=click.IntRange(0), help="Number of the first agent.")
 @click.option(
-    "--processes", default=1, show_default=True, type=click.IntRange(1, 64), help="The agents are shared out."
+    "--processes",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Share the agents out over so many processes.",
 )
-@click.option("--cluster", metavar="ADDRESS", help="Share them out over a Dask cluster, such as tcp://head:8786.")
 @click.option(
-    "--threshold", "limits", multiple=True, metavar="RULE", help="Such as 'fragment_p99<200ms'; again for more."
+    "--cluster", metavar="ADDRESS", help="Share them out over the workers of a Dask cluster, such as tcp://head:8786."
 )
+@click.option("--threshold", "limits", multiple=True, metavar="RULE", help="Such as 'fragment_p99<200ms'; repeatable.")
 @click.option(
-    "--report", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="All that was measured, JSON."
+    "--report",
+    "json_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write all that was measured as JSON.",
 )
-@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="The same as a page with plots.")
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write it as a page with plots.")
 @click.option("--json", "as_text", is_flag=True, help="Print JSON instead of tables.")
-def load(
+def load(  # noqa: PLR0913 - a parameter for each option
     server: str,
     ca: Path,
     agents: int,
@@ -114,12 +124,12 @@ def load(
 ) -> None:
     """Emulate very many agents against a real server, and measure.
 
-    Each agent makes its contact, tells its inventory, and downloads what it is given by its dialect's scheduler, under
-    the latencies that the server says; it keeps nothing. SIGTERM and Ctrl-C end the run in good order, a second one at
-    once. Exit status 1 says that it was interrupted, or that a threshold was not met (without thresholds: that an agent
-    failed or was lost).
+    Each agent makes its contact, sends its inventory, and downloads what it is given by its dialect's scheduler, under
+    the latencies that the server sets; it keeps nothing. SIGTERM and Ctrl-C end the run in good order, a second one at
+    once. Exit status 1 means that it was interrupted, or that a threshold was not met (without thresholds: that an
+    agent failed or was lost).
     """
-    order = Order(
+    options = FleetOptions(
         server=server,
         ca_pem=_read_text(ca, "--ca"),
         agents=agents,
@@ -133,96 +143,49 @@ def load(
         first=first,
         replayed=() if inventories is None else read_inventories(inventories),
     )
+    _check_places(cluster, processes, json_file, html)
+    goals = [thresholds.read(text) for text in limits]
+    find_target(options)
+    facts = _facts()
+    totals = FleetTotals(agents)
+    trio.run(_run, options, totals, processes, cluster, as_text)
+    report = load_report.as_json(options, totals, goals, facts)
+    is_written = _write(report, json_file, html)
+    _print(report, as_text=as_text)
+    sys.exit(0 if is_written and thresholds.is_passed(totals, goals) else 1)
+
+
+async def _run(options: FleetOptions, totals: FleetTotals, processes: int, cluster: str | None, quiet: bool) -> None:
+    async with shown(totals, quiet=quiet):
+        await run_fleet(options, totals, processes, cluster)
+
+
+def _check_places(cluster: str | None, processes: int, json_file: Path | None, html: Path | None) -> None:
+    """Where it is to run, and what it is to write. Raises `BadInput`."""
     if cluster is not None:
         check_address(cluster)
         if processes != 1:
             raise BadInput("--processes", "nothing beside --cluster: each worker is a process", processes)
-    goals = [thresholds.read(text) for text in limits]
     for file, option in ((json_file, "--report"), (html, "--html")):
         if file is not None:
             check_file(file, option)
-    check(order)
-    facts = {
-        "began": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
-        "machine": _machine(),
-        "version": __version__,
-    }
-    picture = Picture(agents)
-    trio.run(run, order, picture, processes, cluster, as_text)
-    told = load_report.as_json(order, picture, goals, facts)
+
+
+def _write(report: Mapping[str, Any], json_file: Path | None, html: Path | None) -> bool:
+    """Whether each file that was asked for could be written; what could not is said on stderr."""
     written = [
-        file is None or write(file, make(told), option)
+        file is None or write(file, make(report), option)
         for file, make, option in ((json_file, json.dumps, "--report"), (html, load_report.page, "--html"))
     ]
+    return all(written)
+
+
+def _print(report: Mapping[str, Any], *, as_text: bool) -> None:
     if as_text:
-        click.echo(json.dumps(told))
+        click.echo(json.dumps(report))
     else:
-        show(load_report.tables(told))
-        click.echo(load_report.summary_line(told))
-    sys.exit(0 if all(written) and is_good(picture, goals) else 1)
-
-
-async def run(order: Order, picture: Picture, processes: int, cluster: str | None, quiet: bool) -> None:
-    """Until all are through, or a signal ends it: then what was measured so far is told. Raises `DistdError`."""
-    stop = trio.Event()
-    try:
-        async with shown(picture, quiet=quiet), trio.open_nursery() as nursery:
-            nursery.start_soon(_end_on_signal, picture, stop, nursery.cancel_scope)
-            if cluster is not None:
-                await run_cluster(order, picture, cluster, stop)
-            elif processes == 1:
-                await run_here(order, picture, stop)
-            else:
-                await run_processes(order, picture, processes, stop)
-            nursery.cancel_scope.cancel()
-    except ExceptionGroup as group:
-        known = group.subgroup(DistdError)
-        while known is not None:
-            first = known.exceptions[0]
-            if isinstance(first, DistdError):
-                raise first from None
-            known = first
-        raise
-
-
-async def _end_on_signal(picture: Picture, stop: trio.Event, scope: trio.CancelScope) -> None:
-    """At the first one all shards are told to end and say their last; at the second nobody is waited for."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            picture.interrupted = True
-            if stop.is_set():
-                scope.cancel()
-            stop.set()
-
-
-def is_good(picture: Picture, goals: Sequence[Threshold]) -> bool:
-    if picture.interrupted:
-        return False
-    figures = picture.figures()
-    if goals:
-        return all(goal.holds(figures) for goal in goals)
-    return figures["done"] + figures["vanished"] == figures["agents"]
-
-
-def read_inventories(folder: Path) -> tuple[str, ...]:
-    """The XML of each file, sorted by name; deflated ones are inflated. Raises `BadInput`."""
-    if not folder.is_dir():
-        raise BadInput("--inventories", "a folder", str(folder))
-    files = sorted(file for file in folder.iterdir() if file.is_file())
-    if not 1 <= len(files) <= MOST_INVENTORIES:
-        raise BadInput("--inventories", f"1 to {MOST_INVENTORIES} files", f"{len(files)} in {folder}")
-    return tuple(_inventory(file) for file in files)
-
-
-def _inventory(file: Path) -> str:
-    data = file.read_bytes()
-    try:
-        text = (data if data.lstrip()[:1] == b"<" else zlib.decompress(data)).decode("utf-8", "replace")
-    except zlib.error:
-        text = ""
-    if "<REQUEST" not in text or "<CONTENT" not in text:
-        raise BadInput("--inventories", "inventories: REQUEST/CONTENT in XML, or deflated as agents send it", str(file))
-    return text
+        show(load_report.tables(report))
+        click.echo(load_report.summary_line(report))
 
 
 def _read_text(file: Path, option: str) -> str:
@@ -234,5 +197,9 @@ def _read_text(file: Path, option: str) -> str:
         raise BadInput(option, "a certificate in PEM form", str(file)) from None
 
 
-def _machine() -> str:
-    return f"{os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}"
+def _facts() -> dict[str, str]:
+    return {
+        "began": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        "machine": f"{os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}",
+        "version": __version__,
+    }

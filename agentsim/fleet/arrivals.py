@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from agentsim.fleet.options import HOUR_S, Arrivals
 
 if TYPE_CHECKING:
-    from agentsim.fleet.options import Order
+    from agentsim.fleet.options import FleetOptions
 
 # Sites open between 7:30 and 9:30; most people come within half an hour of their site's hour.
 OPENINGS: Final = 9
@@ -16,23 +16,23 @@ BETWEEN_OPENINGS_S: Final = HOUR_S / 4
 SPREAD_S: Final = HOUR_S / 4
 
 
-def arrivals(order: Order, site_of: dict[int, int]) -> list[tuple[float, int]]:
-    """(seconds from the beginning as they really pass, number), sorted; with `CLOSED` all at 0, in order.
+def arrivals(options: FleetOptions, site_of: dict[int, int]) -> list[tuple[float, int]]:
+    """(seconds from the beginning as they really pass, number), sorted; with `CLOSED` all at 0, in options.
 
     `site_of`: each number's site, for `OFFICE`; else it may be empty.
     """
-    draw = random.Random(f"{order.seed} arrivals {order.shard}/{order.shards}")
-    kind, value, scale = order.arrival.kind, order.arrival.value, order.time_scale
+    draw = random.Random(f"{options.seed} arrivals {options.shard}/{options.shards}")
+    kind, value, scale = options.arrival.kind, options.arrival.value, options.time_scale
     match kind:
         case Arrivals.WINDOW:
-            return sorted((draw.random() * value / scale, number) for number in order.numbers)
+            return sorted((draw.random() * value / scale, number) for number in options.numbers)
         case Arrivals.OFFICE:
-            mornings = ((_morning_s(site_of[number], draw) / scale, number) for number in order.numbers)
+            mornings = ((_morning_s(site_of[number], draw) / scale, number) for number in options.numbers)
             return sorted(mornings)
         case Arrivals.POISSON:
-            return _poisson(order, value * scale / order.shards, draw)
+            return _poisson(options, value * scale / options.shards, draw)
         case Arrivals.AT_ONCE | Arrivals.CLOSED:
-            return [(0.0, number) for number in order.numbers]
+            return [(0.0, number) for number in options.numbers]
 
 
 def _morning_s(site: int, draw: random.Random) -> float:
@@ -40,9 +40,9 @@ def _morning_s(site: int, draw: random.Random) -> float:
     return max(opens_s + draw.gauss(2 * SPREAD_S, SPREAD_S), 0.0)
 
 
-def _poisson(order: Order, per_s: float, draw: random.Random) -> list[tuple[float, int]]:
+def _poisson(options: FleetOptions, per_s: float, draw: random.Random) -> list[tuple[float, int]]:
     found, at_s = [], 0.0
-    for number in order.numbers:
+    for number in options.numbers:
         at_s += draw.expovariate(per_s)
         found.append((at_s, number))
     return found

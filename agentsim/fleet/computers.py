@@ -1,12 +1,11 @@
-"""Computers that are nowhere: names, addresses, systems and software such as a large site has.
+"""Computers that do not exist: names, addresses, systems and software such as a large site has.
 
-All of a computer follows from the seed and its number, so nothing of it need be kept, and a later run finds the same.
+Everything about a computer follows from the seed and its number, so nothing is stored, and a later run has the same.
 """
 
 from __future__ import annotations
 
 import random
-import re
 import zlib
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -62,11 +61,10 @@ _PRODUCTS: Final = tuple(_PROGRAMS.split())
 SOFTWARE_LISTS: Final = 32
 _AGENTS: Final = {Dialect.UNIX: "OCS-NG_unified_unix_agent_v2.10.0", Dialect.WINDOWS: "OCS-NG_WINDOWS_AGENT_v2.10.1.0"}
 _COMPRESSION: Final = 6
-_DEVICE_ID: Final = re.compile(r"<DEVICEID>([^<]*)</DEVICEID>")
 
 
 @dataclass(frozen=True, slots=True)
-class Computer:
+class EmulatedComputer:
     """`site` is the rank of its site, from 0."""
 
     device_id: str
@@ -77,11 +75,11 @@ class Computer:
 
 
 def user_agent(dialect: Dialect) -> str:
-    """What it says of itself."""
+    """What an agent of that dialect sends as User-Agent."""
     return _AGENTS.get(dialect, "distd-agent")
 
 
-def computer(seed: int, number: int, dialects: Mapping[Dialect, float]) -> Computer:
+def computer(seed: int, number: int, dialects: Mapping[Dialect, float]) -> EmulatedComputer:
     """Number `number` of the fleet of this seed. Addresses repeat after some 400,000."""
     draw = random.Random(f"{seed} {number}")
     site = bisect_right(_BOUNDS, draw.random() * _BOUNDS[-1])
@@ -92,35 +90,22 @@ def computer(seed: int, number: int, dialects: Mapping[Dialect, float]) -> Compu
     # A site's subnets of 256 lie 40 apart from each other: 10.x.y.z has x·256 + y = site + 40 · (a block of numbers).
     block = (number // 254) * len(SITES) + site
     address = f"10.{block // 256 % 256}.{block % 256}.{number % 254 + 1}"
-    return Computer(f"{name}-{installed}-{at}", name, site, address, dialect)
+    return EmulatedComputer(f"{name}-{installed}-{at}", name, site, address, dialect)
 
 
-def inventory(seed: int, one: Computer, history: Iterable[str]) -> bytes:
+def inventory(seed: int, computer: EmulatedComputer, history: Iterable[str]) -> bytes:
     """The body of its INVENTORY: some 15 kB of XML, deflated."""
     content = "".join(
         (
-            xml.element("HARDWARE", {}, _leaves(_hardware(seed, one))),
-            xml.element("NETWORKS", {}, _leaves(_network(one))),
-            xml.element("ACCOUNTINFO", {}, _leaves({"KEYNAME": "TAG", "KEYVALUE": one.name.rpartition("-")[0]})),
-            _bios(seed, one),
-            _software(
-                "windows" if one.dialect is Dialect.WINDOWS else "unix", zlib.crc32(one.name.encode()) % SOFTWARE_LISTS
-            ),
+            xml.element("HARDWARE", {}, _leaves(_hardware(seed, computer))),
+            xml.element("NETWORKS", {}, _leaves(_network(computer))),
+            xml.element("ACCOUNTINFO", {}, _leaves({"KEYNAME": "TAG", "KEYVALUE": computer.name.rpartition("-")[0]})),
+            _bios(seed, computer),
+            _software(_kind(computer), zlib.crc32(computer.name.encode()) % SOFTWARE_LISTS),
             xml.element("DOWNLOAD", {}, xml.element("HISTORY", {}, _packages(history))),
         )
     )
-    return _request(xml.element("CONTENT", {}, content), one.device_id)
-
-
-def replayed(text: str, device_id: str) -> bytes:
-    """The body of an INVENTORY that was written down, said by `device_id`."""
-    return zlib.compress(_DEVICE_ID.sub(lambda _: xml.leaf("DEVICEID", device_id), text, count=1).encode())
-
-
-def replayed_id(text: str) -> str:
-    """Whose inventory it is; empty when it does not say so."""
-    match = _DEVICE_ID.search(text)
-    return match[1].strip() if match else ""
+    return _request(xml.element("CONTENT", {}, content), computer.device_id)
 
 
 def _request(content: str, device_id: str) -> bytes:
@@ -129,20 +114,20 @@ def _request(content: str, device_id: str) -> bytes:
     return zlib.compress(text.encode(), _COMPRESSION)
 
 
-def _hardware(seed: int, one: Computer) -> dict[str, str]:
-    draw = random.Random(f"{seed} {one.name}")
-    systems = _SYSTEMS[_kind(one)]
+def _hardware(seed: int, computer: EmulatedComputer) -> dict[str, str]:
+    draw = random.Random(f"{seed} {computer.name}")
+    systems = _SYSTEMS[_kind(computer)]
     name, version, comments, _ = draw.choices(systems, [share for *_, share in systems])[0]
     memory = draw.choice((4096, 8192, 8192, 16384, 32768))
     return {
-        "NAME": one.name,
+        "NAME": computer.name,
         "OSNAME": name,
         "OSVERSION": version,
         "OSCOMMENTS": comments,
-        "IPADDR": one.address,
-        "DEFAULTGATEWAY": _gateway(one),
+        "IPADDR": computer.address,
+        "DEFAULTGATEWAY": _gateway(computer),
         "DNS": "10.0.0.53",
-        "WORKGROUP": f"{SITES[one.site]}.example.org".lower(),
+        "WORKGROUP": f"{SITES[computer.site]}.example.org".lower(),
         "MEMORY": str(memory),
         "SWAP": str(memory // 2),
         "PROCESSORN": str(draw.choice((4, 6, 8, 12))),
@@ -153,30 +138,30 @@ def _hardware(seed: int, one: Computer) -> dict[str, str]:
     }
 
 
-def _kind(one: Computer) -> str:
-    return "windows" if one.dialect is Dialect.WINDOWS else "unix"
+def _kind(computer: EmulatedComputer) -> str:
+    return "windows" if computer.dialect is Dialect.WINDOWS else "unix"
 
 
-def _gateway(one: Computer) -> str:
-    return f"{one.address.rpartition('.')[0]}.254"
+def _gateway(computer: EmulatedComputer) -> str:
+    return f"{computer.address.rpartition('.')[0]}.254"
 
 
-def _network(one: Computer) -> dict[str, str]:
-    parts = [int(part) for part in one.address.split(".")]
+def _network(computer: EmulatedComputer) -> dict[str, str]:
+    parts = [int(part) for part in computer.address.split(".")]
     return {
-        "DESCRIPTION": "Ethernet" if one.dialect is Dialect.WINDOWS else "eth0",
-        "IPADDRESS": one.address,
+        "DESCRIPTION": "Ethernet" if computer.dialect is Dialect.WINDOWS else "eth0",
+        "IPADDRESS": computer.address,
         "IPMASK": "255.255.255.0",
-        "IPGATEWAY": _gateway(one),
-        "IPSUBNET": f"{one.address.rpartition('.')[0]}.0",
-        "MACADDR": "02:" + ":".join(f"{part:02x}" for part in (*parts, one.site)),
+        "IPGATEWAY": _gateway(computer),
+        "IPSUBNET": f"{computer.address.rpartition('.')[0]}.0",
+        "MACADDR": "02:" + ":".join(f"{part:02x}" for part in (*parts, computer.site)),
         "STATUS": "Up",
         "TYPE": "ethernet",
     }
 
 
-def _bios(seed: int, one: Computer) -> str:
-    draw = random.Random(f"{seed} {one.name} bios")
+def _bios(seed: int, computer: EmulatedComputer) -> str:
+    draw = random.Random(f"{seed} {computer.name} bios")
     maker, model = draw.choice(_MAKERS)
     bios = {"SMANUFACTURER": maker, "SMODEL": model, "SSN": f"{draw.getrandbits(40):010X}", "BVERSION": "1.24.0"}
     drive = {"TYPE": "Hard Drive", "TOTAL": "488000", "FREE": str(draw.randint(20_000, 400_000)), "FILESYSTEM": "ext4"}

@@ -1,4 +1,4 @@
-"""What a fleet is told: plain values, which go to other processes and machines as they are."""
+"""The options of a fleet: plain values, which go to other processes and machines as they are."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Arrivals(StrEnum):
 
     AT_ONCE = "at-once"
     WINDOW = "window"  # evenly over so many seconds
-    POISSON = "poisson"  # so many a second, one independent of the other
-    OFFICE = "office"  # in the morning of its site: 0 is the first site's opening
-    CLOSED = "closed"  # so many at a time; when one is through, the next one comes
+    POISSON = "poisson"  # so many a second on average, independent of each other
+    OFFICE = "office"  # in the morning of its site: 0 is when the first site opens
+    CLOSED = "closed"  # so many at a time; when one ends, the next one begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +36,26 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
-    """What befalls agents, as shares of them, 0 to 1."""
+class FaultShares:
+    """The share of agents, 0 to 1, that each fault befalls."""
 
-    vanish: float = 0.0  # goes away for good, at any moment
+    vanish: float = 0.0  # disappears for good, at any moment
     sleep: float = 0.0  # sleeps once, at any moment, for about `sleep_s`
-    slow: float = 0.0  # takes no more than `slow_bytes_per_s`
+    slow: float = 0.0  # receives no more than `slow_bytes_per_s`
     corrupt: float = 0.0  # its disk spoils what it stores
-    stale: float = 0.0  # has in its history what the server thinks it needs
+    stale: float = 0.0  # has in its history what the server gives it
     sleep_s: float = HOUR_S
     slow_bytes_per_s: float = 64_000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """`agents` are numbered from `first`; this shard emulates every `shards`th, from the `shard`th on.
+class FleetOptions:
+    """`agents` are numbered from `first`; this shard emulates each `shards`th of them, beginning with number `shard`.
 
-    What is planned runs `time_scale` times as fast: latencies, the time between contacts, windows, mornings, sleep.
-    The network runs as it does. Without `duration_s` each agent ends when nothing is left for it to do; with it all go
-    on until then. `verify`: share of the agents that check digests. `keep_alive_s`: a connection is kept over a pause
-    shorter than that (before it is scaled). `replayed`: inventories in XML, one after the other for the agents.
+    `time_scale`: latencies, the time between contacts, windows, mornings and sleep pass so many times as fast; the
+    network does not. Without `duration_s` each agent ends when nothing is left for it to do; with it all go on until
+    then. `verify`: share of the agents that check digests. `keep_alive_s`: a connection is kept over a pause shorter
+    than that (before it is scaled). `replayed`: inventories in XML, which the agents send in turn.
     """
 
     server: str
@@ -63,7 +63,7 @@ class Order:
     agents: int
     dialects: Mapping[Dialect, float] = field(default_factory=lambda: {Dialect.UNIX: 1.0})
     arrival: Arrival = field(default_factory=Arrival)
-    shares: Shares = field(default_factory=Shares)
+    shares: FaultShares = field(default_factory=FaultShares)
     time_scale: float = 1.0
     duration_s: float | None = None
     verify: float = 0.01
@@ -76,25 +76,29 @@ class Order:
 
     @property
     def numbers(self) -> range:
-        """Of this shard's agents."""
+        """Numbers of this shard's agents."""
         return range(self.first + self.shard, self.first + self.agents, self.shards)
 
     @property
-    def at_a_time(self) -> int:
-        """How many of this shard's agents may be there at once: with `CLOSED` its share of them."""
+    def max_active(self) -> int:
+        """How many of this shard's agents may be active at once: with `CLOSED` its share of them."""
         if self.arrival.kind is not Arrivals.CLOSED:
             return len(self.numbers)
         each, more = divmod(int(self.arrival.value), self.shards)
         return each + (self.shard < more)
 
-    def shared_out(self, shards: int) -> list[Order]:
-        """Over so many shards; over fewer where not even one agent at a time would be left for each."""
+    def split(self, shards: int) -> list[FleetOptions]:
+        """The options of so many shards; of fewer where not even one agent at a time would be left for each."""
         if self.arrival.kind is Arrivals.CLOSED:
             shards = min(shards, int(self.arrival.value))
         return [replace(self, shard=number, shards=shards) for number in range(shards)]
 
+    def verifies(self, number: int) -> bool:
+        """Whether that agent checks digests: each so-manyth does, and so the same share of any numbers in a row."""
+        return int((number + 1) * self.verify) > int(number * self.verify)
+
     def check(self) -> None:
-        """Raises `BadInput` for times that are none, and for what cannot go together."""
+        """Raises `BadInput` for invalid times, and for options that exclude each other."""
         if not 0 < self.time_scale < float("inf"):
             raise BadInput("--time-scale", "a number above 0", f"{self.time_scale:g}")
         if self.duration_s is None:
@@ -102,8 +106,8 @@ class Order:
         if not 0 < self.duration_s < float("inf"):
             raise BadInput("--duration", "a time above 0", f"{self.duration_s:g}")
         if self.arrival.kind is Arrivals.CLOSED:
-            # Then agents come again until the end, and are through never: nobody would make room. To count those that
-            # wait for their next contact as through would not do: they come back, and then more are there than that.
+            # Then agents come again until the end and never end before it, so none would make room for the next one.
+            # Those that wait for their next contact cannot count as ended: they come back, and there would be too many.
             raise BadInput("--arrival", "at-once, window, poisson or office beside --duration", "closed")
 
 
@@ -126,21 +130,23 @@ def read_arrival(text: str) -> Arrival:
     raise BadInput("--arrival", "at-once, window=10min, poisson=50/s, office or closed=100", text)
 
 
-def read_shares(texts: Sequence[str]) -> Shares:
+def read_shares(texts: Sequence[str]) -> FaultShares:
     """ "vanish=1%", "sleep=5%:2h", "slow=10%:64kB/s", "corrupt=0.1%", "stale=2%". Raises `BadInput`."""
     values: dict[str, float] = {}
     for text in texts:
         name, _, rest = text.partition("=")
         share, colon, more = rest.partition(":")
-        values[name] = parse_share(share, "--behaviour") if name in _KNOWN else -1.0
-        if values[name] < 0 or (colon and name not in _MORE):
-            raise BadInput("--behaviour", f"{', '.join(_KNOWN)}, such as vanish=1%, sleep=5%:2h, slow=10%:64kB/s", text)
+        values[name] = parse_share(share, "--behaviour") if name in _FAULTS else -1.0
+        if values[name] < 0 or (colon and name not in _WITH_VALUE):
+            raise BadInput(
+                "--behaviour", f"{', '.join(_FAULTS)}, such as vanish=1%, sleep=5%:2h, slow=10%:64kB/s", text
+            )
         if colon and name == "sleep":
             values["sleep_s"] = parse_duration(more, "--behaviour")
         elif colon:
             values["slow_bytes_per_s"] = parse_rate(more, "--behaviour")
-    return Shares(**values)
+    return FaultShares(**values)
 
 
-_KNOWN: Final = ("vanish", "sleep", "slow", "corrupt", "stale")
-_MORE: Final = ("sleep", "slow")
+_FAULTS: Final = ("vanish", "sleep", "slow", "corrupt", "stale")
+_WITH_VALUE: Final = ("sleep", "slow")

@@ -1,4 +1,4 @@
-"""Thresholds: what a run must come to, in a word such as `fragment_p99<200ms`."""
+"""Thresholds: what a run must achieve, such as `fragment_p99<200ms`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from distd.domain.errors import BadInput
 from distd.domain.units import FIGURE_UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from agentsim.fleet.totals import FleetTotals
 
 _FORM: Final = re.compile(r"([a-z_0-9.]+)\s*(<=|>=|==|<|>)\s*(\d+(?:\.\d+)?)\s*([a-zA-Z%/]*)")
 _OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
@@ -35,19 +37,21 @@ NAMES: Final = frozenset(_NAMES.split())
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
+    """A figure by its `name`, how it is compared, and with what; `text` is how it was given."""
+
     text: str
     name: str
     compare: str
     limit: float
 
     def holds(self, figures: Mapping[str, float]) -> bool:
-        """A figure that there is none of (no such request was made) holds nothing."""
+        """Whether it is met. It is not when there is no such figure, because no such request was made."""
         value = figures.get(self.name)
         return value is not None and _OPERATORS[self.compare](value, self.limit)
 
 
 def read(text: str) -> Threshold:
-    """Raises `BadInput` for what is no figure, no comparison or no unit."""
+    """Raises `BadInput` for an unknown figure, comparison or unit."""
     match = _FORM.fullmatch(text.strip())
     if match is None or match[4] not in FIGURE_UNITS:
         raise BadInput("--threshold", "a figure, a comparison and a value, such as fragment_p99<200ms", text)
@@ -60,8 +64,18 @@ def read(text: str) -> Threshold:
     return Threshold(text.strip(), match[1], match[2], limit)
 
 
+def is_passed(totals: FleetTotals, thresholds: Sequence[Threshold]) -> bool:
+    """Whether a run was not interrupted and met its thresholds; without any, whether no agent failed or was lost."""
+    if totals.interrupted:
+        return False
+    figures = totals.figures()
+    if thresholds:
+        return all(threshold.holds(figures) for threshold in thresholds)
+    return figures["done"] + figures["vanished"] == figures["agents"]
+
+
 def in_unit(text: str, value: float | None) -> str:
-    """What a figure was, in the unit of the threshold `text`."""
+    """A figure in the unit of the threshold `text`."""
     if value is None:
         return "none"
     match = _FORM.fullmatch(text)

@@ -1,225 +1,255 @@
-"""What all shards of a fleet have told, as one picture, and the figures that are read off it."""
+"""What all shards of a fleet have reported, summed up, and the figures that are computed from it."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from agentsim.fleet.counters import ENDS, KINDS, Deployment, Flow, State, histogram, record
+from agentsim.fleet.counters import FINAL_STATES, KINDS, State, histogram, record
+from agentsim.fleet.messages import PackageCounters, Transfers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from hdrh.histogram import HdrHistogram
 
-MOST_ROWS: Final = 240  # of the course over time; then two become one
+    from agentsim.fleet.messages import ShardMessage
+
+MAX_INTERVALS: Final = 240  # then two become one
 PERCENTILES: Final = (50.0, 90.0, 99.0, 99.9, 100.0)
 SHARES: Final = (50, 90, 95, 99, 100)
 MICRO: Final = 1e-6
 
 
 @dataclass(slots=True)
-class Row:
-    """A stretch of the course: exchanges that ended in it, those of them that failed, fragments that came whole."""
+class Interval:
+    """Exchanges that ended in it, those of them that failed, and fragments that came whole."""
 
     requests: int = 0
     fragments: int = 0
     bytes: int = 0
     errors: int = 0
-    late: HdrHistogram = field(default_factory=histogram)
+    latency: HdrHistogram = field(default_factory=histogram)
 
-    def add(self, other: Row) -> None:
+    def add(self, other: Interval) -> None:
+        """Take in what another interval counted."""
         self.requests += other.requests
         self.fragments += other.fragments
         self.bytes += other.bytes
         self.errors += other.errors
-        self.late.add(other.late)
+        self.latency.add(other.latency)
 
 
-class Picture:
-    """`agents` in all. Shards are told apart by any name; the last word of each counts. `interrupted`: the run, or a
-    shard of it, was told to end before it was over."""
+class FleetTotals:
+    """`agents` in all. Shards are known by any name; the last message of each counts.
+
+    `latency`: by kind of request. `intervals`: by number, each of `interval_s` seconds. `interrupted`: the run, or a
+    shard of it, was told to end before it was over.
+    """
 
     def __init__(self, agents: int) -> None:
         self.agents = agents
-        self.late = {kind.value: histogram() for kind in KINDS}
-        self.rows: dict[int, Row] = defaultdict(Row)
-        self.row_s = 1.0
+        self.latency = {kind.value: histogram() for kind in KINDS}
+        self.intervals: dict[int, Interval] = defaultdict(Interval)
+        self.interval_s = 1.0
         self.contacts_s: list[float] = []
         self.finished_s: list[float] = []
-        self.packages: dict[str, Deployment] = {}
+        self.packages: dict[str, PackageCounters] = {}
         self.lost_agents = 0
         self.interrupted = False
         self.lost: list[str] = []
-        self._last: dict[str, dict[str, Any]] = {}
+        self._last: dict[str, ShardMessage] = {}
 
-    def hear(self, shard: str, message: dict[str, Any]) -> None:
-        """What `Tally.message` made."""
-        before = self._last.get(shard, _NOTHING)
-        row = Row(
+    def add(self, shard: str, message: ShardMessage) -> None:
+        """Take in a shard's message."""
+        before = self._last.get(shard)
+        interval = Interval(
             requests=_requests(message) - _requests(before),
             fragments=_fragments(message) - _fragments(before),
-            bytes=message["bytes_in"] - before["bytes_in"],
+            bytes=message.received_bytes - (before.received_bytes if before else 0),
             errors=_errors(message) - _errors(before),
         )
-        for kind, encoded in message["late"].items():
-            record(self.late[kind], encoded)
+        for kind, encoded in message.latencies.items():
+            record(self.latency[kind], encoded)
             if kind == "fragment":
-                record(row.late, encoded)
-        self.interrupted |= message["stopped"]
-        self._row(message["at_s"]).add(row)
-        self.contacts_s += message["contacts_s"]
-        self.finished_s += message["finished_s"]
-        for name, (priority, count, *_, done_s) in message["packages"].items():
-            self.packages.setdefault(name, Deployment(priority, count)).done_s += done_s
+                record(interval.latency, encoded)
+        self.interrupted |= message.stopped
+        self._interval_at(message.at_s).add(interval)
+        self.contacts_s += message.contacts_s
+        self.finished_s += message.finished_s
+        for name, package in message.packages.items():
+            known = self.packages.setdefault(name, PackageCounters(package.priority, package.count))
+            known.done_s += package.done_s
         self._last[shard] = message
         self._count_packages()
 
     def lose(self, shard: str, agents: int, why: str) -> None:
-        """A shard will say no more; what its agents had not ended is lost."""
-        states = self._last[shard]["states"] if shard in self._last else [0] * len(State)
-        ended = [states[state] if state in ENDS else 0 for state in State]
+        """A shard will report no more; those of its agents that had not ended are lost."""
+        last = self._last.get(shard)
+        ended = [0] * len(State)
+        if last is not None:
+            for state in FINAL_STATES:
+                ended[state] = last.states[state]
+            last.states = ended
         self.lost_agents += agents - sum(ended)
-        if shard in self._last:
-            self._last[shard] = self._last[shard] | {"states": ended}
         self.lost.append(f"{shard}: {why}")
 
-    def _row(self, at_s: float) -> Row:
-        # A message tells of the time before it.
-        while max(at_s - 0.5, 0) // self.row_s >= MOST_ROWS:
-            self.row_s *= 2
-            old, self.rows = self.rows, defaultdict(Row)
-            for number, row in old.items():
-                self.rows[number // 2].add(row)
-        return self.rows[int(max(at_s - 0.5, 0) // self.row_s)]
+    def _interval_at(self, at_s: float) -> Interval:
+        # A message is about the time before it.
+        while max(at_s - 0.5, 0) // self.interval_s >= MAX_INTERVALS:
+            self.interval_s *= 2
+            old, self.intervals = self.intervals, defaultdict(Interval)
+            for number, interval in old.items():
+                self.intervals[number // 2].add(interval)
+        return self.intervals[int(max(at_s - 0.5, 0) // self.interval_s)]
 
     def _count_packages(self) -> None:
         for name, known in self.packages.items():
-            told = [last["packages"][name] for last in self._last.values() if name in last["packages"]]
-            known.listed, known.good, known.fragments, known.bytes = (
-                sum(one[at] for one in told) for at in range(2, 6)
-            )
+            counters = [last.packages[name] for last in self._last.values() if name in last.packages]
+            known.listed = sum(package.listed for package in counters)
+            known.good = sum(package.good for package in counters)
+            known.fragments = sum(package.fragments for package in counters)
+            known.bytes = sum(package.bytes for package in counters)
 
     # --- sums
 
-    def total(self, name: str) -> int:
-        """Of a number that each shard counts."""
-        return sum(last[name] for last in self._last.values())
-
-    def totals(self, name: str) -> list[int]:
-        """Of several numbers in a row."""
-        return [sum(column) for column in zip(*(last[name] for last in self._last.values()), strict=True)]
-
-    def counts(self, name: str) -> Counter[str]:
-        """Of a mapping to numbers."""
-        sums: Counter[str] = Counter()
-        for last in self._last.values():
-            sums.update(last[name])
-        return sums
+    def total(self, count: Callable[[ShardMessage], int]) -> int:
+        """Of a number in the last message of each shard."""
+        return sum(map(count, self._last.values()))
 
     @property
-    def states(self) -> list[int]:
-        states = self.totals("states") or [0] * len(State)
-        states[State.AWAITED] = max(self.agents - self.lost_agents - sum(states) + states[State.AWAITED], 0)
-        return states
+    def requests(self) -> Counter[str]:
+        """Exchanges that have ended, by kind."""
+        return _sum(last.requests for last in self._last.values())
+
+    @property
+    def results(self) -> Counter[str]:
+        """Results that were reported to the server, by code."""
+        return _sum(last.results for last in self._last.values())
 
     @property
     def errors(self) -> Counter[str]:
         """By kind and reason."""
-        sums: Counter[str] = Counter()
+        return _sum({f"{kind}: {why}": count} for last in self._last.values() for kind, why, count in last.errors)
+
+    @property
+    def states(self) -> list[int]:
+        """How many agents are in each, in the order of `State`; those not yet heard of are awaited."""
+        states = [sum(column) for column in zip(*(last.states for last in self._last.values()), strict=True)]
+        states = states or [0] * len(State)
+        states[State.AWAITED] = max(self.agents - self.lost_agents - sum(states) + states[State.AWAITED], 0)
+        return states
+
+    @property
+    def places(self) -> dict[str, Transfers]:
+        """What came from each "host:port", sorted."""
+        sums: dict[str, Transfers] = {}
         for last in self._last.values():
-            for kind, why, count in last["errors"]:
-                sums[f"{kind}: {why}"] += count
-        return sums
-
-    @property
-    def places(self) -> dict[str, Flow]:
-        return self._flows((name, flow) for last in self._last.values() for name, flow in last["places"].items())
-
-    @property
-    def priorities(self) -> dict[int, Deployment]:
-        """Packages of the same priority together."""
-        sums: dict[int, Deployment] = {}
-        for one in self.packages.values():
-            known = sums.setdefault(one.priority, Deployment(one.priority, 0))
-            known.listed, known.good = known.listed + one.listed, known.good + one.good
-            known.fragments, known.bytes = known.fragments + one.fragments, known.bytes + one.bytes
-            known.done_s = known.done_s + one.done_s
+            for name, transfers in last.places.items():
+                known = sums.setdefault(name, Transfers())
+                known.fragments, known.bytes = known.fragments + transfers.fragments, known.bytes + transfers.bytes
         return dict(sorted(sums.items()))
 
-    def _flows(self, told: Iterable[tuple[str, list[int]]]) -> dict[str, Flow]:
-        flows: dict[str, Flow] = {}
-        for name, (fragments, size) in told:
-            flow = flows.setdefault(name, Flow())
-            flow.fragments, flow.bytes = flow.fragments + fragments, flow.bytes + size
-        return dict(sorted(flows.items()))
+    @property
+    def priorities(self) -> dict[int, PackageCounters]:
+        """Packages of the same priority together."""
+        sums: dict[int, PackageCounters] = {}
+        for package in self.packages.values():
+            known = sums.setdefault(package.priority, PackageCounters(package.priority, 0))
+            known.listed, known.good = known.listed + package.listed, known.good + package.good
+            known.fragments, known.bytes = known.fragments + package.fragments, known.bytes + package.bytes
+            known.done_s = known.done_s + package.done_s
+        return dict(sorted(sums.items()))
 
     @property
     def at_s(self) -> float:
-        return max((last["at_s"] for last in self._last.values()), default=0.0)
+        """When the latest message was sent, in seconds from the beginning."""
+        return max((last.at_s for last in self._last.values()), default=0.0)
 
     @property
     def expected_s(self) -> float:
-        return max((last["expected_s"] for last in self._last.values()), default=0.0)
+        """When the last agent will be through, as far as it is known, in seconds from the beginning."""
+        return max((last.expected_s for last in self._last.values()), default=0.0)
 
     @property
-    def told(self) -> dict[str, int]:
-        return next((last["told"] for last in self._last.values() if last["told"]), {})
+    def settings(self) -> dict[str, int]:
+        """Latencies and times that agents were told."""
+        return next((last.settings for last in self._last.values() if last.settings), {})
 
     # --- figures
 
     def figures(self) -> dict[str, float]:
         """Name → number: what thresholds are set on. Times in seconds, shares from 0 to 1."""
+        at_s = max(self.at_s, MICRO)
+        requests, errors = self.requests.total(), self.errors.total()
+        fragments = sum(package.fragments for package in self.packages.values())
+        size_bytes = sum(package.bytes for package in self.packages.values())
+        return {
+            **self._agent_figures(),
+            "errors": errors / max(requests, 1),
+            "requests": requests,
+            "unanswered": self.total(lambda last: last.unanswered),
+            "fragments": fragments,
+            "bytes": size_bytes,
+            "fragments_per_s": fragments / at_s,
+            "requests_per_s": requests / at_s,
+            "bytes_per_s": size_bytes / at_s,
+            "duration": self.at_s,
+            "verified": self.total(lambda last: last.verified),
+            "verified_bytes": self.total(lambda last: last.verified_bytes),
+            "bad": self.total(lambda last: last.bad),
+            "redirects": self.total(lambda last: last.redirects),
+            "memory": self.total(lambda last: last.memory_bytes),
+            **self._latency_figures(),
+            **self._finish_figures(),
+        }
+
+    def _agent_figures(self) -> dict[str, float]:
         states = self.states
         stayed = self.agents - states[State.VANISHED]
-        requests, errors = sum(self.counts("requests").values()), sum(self.errors.values())
-        fragments = sum(one.fragments for one in self.packages.values())
-        verified, verified_bytes, bad = self.totals("verified") or (0, 0, 0)
-        at_s = max(self.at_s, MICRO)
-        figures: dict[str, float] = {
+        return {
             "agents": self.agents,
             "done": states[State.DONE],
             "failed": states[State.FAILED],
             "vanished": states[State.VANISHED],
             "lost": self.lost_agents,
             "success": states[State.DONE] / stayed if stayed else 0.0,
-            "errors": errors / max(requests, 1),
-            "requests": requests,
-            "unanswered": self.total("unanswered"),
-            "fragments": fragments,
-            "bytes": sum(one.bytes for one in self.packages.values()),
-            "fragments_per_s": fragments / at_s,
-            "requests_per_s": requests / at_s,
-            "bytes_per_s": sum(one.bytes for one in self.packages.values()) / at_s,
-            "duration": self.at_s,
-            "verified": verified,
-            "verified_bytes": verified_bytes,
-            "bad": bad,
-            "redirects": self.total("redirects"),
-            "memory": self.total("memory_bytes"),
         }
-        for kind, late in self.late.items():
-            if late.get_total_count():
-                for percentile in PERCENTILES:
-                    figures[f"{kind}_p{percentile:g}"] = late.get_value_at_percentile(percentile) * MICRO
-        finished = sorted(self.finished_s)
-        for share in SHARES:
-            rank = -(-stayed * share // 100)
-            figures[f"finish_p{share}"] = finished[rank - 1] if 0 < rank <= len(finished) else float("inf")
-        return figures
+
+    def _latency_figures(self) -> dict[str, float]:
+        return {
+            f"{kind}_p{percentile:g}": latency.get_value_at_percentile(percentile) * MICRO
+            for kind, latency in self.latency.items()
+            if latency.get_total_count()
+            for percentile in PERCENTILES
+        }
+
+    def _finish_figures(self) -> dict[str, float]:
+        """When so many percent of the agents that have not vanished had the last of their packages."""
+        stayed = self.agents - self.states[State.VANISHED]
+        finished_s = sorted(self.finished_s)
+        ranks = {share: -(-stayed * share // 100) for share in SHARES}
+        return {
+            f"finish_p{share}": finished_s[rank - 1] if 0 < rank <= len(finished_s) else float("inf")
+            for share, rank in ranks.items()
+        }
 
 
-_NOTHING: Final[Mapping[str, Any]] = {"bytes_in": 0, "errors": [], "requests": {}, "packages": {}}
+def _errors(message: ShardMessage | None) -> int:
+    return sum(count for _, _, count in message.errors) if message else 0
 
 
-def _errors(message: Mapping[str, Any]) -> int:
-    return sum(count for _, _, count in message["errors"])
+def _requests(message: ShardMessage | None) -> int:
+    return sum(message.requests.values()) if message else 0
 
 
-def _requests(message: Mapping[str, Any]) -> int:
-    return sum(message["requests"].values())
+def _fragments(message: ShardMessage | None) -> int:
+    return sum(package.fragments for package in message.packages.values()) if message else 0
 
 
-def _fragments(message: Mapping[str, Any]) -> int:
-    return sum(fragments for _, _, _, _, fragments, *_ in message["packages"].values())
+def _sum(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for count in counts:
+        sums.update(count)
+    return sums

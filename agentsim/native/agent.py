@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +22,9 @@ import trio
 from blake3 import blake3
 
 from agentsim.native import deploy, inventory
-from agentsim.native.fetch import Part, fetch_part
-from agentsim.native.sources import Places
-from agentsim.native.state import FULL, remove_tree
+from agentsim.native.fetch import fetch_fragment
+from agentsim.native.sources import Sources
+from agentsim.native.state import is_disk_full, remove_tree
 from distd import __version__
 from distd.domain.agent_machine import (
     Agent,
@@ -47,22 +46,21 @@ from distd.domain.agent_machine import (
     Wait,
 )
 from distd.domain.errors import BadInput, Corrupt, Unavailable
-from distd.domain.records import Action as Act
+from distd.domain.records import Action as PackageAction
 from distd.domain.records import Dialect, DownloadRequest, InventoryRequest, PrologRequest
 from distd.domain.results import Outcome, classify
-from distd.wire import manifest as manifest_codec
-from distd.wire import ocs
-from distd.wire import ocs_info as info_codec
+from distd.wire import manifest as manifest_format
+from distd.wire import ocs, ocs_info
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cryptography import x509
 
     from agentsim.native.state import Folder, State
     from distd.domain.agent_machine import Action, Event
     from distd.domain.records import Info, Manifest, Pack, Request
     from distd.lane.client.http_client import Client
-
-Say = Callable[[str], None]
 
 USER_AGENT = f"distd-agent/{__version__}"
 MAX_INFO_BYTES = 65_536
@@ -73,7 +71,10 @@ _HEADERS = (("Content-Type", "application/x-compress"), ("Pragma", "no-cache"))
 
 @dataclass(slots=True)
 class Summary:
-    """What a run came to: results by package id, and whether the server ever answered."""
+    """What a run achieved.
+
+    `results`: codes by package id. `reached`: the server has answered. `undelivered`: results that
+    it has not accepted. `left`: packages that are not deployed yet."""
 
     results: dict[str, str] = field(default_factory=dict)
     reached: bool = False
@@ -82,12 +83,13 @@ class Summary:
 
     @property
     def is_good(self) -> bool:
+        """Whether all packages are deployed and reported."""
         failed = any(classify(code) is not Outcome.SUCCESS for code in self.results.values())
         return self.reached and not (failed or self.undelivered or self.left)
 
 
-class Native:
-    """The hands of the machine. `say` takes a line for the log."""
+class NativeAgent:
+    """Performs the machine's actions. `log` takes a line."""
 
     def __init__(
         self,
@@ -96,16 +98,16 @@ class Native:
         state: State,
         client: Client,
         device_id: str,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         self._server = server
         self._ca = ca
         self._state = state
         self._client = client
-        self._say = say
+        self._log = log
         self._device_id = device_id
         self._manifests: dict[str, Manifest] = {}
-        self._places: dict[str, Places] = {}
+        self._sources: dict[str, Sources] = {}
         self._threads = trio.CapacityLimiter(1)  # hashing and unpacking: one at a time
 
     async def run(self, *, once: bool) -> Summary:
@@ -120,7 +122,7 @@ class Native:
             config=self._state.config,
             once=once,
             jitter=random.SystemRandom().random,
-            say=self._say,
+            say=self._log,
         )
         summary = Summary()
         event: Event = Started()
@@ -149,7 +151,7 @@ class Native:
             case Discard(package_id):
                 self._forget(package_id)
             case Wait(seconds, reason):
-                self._say(f"Now pausing for a {reason} => {seconds:g} seconds")
+                self._log(f"Now pausing for a {reason} => {seconds:g} seconds")
                 await trio.sleep(seconds)
         return Done()
 
@@ -166,14 +168,14 @@ class Native:
         try:
             reply = ocs.read_prolog_reply(await self._post(PrologRequest(self._device_id)))
         except (Unavailable, BadInput) as error:
-            self._say(f"Contacting the server...failed: {error}")
+            self._log(f"Contacting the server...failed: {error}")
             return Failed(str(error))
-        self._say(f"Contacting the server...OK ({len(reply.packs)} package(s) listed)")
+        self._log(f"Contacting the server...OK (packages listed: {len(reply.packs)})")
         if not reply.config.on:
-            self._say("Download is off.")
+            self._log("Download is off.")
         self._state.save_config(reply.config)
         for pack in reply.packs:
-            self._note_places(pack)
+            self._note_sources(pack)
             if pack.id in agent.queue:  # it may have been moved to another server
                 self._state.folder(pack.id).place(pack.pack_loc, agent.queue[pack.id].since_s)
         return PrologAnswered(reply)
@@ -186,27 +188,27 @@ class Native:
         try:
             await self._post(request)
         except (Unavailable, BadInput) as error:
-            self._say(f"Sending the inventory...failed: {error}")
+            self._log(f"Sending the inventory...failed: {error}")
             return Failed(str(error))
-        self._say("Sending the inventory...OK")
+        self._log("Sending the inventory...OK")
         return Done()
 
     async def _result(self, package_id: str, code: str, agent: Agent) -> Event:
         folder = self._state.folder(package_id)
         folder.conclude(code)
         self._state.save_history(agent.history)
-        self._say(f"Sending message for {package_id}, code={code}.")
+        self._log(f"Sending message for {package_id}, code={code}.")
         try:
             await self._post(DownloadRequest(self._device_id, package_id, code))
         except (Unavailable, BadInput) as error:
-            self._say(f"The server did not take the message: {error}")
+            self._log(f"The server did not take the message: {error}")
             return Failed(str(error))
         self._forget(package_id)
         return Done()
 
     def _forget(self, package_id: str) -> None:
         self._manifests.pop(package_id, None)
-        self._places.pop(package_id, None)
+        self._sources.pop(package_id, None)
         remove_tree(self._state.folder(package_id).path)
 
     # -- info and fragments
@@ -215,17 +217,17 @@ class Native:
         try:
             info = await self._fetch_info(pack)
         except (Unavailable, BadInput, Corrupt, OSError) as error:
-            self._say(f"Retrieve info file...failed (pack {pack.id}): {error}")
+            self._log(f"Retrieve info file...failed (pack {pack.id}): {error}")
             return Failed(str(error))
-        self._say(f"Retrieve info file...OK (pack {pack.id})")
+        self._log(f"Retrieve info file...OK (pack {pack.id})")
         return InfoFetched(info)
 
     async def _fetch_info(self, pack: Pack) -> Info:
         base = f"https://{pack.info_loc}/{pack.id}"
         signed = await self._get(f"{base}/manifest", MAX_MANIFEST_BYTES)
-        manifest = manifest_codec.read(signed, self._ca)
+        manifest = manifest_format.read(signed, self._ca)
         data = await self._get(f"{base}/info", MAX_INFO_BYTES)
-        info = info_codec.parse(data)
+        info = ocs_info.parse(data)
         for what, expected, got in (
             ("id of the manifest", pack.id, manifest.package_id),
             ("BLAKE3 of info", manifest.info_blake3.hex(), blake3(data).hexdigest()),
@@ -248,60 +250,59 @@ class Native:
             self._manifests[package_id] = self._state.folder(package_id).manifest(self._ca)
         return self._manifests[package_id]
 
-    def _note_places(self, pack: Pack) -> None:
-        known = self._places.get(pack.id)
+    def _note_sources(self, pack: Pack) -> None:
+        known = self._sources.get(pack.id)
         if known is None or known.named != (*pack.mirrors, pack.pack_loc):
-            self._places[pack.id] = Places(self._client, pack.mirrors, pack.pack_loc)
+            self._sources[pack.id] = Sources(self._client, pack.mirrors, pack.pack_loc)
 
     async def _fragment(self, action: FetchFragment) -> Event:
-        """From the best place; where it fails, the next one goes on inside the fragment."""
+        """From the quickest place; where it fails, the next one goes on inside the fragment."""
         name = f"{action.package_id}-{action.number}"
         path = f"{action.package_id}/{name}"
-        places = self._places.get(action.package_id) or Places(self._client, (), action.pack_loc)
+        sources = self._sources.get(action.package_id) or Sources(self._client, (), action.pack_loc)
         event: Event = Failed("there is no place to get it from")
-        for place in await places.ranked(action.proto, path):
+        for place in await sources.ranked(action.proto, path):
             event = await self._fragment_from(f"{action.proto}://{place}/{path}", name, action)
             if not isinstance(event, Failed | Corrupted) or (isinstance(event, Failed) and event.code):
                 return event
-            places.failed(place)
+            sources.failed(place)
         return event
 
     async def _fragment_from(self, url: str, name: str, action: FetchFragment) -> Event:
         fragment = self._manifest(action.package_id).fragments[action.number - 1]
-        part = Part(self._state.folder(action.package_id).fragment(action.number))
+        path = self._state.folder(action.package_id).fragment(action.number)
         try:
-            await fetch_part(self._client, url, fragment, part)
-            await trio.to_thread.run_sync(part.finish, fragment, limiter=self._threads)
+            await fetch_fragment(self._client, url, fragment, path, self._threads)
         except Corrupt as error:
-            self._say(f"Downloading {name}...corrupt, discarded: {error}")
+            self._log(f"Downloading {name}...corrupt, discarded: {error}")
             return Corrupted()
         except (Unavailable, BadInput) as error:
-            self._say(f"Downloading {name}...failed: {error}")
+            self._log(f"Downloading {name}...failed: {error}")
             return Failed(str(error))
         except OSError as error:
-            if error.errno not in FULL:
+            if not is_disk_full(error):
                 raise
-            self._say(f"Downloading {name}...failed: {error}")
+            self._log(f"Downloading {name}...failed: {error}")
             return Failed(str(error), "ERR_OUT_OF_SPACE")
-        self._say(f"Downloading {name}...OK")
+        self._log(f"Downloading {name}...OK")
         return Done()
 
-    # -- what it was all for
+    # -- deploying
 
     async def _deploy(self, folder: Folder, timeout_min: int) -> Event:
         info, manifest = folder.info(), self._manifest(folder.id)
         if folder.was_running:
-            self._say(f"Package {folder.id} was interrupted while it ran; it is not run again.")
+            self._log(f"Package {folder.id} was interrupted while it ran; it is not run again.")
             code = "ERR_EXECUTE_NO_EXIT_CODE"
         else:
             code = await trio.to_thread.run_sync(self._build, folder, info, manifest, limiter=self._threads)
-            code = code or await self._act(folder, info, timeout_min * MINUTE_S)
+            code = code or await self._run_action(folder, info, timeout_min * MINUTE_S)
         folder.conclude(code)
         return Assembled(code)
 
     def _build(self, folder: Folder, info: Info, manifest: Manifest) -> str:
-        """Check and unpack; the code of what went wrong, or nothing."""
-        self._say(f"Building package for {folder.id}.")
+        """Check and unpack; the code of what went wrong, or empty."""
+        self._log(f"Building package for {folder.id}.")
         try:
             folder.begin_tree()
             if info.fragments:
@@ -309,26 +310,26 @@ class Native:
                 with deploy.open_archive(folder, manifest) as archive:
                     deploy.unpack(archive, folder.tree)
         except (Corrupt, BadInput, OSError) as error:
-            self._say(f"Building of {folder.id}... failed: {error}")
+            self._log(f"Building of {folder.id}... failed: {error}")
             return _build_code(error)
-        self._say(f"Building of {folder.id}... Success.")
+        self._log(f"Building of {folder.id}... Success.")
         return ""
 
-    async def _act(self, folder: Folder, info: Info, timeout_s: float) -> str:
+    async def _run_action(self, folder: Folder, info: Info, timeout_s: float) -> str:
         target = info.target.replace("INSTALL_PATH", str(self._state.path))
-        if info.action is Act.STORE:
-            self._say(f"Storing package to {target}...")
+        if info.action is PackageAction.STORE:
+            self._log(f"Storing package to {target}...")
             return await trio.to_thread.run_sync(self._store, folder.tree, target, limiter=self._threads)
         folder.mark_running()
         output = folder.path / "output"
-        if info.action is Act.LAUNCH:
-            self._say(f"Launching {target}...")
+        if info.action is PackageAction.LAUNCH:
+            self._log(f"Launching {target}...")
             code = await deploy.launch(folder.tree, target, output, timeout_s)
         else:
-            self._say(f"Execute {target}...")
+            self._log(f"Execute {target}...")
             code = await deploy.execute(folder.tree, target, output, timeout_s)
         for line in _last_lines(output):
-            self._say(f"  | {line}")
+            self._log(f"  | {line}")
         return code
 
     def _store(self, tree: Path, target: str) -> str:
@@ -338,15 +339,15 @@ class Native:
                 raise BadInput("info/PATH", "an absolute path", target)
             deploy.store(tree, path)
         except (OSError, BadInput) as error:
-            self._say(f"Storing package to {target}... failed: {error}")
-            return "ERR_OUT_OF_SPACE" if isinstance(error, OSError) and error.errno in FULL else "ERR_EXECUTE"
+            self._log(f"Storing package to {target}... failed: {error}")
+            return "ERR_OUT_OF_SPACE" if is_disk_full(error) else "ERR_EXECUTE"
         return "SUCCESS"
 
 
 def _build_code(error: Corrupt | BadInput | OSError) -> str:
     if isinstance(error, Corrupt):
         return "ERR_BAD_DIGEST"
-    return "ERR_OUT_OF_SPACE" if isinstance(error, OSError) and error.errno in FULL else "ERR_BUILD"
+    return "ERR_OUT_OF_SPACE" if is_disk_full(error) else "ERR_BUILD"
 
 
 def _last_lines(file: Path, count: int = 10, limit_bytes: int = 8192) -> list[str]:

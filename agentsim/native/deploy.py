@@ -27,10 +27,10 @@ from typing import IO, TYPE_CHECKING
 import trio
 from blake3 import blake3
 
-from agentsim.native.joined_file import Joined
-from agentsim.native.state import sync_directory
+from agentsim.native.joined_file import JoinedFile
 from distd.domain.errors import BadInput, Corrupt
 from distd.packaging.hashing import chained, flow
+from distd.storage.atomic import sync_folder
 from distd.wire.ocs_info import encoded, is_digest
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ EXECUTABLE = 0o755
 
 
 def check(folder: Folder, info: Info, manifest: Manifest) -> None:
-    """Whether the fragments are the package that was promised. Raises `Corrupt`.
+    """Make sure that the fragments are the package that manifest and `info` describe. Raises `Corrupt`.
 
-    Each is held against the signed manifest once more, and all together against what a stock agent checks.
+    Each is compared with the signed manifest once more, and all together with what a stock agent checks.
     """
     named = hashlib.new(info.digest_algo.lower(), usedforsecurity=False)
     with chained(_paths(folder, manifest)) as read, flow(read, named) as flowing:
@@ -67,8 +67,8 @@ def check(folder: Folder, info: Info, manifest: Manifest) -> None:
 
 
 def open_archive(folder: Folder, manifest: Manifest) -> IO[bytes]:
-    """The fragments as the archive that they are."""
-    joined = Joined(_paths(folder, manifest), [fragment.length for fragment in manifest.fragments])
+    """The fragments as one file, the archive that they are parts of."""
+    joined = JoinedFile(_paths(folder, manifest), [fragment.length for fragment in manifest.fragments])
     return io.BufferedReader(joined, COPY_BYTES)
 
 
@@ -94,21 +94,21 @@ def unpack(archive: IO[bytes], tree: Path) -> None:
         is_tar = archive.read(2) == GZIP_MAGIC
         archive.seek(0)
         if not is_tar and zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as box:
-                _extract(_zip_entries(box), tree)
+            with zipfile.ZipFile(archive) as zip_file:
+                _extract(_zip_entries(zip_file), tree)
         else:
             archive.seek(0)
-            with tarfile.open(fileobj=archive, mode="r:gz") as tape:
-                _extract(_tar_entries(tape), tree)
+            with tarfile.open(fileobj=archive, mode="r:gz") as tar_file:
+                _extract(_tar_entries(tar_file), tree)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise BadInput("package", "a readable tar.gz or zip", str(error)) from error
 
 
-def _tar_entries(tape: tarfile.TarFile) -> Iterator[Entry]:
-    for member in tape:
+def _tar_entries(tar_file: tarfile.TarFile) -> Iterator[Entry]:
+    for member in tar_file:
         mode = member.mode & 0o777
         if member.isreg():
-            yield Entry(member.name, mode, member.mtime, partial(tape.extractfile, member))
+            yield Entry(member.name, mode, member.mtime, partial(tar_file.extractfile, member))
         elif member.isdir():
             yield Entry(member.name, mode | 0o700, member.mtime)
         elif member.issym():
@@ -119,16 +119,16 @@ def _tar_entries(tape: tarfile.TarFile) -> Iterator[Entry]:
             raise BadInput("package", "files, folders and links", f"a device or the like, {member.name}")
 
 
-def _zip_entries(box: zipfile.ZipFile) -> Iterator[Entry]:
-    for member in box.infolist():
+def _zip_entries(zip_file: zipfile.ZipFile) -> Iterator[Entry]:
+    for member in zip_file.infolist():
         unix = member.external_attr >> 16
         mtime_s = _zip_time_s(member)
         if member.is_dir():
             yield Entry(member.filename, EXECUTABLE, mtime_s)
         elif stat.S_ISLNK(unix):
-            yield Entry(member.filename, 0, mtime_s, symlink=os.fsdecode(box.read(member)))
+            yield Entry(member.filename, 0, mtime_s, symlink=os.fsdecode(zip_file.read(member)))
         elif stat.S_IFMT(unix) in (0, stat.S_IFREG):
-            yield Entry(member.filename, unix & 0o777 or 0o644, mtime_s, partial(box.open, member))
+            yield Entry(member.filename, unix & 0o777 or 0o644, mtime_s, partial(zip_file.open, member))
         else:
             raise BadInput("package", "files, folders and links", f"a device or the like, {member.filename}")
 
@@ -196,7 +196,7 @@ def store(tree: Path, target: Path) -> None:
         links = [name for name in os.listdir(folder) if (Path(folder) / name).is_symlink()]
         for name in {*files, *links}:
             _place(Path(folder) / name, here / name)
-        sync_directory(here)
+        sync_folder(here)
 
 
 def _place(source: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""What this computer is, as far as the standard library, /proc and /sys tell without a right to ask more."""
+"""The inventory of this computer: what the standard library, /proc and /sys say to a process without special rights."""
 
 from __future__ import annotations
 

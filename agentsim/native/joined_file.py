@@ -1,7 +1,8 @@
-"""Fragments as the one file that they are, without writing it: half the room on the disk, and none of the time."""
+"""Fragments as the one file that they are parts of, without writing it: it takes neither time nor space on the disk."""
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from bisect import bisect_right
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
-class Joined(io.RawIOBase):
+class JoinedFile(io.RawIOBase):
     """`paths` one after another, to be read and sought in; one is open at a time. `lengths` are theirs, in bytes."""
 
     def __init__(self, paths: Sequence[Path], lengths: Sequence[int]) -> None:
@@ -26,16 +27,19 @@ class Joined(io.RawIOBase):
         self._fd = -1  # and its descriptor
 
     def readable(self) -> bool:
+        """It is."""
         return True
 
     def seekable(self) -> bool:
+        """It is."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """The new position, which may be beyond the end."""
         size_bytes = self._ends[-1] if self._ends else 0
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size_bytes}[whence]
         if base + offset < 0:
-            raise OSError(22, "a position before the beginning")
+            raise OSError(errno.EINVAL, "a position before the beginning")
         self._position = base + offset
         return self._position
 
@@ -55,6 +59,7 @@ class Joined(io.RawIOBase):
         return count
 
     def close(self) -> None:
+        """Close the file that is open."""
         self._close()
         super().close()
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 PROBE_S: Final = 3.0
 FRESH_S: Final = 1800.0  # then they are probed again
-AVOID_S: Final = 300.0  # who has failed comes last for so long
+AVOID_S: Final = 300.0  # a place that has failed is tried last for so long
 
 
-class Places:
-    """Of one package. `mirrors` as the server ranks them; `last` is its own place, which is tried when all fail."""
+class Sources:
+    """Of one package. `mirrors`: as the server ranks them. `last`: the server's own place, tried when all fail."""
 
     def __init__(self, client: Client, mirrors: Sequence[str], last: str) -> None:
         self.named = (*mirrors, last)
@@ -35,10 +35,11 @@ class Places:
         if self._mirrors and (self._probed_s is None or now_s - self._probed_s > FRESH_S):
             await self._probe(proto, path)
             self._probed_s = now_s
-        good = [one for one in self._mirrors if now_s - self._failed_s.get(one, -AVOID_S) >= AVOID_S]
-        return [*good, self._last, *(one for one in self._mirrors if one not in good)]
+        good = [place for place in self._mirrors if now_s - self._failed_s.get(place, -AVOID_S) >= AVOID_S]
+        return [*good, self._last, *(place for place in self._mirrors if place not in good)]
 
     def failed(self, place: str) -> None:
+        """It is tried last for a while."""
         self._failed_s[place] = trio.current_time()
 
     async def _probe(self, proto: str, path: str) -> None:

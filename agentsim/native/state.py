@@ -1,4 +1,4 @@
-"""What a native agent keeps on disk, always consistent: every file is written beside itself, synced and renamed.
+"""What a native agent keeps on disk, always consistent: each file is written under another name, synced and renamed.
 
 STATE/lock                  held (flock) while an agent runs
 STATE/deviceid              DEVICEID, as OCS makes it: hostname-YYYY-MM-DD-HH-MM-SS
@@ -7,7 +7,7 @@ STATE/config.json           the last CONF of a PROLOG reply
 STATE/agent.log
 STATE/download/<id>/        one folder a package:
     info, manifest          as served, verified
-    package.json            PACK_LOC and the time first seen; written last: without it the folder is nothing
+    package.json            PACK_LOC and the time first seen; written last: without it the folder does not count
     <id>-N                  fragments, verified; <id>-N.part and <id>-N.etag: one on its way
     running                 a LAUNCH or EXECUTE was begun
     result                  the code to report; from then on nothing else of the folder is needed
@@ -19,7 +19,6 @@ import contextlib
 import errno
 import fcntl
 import json
-import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -29,8 +28,10 @@ from distd.domain.agent_machine import Package
 from distd.domain.errors import BadInput, Conflict, Corrupt
 from distd.domain.records import Dialect, DownloadConfig
 from distd.domain.results import in_history
-from distd.wire import manifest as manifest_codec
-from distd.wire import ocs_info as info_codec
+from distd.storage import atomic
+from distd.storage.atomic import write_file
+from distd.wire import manifest as manifest_format
+from distd.wire import ocs_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,10 @@ if TYPE_CHECKING:
 
     from distd.domain.records import Info, Manifest
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether it says that the disk or the quota is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Folder:
 
     @property
     def id(self) -> str:
+        """The package's."""
         return self.path.name
 
     @property
@@ -65,6 +70,7 @@ class Folder:
         self.tree.mkdir()
 
     def fragment(self, number: int) -> Path:
+        """Its file, once it is there and verified."""
         return self.path / f"{self.id}-{number}"
 
     def begin(self, info: bytes, manifest: bytes, pack_loc: str, since_s: float) -> None:
@@ -76,13 +82,16 @@ class Folder:
         self.place(pack_loc, since_s)
 
     def place(self, pack_loc: str, since_s: float) -> None:
+        """Keep where fragments are fetched from, and when the package was first seen (Unix time)."""
         write_file(self.path / "package.json", json.dumps({"pack_loc": pack_loc, "since_s": since_s}).encode())
 
     def info(self) -> Info:
-        return info_codec.parse((self.path / "info").read_bytes())
+        """As served. Raises `BadInput`, `OSError`."""
+        return ocs_info.parse((self.path / "info").read_bytes())
 
     def manifest(self, ca: x509.Certificate) -> Manifest:
-        return manifest_codec.read((self.path / "manifest").read_bytes(), ca)
+        """Checked with the CA. Raises `Corrupt`, `OSError`."""
+        return manifest_format.read((self.path / "manifest").read_bytes(), ca)
 
     def package(self, ca: x509.Certificate) -> Package:
         """The package as the scheduler wants it. Raises `OSError`, `ValueError`, `KeyError`, `BadInput`, `Corrupt`."""
@@ -99,14 +108,16 @@ class Folder:
 
     @property
     def was_running(self) -> bool:
+        """Whether its command was begun, by this process or an earlier one."""
         return (self.path / "running").exists()
 
     def mark_running(self) -> None:
+        """Its command is about to be begun."""
         write_file(self.path / "running", b"")
 
     @property
     def result(self) -> str:
-        """The code that waits to be reported, or nothing."""
+        """The code that waits to be reported, or empty."""
         file = self.path / "result"
         return file.read_text() if file.exists() else ""
 
@@ -118,7 +129,7 @@ class Folder:
         try:
             write_file(self.path / "result", code.encode())
         except OSError as error:
-            if error.errno not in FULL:
+            if not is_disk_full(error):
                 raise
             self._prune()
             write_file(self.path / "result", code.encode())
@@ -138,6 +149,7 @@ class State:
         self.downloads = path / "download"
 
     def folder(self, package_id: str) -> Folder:
+        """That of a package, which may not exist yet."""
         return Folder(self.downloads / package_id)
 
     def device_id(self, hostname: str, now: datetime, wanted: str = "") -> str:
@@ -155,21 +167,25 @@ class State:
 
     @property
     def history(self) -> set[str]:
+        """Ids of packages that need no second run."""
         file = self.path / "history"
         return set(file.read_text().split()) if file.exists() else set()
 
     def save_history(self, history: set[str]) -> None:
+        """Write it down if it has changed."""
         if history != self.history:
-            write_file(self.path / "history", "".join(f"{one}\n" for one in sorted(history)).encode())
+            write_file(self.path / "history", "".join(f"{package_id}\n" for package_id in sorted(history)).encode())
 
     @property
     def config(self) -> DownloadConfig | None:
+        """The last one that the server sent; None when there is none, or none that can be used."""
         file = self.path / "config.json"
         with contextlib.suppress(ValueError, TypeError, FileNotFoundError):  # of another version: as if there were none
             return DownloadConfig(**json.loads(file.read_bytes()))
         return None
 
     def save_config(self, config: DownloadConfig) -> None:
+        """Write it down if it has changed."""
         if config != self.config:
             write_file(self.path / "config.json", json.dumps(asdict(config)).encode())
 
@@ -206,30 +222,12 @@ def open_state(path: Path) -> Iterator[State]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Conflict("--state", f"another agent runs on {path}") from None
+        atomic.sweep(path)
         yield State(path)
 
 
-def write_file(file: Path, data: bytes) -> None:
-    """The old content or the new one, whatever happens."""
-    beside = file.with_name(f".{file.name}.new")
-    with beside.open("wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    beside.replace(file)
-    sync_directory(file.parent)
-
-
-def sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def remove_tree(path: Path) -> None:
-    """Remove a folder under a name that `State.restore` takes for nothing, so that a half of it never counts."""
+    """Remove a folder under a name that `State.restore` ignores, so that a half of it never counts."""
     gone = path.with_name(f".gone-{path.name}")
     shutil.rmtree(gone, ignore_errors=True)
     if path.exists():

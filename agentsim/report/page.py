@@ -1,6 +1,6 @@
-"""A page of figures: one HTML file with its plots as inline SVG, that asks for nothing else.
+"""A page of figures: one HTML file with its plots as inline SVG, that loads nothing else.
 
-Everything given is text and numbers; markup is made here only, so nothing has to be escaped before.
+All that is given is text and numbers, and is escaped here.
 """
 
 from __future__ import annotations
@@ -94,13 +94,16 @@ class Scale:
     log: bool
 
     def at(self, value: float) -> float:
+        """The place of a value."""
         low, high, here = (math.log10(each) if self.log else each for each in (self.low, self.high, self.clip(value)))
         return self.start + (self.end - self.start) * ((here - low) / (high - low))
 
     def clip(self, value: float) -> float:
+        """The value, or the end of the scale that it lies beyond."""
         return min(max(value, self.low), self.high)
 
     def ticks(self) -> list[float]:
+        """Values to write beside the scale."""
         if self.log:
             return [10.0**power for power in range(round(math.log10(self.low)), round(math.log10(self.high)) + 1)]
         step = _step(self.high - self.low)
@@ -221,7 +224,7 @@ def _lines(lines: Lines) -> str:
 
 
 def _legend(names: Sequence[str]) -> Iterator[str]:
-    """One name needs none; where there are more than colours, the drawn things' titles tell."""
+    """None for one name, nor for more names than colours: then the titles of the bars and lines say it."""
     if not 1 < len(names) <= COLOURS:
         return
     place = float(LEFT)

@@ -1,4 +1,4 @@
-"""What the commands share: options, tables, the files that they write."""
+"""What the commands share: an option, tables on the terminal, files that they write."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from agentsim.report.page import Table
 
-PIPED_COLUMNS: Final = 220  # where stdout is no terminal
-WIDEST_COLUMNS: Final = 10_000
+WIDTH_IN_PIPE: Final = 220  # where stdout is no terminal
+MAX_WIDTH: Final = 10_000
 
 dialects_option = click.option(
     "--dialect",
@@ -30,13 +30,13 @@ dialects_option = click.option(
     default=("unix",),
     show_default=True,
     metavar="NAME[=SHARE]",
-    help=f"{', '.join(Dialect)}; again for a mix.",
+    help=f"{', '.join(Dialect)}; repeatable, for a mix.",
 )
 
 
 def show(tables: Iterable[Table]) -> None:
-    """On stdout. A table that is wider than the terminal is turned, where that makes it narrower."""
-    console = Console(width=None if sys.stdout.isatty() else PIPED_COLUMNS, highlight=False, soft_wrap=True)
+    """Print tables. One that is wider than the terminal is turned, where that makes it narrower."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_IN_PIPE, highlight=False, soft_wrap=True)
     for table in tables:
         drawn = _drawn(table)
         if 0 < len(table.rows) < len(table.columns) and _columns(console, drawn) > console.width:
@@ -54,7 +54,7 @@ def turned(table: Table) -> Table:
 
 
 def _columns(console: Console, drawn: RichTable) -> int:
-    return console.measure(drawn, options=console.options.update_width(WIDEST_COLUMNS)).maximum
+    return console.measure(drawn, options=console.options.update_width(MAX_WIDTH)).maximum
 
 
 def _drawn(table: Table) -> RichTable:
@@ -76,7 +76,7 @@ def _drawn(table: Table) -> RichTable:
 
 
 def check_file(file: Path, option: str) -> None:
-    """That it can be written, as far as that can be seen. Raises `BadInput`."""
+    """Make sure that it can be written, as far as that can be seen beforehand. Raises `BadInput`."""
     folder = file.absolute().parent
     try:
         if file.is_dir() or not folder.is_dir():
@@ -88,7 +88,7 @@ def check_file(file: Path, option: str) -> None:
 
 
 def write(file: Path, text: str, option: str) -> bool:
-    """Whether it could be, and if not, one line on stderr: what was measured is to be told in the other ways."""
+    """Whether it could be written; if not, a line on stderr says so, and the results are still shown in other ways."""
     try:
         file.write_text(text, "utf-8")
     except OSError as error:

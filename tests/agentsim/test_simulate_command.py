@@ -32,7 +32,7 @@ def test_a_forecast_as_a_table_and_a_page(tmp_path: Path) -> None:
     assert "mirror of lyon" in done.stdout
     page = (tmp_path / "page.html").read_text()
     assert page.count("<svg") == 3
-    assert "editor (priority 5, 5 fragments)" in page
+    assert "editor (priority 5, fragments: 5)" in page
 
 
 def test_the_same_seed_gives_the_same_course_on_any_number_of_processes() -> None:

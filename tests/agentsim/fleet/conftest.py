@@ -1,82 +1,118 @@
-"""A fleet in this process against the site in memory, and what may be wrong with that."""
+"""Fleets against the server in memory: in virtual time, or over real sockets."""
 
 from __future__ import annotations
 
-import os
+import math
 import random
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 import trio
+from trio.testing import MockClock
 
-from agentsim.fleet.options import Order
-from agentsim.fleet.shard import Shard
-from agentsim.fleet.totals import Picture
+from agentsim.fleet.options import FleetOptions
+from agentsim.fleet.shard import Shard, run_shard
+from agentsim.fleet.target import Target
+from agentsim.fleet.totals import FleetTotals
 from distd.domain.records import Action
+from distd.lane.client.link import Place
+from tests.agentsim.faulty_server import FaultyServer
+from tests.agentsim.fleet.virtual_network import HTTP, HTTPS, VirtualNetwork, run_in_virtual_time
 
-CONTENT = random.Random(1).randbytes(9000)
+if TYPE_CHECKING:
+    from distd.domain.records import Dialect
+    from tests.agentsim.faulty_server import Authority
+
+CONTENT: Final = random.Random(1).randbytes(9000)
+VIRTUAL_LIMIT_S: Final = 1e6
+REAL_LIMIT_S: Final = 120
 
 
 class Fleet:
-    def __init__(self, site: Any) -> None:
-        self.site = site
-        self.shard = None
+    """Agents that check everything, against `server`, until they are through."""
 
-    def add(self, name: Any = "17", **values: Any) -> None:
-        """A package of three fragments."""
-        self.site.add(name, CONTENT, Action.STORE, "/tmp/x", **({"fragments": 3} | values))
+    def __init__(self, server: FaultyServer) -> None:
+        self.server = server
 
-    async def run(self, dialect: Any, agents: Any = 1, *, stop: Any = None, **values: Any) -> Any:
-        """Agents that check everything, until they are through; a contact an hour."""
-        order = Order(
-            f"https://{self.site.https}/ocsinventory",
-            self.site.authority.file.read_text(),
-            agents,
-            **({"dialects": {dialect: 1.0}, "verify": 1.0} | values),
-        )
-        picture = Picture(agents)
-        self.shard = Shard(order)
-        with trio.fail_after(30):
-            await self.shard.run(lambda message: picture.hear("here", message), stop)
-        return picture
+    def add(self, name: str = "17", *, fragments: int = 3, priority: int = 1) -> None:
+        """A package."""
+        self.server.add(name, CONTENT, Action.STORE, "/tmp/x", fragments, priority)
 
-    def spoil(self, word: Any, what: Any, from_s: Any = 0.0) -> None:
-        """From so many seconds on, requests for paths with `word` in them get that status (a whole number), wait so
-        long for their answer (a broken one), or get none (None)."""
-        answer, begun_s = self.site.answer, trio.current_time()
+    def options(self, dialect: Dialect, agents: int, **values: Any) -> FleetOptions:
+        given: dict[str, Any] = {"dialects": {dialect: 1.0}, "verify": 1.0} | values
+        url = f"https://{self.server.https}/ocsinventory"
+        return FleetOptions(url, self.server.authority.file.read_text(), agents, **given)
 
-        async def spoiled(stream: Any, method: Any, path: Any, *rest: Any) -> Any:
+    def spoil(self, word: str, *, status: int = 0, delay_s: float = math.inf, from_s: float = 0.0) -> None:
+        """From so many seconds on, requests for paths with `word` in them get that status, or wait for their answer."""
+        answer, begun_s = self.server.answer, trio.current_time()
+
+        async def spoiled(stream: trio.abc.Stream, method: str, path: str, fields: dict[str, str], body: bytes) -> bool:
             if word not in path or trio.current_time() < begun_s + from_s:
-                return await answer(stream, method, path, *rest)
-            self.site.requests.append(f"{method} {path} spoiled")
-            if isinstance(what, int):
-                await stream.send_all(f"HTTP/1.1 {what} X\r\nContent-Length: 2\r\n\r\nno".encode())
+                return await answer(stream, method, path, fields, body)
+            self.server.requests.append(f"{method} {path} spoiled")
+            if status:
+                await stream.send_all(f"HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nno".encode())
                 return True
-            await trio.sleep(float("inf") if what is None else what)
-            return await answer(stream, method, path, *rest)
+            await trio.sleep(delay_s)
+            return await answer(stream, method, path, fields, body)
 
-        self.site.answer = spoiled
+        self.server.answer = spoiled  # type: ignore[method-assign]
+
+
+class VirtualFleet(Fleet):
+    """In virtual time. `max_links`: connections at once. `refused`: "host:port" where nobody listens."""
+
+    def __init__(self, server: FaultyServer) -> None:
+        super().__init__(server)
+        self.max_links = 1000
+        self.refused: set[str] = set()
+
+    def shard(self, options: FleetOptions) -> Shard:
+        network = VirtualNetwork(self.server, self.max_links)
+        network.refused = self.refused
+        authority = self.server.authority
+        place = Place("server.test", 443, True)
+        target = Target(urlsplit(options.server), place, authority.certificate, authority.client_context)
+        return Shard(options, target, network, trio.current_time)
+
+    async def run(
+        self, dialect: Dialect, agents: int = 1, *, stop: trio.Event | None = None, **values: Any
+    ) -> FleetTotals:
+        totals = FleetTotals(agents)
+        with trio.fail_after(VIRTUAL_LIMIT_S):
+            await self.shard(self.options(dialect, agents, **values)).run(
+                lambda message: totals.add("here", message), stop
+            )
+        return totals
+
+
+class RealFleet(Fleet):
+    """Over sockets of loopback."""
+
+    async def run(
+        self, dialect: Dialect, agents: int = 1, *, stop: trio.Event | None = None, **values: Any
+    ) -> FleetTotals:
+        totals = FleetTotals(agents)
+        with trio.fail_after(REAL_LIMIT_S):
+            await run_shard(self.options(dialect, agents, **values), lambda message: totals.add("here", message), stop)
+        return totals
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that have a `VirtualFleet` run in virtual time."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "fleet" in item.fixturenames:
+            item.add_marker(pytest.mark.trio(run=run_in_virtual_time), append=False)
 
 
 @pytest.fixture
-async def fleet(site: Any) -> Any:
-    return Fleet(site)
-
-
-def _children(parent: Any, word: Any) -> Any:
-    """The processes that `parent` has started with `word` in their command, in the order of their start."""
-    found = []
-    for name in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            stat = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
-            if int(stat[1]) == parent and word in Path("/proc", name, "cmdline").read_text():
-                found.append(int(name))
-        except OSError:
-            continue
-    return sorted(found)
+async def fleet(authority: Authority) -> VirtualFleet:
+    assert isinstance(trio.lowlevel.current_clock(), MockClock)
+    return VirtualFleet(FaultyServer(authority, http=HTTP, https=HTTPS))
 
 
 @pytest.fixture
-def children() -> Any:
-    return _children
+async def real_fleet(server: FaultyServer) -> RealFleet:
+    return RealFleet(server)

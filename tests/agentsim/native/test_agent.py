@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from agentsim.native.fetch import Part
 from distd.domain.records import Action
+from distd.storage.partial_file import PartialFile
+from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.agentsim.faulty_server import FaultyServer
 
 STORE, LAUNCH, EXECUTE = Action.STORE, Action.LAUNCH, Action.EXECUTE
 ID = "1415269627"
@@ -24,22 +27,23 @@ def fragment(number: int) -> str:
     return f"/download/{ID}/{ID}-{number}"
 
 
-def add_store(site: Any, target: Path, fragments: int = 3) -> None:
-    site.add(ID, site.tar({"data": RANDOM, "sub/two": b"2"}), STORE, target, fragments)
+def add_store(server: FaultyServer, target: Path, fragments: int = 3) -> None:
+    server.add(ID, server.tar({"data": RANDOM, "sub/two": b"2"}), STORE, target, fragments)
 
 
-async def test_store(site: Any, tmp_path: Path) -> None:
-    target, lines = tmp_path / "srv/app", []
-    add_store(site, target)
-    summary = await site.run(tmp_path / "state", lines.append)
+async def test_store(server: FaultyServer, tmp_path: Path) -> None:
+    target = tmp_path / "srv/app"
+    lines: list[str] = []
+    add_store(server, target)
+    summary = await server.run(tmp_path / "state", lines.append)
     assert summary.is_good
-    assert site.results == [(ID, "SUCCESS")]
+    assert server.results == [(ID, "SUCCESS")]
     assert (target / "data").read_bytes() == RANDOM
     assert (target / "sub/two").read_bytes() == b"2"
-    assert site.history == frozenset()
+    assert server.history == frozenset()
     assert not list((tmp_path / "state/download").iterdir())
     assert lines[:6] == [
-        "Contacting the server...OK (1 package(s) listed)",
+        "Contacting the server...OK (packages listed: 1)",
         f"Retrieve info file...OK (pack {ID})",
         f"Package <{ID}> added to download queue",
         "Sending the inventory...OK",
@@ -50,12 +54,12 @@ async def test_store(site: Any, tmp_path: Path) -> None:
     assert lines[-1] == f"Sending message for {ID}, code=SUCCESS."
 
 
-async def test_order_on_the_wire(site: Any, tmp_path: Path) -> None:
-    add_store(site, tmp_path / "srv")
-    await site.run(tmp_path / "state")
+async def test_order_on_the_wire(server: FaultyServer, tmp_path: Path) -> None:
+    add_store(server, tmp_path / "srv")
+    await server.run(tmp_path / "state")
     base = f"GET /download/{ID}"
     post = "POST /ocsinventory"
-    assert site.requests == [
+    assert server.requests == [
         post,
         f"{base}/manifest",
         f"{base}/info",
@@ -77,28 +81,30 @@ async def test_order_on_the_wire(site: Any, tmp_path: Path) -> None:
         (STORE, "relative/{0}", 1, "ERR_EXECUTE"),
     ],
 )
-async def test_actions(site: Any, tmp_path: Path, action: Action, target: str, fragments: int, code: str) -> None:
-    content = site.tar({"run.sh": b'#!/bin/sh\ntouch "$1"; exit ${2-0}\n'}) if fragments else b""
-    site.add(ID, content, action, target.format(tmp_path / "proof"), fragments)
-    summary = await site.run(tmp_path / "state")
-    assert site.results == [(ID, code)]
+async def test_actions(
+    server: FaultyServer, tmp_path: Path, action: Action, target: str, fragments: int, code: str
+) -> None:
+    content = server.tar({"run.sh": b'#!/bin/sh\ntouch "$1"; exit ${2-0}\n'}) if fragments else b""
+    server.add(ID, content, action, target.format(tmp_path / "proof"), fragments)
+    summary = await server.run(tmp_path / "state")
+    assert server.results == [(ID, code)]
     assert summary.is_good is (code in ("SUCCESS", "SUCCESS_0"))
     assert (tmp_path / "proof").exists() is ("nothing" not in target and "relative" not in target)
 
 
-async def test_install_path(site: Any, tmp_path: Path) -> None:
-    site.add(ID, site.tar({"x": b"x"}), STORE, "INSTALL_PATH/files")
-    await site.run(tmp_path / "state")
+async def test_install_path(server: FaultyServer, tmp_path: Path) -> None:
+    server.add(ID, server.tar({"x": b"x"}), STORE, "INSTALL_PATH/files")
+    await server.run(tmp_path / "state")
     assert (tmp_path / "state/files/x").read_bytes() == b"x"
 
 
 @pytest.mark.parametrize(
     ("content", "code"), [(b"no archive at all", "ERR_BUILD"), (b"", "ERR_BUILD")], ids=["text", "empty"]
 )
-async def test_what_is_no_archive(site: Any, tmp_path: Path, content: bytes, code: str) -> None:
-    site.add(ID, content or b"\0", STORE, tmp_path / "srv")
-    await site.run(tmp_path / "state")
-    assert site.results == [(ID, code)]
+async def test_what_is_no_archive(server: FaultyServer, tmp_path: Path, content: bytes, code: str) -> None:
+    server.add(ID, content or b"\0", STORE, tmp_path / "srv")
+    await server.run(tmp_path / "state")
+    assert server.results == [(ID, code)]
 
 
 # fault of the second fragment → ranges asked for there, in order
@@ -116,49 +122,52 @@ FAULTS: list[tuple[str, list[int | str], list[str]]] = [
 
 
 @pytest.mark.parametrize(("faults", "ranges"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
-async def test_faults_of_a_fragment(site: Any, tmp_path: Path, faults: list[int | str], ranges: list[str]) -> None:
-    add_store(site, tmp_path / "srv")
-    site.faults[fragment(2)] = faults
-    site.files[f"{fragment(2)}?again"] = site.files[fragment(2)]
-    summary = await site.run(tmp_path / "state")
+async def test_faults_of_a_fragment(
+    server: FaultyServer, tmp_path: Path, faults: list[int | str], ranges: list[str]
+) -> None:
+    add_store(server, tmp_path / "srv")
+    server.faults[fragment(2)] = faults
+    server.files[f"{fragment(2)}?again"] = server.files[fragment(2)]
+    summary = await server.run(tmp_path / "state")
     assert summary.is_good
-    assert site.results == [(ID, "SUCCESS")]
+    assert server.results == [(ID, "SUCCESS")]
     assert (tmp_path / "srv/data").read_bytes() == RANDOM
-    asked = [request for request in site.requests if request.split()[1] == fragment(2)]
+    asked = [request for request in server.requests if request.split()[1] == fragment(2)]
     assert asked == [f"GET {fragment(2)} {span}".strip() for span in ranges]
 
 
-async def test_a_fragment_that_stays_corrupt(site: Any, tmp_path: Path) -> None:
-    add_store(site, tmp_path / "srv")
-    site.files[fragment(2)] = b"x" * len(site.files[fragment(2)])
-    summary = await site.run(tmp_path / "state")
-    assert site.results == [(ID, "ERR_BAD_DIGEST")]
+async def test_a_fragment_that_stays_corrupt(server: FaultyServer, tmp_path: Path) -> None:
+    add_store(server, tmp_path / "srv")
+    server.files[fragment(2)] = b"x" * len(server.files[fragment(2)])
+    summary = await server.run(tmp_path / "state")
+    assert server.results == [(ID, "ERR_BAD_DIGEST")]
     assert not summary.is_good
     assert not (tmp_path / "srv").exists()
 
 
 @pytest.mark.parametrize("longer", [b"more", b"x" * 300_000])
-async def test_a_fragment_that_is_too_long_is_corrupt(site: Any, tmp_path: Path, longer: bytes) -> None:
-    add_store(site, tmp_path / "srv")
-    site.files[fragment(1)] += longer
-    await site.run(tmp_path / "state")
-    assert site.results == [(ID, "ERR_BAD_DIGEST")]
+async def test_a_fragment_that_is_too_long_is_corrupt(server: FaultyServer, tmp_path: Path, longer: bytes) -> None:
+    add_store(server, tmp_path / "srv")
+    server.files[fragment(1)] += longer
+    await server.run(tmp_path / "state")
+    assert server.results == [(ID, "ERR_BAD_DIGEST")]
 
 
-async def test_a_fragment_that_changed_on_the_server_starts_anew(site: Any, tmp_path: Path) -> None:
+async def test_a_fragment_that_changed_on_the_server_starts_anew(server: FaultyServer, tmp_path: Path) -> None:
     """If-Range: another ETag gives a 200, which is not appended."""
-    add_store(site, tmp_path / "srv")
+    add_store(server, tmp_path / "srv")
     state = tmp_path / "state"
     with trio.CancelScope() as scope:
-        site.faults[fragment(1)] = ["cut 1000"]
-        await site.run(state, lambda line: scope.cancel() if "failed" in line else None)
+        server.faults[fragment(1)] = ["cut 1000"]
+        await server.run(state, lambda line: scope.cancel() if "failed" in line else None)
     assert scope.cancelled_caught
-    part = Part(state / "download" / ID / f"{ID}-1")
-    assert (part.size, part.tag[0]) == (1000, '"')
-    part.begin('"old"')
-    part.append(b"rubbish")
-    await site.run(state)
-    assert site.results == [(ID, "SUCCESS")]
+    folder = state / "download" / ID
+    assert (folder / f"{ID}-1.part").stat().st_size == 1000
+    assert (folder / f"{ID}-1.etag").read_text().startswith('"')
+    (folder / f"{ID}-1.etag").write_text('"old"')
+    (folder / f"{ID}-1.part").write_bytes(b"rubbish")
+    await server.run(state)
+    assert server.results == [(ID, "SUCCESS")]
 
 
 @pytest.mark.parametrize(
@@ -172,136 +181,142 @@ async def test_a_fragment_that_changed_on_the_server_starts_anew(site: Any, tmp_
     ],
     ids=["info unreadable", "info altered", "manifest altered", "manifest empty", "no manifest"],
 )
-async def test_what_the_ca_does_not_vouch_for_is_not_run(site: Any, tmp_path: Path, path: str, spoil: Any) -> None:
-    add_store(site, tmp_path / "srv")
+async def test_what_the_ca_does_not_vouch_for_is_not_run(
+    server: FaultyServer, tmp_path: Path, path: str, spoil: Any
+) -> None:
+    add_store(server, tmp_path / "srv")
     where = f"/download/{ID}/{path}"
-    site.files[where] = spoil(site.files[where]) if spoil else site.files.pop(where) and None
-    await site.run(tmp_path / "state")
-    assert site.results == [(ID, "ERR_DOWNLOAD_INFO")]
-    assert site.count(fragment(1)) == 0
+    if spoil:
+        server.files[where] = spoil(server.files[where])
+    else:
+        del server.files[where]
+    await server.run(tmp_path / "state")
+    assert server.results == [(ID, "ERR_DOWNLOAD_INFO")]
+    assert server.count(fragment(1)) == 0
 
 
-async def test_the_manifest_of_another_package(site: Any, tmp_path: Path) -> None:
-    add_store(site, tmp_path / "srv")
-    site.add("7", b"", EXECUTE, f"touch {tmp_path}/proof", 0)
+async def test_the_manifest_of_another_package(server: FaultyServer, tmp_path: Path) -> None:
+    add_store(server, tmp_path / "srv")
+    server.add("7", b"", EXECUTE, f"touch {tmp_path}/proof", 0)
     for name in ("info", "manifest"):
-        site.files[f"/download/{ID}/{name}"] = site.files[f"/download/7/{name}"]
-    del site.packs["7"]
-    await site.run(tmp_path / "state")
-    assert site.results == [(ID, "ERR_DOWNLOAD_INFO")]
+        server.files[f"/download/{ID}/{name}"] = server.files[f"/download/7/{name}"]
+    del server.packs["7"]
+    await server.run(tmp_path / "state")
+    assert server.results == [(ID, "ERR_DOWNLOAD_INFO")]
 
 
-async def test_a_result_that_is_refused_is_sent_again_with_the_same_code(site: Any, tmp_path: Path) -> None:
-    site.add(ID, b"", EXECUTE, f"echo x >> {tmp_path}/proof", 0)
-    site.send = False
-    site.requests.clear()
-    site.faults["/ocsinventory"] = ["", 500, 500]
-    await site.run(tmp_path / "state")
-    assert site.results == [(ID, "SUCCESS")]
-    assert site.count("POST") == 4
+async def test_a_result_that_is_refused_is_sent_again_with_the_same_code(server: FaultyServer, tmp_path: Path) -> None:
+    server.add(ID, b"", EXECUTE, f"echo x >> {tmp_path}/proof", 0)
+    server.send = False
+    server.requests.clear()
+    server.faults["/ocsinventory"] = ["", 500, 500]
+    await server.run(tmp_path / "state")
+    assert server.results == [(ID, "SUCCESS")]
+    assert server.count("POST") == 4
     assert (tmp_path / "proof").read_text() == "x\n"
 
 
-async def test_a_result_that_nobody_took_goes_out_at_the_next_start(site: Any, tmp_path: Path) -> None:
-    site.add(ID, b"", EXECUTE, f"echo x >> {tmp_path}/proof", 0)
-    site.send = False
-    site.faults["/ocsinventory"] = ["", 500, 500, 500, 500, 500]
-    summary = await site.run(tmp_path / "state")
-    assert (site.results, summary.undelivered, summary.is_good) == ([], 1, False)
-    summary = await site.run(tmp_path / "state")
+async def test_a_result_that_nobody_took_goes_out_at_the_next_start(server: FaultyServer, tmp_path: Path) -> None:
+    server.add(ID, b"", EXECUTE, f"echo x >> {tmp_path}/proof", 0)
+    server.send = False
+    server.faults["/ocsinventory"] = ["", 500, 500, 500, 500, 500]
+    summary = await server.run(tmp_path / "state")
+    assert (server.results, summary.undelivered, summary.is_good) == ([], 1, False)
+    summary = await server.run(tmp_path / "state")
     assert summary.is_good
-    assert site.results == [(ID, "SUCCESS")]
+    assert server.results == [(ID, "SUCCESS")]
     assert (tmp_path / "proof").read_text() == "x\n"
 
 
-async def test_history(site: Any, tmp_path: Path) -> None:
-    site.add(ID, b"", EXECUTE, f"echo x >> {tmp_path}/proof", 0)
-    await site.run(tmp_path / "state")
-    site.list(ID)
-    await site.run(tmp_path / "state")
-    assert site.results == [(ID, "SUCCESS"), (ID, "SUCCESS_ALREADY_SETUP")]
-    assert site.history == frozenset({ID})
-    site.list(ID, force=True)
-    await site.run(tmp_path / "state")
-    assert site.results[2:] == [(ID, "SUCCESS")]
+async def test_history(server: FaultyServer, tmp_path: Path) -> None:
+    server.add(ID, b"", EXECUTE, f"echo x >> {tmp_path}/proof", 0)
+    await server.run(tmp_path / "state")
+    server.list(ID)
+    await server.run(tmp_path / "state")
+    assert server.results == [(ID, "SUCCESS"), (ID, "SUCCESS_ALREADY_SETUP")]
+    assert server.history == frozenset({ID})
+    server.list(ID, force=True)
+    await server.run(tmp_path / "state")
+    assert server.results[2:] == [(ID, "SUCCESS")]
     assert (tmp_path / "proof").read_text() == "x\nx\n"
 
 
-async def test_a_withdrawn_package_leaves_nothing(site: Any, tmp_path: Path) -> None:
-    add_store(site, tmp_path / "srv")
+async def test_a_withdrawn_package_leaves_nothing(server: FaultyServer, tmp_path: Path) -> None:
+    add_store(server, tmp_path / "srv")
     with trio.CancelScope() as scope:
-        await site.run(tmp_path / "state", lambda line: scope.cancel() if f"{ID}-1" in line else None)
+        await server.run(tmp_path / "state", lambda line: scope.cancel() if f"{ID}-1" in line else None)
     assert list((tmp_path / "state/download").iterdir())
-    site.packs.clear()
-    summary = await site.run(tmp_path / "state")
+    server.packs.clear()
+    summary = await server.run(tmp_path / "state")
     assert summary.is_good
     assert not list((tmp_path / "state/download").iterdir())
-    assert site.results == []
+    assert server.results == []
 
 
-async def test_a_command_that_was_interrupted_is_not_run_again(site: Any, tmp_path: Path) -> None:
-    site.add(ID, b"", EXECUTE, f"echo x >> {tmp_path}/proof; sleep 60", 0)
+async def test_a_command_that_was_interrupted_is_not_run_again(server: FaultyServer, tmp_path: Path) -> None:
+    server.add(ID, b"", EXECUTE, f"echo x >> {tmp_path}/proof; sleep 600", 0)
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(site.run, tmp_path / "state")
-            while not (tmp_path / "proof").exists() or not (tmp_path / "proof").read_text():
-                await trio.sleep(0.001)  # the shell makes the file before it writes to it
+            nursery.start_soon(server.run, tmp_path / "state")
+            proof = tmp_path / "proof"  # the shell makes the file before it writes to it
+            await await_until(lambda: proof.exists() and proof.read_text(), "the command has begun")
             scope.cancel()
-    await site.run(tmp_path / "state")
-    assert site.results == [(ID, "ERR_EXECUTE_NO_EXIT_CODE")]
+    await server.run(tmp_path / "state")
+    assert server.results == [(ID, "ERR_EXECUTE_NO_EXIT_CODE")]
     assert (tmp_path / "proof").read_text() == "x\n"
 
 
-async def test_two_priorities(site: Any, tmp_path: Path) -> None:
-    site.add("1", site.tar({"one": b"1" * 9000}), STORE, tmp_path / "srv", 3, priority=2)
-    site.add("2", site.tar({"two": b"2" * 9000}), STORE, tmp_path / "srv", 3, priority=1)
-    await site.run(tmp_path / "state")
-    fragments = [request.rpartition("/")[2] for request in site.requests if "-" in request]
+async def test_two_priorities(server: FaultyServer, tmp_path: Path) -> None:
+    server.add("1", server.tar({"one": b"1" * 9000}), STORE, tmp_path / "srv", 3, priority=2)
+    server.add("2", server.tar({"two": b"2" * 9000}), STORE, tmp_path / "srv", 3, priority=1)
+    await server.run(tmp_path / "state")
+    fragments = [request.rpartition("/")[2] for request in server.requests if "-" in request]
     assert fragments == ["2-1", "1-1", "2-2", "2-3", "1-2", "1-3"]
-    assert site.results == [("2", "SUCCESS"), ("1", "SUCCESS")]
+    assert server.results == [("2", "SUCCESS"), ("1", "SUCCESS")]
 
 
-async def test_no_server(site: Any, tmp_path: Path) -> None:
-    site.faults["/ocsinventory"] = [503]
-    summary = await site.run(tmp_path / "state")
+async def test_no_server(server: FaultyServer, tmp_path: Path) -> None:
+    server.faults["/ocsinventory"] = [503]
+    summary = await server.run(tmp_path / "state")
     assert (summary.reached, summary.is_good) == (False, False)
 
 
 @pytest.mark.parametrize("name", ["info", "manifest", "package.json"])
-async def test_a_damaged_folder_is_fetched_anew(site: Any, tmp_path: Path, name: str) -> None:
-    add_store(site, tmp_path / "srv")
+async def test_a_damaged_folder_is_fetched_anew(server: FaultyServer, tmp_path: Path, name: str) -> None:
+    add_store(server, tmp_path / "srv")
     state = tmp_path / "state"
     with trio.CancelScope() as scope:
-        await site.run(state, lambda line: scope.cancel() if f"{ID}-2" in line else None)
+        await server.run(state, lambda line: scope.cancel() if f"{ID}-2" in line else None)
     (state / "download" / ID / name).write_bytes(b"{")
-    await site.run(state)
-    assert site.results == [(ID, "SUCCESS")]
-    assert site.count(fragment(1)) == 2
+    await server.run(state)
+    assert server.results == [(ID, "SUCCESS")]
+    assert server.count(fragment(1)) == 2
 
 
-async def test_the_server_is_restarted_between_two_fragments(site: Any, tmp_path: Path) -> None:
-    add_store(site, tmp_path / "srv")
+async def test_the_server_is_restarted_between_two_fragments(server: FaultyServer, tmp_path: Path) -> None:
+    add_store(server, tmp_path / "srv")
     lines: list[str] = []
 
     def say(line: str) -> None:
         lines.append(line)
         if f"{ID}-1...OK" in line:
-            site.stop_http()
+            server.stop_http()
         elif "refused" in line and not any("refused" in earlier for earlier in lines[:-1]):
-            site.nursery.start_soon(site.start_http)
+            assert server.nursery is not None
+            server.nursery.start_soon(server.start_http)
 
-    summary = await site.run(tmp_path / "state", say)
+    summary = await server.run(tmp_path / "state", say)
     assert summary.is_good
     assert any("refused" in line for line in lines)
     assert (tmp_path / "srv/data").read_bytes() == RANDOM
 
 
-async def test_no_room_for_a_fragment(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    add_store(site, tmp_path / "srv")
+async def test_no_room_for_a_fragment(server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_store(server, tmp_path / "srv")
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "no room")
 
-    monkeypatch.setattr(Part, "append", full)
-    await site.run(tmp_path / "state")
-    assert site.results == [(ID, "ERR_OUT_OF_SPACE")]
+    monkeypatch.setattr(PartialFile, "append", full)
+    await server.run(tmp_path / "state")
+    assert server.results == [(ID, "ERR_OUT_OF_SPACE")]

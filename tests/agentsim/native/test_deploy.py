@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -151,7 +152,7 @@ def test_a_store_that_finds_no_room_leaves_the_old_file(tmp_path: Path, monkeypa
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "no room")
 
-    monkeypatch.setattr(deploy.shutil, "copy2", full)
+    monkeypatch.setattr(shutil, "copy2", full)
     with pytest.raises(OSError, match="no room"):
         deploy.store(tree, target)
     assert (target / "a").read_text() == "old"

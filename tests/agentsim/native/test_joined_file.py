@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agentsim.native.joined_file import Joined
+from agentsim.native.joined_file import JoinedFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def split(folder: Any, parts: Any) -> Any:
+def split(folder: Path, parts: list[bytes]) -> list[Path]:
     """Files of these contents; gives their paths."""
     paths = [folder / str(number) for number in range(len(parts))]
     for path, part in zip(paths, parts, strict=True):
@@ -28,9 +28,9 @@ def split(folder: Any, parts: Any) -> Any:
     parts=st.lists(st.binary(max_size=50), max_size=8),
     steps=st.lists(st.tuples(st.sampled_from([0, 1, 2]), st.integers(-60, 300), st.integers(0, 120)), max_size=12),
 )
-def test_it_reads_as_the_whole_does(tmp_path: Path, parts: Any, steps: Any) -> None:
+def test_it_reads_as_the_whole_does(tmp_path: Path, parts: list[bytes], steps: list[tuple[int, int, int]]) -> None:
     whole = io.BytesIO(b"".join(parts))
-    with io.BufferedReader(Joined(split(tmp_path, parts), [len(part) for part in parts]), 16) as joined:
+    with io.BufferedReader(JoinedFile(split(tmp_path, parts), [len(part) for part in parts]), 16) as joined:
         for whence, offset, size in steps:
             base = {0: 0, 1: whole.tell(), 2: len(whole.getvalue())}[whence]
             if base + offset < 0:
@@ -40,11 +40,11 @@ def test_it_reads_as_the_whole_does(tmp_path: Path, parts: Any, steps: Any) -> N
 
 
 def test_before_the_beginning_there_is_nothing(tmp_path: Path) -> None:
-    with Joined(split(tmp_path, [b"a"]), [1]) as joined, pytest.raises(OSError, match="before the beginning"):
+    with JoinedFile(split(tmp_path, [b"a"]), [1]) as joined, pytest.raises(OSError, match="before the beginning"):
         joined.seek(-1)
 
 
 def test_a_file_that_has_shrunk_ends_there(tmp_path: Path) -> None:
-    with Joined(split(tmp_path, [b"abc", b"def"]), [4, 3]) as joined:
+    with JoinedFile(split(tmp_path, [b"abc", b"def"]), [4, 3]) as joined:
         assert joined.read(3) == b"abc"
         assert joined.read(3) == b""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from agentsim.native import state as module
-from agentsim.native.state import open_state, remove_tree, write_file
+from agentsim.native.state import open_state, remove_tree
 from distd.domain.errors import Conflict
 from distd.domain.records import DownloadConfig
+from distd.storage import atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +25,19 @@ def full(*_: object) -> None:
 
 
 def test_a_write_that_fails_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_file(tmp_path / "x", b"old")
-    monkeypatch.setattr(module.os, "fsync", full)
-    with pytest.raises(OSError, match="no room"):
-        write_file(tmp_path / "x", b"new")
-    assert (tmp_path / "x").read_bytes() == b"old"
+    with open_state(tmp_path) as state:
+        state.save_history({"1"})
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="no room"):
+            state.save_history({"1", "2"})
+        assert state.history == {"1"}
+
+
+def test_what_a_crash_left_is_removed(tmp_path: Path) -> None:
+    """A file that was being written by a process that is dead."""
+    (tmp_path / ".new-history-999999999").write_text("1")
+    with open_state(tmp_path):
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["download", "lock"]
 
 
 def test_the_lock(tmp_path: Path) -> None:
@@ -62,12 +73,12 @@ def test_a_result_is_restored_and_a_success_is_history(tmp_path: Path) -> None:
         assert state.restore(nobody) == ([], {"1": "SUCCESS", "2": "ERR_BUILD"}, {"1"})
 
 
-def test_a_half_removed_folder_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_half_removed_folder_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody: Any = None
     with open_state(tmp_path) as state:
         state.folder("1").conclude("SUCCESS")
         with monkeypatch.context() as patch:
-            patch.setattr(module.shutil, "rmtree", lambda *_, **__: None)
+            patch.setattr(shutil, "rmtree", lambda *_, **__: None)
             remove_tree(state.folder("1").path)
         assert [path.name for path in state.downloads.iterdir()] == [".gone-1"]
         assert state.restore(nobody) == ([], {}, set())
@@ -79,7 +90,8 @@ def test_a_result_finds_room_where_the_fragments_were(tmp_path: Path, monkeypatc
         folder = state.folder("1")
         folder.path.mkdir()
         folder.fragment(1).write_bytes(b"x" * 1000)
-        write = module.write_file
-        monkeypatch.setattr(module, "write_file", lambda *a: full() if folder.fragment(1).exists() else write(*a))
+        monkeypatch.setattr(
+            module, "write_file", lambda *a: full() if folder.fragment(1).exists() else atomic.write_file(*a)
+        )
         folder.conclude("ERR_OUT_OF_SPACE")
         assert (folder.result, [path.name for path in folder.path.iterdir()]) == ("ERR_OUT_OF_SPACE", ["result"])

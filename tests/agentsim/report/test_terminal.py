@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from agentsim.report.page import Table
@@ -27,9 +25,9 @@ def test_a_note_stands_below(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("columns", [60, 80])
 def test_a_table_that_is_too_wide_is_turned(
-    columns: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentsim.report.terminal.PIPED_COLUMNS", columns)
+    monkeypatch.setattr("agentsim.report.terminal.WIDTH_IN_PIPE", columns)
     show([WIDE])
     out = capsys.readouterr().out
     assert "…" not in out
@@ -37,7 +35,7 @@ def test_a_table_that_is_too_wide_is_turned(
 
 
 def test_one_without_rows_is_not(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentsim.report.terminal.PIPED_COLUMNS", 20)
+    monkeypatch.setattr("agentsim.report.terminal.WIDTH_IN_PIPE", 20)
     show([Table("None", WIDE.columns, [])])
     assert "None" in capsys.readouterr().out
 

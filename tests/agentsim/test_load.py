@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -17,36 +17,47 @@ from agentsim.report.load_report import page
 from distd.domain.records import Dialect
 from loadtests.fleets import Ground, Parcel
 from tests.programs.mirror import metric
+from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-QUICK = {f"download.{name}_latency_s": 1 for name in ("frag", "cycle", "period")} | {"agents.inventory_freq_days": -1}
+    from loadtests.fleets import Loaded
+
+QUICK: dict[str, object] = {
+    "download.frag_latency_s": 1,
+    "download.cycle_latency_s": 1,
+    "download.period_latency_s": 1,
+    "agents.inventory_freq_days": -1,
+}
 SMALL = Parcel("small", 300_000, 2, ("--fragment-size", "32KiB"))
 SCALED = ("--time-scale", 100)
 
 
 @asynccontextmanager
 async def ground(
-    tmp_path: Any, agents: Any, *options: Any, parcels: Any = (SMALL,), settings: Any = QUICK
-) -> AsyncIterator[Any]:
+    tmp_path: Path,
+    agents: int,
+    *options: object,
+    packages: tuple[Parcel, ...] = (SMALL,),
+    settings: dict[str, object] = QUICK,
+) -> AsyncIterator[Ground]:
     """A server whose packages are assigned to `agents` computers."""
     place = Ground(tmp_path)
-    async with place.serve(settings) as site:
-        place.site = site
-        for parcel in parcels:
-            await place.publish(parcel)
+    async with place.serve(settings):
+        for package in packages:
+            await place.publish(package)
         await place.enlist(agents, *options)
         await place.assign(*place.packages)
         yield place
 
 
 @pytest.mark.parametrize("dialect", Dialect)
-async def test_every_agent_deploys_and_both_sides_count_the_same(tmp_path: Path, dialect: Any) -> None:
+async def test_every_agent_deploys_and_both_sides_count_the_same(tmp_path: Path, dialect: Dialect) -> None:
     options = ("--dialect", dialect)
     other = Parcel("other", 100_000, 5, ("--fragment-size", "16KiB"))
-    async with ground(tmp_path, 40, *options, parcels=(SMALL, other)) as place:
+    async with ground(tmp_path, 40, *options, packages=(SMALL, other)) as place:
         done = await place.load(40, *options, *SCALED, "--verify", "100%")
         assert done.status == 0, done.errors
         figures = done.figures
@@ -59,7 +70,7 @@ async def test_every_agent_deploys_and_both_sides_count_the_same(tmp_path: Path,
             assert server["codes"] == {"SUCCESS": 40}
             assert (server["fragments"], server["bytes"]) == (mine["fragments"], mine["bytes"])
             assert (mine["listed"], mine["good"]) == (40, 40)
-        assert figures["verified_bytes"] == figures["bytes"] == sum(one["bytes"] for one in recorded)
+        assert figures["verified_bytes"] == figures["bytes"] == sum(package["bytes"] for package in recorded)
         assert done.told["results"] == {"SUCCESS": 80}
         assert metric(place.http, "distd_fragment_bytes_sent") == figures["bytes"]
         # All saw their packages end in the order of their priorities' turns, and so does the simulation.
@@ -67,11 +78,11 @@ async def test_every_agent_deploys_and_both_sides_count_the_same(tmp_path: Path,
         assert "Agents that have all their packages" in page(done.told)
 
 
-async def test_what_befalls_agents(tmp_path: Path) -> None:
+async def test_faults_of_agents(tmp_path: Path) -> None:
     shares = ("vanish=20%", "sleep=30%:1min", "slow=20%:200kB/s", "corrupt=10%", "stale=10%")
-    fates = [part for share in shares for part in ("--behaviour", share)]
+    faults = [part for share in shares for part in ("--behaviour", share)]
     async with ground(tmp_path, 60) as place:
-        done = await place.load(60, *SCALED, *fates, "--verify", "100%", "--seed", 0)
+        done = await place.load(60, *SCALED, *faults, "--verify", "100%", "--seed", 0)
         states, results = done.told["states"], done.told["results"]
         assert done.status == 1
         assert states["vanished"] > 3
@@ -83,27 +94,27 @@ async def test_what_befalls_agents(tmp_path: Path) -> None:
         assert {code: count for code, count in recorded["codes"].items() if code not in ("NOTIFIED", "None")} == results
 
 
-async def test_processes_share_the_agents_out_and_a_lost_one_is_told_of(tmp_path: Path, children: Any) -> None:
+async def test_processes_share_the_agents_out_and_a_lost_one_is_reported(
+    tmp_path: Path, children: Callable[[int, str], list[int]]
+) -> None:
     slow = QUICK | {"download.cycle_latency_s": 20}
-    async with ground(tmp_path, 40, "--processes", 2, settings=slow) as place, trio.open_nursery() as nursery:
-        found = []
+    async with ground(tmp_path, 40, "--processes", 2, settings=slow) as place:
+        found: list[Loaded] = []
 
         async def load() -> None:
             found.append(await place.load(40, "--processes", 2, "--time-scale", 100))
 
-        nursery.start_soon(load)
-        with trio.fail_after(60):
-            while (
-                not (running := children(os.getpid(), "agentsim"))
-                or len(shards := children(running[0], "spawn_main")) < 2
-            ):
-                await trio.sleep(0.05)
-            while not [code for code in (await place.recorded(place.packages[0]))["codes"] if code == "NOTIFIED"]:
-                await trio.sleep(0.05)
-        os.kill(shards[0], signal.SIGKILL)
-        with trio.fail_after(60):
-            while not found:
-                await trio.sleep(0.05)
+        async def is_notified() -> bool:
+            return "NOTIFIED" in (await place.recorded(place.packages[0]))["codes"]
+
+        def shards() -> list[int]:
+            return [shard for running in children(os.getpid(), "agentsim") for shard in children(running, "spawn_main")]
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(load)
+            await await_until(lambda: len(shards()) == 2, "both shards run")
+            await await_until(is_notified, "a computer is notified")
+            os.kill(shards()[0], signal.SIGKILL)
         (done,) = found
         assert done.status == 1
         assert done.figures["lost"] == 20
@@ -117,12 +128,12 @@ async def test_processes_share_the_agents_out_and_a_lost_one_is_told_of(tmp_path
 
 
 @pytest.mark.parametrize(("processes", "number"), [(1, signal.SIGINT), (2, signal.SIGTERM)])
-async def test_a_signal_ends_the_run_and_what_was_measured_is_told(
-    tmp_path: Path, children: Any, processes: Any, number: Any
+async def test_a_signal_ends_the_run_and_what_was_measured_is_reported(
+    tmp_path: Path, children: Callable[[int, str], list[int]], processes: int, number: int
 ) -> None:
     """Its thresholds hold; but they were not held until the end."""
-    async with ground(tmp_path, 40, settings=QUICK | {"download.cycle_latency_s": 2}) as place:
-        found = []
+    async with ground(tmp_path, 40, settings=QUICK | {"download.cycle_latency_s": 20}) as place:
+        found: list[Loaded] = []
 
         async def load() -> None:
             goals = ("--threshold", "lost==0", "--threshold", "fragments>0")
@@ -130,45 +141,16 @@ async def test_a_signal_ends_the_run_and_what_was_measured_is_told(
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(load)
-            with trio.fail_after(60):
-                while metric(place.http, "distd_fragments_sent") < 40:
-                    await trio.sleep(0.1)
+            await await_until(lambda: metric(place.http, "distd_fragments_sent") >= 40, "40 fragments are sent")
             os.kill(children(os.getpid(), "agentsim")[0], number)
-            with trio.fail_after(10):
-                while not found:
-                    await trio.sleep(0.05)
         (done,) = found
         assert (done.status, done.errors) == (1, "")
         assert (done.told["interrupted"], done.told["lost"]) == (True, [])
-        assert [one["holds"] for one in done.told["thresholds"]] == [True, True]
-        # The last word of each shard is in it.
+        assert [goal["holds"] for goal in done.told["thresholds"]] == [True, True]
+        # The last message of each shard is in it.
         assert done.figures["fragments"] == metric(place.http, "distd_fragments_sent")
         assert done.told["states"]["downloading"] == 40
         assert (await place.load(40, *SCALED)).told["interrupted"] is False
-
-
-async def test_a_second_signal_does_not_wait_for_processes(tmp_path: Path, children: Any) -> None:
-    async with ground(tmp_path, 40, settings=QUICK | {"download.cycle_latency_s": 20}) as place:
-        found = []
-
-        async def load() -> None:
-            found.append(await place.load(40, "--processes", 2))
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(load)
-            with trio.fail_after(60):
-                while metric(place.http, "distd_tls_handshakes") < 80:
-                    await trio.sleep(0.1)
-            (running,) = children(os.getpid(), "agentsim")
-            for shard in children(running, "spawn_main"):
-                os.kill(shard, signal.SIGSTOP)
-            for _ in range(2):
-                os.kill(running, signal.SIGINT)
-                await trio.sleep(0.3)
-            with trio.fail_after(3):
-                while not found:
-                    await trio.sleep(0.05)
-        assert (found[0].status, found[0].told["interrupted"]) == (1, True)
 
 
 async def test_fewer_at_a_time_than_processes(tmp_path: Path) -> None:
@@ -178,28 +160,20 @@ async def test_fewer_at_a_time_than_processes(tmp_path: Path) -> None:
         assert (done.status, done.told["states"]["done"], done.told["lost"]) == (0, 12, [])
 
 
-async def test_replayed_inventories_are_said_again(tmp_path: Path) -> None:
+async def test_recorded_inventories_are_sent_again(tmp_path: Path) -> None:
     folder = tmp_path / "inventories"
     folder.mkdir()
     known = [computer(9, number, {Dialect.UNIX: 1.0}) for number in range(3)]
-    for number, one in enumerate(known):
-        (folder / f"{number}.ocs").write_bytes(inventory(9, one, ()))
+    for number, recorded in enumerate(known):
+        (folder / f"{number}.ocs").write_bytes(inventory(9, recorded, ()))
     place = Ground(tmp_path)
     async with place.serve(QUICK):
         done = await place.load(4, "--inventories", folder)
         assert done.status == 0
         rows = await place.distd("computer", "list")
-        assert {row["device_id"] for row in rows} == {one.device_id for one in known} | {f"{known[0].device_id}-1"}
-
-
-async def test_agents_come_again_until_the_duration_is_over(tmp_path: Path) -> None:
-    """A contact an hour; hours as half seconds."""
-    async with ground(tmp_path, 20, settings=QUICK | {"agents.prolog_freq_h": 1}) as place:
-        done = await place.load(20, "--time-scale", 7200, "--duration", "4s")
-        assert done.status == 0
-        assert done.told["states"]["done"] == 20
-        assert done.told["results"] == {"SUCCESS": 20}
-        assert done.told["latency"]["prolog"]["count"] >= 20 * 4
+        assert {row["device_id"] for row in rows} == {recorded.device_id for recorded in known} | {
+            f"{known[0].device_id}-1"
+        }
 
 
 async def test_without_a_server_all_fail_and_are_counted(tmp_path: Path) -> None:
@@ -228,17 +202,17 @@ async def test_without_a_server_all_fail_and_are_counted(tmp_path: Path) -> None
         (("--dialect", "perl"), "--dialect"),
     ],
 )
-def test_bad_input(tmp_path: Path, options: Any, field: Any) -> None:
+def test_bad_input(tmp_path: Path, options: tuple[str, str], field: str) -> None:
     ca = tmp_path / "ca.pem"
     ca.write_text("no certificate")
-    given = {"--server": "https://localhost:1/", "--ca": str(ca), "--agents": "1"} | dict([options])
+    given = {"--server": "https://localhost:1/", "--ca": str(ca), "--agents": "1"} | {options[0]: options[1]}
     done = CliRunner().invoke(main, ["load", *(part for pair in given.items() for part in pair)])
     assert done.exit_code == 2
     assert done.stderr.startswith(f"agentsim: {field}: expected ")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_ca_that_is_none(tmp_path: Path) -> None:
+def test_a_ca_that_is_no_certificate(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     given = ("--server", "https://localhost:1/", "--ca", str(tmp_path / "ca.pem"), "--agents", "1")
     done = CliRunner().invoke(main, ["load", *given])

@@ -1,10 +1,10 @@
-"""What `agentsim load` is given: one clear line for what cannot be used, and nothing that was measured is lost."""
+"""Options of `agentsim load`: one clear line for what cannot be used, and nothing that was measured is lost."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
@@ -13,12 +13,19 @@ from agentsim.cli import main
 from agentsim.fleet.cluster import check_address
 from distd.domain.errors import BadInput
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.testing import Result
+
+    from tests.agentsim.faulty_server import Authority
+
 
 @pytest.fixture
-def invoke(authority: Any) -> Any:
-    """`agentsim load` against nobody, which fails at once."""
+def invoke(authority: Authority) -> Callable[..., Result]:
+    """`agentsim load` where no server is, which fails at once."""
 
-    def invoke(*options: Any) -> Any:
+    def invoke(*options: object) -> Result:
         given = ("--server", "https://127.0.0.1:1/", "--ca", str(authority.file), "--agents", "2", *map(str, options))
         return CliRunner().invoke(main, ["load", *given])
 
@@ -44,14 +51,14 @@ def invoke(authority: Any) -> Any:
         (("--cluster", "tcp://h:1", "--processes", "2"), "--processes: expected nothing beside --cluster"),
     ],
 )
-def test_what_cannot_be_used(invoke: Any, options: Any, message: Any) -> None:
+def test_what_cannot_be_used(invoke: Callable[..., Result], options: tuple[str, ...], message: str) -> None:
     done = invoke(*options)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith(f"agentsim: {message}")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_server_that_is_not_found(invoke: Any) -> None:
+def test_a_server_that_is_not_found(invoke: Callable[..., Result]) -> None:
     done = invoke("--server", "https://no.such.host.invalid/")
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("agentsim: --server https://no.such.host.invalid/: no such host: ")
@@ -61,7 +68,7 @@ def test_a_server_that_is_not_found(invoke: Any) -> None:
 @pytest.mark.parametrize(
     "address", ["tcp://head:8786", "tls://10.0.0.1:8786", "tcp://[::1]:8786", "tcp://head.example.org:1"]
 )
-def test_addresses_of_clusters(address: Any) -> None:
+def test_addresses_of_clusters(address: str) -> None:
     check_address(address)
 
 
@@ -70,13 +77,15 @@ def test_addresses_of_clusters(address: Any) -> None:
     ["", "head:8786", "http://head:8786", "tcp://head", "tcp://:8786", "tcp://head:0", "tcp://head:65536",
      "tcp://::1:8786", "tcp://head:8786/x", "tcp://head:x"],
 )  # fmt: skip
-def test_what_is_no_address_of_a_cluster(address: Any) -> None:
+def test_invalid_addresses_of_clusters(address: str) -> None:
     with pytest.raises(BadInput) as caught:
         check_address(address)
     assert caught.value.field == "--cluster"
 
 
-def test_a_report_that_cannot_be_written_is_told_and_all_else_is_written(invoke: Any, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_does_not_cost_the_others(
+    invoke: Callable[..., Result], tmp_path: Path
+) -> None:
     """The disk is full."""
     page = tmp_path / "run.html"
     done = invoke("--report", "/dev/full", "--html", page, "--threshold", "errors>=99%")
@@ -86,20 +95,22 @@ def test_a_report_that_cannot_be_written_is_told_and_all_else_is_written(invoke:
     assert page.read_text().startswith("<!")
 
 
-def test_neither_can_be_written(invoke: Any) -> None:
+def test_neither_can_be_written(invoke: Callable[..., Result]) -> None:
     done = invoke("--report", "/dev/full", "--html", "/dev/full", "--json", "--threshold", "errors>=99%")
     assert done.exit_code == 1
     assert [line.split()[1] for line in done.stderr.splitlines()] == ["--report:", "--html:"]
     assert done.stdout.startswith('{"schema"')
 
 
-def test_a_folder_in_which_nothing_may_be_written(invoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_in_which_nothing_may_be_written(
+    invoke: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: (Path(path), mode) != (tmp_path, os.W_OK))  # root always may
     done = invoke("--report", tmp_path / "run.json")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("agentsim: --report: expected a file that may be written, got ")
 
 
-def test_when_thresholds_hold_and_all_is_written(invoke: Any, tmp_path: Path) -> None:
+def test_when_thresholds_hold_and_all_is_written(invoke: Callable[..., Result], tmp_path: Path) -> None:
     done = invoke("--report", tmp_path / "run.json", "--threshold", "errors>=99%")
     assert (done.exit_code, done.stderr) == (0, "")
