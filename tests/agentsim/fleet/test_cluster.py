@@ -17,8 +17,8 @@ from agentsim.fleet.cluster import run_cluster
 from agentsim.fleet.options import Order
 from agentsim.fleet.totals import Picture
 from distd.domain.errors import BadInput, Unavailable
-from loadtests.fleets import Ground, Parcel
 from tests.programs.mirror import metric
+from tests.programs.origin_server import OriginServer, PackageSource
 from tests.programs.processes import ProgramFailed, child, free_port, plain_environment
 
 if TYPE_CHECKING:
@@ -64,31 +64,31 @@ async def clustered(tmp_path: Any, count: Any = 2) -> AsyncIterator[Any]:
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Any]:
-    ground = Ground(tmp_path)
+    ground = OriginServer(tmp_path)
     async with ground.serve(QUICK):
-        await ground.publish(Parcel("small", 300_000, 2, ("--fragment-size", "32KiB")))
+        await ground.publish(PackageSource("small", 300_000, 2, ("--fragment-size", "32KiB")))
         yield ground
 
 
 async def test_the_workers_share_the_agents_out(place: Any, tmp_path: Path) -> None:
     async with clustered(tmp_path) as cluster:
-        await place.enlist(40)
+        await place.register(40)
         await place.assign(*place.packages)
         done = await place.load(40, "--cluster", cluster.address, "--time-scale", 10, "--verify", "100%")
         assert done.status == 0, done.errors
-        assert done.told["states"]["done"] == 40
-        assert done.told["results"] == {"SUCCESS": 40}
+        assert done.report["states"]["done"] == 40
+        assert done.report["results"] == {"SUCCESS": 40}
         # Nothing is counted twice or not at all: latencies of both are in one histogram.
-        mine = done.told["packages"][place.packages[0]]
-        assert done.told["latency"]["fragment"]["count"] == mine["fragments"] == done.figures["fragments"]
-        assert len(done.told["completion"]) == 40
+        mine = done.report["packages"][place.packages[0]]
+        assert done.report["latency"]["fragment"]["count"] == mine["fragments"] == done.figures["fragments"]
+        assert len(done.report["completion"]) == 40
         server = await place.recorded(place.packages[0], mine["fragments"])
         assert (server["fragments"], server["bytes"]) == (mine["fragments"], mine["bytes"])
 
 
 async def test_a_lost_worker_is_told_of_and_its_agents_are_lost(place: Any, tmp_path: Path) -> None:
     async with clustered(tmp_path) as cluster:
-        await place.enlist(40)
+        await place.register(40)
         await place.assign(*place.packages)
         found = []
 
@@ -105,7 +105,7 @@ async def test_a_lost_worker_is_told_of_and_its_agents_are_lost(place: Any, tmp_
         assert done.status == 1
         assert done.figures["lost"] == 20
         assert done.figures["done"] == 20
-        (lost,) = done.told["lost"]
+        (lost,) = done.report["lost"]
         assert lost.startswith("tcp://127.0.0.1:")
 
 
@@ -147,24 +147,24 @@ async def load_until(place: Any, cluster: Any, agents: Any, what: Any, *options:
 
 async def test_a_signal_ends_the_load_on_the_workers(place: Any, tmp_path: Path, client: Any) -> None:
     async with clustered(tmp_path) as cluster:
-        await place.enlist(40)
+        await place.register(40)
         await place.assign(*place.packages)
         goals = ("--threshold", "lost==0", "--threshold", "fragments>0")
         done, took_s = await load_until(place, cluster, 40, lambda: os.kill(client(), signal.SIGINT), *goals)
         assert took_s < 10
-        assert (done.status, done.told["interrupted"], done.told["lost"]) == (1, True, [])
-        assert [one["holds"] for one in done.told["thresholds"]] == [True, True]
-        assert done.told["states"]["downloading"] == 40
+        assert (done.status, done.report["interrupted"], done.report["lost"]) == (1, True, [])
+        assert [one["holds"] for one in done.report["thresholds"]] == [True, True]
+        assert done.report["states"]["downloading"] == 40
         assert "Traceback" not in done.errors
         # Its workers have room for others at once, and those go on where the first ones were.
         again = await place.load(40, "--cluster", cluster.address, "--time-scale", 1000)
-        assert (again.status, again.told["interrupted"]) == (0, False), again.errors
-        assert again.told["results"] == {"SUCCESS": 40}
+        assert (again.status, again.report["interrupted"]) == (0, False), again.errors
+        assert again.report["results"] == {"SUCCESS": 40}
 
 
 async def test_a_client_that_was_killed_leaves_no_load_on_the_workers(place: Any, tmp_path: Path, client: Any) -> None:
     async with clustered(tmp_path) as cluster:
-        await place.enlist(40)
+        await place.register(40)
         await place.assign(*place.packages)
         with pytest.RaisesGroup(ProgramFailed):
             await load_until(place, cluster, 40, lambda: os.kill(client(), signal.SIGKILL))
@@ -175,12 +175,12 @@ async def test_a_client_that_was_killed_leaves_no_load_on_the_workers(place: Any
 
 async def test_a_lost_scheduler_is_told_of_and_all_is_lost(place: Any, tmp_path: Path) -> None:
     async with clustered(tmp_path) as cluster:
-        await place.enlist(40)
+        await place.register(40)
         await place.assign(*place.packages)
         done, _ = await load_until(place, cluster, 40, lambda: os.kill(cluster.scheduler.pid, signal.SIGKILL))
         assert done.status == 1
         assert done.figures["lost"] == 40
-        assert [one.partition(": ")[2] for one in done.told["lost"]] == ["the scheduler has gone"] * 2
+        assert [one.partition(": ")[2] for one in done.report["lost"]] == ["the scheduler has gone"] * 2
         assert "Traceback" not in done.errors
         with trio.fail_after(30):  # nor do the workers go on
             await trio.sleep(1)
