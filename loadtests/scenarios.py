@@ -156,7 +156,7 @@ _ROWS: Final[Sequence[Scenario]] = (
                 PackageSource("suite", 1 * MB, 5, ("--fragment-size", "4KiB")),
                 PackageSource("fonts", 200 * KB, 1),
             ),
-            "options": ("--arrival", "window=2h", "--time-scale", "300", "--duration", "2min", "--verify", "10%"),
+            "options": ("--arrival", "window=2h", "--time-scale", "1200", "--duration", "30s", "--verify", "10%"),
         },
     ),
 )

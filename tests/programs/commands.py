@@ -1,34 +1,62 @@
-"""Commands of distd, run in this process: that saves the start of an interpreter for each."""
+"""Commands of distd and redistrib that are run in this process, which saves the start of an interpreter for each."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
-from distd.cli.main import run
-from tests.programs.processes import DISTD, ProgramFailed
+from distd.cli.main import run as run_distd
+from redistrib.cli import run as run_redistrib
+from tests.programs.processes import DISTD, REDISTRIB, ProgramFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {DISTD: run_distd, REDISTRIB: run_redistrib}
 
 
 def distd(data: Path, *arguments: object, status: int = 0) -> Any:
-    """Run a command on the data directory; what it prints as JSON (None: nothing), or stderr where it is to fail.
+    """Run a command of distd on the data directory; see `command`."""
+    return command(DISTD, *arguments, "--data", data, status=status)
 
-    Raises `ProgramFailed` where it does not end with `status`.
+
+def command(program: str, *arguments: object, status: int = 0) -> Any:
+    """Run a command with `--json`; what it prints as JSON (None: nothing), or the text on stderr where it is to fail.
+
+    `program` is `DISTD` or `REDISTRIB`. Raises `ProgramFailed` where it does not end with `status`.
     """
-    words = [*map(str, arguments), "--data", str(data), "--json"]
+    words = [*map(str, arguments), "--json"]
     output, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-        try:
-            ended = run(words)
-        except SystemExit as error:
-            ended = error.code if isinstance(error.code, int) else 1
+        ended = _run_in_thread(COMMANDS[program], words)
     if ended != status:
-        raise ProgramFailed([DISTD, *words], ended, errors.getvalue())
+        raise ProgramFailed([program, *words], ended, errors.getvalue())
     if status:
         return errors.getvalue()
     printed = output.getvalue()
     return json.loads(printed) if printed.strip() else None
+
+
+def _run_in_thread(run: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
+    """The exit status. In a thread, as a command may start an event loop of its own where the caller has one."""
+    ended: list[int] = []
+    errors: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            ended.append(run(words))
+        except SystemExit as error:
+            ended.append(error.code if isinstance(error.code, int) else 1)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return ended[0]

@@ -8,7 +8,15 @@ import subprocess
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
-from tests.programs.processes import DISTD, REDISTRIB, free_port, plain_environment, redistrib_serve
+from tests.programs import commands
+from tests.programs.processes import (
+    DISTD,
+    REDISTRIB,
+    ProgramFailed,
+    free_port,
+    plain_environment,
+    redistrib_serve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +27,15 @@ if TYPE_CHECKING:
 
 
 def command(*words: object, status: int = 0) -> Any:
-    """Run a command, which must end with `status`; what it prints: JSON on stdout, or else the text on stderr."""
+    """Run a command with `--json`; see `tests.programs.commands`. One inside another (`within`) is a process."""
+    program, *arguments = map(str, words)
+    if program in commands.COMMANDS:
+        return commands.command(program, *arguments, status=status)
     done = subprocess.run(
-        [*map(str, words), "--json"], capture_output=True, text=True, env=plain_environment(), check=False
+        [program, *arguments, "--json"], capture_output=True, text=True, env=plain_environment(), check=False
     )
-    assert done.returncode == status, f"{words}: {done.returncode} {done.stderr}"
+    if done.returncode != status:
+        raise ProgramFailed([program, *arguments], done.returncode, done.stderr)
     return json.loads(done.stdout) if done.stdout else done.stderr
 
 
