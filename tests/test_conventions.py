@@ -41,6 +41,8 @@ ROOMS_WITHOUT_SOURCE: Final = {
 OTHER_TESTS: Final[dict[str, str]] = {
     "test_conventions": "this file",
     "test_import_graph": "tests.import_graph",
+    "test_setup": ".ci/debian-packages",
+    "test_time_limit": "tests.time_limit",
 }
 """Test module, without ".py" → what it tests, where that is not the module of its name."""
 
