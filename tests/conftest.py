@@ -1,4 +1,4 @@
-"""For all tests: no deadline for examples, a limit for tests under trio, the mark `programs` for those that start some."""
+"""For all tests: no deadline of examples, a limit under trio, the mark `programs` for tests that start some."""
 
 from __future__ import annotations
 
