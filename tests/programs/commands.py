@@ -20,24 +20,35 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {DISTD: run_distd, REDISTR
 
 
 def distd(data: Path, *arguments: object, status: int = 0) -> Any:
-    """Run a command of distd on the data directory; see `command`."""
-    return command(DISTD, *arguments, "--data", data, status=status)
+    """Run a command of distd on the data directory; what it prints as JSON, or the text on stderr where it is to fail.
+
+    Raises `ProgramFailed` where it does not end with `status`.
+    """
+    printed, errors = run_command(DISTD, *arguments, "--data", data, "--json", status=status)
+    return errors if status else _parsed(printed)
 
 
 def command(program: str, *arguments: object, status: int = 0) -> Any:
-    """Run a command with `--json`; what it prints as JSON (None: nothing), or the text on stderr where it is to fail.
+    """Run a command with `--json`; what it prints as JSON, or the text on stderr where it prints nothing.
 
     `program` is `DISTD` or `REDISTRIB`. Raises `ProgramFailed` where it does not end with `status`.
     """
-    words = [*map(str, arguments), "--json"]
+    printed, errors = run_command(program, *arguments, "--json", status=status)
+    return _parsed(printed) if printed.strip() or not errors else errors
+
+
+def run_command(program: str, *arguments: object, status: int = 0) -> tuple[str, str]:
+    """Run a command; its stdout and stderr. Raises `ProgramFailed` where it does not end with `status`."""
+    words = [*map(str, arguments)]
     output, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
         ended = _run_in_thread(COMMANDS[program], words)
     if ended != status:
         raise ProgramFailed([program, *words], ended, errors.getvalue())
-    if status:
-        return errors.getvalue()
-    printed = output.getvalue()
+    return output.getvalue(), errors.getvalue()
+
+
+def _parsed(printed: str) -> Any:
     return json.loads(printed) if printed.strip() else None
 
 
