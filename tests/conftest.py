@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from shutil import which
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +28,7 @@ HELPERS_THAT_START_NOTHING = {
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Limit the time of tests under trio. Mark tests whose modules, or those of fixtures, use a helper for programs."""
+    """Limit the time of tests under trio; mark those that start programs; leave out what needs one that is missing."""
     timeout_s = float(config.getoption("timeout") or config.getini("timeout"))
     for item in items:
         if (
@@ -36,10 +37,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             and not hasattr(item.obj, "hypothesis")
         ):
             item.obj = limit(item.obj, 0.9 * timeout_s)
+    _leave_out_missing(config, items)
     starting = {name for name in {module for item in items for module in _modules_of(item)} if _starts_programs(name)}
     for item in items:
         if not starting.isdisjoint(_modules_of(item)):
             item.add_marker("programs")
+
+
+def _leave_out_missing(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests with the mark `needs("program")`, where the program is not installed."""
+    missing = [item for item in items if any(which(mark.args[0]) is None for mark in item.iter_markers("needs"))]
+    if missing:
+        config.hook.pytest_deselected(items=missing)
+        items[:] = [item for item in items if item not in missing]
 
 
 def _modules_of(item: pytest.Item) -> Iterator[str]:

@@ -83,26 +83,38 @@ def functions(
 def real_sleeps(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """(function, line) of each `trio.sleep` and `time.sleep` that takes real time.
 
-    No real time takes a sleep of 0, and a `trio.sleep` under a virtual clock, which the function or one around it, or
-    the whole module, has as a fixture.
+    Not those of 0, those of a loop that polls a condition, and `trio.sleep` under a virtual clock, which the function
+    or one around it, or the whole module, has as a fixture.
     """
     if _is_virtual_module(tree):
         return
     yield from _real_sleeps(tree, "", virtual=False)
 
 
-def _real_sleeps(node: ast.AST, function: str, *, virtual: bool) -> Iterator[tuple[str, int]]:
+def _real_sleeps(node: ast.AST, scope: str, *, virtual: bool) -> Iterator[tuple[str, int]]:
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(child, ast.ClassDef):
+            yield from _real_sleeps(child, f"{scope}.{child.name}".lstrip("."), virtual=virtual)
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             names = {argument.arg for argument in (*child.args.args, *child.args.kwonlyargs)}
             inner = virtual or bool(names & VIRTUAL_CLOCKS) or _uses_clock(child.decorator_list)
-            yield from _real_sleeps(child, f"{function}.{child.name}".lstrip("."), virtual=inner)
-            continue
-        if isinstance(child, ast.Call) and (module := _sleeps(child.func)):
-            zero = len(child.args) == 1 and isinstance(child.args[0], ast.Constant) and child.args[0].value == 0
-            if not zero and not (virtual and module == "trio"):
-                yield function, child.lineno
-        yield from _real_sleeps(child, function, virtual=virtual)
+            yield from _real_sleeps(child, f"{scope}.{child.name}".lstrip("."), virtual=inner)
+        elif not _polls(child):
+            if isinstance(child, ast.Call) and (module := _sleeps(child.func)):
+                zero = len(child.args) == 1 and isinstance(child.args[0], ast.Constant) and child.args[0].value == 0
+                if not zero and not (virtual and module == "trio"):
+                    yield scope, child.lineno
+            yield from _real_sleeps(child, scope, virtual=virtual)
+
+
+def _polls(node: ast.AST) -> bool:
+    """Whether it is `while CONDITION: sleep(…)`: then the condition decides."""
+    if not isinstance(node, ast.While) or isinstance(node.test, ast.Constant) or len(node.body) != 1:
+        return False
+    statement = node.body[0]
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    call = value.value if isinstance(value, ast.Await) else value
+    return isinstance(call, ast.Call) and bool(_sleeps(call.func))
 
 
 def _sleeps(function: ast.expr) -> str:
@@ -148,6 +160,8 @@ def test_no_test_waits_by_a_real_sleep() -> None:
         pytest.param("async def test():\n    await trio.sleep(1)", 1, id="trio"),
         pytest.param("def test():\n    time.sleep(pause_s)", 1, id="time"),
         pytest.param("async def test(mock_clock):\n    time.sleep(1)", 1, id="a real one beside a virtual clock"),
+        pytest.param("async def test():\n    while True:\n        await trio.sleep(1)", 1, id="without a condition"),
+        pytest.param("async def test():\n    while waits():\n        await trio.sleep(1)", 0, id="a condition decides"),
         pytest.param("async def test():\n    await trio.sleep(0)", 0, id="a checkpoint"),
         pytest.param("async def test(autojump_clock):\n    await trio.sleep(1)", 0, id="virtual"),
         pytest.param(
