@@ -1,22 +1,29 @@
-# Everything is set up by the targets themselves: `make test` and `make demo` work on a fresh Debian with python3, git and make.
+# Everything is set up by the targets themselves: `make test` and `make demo` work in a checkout on a fresh Debian with python3, git and
+# make. As root they install Debian packages; on a machine that is not for development that is refused (.ci/debian-packages).
 VENV   := .venv
 PY     := $(VENV)/bin/python
+PYTEST := $(PY) -m pytest -n 3 --dist worksteal
 READY  := $(VENV)/.ready
 SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
     bench-load bench-transfer
 
-.PHONY: help test quick lint types layers demo bench loadtest fuzz reference setup debian lock clean $(BENCHES)
+.PHONY: help test test-slow-machine coverage quick lint types layers demo bench loadtest fuzz reference setup debian lock clean $(BENCHES)
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
 
 test: setup lint types layers   ## everything that must hold before a change lands
-	$(PY) -m pytest -n 3 --dist worksteal
+	$(PYTEST)
 
-quick: $(READY)  ## the tests that need no other program
-	$(PY) -m pytest -n 3 --dist worksteal tests/domain tests/wire tests/simulation tests/storage tests/packaging tests/catalogue tests/lane tests/origin \
-	    tests/agentsim tests/redistrib
+test-slow-machine: setup  ## all tests beside a busy loop on every core: none may depend on the machine's speed
+	sh .ci/busy-cores $(PYTEST) --timeout 1200
+
+coverage: setup  ## all tests, and how many branches they take (of processes that they start too); may not fall
+	$(PYTEST) --cov --cov-report=term:skip-covered
+
+quick: $(READY)  ## the tests that start no program
+	$(PYTEST) -m "not programs"
 
 lint: $(READY)   ## ruff
 	$(VENV)/bin/ruff check $(SOURCE)
@@ -25,7 +32,7 @@ lint: $(READY)   ## ruff
 types: $(READY)  ## mypy
 	$(VENV)/bin/mypy
 
-layers: $(READY) ## the arrows of the house
+layers: $(READY) ## which room may import which
 	$(VENV)/bin/lint-imports --no-cache
 
 demo: setup      ## deploy a real package to a native and a stock agent on this machine
@@ -39,16 +46,16 @@ bench-bandwidth: setup  ## how exactly bandwidth.rules is kept (2 minutes)
 	@sh .ci/debian-packages bench
 	$(PY) -m loadtests.bandwidth
 
-bench-fairness: setup  ## what 10,000 idle, 5,000 sudden and 2,000 silent connections cost the others (3 minutes)
+bench-fairness: setup  ## what 10,000 idle, 5,000 sudden and 2,000 silent connections cost other requests (3 minutes)
 	$(PY) -m loadtests.fairness
 
-bench-breakdown: setup  ## where the microseconds of a request go
+bench-breakdown: setup  ## the CPU time of each part of a request
 	$(PY) -m loadtests.breakdown
 
 bench-build: setup  ## building, checking and verifying packages beside MD5 and SHA-256 (12 minutes; ARGS="--size-mib 256": 2)
 	$(PY) -m loadtests.build $(ARGS)
 
-bench-upload: setup  ## 10 GB by curl to the API: speed, memory, going on after a cut (3 minutes)
+bench-upload: setup  ## 10 GB by curl to the API: speed, memory, resuming (3 minutes)
 	$(PY) -m loadtests.upload $(ARGS)
 
 bench-mirror: setup  ## packages to mirrors beside curl, 200 mirrors that follow, 500 agents at a cold one (5 minutes)
@@ -64,7 +71,7 @@ bench-model: setup  ## 2,000 agents beside their simulation, the schedulers besi
 bench-load: setup  ## what emulating agents costs: 40,000 requests a second, 100,000 agents (15 minutes)
 	$(PY) -m loadtests.fleet $(ARGS)
 
-bench: setup  ## all, some two hours, to the end even where one misses a goal; each writes its part of loadtests/RESULTS.md
+bench: setup  ## all benches (two hours), also after one that misses a goal; each writes its section of loadtests/RESULTS.md
 	@$(MAKE) --no-print-directory --keep-going $(BENCHES)
 
 loadtest: setup  ## SCENARIO=class, site, storm, thin-line, mirror-lost, update, soak (an hour) or all (ARGS=--small: minutes)
@@ -78,7 +85,7 @@ fuzz: $(READY)   ## the parser of request heads under atheris, for FUZZ_SECONDS 
 reference: $(READY)  ## what distd/docs has from the code: the reference, the picture of the rooms
 	$(PY) -m tests.docs.reference
 
-setup: debian $(READY)   ## Debian packages (as root) and the virtual environment
+setup: debian $(READY)   ## the virtual environment; as root also Debian packages: stock OCS agent, nginx, curl, iproute2, faketime
 
 debian:
 	@sh .ci/debian-packages
@@ -87,11 +94,11 @@ $(READY): requirements.txt pyproject.toml
 	@sh .ci/virtual-environment $(VENV)
 	@touch $@
 
-lock: $(READY)   ## requirements.txt, and a server's part of it, anew from pyproject.toml (needs uv on the PATH)
+lock: $(READY)   ## requirements.txt, and a server's part of it, again from pyproject.toml (needs uv on the PATH)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --constraint requirements.txt \
 	    --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file distd/deploy/requirements.txt
 
-clean:           ## what the targets made
-	rm -rf $(VENV) .demo .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+clean:           ## remove what the targets made
+	rm -rf $(VENV) .coverage .coverage.* .demo .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,6 +1,6 @@
 """`make bench-bandwidth`: how exactly `bandwidth.rules` is kept, over ten seconds of load through wrk.
 
-Each row is a server of its own with one rule; what came is counted by wrk, and compared with the rate.
+Each row is a server of its own with one rule; what wrk received is compared with the rule's rate.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FRAGMENT_BYTES = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`bytes_per_s` is what should come, for all `connections` together."""
+    """A rule, and the `bytes_per_s` that all `connections` together should receive."""
 
     rule: str
     connections: int
@@ -48,24 +48,25 @@ TRIALS = (
 
 
 async def measure(trial: Trial, data: Path, path: str, seconds: float) -> float:
-    """Bytes a second that came."""
-    async with distd_serve(data, {"bandwidth.rules": trial.rule}, workers=trial.workers) as site:
-        address = f"https://{site.https}" if trial.https else f"http://{site.http}"
+    """Bytes a second that wrk received. Raises `SystemExit` where it measured nothing."""
+    async with distd_serve(data, {"bandwidth.rules": trial.rule}, workers=trial.workers) as server:
+        address = f"https://{server.https}" if trial.https else f"http://{server.http}"
         load = ["wrk", "-t1", f"-c{trial.connections}", "--timeout", "60s", f"-d{seconds:g}s", address + path]
-        said = await run(load, timeout_s=seconds + 60)
-    match = re.search(r"Transfer/sec:\s+([\d.]+)(B|KB|MB|GB)", said)
+        printed = await run(load, timeout_s=seconds + 60)
+    match = re.search(r"Transfer/sec:\s+([\d.]+)(B|KB|MB|GB)", printed)
     if match is None:
-        raise SystemExit(said)
+        raise SystemExit(printed)
     return float(match[1]) * {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}[match[2]]
 
 
 async def bench(seconds: float) -> list[tuple[Trial, float]]:
+    """Each trial with the bytes a second that were received."""
     with tempfile.TemporaryDirectory(prefix="distd-bench-") as name:
         data, source = Path(name) / "site", Path(name) / "source"
         source.write_bytes(os.urandom(2 * FRAGMENT_BYTES))
         await run([DISTD, "init", "--data", str(data), "--host", "localhost"])
-        order = ["--name", "x", "--os", "LINUX", "--action", "STORE", "--path", "/tmp/x"]
-        command = [DISTD, "package", "build", str(source), "--data", str(data), *order, "--json"]
+        options = ["--name", "x", "--os", "LINUX", "--action", "STORE", "--path", "/tmp/x"]
+        command = [DISTD, "package", "build", str(source), "--data", str(data), *options, "--json"]
         package_id = json.loads(await run([*command, "--fragment-size", str(FRAGMENT_BYTES)]))["id"]
         path = f"/download/{package_id}/{package_id}-1"
         return [(trial, await measure(trial, data, path, seconds)) for trial in TRIALS]
@@ -76,11 +77,11 @@ async def bench(seconds: float) -> list[tuple[Trial, float]]:
 def main(seconds: float) -> None:
     """How exactly bandwidth is limited."""
     rows = []
-    for trial, came in trio.run(bench, seconds):
-        off = came / trial.bytes_per_s - 1
+    for trial, bytes_per_s in trio.run(bench, seconds):
+        off = bytes_per_s / trial.bytes_per_s - 1
         port = "HTTPS" if trial.https else "HTTP"
         shown = [trial.rule, str(trial.connections), port, str(trial.workers), f"{trial.bytes_per_s / 1e3:,.0f}"]
-        rows.append([*shown, f"{came / 1e3:,.0f}", f"{off:+.1%}", verdict(abs(off) <= GOAL)])
+        rows.append([*shown, f"{bytes_per_s / 1e3:,.0f}", f"{off:+.1%}", verdict(abs(off) <= GOAL)])
     columns = ("rule", "connections", "port", "workers", "kB/s wanted", "kB/s", "off by", "goal 5 %")
     table = Table(f"Over {seconds:g} s", columns, rows)
     publish("bandwidth", "How exactly bandwidth.rules is kept", "make bench-bandwidth", [table], programs=("wrk",))

@@ -1,7 +1,7 @@
-"""`make bench-build`: what it takes to build, check and verify a package, beside the digest that sets the pace.
+"""`make bench-build`: what it takes to build, check and verify a package, beside the digest that limits it.
 
-Each row is measured in pairs, the yardstick and ours in turn, round after round on the same file; a ratio is the median
-of the rounds' ratios, with the lowest and the highest in brackets.
+Each row is measured in pairs, the reference and distd in turn, round after round on the same file; a ratio is the
+median of the rounds' ratios, with the lowest and the highest in brackets.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -38,9 +37,12 @@ from distd.storage import package_dirs, pki
 from distd.storage.fragment_store import FragmentStore
 from loadtests.results import finish, goal_row, goal_table, publish, verdict
 from loadtests.similar import measure_similarity
+from tests.programs.processes import DISTD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from cryptography.x509 import Certificate
 
     from distd.domain.fragment_plan import Plan
     from distd.storage.data_dir import DataDir
@@ -55,31 +57,32 @@ MEMORY_GOAL_MIB = 64
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A comparison. `ratios` are ours to the yardstick's seconds; `goal` is the most that the median should be."""
+    """A comparison. `ratios`: distd's seconds to those of the reference; `goal`: the most that the median should be."""
 
     name: str
-    yardstick: str
+    reference: str
     size_bytes: int
-    yardstick_s: float
+    reference_s: float
     ours_s: float
     ratios: list[float]
     goal: float | None
 
     @property
     def ratio(self) -> float:
+        """The median."""
         return median(self.ratios)
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where it happens: a data directory, and a stored zip of random bytes to make packages of."""
+    """A data directory, and a stored zip of random bytes to make packages of."""
 
     data: DataDir
     source: Path
     rounds: int
 
     def build(self, plan: Plan, digest: Digest = Digest.MD5, source: Path | None = None) -> Callable[[], None]:
-        """All of a build but the row in the catalogue: onto the disk. Gives what takes it away again."""
+        """All of a build but the row in the catalogue: up to the disk. Returns what removes it again."""
         staged = self.stage(plan, digest, source)
         staged.sync()
 
@@ -90,37 +93,39 @@ class Bench:
         return remove
 
     def stage(self, plan: Plan, digest: Digest = Digest.MD5, source: Path | None = None) -> StagedPackage:
+        """Build a package without publishing it."""
         spec = PackageSpec(OperatingSystem.WINDOWS, 5, Action.STORE, "C:\\x", plan, digest)
         package = builder.check(source or self.source, spec)
         return builder.build(self.data, "17", package, pki.load_signer(self.data.keys))
 
     def compare(
-        self, name: str, yardstick: tuple[str, Callable[[], object]], ours: Callable[[], object], goal: float | None
+        self, name: str, reference: tuple[str, Callable[[], object]], ours: Callable[[], object], goal: float | None
     ) -> Row:
+        """Measure `ours` and the `reference` (its name, and what runs it) in turn, and print the ratio."""
         pairs = []
         for number in range(self.rounds):
-            order = (yardstick[1], ours) if number % 2 else (ours, yardstick[1])
-            times = {call: _timed(call) for call in order}
-            pairs.append((times[yardstick[1]], times[ours]))
-        ratios = [mine / theirs for theirs, mine in pairs]
-        theirs, mine = (median(column) for column in zip(*pairs, strict=True))
-        row = Row(name, yardstick[0], self.source.stat().st_size, theirs, mine, ratios, goal)
-        print(f"{name}: {row.ratio:.2f} ({min(ratios):.2f}–{max(ratios):.2f}) of {yardstick[0]}", flush=True)
+            calls = (reference[1], ours) if number % 2 else (ours, reference[1])
+            times = {call: _timed(call) for call in calls}
+            pairs.append((times[reference[1]], times[ours]))
+        ratios = [ours_s / reference_s for reference_s, ours_s in pairs]
+        reference_s, ours_s = (median(column) for column in zip(*pairs, strict=True))
+        row = Row(name, reference[0], self.source.stat().st_size, reference_s, ours_s, ratios, goal)
+        print(f"{name}: {row.ratio:.2f} ({min(ratios):.2f}–{max(ratios):.2f}) of {reference[0]}", flush=True)
         return row
 
 
 def _timed(call: Callable[[], object]) -> float:
-    """Seconds. What the call gives, if it can be called, tidies up, which does not count."""
+    """Seconds. What the call returns, if it can be called, removes what was made, which does not count."""
     begun_s = time.perf_counter()
-    tidy_up = call()
+    remove = call()
     seconds = time.perf_counter() - begun_s
-    if callable(tidy_up):
-        tidy_up()
+    if callable(remove):
+        remove()
     return seconds
 
 
 def hash_alone(path: Path, name: str) -> str:
-    """The yardstick: read the file and hash it, nothing else."""
+    """The reference: read the file and hash it, nothing else. Returns the digest."""
     digest, buffer = hashlib.new(name, usedforsecurity=False), memoryview(bytearray(BLOCK_BYTES))
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(buffer):
@@ -129,7 +134,7 @@ def hash_alone(path: Path, name: str) -> str:
 
 
 def copy_beside(bench: Bench, name: str) -> Callable[[], None]:
-    """What this machine can do at best: the hash in one thread, a plain copy into a file in another."""
+    """The best that this machine can do: the hash in one thread, a plain copy into a file in another."""
     copy = bench.source.with_name("copy")
     thread = threading.Thread(target=shutil.copyfile, args=(bench.source, copy))
     thread.start()
@@ -161,15 +166,16 @@ def compare_all(bench: Bench) -> list[Row]:
 
 @contextmanager
 def warm_memory(folder: Path, size_bytes: int) -> Iterator[None]:
-    """Have so much free memory that this machine keeps.
+    """Have so much free memory that the machine's host does not take away, for as long as the block lasts.
 
-    A virtual machine's host may take back what was freed seconds ago, and a page that it has to give anew costs more
-    than all that is measured here: up to 3 ms a MB. It takes whole blocks of 2 MiB; so every second MiB stays in use.
+    The host of a virtual machine may take back memory seconds after it was freed, and a page that it has to give again
+    costs more than all that is measured here: up to 3 ms a MB. It takes whole blocks of 2 MiB; so every second MiB
+    stays in use.
     """
     pieces = [folder / f"warm-{number}" for number in range(2 * size_bytes // MIB)]
-    noughts = bytes(MIB)
+    zeros = bytes(MIB)
     for piece in pieces:
-        piece.write_bytes(noughts)
+        piece.write_bytes(zeros)
     for piece in pieces[::2]:
         piece.unlink()
     try:
@@ -180,8 +186,8 @@ def warm_memory(folder: Path, size_bytes: int) -> Iterator[None]:
 
 
 @contextmanager
-def published(bench: Bench) -> Iterator[tuple[Path, object]]:
-    """A package that stands: its fragments also as an agent has them, under numbers alone."""
+def published(bench: Bench) -> Iterator[tuple[Path, Certificate]]:
+    """A published package, for as long as the block lasts: its folder as an agent has it, and the CA."""
     staged = bench.stage(BySize())
     staged.sync()
     staged.publish()
@@ -205,7 +211,7 @@ def small_fragments_per_s(bench: Bench) -> float:
 
 
 def memory_mib(bench: Bench) -> float:
-    """What the largest of a build's processes has more of when the file is large than when it is small."""
+    """How much more memory the largest process of a build has for the large file than for a small one."""
     small = bench.source.with_name("tiny.zip")
     stored_zip(small, MIB)
     peaks = [_peak_kib(bench, source) for source in (small, bench.source)]
@@ -213,9 +219,20 @@ def memory_mib(bench: Bench) -> float:
 
 
 def _peak_kib(bench: Bench, source: Path) -> int:
-    """Of `distd package build` as it is run."""
-    program = Path(sys.executable).with_name("distd")
-    command = [program, "package", "build", source, "--data", bench.data.root, "--name", "x", "--os", "WINDOWS"]
+    """Peak memory of `distd package build` as users run it."""
+    program = DISTD
+    command: list[str | Path] = [
+        program,
+        "package",
+        "build",
+        source,
+        "--data",
+        bench.data.root,
+        "--name",
+        "x",
+        "--os",
+        "WINDOWS",
+    ]
     process = subprocess.Popen([*command, "--action", "STORE", "--path", "C:\\x", "--json"], stdout=subprocess.PIPE)
     assert process.stdout is not None
     package_id = json.loads(process.stdout.read())["id"]
@@ -228,14 +245,15 @@ def _peak_kib(bench: Bench, source: Path) -> int:
 
 
 def stored_zip(path: Path, size_bytes: int) -> None:
-    """A zip that is taken as it is, of bytes that have no pattern."""
+    """Write a zip of random bytes, stored, which a build takes as it is."""
     noise = random.Random(1)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as box, box.open("data", "w", force_zip64=True) as out:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive, archive.open("data", "w", force_zip64=True) as out:
         for start in range(0, size_bytes, MIB):
             out.write(noise.randbytes(min(MIB, size_bytes - start)))
 
 
 def tables_of(rows: list[Row], per_s: float, memory: float, similar: list[Similarity]) -> list[Table]:
+    """What is published."""
     compared = []
     for row in rows:
         met = "" if row.goal is None else verdict(row.ratio <= row.goal)
@@ -243,33 +261,39 @@ def tables_of(rows: list[Row], per_s: float, memory: float, similar: list[Simila
             [
                 row.name,
                 f"{row.size_bytes / MIB:.0f}",
-                row.yardstick,
+                row.reference,
                 f"{row.size_bytes / 1e6 / row.ours_s:.0f}",
-                f"{row.size_bytes / 1e6 / row.yardstick_s:.0f}",
+                f"{row.size_bytes / 1e6 / row.reference_s:.0f}",
                 f"{row.ratio:.2f} ({min(row.ratios):.2f}–{max(row.ratios):.2f})",
                 "" if row.goal is None else f"≤ {row.goal:g}",
                 met,
             ]
         )
-    columns = ("what", "MiB", "beside", "MB/s", "theirs", "ratio", "goal", "")
+    columns = ("what", "MiB", "reference", "MB/s", "reference MB/s", "ratio", "goal", "")
     others = [
         goal_row(f"{SMALL_FRAGMENTS:,} fragments of 1 KiB, a second", f"{per_s:,.0f}", "≥ 20,000", per_s >= 20_000),
-        goal_row("memory that comes with the size, MiB", f"{memory:.1f}", "≤ 64", memory <= MEMORY_GOAL_MIB),
+        goal_row("memory that grows with the size, MiB", f"{memory:.1f}", "≤ 64", memory <= MEMORY_GOAL_MIB),
     ]
     shares = [
-        [one.name, one.plan, f"{one.size_bytes:,}", f"{one.new_bytes:,}", f"{one.new_bytes / one.size_bytes:.0%}"]
-        for one in similar
+        [
+            share.name,
+            share.plan,
+            f"{share.size_bytes:,}",
+            f"{share.new_bytes:,}",
+            f"{share.new_bytes / share.size_bytes:.0%}",
+        ]
+        for share in similar
     ]
     return [
-        Table("Beside the digest that sets the pace", columns, compared),
+        Table("Beside the digest that limits it", columns, compared),
         goal_table("Small fragments, and memory", others),
         Table("Version 1 → 2", ("packages", "plan", "package", "to mirror", "share"), shares),
     ]
 
 
 @click.command()
-@click.option("--size-mib", default=2048, show_default=True)
-@click.option("--rounds", default=5, show_default=True)
+@click.option("--size-mib", default=2048, show_default=True, help="Of the largest file.")
+@click.option("--rounds", default=5, show_default=True, help="Each measures everything once.")
 @click.option("--folder", default="/dev/shm", show_default=True, type=click.Path(path_type=Path))
 def main(size_mib: int, rounds: int, folder: Path) -> None:
     """Measure building, checking and verifying."""

@@ -1,4 +1,4 @@
-"""`make demo`: a real package through a real server to real agents, on this machine, and whether every byte arrived.
+"""`make demo`: a real package through a real server to real agents, on this machine; every byte must arrive.
 
 A native agent deploys it, and Debian's stock agent too where it is installed. Exit status 0 only if all of them report
 SUCCESS and what they stored is byte-identical to the source.
@@ -18,23 +18,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
-import trio.lowlevel
 from rich.console import Console
 from rich.table import Table
 
-from tests.programs.processes import DISTD, ProgramFailed, child, distd_serve, run
+from tests.programs.processes import AGENTSIM, DISTD, ProgramFailed, child, distd_serve, run
 from tests.programs.stock_agent import StockAgent
+from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.programs.processes import Site
+    from tests.programs.processes import RunningServer
 
-AGENTSIM = str(Path(DISTD).with_name("agentsim"))
 WHEELS = Path(".demo")
 LOCK = Path(__file__).with_name("demo-package.txt")
-AGENT_S = 120
-# Short enough to watch: a fragment a second.
+AGENT_TIMEOUT_S = 120
+# A fragment a second.
 SETTINGS = {
     "download.frag_latency_s": 1,
     "download.cycle_latency_s": 0,
@@ -46,7 +45,7 @@ SETTINGS = {
 
 @dataclass
 class Computer:
-    """One agent of the demo: `contact` lets it contact the server once and download what it is told to."""
+    """An agent of the demo. `contact`: makes one contact and the downloads that come of it."""
 
     agent: str
     device_id: str
@@ -56,6 +55,7 @@ class Computer:
 
 
 async def main() -> int:
+    """The exit status."""
     source = await fetch_wheel()
     say(f"package    {source.name}, {source.stat().st_size:,} bytes")
     with tempfile.TemporaryDirectory(prefix="distd-demo-") as folder:
@@ -63,79 +63,83 @@ async def main() -> int:
 
 
 async def fetch_wheel() -> Path:
-    """The wheel of the lock, downloaded unless it is there, with its hash checked."""
+    """The wheel that `LOCK` names, downloaded unless it is there, with its hash checked."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     await run([*command, "--require-hashes", "--requirement", str(LOCK), "--dest", str(WHEELS)], timeout_s=300)
     return max(WHEELS.glob("*.whl"), key=lambda path: path.stat().st_size)
 
 
 async def deploy(source: Path, folder: Path) -> int:
+    """Deploy the file with a new server in `folder`; the exit status."""
     data = folder / "site"
     await run([DISTD, "init", "--data", str(data), "--host", "localhost"])
     package = json.loads(await build(source, data))
     package_id = package["id"]
     await run([DISTD, "package", "activate", package_id, "--data", str(data)])
     say(f"built      {package['fragments']} fragments, MD5 {package['md5']}, id {package_id}")
-    async with distd_serve(data, SETTINGS) as site:
-        say(f"serving    http://{site.http} and https://{site.https}")
-        computers = [native_agent(site, data, folder)]
+    async with distd_serve(data, SETTINGS) as server:
+        say(f"serving    http://{server.http} and https://{server.https}")
+        computers = [native_agent(server, data, folder)]
         if StockAgent.installed():
-            computers.append(stock_agent(site, data, folder))
+            computers.append(stock_agent(server, data, folder))
         else:
             say("left out   Debian's ocsinventory-agent is not installed; as root: apt-get install ocsinventory-agent")
-        await in_parallel(computers)  # the first contact makes them known
+        await in_parallel(computers)  # with the first contact the server knows them
         for computer in computers:
             await find_device_id(computer, computers, data)
             await run([DISTD, "assign", package_id, "--computer", computer.device_id, "--data", str(data)])
         say(f"deploying  to {len(computers)} computers, a fragment a second …")
         await in_parallel(computers)
         rows = await results(package_id, data)
-        await trio.lowlevel.checkpoint()
     return report(rows, computers, source)
 
 
 async def build(source: Path, data: Path) -> str:
-    order = ["--name", "demo", "--os", "LINUX", "--action", "STORE", "--path", "INSTALL_PATH/stored"]
-    command = [DISTD, "package", "build", str(source), "--data", str(data), *order, "--priority", "1"]
+    """What `distd package build --json` prints."""
+    options = ["--name", "demo", "--os", "LINUX", "--action", "STORE", "--path", "INSTALL_PATH/stored"]
+    command = [DISTD, "package", "build", str(source), "--data", str(data), *options, "--priority", "1"]
     return await run([*command, "--fragment-size", "4MiB", "--json"], timeout_s=120)
 
 
-def native_agent(site: Site, data: Path, folder: Path) -> Computer:
+def native_agent(server: RunningServer, data: Path, folder: Path) -> Computer:
+    """`agentsim agent`."""
     state = folder / "native"
-    port = site.https.rpartition(":")[2]
-    server = f"https://localhost:{port}/ocsinventory"
-    command = [AGENTSIM, "agent", "--server", server, "--ca", str(data / "cacert.pem"), "--state", str(state), "--once"]
+    url = f"{server.https_url}/ocsinventory"
+    command = [AGENTSIM, "agent", "--server", url, "--ca", str(data / "cacert.pem"), "--state", str(state), "--once"]
 
     async def contact() -> None:
-        with trio.fail_after(AGENT_S):
+        with trio.fail_after(AGENT_TIMEOUT_S):
             async with child(command, folder / "native.log") as process:
                 await process.wait()
 
     return Computer("native", "", state / "stored", contact)
 
 
-def stock_agent(site: Site, data: Path, folder: Path) -> Computer:
-    agent = StockAgent(site.agents_url, data / "cacert.pem", folder / "stock")
+def stock_agent(server: RunningServer, data: Path, folder: Path) -> Computer:
+    """Debian's `ocsinventory-agent`."""
+    agent = StockAgent(server.agents_url, data / "cacert.pem", folder / "stock")
 
     async def contact() -> None:
-        await agent.run(timeout_s=AGENT_S)
+        await agent.run(timeout_s=AGENT_TIMEOUT_S)
 
     return Computer("stock", agent.device_id, agent.state / "stored", contact)
 
 
 async def in_parallel(computers: list[Computer]) -> None:
-    async def one(computer: Computer) -> None:
+    """Let each make a contact, and note how long it took."""
+
+    async def contact(computer: Computer) -> None:
         begun_s = time.monotonic()
         await computer.contact()
         computer.took_s = time.monotonic() - begun_s
 
     async with trio.open_nursery() as nursery:
         for computer in computers:
-            nursery.start_soon(one, computer)
+            nursery.start_soon(contact, computer)
 
 
 async def find_device_id(computer: Computer, computers: list[Computer], data: Path) -> None:
-    """A native agent makes its own DEVICEID up: the one that is nobody else's."""
+    """Note the DEVICEID of a native agent, which makes its own: the only one that is of no other computer."""
     known = json.loads(await run([DISTD, "computer", "list", "--data", str(data), "--json"]))
     others = {other.device_id for other in computers}
     if not computer.device_id:
@@ -143,24 +147,26 @@ async def find_device_id(computer: Computer, computers: list[Computer], data: Pa
 
 
 async def results(package_id: str, data: Path) -> dict[str, dict[str, object]]:
-    """By DEVICEID. The server notes progress down once a second, so the last fragment may take that long."""
+    """By DEVICEID, when all fragments are recorded, which the server does once a second."""
     rows: list[dict[str, object]] = []
-    for _ in range(20):
-        rows = json.loads(await run([DISTD, "results", package_id, "--data", str(data), "--json"]))
-        if all(row["fragments_fetched"] == row["fragments"] for row in rows):
-            break
-        await trio.sleep(0.2)
+
+    async def are_complete() -> bool:
+        rows[:] = json.loads(await run([DISTD, "results", package_id, "--data", str(data), "--json"]))
+        return all(row["fragments_fetched"] == row["fragments"] for row in rows)
+
+    await await_until(are_complete, "all fragments are recorded")
     return {str(row["device_id"]): row for row in rows}
 
 
 def report(rows: dict[str, dict[str, object]], computers: list[Computer], source: Path) -> int:
+    """Print a row for each computer; the exit status."""
     table = Table("computer", "agent", "fragments", "bytes", "time", "result", "stored", box=None, pad_edge=False)
-    good = True
+    all_well = True
     for computer in computers:
         row = rows[computer.device_id]
         stored = computer.stored / source.name
         same = stored.is_file() and filecmp.cmp(stored, source, shallow=False)
-        good = good and same and row["state"] == "SUCCESS"
+        all_well = all_well and same and row["state"] == "SUCCESS"
         table.add_row(
             computer.device_id,
             computer.agent,
@@ -171,10 +177,11 @@ def report(rows: dict[str, dict[str, object]], computers: list[Computer], source
             "byte-identical" if same else "DIFFERS",
         )
     Console(width=None if sys.stdout.isatty() else 160).print(table)
-    return 0 if good else 1
+    return 0 if all_well else 1
 
 
 def say(line: str) -> None:
+    """Print a line at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -12,40 +12,40 @@ import trio
 
 from agentsim.report.terminal import show
 from loadtests import results
-from loadtests.fleets import Ground, Parcel, spell
 from loadtests.results import goal_row, goal_table
+from tests.programs.origin_server import OriginServer, PackageSource, format_codes
 
 if TYPE_CHECKING:
     from agentsim.report.page import Table
 
-AT_ONCE = {f"download.{name}_latency_s": 0 for name in ("frag", "cycle", "period")}
-ASLEEP = {f"download.{name}_latency_s": 600 for name in ("frag", "cycle", "period")}
-KNOWN = {"agents.inventory_freq_days": -1}
+WITHOUT_PAUSES = {f"download.{name}_latency_s": 0 for name in ("frag", "cycle", "period")}
+LONG_PAUSES = {f"download.{name}_latency_s": 600 for name in ("frag", "cycle", "period")}
+NO_INVENTORIES = {"agents.inventory_freq_days": -1}
 GOAL_PER_S = 40_000
 GOAL_BYTES = 1_000_000_000
 ROUNDS = 3
 
 
 async def speed(folder: Path, quick: bool) -> list[list[str]]:
-    """Fragments of 4 KiB without any pause: the emulator has one core, the server the other."""
-    ground = Ground(folder)
+    """Fragments of 4 KiB without any pause: the emulator has one core, the server the other. Rows of goals."""
+    origin = OriginServer(folder)
     rows = []
-    async with ground.serve(AT_ONCE | KNOWN):
+    async with origin.serve(WITHOUT_PAUSES | NO_INVENTORIES):
         size = 4_000_000 if quick else 40_000_000
         for number in range(ROUNDS):
-            await ground.publish(Parcel(f"p{number}", size, 1, ("--fragment-size", "4KiB")))
-        await ground.enlist(64)
-        found = []
-        for package_id in ground.packages:
-            await ground.assign(package_id)
+            await origin.publish(PackageSource(f"p{number}", size, 1, ("--fragment-size", "4KiB")))
+        await origin.register(64)
+        rounds = []
+        for package_id in origin.packages:
+            await origin.assign(package_id)
             before_s = _cpu_s()
-            loaded = await ground.load(64, "--verify", "0%")
+            loaded = await origin.load(64, "--verify", "0%")
             cpu_s = _cpu_s() - before_s
             figures = loaded.figures
-            assert figures["success"] == 1.0, loaded.told["errors"]
-            found.append((figures["fragments_per_s"], cpu_s / figures["requests"] * 1e6))
-    per_s, cpu_us = (sorted(column)[ROUNDS // 2] for column in zip(*found, strict=True))
-    spread = f"{min(found)[0]:,.0f} to {max(found)[0]:,.0f}"
+            assert figures["success"] == 1.0, loaded.report["errors"]
+            rounds.append((figures["fragments_per_s"], cpu_s / figures["requests"] * 1e6))
+    per_s, cpu_us = (sorted(column)[ROUNDS // 2] for column in zip(*rounds, strict=True))
+    spread = f"{min(rounds)[0]:,.0f} to {max(rounds)[0]:,.0f}"
     figure = f"{per_s:,.0f} (of {ROUNDS}: {spread})"
     rows.append(
         goal_row("fragment GETs a second of 64 agents, 4 KiB, one core", figure, "≥ 40,000", per_s >= GOAL_PER_S)
@@ -55,50 +55,50 @@ async def speed(folder: Path, quick: bool) -> list[list[str]]:
 
 
 def _cpu_s() -> float:
-    """Of the programs that have ended."""
+    """CPU time of the programs that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 async def memory(folder: Path, agents: int) -> list[list[str]]:
-    """All have made their contact and sleep between two fragments."""
-    ground = Ground(folder)
+    """All agents have made their contact and wait between two fragments. Rows of goals."""
+    origin = OriginServer(folder)
     window_s = max(agents // 400, 5)
-    async with ground.serve(ASLEEP | KNOWN):
-        await ground.publish(Parcel("p", 60_000, 1, ("--fragment-size", "4KiB")))
-        await ground.enlist(agents)
-        await ground.assign(*ground.packages)
-        loaded = await ground.load(
+    async with origin.serve(LONG_PAUSES | NO_INVENTORIES):
+        await origin.publish(PackageSource("p", 60_000, 1, ("--fragment-size", "4KiB")))
+        await origin.register(agents)
+        await origin.assign(*origin.packages)
+        loaded = await origin.load(
             agents, "--arrival", f"window={window_s}s", "--duration", f"{window_s + 15}s", "--verify", "1%"
         )
-    figures, known = loaded.figures, loaded.told["packages"]
-    listed = sum(one["listed"] for one in known.values())
+    figures, packages = loaded.figures, loaded.report["packages"]
+    listed = sum(package["listed"] for package in packages.values())
     gib = f"{figures['memory'] / 1e6:,.0f} MB, {figures['memory'] / agents / 1e3:.1f} kB each"
     return [
-        goal_row(f"of {agents:,} agents in one process so many sleep", f"{listed:,}", "all", listed == agents),
+        goal_row(f"of {agents:,} agents in one process so many wait", f"{listed:,}", "all", listed == agents),
         goal_row("… its memory", gib, "≤ 1 GB", figures["memory"] <= GOAL_BYTES),
-        goal_row("… errors", f"{sum(loaded.told['errors'].values())}"),
+        goal_row("… errors", f"{sum(loaded.report['errors'].values())}"),
     ]
 
 
 async def counters(folder: Path, agents: int) -> list[list[str]]:
-    """A package for all of them, on the same two cores as the server."""
-    ground = Ground(folder)
-    async with ground.serve(KNOWN):
-        await ground.publish(Parcel("office", 1_000_000, 5))
-        await ground.enlist(agents)
-        await ground.assign(*ground.packages)
-        loaded = await ground.load(
+    """A package for all agents, on the same two cores as the server: what both count. Rows of goals."""
+    origin = OriginServer(folder)
+    async with origin.serve(NO_INVENTORIES):
+        await origin.publish(PackageSource("office", 1_000_000, 5))
+        await origin.register(agents)
+        await origin.assign(*origin.packages)
+        loaded = await origin.load(
             agents, "--arrival", "window=1h", "--time-scale", "60", "--verify", "5%", "--threshold", "success>=100%"
         )
-        (package_id,) = ground.packages
-        mine = loaded.told["packages"][package_id]
-        server = await ground.recorded(package_id, mine["fragments"])
+        (package_id,) = origin.packages
+        mine = loaded.report["packages"][package_id]
+        server = await origin.recorded(package_id, mine["fragments"])
     figures = loaded.figures
     same = (server["fragments"], server["bytes"]) == (mine["fragments"], mine["bytes"])
     sent = f"{server['fragments']:,} fragments, {server['bytes']:,} bytes"
     expected = f"{mine['fragments']:,}, {mine['bytes']:,}"
-    well = server["codes"] == {"SUCCESS": agents}
+    all_well = server["codes"] == {"SUCCESS": agents}
     return [
         goal_row(
             f"{agents:,} agents beside the server: success",
@@ -108,8 +108,8 @@ async def counters(folder: Path, agents: int) -> list[list[str]]:
         ),
         goal_row("… packages verified, and bad", f"{figures['verified']:,.0f}, {figures['bad']:,.0f}", "0 bad",
                  figures["bad"] == 0 < figures["verified"]),
-        goal_row("… by the server's books", sent, expected, same),
-        goal_row("… results by the server's books", spell(server["codes"]), f"SUCCESS {agents:,}", well),
+        goal_row("… by the server's own count", sent, expected, same),
+        goal_row("… results by the server's own count", format_codes(server["codes"]), f"SUCCESS {agents:,}", all_well),
     ]  # fmt: skip
 
 
@@ -121,13 +121,14 @@ PARTS = {
 
 
 async def bench(part: str, quick: bool) -> list[list[str]]:
+    """The rows of a part, measured with a new data directory in memory."""
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="distd-bench-") as made:
         return await PARTS[part](Path(made), quick)
 
 
 @click.command()
-@click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="Only this; again for more.")
-@click.option("--quick", is_flag=True, help="Few agents: to try it out; nothing is written down.")
+@click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="Only this part; repeatable.")
+@click.option("--quick", is_flag=True, help="Few agents, and nothing is written: to try it.")
 def main(parts: tuple[str, ...], quick: bool) -> None:
     """What emulating agents costs."""
     tables: list[Table] = []
@@ -144,7 +145,7 @@ def main(parts: tuple[str, ...], quick: bool) -> None:
 TITLES = {
     "speed": "Emulated agents: how many requests a second",
     "counters": "Emulated agents: both sides count the same",
-    "memory": "Emulated agents: very many that sleep",
+    "memory": "Emulated agents: very many that wait",
 }
 
 

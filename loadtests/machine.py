@@ -6,21 +6,20 @@ import contextlib
 import os
 import platform
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.programs.nginx import executable
+from tests.programs.processes import find_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PROC = Path("/proc")
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-# Where each program says its version, and which part of the answer it is.
+# The command that prints each program's version, and where the version is in what it prints.
 VERSIONS = {
     "nginx": (["nginx", "-v"], r"nginx/(\S+)"),
     "Apache": (["apache2", "-v"], r"Apache/(\S+)"),
@@ -30,7 +29,7 @@ VERSIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One line of /proc/PID/stat. `cpu_s`: user and system time, with that of children it has waited for."""
+    """A process, from /proc/PID/stat. `cpu_s`: user and system time, with that of children it has waited for."""
 
     pid: int
     parent: int
@@ -38,14 +37,14 @@ class Process:
 
 
 def parse_stat(text: str) -> Process:
-    """A line of /proc/PID/stat; a program's name may hold spaces and brackets."""
+    """The process of a /proc/PID/stat; the program's name in it may have spaces and brackets."""
     head, _, tail = text.rpartition(")")
     fields = tail.split()
     return Process(int(head.split()[0]), int(fields[1]), sum(map(int, fields[11:15])) * TICK_S)
 
 
 def tree(processes: Mapping[int, Process], root: int) -> list[Process]:
-    """`root` and all that descend from it; nothing when it has gone."""
+    """`root` and its descendants; empty when it has ended."""
     children: dict[int, list[Process]] = {}
     for process in processes.values():
         children.setdefault(process.parent, []).append(process)
@@ -56,7 +55,7 @@ def tree(processes: Mapping[int, Process], root: int) -> list[Process]:
 
 
 def snapshot() -> dict[int, Process]:
-    """All processes of this moment by their ids."""
+    """All processes of the machine, now, by id."""
     return {process.pid: process for process in _processes()}
 
 
@@ -68,17 +67,17 @@ def _processes() -> Iterator[Process]:
 
 
 def cpu_s(root: int) -> float:
-    """CPU time of a process and its descendants so far, seconds. 0 when it has gone."""
+    """CPU time of a process and its descendants so far, seconds. 0 when it has ended."""
     return sum(process.cpu_s for process in tree(snapshot(), root))
 
 
 def pss_bytes(root: int) -> int:
-    """Memory of a process and its descendants: proportional set size, so that what they share counts once."""
+    """Memory of a process and its descendants: proportional set size, so that shared pages count once."""
     return _memory_bytes(root, "Pss")
 
 
-def own_bytes(root: int) -> int:
-    """Of that, what comes from no file: to compare with itself, as a file's share goes by who else has it mapped."""
+def anonymous_bytes(root: int) -> int:
+    """The part of it that is not mapped from files: the share of a file depends on what other processes map."""
     return _memory_bytes(root, "Pss_Anon")
 
 
@@ -93,13 +92,13 @@ def _field_bytes(pid: int, field: str) -> int:
 
 
 def parse_rollup(text: str, field: str) -> int:
-    """Bytes, from /proc/PID/smaps_rollup; 0 where there is none (a zombie's file is empty)."""
+    """Bytes of a field of /proc/PID/smaps_rollup; 0 where it is missing (the file of a zombie is empty)."""
     match = re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)
     return int(match[1]) * 1024 if match else 0
 
 
 def facts(*programs: str) -> dict[str, str]:
-    """What a page of figures says of where they come from: machine, versions (of `programs` too), commit, date."""
+    """Where figures come from: date, machine, system, versions (of `programs` in `VERSIONS` too), commit."""
     versions = [f"Python {platform.python_version()}", *(f"{name} {_version(name)}" for name in programs)]
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -128,14 +127,8 @@ def _system() -> str:
 
 def _version(name: str) -> str:
     (program, option), pattern = VERSIONS[name]
-    found = executable() if name == "nginx" else find(program)
-    match = re.search(pattern, _said([found or program, option]))
+    match = re.search(pattern, _output_of([find_program(program) or program, option]))
     return match[1] if match else "?"
-
-
-def find(program: str) -> str | None:
-    """A program on the PATH, or where Debian keeps servers."""
-    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
 SOURCES = ("distd", "redistrib", "agentsim", "loadtests/*.py")
@@ -143,13 +136,13 @@ SOURCES = ("distd", "redistrib", "agentsim", "loadtests/*.py")
 
 def _commit() -> str:
     here = ["git", "-C", str(Path(__file__).parent)]
-    commit = _said([*here, "rev-parse", "--short=10", "HEAD"]).strip()
-    changed = _said([*here, "status", "--porcelain", "--untracked-files=no", "--", *SOURCES]).strip()
+    commit = _output_of([*here, "rev-parse", "--short=10", "HEAD"]).strip()
+    changed = _output_of([*here, "status", "--porcelain", "--untracked-files=no", "--", *SOURCES]).strip()
     return (commit or "?") + (" with changes" if changed else "")
 
 
-def _said(command: list[str]) -> str:
-    """Everything a program prints, whatever its status; nothing when it is not there."""
+def _output_of(command: list[str]) -> str:
+    """Everything that a program prints, whatever its status; "" when it is not installed."""
     with contextlib.suppress(OSError):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         return done.stdout

@@ -16,7 +16,7 @@ SIZES: Final = {"4KiB": 4096, "64KiB": 65_536, "1MiB": 1_048_576, "16MiB": 16_77
 CONNECTIONS: Final = (1, 32, 256)
 TLS_SIZES: Final = ("64KiB", "1MiB")
 TWO_WORKERS: Final = (("4KiB", "64KiB", "1MiB"), (32, 256))
-# From this size on answers are counted by their bytes: a slice begins and ends in the midst of too many of them.
+# From this size on answers are counted by their bytes: too many are incomplete at the beginning and end of a slice.
 BY_BYTES: Final = 1_048_576
 
 MEAN_GOAL: Final = 1.10
@@ -28,7 +28,7 @@ CELL_FORM: Final = "[tls:]SIZE:CONNECTIONS[:WORKERS], such as 4KiB:32, tls:64KiB
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is measured together: all servers with so many `workers`, asked for one size on so many connections."""
+    """What is measured together: all servers with so many `workers`, for one size and so many connections."""
 
     size: str
     connections: int
@@ -37,6 +37,7 @@ class Cell:
 
     @property
     def size_bytes(self) -> int:
+        """Of the fragment."""
         return SIZES[self.size]
 
     @property
@@ -52,7 +53,7 @@ class Cell:
 
 
 def parse_cells(text: str) -> list[Cell]:
-    """Cells from "4KiB:32,tls:64KiB:1,1MiB:256:2". Raises `ValueError` that says which part, and what was expected."""
+    """Cells from "4KiB:32,tls:64KiB:1,1MiB:256:2". Raises `ValueError` with the wrong part and what was expected."""
     return [_parse_cell(part.strip()) for part in text.split(",")]
 
 
@@ -76,8 +77,8 @@ def default_cells(connections: Sequence[int] = CONNECTIONS) -> list[Cell]:
 class Slice:
     """One server under load for a few seconds.
 
-    `requests`: answered from end to end; `answers`: the same, or counted by bytes; `cpu_s`: of the server's processes;
-    `load_cpu_s`: of the load; `pss_bytes`: in the midst of it; `failure`: why it counts for nothing, or "".
+    `requests`: answered completely; `answers`: the same, or counted by bytes; `cpu_s`: of the server's processes;
+    `load_cpu_s`: of the load; `pss_bytes`: halfway through; `failure`: why the slice does not count, or "".
     """
 
     requests: int
@@ -94,32 +95,33 @@ class Slice:
 
     @property
     def requests_per_s(self) -> float:
+        """Answers a second."""
         return self.answers / self.duration_s
 
 
 def failed(why: str) -> Slice:
-    """A slice of which nothing came but the reason."""
+    """A slice that failed, with the reason."""
     return Slice(0, 0, 0, 1, 0, 0, 0, 0, 0, 0, why)
 
 
-# Header and value of what a table shows of a slice that did not fail; None where there were too few answers to tell.
+# Header and value of the columns for a slice that did not fail; None where there were too few answers.
 FIGURES: Final[Mapping[str, Callable[[Slice], float | None]]] = {
-    "requests/s": lambda one: one.requests_per_s,
-    "MB/s": lambda one: one.received_bytes / one.duration_s / 1e6,
-    "p50 ms": lambda one: one.p50_us / 1e3 if one.requests >= 1 else None,
-    "p99 ms": lambda one: one.p99_us / 1e3 if one.requests >= 100 else None,
-    "p99.9 ms": lambda one: one.p999_us / 1e3 if one.requests >= 1000 else None,
-    "CPU µs/request": lambda one: one.cpu_s * 1e6 / one.answers,
-    "CPU s/GB": lambda one: one.cpu_s * 1e9 / one.received_bytes,
-    "memory MB": lambda one: one.pss_bytes / 1e6,
-    "CPUs busy": lambda one: one.cpu_s / one.duration_s,
-    "CPUs busy, load": lambda one: one.load_cpu_s / one.duration_s,
+    "requests/s": lambda piece: piece.requests_per_s,
+    "MB/s": lambda piece: piece.received_bytes / piece.duration_s / 1e6,
+    "p50 ms": lambda piece: piece.p50_us / 1e3 if piece.requests >= 1 else None,
+    "p99 ms": lambda piece: piece.p99_us / 1e3 if piece.requests >= 100 else None,
+    "p99.9 ms": lambda piece: piece.p999_us / 1e3 if piece.requests >= 1000 else None,
+    "CPU µs/request": lambda piece: piece.cpu_s * 1e6 / piece.answers,
+    "CPU s/GB": lambda piece: piece.cpu_s * 1e9 / piece.received_bytes,
+    "memory MB": lambda piece: piece.pss_bytes / 1e6,
+    "CPUs busy": lambda piece: piece.cpu_s / piece.duration_s,
+    "CPUs busy, load": lambda piece: piece.load_cpu_s / piece.duration_s,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """The median of the ratios of paired rounds, the lowest and the highest of them, and each."""
+    """The ratios of paired rounds: their median, the lowest, the highest, and each."""
 
     median: float
     low: float
@@ -140,15 +142,16 @@ class Result:
 
     @property
     def best_nginx(self) -> str:
-        """The configuration with the best median of requests/s in this cell; of those that failed always, any."""
+        """The configuration with the best median of requests/s in this cell; any, where all failed always."""
         return max(self.nginx, key=lambda name: self.median(name, "requests/s") or 0)
 
     @property
     def ratio(self) -> Ratio | None:
+        """To the best nginx."""
         return self.ratio_to(self.best_nginx)
 
     def ratio_to(self, name: str) -> Ratio | None:
-        """distd's requests/s to another's, of the rounds in which neither failed; None when there is no such round."""
+        """The ratio of requests/s to those of another, in rounds in which neither failed; None where there is none."""
         pairs = zip(self.slices["distd"], self.slices[name], strict=True)
         rounds = tuple(
             ours.requests_per_s / theirs.requests_per_s for ours, theirs in pairs if not ours.failure + theirs.failure
@@ -156,26 +159,26 @@ class Result:
         return Ratio(statistics.median(rounds), min(rounds), max(rounds), rounds) if rounds else None
 
     def median(self, name: str, figure: str) -> float | None:
-        """Of a server's slices that did not fail and can tell; None when there is none."""
-        found = (FIGURES[figure](one) for one in self.slices[name] if not one.failure)
-        values = [value for value in found if value is not None]
+        """Of the slices of a server that did not fail and have the figure; None where there is none."""
+        figures = (FIGURES[figure](piece) for piece in self.slices[name] if not piece.failure)
+        values = [value for value in figures if value is not None]
         return statistics.median(values) if values else None
 
     def answered(self, name: str) -> bool:
         """Whether any slice of a server did not fail."""
-        return not all(one.failure for one in self.slices[name])
+        return not all(piece.failure for piece in self.slices[name])
 
     def failures(self) -> Iterator[str]:
         """A line for each slice that failed."""
         for name, slices in self.slices.items():
-            for number, one in enumerate(slices, 1):
-                if one.failure:
-                    yield f"{self.cell}: {name}, round {number}: {one.failure}"
+            for number, piece in enumerate(slices, 1):
+                if piece.failure:
+                    yield f"{self.cell}: {name}, round {number}: {piece.failure}"
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`verdict`: "met", "within the noise", "NOT MET", or "" for what is only told."""
+    """`verdict`: "met", "within the noise", "NOT MET", or "" where there is no goal."""
 
     what: str
     value: str
@@ -184,25 +187,29 @@ class Goal:
 
 
 def goals(results: Sequence[Result]) -> list[Goal]:
-    """The goals that these cells can judge."""
-    plain = [one for one in results if not one.cell.tls]
-    tls = [one for one in results if one.cell.tls]
-    small = [one for one in plain if one.cell.size == "4KiB" and one.cell.workers == 1]
+    """The goals for which these cells have figures."""
+    plain = [result for result in results if not result.cell.tls]
+    tls = [result for result in results if result.cell.tls]
+    small = [result for result in plain if result.cell.size == "4KiB" and result.cell.workers == 1]
     return [
         *_mean("geometric mean of the HTTP cells", plain, MEAN_GOAL),
-        *_mean("… of those with one worker", [one for one in plain if one.cell.workers == 1]),
-        *_mean("… of those with more workers", [one for one in plain if one.cell.workers > 1]),
+        *_mean("… of those with one worker", [result for result in plain if result.cell.workers == 1]),
+        *_mean("… of those with more workers", [result for result in plain if result.cell.workers > 1]),
         *_lowest("lowest HTTP cell", plain, LOWEST_GOAL),
         *_mean("geometric mean of the TLS cells", tls, TLS_GOAL),
         *_lowest("lowest TLS cell", tls, TLS_GOAL),
-        *_cpu("CPU of a 4 KiB request, at c ≥ 32", [one for one in small if one.cell.connections >= 32], CPU_GOAL_US),
-        *_cpu("… at c = 1, where each wakes the server", [one for one in small if one.cell.connections == 1]),
+        *_cpu(
+            "CPU of a 4 KiB request, at c ≥ 32",
+            [result for result in small if result.cell.connections >= 32],
+            CPU_GOAL_US,
+        ),
+        *_cpu("… at c = 1, where each wakes the server", [result for result in small if result.cell.connections == 1]),
         _without_failures(results),
     ]
 
 
 def _mean(what: str, results: Sequence[Result], goal: float | None = None) -> Iterator[Goal]:
-    ratios = [one.ratio.median for one in results if one.ratio is not None]
+    ratios = [result.ratio.median for result in results if result.ratio is not None]
     if ratios:
         value = statistics.geometric_mean(ratios)
         judged = (f"≥ {goal:.2f}", verdict(value >= goal)) if goal is not None else ("", "")
@@ -210,12 +217,12 @@ def _mean(what: str, results: Sequence[Result], goal: float | None = None) -> It
 
 
 def _lowest(what: str, results: Sequence[Result], goal: float) -> Iterator[Goal]:
-    """Within the noise: every cell whose median is below the goal reached it in a round."""
-    ratios = [(one.ratio, one.cell) for one in results if one.ratio is not None]
+    """Within the noise: every cell whose median is below the goal reached the goal in a round."""
+    ratios = [(result.ratio, result.cell) for result in results if result.ratio is not None]
     if ratios:
         ratio, cell = min(ratios, key=lambda pair: pair[0].median)
-        below = [one for one, _ in ratios if one.median < goal]
-        noise = all(one.high >= goal for one in below)
+        below = [ratio for ratio, _ in ratios if ratio.median < goal]
+        noise = all(ratio.high >= goal for ratio in below)
         judgement = "within the noise" if below and noise else verdict(not below)
         text = f"{ratio}: {cell}" + (f"; {len(below)} of {len(ratios)} below" if below else "")
         yield Goal(what, text, f"≥ {goal:.2f}", judgement)
@@ -223,12 +230,12 @@ def _lowest(what: str, results: Sequence[Result], goal: float) -> Iterator[Goal]
 
 def _cpu(what: str, results: Sequence[Result], goal_us: float | None = None) -> Iterator[Goal]:
     """The highest of the cells' medians."""
-    values = [value for one in results if (value := one.median("distd", "CPU µs/request")) is not None]
+    values = [value for result in results if (value := result.median("distd", "CPU µs/request")) is not None]
     if values:
         judged = (f"≤ {goal_us:g} µs", verdict(max(values) <= goal_us)) if goal_us is not None else ("", "")
         yield Goal(what, f"{max(values):.1f} µs", *judged)
 
 
 def _without_failures(results: Sequence[Result]) -> Goal:
-    count = sum(bool(one.failure) for result in results for one in result.slices["distd"])
+    count = sum(bool(piece.failure) for result in results for piece in result.slices["distd"])
     return Goal("slices in which distd failed", str(count), "0", verdict(count == 0))

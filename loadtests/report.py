@@ -1,4 +1,4 @@
-"""What `make bench-transfer` tells: tables for the terminal, the page, the README; the figures as JSON."""
+"""The results of `make bench-transfer`: tables for the terminal, the page, the README; the figures as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ABOUT = (
     "Each cell is a size of fragment and a number of connections. All servers serve the same folder on one machine and "
     "are loaded in turn, round after round; a ratio is the median of the rounds' ratios of requests/s to the nginx "
     "configuration that is the best of that cell, with the lowest and the highest in brackets. Server and load share "
-    "the machine: read the ratios and the CPU time, not the requests. Where the load's CPU is busy, it is what limits."
+    "the machine: read the ratios and the CPU time, not the requests. Where the load's CPU is busy, the load limits."
 )
 TOO_FEW = "–: too few answers in a slice for that percentile (100 for p99, 1,000 for p99.9)."
 MARKERS = "<!-- transfer:begin -->", "<!-- transfer:end -->"
@@ -29,21 +29,24 @@ MARKERS = "<!-- transfer:begin -->", "<!-- transfer:end -->"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Everything of a run; `facts` say where the figures come from."""
+    """All results of a run; `facts`: where the figures come from."""
 
     facts: Mapping[str, str]
     results: Sequence[Result]
 
     @property
     def goals(self) -> list[Goal]:
+        """Those for which there are figures."""
         return goals(self.results)
 
     @property
     def failures(self) -> list[str]:
+        """A line for each slice that failed."""
         return [line for result in self.results for line in result.failures()]
 
 
 def speed(run: Run) -> Table:
+    """Requests/s and ratios, a row for each cell."""
     columns = ("cell", "distd /s", "MB/s", "best nginx", "nginx /s", "distd/nginx", "Apache /s", "distd/Apache")
     return Table("Speed", columns, [_speed_row(result) for result in run.results])
 
@@ -74,6 +77,7 @@ def _three(result: Result, figure: str) -> str:
 
 
 def everything(run: Run) -> Table:
+    """All figures, a row for each cell and server."""
     rows = [
         [str(result.cell), name, *(_shown(result, name, figure) for figure in FIGURES)]
         for result in run.results
@@ -83,6 +87,7 @@ def everything(run: Run) -> Table:
 
 
 def judged(run: Run) -> Table:
+    """The goals."""
     rows = [[goal.what, goal.value, goal.goal, goal.verdict] for goal in run.goals]
     return Table("Goals", ("what", "found", "goal", ""), rows)
 
@@ -95,6 +100,7 @@ def _shown(result: Result, name: str, figure: str) -> str:
 
 
 def html(run: Run) -> str:
+    """The page with plots."""
     parts: list[str | Table | Bars | Lines] = [ABOUT, judged(run), *_failure_parts(run), _ratio_bars(run), speed(run)]
     parts += [cost(run), *(_bars(run, figure, log) for figure, log in PLOTS), _rounds(run), everything(run)]
     return write_page(TITLE, run.facts, parts)
@@ -123,8 +129,8 @@ def _bars(run: Run, figure: str, log: bool) -> Bars:
 
 
 def _rounds(run: Run) -> Lines:
-    plain = [one for one in run.results if not one.cell.tls]
-    tls = [one for one in run.results if one.cell.tls]
+    plain = [result for result in run.results if not result.cell.tls]
+    tls = [result for result in run.results if result.cell.tls]
     series = {name: means for name, results in (("HTTP", plain), ("TLS", tls)) if (means := _means(results))}
     note = "Geometric mean over the cells in which no round failed: how far the rounds agree."
     return Lines("Ratios round by round", "round", "ratio", series, note=note)
@@ -132,8 +138,12 @@ def _rounds(run: Run) -> Lines:
 
 def _means(results: Sequence[Result]) -> list[tuple[float, float]]:
     """(round, geometric mean of the cells' ratios in it)."""
-    whole = [one.ratio.rounds for one in results if one.ratio and len(one.ratio.rounds) == len(one.slices["distd"])]
-    return [(float(number), geometric_mean(ratios)) for number, ratios in enumerate(zip(*whole, strict=True), 1)]
+    complete = [
+        result.ratio.rounds
+        for result in results
+        if result.ratio and len(result.ratio.rounds) == len(result.slices["distd"])
+    ]
+    return [(float(number), geometric_mean(ratios)) for number, ratios in enumerate(zip(*complete, strict=True), 1)]
 
 
 def _cells(run: Run) -> list[str]:
@@ -141,13 +151,14 @@ def _cells(run: Run) -> list[str]:
 
 
 def as_json(run: Run) -> str:
+    """Facts, goals, failures and every slice."""
     cells = [
         {
             **asdict(result.cell),
             "best_nginx": result.best_nginx,
             "ratio": asdict(result.ratio) if result.ratio else None,
             "medians": {name: {key: result.median(name, key) for key in FIGURES} for name in result.slices},
-            "slices": {name: [asdict(one) for one in slices] for name, slices in result.slices.items()},
+            "slices": {name: [asdict(piece) for piece in slices] for name, slices in result.slices.items()},
         }
         for result in run.results
     ]
@@ -196,7 +207,7 @@ def _markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> st
 
 
 def put_between_markers(text: str, table: str) -> str:
-    """`text` with `table` in place of what stood between the markers. Raises `ValueError` where they are not."""
+    """`text` with `table` between the markers. Raises `ValueError` where they are missing."""
     begin, end = MARKERS
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
@@ -206,7 +217,7 @@ def put_between_markers(text: str, table: str) -> str:
 
 
 def write(run: Run, folder: Path) -> None:
-    """`transfer.json` and `transfer.html`."""
+    """Write `transfer.json` and `transfer.html`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "transfer.json").write_text(as_json(run))
     (folder / "transfer.html").write_text(html(run))

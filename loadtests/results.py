@@ -32,7 +32,7 @@ NOT_MET = "NOT MET"
 
 
 def verdict(met: bool) -> str:
-    """What stands in the last cell of a row that has a goal."""
+    """The last cell of a row that has a goal."""
     return "met" if met else NOT_MET
 
 
@@ -42,17 +42,20 @@ def goal_row(what: str, figure: str, goal: str = "", met: bool | None = None) ->
 
 
 def goal_table(title: str, rows: Sequence[Sequence[str]]) -> Table:
+    """A table of rows that `goal_row` made."""
     return Table(title, ("what", "figure", "goal", ""), rows)
 
 
 def missed(rows: Iterable[Sequence[str]]) -> list[str]:
-    """What the rows are about whose goal was not met."""
+    """The first cells of the rows whose goal was not met."""
     return [row[0] for row in rows if row[-1] == NOT_MET]
 
 
 def finish(tables: Sequence[Table]) -> NoReturn:
-    """End the program after everything is written down: with status 1, and a line of what it was, where a goal was not
-    met. What is within the noise is no miss."""
+    """End the program when everything is written: with status 1 and a line of the goals that were not met, if any.
+
+    "within the noise" counts as met.
+    """
     names = missed(row for table in tables for row in table.rows)
     sys.exit(f"{NOT_MET}: {'; '.join(names)}" if names else 0)
 
@@ -66,8 +69,10 @@ def publish(
     more: Mapping[str, Any] | None = None,
     programs: Sequence[str] = (),
 ) -> None:
-    """Show the tables and write them down. `command` makes them again; `more` goes into the JSON; `programs` are those
-    whose versions matter."""
+    """Print the tables and write them to the page, the JSON and RESULTS.md, under `name`.
+
+    `command`: makes them again; `more`: more keys for the JSON; `programs`: whose versions matter.
+    """
     show(tables)
     facts = machine_facts(*programs)
     FOLDER.mkdir(exist_ok=True)
@@ -79,13 +84,13 @@ def publish(
 
 
 def note(name: str, content: str) -> None:
-    """Put it into RESULTS.md, in the place of what `name` had there."""
+    """Write the section `name` of RESULTS.md, in place of the one before."""
     before = RESULTS.read_text("utf-8") if RESULTS.exists() else HEAD
     RESULTS.write_text(put_section(before, name, content), "utf-8")
 
 
 def section(title: str, command: str, facts: Mapping[str, str], tables: Sequence[Table]) -> str:
-    """Markdown."""
+    """The Markdown of a section."""
     origin = f"`{command}`, {facts['date']}, {facts['machine']}, {facts['system']}, {facts['versions']}, "
     parts = [f"## {title}", origin + f"commit {facts['commit']}."]
     for table in tables:
@@ -94,12 +99,13 @@ def section(title: str, command: str, facts: Mapping[str, str], tables: Sequence
 
 
 def markdown(table: Table) -> str:
+    """A table of Markdown."""
     rows = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)], *table.rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 
 def put_section(text: str, name: str, content: str) -> str:
-    """`text` with `content` between the marks of `name`; at the end, when it has none yet."""
+    """`text` with `content` between the markers of `name`; at the end, where it has none yet."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)

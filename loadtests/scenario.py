@@ -16,135 +16,142 @@ from agentsim.fleet.thresholds import in_unit
 from agentsim.report import load_report
 from agentsim.report.terminal import show
 from loadtests import results
-from loadtests.fleets import FILE_BYTES, Ground, spell, write_zip
-from loadtests.machine import own_bytes
+from loadtests.machine import anonymous_bytes
 from loadtests.results import goal_row, goal_table
 from loadtests.scenarios import TABLE
 from tests.programs.mirror import join
 from tests.programs.mirror import metric as metric_of
+from tests.programs.origin_server import FILE_BYTES, OriginServer, format_codes, write_zip
+from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from agentsim.report.page import Table
-    from loadtests.fleets import Loaded
     from loadtests.scenarios import Scenario
     from tests.programs.mirror import Mirror
-    from tests.programs.processes import Site
+    from tests.programs.origin_server import FleetResult
+    from tests.programs.processes import RunningServer
 
 UPDATE_GOAL = 0.1
-READY_S = 120.0
+READY_LIMIT_S = 240.0
 SENT = "redistrib_fragments_sent"
 GROWTH_GOAL = 1.2  # the server's memory at the end to that in the first third
 ELSEWHERE_GOAL = 0.01  # fragments that no mirror sent, where there are mirrors; a redirect is no fragment
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """`rows` as `results.goal_row` makes them; `told` is the fleet's report."""
+class ScenarioResult:
+    """`rows` as `results.goal_row` makes them; `report`: the fleet's."""
 
     rows: list[list[str]]
-    told: dict[str, Any]
+    report: dict[str, Any]
 
     @property
     def is_met(self) -> bool:
+        """Whether all goals are met."""
         return not results.missed(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """The first mirror was killed so long after the fleet was started, when the others had sent so many fragments."""
+class MirrorLoss:
+    """The first mirror was killed `at_s` after the fleet was started, when the others had sent so many fragments."""
 
     at_s: float
     others_sent: int
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """How a fleet fared. `grown`: the server's memory at the end to that in the first third. `loss`: None where no
-    mirror was killed before the fleet's end."""
+class FleetRun:
+    """A fleet's run. `growth`: the server's memory at the end to that in the first third. `loss`: None where no mirror
+    was killed before the fleet's end."""
 
-    loaded: Loaded
-    grown: float
-    loss: Loss | None
+    loaded: FleetResult
+    growth: float
+    loss: MirrorLoss | None
 
 
-async def run(scenario: Scenario, folder: Path) -> Outcome:
+async def run(scenario: Scenario, folder: Path) -> ScenarioResult:
     """From an empty `folder` to the end of the fleet."""
-    ground = Ground(folder)
+    origin = OriginServer(folder)
     settings = {"mirrors.wave_pause_s": 0, **scenario.settings}
     async with contextlib.AsyncExitStack() as stack:
-        site = await stack.enter_async_context(ground.serve(settings, scenario.workers))
-        mirrors = [await _mirror(stack, ground, number) for number in range(scenario.mirrors)]
-        for parcel in scenario.parcels:
-            await ground.publish(parcel)
-        await _ready(ground, mirrors, len(scenario.parcels))
-        known = await ground.enlist(scenario.agents, *_mix(scenario.options))
-        assert known.figures["success"] == 1.0, known.told["errors"]
+        server = await stack.enter_async_context(origin.serve(settings, scenario.workers))
+        mirrors = [await _mirror(stack, origin, number) for number in range(scenario.mirrors)]
+        for source in scenario.packages:
+            await origin.publish(source)
+        await _ready(origin, mirrors, len(scenario.packages))
+        known = await origin.register(scenario.agents, *_mix(scenario.options))
+        assert known.figures["success"] == 1.0, known.report["errors"]
         rows: list[list[str]] = []
         if scenario.changed:
-            rows += await _update(scenario, ground, mirrors)
-        await ground.assign(*ground.packages)
-        course = await _load(scenario, ground, site, mirrors)
-        loaded, grown = course.loaded, course.grown
-        rows = [*_threshold_rows(loaded), *rows, *await _counter_rows(ground, loaded)]
-        sent = served(loaded.told, [mirror.http for mirror, _ in mirrors])
+            rows += await _update(scenario, origin, mirrors)
+        await origin.assign(*origin.packages)
+        fleet = await _load(scenario, origin, server, mirrors)
+        loaded = fleet.loaded
+        rows = [*_threshold_rows(loaded), *rows, *await _counter_rows(origin, loaded)]
+        sent = served(loaded.report, [mirror.http for mirror, _ in mirrors])
         if mirrors:
-            rows += mirror_rows(loaded.told, sent)
+            rows += mirror_rows(loaded.report, sent)
         if scenario.lost_after_s:
-            rows += loss_rows(course.loss, sent)
+            rows += loss_rows(fleet.loss, sent)
         if scenario.name == "soak":
-            rows.append(goal_row("the server's memory, end to early", f"{grown:.2f}", "≤ 1.2", grown <= GROWTH_GOAL))
-    return Outcome(rows, loaded.told)
+            figure = f"{fleet.growth:.2f}"
+            rows.append(goal_row("the server's memory, end to early", figure, "≤ 1.2", fleet.growth <= GROWTH_GOAL))
+    return ScenarioResult(rows, loaded.report)
 
 
-async def _mirror(stack: contextlib.AsyncExitStack, ground: Ground, number: int) -> tuple[Mirror, Site]:
-    mirror = await trio.to_thread.run_sync(join, ground.data, ground.url, ground.folder, f"mirror{number}")
+async def _mirror(stack: contextlib.AsyncExitStack, origin: OriginServer, number: int) -> tuple[Mirror, RunningServer]:
+    mirror = await trio.to_thread.run_sync(join, origin.data, origin.url, origin.folder, f"mirror{number}")
     return mirror, await stack.enter_async_context(mirror.serve())
 
 
-async def _ready(ground: Ground, mirrors: Sequence[object], packages: int) -> None:
-    with trio.fail_after(READY_S):
-        while metric_of(ground.http, "distd_mirrors_ready") != len(mirrors) * packages:
-            await trio.sleep(0.2)
+async def _ready(origin: OriginServer, mirrors: Sequence[object], packages: int) -> None:
+    def are_ready() -> bool:
+        return metric_of(origin.http, "distd_mirrors_ready") == len(mirrors) * packages
+
+    await await_until(are_ready, "all mirrors have all packages", READY_LIMIT_S)
 
 
 def _mix(options: Sequence[str]) -> list[str]:
-    """Those of the options that say whose computers they are."""
+    """Those of the options that say how many computers have which dialect."""
     pairs = itertools.pairwise(options)
     return [part for pair in pairs if pair[0] == "--dialect" for part in pair]
 
 
-async def _update(scenario: Scenario, ground: Ground, mirrors: Sequence[tuple[Mirror, Site]]) -> list[list[str]]:
-    """The first package's second version in its place."""
-    (old,) = ground.packages
-    count = scenario.parcels[0].size_bytes // FILE_BYTES
+async def _update(
+    scenario: Scenario, origin: OriginServer, mirrors: Sequence[tuple[Mirror, RunningServer]]
+) -> list[list[str]]:
+    """Publish a second version of the first package in its place, and wait until all mirrors have it. Rows of goals."""
+    (old,) = origin.packages
+    count = scenario.packages[0].size_bytes // FILE_BYTES
     step = round(1 / scenario.changed)
     changed = range(step // 2, count, step)
-    name = f"{scenario.parcels[0].name}2.zip"
-    source = write_zip(ground.folder / name, scenario.parcels[0].size_bytes, 0, changed)
+    name = f"{scenario.packages[0].name}2.zip"
+    source = write_zip(origin.folder / name, scenario.packages[0].size_bytes, 0, changed)
     before = sum(mirror.metric("redistrib_bytes_fetched") for mirror, _ in mirrors)
-    new = await ground.distd("package", "supersede", old, source)
-    ground.packages = [new["id"]]
-    await ground.distd("package", "activate", new["id"])
-    with trio.fail_after(READY_S):
-        while not all((mirror.data / "download" / new["id"]).exists() for mirror, _ in mirrors):
-            await trio.sleep(0.2)
-    await _ready(ground, mirrors, 1)  # the old one has gone
+    new = origin.distd("package", "supersede", old, source)
+    origin.packages = [new["id"]]
+    origin.distd("package", "activate", new["id"])
+    folders = [mirror.data / "download" / new["id"] for mirror, _ in mirrors]
+    await await_until(lambda: all(folder.exists() for folder in folders), "all mirrors have version 2", READY_LIMIT_S)
+    await _ready(origin, mirrors, 1)  # the old version is removed
     fetched = sum(mirror.metric("redistrib_bytes_fetched") for mirror, _ in mirrors) - before
     share = fetched / (new["size"] * len(mirrors))
     return [goal_row("version 2 to each mirror, of its bytes", f"{share:.1%}", "≤ 10 %", share <= UPDATE_GOAL)]
 
 
-async def _load(scenario: Scenario, ground: Ground, site: Site, mirrors: Sequence[tuple[Mirror, Site]]) -> Course:
-    """The fleet, and what happens meanwhile."""
+async def _load(
+    scenario: Scenario, origin: OriginServer, server: RunningServer, mirrors: Sequence[tuple[Mirror, RunningServer]]
+) -> FleetRun:
+    """Run the fleet, watch the server's memory and kill a mirror, where the scenario says so."""
     thresholds = [part for text in scenario.thresholds for part in ("--threshold", text)]
     memory: list[int] = []
-    losses: list[Loss] = []
+    losses: list[MirrorLoss] = []
 
     async def watch() -> None:
         while True:
-            memory.append(own_bytes(site.process.pid))
+            memory.append(anonymous_bytes(server.process.pid))
             await trio.sleep(1)
 
     async def lose() -> None:
@@ -154,32 +161,31 @@ async def _load(scenario: Scenario, ground: Ground, site: Site, mirrors: Sequenc
         nursery.start_soon(watch)
         if scenario.lost_after_s:
             nursery.start_soon(lose)
-        loaded = await ground.load(scenario.agents, *scenario.options, *thresholds)
+        loaded = await origin.load(scenario.agents, *scenario.options, *thresholds)
         nursery.cancel_scope.cancel()
     early = max(memory[: max(len(memory) // 3, 1)])
-    return Course(loaded, memory[-1] / early, losses[0] if losses else None)
+    return FleetRun(loaded, memory[-1] / early, losses[0] if losses else None)
 
 
-async def _lose(mirrors: Sequence[tuple[Mirror, Site]], after_s: float) -> Loss:
-    """From the fleet's start on. However long the machine takes to get it going, the first mirror has work by then."""
+async def _lose(mirrors: Sequence[tuple[Mirror, RunningServer]], after_s: float) -> MirrorLoss:
+    """Kill the first mirror `after_s` after its first fragment, however long the machine takes to start the fleet."""
     begun_s = trio.current_time()
-    (first, site), *others = mirrors
+    (first, server), *others = mirrors
     had_sent = first.metric(SENT)
-    while first.metric(SENT) == had_sent:
-        await trio.sleep(0.1)
+    await await_until(lambda: first.metric(SENT) > had_sent, "the first mirror sends fragments", READY_LIMIT_S)
     await trio.sleep(after_s)
-    await site.kill()
-    return Loss(trio.current_time() - begun_s, sum(int(mirror.metric(SENT)) for mirror, _ in others))
+    await server.kill()
+    return MirrorLoss(trio.current_time() - begun_s, sum(int(mirror.metric(SENT)) for mirror, _ in others))
 
 
-def served(told: Mapping[str, Any], mirrors: Sequence[str]) -> list[int]:
-    """Fragments that agents had from each of the mirrors ("host:port"), by the fleet's report."""
-    return [told["places"].get(mirror, {"fragments": 0})["fragments"] for mirror in mirrors]
+def served(report: Mapping[str, Any], mirrors: Sequence[str]) -> list[int]:
+    """Fragments that agents received from each of the mirrors ("host:port"), by the fleet's report."""
+    return [report["places"].get(mirror, {"fragments": 0})["fragments"] for mirror in mirrors]
 
 
-def mirror_rows(told: Mapping[str, Any], sent: Sequence[int]) -> list[list[str]]:
-    """Whether the mirrors were of use. `sent`: as `served` counts."""
-    total = sum(place["fragments"] for place in told["places"].values())
+def mirror_rows(report: Mapping[str, Any], sent: Sequence[int]) -> list[list[str]]:
+    """Goals: whether the mirrors were used. `sent`: as `served` counts."""
+    total = sum(place["fragments"] for place in report["places"].values())
     elsewhere = total - sum(sent)
     few = elsewhere <= total * ELSEWHERE_GOAL
     figure = ", ".join(f"{count:,}" for count in sent)
@@ -189,9 +195,11 @@ def mirror_rows(told: Mapping[str, Any], sent: Sequence[int]) -> list[list[str]]
     ]
 
 
-def loss_rows(loss: Loss | None, sent: Sequence[int]) -> list[list[str]]:
-    """Whether the first mirror was lost in the middle. `sent`: as `served` counts, so what the first one sent it sent
-    before, and of the others that is after which goes beyond their own count at that time."""
+def loss_rows(loss: MirrorLoss | None, sent: Sequence[int]) -> list[list[str]]:
+    """Goals: whether the first mirror was lost in the middle. `sent`: as `served` counts.
+
+    What the first mirror sent, it sent before; the others sent afterwards what is more than their count at that time.
+    """
     what, goal = "the first mirror was killed", "before the end"
     if loss is None:
         return [goal_row(what, "not in time", goal, False)]
@@ -203,37 +211,44 @@ def loss_rows(loss: Loss | None, sent: Sequence[int]) -> list[list[str]]:
     ]
 
 
-def _threshold_rows(loaded: Loaded) -> list[list[str]]:
+def _threshold_rows(loaded: FleetResult) -> list[list[str]]:
     rows = []
-    for one in loaded.told["thresholds"]:
-        name, goal = one["text"], one["text"].lstrip("abcdefghijklmnopqrstuvwxyz_0123456789.")
-        rows.append(goal_row(name[: len(name) - len(goal)], in_unit(name, one["value"]), goal, one["holds"]))
+    for threshold in loaded.report["thresholds"]:
+        name, goal = threshold["text"], threshold["text"].lstrip("abcdefghijklmnopqrstuvwxyz_0123456789.")
+        rows.append(
+            goal_row(name[: len(name) - len(goal)], in_unit(name, threshold["value"]), goal, threshold["holds"])
+        )
     return rows
 
 
-async def _counter_rows(ground: Ground, loaded: Loaded) -> list[list[str]]:
-    """What both sides counted. Fragments that mirrors sent are in the origin's books later, so only results are
-    compared where there are any."""
+async def _counter_rows(origin: OriginServer, loaded: FleetResult) -> list[list[str]]:
+    """Goals: whether both sides counted the same.
+
+    Where there are mirrors only results: fragments that mirrors sent are recorded by the origin later.
+    """
     rows = []
-    told = loaded.told["packages"]
-    results_told = loaded.told["results"]
+    packages, fleet_codes = loaded.report["packages"], loaded.report["results"]
     codes: dict[str, int] = {}
-    for package_id in ground.packages:
-        mine = told.get(package_id, {"fragments": 0, "bytes": 0})
-        server = await ground.recorded(package_id, 0 if _has_mirrors(loaded, ground) else mine["fragments"])
+    for package_id in origin.packages:
+        mine = packages.get(package_id, {"fragments": 0, "bytes": 0})
+        server = await origin.recorded(package_id, 0 if _has_mirrors(loaded, origin) else mine["fragments"])
         for code, count in server["codes"].items():
             codes[code] = codes.get(code, 0) + count
-        if not _has_mirrors(loaded, ground):
+        if not _has_mirrors(loaded, origin):
             same = (server["fragments"], server["bytes"]) == (mine["fragments"], mine["bytes"])
             figure = f"{server['fragments']:,} fragments, {server['bytes']:,} bytes"
             expected = f"{mine['fragments']:,}, {mine['bytes']:,}"
-            rows.append(goal_row(f"package {package_id}, by the server's books", figure, expected, same))
-    rows.append(goal_row("results, by the server's books", spell(codes), spell(results_told), codes == results_told))
+            rows.append(goal_row(f"package {package_id}, by the server's own count", figure, expected, same))
+    rows.append(
+        goal_row(
+            "results, by the server's own count", format_codes(codes), format_codes(fleet_codes), codes == fleet_codes
+        )
+    )
     return rows
 
 
-def _has_mirrors(loaded: Loaded, ground: Ground) -> bool:
-    return any(not name.endswith(ground.http.rpartition(":")[2]) for name in loaded.told["places"])
+def _has_mirrors(loaded: FleetResult, origin: OriginServer) -> bool:
+    return any(not name.endswith(origin.http.rpartition(":")[2]) for name in loaded.report["places"])
 
 
 @contextlib.asynccontextmanager
@@ -242,34 +257,35 @@ async def _folder() -> AsyncIterator[Path]:
         yield Path(made)
 
 
-async def _run_in_memory(scenario: Scenario) -> Outcome:
+async def _run_in_memory(scenario: Scenario) -> ScenarioResult:
     async with _folder() as folder:
         return await run(scenario, folder)
 
 
-def tables(scenario: Scenario, outcome: Outcome) -> list[Table]:
-    return [goal_table(scenario.proves.rstrip("."), outcome.rows), *load_report.tables(outcome.told)]
+def tables(scenario: Scenario, result: ScenarioResult) -> list[Table]:
+    """The goals, and the tables of the fleet's report."""
+    return [goal_table(scenario.proves.rstrip("."), result.rows), *load_report.tables(result.report)]
 
 
 @click.command()
 @click.argument("name", type=click.Choice([*TABLE, "all"]))
-@click.option("--small", is_flag=True, help="The form of `make test`: nothing is written down.")
+@click.option("--small", is_flag=True, help="The form of `make test`, in which nothing is written.")
 def main(name: str, small: bool) -> None:
     """Run a scenario."""
     goals: list[Table] = []
     for scenario in TABLE.values() if name == "all" else [TABLE[name]]:
         if small:
             scenario = replace(scenario, **scenario.small)
-        outcome = trio.run(_run_in_memory, scenario)
-        made = tables(scenario, outcome)
+        result = trio.run(_run_in_memory, scenario)
+        shown = tables(scenario, result)
         if small:
-            show(made)
+            show(shown)
         else:
             command = f"make loadtest SCENARIO={scenario.name}"
             title = f"Scenario: {scenario.name}"
-            results.publish(f"scenario-{scenario.name}", title, command, made, more={"told": outcome.told})
-            (results.FOLDER / f"scenario-{scenario.name}.html").write_text(load_report.page(outcome.told), "utf-8")
-        goals.append(made[0])
+            results.publish(f"scenario-{scenario.name}", title, command, shown, more={"report": result.report})
+            (results.FOLDER / f"scenario-{scenario.name}.html").write_text(load_report.page(result.report), "utf-8")
+        goals.append(shown[0])
     results.finish(goals)
 
 

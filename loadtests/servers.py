@@ -1,4 +1,5 @@
-"""The servers of `make bench-transfer`, all on one site's `download` folder: distd, nginx in three ways, Apache."""
+"""The servers of `make bench-transfer`, all on the `download` folder of one data directory: distd, nginx in three
+configurations, Apache."""
 
 from __future__ import annotations
 
@@ -9,7 +10,6 @@ import json
 import os
 import sqlite3
 import ssl
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,15 +21,14 @@ from tests.programs.apache import apache
 from tests.programs.nginx import executable
 from tests.programs.processes import (
     DISTD,
-    ProgramFailed,
     child,
     free_port,
-    listening,
-    plain_environment,
     run,
     serve_command,
+    started_server,
     wait_until_listening,
 )
+from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -56,12 +55,12 @@ http {{
 }}
 """
 LOCAL = "127.0.0.1:0"
-FIRST_COMPUTER = 1  # the number that a catalogue gives to the first computer it hears of
+FIRST_COMPUTER = 1  # the number that a catalogue gives to the first computer that makes a contact
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """A data directory, and the path of each size's fragment under /download."""
+class BenchData:
+    """A data directory, and by the label of each size the path of a fragment under /download and its bytes."""
 
     data: Path
     paths: Mapping[str, str]
@@ -69,12 +68,13 @@ class Site:
 
     @property
     def certificate(self) -> tuple[Path, Path]:
+        """The server's: files of chain and key."""
         return self.data / "keys" / "server.pem", self.data / "keys" / "server.key"
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`http` and `https` are "host:port", `pid` the root of its processes."""
+    """A server under load. `http`, `https`: "host:port"; `pid`: the first of its processes."""
 
     name: str
     http: str
@@ -83,69 +83,54 @@ class Server:
     pid: int
 
     def url(self, path: str, *, tls: bool) -> str:
+        """The URL of a fragment; `path` as `BenchData` has it."""
         return f"https://{self.https}{self.prefix}{path}" if tls else f"http://{self.http}{self.prefix}{path}"
 
 
-async def make_site(folder: Path, sizes: Mapping[str, int]) -> Site:
-    """A new data directory with a package for each size (bytes), whose first fragment has just that size."""
+async def make_data(folder: Path, sizes: Mapping[str, int]) -> BenchData:
+    """A new data directory with a package for each size (label → bytes), whose first fragment has that size."""
     data = folder / "site"
     await run([DISTD, "init", "--data", str(data), "--host", "localhost"])
     paths = {}
     for label, size_bytes in sizes.items():
         source = folder / f"{label}.bin"
         source.write_bytes(os.urandom(size_bytes * 3 // 2))
-        order = ["--name", label, "--os", "LINUX", "--action", "STORE", "--path", "/tmp/x"]
-        command = [DISTD, "package", "build", str(source), "--data", str(data), *order]
+        options = ["--name", label, "--os", "LINUX", "--action", "STORE", "--path", "/tmp/x"]
+        command = [DISTD, "package", "build", str(source), "--data", str(data), *options]
         package_id = json.loads(await run([*command, "--fragment-size", str(size_bytes), "--json"]))["id"]
         paths[label] = f"/{package_id}/{package_id}-1"
-    return Site(data, paths, sizes)
+    return BenchData(data, paths, sizes)
 
 
 @contextlib.asynccontextmanager
-async def open_servers(site: Site, folder: Path, workers: int) -> AsyncIterator[list[Server]]:
-    """All of them with so many processes each, in the order of `NAMES`; `folder` is made for their files."""
+async def open_servers(data: BenchData, folder: Path, workers: int) -> AsyncIterator[list[Server]]:
+    """Run all of them, with so many processes each, in the order of `NAMES`; `folder` is made for their files."""
     folder.mkdir()
     async with contextlib.AsyncExitStack() as stack:
-        servers = [await stack.enter_async_context(_distd(site, folder, workers))]
+        servers = [await stack.enter_async_context(_distd(data, folder, workers))]
         for number, name in enumerate(NGINX):
-            servers.append(await stack.enter_async_context(_nginx(name, site, folder / f"nginx{number}", workers)))
-        opened = apache(folder / "apache", site.data / "download", site.certificate, workers)
+            servers.append(await stack.enter_async_context(_nginx(name, data, folder / f"nginx{number}", workers)))
+        opened = apache(folder / "apache", data.data / "download", data.certificate, workers)
         plain, secure, pid = await stack.enter_async_context(opened)
         yield [*servers, Server("Apache", plain, secure, "/download", pid)]
 
 
 @contextlib.asynccontextmanager
-async def _distd(site: Site, folder: Path, workers: int) -> AsyncIterator[Server]:
-    command = [*serve_command(site.data, {}, LOCAL, LOCAL), "--workers", str(workers)]
-    log = folder / "distd.log"
-    async with child(command, log, stdout=subprocess.PIPE, env=plain_environment()) as process:
-        assert process.stdout is not None
-        with trio.fail_after(30):
-            line = await _line(process.stdout)
-        if not line:
-            raise ProgramFailed(command, await process.wait(), log.read_text(errors="replace"))
-        plain, secure = listening(line)
-        token = await _token(plain, site.data)
-        yield Server("distd", plain, secure, f"/download/~{token}", process.pid)
-
-
-async def _line(stream: trio.abc.ReceiveStream) -> str:
-    read = b""
-    async for data in stream:
-        read += data
-        if b"\n" in read:
-            break
-    return read.decode()
+async def _distd(data: BenchData, folder: Path, workers: int) -> AsyncIterator[Server]:
+    command = [*serve_command(data.data, {}, LOCAL, LOCAL), "--workers", str(workers)]
+    async with started_server(command, folder / "distd.log") as server:
+        token = await _token(server.http, data.data)
+        yield Server("distd", server.http, server.https, f"/download/~{token}", server.process.pid)
 
 
 @contextlib.asynccontextmanager
-async def _nginx(name: str, site: Site, folder: Path, workers: int) -> AsyncIterator[Server]:
+async def _nginx(name: str, data: BenchData, folder: Path, workers: int) -> AsyncIterator[Server]:
     program = executable()
     if program is None:
         raise SystemExit("nginx is not installed: apt-get install nginx-light")
     folder.mkdir()
     ports = free_port(), free_port()
-    (folder / "nginx.conf").write_text(nginx_configuration(name, site, folder, ports, workers))
+    (folder / "nginx.conf").write_text(nginx_configuration(name, data, folder, ports, workers))
     command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
     async with child(command, folder / "log") as process:
         for port in ports:
@@ -153,24 +138,24 @@ async def _nginx(name: str, site: Site, folder: Path, workers: int) -> AsyncIter
         yield Server(name, f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}", "/download", process.pid)
 
 
-def nginx_configuration(name: str, site: Site, folder: Path, ports: tuple[int, int], workers: int) -> str:
-    """One of `NGINX`, HTTP and HTTPS on `ports`."""
+def nginx_configuration(name: str, data: BenchData, folder: Path, ports: tuple[int, int], workers: int) -> str:
+    """nginx.conf of one of `NGINX`, HTTP and HTTPS on `ports`."""
     return CONFIGURATION.format(
         workers=workers,
         user="user root;" if os.geteuid() == 0 else "",
         folder=folder,
         transfer=NGINX[name],
-        certificate=site.certificate[0],
-        key=site.certificate[1],
+        certificate=data.certificate[0],
+        key=data.certificate[1],
         http=ports[0],
         https=ports[1],
         reuseport="reuseport" if workers > 1 else "",
-        root=site.data / "download",
+        root=data.data / "download",
     )
 
 
 async def _token(address: str, data: Path) -> str:
-    """The token of a computer that the server knows: by it the server notes down whose fragments it sends."""
+    """The token of a computer that the server knows, by which it records whose fragments it sends."""
     body = ocs.write_request(PrologRequest("bench"))
     await trio.to_thread.run_sync(_post, address, body)
     return tokens.make((data / "keys" / "token.key").read_bytes(), FIRST_COMPUTER)
@@ -184,23 +169,24 @@ def _post(address: str, body: bytes) -> None:
         raise SystemExit(f"distd answered a PROLOG with {status}")
 
 
-async def check(servers: Sequence[Server], site: Site) -> str:
-    """All send the same bytes, by HTTP and by TLS, and agree on the same cipher, which is returned; distd notes down
-    what it sent. Else SystemExit."""
-    before = recorded_bytes(site)
-    cipher = await trio.to_thread.run_sync(_same_bytes, servers, site)
-    sent = 2 * sum(site.sizes.values())
-    with trio.move_on_after(10):
-        while recorded_bytes(site) < before + sent:
-            await trio.sleep(0.1)
-        return cipher
-    raise SystemExit(f"distd sent {sent} bytes and noted down {recorded_bytes(site) - before}")
+async def check(servers: Sequence[Server], data: BenchData) -> str:
+    """Check that all servers send the same bytes, by HTTP and by TLS, and that distd records what it sends.
+
+    Returns the TLS version and cipher, which must be the same for all. Raises `SystemExit` or `AssertionError`.
+    """
+    before = recorded_bytes(data)
+    cipher = await trio.to_thread.run_sync(_same_bytes, servers, data)
+    sent = 2 * sum(data.sizes.values())
+    await await_until(
+        lambda: recorded_bytes(data) >= before + sent, f"distd has recorded the {sent} bytes that it sent"
+    )
+    return cipher
 
 
-def _same_bytes(servers: Sequence[Server], site: Site) -> str:
+def _same_bytes(servers: Sequence[Server], data: BenchData) -> str:
     agreed = set()
-    for size, path in site.paths.items():
-        expected = hashlib.sha256((site.data / f"download{path}").read_bytes()).hexdigest()
+    for size, path in data.paths.items():
+        expected = hashlib.sha256((data.data / f"download{path}").read_bytes()).hexdigest()
         for server in servers:
             for tls in (False, True):
                 digest, cipher = _fetch(server, path, tls=tls)
@@ -216,7 +202,7 @@ def _same_bytes(servers: Sequence[Server], site: Site) -> str:
 def _fetch(server: Server, path: str, *, tls: bool) -> tuple[str, str]:
     """SHA-256 of the body; TLS version and cipher."""
     plain = http.client.HTTPConnection(server.http, timeout=30)
-    # wrk does not check certificates either; nothing here leaves the machine.
+    # wrk does not check certificates either; all is on this machine.
     connection = http.client.HTTPSConnection(server.https, timeout=30, context=_unchecked()) if tls else plain
     with contextlib.closing(connection):
         connection.request("GET", server.prefix + path)
@@ -232,7 +218,7 @@ def _unchecked() -> ssl.SSLContext:
     return context
 
 
-def recorded_bytes(site: Site) -> int:
-    """Bytes that distd has noted down so far as sent to a computer, in whole fragments."""
-    with contextlib.closing(sqlite3.connect(f"file:{site.data / 'catalogue.db'}?mode=ro", uri=True)) as catalogue:
+def recorded_bytes(data: BenchData) -> int:
+    """Bytes that distd has recorded so far as sent to a computer, in whole fragments."""
+    with contextlib.closing(sqlite3.connect(f"file:{data.data / 'catalogue.db'}?mode=ro", uri=True)) as catalogue:
         return int(catalogue.execute("SELECT coalesce(sum(sent_bytes), 0) FROM progress").fetchone()[0])

@@ -1,4 +1,4 @@
-"""How much of a new version a mirror has to fetch that has the old one: by plan, on two releases of a real wheel."""
+"""How much of a new version a mirror with the old one has to fetch: by plan, for two releases of a real wheel."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLANS: tuple[Plan, ...] = (BySize(65_536), ByContent(65_536), ByContent(16_384))
 
 @dataclass(frozen=True, slots=True)
 class Similarity:
-    """`new_bytes` of the `size_bytes` of version 2 are in fragments that version 1 has not."""
+    """Of the `size_bytes` of version 2, `new_bytes` are in fragments that version 1 does not have."""
 
     name: str
     plan: str
@@ -54,7 +54,7 @@ def _measure(data: data_dir.DataDir, wheels: list[Path]) -> Iterator[Similarity]
         for plan in PLANS:
             old, new = (_cut(data, wheel.with_suffix(""), system, plan) for wheel in wheels)
             known = {fragment.blake3 for fragment in old.fragments}
-            new_bytes = sum(one.length for one in new.fragments if one.blake3 not in known)
+            new_bytes = sum(fragment.length for fragment in new.fragments if fragment.blake3 not in known)
             yield Similarity(f"{WHEEL} {' → '.join(VERSIONS)}, {kind}", text_of(plan), new.size, new_bytes)
 
 
@@ -65,11 +65,11 @@ def _cut(data: data_dir.DataDir, source: Path, system: OperatingSystem, plan: Pl
 
 
 def _download(version: str, folder: Path) -> Path:
-    """The wheel, and beside it the folder that it holds."""
+    """The wheel, which is also unpacked into a folder beside it."""
     target = folder / version
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     subprocess.run([*command, "--dest", target, f"{WHEEL}=={version}"], check=True)
     (wheel,) = target.glob("*.whl")
-    with zipfile.ZipFile(wheel) as box:
-        box.extractall(wheel.with_suffix(""))
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(wheel.with_suffix(""))
     return wheel

@@ -13,8 +13,8 @@ from distd.domain.units import format_duration, format_rate, format_volume
 from distd.simulation.goals import Goal, solve
 from distd.simulation.world import Line, Package, Site, World
 from loadtests import results
-from loadtests.fleets import AGENTSIM
 from loadtests.results import goal_row, goal_table, verdict
+from tests.programs.processes import AGENTSIM
 
 DAY_S = 86_400.0
 MB = 1_000_000
@@ -32,17 +32,17 @@ PROBLEMS = (
 
 
 def measured(*options: object) -> tuple[float, float, str]:
-    """A simulation as a process of its own: seconds from its start to its end, MiB of its largest process, its hash."""
+    """A simulation as a process of its own: its seconds, MiB of its largest process, the hash of its result."""
     command = [AGENTSIM, "simulate", *map(str, options), "--json"]
     begun_s = time.perf_counter()
     timed = ["/usr/bin/env", "python3", "-c", _TIMED, *command]
     done = subprocess.run(timed, check=True, capture_output=True, text=True)
     took_s = time.perf_counter() - begun_s
-    said, kib = done.stdout.rsplit("\n", 2)[:2]
-    return took_s, float(kib) / 1024, json.loads(said)["hash"]
+    printed, kib = done.stdout.rsplit("\n", 2)[:2]
+    return took_s, float(kib) / 1024, json.loads(printed)["hash"]
 
 
-# Runs a command and says the most memory that it, or one of its children, had.
+# Runs a command and prints the peak memory of it or one of its children, in KiB.
 _TIMED = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
@@ -51,6 +51,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def simulations(quick: bool) -> list[list[str]]:
+    """Rows of goals; `quick`: with a tenth of the agents."""
     rows = []
     million = 100_000 if quick else 1_000_000
     fifty = [part for number in range(50) for part in ("--site", f"s{number}={million // 50}:100Mbit/s")]
@@ -62,10 +63,10 @@ def simulations(quick: bool) -> list[list[str]]:
         ("… three packages of priorities 1, 5, 10", (*fifty, "--package", "a=5MiB@1", "--package", "b=10MiB@5",
                                                      "--package", "c=5MiB@10"), None, None),
     )  # fmt: skip
-    for what, options, most_s, most_mib in cases:
+    for what, options, max_s, max_mib in cases:
         took_s, mib, _ = measured(*options)
-        met = None if most_s is None else took_s <= most_s and mib <= (most_mib or 0)
-        goal = "" if most_s is None else f"≤ {most_s:g} s, ≤ {most_mib:g} MiB"
+        met = None if max_s is None else took_s <= max_s and mib <= (max_mib or 0)
+        goal = "" if max_s is None else f"≤ {max_s:g} s, ≤ {max_mib:g} MiB"
         rows.append(goal_row(f"{million:,} agents, {what}, one core", f"{took_s:.1f} s, {mib:.0f} MiB", goal, met))
     ten = [part for number in range(50) for part in ("--site", f"s{number}={million // 5}:100Mbit/s")]
     took_s, mib, _ = measured(*ten, "--package", "20MiB/1MiB", "--processes", "2")
@@ -75,25 +76,26 @@ def simulations(quick: bool) -> list[list[str]]:
 
 
 def plans() -> Table:
+    """What `distd plan` finds for each of `PROBLEMS`, and how long it takes."""
     rows = []
-    for agents, size_bytes, within_s, most, line in PROBLEMS:
+    for agents, size_bytes, within_s, max_bytes_per_s, line in PROBLEMS:
         sites = (Site("s", agents, Line.read(line)),)
         world = World((Package.cut("p", 5, size_bytes, 1 << 20),), sites)
         begun_s = time.perf_counter()
-        answer = solve(world, size_bytes, 5, Goal(0.95, within_s, most))
-        found = (
+        answer = solve(world, size_bytes, 5, Goal(0.95, within_s, max_bytes_per_s))
+        config = (
             f"{answer.config.frag_latency_s} s, priority {answer.priority}, "
             f"{answer.fragments} × {answer.fragment_bytes // 1024} KiB"
         )
-        said = "can be met" if answer.is_met else "none found"
+        judgement = "can be met" if answer.is_met else "none found"
         contacts, finish = format_duration(answer.contact_s), format_duration(answer.finish_s)
         figures = f"{contacts}, {finish}, {format_rate(answer.peak_bytes_per_s)}"
         took_s = time.perf_counter() - begun_s
-        wish = (
-            f"{agents:,} × {format_volume(size_bytes)} in {format_duration(within_s)}, ≤ {format_rate(most)}"
+        goal = (
+            f"{agents:,} × {format_volume(size_bytes)} in {format_duration(within_s)}, ≤ {format_rate(max_bytes_per_s)}"
             + f"; {line}" * bool(line)
         )
-        rows.append([wish, said, found, figures, f"{took_s:.2f} s", verdict(took_s <= 3)])
+        rows.append([goal, judgement, config, figures, f"{took_s:.2f} s", verdict(took_s <= 3)])
     head = (
         "95 % of the agents, of a line",
         "",
@@ -106,7 +108,7 @@ def plans() -> Table:
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="A tenth of the agents: to try it out.")
+@click.option("--quick", is_flag=True, help="A tenth of the agents: to try it.")
 def main(quick: bool) -> None:
     """How long simulations take."""
     tables = [goal_table("agentsim simulate, whole processes", simulations(quick)), plans()]

@@ -1,7 +1,7 @@
-"""`make bench-upload`: a large file by curl to `PUT /api/v1/uploads/NAME`, cut off midway and gone on with.
+"""`make bench-upload`: a large file by curl to `PUT /api/v1/uploads/NAME`, interrupted and resumed.
 
-What is measured: bytes a second on loopback, the memory that the server's process has more of meanwhile, and that the
-file that arrives is the one that was sent.
+What is measured: bytes a second on loopback, and how much the memory of the server grows meanwhile; all bytes must
+arrive.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import json
 import os
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import click
 import trio
 
 from distd.storage.data_dir import DataDir
-from loadtests.machine import own_bytes
+from loadtests.machine import anonymous_bytes
 from loadtests.results import finish, goal_row, goal_table, publish
 from tests.programs.processes import DISTD, distd_serve, run
 
@@ -27,7 +28,7 @@ SAMPLE_S = 0.25
 
 
 async def put(url: str, login: str, file: Path, *fields: str, timeout_s: float | None = None) -> tuple[int, float]:
-    """The status that curl tells (0: none came), and seconds. With `timeout_s` it is killed then."""
+    """Upload with curl: the status (0: none), and seconds. After `timeout_s` curl is killed."""
     headers = [part for field in fields for part in ("-H", field)]
     command = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-u", login, "-T", str(file), *headers, url]
     begun_s = time.perf_counter()
@@ -39,29 +40,30 @@ async def put(url: str, login: str, file: Path, *fields: str, timeout_s: float |
 
 
 async def watch(pid: int, peak: list[int]) -> None:
-    """The most memory that the process had, for ever."""
+    """Keep the peak memory of the process in `peak[0]`, until cancelled."""
     while True:
-        peak[0] = max(peak[0], own_bytes(pid))
+        peak[0] = max(peak[0], anonymous_bytes(pid))
         await trio.sleep(SAMPLE_S)
 
 
 async def measure(folder: Path, size_bytes: int, *, https: bool) -> dict[str, float]:
+    """One server: MB/s, MiB of memory, bytes before the interruption."""
     data = folder / "site"
-    made = await run([DISTD, "init", "--data", str(data), "--host", "localhost", "--json"])
-    login = f"admin:{json.loads(made)['password']}"
+    printed = await run([DISTD, "init", "--data", str(data), "--host", "localhost", "--json"])
+    login = f"admin:{json.loads(printed)['password']}"
     source = folder / "source"
     with source.open("wb") as file:
         file.truncate(size_bytes)  # a sparse file: reading it costs nothing
-    async with distd_serve(data, {}) as site, trio.open_nursery() as nursery:
-        base = f"https://localhost:{site.https.rpartition(':')[2]}" if https else f"http://{site.http}"
+    async with distd_serve(data, {}) as server, trio.open_nursery() as nursery:
+        base = f"https://localhost:{server.https.rpartition(':')[2]}" if https else f"http://{server.http}"
         trust = folder / ".curlrc"
         trust.write_text(f'cacert = "{data / "cacert.pem"}"\n')
         os.environ["CURL_HOME"] = str(folder)
         url = f"{base}/api/v1/uploads/large"
-        await put(url, login, data / "cacert.pem")  # what is loaded once is loaded now
-        before = own_bytes(site.process.pid)
+        await put(url, login, data / "cacert.pem")  # what the server loads once is loaded now
+        before = anonymous_bytes(server.process.pid)
         peak = [before]
-        nursery.start_soon(watch, site.process.pid, peak)
+        nursery.start_soon(watch, server.process.pid, peak)
         status, seconds = await put(url, login, source)
         assert status == 201, status
         resumed = await resume(url.replace("large", "resumed"), login, source, DataDir(data).uploads)
@@ -75,10 +77,10 @@ async def measure(folder: Path, size_bytes: int, *, https: bool) -> dict[str, fl
 
 
 async def resume(url: str, login: str, source: Path, uploads: Path) -> int:
-    """Cut the upload off after a second and go on behind what has come; gives how much that was."""
+    """Interrupt the upload after a second and resume it; how many bytes had been received."""
     await put(url, login, source, timeout_s=1)
     part = uploads / ".part-resumed"
-    while True:  # the server may still be writing down what was under way
+    while True:  # the server may still be writing what it had received
         have = part.stat().st_size
         await trio.sleep(0.5)
         if part.stat().st_size == have:
@@ -94,19 +96,19 @@ async def resume(url: str, login: str, source: Path, uploads: Path) -> int:
 
 
 @click.command()
-@click.option("--size-mib", default=9_537, show_default=True, help="10 GB.")
+@click.option("--size-mib", default=9_537, show_default=True, help="Of the file: 10 GB.")
 @click.option("--folder", default="/dev/shm", show_default=True, type=click.Path(path_type=Path))
 def main(size_mib: int, folder: Path) -> None:
     """Measure uploads."""
     rows = []
     for name, https in (("HTTP", False), ("HTTPS", True)):
         with tempfile.TemporaryDirectory(dir=folder, prefix="distd-bench-") as made:
-            found = trio.run(lambda made=made, https=https: measure(Path(made), size_mib * MIB, https=https))
+            found = trio.run(partial(measure, Path(made), size_mib * MIB, https=https))
         speed, memory = found["mb_per_s"], found["memory_mib"]
         rows += [
             goal_row(f"{name}, MB/s", f"{speed:.0f}", f"≥ {GOAL_MB_PER_S}", speed >= GOAL_MB_PER_S),
             goal_row(f"{name}, memory, MiB", f"{memory:.1f}", f"≤ {GOAL_MEMORY_MIB}", memory <= GOAL_MEMORY_MIB),
-            goal_row(f"{name}, cut off and gone on after", f"{found['resumed_bytes']:,} bytes"),
+            goal_row(f"{name}, interrupted and resumed after", f"{found['resumed_bytes']:,} bytes"),
         ]
     table = goal_table(f"{size_mib * MIB / 1e9:.1f} GB by curl to the API", rows)
     publish("upload", "Uploads", "make bench-upload", [table])

@@ -15,15 +15,15 @@ from agentsim.cli import main
 from agentsim.fleet.computers import computer, inventory
 from agentsim.report.load_report import page
 from distd.domain.records import Dialect
-from loadtests.fleets import Ground, Parcel
 from tests.programs.mirror import metric
+from tests.programs.origin_server import OriginServer, PackageSource
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from loadtests.fleets import Loaded
+    from tests.programs.origin_server import FleetResult
 
 QUICK: dict[str, object] = {
     "download.frag_latency_s": 1,
@@ -31,7 +31,7 @@ QUICK: dict[str, object] = {
     "download.period_latency_s": 1,
     "agents.inventory_freq_days": -1,
 }
-SMALL = Parcel("small", 300_000, 2, ("--fragment-size", "32KiB"))
+SMALL = PackageSource("small", 300_000, 2, ("--fragment-size", "32KiB"))
 SCALED = ("--time-scale", 100)
 
 
@@ -40,15 +40,15 @@ async def ground(
     tmp_path: Path,
     agents: int,
     *options: object,
-    packages: tuple[Parcel, ...] = (SMALL,),
+    packages: tuple[PackageSource, ...] = (SMALL,),
     settings: dict[str, object] = QUICK,
-) -> AsyncIterator[Ground]:
+) -> AsyncIterator[OriginServer]:
     """A server whose packages are assigned to `agents` computers."""
-    place = Ground(tmp_path)
+    place = OriginServer(tmp_path)
     async with place.serve(settings):
         for package in packages:
             await place.publish(package)
-        await place.enlist(agents, *options)
+        await place.register(agents, *options)
         await place.assign(*place.packages)
         yield place
 
@@ -56,7 +56,7 @@ async def ground(
 @pytest.mark.parametrize("dialect", Dialect)
 async def test_every_agent_deploys_and_both_sides_count_the_same(tmp_path: Path, dialect: Dialect) -> None:
     options = ("--dialect", dialect)
-    other = Parcel("other", 100_000, 5, ("--fragment-size", "16KiB"))
+    other = PackageSource("other", 100_000, 5, ("--fragment-size", "16KiB"))
     async with ground(tmp_path, 40, *options, packages=(SMALL, other)) as place:
         done = await place.load(40, *options, *SCALED, "--verify", "100%")
         assert done.status == 0, done.errors
@@ -65,17 +65,17 @@ async def test_every_agent_deploys_and_both_sides_count_the_same(tmp_path: Path,
         assert (figures["verified"], figures["bad"]) == (80, 0)
         recorded = []
         for package_id in place.packages:
-            mine = done.told["packages"][package_id]
+            mine = done.report["packages"][package_id]
             recorded.append(server := await place.recorded(package_id, mine["fragments"]))
             assert server["codes"] == {"SUCCESS": 40}
             assert (server["fragments"], server["bytes"]) == (mine["fragments"], mine["bytes"])
             assert (mine["listed"], mine["good"]) == (40, 40)
         assert figures["verified_bytes"] == figures["bytes"] == sum(package["bytes"] for package in recorded)
-        assert done.told["results"] == {"SUCCESS": 80}
+        assert done.report["results"] == {"SUCCESS": 80}
         assert metric(place.http, "distd_fragment_bytes_sent") == figures["bytes"]
         # All saw their packages end in the order of their priorities' turns, and so does the simulation.
-        assert done.told["forecast_finish_s"]["100"] == pytest.approx(figures["finish_p100"], rel=0.5)
-        assert "Agents that have all their packages" in page(done.told)
+        assert done.report["forecast_finish_s"]["100"] == pytest.approx(figures["finish_p100"], rel=0.5)
+        assert "Agents that have all their packages" in page(done.report)
 
 
 async def test_faults_of_agents(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ async def test_faults_of_agents(tmp_path: Path) -> None:
     faults = [part for share in shares for part in ("--behaviour", share)]
     async with ground(tmp_path, 60) as place:
         done = await place.load(60, *SCALED, *faults, "--verify", "100%", "--seed", 0)
-        states, results = done.told["states"], done.told["results"]
+        states, results = done.report["states"], done.report["results"]
         assert done.status == 1
         assert states["vanished"] > 3
         assert states["failed"] == results["ERR_BAD_DIGEST"] > 1
@@ -99,7 +99,7 @@ async def test_processes_share_the_agents_out_and_a_lost_one_is_reported(
 ) -> None:
     slow = QUICK | {"download.cycle_latency_s": 20}
     async with ground(tmp_path, 40, "--processes", 2, settings=slow) as place:
-        found: list[Loaded] = []
+        found: list[FleetResult] = []
 
         async def load() -> None:
             found.append(await place.load(40, "--processes", 2, "--time-scale", 100))
@@ -118,13 +118,13 @@ async def test_processes_share_the_agents_out_and_a_lost_one_is_reported(
         (done,) = found
         assert done.status == 1
         assert done.figures["lost"] == 20
-        (lost,) = done.told["lost"]
+        (lost,) = done.report["lost"]
         assert lost in ("process 1: ended with status -9", "process 2: ended with status -9")
         assert (done.figures["done"], done.figures["success"]) == (20, 0.5)
         # The lost ones' computers go on where they were.
         again = await place.load(40, "--processes", 2, "--time-scale", 1000)
         assert again.status == 0
-        assert again.told["results"] == {"SUCCESS": 20}
+        assert again.report["results"] == {"SUCCESS": 20}
 
 
 @pytest.mark.parametrize(("processes", "number"), [(1, signal.SIGINT), (2, signal.SIGTERM)])
@@ -133,7 +133,7 @@ async def test_a_signal_ends_the_run_and_what_was_measured_is_reported(
 ) -> None:
     """Its thresholds hold; but they were not held until the end."""
     async with ground(tmp_path, 40, settings=QUICK | {"download.cycle_latency_s": 20}) as place:
-        found: list[Loaded] = []
+        found: list[FleetResult] = []
 
         async def load() -> None:
             goals = ("--threshold", "lost==0", "--threshold", "fragments>0")
@@ -145,19 +145,19 @@ async def test_a_signal_ends_the_run_and_what_was_measured_is_reported(
             os.kill(children(os.getpid(), "agentsim")[0], number)
         (done,) = found
         assert (done.status, done.errors) == (1, "")
-        assert (done.told["interrupted"], done.told["lost"]) == (True, [])
-        assert [goal["holds"] for goal in done.told["thresholds"]] == [True, True]
+        assert (done.report["interrupted"], done.report["lost"]) == (True, [])
+        assert [goal["holds"] for goal in done.report["thresholds"]] == [True, True]
         # The last message of each shard is in it.
         assert done.figures["fragments"] == metric(place.http, "distd_fragments_sent")
-        assert done.told["states"]["downloading"] == 40
-        assert (await place.load(40, *SCALED)).told["interrupted"] is False
+        assert done.report["states"]["downloading"] == 40
+        assert (await place.load(40, *SCALED)).report["interrupted"] is False
 
 
 async def test_fewer_at_a_time_than_processes(tmp_path: Path) -> None:
-    place = Ground(tmp_path)
+    place = OriginServer(tmp_path)
     async with place.serve(QUICK):
         done = await place.load(12, "--arrival", "closed=2", "--processes", 3)
-        assert (done.status, done.told["states"]["done"], done.told["lost"]) == (0, 12, [])
+        assert (done.status, done.report["states"]["done"], done.report["lost"]) == (0, 12, [])
 
 
 async def test_recorded_inventories_are_sent_again(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ async def test_recorded_inventories_are_sent_again(tmp_path: Path) -> None:
     known = [computer(9, number, {Dialect.UNIX: 1.0}) for number in range(3)]
     for number, recorded in enumerate(known):
         (folder / f"{number}.ocs").write_bytes(inventory(9, recorded, ()))
-    place = Ground(tmp_path)
+    place = OriginServer(tmp_path)
     async with place.serve(QUICK):
         done = await place.load(4, "--inventories", folder)
         assert done.status == 0
@@ -177,13 +177,13 @@ async def test_recorded_inventories_are_sent_again(tmp_path: Path) -> None:
 
 
 async def test_without_a_server_all_fail_and_are_counted(tmp_path: Path) -> None:
-    place = Ground(tmp_path)
+    place = OriginServer(tmp_path)
     async with place.serve(QUICK):
         pass
     done = await place.load(30)
     assert done.status == 1
-    assert done.told["states"]["failed"] == 30
-    assert done.told["errors"] == {"prolog: connection refused": 30}
+    assert done.report["states"]["failed"] == 30
+    assert done.report["errors"] == {"prolog: connection refused": 30}
     assert (await place.load(30, "--threshold", "errors>=99%")).status == 0
 
 

@@ -1,7 +1,7 @@
-"""kill -9 at any moment of what changes packages: whatever is left, the next command finds a store that is whole.
+"""kill -9 at any step of what changes packages: the next command must find a store without damage.
 
-A moment is an event of the interpreter's audit (a file opened, renamed, linked, removed…), a write or an fsync. Which
-moments is drawn anew for each operation, by a fixed seed, out of as many as it has.
+A step is an event of the interpreter's audit (a file opened, renamed, linked, removed…), a write or an fsync. Which
+steps is drawn for each operation, by a fixed seed, out of all that it has.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from distd.storage import pki
 if TYPE_CHECKING:
     from pathlib import Path
 
-MOMENTS = 40  # of each operation: 200 in all
+STEPS = 40  # of each operation: 240 in all
 
-# Runs one operation again and again on a copy of a site, each time in a child that is killed at another moment; prints
-# for each moment how the child ended. The first child is not killed, and counts.
+# Runs one operation again and again on a copy of a data directory, each time in a child that is killed at another step;
+# prints for each step how the child ended. The first child is not killed, and counts the steps.
 KILLER = """
 import json, os, random, signal, subprocess, sys
 from pathlib import Path
 import distd.cli.main  # before the children count
 from distd.cli.main import run
-template, folder, moments, operation = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
+template, folder, steps, operation = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
 
 
 def audited(function):
@@ -73,14 +73,14 @@ pipe = os.pipe()
 status = attempt(0)
 assert status == 0, status
 last = int(os.read(pipe[0], 20))
-drawn = sorted(random.Random(operation[1]).sample(range(1, last), min(moments, last - 1)))
+drawn = sorted(random.Random(operation[1]).sample(range(1, last), min(steps, last - 1)))
 print(json.dumps([[deadline, attempt(deadline)] for deadline in drawn]))
 """
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A site with three packages, two of which share their fragments, and a package of another server beside it."""
+    """A data directory with three packages, two of which share their fragments: (its folder, it, the ids by name)."""
     folder = tmp_path_factory.mktemp("crashes")
     site = folder / "site"
     assert run(["init", "--data", str(site), "--host", "localhost"]) == 0
@@ -95,7 +95,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def foreign(folder: Any, site: Any, package_id: Any) -> Any:
-    """A folder as another server would have it."""
+    """The folder of a package as another server has it."""
     made = folder / "ocs" / "1500000001"
     if not made.exists():
         made.mkdir(parents=True)
@@ -117,23 +117,23 @@ OPERATIONS = {
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_killed_at_any_moment_the_store_is_whole(template: Any, tmp_path: Path, operation: Any) -> None:
+def test_killed_at_any_step_the_store_is_not_damaged(template: Any, tmp_path: Path, operation: Any) -> None:
     folder, site, ids = template
     words = {"TOOL": str(folder / "tool.bin"), "FIRST": ids["first"]}
     words["FOREIGN"] = str(foreign(folder, site, ids["foreign"]))
     arguments = [words.get(part, part) for part in operation] + ["--data", "SITE"]
-    command = [sys.executable, "-c", KILLER, site, tmp_path, str(MOMENTS), json.dumps(arguments)]
+    command = [sys.executable, "-c", KILLER, site, tmp_path, str(STEPS), json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    moments = json.loads(done.stdout)
-    assert len(moments) >= MOMENTS // 2
-    assert {status for _, status in moments} == {9}
-    for deadline, _ in moments:
+    steps = json.loads(done.stdout)
+    assert len(steps) >= STEPS // 2
+    assert {status for _, status in steps} == {9}
+    for deadline, _ in steps:
         _check(tmp_path / str(deadline), ids)
 
 
 def _check(site: Any, ids: Any) -> None:
-    """After the next start all packages are whole, none is half here, and nothing lies about."""
+    """After the next start all packages are complete and no other files are left."""
     with open_installation(site) as here:
         assert reconcile(here.catalogue, here.data).missing == []
         ca = pki.load_ca(here.data.ca_certificate)

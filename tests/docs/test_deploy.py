@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -53,7 +52,7 @@ def test_services_have_no_privileges(program: str) -> None:
     assert service["ProtectSystem"] == "strict"
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.needs("systemd-analyze")
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
     for unit in UNITS.iterdir():
         text = unit.read_text()

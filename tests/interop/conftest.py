@@ -1,13 +1,11 @@
-"""Real programs against a real server: which of them a test needs, the server, and an operator at its command line."""
+"""Real programs against a real server: which programs a test needs, the server, and an operator at its command line."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
 import http.client
-import io
 import ipaddress
-import json
 import os
 import random
 import shutil
@@ -19,28 +17,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from distd.cli.main import run
+from tests.programs import commands
 from tests.programs.nginx import executable, nginx
 from tests.programs.processes import distd_serve, listening, plain_environment, serve_command
 from tests.programs.stock_agent import StockAgent
+from tests.programs.waiting import LIMIT_S, await_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
 
-# A fixture that stands for a program, whether it is there, and the Debian packages that bring it.
-PROGRAMS = {
+    from tests.programs.nginx import Nginx
+    from tests.programs.processes import RunningServer
+
+# For each fixture that needs a program: what finds it, and the Debian packages that have it.
+PROGRAMS: dict[str, tuple[Callable[[], object], str]] = {
     "new_computer": (StockAgent.installed, "ocsinventory-agent liblwp-protocol-https-perl libio-socket-ssl-perl"),
     "start_nginx": (executable, "nginx-light"),
     "curl": (partial(shutil.which, "curl"), "curl"),
     "unzip": (partial(shutil.which, "unzip"), "unzip"),
 }
-LEFT_OUT = pytest.StashKey[list[str]]()
+DESELECTED = pytest.StashKey[list[str]]()
 
 # No pauses; one inventory for each computer, as it takes the agent a second.
 FAST = {
@@ -51,82 +53,81 @@ FAST = {
 }
 
 
-def pytest_collection_modifyitems(config: Any, items: Any) -> None:
-    """Deselect what needs a program that is not there; in CI that is an error."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect tests that need a program that is not installed; in CI that is an error."""
     missing = {fixture: debian for fixture, (found, debian) in PROGRAMS.items() if not found()}
     here = Path(__file__).parent
-    left_out = [item for item in items if here in item.path.parents and missing.keys() & set(item.fixturenames)]
-    if not left_out:
+    deselected = [item for item in items if here in item.path.parents and missing.keys() & _fixtures_of(item)]
+    if not deselected:
         return
     install = f"apt-get install --no-install-recommends {' '.join(missing.values())}"
     if os.environ.get("CI"):
-        raise pytest.UsageError(f"tests/interop needs programs that are not here; as root: {install}")
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
-    config.stash[LEFT_OUT] = [f"{len(left_out)} tests were left out. To have them, as root: {install}"]
+        raise pytest.UsageError(f"tests/interop needs programs that are not installed; as root: {install}")
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = [item for item in items if item not in deselected]
+    config.stash[DESELECTED] = [f"{len(deselected)} tests were left out. To run them, as root: {install}"]
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
-    for line in config.stash.get(LEFT_OUT, []):
+def _fixtures_of(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash.get(DESELECTED, []):
         terminalreporter.write_sep("-", "interoperability")
         terminalreporter.write_line(line)
 
 
 class Operator:
-    """Someone at the command line of the server on `data`. The commands run in this process: that saves their start."""
+    """The command line of the server on `data`."""
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: Path) -> None:
         self.data = data
         self.ca = data / "cacert.pem"
 
-    def distd(self, *arguments: Any, status: Any = 0) -> Any:
-        """Run a command on the data directory; what it prints as JSON, or the text on stderr when it is to fail."""
-        output, errors = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-            try:
-                ended = run([*map(str, arguments), "--data", str(self.data), "--json"])
-            except SystemExit as error:
-                ended = error.code
-        assert ended == status, f"{arguments}: {ended}, {errors.getvalue()}"
-        return errors.getvalue() if status else json.loads(output.getvalue())
+    def distd(self, *arguments: object, status: int = 0) -> Any:
+        """Run a command on the data directory; what it prints as JSON, or the text on stderr where it is to fail."""
+        return commands.distd(self.data, *arguments, status=status)
 
     def publish(
         self,
-        action: Any,
-        *options: Any,
-        source: Any = None,
-        info_server: Any = None,
-        fragment_server: Any = None,
-        priority: Any = 1,
-    ) -> Any:
+        action: str,
+        *options: object,
+        source: Path | None = None,
+        info_server: str | None = None,
+        fragment_server: str | None = None,
+        priority: int = 1,
+    ) -> str:
         """Build and activate; the package's id."""
-        what = [source] if source else []
-        build = ["package", "build", *what, "--name", "test", "--os", "LINUX", "--action", action, *options]
-        package_id = self.distd(*build, "--priority", priority)["id"]
+        file = [source] if source else []
+        build = ["package", "build", *file, "--name", "test", "--os", "LINUX", "--action", action, *options]
+        package_id: str = self.distd(*build, "--priority", priority)["id"]
         servers = [] if info_server is None else ["--info-server", info_server, "--fragment-server", fragment_server]
         self.distd("package", "activate", package_id, *servers)
         return package_id
 
-    def assign(self, package_id: Any, *computers: Any, force: Any = False) -> None:
+    def assign(self, package_id: str, *computers: StockAgent, force: bool = False) -> None:
         named = [part for computer in computers for part in ("--computer", computer.device_id)]
         self.distd("assign", package_id, *named, *(["--force"] if force else []))
 
-    def result(self, package_id: Any, computer: Any) -> Any:
+    def result(self, package_id: str, computer: StockAgent) -> tuple[str, str | None]:
         """(state, code) of the package on that computer."""
         row = self.row(package_id, computer)
         return row["state"], row["code"]
 
-    def row(self, package_id: Any, computer: Any) -> Any:
+    def row(self, package_id: str, computer: StockAgent) -> dict[str, Any]:
+        """The package on that computer, as `distd results --json` has it."""
+        row: dict[str, Any]
         (row,) = (row for row in self.distd("results", package_id) if row["device_id"] == computer.device_id)
         return row
 
-    async def fetched(self, package_id: Any, computer: Any, count: Any) -> None:
-        """Wait until `count` fragments are noted down, which the server does once a second."""
-        with trio.fail_after(10):
-            while self.row(package_id, computer)["fragments_fetched"] != count:
-                await trio.sleep(0.1)
+    async def fetched(self, package_id: str, computer: StockAgent, count: int) -> None:
+        """Wait until `count` fragments are recorded, which the server does once a second."""
+        recorded = f"{count} fragments are recorded"
+        await await_until(lambda: self.row(package_id, computer)["fragments_fetched"] == count, recorded)
 
-    def fragment(self, package_id: Any, number: Any) -> Any:
+    def fragment(self, package_id: str, number: int) -> Path:
+        """The file of a fragment; `number` is from 1."""
         return self.data / "download" / package_id / f"{package_id}-{number}"
 
 
@@ -138,7 +139,7 @@ class Address:
     https: str
 
 
-def new_operator(folder: Any) -> Any:
+def new_operator(folder: Path) -> Operator:
     """A fresh data directory, for agents that know the server as localhost."""
     operator = Operator(folder / "site")
     operator.distd("init", "--host", "localhost", "--host", "127.0.0.1")
@@ -146,13 +147,13 @@ def new_operator(folder: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def operator(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
     return new_operator(tmp_path_factory.mktemp("interop"))
 
 
 @pytest.fixture(scope="session")
-def site(operator: Any) -> Iterator[Any]:
-    """One server for all tests that neither stop it nor need pauses. It must not have stumbled over any of them."""
+def server(operator: Operator) -> Iterator[Address]:
+    """One server for all tests that neither stop it nor need pauses. None of them may make it log a traceback."""
     log = operator.data.with_name("serve.log")
     command = serve_command(operator.data, FAST, "127.0.0.1:0", "127.0.0.1:0")
     with (
@@ -160,13 +161,14 @@ def site(operator: Any) -> Iterator[Any]:
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=plain_environment(), text=True) as server,
     ):
         try:
+            assert server.stdout is not None
             line = server.stdout.readline()
             assert line, log.read_text()
             yield Address(*listening(line))
         finally:
             server.terminate()
             try:
-                status = server.wait(30)
+                status = server.wait(LIMIT_S)
             finally:
                 server.kill()
     assert status == 0, log.read_text()
@@ -174,58 +176,60 @@ def site(operator: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def slow(tmp_path: Path) -> Any:
-    """(an operator, a function that starts the server) with a second after each fragment: time to get in between."""
+def slow(tmp_path: Path) -> tuple[Operator, Callable[..., AbstractAsyncContextManager[RunningServer]]]:
+    """(an operator, a function that starts the server) with a second after each fragment, so that a test can act."""
     operator = new_operator(tmp_path)
     return operator, partial(distd_serve, operator.data, FAST | {"download.frag_latency_s": 1})
 
 
 @pytest.fixture
-def new_computer(tmp_path: Path) -> Any:
-    """Makes a computer with the stock agent that the server has heard of once, so that it can be given packages."""
+def new_computer(tmp_path: Path) -> Callable[..., StockAgent]:
+    """Makes a computer with the stock agent that the server knows, so that packages can be assigned to it."""
     count = 0
 
-    def make(operator: Any, site: Any, *, secure: Any = False, ca: Any = None) -> Any:
+    def make(
+        operator: Operator, server: Address | RunningServer, *, secure: bool = False, ca: Path | None = None
+    ) -> StockAgent:
         nonlocal count
         count += 1
-        scheme, port = ("https", site.https) if secure else ("http", site.http)
+        scheme, port = ("https", server.https) if secure else ("http", server.http)
         url = f"{scheme}://localhost:{port.rpartition(':')[2]}/ocsinventory"
         agent = StockAgent(url, ca or operator.ca, tmp_path / f"computer{count}")
-        introduce(site, agent.device_id)
+        introduce(server, agent.device_id)
         return agent
 
     return make
 
 
-def introduce(site: Any, device_id: Any) -> None:
+def introduce(server: Address | RunningServer, device_id: str) -> None:
     """A PROLOG, as the stock agent sends it."""
     text = f"<REQUEST><DEVICEID>{device_id}</DEVICEID><QUERY>PROLOG</QUERY></REQUEST>"
     headers = {"Content-Type": "application/x-compress", "User-Agent": "OCS-NG_unified_unix_agent_v2.10.0"}
-    with contextlib.closing(http.client.HTTPConnection(site.http, timeout=30)) as connection:
+    with contextlib.closing(http.client.HTTPConnection(server.http, timeout=30)) as connection:
         connection.request("POST", "/ocsinventory", zlib.compress(text.encode()), headers)
         assert connection.getresponse().status == 200
 
 
 @pytest.fixture
-def start_nginx(tmp_path: Path) -> Any:
+def start_nginx(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Nginx]]:
     return partial(nginx, tmp_path / "nginx")
 
 
 @pytest.fixture
-def curl() -> Any:
+def curl() -> str | None:
     return shutil.which("curl")
 
 
 @pytest.fixture
-def unzip() -> Any:
+def unzip() -> str | None:
     return shutil.which("unzip")
 
 
 @pytest.fixture
-def noise(tmp_path: Path) -> Any:
-    """Makes a file that no archive makes smaller."""
+def noise(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a file of random bytes."""
 
-    def make(size_bytes: Any, name: Any = "noise.bin") -> Any:
+    def make(size_bytes: int, name: str = "noise.bin") -> Path:
         path = tmp_path / name
         path.write_bytes(random.Random(name).randbytes(size_bytes))
         return path
@@ -234,8 +238,8 @@ def noise(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def certificate(tmp_path: Path) -> Any:
-    """(certificate, key) for 127.0.0.1, which is its own CA."""
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """(certificate, key) for 127.0.0.1, signed by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mirror")])
     now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from tests.interop.conftest import Operator
+    from tests.interop.fixture_types import NewComputer, Noise, Server, Slow
+    from tests.programs.stock_agent import StockAgent
 
-async def deploy(operator: Any, site: Any, new_computer: Any, source: Any, stored: Any, fragments: Any) -> Any:
+
+async def deploy(
+    operator: Operator, server: Server, new_computer: NewComputer, source: Path, stored: Path, fragments: int
+) -> tuple[StockAgent, str]:
     """Assigned to a new computer: (the computer, the package's id)."""
     package_id = operator.publish("STORE", "--path", stored, "--fragments", fragments, source=source)
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     operator.assign(package_id, computer)
     return computer, package_id
 
 
-def hide(fragment: Any) -> Any:
-    """As long as a fragment is away, its agent is busy. Gives the function that brings it back."""
+def hide(fragment: Path) -> Callable[[], Path]:
+    """Remove a fragment, so that its agent is busy until it is back; the function that brings it back."""
     hidden = fragment.with_name("hidden")
     fragment.rename(hidden)
     return partial(hidden.rename, fragment)
@@ -28,18 +35,18 @@ def hide(fragment: Any) -> Any:
 
 @pytest.mark.parametrize("end", ["kill", "terminate"])
 async def test_the_server_goes_and_comes_back(
-    slow: Any, new_computer: Any, noise: Any, tmp_path: Path, end: Any
+    slow: Slow, new_computer: NewComputer, noise: Noise, tmp_path: Path, end: str
 ) -> None:
     operator, serve = slow
     source = noise(20_000)
-    async with serve() as site:
-        computer, package_id = await deploy(operator, site, new_computer, source, tmp_path / "stored", 4)
+    async with serve() as server:
+        computer, package_id = await deploy(operator, server, new_computer, source, tmp_path / "stored", 4)
         async with computer.started() as running:
             await running.until(f"Success downloading {package_id}-1")
-            getattr(site.process, end)()
-            await site.process.wait()
+            getattr(server.process, end)()
+            await server.process.wait()
             await running.until(f"Failed downloading {package_id}-2")
-            async with serve(http=site.http, https=site.https):
+            async with serve(http=server.http, https=server.https):
                 report = await running.ended()
 
     assert report.codes == ((package_id, "SUCCESS"),)
@@ -48,13 +55,13 @@ async def test_the_server_goes_and_comes_back(
 
 
 async def test_the_computer_goes_down_before_it_notes_a_fragment_down(
-    slow: Any, new_computer: Any, noise: Any, tmp_path: Path
+    slow: Slow, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
     """Trap 1: the agent asks for the file that it has with If-Modified-Since, and a 304 would be a failure for ever."""
     operator, serve = slow
     source = noise(20_000)
-    async with serve() as site:
-        computer, package_id = await deploy(operator, site, new_computer, source, tmp_path / "stored", 3)
+    async with serve() as server:
+        computer, package_id = await deploy(operator, server, new_computer, source, tmp_path / "stored", 3)
         async with computer.started() as running:
             await running.until(f"Downloading {package_id}-2")
             await running.kill()
@@ -72,13 +79,13 @@ async def test_the_computer_goes_down_before_it_notes_a_fragment_down(
 
 
 async def test_a_package_that_comes_while_the_agent_is_busy_is_told_later(
-    slow: Any, new_computer: Any, noise: Any, tmp_path: Path
+    slow: Slow, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
     """Trap 14: the child that downloads would take it up without knowing where its fragments are, and never end."""
     operator, serve = slow
     stored = tmp_path / "stored"
-    async with serve() as site:
-        computer, first = await deploy(operator, site, new_computer, noise(20_000, "first.bin"), stored, 2)
+    async with serve() as server:
+        computer, first = await deploy(operator, server, new_computer, noise(20_000, "first.bin"), stored, 2)
         second = operator.publish("STORE", "--path", stored, source=noise(5000, "second.bin"))
         back = hide(operator.fragment(first, 2))
         async with computer.started() as busy:
@@ -87,7 +94,7 @@ async def test_a_package_that_comes_while_the_agent_is_busy_is_told_later(
             between = await computer.run()
             back()
             report = await busy.ended()
-        assert between.fetched == between.codes == ()
+        assert (between.fetched, between.codes) == ((), ())
         assert report.codes == ((first, "SUCCESS"),)
         assert {name for name, _ in report.failed} == {f"{first}-2"}
         assert operator.result(second, computer) == ("WAITING", None)
@@ -101,20 +108,20 @@ async def test_a_package_that_comes_while_the_agent_is_busy_is_told_later(
 
 
 async def test_a_busy_agent_is_not_told_that_downloads_are_off(
-    slow: Any, new_computer: Any, noise: Any, tmp_path: Path
+    slow: Slow, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
     """Trap 15: ON=0 would end its child, and a later child would go on without knowing where the fragments are."""
     operator, serve = slow
     source = noise(20_000)
-    async with serve() as site:
-        computer, package_id = await deploy(operator, site, new_computer, source, tmp_path / "stored", 2)
+    async with serve() as server:
+        computer, package_id = await deploy(operator, server, new_computer, source, tmp_path / "stored", 2)
         back = hide(operator.fragment(package_id, 2))
         async with computer.started() as busy:
             await busy.until(f"Failed downloading {package_id}-2")
-            await site.kill()
+            await server.kill()
             settings = operator.data / "distd.toml"
             settings.write_text(settings.read_text().replace("# on = true", "on = false"))
-            async with serve(http=site.http, https=site.https):
+            async with serve(http=server.http, https=server.https):
                 between = await computer.run()
                 back()
                 report = await busy.ended()

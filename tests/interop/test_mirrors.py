@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -10,94 +10,92 @@ import trio
 from tests.interop.conftest import FAST
 from tests.programs.mirror import join, metric
 from tests.programs.processes import distd_serve
+from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-async def until_ready(site: Any, count: Any) -> None:
-    """So many mirrors have the package, and the server knows it when the next agent asks."""
-    with trio.fail_after(30):
-        while metric(site.http, "distd_mirrors_ready") < count:
-            await trio.sleep(0.1)
+    from tests.interop.fixture_types import NewComputer, Noise, Server, Slow, StartNginx, StartServer
+    from tests.programs.processes import RunningServer
 
 
-def url_of(site: Any) -> Any:
-    return f"https://localhost:{site.https.rpartition(':')[2]}"
+async def until_ready(server: Server, count: int) -> None:
+    """Wait until the server knows of so many mirrors that have the package."""
+    await await_until(lambda: metric(server.http, "distd_mirrors_ready") >= count, f"{count} mirrors are ready")
 
 
 @pytest.mark.parametrize("via", ["direct", "steer"])
 async def test_fragments_come_from_the_mirror(
-    slow: Any, new_computer: Any, noise: Any, tmp_path: Path, via: Any
+    slow: Slow, new_computer: NewComputer, noise: Noise, tmp_path: Path, via: str
 ) -> None:
     operator, _ = slow
     source = noise(20_000)
-    async with distd_serve(operator.data, FAST | {"mirrors.via": via}) as site:
-        mirror = join(operator.data, url_of(site), tmp_path, "paris", "--network", "127.0.0.0/8")
+    async with distd_serve(operator.data, FAST | {"mirrors.via": via}) as server:
+        mirror = join(operator.data, server.https_url, tmp_path, "paris", "--network", "127.0.0.0/8")
         package_id = operator.publish("STORE", "--path", tmp_path / "stored", "--fragments", 4, source=source)
-        computer = new_computer(operator, site)
+        computer = new_computer(operator, server)
         operator.assign(package_id, computer)
         async with mirror.serve():
-            await until_ready(site, 1)
+            await until_ready(server, 1)
             report = await computer.run()
             assert mirror.metric("redistrib_fragments_sent") == 4
-            await operator.fetched(package_id, computer, 4)  # the mirror has told
+            await operator.fetched(package_id, computer, 4)  # the mirror has reported them
     assert report.codes == ((package_id, "SUCCESS"),)
     assert (tmp_path / "stored" / source.name).read_bytes() == source.read_bytes()
 
 
-@pytest.mark.parametrize("mirrors", [1, 2])
+@pytest.mark.parametrize("count", [1, 2])
 async def test_a_mirror_dies_in_the_middle(
-    slow: Any, new_computer: Any, noise: Any, tmp_path: Path, mirrors: Any
+    slow: Slow, new_computer: NewComputer, noise: Noise, tmp_path: Path, count: int
 ) -> None:
     """With "steer" its agents are sent to the next mirror, or get the rest from the origin."""
     operator, serve = slow
     source = noise(40_000)
-    async with serve() as site:
-        names = ["paris", "lyon"][:mirrors]
-        there = [join(operator.data, url_of(site), tmp_path, name) for name in names]
+    async with serve() as server:
+        names = ["paris", "lyon"][:count]
+        mirrors = [join(operator.data, server.https_url, tmp_path, name) for name in names]
         package_id = operator.publish("STORE", "--path", tmp_path / "stored", "--fragments", 8, source=source)
-        computer = new_computer(operator, site)
+        computer = new_computer(operator, server)
         operator.assign(package_id, computer)
         async with trio.open_nursery() as nursery:
-            sites = {one: await nursery.start(_keep, one.serve) for one in there}
-            await until_ready(site, mirrors)
+            servers = {mirror: await nursery.start(_keep, mirror.serve) for mirror in mirrors}
+            await until_ready(server, count)
             async with computer.started() as running:
                 await running.until(f"Success downloading {package_id}-2")
-                used = max(there, key=lambda one: one.metric("redistrib_fragments_sent"))
+                used = max(mirrors, key=lambda mirror: mirror.metric("redistrib_fragments_sent"))
                 assert used.metric("redistrib_fragments_sent") >= 2
-                await sites[used].kill()
+                await servers[used].kill()
                 report = await running.ended()
             nursery.cancel_scope.cancel()
     assert report.codes == ((package_id, "SUCCESS"),)
     assert (tmp_path / "stored" / source.name).read_bytes() == source.read_bytes()
 
 
-async def _keep(serve: Any, *, task_status: Any) -> None:
-    async with serve() as site:
-        task_status.started(site)
+async def _keep(serve: StartServer, *, task_status: trio.TaskStatus[RunningServer]) -> None:
+    async with serve() as server:
+        task_status.started(server)
         await trio.sleep_forever()
 
 
 async def test_nginx_on_a_mirrors_folder(
-    slow: Any, new_computer: Any, noise: Any, tmp_path: Path, start_nginx: Any
+    slow: Slow, new_computer: NewComputer, noise: Noise, tmp_path: Path, start_nginx: StartNginx
 ) -> None:
     """An open activation: the folder is laid out as OCS has it, and $IP$ stands for the mirror's address."""
     operator, _ = slow
     source = noise(20_000)
-    async with distd_serve(operator.data, FAST) as site:
-        mirror = join(operator.data, url_of(site), tmp_path, "paris", "--ip", "127.0.0.1")
+    async with distd_serve(operator.data, FAST) as server:
+        mirror = join(operator.data, server.https_url, tmp_path, "paris", "--ip", "127.0.0.1")
         async with mirror.serve(), start_nginx(mirror.data / "download") as web:
             package_id = operator.publish(
                 *("STORE", "--path", tmp_path / "stored", "--fragments", 4),
                 source=source,
-                info_server=f"{site.https}/download",
+                info_server=f"{server.https}/download",
                 fragment_server=f"$IP$:{web.http.rpartition(':')[2]}/download",
             )
-            computer = new_computer(operator, site)
+            computer = new_computer(operator, server)
             operator.assign(package_id, computer)
-            await until_ready(site, 1)
+            await until_ready(server, 1)
             report = await computer.run()
     assert report.codes == ((package_id, "SUCCESS"),)
     assert (tmp_path / "stored" / source.name).read_bytes() == source.read_bytes()
-    assert web.asked() == [(f"/download/{package_id}/{package_id}-{number}", 200) for number in range(1, 5)]
+    assert web.requests() == [(f"/download/{package_id}/{package_id}-{number}", 200) for number in range(1, 5)]

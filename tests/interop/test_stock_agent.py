@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.interop.conftest import Operator
+    from tests.interop.fixture_types import NewComputer, Noise, Server
 
 
 @pytest.mark.parametrize(
@@ -18,12 +21,18 @@ if TYPE_CHECKING:
     ids=["1 fragment", "3 fragments, POSTs by HTTPS", "40 fragments"],
 )
 async def test_store(
-    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path, fragments: Any, secure: Any
+    operator: Operator,
+    server: Server,
+    new_computer: NewComputer,
+    noise: Noise,
+    tmp_path: Path,
+    fragments: int,
+    secure: bool,
 ) -> None:
     source = noise(fragments * 4096)
     options = ("--path", tmp_path / "stored", "--fragments", fragments)
     package_id = operator.publish("STORE", *options, source=source)
-    computer = new_computer(operator, site, secure=secure)
+    computer = new_computer(operator, server, secure=secure)
     operator.assign(package_id, computer)
     assert operator.result(package_id, computer) == ("WAITING", None)
 
@@ -37,14 +46,14 @@ async def test_store(
 
 
 async def test_store_a_folder_on_several_computers(
-    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+    operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
     folder = tmp_path / "folder"
     (folder / "below").mkdir(parents=True)
     (folder / "below" / "größe.txt").write_text("groß")
     (folder / "noise.bin").write_bytes(noise(10_000).read_bytes())
     package_id = operator.publish("STORE", "--path", "INSTALL_PATH/stored", "--fragments", 2, source=folder)
-    computers = [new_computer(operator, site) for _ in range(3)]
+    computers = [new_computer(operator, server) for _ in range(3)]
     operator.assign(package_id, *computers)
 
     async with trio.open_nursery() as nursery:
@@ -59,12 +68,12 @@ async def test_store_a_folder_on_several_computers(
 
 
 async def test_store_a_ready_zip(
-    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path, unzip: Any
+    operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path, unzip: str
 ) -> None:
     with zipfile.ZipFile(tmp_path / "ready.zip", "w") as archive:
         archive.write(noise(5000), "inside.bin")
     package_id = operator.publish("STORE", "--path", tmp_path / "stored", source=tmp_path / "ready.zip")
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     operator.assign(package_id, computer)
 
     report = await computer.run()
@@ -78,11 +87,13 @@ async def test_store_a_ready_zip(
     [(0, "SUCCESS"), (3, "FAILED")],
     ids=["exit 0", "exit 3, which the agent calls a success"],
 )
-async def test_launch(operator: Any, site: Any, new_computer: Any, tmp_path: Path, exit_code: Any, state: Any) -> None:
+async def test_launch(
+    operator: Operator, server: Server, new_computer: NewComputer, tmp_path: Path, exit_code: int, state: str
+) -> None:
     source = tmp_path / "setup.sh"
     source.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/launched\nexit {exit_code}\n')
     package_id = operator.publish("LAUNCH", "--launch", "setup.sh /S", source=source)
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     operator.assign(package_id, computer)
 
     await computer.run()
@@ -92,11 +103,13 @@ async def test_launch(operator: Any, site: Any, new_computer: Any, tmp_path: Pat
 
 
 @pytest.mark.parametrize("with_file", [True, False], ids=["with a file", "without a file"])
-async def test_execute(operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path, with_file: Any) -> None:
+async def test_execute(
+    operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path, with_file: bool
+) -> None:
     source = noise(3000) if with_file else None
     command = f"cp noise.bin {tmp_path}/executed" if with_file else f"echo done > {tmp_path}/executed"
     package_id = operator.publish("EXECUTE", "--command", command, source=source)
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     operator.assign(package_id, computer)
 
     report = await computer.run()
@@ -106,9 +119,9 @@ async def test_execute(operator: Any, site: Any, new_computer: Any, noise: Any, 
     assert operator.result(package_id, computer) == ("SUCCESS", "SUCCESS")
 
 
-async def test_a_command_that_fails(operator: Any, site: Any, new_computer: Any) -> None:
+async def test_a_command_that_fails(operator: Operator, server: Server, new_computer: NewComputer) -> None:
     package_id = operator.publish("EXECUTE", "--command", "exit 7")
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     operator.assign(package_id, computer)
 
     await computer.run()
@@ -116,11 +129,13 @@ async def test_a_command_that_fails(operator: Any, site: Any, new_computer: Any)
     assert operator.result(package_id, computer) == ("FAILED", "ERR_EXECUTE")
 
 
-async def test_two_priorities_at_once(operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path) -> None:
+async def test_two_priorities_at_once(
+    operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
+) -> None:
     options = ("--path", tmp_path / "stored", "--fragments", 4)
     slow = operator.publish("STORE", *options, source=noise(9000, "slow.bin"), priority=5)
     urgent = operator.publish("STORE", *options, source=noise(9000, "urgent.bin"), priority=1)
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     await computer.run()  # an inventory: before it no more than one package is listed
     operator.assign(slow, computer)
     operator.assign(urgent, computer)
@@ -136,13 +151,13 @@ async def test_two_priorities_at_once(operator: Any, site: Any, new_computer: An
 
 
 async def test_absolute_priority_comes_alone_and_the_other_follows(
-    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+    operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
     """Trap 9: beside a package of priority 0 the other one would starve."""
     options = ("--path", tmp_path / "stored", "--fragments", 3)
     other = operator.publish("STORE", *options, source=noise(9000, "other.bin"), priority=1)
     first = operator.publish("STORE", *options, source=noise(9000, "first.bin"), priority=0)
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     await computer.run()
     operator.assign(other, computer)
     operator.assign(first, computer)
@@ -152,13 +167,13 @@ async def test_absolute_priority_comes_alone_and_the_other_follows(
 
 
 async def test_a_new_package_beside_one_in_the_history_and_again_by_force(
-    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+    operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
     """Trap 2: told of a package of its history, the agent would never finish the new one beside it."""
     options = ("--path", tmp_path / "stored", "--fragments", 2)
     old = operator.publish("STORE", *options, source=noise(5000, "old.bin"))
     new = operator.publish("STORE", *options, source=noise(5000, "new.bin"))
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     operator.assign(old, computer)
     assert (await computer.run()).codes == ((old, "SUCCESS"),)
     (tmp_path / "stored" / "old.bin").unlink()
@@ -179,7 +194,7 @@ async def test_a_new_package_beside_one_in_the_history_and_again_by_force(
 
 
 async def test_a_corrupted_fragment_is_reported_and_named(
-    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+    operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
     package_id = operator.publish("STORE", "--path", tmp_path / "stored", "--fragments", 3, source=noise(9000))
     fragment = operator.fragment(package_id, 2)
@@ -187,7 +202,7 @@ async def test_a_corrupted_fragment_is_reported_and_named(
     damaged[len(damaged) // 2] ^= 1
     fragment.chmod(0o644)
     fragment.write_bytes(damaged)
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     operator.assign(package_id, computer)
 
     report = await computer.run()

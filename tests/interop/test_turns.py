@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from distd.domain.records import Dialect, DownloadConfig
-from tests.programs.stock_agent_log import differences, of_log
+from tests.programs.stock_agent_log import differences, logged_steps
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.interop.conftest import Operator
+    from tests.interop.fixture_types import NewComputer, Noise, Server
 
 ALL = tuple(Dialect)
 CASES = {
@@ -30,7 +33,9 @@ CONFIG = DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s=0,
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_turn_by_turn(name: Any, operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path) -> None:
+async def test_turn_by_turn(
+    name: str, operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
+) -> None:
     shapes, dialects = CASES[name]
     packages = {}
     for number, (priority, fragments) in enumerate(shapes):
@@ -41,7 +46,7 @@ async def test_turn_by_turn(name: Any, operator: Any, site: Any, new_computer: A
         else:
             package_id = operator.publish("EXECUTE", "--command", "true", priority=priority)
         packages[package_id] = (priority, fragments)
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     await computer.run()  # an inventory: before it no more than one package is listed
     for package_id in packages:
         operator.assign(package_id, computer)
@@ -49,7 +54,7 @@ async def test_turn_by_turn(name: Any, operator: Any, site: Any, new_computer: A
     assert {code for _, code in report.codes} <= {"SUCCESS", "SUCCESS_0"}
     assert len(report.codes) == len(packages)
     for dialect in dialects:
-        assert differences(report.log, dialect, CONFIG, packages) == [], of_log(report.log)
+        assert differences(report.log, dialect, CONFIG, packages) == [], logged_steps(report.log)
 
 
 def test_a_difference_is_found() -> None:

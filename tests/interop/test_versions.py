@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.interop.test_interruptions import deploy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.interop.conftest import Operator
+    from tests.interop.fixture_types import NewComputer, Noise, Server, Slow
+
 CUT = ("--chunking", "cdc", "--fragment-size", "8KiB")
 
 
-async def test_fragments_of_any_length(operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path) -> None:
+async def test_fragments_of_any_length(
+    operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
+) -> None:
     source = noise(200_000)
     package_id = operator.publish("STORE", "--path", tmp_path / "stored", *CUT, source=source)
     lengths = {path.stat().st_size for path in operator.fragment(package_id, 1).parent.glob(f"{package_id}-*")}
     assert len(lengths) > 5
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     operator.assign(package_id, computer)
 
     report = await computer.run()
@@ -28,11 +33,11 @@ async def test_fragments_of_any_length(operator: Any, site: Any, new_computer: A
 
 
 async def test_a_package_that_is_withdrawn_in_the_midst_of_it(
-    slow: Any, new_computer: Any, noise: Any, tmp_path: Path
+    slow: Slow, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
     operator, serve = slow
-    async with serve() as site:
-        computer, package_id = await deploy(operator, site, new_computer, noise(40_000), tmp_path / "stored", 5)
+    async with serve() as server:
+        computer, package_id = await deploy(operator, server, new_computer, noise(40_000), tmp_path / "stored", 5)
         async with computer.started() as running:
             await running.until(f"Success downloading {package_id}-2")
             operator.distd("package", "withdraw", package_id)
@@ -48,10 +53,10 @@ async def test_a_package_that_is_withdrawn_in_the_midst_of_it(
 
 
 async def test_a_version_after_the_other(
-    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+    operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
     package_id = operator.publish("STORE", "--path", tmp_path / "stored", source=noise(9000, "tool.bin"))
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     operator.assign(package_id, computer)
     await computer.run()
     source = noise(9500, "tool.bin")
@@ -65,11 +70,11 @@ async def test_a_version_after_the_other(
 
 
 async def test_an_edited_package_does_what_it_says_now(
-    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+    operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
     package_id = operator.publish("STORE", "--path", tmp_path / "old", source=noise(9000))
     operator.distd("package", "edit", package_id, "--path", tmp_path / "new", "--priority", 2)
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     operator.assign(package_id, computer)
 
     report = await computer.run()
@@ -80,7 +85,7 @@ async def test_an_edited_package_does_what_it_says_now(
 
 
 async def test_a_package_of_another_server(
-    operator: Any, site: Any, new_computer: Any, noise: Any, tmp_path: Path
+    operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
     """Made here, moved away, and taken in again: its files are those of an OCS server."""
     source = noise(9000)
@@ -96,7 +101,7 @@ async def test_a_package_of_another_server(
 
     assert (taken["id"], taken["fragments"], taken["os"]) == ("1500000001", 3, "LINUX")
     operator.distd("package", "activate", "1500000001")
-    computer = new_computer(operator, site)
+    computer = new_computer(operator, server)
     operator.assign("1500000001", computer)
     report = await computer.run()
     assert report.codes == (("1500000001", "SUCCESS"),)

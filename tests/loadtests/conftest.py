@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,8 +19,8 @@ NGINX = ("nginx sendfile", "nginx read")
 def piece() -> Callable[..., Slice]:
     """A slice of so many requests in one second."""
 
-    def make(requests: int, failure: str = "", **changes: object) -> Slice:
-        one = Slice(
+    def make(requests: int, failure: str = "", **changes: Any) -> Slice:
+        usual = Slice(
             requests=requests,
             answers=requests,
             received_bytes=requests * 5000,
@@ -33,20 +33,21 @@ def piece() -> Callable[..., Slice]:
             pss_bytes=70_000_000,
             failure=failure,
         )
-        return replace(one, **changes)
+        return replace(usual, **changes)
 
     return make
 
 
 @pytest.fixture
 def result(piece: Callable[..., Slice]) -> Callable[..., Result]:
-    """A cell with two rounds or more: the requests of distd, and those of nginx and Apache (1,000 unless told)."""
+    """A cell with two rounds or more: the requests of distd, and those of nginx and Apache (1,000 by default)."""
 
     def make(cell: Cell, ours: Sequence[int | Slice], **others: Sequence[int | Slice]) -> Result:
         names = {"sendfile": "nginx sendfile", "read": "nginx read", "apache": "Apache"}
         given = {"distd": ours, **{name: others.get(key, [1000] * len(ours)) for key, name in names.items()}}
         slices = {
-            name: [one if isinstance(one, Slice) else piece(one) for one in counts] for name, counts in given.items()
+            name: [count if isinstance(count, Slice) else piece(count) for count in counts]
+            for name, counts in given.items()
         }
         return Result(cell, slices, NGINX)
 

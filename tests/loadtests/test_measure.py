@@ -53,7 +53,7 @@ def test_the_best_nginx_is_that_with_the_best_median(result: Any) -> None:
     assert found.best_nginx == "nginx read"
 
 
-def test_a_failed_slice_is_told_and_counts_for_nothing(result: Any, piece: Any) -> None:
+def test_a_failed_slice_is_listed_and_does_not_count(result: Any, piece: Any) -> None:
     quick = piece(90_000, "90000 answers with an error status")
     found = result(SMALL, [1100, quick, 1100], sendfile=[1000, 1000, failed("refused")])
     assert found.ratio is not None

@@ -30,7 +30,7 @@ def finished(result: Any) -> Run:
     return Run(FACTS, cells)
 
 
-def test_the_tables_have_a_row_a_cell(finished: Run) -> None:
+def test_the_tables_have_a_row_for_each_cell(finished: Run) -> None:
     rows = speed(finished).rows
     assert [row[0] for row in rows] == ["4 KiB, c = 1", "4 KiB, c = 32", "64 KiB, TLS, c = 32"]
     assert list(rows[1][1:]) == ["1,200", "6", "read", "1,000", "1.20 (1.20–1.20)", "1,000", "1.20 (1.20–1.20)"]
@@ -45,7 +45,7 @@ def test_the_json_has_every_slice(finished: Run) -> None:
     cell = read["cells"][1]
     assert (cell["size"], cell["connections"], cell["best_nginx"]) == ("4KiB", 32, "nginx read")
     assert cell["ratio"]["rounds"] == [1.2, 1.2]
-    assert [one["requests"] for one in cell["slices"]["nginx sendfile"]] == [900, 900]
+    assert [piece["requests"] for piece in cell["slices"]["nginx sendfile"]] == [900, 900]
 
 
 def test_the_page_shows_facts_goals_and_failures(finished: Run) -> None:
@@ -65,7 +65,7 @@ def test_only_cells_with_every_round_are_drawn_round_by_round(finished: Run) -> 
     assert "<title>TLS</title>" not in page
 
 
-def test_the_readme_has_a_row_a_kind_of_cell(finished: Run) -> None:
+def test_the_readme_has_a_row_for_each_kind_of_cell(finished: Run) -> None:
     lines = markdown(finished).splitlines()
     assert lines[0].startswith("| distd / best nginx | c = 1 | c = 32 | c = 256 |")
     assert lines[2] == "| 4 KiB | 1.50 (1.50–1.50) | 1.20 (1.20–1.20) |  | 1,200 | 1,000 | 20 | 20 |"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from agentsim.report.page import Table
 from loadtests import results
-from loadtests.scenario import Loss, loss_rows, mirror_rows, run, served
+from loadtests.scenario import MirrorLoss, loss_rows, mirror_rows, run, served
 from loadtests.scenarios import TABLE
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("name", TABLE)
-async def test_a_scenario_in_its_small_form(tmp_path: Path, name: Any) -> None:
+async def test_a_scenario_in_its_small_form(tmp_path: Path, name: str) -> None:
     scenario = TABLE[name]
-    outcome = await run(replace(scenario, **scenario.small), tmp_path)
-    assert outcome.is_met, "\n".join(" | ".join(row) for row in outcome.rows)
-    assert outcome.told["figures"]["done"] == (scenario.small or {}).get("agents", scenario.agents)
+    result = await run(replace(scenario, **scenario.small), tmp_path)
+    assert result.is_met, "\n".join(" | ".join(row) for row in result.rows)
+    assert result.report["figures"]["done"] == (scenario.small or {}).get("agents", scenario.agents)
     goals = [text for text in scenario.thresholds if re.match(r"success>=", text)]
     assert goals == ["success>=100%"]
 
@@ -31,9 +31,9 @@ async def test_a_mirror_that_is_lost_too_late_proves_nothing(tmp_path: Path) -> 
     scenario = TABLE["mirror-lost"]
     options = ("--arrival", "window=1min", "--time-scale", "1000")
     few = {"agents": 10, "options": options, "lost_after_s": 600.0}
-    outcome = await run(replace(scenario, **{**scenario.small, **few}), tmp_path)
-    assert not outcome.is_met
-    assert results.missed(outcome.rows) == ["the first mirror was killed"]
+    result = await run(replace(scenario, **{**scenario.small, **few}), tmp_path)
+    assert not result.is_met
+    assert results.missed(result.rows) == ["the first mirror was killed"]
 
 
 NEAR, FAR, ORIGIN = (f"127.0.0.1:{port}" for port in (8001, 8002, 8000))
@@ -52,21 +52,23 @@ NEAR, FAR, ORIGIN = (f"127.0.0.1:{port}" for port in (8001, 8002, 8000))
         pytest.param({}, ["fragments that agents had from each mirror"], id="no fragments"),
     ],
 )
-def test_mirrors_are_of_use(fragments: Any, missed: Any) -> None:
-    told = {"places": {place: {"fragments": count, "bytes": count * 1000} for place, count in fragments.items()}}
-    assert results.missed(mirror_rows(told, served(told, [NEAR, FAR]))) == missed
+def test_mirrors_must_be_used(fragments: dict[str, int], missed: list[str]) -> None:
+    report = {"places": {place: {"fragments": count, "bytes": count * 1000} for place, count in fragments.items()}}
+    assert results.missed(mirror_rows(report, served(report, [NEAR, FAR]))) == missed
 
 
 @pytest.mark.parametrize(
     ("loss", "sent", "missed"),
     [
-        pytest.param(Loss(2.0, 40), [33, 607], [], id="in the middle"),
+        pytest.param(MirrorLoss(2.0, 40), [33, 607], [], id="in the middle"),
         pytest.param(None, [320, 320], ["the first mirror was killed"], id="too late"),
-        pytest.param(Loss(2.0, 40), [0, 640], ["… fragments that agents had from it before"], id="of no use before"),
-        pytest.param(Loss(2.0, 607), [33, 607], ["… from the other mirrors afterwards"], id="nothing came after"),
+        pytest.param(
+            MirrorLoss(2.0, 40), [0, 640], ["… fragments that agents had from it before"], id="not used before"
+        ),
+        pytest.param(MirrorLoss(2.0, 607), [33, 607], ["… from the other mirrors afterwards"], id="nothing came after"),
     ],
 )
-def test_a_mirror_is_lost_in_the_middle(loss: Any, sent: Any, missed: Any) -> None:
+def test_a_mirror_is_lost_in_the_middle(loss: MirrorLoss | None, sent: list[int], missed: list[str]) -> None:
     assert results.missed(loss_rows(loss, sent)) == missed
 
 

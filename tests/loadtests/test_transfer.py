@@ -23,7 +23,7 @@ def test_how_answers_are_counted(size: str, answers: float) -> None:
 
 @pytest.mark.parametrize(("cpu_s", "pss_bytes"), [(-3.0, 1000), (0.0, 1000), (1.0, 0)])
 def test_a_server_that_died_under_load_was_not_quick(cpu_s: float, pss_bytes: int) -> None:
-    assert slice_of(Cell("1MiB", 32), LOAD, cpu_s, pss_bytes).failure == "the server has gone"
+    assert slice_of(Cell("1MiB", 32), LOAD, cpu_s, pss_bytes).failure == "the server has ended"
 
 
 @pytest.mark.parametrize(

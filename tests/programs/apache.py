@@ -6,8 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from loadtests.machine import find
-from tests.programs.processes import child, free_port, wait_until_listening
+from tests.programs.processes import child, find_program, free_port, wait_until_listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -58,14 +57,17 @@ SSLSessionCache none
   SSLCertificateKeyFile {key}
 </VirtualHost>
 """
-# Apache refuses to have root for its workers.
+# Apache refuses to run its workers as root.
 UNPRIVILEGED = "User www-data\nGroup www-data"
 
 
 def configuration(
     folder: Path, root: Path, ports: tuple[int, int], certificate: tuple[Path, Path], workers: int
 ) -> str:
-    """`root` at /download, HTTP and HTTPS on `ports`, by so many processes. `certificate`: chain, key."""
+    """apache2.conf that serves `root` at /download, HTTP and HTTPS on `ports`, by so many processes.
+
+    `certificate`: files of chain and key.
+    """
     return CONFIGURATION.format(
         modules=MODULES,
         folder=folder,
@@ -84,8 +86,11 @@ def configuration(
 async def apache(
     folder: Path, root: Path, certificate: tuple[Path, Path], workers: int
 ) -> AsyncIterator[tuple[str, str, int]]:
-    """The HTTP and the HTTPS "host:port", and the process id, for as long as the block lasts."""
-    program = find("apache2")
+    """Apache for as long as the block lasts: its HTTP and its HTTPS "host:port", and its process id.
+
+    `folder` (made here) takes configuration and logs. Raises `SystemExit` where Apache is not installed.
+    """
+    program = find_program("apache2")
     if program is None:
         raise SystemExit("Apache is not installed: apt-get install apache2-bin")
     folder.mkdir()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.programs.processes import child
+from tests.programs.processes import child, find_program
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,19 +46,21 @@ class Nginx:
     https: str
     access_log: Path
 
-    def asked(self) -> list[tuple[str, int]]:
+    def requests(self) -> list[tuple[str, int]]:
         """(path, status) of every request so far."""
         lines = self.access_log.read_text().splitlines() if self.access_log.exists() else []
         parts = [line.split('"') for line in lines]
         return [(part[1].split()[1], int(part[2].split()[0])) for part in parts]
 
 
-def installed() -> bool:
-    return executable() is not None
-
-
 def executable() -> str | None:
-    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    """The path of nginx; None where it is not installed."""
+    return find_program("nginx")
+
+
+def installed() -> bool:
+    """Whether nginx is installed."""
+    return executable() is not None
 
 
 @contextlib.asynccontextmanager
@@ -74,9 +75,8 @@ async def nginx(
 ) -> AsyncIterator[Nginx]:
     """`root` at /download/, by HTTP and, with a `certificate` (chain, key), HTTPS, for as long as the block lasts.
 
-    `lists`: whether it shows what is in a folder. `moved_to` ("http://host:port/path"): whatever is asked under
-    /moved/ is answered by a 302 to the same name there.
-    `folder` (made here) takes configuration, logs and temporary files.
+    `lists`: whether it lists the files of a folder. `moved_to` ("http://host:port/path"): requests under /moved/ are
+    answered by a 302 to the same name there. `folder` (made here) takes configuration, logs and temporary files.
     """
     program = executable()
     assert program is not None, "nginx is not installed"

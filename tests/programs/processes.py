@@ -1,10 +1,11 @@
-"""Other programs as children: started with a log file, waited for, ended. None outlives the block that started it."""
+"""Other programs as child processes, with a log file each; every one has ended when the block that started it ends."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,15 +16,18 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from tests.programs.waiting import LIMIT_S, await_until
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
 DISTD = str(Path(sys.executable).with_name("distd"))
 REDISTRIB = str(Path(sys.executable).with_name("redistrib"))
+AGENTSIM = str(Path(sys.executable).with_name("agentsim"))
 
 
 class ProgramFailed(Exception):
-    """A program ended too early or with the wrong status (`status` as subprocess gives it). `log`: its last words."""
+    """A program ended too early or with the wrong status (`status` as subprocess gives it). `log`: what it printed."""
 
     def __init__(self, command: Sequence[str], status: int | None, log: str) -> None:
         super().__init__(command, status, log)
@@ -36,8 +40,8 @@ class ProgramFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """A `distd serve` that answers. `http` and `https` are "host:port", the first of each kind."""
+class RunningServer:
+    """A `distd serve` or `redistrib serve` that listens. `http` and `https`: the first "host:port" of each kind."""
 
     http: str
     https: str
@@ -48,6 +52,11 @@ class Site:
         """What a stock agent gets as --server."""
         return f"http://{self.http}/ocsinventory"
 
+    @property
+    def https_url(self) -> str:
+        """`https://localhost:PORT`: the name that is in the server's certificate."""
+        return f"https://localhost:{self.https.rpartition(':')[2]}"
+
     async def kill(self) -> None:
         """SIGKILL, as a crash or a power cut does it."""
         self.process.kill()
@@ -56,7 +65,11 @@ class Site:
 
 def serve_command(data: Path, settings: Mapping[str, object], http: str, https: str) -> list[str]:
     """`distd serve` that prints one line of JSON with its addresses as soon as it listens."""
-    command = [DISTD, "serve", "--data", str(data), "--http", http, "--https", https, "--json"]
+    return _serve_command(DISTD, data, settings, http, https)
+
+
+def _serve_command(program: str, data: Path, settings: Mapping[str, object], http: str, https: str) -> list[str]:
+    command = [program, "serve", "--data", str(data), "--http", http, "--https", https, "--json"]
     return command + [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
 
 
@@ -74,26 +87,58 @@ async def distd_serve(
     http: str = "127.0.0.1:0",
     https: str = "127.0.0.1:0",
     workers: int = 1,
-    timeout_s: float = 30,
+    timeout_s: float = LIMIT_S,
     within: Sequence[str] = (),
-) -> AsyncIterator[Site]:
-    """A server on `data` for as long as the block lasts; its log is `data`.serve.log beside it. `within`: a command
-    that runs another one, in a namespace for instance.
+) -> AsyncIterator[RunningServer]:
+    """An origin on `data` for as long as the block lasts; its log is `data`.serve.log beside it.
 
-    Raises `ProgramFailed` when it ends before it is ready, `trio.TooSlowError` after `timeout_s`.
+    `within`: a command that runs another one, in a network namespace for instance. Raises `ProgramFailed` when the
+    server ends before it listens, `trio.TooSlowError` after `timeout_s`.
     """
     command = [*within, *serve_command(data, settings or {}, http, https), "--workers", str(workers)]
-    log = data.with_name(f"{data.name}.serve.log")
+    async with started_server(command, _log_of(data), timeout_s=timeout_s) as server:
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def redistrib_serve(
+    data: Path,
+    settings: Mapping[str, object] | None = None,
+    *options: object,
+    http: str = "127.0.0.1:0",
+    https: str = "127.0.0.1:0",
+    timeout_s: float = LIMIT_S,
+    within: Sequence[str] = (),
+) -> AsyncIterator[RunningServer]:
+    """A mirror on `data` for as long as the block lasts. Log, `within` and errors: see `distd_serve`."""
+    command = [*within, *_serve_command(REDISTRIB, data, settings or {}, http, https), *map(str, options)]
+    async with started_server(command, _log_of(data), timeout_s=timeout_s) as server:
+        yield server
+
+
+def _log_of(data: Path) -> Path:
+    return data.with_name(f"{data.name}.serve.log")
+
+
+@contextlib.asynccontextmanager
+async def started_server(
+    command: Sequence[str], log: Path, *, timeout_s: float = LIMIT_S
+) -> AsyncIterator[RunningServer]:
+    """The server that `command` (as `serve_command` makes it) starts, from when it listens to the end of the block.
+
+    Raises `ProgramFailed` when it ends before it listens, `trio.TooSlowError` after `timeout_s`.
+    """
     async with child(command, log, stdout=subprocess.PIPE, env=plain_environment()) as process:
         assert process.stdout is not None
         with trio.fail_after(timeout_s):
             line = await _first_line(process.stdout)
         if not line:
             raise ProgramFailed(command, await process.wait(), log.read_text(errors="replace"))
-        yield Site(*listening(line), process)
+        yield RunningServer(*listening(line), process)
 
 
 async def _first_line(stream: trio.abc.ReceiveStream) -> str:
+    """Without its end; "" where the stream ends before."""
     read = b""
     while b"\n" not in read:
         data = await stream.receive_some(65536)
@@ -114,10 +159,10 @@ async def child(
     pass_fds: Sequence[int] = (),
     grace_s: float = 15,
 ) -> AsyncIterator[trio.Process]:
-    """A program for as long as the block lasts, in a process group of its own; what it prints goes to the end of `log`.
+    """A program for as long as the block lasts, in a process group of its own; what it prints is appended to `log`.
 
-    `stdout` may be given as for subprocess; then only stderr goes there. At the end of the block it gets SIGTERM;
-    whatever is left of its group `grace_s` later gets SIGKILL.
+    `stdout` may be given as for subprocess; then only stderr is appended to `log`. At the end of the block the program
+    gets SIGTERM; what is left of its group `grace_s` later gets SIGKILL.
     """
     with log.open("ab") as output:
         process = await trio.lowlevel.open_process(
@@ -149,13 +194,16 @@ async def _end(process: trio.Process, grace_s: float) -> None:
 
 
 def kill_group(leader: int) -> None:
-    """SIGKILL for every process of the group that `leader` founded; none left is fine."""
+    """SIGKILL for every process of the group whose first one was `leader`; a group that has ended is no error."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
 
 
-async def run(command: Sequence[str], *, cwd: Path | None = None, timeout_s: float = 60) -> str:
-    """Run to the end; the standard output. Raises `ProgramFailed` for a status other than 0."""
+async def run(command: Sequence[str], *, cwd: Path | None = None, timeout_s: float = 2 * LIMIT_S) -> str:
+    """Run to the end; the standard output.
+
+    Raises `ProgramFailed` for a status other than 0, `trio.TooSlowError` after `timeout_s`.
+    """
     with trio.fail_after(timeout_s):
         done = await trio.run_process(
             list(command), capture_stdout=True, capture_stderr=True, check=False, cwd=cwd, env=plain_environment()
@@ -182,49 +230,20 @@ def free_port() -> int:
         return port
 
 
-async def wait_until_listening(host: str, port: int, *, timeout_s: float = 15) -> None:
-    """Raises `trio.TooSlowError` when nothing takes connections there after `timeout_s`."""
-    with trio.fail_after(timeout_s):
-        while True:
-            try:
-                stream = await trio.open_tcp_stream(host, port)
-            except OSError:
-                await trio.sleep(0.02)
-            else:
-                await stream.aclose()
-                return
+def find_program(name: str) -> str | None:
+    """The path of a program on the PATH, or where Debian keeps servers; None where it is not installed."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
-@contextlib.asynccontextmanager
-async def redistrib_serve(
-    data: Path,
-    settings: Mapping[str, object] | None = None,
-    *options: object,
-    http: str = "127.0.0.1:0",
-    https: str = "127.0.0.1:0",
-    timeout_s: float = 30,
-    within: Sequence[str] = (),
-) -> AsyncIterator[Site]:
-    """A mirror, for as long as the block lasts; its log is `data`.serve.log beside it. `within`: see `distd_serve`."""
-    command = [
-        *within,
-        REDISTRIB,
-        "serve",
-        "--data",
-        str(data),
-        "--http",
-        http,
-        "--https",
-        https,
-        "--json",
-        *map(str, options),
-    ]
-    command += [part for name, value in (settings or {}).items() for part in ("--set", f"{name}={value}")]
-    log = data.with_name(f"{data.name}.serve.log")
-    async with child(command, log, stdout=subprocess.PIPE, env=plain_environment()) as process:
-        assert process.stdout is not None
-        with trio.fail_after(timeout_s):
-            line = await _first_line(process.stdout)
-        if not line:
-            raise ProgramFailed(command, await process.wait(), log.read_text(errors="replace"))
-        yield Site(*listening(line), process)
+async def wait_until_listening(host: str, port: int) -> None:
+    """Wait until connections are accepted there. Raises `AssertionError` when none is for long."""
+
+    async def accepts() -> bool:
+        try:
+            stream = await trio.open_tcp_stream(host, port)
+        except OSError:
+            return False
+        await stream.aclose()
+        return True
+
+    await await_until(accepts, f"{host}:{port} accepts connections")

@@ -1,8 +1,8 @@
-"""The unmodified stock Unix agent (Debian's `ocsinventory-agent`) as one computer of its own.
+"""The unmodified stock Unix agent (Debian's `ocsinventory-agent`) as a computer of its own.
 
 Hermetic: an empty environment, its own configuration folder and its own state; nothing of /etc/ocsinventory or
 /var/lib/ocsinventory-agent is read or written. The agent's parent process ends early and leaves a child behind that
-downloads; both hold one end of a pipe, so the pipe's end says when the last of them has gone.
+downloads; both hold one end of a pipe, which is closed when the last of them has ended.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from tests.programs.processes import child, kill_group
+from tests.programs.waiting import LIMIT_S, await_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -63,6 +64,7 @@ class StockReport:
 
     @classmethod
     def read(cls, log: str, history: str) -> StockReport:
+        """From the log of one contact, and the text of the agent's history file."""
         return cls(
             log,
             tuple(_SENT.findall(log)),
@@ -73,11 +75,11 @@ class StockReport:
 
 
 class StockAgent:
-    """One computer. Its DEVICEID and its packages stay in `folder`, so a second run is a second contact.
+    """One computer. Its DEVICEID and its packages are kept in `folder`, so a second run is a second contact.
 
     `server_url` is "http://host:port/ocsinventory"; another one, even another port, is another computer to the agent.
-    `ca` is the PEM file that it trusts for `info`. `within`: a command that runs another one, in a namespace
-    for instance.
+    `ca` is the PEM file that it trusts for `info`. `within`: a command that runs another one, in a network
+    namespace for instance.
     """
 
     def __init__(self, server_url: str, ca: Path, folder: Path, *, tag: str = "", within: Sequence[str] = ()) -> None:
@@ -92,29 +94,33 @@ class StockAgent:
             *(f"--server={server_url}", f"--basevardir={folder / 'var'}", f"--ca={ca}", "--ssl=1"),
             *("--nolocal", "--debug", "--nosoftware", *([f"--tag={tag}"] if tag else [])),
         ]
-        self._lay_out()
+        self._write_files()
 
     @staticmethod
     def installed() -> bool:
+        """Whether the agent and what it needs for HTTPS are installed."""
         return all(Path(path).exists() for path in NEEDED)
 
-    def _lay_out(self) -> None:
+    def _write_files(self) -> None:
         (self.folder / "etc").mkdir(parents=True)
         self.state.mkdir(parents=True)
         (self.folder / "agent.pl").write_text(WRAPPER)
         (self.folder / "etc" / "modules.conf").write_text(MODULES)
-        # Two agents that make up their DEVICEID in the same second would get the same one, so they are given theirs.
+        # Two agents that make their DEVICEID in the same second would have the same one, so each is given its own.
         (self.state / "ocsinv.conf").write_text(f"<CONF><DEVICEID>{self.device_id}</DEVICEID></CONF>\n")
 
-    async def run(self, *, timeout_s: float = 60) -> StockReport:
-        """One contact, until all its downloads have ended. After `timeout_s` all is killed: `trio.TooSlowError`."""
+    async def run(self, *, timeout_s: float = 4 * LIMIT_S) -> StockReport:
+        """Make one contact and wait until all its downloads have ended.
+
+        After `timeout_s` it is killed and `trio.TooSlowError` raised, with the end of its log.
+        """
         async with self.started() as running:
-            with running.noting(), trio.fail_after(timeout_s):
+            with running.log_in_errors(), trio.fail_after(timeout_s):
                 return await running.ended()
 
     @contextlib.asynccontextmanager
     async def started(self) -> AsyncIterator[RunningAgent]:
-        """One contact that goes on while the block does; what still runs at its end is killed, parent and child."""
+        """Start a contact; what still runs at the end of the block is killed, parent and child."""
         reader, writer = os.pipe()
         try:
             self._contacts += 1
@@ -132,7 +138,7 @@ class StockAgent:
 
 
 class RunningAgent:
-    """A contact that is under way."""
+    """A contact that has been started."""
 
     def __init__(self, process: trio.Process, pipe: int, log: Path, history: Path) -> None:
         self._process = process
@@ -141,39 +147,40 @@ class RunningAgent:
         self._history = history
 
     async def ended(self) -> StockReport:
-        """Wait for the parent and for the child that it leaves behind."""
+        """Wait for the end of the parent and of the child that it leaves behind."""
         await self._process.wait()
-        await trio.lowlevel.wait_readable(self._pipe)  # nobody writes: readable is the end
+        await trio.lowlevel.wait_readable(self._pipe)  # nothing is ever written: readable means closed
         return self.report()
 
     async def kill(self) -> None:
-        """SIGKILL for both, as a power cut does it."""
+        """SIGKILL for parent and child, as if the power was cut."""
         kill_group(self._process.pid)
         await self.ended()
 
-    async def until(self, text: str, *, timeout_s: float = 30) -> None:
-        """Wait until `text` stands in this contact's log. Raises `trio.TooSlowError` after `timeout_s`."""
-        with self.noting(), trio.fail_after(timeout_s):
-            while text not in self.log():
-                await trio.sleep(0.02)
+    async def until(self, text: str) -> None:
+        """Wait until `text` is in this contact's log. Raises `AssertionError` where it does not come."""
+        with self.log_in_errors():
+            await await_until(lambda: text in self.log(), f"the agent's log has {text!r}")
 
     @contextlib.contextmanager
-    def noting(self) -> Iterator[None]:
-        """A `trio.TooSlowError` of the block gets the end of the log as a note."""
+    def log_in_errors(self) -> Iterator[None]:
+        """What the block raises because something did not come gets the end of the log as a note."""
         try:
             yield
-        except trio.TooSlowError as error:
+        except (AssertionError, trio.TooSlowError) as error:
             error.add_note(self.log()[-4000:])
             raise
 
     def log(self) -> str:
+        """What it has logged so far."""
         return self._log.read_text(errors="replace")
 
     def report(self) -> StockReport:
+        """What the contact has done so far."""
         return StockReport.read(self.log(), self._history.read_text() if self._history.exists() else "")
 
 
 def _new_device_id() -> str:
-    """`<host>-YYYY-MM-DD-HH-MM-SS`, the form that the agent insists on, at a second of no meaning."""
+    """`<host>-YYYY-MM-DD-HH-MM-SS`, the form that the agent requires; the time is random."""
     second = datetime.datetime.fromtimestamp(secrets.randbelow(10**9), datetime.UTC)
     return f"{socket.gethostname().split('.')[0]}-{second:%Y-%m-%d-%H-%M-%S}"

@@ -1,4 +1,4 @@
-"""What a stock Unix agent's log says of its turns, beside what core's scheduler says they are."""
+"""The turns in a stock Unix agent's log, compared with those of `distd.domain.schedule`."""
 
 from __future__ import annotations
 
@@ -22,49 +22,59 @@ _LINE = re.compile(
 PERIOD = "period"
 
 
-def of_log(log: str) -> list[str]:
-    """A word for each turn (the package's id), each pause, each period's beginning. The agent does not log the pauses
-    after periods."""
-    words = []
+def logged_steps(log: str) -> list[str]:
+    """A text for each turn (the package's id), each pause ("cycle 2"), each beginning of a period.
+
+    The agent does not log the pauses after periods.
+    """
+    steps = []
     for line in _LINE.finditer(log):
         if line["period"]:
-            words.append(PERIOD)
+            steps.append(PERIOD)
         elif line["reason"]:
-            words.append(f"{line['reason']} {line['seconds']}")
+            steps.append(f"{line['reason']} {line['seconds']}")
         else:
-            words.append(line["fetched"] or line["finished"])
-    return words
+            steps.append(line["fetched"] or line["finished"])
+    return steps
 
 
-def of_scheduler(dialect: Dialect, config: DownloadConfig, packages: Mapping[str, tuple[int, int]]) -> list[str]:
-    """The same of core's scheduler. `packages`: id → priority and number of fragments, in the order of their turns."""
+def scheduled_steps(dialect: Dialect, config: DownloadConfig, packages: Mapping[str, tuple[int, int]]) -> list[str]:
+    """The same, as the scheduler makes them.
+
+    `packages`: id → priority and number of fragments, in the order of their turns.
+    """
     live = {name: priority for name, (priority, _) in packages.items()}
     left = {name: fragments + 1 for name, (_, fragments) in packages.items()}
-    words = [PERIOD]
+    steps = [PERIOD]
     for step in turns(dialect, config, live):
         if not isinstance(step, Turn):
-            words.append(PERIOD if step.reason is Reason.PERIOD else f"{step.reason.split()[0]} {step.seconds}")
+            steps.append(PERIOD if step.reason is Reason.PERIOD else f"{step.reason.split()[0]} {step.seconds}")
             continue
-        words.append(step.package_id)
+        steps.append(step.package_id)
         left[step.package_id] -= 1
         if not left[step.package_id]:
             del live[step.package_id]
-    return words[:-1] if words[-1] == PERIOD else words  # no period begins with nothing to do
+    return steps[:-1] if steps[-1] == PERIOD else steps  # a period begins only where a package is left
 
 
 def differences(
     log: str, dialect: Dialect, config: DownloadConfig, packages: Mapping[str, tuple[int, int]]
 ) -> list[str]:
-    """Where they part, in the best of all orders of the packages: a stock agent's is chance. Empty: nowhere."""
-    got = of_log(log)
-    found = []
+    """The first difference, for the order of packages that agrees best: the stock agent's order is random.
+
+    A list with one text; an empty one where there is no difference.
+    """
+    got = logged_steps(log)
+    differences = []
     for names in permutations(packages):
-        expected = of_scheduler(dialect, config, {name: packages[name] for name in names})
+        expected = scheduled_steps(dialect, config, {name: packages[name] for name in names})
         if expected == got:
             return []
         first = next(
-            (at for at, (one, other) in enumerate(zip(expected, got, strict=False)) if one != other),
+            (at for at, (wanted, found) in enumerate(zip(expected, got, strict=False)) if wanted != found),
             min(len(expected), len(got)),
         )
-        found.append((first, f"step {first + 1}: expected {expected[first : first + 5]}, got {got[first : first + 5]}"))
-    return [max(found)[1]]
+        differences.append(
+            (first, f"step {first + 1}: expected {expected[first : first + 5]}, got {got[first : first + 5]}")
+        )
+    return [max(differences)[1]]

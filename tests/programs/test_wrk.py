@@ -21,16 +21,16 @@ FOUND = {
 }
 
 
-def said(**changes: int) -> str:
+def printed(**changes: int) -> str:
     return f"Running 2s test @ http://h/\n  1 threads\n\n{json.dumps({**FOUND, **changes})}\n"
 
 
-def test_what_wrk_found_is_read() -> None:
-    assert parse(said(), 1.5) == Load(1000, 4_300_000, 2.0, 210, 990, 4100, {}, 1.5)
+def test_what_wrk_prints_is_parsed() -> None:
+    assert parse(printed(), 1.5) == Load(1000, 4_300_000, 2.0, 210, 990, 4100, {}, 1.5)
 
 
 @pytest.mark.parametrize("text", ["", "unable to connect", "\n{", '\n{"requests": 1}'])
-def test_what_wrk_did_not_find_is_an_error(text: str) -> None:
+def test_incomplete_output_is_an_error(text: str) -> None:
     with pytest.raises(LoadFailed):
         parse(text)
 
@@ -48,4 +48,4 @@ def test_what_wrk_did_not_find_is_an_error(text: str) -> None:
     ],
 )
 def test_only_whole_fragments_without_errors_are_speed(changes: dict[str, int], failure: str) -> None:
-    assert parse(said(**changes)).failure(4096, 32) == failure
+    assert parse(printed(**changes)).failure(4096, 32) == failure

@@ -1,4 +1,4 @@
-"""Load by wrk: one run, and what it found as numbers."""
+"""Load by wrk: one run, and what it measured as numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WARM_S = 0.3
-# Answers that take longer than wrk's time-out (2 s, unless told) are not in its percentiles: longer than any slice.
+# Answers that take longer than wrk's time-out (2 s by default) are not in its percentiles: longer than any slice.
 TIMEOUT_S = 60
 SCRIPT = """\
 done = function(summary, latency)
@@ -41,12 +41,12 @@ ERRORS = {
 
 
 class LoadFailed(Exception):
-    """Nothing came of a run: wrk found nobody to connect to, or said nothing that can be read."""
+    """wrk measured nothing: it found no server to connect to, or printed nothing that can be parsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One run. `received_bytes` has heads and unfinished answers in it; `errors`: what went wrong, how often;
+    """One run. `received_bytes` includes heads and unfinished answers; `errors`: how often each of `ERRORS` happened;
     `load_cpu_s`: CPU time of wrk itself."""
 
     requests: int
@@ -59,7 +59,8 @@ class Load:
     load_cpu_s: float
 
     def failure(self, body_bytes: int, connections: int) -> str:
-        """Why this is no measure of speed: errors, or other bytes than answers with `body_bytes` make; "" if it is."""
+        """Why this run does not count as a measurement (errors, or other bytes than answers with `body_bytes` have);
+        "" where it counts."""
         if self.errors:
             return ", ".join(f"{count} {ERRORS[name]}" for name, count in self.errors.items())
         if self.requests == 0 and self.received_bytes < body_bytes:
@@ -72,10 +73,10 @@ class Load:
         return ""
 
 
-def parse(said: str, load_cpu_s: float = 0) -> Load:
-    """From what wrk printed with `SCRIPT`. Raises `LoadFailed`."""
+def parse(printed: str, load_cpu_s: float = 0) -> Load:
+    """The run that wrk printed with `SCRIPT`. Raises `LoadFailed`."""
     try:
-        found = json.loads(said[said.index("\n{") :])
+        found = json.loads(printed[printed.index("\n{") :])
         return Load(
             requests=found["requests"],
             received_bytes=found["received_bytes"],
@@ -87,24 +88,27 @@ def parse(said: str, load_cpu_s: float = 0) -> Load:
             load_cpu_s=load_cpu_s,
         )
     except (ValueError, KeyError):
-        raise LoadFailed(f"wrk said: {said[-500:]}") from None
+        raise LoadFailed(f"wrk printed: {printed[-500:]}") from None
 
 
 async def load(url: str, connections: int, duration_s: int, folder: Path) -> Load:
-    """Ask for `url` again and again on so many connections, from one thread. `folder` keeps the script."""
+    """GET `url` again and again on so many connections, from one thread. `folder` keeps the script.
+
+    Raises `LoadFailed`.
+    """
     script = folder / "done.lua"
     script.write_text(SCRIPT)
     before_s = _children_cpu_s()
     command = [*_command(connections, duration_s), "-s", str(script), url]
     try:
-        said = await run(command, timeout_s=duration_s + 60)
+        printed = await run(command, timeout_s=duration_s + 60)
     except ProgramFailed as error:
         raise LoadFailed(error.log.strip() or str(error)) from None
-    return parse(said, _children_cpu_s() - before_s)
+    return parse(printed, _children_cpu_s() - before_s)
 
 
 async def warm(url: str, connections: int, folder: Path) -> None:
-    """The same load for a moment, not looked at. (wrk counts in whole seconds; SIGINT ends it sooner.)"""
+    """The same load for `WARM_S`, not measured. (wrk counts in whole seconds; SIGINT ends it sooner.)"""
     async with child([*_command(connections, 9), url], folder / "warm.log", stdout=subprocess.DEVNULL) as process:
         with trio.move_on_after(WARM_S):
             await process.wait()

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distd.wire import http
-from loadtests.judge import Disagreement, verdict
 from tests.lane.http_cases import CASES
+from tests.programs.h11_reference import Disagreement, compare_with_h11
 
 PIECES = [
     *(
@@ -68,23 +68,23 @@ def changed(head: Any, changes: Any) -> Any:
 @settings(max_examples=1500)
 @given(HEADS, st.lists(CHANGES, max_size=4))
 def test_what_the_lane_takes_h11_takes_and_reads_alike(head: Any, changes: Any) -> None:
-    verdict(changed(head, changes))
+    compare_with_h11(changed(head, changes))
 
 
 @settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_noise(data: Any) -> None:
-    verdict(data)
+    compare_with_h11(data)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_table(case: Any) -> None:
-    verdict(case.raw)
+    compare_with_h11(case.raw)
 
 
 def test_good_heads_are_taken() -> None:
     """Or all of the above would hold for a parser that refuses everything."""
-    taken = [verdict(case.raw) for case in CASES]
+    taken = [compare_with_h11(case.raw) for case in CASES]
     assert sum(head is not None for head in taken) > len(CASES) / 2
 
 
@@ -103,7 +103,7 @@ def test_a_laxer_parser_is_found_out(monkeypatch: pytest.MonkeyPatch, name: Any)
 
 def disagrees(data: Any) -> Any:
     try:
-        verdict(data)
+        compare_with_h11(data)
     except Disagreement:
         return True
     return False

@@ -16,15 +16,15 @@ from agentsim.fleet.cluster import run_cluster
 from agentsim.fleet.options import FleetOptions
 from agentsim.fleet.totals import FleetTotals
 from distd.domain.errors import BadInput, Unavailable
-from loadtests.fleets import Ground, Parcel
 from tests.programs.mirror import metric
+from tests.programs.origin_server import OriginServer, PackageSource
 from tests.programs.processes import ProgramFailed, child, free_port, plain_environment
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from loadtests.fleets import Loaded
+    from tests.programs.origin_server import FleetResult
 
 DASK = str(Path(sys.executable).with_name("dask"))
 QUICK: dict[str, object] = {
@@ -71,34 +71,34 @@ async def clustered(tmp_path: Path, count: int = 2) -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Ground]:
-    ground = Ground(tmp_path)
+async def place(tmp_path: Path) -> AsyncIterator[OriginServer]:
+    ground = OriginServer(tmp_path)
     async with ground.serve(QUICK):
-        await ground.publish(Parcel("small", 300_000, 2, ("--fragment-size", "32KiB")))
+        await ground.publish(PackageSource("small", 300_000, 2, ("--fragment-size", "32KiB")))
         yield ground
 
 
-async def test_the_workers_share_the_agents_out(place: Ground, tmp_path: Path) -> None:
+async def test_the_workers_share_the_agents_out(place: OriginServer, tmp_path: Path) -> None:
     async with clustered(tmp_path) as cluster:
-        await place.enlist(40)
+        await place.register(40)
         await place.assign(*place.packages)
         done = await place.load(40, "--cluster", cluster.address, "--time-scale", 10, "--verify", "100%")
         assert done.status == 0, done.errors
-        assert done.told["states"]["done"] == 40
-        assert done.told["results"] == {"SUCCESS": 40}
+        assert done.report["states"]["done"] == 40
+        assert done.report["results"] == {"SUCCESS": 40}
         # Nothing is counted twice or not at all: latencies of both are in one histogram.
-        mine = done.told["packages"][place.packages[0]]
-        assert done.told["latency"]["fragment"]["count"] == mine["fragments"] == done.figures["fragments"]
-        assert len(done.told["completion"]) == 40
+        mine = done.report["packages"][place.packages[0]]
+        assert done.report["latency"]["fragment"]["count"] == mine["fragments"] == done.figures["fragments"]
+        assert len(done.report["completion"]) == 40
         server = await place.recorded(place.packages[0], mine["fragments"])
         assert (server["fragments"], server["bytes"]) == (mine["fragments"], mine["bytes"])
 
 
-async def test_a_lost_worker_is_reported_and_its_agents_are_lost(place: Ground, tmp_path: Path) -> None:
+async def test_a_lost_worker_is_reported_and_its_agents_are_lost(place: OriginServer, tmp_path: Path) -> None:
     async with clustered(tmp_path) as cluster:
-        await place.enlist(40)
+        await place.register(40)
         await place.assign(*place.packages)
-        found: list[Loaded] = []
+        found: list[FleetResult] = []
 
         async def load() -> None:
             found.append(await place.load(40, "--cluster", cluster.address, "--time-scale", 2))
@@ -115,7 +115,7 @@ async def test_a_lost_worker_is_reported_and_its_agents_are_lost(place: Ground, 
         assert done.status == 1
         assert done.figures["lost"] == 20
         assert done.figures["done"] == 20
-        (lost,) = done.told["lost"]
+        (lost,) = done.report["lost"]
         assert lost.startswith("tcp://127.0.0.1:")
 
 
@@ -137,10 +137,10 @@ async def test_tls_needs_certificates() -> None:
 
 
 async def load_until(
-    place: Ground, cluster: Cluster, agents: int, what: Callable[[], None], *options: object
-) -> Loaded:
+    place: OriginServer, cluster: Cluster, agents: int, what: Callable[[], None], *options: object
+) -> FleetResult:
     """A fleet on the cluster, to which something is done as soon as fragments have been sent; what it achieved."""
-    found: list[Loaded] = []
+    found: list[FleetResult] = []
 
     async def load() -> None:
         found.append(await place.load(agents, "--cluster", cluster.address, *options))
@@ -153,27 +153,29 @@ async def load_until(
     return found[0]
 
 
-async def test_a_signal_ends_the_load_on_the_workers(place: Ground, tmp_path: Path, client: Callable[[], int]) -> None:
+async def test_a_signal_ends_the_load_on_the_workers(
+    place: OriginServer, tmp_path: Path, client: Callable[[], int]
+) -> None:
     async with clustered(tmp_path) as cluster:
-        await place.enlist(40)
+        await place.register(40)
         await place.assign(*place.packages)
         goals = ("--threshold", "lost==0", "--threshold", "fragments>0")
         done = await load_until(place, cluster, 40, lambda: os.kill(client(), signal.SIGINT), *goals)
-        assert (done.status, done.told["interrupted"], done.told["lost"]) == (1, True, [])
-        assert [goal["holds"] for goal in done.told["thresholds"]] == [True, True]
-        assert done.told["states"]["downloading"] == 40
+        assert (done.status, done.report["interrupted"], done.report["lost"]) == (1, True, [])
+        assert [goal["holds"] for goal in done.report["thresholds"]] == [True, True]
+        assert done.report["states"]["downloading"] == 40
         assert "Traceback" not in done.errors
         # Its workers have room for others at once, and those go on where the first ones were.
         again = await place.load(40, "--cluster", cluster.address, "--time-scale", 1000)
-        assert (again.status, again.told["interrupted"]) == (0, False), again.errors
-        assert again.told["results"] == {"SUCCESS": 40}
+        assert (again.status, again.report["interrupted"]) == (0, False), again.errors
+        assert again.report["results"] == {"SUCCESS": 40}
 
 
 async def test_a_client_that_was_killed_leaves_no_load_on_the_workers(
-    place: Ground, tmp_path: Path, client: Callable[[], int]
+    place: OriginServer, tmp_path: Path, client: Callable[[], int]
 ) -> None:
     async with clustered(tmp_path) as cluster:
-        await place.enlist(40)
+        await place.register(40)
         await place.assign(*place.packages)
         with pytest.RaisesGroup(ProgramFailed):
             await load_until(place, cluster, 40, lambda: os.kill(client(), signal.SIGKILL))
@@ -182,14 +184,14 @@ async def test_a_client_that_was_killed_leaves_no_load_on_the_workers(
         assert again.status == 0, again.errors
 
 
-async def test_a_lost_scheduler_is_reported_and_all_agents_are_lost(place: Ground, tmp_path: Path) -> None:
+async def test_a_lost_scheduler_is_reported_and_all_agents_are_lost(place: OriginServer, tmp_path: Path) -> None:
     async with clustered(tmp_path) as cluster:
-        await place.enlist(40)
+        await place.register(40)
         await place.assign(*place.packages)
         done = await load_until(place, cluster, 40, lambda: os.kill(cluster.scheduler.pid, signal.SIGKILL))
         assert done.status == 1
         assert done.figures["lost"] == 40
-        assert [lost.partition(": ")[2] for lost in done.told["lost"]] == ["the scheduler has gone"] * 2
+        assert [lost.partition(": ")[2] for lost in done.report["lost"]] == ["the scheduler has gone"] * 2
         assert "Traceback" not in done.errors
         # The workers' agents end too: at most the connection that asks for the metric is left.
         await await_until(lambda: metric(place.http, "distd_connections") <= 1, "the agents' connections are closed")

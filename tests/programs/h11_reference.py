@@ -1,7 +1,7 @@
-"""What any head of a request must come to, whoever made it up: the lane's parser beside h11's.
+"""Any head of a request as `distd.wire.http` parses it, compared with h11.
 
-`verdict` is what property tests and the fuzzer share. The lane may refuse what h11 takes (it is stricter on purpose: no
-bare LF, no folded lines, no list of lengths), but what it takes, h11 must take and read alike.
+`compare_with_h11` is what property tests and the fuzzer share. distd may refuse what h11 accepts (it is stricter on
+purpose: no bare LF, no folded lines, no list of lengths), but what it accepts, h11 must accept and read alike.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ ETAG = b'"5d41402abc4b2a76b9719d911017c592"'
 MODIFIED_S = 784_111_777
 SIZES = (0, 1, 5120, 2**40)
 STATUSES = {200, 206, 304, 412, 416}
-# Of these fields the lane looks at the first, as far as they may be given once only.
+# Of these fields distd reads the first, as far as they may be given once only.
 FIRST_ONLY = ("expect", "user_agent", "range", "if_range", "if_unmodified_since")
 LISTED = ("if_match", "if_none_match")
 
 
 class Disagreement(AssertionError):
-    """The head, and what is wrong with what became of it."""
+    """A head of which distd and h11 disagree, or that distd answers wrongly."""
 
     def __init__(self, head: bytes, why: str) -> None:
         super().__init__(f"{why}: {head!r}")
 
 
-def verdict(data: bytes) -> Head | None:
-    """The head at the front of `data` as the lane reads it, None when it refuses it. Raises `Disagreement`."""
+def compare_with_h11(data: bytes) -> Head | None:
+    """The head at the front of `data` as distd parses it, None when it refuses it. Raises `Disagreement`."""
     head = data.partition(END)[0]
     try:
         ours = http.parse_head(head)
@@ -44,9 +44,9 @@ def verdict(data: bytes) -> Head | None:
             raise Disagreement(head, f"status {error.status}") from None
         return None
     _compare(head, ours)
-    _look_at_target(head, ours)
+    _check_target(head, ours)
     for size in SIZES:
-        _look_at_selection(head, ours, size)
+        _check_selection(head, ours, size)
     return ours
 
 
@@ -60,8 +60,8 @@ def _compare(head: bytes, ours: Head) -> None:
     except h11.RemoteProtocolError as error:
         raise Disagreement(head, f"h11 refuses it ({error})") from None
     if not isinstance(theirs, h11.Request):
-        raise Disagreement(head, f"h11 takes it for {theirs!r}")
-    expected = _as_h11_reads_it(theirs)
+        raise Disagreement(head, f"h11 reads {theirs!r}")
+    expected = _fields_of_h11(theirs)
     found = {
         "method": ours.method,
         "target": ours.target,
@@ -72,7 +72,7 @@ def _compare(head: bytes, ours: Head) -> None:
         raise Disagreement(head, f"expected {expected}, got {found}")
 
 
-def _as_h11_reads_it(request: h11.Request) -> dict[str, object]:
+def _fields_of_h11(request: h11.Request) -> dict[str, object]:
     values: dict[bytes, list[bytes]] = {}
     for name, value in request.headers:
         values.setdefault(name, []).append(value)
@@ -86,22 +86,22 @@ def _as_h11_reads_it(request: h11.Request) -> dict[str, object]:
         "keep_alive": b"close" not in options and (minor == 1 or b"keep-alive" in options),
         "content_length": int(lengths[0]) if lengths else None,
     }
-    for name in FIRST_ONLY:
-        found = values.get(name.replace("_", "-").encode())
-        fields[name] = found[0] if found else (b"" if name == "user_agent" else None)
-    for name in LISTED:
-        found = values.get(name.replace("_", "-").encode())
-        fields[name] = b",".join(found) if found else None
+    for field in FIRST_ONLY:
+        given = values.get(field.replace("_", "-").encode())
+        fields[field] = given[0] if given else (b"" if field == "user_agent" else None)
+    for field in LISTED:
+        given = values.get(field.replace("_", "-").encode())
+        fields[field] = b",".join(given) if given else None
     return fields
 
 
-def _look_at_target(head: bytes, ours: Head) -> None:
+def _check_target(head: bytes, ours: Head) -> None:
     path = http.path_of(ours.target)
     if not isinstance(path, bytes):
         raise Disagreement(head, f"path {path!r}")
 
 
-def _look_at_selection(head: bytes, ours: Head, size: int) -> None:
+def _check_selection(head: bytes, ours: Head, size: int) -> None:
     for stock_agent in (False, True):
         status, spans = http.select(ours.fields, size, ETAG, MODIFIED_S, stock_agent=stock_agent)
         if status not in STATUSES or (status == 304 and stock_agent):

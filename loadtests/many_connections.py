@@ -1,7 +1,7 @@
-"""Connections that a server has to bear: one process, one behaviour. Run as `python -m loadtests.crowd`.
+"""Many connections of one kind, idle or slow, from one process. Run as `python -m loadtests.many_connections`.
 
-It prints one line of JSON when the crowd stands, and another when the server has ended all of it; until it is ended
-itself it stays.
+Prints one line of JSON when all are connected, and another when the server has closed all of them; it keeps them until
+it is ended itself.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE_S = 60.0
-DRIP_S = 0.2
-ADDRESSES = 4  # of loopback that the connections come from, so that ports do not run short
+LIMIT_S = 60.0
+BYTE_INTERVAL_S = 0.2  # between two bytes of a slow sender
+ADDRESSES = 4  # of loopback that the connections come from, so that there are ports enough
 
 
 def connect(host: str, port: int, count: int) -> list[socket.socket]:
-    """So many connections at once, all of them complete."""
-    poll, waiting = select.epoll(), {}
+    """Open so many connections at once; returns when all are connected. Raises `SystemExit` where one fails."""
+    poll, pending = select.epoll(), {}
     for index in range(count):
         sock = socket.socket()
         sock.setblocking(False)
         sock.bind((f"127.0.0.{2 + index % ADDRESSES}", 0))
         with contextlib.suppress(BlockingIOError):
             sock.connect((host, port))
-        waiting[sock.fileno()] = sock
+        pending[sock.fileno()] = sock
         poll.register(sock.fileno(), select.EPOLLOUT)
-    done = []
-    while waiting:
-        events = poll.poll(PATIENCE_S)
+    connected = []
+    while pending:
+        events = poll.poll(LIMIT_S)
         if not events:
-            raise SystemExit(f"{len(waiting)} of {count} connections were not accepted in {PATIENCE_S} s")
+            raise SystemExit(f"{len(pending)} of {count} connections were not accepted in {LIMIT_S} s")
         for fd, _ in events:
             poll.unregister(fd)
-            done.append(waiting.pop(fd))
-            error = done[-1].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            connected.append(pending.pop(fd))
+            error = connected[-1].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if error:
                 raise SystemExit(f"a connection was refused: {error}")
-    return done
+    return connected
 
 
-def ask_all(socks: list[socket.socket], request: bytes, answer_bytes: int) -> None:
-    """The same request on each, until all have answered."""
+def request_all(socks: list[socket.socket], request: bytes, answer_bytes: int) -> None:
+    """Send the same request on each and wait until all are answered. Raises `SystemExit` where one is not."""
     poll = select.epoll()
     left = {}
     by_fd = {sock.fileno(): sock for sock in socks}
@@ -62,9 +62,9 @@ def ask_all(socks: list[socket.socket], request: bytes, answer_bytes: int) -> No
         left[fd] = answer_bytes
         poll.register(fd, select.EPOLLIN)
     while left:
-        events = poll.poll(PATIENCE_S)
+        events = poll.poll(LIMIT_S)
         if not events:
-            raise SystemExit(f"{len(left)} connections got no answer in {PATIENCE_S} s")
+            raise SystemExit(f"{len(left)} connections got no answer in {LIMIT_S} s")
         for fd, _ in events:
             data = by_fd[fd].recv(65536)
             if not data:
@@ -76,6 +76,7 @@ def ask_all(socks: list[socket.socket], request: bytes, answer_bytes: int) -> No
 
 
 def answer_length(host: str, port: int, request: bytes) -> int:
+    """Bytes of the answer to a request on a connection that is kept."""
     with socket.create_connection((host, port)) as sock:
         sock.sendall(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         got = b""
@@ -84,8 +85,8 @@ def answer_length(host: str, port: int, request: bytes) -> int:
     return len(got.replace(b"Connection: close\r\n", b""))
 
 
-def hello() -> bytes:
-    """A ClientHello."""
+def client_hello() -> bytes:
+    """The first message of a TLS handshake."""
     outgoing = ssl.MemoryBIO()
     context = ssl.create_default_context()
     with contextlib.suppress(ssl.SSLWantReadError):
@@ -93,59 +94,63 @@ def hello() -> bytes:
     return outgoing.read()
 
 
-def ends(socks: list[socket.socket], drip: bytes, begun_s: float) -> dict[str, float]:
-    """When the first and the last were ended by the server. Meanwhile each sends a byte of `drip` now and then."""
-    poll, open_ones, times, sent = select.epoll(), {sock.fileno(): sock for sock in socks}, [], 0
-    for fd in open_ones:
+def wait_for_ends(socks: list[socket.socket], data: bytes, begun_s: float) -> dict[str, float]:
+    """How many the server has closed within `LIMIT_S`, the first and the last after how long since `begun_s`.
+
+    Meanwhile each sends `data` byte by byte.
+    """
+    poll, still_open, times, sent = select.epoll(), {sock.fileno(): sock for sock in socks}, [], 0
+    for fd in still_open:
         poll.register(fd, select.EPOLLIN)
-    while open_ones and time.monotonic() - begun_s < PATIENCE_S:
-        for fd, _ in poll.poll(DRIP_S):
+    while still_open and time.monotonic() - begun_s < LIMIT_S:
+        for fd, _ in poll.poll(BYTE_INTERVAL_S):
             try:
-                ended = not open_ones[fd].recv(65536)
+                ended = not still_open[fd].recv(65536)
             except OSError:
                 ended = True
             if ended:
                 times.append(time.monotonic() - begun_s)
                 poll.unregister(fd)
-                open_ones.pop(fd).close()
-        if sent < len(drip):
-            for sock in open_ones.values():
+                still_open.pop(fd).close()
+        if sent < len(data):
+            for sock in still_open.values():
                 with contextlib.suppress(OSError):
-                    sock.send(drip[sent : sent + 1])
+                    sock.send(data[sent : sent + 1])
             sent += 1
     return {"ended": len(times), "first_s": min(times, default=0), "last_s": max(times, default=0)}
 
 
-def say(**facts: Any) -> None:
+def print_facts(**facts: Any) -> None:
+    """One line of JSON."""
     sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.flush()
 
 
 def idle(host: str, port: int, count: int, request: bytes) -> None:
-    """Each has asked once, and is silent since."""
+    """Each sends one request, and nothing after its answer."""
     size = answer_length(host, port, request)
     begun_s = time.monotonic()
     socks = connect(host, port, count)
     connected_s = time.monotonic() - begun_s
-    ask_all(socks, request, size)
-    say(connected_s=connected_s, answered_s=time.monotonic() - begun_s)
+    request_all(socks, request, size)
+    print_facts(connected_s=connected_s, answered_s=time.monotonic() - begun_s)
     signal.pause()
 
 
-def slow(drip: Callable[[bytes], bytes]) -> Callable[[str, int, int, bytes], None]:
-    """Connections that send `drip(request)` byte by byte, until they are ended."""
+def slow(data_of: Callable[[bytes], bytes]) -> Callable[[str, int, int, bytes], None]:
+    """Connections that send `data_of(request)` byte by byte, until the server closes them."""
 
     def run(host: str, port: int, count: int, request: bytes) -> None:
         begun_s = time.monotonic()
         socks = connect(host, port, count)
-        say(connected_s=time.monotonic() - begun_s)
-        say(**ends(socks, drip(request), begun_s))
+        print_facts(connected_s=time.monotonic() - begun_s)
+        print_facts(**wait_for_ends(socks, data_of(request), begun_s))
 
     return run
 
 
 def reader(host: str, port: int, count: int, request: bytes) -> None:
-    """Each asks for a fragment and reads a byte a second."""
+    """Each requests a fragment and reads a byte a second of it."""
     socks = []
     for _ in range(count):
         sock = socket.socket()
@@ -153,7 +158,7 @@ def reader(host: str, port: int, count: int, request: bytes) -> None:
         sock.connect((host, port))
         sock.sendall(request)
         socks.append(sock)
-    say(connected_s=0.0)
+    print_facts(connected_s=0.0)
     while True:
         time.sleep(1)
         for sock in socks:
@@ -165,7 +170,7 @@ MODES = {
     "idle": idle,
     "silent": slow(lambda _: b""),
     "head": slow(lambda request: request),
-    "handshake": slow(lambda _: hello()),
+    "handshake": slow(lambda _: client_hello()),
     "reader": reader,
 }
 
@@ -177,7 +182,7 @@ MODES = {
 @click.argument("path")
 @click.option("--count", default=1)
 def main(mode: str, host: str, port: int, path: str, count: int) -> None:
-    """Be a crowd."""
+    """Open many connections and keep them."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard < count + 100:

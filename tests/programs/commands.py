@@ -1,0 +1,73 @@
+"""Commands of distd and redistrib that are run in this process, which saves the start of an interpreter for each."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from distd.cli.main import run as run_distd
+from redistrib.cli import run as run_redistrib
+from tests.programs.processes import DISTD, REDISTRIB, ProgramFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {DISTD: run_distd, REDISTRIB: run_redistrib}
+
+
+def distd(data: Path, *arguments: object, status: int = 0) -> Any:
+    """Run a command of distd on the data directory; what it prints as JSON, or the text on stderr where it is to fail.
+
+    Raises `ProgramFailed` where it does not end with `status`.
+    """
+    printed, errors = run_command(DISTD, *arguments, "--data", data, "--json", status=status)
+    return errors if status else _parsed(printed)
+
+
+def command(program: str, *arguments: object, status: int = 0) -> Any:
+    """Run a command with `--json`; what it prints as JSON, or the text on stderr where it prints nothing.
+
+    `program` is `DISTD` or `REDISTRIB`. Raises `ProgramFailed` where it does not end with `status`.
+    """
+    printed, errors = run_command(program, *arguments, "--json", status=status)
+    return _parsed(printed) if printed.strip() or not errors else errors
+
+
+def run_command(program: str, *arguments: object, status: int = 0) -> tuple[str, str]:
+    """Run a command; its stdout and stderr. Raises `ProgramFailed` where it does not end with `status`."""
+    words = [*map(str, arguments)]
+    output, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        ended = _run_in_thread(COMMANDS[program], words)
+    if ended != status:
+        raise ProgramFailed([program, *words], ended, errors.getvalue())
+    return output.getvalue(), errors.getvalue()
+
+
+def _parsed(printed: str) -> Any:
+    return json.loads(printed) if printed.strip() else None
+
+
+def _run_in_thread(run: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
+    """The exit status. In a thread, as a command may start an event loop of its own where the caller has one."""
+    ended: list[int] = []
+    errors: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            ended.append(run(words))
+        except SystemExit as error:
+            ended.append(error.code if isinstance(error.code, int) else 1)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return ended[0]
