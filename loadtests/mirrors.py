@@ -25,7 +25,8 @@ from blake3 import blake3
 
 from distd.catalogue.engine import open_catalogue
 from distd.lane.client.http_client import open_client
-from distd.origin.mirrors import mirrors as use_cases
+from distd.origin.mirrors import identity
+from distd.origin.mirrors import mirrors as mirror_records
 from distd.origin.mirrors.mirrors import NewMirror
 from distd.wire.mirror_events import Decoder
 from loadtests.build import MIB, stored_zip
@@ -239,8 +240,8 @@ def _joined(origin: Origin, count: int) -> list[str]:
     now_s, keys = time.time(), []
     with open_catalogue(origin.data / "catalogue.db") as catalogue, catalogue.write() as conn:
         for number in range(count):
-            secret = use_cases.add(conn, NewMirror(f"m{number}", f"http://127.0.0.1:{number + 1}"), now_s)
-            keys.append(use_cases.join(conn, secret, now_s)[2])
+            secret = mirror_records.add(conn, NewMirror(f"m{number}", f"http://127.0.0.1:{number + 1}"), now_s)
+            keys.append(identity.join(conn, secret, now_s).key)
     return keys
 
 
