@@ -16,7 +16,7 @@ from distd.simulation.summary import SHARES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from distd.simulation.simulate import Outcome
+    from distd.simulation.simulate import SimulationResult
     from distd.simulation.summary import Finish, Load, Summary
     from distd.simulation.world import World
 
@@ -62,7 +62,7 @@ def _load_row(load: Load, kind: str = "") -> list[str]:
     ]
 
 
-def page(world: World, outcome: Outcome, summary: Summary) -> str:
+def page(world: World, outcome: SimulationResult, summary: Summary) -> str:
     """The forecast as one HTML file."""
     config = world.config
     facts = {
@@ -91,7 +91,7 @@ def page(world: World, outcome: Outcome, summary: Summary) -> str:
     )
 
 
-def _flows(world: World, outcome: Outcome) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+def _flows(world: World, outcome: SimulationResult) -> Iterator[tuple[str, list[tuple[float, float]]]]:
     yield "origin", _thinned(outcome.origin_bytes)
     if any(site.mirror for site in world.sites):
         yield "mirrors", _thinned(outcome.mirror_bytes.sum(axis=0))

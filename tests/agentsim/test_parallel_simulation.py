@@ -12,13 +12,13 @@ from distd.lane.child_process import ChildDied
 from distd.simulation.world import Line, Package, Site, World
 
 if TYPE_CHECKING:
-    from distd.simulation.simulate import Outcome
+    from distd.simulation.simulate import SimulationResult
 
 LINE = Line.read("1MB/s", "--line")
 WORLD = World(packages=(Package("p", 1, (4000,) * 3),), sites=tuple(Site(f"s{number}", 5, LINE) for number in range(4)))
 
 
-def die(world: World, seed: int) -> Outcome:
+def die(world: World, seed: int) -> SimulationResult:
     os._exit(3)
 
 
