@@ -18,6 +18,7 @@ from distd.domain.fragment_plan import BySize
 from distd.domain.records import Action
 from distd.origin.packages import packages, publishing
 from distd.origin.packages.recovery import Reconciled, reconcile
+from distd.storage import package_dirs
 
 if TYPE_CHECKING:
     from pathlib import Path
