@@ -27,7 +27,7 @@ from distd.catalogue.engine import open_catalogue
 from distd.lane.client.http_client import open_client
 from distd.origin.mirrors import mirrors as use_cases
 from distd.origin.mirrors.mirrors import NewMirror
-from distd.wire.mirror_events import Decoder
+from distd.wire.mirror_events import Decoder, Heartbeat
 from loadtests.build import MIB, stored_zip
 from loadtests.results import finish, goal_row, goal_table, publish
 from tests.programs.mirror import command, join
@@ -248,7 +248,7 @@ async def _follow(origin: Origin, context: ssl.SSLContext, key: str, heard: list
     ):
         decoder = Decoder()
         async for data in answer:
-            if any(message["kind"] != "beat" for message in decoder.feed(data)):
+            if any(not isinstance(event, Heartbeat) for event in decoder.feed(data)):
                 heard.append(time.perf_counter())  # noqa: PERF401 - a line a message, as they come
 
 
