@@ -125,7 +125,7 @@ def _tell_forecast(forecast: Forecast) -> None:
 
 
 def _tell_answer(found: Plan, answer: Answer, goal: Goal) -> None:
-    most = "" if math.isinf(goal.most_bytes_per_s) else f", no line over {format_rate(goal.most_bytes_per_s)}"
+    most = "" if math.isinf(goal.max_bytes_per_s) else f", no line over {format_rate(goal.max_bytes_per_s)}"
     wish = f"\n{goal.share * 100:g} % of the computers within {format_duration(goal.within_s)}{most}"
     config, contacts = answer.config, f"{goal.share * 100:g} % have made a contact after"
     if answer.contact_s > goal.within_s:

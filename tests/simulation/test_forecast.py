@@ -9,9 +9,9 @@ import pytest
 
 from distd.domain.errors import BadInput
 from distd.domain.records import Dialect, DownloadConfig
-from distd.simulation.forecast import foresee
-from distd.simulation.goals import Goal, holds, solve
-from distd.simulation.sampling import thin
+from distd.simulation.forecast import make_forecast
+from distd.simulation.goals import Goal, is_goal_met, solve
+from distd.simulation.sampling import take_sample
 from distd.simulation.simulate import simulate
 from distd.simulation.summary import summarise
 from distd.simulation.world import Line, Mirror, Package, Site, World
@@ -29,9 +29,9 @@ def simulated(chosen: Any, size_bytes: Any, answer: Any, seed: Any) -> Any:
     """The answer, simulated whole: when the goal's share is through, and the peak of the fullest line."""
     package = Package.cut("p", answer.priority, size_bytes, answer.fragment_bytes)
     done = replace(chosen, packages=(package,), config=answer.config)
-    outcome = simulate(done, seed)
-    through = np.sort(outcome.done_us[0])
-    return through / 1e6, max(line.peak_bytes_per_s for line in summarise(done, outcome).lines)
+    result = simulate(done, seed)
+    through = np.sort(result.done_us[0])
+    return through / 1e6, max(line.peak_bytes_per_s for line in summarise(done, result).lines)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_an_answer_holds(agents: Any, size_bytes: Any, line: Any, goal: Any, dia
     # Another draw than the one it was checked with: near the goal is good enough there.
     through, peak = simulated(chosen, size_bytes, answer, 99)
     assert through[math.ceil(goal.share * len(through)) - 1] <= goal.within_s * 1.005
-    assert peak <= goal.most_bytes_per_s * 1.15
+    assert peak <= goal.max_bytes_per_s * 1.15
     assert answer.config.period_length >= answer.priority
     # It is not quicker than need be: at most half of the time is left over, if latencies could be longer.
     if answer.config.cycle_latency_s < 3600 and answer.fragments > 1 and not line:
@@ -85,7 +85,7 @@ def test_a_goal_that_cannot_be_met_is_said_to_be_none(sites: Any, size_bytes: An
     assert not answer.is_met
     through, peak = simulated(chosen, size_bytes, answer, 99)
     late = through[math.ceil(goal.share * len(through)) - 1] > goal.within_s
-    assert late or peak > goal.most_bytes_per_s
+    assert late or peak > goal.max_bytes_per_s
     assert answer.finish_s is not None
 
 
@@ -138,31 +138,31 @@ def test_very_many_are_answered_for_by_some() -> None:
 
 def test_whether_a_goal_holds_as_things_stand() -> None:
     goal = Goal(0.95, 2 * DAY_S, 100_000)
-    assert holds(world(50), goal)
-    assert not holds(world(50), Goal(0.95, DAY_S / 2))
-    assert not holds(world(50), Goal(0.95, 2 * DAY_S, 1000))
+    assert is_goal_met(world(50), goal)
+    assert not is_goal_met(world(50), Goal(0.95, DAY_S / 2))
+    assert not is_goal_met(world(50), Goal(0.95, 2 * DAY_S, 1000))
     # One of two packages gets no turn at all, so nobody is ever through with both.
     both = (Package.cut("p", 5, 3 * MB, 262_144), Package.cut("q", 11, MB, 262_144))
-    assert not holds(world(50, packages=both), goal)
+    assert not is_goal_met(world(50, packages=both), goal)
 
 
 def test_thinned_worlds_are_like_the_whole() -> None:
     """A line of a tenth with a tenth of the agents is as busy; times and peaks are rather too high."""
     chosen = world(sites=(Site("large", 4000, Line.read("400kB/s")), Site("small", 7)))
-    thinned = thin(chosen, 6000)
-    assert (thinned.one_in, thinned.world.agents, thinned.each) == (9, 445, (4000 / 444, 7.0))
-    whole, some = (summarise(one, simulate(one, 2)) for one in (chosen, thinned.world))
-    some = thinned.multiplied(some)
+    sample = take_sample(chosen, 6000)
+    assert (sample.one_in, sample.world.agents, sample.weights) == (9, 445, (4000 / 444, 7.0))
+    whole, some = (summarise(one, simulate(one, 2)) for one in (chosen, sample.world))
+    some = sample.scale_up(some)
     for share in (50, 95):
         assert some.all.after_s[share] == pytest.approx(whole.all.after_s[share], rel=0.05)
     assert [load.bytes for load in some.lines] == [load.bytes for load in whole.lines]
     assert whole.lines[0].peak_bytes_per_s <= some.lines[0].peak_bytes_per_s * 1.05
-    assert thin(chosen, 10**6).world is chosen
+    assert take_sample(chosen, 10**6).world is chosen
 
 
 def test_a_forecast_of_very_many_is_of_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distd.simulation.forecast.MOST_TURNS", 5000)
-    some, whole = foresee(world(5000)), simulate(world(5000), 0)
+    monkeypatch.setattr("distd.simulation.forecast.MAX_TURNS", 5000)
+    some, whole = make_forecast(world(5000)), simulate(world(5000), 0)
     assert (some.agents, some.one_in) == (5020, 14)
     assert some.origin.bytes == pytest.approx(whole.origin_bytes.sum(), rel=0.02)
     assert sum(line.bytes for line in some.lines) == pytest.approx(some.origin.bytes, rel=0.02)
@@ -170,7 +170,7 @@ def test_a_forecast_of_very_many_is_of_some(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_forecast_has_bands() -> None:
     config = DownloadConfig(frag_latency_s=10, cycle_latency_s=10, period_latency_s=10)
-    forecast = foresee(world(config=config))
+    forecast = make_forecast(world(config=config))
     assert (forecast.agents, forecast.draws) == (520, 5)
     for share, (low, middle, high) in forecast.finish_s.items():
         assert low <= middle <= high
@@ -185,11 +185,11 @@ def test_a_forecast_has_bands() -> None:
 
 
 def test_a_forecast_of_what_never_comes() -> None:
-    forecast = foresee(world(packages=(Package.cut("p", 11, MB, 262_144),)))
+    forecast = make_forecast(world(packages=(Package.cut("p", 11, MB, 262_144),)))
     assert set(forecast.finish_s.values()) == {None}
     assert forecast.curve == []
 
 
 def test_with_very_many_agents_one_draw_does() -> None:
     package = Package.cut("p", 1, 1000, 1000)
-    assert foresee(World((package,), (Site("s", 2_100_000),))).draws == 1
+    assert make_forecast(World((package,), (Site("s", 2_100_000),))).draws == 1

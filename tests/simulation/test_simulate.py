@@ -16,13 +16,13 @@ from distd.domain.records import Dialect, DownloadConfig
 from distd.domain.schedule import start_s
 from distd.simulation.simulate import join, simulate, split
 from distd.simulation.summary import summarise
-from distd.simulation.world import LAST_DAY, Line, Mirror, Package, Site, World
-from tests.simulation.heap import Simulation
+from distd.simulation.world import HORIZON_DAYS, Line, Mirror, Package, Site, World
+from tests.simulation.event_by_event import Simulation
 
 CONFIG = DownloadConfig(frag_latency_s=15, cycle_latency_s=15, period_latency_s=15, period_length=10)
 NO_PAUSES = DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s=0)
 PACKAGE = Package.cut("p", 5, 20 * 65_536 - 100, 65_536)
-THIN = Line.read("300kB/s")
+SLOW = Line.read("300kB/s")
 OFFICE = Line.read("2MB/s; 200kB/s mon-fri 8-18; 100kB/s wed 12-13")
 OWN = Line.read("300kB/s; 20kB/s each; 5kB/s each mon-fri 8-18")
 MIXED = {Dialect.UNIX: 2.0, Dialect.WINDOWS: 5.0, Dialect.NATIVE: 1.0}
@@ -31,7 +31,7 @@ MIXED = {Dialect.UNIX: 2.0, Dialect.WINDOWS: 5.0, Dialect.NATIVE: 1.0}
 def sites(
     agents: Any,
     count: Any = 7,
-    line: Any = THIN,
+    line: Any = SLOW,
     mirrors: Any = 2,
     down: Any = (),
     near: Any = "10MB/s; 2MB/s each",
@@ -42,7 +42,7 @@ def sites(
 
 
 WORLDS = {
-    "one line": World((PACKAGE,), (Site("s", 500, THIN),), CONFIG),
+    "one line": World((PACKAGE,), (Site("s", 500, SLOW),), CONFIG),
     "mirrors, one of them down": World((PACKAGE,), sites(3000, down=((20_000, 23_600), (50_000, 50_001))), CONFIG),
     "a thin origin": World((PACKAGE,), sites(2000), CONFIG, origin=Line.read("400kB/s")),
     "by the hours": World((PACKAGE,), sites(2000, line=OFFICE), CONFIG, origin=OFFICE, begins_min=400),
@@ -104,20 +104,20 @@ def test_one_agent_follows_the_closed_form(dialect: Any, priority: Any) -> None:
     """On a line of its own: the scheduler's formula, with what a fetch takes."""
     package = Package.cut("p", priority, 30 * 3000, 3000)
     world = World((package,), (Site("s", 1, Line.read("300kB/s")),), CONFIG, dialects={dialect: 1.0}, round_trip_s=0.25)
-    outcome = simulate(world, 5)
-    started_us = outcome.contact_us[0] + 2 * 250_000
+    result = simulate(world, 5)
+    started_us = result.contact_us[0] + 2 * 250_000
     expected_s = start_s(dialect, CONFIG, priority, 31, 0)
     fetches_us = 30 * (250_000 + 10_000)
-    assert outcome.done_us[0, 0] - started_us == expected_s * 1_000_000 + fetches_us
+    assert result.done_us[0, 0] - started_us == expected_s * 1_000_000 + fetches_us
 
 
 def test_contacts_wait_for_their_answer() -> None:
     """A hundred at once, ten a second: the last is answered after ten seconds, and all begin as much later."""
     world = World((PACKAGE,), (Site("s", 100),), CONFIG, contact_s=0)
     slow = replace(world, contacts_per_s=10)
-    outcome, waits = simulate(slow, 1), summarise(slow, simulate(slow, 1)).contact_wait_s
+    result, waits = simulate(slow, 1), summarise(slow, simulate(slow, 1)).contact_wait_s
     assert waits == {50: 5.0, 90: 9.0, 95: 9.5, 99: 9.9, 100: 10.0}
-    assert (outcome.done_us - outcome.waited_us == simulate(world, 1).done_us).all()
+    assert (result.done_us - result.contact_wait_us == simulate(world, 1).done_us).all()
     assert not any(summarise(world, simulate(world, 1)).contact_wait_s.values())
 
 
@@ -136,29 +136,29 @@ def test_a_server_answers_no_more_than_it_can() -> None:
 
 def test_bytes_are_where_they_went() -> None:
     world = WORLDS["mirrors, one of them down"]
-    outcome = simulate(world, 1)
+    result = simulate(world, 1)
     size = sum(PACKAGE.lengths)
-    by_line = outcome.line_bytes.sum(axis=1)
+    by_line = result.line_bytes.sum(axis=1)
     by_mirror = np.zeros_like(by_line)
-    by_mirror[:2] = outcome.mirror_bytes.sum(axis=1)
+    by_mirror[:2] = result.mirror_bytes.sum(axis=1)
     through = by_mirror + by_line - [site.agents * size for site in world.sites]
     assert (through[2:] == 0).all()
     assert (through >= 0).all()
     assert (through <= 10 * PACKAGE.lengths[0]).all()  # what a mirror had sent of fragments when it fell
     assert (by_line[:2] > 0).all()
-    assert outcome.origin_bytes.sum() == by_line.sum()
+    assert result.origin_bytes.sum() == by_line.sum()
 
 
 def test_no_line_carries_more_in_a_minute_than_it_can() -> None:
     """Fragments that take minutes to come through are spread over them."""
     package = Package.cut("p", 1, 10_000_000, 2_500_000)
     for shared in (False, True):
-        world = World((package,), (Site("s", 20, THIN),), CONFIG, contact_s=600, shared=shared)
-        outcome = simulate(world, 1)
-        assert outcome.line_bytes.sum() == 20 * 10_000_000
-        assert outcome.line_bytes.max() == 60 * 300_000
+        world = World((package,), (Site("s", 20, SLOW),), CONFIG, contact_s=600, shared=shared)
+        result = simulate(world, 1)
+        assert result.line_bytes.sum() == 20 * 10_000_000
+        assert result.line_bytes.max() == 60 * 300_000
         # Nor does the origin send what no line takes.
-        assert (outcome.origin_bytes == outcome.line_bytes[0]).all()
+        assert (result.origin_bytes == result.line_bytes[0]).all()
     own = World((package,), (Site("s", 1, Line.read("20kB/s each")),), CONFIG, contact_s=0)
     assert simulate(own, 1).line_bytes.max() == 60 * 20_000
 
@@ -168,21 +168,21 @@ def test_a_fallen_mirror_sends_nothing() -> None:
     down_s = (600.0, 7200.0)
     site = Site("s", 200, mirror=Mirror(Line.read("100kB/s"), (down_s,)))
     world = World((Package.cut("p", 1, 1_000_000, 100_000),), (site,), CONFIG, contact_s=60)
-    outcome = simulate(world, 1)
-    by_minute = outcome.mirror_bytes[0]
+    result = simulate(world, 1)
+    by_minute = result.mirror_bytes[0]
     assert by_minute[:10].max() == 60 * 100_000
     assert not by_minute[10:120].any()
-    assert (outcome.done_us > 0).all()
-    assert outcome.origin_bytes.sum() + by_minute.sum() >= 200 * 1_000_000
+    assert (result.done_us > 0).all()
+    assert result.origin_bytes.sum() + by_minute.sum() >= 200 * 1_000_000
 
 
 def test_a_mirror_of_several_sites_is_one() -> None:
     mirror = Mirror(Line.read("50kB/s"), name="paris")
     world = World((PACKAGE,), (Site("a", 300, mirror=mirror), Site("b", 300, mirror=mirror)), CONFIG, contact_s=600)
-    outcome = simulate(world, 1)
-    assert [load.name for load in summarise(world, outcome).mirrors] == ["paris"]
-    assert outcome.mirror_bytes.shape[0] == 1
-    assert outcome.mirror_bytes.max() == 60 * 50_000
+    result = simulate(world, 1)
+    assert [load.name for load in summarise(world, result).mirrors] == ["paris"]
+    assert result.mirror_bytes.shape[0] == 1
+    assert result.mirror_bytes.max() == 60 * 50_000
     assert [len(part.sites) for part in split(world, 2)] == [2]
 
 
@@ -208,11 +208,11 @@ def test_what_would_come_through_after_the_horizon_is_neither_done_nor_counted()
     """2,000 fragments of 53 GB, one after the other on 8 kB/s, would take four centuries: the line is full until the
     horizon, and what is kept of each minute ends there."""
     world = World((Package.cut("p", 5, 53 * 10**9, 53 * 10**9),), (Site("s", 2000, Line.read("64kbit/s")),), CONFIG)
-    outcome = simulate(world, 1)
-    assert (outcome.done_us < 0).all()
-    assert outcome.line_bytes.shape[1] == LAST_DAY * 1440
-    assert outcome.line_bytes.max() == 60 * 8000
-    assert not summarise(world, outcome).all.done
+    result = simulate(world, 1)
+    assert (result.done_us < 0).all()
+    assert result.line_bytes.shape[1] == HORIZON_DAYS * 1440
+    assert result.line_bytes.max() == 60 * 8000
+    assert not summarise(world, result).all.done
 
 
 def test_ghosts_without_a_pause_have_an_end() -> None:
@@ -225,9 +225,9 @@ def test_what_is_not_through_by_the_time_out_never_is() -> None:
     config = DownloadConfig(
         frag_latency_s=86_400, cycle_latency_s=0, period_latency_s=0, period_length=1, timeout_days=2
     )
-    outcome = simulate(World((Package.cut("p", 1, 3, 1), Package.cut("q", 1, 1, 1)), (Site("s", 50),), config), 1)
+    result = simulate(World((Package.cut("p", 1, 3, 1), Package.cut("q", 1, 1, 1)), (Site("s", 50),), config), 1)
     # A fragment of each, a day each, then q is assembled with the third period, then both have given up.
-    assert (outcome.done_us[0] < 0).all()
+    assert (result.done_us[0] < 0).all()
     assert (simulate(World((Package.cut("q", 1, 1, 1),), (Site("s", 50),), config), 1).done_us > 0).all()
 
 
@@ -245,7 +245,7 @@ def test_what_waits_for_a_dead_line_waits() -> None:
         ({"sites": ()}, "agents"),
         ({"packages": ()}, "packages"),
         ({"dialects": {}}, "dialects"),
-        ({"sites": (Site("a", 1, mirror=Mirror(name="m")), Site("b", 1, mirror=Mirror(THIN, name="m")))}, "mirrors"),
+        ({"sites": (Site("a", 1, mirror=Mirror(name="m")), Site("b", 1, mirror=Mirror(SLOW, name="m")))}, "mirrors"),
         ({"round_trip_s": float("nan")}, "round trip"),
         ({"contact_s": 36 * 86_400.0}, "window"),
         ({"packages": (Package("p", 5, (10**15,)),)}, "packages"),
@@ -309,19 +309,19 @@ def random_worlds(draw: Any) -> Any:
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(random_worlds(), st.integers(0, 3))
 def test_batches_and_events_agree_on_any_world(world: Any, seed: Any) -> None:
-    outcome = simulate(world, seed)
-    assert (outcome.done_us == Simulation(world, seed).run()).all()
+    result = simulate(world, seed)
+    assert (result.done_us == Simulation(world, seed).run()).all()
     parts = split(world, 3)
     joined = join(world, [(part, simulate(part, seed)) for part in parts])
-    assert joined.digest() == outcome.digest()
-    assert (joined.line_bytes.sum(axis=1) == outcome.line_bytes.sum(axis=1)).all()
+    assert joined.digest() == result.digest()
+    assert (joined.line_bytes.sum(axis=1) == result.line_bytes.sum(axis=1)).all()
     # No line, mirror or origin carries more than it can.
     for table, lines in (
-        (outcome.line_bytes, [site.line for site in world.sites]),
-        (outcome.mirror_bytes, [mirror.line for mirror in world.mirrors.values()]),
-        (outcome.origin_bytes[None], [world.origin]),
+        (result.line_bytes, [site.line for site in world.sites]),
+        (result.mirror_bytes, [mirror.line for mirror in world.mirrors.values()]),
+        (result.origin_bytes[None], [world.origin]),
     ):
         for row, line in zip(table, lines, strict=True):
-            if line.shared.rules and not line.own.rules:
+            if line.shared.rules and not line.per_transfer.rules:
                 can = [60_000 * line.shared.kilobytes_per_s(minute + world.begins_min) for minute in range(len(row))]
                 assert (row <= np.array(can)).all()

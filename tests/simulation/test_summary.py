@@ -38,13 +38,13 @@ def test_sites_that_meet_at_a_limited_origin_stay_together() -> None:
 
 
 def test_what_a_summary_says() -> None:
-    outcome = simulate(world(), 3)
-    summary = summarise(world(), outcome)
+    result = simulate(world(), 3)
+    summary = summarise(world(), result)
     big, never = summary.packages["big"], summary.packages["never"]
     assert (big.done, big.never) == (550, 0)
     assert (never.done, never.never) == (0, 550)
     assert never.after_s[50] is None
-    done = sorted(outcome.done_us[0].tolist())
+    done = sorted(result.done_us[0].tolist())
     assert [round(big.after_s[share] * 1e6) for share in (50, 99, 100)] == [done[274], done[544], done[549]]
     # Nobody has both.
     assert summary.all.done == 0
@@ -53,7 +53,7 @@ def test_what_a_summary_says() -> None:
     assert sum(one.bytes for one in summary.mirrors) + summary.origin.bytes == 550 * 300_000
     worst = summary.worst_line
     assert worst is not None
-    assert worst.peak_bytes_per_s == outcome.line_bytes.max() / 60
+    assert worst.peak_bytes_per_s == result.line_bytes.max() / 60
     assert as_json(summary)["packages"]["big"]["after_s"]["100"] == big.after_s[100]
 
 
