@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from distd.simulation.world import World
 
 
-async def run(world: World, seed: int, processes: int, progress: Callable[[float], None] | None = None) -> SimulationResult:
+async def run(
+    world: World, seed: int, processes: int, progress: Callable[[float], None] | None = None
+) -> SimulationResult:
     """Raises `BadInput`, and `ChildDied`. The outcome is the same for any number of processes.
 
     `progress` is told the share that is done, from 0 to 1; only with one process.
