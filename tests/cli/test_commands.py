@@ -151,7 +151,7 @@ def test_assign_results_and_unassign(site: Any) -> None:
     assert computer in site("assign", package_id, "--computer", computer).out
     (row,) = site("results", package_id, "--json").json
     assert (row["device_id"], row["state"], row["code"], row["fragments_fetched"]) == (computer, "WAITING", None, 0)
-    assert "has not been told yet" in site("results", package_id).out
+    assert "has not been notified yet" in site("results", package_id).out
     assert package_id in site("computer", "show", computer).out
     assert site("computer", "show", computer, "--json").json["computer"]["device_id"] == computer
     assert computer in site("computer", "list").out

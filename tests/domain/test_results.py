@@ -92,7 +92,7 @@ def test_known_codes_have_a_sentence_of_their_own(code: Any) -> None:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (None, "not been told yet"),
+        (None, "not been notified yet"),
         ("EXIT_CODE_1603", "exit code 1603"),
         ("ERR_EXIT_CODE_5", "exit code 5"),
         ("SUCCESS_3", "exit code 3"),
