@@ -143,7 +143,7 @@ def test_all_are_verified_at_once(site: Any) -> None:
     good, bad = site.build(), site.build(source=_noise(site))
     (site.data / "download" / bad / "info").unlink()
     done = site("package", "verify")
-    assert (done.status, done.out) == (1, "1 of 2 packages are whole.\n")
+    assert (done.status, done.out) == (1, "1 of 2 packages are good.\n")
     assert f"distd: info of {bad}: expected a readable info" in done.err
     rows = site("package", "verify", "--json").json
     assert {row["id"]: row["good"] for row in rows} == {good: True, bad: False}
