@@ -71,7 +71,7 @@ class World:
 
     def __init__(self, replies: Iterable[PrologReply], infos: Iterable[Info], **answers: list[Event]) -> None:
         self.replies = list(replies)
-        self.infos = {one.id: one for one in infos}
+        self.infos = {info.id: info for info in infos}
         self.answers = answers
         self.now_s = 0.0
         self.script: list[str] = []
@@ -95,8 +95,8 @@ class World:
         match action:
             case SendProlog():
                 return PrologAnswered(self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])
-            case FetchInfo(one):
-                return InfoFetched(self.infos[one.id]) if one.id in self.infos else Failed("404")
+            case FetchInfo(pack):
+                return InfoFetched(self.infos[pack.id]) if pack.id in self.infos else Failed("404")
             case Assemble():
                 return Assembled("SUCCESS")
         return Done()
@@ -106,8 +106,8 @@ def word(action: Action) -> str:
     match action:
         case FetchFragment(name, number, loc, proto):
             return f"{name}-{number}" + ("" if loc == "h:80/d" and proto == "http" else f"@{proto}://{loc}")
-        case FetchInfo(one):
-            return f"info:{one.id}"
+        case FetchInfo(pack):
+            return f"info:{pack.id}"
         case Assemble(name):
             return f"run:{name}"
         case SendResult(name, code):
@@ -408,7 +408,7 @@ def test_the_config_of_a_later_contact_holds_from_the_next_period() -> None:
 
 def test_back_off() -> None:
     world = World([reply()], [], SendProlog=fail(14))
-    waits = [float(one[1:]) for one in forever(world, 26).split() if one != "PROLOG"]
+    waits = [float(action[1:]) for action in forever(world, 26).split() if action != "PROLOG"]
     assert waits[:3] == [BACKOFF_FIRST_S, BACKOFF_FIRST_S * 2, BACKOFF_FIRST_S * 4]
     assert max(waits) == BACKOFF_LONGEST_S
 
@@ -423,7 +423,7 @@ def test_a_stock_agent_waits_for_its_next_regular_contact() -> None:
     assert forever(World([reply()], [], SendProlog=fail(1)), 2, UNIX) == f"PROLOG c{DAY_S}"
 
 
-def test_a_windows_agent_that_gave_up_goes_on_at_its_next_contact() -> None:
+def test_a_windows_agent_that_gave_up_continues_at_its_next_contact() -> None:
     world = World([reply(pack("1"), freq_h=1)], [info("1")], FetchFragment=fail(24))
     script = world.run(Agent("pc", WINDOWS), 43)
     given_up, _, rest = script.partition(" c3588 ")
@@ -431,7 +431,7 @@ def test_a_windows_agent_that_gave_up_goes_on_at_its_next_contact() -> None:
     assert rest.startswith("PROLOG 1-1 f1 c2 run:1 1=SUCCESS f1 c2")
 
 
-def test_what_it_says() -> None:
+def test_log_lines() -> None:
     said: list[str] = []
     agent = Agent("pc", once=True, log=said.append)
     World([LISTED], [A]).run(agent)
@@ -452,9 +452,9 @@ class Server:
             return Corrupted() if isinstance(action, FetchFragment) and action.number % 2 else Failed("no")
         match action:
             case SendProlog():
-                return PrologAnswered(reply(*(pack(one) for one in self.infos if not self.results[one]), freq_h=1))
-            case FetchInfo(one):
-                return InfoFetched(self.infos[one.id])
+                return PrologAnswered(reply(*(pack(name) for name in self.infos if not self.results[name]), freq_h=1))
+            case FetchInfo(listed):
+                return InfoFetched(self.infos[listed.id])
             case Assemble(name):
                 self.runs[name] += 1
                 return Assembled("SUCCESS")

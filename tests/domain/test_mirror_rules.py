@@ -65,7 +65,7 @@ RULES = [
 
 
 @pytest.mark.parametrize(("text", "mine", "name", "theirs", "holds"), RULES)
-def test_rules_hold(text: Any, mine: Any, name: Any, theirs: Any, holds: Any) -> None:
+def test_rules_match(text: Any, mine: Any, name: Any, theirs: Any, holds: Any) -> None:
     assert parse_rule(text).matches(computer(**mine).fields, mirror(name, **theirs).fields) is holds
 
 
@@ -77,12 +77,12 @@ def test_of_several_values_one_is_enough() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "NAME", "NAME IS NAME", "NAME EQUALS", "COLOUR EQUALS NAME", "NAME EQUALS TAG x"])
-def test_no_rules(text: Any) -> None:
+def test_bad_rules_are_refused(text: Any) -> None:
     with pytest.raises(BadInput, match="RULE: expected FIELD EQUALS"):
         parse_rule(text)
 
 
-def test_a_rule_says_itself() -> None:
+def test_a_rule_as_text() -> None:
     assert str(parse_rule("name like tag")) == "NAME LIKE TAG"
 
 
@@ -93,13 +93,13 @@ ORDERS = {
 
 
 @pytest.mark.parametrize(("names", "rules"), ORDERS.values(), ids=ORDERS)
-def test_what_comes_first(names: Any, rules: Any) -> None:
+def test_the_first_mirror(names: Any, rules: Any) -> None:
     mirrors = [mirror("near", networks=["10.1.0.0/16"]), mirror("ruled", tag="x")]
     found = rank(computer("10.1.2.3", tag="x"), mirrors, [parse_rule(rule) for rule in rules])
     assert [choice.mirror.name for choice in found] == names
 
 
-def test_the_longest_network_then_the_location_then_the_load() -> None:
+def test_the_smallest_network_then_the_location_then_the_load() -> None:
     mirrors = [
         mirror("idle", load=0),
         mirror("busy", load=9),
@@ -117,19 +117,19 @@ def test_the_longest_network_then_the_location_then_the_load() -> None:
     ]
 
 
-def test_a_local_one_serves_its_own_only() -> None:
+def test_a_local_mirror_serves_only_its_own_computers() -> None:
     mirrors = [mirror("m", networks=["10.1.0.0/16"], location="Paris", local=True)]
     assert rank(computer("10.2.0.1"), mirrors, []) == []
     assert rank(computer("10.1.0.1"), mirrors, []) != []
     assert rank(computer("10.2.0.1", tag="paris"), mirrors, []) != []
 
 
-def test_of_two_networks_of_one_mirror_the_longest_counts() -> None:
+def test_of_two_networks_of_a_mirror_the_smaller_counts() -> None:
     (choice,) = rank(computer("10.1.2.3"), [mirror("m", networks=["10.0.0.0/8", "10.1.2.0/24"])], [])
     assert choice.why == "network 10.1.2.0/24"
 
 
-def test_equals_are_spread_and_each_computer_stays() -> None:
+def test_equally_good_mirrors_are_spread_over_computers() -> None:
     mirrors = [mirror(name, number=number) for number, name in enumerate(("a", "b", "c"))]
     first = [rank(ComputerFacts(f"pc{number}", {}), mirrors, [])[0].mirror.name for number in range(300)]
     assert all(70 < first.count(name) < 130 for name in "abc")
@@ -149,7 +149,7 @@ def test_any_addresses(addresses: Any, networks: Any) -> None:
     assert (choice.why.startswith("network")) == bool(set(addresses) & set(networks))
 
 
-def test_places_in_a_location() -> None:
+def test_variables_in_a_location() -> None:
     there = mirror("paris", address="10.1.0.5")
     assert substitute("$IP$:8080/$NAME$", there) == "10.1.0.5:8080/paris"
     assert substitute("$IP$/x", mirror("lyon")) == "lyon/x"  # what its URL says
@@ -158,6 +158,6 @@ def test_places_in_a_location() -> None:
     assert not has_variables(None)
 
 
-def test_networks_that_are_none() -> None:
+def test_bad_networks_are_refused() -> None:
     with pytest.raises(BadInput, match="--network: expected a network such as"):
         parse_networks(["10.1.0.1/16"])

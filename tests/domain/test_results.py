@@ -131,4 +131,8 @@ def test_sentences_are_sentences() -> None:
     ],
 )
 def test_history(code: str, unix: bool, windows: bool, native: bool) -> None:
-    assert [in_history(one, code) for one in (Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE)] == [unix, windows, native]
+    assert [in_history(dialect, code) for dialect in (Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE)] == [
+        unix,
+        windows,
+        native,
+    ]

@@ -69,7 +69,8 @@ class SharedLine:
     """All transfers at once, in equal parts."""
 
     def __init__(self, rate: Any) -> None:
-        self.rate, self.virtual, self.at_us, self.jobs = rate, 0.0, 0, []
+        self.rate, self.virtual, self.at_us = rate, 0.0, 0
+        self.jobs: list[Any] = []
 
     def arrive(self, at_us: Any, length: Any, agent: Any) -> None:
         if self.jobs:
@@ -106,7 +107,7 @@ class Simulation:
         self.version = [0] * len(self.lines)
         server = Line.of(world.requests_per_s * 1000) if world.requests_per_s else Line()  # as lines of kilobytes
         self.server = FifoLine(Rate(server, 0))
-        self.mirrors = {name: Mirror(self, table, server) for name, table in world.mirrors.items()}
+        self.mirrors = {name: Mirror(self, mirror, server) for name, mirror in world.mirrors.items()}
         self.transfer_limits = [
             [self.rate(line.per_transfer) for line in (world.origin, site.line)] for site in world.sites
         ]
@@ -114,7 +115,7 @@ class Simulation:
         self.turn = [0] * world.agents
         self.told_us = [0] * world.agents
         self.min_gap_us = agents.min_gap_us
-        self.events = []
+        self.events: list[Any] = []
 
     def rate(self, line: Any) -> Any:
         return Rate(line, self.world.begins_min)
@@ -206,8 +207,8 @@ class Mirror:
     def __init__(self, simulation: Any, mirror: Any, server: Any) -> None:
         self.down = [(round(a * SECOND_US), round(b * SECOND_US)) for a, b in sorted(mirror.down)]
         self.per_transfer = simulation.rate(mirror.line.per_transfer)
-        self.make = lambda: (FifoLine(Rate(server, 0)), FifoLine(simulation.rate(mirror.line.shared)))
-        self.queues = self.make()
+        self.limits = Rate(server, 0), simulation.rate(mirror.line.shared)
+        self.queues = [FifoLine(rate) for rate in self.limits]
         self.used_us = 0
 
     def is_up(self, at_us: Any) -> Any:
@@ -216,7 +217,7 @@ class Mirror:
     def serve(self, at_us: Any, length: Any) -> Any:
         """When the transfer ends, and when the mirror goes down next. When it went down its queues were emptied."""
         if any(self.used_us < a <= at_us for a, _ in self.down):
-            self.queues = self.make()
+            self.queues = [FifoLine(rate) for rate in self.limits]
         self.used_us = at_us
         server, line = self.queues
         failure_us = min((a for a, _ in self.down if a > at_us), default=HORIZON_US * 2)

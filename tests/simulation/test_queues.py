@@ -167,7 +167,6 @@ def test_two_transfers_have_half_of_the_line_each() -> None:
     line = shared()
     line.arrive(0, 100_000, 1)
     line.arrive(0, 200_000, 2)
-    assert line.is_busy
     assert line.next_end_us() == 2 * SECOND_US
     assert line.pop_finished(10 * SECOND_US) == [(2 * SECOND_US, 1, 100_000), (3 * SECOND_US, 2, 200_000)]
     assert not line.is_busy
@@ -180,6 +179,12 @@ def test_a_transfer_that_arrives_later_slows_down_the_first() -> None:
     assert line.pop_finished(SECOND_US) == []
     line.arrive(SECOND_US, 50_000, 2)
     assert line.pop_finished(HOUR_US) == [(2 * SECOND_US, 2, 50_000), (2_500_000, 1, 200_000)]
+
+
+def test_a_line_with_a_transfer_is_busy() -> None:
+    line = shared()
+    line.arrive(0, 100_000, 1)
+    assert line.is_busy
 
 
 def test_a_busy_period_that_has_not_ended_counts_what_was_sent() -> None:

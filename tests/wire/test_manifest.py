@@ -178,7 +178,7 @@ INTERMEDIATE_KEY = ec.generate_private_key(ec.SECP256R1())
         pytest.param(CA, "a certificate of this CA", id="the CA itself"),
     ],
 )
-def test_signers_that_are_none(leaf: Any, words: Any) -> None:
+def test_bad_signers_are_refused(leaf: Any, words: Any) -> None:
     with pytest.raises(Corrupt, match=words):
         codec.read(codec.sign(ONE, KEY, leaf.public_bytes(Encoding.DER)), CA)
 
@@ -236,7 +236,7 @@ def test_the_shape_of_everything_is_checked(values: Any, words: Any) -> None:
 @pytest.mark.parametrize(
     "payload", [b"", b"\xc1", b"\x80", b"\x90", b"\x01", b"\x81\x01\x02", codec.encode(ONE) + b"\0"]
 )
-def test_payloads_that_are_none(payload: Any) -> None:
+def test_bad_payloads_are_refused(payload: Any) -> None:
     with pytest.raises(Corrupt):
         codec.read(signed(payload), CA)
 
@@ -262,12 +262,12 @@ ENVELOPE = {"payload": b"", "signature": bytes(64), "certificate": DER}
         pytest.param(codec.sign(ONE, KEY, DER) + b"\0", id="a byte behind"),
     ],
 )
-def test_envelopes_that_are_none(data: Any) -> None:
+def test_bad_envelopes_are_refused(data: Any) -> None:
     with pytest.raises(Corrupt, match="manifest"):
         codec.read(data, CA)
 
 
-def test_what_nobody_signed_is_not_unpacked_into_objects() -> None:
+def test_an_unsigned_array_is_not_unpacked() -> None:
     with pytest.raises(Corrupt, match="manifest payload: expected bytes, got array"):
         codec.read(b"\x83\xa7payload\xdd\x03\xff\xff\xff" + b"\x90" * 1000, CA)
 
