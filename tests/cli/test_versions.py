@@ -99,7 +99,7 @@ def test_a_package_is_withdrawn(site: Any) -> None:
     site("package", "activate", package_id, "--info-server", "a/x", "--fragment-server", "b/y")
     done = site("package", "withdraw", package_id)
     assert (done.status, done.out) == (0, f"Package {package_id} is withdrawn.\n")
-    assert f"agents fetch it from b/y: bring the folder {package_id} there too" in done.err
+    assert f"agents fetch it from b/y: copy the folder {package_id} there too" in done.err
     assert "withdrawn" in site("package", "list").out
     assert site("package", "activate", package_id).status == 1
     assert site("package", "verify", package_id).status == 0
