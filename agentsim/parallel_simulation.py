@@ -14,11 +14,13 @@ from distd.simulation.simulate import join, simulate, split
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.simulation.simulate import Outcome
+    from distd.simulation.simulate import SimulationResult
     from distd.simulation.world import World
 
 
-async def run(world: World, seed: int, processes: int, progress: Callable[[float], None] | None = None) -> Outcome:
+async def run(
+    world: World, seed: int, processes: int, progress: Callable[[float], None] | None = None
+) -> SimulationResult:
     """Raises `BadInput`, and `ChildDied`. The outcome is the same for any number of processes.
 
     `progress` is told the share that is done, from 0 to 1; only with one process.
@@ -27,7 +29,7 @@ async def run(world: World, seed: int, processes: int, progress: Callable[[float
     parts = split(world, processes)
     if len(parts) == 1:
         return simulate(world, seed, progress)
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, SimulationResult] = {}
 
     async def simulate_part(number: int, part: World) -> None:
         outcomes[number] = await run_in_child(simulate, part, seed, name=f"simulation {number + 1}")

@@ -23,7 +23,7 @@ from distd.domain.errors import BadInput
 from distd.domain.schedule import never
 from distd.domain.units import parse_duration, parse_weekday_time
 from distd.simulation.summary import as_json, summarise
-from distd.simulation.world import MOST_PER_S, Line, World, check
+from distd.simulation.world import MAX_PER_S, Line, World, check
 from distd.simulation.world_text import read_dialects, read_packages, read_sites, with_mirrors
 
 if TYPE_CHECKING:
@@ -67,14 +67,14 @@ Examples:
 @click.option("--origin-line", default="", metavar="RULES", help="The rate at which the origin sends at most.")
 @click.option(
     "--contacts-per-s",
-    type=click.IntRange(0, MOST_PER_S),
+    type=click.IntRange(0, MAX_PER_S),
     default=0,
     metavar="N",
     help="First contacts that the origin can answer; more wait.  [default: 0, any number]",
 )
 @click.option(
     "--requests-per-s",
-    type=click.IntRange(0, MOST_PER_S),
+    type=click.IntRange(0, MAX_PER_S),
     default=0,
     metavar="N",
     help="Fragments that the origin, and each mirror, can answer for; more wait.  [default: 0, any number]",

@@ -28,7 +28,7 @@ from distd.lane.client.http_client import open_client
 from distd.origin.mirrors import identity
 from distd.origin.mirrors import mirrors as mirror_records
 from distd.origin.mirrors.mirrors import NewMirror
-from distd.wire.mirror_events import Decoder
+from distd.wire.mirror_events import Decoder, Heartbeat
 from loadtests.build import MIB, stored_zip
 from loadtests.results import finish, goal_row, goal_table, publish
 from tests.programs.mirror import command, join
@@ -255,8 +255,8 @@ async def _follow(origin: Origin, context: ssl.SSLContext, key: str, event_times
     ):
         decoder = Decoder()
         async for data in answer:
-            if any(message["kind"] != "beat" for message in decoder.feed(data)):
-                event_times.append(time.perf_counter())  # noqa: PERF401 - as they come
+            if any(not isinstance(event, Heartbeat) for event in decoder.feed(data)):
+                event_times.append(time.perf_counter())  # noqa: PERF401 - a line a message, as they come
 
 
 def _pss_kib(pid: int) -> int:

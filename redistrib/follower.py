@@ -8,12 +8,14 @@ import trio
 
 from distd.domain.errors import BadInput, Corrupt, Unavailable
 from distd.wire import mirror_events
+from distd.wire.mirror_events import Heartbeat
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
     from distd.lane.client.http_client import Client
+    from distd.wire.mirror_events import Event, PackageChange, State
     from redistrib.mirror_dir import Identity
 
 QUIET_S: Final = 50.0  # three beats: then the line is dead, whatever TCP thinks
@@ -22,13 +24,13 @@ LAST_PAUSE_S: Final = 15.0  # so long may what the origin has to say wait, half 
 
 
 class Follower:
-    """`apply(message)` gets each message in its order; `seq` is the number of the last one that was taken."""
+    """`apply(event)` gets each event in its order; `seq` is the number of the last one that was taken."""
 
     def __init__(
         self,
         client: Client,
         identity: Identity,
-        apply: Callable[[mirror_events.Message], None],
+        apply: Callable[[State | PackageChange], None],
         seq: int,
         jitter: Callable[[], float],
         log: logging.Logger,
@@ -76,15 +78,12 @@ class Follower:
                 self._log.info("following %s", self._identity.origin)
                 async for data in answer:
                     patience.deadline = trio.current_time() + QUIET_S
-                    for message in decoder.feed(data):
-                        self._take(message)
+                    for event in decoder.feed(data):
+                        self._take(event)
         if patience.cancelled_caught:
             raise Unavailable(url, f"nothing has come for {QUIET_S:g} s")
 
-    def _take(self, message: mirror_events.Message) -> None:
-        seq = message.get("seq")
-        if type(seq) is not int:
-            raise Corrupt("event", "a number seq", repr(seq))
-        if message.get("kind") in ("state", "package"):
-            self._apply(message)
-        self.seq = seq
+    def _take(self, event: Event) -> None:
+        if not isinstance(event, Heartbeat):
+            self._apply(event)
+        self.seq = event.seq

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -16,7 +16,7 @@ from cryptography import x509
 from distd.domain.errors import BadInput, Conflict, Corrupt, Unavailable
 from distd.lane.client.http_client import open_client
 from distd.storage import atomic, pki
-from distd.wire import mirror_events
+from distd.wire import packing
 from redistrib.mirror_dir import Identity, create_mirror, read_identity, write_identity
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ async def join(origin: str, token: str, root: Path) -> Identity:
     request = pki.make_request(mirror.data.keys, "mirror")
     context = ssl.create_default_context(cadata=authority.decode("ascii"))
     async with open_client(context, "redistrib") as client:
-        body = mirror_events.pack({"token": match[1], "request": request})
+        body = packing.pack({"token": match[1], "request": request})
         headers = [("Content-Type", "application/msgpack")]
         answer = await client.request("POST", f"{origin}/api/v1/mirror/join", body=body, headers=headers)
     if answer.status == 400:
         raise BadInput("--token", "one that the origin accepts", answer.body[:500].decode("utf-8", "replace"))
     if answer.status != 200:
         raise Unavailable(origin, f"HTTP {answer.status}")
-    given = mirror_events.unpack(answer.body, "the answer to join")
+    given = packing.unpack(answer.body, dict[str, Any], "the answer to join")
     identity = Identity(_text(given, "name"), origin, _text(given, "key"))
     certificate = given.get("certificate")
     if not isinstance(certificate, bytes):
@@ -83,7 +83,7 @@ def _checked(origin: str) -> str:
     return origin.rstrip("/")
 
 
-def _text(message: mirror_events.Message, name: str) -> str:
+def _text(message: dict[str, Any], name: str) -> str:
     value = message.get(name)
     if not isinstance(value, str):
         raise Corrupt("the answer to join", f"a text {name}", type(value).__name__)

@@ -13,14 +13,14 @@ import shutil
 import time
 import uuid
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 from distd import __version__
 from distd.domain.errors import Corrupt, Unavailable
 from distd.storage import atomic
-from distd.wire import mirror_events
+from distd.wire import packing
 from distd.wire.number_ranges import render
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Books:
         rows = [[*key, render(numbers), size] for key, (numbers, size) in access.items()]
         for start in range(0, len(rows), ROWS):
             batch = {"batch": uuid.uuid4().hex, "at_s": time.time(), "access": rows[start : start + ROWS]}
-            atomic.write_file(self._mirror.spool / f"{time.time_ns():020}", mirror_events.pack(batch), mode=0o600)
+            atomic.write_file(self._mirror.spool / f"{time.time_ns():020}", packing.pack(batch), mode=0o600)
         kept = self._batches()
         for path in kept[: max(len(kept) - BATCHES, 0)]:
             self._log.warning("the origin has been away for too long: who fetched what in %s is forgotten", path.name)
@@ -203,7 +203,7 @@ class Books:
 
     async def _report(self, client: Client, identity: Identity, follower: Follower, sync: Sync) -> None:
         ready, gone, faults, everything = list(self._ready), list(self._gone), list(self._faults), self.tell_all
-        message: mirror_events.Message = {
+        message: dict[str, Any] = {
             "seq": follower.seq,
             "status": asdict(self.status(sync.missing_bytes)),
             "faults": faults,
@@ -221,15 +221,14 @@ class Books:
         for path in batches[1:]:
             await self._send(client, identity, {"seq": follower.seq}, path)
 
-    async def _send(
-        self, client: Client, identity: Identity, message: mirror_events.Message, batch: Path | None
-    ) -> None:
+    async def _send(self, client: Client, identity: Identity, message: dict[str, Any], batch: Path | None) -> None:
         if batch is not None:
-            message |= mirror_events.unpack(batch.read_bytes(), "spool")  # noqa: ASYNC240 - small, and in the cache
+            data = batch.read_bytes()  # noqa: ASYNC240 - small, and in the cache
+            message |= packing.unpack(data, dict[str, Any], "spool")
             message["now_s"] = time.time()  # so the origin sees how old it is, however wrong this clock may be
         url = f"{identity.origin}/api/v1/mirror/report"
         headers = [("Authorization", f"Bearer {identity.key}"), ("Content-Type", "application/msgpack")]
-        answer = await client.request("POST", url, body=mirror_events.pack(message), headers=headers)
+        answer = await client.request("POST", url, body=packing.pack(message), headers=headers)
         if answer.status != 200:
             raise Unavailable(url, f"HTTP {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}")
         if batch is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import trio
+from msgspec import UNSET, structs
 
 from distd.domain.errors import Corrupt
 from distd.lane.client.http_client import open_client
@@ -21,7 +22,8 @@ from distd.storage import package_dirs as directories
 from distd.storage import pki
 from distd.storage.incoming import IncomingFragments
 from distd.storage.quota import DiskLimits
-from distd.wire import mirror_events
+from distd.wire import mirror_events, packing
+from distd.wire.mirror_events import Heartbeat, State
 from redistrib.backend import MirrorSite
 from redistrib.control_port import Door
 from redistrib.fetcher import Fetcher
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from distd.domain.settings import Settings
     from distd.lane.sockets import Listeners
+    from distd.wire.mirror_events import PackageChange
     from redistrib.mirror_dir import Identity, MirrorDir
 
 MIB: Final = 1_048_576
@@ -53,14 +56,13 @@ class Neighbours:
         self._is_origin = False  # who is followed; else it is a mirror
         self._others: list[str] = []
 
-    def learn(self, message: mirror_events.Message) -> None:
+    def learn(self, event: State | PackageChange) -> None:
         """What the origin says of itself and of its mirrors ("host:port" of their HTTP)."""
-        origin, others = message.get("http"), message.get("mirrors")
-        if isinstance(origin, str) and origin:
-            self._origin = f"http://{origin}/download"
-            self._is_origin = urlsplit(self._followed).netloc == message.get("https")
-        if isinstance(others, list):
-            self._others = [f"http://{one}/download" for one in others if isinstance(one, str)]
+        if event.http:
+            self._origin = f"http://{event.http}/download"
+            self._is_origin = urlsplit(self._followed).netloc == event.https
+        if event.mirrors is not UNSET:
+            self._others = [f"http://{address}/download" for address in event.mirrors]
 
     def sources(self) -> list[str]:
         """The best first. The origin's own fragments come by HTTP: the manifest says what they must be."""
@@ -121,23 +123,21 @@ async def run_mirror(
         nursery.cancel_scope.cancel()
 
 
-def _take(sync: Sync, neighbours: Neighbours, books: Books, message: mirror_events.Message) -> None:
-    neighbours.learn(message)
-    wait_s = message.get("wait_s", 0)
-    sync.apply(message, wait_s=float(wait_s) if isinstance(wait_s, int | float) else 0.0)
-    if message.get("kind") == "state":
+def _take(sync: Sync, neighbours: Neighbours, books: Books, event: State | PackageChange) -> None:
+    neighbours.learn(event)
+    sync.apply(event)
+    if isinstance(event, State):
         books.tell_all = True  # who says everything wants to hear everything
-        remember = {"kind": "state", "seq": 0, "packages": message["packages"], "http": message.get("http", "")}
-        remember["https"] = message.get("https", "")
-        books.remember(mirror_events.pack(remember))
+        books.remember(packing.pack(structs.replace(event, seq=0, mirrors=UNSET)))
 
 
 def _restore(mirror: MirrorDir, sync: Sync, neighbours: Neighbours) -> None:
     """What was wanted when the mirror was last told: so that it serves and fetches while the origin is away."""
     try:
-        message = mirror_events.unpack(mirror.state_file.read_bytes(), "state")
-        neighbours.learn(message)
-        sync.apply(message)
+        event = mirror_events.read(mirror.state_file.read_bytes(), "state")
+        if not isinstance(event, Heartbeat):
+            neighbours.learn(event)
+            sync.apply(event)
     except FileNotFoundError:
         pass
     except Corrupt as error:

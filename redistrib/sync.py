@@ -20,6 +20,7 @@ from distd.storage import incoming as received
 from distd.storage import package_dirs as directories
 from distd.storage.fragment_store import FragmentStore
 from distd.wire.manifest import MAX_MANIFEST_BYTES
+from distd.wire.mirror_events import State
 from distd.wire.ocs_info import MAX_INFO_BYTES
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from distd.storage.data_dir import DataDir
     from distd.storage.incoming import IncomingFragments
     from distd.storage.quota import DiskLimits
-    from distd.wire import mirror_events
+    from distd.wire.mirror_events import PackageChange
     from redistrib.fetcher import Fetcher
 
     T = TypeVar("T")
@@ -94,14 +95,16 @@ class Sync:
 
     # --- what is to be had -------------------------------------------------------------------------------------------
 
-    def apply(self, message: mirror_events.Message, *, wait_s: float = 0.0) -> None:
-        """Take a message of the event stream. Raises `Corrupt` for one that cannot be."""
-        rows = _rows(message)
-        if message.get("kind") == "state":
+    def apply(self, event: State | PackageChange) -> None:
+        """Take an event of the stream."""
+        rows = {row.package_id: Wanted(row.version, row.size_bytes, row.needed) for row in event.packages}
+        wait_s = 0.0
+        if isinstance(event, State):
             self.wanted, self._told = rows, True
         else:
+            wait_s = event.wait_s
             self.wanted |= rows
-            for package_id in message.get("gone", []):
+            for package_id in event.gone:
                 self.wanted.pop(package_id, None)
         self._not_before_s = max(self._not_before_s, trio.current_time() + wait_s)
         self._wake.set()
@@ -299,15 +302,3 @@ class _failing_together:
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
-
-
-def _rows(message: mirror_events.Message) -> dict[str, Wanted]:
-    try:
-        rows = {package_id: Wanted(version, size, needed) for package_id, version, size, needed in message["packages"]}
-    except (KeyError, TypeError, ValueError) as error:
-        raise Corrupt("event", "packages as (id, version, bytes, needed)", str(error)) from None
-    for package_id, one in rows.items():
-        fits = isinstance(package_id, str) and package_id.isdecimal() and type(one.version) is int
-        if not fits or type(one.size_bytes) is not int:
-            raise Corrupt("event", "packages as (id, version, bytes, needed)", repr((package_id, one)))
-    return rows

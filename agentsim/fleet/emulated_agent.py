@@ -12,9 +12,7 @@ from agentsim.fleet.exchange import Exchange
 from agentsim.fleet.forecast import time_needed_s
 from agentsim.fleet.fragments import UNVERIFIED, NativeFragments, StockFragments
 from agentsim.fleet.messages import PackageCounters
-from distd.domain.agent_machine import (
-    CONTACT,
-    Agent,
+from distd.domain.agent_actions import (
     Assemble,
     Assembled,
     Corrupted,
@@ -32,6 +30,7 @@ from distd.domain.agent_machine import (
     Started,
     Wait,
 )
+from distd.domain.agent_machine import CONTACT, Agent
 from distd.domain.errors import BadInput, Corrupt, Unavailable
 from distd.domain.records import Dialect, DownloadRequest, PrologRequest
 from distd.domain.results import Outcome, classify
@@ -43,7 +42,9 @@ if TYPE_CHECKING:
 
     from agentsim.fleet.context import Context
     from agentsim.fleet.faults import Fault
-    from distd.domain.agent_machine import Event
+    from distd.domain.agent_actions import (
+        Event,
+    )
     from distd.domain.records import Info, Pack
     from distd.lane.client.link import Link
 

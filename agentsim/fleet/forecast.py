@@ -40,7 +40,7 @@ def world_of(options: FleetOptions, totals: FleetTotals) -> World | None:
         period_length=settings["period_length"],
     )
     latency_s = {kind: _typical_s(options, latency) for kind, latency in totals.latency.items()}
-    greeting_s = latency_s["prolog"] + latency_s["inventory"] + latency_s["info"] * len(packages)
+    first_turn_delay_s = latency_s["prolog"] + latency_s["inventory"] + latency_s["info"] * len(packages)
     return World(
         packages=tuple(
             Package(name, package.priority, (_fragment_bytes(package, options.time_scale),) * package.count)
@@ -50,7 +50,7 @@ def world_of(options: FleetOptions, totals: FleetTotals) -> World | None:
         config=config,
         dialects=options.dialects,
         round_trip_s=latency_s["fragment"] * options.time_scale,
-        greeting_s=greeting_s * options.time_scale,
+        first_turn_delay_s=first_turn_delay_s * options.time_scale,
     )
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from agentsim.fleet.exchange import Exchange
-    from distd.domain.agent_machine import FetchFragment
+    from distd.domain.agent_actions import (
+        FetchFragment,
+    )
     from distd.domain.records import Info, Manifest, Pack
     from distd.lane.client.link import Link
 

@@ -26,8 +26,7 @@ from agentsim.native.fetch import fetch_fragment
 from agentsim.native.sources import Sources
 from agentsim.native.state import is_disk_full, remove_tree
 from distd import __version__
-from distd.domain.agent_machine import (
-    Agent,
+from distd.domain.agent_actions import (
     Assemble,
     Assembled,
     Corrupted,
@@ -45,6 +44,7 @@ from distd.domain.agent_machine import (
     Started,
     Wait,
 )
+from distd.domain.agent_machine import Agent, SavedState
 from distd.domain.errors import BadInput, Corrupt, Unavailable
 from distd.domain.records import Action as PackageAction
 from distd.domain.records import Dialect, DownloadRequest, InventoryRequest, PrologRequest
@@ -58,7 +58,10 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from agentsim.native.state import Folder, State
-    from distd.domain.agent_machine import Action, Event
+    from distd.domain.agent_actions import (
+        Action,
+        Event,
+    )
     from distd.domain.records import Info, Manifest, Pack, Request
     from distd.lane.client.http_client import Client
 
@@ -116,13 +119,10 @@ class NativeAgent:
         agent = Agent(
             self._device_id,
             Dialect.NATIVE,
-            history=history,
-            queue=queue,
-            pending=pending,
-            config=self._state.config,
+            SavedState(history, queue, pending, self._state.config),
             once=once,
             jitter=random.SystemRandom().random,
-            say=self._log,
+            log=self._log,
         )
         summary = Summary()
         event: Event = Started()

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from distd.domain.agent_machine import Package
+from distd.domain.agent_machine import QueuedPackage
 from distd.domain.errors import BadInput, Conflict, Corrupt
 from distd.domain.records import Dialect, DownloadConfig
 from distd.domain.results import in_history
@@ -93,10 +93,12 @@ class Folder:
         """Checked with the CA. Raises `Corrupt`, `OSError`."""
         return manifest_format.read((self.path / "manifest").read_bytes(), ca)
 
-    def package(self, ca: x509.Certificate) -> Package:
+    def package(self, ca: x509.Certificate) -> QueuedPackage:
         """The package as the scheduler wants it. Raises `OSError`, `ValueError`, `KeyError`, `BadInput`, `Corrupt`."""
         place = json.loads((self.path / "package.json").read_bytes())
-        return Package(self.info(), str(place["pack_loc"]), float(place["since_s"]), self._fetched(self.manifest(ca)))
+        return QueuedPackage(
+            self.info(), str(place["pack_loc"]), float(place["since_s"]), self._fetched(self.manifest(ca))
+        )
 
     def _fetched(self, manifest: Manifest) -> int:
         """How many fragments are there, from the first on. They were verified before they got their names."""
@@ -189,7 +191,7 @@ class State:
         if config != self.config:
             write_file(self.path / "config.json", json.dumps(asdict(config)).encode())
 
-    def restore(self, ca: x509.Certificate) -> tuple[list[Package], dict[str, str], set[str]]:
+    def restore(self, ca: x509.Certificate) -> tuple[list[QueuedPackage], dict[str, str], set[str]]:
         """The queue, the results not yet accepted, the history. What cannot be used is removed, and so fetched anew."""
         queue, pending, history = [], {}, self.history
         for path in sorted(self.downloads.iterdir()):

@@ -1,4 +1,4 @@
-"""`python -m distd.cli`: what the supervisor starts its workers with."""
+"""`python -m distd.cli`: how the supervisor starts its workers."""
 
 from distd.cli.main import main
 

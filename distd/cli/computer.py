@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def computer() -> None:
-    """The computers whose agents have been in contact."""
+    """Computers whose agents have been in contact."""
 
 
 @computer.command("list", epilog=example("distd computer list --data /srv/distd"))
@@ -26,14 +26,17 @@ def computer() -> None:
 @json_option
 def list_(root: Path, as_json: bool) -> None:
     """All computers, by DEVICEID."""
-    with open_installation(root) as site, site.catalogue.read() as conn:
+    with open_installation(root) as installation, installation.catalogue.read() as conn:
         found = computers.list_computers(conn)
     if as_json:
         print_json(found)
         return
-    rows = ((c.device_id, c.name, c.os_name, c.ip or c.address, c.tag, format_time(c.last_seen_at_s)) for c in found)
+    rows = (
+        (row.device_id, row.name, row.os_name, row.ip or row.address, row.tag, format_time(row.last_seen_at_s))
+        for row in found
+    )
     columns = ("DEVICEID", "Name", "OS", "Address", "Tag", "Last contact")
-    print_table(columns, rows, "No computers yet: they appear with their agents' first contact.")
+    print_table(columns, rows, "No computers yet: a computer appears with the first contact of its agent.")
 
 
 @computer.command(epilog=example("distd computer show pc17-2026-01-31-08-00-00 --data /srv/distd"))
@@ -41,33 +44,40 @@ def list_(root: Path, as_json: bool) -> None:
 @data_option
 @json_option
 def show(device_id: str, root: Path, as_json: bool) -> None:
-    """One computer: who it is, what was assigned to it, what it has done."""
-    with open_installation(root) as site, site.catalogue.read() as conn:
+    """One computer, with its assignments and its history."""
+    with open_installation(root) as installation, installation.catalogue.read() as conn:
         found = computers.show(conn, device_id)
     if as_json:
         print_json(found)
         return
-    it = found.computer
+    shown = found.computer
     print_record(
         (
-            ("DEVICEID", it.device_id),
-            ("Name", it.name),
-            ("OS", f"{it.os_name} {it.os_version}".strip()),
-            ("Agent", it.user_agent),
-            ("Address", ", ".join(dict.fromkeys(filter(None, (it.ip, it.address))))),
-            ("Workgroup", it.workgroup),
-            ("User", it.userid),
-            ("Tag", it.tag),
-            ("First contact", format_time(it.first_seen_at_s)),
-            ("Last contact", format_time(it.last_seen_at_s)),
-            ("Last inventory", format_time(it.last_inventory_at_s)),
+            ("DEVICEID", shown.device_id),
+            ("Name", shown.name),
+            ("OS", f"{shown.os_name} {shown.os_version}".strip()),
+            ("Agent", shown.user_agent),
+            ("Address", ", ".join(dict.fromkeys(filter(None, (shown.ip, shown.address))))),
+            ("Workgroup", shown.workgroup),
+            ("User", shown.userid),
+            ("Tag", shown.tag),
+            ("First contact", format_time(shown.first_seen_at_s)),
+            ("Last contact", format_time(shown.last_seen_at_s)),
+            ("Last inventory", format_time(shown.last_inventory_at_s)),
             ("History", ", ".join(found.history)),
         )
     )
     if found.assignments:
         click.echo()
         rows = (
-            (r.package_id, r.package_name, r.state, r.code, f"{r.fragments_fetched}/{r.fragments}", r.meaning)
-            for r in found.assignments
+            (
+                row.package_id,
+                row.package_name,
+                row.state,
+                row.code,
+                f"{row.fragments_fetched}/{row.fragments}",
+                row.meaning,
+            )
+            for row in found.assignments
         )
         print_table(("Package", "Name", "State", "Code", "Fragments", "Meaning"), rows, "")

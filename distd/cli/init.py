@@ -22,15 +22,13 @@ ADMIN = "admin"
 
 @click.command(epilog=example("distd init --data /srv/distd --host distd.example.org"))
 @data_option
-@click.option(
-    "--host", "hosts", multiple=True, metavar="NAME", help="A name or address of this server; again for more."
-)
+@click.option("--host", "hosts", multiple=True, metavar="NAME", help="A name or address of this server. Repeatable.")
 @json_option
 def init(root: Path, hosts: tuple[str, ...], as_json: bool) -> None:
-    """Make a data directory: database, CA and server certificate, signing key, admin password, settings.
+    """Create a data directory: database, CA and server certificate, signing key, admin password, settings.
 
-    The first --host is what agents are told; all of them stand in the certificate. Without any it is this
-    machine's own name. Give agents the file cacert.pem.
+    Agents use the first --host; the certificate is valid for all of them. The default is the name of this machine.
+    Give the file cacert.pem to the agents.
     """
     password = secrets.token_urlsafe(12)
     data = create_installation(root, hosts or (socket.getfqdn(),))

@@ -1,4 +1,4 @@
-"""The entry point `distd`, and how errors end it: 0 well, 1 failed, 2 bad usage or input, with one line on stderr."""
+"""The entry point `distd`. Exit status: 0 good, 1 failed, 2 bad usage or input; errors are one line on stderr."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.group()
 @click.version_option(__version__)
 def cli() -> None:
-    """Get software packages onto every computer of a site, with unmodified OCS agents."""
+    """Deploy software packages to all computers of a site, with unmodified OCS agents."""
 
 
 for command in (*COMMANDS, *package_activation.COMMANDS, verify):
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; gives the exit status."""
+    """Run the command line; returns the exit status."""
     try:
         status = cli.main(arguments, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distd.cli.options import data_option, example, json_option
+from distd.cli.options import data_option, example, json_option, options_record
 from distd.cli.output import print_json, print_record, print_table
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def mirror() -> None:
-    """Redistribution servers: add, watch, revoke; the rules by which computers get them."""
+    """Redistribution servers: add, watch and revoke them; rules for which computers use which."""
 
 
 name_argument = click.argument("name", metavar="NAME")
@@ -38,32 +38,34 @@ name_argument = click.argument("name", metavar="NAME")
     )
 )
 @name_argument
-@click.option("--url", required=True, metavar="URL", help="Where agents reach it: http://HOST[:PORT].")
-@click.option("--https-port", default=8443, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--ip", "address", default="", metavar="ADDRESS", help="Its own address: IPADDRESS in rules, $IP$.")
-@click.option("--network", "networks", metavar="CIDR", multiple=True, help="A network that it serves; again for more.")
-@click.option("--location", default="", metavar="NAME", help="It is near to computers with this TAG.")
-@click.option("--workgroup", default="", metavar="TEXT", help="For rules, as --userid and --tag.")
-@click.option("--userid", default="", metavar="TEXT")
-@click.option("--tag", default="", metavar="TEXT")
+@click.option("--url", required=True, metavar="URL", help="Its address for agents: http://HOST[:PORT].")
+@click.option("--https-port", default=8443, show_default=True, type=click.IntRange(1, 65535), help="Its HTTPS port.")
 @click.option(
-    "--local", is_flag=True, help="Only for computers of its networks, its location, or that a rule gives it."
+    "--ip", "address", default="", metavar="ADDRESS", help="Its IP address: the field IPADDRESS of rules, and $IP$."
+)
+@click.option("--network", "networks", metavar="CIDR", multiple=True, help="A network that it serves. Repeatable.")
+@click.option("--location", default="", metavar="NAME", help="It is near computers with this TAG.")
+@click.option("--workgroup", default="", metavar="TEXT", help="The field WORKGROUP of rules.")
+@click.option("--userid", default="", metavar="TEXT", help="The field USERID of rules.")
+@click.option("--tag", default="", metavar="TEXT", help="The field TAG of rules.")
+@click.option(
+    "--local", is_flag=True, help="Only for computers of its networks or its location, or for which a rule matches."
 )
 @data_option
 @json_option
-def add(root: Path, as_json: bool, **values: object) -> None:
-    """Enter a redistribution server; prints the token that it joins with, good for one use within 7 days."""
-    new = NewMirror(**values)  # type: ignore[arg-type]  # click has made them what they are declared as
-    with open_installation(root) as site:
-        with site.catalogue.write() as conn:
-            secret = mirrors.add(conn, new, time.time())
-        token = f"{secret}.{pki.fingerprint(pki.load_ca(site.data.ca_certificate))}"
-        host, https = site.settings["server.host"], site.settings["server.https"]
+@options_record(NewMirror)
+def add(root: Path, options: NewMirror, as_json: bool) -> None:
+    """Register a redistribution server; prints the token for `redistrib join`, valid once within 7 days."""
+    with open_installation(root) as installation:
+        with installation.catalogue.write() as conn:
+            secret = mirrors.add(conn, options, time.time())
+        token = f"{secret}.{pki.fingerprint(pki.load_ca(installation.data.ca_certificate))}"
+        host, https = installation.settings["server.host"], installation.settings["server.https"]
     port = https.rpartition(":")[2]
     if as_json:
-        print_json({"name": new.name, "token": token})
+        print_json({"name": options.name, "token": token})
         return
-    click.echo(f"Mirror {new.name} may join within 7 days, once. On it:")
+    click.echo(f"Mirror {options.name} may join once within 7 days. Run there:")
     click.echo(f"  redistrib join https://{host}:{port} --token {token} --data /srv/redistrib")
 
 
@@ -71,8 +73,8 @@ def add(root: Path, as_json: bool, **values: object) -> None:
 @data_option
 @json_option
 def list_(root: Path, as_json: bool) -> None:
-    """All mirrors: who is on the line, what they have, how far behind they are."""
-    with open_installation(root) as site, site.catalogue.read() as conn:
+    """All mirrors: which are online, what they have, how far behind they are."""
+    with open_installation(root) as installation, installation.catalogue.read() as conn:
         found = mirrors.list_mirrors(conn, time.time())
     if as_json:
         print_json(found)
@@ -81,21 +83,21 @@ def list_(root: Path, as_json: bool) -> None:
     print_table(columns, map(_row, found), "No mirrors yet: see `distd mirror add --help`.")
 
 
-def _row(one: Mirror) -> tuple[object, ...]:
-    told = one.status
-    served = told.get("hits", 0) + told.get("misses", 0)
-    state = one.state.lower() if one.state != "JOINED" else "alive" if one.alive else "lost"
+def _row(mirror: Mirror) -> tuple[object, ...]:
+    status = mirror.status
+    requests = status.get("hits", 0) + status.get("misses", 0)
+    state = mirror.state.lower() if mirror.state != "JOINED" else "alive" if mirror.alive else "lost"
     return (
-        one.name,
-        f"http://{one.http}",
+        mirror.name,
+        f"http://{mirror.http}",
         state,
-        format_time(one.seen_at_s),
-        f"{one.ready} of {one.wanted}",
-        one.lag_events,
-        format_size(told.get("missing_bytes", 0)),
-        told.get("agents", 0),
-        f"{format_size(told.get('bytes_per_s', 0))}/s",
-        f"{told.get('hits', 0) / served:.1%}" if served else "",
+        format_time(mirror.seen_at_s),
+        f"{mirror.ready} of {mirror.wanted}",
+        mirror.lag_events,
+        format_size(status.get("missing_bytes", 0)),
+        status.get("agents", 0),
+        f"{format_size(status.get('bytes_per_s', 0))}/s",
+        f"{status.get('hits', 0) / requests:.1%}" if requests else "",
     )
 
 
@@ -104,8 +106,8 @@ def _row(one: Mirror) -> tuple[object, ...]:
 @data_option
 @json_option
 def show(name: str, root: Path, as_json: bool) -> None:
-    """One mirror."""
-    with open_installation(root) as site, site.catalogue.read() as conn:
+    """One mirror, as `list` shows it, with its networks, location and free disk space."""
+    with open_installation(root) as installation, installation.catalogue.read() as conn:
         found = mirrors.show(conn, name, time.time())
     if as_json:
         print_json(found)
@@ -124,31 +126,34 @@ def show(name: str, root: Path, as_json: bool) -> None:
 @name_argument
 @data_option
 def revoke(name: str, root: Path) -> None:
-    """A mirror gets nothing more, and no agent is sent to it. `mirror add` of the same name lets it join again."""
-    with open_installation(root) as site, site.catalogue.write() as conn:
+    """Revoke a mirror: it gets nothing more, and no agent is directed to it.
+
+    After `mirror add` with the same name it may join again.
+    """
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
         mirrors.revoke(conn, name, time.time())
     click.echo(f"Mirror {name} is revoked.")
 
 
 @mirror.command(epilog=example('distd mirror rules "IPSUBNET EQUALS IPSUBNET" "NAME LIKE TAG" --data /srv/distd'))
 @click.argument("rules", metavar="[RULE]...", nargs=-1)
-@click.option("--clear", is_flag=True, help="No rules any more.")
+@click.option("--clear", is_flag=True, help="Remove all rules.")
 @data_option
 @json_option
 def rules(rules: tuple[str, ...], clear: bool, root: Path, as_json: bool) -> None:
-    """The rules that choose a computer's mirror, in their order; with RULEs, these instead of those before.
+    """Show the rules that choose the mirror of a computer, in their order; or replace them by the given ones.
 
-    A rule is FIELD OP FIELD: the computer's field EQUALS, DIFFERS from or is LIKE (with % and _) the mirror's. A field
-    is NAME, IPADDRESS, IPSUBNET, WORKGROUP, USERID or TAG.
+    A rule is FIELD OP FIELD: the computer's field EQUALS, DIFFERS from or is LIKE (with % and _) the mirror's field.
+    FIELD is NAME, IPADDRESS, IPSUBNET, WORKGROUP, USERID or TAG.
     """
     if rules and clear:
         raise BadInput("--clear", "no rules beside it", rules[0])
-    with open_installation(root) as site:
+    with open_installation(root) as installation:
         if rules or clear:
-            with site.catalogue.write() as conn:
+            with installation.catalogue.write() as conn:
                 found = mirror_rules.set_rules(conn, rules, time.time())
         else:
-            with site.catalogue.read() as conn:
+            with installation.catalogue.read() as conn:
                 found = mirror_rules.list_rules(conn)
     if as_json:
         print_json([str(rule) for rule in found])
@@ -163,14 +168,14 @@ def rules(rules: tuple[str, ...], clear: bool, root: Path, as_json: bool) -> Non
 @data_option
 @json_option
 def explain(device_id: str, package_id: str, root: Path, as_json: bool) -> None:
-    """Which mirrors a computer would get a package from now, and why; and why not from the others."""
-    with open_installation(root) as site, site.catalogue.read() as conn:
-        default = Via(site.settings["mirrors.via"])
+    """From which mirrors a computer would get a package now, and why not from the others."""
+    with open_installation(root) as installation, installation.catalogue.read() as conn:
+        default = Via(installation.settings["mirrors.via"])
         found = explanation.explain(conn, device_id, package_id, default, time.time())
     if as_json:
         print_json(found)
         return
     places = [(number, name, why) for number, (name, why) in enumerate(found.order, 1)]
-    last = [(len(places) + 1, "(this server)", "when no mirror can")]
-    click.echo(f"Fragments of {package_id} for {device_id}, by way of mirrors.via = {found.via}:")
-    print_table(("", "Mirror", "Why"), [*places, *last, *(("no", *one) for one in found.others)], "")
+    last = [(len(places) + 1, "(this server)", "if no mirror can serve it")]
+    click.echo(f"Fragments of {package_id} for {device_id}, with mirrors.via = {found.via}:")
+    print_table(("", "Mirror", "Why"), [*places, *last, *(("no", *reason) for reason in found.others)], "")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document: records become objects."""
+    """One JSON document: records become objects, sets become lists."""
     click.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
 
@@ -29,7 +29,7 @@ def _plain(value: Any) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
-    """A table for people; `nothing` is said when there are no rows. In a pipe no line is broken."""
+    """A table for people, or the sentence `nothing` when there are no rows. In a pipe no line is broken."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
@@ -41,7 +41,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], nothin
 
 
 def print_record(pairs: Iterable[tuple[str, object]]) -> None:
-    """One thing, a line a property; what is empty is left out."""
+    """The properties of one thing, one in a line; empty ones are left out."""
     shown = [(name, value) for name, value in pairs if value not in ("", None, [], ())]
     width = max(len(name) for name, _ in shown)
     for name, value in shown:
@@ -50,7 +50,7 @@ def print_record(pairs: Iterable[tuple[str, object]]) -> None:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on the terminal with rate and time left; None when nobody looks."""
+    """A bar on the terminal with rate and time left; gives a function of (done, total), or None without a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from distd.cli.options import data_option, example, json_option, set_option
+from distd.cli.options import data_option, example, json_option, options_record, set_option
 from distd.cli.output import print_json, print_record, print_table
 from distd.cli.package_options import notify_options, package_argument, target_of
 from distd.domain.records import Action
@@ -36,7 +37,7 @@ def package() -> None:
 @json_option
 def list_(root: Path, as_json: bool) -> None:
     """All packages, oldest first."""
-    with open_installation(root) as site, site.catalogue.read() as conn:
+    with open_installation(root) as installation, installation.catalogue.read() as conn:
         found = packages.list_packages(conn)
     if as_json:
         print_json(found)
@@ -51,8 +52,9 @@ def list_(root: Path, as_json: bool) -> None:
 def _state(package: Package) -> str:
     if package.withdrawn_at_s is not None:
         return "withdrawn"
-    after = f"superseded by {package.superseded_by}" if package.superseded_by else ""
-    return "active" if package.active else after or "inactive"
+    if package.active:
+        return "active"
+    return f"superseded by {package.superseded_by}" if package.superseded_by else "inactive"
 
 
 @package.command(epilog=example("distd package show 1700000001 --data /srv/distd"))
@@ -61,10 +63,10 @@ def _state(package: Package) -> str:
 @json_option
 def show(package_id: str, root: Path, as_json: bool) -> None:
     """One package, with its digests and where it is activated."""
-    with open_installation(root) as site:
-        with site.catalogue.read() as conn:
+    with open_installation(root) as installation:
+        with installation.catalogue.read() as conn:
             found = packages.show(conn, package_id)
-        described = describe(site, found)
+        described = describe(installation, found)
     if as_json:
         print_json(described)
         return
@@ -83,9 +85,9 @@ def show(package_id: str, root: Path, as_json: bool) -> None:
 @package_argument
 @data_option
 def delete(package_id: str, root: Path) -> None:
-    """Delete a package's files. Its name and results stay."""
-    with open_installation(root) as site:
-        publishing.delete(site.package_store(), package_id, time.time())
+    """Delete the files of a package. Its name and results are kept."""
+    with open_installation(root) as installation:
+        publishing.delete(installation.package_store(), package_id, time.time())
     click.echo(f"Package {package_id} is deleted.")
 
 
@@ -94,73 +96,79 @@ def delete(package_id: str, root: Path) -> None:
 @data_option
 @json_option
 def withdraw(package_id: str, root: Path, as_json: bool) -> None:
-    """Take a package back that agents are fetching already.
+    """Stop a package that agents are already fetching.
 
-    No more agents are told of it. Those that were get empty fragments from now on: they find a wrong digest, drop the
-    package and report ERR_BAD_DIGEST, instead of asking for it until their time-out. Its name and results stay.
+    No more agents are notified of it. The others get empty fragments from now on: they find a wrong digest, delete the
+    package and report ERR_BAD_DIGEST, instead of asking for it until their time-out. Its name and results are kept.
     """
-    with open_installation(root) as site:
-        with site.catalogue.read() as conn:
+    with open_installation(root) as installation:
+        with installation.catalogue.read() as conn:
             server = packages.show(conn, package_id).fragment_server
-        versions.withdraw(site.package_store(), package_id, time.time())
-        with site.catalogue.read() as conn:
-            described = describe(site, packages.show(conn, package_id))
+        versions.withdraw(installation.package_store(), package_id, time.time())
+        with installation.catalogue.read() as conn:
+            described = describe(installation, packages.show(conn, package_id))
     if as_json:
         print_json(described)
     else:
         click.echo(f"Package {package_id} is withdrawn.")
     if server:
-        click.echo(f"distd: note: agents fetch it from {server}: bring the folder {package_id} there too", err=True)
+        click.echo(f"distd: note: agents fetch it from {server}: copy the folder {package_id} there too", err=True)
+
+
+@dataclass(frozen=True, slots=True)
+class EditOptions:
+    """The options of `distd package edit`; None: not given. `notify` makes the new notification from the old one."""
+
+    name: str | None
+    priority: int | None
+    path: str | None
+    launch: str | None
+    command: str | None
+    notify: Callable[[Notify], Notify]
 
 
 @package.command(epilog=example("distd package edit 1700000001 --data /srv/distd --priority 3 --done-text Done"))
 @package_argument
 @data_option
-@click.option("--name", help="What people call it.")
-@click.option("--priority", type=click.IntRange(0, 10), help="0 first, alone; 1 to 10 a turn in every so many cycles.")
+@click.option("--name", help="Its name, for people.")
+@click.option(
+    "--priority", type=click.IntRange(0, 10), help="0: first, and alone; n from 1 to 10: a turn in every n-th cycle."
+)
 @click.option("--path", help="STORE: the folder to copy to.")
 @click.option("--launch", help="LAUNCH: the file of the package to run, with its arguments.")
 @click.option("--command", help="EXECUTE: the command line.")
 @notify_options
 @set_option
 @json_option
-def edit(
-    package_id: str,
-    root: Path,
-    name: str | None,
-    priority: int | None,
-    path: str | None,
-    launch: str | None,
-    command: str | None,
-    notify: Callable[[Notify], Notify],
-    overrides: tuple[str, ...],
-    as_json: bool,
-) -> None:
-    """Change what a package says: its name, priority, target, notification. Its files stay, and so does its id.
+@options_record(EditOptions)
+def edit(package_id: str, root: Path, options: EditOptions, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Change the name, priority, target or notification of a package. Its files and its id stay the same.
 
-    What is not given stays as it is. Agents that know of the package already go on with what they were told.
+    What is not given is not changed. Agents that have been notified of the package go on with the old values.
     """
-    with open_installation(root, overrides) as site:
-        with site.catalogue.read() as conn:
+    targets = {"--path": options.path, "--launch": options.launch, "--command": options.command}
+    with open_installation(root, overrides) as installation:
+        with installation.catalogue.read() as conn:
             action = Action(packages.show(conn, package_id).action)
         found = versions.edit(
-            site.package_store(),
+            installation.package_store(),
             package_id,
             time.time(),
-            name=name,
-            priority=priority,
-            target=target_of(action, {"--path": path, "--launch": launch, "--command": command}, needed=False),
-            notify=notify,
+            name=options.name,
+            priority=options.priority,
+            target=target_of(action, targets, needed=False),
+            notify=options.notify,
         )
-        described = describe(site, found)
+        described = describe(installation, found)
     if as_json:
         print_json(described)
     else:
         click.echo(f"Package {package_id} is at version {found.version}.")
 
 
-def describe(site: Installation, package: Package) -> dict[str, object]:
-    manifest = directories.read_manifest(site.data, package.id, pki.load_ca(site.data.ca_certificate))
+def describe(installation: Installation, package: Package) -> dict[str, object]:
+    """A package with its digests, as `package show --json` prints it."""
+    manifest = directories.read_manifest(installation.data, package.id, pki.load_ca(installation.data.ca_certificate))
     return {
         "id": package.id,
         "name": package.name,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from distd.cli.options import data_option, example, json_option
+from distd.cli.options import data_option, example, json_option, options_record
 from distd.cli.output import print_json
 from distd.cli.package_options import package_argument
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
-from distd.domain.units import format_time
+from distd.domain.units import DATE_FORMATS, format_count, format_time
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages, planned_activations
 from distd.origin.packages.planned_activations import Conditions
@@ -23,79 +24,103 @@ if TYPE_CHECKING:
 
     from distd.origin.packages.planned_activations import Planned
 
-TIMES: Final = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d")
+
+@dataclass(frozen=True, slots=True)
+class ActivateOptions:
+    """The options of `distd package activate`; None: not given."""
+
+    info_server: str | None
+    fragment_server: str | None
+    via: str | None
+    ready_percent: int | None
+    sites: tuple[str, ...]
+    at: datetime | None
+    latest: datetime | None
 
 
 @click.command(epilog=example("distd package activate 1700000001 --data /srv/distd"))
 @package_argument
 @data_option
-@click.option("--info-server", metavar="HOST[:PORT]/PATH", help="Where agents fetch info (HTTPS), if not here.")
-@click.option("--fragment-server", metavar="HOST[:PORT]/PATH", help="Where agents fetch fragments (HTTP), if not here.")
-@click.option("--via", type=click.Choice(list(Via)), help="How agents come to mirrors, if not as mirrors.via says.")
+@click.option("--info-server", metavar="HOST[:PORT]/PATH", help="The server of the info (HTTPS), if not this one.")
+@click.option(
+    "--fragment-server", metavar="HOST[:PORT]/PATH", help="The server of the fragments (HTTP), if not this one."
+)
+@click.option(
+    "--via",
+    type=click.Choice(list(Via)),
+    help="How agents are directed to mirrors, instead of the setting mirrors.via.",
+)
 @click.option(
     "--when-ready",
-    "ready",
+    "ready_percent",
     metavar="PERCENT",
     type=click.IntRange(1, 100),
-    help="Wait until so many mirrors have verified it.",
+    help="Wait until this percentage of the mirrors has verified it.",
 )
+@click.option("--site", "sites", metavar="NAME", multiple=True, help="Count only this mirror or location. Repeatable.")
+@click.option("--at", metavar="TIME", type=click.DateTime(DATE_FORMATS), help="Not before, in local time.")
 @click.option(
-    "--site", "sites", metavar="NAME", multiple=True, help="Only these mirrors or locations count; again for more."
+    "--latest",
+    metavar="TIME",
+    type=click.DateTime(DATE_FORMATS),
+    help="Activate it then, even if not enough mirrors have it.",
 )
-@click.option("--at", metavar="TIME", type=click.DateTime(TIMES), help="Not before, in local time.")
-@click.option("--latest", metavar="TIME", type=click.DateTime(TIMES), help="Then however few mirrors have it.")
 @json_option
-def activate(
-    package_id: str,
-    root: Path,
-    info_server: str | None,
-    fragment_server: str | None,
-    via: str | None,
-    ready: int | None,
-    sites: tuple[str, ...],
-    at: datetime | None,
-    latest: datetime | None,
-    as_json: bool,
-) -> None:
-    """Make a package known to the agents that it is assigned to: from this server, or from those given.
+@options_record(ActivateOptions)
+def activate(package_id: str, root: Path, options: ActivateOptions, as_json: bool) -> None:
+    """Notify agents of a package that is assigned to them, from now on or from a later time.
 
-    Mirrors fetch a package as soon as it is built, so with --at or --when-ready it is there before agents ask for it.
+    They fetch it from this server, or from the given servers. Mirrors fetch a package as soon as it is built: with
+    --when-ready or --at they have it before agents ask for it.
     """
+    if options.ready_percent is None and options.at is None:
+        _activate_now(package_id, root, options, as_json=as_json)
+    else:
+        _activate_later(package_id, root, options, as_json=as_json)
+
+
+def _activate_now(package_id: str, root: Path, options: ActivateOptions, *, as_json: bool) -> None:
+    if options.latest is not None or options.sites:
+        raise BadInput("--latest" if options.latest else "--site", "--when-ready or --at beside it", "neither")
+    info_server, fragment_server = options.info_server, options.fragment_server
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        planned_activations.cancel(conn, package_id)
+        found = packages.activate(conn, package_id, info_server, fragment_server, time.time(), options.via or "")
+    where = f"info {info_server}, fragments {fragment_server}" if info_server else "from this server"
+    _print(found, f"Package {package_id} is active: {where}.", as_json=as_json)
+
+
+def _activate_later(package_id: str, root: Path, options: ActivateOptions, *, as_json: bool) -> None:
     now_s = time.time()
-    if ready is None and at is None:
-        if latest is not None or sites:
-            raise BadInput("--latest" if latest else "--site", "--when-ready or --at beside it", "neither")
-        with open_installation(root) as site, site.catalogue.write() as conn:
-            planned_activations.cancel(conn, package_id)
-            found = packages.activate(conn, package_id, info_server, fragment_server, now_s, via or "")
-        where = f"info {info_server}, fragments {fragment_server}" if info_server else "from this server"
-        _say(found, f"Package {package_id} is active: {where}.", as_json=as_json)
-        return
-    if info_server or fragment_server:
-        raise BadInput("--info-server", "nothing beside --when-ready and --at", info_server or fragment_server)
-    with open_installation(root) as site, site.catalogue.write() as conn:
+    other_server = options.info_server or options.fragment_server
+    if other_server:
+        raise BadInput("--info-server", "no server beside --when-ready and --at", other_server)
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
         conditions = Conditions(
-            ready_percent=ready or 0,
-            not_before_s=at.timestamp() if at else now_s,
-            latest_s=latest.timestamp() if latest else None,
-            sites=sites,
+            ready_percent=options.ready_percent or 0,
+            not_before_s=options.at.timestamp() if options.at else now_s,
+            latest_s=options.latest.timestamp() if options.latest else None,
+            sites=options.sites,
         )
-        waiting = planned_activations.plan(conn, package_id, Via(via) if via else None, conditions, now_s)
-    _say(waiting, _when(waiting, now_s), as_json=as_json)
+        via = Via(options.via) if options.via else None
+        waiting = planned_activations.plan(conn, package_id, via, conditions, now_s)
+    _print(waiting, _describe(waiting, now_s), as_json=as_json)
 
 
-def _when(waiting: Planned, now_s: float) -> str:
-    words = [f"`distd serve` activates package {waiting.package_id}"]
+def _describe(waiting: Planned, now_s: float) -> str:
+    parts = [f"`distd serve` activates package {waiting.package_id}"]
     if waiting.not_before_s > now_s:
-        words.append(f"not before {format_time(waiting.not_before_s)}")
+        parts.append(f"not before {format_time(waiting.not_before_s)}")
     if waiting.needed:
-        words.append(f"when {waiting.needed} of {waiting.count} mirrors have verified it ({waiting.ready} have)")
+        parts.append(
+            f"when {waiting.needed} of {format_count(waiting.count, 'mirror')} have verified it (now {waiting.ready})"
+        )
     if waiting.latest_s is not None:
-        words.append(f"at {format_time(waiting.latest_s)} however few")
-    return ", ".join(words) + "."
+        parts.append(f"at the latest {format_time(waiting.latest_s)}")
+    return ", ".join(parts) + "."
 
 
-def _say(found: object, text: str, *, as_json: bool) -> None:
+def _print(found: object, text: str, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
@@ -106,8 +131,8 @@ def _say(found: object, text: str, *, as_json: bool) -> None:
 @package_argument
 @data_option
 def deactivate(package_id: str, root: Path) -> None:
-    """Tell no more agents of a package. Those that know of it go on to their result."""
-    with open_installation(root) as site, site.catalogue.write() as conn:
+    """Notify no more agents of a package. Those that have been notified go on until they have a result."""
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
         packages.deactivate(conn, package_id, time.time())
     click.echo(f"Package {package_id} is no longer active.")
 

@@ -1,4 +1,4 @@
-"""Options that several commands on packages have."""
+"""Arguments and options that several commands on packages have."""
 
 from __future__ import annotations
 
@@ -19,16 +19,21 @@ if TYPE_CHECKING:
 package_argument = click.argument("package_id", metavar="PACKAGE")
 
 _NOTIFY = (
-    click.option("--notify-text", help="Windows: tell the user this before it runs."),
-    click.option("--notify-countdown", metavar="SECONDS", type=click.IntRange(0, 86_400), help="…for so long."),
-    click.option("--notify-can-abort/--no-notify-can-abort", default=None, help="The user may refuse."),
-    click.option("--notify-can-delay/--no-notify-can-delay", default=None, help="The user may put it off."),
-    click.option("--done-text", help="Windows: tell the user this afterwards."),
+    click.option("--notify-text", help="Windows: a text for the user before it runs."),
+    click.option(
+        "--notify-countdown",
+        metavar="SECONDS",
+        type=click.IntRange(0, 86_400),
+        help="Windows: seconds until it runs, unless the user agrees before.",
+    ),
+    click.option("--notify-can-abort/--no-notify-can-abort", default=None, help="Windows: the user may refuse."),
+    click.option("--notify-can-delay/--no-notify-can-delay", default=None, help="Windows: the user may delay it."),
+    click.option("--done-text", help="Windows: a text for the user afterwards."),
 )
 
 
 def notify_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a notification. The command gets `notify`: what makes of one notification the one wanted."""
+    """The options of a notification. The command gets `notify`, which makes the new notification from the old one."""
 
     @wraps(command)
     def with_notify(
@@ -60,11 +65,11 @@ def notify_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def target_of(action: Action, given: dict[str, str | None], *, needed: bool = True) -> str | None:
-    """The value of the one option that the action has. Another one would be ignored, so it is refused (`BadInput`)."""
-    its = OPTIONS[action]
+    """The value of the option that belongs to the action. Others would be ignored, so they are refused (`BadInput`)."""
+    own = OPTIONS[action]
     for option, value in given.items():
-        if needed and option == its and value is None:
+        if needed and option == own and value is None:
             raise BadInput(option, f"a value, as --action {action} needs it", "nothing")
-        if option != its and value is not None:
-            raise BadInput(option, f"only {its} with --action {action}", value)
-    return given[its]
+        if option != own and value is not None:
+            raise BadInput(option, f"only {own} with --action {action}", value)
+    return given[own]

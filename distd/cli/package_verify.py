@@ -14,6 +14,7 @@ import trio
 from distd.cli.options import data_option, example, json_option
 from distd.cli.output import print_json, progress_bar
 from distd.cli.package_repair import repair
+from distd.domain.units import format_count
 from distd.lane.client.http_client import open_client
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages
@@ -30,16 +31,21 @@ if TYPE_CHECKING:
 @click.command(epilog=example("distd package verify --data /srv/distd --repair-from https://mirror.example/download"))
 @click.argument("package_ids", metavar="[PACKAGE]...", nargs=-1)
 @data_option
-@click.option("--repair-from", "mirror", metavar="URL", help="Fetch what is bad from this download folder.")
+@click.option(
+    "--repair-from", "mirror", metavar="URL", help="Fetch bad files from this download folder of another server."
+)
 @json_option
 def verify(package_ids: tuple[str, ...], root: Path, mirror: str | None, as_json: bool) -> None:
-    """Hash packages on the disk again: those given, or all. Each fault is named; exit status 1 when one stays."""
-    with open_installation(root) as site, progress_bar("Verifying") as progress:
-        with site.catalogue.read() as conn:
-            found = [packages.show(conn, one) for one in package_ids] or packages.list_packages(conn)
-        tally = _Tally(progress, sum(one.size_bytes for one in found))
+    """Check the digests of packages on the disk: of the given ones, or of all.
+
+    Each fault is printed; the exit status is 1 if one remains.
+    """
+    with open_installation(root) as installation, progress_bar("Verifying") as progress:
+        with installation.catalogue.read() as conn:
+            found = [packages.show(conn, package_id) for package_id in package_ids] or packages.list_packages(conn)
+        total = _TotalProgress(progress, sum(package.size_bytes for package in found))
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            rows = list(threads.map(lambda one: _verify(site, one.id, mirror, tally.of()), found))
+            rows = list(threads.map(lambda package: _verify(installation, package.id, mirror, total.part()), found))
     if as_json:
         print_json(rows[0] if len(package_ids) == 1 else rows)
     good = [row for row in rows if row["good"]]
@@ -48,13 +54,13 @@ def verify(package_ids: tuple[str, ...], root: Path, mirror: str | None, as_json
             for name in row["repaired"]:
                 click.echo(f"{name} is repaired.")
         if len(rows) == 1 and good:
-            click.echo(f"Package {rows[0]['id']} is whole.")
+            click.echo(f"Package {rows[0]['id']} is good.")
         elif len(rows) != 1:
-            click.echo(f"{len(good)} of {len(rows)} packages are whole.")
+            click.echo(f"{len(good)} of {format_count(len(rows), 'package')} are good.")
     click.get_current_context().exit(0 if len(good) == len(rows) else 1)
 
 
-class _Tally:
+class _TotalProgress:
     """The progress of several threads together."""
 
     def __init__(self, progress: Callable[[int, int], None] | None, total_bytes: int) -> None:
@@ -63,8 +69,8 @@ class _Tally:
         self._done_bytes = 0
         self._lock = threading.Lock()
 
-    def of(self) -> Callable[[int, int], None] | None:
-        """The progress of one of them."""
+    def part(self) -> Callable[[int, int], None] | None:
+        """A function for the progress of one thread; None: nothing is shown."""
         before_bytes = 0
 
         def show(done_bytes: int, _total: int) -> None:
@@ -79,14 +85,14 @@ class _Tally:
 
 
 def _verify(
-    site: Installation, package_id: str, mirror: str | None, progress: Callable[[int, int], None] | None
+    installation: Installation, package_id: str, mirror: str | None, progress: Callable[[int, int], None] | None
 ) -> dict[str, Any]:
-    ca = pki.load_ca(site.data.ca_certificate)
-    faults = verify_package(site.data, package_id, ca, progress)
+    ca = pki.load_ca(installation.data.ca_certificate)
+    faults = verify_package(installation.data, package_id, ca, progress)
     repaired = []
     if faults and mirror is not None:
-        repaired = trio.run(_repair, site, package_id, list(faults), mirror)
-        faults = verify_package(site.data, package_id, ca)
+        repaired = trio.run(_repair, installation, package_id, list(faults), mirror)
+        faults = verify_package(installation.data, package_id, ca)
     for fault in faults.values():
         click.echo(f"distd: {fault}", err=True)
     return {
@@ -97,7 +103,7 @@ def _verify(
     }
 
 
-async def _repair(site: Installation, package_id: str, names: list[str], mirror: str) -> list[str]:
-    ca = pki.load_ca(site.data.ca_certificate)
-    async with open_client(ssl.create_default_context(cafile=site.data.ca_certificate)) as client:
-        return await repair(site.data, package_id, names, ca, client, mirror)
+async def _repair(installation: Installation, package_id: str, names: list[str], mirror: str) -> list[str]:
+    ca = pki.load_ca(installation.data.ca_certificate)
+    async with open_client(ssl.create_default_context(cafile=installation.data.ca_certificate)) as client:
+        return await repair(installation.data, package_id, names, ca, client, mirror)

@@ -24,44 +24,59 @@ if TYPE_CHECKING:
 
 @click.command(epilog=example("distd serve --data /srv/distd --http 0.0.0.0:8080 --https 0.0.0.0:8443 --workers 2"))
 @data_option
-@click.option("--http", metavar="HOST:PORT", help="Where to listen for HTTP; port 0 takes a free one.")
-@click.option("--https", metavar="HOST:PORT", help="Where to listen for HTTPS.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes, one a core.")
+@click.option("--http", metavar="HOST:PORT", help="The address for HTTP; port 0: a free one.")
+@click.option("--https", metavar="HOST:PORT", help="The address for HTTPS; port 0: a free one.")
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Number of processes, at most one for each core.",
+)
 @set_option
 @json_option
 def serve(
     root: Path, http: str | None, https: str | None, workers: int, overrides: tuple[str, ...], as_json: bool
 ) -> None:
-    """Serve agents and operators until SIGTERM or SIGINT; then what is being sent is finished first.
+    """Serve agents and operators until SIGTERM or SIGINT; then transfers are finished first.
 
-    SIGHUP takes up changed settings and a changed certificate without dropping a connection. Sockets that systemd
-    passes are used instead of --http and --https. With --json the addresses are printed as one line of JSON as soon as
-    it serves.
+    SIGHUP reloads settings and certificate without closing a connection. Sockets that systemd passes are used instead
+    of --http and --https. With --json the addresses are printed as one line of JSON as soon as it serves.
     """
-    import trio  # here, like the server: the other commands start in half the time without it
+    import trio  # here, like the server: without it the other commands start in half the time
 
     from distd.server.process import log_to_stderr, run_server
 
     log_to_stderr()
-    with open_installation(root, overrides) as site, ExitStack() as stack:
-        listeners = _listeners(site.settings, http, https, workers)
-        for one in listeners:
-            stack.enter_context(closing(one))
-        say = partial(_announce, listeners[0], as_json=as_json)
+    with open_installation(root, overrides) as installation, ExitStack() as stack:
+        listeners = _listeners(installation.settings, http, https, workers)
+        for opened in listeners:
+            stack.enter_context(closing(opened))
+        announce = partial(_announce, listeners[0], as_json=as_json)
         if workers == 1:
-            trio.run(partial(run_server, site, listeners[0], partial(read_settings, site.data, overrides), say))
+            trio.run(
+                partial(
+                    run_server,
+                    installation,
+                    listeners[0],
+                    partial(read_settings, installation.data, overrides),
+                    announce,
+                )
+            )
         else:
             from distd.server.supervisor import Supervisor
 
-            host, port = site.settings["server.host"], listeners[0].https.getsockname()[1]
-            supervisor = Supervisor(_worker_command(root, overrides), listeners, site.settings["limits.drain_s"])
-            trio.run(supervisor.run, partial(say, "", f"{host}:{port}"))
+            host, port = installation.settings["server.host"], listeners[0].https.getsockname()[1]
+            supervisor = Supervisor(
+                _worker_command(root, overrides), listeners, installation.settings["limits.drain_s"]
+            )
+            trio.run(supervisor.run, partial(announce, "", f"{host}:{port}"))
 
 
 def _listeners(settings: Settings, http: str | None, https: str | None, workers: int) -> list[Listeners]:
     given = sockets.passed()
     if given is not None:
-        return [given] * workers  # all accept from the same ones
+        return [given] * workers  # all processes accept connections from the same sockets
     return sockets.listen(http or settings["server.http"], https or settings["server.https"], workers)
 
 

@@ -1,4 +1,4 @@
-"""Pauses between tries that grow from one to the next."""
+"""Exponential back-off: pauses between tries that get longer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Backoff:
     """Pauses of `first_s`, then each `factor` times the one before, at most `longest_s`; all in seconds.
 
-    `jitter()` gives numbers from 0 to 1; with it a pause is 0.5 to 1.5 times as long, so that those who failed together
-    do not come back together.
+    `jitter()` gives numbers from 0 to 1; with it a pause is 0.5 to 1.5 times as long, so that clients that failed
+    together do not try again together.
     """
 
     first_s: float
@@ -29,5 +29,5 @@ class Backoff:
         return self._pause_s if self.jitter is None else self._pause_s * (0.5 + self.jitter())
 
     def reset(self) -> None:
-        """It has worked: the next pause is the first one again."""
+        """A try has succeeded: the next pause is `first_s` again."""
         self._pause_s = 0.0

@@ -1,8 +1,8 @@
-"""Rules that limit bandwidth: whom, when, and to how many bytes a second.
+"""Rules that limit bandwidth: for which addresses, when, and to which rate.
 
-A rule is a rate and, in any order, what narrows it down: `2MB/s mon-fri 8-18; 500kB/s 10.1.0.0/16; 64kB/s each`.
-Without a network it is for all addresses. One rate is shared by all that the rule is for; with `each`, every
-connection has it for itself. Days and hours are those of the server's local time. All rules that apply hold together.
+A rule is a rate and, in any order, its conditions: `2MB/s mon-fri 8-18; 500kB/s 10.1.0.0/16; 64kB/s each`. Without a
+network it is for all addresses. The rate is shared by all connections that the rule is for; with `each`, every
+connection has it for itself. Days and hours are in the server's local time. All rules that apply hold together.
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ _EVERY_DAY: Final = frozenset(range(7))
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`days` counts from Monday, 0. `begin_min` and `end_min` are minutes of the day; an end that is not after the
-    beginning is on the next day."""
+    """A limit, and when and for which addresses it applies.
+
+    `days` counts from Monday, 0. `begin_min` and `end_min` are minutes of the day; an end that is not after the
+    beginning is on the next day.
+    """
 
     text: str
     bytes_per_s: float
@@ -40,7 +43,7 @@ class Rule:
     end_min: int = DAY_MIN
 
     def covers(self, address: str) -> bool:
-        """Whether it is for this address. What is no address (a Unix socket's name) is in no network."""
+        """Whether it is for this address. Anything else (the name of a Unix socket) is in no network."""
         if self.network is None:
             return True
         try:
@@ -52,7 +55,7 @@ class Rule:
         """Whether it is in force on this day of the week, 0 to 6, at this minute of the day, 0 to 1439."""
         if self.begin_min < self.end_min:
             return day in self.days and self.begin_min <= minute < self.end_min
-        # Past midnight it is still the window of the day before.
+        # After midnight it is still the period of the day before.
         return (day in self.days and minute >= self.begin_min) or ((day - 1) % 7 in self.days and minute < self.end_min)
 
 

@@ -3,14 +3,14 @@
 ==============  =================================  ===========================
 class           the caller                         seen as
 ==============  =================================  ===========================
-`BadInput`      mends what it gave                 exit status 2, HTTP 400
+`BadInput`      corrects what it gave              exit status 2, HTTP 400
 `NotFound`      names something that exists        exit status 2, HTTP 404
-`Conflict`      waits, or settles the other thing  exit status 1, HTTP 409
+`Conflict`      waits, or resolves the conflict    exit status 1, HTTP 409
 `Corrupt`       discards, fetches elsewhere        exit status 1, HTTP 500
 `Unavailable`   retries or fails over              exit status 1, HTTP 503
 ==============  =================================  ===========================
 
-Anything else that escapes is a bug of ours and crashes loudly.
+Any other exception that escapes is a bug, and ends the process.
 """
 
 
@@ -21,8 +21,8 @@ class DistdError(Exception):
 class BadInput(DistdError):
     """A value from outside that cannot be used.
 
-    `field` is what the user calls it ("--fragment-size", "REQUEST/DEVICEID"), `expected` says what would do,
-    `got` is what came, `hint` what to do about it (may be empty).
+    `field` is what the user calls it ("--fragment-size", "REQUEST/DEVICEID"), `expected` says what would be accepted,
+    `got` is the value, `hint` says what to do about it (may be empty).
     """
 
     def __init__(self, field: str, expected: str, got: object, hint: str = "") -> None:
@@ -42,11 +42,11 @@ class TooLarge(BadInput):
 
 
 class NotFound(BadInput):
-    """A name that stands for nothing here."""
+    """A name of something that does not exist here."""
 
 
 class Conflict(DistdError):
-    """The request is fine, but the state of things forbids it now. `field`, `message` and `hint` as above."""
+    """The request is valid, but the present state forbids it. `field` and `hint` as in `BadInput`."""
 
     def __init__(self, field: str, message: str, hint: str = "") -> None:
         super().__init__(field, message, hint)
@@ -60,7 +60,7 @@ class Conflict(DistdError):
 
 
 class Corrupt(DistdError):
-    """Bytes that are not what their digest or signature says. `what` names them ("fragment 3 of 1700000001")."""
+    """Bytes that are not what their digest, signature or format says. `what` names them ("fragment 3 of 17")."""
 
     def __init__(self, what: str, expected: str, got: str) -> None:
         super().__init__(what, expected, got)
@@ -73,7 +73,7 @@ class Corrupt(DistdError):
 
 
 class Unavailable(DistdError):
-    """Something that should answer does not, for now. `what` names it, `why` says how it failed."""
+    """Something does not answer at present. `what` names it, `why` says how it failed."""
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(what, why)

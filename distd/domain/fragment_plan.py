@@ -1,4 +1,4 @@
-"""Fragment plans: into what lengths a package is cut. The concatenation of the fragments is the package."""
+"""Fragment plans: the lengths into which a package is cut. The concatenation of the fragments is the package."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ MIN_FRAGMENT_BYTES: Final = 1024
 MAX_FRAGMENTS: Final = 1_000_000
 DEFAULT_FRAGMENT_BYTES: Final = 1_048_576
 
-# Of content-defined fragments, which are between a fifth of it and some three times as long.
+# The allowed average of content-defined fragments, whose lengths are from a fifth to about three times the average.
 AVERAGES: Final = range(8 * MIN_FRAGMENT_BYTES, 4_194_304 + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class BySize:
-    """All of one size but the last."""
+    """All fragments of one size but the last."""
 
     fragment_bytes: int = DEFAULT_FRAGMENT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class ByCount:
-    """So many, as even as can be."""
+    """A number of fragments, as equal as possible."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class ByDuration:
-    """So many that a lone agent takes about so long, by its latencies alone (the line's own time comes on top)."""
+    """So many fragments that the latencies of an agent add up to about this duration; transfers take time besides."""
 
     duration_s: float
     priority: int
@@ -46,7 +46,7 @@ class ByDuration:
 
 @dataclass(frozen=True, slots=True)
 class ByContent:
-    """Cut where the bytes say so: a change in one place leaves the fragments elsewhere as they were."""
+    """Boundaries depend on the content: a change in one place leaves the fragments elsewhere as they were."""
 
     average_bytes: int = DEFAULT_FRAGMENT_BYTES
 
@@ -55,7 +55,7 @@ Plan = BySize | ByCount | ByDuration | ByContent
 
 
 def check(plan: Plan) -> None:
-    """What can be said of a plan before the size of the package is known. Raises `BadInput`."""
+    """Check what can be checked before the size of the package is known. Raises `BadInput`."""
     match plan:
         case ByCount(count) if not 1 <= count <= MAX_FRAGMENTS:
             raise BadInput("--fragments", f"1 to {MAX_FRAGMENTS}", count)
@@ -82,7 +82,7 @@ def text_of(plan: Plan) -> str:
 
 
 def read_plan(text: str, priority: int, config: DownloadConfig) -> Plan:
-    """What `text_of` has written; the default for nothing."""
+    """What `text_of` has written; the default for an empty text."""
     kind, _, number = text.partition(":")
     match kind:
         case "size":
@@ -114,18 +114,18 @@ def count_within(plan: ByDuration) -> int:
     """
     if schedule.never(plan.priority, plan.config):
         raise BadInput("--priority", f"at most download.period_length, {plan.config.period_length}", plan.priority)
-    ends_s = _Ends(plan)
-    if ends_s[MAX_FRAGMENTS] <= plan.duration_s:
+    assembled_s = _AssemblyTimes(plan)
+    if assembled_s[MAX_FRAGMENTS] <= plan.duration_s:
         hint = "see the settings download.*_latency_s"
         raise BadInput("--duration", "a time that the latencies can fill", f"{plan.duration_s:g} s", hint)
-    count = bisect_right(ends_s, plan.duration_s, lo=1, hi=MAX_FRAGMENTS) - 1
+    count = bisect_right(assembled_s, plan.duration_s, lo=1, hi=MAX_FRAGMENTS) - 1
     if count < 1:
-        raise BadInput("--duration", f"at least {ends_s[1]:g} s with these latencies", f"{plan.duration_s:g} s")
+        raise BadInput("--duration", f"at least {assembled_s[1]:g} s with these latencies", f"{plan.duration_s:g} s")
     return count
 
 
-class _Ends:
-    """When a package of n fragments is assembled, in seconds: a sequence that only grows, as `bisect` wants it."""
+class _AssemblyTimes:
+    """When a package of n fragments is assembled, in seconds, by n: a sequence that grows, as `bisect` needs it."""
 
     def __init__(self, plan: ByDuration) -> None:
         self._plan = plan
@@ -154,7 +154,7 @@ def by_size(size_bytes: int, fragment_bytes: int) -> list[int]:
 
 
 def by_count(size_bytes: int, count: int) -> list[int]:
-    """Lengths of exactly `count` fragments, as even as can be: the first ones are a byte longer."""
+    """Lengths of exactly `count` fragments, as equal as possible: the first ones are a byte longer."""
     most = min(MAX_FRAGMENTS, max(1, size_bytes // MIN_FRAGMENT_BYTES))
     if not 1 <= count <= most:
         raise BadInput("--fragments", f"1 to {most} for {size_bytes} bytes, each of at least 1024", count)

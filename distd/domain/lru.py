@@ -1,4 +1,4 @@
-"""A mapping that holds so many items and lets the least recently used one go."""
+"""A mapping with a limit, which removes the least recently used item."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Value = TypeVar("Value")
 
 
 class Lru(Generic[Key, Value]):
-    """At most `capacity` items, which is at least 1."""
+    """At most `capacity` items; `capacity` is at least 1."""
 
     __slots__ = ("_capacity", "_items")
 
@@ -22,19 +22,19 @@ class Lru(Generic[Key, Value]):
         return len(self._items)
 
     def get(self, key: Key) -> Value | None:
-        """The value, which counts as used now; None when it is not here."""
+        """The value, which counts as used now; None: there is none."""
         value = self._items.get(key)
         if value is not None:
             self._items.move_to_end(key)
         return value
 
     def put(self, key: Key, value: Value) -> None:
-        """Take a value in, in place of the one that the key had, or of the least recently used one."""
+        """Store a value, in place of the one that the key had, or of the least recently used one."""
         self._items[key] = value
         self._items.move_to_end(key)
         if len(self._items) > self._capacity:
             self._items.popitem(last=False)
 
     def pop(self, key: Key) -> Value | None:
-        """Take a value out; None when it is not here."""
+        """Remove a value and return it; None: there is none."""
         return self._items.pop(key, None)

@@ -1,9 +1,9 @@
-"""Which redistribution servers (mirrors) a computer gets, best first, and why. Pure.
+"""Which redistribution servers (mirrors) serve a computer, the best first, and why.
 
-First come the operator's rules, in their order, over what the computer's INVENTORY told and what is known of the
-mirror; then the longest of the mirror's networks that the computer is in; then the mirror's location, when it is the
-computer's TAG; then the mirror that has least to do. The rules are OCS's own (`download_affect_rules`):
-"the computer's field equals / differs from / is like the mirror's field".
+First come the operator's rules, in their order, over the computer's INVENTORY and what is known of the mirror; then the
+smallest of the mirror's networks that the computer is in; then the mirror's location, if it is the computer's TAG; then
+the mirror with the lowest load. The rules are OCS's own (`download_affect_rules`): "the computer's field equals /
+differs from / is like the mirror's field".
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from blake3 import blake3
 
 from distd.domain.errors import BadInput
+from distd.domain.units import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +30,7 @@ MAX_NETWORKS: Final = 256
 
 
 class Field(StrEnum):
-    """What a rule may speak of."""
+    """What a rule can compare."""
 
     NAME = "NAME"
     IPADDRESS = "IPADDRESS"
@@ -40,33 +41,36 @@ class Field(StrEnum):
 
 
 class Op(StrEnum):
+    """How a rule compares."""
+
     EQUALS = "EQUALS"
     DIFFERS = "DIFFERS"
     LIKE = "LIKE"  # the mirror's field is a pattern: % for any text, _ for one character, as in SQL
 
 
 class Via(StrEnum):
-    """How agents come to a mirror's fragments."""
+    """How agents are directed to mirrors."""
 
     ORIGIN = "origin"  # not at all
     DIRECT = "direct"  # PACK_LOC is the mirror
     STEER = "steer"  # PACK_LOC is the origin, which answers each fragment with a 302 to the best mirror now
 
 
-# Of one field several values may be known: a computer has several addresses. Compared without regard to case.
+# A field may have several values, as a computer has several addresses. They are compared without regard to case.
 Fields: TypeAlias = Mapping[Field, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`computer.field op mirror.compared`. It does not hold where either side is unknown."""
+    """The computer's `field` compared with the mirror's field `compared`."""
 
     field: Field
     op: Op
     compared: Field
 
-    def holds(self, computer: Fields, mirror: Fields) -> bool:
-        mine, theirs = ({value.casefold() for value in each if value} for each in self._sides(computer, mirror))
+    def matches(self, computer: Fields, mirror: Fields) -> bool:
+        """Whether the rule is fulfilled; never where either side is unknown."""
+        mine, theirs = _folded(computer.get(self.field, ())), _folded(mirror.get(self.compared, ()))
         if not mine or not theirs:
             return False
         match self.op:
@@ -77,16 +81,13 @@ class Rule:
             case Op.LIKE:
                 return any(_pattern(pattern).fullmatch(value) for pattern in theirs for value in mine)
 
-    def _sides(self, computer: Fields, mirror: Fields) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        return computer.get(self.field, ()), mirror.get(self.compared, ())
-
     def __str__(self) -> str:
         return f"{self.field} {self.op} {self.compared}"
 
 
 @dataclass(frozen=True, slots=True)
-class Computer:
-    """What is known of a computer: `key` is its DEVICEID, `addresses` its own and the one it was last heard from."""
+class ComputerFacts:
+    """What is known of a computer. `key`: its DEVICEID; `addresses`: its own, and the one of its last contact."""
 
     key: str
     fields: Fields
@@ -94,10 +95,10 @@ class Computer:
 
 
 @dataclass(frozen=True, slots=True)
-class Mirror:
-    """A redistribution server. `http` and `https` are "host:port"; `load` is how many agents it serves now.
+class MirrorFacts:
+    """What is known of a mirror. `http` and `https` are "host:port"; `load` is how many agents it serves now.
 
-    `local`: it is only for computers of its networks, of its location, or that a rule names.
+    `local`: it is only for computers of its networks or its location, or for which a rule matches.
     """
 
     id: int
@@ -113,17 +114,22 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A mirror for a computer, and why it stands where it stands."""
+    """A mirror for a computer, and the reason for its place in the order."""
 
-    mirror: Mirror
+    mirror: MirrorFacts
     why: str
 
 
-def rank(computer: Computer, mirrors: Iterable[Mirror], rules: Sequence[Rule]) -> list[Choice]:
-    """All mirrors that may serve the computer, the best first. Equals are spread over computers, each time alike."""
+def rank(computer: ComputerFacts, mirrors: Iterable[MirrorFacts], rules: Sequence[Rule]) -> list[Choice]:
+    """All mirrors that may serve the computer, the best first.
+
+    Mirrors that are equally good are spread over the computers; each computer always gets the same order.
+    """
     placed = [(place, mirror) for mirror in mirrors if (place := _place(computer, mirror, rules)) is not None]
     placed.sort(key=lambda pair: (pair[0].key, pair[1].load, _spread(computer, pair[1])))
-    return [Choice(mirror, place.why or f"least loaded ({mirror.load} agents)") for place, mirror in placed]
+    return [
+        Choice(mirror, place.why or f"lowest load ({format_count(mirror.load, 'agent')})") for place, mirror in placed
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +140,32 @@ class _Place:
     why: str
 
 
-def _place(computer: Computer, mirror: Mirror, rules: Sequence[Rule]) -> _Place | None:
-    network = _longest(computer, mirror)
-    there = bool(mirror.location) and mirror.location.casefold() in _tags(computer)
-    key = (-network.prefixlen - 1 if network else 0, 0 if there else 1)
+def _place(computer: ComputerFacts, mirror: MirrorFacts, rules: Sequence[Rule]) -> _Place | None:
+    network = _smallest_network(computer, mirror)
+    is_near = bool(mirror.location) and mirror.location.casefold() in _tags(computer)
+    key = (-network.prefixlen - 1 if network else 0, 0 if is_near else 1)
     for number, rule in enumerate(rules):
-        if rule.holds(computer.fields, mirror.fields):
+        if rule.matches(computer.fields, mirror.fields):
             return _Place((number, *key), f"rule {number + 1}: {rule}")
     if network is not None:
         return _Place((len(rules), *key), f"network {network}")
-    if there:
+    if is_near:
         return _Place((len(rules), *key), f"location {mirror.location}")
     return None if mirror.local else _Place((len(rules), *key), "")
 
 
-def _tags(computer: Computer) -> set[str]:
-    return {tag.casefold() for tag in computer.fields.get(Field.TAG, ())}
+def _folded(values: Iterable[str]) -> set[str]:
+    return {value.casefold() for value in values if value}
 
 
-def _longest(computer: Computer, mirror: Mirror) -> Network | None:
+def _tags(computer: ComputerFacts) -> set[str]:
+    return _folded(computer.fields.get(Field.TAG, ()))
+
+
+def _smallest_network(computer: ComputerFacts, mirror: MirrorFacts) -> Network | None:
     addresses = [address for text in computer.addresses if (address := _address(text)) is not None]
-    covering = [one for one in mirror.networks if any(address in one for address in addresses)]
-    return max(covering, key=lambda one: one.prefixlen, default=None)
+    covering = [network for network in mirror.networks if any(address in network for address in addresses)]
+    return max(covering, key=lambda network: network.prefixlen, default=None)
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -165,7 +175,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _spread(computer: Computer, mirror: Mirror) -> bytes:
+def _spread(computer: ComputerFacts, mirror: MirrorFacts) -> bytes:
     return blake3(f"{computer.key}\0{mirror.name}".encode()).digest(8)
 
 
@@ -197,20 +207,20 @@ def _network(text: str) -> Network:
 
 
 def fields_of(name: str, address: str, networks: Sequence[Network], others: Mapping[Field, str]) -> Fields:
-    """What rules compare with, for a mirror."""
+    """The fields of a mirror that rules compare with; `others`: those that the operator gave."""
     subnets = tuple(str(network.network_address) for network in networks)
     own = {Field.NAME: (name,), Field.IPADDRESS: (address,) if address else (), Field.IPSUBNET: subnets}
     return own | {key: (value,) for key, value in others.items() if value}
 
 
-def substitute(location: str, mirror: Mirror) -> str:
+def substitute(location: str, mirror: MirrorFacts) -> str:
     """PACK_LOC as OCS writes it for redistribution servers: $IP$ and $NAME$ are the mirror's."""
     address = next(iter(mirror.fields.get(Field.IPADDRESS, ())), "") or _host(mirror.http)
     return location.replace("$IP$", address).replace("$NAME$", mirror.name)
 
 
-def has_place(location: str | None) -> bool:
-    """Whether it is for `substitute`."""
+def has_variables(location: str | None) -> bool:
+    """Whether `substitute` would change it."""
     return location is not None and ("$IP$" in location or "$NAME$" in location)
 
 

@@ -1,7 +1,7 @@
-"""Packages as operators know them: which action and command an installer, a script or a list of packages needs.
+"""Recipes: the action and the command line that an installer, a script or a list of packages needs.
 
-A recipe fills in what `package build` would otherwise want to be told: system, action, command line, and how the lines
-of a script must end. Command lines are those that the installers' own documentation gives for silence.
+A recipe gives what `package build` would otherwise have to be told: system, action, command line, and how the lines of
+a script must end. The command lines for silent installation are those of the installers' own documentation.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ _WINDOWS: Final = (OperatingSystem.WINDOWS,)
 _LINUX: Final = (OperatingSystem.LINUX,)
 _MACOS: Final = (OperatingSystem.MACOS,)
 
-# A package of apt or yum, with the version or architecture that may stand behind it.
+# The name of a package of apt or yum, which a version or an architecture may follow.
 _PACKAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._:~=*-]{0,199}")
 _PRODUCT: Final = re.compile(r"\{[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """`command` has {file} and {arguments} in it, or {names}; `suffixes`: of the file that it needs, none: no file."""
+    """How packages of one kind are built.
+
+    `command` contains {file} and {arguments}, or {names}. `suffixes`: of the file that it needs; none: no file.
+    `names`, `names_are`: what the arguments must be where they are names, and how to say it.
+    """
 
     name: str
     meaning: str
@@ -42,12 +46,13 @@ class Recipe:
     names_are: str = ""
 
     def matches(self, file_name: str) -> bool:
+        """Whether it can take such a file."""
         return file_name.lower().endswith(self.suffixes)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a recipe comes to. `line_ends`: how the lines of the file must end; None: it is taken as it is."""
+    """What a recipe gives. `line_ends`: how the lines of the file must end; None: the file is not changed."""
 
     os: OperatingSystem
     action: Action
@@ -106,9 +111,9 @@ TABLE: Final = {
 
 
 def prepare(name: str, system: OperatingSystem | None, file_name: str | None, arguments: str) -> Prepared:
-    """What package `name`d recipe makes of a file and its arguments, or of names.
+    """What the recipe `name` gives for a file and its arguments, or for names.
 
-    `system` None: the only one that the recipe is for. Raises `BadInput` that names the option.
+    `system` None: the first one that the recipe is for. Raises `BadInput` that names the option.
     """
     recipe = TABLE.get(name)
     if recipe is None:
@@ -127,10 +132,10 @@ def _of_names(recipe: Recipe, file_name: str | None, arguments: str) -> dict[str
     if file_name is not None:
         raise BadInput("FILE", f"none with --recipe {recipe.name}", file_name)
     names = arguments.split()
-    if not names or not all(recipe.names.fullmatch(one) for one in names):
+    if not names or not all(recipe.names.fullmatch(text) for text in names):
         raise BadInput("--arguments", recipe.names_are, arguments)
     # An asterisk is for the package manager, not for the shell.
-    return {"names": " ".join(shlex.quote(one) if recipe.systems == _LINUX else one for one in names)}
+    return {"names": " ".join(shlex.quote(text) if recipe.systems == _LINUX else text for text in names)}
 
 
 def _of_file(recipe: Recipe, file_name: str | None, arguments: str) -> dict[str, str]:
@@ -146,7 +151,7 @@ def _of_file(recipe: Recipe, file_name: str | None, arguments: str) -> dict[str,
 
 
 def with_line_ends(script: bytes, line_ends: bytes) -> bytes:
-    """A script whose lines end as its interpreter wants them. UTF-16, which Windows editors write, is left alone."""
+    """A script whose lines end as its interpreter needs it. UTF-16, which Windows editors write, is not changed."""
     if script.startswith((b"\xff\xfe", b"\xfe\xff")):
         return script
     return script.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", line_ends)

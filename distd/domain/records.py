@@ -1,6 +1,6 @@
-"""The records that all layers share. Values only: they hold no behaviour but what follows from their fields.
+"""The records that all layers share: values without behaviour.
 
-Words and meanings are OCS's own; each unit is in the name.
+Names and meanings are those of OCS; the unit is in the name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Action(StrEnum):
 
 
 class OperatingSystem(StrEnum):
-    """Whom a package is for. It decides the archive that distd builds: zip for WINDOWS, tar.gz for the others."""
+    """The system that a package is for. It decides the archive that distd builds: zip for WINDOWS, else tar.gz."""
 
     WINDOWS = "WINDOWS"
     LINUX = "LINUX"
@@ -27,7 +27,7 @@ class OperatingSystem(StrEnum):
 
 
 class Digest(StrEnum):
-    """What a stock agent checks an assembled package by. Unix agents know no SHA256, Windows agents know all."""
+    """The digest by which a stock agent checks an assembled package. Unix agents do not know SHA256."""
 
     MD5 = "MD5"
     SHA1 = "SHA1"
@@ -35,7 +35,7 @@ class Digest(StrEnum):
 
 
 class Dialect(StrEnum):
-    """Whose habits a scheduler or an emulated agent has."""
+    """The kind of agent whose rules a scheduler or an emulated agent follows."""
 
     UNIX = "unix"
     WINDOWS = "windows"
@@ -44,7 +44,7 @@ class Dialect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """What a Windows agent shows its user. A Unix agent ignores it all."""
+    """What a Windows agent shows its user. A Unix agent ignores it."""
 
     user: bool = False
     text: str = ""
@@ -86,11 +86,11 @@ class Fragment:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the origin vouches for: the whole package and each of its fragments.
+    """The digests of a whole package and of each of its fragments, as the origin signs them.
 
     `md5` 16, `sha256` 32, `blake3` 32 raw bytes, all over the concatenation of the fragments; each may be empty, when
-    it was not computed (ADR 7). `info_blake3` is the BLAKE3 of the bytes of `info`, so that nothing of a package is
-    left unsigned. `version` counts the changes of `info` under the same id, from 1.
+    it was not computed (ADR 7). `info_blake3` is the BLAKE3 of the bytes of `info`, so that all of a package
+    is signed. `version` counts the changes of `info` under the same id, from 1.
     """
 
     package_id: str
@@ -120,7 +120,7 @@ class DownloadConfig:
 class Pack:
     """A PACK line of a PROLOG reply. `info_loc` and `pack_loc` are "host:port/path", without a scheme.
 
-    `mirrors` are more places of the fragments, the best first; only distd's own agent is told of them.
+    `mirrors` are more servers of the fragments, the best first; only distd's own agent gets them.
     """
 
     id: str
@@ -145,6 +145,8 @@ class PrologReply:
 
 @dataclass(frozen=True, slots=True)
 class PrologRequest:
+    """An agent asks what there is to do."""
+
     device_id: str
 
 
@@ -159,10 +161,10 @@ class DownloadRequest:
 
 @dataclass(frozen=True, slots=True)
 class InventoryRequest:
-    """What an INVENTORY tells. `hardware`, `account` are flat; `networks` one mapping an interface.
+    """The content of an INVENTORY. `hardware`, `account` are flat; `networks` has one mapping for each interface.
 
-    `history` holds the package ids that the agent says it has already finished. None: the inventory has no DOWNLOAD
-    section at all, so nothing is known of the history (the module is off there); an empty set: it has none yet.
+    `history` holds the ids of the packages that the agent has already finished. None: the inventory has no DOWNLOAD
+    section, so the history is not known (the module is switched off there); an empty set: there are none yet.
     """
 
     device_id: str

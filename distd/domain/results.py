@@ -10,32 +10,32 @@ from distd.domain.records import Dialect
 
 
 class Outcome(StrEnum):
-    """Where a package stands on a computer."""
+    """The state of a package on a computer."""
 
-    WAITING = "WAITING"  # the agent was not told yet
-    RUNNING = "RUNNING"  # it was told, and has not reported
+    WAITING = "WAITING"  # the agent does not know of it yet
+    RUNNING = "RUNNING"  # the agent knows of it, and has not reported a result
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"
 
 
 MEANINGS: Final = {
-    "NOTIFIED": "The agent has been told and is downloading.",
+    "NOTIFIED": "The agent has been notified and is downloading.",
     "SUCCESS": "The package is deployed.",
     "SUCCESS_": "The package is deployed; the agent could not tell its exit code.",
     "SUCCESS_0": "The package was launched and ended with exit code 0.",
     "SUCCESS_ALREADY_SETUP": "The agent has this package in its history and did not run it again.",
-    "SUCCESS_ALREADY_IN_HISTORY": "The computer has this package in its history, so its agent was not told again.",
+    "SUCCESS_ALREADY_IN_HISTORY": "The computer has this package in its history, so its agent was not notified again.",
     "SUCCESS_REBOOT_INITIATED": "The package is deployed and has started a reboot.",
     "SUCCESS_REBOOT_REQUIRED": "The package is deployed; a reboot is required.",
     "SUCCESS_RESTART_REQUIRED": "The package is deployed; a restart is required.",
     "ERR_ABORTED": "The user refused the package.",
     "ERR_ALREADY_SETUP": "The agent has this package already.",
-    "ERR_BAD_DIGEST": "The assembled package has not the digest of its info: a fragment is damaged.",
-    "ERR_BAD_ID": "The info is another package's.",
+    "ERR_BAD_DIGEST": "The assembled package does not have the digest of its info: a fragment is damaged.",
+    "ERR_BAD_ID": "The info is that of another package.",
     "ERR_BAD_PARAM": "The agent does not understand a value of the info.",
-    "ERR_BUILD": "The fragments could not be put together or unpacked.",
+    "ERR_BUILD": "The fragments could not be assembled or unpacked.",
     "ERR_CLEAN": "The agent could not remove its working folder.",
-    "ERR_DONE_FAILED": "The agent could not note down that the package is done.",
+    "ERR_DONE_FAILED": "The agent could not record that the package is done.",
     "ERR_DOWNLOAD_INFO": "The info could not be fetched: the address, or the certificate, is wrong.",
     "ERR_DOWNLOAD_PACK": "The fragments could not be fetched.",
     "ERR_EXECUTE": "The command failed, or the file to launch is not there.",
@@ -46,7 +46,7 @@ MEANINGS: Final = {
     "ERR_NO_LAUNCHER": "The agent's launcher is missing.",
     "ERR_NO_PARAM": "A value is missing in the info.",
     "ERR_OUT_OF_SPACE": "The computer's disk is too full: an agent needs three times the package.",
-    "ERR_TIMEOUT": "The package was not complete when its time was over.",
+    "ERR_TIMEOUT": "The package was not complete within download.timeout_days.",
     "ERR_UNZIP": "The archive could not be unpacked.",
     "UNKNOWN_CODE": "The agent reported something unknown.",
 }
@@ -55,7 +55,7 @@ _EXIT_CODE: Final = re.compile(r"(SUCCESS|EXIT_CODE|ERR_EXIT_CODE)_(-?[0-9]+)")
 
 
 def classify(code: str | None) -> Outcome:
-    """Where a code leaves the package. None: nothing was reported, and the agent was not told. Never raises."""
+    """The state that a code means. None: no report, and the agent does not know of the package. Never raises."""
     if code is None:
         return Outcome.WAITING
     if code == "NOTIFIED":
@@ -69,14 +69,14 @@ def classify(code: str | None) -> Outcome:
 
 
 def is_final(code: str | None) -> bool:
-    """Whether nothing more is to come."""
+    """Whether it is a result: no other code follows it."""
     return classify(code) in (Outcome.SUCCESS, Outcome.FAILED)
 
 
 def meaning(code: str | None) -> str:
-    """One plain sentence about a code."""
+    """A sentence that explains a code."""
     if code is None:
-        return "The agent has not been told yet: it will be at its next contact."
+        return "The agent has not been notified yet: it will be at its next contact."
     known = MEANINGS.get(code)
     if known is not None:
         return known
@@ -84,11 +84,11 @@ def meaning(code: str | None) -> str:
     if exit_code is not None:
         return f"The command ended with exit code {exit_code[2]}."
     kind = "success" if code.startswith("SUCCESS") else "failure"
-    return f"A {kind} of which distd knows no more than its code."
+    return f"A {kind} with a code that distd does not know."
 
 
 def in_history(dialect: Dialect, code: str) -> bool:
-    """Whether an agent writes a package that ended so into its history, and so will not take it again.
+    """Whether an agent writes a package with this result into its history, and so will not run it again.
 
     A stock Unix agent writes every package that it ran, also a LAUNCH that failed (SUCCESS_<exit code>).
     """

@@ -2,7 +2,7 @@
 
 A period is `period_length` cycles, numbered from 1. In cycle i every package with i mod priority = 0 gets one turn (one
 fragment, or, when none is left, its assembly), and then the fragment latency. The cycle latency follows the cycle, the
-period latency the period. The rules, and the faults of the Unix agent that `_unix` keeps, were read off the published
+period latency the period. The rules, and the faults of the Unix agent that `_unix` keeps, come from the published
 sources of the stock agents (2.10).
 """
 
@@ -32,11 +32,15 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
+    """A package has its turn."""
+
     package_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
+    """The agent waits."""
+
     reason: Reason
     seconds: int
 
@@ -46,7 +50,7 @@ Config = DownloadConfig | Callable[[], DownloadConfig]
 
 WINDOWS_EXTRA_PERIOD_S = 1
 
-# An agent has few different ones, and many agents have the same.
+# Agents have few different turns and pauses.
 _pause = lru_cache(maxsize=1024)(Pause)
 _turn = lru_cache(maxsize=4096)(Turn)
 
@@ -54,12 +58,12 @@ _turn = lru_cache(maxsize=4096)(Turn)
 def turns(dialect: Dialect, config: Config, packages: Mapping[str, int]) -> Iterator[Step]:
     """The turns and pauses of one agent, for as long as it has packages.
 
-    `packages` (id → priority, in the order of their turns) is a live view: the caller takes a finished package out
-    during its turn, and one that it puts in takes part from the next period on. `config` is either fixed or a callable
-    that is asked at the start of each period. Pauses of 0 s are given too.
+    `packages` (id → priority, in the order of their turns) is a live view: the caller removes a finished package during
+    its turn, and one that it adds takes part from the next period on. `config` is either fixed or a callable that is
+    called at the start of each period. Pauses of 0 s are yielded too.
 
-    It ends when a period starts with no package, or with downloads switched off. With `Dialect.UNIX` it may also end
-    while packages are left: the stock agent's process has then died, and only the next contact starts it anew.
+    It ends when a period starts without a package, or with downloads switched off. With `Dialect.UNIX` it may also end
+    while packages are left: the stock agent's process has then died, and only the next contact starts it again.
     """
     ask = config if callable(config) else lambda: config
     return _DIALECTS[dialect](ask, packages)
@@ -74,91 +78,92 @@ def _native(ask: Callable[[], DownloadConfig], packages: Mapping[str, int]) -> I
     while packages and (config := ask()).on:
         joined = list(packages)
         for cycle in range(1, config.period_length + 1):
-            absolute = [one for one in joined if packages.get(one) == 0]
-            yield from _round(absolute or _due(joined, packages, cycle), packages, config)
-            if not absolute:
+            first = [package_id for package_id in joined if packages.get(package_id) == 0]
+            yield from _cycle(first or _due(joined, packages, cycle), packages, config)
+            if not first:
                 yield _pause(Reason.CYCLE, config.cycle_latency_s)
         yield _pause(Reason.PERIOD, config.period_latency_s)
 
 
 def _windows(ask: Callable[[], DownloadConfig], packages: Mapping[str, int]) -> Iterator[Step]:
     while packages and (config := ask()).on:
-        # Priority 0 throws all others out for the whole period, also when it is through before the period is.
-        joined = [one for one in packages if packages[one] == 0] or list(packages)
+        # Priority 0 keeps all others out for the whole period, even if it is finished before the period ends.
+        joined = [package_id for package_id in packages if packages[package_id] == 0] or list(packages)
         for cycle in range(1, config.period_length + 1):
-            yield from _round(_due(joined, packages, cycle), packages, config)
+            yield from _cycle(_due(joined, packages, cycle), packages, config)
             yield _pause(Reason.CYCLE, config.cycle_latency_s)
         yield _pause(Reason.PERIOD, config.period_latency_s + WINDOWS_EXTRA_PERIOD_S)
 
 
 def _unix(ask: Callable[[], DownloadConfig], packages: Mapping[str, int]) -> Iterator[Step]:
-    """As `_native`, with the stock agent's list of priority-0 packages: it lives as long as the process.
+    """As `_native`, with the stock agent's list of packages of priority 0, which lives as long as its process.
 
-    Every period appends the unfinished ones again, so that they get one more turn a cycle. A finished package leaves
-    only its first entry, and the list gets shorter only when that entry was its last. The entries left behind keep the
-    list from being empty, so no other package has a turn again; each costs a fragment latency. Should the list become
-    empty after all, the agent divides by the missing priority of such a ghost, and dies.
+    Every period appends the unfinished packages again, so that they get one more turn in each cycle. When a package is
+    finished, only its first entry is removed, and the list gets shorter only if that was the last of the list. The
+    stale entries that remain keep the list from being empty, so no other package has a turn again; each costs a
+    fragment latency. If the list does become empty, the agent divides by the missing priority of a stale entry, and
+    dies.
     """
-    prior: list[str | None] = []
-    haunted = False
+    absolute: list[str | None] = []
+    met_stale = False
     while packages and (config := ask()).on:
         joined = list(packages)
-        prior += [one for one in joined if packages[one] == 0]
+        absolute += [package_id for package_id in joined if packages[package_id] == 0]
         for cycle in range(1, config.period_length + 1):
-            if prior:
-                haunted = (yield from _absolute(prior, packages, config)) or haunted
+            if absolute:
+                met_stale = (yield from _absolute_cycle(absolute, packages, config)) or met_stale
                 continue
-            if haunted:
+            if met_stale:
                 return
-            yield from _round(_due(joined, packages, cycle), packages, config)
+            yield from _cycle(_due(joined, packages, cycle), packages, config)
             yield _pause(Reason.CYCLE, config.cycle_latency_s)
         yield _pause(Reason.PERIOD, config.period_latency_s)
 
 
-def _absolute(
-    prior: list[str | None], packages: Mapping[str, int], config: DownloadConfig
+def _absolute_cycle(
+    absolute: list[str | None], packages: Mapping[str, int], config: DownloadConfig
 ) -> Generator[Step, None, bool]:
-    """One cycle over the Unix agent's list, which shrinks under the loop. Returns whether it met a ghost."""
-    haunted = False
+    """One cycle over the Unix agent's list, which may shrink meanwhile. Returns whether it met a stale entry."""
+    met_stale = False
     index = 0
-    while index < len(prior):
-        entry = prior[index]
+    while index < len(absolute):
+        entry = absolute[index]
         if entry in packages and entry is not None:
             yield _turn(entry)
             if entry not in packages:
-                _forget(prior, entry)
+                _remove_first(absolute, entry)
         else:
-            haunted = True
+            met_stale = True
         yield _pause(Reason.FRAGMENT, config.frag_latency_s)
         index += 1
-    return haunted
+    return met_stale
 
 
-def _forget(prior: list[str | None], entry: str) -> None:
-    """What Perl's `delete` on an array element does: a hole, or, at the end, a shorter array."""
-    first = prior.index(entry)
-    prior[first] = None
-    if first == len(prior) - 1:
-        while prior and prior[-1] is None:
-            prior.pop()
+def _remove_first(absolute: list[str | None], entry: str) -> None:
+    """As Perl's `delete` on an array element: it leaves a hole, or, at the end, a shorter array."""
+    first = absolute.index(entry)
+    absolute[first] = None
+    if first == len(absolute) - 1:
+        while absolute and absolute[-1] is None:
+            absolute.pop()
 
 
 def _due(joined: Iterable[str], packages: Mapping[str, int], cycle: int) -> list[str]:
-    return [one for one in joined if one in packages and cycle % max(packages[one], 1) == 0]
+    return [package_id for package_id in joined if package_id in packages and cycle % max(packages[package_id], 1) == 0]
 
 
-def _round(chosen: Iterable[str], packages: Mapping[str, int], config: DownloadConfig) -> Iterator[Step]:
+def _cycle(chosen: Iterable[str], packages: Mapping[str, int], config: DownloadConfig) -> Iterator[Step]:
     pause = _pause(Reason.FRAGMENT, config.frag_latency_s)
-    for one in chosen:
-        if one in packages:
-            yield _turn(one)
+    for package_id in chosen:
+        if package_id in packages:
+            yield _turn(package_id)
             yield pause
 
 
 def start_s(
     dialect: Dialect, config: DownloadConfig, priority: int, turn: int, fetch_s: float | Fraction
 ) -> float | Fraction:
-    """Seconds from the start of the first period to the start of turn `turn` (from 1) of a lone package.
+    """Seconds from the start of the first period to the start of turn `turn` (from 1) of a package that is alone.
 
     Each earlier turn took `fetch_s`. Exact when `fetch_s` is an int or a Fraction. `math.inf` when there is no such
     turn. A package of n fragments is assembled in turn n + 1.

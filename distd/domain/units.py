@@ -186,6 +186,11 @@ def format_duration(seconds: float | None) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def format_count(number: int, noun: str) -> str:
+    """ "1 fragment", "2 fragments", "1,200 fragments": for nouns that only add an s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def format_time(at_s: float | None) -> str:
     """A Unix time in this machine's time zone: "2026-11-27 18:00:00"; nothing for None."""
     return "" if at_s is None else datetime.fromtimestamp(at_s, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

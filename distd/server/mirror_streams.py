@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 import h11
 import trio
+from msgspec import structs
 
 from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind
@@ -29,6 +30,7 @@ from distd.domain.errors import Unavailable
 from distd.origin.mirrors import identity, presence
 from distd.server import mirror_messages, mirror_requests
 from distd.wire import mirror_events
+from distd.wire.mirror_events import Heartbeat
 
 if TYPE_CHECKING:
     import logging
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from distd.lane.streams import PlainStream, TlsStream
     from distd.origin.mirrors.identity import MirrorIdentity
     from distd.server.mirror_messages import Waves
+    from distd.wire.mirror_events import Event
 
     Stream = PlainStream | TlsStream
 
@@ -225,9 +228,9 @@ class MirrorStreams:
         changed = {event.package_id for event in found if event.kind in event_log.OF_PACKAGES and event.package_id}
         if changed and self._followers:
             read = partial(mirror_messages.package_message, changed=changed, seq=self._seq)
-            message = await self._reader.run(read)
+            change = await self._reader.run(read)
             for position, follower in enumerate(list(self._followers.values())):
-                self._send(follower, message | {"wait_s": self._waves.wait_s(position)})
+                self._send(follower, structs.replace(change, wait_s=self._waves.wait_s(position)))
 
     async def _send_heartbeats(self) -> None:
         self._changed()
@@ -237,7 +240,7 @@ class MirrorStreams:
         await self._writer.run(partial(presence.record_heartbeat, mirror_ids=ids, now_s=time.time()))
         newest = await self._reader.run(event_log.newest)
         now_s = trio.current_time()
-        state: mirror_events.Message | None = None
+        state: Event | None = None
         for follower in list(self._followers.values()):
             if now_s - follower.state_sent_s > STATE_S:
                 follower.state_sent_s = now_s
@@ -245,7 +248,7 @@ class MirrorStreams:
                     state = await self._reader.run(mirror_messages.state_message)
                 self._send(follower, state)
             else:
-                self._send(follower, {"kind": "beat", "seq": newest})
+                self._send(follower, Heartbeat(newest))
 
     def _disconnect_all(self, name: str) -> None:
         for follower in [follower for follower in self._followers.values() if follower.mirror.name == name]:
@@ -253,8 +256,10 @@ class MirrorStreams:
 
     # --- bytes go out ----------------------------------------------------------------------------------------------
 
-    def _send(self, follower: _Follower, message: mirror_events.Message) -> None:
-        frame = mirror_events.encode(message if message["kind"] == "beat" else message | self._addresses)
+    def _send(self, follower: _Follower, event: Event) -> None:
+        if not isinstance(event, Heartbeat):
+            event = structs.replace(event, **self._addresses)
+        frame = mirror_events.encode(event)
         follower.unsent.append(mirror_requests.chunk(frame))
         if sum(map(len, follower.unsent)) > MAX_UNSENT_BYTES:
             self._disconnect(follower)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from distd.catalogue.reader import Reader
-    from distd.domain.mirror_rules import Computer, Mirror
+    from distd.domain.mirror_rules import ComputerFacts, MirrorFacts
     from distd.lane.backend import FileRequest
     from distd.origin.mirrors.directory import MirrorDirectory
 
@@ -39,7 +39,7 @@ class _Agent:
     `mirror_id` that mirror; 0: none. `avoid`: mirrors by id, and until when they are left out.
     """
 
-    facts: Computer
+    facts: ComputerFacts
     read_at_s: float
     fragment: tuple[str, int] = ("", 0)
     mirror_id: int = 0
@@ -99,7 +99,7 @@ class Steering:
                 agent = self._agents.get(wanted.computer_id)
                 answer(self._direct(agent, wanted, now_s) if agent is not None else LOCAL)
 
-    def _keep(self, computer_id: int, facts: Computer, now_s: float) -> None:
+    def _keep(self, computer_id: int, facts: ComputerFacts, now_s: float) -> None:
         agent = self._agents.get(computer_id)
         if agent is None:
             self._agents.put(computer_id, _Agent(facts, now_s))
@@ -118,7 +118,7 @@ class Steering:
         host = mirror.https if wanted.scheme == "https" else mirror.http
         return Located(location=f"{wanted.scheme}://{host}/download/~{wanted.token}/{wanted.key}")
 
-    def _best(self, agent: _Agent, package_id: str) -> Mirror | None:
+    def _best(self, agent: _Agent, package_id: str) -> MirrorFacts | None:
         for choice in self.directory.choices(agent.facts, package_id):
             if choice.mirror.id not in agent.avoid:
                 return choice.mirror

@@ -1,4 +1,4 @@
-"""The agents of a simulation: who they are, which turn each has next and when."""
+"""The agents of a simulation: who they are, and which turn each has next and when."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from zlib import crc32
 import numpy as np
 
 from distd.domain.errors import BadInput
-from distd.simulation.queues import Desk
+from distd.domain.units import DAY_S, HOUR_S
+from distd.simulation.queues import RequestServers
 from distd.simulation.turns import ASSEMBLY, list_turns
 from distd.simulation.world import HORIZON_US, NEVER, SECOND_US
 
@@ -17,56 +18,54 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from distd.simulation.turns import Turns
+    from distd.simulation.turns import TurnTable
     from distd.simulation.world import World
 
     Longs = NDArray[np.int64]
-    Batch = tuple[Longs, Longs]  # agents, and when
+    Batch = tuple[Longs, Longs]  # agents, times
 
 
-class Crowd:
-    """The agents: which turn each has next."""
+class Agents:
+    """All agents of a world, as arrays by agent: who they are, and where each stands in the turns of its dialect.
+
+    Drawn by `seed`: the dialects, and the first contacts unless `contact_us` gives them (µs from the beginning).
+    """
 
     def __init__(self, world: World, seed: int, contact_us: Longs | None = None) -> None:
-        count = world.agents
+        sizes = [site.agents for site in world.sites]
         # Each site draws for itself, so that it makes no difference which sites are simulated together.
-        draws = [np.random.Generator(np.random.PCG64([seed, crc32(one.name.encode())])) for one in world.sites]
-        sizes = [one.agents for one in world.sites]
-        self.tables = [list_turns(dialect, world.config, world.packages) for dialect in world.dialects]
-        shares = np.cumsum(list(world.dialects.values()))
+        draws = [np.random.Generator(np.random.PCG64([seed, crc32(site.name.encode())])) for site in world.sites]
         drawn_us = [draw.integers(0, world.contact_us, size) for draw, size in zip(draws, sizes, strict=True)]
         self.contact_us: Longs = np.concatenate(drawn_us) if contact_us is None else contact_us
-        self.waited_us = _waits_us(world.contacts_per_s, self.contact_us)
-        drawn = np.searchsorted(
-            shares,
-            np.concatenate([draw.random(size) for draw, size in zip(draws, sizes, strict=True)]) * shares[-1],
-            "right",
-        )
-        self.dialect: NDArray[np.uint8] = drawn.astype(np.uint8)
+        self.contact_wait_us = _contact_waits_us(world.contacts_per_s, self.contact_us)
+        shares = np.cumsum(list(world.dialects.values()))
+        points = np.concatenate([draw.random(size) for draw, size in zip(draws, sizes, strict=True)]) * shares[-1]
+        self.dialect: NDArray[np.uint8] = np.searchsorted(shares, points, "right").astype(np.uint8)
         self.site: NDArray[np.int32] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
-        self.last: Longs = np.array([len(table) for table in self.tables], np.int64)
-        self.done_us: Longs = np.full((len(world.packages), count), NEVER, np.int64)
-        self.width_us = _width_us(world, self.tables)
-        self._turn: NDArray[np.int32] = np.zeros(count, np.int32)
+        self.tables = [list_turns(dialect, world.config, world.packages) for dialect in world.dialects]
+        self.turn_counts: Longs = np.array([len(table) for table in self.tables], np.int64)
+        self.done_us: Longs = np.full((len(world.packages), world.agents), NEVER, np.int64)
+        self.min_gap_us = _min_gap_us(world, self.tables)
+        self._turn: NDArray[np.int32] = np.zeros(world.agents, np.int32)
         self._package = _padded([table.package for table in self.tables], 0)
         self._number = _padded([table.number for table in self.tables], ASSEMBLY)
         self._length = _padded([table.length for table in self.tables], 0)
         # Beyond the last turn there is none.
         self._pause_us = _padded([table.pause_us for table in self.tables], NEVER)
-        self._into_period_us = _padded([table.into_period_us for table in self.tables], NEVER)
+        self._since_period_us = _padded([table.since_period_us for table in self.tables], NEVER)
         self._contact = _padded([table.contact for table in self.tables], 0).astype(np.bool_)
         self._has_contacts = bool(self._contact.any())
-        self._freq_us = world.prolog_freq_h * 3600 * SECOND_US
-        self._timeout_us = world.config.timeout_days * 86_400 * SECOND_US
-        self._greeting_us = world.greeting_us
-        first = self._pause_us[self.dialect, 0]
-        # Since then each knows of its packages.
-        self._since_us: Longs = self.contact_us + self.waited_us + world.greeting_us
-        self.first_us: Longs = np.where(first == NEVER, HORIZON_US * 2, self._since_us + first)
+        self._contact_interval_us = world.prolog_freq_h * HOUR_S * SECOND_US
+        self._timeout_us = world.config.timeout_days * DAY_S * SECOND_US
+        self._first_turn_delay_us = world.first_turn_delay_us
+        # When each was told of the packages that it has now.
+        self._told_us: Longs = self.contact_us + self.contact_wait_us + world.first_turn_delay_us
+        pause_us = self._pause_us[self.dialect, 0]
+        self.first_turn_us: Longs = np.where(pause_us == NEVER, HORIZON_US * 2, self._told_us + pause_us)
 
-    def take_turns(self, agents: Longs, at_us: Longs) -> tuple[Batch, Batch, NDArray[np.int32], Longs]:
-        """Of those that have a turn, sorted by time: who assembles a package, who fetches a fragment, and of these the
-        site and the bytes."""
+    def start_turns(self, agents: Longs, at_us: Longs) -> tuple[Batch, Batch, NDArray[np.int32], Longs]:
+        """Agents have a turn, sorted by time: which of them assemble a package, which fetch a fragment, and for these
+        the site and the bytes."""
         if len(at_us) and at_us[-1] > self._timeout_us:
             agents, at_us = self._expire(agents, at_us)
         dialect, turn = self.dialect[agents], self._turn[agents]
@@ -77,14 +76,14 @@ class Crowd:
         agents, at_us, dialect, turn = agents[rest], at_us[rest], dialect[rest], turn[rest]
         return (done, done_us), (agents, at_us), self.site[agents], self._length[dialect, turn]
 
-    def _expire(self, agents: Longs, at_us: Longs) -> tuple[Longs, Longs]:
-        """Those that go on. At the beginning of a period the others have given up all that they have."""
-        into_us = self._into_period_us[self.dialect[agents], self._turn[agents]]
-        goes_on = (into_us == NEVER) | (at_us - into_us - self._since_us[agents] <= self._timeout_us)
+    def _expire(self, agents: Longs, at_us: Longs) -> Batch:
+        """The agents that go on. At the beginning of a period the others have given up all that they had."""
+        since_us = self._since_period_us[self.dialect[agents], self._turn[agents]]
+        goes_on = (since_us == NEVER) | (at_us - since_us - self._told_us[agents] <= self._timeout_us)
         return agents[goes_on], at_us[goes_on]
 
-    def goes_on(self, agents: Longs, ended_us: Longs) -> tuple[Longs, Longs]:
-        """Those whose turn has ended, and when the next one begins."""
+    def next_turns(self, agents: Longs, ended_us: Longs) -> Batch:
+        """Agents' turns have ended: those that have another one, and when it begins."""
         turn = self._turn[agents] + 1
         self._turn[agents] = turn
         dialect = self.dialect[agents]
@@ -97,29 +96,31 @@ class Crowd:
         return agents[more], ended_us[more] + pause_us[more]
 
     def _next_contact_us(self, agents: Longs, ended_us: Longs) -> Longs:
-        """When they have been told of what comes next. A contact that falls due within the shortest pause is too soon:
-        an agent's process goes on to the end of its period."""
+        """When they have been told, in their next contact, of the packages that come next.
+
+        A contact that falls due within the shortest pause is too soon: an agent goes on to the end of its period.
+        """
         first_us = self.contact_us[agents]
-        times = -(-(ended_us + self.width_us - first_us) // self._freq_us)
-        self._since_us[agents] = since_us = first_us + times * self._freq_us + self._greeting_us
-        return since_us
+        times = -(-(ended_us + self.min_gap_us - first_us) // self._contact_interval_us)
+        self._told_us[agents] = told_us = first_us + times * self._contact_interval_us + self._first_turn_delay_us
+        return told_us
 
 
-def _waits_us(per_s: int, contact_us: Longs) -> Longs:
-    """How long each contact waits for its answer; who comes at the same time comes in order of number."""
+def _contact_waits_us(per_s: int, contact_us: Longs) -> Longs:
+    """How long each contact waits for its answer; those at the same time are answered in the order of the agents."""
     order = np.argsort(contact_us, kind="stable")
     waits = np.zeros_like(contact_us)
     sorted_us = contact_us[order]
-    waits[order] = Desk(per_s, 1).answer(np.zeros_like(sorted_us), sorted_us) - sorted_us
+    waits[order] = RequestServers(per_s, 1).answer(np.zeros_like(sorted_us), sorted_us) - sorted_us
     return waits
 
 
-def _width_us(world: World, tables: Sequence[Turns]) -> int:
+def _min_gap_us(world: World, tables: Sequence[TurnTable]) -> int:
     """The shortest time between two turns of an agent."""
     pauses = [pause_us for table in tables for pause_us in table.pause_us[1:][~table.contact[1:]].tolist()]
     shortest_us = min(pauses, default=SECOND_US)
     if world.shared and shortest_us == 0:
-        # A transfer that ends may begin the next one at once, within the slice.
+        # A transfer that ends might begin the next one within the same slice.
         raise BadInput("download.frag_latency_s", "1 or more for lines that are shared", 0)
     return int(shortest_us) + world.round_trip_us
 

@@ -1,4 +1,4 @@
-"""Who has a turn when."""
+"""The event queue: which agent has a turn when, in slices of time."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
     Longs = NDArray[np.int64]
 
-NOBODY: Final = np.zeros(0, np.int64)
+NO_AGENTS: Final = np.zeros(0, np.int64)
 
 
-class Agenda:
-    """Turns, by slices of time of `width_us`; `cuts_us` divide those slices in which they are."""
+class EventQueue:
+    """Turns, by slices of `slice_us`. A slice with one of `boundaries_us` within it is taken in two parts."""
 
-    def __init__(self, width_us: int, cuts_us: Iterable[int] = ()) -> None:
-        self.width_us = width_us
-        self._cuts_us = deque(sorted(set(cuts_us)))
+    def __init__(self, slice_us: int, boundaries_us: Iterable[int] = ()) -> None:
+        self._slice_us = slice_us
+        self._boundaries_us = deque(sorted(set(boundaries_us)))
         self._slices: dict[int, list[tuple[Longs, Longs]]] = {}
-        self._order: list[int] = []
+        self._numbers: list[int] = []  # a heap: of the slices that have turns
 
     def add(self, agents: Longs, at_us: Longs) -> None:
-        number = at_us // self.width_us
+        """Turns of `agents` at `at_us`, in any order."""
+        number = at_us // self._slice_us
         if not len(agents):
             return
         order = np.argsort(number, kind="stable")
@@ -38,32 +39,37 @@ class Agenda:
         for low, high, key in zip(bounds, bounds[1:], number[first].tolist(), strict=False):
             if key not in self._slices:
                 self._slices[key] = []
-                heapq.heappush(self._order, key)
+                heapq.heappush(self._numbers, key)
             self._slices[key].append((agents[low:high], at_us[low:high]))
 
-    def next(self, busy_us: int | None) -> tuple[int, int, Longs, Longs] | None:
-        """The next slice in which anything happens, or the part of it up to a cut: its beginning, its end, and the
-        turns in it by time, then by agent. `busy_us`: when a transfer may end next."""
-        keys = [*self._order[:1], *([] if busy_us is None else [busy_us // self.width_us])]
+    def next(self, transfer_end_us: int | None) -> tuple[int, int, Longs, Longs] | None:
+        """The next slice in which anything happens, or its part up to a boundary; None: nothing happens any more.
+
+        (start, end, agents, times): the turns in it by time, then by agent. `transfer_end_us`: when a transfer may end
+        next, which counts as something that happens.
+        """
+        keys = [*self._numbers[:1], *([] if transfer_end_us is None else [transfer_end_us // self._slice_us])]
         if not keys:
             return None
         key = min(keys)
-        begin_us = key * self.width_us
-        end_us = self._end_us(begin_us)
+        start_us = key * self._slice_us
+        end_us = self._end_us(start_us)
         parts = self._slices.pop(key, [])
         if not parts:
-            return begin_us, end_us, NOBODY, NOBODY
-        heapq.heappop(self._order)
-        agents = np.concatenate([part[0] for part in parts])
-        at_us = np.concatenate([part[1] for part in parts])
+            return start_us, end_us, NO_AGENTS, NO_AGENTS
+        heapq.heappop(self._numbers)
+        agents = np.concatenate([agents for agents, _ in parts])
+        at_us = np.concatenate([times for _, times in parts])
         order = np.lexsort((agents, at_us))
         agents, at_us = agents[order], at_us[order]
         count = int(np.searchsorted(at_us, end_us))
         self.add(agents[count:], at_us[count:])
-        return begin_us, end_us, agents[:count], at_us[:count]
+        return start_us, end_us, agents[:count], at_us[:count]
 
-    def _end_us(self, begin_us: int) -> int:
-        while self._cuts_us and self._cuts_us[0] <= begin_us:
-            self._cuts_us.popleft()
-        end_us = begin_us + self.width_us
-        return self._cuts_us.popleft() if self._cuts_us and self._cuts_us[0] < end_us else end_us
+    def _end_us(self, start_us: int) -> int:
+        while self._boundaries_us and self._boundaries_us[0] <= start_us:
+            self._boundaries_us.popleft()
+        end_us = start_us + self._slice_us
+        if self._boundaries_us and self._boundaries_us[0] < end_us:
+            return self._boundaries_us.popleft()
+        return end_us

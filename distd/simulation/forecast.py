@@ -1,4 +1,4 @@
-"""Deployments foreseen: several draws of a world, when they are through, what its lines carry."""
+"""The forecast of a deployment: when it is done and what the lines carry, from several simulations of a world."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from distd.simulation.sampling import thin
+from distd.simulation.sampling import take_sample
 from distd.simulation.simulate import simulate
 from distd.simulation.summary import SHARES, Load, summarise  # noqa: TC001 - the API looks at the fields
 
@@ -17,17 +17,22 @@ if TYPE_CHECKING:
     from distd.simulation.summary import Summary
     from distd.simulation.world import World
 
-SEEDS: Final = 5
+MAX_DRAWS: Final = 5
 POINTS: Final = 200
-MOST_TURNS_OF_A_BAND: Final = 4_000_000  # a second's work at most
-MOST_TURNS: Final = 30_000_000  # some ten seconds'
+MAX_TURNS_OF_ALL_DRAWS: Final = 4_000_000  # about a second of work
+MAX_TURNS: Final = 30_000_000  # about ten seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Of several draws: `finish_s` by share (%): lowest, middle, highest; None where some never come so far. `curve`:
-    (seconds, lowest, middle, highest share of agents that are through). `lines`, `mirrors`, `origin`: the highest.
-    One in `one_in` agents was simulated, and what they carry multiplied."""
+    """What several simulations with different random draws have given.
+
+    - `finish_s`: by share of the agents (%), when they have all packages: the lowest, middle and highest of the draws;
+      None: in some draw the share was not reached.
+    - `curve`: (seconds, and the lowest, middle and highest share of agents that have all packages, 0 to 1).
+    - `lines`, `mirrors`, `origin`: those of the draw with the highest peak.
+    - One in `one_in` agents was simulated; what lines and servers carry is scaled up to all agents.
+    """
 
     agents: int
     draws: int
@@ -39,23 +44,23 @@ class Forecast:
     mirrors: list[Load]
 
 
-def foresee(world: World, seed: int = 0) -> Forecast:
-    """Raises `BadInput`. Several draws where they are quick; with very many agents one draw is like the other."""
-    turns = world.agents * sum(len(one.lengths) + 1 for one in world.packages)
-    draws = max(1, min(SEEDS, MOST_TURNS_OF_A_BAND // max(turns, 1)))
-    thinned = thin(world, MOST_TURNS)
+def make_forecast(world: World, seed: int = 0) -> Forecast:
+    """Raises `BadInput`. There are fewer draws the more agents there are: with very many, draws hardly differ."""
+    turns = world.agents * sum(len(package.lengths) + 1 for package in world.packages)
+    draws = max(1, min(MAX_DRAWS, MAX_TURNS_OF_ALL_DRAWS // max(turns, 1)))
+    sample = take_sample(world, MAX_TURNS)
     summaries = [
-        thinned.multiplied(summarise(thinned.world, simulate(thinned.world, seed + number))) for number in range(draws)
+        sample.scale_up(summarise(sample.world, simulate(sample.world, seed + number))) for number in range(draws)
     ]
     return Forecast(
         world.agents,
         draws,
-        thinned.one_in,
-        {share: _spread([one.all.after_s[share] for one in summaries]) for share in SHARES},
+        sample.one_in,
+        {share: _spread([summary.all.after_s[share] for summary in summaries]) for share in SHARES},
         _band(summaries),
-        max((one.origin for one in summaries), key=_peak),
-        _highest([one.lines for one in summaries]),
-        _highest([one.mirrors for one in summaries]),
+        max((summary.origin for summary in summaries), key=_peak),
+        _highest([summary.lines for summary in summaries]),
+        _highest([summary.mirrors for summary in summaries]),
     )
 
 
@@ -64,7 +69,7 @@ def _peak(load: Load) -> float:
 
 
 def _highest(draws: Sequence[list[Load]]) -> list[Load]:
-    return [max(same, key=_peak) for same in zip(*draws, strict=True)]
+    return [max(loads, key=_peak) for loads in zip(*draws, strict=True)]
 
 
 def _spread(values: Sequence[float | None]) -> tuple[float, float, float] | None:
@@ -75,7 +80,7 @@ def _spread(values: Sequence[float | None]) -> tuple[float, float, float] | None
 
 
 def _band(summaries: Sequence[Summary]) -> list[tuple[float, float, float, float]]:
-    curves = [one.curve for one in summaries if one.curve]
+    curves = [summary.curve for summary in summaries if summary.curve]
     if not curves:
         return []
     times = np.linspace(0, max(curve[-1][0] for curve in curves), POINTS)

@@ -1,8 +1,8 @@
-"""What to set so that a package is through in time and no line is too full.
+"""Which settings deploy a package in time without overloading a line.
 
 The closed form of the schedulers says how long the latencies make an agent take, and the peak of a line follows from
-how its fragments are spread. That gives settings to try; what is called met is what a simulation of all computers, with
-their lines, holds.
+how its fragments are spread. That gives candidates to try. A goal counts as met when a simulation of all computers and
+their lines meets it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import numpy as np
 from distd.domain.errors import BadInput
 from distd.domain.records import DownloadConfig  # noqa: TC001 - the API looks at the fields
 from distd.domain.schedule import start_s
-from distd.simulation.sampling import thin
+from distd.domain.units import DAY_S, WEEK_MIN
+from distd.simulation.sampling import take_sample
 from distd.simulation.simulate import simulate
 from distd.simulation.summary import summarise
-from distd.simulation.world import LAST_DAY, NEVER, WEEK_MIN, Package
+from distd.simulation.world import HORIZON_DAYS, NEVER, Package
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,42 +30,43 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from distd.domain.records import Dialect
-    from distd.simulation.sampling import Thinned
-    from distd.simulation.simulate import Outcome
+    from distd.simulation.sampling import Sample
+    from distd.simulation.simulate import SimulationResult
     from distd.simulation.world import Line, Site, World
 
-MOST_TURNS_OF_A_CHECK: Final = 2_000_000
-MOST_SLICES: Final = 6_000  # of all checks together, after which no other begins: a second's work
-TURNS_A_SLICE: Final = 500  # cost as much as a slice of time itself
-SPARE: Final = 0.95  # of the time after the contacts, so that there is some left for what nobody foresees
-LONGEST_LATENCY_S: Final = 3600
-FULL_LATENCY_S: Final = 30  # where lines are full: shorter ones would only make agents wait for them
-SHORTER: Final = 4  # times, where agents that wait for their line were late
-# 16 KiB to 4 MiB, the larger the better: they cost the server least. Larger ones where there would be too many.
+MAX_TURNS_OF_A_CHECK: Final = 2_000_000
+MAX_SLICES: Final = 6_000  # of all checks together, after which no other check begins: about a second
+TURNS_PER_SLICE: Final = 500  # so many turns cost as much as a slice of time does by itself
+USED_SHARE: Final = 0.95  # of the time after the contacts; the rest is a reserve
+MAX_LATENCY_S: Final = 3600
+FULL_LINE_LATENCY_S: Final = 30  # on full lines shorter ones would only make agents wait for the line
+LATENCY_DIVISOR: Final = 4  # where agents were late because they waited for their line
+# 16 KiB to 4 MiB, the larger the better: they cost the server least. Larger ones where there would be too many of them.
 FRAGMENT_POWERS: Final = (22, 13)
-MOST_FRAGMENTS: Final = 5000
+MAX_FRAGMENTS: Final = 5000
 PRIORITIES: Final = (10, 5, 3, 2, 1)
-WINDOW_S: Final = 60  # a peak is of a minute
-DAY_S: Final = 86_400
+WINDOW_S: Final = 60  # peaks are of one minute
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`share` of the agents, 0 to 1, are to be through `within_s` after the first contact could be; no site's line
-    carries more than `most_bytes_per_s` in any minute (inf: no limit)."""
+    """`share` of the agents, 0 to 1, are to have the package `within_s` after the beginning.
+
+    No site's line may carry more than `max_bytes_per_s` in any minute (inf: no limit).
+    """
 
     share: float
     within_s: float
-    most_bytes_per_s: float = math.inf
+    max_bytes_per_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to set, and what the simulation says of it.
+    """Settings, and what the simulation says of them.
 
-    `contact_s`, `finish_s`: when the goal's share has made its first contact, and when it is through (None: never).
-    `peak_bytes_per_s`: of `line`, the fullest. Where `is_met` is False nothing was found that meets the goal, which is
-    no proof that nothing does. One in `one_in` computers was simulated.
+    `contact_s`, `finish_s`: when the goal's share of the agents has made its first contact, and when it has the package
+    (None: never). `peak_bytes_per_s`: of `line`, the busiest. Where `is_met` is False no settings were found that meet
+    the goal, which does not prove that there are none. One in `one_in` computers was simulated.
     """
 
     config: DownloadConfig
@@ -80,7 +82,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Option:
+class _Candidate:
     priority: int
     fragment_bytes: int
     fragments: int
@@ -88,76 +90,80 @@ class _Option:
 
 
 def solve(world: World, size_bytes: int, priority: int, goal: Goal, seed: int = 0) -> Answer:
-    """What to set for one package of `size_bytes`, alone, that meets the goal; else what comes nearest to it.
+    """Settings for one package of `size_bytes`, alone, that meet the goal; else those that come nearest to it.
 
-    The latencies are all three the same, and as long as can be; the largest fragments that do are taken. First
-    contacts are as `world` has them: a shorter time between contacts would be heard of at the next one only. Raises
-    `BadInput` for a goal that is none.
+    The three latencies are the same, and as long as possible; the fragments are the largest that do. First contacts are
+    as in `world`: agents would hear of a shorter time between contacts only at the next one. Raises `BadInput` for an
+    impossible goal.
     """
-    if not 0 < goal.share <= 1 or not goal.within_s > 0 or not goal.most_bytes_per_s > 0:
+    if not 0 < goal.share <= 1 or not goal.within_s > 0 or not goal.max_bytes_per_s > 0:
         raise BadInput("goal", "a share of the computers, a time, a rate, all above 0", goal)
-    options = [
-        (_peak_bytes_per_s(world, _config(world, one), one, size_bytes), one)
-        for one in _options(world, size_bytes, priority, goal)
+    candidates = [
+        (_peak_bytes_per_s(world, _config(world, candidate), candidate, size_bytes), candidate)
+        for candidate in _candidates(world, size_bytes, priority, goal)
     ]
-    fitting = [one for peak, one in options if peak <= goal.most_bytes_per_s]
-    rest = [one for peak, one in sorted(options, key=lambda pair: pair[0]) if one not in fitting]
+    fitting = [candidate for peak, candidate in candidates if peak <= goal.max_bytes_per_s]
+    by_peak = sorted(candidates, key=lambda pair: pair[0])
+    rest = [candidate for _, candidate in by_peak if candidate not in fitting]
     waiting = deque([*fitting, *rest])
     best: Answer | None = None
     slices = 0.0
-    while waiting and (best is None or slices < MOST_SLICES):
-        option = waiting.popleft()
-        slices += _slices(world, option)
-        answer = _check(world, size_bytes, option, goal, seed)
+    while waiting and (best is None or slices < MAX_SLICES):
+        candidate = waiting.popleft()
+        slices += _slices(world, candidate)
+        answer = _check(world, size_bytes, candidate, goal, seed)
         if answer.is_met:
             return answer
         if best is None or _excess(answer, goal) < _excess(best, goal):
             best = answer
-        if option.latency_s > FULL_LATENCY_S and (answer.finish_s is None or answer.finish_s > goal.within_s):
-            waiting.appendleft(replace(option, latency_s=max(option.latency_s // SHORTER, FULL_LATENCY_S)))
+        if candidate.latency_s > FULL_LINE_LATENCY_S and (answer.finish_s is None or answer.finish_s > goal.within_s):
+            latency_s = max(candidate.latency_s // LATENCY_DIVISOR, FULL_LINE_LATENCY_S)
+            waiting.appendleft(replace(candidate, latency_s=latency_s))
     assert best is not None
     return best
 
 
 def _excess(answer: Answer, goal: Goal) -> float:
-    """How far it is from the goal, by the worse of the two."""
+    """How far it is from the goal: the time or the peak, by its part of what is allowed, whichever is worse."""
     late = math.inf if answer.finish_s is None else answer.finish_s / goal.within_s
-    return max(late, answer.peak_bytes_per_s / goal.most_bytes_per_s)
+    return max(late, answer.peak_bytes_per_s / goal.max_bytes_per_s)
 
 
-# --- what to try -------------------------------------------------------------------------------------------------
+# --- candidates --------------------------------------------------------------------------------------------------
 
 
-def _options(world: World, size_bytes: int, priority: int, goal: Goal) -> Iterator[_Option]:
-    """For each fragment size the longest latencies that are in time. The priority is as it is wanted, or, where there
-    is no time for that, the next one that is quicker."""
+def _candidates(world: World, size_bytes: int, priority: int, goal: Goal) -> Iterator[_Candidate]:
+    """For each fragment size the longest latencies that are in time.
+
+    The priority is the one that is wanted, or, where there is not enough time for that, the next quicker one.
+    """
     contacts_s = world.contact_us / 1e6
     left_s = min(
-        # So late comes the last of the agents that count.
-        (goal.within_s - goal.share * contacts_s - world.greeting_us / 1e6) * SPARE,
-        world.config.timeout_days * DAY_S * SPARE,
-        LAST_DAY * DAY_S - contacts_s,
+        # The last of the agents that count makes its contact so late.
+        (goal.within_s - goal.share * contacts_s - world.first_turn_delay_us / 1e6) * USED_SHARE,
+        world.config.timeout_days * DAY_S * USED_SHARE,
+        HORIZON_DAYS * DAY_S - contacts_s,
     )
     cuts = list(_cuts(size_bytes))
     if _carried(world, size_bytes, goal.within_s) < goal.share * world.agents:
-        # The lines are full all the time, and it is not enough; with short pauses already.
-        yield _Option(priority, *cuts[0], FULL_LATENCY_S)
+        # Even lines that are full all the time are not enough: short latencies would not help.
+        yield _Candidate(priority, *cuts[0], FULL_LINE_LATENCY_S)
         return
-    priorities = [priority, *(one for one in PRIORITIES if one < priority)]
-    for one in priorities:
-        found = [(cut, _longest_s(world, one, cut, goal.share, left_s)) for cut in cuts]
+    priorities = [priority, *(quicker for quicker in PRIORITIES if quicker < priority)]
+    for tried in priorities:
+        found = [(cut, _longest_s(world, tried, cut, goal.share, left_s)) for cut in cuts]
         if any(latency_s is not None for _, latency_s in found):
-            yield from (_Option(one, *cut, latency_s) for cut, latency_s in found if latency_s is not None)
+            yield from (_Candidate(tried, *cut, latency_s) for cut, latency_s in found if latency_s is not None)
             return
-    # Too late, and as early as can be; whatever the size, if it is for the contacts.
-    yield from (_Option(priorities[-1], *cut, 1) for cut in (cuts if left_s > 0 else cuts[:1]))
+    # All are too late: the quickest. Where already the contacts are too late, the fragment size makes no difference.
+    yield from (_Candidate(priorities[-1], *cut, 1) for cut in (cuts if left_s > 0 else cuts[:1]))
 
 
-def _slices(world: World, option: _Option) -> float:
-    """About how many slices of time its simulation has: what it costs."""
-    turns = min(world.agents * (option.fragments + 1), MOST_TURNS_OF_A_CHECK)
-    needed_s = _needed_s(world, _config(world, option), option, world.round_trip_us / 1e6)
-    return min(turns, (world.contact_us / 1e6 + needed_s) / option.latency_s) + turns / TURNS_A_SLICE
+def _slices(world: World, candidate: _Candidate) -> float:
+    """What its simulation costs: about how many slices of time it has."""
+    turns = min(world.agents * (candidate.fragments + 1), MAX_TURNS_OF_A_CHECK)
+    needed_s = _needed_s(world, _config(world, candidate), candidate, world.round_trip_us / 1e6)
+    return min(turns, (world.contact_us / 1e6 + needed_s) / candidate.latency_s) + turns / TURNS_PER_SLICE
 
 
 def _cuts(size_bytes: int) -> Iterator[tuple[int, int]]:
@@ -166,47 +172,47 @@ def _cuts(size_bytes: int) -> Iterator[tuple[int, int]]:
         yield 0, 0
         return
     first, beyond = FRAGMENT_POWERS
-    first = max(first, (-(-size_bytes // MOST_FRAGMENTS) - 1).bit_length())
+    first = max(first, (-(-size_bytes // MAX_FRAGMENTS) - 1).bit_length())
     for power in range(first, beyond, -1):
         fragment_bytes = 2**power
         if fragment_bytes >= 2 * size_bytes and power != beyond + 1:
-            continue  # a smaller one holds it, too
+            continue  # one fragment of half the size would do
         fragments = -(-size_bytes // fragment_bytes)
-        if fragments > MOST_FRAGMENTS:
+        if fragments > MAX_FRAGMENTS:
             return
         yield fragment_bytes, fragments
 
 
-def _config(world: World, option: _Option) -> DownloadConfig:
+def _config(world: World, candidate: _Candidate) -> DownloadConfig:
     return replace(
         world.config,
-        frag_latency_s=option.latency_s,
-        cycle_latency_s=option.latency_s,
-        period_latency_s=option.latency_s,
-        period_length=max(world.config.period_length, option.priority),
+        frag_latency_s=candidate.latency_s,
+        cycle_latency_s=candidate.latency_s,
+        period_latency_s=candidate.latency_s,
+        period_length=max(world.config.period_length, candidate.priority),
     )
 
 
 def _longest_s(world: World, priority: int, cut: tuple[int, int], share: float, left_s: float) -> int | None:
-    """The longest latency, in whole seconds from 1, with which an agent is through in time; None: there is none."""
-    fetch_s = world.round_trip_us / 1e6 + cut[0] * _seconds_a_byte(world, share)
+    """The longest latency, in whole seconds from 1, with which an agent is in time; None: there is none."""
+    fetch_s = world.round_trip_us / 1e6 + cut[0] * _seconds_per_byte(world, share)
 
     def in_time(latency_s: int) -> bool:
-        option = _Option(priority, *cut, latency_s)
-        return _needed_s(world, _config(world, option), option, fetch_s) <= left_s
+        candidate = _Candidate(priority, *cut, latency_s)
+        return _needed_s(world, _config(world, candidate), candidate, fetch_s) <= left_s
 
-    low, high = 0, LONGEST_LATENCY_S
+    low, high = 0, MAX_LATENCY_S
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if in_time(middle) else (low, middle - 1)
     return low or None
 
 
-def _needed_s(world: World, config: DownloadConfig, option: _Option, fetch_s: float) -> float:
-    """Of the slowest dialect."""
-    turn = option.fragments + 1
+def _needed_s(world: World, config: DownloadConfig, candidate: _Candidate, fetch_s: float) -> float:
+    """How long an agent of the slowest dialect needs from its first turn to the assembly."""
+    turn = candidate.fragments + 1
     dialects = [dialect for dialect, share in world.dialects.items() if share]
-    return max(_start_s(one, config, option.priority, turn, fetch_s) for one in dialects)
+    return max(_start_s(dialect, config, candidate.priority, turn, fetch_s) for dialect in dialects)
 
 
 def _start_s(dialect: Dialect, config: DownloadConfig, priority: int, turn: int, fetch_s: float) -> float:
@@ -214,20 +220,20 @@ def _start_s(dialect: Dialect, config: DownloadConfig, priority: int, turn: int,
 
 
 def _carried(world: World, size_bytes: int, within_s: float) -> float:
-    """For how many agents the lines are wide enough, at the most."""
+    """The number of agents to which the lines can carry the package, at most."""
 
-    def by(line: Line, agents: int) -> float:
+    def served_by(line: Line, agents: int) -> float:
         rules = line.shared.rules
         return min(agents, within_s * _mean_bytes_per_s(line.shared) / max(size_bytes, 1)) if rules else agents
 
-    near = sum(by(mirror.line, world.agents) for mirror in world.mirrors.values())
-    far = sum(by(site.line, site.agents) for site in world.sites if site.mirror is None)
-    return near + by(world.origin, round(far))
+    by_mirrors = sum(served_by(mirror.line, world.agents) for mirror in world.mirrors.values())
+    by_lines = sum(served_by(site.line, site.agents) for site in world.sites if site.mirror is None)
+    return by_mirrors + served_by(world.origin, round(by_lines))
 
 
-def _seconds_a_byte(world: World, share: float) -> float:
+def _seconds_per_byte(world: World, share: float) -> float:
     """On an idle line, of the slowest site among those whose agents make up that share."""
-    found = sorted((_idle_seconds_a_byte(world, site), site.agents) for site in world.sites)
+    found = sorted((_idle_seconds_per_byte(world, site), site.agents) for site in world.sites)
     count = 0
     for seconds, agents in found:
         count += agents
@@ -236,9 +242,9 @@ def _seconds_a_byte(world: World, share: float) -> float:
     return found[-1][0]
 
 
-def _idle_seconds_a_byte(world: World, site: Site) -> float:
+def _idle_seconds_per_byte(world: World, site: Site) -> float:
     lines = [site.mirror.line] if site.mirror else [world.origin, site.line]
-    return sum(1 / _mean_bytes_per_s(part) for line in lines for part in (line.shared, line.own) if part.rules)
+    return sum(1 / _mean_bytes_per_s(part) for line in lines for part in (line.shared, line.per_transfer) if part.rules)
 
 
 @lru_cache(maxsize=1024)
@@ -248,79 +254,79 @@ def _mean_bytes_per_s(line: Line) -> float:
     return 1000 * sum(line.kilobytes_per_s(minute) for minute in samples) / len(samples)
 
 
-def _peak_bytes_per_s(world: World, config: DownloadConfig, option: _Option, size_bytes: int) -> float:
-    """What the line with the most agents carries in its fullest minute, if it can.
+def _peak_bytes_per_s(world: World, config: DownloadConfig, candidate: _Candidate, size_bytes: int) -> float:
+    """An estimate of what the busiest line carries in its busiest minute.
 
-    On average it carries all bytes in the longer of the two: the contacts' spread, an agent's download. The fullest of
-    many minutes is above that as the largest of as many draws is, of fragments that come in runs: as many in a minute
-    as one agent fetches.
+    On average a line carries all bytes during the spread of the contacts or during one agent's download, whichever is
+    longer. The busiest of many minutes is above the average as the largest of as many random draws is; fragments come
+    in runs, as many in a minute as one agent fetches.
     """
-    far = [site for site in world.sites if site.mirror is None and site.agents]
-    if not far or not size_bytes:
+    sites = [site for site in world.sites if site.mirror is None and site.agents]
+    if not sites or not size_bytes:
         return 0.0
-    needed_s = max(_needed_s(world, config, option, world.round_trip_us / 1e6), 1.0)
+    needed_s = max(_needed_s(world, config, candidate, world.round_trip_us / 1e6), 1.0)
     spread_s = world.contact_us / 1e6
-    run = max(1.0, min(option.fragments, WINDOW_S * option.fragments / needed_s))
+    run = max(1.0, min(candidate.fragments, WINDOW_S * candidate.fragments / needed_s))
     minutes = max((spread_s + needed_s) / WINDOW_S, 2.0)
 
     def peak(site: Site) -> float:
         mean = site.agents * size_bytes / max(spread_s, needed_s)
         most = mean + math.sqrt(2 * math.log(minutes)) * math.sqrt(
-            mean * size_bytes / option.fragments * run / WINDOW_S
+            mean * size_bytes / candidate.fragments * run / WINDOW_S
         )
         shared = site.line.shared
         return min(most, _mean_bytes_per_s(shared)) if shared.rules else most
 
-    return max(peak(site) for site in far)
+    return max(peak(site) for site in sites)
 
 
-# --- whether it holds --------------------------------------------------------------------------------------------
+# --- the simulation ---------------------------------------------------------------------------------------------
 
 
-def holds(world: World, goal: Goal, seed: int = 0) -> bool:
-    """Whether the goal is met as things stand."""
-    thinned = thin(world, MOST_TURNS_OF_A_CHECK)
-    outcome = simulate(thinned.world, seed)
-    done_us = np.where((outcome.done_us < 0).any(axis=0), NEVER, outcome.done_us.max(axis=0))
-    finish_s = _time_of(done_us, np.array(thinned.each)[outcome.site], goal.share)
-    peak, _ = _fullest(thinned, outcome)
-    return finish_s is not None and finish_s <= goal.within_s and peak <= goal.most_bytes_per_s
+def is_goal_met(world: World, goal: Goal, seed: int = 0) -> bool:
+    """Whether the world meets the goal without any change."""
+    sample = take_sample(world, MAX_TURNS_OF_A_CHECK)
+    result = simulate(sample.world, seed)
+    done_us = np.where((result.done_us < 0).any(axis=0), NEVER, result.done_us.max(axis=0))
+    finish_s = _time_when_reached(done_us, np.array(sample.weights)[result.site], goal.share)
+    peak, _ = _fullest(sample, result)
+    return finish_s is not None and finish_s <= goal.within_s and peak <= goal.max_bytes_per_s
 
 
-def _check(world: World, size_bytes: int, option: _Option, goal: Goal, seed: int) -> Answer:
-    """Simulate all computers; of very many, some."""
-    package = Package("package", option.priority, ())
+def _check(world: World, size_bytes: int, candidate: _Candidate, goal: Goal, seed: int) -> Answer:
+    """Simulate a candidate: all computers, or of very many a sample."""
+    package = Package("package", candidate.priority, ())
     if size_bytes:
-        package = Package.cut("package", option.priority, size_bytes, option.fragment_bytes)
-    config = _config(world, option)
-    thinned = thin(replace(world, packages=(package,), config=config), MOST_TURNS_OF_A_CHECK)
-    outcome = simulate(thinned.world, seed)
-    weights = np.array(thinned.each)[outcome.site]
-    finish_s = _time_of(outcome.done_us[0], weights, goal.share)
-    contact_s = _time_of(outcome.contact_us + outcome.waited_us, weights, goal.share)
-    peak, line = _fullest(thinned, outcome)
+        package = Package.cut("package", candidate.priority, size_bytes, candidate.fragment_bytes)
+    config = _config(world, candidate)
+    sample = take_sample(replace(world, packages=(package,), config=config), MAX_TURNS_OF_A_CHECK)
+    result = simulate(sample.world, seed)
+    weights = np.array(sample.weights)[result.site]
+    finish_s = _time_when_reached(result.done_us[0], weights, goal.share)
+    contact_s = _time_when_reached(result.contact_us + result.contact_wait_us, weights, goal.share)
+    peak, line = _fullest(sample, result)
     return Answer(
         config,
-        option.priority,
-        option.fragment_bytes,
-        option.fragments,
+        candidate.priority,
+        candidate.fragment_bytes,
+        candidate.fragments,
         contact_s or 0.0,
         finish_s,
         peak,
         line,
-        finish_s is not None and finish_s <= goal.within_s and peak <= goal.most_bytes_per_s,
-        thinned.one_in,
+        finish_s is not None and finish_s <= goal.within_s and peak <= goal.max_bytes_per_s,
+        sample.one_in,
     )
 
 
-def _fullest(thinned: Thinned, outcome: Outcome) -> tuple[float, str]:
-    """The line with the highest peak."""
-    loads = thinned.multiplied(summarise(thinned.world, outcome)).lines
+def _fullest(sample: Sample, result: SimulationResult) -> tuple[float, str]:
+    """The highest peak of any line, and the line's name."""
+    loads = sample.scale_up(summarise(sample.world, result)).lines
     return max((load.peak_bytes_per_s, load.name) for load in loads)
 
 
-def _time_of(times_us: NDArray[np.int64], weights: NDArray[np.float64], share: float) -> float | None:
-    """When that share has been reached, in seconds; what is below 0 never comes."""
+def _time_when_reached(times_us: NDArray[np.int64], weights: NDArray[np.float64], share: float) -> float | None:
+    """When that share of the weights has been reached, in seconds; None: never. Times below 0 never come."""
     order = np.argsort(times_us, kind="stable")
     order = order[times_us[order] >= 0]
     reached = np.cumsum(weights[order])

@@ -1,4 +1,4 @@
-"""What came out of a simulation, in the numbers that people ask for."""
+"""The result of a simulation in the numbers that people ask for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from distd.simulation.simulate import Outcome
+    from distd.simulation.simulate import SimulationResult
     from distd.simulation.world import World
 
 SHARES: Final = (50, 90, 95, 99, 100)
@@ -19,7 +19,10 @@ POINTS: Final = 200  # of a curve
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """When a package, or all, was through: by share of the agents (%), seconds from the beginning; None: never."""
+    """When agents had a package, or all packages.
+
+    `done`, `never`: numbers of agents. `after_s`: by share of the agents (%), seconds from the beginning; None: never.
+    """
 
     done: int
     never: int
@@ -28,7 +31,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Of a line or a server: all its bytes, and the most in any minute."""
+    """What a line or a server carried: all bytes, and the peak, which is the highest rate of any minute."""
 
     name: str
     bytes: int
@@ -38,8 +41,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`curve`: (seconds, share of agents that have all packages, 0 to 1). `contact_wait_s`: how long first contacts
-    wait for their answer, by share of the agents (%)."""
+    """`curve`: (seconds, share of agents that have all packages, 0 to 1).
+
+    `contact_wait_s`: how long first contacts wait for their answer, by share of the agents (%).
+    """
 
     agents: int
     contact_wait_s: dict[int, float]
@@ -52,41 +57,43 @@ class Summary:
 
     @property
     def worst_line(self) -> Load | None:
-        return max(self.lines, key=lambda one: one.peak_bytes_per_s, default=None)
+        """The one with the highest peak; None: there are no lines."""
+        return max(self.lines, key=lambda line: line.peak_bytes_per_s, default=None)
 
 
-def summarise(world: World, outcome: Outcome) -> Summary:
-    done = outcome.done_us
+def summarise(world: World, result: SimulationResult) -> Summary:
+    """The numbers of a result of `simulate(world)`."""
+    done = result.done_us
     last = np.where((done < 0).any(axis=0), -1, done.max(axis=0))
     return Summary(
         agents=world.agents,
-        contact_wait_s={share: after or 0.0 for share, after in _finish(outcome.waited_us).after_s.items()},
+        contact_wait_s={share: after or 0.0 for share, after in _finish(result.contact_wait_us).after_s.items()},
         all=_finish(last),
-        packages={one.id: _finish(done[place]) for place, one in enumerate(world.packages)},
+        packages={package.id: _finish(done[place]) for place, package in enumerate(world.packages)},
         curve=_curve(last),
-        origin=_load("origin", outcome.origin_bytes),
-        lines=[_load(site.name, outcome.line_bytes[number]) for number, site in enumerate(world.sites)],
-        mirrors=[_load(name, outcome.mirror_bytes[number]) for number, name in enumerate(world.mirrors)],
+        origin=_load("origin", result.origin_bytes),
+        lines=[_load(site.name, result.line_bytes[number]) for number, site in enumerate(world.sites)],
+        mirrors=[_load(name, result.mirror_bytes[number]) for number, name in enumerate(world.mirrors)],
     )
 
 
 def _finish(done_us: NDArray[np.int64]) -> Finish:
-    through = np.sort(done_us[done_us >= 0])
-    count, total = len(through), len(done_us)
+    finished = np.sort(done_us[done_us >= 0])
+    count, total = len(finished), len(done_us)
     after = {share: -(-total * share // 100) for share in SHARES}
     return Finish(
         count,
         total - count,
-        {share: float(through[rank - 1]) / 1e6 if 0 < rank <= count else None for share, rank in after.items()},
+        {share: float(finished[rank - 1]) / 1e6 if 0 < rank <= count else None for share, rank in after.items()},
     )
 
 
 def _curve(done_us: NDArray[np.int64]) -> list[tuple[float, float]]:
-    through = np.sort(done_us[done_us >= 0])
-    if not len(through):
+    finished = np.sort(done_us[done_us >= 0])
+    if not len(finished):
         return []
-    times = np.linspace(0, int(through[-1]), POINTS)
-    reached = np.searchsorted(through, times, "right") / len(done_us)
+    times = np.linspace(0, int(finished[-1]), POINTS)
+    reached = np.searchsorted(finished, times, "right") / len(done_us)
     return [(round(float(at) / 1e6, 3), round(float(share), 6)) for at, share in zip(times, reached, strict=True)]
 
 
@@ -103,11 +110,11 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "agents": summary.agents,
         "contact_wait_s": {str(share): wait_s for share, wait_s in summary.contact_wait_s.items()},
         "all": _finish_json(summary.all),
-        "packages": {name: _finish_json(one) for name, one in summary.packages.items()},
+        "packages": {name: _finish_json(finish) for name, finish in summary.packages.items()},
         "curve": [list(point) for point in summary.curve],
         "origin": _load_json(summary.origin),
-        "lines": [_load_json(one) for one in summary.lines],
-        "mirrors": [_load_json(one) for one in summary.mirrors],
+        "lines": [_load_json(load) for load in summary.lines],
+        "mirrors": [_load_json(load) for load in summary.mirrors],
     }
 
 

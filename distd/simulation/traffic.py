@@ -1,4 +1,4 @@
-"""Bytes of lines, by the minute in which they went through."""
+"""How many bytes lines carried in each minute."""
 
 from __future__ import annotations
 
@@ -6,60 +6,61 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from distd.simulation.queues import UNIT
+from distd.domain.units import DAY_MIN
+from distd.simulation.queues import WORK_PER_BYTE
 from distd.simulation.world import HORIZON_US, MINUTE_US
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from distd.simulation.queues import Capacities
+    from distd.simulation.queues import Capacity
 
     Longs = NDArray[np.int64]
 
-LAST_MINUTE = HORIZON_US // MINUTE_US
+HORIZON_MIN = HORIZON_US // MINUTE_US
 
 
-class Meter:
-    """Of each of several lines. What goes through after the horizon is not counted."""
+class TrafficCounter:
+    """The bytes of several lines, by minute. What goes through after the horizon is not counted."""
 
     def __init__(self, count: int) -> None:
-        self._bytes: Longs = np.zeros((count, 1440), np.int64)
+        self._bytes: Longs = np.zeros((count, DAY_MIN), np.int64)
         self._minutes = 0
 
-    def add(self, line: NDArray[Any], begun_us: Longs, left_us: Longs, length: Longs, of: Capacities) -> None:
-        """Transfers that were served from `begun_us` to `left_us`, at the rates `of` those lines."""
-        minute = begun_us // MINUTE_US
-        if begun_us is left_us:  # a line without a limit
-            self._book(line, minute, length)
+    def add(self, line: NDArray[Any], start_us: Longs, end_us: Longs, length: Longs, capacity: Capacity) -> None:
+        """Transfers that were served from `start_us` to `end_us`, at the rates that `capacity` gives."""
+        minute = start_us // MINUTE_US
+        if start_us is end_us:  # a line without a limit
+            self._add(line, minute, length)
             return
-        last = left_us // MINUTE_US
+        last = end_us // MINUTE_US
         within = minute == last
-        self._book(line[within], minute[within], length[within])
+        self._add(line[within], minute[within], length[within])
         if within.all():
             return
-        line, minute, last, begun_us, left_us, length = (
-            column[~within] for column in (line, minute, last, begun_us, left_us, length)
+        line, minute, last, start_us, end_us, length = (
+            column[~within] for column in (line, minute, last, start_us, end_us, length)
         )
         done = np.zeros_like(length)
         while len(line):
-            until_us = np.minimum((minute + 1) * MINUTE_US, left_us)
-            by_now = (of.work_by(line, until_us) - of.work_by(line, begun_us)) // UNIT
-            by_now = np.where(minute == last, length, np.minimum(by_now, length))
-            self._book(line, minute, by_now - done)
-            go_on = (minute < last) & (minute < LAST_MINUTE)
+            until_us = np.minimum((minute + 1) * MINUTE_US, end_us)
+            sent = (capacity.work_until(line, until_us) - capacity.work_until(line, start_us)) // WORK_PER_BYTE
+            sent = np.where(minute == last, length, np.minimum(sent, length))
+            self._add(line, minute, sent - done)
+            go_on = (minute < last) & (minute < HORIZON_MIN)
             minute = minute + 1
-            done = by_now
-            line, minute, last, begun_us, left_us, length, done = (
-                column[go_on] for column in (line, minute, last, begun_us, left_us, length, done)
+            done = sent
+            line, minute, last, start_us, end_us, length, done = (
+                column[go_on] for column in (line, minute, last, start_us, end_us, length, done)
             )
 
-    def _book(self, line: NDArray[Any], minute: Longs, length: Longs) -> None:
+    def _add(self, line: NDArray[Any], minute: Longs, length: Longs) -> None:
         if not len(line):
             return
         first, last = int(minute.min()), int(minute.max())
-        if last >= LAST_MINUTE:
-            counted = minute < LAST_MINUTE
-            self._book(line[counted], minute[counted], length[counted])
+        if last >= HORIZON_MIN:
+            counted = minute < HORIZON_MIN
+            self._add(line[counted], minute[counted], length[counted])
             return
         self._minutes = max(self._minutes, last + 1)
         while last >= self._bytes.shape[1]:
@@ -72,4 +73,5 @@ class Meter:
             self._bytes[:, first : last + 1] += sums.reshape(count, span).astype(np.int64)
 
     def table(self) -> Longs:
+        """Bytes by line and minute."""
         return self._bytes[:, : self._minutes]

@@ -1,4 +1,4 @@
-"""Worlds told in words: packages, sites, lines, mirrors, dialects and times, as people write them on a command line."""
+"""Packages, sites, lines, mirrors, dialects and goals of a simulation, as people write them on a command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 DEFAULT_PRIORITY: Final = 5
-MOST_BYTES: Final = 10**15
+MAX_BYTES: Final = 10**15
 _PACKAGE: Final = re.compile(r"(?:([^=@/]{1,64})=)?([^=@/]+)(?:@(\d{1,3}))?(?:/([^=@/]+))?")
 _SITE: Final = re.compile(r"([^:=]{1,64})=(\d{1,8})(?::(.*))?")
 _FAILURE: Final = re.compile(r"([^:=]{1,64})=(\d{1,8}(?:\.\d+)?)-(\d{1,8}(?:\.\d+)?)")
@@ -32,8 +32,8 @@ def read_package(text: str) -> Package:
         raise BadInput("--package", "[NAME=]SIZE[@PRIORITY][/FRAGMENT], such as editor=53MB@5/1MiB", text)
     name, size, priority, fragment = match.groups()
     size_bytes = parse_size(size, "--package")
-    if size_bytes > MOST_BYTES:
-        raise BadInput("--package", f"at most {MOST_BYTES // 10**12} TB", size)
+    if size_bytes > MAX_BYTES:
+        raise BadInput("--package", f"at most {MAX_BYTES // 10**12} TB", size)
     fragment_bytes = parse_size(fragment, "--package") if fragment else DEFAULT_FRAGMENT_BYTES
     if not 0 < fragment_bytes <= size_bytes * MAX_FRAGMENTS or size_bytes > fragment_bytes * MAX_FRAGMENTS:
         raise BadInput("--package", f"1 to {MAX_FRAGMENTS} fragments", text)
@@ -43,15 +43,15 @@ def read_package(text: str) -> Package:
 
 
 def read_packages(texts: Sequence[str]) -> tuple[Package, ...]:
-    """Raises `BadInput`, also for two of one name."""
+    """Packages as `read_package` has them. Raises `BadInput`, also for two of the same name."""
     packages = tuple(read_package(text) for text in texts)
-    if len({one.id for one in packages}) < len(packages):
+    if len({package.id for package in packages}) < len(packages):
         raise BadInput("--package", "names that differ, such as first=1MB second=1MB", " ".join(texts))
     return packages
 
 
 def read_sites(texts: Sequence[str], agents: int, line: str) -> tuple[Site, ...]:
-    """ "NAME=AGENTS[:LINE]"; without any, one site of all agents. `line`: that of sites that name none."""
+    """ "NAME=AGENTS[:LINE]"; without any, one site of all agents. `line`: for sites without one of their own."""
     if not texts:
         return (Site("site", agents, Line.read(line, "--line")),)
     return tuple(_site(text, line) for text in texts)
@@ -66,7 +66,10 @@ def _site(text: str, line: str) -> Site:
 
 
 def with_mirrors(sites: Sequence[Site], mirrors: Sequence[str], failures: Sequence[str]) -> tuple[Site, ...]:
-    """`mirrors`: "SITE[=LINE]". `failures`: "SITE=FROM-TO", in hours from the beginning: then it is dead."""
+    """Sites with their mirrors.
+
+    `mirrors`: "SITE[=LINE]". `failures`: "SITE=FROM-TO", in hours from the beginning, when the mirror is down.
+    """
     named = {site.name: site for site in sites}
     for text in mirrors:
         name, _, line = text.partition("=")
@@ -99,7 +102,10 @@ def read_dialects(texts: Sequence[str]) -> Mapping[Dialect, float]:
 
 
 def read_goal(by: str | None, share: str, most: str | None, now: datetime) -> Goal | None:
-    """`most`: a rate. `now`: local time, naive. None: no time is given, so there is no goal. Raises `BadInput`."""
+    """A goal from the values of --by, --share and --most; None: without --by there is none.
+
+    `now`: local time, naive. Raises `BadInput`.
+    """
     if by is None:
         if most is not None:
             raise BadInput("--most", "a time, --by, beside it", most)
@@ -107,5 +113,5 @@ def read_goal(by: str | None, share: str, most: str | None, now: datetime) -> Go
     wanted = parse_share(share, "--share")
     if not wanted:
         raise BadInput("--share", "more than 0%", share)
-    most_bytes_per_s = math.inf if most is None else parse_rate(most, "--most")
-    return Goal(wanted, parse_deadline(by, "--by", now), most_bytes_per_s)
+    max_bytes_per_s = math.inf if most is None else parse_rate(most, "--most")
+    return Goal(wanted, parse_deadline(by, "--by", now), max_bytes_per_s)

@@ -1,16 +1,16 @@
-"""The field Content-Range of an answer or of an upload (RFC 9110, 14.4)."""
+"""The header field Content-Range of an answer or of an upload (RFC 9110, 14.4)."""
 
 from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
 
-# No file has more than 15 digits of bytes; longer numbers are an attack on `int`.
+# No file has more than 15 digits of bytes; longer numbers would only cost time in `int`.
 _FIELD: Final = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)")
 
 
 class ContentRange(NamedTuple):
-    """The bytes `first` to `last`, both included, of `total`; None: the sender does not know how many."""
+    """The bytes `first` to `last`, both included, of `total`; `total` None: the sender does not know it."""
 
     first: int
     last: int
@@ -18,12 +18,12 @@ class ContentRange(NamedTuple):
 
     @property
     def length(self) -> int:
-        """How many bytes these are."""
+        """The number of these bytes."""
         return self.last - self.first + 1
 
 
 def parse(text: str) -> ContentRange | None:
-    """None for anything but bytes of a file in their order; so also for "bytes */1000", which gives none."""
+    """Read the field; None if it is invalid, or has no range ("bytes */1000")."""
     match = _FIELD.fullmatch(text.strip())
     if match is None:
         return None

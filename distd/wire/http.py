@@ -1,7 +1,7 @@
-"""HTTP/1.1 as the lane speaks it: heads in, heads out, conditions and ranges. Sans-IO.
+"""HTTP/1.1 as the lane uses it: heads of requests and answers, conditions and ranges. Sans-IO.
 
-Rules are those of RFC 9110 (semantics) and RFC 9112 (syntax). Where they leave a choice, the strict side is
-taken: no bare LF, no folded lines, no second Content-Length, so that no proxy in front can read a head otherwise.
+The rules are those of RFC 9110 (semantics) and RFC 9112 (syntax). Where they leave a choice, the strict one is taken:
+no bare LF, no folded lines, no second Content-Length. So a proxy in front cannot understand a head differently.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ REASONS: Final = {
 
 
 class HeadError(DistdError):
-    """A head that cannot be served. `status` is the answer's, `why` one plain line."""
+    """A head that cannot be served. `status`: of the answer; `why`: one line for its body."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(status, why)
@@ -55,9 +55,9 @@ class HeadError(DistdError):
 
 
 class Fields(NamedTuple):
-    """What the lane wants to know of a request's header fields. Absent ones are None.
+    """The header fields of a request that the lane uses. Absent ones are None.
 
-    `plain`: nothing but a whole answer on a connection that stays is wanted, and no body comes along.
+    `plain`: the request has no body, no condition and no range, and the connection is kept.
     """
 
     plain: bool
@@ -121,8 +121,8 @@ def parse_head(head: bytes) -> Head:
     return Head(method, target, minor, parse_fields(block, minor))
 
 
-# One agent sends the same fields with every request, and a site's agents are of few kinds: remembering the last
-# thousand blocks saves most of the parsing. It is a pure function, so what is remembered cannot be stale.
+# An agent sends the same fields with every request, and there are few kinds of agents: caching the last thousand blocks
+# saves most of the parsing. The function is pure, so the cache cannot be stale.
 @lru_cache(maxsize=1024)
 def parse_fields(block: bytes, minor: int) -> Fields:
     """The header lines (CRLF between them, none at the end) of an HTTP/1.`minor` request. Raises `HeadError`."""
@@ -187,7 +187,7 @@ _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 def path_of(target: bytes) -> bytes:
-    """The path that a target names: absolute form made relative, query cut off, %XX decoded once."""
+    """The path of a target: without scheme, host and query, with %XX decoded once."""
     if not target.startswith(b"/"):
         target = _SCHEME.sub(b"", target, count=1) or b"/"
     path = target.partition(b"?")[0]
@@ -200,7 +200,7 @@ def path_of(target: bytes) -> bytes:
 
 
 class Selection(NamedTuple):
-    """What of a file to send: `spans` are half-open (start, stop), none unless status is 206."""
+    """The part of a file to send: `spans` are half-open (start, stop), none unless the status is 206."""
 
     status: int
     spans: tuple[tuple[int, int], ...] = ()
@@ -213,8 +213,8 @@ def select(fields: Fields, size: int, etag: bytes, modified_s: int, *, stock_age
     """Which answer a GET or HEAD of a file gets: 200, 206, 304, 412 or 416 (RFC 9110, section 13.2.2).
 
     `etag` is quoted and strong. If-Modified-Since is never evaluated, and If-None-Match is not for a stock agent:
-    it takes a 304 for a failure and asks again for ever (trap 1). A server may ignore the one (13.1.3), and the
-    other only a cache sends, which takes a 200 just as well.
+    it takes a 304 for a failure and asks again for ever. A server may ignore If-Modified-Since (13.1.3), and only
+    caches send If-None-Match, for which a 200 is just as good.
     """
     if fields.if_match is not None:
         if not _matches(fields.if_match, etag, weak=False):
@@ -237,7 +237,7 @@ def parse_range(value: bytes, size: int) -> tuple[tuple[int, int], ...] | None:
     """The spans of a Range field for a file of `size` bytes: half-open, those past the end left out.
 
     None: the field is to be ignored (another unit, bad syntax, an empty file, more than `MAX_RANGES`). An empty
-    tuple: nothing can be satisfied (416). Spans that overlap or touch are made one, and then stand in order.
+    tuple: nothing can be satisfied (416). Spans that overlap or touch are joined; the result is then sorted.
     """
     unit, _, ranges = value.partition(b"=")
     if unit.strip().lower() != b"bytes" or size == 0:

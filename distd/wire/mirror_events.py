@@ -1,71 +1,121 @@
-"""Messages in a row of bytes: four bytes of length, most significant first, then a msgpack map.
+"""The events that an origin tells its mirrors, as one stream of bytes.
 
-So go the events from the origin to its mirrors, and what mirrors keep on their disk until the origin has it.
+An event is a frame: four bytes of length, most significant first, then a msgpack map with `kind` and `seq`, the number
+of the newest event in the origin's log, which only ever grows. Either side may be of another version: unknown keys are
+skipped, and an event of an unknown kind counts as a heartbeat.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Any, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
-import msgpack
+from msgspec import UNSET, Meta, Struct, UnsetType  # noqa: TC002 - msgspec reads the annotations
 
 from distd.domain.errors import Corrupt
+from distd.wire.packing import MAX_BYTES, pack, unpack
 
-MAX_FRAME_BYTES: Final = 16_777_216
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _LENGTH: Final = struct.Struct(">I")
 
-Message = dict[str, Any]
+PackageId: TypeAlias = Annotated[str, Meta(pattern=r"\A[0-9]{1,20}\Z")]
 
 
-def encode(message: Message) -> bytes:
-    """One frame. Raises `ValueError` for a message over the limit."""
-    body = pack(message)
-    if len(body) > MAX_FRAME_BYTES:
-        raise ValueError(f"a message of {len(body)} bytes, at most {MAX_FRAME_BYTES}")
+class WantedPackage(Struct, frozen=True, array_like=True):
+    """A package that a mirror is to have: its version and size, and whether agents or assignments wait for it."""
+
+    package_id: PackageId
+    version: int
+    size_bytes: int
+    needed: bool
+
+
+class State(Struct, frozen=True, tag_field="kind", tag="state"):
+    """All packages that a mirror is to have; others are to go.
+
+    `mirrors`: "host:port" of the other mirrors that are online; unset: nothing is said of them. `http`, `https`: the
+    origin's own addresses.
+    """
+
+    seq: int
+    packages: list[WantedPackage]
+    mirrors: list[str] | UnsetType = UNSET
+    http: str = ""
+    https: str = ""
+
+
+class PackageChange(Struct, frozen=True, tag_field="kind", tag="package"):
+    """What has changed: `packages` are new or have another version, `gone` are no longer wanted.
+
+    The mirror is to wait `wait_s` before it fetches, so that not all do at once. The rest is as in `State`.
+    """
+
+    seq: int
+    packages: list[WantedPackage]
+    gone: list[str] = []
+    mirrors: list[str] | UnsetType = UNSET
+    wait_s: int | float = 0
+    http: str = ""
+    https: str = ""
+
+
+class Heartbeat(Struct, frozen=True, tag_field="kind", tag="beat"):
+    """The origin is there, and has nothing to say."""
+
+    seq: int
+
+
+Event: TypeAlias = State | PackageChange | Heartbeat
+
+
+class _Head(Struct):
+    kind: str
+    seq: int
+
+
+_KINDS: Final[Mapping[str, type[State | PackageChange]]] = {"state": State, "package": PackageChange}
+
+
+def encode(event: Event) -> bytes:
+    """One frame. Raises `ValueError` for an event over the limit."""
+    body = pack(event)
+    if len(body) > MAX_BYTES:
+        raise ValueError(f"an event of {len(body)} bytes, at most {MAX_BYTES}")
     return _LENGTH.pack(len(body)) + body
 
 
+def read(body: bytes, what: str = "event") -> Event:
+    """An event without its length. Raises `Corrupt`, which names `what` it should be."""
+    head = unpack(body, _Head, what)
+    kind = _KINDS.get(head.kind)
+    return Heartbeat(head.seq) if kind is None else unpack(body, kind, what)
+
+
 class Decoder:
-    """Frames out of bytes that come in any pieces."""
+    """Events out of bytes that come in any pieces."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[Message]:
-        """The messages that are whole by now. Raises `Corrupt` for bytes that are none; then it is done for."""
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that are complete by now. Raises `Corrupt` for bytes that are none; it cannot go on then."""
         self._buffer += data
-        messages, at = [], 0
+        events, at = [], 0
         while len(self._buffer) - at >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._buffer, at)
-            if length > MAX_FRAME_BYTES:
-                raise Corrupt("frame", f"at most {MAX_FRAME_BYTES} bytes", str(length))
+            if length > MAX_BYTES:
+                raise Corrupt("frame", f"at most {MAX_BYTES} bytes", str(length))
             end = at + _LENGTH.size + length
             if len(self._buffer) < end:
                 break
-            messages.append(unpack(bytes(self._buffer[at + _LENGTH.size : end]), "frame"))
+            events.append(read(bytes(self._buffer[at + _LENGTH.size : end])))
             at = end
         del self._buffer[:at]
-        return messages
+        return events
 
     @property
-    def left_bytes(self) -> int:
+    def pending_bytes(self) -> int:
         """Of a frame that has not come to its end."""
         return len(self._buffer)
-
-
-def pack(message: Message) -> bytes:
-    packed = msgpack.packb(message, use_bin_type=True)
-    assert isinstance(packed, bytes)
-    return packed
-
-
-def unpack(data: bytes, what: str) -> Message:
-    """Raises `Corrupt`, which says `what` it is not, for anything but a map with texts for keys."""
-    try:
-        value = msgpack.unpackb(data, raw=False, strict_map_key=True)
-    except (ValueError, msgpack.UnpackException) as error:
-        raise Corrupt(what, "msgpack", str(error)[:120] or type(error).__name__) from None
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise Corrupt(what, "a map by texts", type(value).__name__)
-    return value

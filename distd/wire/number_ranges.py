@@ -19,7 +19,7 @@ def render(numbers: Iterable[int]) -> str:
 
 
 def parse(text: str, limit: int | None = None) -> set[int]:
-    """What `render` made. Raises `ValueError` for anything else, and for more than `limit` numbers."""
+    """The numbers in a text that `render` wrote. Raises `ValueError` for others, and for more than `limit` numbers."""
     numbers: set[int] = set()
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")

@@ -1,7 +1,7 @@
-"""The OCS wire codec: zlib and XML, both ways (docs/protocol.md, section 1).
+"""The bodies of the OCS protocol: zlib and XML, both ways (docs/protocol.md, section 1).
 
-Reading is incremental: the body is inflated piece by piece and each piece parsed at once, so that a bomb costs one
-piece of memory and an inventory is never held as a whole.
+Reading is incremental: the body is inflated piece by piece and each piece is parsed at once. So a decompression bomb
+costs the memory of one piece, and an inventory is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 PIECE_BYTES: Final = 65_536
 MAX_REPLY_BYTES: Final = 1_048_576
-# Longer values of an inventory are cut: nothing that anybody searches for is longer.
+# Longer values of an inventory are cut off: nobody searches for longer ones.
 MAX_VALUE_CHARACTERS: Final = 4096
 MAX_DEVICE_ID_CHARACTERS: Final = 255
 MAX_FIELDS: Final = 256  # of HARDWARE, of the account, of a network
 MAX_NETWORKS: Final = 1024
 MAX_HISTORY: Final = 100_000
-# Small bodies gain nothing from more.
+# Higher levels gain nothing with small bodies.
 _COMPRESSION: Final = 6
 
 _DECLARATION: Final = "<?xml version='1.0' encoding='UTF-8'?>\n"
@@ -64,21 +64,21 @@ def inflate(body: bytes, *, max_inflated_bytes: int) -> Iterator[bytes]:
         rest = inflater.unconsumed_tail
         yield piece
     if inflater.unused_data:
-        raise BadInput("body", "one zlib stream", f"{len(inflater.unused_data)} bytes behind it")
+        raise BadInput("body", "one zlib stream", f"{len(inflater.unused_data)} bytes after it")
 
 
 # --- requests ----------------------------------------------------------------------------------------------------
 
 
 def read_request(body: bytes, *, max_inflated_bytes: int) -> Request:
-    """What an agent's POST says. Raises `BadInput`; `TooLarge` when it inflates beyond the limit."""
+    """The request in the body of an agent's POST. Raises `BadInput`; `TooLarge` when it inflates beyond the limit."""
     reader = _RequestReader()
     xml.read(inflate(body, max_inflated_bytes=max_inflated_bytes), reader, "body")
     return reader.request()
 
 
 class _RequestReader:
-    """Keeps the few values that are wanted. DOWNLOAD comes with attributes, the others with child elements."""
+    """Keeps the few values that are used. DOWNLOAD has attributes, the other requests have child elements."""
 
     def __init__(self) -> None:
         self.top: dict[str, str] = {}
@@ -268,7 +268,7 @@ def write_no_account_update() -> bytes:
 
 
 def read_prolog_reply(body: bytes, *, max_inflated_bytes: int = MAX_REPLY_BYTES) -> PrologReply:
-    """What a server answered to a PROLOG. Values it leaves out are the agents' own. Raises `BadInput`."""
+    """A server's answer to a PROLOG. Values that it leaves out are the agents' defaults. Raises `BadInput`."""
     reader = _ReplyReader()
     xml.read(inflate(body, max_inflated_bytes=max_inflated_bytes), reader, "reply")
     response = reader.top.get("RESPONSE", "")

@@ -1,4 +1,4 @@
-"""The `info` of a package: one XML element, attributes only, which an agent fetches before anything else."""
+"""The `info` of a package: one XML element with attributes, which an agent fetches before the fragments."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def encoded(digest: bytes, encode: str) -> str:
 
 
 def is_digest(info: Info, digest: bytes) -> bool:
-    """Whether it is the one that `info` tells: hexadecimal in any case, Base64 with its padding or without."""
+    """Whether it is the digest of `info`: hexadecimal in any case, Base64 with or without its padding."""
     if info.digest_encode.lower() == "base64":
         return encoded(digest, info.digest_encode).rstrip("=") == info.digest.rstrip("=")
     return digest.hex() == info.digest.lower()
@@ -61,7 +61,7 @@ def _flag(value: bool) -> str:
 
 
 def parse(data: bytes) -> Info:
-    """Read an `info`. Strict about what decides, tolerant of what is missing or unknown. Raises `BadInput`."""
+    """Read an `info`. Required values must be right; others may be missing or unknown. Raises `BadInput`."""
     values = _read_element(data)
     action = _action(values.get("ACT", ""))
     package_id = values.get("ID", "")

@@ -1,7 +1,7 @@
-"""Per-computer tokens in the path: /download/~<token>/… tells whose fragment is being fetched.
+"""Tokens of computers in the path: /download/~<token>/… says which computer fetches a fragment.
 
-A token is the computer's number in base 36, "-", and 20 hexadecimal digits of a keyed BLAKE3 over that number. It
-is no secret worth stealing (it opens nothing that the plain path does not); it cannot be made up for another computer.
+A token is the computer's number in base 36, "-", and 20 hexadecimal digits of a keyed BLAKE3 of that number. It gives
+no access that the plain path does not give, so it is not secret; but nobody can make one for another computer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def make(key: bytes, computer_id: int) -> str:
 
 
 def check(key: bytes, token: str) -> int | None:
-    """The computer whose token this is; None when it was made by nobody who has the key."""
+    """The computer that a token is for; None for an unknown token, which was not made with this key."""
     match = _TOKEN.fullmatch(token)
     if match is None:
         return None

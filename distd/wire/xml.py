@@ -1,4 +1,4 @@
-"""The little XML that OCS speaks: written by hand, read with expat, without DTD and entities."""
+"""The XML of OCS: written by hand, read with expat, without DTD and entities."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 MAX_DEPTH: Final = 32
 MAX_TAG_BYTES: Final = 1_048_576
 MAX_ELEMENTS: Final = 500_000
-# Of a text between two tags no more is kept: no value that anybody wants is longer.
+# No more is kept of a text between two tags: no value that is used is longer.
 MAX_TEXT_CHARACTERS: Final = 65_536
 
-_UNFIT: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES: Final = str.maketrans(
     {
         "&": "&amp;",
@@ -33,10 +33,10 @@ _ESCAPES: Final = str.maketrans(
 
 
 def escape(text: str, field: str) -> str:
-    """`text` in such a way that every parser gives it back unchanged. `BadInput` for what XML cannot carry."""
-    unfit = _UNFIT.search(text)
-    if unfit is not None:
-        raise BadInput(field, "characters that XML 1.0 has", f"{unfit[0]!r} at position {unfit.start()}")
+    """`text` written so that every parser reads it unchanged. Raises `BadInput` for characters that XML lacks."""
+    invalid = _NOT_XML.search(text)
+    if invalid is not None:
+        raise BadInput(field, "characters that XML 1.0 has", f"{invalid[0]!r} at position {invalid.start()}")
     return text.translate(_ESCAPES)
 
 
@@ -47,22 +47,24 @@ def element(name: str, attributes: Mapping[str, str], content: str | None = None
 
 
 def leaf(name: str, text: str) -> str:
-    """An element that holds a text."""
+    """An element that contains a text."""
     return f"<{name}>{escape(text, name)}</{name}>"
 
 
 class Handler(Protocol):
-    """What hears of a document. `end` gets the text between the element's tags, its children's left out."""
+    """Gets the elements of a document, in their order. `path`: the names from the root to the element."""
 
-    def start(self, path: tuple[str, ...], attributes: dict[str, str]) -> None: ...
+    def start(self, path: tuple[str, ...], attributes: dict[str, str]) -> None:
+        """An element begins."""
 
-    def end(self, path: tuple[str, ...], text: str) -> None: ...
+    def end(self, path: tuple[str, ...], text: str) -> None:
+        """An element ends. `text`: between its tags, without that of its children."""
 
 
 def read(pieces: Iterable[bytes], handler: Handler, field: str) -> None:
-    """Feed a document, piece by piece, to `handler`. Raises `BadInput` that names `field`.
+    """Parse a document piece by piece and call `handler`. Raises `BadInput` that names `field`.
 
-    Nothing is kept but the path of the open elements and the text of the innermost one.
+    Only the path of the open elements and the text of the innermost one are kept.
     """
     parser = _Parser(handler, field)
     fed_bytes = 0
@@ -74,7 +76,7 @@ def read(pieces: Iterable[bytes], handler: Handler, field: str) -> None:
                 raise TooLarge(field, f"tags of at most {MAX_TAG_BYTES} bytes", "longer ones")
         parser.expat.Parse(b"", True)
     except (expat.ExpatError, ValueError, LookupError) as error:
-        # An encoding that nobody knows is a LookupError, one that is no byte encoding a ValueError.
+        # An unknown encoding raises LookupError, an encoding that is not of bytes ValueError.
         raise BadInput(field, "XML", str(error)) from error
 
 
@@ -91,7 +93,7 @@ class _Parser:
         self.expat.StartElementHandler = self._start
         self.expat.EndElementHandler = self._end
         self.expat.CharacterDataHandler = self._add_text
-        # The first sign of a DTD is refused, so entities are never declared, let alone expanded.
+        # A DTD is refused at its beginning, so entities are never declared or expanded.
         self.expat.StartDoctypeDeclHandler = self._doctype
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:

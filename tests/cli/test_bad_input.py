@@ -97,7 +97,7 @@ def test_an_unreadable_file(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     before = site.snapshot()
     opening = type(path).open
 
-    def deny(self, *args: Any, **kwargs: Any) -> Any:
+    def deny(self: Path, *args: Any, **kwargs: Any) -> Any:
         if self.name == "secret":
             raise PermissionError(13, "Permission denied")
         return opening(self, *args, **kwargs)

@@ -147,11 +147,11 @@ def test_recipes_and_options_that_do_not_go_together(site: Any, options: Any, fi
 def test_assign_results_and_unassign(site: Any) -> None:
     computer, package_id = site.computer(), site.build()
     site("package", "activate", package_id)
-    assert "Nobody has this package yet" in site("results", package_id).out
+    assert "assigned to no computer yet" in site("results", package_id).out
     assert computer in site("assign", package_id, "--computer", computer).out
     (row,) = site("results", package_id, "--json").json
     assert (row["device_id"], row["state"], row["code"], row["fragments_fetched"]) == (computer, "WAITING", None, 0)
-    assert "has not been told yet" in site("results", package_id).out
+    assert "has not been notified yet" in site("results", package_id).out
     assert package_id in site("computer", "show", computer).out
     assert site("computer", "show", computer, "--json").json["computer"]["device_id"] == computer
     assert computer in site("computer", "list").out
@@ -168,15 +168,15 @@ def test_assign_to_the_computers_of_a_file(site: Any, tmp_path: Path, as_json: A
     file = tmp_path / "computers"
     file.write_text(site("computer", "list", "--json").out if as_json else "\n".join([*computers, "", ""]))
     done = site("assign", package_id, "--computers", file)
-    assert done.out == f"3 of {file}: will be told of it at their next contact.\n"
+    assert done.out == f"{file}: 3 computers will be notified at the next contact.\n"
     assert [row["device_id"] for row in site("results", package_id, "--json").json] == computers
-    # Later there are more of them: who has it already is passed over, unless it is named.
+    # Later there are more of them: those that have it already are skipped, unless they are named.
     one_more = site.computer("pc 3")
     file.write_text("\n".join([*computers, one_more]))
     again = site("assign", package_id, "--computers", file)
     assert again.out.splitlines() == [
-        f"1 of {file}: will be told of it at their next contact.",
-        f"3 of {file}: have been given it before.",
+        f"{file}: 1 computer will be notified at the next contact.",
+        f"{file}: 3 computers skipped, already assigned.",
     ]
     assert site("assign", package_id, "--computer", one_more).status == 1
 

@@ -76,21 +76,21 @@ def test_what_to_set(site: Any, package_id: Any) -> None:
     assert answer["finish_s"] <= 3 * DAY_S
     assert answer["peak_bytes_per_s"] <= 1_000_000
     shown = site("plan", package_id, "--site", "paris=2000", "--by", "3d", "--most", "1MB/s")
-    assert "95 % of the computers within 3 d 0 h, no line over 1 MB/s: is met as things stand." in shown.out
+    assert "95 % of the computers within 3 d 0 h, no line over 1 MB/s: is met without any change." in shown.out
     assert done.json["is_met"]
     slow = ("--set", "download.cycle_latency_s=80000")
     shown_slow = site("plan", package_id, "--site", "paris=2000", "--by", "3d", "--most", "1MB/s", *slow)
-    assert "95 % of the computers within 3 d 0 h, no line over 1 MB/s: can be met." in shown_slow.out
+    assert "95 % of the computers within 3 d 0 h, no line over 1 MB/s: these settings meet it." in shown_slow.out
     assert shown_slow.status == 0
     assert re.search(rf"download.frag_latency_s +{answer['config']['frag_latency_s']}\n", shown.out)
     assert re.search(r"--priority +5\n", shown.out)
     late = site("plan", package_id, "--site", "paris=200", "--by", "8h")
     assert late.status == 1
-    assert "cannot be met, whatever is set. 95 % have made a contact after 22 h" in late.out
+    assert "no setting can meet this. 95 % have made a contact after 22 h" in late.out
     assert "download." not in late.out
     never = site("plan", package_id, "--site", "paris=2000000", "--by", "26h", "--most", "1kB/s")
     assert never.status == 1
-    assert "nothing was found that meets it; this comes nearest" in never.out
+    assert "no settings were found that meet it; these come nearest" in never.out
 
 
 def test_what_is_met_already_and_by_nothing_gentler(
@@ -101,7 +101,7 @@ def test_what_is_met_already_and_by_nothing_gentler(
     monkeypatch.setattr(forecasts, "solve", lambda *_: replace(found, is_met=False))
     shown = site("plan", package_id, "--site", "paris=20", "--by", "2d")
     assert shown.status == 0
-    assert "is met as things stand; nothing gentler was found." in shown.out
+    assert "is met without any change; no settings with longer pauses were found." in shown.out
     assert "download." not in shown.out
 
 
@@ -123,7 +123,7 @@ def test_a_command_has_no_lines(site: Any) -> None:
         "package", "build", "--name", "C", "--os", "LINUX", "--action", "EXECUTE", "--command", "true", "--json"
     )
     shown = site("plan", done.json["id"], "--site", "paris=20", "--by", "2d")
-    assert "is met as things stand" in shown.out
+    assert "is met without any change" in shown.out
     assert "(no file)" in shown.out
 
 

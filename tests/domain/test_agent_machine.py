@@ -10,12 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distd.domain.agent_machine import (
-    BACKOFF_FIRST_S,
-    BACKOFF_LAST_S,
-    CORRUPT_TRIES,
-    RESULT_TRIES,
-    Agent,
+from distd.domain.agent_actions import (
     Assemble,
     Assembled,
     Corrupted,
@@ -27,7 +22,6 @@ from distd.domain.agent_machine import (
     FetchInfo,
     Finished,
     InfoFetched,
-    Package,
     PrologAnswered,
     SendInventory,
     SendProlog,
@@ -35,13 +29,22 @@ from distd.domain.agent_machine import (
     Started,
     Wait,
 )
+from distd.domain.agent_machine import (
+    BACKOFF_FIRST_S,
+    BACKOFF_LONGEST_S,
+    CORRUPT_TRIES,
+    RESULT_TRIES,
+    Agent,
+    QueuedPackage,
+    SavedState,
+)
 from distd.domain.records import Action as Act
 from distd.domain.records import Dialect, DownloadConfig, Info, Pack, PrologReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from distd.domain.agent_machine import (
+    from distd.domain.agent_actions import (
         Action,
     )
 
@@ -68,7 +71,7 @@ class World:
 
     def __init__(self, replies: Iterable[PrologReply], infos: Iterable[Info], **answers: list[Event]) -> None:
         self.replies = list(replies)
-        self.infos = {one.id: one for one in infos}
+        self.infos = {info.id: info for info in infos}
         self.answers = answers
         self.now_s = 0.0
         self.script: list[str] = []
@@ -92,8 +95,8 @@ class World:
         match action:
             case SendProlog():
                 return PrologAnswered(self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])
-            case FetchInfo(one):
-                return InfoFetched(self.infos[one.id]) if one.id in self.infos else Failed("404")
+            case FetchInfo(pack):
+                return InfoFetched(self.infos[pack.id]) if pack.id in self.infos else Failed("404")
             case Assemble():
                 return Assembled("SUCCESS")
         return Done()
@@ -103,8 +106,8 @@ def word(action: Action) -> str:
     match action:
         case FetchFragment(name, number, loc, proto):
             return f"{name}-{number}" + ("" if loc == "h:80/d" and proto == "http" else f"@{proto}://{loc}")
-        case FetchInfo(one):
-            return f"info:{one.id}"
+        case FetchInfo(pack):
+            return f"info:{pack.id}"
         case Assemble(name):
             return f"run:{name}"
         case SendResult(name, code):
@@ -201,7 +204,7 @@ CASES: list[Case] = [
     (
         "off, with a queue",
         NATIVE,
-        {"queue": [Package(A, "h:80/d", 0)]},
+        {"queue": [QueuedPackage(A, "h:80/d", 0)]},
         [reply(config=replace(CONFIG, on=False), send=True)],
         [],
         {},
@@ -210,7 +213,7 @@ CASES: list[Case] = [
     (
         "resumed at the second fragment, from elsewhere",
         NATIVE,
-        {"queue": [Package(A, "old:80/d", 0, fetched=1)]},
+        {"queue": [QueuedPackage(A, "old:80/d", 0, fetched=1)]},
         [reply(pack("1", "new:80/d"))],
         [],
         {},
@@ -219,7 +222,7 @@ CASES: list[Case] = [
     (
         "windows keeps the place",
         WINDOWS,
-        {"queue": [Package(B, "old:80/d", 0)]},
+        {"queue": [QueuedPackage(B, "old:80/d", 0)]},
         [reply(pack("2", "new:80/d"))],
         [],
         {},
@@ -228,7 +231,7 @@ CASES: list[Case] = [
     (
         "withdrawn",
         NATIVE,
-        {"queue": [Package(A, "h:80/d", 0)]},
+        {"queue": [QueuedPackage(A, "h:80/d", 0)]},
         [reply()],
         [],
         {},
@@ -237,7 +240,7 @@ CASES: list[Case] = [
     (
         "timed out",
         NATIVE,
-        {"queue": [Package(A, "h:80/d", -31 * DAY_S)]},
+        {"queue": [QueuedPackage(A, "h:80/d", -31 * DAY_S)]},
         [LISTED],
         [],
         {},
@@ -346,7 +349,7 @@ CASES: list[Case] = [
     (
         "no server, but a queue",
         NATIVE,
-        {"queue": [Package(B, "h:80/d", 0)], "config": CONFIG},
+        {"queue": [QueuedPackage(B, "h:80/d", 0)], "config": CONFIG},
         [reply()],
         [],
         {"SendProlog": fail(1)},
@@ -355,7 +358,7 @@ CASES: list[Case] = [
     (
         "no server, unix does not begin",
         UNIX,
-        {"queue": [Package(B, "h:80/d", 0)]},
+        {"queue": [QueuedPackage(B, "h:80/d", 0)]},
         [reply()],
         [],
         {"SendProlog": fail(1)},
@@ -377,7 +380,7 @@ CASES: list[Case] = [
 def test_once(case: Case) -> None:
     _, dialect, arguments, replies, infos, answers, expected = case
     queue = [replace(package) for package in arguments.get("queue", [])]
-    agent = Agent("pc", dialect, once=True, **{**arguments, "queue": queue})
+    agent = Agent("pc", dialect, SavedState(**{**arguments, "queue": queue}), once=True)
     world = World(replies, infos, **{name: list(events) for name, events in answers.items()})
     assert world.run(agent) == expected
 
@@ -405,9 +408,9 @@ def test_the_config_of_a_later_contact_holds_from_the_next_period() -> None:
 
 def test_back_off() -> None:
     world = World([reply()], [], SendProlog=fail(14))
-    waits = [float(one[1:]) for one in forever(world, 26).split() if one != "PROLOG"]
+    waits = [float(action[1:]) for action in forever(world, 26).split() if action != "PROLOG"]
     assert waits[:3] == [BACKOFF_FIRST_S, BACKOFF_FIRST_S * 2, BACKOFF_FIRST_S * 4]
-    assert max(waits) == BACKOFF_LAST_S
+    assert max(waits) == BACKOFF_LONGEST_S
 
 
 @pytest.mark.parametrize(("jitter", "factor"), [(0.0, 0.5), (1.0, 1.5)])
@@ -420,7 +423,7 @@ def test_a_stock_agent_waits_for_its_next_regular_contact() -> None:
     assert forever(World([reply()], [], SendProlog=fail(1)), 2, UNIX) == f"PROLOG c{DAY_S}"
 
 
-def test_a_windows_agent_that_gave_up_goes_on_at_its_next_contact() -> None:
+def test_a_windows_agent_that_gave_up_continues_at_its_next_contact() -> None:
     world = World([reply(pack("1"), freq_h=1)], [info("1")], FetchFragment=fail(24))
     script = world.run(Agent("pc", WINDOWS), 43)
     given_up, _, rest = script.partition(" c3588 ")
@@ -428,9 +431,9 @@ def test_a_windows_agent_that_gave_up_goes_on_at_its_next_contact() -> None:
     assert rest.startswith("PROLOG 1-1 f1 c2 run:1 1=SUCCESS f1 c2")
 
 
-def test_what_it_says() -> None:
+def test_log_lines() -> None:
     said: list[str] = []
-    agent = Agent("pc", once=True, say=said.append)
+    agent = Agent("pc", once=True, log=said.append)
     World([LISTED], [A]).run(agent)
     assert said == ["Package <1> added to download queue", "New period. Nb of cycles: 4"]
 
@@ -449,9 +452,9 @@ class Server:
             return Corrupted() if isinstance(action, FetchFragment) and action.number % 2 else Failed("no")
         match action:
             case SendProlog():
-                return PrologAnswered(reply(*(pack(one) for one in self.infos if not self.results[one]), freq_h=1))
-            case FetchInfo(one):
-                return InfoFetched(self.infos[one.id])
+                return PrologAnswered(reply(*(pack(name) for name in self.infos if not self.results[name]), freq_h=1))
+            case FetchInfo(listed):
+                return InfoFetched(self.infos[listed.id])
             case Assemble(name):
                 self.runs[name] += 1
                 return Assembled("SUCCESS")
@@ -477,7 +480,7 @@ def test_whatever_fails_each_package_ends_in_one_result(
     for step in range(4000):
         action = agent.next(event, now_s)
         if step == restart:  # the process is killed before the action, and restored from what it knew
-            agent = Agent("pc", dialect, history=agent.history, queue=agent.queue.values(), pending=agent.pending)
+            agent = Agent("pc", dialect, SavedState(agent.history, agent.queue.values(), agent.pending))
             event = Started()
             continue
         now_s += action.seconds if isinstance(action, Wait) else 0.1

@@ -10,7 +10,7 @@ def test_pauses_grow_up_to_the_longest() -> None:
     assert [backoff.next_s() for _ in range(5)] == [0.5, 1.0, 2.0, 3, 3]
 
 
-def test_a_factor_of_ones_own() -> None:
+def test_another_factor() -> None:
     backoff = Backoff(0.2, 60, factor=4)
     assert [round(backoff.next_s(), 6) for _ in range(3)] == [0.2, 0.8, 3.2]
 

@@ -1,4 +1,4 @@
-"""Rules of bandwidth as text, when and for whom they apply, and what is in a bucket."""
+"""Rules of bandwidth as text; when and for which addresses they apply."""
 
 from __future__ import annotations
 

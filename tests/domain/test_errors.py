@@ -32,7 +32,7 @@ def test_texts(error: Any, text: Any) -> None:
     assert isinstance(error, DistdError)
 
 
-def test_what_came_is_shortened_but_kept() -> None:
+def test_a_long_value_is_shortened_in_the_text_only() -> None:
     error = BadInput("body", "XML", "x" * 10_000)
     assert len(str(error)) < 200
     assert str(error).endswith("…")

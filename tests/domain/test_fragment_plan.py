@@ -46,7 +46,7 @@ def test_by_size(size_bytes: Any, fragment_bytes: Any, lengths: Any) -> None:
 
 
 @given(SIZES, st.integers(MIN_FRAGMENT_BYTES, 2_000_000))
-def test_by_size_cuts_all_alike_but_the_last(size_bytes: Any, fragment_bytes: Any) -> None:
+def test_by_size_all_fragments_but_the_last_are_equal(size_bytes: Any, fragment_bytes: Any) -> None:
     *full, last = by_size(size_bytes, fragment_bytes)
     assert set(full) <= {fragment_bytes}
     assert sum(full) + last == size_bytes
@@ -71,7 +71,7 @@ def test_the_limit_on_fragments_holds_to_the_byte() -> None:
 
 
 @given(SIZES, st.data())
-def test_by_count_gives_exactly_so_many_and_as_even_as_can_be(size_bytes: Any, data: Any) -> None:
+def test_by_count_gives_that_many_as_equal_as_possible(size_bytes: Any, data: Any) -> None:
     count = data.draw(st.integers(1, max(1, size_bytes // MIN_FRAGMENT_BYTES)))
     lengths = by_count(size_bytes, count)
     assert len(lengths) == count
@@ -105,7 +105,7 @@ CONFIG = DownloadConfig(frag_latency_s=15, cycle_latency_s=15, period_latency_s=
 
 
 @given(st.integers(0, 10), st.integers(100, 1_000_000))
-def test_so_many_fragments_as_the_duration_holds(priority: Any, duration_s: Any) -> None:
+def test_as_many_fragments_as_fit_into_the_duration(priority: Any, duration_s: Any) -> None:
     plan = ByDuration(duration_s, priority, CONFIG)
     first_s = start_s(Dialect.NATIVE, CONFIG, priority, 2, 0)
     if first_s > duration_s:

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import (
-    Computer,
+    ComputerFacts,
     Field,
-    Mirror,
+    MirrorFacts,
     Op,
     Rule,
     fields_of,
-    has_place,
+    has_variables,
     parse_networks,
     parse_rule,
     rank,
@@ -39,11 +39,11 @@ def mirror(
     parsed = parse_networks(networks)
     others = {Field(key.upper()): text for key, text in fields.items() if key != "address"}
     known = fields_of(name, fields.get("address", ""), parsed, others)
-    return Mirror(number, name, f"{name}:8080", f"{name}:8443", known, parsed, location, local, load)
+    return MirrorFacts(number, name, f"{name}:8080", f"{name}:8443", known, parsed, location, local, load)
 
 
 def computer(*addresses: Any, **fields: Any) -> Any:
-    return Computer("pc", {Field(key.upper()): (text,) for key, text in fields.items()}, addresses)
+    return ComputerFacts("pc", {Field(key.upper()): (text,) for key, text in fields.items()}, addresses)
 
 
 RULES = [
@@ -65,24 +65,24 @@ RULES = [
 
 
 @pytest.mark.parametrize(("text", "mine", "name", "theirs", "holds"), RULES)
-def test_rules_hold(text: Any, mine: Any, name: Any, theirs: Any, holds: Any) -> None:
-    assert parse_rule(text).holds(computer(**mine).fields, mirror(name, **theirs).fields) is holds
+def test_rules_match(text: Any, mine: Any, name: Any, theirs: Any, holds: Any) -> None:
+    assert parse_rule(text).matches(computer(**mine).fields, mirror(name, **theirs).fields) is holds
 
 
 def test_of_several_values_one_is_enough() -> None:
     there = mirror("m", networks=["10.1.0.0/16", "10.2.0.0/16"])
     fields = {Field.IPSUBNET: ("192.168.0.0", "10.2.0.0")}
-    assert Rule(Field.IPSUBNET, Op.EQUALS, Field.IPSUBNET).holds(fields, there.fields)
-    assert not Rule(Field.IPSUBNET, Op.DIFFERS, Field.IPSUBNET).holds(fields, there.fields)
+    assert Rule(Field.IPSUBNET, Op.EQUALS, Field.IPSUBNET).matches(fields, there.fields)
+    assert not Rule(Field.IPSUBNET, Op.DIFFERS, Field.IPSUBNET).matches(fields, there.fields)
 
 
 @pytest.mark.parametrize("text", ["", "NAME", "NAME IS NAME", "NAME EQUALS", "COLOUR EQUALS NAME", "NAME EQUALS TAG x"])
-def test_no_rules(text: Any) -> None:
+def test_bad_rules_are_refused(text: Any) -> None:
     with pytest.raises(BadInput, match="RULE: expected FIELD EQUALS"):
         parse_rule(text)
 
 
-def test_a_rule_says_itself() -> None:
+def test_a_rule_as_text() -> None:
     assert str(parse_rule("name like tag")) == "NAME LIKE TAG"
 
 
@@ -93,13 +93,13 @@ ORDERS = {
 
 
 @pytest.mark.parametrize(("names", "rules"), ORDERS.values(), ids=ORDERS)
-def test_what_comes_first(names: Any, rules: Any) -> None:
+def test_the_first_mirror(names: Any, rules: Any) -> None:
     mirrors = [mirror("near", networks=["10.1.0.0/16"]), mirror("ruled", tag="x")]
     found = rank(computer("10.1.2.3", tag="x"), mirrors, [parse_rule(rule) for rule in rules])
     assert [choice.mirror.name for choice in found] == names
 
 
-def test_the_longest_network_then_the_location_then_the_load() -> None:
+def test_the_smallest_network_then_the_location_then_the_load() -> None:
     mirrors = [
         mirror("idle", load=0),
         mirror("busy", load=9),
@@ -112,30 +112,32 @@ def test_the_longest_network_then_the_location_then_the_load() -> None:
         ("close", "network 10.1.2.0/24"),
         ("wide", "network 10.0.0.0/8"),
         ("there", "location Paris"),
-        ("idle", "least loaded (0 agents)"),
-        ("busy", "least loaded (9 agents)"),
+        ("idle", "lowest load (0 agents)"),
+        ("busy", "lowest load (9 agents)"),
     ]
 
 
-def test_a_local_one_serves_its_own_only() -> None:
+def test_a_local_mirror_serves_only_its_own_computers() -> None:
     mirrors = [mirror("m", networks=["10.1.0.0/16"], location="Paris", local=True)]
     assert rank(computer("10.2.0.1"), mirrors, []) == []
     assert rank(computer("10.1.0.1"), mirrors, []) != []
     assert rank(computer("10.2.0.1", tag="paris"), mirrors, []) != []
 
 
-def test_of_two_networks_of_one_mirror_the_longest_counts() -> None:
+def test_of_two_networks_of_a_mirror_the_smaller_counts() -> None:
     (choice,) = rank(computer("10.1.2.3"), [mirror("m", networks=["10.0.0.0/8", "10.1.2.0/24"])], [])
     assert choice.why == "network 10.1.2.0/24"
 
 
-def test_equals_are_spread_and_each_computer_stays() -> None:
+def test_equally_good_mirrors_are_spread_over_computers() -> None:
     mirrors = [mirror(name, number=number) for number, name in enumerate(("a", "b", "c"))]
-    first = [rank(Computer(f"pc{number}", {}), mirrors, [])[0].mirror.name for number in range(300)]
+    first = [rank(ComputerFacts(f"pc{number}", {}), mirrors, [])[0].mirror.name for number in range(300)]
     assert all(70 < first.count(name) < 130 for name in "abc")
-    assert first == [rank(Computer(f"pc{number}", {}), reversed(mirrors), [])[0].mirror.name for number in range(300)]
+    assert first == [
+        rank(ComputerFacts(f"pc{number}", {}), reversed(mirrors), [])[0].mirror.name for number in range(300)
+    ]
     # The end of one moves only those who were with it.
-    without = [rank(Computer(f"pc{number}", {}), mirrors[:2], [])[0].mirror.name for number in range(300)]
+    without = [rank(ComputerFacts(f"pc{number}", {}), mirrors[:2], [])[0].mirror.name for number in range(300)]
     assert all(before == after for before, after in zip(first, without, strict=True) if before != "c")
 
 
@@ -147,15 +149,15 @@ def test_any_addresses(addresses: Any, networks: Any) -> None:
     assert (choice.why.startswith("network")) == bool(set(addresses) & set(networks))
 
 
-def test_places_in_a_location() -> None:
+def test_variables_in_a_location() -> None:
     there = mirror("paris", address="10.1.0.5")
     assert substitute("$IP$:8080/$NAME$", there) == "10.1.0.5:8080/paris"
     assert substitute("$IP$/x", mirror("lyon")) == "lyon/x"  # what its URL says
-    assert has_place("$NAME$/x")
-    assert not has_place("name/x")
-    assert not has_place(None)
+    assert has_variables("$NAME$/x")
+    assert not has_variables("name/x")
+    assert not has_variables(None)
 
 
-def test_networks_that_are_none() -> None:
+def test_bad_networks_are_refused() -> None:
     with pytest.raises(BadInput, match="--network: expected a network such as"):
         parse_networks(["10.1.0.1/16"])

@@ -41,7 +41,7 @@ GUID = "{5A3E2C1B-0000-4000-8000-0123456789AB}"
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )  # fmt: skip
-def test_what_a_recipe_comes_to(asked: Any, prepared: Any) -> None:
+def test_what_a_recipe_gives(asked: Any, prepared: Any) -> None:
     assert prepare(*asked) == prepared
 
 
@@ -69,11 +69,11 @@ def test_what_a_recipe_refuses(asked: Any, field: Any) -> None:
 
 @pytest.mark.parametrize("line_ends", [LF, CRLF])
 @pytest.mark.parametrize("text", [b"a\nb\n", b"a\r\nb\r\n", b"a\rb\r", b"a\r\nb\n"])
-def test_lines_end_as_wanted(text: Any, line_ends: Any) -> None:
+def test_line_ends(text: Any, line_ends: Any) -> None:
     assert with_line_ends(text, line_ends) == b"a" + line_ends + b"b" + line_ends
 
 
-def test_utf_16_is_left_alone() -> None:
+def test_utf_16_is_not_changed() -> None:
     script = "a\nb\n".encode("utf-16")
     assert with_line_ends(script, CRLF) == script
 

@@ -92,7 +92,7 @@ def test_known_codes_have_a_sentence_of_their_own(code: Any) -> None:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (None, "not been told yet"),
+        (None, "not been notified yet"),
         ("EXIT_CODE_1603", "exit code 1603"),
         ("ERR_EXIT_CODE_5", "exit code 5"),
         ("SUCCESS_3", "exit code 3"),
@@ -131,4 +131,8 @@ def test_sentences_are_sentences() -> None:
     ],
 )
 def test_history(code: str, unix: bool, windows: bool, native: bool) -> None:
-    assert [in_history(one, code) for one in (Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE)] == [unix, windows, native]
+    assert [in_history(dialect, code) for dialect in (Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE)] == [
+        unix,
+        windows,
+        native,
+    ]

@@ -71,7 +71,7 @@ def test_schedule(dialect: Dialect, needs: dict[str, tuple[int, int]], length: i
     assert text == expected if ends else text.startswith(expected[:150])
 
 
-def test_a_package_that_comes_late_waits_for_the_next_period() -> None:
+def test_a_package_that_is_added_waits_for_the_next_period() -> None:
     live = {"A": 1}
     schedule = turns(NATIVE, DownloadConfig(period_length=2), live)
     assert next(schedule) == Turn("A")
@@ -80,7 +80,7 @@ def test_a_package_that_comes_late_waits_for_the_next_period() -> None:
     assert seen == ["A", "A", "B"]
 
 
-def test_a_package_that_goes_has_no_turn_more() -> None:
+def test_a_package_that_is_removed_has_no_more_turns() -> None:
     live = {"A": 1, "B": 1}
     schedule = turns(NATIVE, DownloadConfig(period_length=2), live)
     next(schedule)

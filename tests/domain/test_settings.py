@@ -88,7 +88,7 @@ def test_values(name: Any, given: Any, value: Any) -> None:
         ("server.host", None),
     ],
 )
-def test_unfit_values(name: Any, given: Any) -> None:
+def test_bad_values_are_refused(name: Any, given: Any) -> None:
     with pytest.raises(BadInput) as caught:
         TABLE[name].parse(given, "here")
     assert (caught.value.field, caught.value.expected, caught.value.got) == ("here", TABLE[name].expected, given)
@@ -112,7 +112,7 @@ def test_the_error_names_the_place(sources: Any, field: Any) -> None:
     assert caught.value.field == field
 
 
-def test_other_variables_are_not_ours() -> None:
+def test_other_variables_are_ignored() -> None:
     assert load({}, {"PATH": "/bin", "DISTD_DATA": "/srv"}, {})[LATENCY] == 15
 
 

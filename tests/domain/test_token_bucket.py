@@ -19,7 +19,7 @@ def threshold(rate: float) -> float:
     st.floats(100, 1e9),
     st.lists(st.tuples(st.floats(0.001, 0.2), st.floats(0, 1)), min_size=50, max_size=200),
 )
-def test_no_run_of_takers_gets_more_than_the_rate_and_one_burst(rate: float, steps: list[tuple[float, float]]) -> None:
+def test_never_more_than_the_rate_and_one_burst(rate: float, steps: list[tuple[float, float]]) -> None:
     level, elapsed_s, sent = 0.0, 0.0, 0.0
     for step_s, share in steps:
         level = refill(level, step_s, rate, rate * BURST_S)
@@ -32,7 +32,7 @@ def test_no_run_of_takers_gets_more_than_the_rate_and_one_burst(rate: float, ste
 
 
 @given(st.floats(100, 1e9), st.floats(0.01, BURST_S / 2))
-def test_a_taker_of_all_there_is_gets_the_rate(rate: float, step_s: float) -> None:
+def test_taking_all_of_it_each_time_gives_the_rate(rate: float, step_s: float) -> None:
     level, sent = 0.0, 0.0
     for _ in range(200):
         level = refill(level, step_s, rate, rate * BURST_S)

@@ -52,7 +52,7 @@ class Answer:
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         for seq in range(int(self._lasts_s // BEAT_S) + 1):
-            yield mirror_events.encode({"kind": "beat", "seq": seq})
+            yield mirror_events.encode(mirror_events.Heartbeat(seq))
             await trio.sleep(BEAT_S)
 
 

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from distd.domain.errors import Unavailable
-from distd.wire import mirror_events
+from distd.wire import packing
 from redistrib import reporter as module
 from redistrib.mirror_dir import Identity, create_mirror
 from redistrib.reporter import Books
@@ -34,7 +34,7 @@ class Origin:
         await trio.lowlevel.checkpoint()
         if self.away:
             raise Unavailable(url, "away")
-        self.messages.append(mirror_events.unpack(body, "report"))
+        self.messages.append(packing.unpack(body, dict[str, Any], "report"))
         return SimpleNamespace(status=200, body=b"")
 
 
@@ -104,7 +104,10 @@ async def test_the_spool_has_an_end(
     for number in range(1, 6):
         books.fetched("", f"10.0.0.{number}", "17", number, 1)
     books.flush()
-    kept = [mirror_events.unpack(path.read_bytes(), "spool")["access"][0][1] for path in sorted(mirror.spool.iterdir())]
+    kept = [
+        packing.unpack(path.read_bytes(), dict[str, Any], "spool")["access"][0][1]
+        for path in sorted(mirror.spool.iterdir())
+    ]
     assert kept == ["10.0.0.3", "10.0.0.4", "10.0.0.5"]
 
 

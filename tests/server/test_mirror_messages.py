@@ -8,6 +8,7 @@ from distd.catalogue import schema
 from distd.origin.packages import packages
 from distd.server import mirror_messages
 from distd.server.mirror_messages import Waves, first_message
+from distd.wire.mirror_events import PackageChange, State
 
 if TYPE_CHECKING:
     import pytest
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def ids(message: Any) -> list[str]:
-    return sorted(row[0] for row in message["packages"])
+    return sorted(package.package_id for package in message.packages)
 
 
 def test_a_mirror_gets_the_state_or_what_has_changed(origin: TestOrigin) -> None:
@@ -25,13 +26,15 @@ def test_a_mirror_gets_the_state_or_what_has_changed(origin: TestOrigin) -> None
     before = origin.events()[-1].seq
     origin.write(packages.deactivate, "17", origin.now_s)
     state = origin.read(first_message, 0)
-    assert (state["kind"], ids(state)) == ("state", ["17", "18"])
-    assert origin.read(first_message, before + 10_000)["kind"] == "state"  # it has followed another catalogue
+    assert isinstance(state, State)
+    assert ids(state) == ["17", "18"]
+    assert isinstance(origin.read(first_message, before + 10_000), State)  # it has followed another catalogue
     changed = origin.read(first_message, before)
-    assert (changed["kind"], ids(changed), changed["gone"], changed["wait_s"]) == ("package", ["17"], [], 0)
+    assert isinstance(changed, PackageChange)
+    assert (ids(changed), changed.gone, changed.wait_s) == (["17"], [], 0)
     deleted = origin.write(lambda conn: conn.execute(schema.packages.update().values(deleted_at_us=1)))
     assert deleted.rowcount == 2
-    assert origin.read(first_message, before)["gone"] == ["17"]
+    assert origin.read(first_message, before).gone == ["17"]
 
 
 def test_a_mirror_that_has_missed_too_much_gets_the_state(origin: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,8 +42,8 @@ def test_a_mirror_that_has_missed_too_much_gets_the_state(origin: TestOrigin, mo
     for number in range(17, 27):
         origin.package(str(number))
     newest = origin.events()[-1].seq
-    assert origin.read(first_message, newest - 2)["kind"] == "package"
-    assert origin.read(first_message, newest - 3)["kind"] == "state"
+    assert isinstance(origin.read(first_message, newest - 2), PackageChange)
+    assert isinstance(origin.read(first_message, newest - 3), State)
 
 
 def test_waves() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 import trio.testing
+from msgspec import to_builtins
 
 from distd.catalogue.event_log import Kind
 from distd.domain.errors import Unavailable
@@ -20,6 +21,7 @@ from distd.server import mirror_messages, mirror_streams
 from distd.server.mirror_messages import Waves
 from distd.server.mirror_streams import MirrorStreams
 from distd.wire import mirror_events
+from distd.wire.mirror_events import PackageChange
 from tests.fixtures.mirrors import join_mirror
 
 if TYPE_CHECKING:
@@ -57,9 +59,9 @@ class Peer:
         while rest:
             size, _, rest = rest.partition(b"\r\n")
             frames, rest = frames + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
-        found = mirror_events.Decoder().feed(frames)
+        found = [to_builtins(event) for event in mirror_events.Decoder().feed(frames)]
         assert all(message["kind"] == "beat" or message["http"] == "o:80" for message in found)
-        return [dict(message) for message in found]
+        return found
 
     def kinds(self) -> list[str]:
         return [message["kind"] for message in self.messages()]
@@ -251,8 +253,8 @@ async def test_a_mirror_that_takes_nothing_is_disconnected(
     monkeypatch.setattr(mirror_streams, "MAX_UNSENT_BYTES", 1000)
     peer = await follow(connect, origin)
     peer.messages()
-    big = {"kind": "state", "filler": bytes(3_000_000)}
-    monkeypatch.setattr(mirror_messages, "package_message", lambda conn, changed, seq: dict(big))
+    big = PackageChange(1, [], mirrors=["x" * 3_000_000])
+    monkeypatch.setattr(mirror_messages, "package_message", lambda conn, changed, seq: big)
     for package_id in ("17", "18"):
         origin.package(package_id)
         await trio.sleep(0.5)
@@ -264,14 +266,14 @@ async def test_a_slow_mirror_gets_the_rest_later(
     autojump_clock: MockClock, connect: Any, origin: TestOrigin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     peer = await follow(connect, origin)
-    big = {"kind": "state", "filler": bytes(3_000_000)}
-    monkeypatch.setattr(mirror_messages, "package_message", lambda conn, changed, seq: dict(big))
+    big = PackageChange(1, [], mirrors=["x" * 3_000_000])
+    monkeypatch.setattr(mirror_messages, "package_message", lambda conn, changed, seq: big)
     origin.package("17")
     await trio.sleep(0.5)
     for _ in range(100):
         peer.read()
         await trio.sleep(0.01)
-    assert len(peer.messages()[1]["filler"]) == 3_000_000
+    assert len(peer.messages()[1]["mirrors"][0]) == 3_000_000
     assert state_of(origin)
 
 

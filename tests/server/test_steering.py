@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from distd.domain.mirror_rules import Computer, Mirror, Via
+from distd.domain.mirror_rules import ComputerFacts, MirrorFacts, Via
 from distd.lane.backend import LOCAL, FileRequest
 from distd.origin.mirrors.directory import MirrorDirectory
 from distd.server import steering as module
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from distd.lane.backend import Located
 
 MIRRORS = {
-    number: Mirror(number, name, f"{name}:80", f"{name}:443", load=number) for number, name in ((1, "a"), (2, "b"))
+    number: MirrorFacts(number, name, f"{name}:80", f"{name}:443", load=number) for number, name in ((1, "a"), (2, "b"))
 }
 DIRECTORY = MirrorDirectory(
     MIRRORS, {"17": frozenset(MIRRORS)}, (), {"17": Via.STEER, "18": Via.STEER, "19": Via.DIRECT}
@@ -34,7 +34,7 @@ class KnownComputers:
 
     async def run(self, operation: Any) -> Any:
         await trio.lowlevel.checkpoint()
-        return {number: Computer(f"pc{number}", {}) for number in operation.keywords["ids"] if number < 100}
+        return {number: ComputerFacts(f"pc{number}", {}) for number in operation.keywords["ids"] if number < 100}
 
 
 def make() -> Steering:

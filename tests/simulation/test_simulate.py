@@ -16,13 +16,13 @@ from distd.domain.records import Dialect, DownloadConfig
 from distd.domain.schedule import start_s
 from distd.simulation.simulate import join, simulate, split
 from distd.simulation.summary import summarise
-from distd.simulation.world import LAST_DAY, Line, Mirror, Package, Site, World
-from tests.simulation.heap import Simulation
+from distd.simulation.world import HORIZON_DAYS, Line, Mirror, Package, Site, World
+from tests.simulation.event_by_event import Simulation
 
 CONFIG = DownloadConfig(frag_latency_s=15, cycle_latency_s=15, period_latency_s=15, period_length=10)
 NO_PAUSES = DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s=0)
 PACKAGE = Package.cut("p", 5, 20 * 65_536 - 100, 65_536)
-THIN = Line.read("300kB/s")
+SLOW = Line.read("300kB/s")
 OFFICE = Line.read("2MB/s; 200kB/s mon-fri 8-18; 100kB/s wed 12-13")
 OWN = Line.read("300kB/s; 20kB/s each; 5kB/s each mon-fri 8-18")
 MIXED = {Dialect.UNIX: 2.0, Dialect.WINDOWS: 5.0, Dialect.NATIVE: 1.0}
@@ -31,7 +31,7 @@ MIXED = {Dialect.UNIX: 2.0, Dialect.WINDOWS: 5.0, Dialect.NATIVE: 1.0}
 def sites(
     agents: Any,
     count: Any = 7,
-    line: Any = THIN,
+    line: Any = SLOW,
     mirrors: Any = 2,
     down: Any = (),
     near: Any = "10MB/s; 2MB/s each",
@@ -42,10 +42,10 @@ def sites(
 
 
 WORLDS = {
-    "one line": World((PACKAGE,), (Site("s", 500, THIN),), CONFIG),
+    "one line": World((PACKAGE,), (Site("s", 500, SLOW),), CONFIG),
     "mirrors, one of them down": World((PACKAGE,), sites(3000, down=((20_000, 23_600), (50_000, 50_001))), CONFIG),
-    "a thin origin": World((PACKAGE,), sites(2000), CONFIG, origin=Line.read("400kB/s")),
-    "by the hours": World((PACKAGE,), sites(2000, line=OFFICE), CONFIG, origin=OFFICE, begins_min=400),
+    "a slow origin": World((PACKAGE,), sites(2000), CONFIG, origin=Line.read("400kB/s")),
+    "rates by the hour": World((PACKAGE,), sites(2000, line=OFFICE), CONFIG, origin=OFFICE, begins_min=400),
     "three packages": World(
         (PACKAGE, Package.cut("q", 1, 100_000, 10_000), Package.cut("r", 3, 1_000_000, 30_000)),
         sites(1500), CONFIG, dialects=MIXED,
@@ -54,7 +54,7 @@ WORLDS = {
     "no pauses": World((PACKAGE,), sites(300), NO_PAUSES),
     "all at once": World((PACKAGE,), sites(3000), CONFIG, contact_s=0),
     "shared lines": World((PACKAGE,), sites(3000), CONFIG, shared=True, dialects=MIXED),
-    "shared by the hours": World((PACKAGE,), sites(1000, line=OFFICE), CONFIG, shared=True, contact_s=600),
+    "shared lines, rates by the hour": World((PACKAGE,), sites(1000, line=OFFICE), CONFIG, shared=True, contact_s=600),
     "a slow origin and slow mirrors": World((PACKAGE,), sites(3000), CONFIG, requests_per_s=2, contact_s=60),
     "a storm of contacts": World((PACKAGE,), sites(3000), CONFIG, contacts_per_s=7, contact_s=60, dialects=MIXED),
     "each a line of its own": World((PACKAGE,), sites(700, line=OWN), CONFIG, origin=Line.read("15kB/s each")),
@@ -62,15 +62,15 @@ WORLDS = {
         (PACKAGE,), sites(1000, line=OWN, down=((900, 2000),)), CONFIG, begins_min=470,
         shared=True, contacts_per_s=3, requests_per_s=1, contact_s=60, origin=Line.read("800kB/s; 30kB/s each"),
     ),
-    "mirrors that fall under load": World(
+    "mirrors that go down under load": World(
         (PACKAGE,), sites(2000, mirrors=5, down=((600, 900), (800, 1200), (1500.5, 1501)), near="60kB/s; 30kB/s each"),
         CONFIG, contact_s=1200, requests_per_s=40,
     ),
     "one mirror for several sites": World(
         (PACKAGE,), sites(2000, near="300kB/s", down=((1000, 9000),), name="near"), CONFIG, contact_s=7200,
     ),
-    "priority 0 beside others, thrice": World(
-        tuple(Package.cut(name, one, 200_000, 40_000) for name, one in (("p", 5), ("q", 0), ("r", 0), ("s", 1))),
+    "two packages of priority 0 beside others": World(
+        tuple(Package.cut(name, n, 200_000, 40_000) for name, n in {"p": 5, "q": 0, "r": 0, "s": 1}.items()),
         sites(700), CONFIG, dialects=MIXED, prolog_freq_h=2,
     ),
     "timed out": World(
@@ -78,7 +78,7 @@ WORLDS = {
         dialects=MIXED,
     ),
     "nothing but a command": World((Package("p", 5, ()),), sites(100), CONFIG),
-    "no turn at all": World((Package.cut("p", 11, 1000, 100), PACKAGE), sites(100), CONFIG),
+    "a priority without a turn": World((Package.cut("p", 11, 1000, 100), PACKAGE), sites(100), CONFIG),
 }  # fmt: skip
 
 
@@ -104,90 +104,90 @@ def test_one_agent_follows_the_closed_form(dialect: Any, priority: Any) -> None:
     """On a line of its own: the scheduler's formula, with what a fetch takes."""
     package = Package.cut("p", priority, 30 * 3000, 3000)
     world = World((package,), (Site("s", 1, Line.read("300kB/s")),), CONFIG, dialects={dialect: 1.0}, round_trip_s=0.25)
-    outcome = simulate(world, 5)
-    started_us = outcome.contact_us[0] + 2 * 250_000
+    result = simulate(world, 5)
+    started_us = result.contact_us[0] + 2 * 250_000
     expected_s = start_s(dialect, CONFIG, priority, 31, 0)
     fetches_us = 30 * (250_000 + 10_000)
-    assert outcome.done_us[0, 0] - started_us == expected_s * 1_000_000 + fetches_us
+    assert result.done_us[0, 0] - started_us == expected_s * 1_000_000 + fetches_us
 
 
 def test_contacts_wait_for_their_answer() -> None:
     """A hundred at once, ten a second: the last is answered after ten seconds, and all begin as much later."""
     world = World((PACKAGE,), (Site("s", 100),), CONFIG, contact_s=0)
     slow = replace(world, contacts_per_s=10)
-    outcome, waits = simulate(slow, 1), summarise(slow, simulate(slow, 1)).contact_wait_s
+    result, waits = simulate(slow, 1), summarise(slow, simulate(slow, 1)).contact_wait_s
     assert waits == {50: 5.0, 90: 9.0, 95: 9.5, 99: 9.9, 100: 10.0}
-    assert (outcome.done_us - outcome.waited_us == simulate(world, 1).done_us).all()
+    assert (result.done_us - result.contact_wait_us == simulate(world, 1).done_us).all()
     assert not any(summarise(world, simulate(world, 1)).contact_wait_s.values())
 
 
-def test_a_line_for_each_is_nobodys_queue() -> None:
+def test_a_limit_for_each_transfer_makes_no_queue() -> None:
     """A hundred at once, each at 1 kB/s: ten fragments of 2 kB take everyone twenty seconds."""
     package = Package.cut("p", 1, 20_000, 2000)
     world = World((package,), (Site("s", 100, Line.read("1kB/s each")),), NO_PAUSES, contact_s=0, round_trip_s=0)
     assert {round(done_us / 1e6, 2) for done_us in simulate(world, 1).done_us[0].tolist()} == {20.0}
 
 
-def test_a_server_answers_no_more_than_it_can() -> None:
+def test_a_server_answers_no_more_requests_than_its_limit() -> None:
     """Twenty fragments for each of 1,000 agents that come at once, fifty a second, take 400 s at least."""
     world = World((Package.cut("p", 1, 20_000, 1000),), (Site("s", 1000),), NO_PAUSES, contact_s=0, requests_per_s=50)
     assert 400 <= simulate(world, 1).done_us.max() / 1e6 < 402
 
 
-def test_bytes_are_where_they_went() -> None:
+def test_bytes_are_counted_on_their_lines_and_mirrors() -> None:
     world = WORLDS["mirrors, one of them down"]
-    outcome = simulate(world, 1)
+    result = simulate(world, 1)
     size = sum(PACKAGE.lengths)
-    by_line = outcome.line_bytes.sum(axis=1)
+    by_line = result.line_bytes.sum(axis=1)
     by_mirror = np.zeros_like(by_line)
-    by_mirror[:2] = outcome.mirror_bytes.sum(axis=1)
+    by_mirror[:2] = result.mirror_bytes.sum(axis=1)
     through = by_mirror + by_line - [site.agents * size for site in world.sites]
     assert (through[2:] == 0).all()
     assert (through >= 0).all()
-    assert (through <= 10 * PACKAGE.lengths[0]).all()  # what a mirror had sent of fragments when it fell
+    assert (through <= 10 * PACKAGE.lengths[0]).all()  # what a mirror had sent of fragments when it went down
     assert (by_line[:2] > 0).all()
-    assert outcome.origin_bytes.sum() == by_line.sum()
+    assert result.origin_bytes.sum() == by_line.sum()
 
 
-def test_no_line_carries_more_in_a_minute_than_it_can() -> None:
-    """Fragments that take minutes to come through are spread over them."""
+def test_no_line_carries_more_in_a_minute_than_its_rate() -> None:
+    """Fragments that take several minutes are spread over them."""
     package = Package.cut("p", 1, 10_000_000, 2_500_000)
     for shared in (False, True):
-        world = World((package,), (Site("s", 20, THIN),), CONFIG, contact_s=600, shared=shared)
-        outcome = simulate(world, 1)
-        assert outcome.line_bytes.sum() == 20 * 10_000_000
-        assert outcome.line_bytes.max() == 60 * 300_000
+        world = World((package,), (Site("s", 20, SLOW),), CONFIG, contact_s=600, shared=shared)
+        result = simulate(world, 1)
+        assert result.line_bytes.sum() == 20 * 10_000_000
+        assert result.line_bytes.max() == 60 * 300_000
         # Nor does the origin send what no line takes.
-        assert (outcome.origin_bytes == outcome.line_bytes[0]).all()
+        assert (result.origin_bytes == result.line_bytes[0]).all()
     own = World((package,), (Site("s", 1, Line.read("20kB/s each")),), CONFIG, contact_s=0)
     assert simulate(own, 1).line_bytes.max() == 60 * 20_000
 
 
-def test_a_fallen_mirror_sends_nothing() -> None:
-    """Who waits at it fetches the same again, from the origin."""
+def test_a_mirror_that_is_down_sends_nothing() -> None:
+    """Agents that waited for it fetch the same fragment again, from the origin."""
     down_s = (600.0, 7200.0)
     site = Site("s", 200, mirror=Mirror(Line.read("100kB/s"), (down_s,)))
     world = World((Package.cut("p", 1, 1_000_000, 100_000),), (site,), CONFIG, contact_s=60)
-    outcome = simulate(world, 1)
-    by_minute = outcome.mirror_bytes[0]
+    result = simulate(world, 1)
+    by_minute = result.mirror_bytes[0]
     assert by_minute[:10].max() == 60 * 100_000
     assert not by_minute[10:120].any()
-    assert (outcome.done_us > 0).all()
-    assert outcome.origin_bytes.sum() + by_minute.sum() >= 200 * 1_000_000
+    assert (result.done_us > 0).all()
+    assert result.origin_bytes.sum() + by_minute.sum() >= 200 * 1_000_000
 
 
 def test_a_mirror_of_several_sites_is_one() -> None:
     mirror = Mirror(Line.read("50kB/s"), name="paris")
     world = World((PACKAGE,), (Site("a", 300, mirror=mirror), Site("b", 300, mirror=mirror)), CONFIG, contact_s=600)
-    outcome = simulate(world, 1)
-    assert [load.name for load in summarise(world, outcome).mirrors] == ["paris"]
-    assert outcome.mirror_bytes.shape[0] == 1
-    assert outcome.mirror_bytes.max() == 60 * 50_000
+    result = simulate(world, 1)
+    assert [load.name for load in summarise(world, result).mirrors] == ["paris"]
+    assert result.mirror_bytes.shape[0] == 1
+    assert result.mirror_bytes.max() == 60 * 50_000
     assert [len(part.sites) for part in split(world, 2)] == [2]
 
 
-def test_priority_0_comes_alone() -> None:
-    """The others are listed in a contact after it; it starves nobody (`origin.listing`)."""
+def test_a_package_of_priority_0_comes_alone() -> None:
+    """The others are listed in a contact after it; it starves nobody (`origin.agents.listing`)."""
     world = World((PACKAGE, Package.cut("q", 0, 50_000, 10_000)), (Site("s", 300),), CONFIG, dialects=MIXED)
     later, first = simulate(world, 1).done_us
     assert (first > 0).all()
@@ -196,7 +196,7 @@ def test_priority_0_comes_alone() -> None:
     assert (later >= simulate(world, 1).contact_us + day_us).all()
 
 
-def test_patience_counts_from_the_contact_in_which_an_agent_was_told() -> None:
+def test_the_timeout_counts_from_the_contact_that_listed_the_package() -> None:
     """What comes a day after a package of priority 0 has a day of its own."""
     config = replace(CONFIG, timeout_days=1)
     world = World((PACKAGE, Package.cut("q", 0, 50_000, 10_000)), (Site("s", 50),), config)
@@ -204,34 +204,34 @@ def test_patience_counts_from_the_contact_in_which_an_agent_was_told() -> None:
     assert (simulate(world, 1).done_us == Simulation(world, 1).run()).all()
 
 
-def test_what_would_come_through_after_the_horizon_is_neither_done_nor_counted() -> None:
+def test_transfers_that_end_after_the_horizon_are_not_counted() -> None:
     """2,000 fragments of 53 GB, one after the other on 8 kB/s, would take four centuries: the line is full until the
     horizon, and what is kept of each minute ends there."""
     world = World((Package.cut("p", 5, 53 * 10**9, 53 * 10**9),), (Site("s", 2000, Line.read("64kbit/s")),), CONFIG)
-    outcome = simulate(world, 1)
-    assert (outcome.done_us < 0).all()
-    assert outcome.line_bytes.shape[1] == LAST_DAY * 1440
-    assert outcome.line_bytes.max() == 60 * 8000
-    assert not summarise(world, outcome).all.done
+    result = simulate(world, 1)
+    assert (result.done_us < 0).all()
+    assert result.line_bytes.shape[1] == HORIZON_DAYS * 1440
+    assert result.line_bytes.max() == 60 * 8000
+    assert not summarise(world, result).all.done
 
 
-def test_ghosts_without_a_pause_have_an_end() -> None:
+def test_stale_entries_without_a_pause_end() -> None:
     """Beside a package of priority 0 a Unix agent without latencies would take no turns for ever."""
     world = World((Package.cut("p", 0, 50_000, 10_000), PACKAGE), (Site("s", 3),), NO_PAUSES)
     assert (simulate(world, 1).done_us > 0).all()
 
 
-def test_what_is_not_through_by_the_time_out_never_is() -> None:
+def test_a_package_that_is_not_done_by_the_timeout_never_is() -> None:
     config = DownloadConfig(
         frag_latency_s=86_400, cycle_latency_s=0, period_latency_s=0, period_length=1, timeout_days=2
     )
-    outcome = simulate(World((Package.cut("p", 1, 3, 1), Package.cut("q", 1, 1, 1)), (Site("s", 50),), config), 1)
+    result = simulate(World((Package.cut("p", 1, 3, 1), Package.cut("q", 1, 1, 1)), (Site("s", 50),), config), 1)
     # A fragment of each, a day each, then q is assembled with the third period, then both have given up.
-    assert (outcome.done_us[0] < 0).all()
+    assert (result.done_us[0] < 0).all()
     assert (simulate(World((Package.cut("q", 1, 1, 1),), (Site("s", 50),), config), 1).done_us > 0).all()
 
 
-def test_what_waits_for_a_dead_line_waits() -> None:
+def test_transfers_wait_while_a_line_is_almost_closed() -> None:
     """Nothing goes through a line of 1 kB/s in the office hours, and all comes afterwards."""
     line = Line.read("10MB/s; 1kB/s mon-sun 8-18")
     world = World((PACKAGE,), (Site("s", 50, line),), CONFIG, contact_s=0, begins_min=8 * 60)
@@ -245,7 +245,7 @@ def test_what_waits_for_a_dead_line_waits() -> None:
         ({"sites": ()}, "agents"),
         ({"packages": ()}, "packages"),
         ({"dialects": {}}, "dialects"),
-        ({"sites": (Site("a", 1, mirror=Mirror(name="m")), Site("b", 1, mirror=Mirror(THIN, name="m")))}, "mirrors"),
+        ({"sites": (Site("a", 1, mirror=Mirror(name="m")), Site("b", 1, mirror=Mirror(SLOW, name="m")))}, "mirrors"),
         ({"round_trip_s": float("nan")}, "round trip"),
         ({"contact_s": 36 * 86_400.0}, "window"),
         ({"packages": (Package("p", 5, (10**15,)),)}, "packages"),
@@ -254,7 +254,7 @@ def test_what_waits_for_a_dead_line_waits() -> None:
         ({"shared": True, "config": DownloadConfig(frag_latency_s=0, cycle_latency_s=0)}, "download.frag_latency_s"),
     ],
 )
-def test_what_cannot_be_simulated(values: Any, field: Any) -> None:
+def test_bad_worlds_are_refused(values: Any, field: Any) -> None:
     world = World(**({"packages": (PACKAGE,), "sites": sites(70), "config": CONFIG} | values))
     with pytest.raises(BadInput) as caught:
         simulate(world)
@@ -271,7 +271,7 @@ SPANS = st.tuples(st.integers(0, 90_000), st.integers(1, 40_000)).map(lambda spa
 NEAR = st.builds(Mirror, LINES, st.lists(SPANS, max_size=3).map(tuple))
 PACKAGES = st.lists(
     st.tuples(st.integers(0, 11), st.lists(st.integers(0, 200_000), max_size=6).map(tuple)), min_size=1, max_size=3
-).map(lambda found: tuple(Package(str(number), *one) for number, one in enumerate(found)))
+).map(lambda rows: tuple(Package(str(number), *row) for number, row in enumerate(rows)))
 LATENCY_S = st.sampled_from([0, 1, 15, 600, 20_000])
 CONFIGS = st.builds(
     DownloadConfig,
@@ -286,7 +286,7 @@ CONFIGS = st.builds(
 @st.composite
 def random_worlds(draw: Any) -> Any:
     """Few agents, and anything else."""
-    shared_mirror = draw(st.none() | NEAR.map(lambda one: replace(one, name="shared")))
+    shared_mirror = draw(st.none() | NEAR.map(lambda mirror: replace(mirror, name="shared")))
     mirrors = st.none() | NEAR | st.just(shared_mirror)
     sites = tuple(Site(f"s{number}", draw(st.integers(0, 12)), draw(LINES), draw(mirrors)) for number in range(4))
     config = draw(CONFIGS)
@@ -309,19 +309,19 @@ def random_worlds(draw: Any) -> Any:
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(random_worlds(), st.integers(0, 3))
 def test_batches_and_events_agree_on_any_world(world: Any, seed: Any) -> None:
-    outcome = simulate(world, seed)
-    assert (outcome.done_us == Simulation(world, seed).run()).all()
+    result = simulate(world, seed)
+    assert (result.done_us == Simulation(world, seed).run()).all()
     parts = split(world, 3)
     joined = join(world, [(part, simulate(part, seed)) for part in parts])
-    assert joined.digest() == outcome.digest()
-    assert (joined.line_bytes.sum(axis=1) == outcome.line_bytes.sum(axis=1)).all()
-    # No line, mirror or origin carries more than it can.
+    assert joined.digest() == result.digest()
+    assert (joined.line_bytes.sum(axis=1) == result.line_bytes.sum(axis=1)).all()
+    # No line, mirror or origin carries more than its rate.
     for table, lines in (
-        (outcome.line_bytes, [site.line for site in world.sites]),
-        (outcome.mirror_bytes, [mirror.line for mirror in world.mirrors.values()]),
-        (outcome.origin_bytes[None], [world.origin]),
+        (result.line_bytes, [site.line for site in world.sites]),
+        (result.mirror_bytes, [mirror.line for mirror in world.mirrors.values()]),
+        (result.origin_bytes[None], [world.origin]),
     ):
         for row, line in zip(table, lines, strict=True):
-            if line.shared.rules and not line.own.rules:
+            if line.shared.rules and not line.per_transfer.rules:
                 can = [60_000 * line.shared.kilobytes_per_s(minute + world.begins_min) for minute in range(len(row))]
                 assert (row <= np.array(can)).all()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,9 +18,9 @@ SITES = (
 )
 
 
-def world(**values: Any) -> Any:
+def world(**values: Any) -> World:
     packages = (Package.cut("big", 2, 300_000, 65_536), Package.cut("never", 11, 5000, 1000))
-    return World(**({"packages": packages, "sites": SITES, "config": CONFIG, "contact_s": 600.0} | values))
+    return replace(World(packages, SITES, CONFIG, contact_s=600.0), **values)
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 9])
@@ -33,33 +34,33 @@ def test_a_world_split_and_joined_is_the_same(parts: Any) -> None:
         assert (getattr(joined, name) == getattr(whole, name)).all()
 
 
-def test_sites_that_meet_at_a_limited_origin_stay_together() -> None:
+def test_sites_that_share_a_limited_origin_are_not_split() -> None:
     assert split(world(origin=Line.read("1MB/s")), 3) == [world(origin=Line.read("1MB/s"))]
 
 
-def test_what_a_summary_says() -> None:
-    outcome = simulate(world(), 3)
-    summary = summarise(world(), outcome)
+def test_a_summary() -> None:
+    result = simulate(world(), 3)
+    summary = summarise(world(), result)
     big, never = summary.packages["big"], summary.packages["never"]
     assert (big.done, big.never) == (550, 0)
     assert (never.done, never.never) == (0, 550)
     assert never.after_s[50] is None
-    done = sorted(outcome.done_us[0].tolist())
-    assert [round(big.after_s[share] * 1e6) for share in (50, 99, 100)] == [done[274], done[544], done[549]]
-    # Nobody has both.
+    done = sorted(result.done_us[0].tolist())
+    assert [round((big.after_s[share] or 0) * 1e6) for share in (50, 99, 100)] == [done[274], done[544], done[549]]
+    # No agent has both.
     assert summary.all.done == 0
     assert summary.curve == []
-    assert summary.origin.bytes == sum(one.bytes for one in summary.lines)
-    assert sum(one.bytes for one in summary.mirrors) + summary.origin.bytes == 550 * 300_000
+    assert summary.origin.bytes == sum(load.bytes for load in summary.lines)
+    assert sum(load.bytes for load in summary.mirrors) + summary.origin.bytes == 550 * 300_000
     worst = summary.worst_line
     assert worst is not None
-    assert worst.peak_bytes_per_s == outcome.line_bytes.max() / 60
+    assert worst.peak_bytes_per_s == result.line_bytes.max() / 60
     assert as_json(summary)["packages"]["big"]["after_s"]["100"] == big.after_s[100]
 
 
-def test_a_curve_goes_up_to_one() -> None:
-    one = world(packages=(Package.cut("p", 1, 5000, 1000),))
-    summary = summarise(one, simulate(one))
+def test_a_curve_ends_at_1() -> None:
+    small = world(packages=(Package.cut("p", 1, 5000, 1000),))
+    summary = summarise(small, simulate(small))
     shares = [share for _, share in summary.curve]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0

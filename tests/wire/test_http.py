@@ -127,6 +127,7 @@ def test_parse_range(value: Any, size: Any, spans: Any) -> None:
 def test_spans_hold_just_the_bytes_asked_for(pairs: Any, size: Any) -> None:
     pairs = [(min(pair), max(pair)) for pair in pairs]
     spans = parse_range(b"bytes=" + b",".join(b"%d-%d" % pair for pair in pairs), size)
+    assert spans is not None
     asked = {i for first, last in pairs for i in range(first, last + 1) if i < size}
     assert {i for begin, stop in spans for i in range(begin, stop)} == asked
     assert sum(stop - begin for begin, stop in spans) == len(asked)

@@ -1,73 +1,128 @@
-"""Messages in a row of bytes."""
-
 from __future__ import annotations
 
-import contextlib
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from distd.domain.errors import Corrupt
-from distd.wire import number_ranges
-from distd.wire.mirror_events import MAX_FRAME_BYTES, Decoder, encode, unpack
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.binary(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=10,
+from distd.wire.mirror_events import (
+    Decoder,
+    Heartbeat,
+    PackageChange,
+    State,
+    WantedPackage,
+    encode,
+    read,
 )
-MESSAGES = st.dictionaries(st.text(), VALUES, max_size=4)
+from distd.wire.packing import MAX_BYTES, pack
+
+if TYPE_CHECKING:
+    from distd.wire.mirror_events import Event
+
+STORED = Path(__file__).parent / "stored"  # bytes that the version before wrote
+HTTP, HTTPS = "distd.example.org:8080", "distd.example.org:8443"
+PACKAGES = [
+    WantedPackage("1700000001", 1, 53_000_000, needed=True),
+    WantedPackage("1700000002", 70_000, 2**40, needed=False),
+    *(WantedPackage(str(number), 200, 300, needed=True) for number in range(20)),
+]
+EVENTS: list[Event] = [
+    State(70_000, PACKAGES, ["mirror.paris.example.org:8080", "10.1.0.7:8080"], HTTP, HTTPS),
+    State(0, [], [], HTTP, HTTPS),
+    PackageChange(70_001, PACKAGES[:1], ["1600000000"], [], 5, HTTP, HTTPS),
+    PackageChange(2**40, [], [], ["é:1"], 0, HTTP, HTTPS),
+    Heartbeat(200),
+]
+
+NUMBERS = st.integers(0, 2**62)
+ROWS = st.lists(st.builds(WantedPackage, NUMBERS.map(str), NUMBERS, NUMBERS, st.booleans()), max_size=4)
+TEXTS = st.lists(st.text(), max_size=3)
+MIRRORS = TEXTS | st.just(UNSET)
+ANY_EVENTS = (
+    st.builds(State, NUMBERS, ROWS, MIRRORS, st.text(), st.text())
+    | st.builds(PackageChange, NUMBERS, ROWS, TEXTS, MIRRORS, NUMBERS, st.text(), st.text())
+    | st.builds(Heartbeat, NUMBERS)
+)
 
 
-@given(st.lists(MESSAGES, max_size=5), st.data())
-def test_in_any_pieces_they_come_out_as_they_went_in(messages: Any, data: Any) -> None:
-    row = b"".join(map(encode, messages))
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(row)), max_size=6)))
+def frame(message: Any) -> bytes:
+    body = msgpack.packb(message)
+    return len(body).to_bytes(4, "big") + bytes(body)
+
+
+# --- other versions
+
+
+def test_the_bytes_are_those_of_the_version_before() -> None:
+    stored = (STORED / "events").read_bytes()
+    assert b"".join(map(encode, EVENTS)) == stored
+    assert Decoder().feed(stored) == EVENTS
+
+
+def test_a_state_file_of_the_version_before_is_read_and_written() -> None:
+    stored = (STORED / "state").read_bytes()
+    state = State(0, PACKAGES[:2], http=HTTP, https=HTTPS)
+    assert read(stored) == state
+    assert pack(state) == stored
+
+
+def test_keys_of_a_newer_version_are_skipped() -> None:
+    newer = {"kind": "state", "new": {"a": [1]}, "seq": 7, "packages": [["17", 1, 2, True, "new"]]}
+    assert Decoder().feed(frame(newer)) == [State(7, [WantedPackage("17", 1, 2, needed=True)])]
+
+
+def test_an_event_of_a_newer_version_counts_as_a_heartbeat() -> None:
+    assert Decoder().feed(frame({"kind": "group", "seq": 7, "packages": 3})) == [Heartbeat(7)]
+
+
+# --- the stream
+
+
+@given(st.lists(ANY_EVENTS, max_size=5), st.data())
+def test_events_are_decoded_from_any_pieces(events: list[Event], data: Any) -> None:
+    stream = b"".join(map(encode, events))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     decoder, found = Decoder(), []
-    for start, stop in zip([0, *cuts], [*cuts, len(row)], strict=True):
-        found += decoder.feed(row[start:stop])
-    assert found == messages
-    assert decoder.left_bytes == 0
+    for start, stop in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        found += decoder.feed(stream[start:stop])
+    assert found == events
+    assert decoder.pending_bytes == 0
 
 
-def test_byte_by_byte() -> None:
-    row, decoder = encode({"a": 1}) + encode({"b": [2]}), Decoder()
-    assert [message for byte in row for message in decoder.feed(bytes([byte]))] == [{"a": 1}, {"b": [2]}]
+def test_events_are_decoded_byte_by_byte() -> None:
+    stream, decoder = b"".join(map(encode, EVENTS)), Decoder()
+    assert [event for byte in stream for event in decoder.feed(bytes([byte]))] == EVENTS
+    assert decoder.feed(stream[:9]) == []
+    assert decoder.pending_bytes == 9
 
 
 @pytest.mark.parametrize(
-    "row",
-    [b"\xff\xff\xff\xff", b"\x00\x00\x00\x01\xc1", b"\x00\x00\x00\x01\x01", b"\x00\x00\x00\x03\x81\x01\x01"],
-    ids=["too long", "no msgpack", "no map", "keys that are no texts"],
+    "data",
+    [
+        pytest.param(b"\xff\xff\xff\xff", id="too long"),
+        pytest.param(b"\x00\x00\x00\x01\xc1", id="not msgpack"),
+        pytest.param(frame(1), id="not a map"),
+        pytest.param(frame({1: 1}), id="a key that is not a text"),
+        pytest.param(frame({"seq": 1}), id="without a kind"),
+        pytest.param(frame({"kind": "beat"}), id="without a number"),
+        pytest.param(frame({"kind": "beat", "seq": "1"}), id="a number that is a text"),
+        pytest.param(frame({"kind": "state", "seq": 1}), id="without packages"),
+        pytest.param(frame({"kind": "state", "seq": 1, "packages": [["17", 1, 2]]}), id="a short row"),
+        pytest.param(frame({"kind": "state", "seq": 1, "packages": [["../17", 1, 2, True]]}), id="a bad package id"),
+        pytest.param(frame({"kind": "package", "seq": 1, "packages": [["17", True, 2, True]]}), id="a bad version"),
+        pytest.param(frame({"kind": "package", "seq": 1, "packages": [], "gone": "17"}), id="a text for a list"),
+    ],
 )
-def test_what_is_none(row: Any) -> None:
+def test_bad_bytes_are_corrupt(data: bytes) -> None:
     with pytest.raises(Corrupt):
-        Decoder().feed(row)
+        Decoder().feed(data)
 
 
-@given(st.binary(max_size=200))
-def test_any_bytes_are_messages_or_corrupt(data: Any) -> None:
-    with contextlib.suppress(Corrupt):
-        assert isinstance(unpack(data, "x"), dict)
-
-
-def test_a_message_over_the_limit_is_not_sent() -> None:
+def test_an_event_over_the_limit_is_not_sent() -> None:
     with pytest.raises(ValueError, match="at most"):
-        encode({"x": b"0" * MAX_FRAME_BYTES})
-
-
-@given(st.sets(st.integers(1, 2000)))
-def test_numbers_as_text(numbers: Any) -> None:
-    assert number_ranges.parse(number_ranges.render(numbers)) == numbers
-    assert number_ranges.parse(number_ranges.render(numbers), limit=2000) == numbers
-
-
-@pytest.mark.parametrize("text", ["1-99999999999999", "x", "1-", "-5", "1-2-3"])
-def test_numbers_that_are_too_many_or_none(text: Any) -> None:
-    if text == "1-":
-        assert number_ranges.parse(text) == {1}
-        return
-    with pytest.raises(ValueError, match=r".+"):
-        number_ranges.parse(text, limit=1000)
+        encode(State(1, [], ["x" * MAX_BYTES]))

@@ -13,7 +13,7 @@ from distd.wire import xml
 
 class Listener:
     def __init__(self) -> None:
-        self.texts = []
+        self.texts: list[str] = []
 
     def start(self, path: Any, attributes: Any) -> None:
         pass

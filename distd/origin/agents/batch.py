@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from distd.domain.mirror_rules import Computer
+    from distd.domain.mirror_rules import ComputerFacts
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class ComputerState:
     user_agent: str
     tag: str | None
     last_inventory_at_s: float | None
-    facts: Computer
+    facts: ComputerFacts
     open: list[OpenAssignment] = field(default_factory=list)
     history: set[str] = field(default_factory=set)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from distd.catalogue.event_log import Kind, Note
 from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.domain import results
-from distd.domain.mirror_rules import Via, has_place, substitute
+from distd.domain.mirror_rules import Via, has_variables, substitute
 from distd.domain.records import DownloadRequest, InventoryRequest, Pack, PrologReply, PrologRequest
 from distd.origin.agents import batch
 from distd.origin.agents.listing import NATIVE, Agent, adds_to_history, choose, may_switch_off
@@ -227,9 +227,9 @@ def _pack(assignment: OpenAssignment, computer: ComputerState, context: ReplyCon
     via = context.directory.via.get(assignment.package_id, Via.ORIGIN) if server is None else Via.ORIGIN
     if best is not None and via is Via.DIRECT:
         fragments = best.http + path
-    elif server is None or (best is None and has_place(server)):
+    elif server is None or (best is None and has_variables(server)):
         fragments = context.http + path
-    elif best is not None and has_place(server):
+    elif best is not None and has_variables(server):
         fragments = substitute(server, best)
     else:
         fragments = server

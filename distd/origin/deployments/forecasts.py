@@ -18,9 +18,9 @@ from distd.domain.mirror_rules import Via
 from distd.domain.records import Dialect
 from distd.origin.mirrors import directory
 from distd.origin.packages import packages
-from distd.simulation.forecast import Forecast, foresee  # noqa: TC001 - the API looks at the fields
-from distd.simulation.goals import Answer, Goal, holds, solve  # noqa: TC001 - the API looks at the fields
-from distd.simulation.world import MOST_KB_PER_S, Line, Mirror, Package, Site, World, check
+from distd.simulation.forecast import Forecast, make_forecast  # noqa: TC001 - the API looks at the fields
+from distd.simulation.goals import Answer, Goal, is_goal_met, solve  # noqa: TC001 - the API looks at the fields
+from distd.simulation.world import MAX_KB_PER_S, Line, Mirror, Package, Site, World, check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +119,7 @@ def _sites(
 def _origin(settings: Settings) -> Line:
     """Rules for networks are left out: which computers they are for is not known here."""
     rules = bandwidth.parse(settings["bandwidth.rules"], "bandwidth.rules")
-    return Line(tuple(rule for rule in rules if rule.network is None and rule.bytes_per_s <= MOST_KB_PER_S * 1000))
+    return Line(tuple(rule for rule in rules if rule.network is None and rule.bytes_per_s <= MAX_KB_PER_S * 1000))
 
 
 def _dialects(rows: Sequence[Row[Any]]) -> dict[Dialect, float]:
@@ -139,6 +139,6 @@ def forecast(world: World, question: Question, name: str) -> Plan:
     goal = question.goal
     is_met, answer = None, None
     if goal is not None:
-        is_met = holds(world, goal, question.seed)
+        is_met = is_goal_met(world, goal, question.seed)
         answer = solve(world, sum(package.lengths), package.priority, goal, question.seed)
-    return Plan(question.package_id, name, world.agents, foresee(world, question.seed), is_met, answer)
+    return Plan(question.package_id, name, world.agents, make_forecast(world, question.seed), is_met, answer)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select
 
 from distd.catalogue.schema import activations, computers, mirror_packages, mirrors, packages
-from distd.domain.mirror_rules import Computer, Field, Mirror, Via, fields_of, parse_networks, rank
+from distd.domain.mirror_rules import ComputerFacts, Field, MirrorFacts, Via, fields_of, parse_networks, rank
 from distd.origin.mirrors.presence import is_online
 from distd.origin.mirrors.rules import list_rules
 
@@ -33,12 +33,12 @@ class MirrorDirectory:
     """`online` are the mirrors by id; `ready` are the ids of those of them that have verified a package (its id) at its
     present version; `via` is how agents get the fragments of each active package that this server serves."""
 
-    online: Mapping[int, Mirror] = field(default_factory=dict)
+    online: Mapping[int, MirrorFacts] = field(default_factory=dict)
     ready: Mapping[str, frozenset[int]] = field(default_factory=dict)
     rules: Sequence[Rule] = ()
     via: Mapping[str, Via] = field(default_factory=dict)
 
-    def choices(self, computer: Computer, package_id: str) -> list[Choice]:
+    def choices(self, computer: ComputerFacts, package_id: str) -> list[Choice]:
         """The mirrors that can serve the package to the computer now, the best first."""
         ids = self.ready.get(package_id, frozenset())
         return rank(computer, (self.online[mirror_id] for mirror_id in ids), self.rules) if ids else []
@@ -70,10 +70,10 @@ def _via(conn: Connection, default: Via) -> dict[str, Via]:
     return {row.package_id: Via(row.via) if row.via else default for row in conn.execute(query)}
 
 
-def _mirror(row: Row[Any]) -> Mirror:
+def _mirror(row: Row[Any]) -> MirrorFacts:
     networks = parse_networks(row.networks.split())
     others = {Field.WORKGROUP: row.workgroup, Field.USERID: row.userid, Field.TAG: row.tag}
-    return Mirror(
+    return MirrorFacts(
         id=row.id,
         name=row.name,
         http=row.http,
@@ -86,7 +86,7 @@ def _mirror(row: Row[Any]) -> Mirror:
     )
 
 
-def computer_of(row: Any) -> Computer:
+def computer_of(row: Any) -> ComputerFacts:
     """What mirrors are chosen by, from a row with `COLUMNS`."""
     own = [address for address in re.split(r"[/,\s]+", row.ip or "") if address]
     fields: dict[Field, tuple[str, ...]] = {
@@ -94,10 +94,10 @@ def computer_of(row: Any) -> Computer:
     }
     fields[Field.IPADDRESS] = tuple(own)
     fields[Field.IPSUBNET] = tuple((row.subnets or "").split())
-    return Computer(row.device_id, fields, (*own, *([row.address] if row.address else [])))
+    return ComputerFacts(row.device_id, fields, (*own, *([row.address] if row.address else [])))
 
 
-def load_computers(conn: Connection, ids: Sequence[int]) -> dict[int, Computer]:
+def load_computers(conn: Connection, ids: Sequence[int]) -> dict[int, ComputerFacts]:
     """What mirrors are chosen by, of the computers with these ids; unknown ones are left out."""
     query = select(computers.c.id, *(computers.c[name] for name in COLUMNS)).where(computers.c.id.in_(ids))
     return {row.id: computer_of(row) for row in conn.execute(query)}

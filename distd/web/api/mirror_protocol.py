@@ -16,7 +16,7 @@ from quart_schema import hide
 from distd.domain.errors import BadInput, Corrupt
 from distd.origin.mirrors import identity, reports
 from distd.storage import pki
-from distd.wire import mirror_events
+from distd.wire import packing
 from distd.wire.structs import convert
 
 if TYPE_CHECKING:
@@ -82,10 +82,10 @@ class MirrorProtocolRoutes:
 async def _message() -> dict[str, Any]:
     try:
         body: Any = await request.get_data(as_text=False)
-        return mirror_events.unpack(body, "body")
+        return packing.unpack(body, dict[str, Any], "body")
     except Corrupt as error:
         raise BadInput("body", "a msgpack map", str(error)) from None
 
 
 def _reply(message: dict[str, Any]) -> Response:
-    return Response(mirror_events.pack(message), content_type=TYPE)
+    return Response(packing.pack(message), content_type=TYPE)

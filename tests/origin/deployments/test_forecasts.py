@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert
 
 from distd.catalogue.schema import computers
-from distd.domain.mirror_rules import Mirror, Via
+from distd.domain.mirror_rules import MirrorFacts, Via
 from distd.domain.settings import Settings
 from distd.origin.deployments import forecasts
 from distd.origin.mirrors import directory
@@ -18,7 +18,7 @@ from distd.simulation.world import Line
 if TYPE_CHECKING:
     from tests.fixtures.origin import TestOrigin
 
-NEAR = MirrorDirectory({1: Mirror(1, "paris", "paris:80", "paris:443")}, {"17": frozenset({1})}, (), {})
+NEAR = MirrorDirectory({1: MirrorFacts(1, "paris", "paris:80", "paris:443")}, {"17": frozenset({1})}, (), {})
 
 
 @pytest.fixture

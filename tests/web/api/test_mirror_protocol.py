@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from distd.catalogue import schema
 from distd.origin.mirrors import identity, mirrors
 from distd.origin.mirrors.mirrors import NewMirror
-from distd.wire import mirror_events
+from distd.wire import packing
 from tests.fixtures.mirrors import join_mirror
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def certificate_request() -> bytes:
 
 async def post(client: Any, path: str, message: Any, key: str = "") -> tuple[int, bytes]:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    body = message if isinstance(message, bytes) else mirror_events.pack(message)
+    body = message if isinstance(message, bytes) else packing.pack(message)
     answer = await client.post(f"/api/v1/mirror/{path}", data=body, headers=headers)
     return answer.status_code, await answer.get_data(as_text=False)
 
@@ -42,12 +42,12 @@ async def test_a_mirror_joins_and_reports(client: Any, origin: TestOrigin, monke
     origin.package("17")
     secret = origin.write(mirrors.add, NewMirror("a", "http://a:8080"), origin.now_s)
     status, body = await post(client, "join", {"token": secret, "request": certificate_request(), "newer": 1})
-    joined = mirror_events.unpack(body, "answer")
+    joined = packing.unpack(body, dict[str, Any], "answer")
     assert (status, joined["name"]) == (200, "a")
     assert x509.load_pem_x509_certificate(joined["certificate"])
     assert origin.read(identity.identify, joined["key"]).name == "a"
     status, body = await post(client, "report", {"seq": 1, "have": [["17", 1]]}, joined["key"])
-    assert (status, mirror_events.unpack(body, "answer")) == (200, {})
+    assert (status, packing.unpack(body, dict[str, Any], "answer")) == (200, {})
     assert [row["package_id"] for row in origin.rows(schema.mirror_packages)] == ["17"]
 
 

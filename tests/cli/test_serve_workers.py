@@ -9,11 +9,14 @@ import socket
 import ssl
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from distd.cli.main import run
 from distd.domain.errors import BadInput
@@ -21,6 +24,9 @@ from distd.lane.sockets import listen, name_of
 from distd.storage import pki
 from distd.storage.data_dir import DataDir
 from tests.programs.processes import DISTD, child, distd_serve, listening
+from tests.programs.waiting import await_until
+
+LIMIT_S = 100  # generous: it only ends a test that hangs
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +50,7 @@ def get(path: Any) -> Any:
 async def fetch(address: Any, path: Any = "/healthz") -> Any:
     """The whole answer, head and body."""
     host, port = address.rsplit(":", 1)
-    with trio.fail_after(10):
+    with trio.fail_after(LIMIT_S):
         async with await trio.open_tcp_stream(host, int(port)) as stream:
             await stream.send_all(get(path))
             return b"".join([piece async for piece in stream])
@@ -53,13 +59,17 @@ async def fetch(address: Any, path: Any = "/healthz") -> Any:
 def workers_of(pid: Any) -> Any:
     """The children of all its threads: which one has started them does not matter."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
-    return sorted(int(one) for task in tasks for one in (task / "children").read_text().split())
+    return sorted(int(child_id) for task in tasks for child_id in (task / "children").read_text().split())
 
 
-async def wait_for(condition: Any, timeout_s: Any = 15) -> None:
-    with trio.fail_after(timeout_s):
-        while not condition():
-            await trio.sleep(0.05)
+async def is_refused(host: str, port: int) -> bool:
+    """Whether nobody listens there any more."""
+    try:
+        stream = await trio.open_tcp_stream(host, port)
+    except OSError:
+        return True
+    await trio.aclose_forcefully(stream)
+    return False
 
 
 async def start(data: Any, folder: Any, *options: Any, **kwargs: Any) -> Any:
@@ -68,7 +78,7 @@ async def start(data: Any, folder: Any, *options: Any, **kwargs: Any) -> Any:
 
 
 async def ready(process: Any) -> Any:
-    with trio.fail_after(30):
+    with trio.fail_after(LIMIT_S):
         return listening((await process.stdout.receive_some(65536)).decode())
 
 
@@ -81,10 +91,10 @@ async def test_a_worker_that_dies_is_replaced_and_nobody_is_refused(site: Any, t
         os.kill(before[0], signal.SIGKILL)
         for _ in range(20):
             assert b" 200 " in await fetch(http)
-        await wait_for(lambda: len(workers_of(process.pid)) == 2)
+        await await_until(lambda: len(workers_of(process.pid)) == 2, "the worker is replaced")
         assert before[0] not in workers_of(process.pid)
         process.send_signal(signal.SIGTERM)
-        with trio.fail_after(15):
+        with trio.fail_after(LIMIT_S):
             assert await process.wait() == 0
     assert "worker 1 ended with status -9" in (tmp_path / "serve.log").read_text()
 
@@ -96,7 +106,7 @@ async def test_workers_end_with_their_supervisor(site: Any, tmp_path: Path) -> N
         workers = workers_of(process.pid)
         process.kill()
         await process.wait()
-        await wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+        await await_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "all workers have ended")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -109,14 +119,12 @@ async def test_what_is_being_sent_is_finished_before_the_end(site: Any, tmp_path
         await stream.send_all(get(f"/download/{package_id}/{package_id}-1"))
         got = len(await stream.receive_some(1000))
         process.send_signal(signal.SIGTERM)
-        await trio.sleep(0.5)
-        with pytest.raises(OSError, match="failed"):
-            await trio.open_tcp_stream(host, int(port))
+        await await_until(partial(is_refused, host, int(port)), "new connections are refused")
         async with stream:
             async for piece in stream:
                 got += len(piece)
         assert got > 30_000_000
-        with trio.fail_after(15):
+        with trio.fail_after(LIMIT_S):
             assert await process.wait() == 0
 
 
@@ -127,9 +135,9 @@ async def test_the_drain_has_a_limit(site: Any, tmp_path: Path) -> None:
         host, port = http.rsplit(":", 1)
         stuck = await trio.open_tcp_stream(host, int(port))
         await stuck.send_all(get(f"/download/{package_id}/{package_id}-1"))
-        await trio.sleep(0.3)
+        assert await stuck.receive_some(1)  # it is being sent
         process.send_signal(signal.SIGTERM)
-        with trio.fail_after(10):
+        with trio.fail_after(LIMIT_S):
             assert await process.wait() == 0
         await trio.aclose_forcefully(stuck)
 
@@ -151,11 +159,12 @@ async def test_a_reload_takes_up_settings_and_certificate_and_drops_nobody(
 
         old, before = await connect()
         folder = DataDir(data).keys
-        ca_key = pki.serialization.load_pem_private_key((folder / pki.CA_KEY).read_bytes(), None)
+        ca_key = load_pem_private_key((folder / pki.CA_KEY).read_bytes(), None)
+        assert isinstance(ca_key, EllipticCurvePrivateKey)
         pki.make_server_certificate(folder, pki.load_ca(data / "cacert.pem"), ca_key, ["localhost"])
         process.send_signal(signal.SIGHUP)
         log = tmp_path / "serve.log"
-        await wait_for(lambda: log.read_text().count("reloaded settings") == workers)
+        await await_until(lambda: log.read_text().count("reloaded settings") == workers, "all workers have reloaded")
         new, after = await connect()
         assert before != after
         await old.send_all(get(f"/download/{package_id}/info"))
@@ -165,7 +174,9 @@ async def test_a_reload_takes_up_settings_and_certificate_and_drops_nobody(
         settings.write_text("[server\n")
         try:
             process.send_signal(signal.SIGHUP)
-            await wait_for(lambda: log.read_text().count("nothing is changed") == workers)
+            await await_until(
+                lambda: log.read_text().count("nothing is changed") == workers, "all workers have refused"
+            )
             assert b" 200 " in await fetch(http)
         finally:
             settings.write_text(good)
@@ -206,13 +217,13 @@ async def test_sockets_that_systemd_passes(site: Any, tmp_path: Path, names: Any
 def test_sockets_share_a_port_only_when_asked() -> None:
     several = listen("127.0.0.1:0", "127.0.0.1:0", 3)
     try:
-        assert len({name_of(one.http) for one in several}) == 1
-        assert len({one.http.fileno() for one in several}) == 3
+        assert len({name_of(listeners.http) for listeners in several}) == 1
+        assert len({listeners.http.fileno() for listeners in several}) == 3
         with pytest.raises(BadInput, match="a free port"):
             listen(name_of(several[0].http), "127.0.0.1:0", 1)
     finally:
-        for one in several:
-            one.close()
+        for listeners in several:
+            listeners.close()
 
 
 async def test_bad_input_of_a_worker_ends_everything(site: Any, tmp_path: Path) -> None:
@@ -220,7 +231,7 @@ async def test_bad_input_of_a_worker_ends_everything(site: Any, tmp_path: Path) 
     (data / "keys" / "token.key").rename(tmp_path / "token.key")
     try:
         async with await start(data, tmp_path, "--workers", "2") as process:
-            with trio.fail_after(20):
+            with trio.fail_after(LIMIT_S):
                 assert await process.wait() != 0
     finally:
         (tmp_path / "token.key").rename(data / "keys" / "token.key")

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import zlib
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ DEEP = b"<REQUEST>" + b"<A>" * 10_000
 
 
 def bomb(size_bytes: Any) -> Any:
-    """A megabyte that wants to be a gigabyte of well-formed XML."""
+    """A megabyte that inflates to a gigabyte of well-formed XML."""
     deflater = zlib.compressobj(9)
     parts = [deflater.compress(b"<REQUEST>")]
     parts += [deflater.compress(b" " * 1_048_576) for _ in range(size_bytes // 1_048_576)]
@@ -52,9 +53,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
 async def server(made: Any) -> AsyncIterator[Any]:
     """Its HTTP "host:port", its process id, its log as text."""
     data, _ = made
+    async with serve(data) as running:
+        yield running
+
+
+@asynccontextmanager
+async def serve(data: Path, **settings: int) -> AsyncIterator[Server]:
+    """A server with a log of its own. Settings are given as `limits` by their names."""
     log = data.with_name("site.serve.log")
     log.unlink(missing_ok=True)
-    async with distd_serve(data, {"limits.body_bytes": 2_000_000, "limits.head_timeout_s": 1}) as site:
+    limits = {f"limits.{name}": value for name, value in settings.items()}
+    async with distd_serve(data, {"limits.body_bytes": 2_000_000} | limits) as site:
         yield Server(site.http, site.process.pid, log)
 
 
@@ -74,7 +83,7 @@ class Server:
 
     async def send(self, raw: Any) -> Any:
         """Status and body of the answer to raw bytes, read to the end or the answer's length."""
-        with trio.fail_after(20):
+        with trio.fail_after(100):
             async with await trio.open_tcp_stream(*self.address) as stream:
                 await stream.send_all(raw)
                 got = b""
@@ -135,8 +144,14 @@ async def test_bombs_leave_no_trace_in_the_memory(server: Any) -> None:
     assert server.resident_bytes() - before < 20_000_000
 
 
-async def test_a_lying_content_length(server: Any) -> None:
-    body = ocs.write_request(PrologRequest("liar"))
+async def test_a_wrong_content_length(made: Any) -> None:
+    data, _ = made
+    async with serve(data, head_timeout_s=3) as server:
+        await _send_wrong_lengths(server)
+
+
+async def _send_wrong_lengths(server: Server) -> None:
+    body = ocs.write_request(PrologRequest("pc"))
     status, _, fields = await server.post(body, length=len(body) + 10)
     assert (status, fields[b"connection"]) == (408, b"close")
     assert (await server.post(body, length=len(body) - 10))[0] == 400
@@ -263,6 +278,7 @@ async def test_two_servers_and_the_commands_write_at_once(made: Any, tmp_path: P
 async def _contacts(data: Any, log: Any, number: Any) -> None:
     command = [DISTD, "serve", "--data", str(data), "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--json"]
     async with child(command, log, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
         http, _ = listening((await process.stdout.receive_some(65536)).decode())
         server = Server(http, process.pid, log)
         for contact in range(50):

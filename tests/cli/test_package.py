@@ -99,7 +99,7 @@ def test_a_package_is_withdrawn(site: Any) -> None:
     site("package", "activate", package_id, "--info-server", "a/x", "--fragment-server", "b/y")
     done = site("package", "withdraw", package_id)
     assert (done.status, done.out) == (0, f"Package {package_id} is withdrawn.\n")
-    assert f"agents fetch it from b/y: bring the folder {package_id} there too" in done.err
+    assert f"agents fetch it from b/y: copy the folder {package_id} there too" in done.err
     assert "withdrawn" in site("package", "list").out
     assert site("package", "activate", package_id).status == 1
     assert site("package", "verify", package_id).status == 0
@@ -143,7 +143,7 @@ def test_all_are_verified_at_once(site: Any) -> None:
     good, bad = site.build(), site.build(source=_noise(site))
     (site.data / "download" / bad / "info").unlink()
     done = site("package", "verify")
-    assert (done.status, done.out) == (1, "1 of 2 packages are whole.\n")
+    assert (done.status, done.out) == (1, "1 of 2 packages are good.\n")
     assert f"distd: info of {bad}: expected a readable info" in done.err
     rows = site("package", "verify", "--json").json
     assert {row["id"]: row["good"] for row in rows} == {good: True, bad: False}
