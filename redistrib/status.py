@@ -43,7 +43,7 @@ class MirrorCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class MirrorStatus:
     """How a mirror is doing: what the origin shows of it."""
 
     agents: int
@@ -96,13 +96,13 @@ class Statistics:
         self.counts.healed += healed
         self.counts.bad += not healed
 
-    def status(self, missing_bytes: int) -> Status:
+    def status(self, missing_bytes: int) -> MirrorStatus:
         """As of now. `missing_bytes`: of packages that should be here."""
         now_s = trio.current_time()
         self._last_sent_s = {agent: at_s for agent, at_s in self._last_sent_s.items() if now_s - at_s < AGENT_S}
         self._measure_rate(now_s)
         counts = self.counts
-        return Status(
+        return MirrorStatus(
             agents=len(self._last_sent_s),
             free_bytes=shutil.disk_usage(self._folder).free,
             missing_bytes=missing_bytes,
