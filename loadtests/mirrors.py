@@ -256,7 +256,7 @@ async def _follow(origin: Origin, context: ssl.SSLContext, key: str, event_times
         decoder = Decoder()
         async for data in answer:
             if any(not isinstance(event, Heartbeat) for event in decoder.feed(data)):
-                event_times.append(time.perf_counter())  # noqa: PERF401 - as they come
+                event_times.append(time.perf_counter())  # noqa: PERF401 - a line a message, as they come
 
 
 def _pss_kib(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""Following the event stream of an origin, or of a mirror that passes it on."""
+"""Following the event stream of an origin, or of a mirror that forwards it."""
 
 from __future__ import annotations
 
@@ -6,84 +6,73 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from distd.domain.backoff import Backoff
 from distd.domain.errors import BadInput, Corrupt, Unavailable
-from distd.wire import mirror_events
-from distd.wire.mirror_events import Heartbeat
+from distd.wire.mirror_events import Decoder, Heartbeat
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
-    from distd.lane.client.http_client import Client
-    from distd.wire.mirror_events import Event, PackageChange, State
-    from redistrib.mirror_dir import Identity
+    from distd.wire.mirror_events import PackageChange, State
+    from redistrib.origin_client import OriginClient
 
-QUIET_S: Final = 50.0  # three beats: then the line is dead, whatever TCP thinks
+SILENCE_S: Final = 50.0  # three heartbeats: then the connection is dead, whatever TCP says
 FIRST_PAUSE_S: Final = 0.5
-LAST_PAUSE_S: Final = 15.0  # so long may what the origin has to say wait, half as long again with the jitter
+MAX_PAUSE_S: Final = 15.0  # half as long again with the jitter
 
 
 class Follower:
-    """`apply(event)` gets each event in its order; `seq` is the number of the last one that was taken."""
+    """Hands each event but heartbeats to `apply`, in order. `seq` is the number of the last one that has come."""
 
     def __init__(
         self,
-        client: Client,
-        identity: Identity,
+        origin: OriginClient,
         apply: Callable[[State | PackageChange], None],
-        seq: int,
         jitter: Callable[[], float],
         log: logging.Logger,
     ) -> None:
-        """`jitter()` gives numbers from 0 to 1, so that mirrors that were cut off together do not come back so."""
-        self.seq = seq
+        """`jitter()` gives numbers from 0 to 1, so that mirrors that were cut off together come back apart."""
+        self.seq = 0
         self.connected = False
         self.refused = False
-        self._client = client
-        self._identity = identity
+        self._origin = origin
         self._apply = apply
-        self._jitter = jitter
+        self._backoff = Backoff(FIRST_PAUSE_S, MAX_PAUSE_S, jitter=jitter)
         self._log = log
 
     async def run(self) -> None:
-        """For ever; what goes wrong is tried again, later each time."""
-        pause_s = FIRST_PAUSE_S
+        """Follow, for ever. After an error it connects again, later each time."""
         while True:
-            begun_s = trio.current_time()
+            started_s = trio.current_time()
             try:
                 await self._follow()
-                why = "the stream ended"
+                reason = "the stream ended"
             except (Unavailable, Corrupt, BadInput) as error:
-                why = str(error)
+                reason = str(error)
             self.connected = False
-            if trio.current_time() - begun_s > LAST_PAUSE_S:
-                pause_s = FIRST_PAUSE_S
-            wait_s = pause_s * (0.5 + self._jitter())
-            self._log.warning("%s: %s; again in %.1f s", self._identity.origin, why, wait_s)
-            await trio.sleep(wait_s)
-            pause_s = min(2 * pause_s, LAST_PAUSE_S)
+            if trio.current_time() - started_s > MAX_PAUSE_S:
+                self._backoff.reset()
+            pause_s = self._backoff.next_s()
+            self._log.warning("%s: %s; next try in %.1f s", self._origin.url, reason, pause_s)
+            await trio.sleep(pause_s)
 
     async def _follow(self) -> None:
-        url = f"{self._identity.origin}/api/v1/mirror/events?after={self.seq}"
-        headers = [("Authorization", f"Bearer {self._identity.key}")]
-        decoder = mirror_events.Decoder()
-        with trio.move_on_after(QUIET_S) as patience:
-            async with self._client.stream("GET", url, headers) as answer:
+        decoder = Decoder()
+        with trio.move_on_after(SILENCE_S) as silence_limit:
+            async with self._origin.open_events(self.seq) as answer:
                 self.refused = answer.status == 401
                 if self.refused:
-                    raise Unavailable(url, "the origin does not know this mirror (any more): was it revoked?")
+                    raise Unavailable(answer.url, "the origin does not know this mirror (any more): was it revoked?")
                 if answer.status != 200:
-                    raise Unavailable(url, f"HTTP {answer.status}")
+                    raise Unavailable(answer.url, f"HTTP {answer.status}")
                 self.connected = True
-                self._log.info("following %s", self._identity.origin)
+                self._log.info("following %s", self._origin.url)
                 async for data in answer:
-                    patience.deadline = trio.current_time() + QUIET_S
+                    silence_limit.deadline = trio.current_time() + SILENCE_S
                     for event in decoder.feed(data):
-                        self._take(event)
-        if patience.cancelled_caught:
-            raise Unavailable(url, f"nothing has come for {QUIET_S:g} s")
-
-    def _take(self, event: Event) -> None:
-        if not isinstance(event, Heartbeat):
-            self._apply(event)
-        self.seq = event.seq
+                        if not isinstance(event, Heartbeat):
+                            self._apply(event)
+                        self.seq = event.seq
+        if silence_limit.cancelled_caught:
+            raise Unavailable(self._origin.url, f"nothing has come for {SILENCE_S:g} s")

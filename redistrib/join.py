@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import ssl
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import msgspec
 from cryptography import x509
 
 from distd.domain.errors import BadInput, Conflict, Corrupt, Unavailable
@@ -22,12 +23,23 @@ from redistrib.mirror_dir import Identity, create_mirror, read_identity, write_i
 if TYPE_CHECKING:
     from pathlib import Path
 
+MAX_REASON_BYTES: Final = 500  # of what an origin says when it refuses
 _TOKEN: Final = re.compile(r"([0-9a-f]{32})\.([0-9a-f]{32})")
 
 
+class JoinAnswer(msgspec.Struct):
+    """What the origin gives a mirror that joins: `key` to prove itself by, `certificate` in PEM for its server."""
+
+    name: str
+    key: str
+    certificate: bytes
+
+
 async def join(origin: str, token: str, root: Path) -> Identity:
-    """Join the origin at the URL `origin`, or the mirror that is there. Raises `BadInput`, `Conflict`,
-    `Unavailable`, and `Corrupt` for another CA than the token's."""
+    """Join the origin at the URL `origin`, or the mirror that is there.
+
+    Raises `BadInput`, `Conflict`, `Unavailable`, and `Corrupt` for another CA than the token's.
+    """
     origin = _checked(origin)
     match = _TOKEN.fullmatch(token)
     if match is None:
@@ -44,22 +56,20 @@ async def join(origin: str, token: str, root: Path) -> Identity:
         headers = [("Content-Type", "application/msgpack")]
         answer = await client.request("POST", f"{origin}/api/v1/mirror/join", body=body, headers=headers)
     if answer.status == 400:
-        raise BadInput("--token", "one that the origin accepts", answer.body[:500].decode("utf-8", "replace"))
+        reason = answer.body[:MAX_REASON_BYTES].decode("utf-8", "replace")
+        raise BadInput("--token", "one that the origin accepts", reason)
     if answer.status != 200:
         raise Unavailable(origin, f"HTTP {answer.status}")
-    given = packing.unpack(answer.body, dict[str, Any], "the answer to join")
-    identity = Identity(_text(given, "name"), origin, _text(given, "key"))
-    certificate = given.get("certificate")
-    if not isinstance(certificate, bytes):
-        raise Corrupt("the answer to join", "a certificate", type(certificate).__name__)
+    given = packing.unpack(answer.body, JoinAnswer, "the answer to join")
+    identity = Identity(given.name, origin, given.key)
     atomic.write_file(mirror.data.ca_certificate, authority)
-    atomic.write_file(mirror.data.keys / pki.SERVER_CERTIFICATE, certificate)
-    write_identity(mirror, identity)  # last: where it stands, all does
+    atomic.write_file(mirror.data.keys / pki.SERVER_CERTIFICATE, given.certificate)
+    write_identity(mirror, identity)  # last: where it is, everything is
     return identity
 
 
 async def _fetch_ca(origin: str, fingerprint: str) -> bytes:
-    """The CA's certificate in PEM, from somebody who need not be trusted: the token says which one it is."""
+    """The CA's certificate in PEM, from a server that need not be trusted: the token says which one it is."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -81,10 +91,3 @@ def _checked(origin: str) -> str:
     if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or parts.query:
         raise BadInput("ORIGIN_URL", "https://HOST[:PORT]", origin)
     return origin.rstrip("/")
-
-
-def _text(message: dict[str, Any], name: str) -> str:
-    value = message.get(name)
-    if not isinstance(value, str):
-        raise Corrupt("the answer to join", f"a text {name}", type(value).__name__)
-    return value

@@ -1,4 +1,4 @@
-"""`/metrics` of a mirror: read when somebody asks."""
+"""`/metrics` of a mirror, made from its counts at each request."""
 
 from __future__ import annotations
 
@@ -12,44 +12,47 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from redistrib.fetcher import Traffic
-    from redistrib.reporter import Counts, Standing
+    from redistrib.download import Traffic
+    from redistrib.status import MirrorCounts, MirrorState
 
 
 class Metrics:
     """Of what agents were sent, of what was fetched for it, and of how far the mirror is."""
 
-    def __init__(self, counts: Counts, traffic: Traffic, standing: Callable[[], Standing]) -> None:
+    def __init__(self, counts: MirrorCounts, traffic: Traffic, state: Callable[[], MirrorState]) -> None:
         self._counts = counts
         self._traffic = traffic
-        self._standing = standing
+        self._state = state
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
     def render(self) -> bytes:
+        """As Prometheus reads it."""
         return generate_latest(self._registry)
 
     def describe(self) -> Sequence[Metric]:
+        """Nothing: what is collected describes itself."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        counts, traffic, standing = self._counts, self._traffic, self._standing()
+        """The metrics as they are now."""
+        counts, traffic, state = self._counts, self._traffic, self._state()
         for name, text, number in (
             ("redistrib_fragments_sent", "fragments sent to agents and mirrors", counts.fragments_sent),
             ("redistrib_fragment_bytes_sent", "bytes of those", counts.sent_bytes),
-            ("redistrib_hits", "fragments that were there when they were asked for", counts.hits),
-            ("redistrib_misses", "those that had to be fetched first, or were had elsewhere", counts.misses),
+            ("redistrib_hits", "fragments that were here when they were asked for", counts.hits),
+            ("redistrib_misses", "fragments that had to be fetched first, or were elsewhere", counts.misses),
             ("redistrib_redirected", "requests that were sent elsewhere", counts.redirected),
-            ("redistrib_healed", "bad files that were made good", counts.healed),
+            ("redistrib_healed", "bad files that were replaced", counts.healed),
             ("redistrib_fragments_fetched", "fragments fetched and verified", traffic.fragments),
-            ("redistrib_bytes_fetched", "bytes of fragments that came", traffic.received_bytes),
-            ("redistrib_fetch_requests", "requests for fragments that were sent upstream", traffic.requests),
+            ("redistrib_bytes_fetched", "bytes of fragments received", traffic.received_bytes),
+            ("redistrib_fetch_requests", "requests for fragments sent to other servers", traffic.requests),
         ):
             yield CounterMetricFamily(name, text, number)
         for name, text, number in (
-            ("redistrib_connected", "1: the origin, or the source, answers", int(standing.connected)),
-            ("redistrib_packages", "packages that are here and verified", standing.packages),
-            ("redistrib_packages_wanted", "packages that should be here", standing.wanted),
-            ("redistrib_missing_bytes", "bytes of packages that are not here yet", standing.missing_bytes),
+            ("redistrib_connected", "1: the origin, or the source, answers", int(state.connected)),
+            ("redistrib_packages", "packages that are here and verified", state.packages),
+            ("redistrib_packages_wanted", "packages that should be here", state.wanted),
+            ("redistrib_missing_bytes", "bytes of packages that are not here yet", state.missing_bytes),
         ):
             yield GaugeMetricFamily(name, text, number)

@@ -1,20 +1,29 @@
-"""A mirror's data directory: what lies where, and who the mirror is."""
+"""A mirror's data directory: what is where, its settings, who the mirror is, and what it is to have."""
 
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
-from distd.domain.errors import BadInput
+import msgspec
+
+from distd.domain import settings
+from distd.domain.errors import BadInput, Corrupt
 from distd.storage import atomic
 from distd.storage.data_dir import DataDir
+from distd.wire import mirror_events, packing
+from distd.wire.mirror_events import State
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from distd.domain.settings import Settings
+
 _DEFAULTS: Final = """\
-# Settings of redistrib. What is commented out stands at its default; docs/reference/settings.md has the meanings.
+# Settings of redistrib. What is commented out has its default value; docs/reference/settings.md has the meanings.
 
 [server]
 # http = "0.0.0.0:8080"
@@ -31,7 +40,7 @@ _DEFAULTS: Final = """\
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What `redistrib join` was given. `origin` is the URL of who was asked: the origin, or a mirror of it."""
+    """What `redistrib join` was given. `origin` is the URL of the server that was asked: the origin, or a mirror."""
 
     name: str
     origin: str
@@ -46,39 +55,42 @@ class MirrorDir:
 
     @property
     def data(self) -> DataDir:
+        """The folders of packages and keys."""
         return DataDir(self.root)
 
     @property
     def identity_file(self) -> Path:
+        """Who the mirror is: there once it has joined."""
         return self.root / "keys" / "mirror.json"
 
     @property
     def settings_file(self) -> Path:
+        """Its settings."""
         return self.root / "redistrib.toml"
 
     @property
     def incoming(self) -> Path:
-        """Fragments on their way, by their BLAKE3."""
+        """Fragments that are not yet in a package, by their BLAKE3."""
         return self.root / "incoming"
 
     @property
     def spool(self) -> Path:
-        """Who fetched what, until the origin knows."""
+        """Which agents fetched what, until the origin knows."""
         return self.root / "spool"
 
     @property
     def state_file(self) -> Path:
-        """How far the mirror has followed, and what it was told to have: a frame."""
+        """What the mirror was last told to have: an event."""
         return self.root / "state"
 
     @property
     def status_file(self) -> Path:
-        """What the running server says of itself, once a second."""
+        """What the running server says of itself, every few seconds."""
         return self.root / "status.json"
 
 
 def open_mirror(root: Path) -> MirrorDir:
-    """Raises `BadInput` where nothing was made by `redistrib`."""
+    """A folder made by `redistrib`. Raises `BadInput` for any other."""
     mirror = MirrorDir(root)
     if not mirror.settings_file.is_file():
         raise BadInput("--data", "a folder made by `redistrib join` or `serve --from-ocs`", str(root))
@@ -107,17 +119,43 @@ def create_mirror(root: Path) -> MirrorDir:
     return mirror
 
 
+def read_settings(mirror: MirrorDir, environment: Mapping[str, str], overrides: Mapping[str, str]) -> Settings:
+    """`overrides` by name, the environment (DISTD_…), `redistrib.toml`, in this order. Raises `BadInput`."""
+    try:
+        file = tomllib.loads(mirror.settings_file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput("redistrib.toml", "TOML", str(error)) from None
+    return settings.load(file, environment, overrides, "redistrib.toml")
+
+
 def write_identity(mirror: MirrorDir, identity: Identity) -> None:
+    """The mirror has joined."""
     atomic.write_file(mirror.identity_file, json.dumps(asdict(identity)).encode(), mode=0o600)
 
 
 def read_identity(mirror: MirrorDir) -> Identity | None:
-    """None: it has not joined. Raises `BadInput` for a file that is none of ours."""
+    """None: it has not joined. Raises `BadInput` for a file that `redistrib join` did not write."""
     try:
-        return Identity(**json.loads(mirror.identity_file.read_text("utf-8")))
+        return msgspec.json.decode(mirror.identity_file.read_bytes(), type=Identity)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
-        raise BadInput(
-            "--data", "an identity written by `redistrib join`", f"{mirror.identity_file}: {error}"
-        ) from None
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+        expected = "an identity written by `redistrib join`"
+        raise BadInput("--data", expected, f"{mirror.identity_file}: {error}") from None
+
+
+def write_state(mirror: MirrorDir, state: State) -> None:
+    """Keep what the mirror is to have, for when it starts while the origin is away."""
+    kept = msgspec.structs.replace(state, seq=0, mirrors=msgspec.UNSET)
+    atomic.write_file(mirror.state_file, packing.pack(kept))
+
+
+def read_state(mirror: MirrorDir) -> State | None:
+    """What the mirror was last told to have; None: it was never told. Raises `Corrupt`."""
+    try:
+        event = mirror_events.read(mirror.state_file.read_bytes(), "state")
+    except FileNotFoundError:
+        return None
+    if not isinstance(event, State):
+        raise Corrupt("state", "an event of the kind state", type(event).__name__)
+    return event

@@ -1,119 +1,116 @@
-"""Integrity at rest: what a mirror holds is hashed again, at a bounded rate, and a bad file is made good elsewhere."""
+"""Integrity at rest: what a mirror holds is hashed again, at a limited rate, and bad files are replaced."""
 
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
-from distd.domain.errors import Corrupt, DistdError
-from distd.storage import atomic
-from distd.storage import package_dirs as directories
+from distd.domain.errors import Corrupt, DistdError, Unavailable
+from distd.domain.token_bucket import TokenBucket
+from distd.storage import atomic, package_dirs
 from distd.storage.fragment_store import FragmentStore
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from cryptography import x509
+    from collections.abc import Awaitable, Callable
 
     from distd.domain.records import Fragment
-    from distd.storage.data_dir import DataDir
-    from distd.storage.incoming import IncomingFragments
+    from redistrib.local_packages import LocalPackages
 
-    class Fault(Protocol):
-        def __call__(self, package_id: str, name: str, *, healed: bool) -> None: ...
+    class ReportFault(Protocol):
+        """What is called for each bad file."""
+
+        def __call__(self, package_id: str, name: str, *, healed: bool) -> None:
+            """A file was bad, and was replaced or could not be."""
 
 
 MIB: Final = 1_048_576
-REST_S: Final = 60.0  # between two rounds
+PAUSE_S: Final = 60.0  # between two rounds
 
 
 class Scrub:
-    """`run` goes round all packages, for ever."""
+    """Checks the packages in `local` against their manifests, and heals what is bad.
+
+    `fetch` puts a good fragment into `local.incoming`. `report` is called for each bad file, when it is healed or
+    cannot be.
+    """
 
     def __init__(
         self,
-        data: DataDir,
-        ca: x509.Certificate,
-        have: Mapping[str, int],
-        incoming: IncomingFragments,
-        bring: Callable[[str, Fragment], Awaitable[None]],
-        bad: dict[str, set[str]],
-        fault: Fault,
+        local: LocalPackages,
+        fetch: Callable[[str, Fragment], Awaitable[None]],
+        report: ReportFault,
         log: logging.Logger,
     ) -> None:
-        """`have`: the packages and their versions. `bring` puts a good fragment into `incoming`. `bad`, by package, is
-        kept here for those who serve. `fault` is told what was found."""
-        self._data = data
-        self._ca = ca
-        self._have = have
-        self._incoming = incoming
-        self._bring = bring
-        self._bad = bad
-        self._fault = fault
+        self._local = local
+        self._fetch = fetch
+        self._report = report
         self._log = log
         self._threads = trio.CapacityLimiter(1)
 
     async def run(self, mib_per_s: int) -> None:
+        """Check all packages, again and again, at so many MiB a second; 0: never."""
         if not mib_per_s:
             return
+        bucket = TokenBucket(mib_per_s * MIB, 0, trio.current_time())
         while True:
-            for package_id in list(self._have):
+            for package_id in list(self._local.versions):
                 try:
-                    await self._package(package_id, mib_per_s * MIB)
+                    await self._check_package(package_id, bucket)
                 except (DistdError, OSError) as error:
                     self._log.warning("package %s: %s", package_id, error)
-            await trio.sleep(REST_S)
+            await trio.sleep(PAUSE_S)
 
-    async def _package(self, package_id: str, bytes_per_s: int) -> None:
-        read = partial(directories.read_manifest, self._data, package_id, self._ca)
-        manifest = await trio.to_thread.run_sync(read, limiter=self._threads)
+    async def _check_package(self, package_id: str, bucket: TokenBucket) -> None:
+        manifest = await trio.to_thread.run_sync(self._local.read_manifest, package_id, limiter=self._threads)
         for fragment in manifest.fragments:
-            if self._have.get(package_id) != manifest.version:
-                return  # another version has come, or it is gone
+            if self._local.versions.get(package_id) != manifest.version:
+                return  # another version has come, or the package is gone
+            bucket.spend(fragment.length)
             await self.check(package_id, fragment)
-            await trio.sleep(fragment.length / bytes_per_s)
+            await trio.sleep(bucket.wait_s(0, trio.current_time()))
 
     async def check(self, package_id: str, fragment: Fragment) -> bool:
-        """Whether a fragment is good, or is by now. While it is bad it is not served."""
-        look = partial(directories.check_fragment, self._data.package(package_id), fragment)
-        fault = await trio.to_thread.run_sync(look, limiter=self._threads)
-        if fault is None:
-            return True
+        """Whether a fragment is good, or has been healed. While it is bad it is not served."""
+        folder = self._local.data.package(package_id)
+        fault = await trio.to_thread.run_sync(package_dirs.check_fragment, folder, fragment, limiter=self._threads)
         name = f"{package_id}-{fragment.number}"
+        if fault is None:
+            self._local.mark_good(package_id, name)
+            return True
         self._log.error("%s", fault)
-        self._bad.setdefault(package_id, set()).add(name)
+        self._local.mark_bad(package_id, name)
         try:
             await self._heal(package_id, name, fragment)
         except (DistdError, OSError) as error:
-            self._log.error("%s cannot be made good now: %s", name, error)
-            self._fault(package_id, name, healed=False)
+            self._log.error("%s cannot be healed now: %s", name, error)
+            self._report(package_id, name, healed=False)
             return False
-        names = self._bad[package_id]
-        names.discard(name)
-        if not names:
-            del self._bad[package_id]
-        self._fault(package_id, name, healed=True)
-        self._log.info("%s is good again", name)
+        self._local.mark_good(package_id, name)
+        self._report(package_id, name, healed=True)
+        self._log.info("%s is healed", name)
         return True
 
     async def _heal(self, package_id: str, name: str, fragment: Fragment) -> None:
-        store, file = FragmentStore(self._data.fragments), self._data.package(package_id) / name
+        store = FragmentStore(self._local.data.fragments)
         store.path(fragment.blake3).unlink(missing_ok=True)  # the same bytes as the bad file
-        await self._bring(package_id, fragment)
+        await self._fetch(package_id, fragment)
+        await trio.to_thread.run_sync(self._replace, package_id, name, fragment, limiter=self._threads)
 
-        def put() -> None:
-            if not self._incoming.has(fragment):
-                raise Corrupt(name, "a good fragment", "none")
-            new = file.with_name(f"{atomic.NEW}{name}-{os.getpid()}")
-            new.unlink(missing_ok=True)
-            os.link(self._incoming.path(fragment), new)
-            os.replace(new, file)
-            atomic.sync_tree(file.parent)
-            store.keep(file, fragment.blake3)
-            self._incoming.forget([fragment])
-
-        await trio.to_thread.run_sync(put, limiter=self._threads)
+    def _replace(self, package_id: str, name: str, fragment: Fragment) -> None:
+        """Put the fragment that has come in the place of the bad file. Raises `Corrupt`, `Unavailable`, `OSError`."""
+        incoming, data = self._local.incoming, self._local.data
+        if fragment not in self._local.read_manifest(package_id).fragments:
+            raise Unavailable(name, "the package has changed meanwhile")
+        if not incoming.has(fragment):
+            raise Corrupt(name, "a good fragment", "none")
+        file = data.package(package_id) / name
+        new = file.with_name(f"{atomic.NEW}{name}-{os.getpid()}")
+        new.unlink(missing_ok=True)
+        os.link(incoming.path(fragment), new)
+        os.replace(new, file)
+        atomic.sync_tree(file.parent)
+        FragmentStore(data.fragments).keep(file, fragment.blake3)
+        incoming.forget([fragment])

@@ -28,8 +28,12 @@ def wait_until(condition: Callable[[], object], what: str, limit_s: float = LIMI
         time.sleep(INTERVAL_S)
 
 
-async def await_until(condition: Callable[[], object], what: str, limit_s: float = LIMIT_S) -> None:
+async def await_until(
+    condition: Callable[[], object], what: str, limit_s: float = LIMIT_S, interval_s: float = INTERVAL_S
+) -> None:
     """The same under trio, where `condition` may also be an async function. Time is the run's clock: a virtual one too.
+
+    `interval_s`: between two polls of a condition that takes long to ask.
 
     Raises `AssertionError` after `limit_s`; what the condition raises is passed on. An async condition that does not
     return is not ended: its time-out is its own.
@@ -38,7 +42,7 @@ async def await_until(condition: Callable[[], object], what: str, limit_s: float
     while not await _result(condition):
         if trio.current_time() >= last:
             raise AssertionError(_failure(what, limit_s))
-        await trio.sleep(INTERVAL_S)
+        await trio.sleep(interval_s)
 
 
 async def _result(condition: Callable[[], object]) -> object:

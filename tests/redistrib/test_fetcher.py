@@ -1,14 +1,16 @@
-"""Fragments from sources that lie, stop, or know nothing: verified bytes come out, or an error does."""
+"""Fragments from sources that answer wrongly, stop or stall: the result is verified bytes or an error."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import trio.testing
 from blake3 import blake3
 
 from distd.domain.errors import Corrupt, DistdError, Unavailable
@@ -16,29 +18,35 @@ from distd.domain.records import Fragment
 from distd.lane.client.http_client import open_client
 from distd.storage.data_dir import DataDir
 from distd.storage.incoming import IncomingFragments
-from redistrib import fetcher as fetch
+from redistrib import fetcher as module
+from redistrib.download import STALL_LIMIT_S, Downloader, Traffic
 from redistrib.fetcher import Fetcher
+from tests.redistrib.fakes import FakeClient, Reply, file_handler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from distd.lane.client.http_client import Client
+    from tests.redistrib.fakes import Request
+
+Answer = Callable[[int], bytes]  # what a source answers, given where the request begins
 
 CONTENT = random.Random(2).randbytes(300_000)
 GOOD = Fragment(1, len(CONTENT), blake3(CONTENT).digest())
 OTHER = bytes(len(CONTENT))
 
 
-def whole(body: Any) -> Any:
+def whole(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
-def rest(body: Any, start: Any) -> Any:
+def rest(body: bytes, start: int) -> bytes:
     fields = b"Content-Range: bytes %d-%d/%d\r\n" % (start, len(body) - 1, len(body))
     return b"HTTP/1.1 206 Partial Content\r\n%sContent-Length: %d\r\n\r\n" % (fields, len(body) - start) + body[start:]
 
 
-# What a source answers, given where the request begins.
-LIES = {
+WRONG_ANSWERS: dict[str, Answer] = {
     "wrong bytes": lambda start: whole(OTHER),
     "one bit flipped": lambda start: whole(CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])),
     "cut off midway": lambda start: whole(CONTENT)[:150_000],
@@ -58,10 +66,10 @@ LIES = {
 
 
 @asynccontextmanager
-async def source(answer: Any, seen: Any = None) -> AsyncIterator[Any]:
-    """A server that answers each connection's one request; gives its URL."""
+async def source(answer: Answer, seen: list[int] | None = None) -> AsyncIterator[str]:
+    """A server that answers the only request of each connection; gives its URL."""
 
-    async def serve(stream: Any) -> None:
+    async def serve(stream: trio.SocketStream) -> None:
         async with stream:
             head = b""
             while b"\r\n\r\n" not in head:
@@ -85,106 +93,204 @@ async def source(answer: Any, seen: Any = None) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def incoming(tmp_path: Path) -> Any:
+def incoming(tmp_path: Path) -> IncomingFragments:
     folder = tmp_path / "incoming"
     folder.mkdir()
     return IncomingFragments(DataDir(tmp_path), folder)
 
 
 @asynccontextmanager
-async def fetching(incoming: Any, *sources: Any) -> AsyncIterator[Any]:
-    async with open_client() as client, trio.open_nursery() as nursery:
-        yield Fetcher(client, incoming, lambda: sources, 4, nursery)
+async def fetching(
+    incoming: IncomingFragments, *sources: str, client: Client | None = None, traffic: Traffic | None = None
+) -> AsyncIterator[Fetcher]:
+    async with open_client() as real_client, trio.open_nursery() as nursery:
+        downloader = Downloader(client or real_client, traffic or Traffic())
+        yield Fetcher(downloader, incoming, lambda: sources, 4, nursery)
         nursery.cancel_scope.cancel()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "PAUSE_S", 0.001)
+    """With real sockets time is not virtual."""
+    monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.001)
 
 
-@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-async def test_behind_one_that_lies_the_next_one_gives_it(incoming: Any, lie: Any) -> None:
-    async with source(lie) as bad, source(partial(_honest)) as good, fetching(incoming, bad, good) as fetcher:
-        await fetcher.fragment("17", GOOD)
+@pytest.mark.parametrize("answer", WRONG_ANSWERS.values(), ids=WRONG_ANSWERS)
+async def test_after_a_wrong_answer_the_next_source_is_asked(
+    incoming: IncomingFragments, answer: Answer, quick: None
+) -> None:
+    async with source(answer) as bad, source(partial(_honest)) as good, fetching(incoming, bad, good) as fetcher:
+        await fetcher.fetch("17", GOOD)
     assert incoming.path(GOOD).read_bytes() == CONTENT
 
 
-def _honest(start: Any) -> Any:
+def _honest(start: int) -> bytes:
     return rest(CONTENT, start) if start else whole(CONTENT)
 
 
-@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-async def test_where_all_lie_nothing_is_taken(incoming: Any, lie: Any) -> None:
-    async with source(lie) as bad, fetching(incoming, bad) as fetcher:
+@pytest.mark.parametrize("answer", WRONG_ANSWERS.values(), ids=WRONG_ANSWERS)
+async def test_wrong_answers_are_never_taken(incoming: IncomingFragments, answer: Answer, quick: None) -> None:
+    async with source(answer) as bad, fetching(incoming, bad) as fetcher:
         with pytest.raises(DistdError):
-            await fetcher.fragment("17", GOOD)
+            await fetcher.fetch("17", GOOD)
     assert not incoming.path(GOOD).exists()
     # Nor does what it left stand in the way of a good one.
     async with source(_honest) as good, fetching(incoming, good) as fetcher:
-        await fetcher.fragment("17", GOOD)
+        await fetcher.fetch("17", GOOD)
     assert incoming.path(GOOD).read_bytes() == CONTENT
 
 
-async def test_it_goes_on_at_the_next_one_where_the_first_stopped(incoming: Any) -> None:
-    seen = []
+async def test_it_goes_on_at_the_next_one_where_the_first_stopped(incoming: IncomingFragments) -> None:
+    seen: list[int] = []
+    traffic = Traffic()
     async with (
-        source(LIES["cut off midway"]) as bad,
+        source(WRONG_ANSWERS["cut off midway"]) as bad,
         source(_honest, seen) as good,
-        fetching(incoming, bad, good) as fetcher,
+        fetching(incoming, bad, good, traffic=traffic) as fetcher,
     ):
-        await fetcher.fragment("17", GOOD)
-    assert 140_000 < seen[0] < 150_000
-    assert fetcher.traffic.received_bytes == len(CONTENT)
+        await fetcher.fetch("17", GOOD)
+    assert 0 < seen[0] < 150_000
+    assert traffic.received_bytes == len(CONTENT)
 
 
-async def test_a_process_that_ended_left_something_to_go_on_with(incoming: Any, tmp_path: Path) -> None:
+async def test_a_process_that_ended_left_something_to_go_on_with(incoming: IncomingFragments, tmp_path: Path) -> None:
     (tmp_path / "incoming" / f"{GOOD.blake3.hex()}.part").write_bytes(CONTENT[:100_000])
-    seen = []
+    seen: list[int] = []
     async with source(_honest, seen) as good, fetching(incoming, good) as fetcher:
-        await fetcher.fragment("17", GOOD)
+        await fetcher.fetch("17", GOOD)
     assert seen == [100_000]
 
 
-async def test_whoever_asks_meanwhile_waits_for_the_same_fetch(incoming: Any) -> None:
-    seen = []
+async def test_all_that_ask_meanwhile_wait_for_the_same_download(incoming: IncomingFragments) -> None:
+    seen: list[int] = []
     async with source(_honest, seen) as good, fetching(incoming, good) as fetcher, trio.open_nursery() as nursery:
         for _ in range(100):
-            nursery.start_soon(fetcher.fragment, "17", GOOD)
+            nursery.start_soon(fetcher.fetch, "17", GOOD)
     assert seen == [0]
 
 
-async def test_what_is_here_is_not_fetched(incoming: Any) -> None:
+async def test_what_is_here_is_not_fetched(incoming: IncomingFragments) -> None:
     incoming.path(GOOD).write_bytes(CONTENT)
-    async with fetching(incoming) as fetcher:
-        await fetcher.fragment("17", GOOD)
-    assert fetcher.traffic.requests == 0
+    traffic = Traffic()
+    async with fetching(incoming, "http://never-asked", traffic=traffic) as fetcher:
+        await fetcher.fetch("17", GOOD)
+    assert traffic == Traffic()
 
 
-async def test_what_is_here_and_bad_is_fetched(incoming: Any) -> None:
+async def test_what_is_here_and_bad_is_fetched(incoming: IncomingFragments) -> None:
     incoming.path(GOOD).write_bytes(OTHER)
     async with source(_honest) as good, fetching(incoming, good) as fetcher:
-        await fetcher.fragment("17", GOOD)
+        await fetcher.fetch("17", GOOD)
     assert incoming.path(GOOD).read_bytes() == CONTENT
 
 
-async def test_without_a_source_it_is_unavailable(incoming: Any) -> None:
+async def test_without_a_source_it_is_unavailable(
+    incoming: IncomingFragments, autojump_clock: trio.testing.MockClock
+) -> None:
     async with fetching(incoming) as fetcher:
-        with pytest.raises(Unavailable, match="nobody is known who has it"):
-            await fetcher.fragment("17", GOOD)
+        with pytest.raises(Unavailable, match="no source is known"):
+            await fetcher.fetch("17", GOOD)
 
 
-async def test_an_empty_fragment(incoming: Any) -> None:
+async def test_an_empty_fragment(incoming: IncomingFragments) -> None:
     """As a withdrawn package has them."""
     empty = Fragment(1, 0, blake3().digest())
     async with source(lambda start: whole(b"")) as good, fetching(incoming, good) as fetcher:
-        await fetcher.fragment("17", empty)
+        await fetcher.fetch("17", empty)
     assert incoming.path(empty).read_bytes() == b""
 
 
-async def test_a_part_that_grows_too_long_is_corrupt(incoming: Any) -> None:
+async def test_a_part_that_grows_too_long_is_corrupt(incoming: IncomingFragments) -> None:
     part = incoming.open(Fragment(1, 3, blake3(b"abc").digest()))
     with pytest.raises(Corrupt, match="expected 3 bytes, got more"):
         part.append([b"ab", b"cd"])
     assert part.size_bytes == 0
     part.close()
+
+
+# --- in virtual time, with sources in memory -------------------------------------------------------------------------
+
+
+async def test_a_stalled_source_is_given_up_for_the_next_one(
+    incoming: IncomingFragments, autojump_clock: trio.testing.MockClock
+) -> None:
+    client = FakeClient()
+    client.handlers["http://a"] = lambda request: Reply(200, [CONTENT[:1000], 1e6], length=len(CONTENT))
+    client.handlers["http://b"] = file_handler(CONTENT, f'"{GOOD.blake3.hex()}"')
+    started_s = trio.current_time()
+    async with fetching(incoming, "http://a", "http://b", client=client) as fetcher:
+        await fetcher.fetch("17", GOOD)
+    assert trio.current_time() - started_s == pytest.approx(STALL_LIMIT_S)
+    assert client.requests[-1].headers["Range"] == "bytes=1000-"
+    assert incoming.path(GOOD).read_bytes() == CONTENT
+
+
+async def test_each_source_is_tried_three_times_with_longer_pauses(
+    incoming: IncomingFragments, autojump_clock: trio.testing.MockClock
+) -> None:
+    client, asked_s = FakeClient(), []
+
+    def away(request: object) -> Reply:
+        asked_s.append(trio.current_time())
+        return Reply(503)
+
+    client.handlers["http://a"] = client.handlers["http://b"] = away
+    async with fetching(incoming, "http://a", "http://b", client=client) as fetcher:
+        for _ in range(2):  # the pauses of the second fetch begin anew
+            asked_s.clear()
+            started_s = trio.current_time()
+            with pytest.raises(Unavailable, match="HTTP 503"):
+                await fetcher.fetch("17", GOOD)
+            assert [round(at_s - started_s, 2) for at_s in asked_s] == [0, 0, 0.2, 0.2, 1, 1]
+
+
+async def test_only_so_many_downloads_run_in_parallel(
+    incoming: IncomingFragments, autojump_clock: trio.testing.MockClock
+) -> None:
+    client, fragments, running = FakeClient(), [], set()
+
+    def slow(content: bytes, request: Request) -> Reply:
+        return Reply(200, [1.0, content])
+
+    for number in range(10):
+        content = bytes([number])
+        fragments.append(Fragment(number, 1, blake3(content).digest()))
+        client.handlers[f"http://a/17/17-{number}"] = partial(slow, content)
+
+    async def fetch(fetcher: Fetcher, fragment: Fragment) -> None:
+        await fetcher.fetch("17", fragment)
+        running.add(round(trio.current_time() - started_s))
+
+    started_s = trio.current_time()
+    async with fetching(incoming, "http://a", client=client) as fetcher, trio.open_nursery() as nursery:
+        for fragment in fragments:
+            nursery.start_soon(fetch, fetcher, fragment)
+    assert running == {1, 2, 3}  # four, four, two
+
+
+async def test_after_a_failure_it_can_be_fetched(
+    incoming: IncomingFragments, autojump_clock: trio.testing.MockClock
+) -> None:
+    client = FakeClient()
+    async with fetching(incoming, "http://a", client=client) as fetcher:
+        with pytest.raises(Unavailable):
+            await fetcher.fetch("17", GOOD)
+        client.handlers["http://a"] = file_handler(CONTENT)
+        await fetcher.fetch("17", GOOD)
+    assert incoming.path(GOOD).read_bytes() == CONTENT
+
+
+async def test_whoever_waits_learns_that_the_mirror_stops(
+    incoming: IncomingFragments, autojump_clock: trio.testing.MockClock
+) -> None:
+    client = FakeClient()
+    client.handlers["http://a"] = lambda request: Reply(200, [1e6])
+    async with fetching(incoming, "http://a", client=client) as fetcher, trio.open_nursery() as nursery:
+
+        async def wait() -> None:
+            with pytest.raises(Unavailable, match="the mirror is stopping"):
+                await fetcher.fetch("17", GOOD)
+
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        fetcher._nursery.cancel_scope.cancel()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,111 +10,175 @@ import trio.testing
 
 from distd.domain.errors import Unavailable
 from distd.wire import packing
-from redistrib import reporter as module
+from redistrib.access_spool import AccessSpool
 from redistrib.mirror_dir import Identity, create_mirror
-from redistrib.reporter import Books
+from redistrib.origin_client import OriginClient
+from redistrib.reporter import FLUSH_S, IDLE_REPORT_S, Reporter
+from redistrib.status import MirrorState, Statistics
+from tests.redistrib.fakes import FakeClient, Reply, log
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from redistrib.mirror_dir import MirrorDir
+    from tests.redistrib.fakes import Request
+
 IDENTITY = Identity("paris", "https://origin", "key")
 
 
-class Origin:
-    """Takes reports, unless it is away."""
+class Reporting:
+    """A mirror that has package 17, and an origin that takes reports, unless it is `away` or `refuses`."""
 
-    def __init__(self) -> None:
+    def __init__(self, mirror: MirrorDir) -> None:
+        self.client = FakeClient()
+        self.client.handlers["https://origin/api/v1/mirror/report"] = self._answer
+        self.messages: list[dict[str, Any]] = []
         self.away = False
-        self.messages = []
+        self.refuses = False
+        self.connected = True
+        self.versions = {"17": 1}
+        self.spool = AccessSpool(mirror.spool, log)
+        self.statistics = Statistics(mirror.root)
+        self.reporter = Reporter(OriginClient(self.client, IDENTITY), self.statistics, self.spool, self.versions, log)
 
-    async def request(self, method: Any, url: Any, *, body: Any, headers: Any) -> Any:
-        await trio.lowlevel.checkpoint()
+    def _answer(self, request: Request) -> Reply:
         if self.away:
-            raise Unavailable(url, "away")
-        self.messages.append(packing.unpack(body, dict[str, Any], "report"))
-        return SimpleNamespace(status=200, body=b"")
+            raise Unavailable(request.url, "away")
+        if self.refuses:
+            return Reply(400, [b"no"])
+        assert request.method == "POST"
+        assert request.headers == {"Authorization": "Bearer key", "Content-Type": "application/msgpack"}
+        self.messages.append(packing.unpack(request.body, dict[str, Any], "report"))
+        return Reply(200)
+
+    async def run(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            await self.reporter.run(lambda: MirrorState(self.connected, 1, 1, 300, seq=5))
 
 
 @pytest.fixture
-def mirror(tmp_path: Path) -> Any:
+def mirror(tmp_path: Path) -> MirrorDir:
     return create_mirror(tmp_path / "mirror")
 
 
-@pytest.fixture
-def sync() -> Any:
-    return SimpleNamespace(have={"17": 1}, wanted={"17": 1}, missing_bytes=0)
-
-
-@pytest.fixture
-def follower() -> Any:
-    return SimpleNamespace(connected=True, refused=False, seq=5)
-
-
-async def keep(books: Any, origin: Any, follower: Any, sync: Any, seconds: Any) -> None:
-    with trio.move_on_after(seconds):
-        await books.run(origin, IDENTITY, follower, sync)
-
-
 async def test_nothing_is_lost_while_the_origin_is_away(
-    mirror: Any, sync: Any, follower: Any, autojump_clock: trio.testing.MockClock
+    mirror: MirrorDir, autojump_clock: trio.testing.MockClock
 ) -> None:
-    origin, books = Origin(), Books(mirror, logging.getLogger("test"))
-    origin.away = True
-    books.fetched("1-aa", "10.0.0.1", "17", 1, 100)
-    books.fetched("1-aa", "10.0.0.1", "17", 2, 50)
-    await keep(books, origin, follower, sync, 12)
-    books.fetched("", "10.0.0.2", "17", 3, 7)
-    books.changed([("18", 1)], ["16"])
-    await keep(books, origin, follower, sync, 12)
+    reporting = Reporting(mirror)
+    reporting.away = True
+    reporting.spool.add("1-aa", "10.0.0.1", "17", 1, 100)
+    reporting.spool.add("1-aa", "10.0.0.1", "17", 2, 50)
+    await reporting.run(12)
+    reporting.spool.add("", "10.0.0.2", "17", 3, 7)
+    reporting.reporter.ready("18", 1)
+    reporting.reporter.gone("16")
+    await reporting.run(12)
     assert len(list(mirror.spool.iterdir())) == 2
     # A new process finds what the one before could not tell.
-    origin.away, books = False, Books(mirror, logging.getLogger("test"))
-    await keep(books, origin, follower, sync, 12)
+    reporting = Reporting(mirror)
+    await reporting.run(12)
     assert list(mirror.spool.iterdir()) == []
-    told = [row for message in origin.messages for row in message.get("access", [])]
+    told = [row for message in reporting.messages for row in message.get("access", [])]
     assert told == [["1-aa", "10.0.0.1", "17", "1-2", 150], ["", "10.0.0.2", "17", "3", 7]]
-    assert origin.messages[0]["have"] == [["17", 1]]
-    assert all(message["now_s"] >= message["at_s"] for message in origin.messages if "access" in message)
+    assert reporting.messages[0]["have"] == [["17", 1]]
+    assert all(message["now_s"] >= message["at_s"] for message in reporting.messages if "access" in message)
+    assert len({message["batch"] for message in reporting.messages}) == 2
 
 
-async def test_after_all_was_told_only_news_are(
-    mirror: Any, sync: Any, follower: Any, autojump_clock: trio.testing.MockClock
-) -> None:
-    origin, books = Origin(), Books(mirror, logging.getLogger("test"))
-    await keep(books, origin, follower, sync, 6)
-    books.changed([("18", 2)], ["17"])
-    await keep(books, origin, follower, sync, 6)
-    books.fault("18", "18-1", healed=True)
-    await keep(books, origin, follower, sync, 6)
-    first, second, third = origin.messages
-    assert "have" in first
+async def test_after_all_was_told_only_news_are(mirror: MirrorDir, autojump_clock: trio.testing.MockClock) -> None:
+    reporting = Reporting(mirror)
+    await reporting.run(6)
+    reporting.reporter.ready("18", 2)
+    reporting.reporter.gone("17")
+    await reporting.run(6)
+    reporting.reporter.fault("18", "18-1", healed=True)
+    reporting.reporter.fault("18", "18-2", healed=False)
+    await reporting.run(6)
+    first, second, third = reporting.messages
+    assert (first["have"], first["seq"], first["status"]["missing_bytes"]) == ([["17", 1]], 5, 300)
     assert (second["ready"], second["gone"], second["faults"]) == ([["18", 2]], ["17"], [])
-    assert third["faults"] == [["18", "18-1", True]]
+    assert (third["ready"], third["faults"]) == ([], [["18", "18-1", True], ["18", "18-2", False]])
+    assert (reporting.statistics.counts.healed, reporting.statistics.counts.bad) == (1, 1)
 
 
-async def test_the_spool_has_an_end(
-    mirror: Any, sync: Any, follower: Any, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+@pytest.mark.parametrize("fault", ["away", "refuses"])
+async def test_news_that_could_not_be_told_are_told_in_order(
+    mirror: MirrorDir, fault: str, autojump_clock: trio.testing.MockClock
 ) -> None:
-    monkeypatch.setattr(module, "BATCHES", 3)
-    monkeypatch.setattr(module, "ROWS", 1)
-    books = Books(mirror, logging.getLogger("test"))
-    for number in range(1, 6):
-        books.fetched("", f"10.0.0.{number}", "17", number, 1)
-    books.flush()
-    kept = [
-        packing.unpack(path.read_bytes(), dict[str, Any], "spool")["access"][0][1]
-        for path in sorted(mirror.spool.iterdir())
+    reporting = Reporting(mirror)
+    await reporting.run(6)
+    setattr(reporting, fault, True)
+    reporting.reporter.ready("18", 1)
+    reporting.reporter.fault("18", "18-1", healed=False)
+    await reporting.run(6)
+    reporting.reporter.gone("18")
+    reporting.reporter.ready("19", 1)
+    await reporting.run(6)
+    setattr(reporting, fault, False)
+    await reporting.run(6)
+    assert len(reporting.messages) == 2
+    assert reporting.messages[1]["ready"] == [["18", 1], ["19", 1]]
+    assert reporting.messages[1]["gone"] == ["18"]
+    assert reporting.messages[1]["faults"] == [["18", "18-1", False]]
+
+
+async def test_news_that_come_during_a_report_are_told_afterwards(
+    mirror: MirrorDir, autojump_clock: trio.testing.MockClock
+) -> None:
+    reporting = Reporting(mirror)
+    take = reporting._answer
+
+    def answer(request: Request) -> Reply:
+        if not reporting.messages:
+            reporting.reporter.ready("18", 1)
+            reporting.reporter.report_all()
+        return take(request)
+
+    reporting.client.handlers["https://origin"] = reporting.client.handlers[
+        f"{IDENTITY.origin}/api/v1/mirror/report"
+    ] = answer
+    await reporting.run(2 * FLUSH_S + 1)
+    assert [sorted(message) for message in reporting.messages] == 2 * [["faults", "have", "seq", "status"]]
+
+
+async def test_an_origin_that_says_everything_hears_everything(
+    mirror: MirrorDir, autojump_clock: trio.testing.MockClock
+) -> None:
+    reporting = Reporting(mirror)
+    await reporting.run(6)
+    reporting.versions["18"] = 3
+    reporting.reporter.report_all()
+    await reporting.run(6)
+    assert reporting.messages[1]["have"] == [["17", 1], ["18", 3]]
+
+
+async def test_without_news_the_origin_is_told_once_a_minute(
+    mirror: MirrorDir, autojump_clock: trio.testing.MockClock
+) -> None:
+    reporting = Reporting(mirror)
+    await reporting.run(10 * IDLE_REPORT_S)
+    assert len(reporting.messages) in (9, 10)
+
+
+async def test_nothing_is_told_while_the_mirror_does_not_follow(
+    mirror: MirrorDir, autojump_clock: trio.testing.MockClock
+) -> None:
+    reporting = Reporting(mirror)
+    reporting.connected = False
+    reporting.spool.add("", "10.0.0.2", "17", 3, 7)
+    reporting.reporter.ready("18", 1)
+    await reporting.run(60)
+    assert (reporting.messages, len(reporting.spool.batches())) == ([], 1)
+
+
+async def test_a_batch_that_cannot_be_read_does_not_stop_the_others(
+    mirror: MirrorDir, autojump_clock: trio.testing.MockClock
+) -> None:
+    (mirror.spool / "00000000000000000001").write_bytes(b"cut")
+    reporting = Reporting(mirror)
+    reporting.spool.add("", "10.0.0.2", "17", 3, 7)
+    await reporting.run(12)
+    assert list(mirror.spool.iterdir()) == []
+    assert [message["access"] for message in reporting.messages if "access" in message] == [
+        [["", "10.0.0.2", "17", "3", 7]]
     ]
-    assert kept == ["10.0.0.3", "10.0.0.4", "10.0.0.5"]
-
-
-async def test_how_it_fares_stands_on_the_disk(
-    mirror: Any, sync: Any, follower: Any, autojump_clock: trio.testing.MockClock
-) -> None:
-    books = Books(mirror, logging.getLogger("test"))
-    books.fetched("1-aa", "10.0.0.1", "17", 1, 1000)
-    books.fetched("", "10.0.0.2", "17", 1, 1000)
-    await keep(books, Origin(), follower, sync, 11)
-    shown = json.loads(mirror.status_file.read_text())
-    assert (shown["agents"], shown["fragments_sent"], shown["sent_bytes"], shown["seq"]) == (2, 2, 2000, 5)
-    assert shown["connected"] is True

@@ -1,0 +1,268 @@
+"""Copies of a source that knows nothing of mirrors: what comes, what goes, and what is never taken."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+import trio.testing
+
+from distd.domain.errors import Corrupt, Unavailable
+from distd.domain.records import Action, Info
+from distd.packaging.verify import verify
+from distd.storage.quota import DiskLimits
+from distd.wire import ocs_info
+from redistrib.copier import Copier
+from tests.redistrib.fakes import log, make_local, pause
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from cryptography import x509
+
+    from distd.storage.pki import Signer
+    from redistrib.local_packages import LocalPackages
+
+POLL_S = 60.0
+
+
+class Source:
+    """An OCS server's folder, in memory."""
+
+    def __init__(self) -> None:
+        self.infos: dict[str, bytes] = {}
+        self.contents: dict[str, list[bytes]] = {}
+        self.fetched: list[str] = []
+        self.away = False
+        self.busy = 0
+        self.most_busy = 0
+
+    def add(self, package_id: str, *contents: bytes, target: str = "/tmp/x") -> None:
+        digest = hashlib.md5(b"".join(contents)).hexdigest()
+        self.infos[package_id] = ocs_info.render(Info(package_id, 5, Action.STORE, target, len(contents), digest))
+        self.contents[package_id] = list(contents)
+
+    def remove(self, package_id: str) -> None:
+        del self.infos[package_id], self.contents[package_id]
+
+    async def list_ids(self) -> list[str]:
+        await self._answer()
+        return sorted(self.infos, key=int)
+
+    async def read_info(self, package_id: str) -> bytes | None:
+        await self._answer()
+        return self.infos.get(package_id)
+
+    async def fetch_fragment(self, package_id: str, number: int, path: Path) -> None:
+        self.busy += 1
+        self.most_busy = max(self.most_busy, self.busy)
+        await pause(0.1)
+        self.busy -= 1
+        await self._answer()
+        self.fetched.append(f"{package_id}-{number}")
+        try:
+            path.write_bytes(self.contents[package_id][number - 1])
+        except (KeyError, IndexError):
+            raise Unavailable(f"{package_id}-{number}", "HTTP 404") from None
+
+    async def _answer(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.away:
+            raise Unavailable("source", "away")
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+def make_copier(local: LocalPackages, source: Source, signer: Signer, named: Sequence[str] = ()) -> Copier:
+    return Copier(local, source, named, signer, local.data.root / "incoming", 3, log)
+
+
+@asynccontextmanager
+async def copying(
+    local: LocalPackages, source: Source, signer: Signer, named: Sequence[str] = ()
+) -> AsyncIterator[Copier]:
+    copier = make_copier(local, source, signer, named)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(copier.run, POLL_S)
+        yield copier
+        nursery.cancel_scope.cancel()
+
+
+def ids(local: LocalPackages) -> list[str]:
+    assert sorted(local.versions) == sorted(path.name for path in local.data.download.iterdir())
+    return sorted(local.versions)
+
+
+async def test_all_packages_are_copied_and_get_a_manifest(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a" * 1000, b"b" * 500)
+    source.add("18")
+    async with copying(local, source, signer) as copier:
+        ready = [copier.is_ready]
+        await trio.sleep(1)
+        assert ids(local) == ["17", "18"]
+        assert [*ready, copier.is_ready] == [False, True]
+        state = copier.state()
+        assert (state.connected, state.packages, state.wanted) == (True, 2, 2)
+    assert (local.data.package("17") / "17-2").read_bytes() == b"b" * 500
+    assert not verify(local.data, "17", local.ca)
+    assert not list((local.data.root / "incoming").iterdir())
+
+
+async def test_only_the_named_ones(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a")
+    source.add("18", b"b")
+    async with copying(local, source, signer, ["18", "19"]) as copier:
+        await trio.sleep(1)
+        assert ids(local) == ["18"]
+        assert not copier.is_ready
+
+
+async def test_what_is_gone_at_the_source_goes_here_at_the_next_poll(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a")
+    source.add("18", b"b")
+    async with copying(local, source, signer):
+        await trio.sleep(1)
+        source.remove("17")
+        await trio.sleep(POLL_S / 2)
+        assert ids(local) == ["17", "18"]
+        await trio.sleep(POLL_S / 2)
+        assert ids(local) == ["18"]
+
+
+async def test_a_source_that_is_away_takes_nothing_with_it(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a")
+    async with copying(local, source, signer) as copier:
+        await trio.sleep(1)
+        source.away = True
+        await trio.sleep(3 * POLL_S)
+        assert (ids(local), copier.connected, copier.is_ready) == (["17"], False, False)
+        source.away = False
+        await trio.sleep(POLL_S)
+        assert copier.is_ready
+
+
+async def test_another_info_fetches_nothing_again(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a", b"b")
+    async with copying(local, source, signer):
+        await trio.sleep(1)
+        source.add("17", b"a", b"b", target="/tmp/y")
+        await trio.sleep(POLL_S)
+        assert (local.data.package("17") / "info").read_bytes() == source.infos["17"]
+        assert sorted(source.fetched) == ["17-1", "17-2"]
+        source.add("17", b"a", b"c")
+        await trio.sleep(POLL_S)
+        assert (local.data.package("17") / "17-2").read_bytes() == b"c"
+
+
+async def test_what_its_digest_does_not_vouch_for_is_never_taken(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a", b"b")
+    source.add("18", b"c")
+    source.contents["17"][1] = b"x"
+    async with copying(local, source, signer):
+        await trio.sleep(1)
+        assert ids(local) == ["18"]
+        source.contents["17"][1] = b"b"
+        await trio.sleep(POLL_S)
+        assert ids(local) == ["17", "18"]
+
+
+async def test_fragments_that_have_come_are_kept_for_the_next_try(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a", b"b", b"c")
+    missing = source.contents["17"].pop()
+    async with copying(local, source, signer):
+        await trio.sleep(1)
+        assert ids(local) == []
+        source.contents["17"].append(missing)
+        source.fetched.clear()
+        await trio.sleep(POLL_S)
+        assert (ids(local), source.fetched) == (["17"], ["17-3"])
+
+
+async def test_what_is_left_of_another_version_is_thrown_away(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a", b"b")
+    source.contents["17"].pop()
+    async with copying(local, source, signer):
+        await trio.sleep(1)
+        source.add("17", b"A", b"B")
+        await trio.sleep(POLL_S)
+        assert (local.data.package("17") / "17-1").read_bytes() == b"A"
+        assert not list((local.data.root / "incoming").iterdir())
+
+
+@pytest.mark.parametrize("fault", ["another id", "no info", "too many fragments"])
+async def test_infos_that_cannot_be_right(
+    local: LocalPackages, source: Source, signer: Signer, fault: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a")
+    source.add("18", b"b")
+    info = source.infos["17"]
+    source.infos["17"] = {
+        "another id": info.replace(b'"17"', b'"19"'),
+        "no info": b"<html>",
+        "too many fragments": info.replace(b'FRAGS="1"', b'FRAGS="999999999"'),
+    }[fault]
+    assert source.infos["17"] != info
+    async with copying(local, source, signer):
+        await trio.sleep(1)
+        assert ids(local) == ["18"]
+        assert source.fetched == ["18-1"]
+
+
+async def test_only_so_many_fragments_are_fetched_in_parallel(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", *(bytes([number]) for number in range(10)))
+    async with copying(local, source, signer):
+        await trio.sleep(5)
+    assert (source.most_busy, ids(local)) == (3, ["17"])
+
+
+async def test_a_disk_that_is_full(
+    tmp_path: Path, ca: x509.Certificate, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    local = make_local(tmp_path / "mirror", ca, DiskLimits(keep_free_bytes=10**18))
+    source.add("17", b"a")
+    async with copying(local, source, signer):
+        await trio.sleep(1)
+        assert (ids(local), source.fetched) == ([], [])
+
+
+async def test_a_fragment_once_more_to_heal_a_bad_one(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a" * 3_000_000)
+    async with copying(local, source, signer) as copier:
+        await trio.sleep(1)
+        (fragment,) = local.read_manifest("17").fragments
+        (local.data.root / "incoming" / f"{fragment.blake3.hex()}.part").write_bytes(b"left over")
+        await copier.fetch_fragment("17", fragment)
+        assert local.incoming.path(fragment).read_bytes() == b"a" * 3_000_000
+        local.incoming.forget([fragment])
+        source.contents["17"] = [b"x" * 3_000_000]
+        with pytest.raises(Corrupt):
+            await copier.fetch_fragment("17", fragment)
+        assert not local.incoming.path(fragment).exists()
+        assert not list((local.data.root / "incoming").glob("*.again"))

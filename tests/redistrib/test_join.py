@@ -1,0 +1,138 @@
+"""Joining: what a token vouches for, and what is left of a join that fails."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from distd.domain.errors import BadInput, Conflict, Corrupt, Unavailable
+from distd.storage import pki
+from distd.wire import packing
+from redistrib import join as module
+from redistrib.join import join
+from redistrib.mirror_dir import Identity, open_mirror, read_identity
+from tests.redistrib.fakes import FakeClient, Reply
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from cryptography import x509
+
+    from distd.domain.errors import DistdError
+    from distd.storage.data_dir import DataDir
+    from tests.redistrib.fakes import Request
+
+ORIGIN = "https://origin:8443"
+SECRET = "0" * 32
+GIVEN = {"name": "paris", "key": "k", "certificate": b"PEM", "more": "of a newer origin"}
+
+
+class Origin:
+    """Answers a join with what it has `given`; notes the CAs that it is trusted by."""
+
+    def __init__(self, keys: DataDir) -> None:
+        self.client = FakeClient()
+        self.contexts: list[ssl.SSLContext] = []
+        self.given: dict[str, Any] = dict(GIVEN)
+        self.client.handlers[f"{ORIGIN}/api/v1/mirror/ca"] = lambda request: Reply(
+            200, [keys.ca_certificate.read_bytes()]
+        )
+        self.client.handlers[f"{ORIGIN}/api/v1/mirror/join"] = self._join
+        self.message: dict[str, Any] = {}
+
+    def _join(self, request: Request) -> Reply:
+        self.message = packing.unpack(request.body, dict[str, Any], "join")
+        return Reply(200, [packing.pack(self.given)])
+
+    @asynccontextmanager
+    async def open(self, context: ssl.SSLContext, user_agent: str) -> AsyncIterator[FakeClient]:
+        self.contexts.append(context)
+        yield self.client
+
+
+@pytest.fixture
+def origin(origin_keys: DataDir, monkeypatch: pytest.MonkeyPatch) -> Origin:
+    origin = Origin(origin_keys)
+    monkeypatch.setattr(module, "open_client", origin.open)
+    return origin
+
+
+@pytest.fixture
+def token(ca: x509.Certificate) -> str:
+    return f"{SECRET}.{pki.fingerprint(ca)}"
+
+
+async def test_a_mirror_joins(origin: Origin, token: str, tmp_path: Path, origin_keys: DataDir) -> None:
+    identity = await join(f"{ORIGIN}/", token, tmp_path / "mirror")
+    assert identity == Identity("paris", ORIGIN, "k")
+    mirror = open_mirror(tmp_path / "mirror")
+    assert read_identity(mirror) == identity
+    assert mirror.data.ca_certificate.read_bytes() == origin_keys.ca_certificate.read_bytes()
+    assert (mirror.data.keys / pki.SERVER_CERTIFICATE).read_bytes() == b"PEM"
+    assert origin.message["token"] == SECRET
+    assert pki.read_request(origin.message["request"]) is not None
+    # The CA comes from a server that need not be trusted; then only this CA is.
+    first, second = origin.contexts
+    assert first.check_hostname is False
+    assert second.check_hostname is True
+    assert len(second.get_ca_certs()) == 1
+
+
+async def test_it_joins_once(origin: Origin, token: str, tmp_path: Path) -> None:
+    await join(ORIGIN, token, tmp_path)
+    with pytest.raises(Conflict, match="is the mirror paris of https://origin:8443 already"):
+        await join(ORIGIN, token, tmp_path)
+
+
+async def fails(error: type[DistdError], words: str, origin: str, token: str, root: Path) -> None:
+    with pytest.raises(error, match=words):
+        await join(origin, token, root)
+    assert not (root / "keys" / "mirror.json").exists()
+
+
+@pytest.mark.parametrize("url", ["http://origin", "https://", "origin:8443", "https://o/x", "https://o?x=1"])
+async def test_urls_that_do_not_do(origin: Origin, token: str, tmp_path: Path, url: str) -> None:
+    await fails(BadInput, "ORIGIN_URL: expected https://HOST", url, token, tmp_path / "mirror")
+    assert not (tmp_path / "mirror").exists()
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", SECRET, f"{SECRET}.{SECRET}x", f"{SECRET}.{'G' * 32}"])
+async def test_tokens_that_are_none(origin: Origin, tmp_path: Path, text: str) -> None:
+    await fails(BadInput, "--token: expected what `distd mirror add` printed", ORIGIN, text, tmp_path / "mirror")
+    assert not (tmp_path / "mirror").exists()
+
+
+async def test_another_ca_than_the_token_says(origin: Origin, tmp_path: Path) -> None:
+    await fails(Corrupt, "as the token says", ORIGIN, f"{SECRET}.{'0' * 32}", tmp_path)
+    assert origin.message == {}
+
+
+async def test_what_is_no_certificate(origin: Origin, token: str, tmp_path: Path) -> None:
+    origin.client.handlers[f"{ORIGIN}/api/v1/mirror/ca"] = lambda request: Reply(200, [b"<html>"])
+    await fails(Corrupt, "CA: expected a certificate in PEM", ORIGIN, token, tmp_path)
+
+
+async def test_another_server(origin: Origin, token: str, tmp_path: Path) -> None:
+    origin.client.handlers[f"{ORIGIN}/api/v1/mirror/ca"] = lambda request: Reply(404)
+    await fails(Unavailable, "is it a distd origin", ORIGIN, token, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [(400, BadInput, "--token: expected one that the origin accepts, got used"), (503, Unavailable, "HTTP 503")],
+)
+async def test_an_origin_that_refuses(
+    origin: Origin, token: str, tmp_path: Path, status: int, error: type[DistdError], words: str
+) -> None:
+    origin.client.handlers[f"{ORIGIN}/api/v1/mirror/join"] = lambda request: Reply(status, [b"used"])
+    await fails(error, words, ORIGIN, token, tmp_path)
+
+
+@pytest.mark.parametrize("changes", [{"name": None}, {"key": 1}, {"certificate": "text"}], ids=str)
+async def test_answers_that_are_none(origin: Origin, token: str, tmp_path: Path, changes: dict[str, Any]) -> None:
+    origin.given |= changes
+    await fails(Corrupt, "the answer to join", ORIGIN, token, tmp_path)
