@@ -65,16 +65,16 @@ async def test_a_branch_behind_a_bad_line(tmp_path: Path) -> None:
         return command(DISTD, *words, "--data", data)
 
     with open_line() as line:
-        line.shape(mbit_per_s=4, delay_ms=40, loss_percent=1)
+        line.shape(mbit_per_s=2, delay_ms=40, loss_percent=1)
         serve = partial(distd_serve, data, SLOW, http=f"{MAIN}:8080", https=f"{MAIN}:8443", within=line.main)
         url = f"https://{MAIN}:8443"
         async with serve() as origin:
             mirror = join_as(Mirror(tmp_path, "branch", BRANCH, line.branch), data, url, "--network", "10.213.0.0/24")
+            package = ["--name", "x", "--os", "LINUX", "--action", "STORE", "--path", tmp_path / "there"]
+            package += ["--priority", "1", "--fragments", str(FRAGMENTS)]
+            package_id = distd("package", "build", source, *package)["id"]
+            distd("package", "activate", package_id)
             async with mirror.serve():
-                package = ["--name", "x", "--os", "LINUX", "--action", "STORE", "--path", tmp_path / "there"]
-                package += ["--priority", "1", "--fragments", str(FRAGMENTS)]
-                package_id = distd("package", "build", source, *package)["id"]
-                distd("package", "activate", package_id)
                 await until(lambda: len(list(mirror.data.joinpath("incoming").iterdir())) > 5, "fragments come")
                 line.cut()
                 cut_s = trio.current_time()  # nothing depends on how long it is
