@@ -301,7 +301,7 @@ class Connection:
             transport.offset = 0
             transport.left = file.size
         if file.number:
-            self.delivery = answers.Delivery(computer_id, file.package_id, file.number, file.size)
+            self.delivery = (computer_id, file.package_id, file.number, file.size)
         self.write()
 
     def _send(self, answer: Answer) -> None:
