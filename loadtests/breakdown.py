@@ -42,6 +42,7 @@ ROUNDS = 9
 
 
 def no_manifest(package_id: str) -> Manifest:
+    """Raise, as for a folder without manifests."""
     raise NotFound("package", "one with a manifest", package_id)
 
 
@@ -68,6 +69,7 @@ class Bench:
         self.answer_bytes = len(self.whole())
 
     def whole(self) -> bytes:
+        """Serve one request; returns the answer."""
         self.peer.send(self.request)
         self.connection.ready(0)
         return self.peer.recv(RECEIVE_BYTES)
@@ -101,6 +103,7 @@ class Bench:
 
 
 def per_call_us(once: Callable[[], object], calls: int) -> float:
+    """Microseconds of a call, as the mean of so many."""
     begun_s = time.perf_counter()
     for _ in range(calls):
         once()
@@ -108,6 +111,7 @@ def per_call_us(once: Callable[[], object], calls: int) -> float:
 
 
 def median_us(once: Callable[[], object], calls: int) -> float:
+    """The median of `ROUNDS` such means."""
     return statistics.median(per_call_us(once, calls) for _ in range(ROUNDS))
 
 
@@ -126,6 +130,7 @@ def move_us(bench: Bench, size_bytes: int, calls: int) -> tuple[float, float]:
 
 
 async def measure(calls: int, size_bytes: int) -> list[tuple[str, float]]:
+    """What it is and microseconds, row by row; the last two are what is left over, and all."""
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(Path(name), size_bytes)
         rows = [(what, median_us(once, calls)) for what, once in bench.parts()]

@@ -301,7 +301,7 @@ class Connection:
             transport.offset = 0
             transport.left = file.size
         if file.number:
-            self.delivery = answers.Delivery(computer_id, file.package_id, file.number, file.size)
+            self.delivery = (computer_id, file.package_id, file.number, file.size)
         self.write()
 
     def _send(self, answer: Answer) -> None:
@@ -319,12 +319,10 @@ class Connection:
         transport = self.transport
         budget_bytes = self._pacer.allowance(self) if self.buckets else TURN_BYTES
         done = budget_bytes > 0 and transport.transmit(budget_bytes)
-        sent_bytes = transport.sent
-        if sent_bytes:
-            transport.sent = 0
-            self._turn.counts.sent_bytes += sent_bytes
-            for bucket in self.buckets:
-                bucket.spend(sent_bytes)
+        sent_bytes, transport.sent = transport.sent, 0
+        self._turn.counts.sent_bytes += sent_bytes
+        for bucket in self.buckets:
+            bucket.spend(sent_bytes)
         if done:
             self._finish()
             return

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from distd.domain.errors import Unavailable
 from distd.lane import answers
-from distd.lane.answers import Delivery
 from distd.lane.backend import FileRequest, Post
 from distd.wire import http
 from distd.wire.http import HeadError
@@ -19,7 +18,7 @@ from distd.wire.http import HeadError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.lane.answers import Answer
+    from distd.lane.answers import Answer, Delivery
     from distd.lane.backend import Backend, Located
     from distd.lane.file_cache import FileCache, OpenFile
     from distd.lane.turn import Turn
@@ -182,9 +181,9 @@ def _send(head: Head, computer_id: int, file: OpenFile) -> Answer:
     fields = head.fields._replace(range=None) if head_only else head.fields
     selection = http.select(fields, file.size, file.etag, file.modified_s, stock_agent=stock_agent)
     to_the_end = selection.status == 200 or (selection.spans and selection.spans[-1][1] == file.size)
-    delivery = None
+    delivery: Delivery | None = None
     if file.number and to_the_end and not head_only:
-        delivery = Delivery(computer_id, file.package_id, file.number, file.size)
+        delivery = (computer_id, file.package_id, file.number, file.size)
     return answers.of_file(file, selection, delivery, head_only=head_only)
 
 

@@ -72,7 +72,7 @@ class Transport:
     def transmit(self, budget_bytes: int) -> bool:
         """True: all is sent. False: the peer takes no more now, or the budget is used up."""
         try:
-            while self.out or self.left or self.next_part():
+            while self.out or self.left or (self.parts and self.next_part()):
                 if budget_bytes <= 0:
                     return False
                 if self.out:
@@ -186,7 +186,7 @@ class TlsTransport(Transport):
         while True:
             if not self._flush():
                 return False
-            if not (self.out or self.left or self.next_part()):
+            if not (self.out or self.left or (self.parts and self.next_part())):
                 return True
             if budget_bytes <= 0:
                 return False

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from distd.domain.errors import Unavailable
-from distd.lane.answers import Delivery
 from distd.lane.backend import LOCAL, FileRequest, Located, Post
 from distd.lane.counters import Counts
 from distd.lane.file_cache import FileCache
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from distd.lane.answers import Answer
+    from distd.lane.answers import Answer, Delivery
 
 TOKEN = "1a-0123456789abcdef0123"  # FakeBackend's
 FIRST = f"/download/{PACKAGE}/{PACKAGE}-1"
@@ -101,9 +100,9 @@ def test_a_small_file_is_answered_from_memory_and_a_large_one_by_its_spans(setup
 @pytest.mark.parametrize(
     ("target", "fields", "method", "delivery"),
     [
-        (FIRST, "", "GET", Delivery(0, PACKAGE, 1, len(SMALL))),
-        (f"/download/~{TOKEN}/{PACKAGE}/{PACKAGE}-1", "", "GET", Delivery(46, PACKAGE, 1, len(SMALL))),
-        (FIRST, "Range: bytes=100-\r\n", "GET", Delivery(0, PACKAGE, 1, len(SMALL))),
+        (FIRST, "", "GET", (0, PACKAGE, 1, len(SMALL))),
+        (f"/download/~{TOKEN}/{PACKAGE}/{PACKAGE}-1", "", "GET", (46, PACKAGE, 1, len(SMALL))),
+        (FIRST, "Range: bytes=100-\r\n", "GET", (0, PACKAGE, 1, len(SMALL))),
         (FIRST, "Range: bytes=100-200\r\n", "GET", None),
         (FIRST, "", "HEAD", None),
         (f"/download/{PACKAGE}/info", "", "GET", None),
