@@ -64,4 +64,4 @@ class ProgressRecorder:
         try:
             await self._writer.run(partial(record, fetches=rows, now_s=time.time()))
         except Unavailable as error:
-            self._log.warning("the progress of %d downloads is not recorded: %s", len(rows), error)
+            self._log.warning("progress is not recorded, of downloads: %d; %s", len(rows), error)

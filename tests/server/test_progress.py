@@ -68,4 +68,4 @@ async def test_a_catalogue_that_is_away_costs_the_progress_only(
     recorder.add(1, "17", 1, 100, "10.0.0.9")
     writer.error = Unavailable("catalogue", "database is locked")
     await recorder.flush()
-    assert "the progress of 1 downloads is not recorded" in caplog.text
+    assert "progress is not recorded, of downloads: 1; catalogue: database is locked" in caplog.text
