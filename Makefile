@@ -11,7 +11,7 @@ BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-uplo
 .PHONY: help test test-slow-machine coverage quick lint types layers demo bench loadtest fuzz reference setup debian lock clean $(BENCHES)
 
 help:            ## this list
-	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
 
 test: setup lint types layers   ## everything that must hold before a change lands
 	$(PYTEST)
