@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Final
 from distd.catalogue import event_log
 from distd.origin.mirrors import presence
 from distd.origin.mirrors.contents import list_wanted
-from distd.wire.mirror_events import PackageChange, State, WantedPackage
+from distd.wire.mirror_events import PackageChange, State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from sqlalchemy import Connection
-
-    from distd.origin.mirrors import contents
 
 MAX_REPLAYED_EVENTS: Final = 1000  # a mirror that has missed more is sent the state
 
@@ -42,7 +40,7 @@ def first_message(conn: Connection, after: int) -> State | PackageChange:
     if 0 < after <= newest and newest - after <= MAX_REPLAYED_EVENTS and event_log.oldest(conn) <= after + 1:
         found = event_log.since(conn, after, MAX_REPLAYED_EVENTS, event_log.OF_PACKAGES)
         return package_message(conn, {event.package_id for event in found if event.package_id}, newest)
-    return State(newest, _rows(list_wanted(conn)), presence.online_addresses(conn, time.time()))
+    return State(newest, list_wanted(conn), presence.online_addresses(conn, time.time()))
 
 
 def state_message(conn: Connection) -> State | PackageChange:
@@ -54,10 +52,4 @@ def package_message(conn: Connection, changed: Collection[str], seq: int) -> Pac
     """What has become of the packages that have changed: those that mirrors are to have, and those that are gone."""
     wanted = [package for package in list_wanted(conn) if package.package_id in changed]
     gone = sorted({*changed} - {package.package_id for package in wanted})
-    return PackageChange(seq, _rows(wanted), gone, presence.online_addresses(conn, time.time()))
-
-
-def _rows(wanted: Iterable[contents.WantedPackage]) -> list[WantedPackage]:
-    return [
-        WantedPackage(package.package_id, package.version, package.size_bytes, package.needed) for package in wanted
-    ]
+    return PackageChange(seq, wanted, gone, presence.online_addresses(conn, time.time()))

@@ -24,7 +24,7 @@ PackageId: TypeAlias = Annotated[str, Meta(pattern=r"\A[0-9]{1,20}\Z")]
 
 
 class WantedPackage(Struct, frozen=True, array_like=True):
-    """A package that a mirror is to have: its version and size, and whether agents or assignments wait for it."""
+    """A package that mirrors are to have. `needed`: agents may fetch it; the others are kept while there is space."""
 
     package_id: PackageId
     version: int

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, select
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import activations, assignments, micros, mirror_packages, packages
+from distd.wire.mirror_events import WantedPackage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from distd.origin.mirrors.identity import MirrorIdentity
-
-
-@dataclass(frozen=True, slots=True)
-class WantedPackage:
-    """A package that mirrors are to have. `needed`: agents may fetch it; the others are kept while there is space."""
-
-    package_id: str
-    version: int
-    size_bytes: int
-    needed: bool
 
 
 def list_wanted(conn: Connection) -> list[WantedPackage]:
