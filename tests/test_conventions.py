@@ -41,7 +41,6 @@ SHARED_CLASS_NAMES: Final = {
     "Answer": "of the lane to a request; of a plan to a goal",
     "Post": "of the lane, which knows only bytes; of an agent",
     "Rule": "of bandwidth; of mirrors",
-    "WantedPackage": "in the catalogue; on the wire to mirrors",
     "Turn": "of an agent's packages; of the reactor",
 }
 """Class name → why several rooms have a class of that name."""
