@@ -41,6 +41,13 @@ class Dialect(StrEnum):
     WINDOWS = "windows"
     NATIVE = "native"  # distd's own agent: schedules as UNIX, without its faults
 
+    @classmethod
+    def of_user_agent(cls, user_agent: str) -> Dialect:
+        """The kind of agent that sends this User-Agent; an unknown one counts as a Unix agent."""
+        if "WINDOWS" in user_agent.upper():
+            return cls.WINDOWS
+        return cls.NATIVE if user_agent.startswith("distd-agent") else cls.UNIX
+
 
 @dataclass(frozen=True, slots=True)
 class Notify:

@@ -88,10 +88,14 @@ def meaning(code: str | None) -> str:
 
 
 def in_history(dialect: Dialect, code: str) -> bool:
-    """Whether an agent writes a package with this result into its history, and so will not run it again.
+    """Whether an agent has a package in its history once it has reported this result: it will not run it again.
 
-    A stock Unix agent writes every package that it ran, also a LAUNCH that failed (SUCCESS_<exit code>).
+    Unix: its `done` writes the history before it reports a success, also a LAUNCH that failed (SUCCESS_<exit code>).
+    Windows: only for exactly SUCCESS. The native agent: when the package is deployed, so not for a LAUNCH that failed;
+    one that was there already stays there.
     """
-    if dialect is Dialect.UNIX:
-        return code.startswith("SUCCESS")
-    return code in ("SUCCESS", "SUCCESS_0") if dialect is Dialect.NATIVE else code == "SUCCESS"
+    if dialect is Dialect.WINDOWS:
+        return code == "SUCCESS"
+    if dialect is Dialect.NATIVE:
+        return code.startswith("SUCCESS") and classify(code) is Outcome.SUCCESS
+    return code.startswith("SUCCESS")

@@ -121,18 +121,23 @@ def test_sentences_are_sentences() -> None:
     assert len(set(MEANINGS.values())) == len(MEANINGS)
 
 
-@pytest.mark.parametrize(
-    ("code", "unix", "windows", "native"),
-    [
-        ("SUCCESS", True, True, True),
-        ("SUCCESS_0", True, False, True),
-        ("SUCCESS_3", True, False, False),
-        ("ERR_BUILD", False, False, False),
-    ],
-)
-def test_history(code: str, unix: bool, windows: bool, native: bool) -> None:
-    assert [in_history(dialect, code) for dialect in (Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE)] == [
-        unix,
-        windows,
-        native,
-    ]
+# code: whether a Unix, a Windows and a native agent have the package in their history then.
+IN_HISTORY = {
+    "SUCCESS": (True, True, True),
+    "SUCCESS_0": (True, False, True),
+    "SUCCESS_5": (True, False, False),  # the exit code of a LAUNCH does not matter to a Unix agent's history
+    "SUCCESS_-1": (True, False, False),
+    "SUCCESS_": (True, False, True),
+    "SUCCESS_ALREADY_SETUP": (True, False, True),
+    "SUCCESS_REBOOT_REQUIRED": (True, False, True),  # only Windows agents send it
+    "EXIT_CODE_0": (False, False, False),  # the same
+    "NOTIFIED": (False, False, False),
+    "ERR_BUILD": (False, False, False),
+    "ERR_CLEAN": (False, False, False),
+    "ERR_EXECUTE": (False, False, False),
+}
+
+
+@pytest.mark.parametrize(("code", "expected"), IN_HISTORY.items())
+def test_which_results_an_agent_has_in_its_history(code: str, expected: tuple[bool, bool, bool]) -> None:
+    assert tuple(in_history(dialect, code) for dialect in (Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE)) == expected

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 STOCK_UNIX: Final = "OCS-NG_unified_unix_agent"
 NATIVE: Final = "distd-agent"
-STOCK_WINDOWS: Final = "OCS-NG_WINDOWS_AGENT"
 
 
 @dataclass(slots=True)
@@ -54,7 +53,7 @@ class Listing:
     installed: list[OpenAssignment]
 
 
-def choose(assignments: list[OpenAssignment], agent: Agent, config: DownloadConfig) -> Listing:
+def choose_packages(assignments: list[OpenAssignment], agent: Agent, config: DownloadConfig) -> Listing:
     """Which of a computer's open `assignments` are listed now."""
     # Trap 3: a package that is no longer in the PROLOG makes the agent loop until TIMEOUT. So a package of which it was
     # notified stays listed until its final status, even when it is withdrawn or deactivated.
@@ -83,17 +82,9 @@ def may_switch_off(assignments: list[OpenAssignment], agent: Agent) -> bool:
     return not (is_busy and agent.user_agent.startswith(STOCK_UNIX))
 
 
-def adds_to_history(user_agent: str, code: str) -> bool:
-    """Whether an agent that sends this final code has the package in its history from now on.
-
-    The Unix agent writes its history before it reports any SUCCESS…, whatever exit code stands behind it
-    (Download.pm, `done`); the Windows agent only for exactly SUCCESS.
-    """
-    return code == "SUCCESS" if STOCK_WINDOWS in user_agent else code.startswith("SUCCESS")
-
-
 def _is_installed(assignment: OpenAssignment, agent: Agent) -> bool:
-    """Trap 2: a listed package of its own history makes the agent's child die as soon as another is unfinished."""
+    """Trap 2: a listed package of its own history makes the agent's child die (a division by zero) as soon as another
+    is unfinished."""
     return not assignment.force and assignment.package_id in agent.history
 
 

@@ -13,9 +13,9 @@ from distd.catalogue.event_log import Kind, Note
 from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.domain import results
 from distd.domain.mirror_rules import Via, has_variables, substitute
-from distd.domain.records import DownloadRequest, InventoryRequest, Pack, PrologReply, PrologRequest
+from distd.domain.records import Dialect, DownloadRequest, InventoryRequest, Pack, PrologReply, PrologRequest
 from distd.origin.agents import batch
-from distd.origin.agents.listing import NATIVE, Agent, adds_to_history, choose, may_switch_off
+from distd.origin.agents.listing import NATIVE, Agent, choose_packages, may_switch_off
 from distd.origin.mirrors.directory import EMPTY
 from distd.wire import ocs, tokens
 
@@ -121,7 +121,7 @@ class _Answers:
     def prolog(self, post: AgentRequest, computer: ComputerState) -> bytes:
         self.mark_seen(post, computer)
         config, agent = self.context.settings.download, _agent(computer)
-        listing = choose(computer.open, agent, config)
+        listing = choose_packages(computer.open, agent, config)
         if not config.on and not may_switch_off(computer.open, agent):
             config = replace(config, on=True)
         for assignment in listing.installed:
@@ -158,7 +158,7 @@ class _Answers:
             return
         self.mark_seen(post, computer)
         final = results.is_final(request.code)
-        if final and adds_to_history(computer.user_agent, request.code):
+        if final and results.in_history(Dialect.of_user_agent(computer.user_agent), request.code):
             computer.history.add(request.package_id)
             self.changes.additions.add((computer.id, request.package_id))
         assignment = _notified(computer, request.package_id)

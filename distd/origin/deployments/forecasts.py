@@ -123,14 +123,8 @@ def _origin(settings: Settings) -> Line:
 
 
 def _dialects(rows: Sequence[Row[Any]]) -> dict[Dialect, float]:
-    counted = Counter(_dialect(row.user_agent or "") for row in rows)
+    counted = Counter(Dialect.of_user_agent(row.user_agent or "") for row in rows)
     return {dialect: float(count) for dialect, count in sorted(counted.items())} or {Dialect.UNIX: 1.0}
-
-
-def _dialect(user_agent: str) -> Dialect:
-    if "WINDOWS" in user_agent.upper():
-        return Dialect.WINDOWS
-    return Dialect.NATIVE if user_agent.startswith("distd-agent") else Dialect.UNIX
 
 
 def forecast(world: World, question: Question, name: str) -> Plan:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distd.domain.records import DownloadConfig
-from distd.origin.agents.listing import Agent, OpenAssignment, adds_to_history, choose
+from distd.origin.agents.listing import Agent, OpenAssignment, choose_packages
 
 UNIX = "OCS-NG_unified_unix_agent_v2.10.0"
 WINDOWS = "OCS-NG_WINDOWS_AGENT_v2.9.2.0"
@@ -131,28 +131,8 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_the_rules(case: Any) -> None:
     assignments, asking, config, listed, new, installed = case
-    listing = choose(assignments, asking, config)
+    listing = choose_packages(assignments, asking, config)
     assert (ids(listing.listed), ids(listing.new), ids(listing.installed)) == (listed, new, installed)
-
-
-ADDS_TO_HISTORY = [
-    (UNIX, "SUCCESS", True),
-    (UNIX, "SUCCESS_0", True),
-    (UNIX, "SUCCESS_3", True),  # the exit code of a LAUNCH does not matter to its history
-    (UNIX, "SUCCESS_", True),
-    (UNIX, "SUCCESS_ALREADY_SETUP", True),
-    (UNIX, "ERR_EXECUTE", False),
-    (UNIX, "ERR_CLEAN", False),
-    (WINDOWS, "SUCCESS", True),
-    (WINDOWS, "SUCCESS_REBOOT_REQUIRED", False),
-    (WINDOWS, "EXIT_CODE_0", False),
-    (NATIVE, "SUCCESS_0", True),
-]
-
-
-@pytest.mark.parametrize(("user_agent", "code", "expected"), ADDS_TO_HISTORY)
-def test_which_results_an_agent_writes_into_its_history(user_agent: Any, code: Any, expected: Any) -> None:
-    assert adds_to_history(user_agent, code) is expected
 
 
 def _open(number: Any, **fields: Any) -> Any:
@@ -176,7 +156,7 @@ agents = st.builds(
 
 @given(assignments(), agents, st.booleans())
 def test_what_always_holds(mine: Any, asking: Any, on: Any) -> None:
-    listing = choose(mine, asking, dataclasses.replace(CONFIG, on=on))
+    listing = choose_packages(mine, asking, dataclasses.replace(CONFIG, on=on))
     known = [assignment for assignment in mine if assignment.notified]
     others = listing.new + listing.installed
     assert listing.listed == known + listing.new
@@ -192,7 +172,7 @@ def test_everything_active_is_listed_or_installed_in_the_end(mine: Any, asking: 
     """An agent that reports on all that is listed has nothing left after some contacts: no rule blocks for ever."""
     waiting = {item.id for item in mine if item.notified or (item.active and not item.withdrawn)}
     for _ in range(len(mine) + 1):
-        listing = choose(mine, asking, CONFIG)
+        listing = choose_packages(mine, asking, CONFIG)
         done = {assignment.id for assignment in listing.listed + listing.installed}
         mine = [assignment for assignment in mine if assignment.id not in done]
         waiting -= done
