@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # The minimum transfer rate. A peer that takes less is ended after a while, however regularly it takes it: bytes count
 # as so much time, and at most as `idle_timeout_s`.
-MIN_BYTES_PER_S: Final = 1024
+MIN_TRANSFER_BYTES_PER_S: Final = 1024
 # Requests of one connection that are answered in a turn, when it pipelines.
 TURN_REQUESTS: Final = 16
 # The lingering close: for how long after an error what still comes is thrown away, so that no reset overtakes the
@@ -334,7 +334,7 @@ class Connection:
 
     def extend_deadline(self, sent_bytes: int) -> None:
         """Bytes sent are worth some time more, but no more than an idle connection has."""
-        self.deadline_s = min(self.deadline_s + sent_bytes / MIN_BYTES_PER_S, self._turn.idle_deadline_s)
+        self.deadline_s = min(self.deadline_s + sent_bytes / MIN_TRANSFER_BYTES_PER_S, self._turn.idle_deadline_s)
 
     def _finish(self) -> None:
         """The answer is out."""

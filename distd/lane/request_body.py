@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from distd.wire.http import Head
 
 # The minimum transfer rate of a body, beyond `head_timeout_s`.
-MIN_BYTES_PER_S: Final = 10_000
+MIN_BODY_BYTES_PER_S: Final = 10_000
 
 
 class RequestBody:
@@ -29,7 +29,7 @@ class RequestBody:
         self.left_bytes = length_bytes
         self._turn = turn
         self._reserved_bytes = 0
-        self._end_s = turn.now_s + limits.head_timeout_s + length_bytes / MIN_BYTES_PER_S
+        self._end_s = turn.now_s + limits.head_timeout_s + length_bytes / MIN_BODY_BYTES_PER_S
 
     def take(self, data: bytes) -> bytes:
         """Take what belongs to it; returns what is behind its end. Raises `HeadError` (503) when all bodies together

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from distd.simulation.summary import Load, Summary
     from distd.simulation.world import World
 
-MIN_BYTES_PER_S: Final = 100_000  # rates are whole kB/s: from here on the rounding does not matter
+MIN_LINE_BYTES_PER_S: Final = 100_000  # rates are whole kB/s: from here on the rounding does not matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _scale(world: World, one_in: int, weights: tuple[float, ...]) -> int:
     rates += [rule.bytes_per_s for line, _ in lines for rule in line.per_transfer.rules]
     if not rates:
         return 1
-    return max(1, min(-(-MIN_BYTES_PER_S // max(round(min(rates)), 1)), int(MAX_KB_PER_S * 1000 / max(rates))))
+    return max(1, min(-(-MIN_LINE_BYTES_PER_S // max(round(min(rates)), 1)), int(MAX_KB_PER_S * 1000 / max(rates))))
 
 
 def _slower(line: Line, times: float, scale: int) -> Line:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from distd.domain.bandwidth import parse
-from distd.lane.connection import LINGER_S, MIN_BYTES_PER_S, TURN_REQUESTS, Connection, State
+from distd.lane.connection import LINGER_S, MIN_TRANSFER_BYTES_PER_S, TURN_REQUESTS, Connection, State
 from distd.lane.counters import Counts
 from distd.lane.file_cache import FileCache
 from distd.lane.limits import Limits
@@ -180,7 +180,7 @@ def test_while_the_peer_is_full_nothing_is_read(connect: Callable[..., Peer]) ->
 )
 def test_the_minimum_transfer_rate(connect: Callable[..., Peer], bytes_per_s: int, ended_after_s: int | None) -> None:
     """However regularly a peer takes less, it is ended."""
-    assert MIN_BYTES_PER_S == 1024
+    assert MIN_TRANSFER_BYTES_PER_S == 1024
     peer = connect(idle_timeout_s=75)
     peer.sock.room = 0
     peer.connection.transport.out = bytes(100)
