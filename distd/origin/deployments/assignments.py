@@ -127,7 +127,7 @@ def unassign(conn: Connection, package_id: str, device_id: str, now_s: float) ->
         raise NotFound("PACKAGE", f"a package that is assigned to {device_id} and has no result yet", package_id)
     listed = found.notified_at_us is not None
     if found.withdrawn_at_us is None:
-        _take_back(conn, found.id, now_s, listed=listed)
+        _withdraw_or_delete(conn, found.id, now_s, listed=listed)
         ids: dict[str, Any] = {"package_id": package_id, "computer_id": computer_id}
         event_log.append(conn, event_log.Kind.UNASSIGNED, at_s=now_s, **ids, listed=listed)
     return Unassigned.WITHDRAWN if listed else Unassigned.REMOVED
@@ -153,7 +153,7 @@ def _open(conn: Connection, package_id: str, computer_id: int) -> Row[Any] | Non
     return conn.execute(query).one_or_none()
 
 
-def _take_back(conn: Connection, assignment_id: int, now_s: float, *, listed: bool) -> None:
+def _withdraw_or_delete(conn: Connection, assignment_id: int, now_s: float, *, listed: bool) -> None:
     if listed:
         statement = update(assignments).values(withdrawn_at_us=micros(now_s))
         conn.execute(statement.where(assignments.c.id == assignment_id))
