@@ -80,7 +80,7 @@ class MirrorBackend:
 
     def hand_over(self, stream: PlainStream | TlsStream, path: bytes) -> None:
         """Let the control port answer."""
-        self._control_port.take(stream)
+        self._control_port.serve(stream)
 
     def answered_elsewhere(self, package_id: str) -> bool:
         """Whether a package has bad files."""

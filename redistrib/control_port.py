@@ -55,7 +55,7 @@ class ControlPort:
         self._nursery = nursery
         self._open = 0
 
-    def take(self, stream: Stream) -> None:
+    def serve(self, stream: Stream) -> None:
         """Answer the request of a stream, and close it."""
         if self._open >= MAX_CONNECTIONS:
             stream.socket.close()

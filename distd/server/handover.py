@@ -54,7 +54,7 @@ class HandOver:
         self._streams: set[PlainStream | TlsStream] = set()
         self._empty = trio.Event()
 
-    def take(self, stream: PlainStream | TlsStream) -> None:
+    def serve(self, stream: PlainStream | TlsStream) -> None:
         """Serve the stream, to its end. Beyond `MAX_HANDED_OVER` streams the new one is closed instead."""
         self._nursery.start_soon(self._serve, stream)
 

@@ -127,7 +127,7 @@ class MirrorStreams:
                 for mirror in lost:
                     await self._record_lost(mirror)
 
-    def take(self, stream: Stream) -> None:
+    def serve(self, stream: Stream) -> None:
         """Serve a stream on which a request for `PATH` is coming, to its end."""
         if self._nursery is None or len(self._followers) >= MAX_MIRRORS:
             stream.socket.close()

@@ -125,9 +125,9 @@ def _reconcile(installation: Installation) -> None:
 def _hand_over(mirrors: MirrorStreams, web: HandOver, stream: PlainStream | TlsStream, path: bytes) -> None:
     """Give a connection with a request for `path` to those who answer it."""
     if path == mirror_streams.PATH:
-        mirrors.take(stream)
+        mirrors.serve(stream)
     else:
-        web.take(stream)
+        web.serve(stream)
 
 
 def _file_cache(data: DataDir) -> FileCache:

@@ -38,10 +38,10 @@ class Backend:
     """No token is known, POSTs come back as they are, the rest is hypercorn's."""
 
     def __init__(self, hand_over: Any) -> None:
-        self.take = hand_over
+        self.serve = hand_over
 
     def hand_over(self, stream: Any, path: Any) -> None:
-        self.take(stream)
+        self.serve(stream)
 
     def answered_elsewhere(self, package_id: Any) -> Any:
         return False
@@ -110,7 +110,7 @@ async def lane(folder: Any) -> AsyncIterator[Any]:
     files = FileCache(write_files(folder), no_manifest)
     listener = socket.create_server(("127.0.0.1", 0))
     async with open_hand_over(application, log, 1) as hand_over, trio.open_nursery() as nursery:
-        nursery.start_soon(Lane(Backend(hand_over.take), files, Limits(), log).run, [(listener, None)])
+        nursery.start_soon(Lane(Backend(hand_over.serve), files, Limits(), log).run, [(listener, None)])
         yield listener.getsockname()
         nursery.cancel_scope.cancel()
 

@@ -34,7 +34,7 @@ class Peer:
     def connect(self) -> trio.SocketStream:
         """Hand a connection over to the port; the other end of it."""
         mine, theirs = socket.socketpair()
-        self.port.take(PlainStream(theirs, b"", 60))
+        self.port.serve(PlainStream(theirs, b"", 60))
         return trio.SocketStream(trio.socket.from_stdlib_socket(mine))
 
     async def ask(self, request: str, body: bytes = b"") -> tuple[str, dict[str, str], bytes]:

@@ -58,7 +58,7 @@ class Client:
         ours.setblocking(False)
         self.stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
         self.theirs = PlainStream(theirs, raw, idle_timeout_s)
-        hand_over.take(self.theirs)
+        hand_over.serve(self.theirs)
 
     async def all(self) -> Any:
         data = b""

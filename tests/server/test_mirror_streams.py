@@ -40,7 +40,7 @@ class Peer:
         ours.setblocking(False)
         self.socket.setblocking(False)
         self._received = b""
-        streams.take(PlainStream(ours, request, 60.0))  # type: ignore[arg-type,unused-ignore]
+        streams.serve(PlainStream(ours, request, 60.0))  # type: ignore[arg-type,unused-ignore]
 
     def read(self) -> bytes:
         """All that has come by now."""

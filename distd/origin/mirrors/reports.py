@@ -92,7 +92,7 @@ def read(message: dict[str, Any]) -> Report:
     return convert(message, Report, "report")
 
 
-def take(conn: Connection, mirror: MirrorIdentity, report: Report, token_key: bytes, now_s: float) -> None:
+def apply_report(conn: Connection, mirror: MirrorIdentity, report: Report, token_key: bytes, now_s: float) -> None:
     """Write all that a report changes, in one transaction."""
     row = conn.execute(select(mirrors).where(mirrors.c.id == mirror.id)).one()
     status = row.status | msgspec.to_builtins(report.status)

@@ -74,8 +74,10 @@ class MirrorProtocolRoutes:
             if mirror is None:
                 return Response("expected the key of a mirror\n", 401)
             found = reports.read(await _message())
-            take = partial(reports.take, mirror=mirror, report=found, token_key=self._token_key, now_s=time.time())
-            await self._writer.run(take)
+            apply = partial(
+                reports.apply_report, mirror=mirror, report=found, token_key=self._token_key, now_s=time.time()
+            )
+            await self._writer.run(apply)
             return _reply({})
 
 
