@@ -18,7 +18,7 @@ from distd import __version__
 from distd.domain.errors import BadInput, Corrupt, DistdError, Unavailable
 from distd.lane import sockets
 from distd.lane.process_setup import set_up_process
-from distd.packaging.media_import import take_in
+from distd.packaging.media_import import import_package
 from distd.packaging.verify import verify as verify_package
 from distd.storage import package_dirs, pki
 from distd.storage.incoming import IncomingFragments
@@ -191,7 +191,7 @@ def import_(folder: Path, root: Path, as_json: bool) -> None:
     incoming, rows = IncomingFragments(mirror.data, mirror.incoming), []
     for package in packages:
         try:
-            manifest = take_in(mirror.data, incoming, package, ca)
+            manifest = import_package(mirror.data, incoming, package, ca)
         except (Corrupt, Unavailable, OSError) as error:
             click.echo(f"redistrib: {package.name} is not taken: {error}", err=True)
         else:

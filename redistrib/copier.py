@@ -168,10 +168,10 @@ class Copier:
         """Check the digest, and publish with a manifest; the version. Raises `Corrupt`, `BadInput`, `Unavailable`."""
         data = self._local.data
         found = ocs_import.read(folder)
-        with ocs_import.take(data, found, self._signer, limits=self._local.limits, link=True) as staged:
+        with ocs_import.prepare(data, found, self._signer, limits=self._local.limits, link=True) as staged:
             staged.sync()
             staged.publish_or_replace()
-        FragmentStore(data.fragments).sweep()
+        FragmentStore(data.fragments).remove_unused()
         _remove_tree(folder)
         return staged.manifest.version
 

@@ -203,7 +203,7 @@ def import_(
                 with progress_bar(f"Importing {path.name}") as progress:
                     called = name or f"{path.name} {ocs_import.read(path).info.target}"[:255]
                     made_for = OperatingSystem(system) if system else None
-                    package = publishing.take_in(store, path, called, made_for, time.time(), progress, link=link)
+                    package = publishing.import_package(store, path, called, made_for, time.time(), progress, link=link)
             except (BadInput, Corrupt, Conflict) as error:
                 click.echo(f"distd: {path.name} is not imported: {error}", err=True)
                 failed += not isinstance(error, Conflict)

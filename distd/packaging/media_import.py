@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PIECE_BYTES: Final = 1_048_576
 
 
-def take_in(data: DataDir, incoming: IncomingFragments, folder: Path, ca: x509.Certificate) -> Manifest:
+def import_package(data: DataDir, incoming: IncomingFragments, folder: Path, ca: x509.Certificate) -> Manifest:
     """Take the package in `folder` into `data`. Every byte is checked before it counts.
 
     Raises `Corrupt` for what is missing, unreadable or not what the manifest says, `Unavailable` for a full disk.

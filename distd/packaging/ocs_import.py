@@ -91,7 +91,7 @@ def read(folder: Path) -> OcsPackage:
     return OcsPackage(folder, text, info, _digest(info), lengths)
 
 
-def take(
+def prepare(
     data: DataDir,
     package: OcsPackage,
     signer: Signer,

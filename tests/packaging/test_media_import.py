@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from distd.domain.errors import Corrupt, Unavailable
-from distd.packaging.media_import import take_in
+from distd.packaging.media_import import import_package
 from distd.packaging.verify import verify
 from distd.storage.data_dir import DataDir
 from distd.storage.incoming import IncomingFragments
@@ -43,7 +43,7 @@ def media(tmp_path: Path, package: PackageToBuild) -> Path:
 
 
 def test_a_package_is_taken_in(mirror: DataDir, incoming: IncomingFragments, media: Path, ca: x509.Certificate) -> None:
-    manifest = take_in(mirror, incoming, media, ca)
+    manifest = import_package(mirror, incoming, media, ca)
     assert (manifest.package_id, verify(mirror, "17", ca)) == ("17", {})
     assert os.listdir(mirror.root / "incoming") == []
 
@@ -51,10 +51,10 @@ def test_a_package_is_taken_in(mirror: DataDir, incoming: IncomingFragments, med
 def test_what_has_come_already_is_not_read_again(
     mirror: DataDir, incoming: IncomingFragments, media: Path, ca: x509.Certificate
 ) -> None:
-    take_in(mirror, incoming, media, ca)
+    import_package(mirror, incoming, media, ca)
     for path in media.glob("17-*"):
         path.unlink()
-    take_in(mirror, incoming, media, ca)
+    import_package(mirror, incoming, media, ca)
     assert verify(mirror, "17", ca) == {}
 
 
@@ -64,7 +64,7 @@ def test_a_missing_file_is_named(
 ) -> None:
     (media / name).unlink()
     with pytest.raises(Corrupt, match="No such file or directory"):
-        take_in(mirror, incoming, media, ca)
+        import_package(mirror, incoming, media, ca)
     assert os.listdir(mirror.download) == []
 
 
@@ -76,7 +76,7 @@ def test_a_changed_bit_is_found(
     content[-1] ^= 1
     (media / name).write_bytes(content)
     with pytest.raises(Corrupt):
-        take_in(mirror, incoming, media, ca)
+        import_package(mirror, incoming, media, ca)
     assert os.listdir(mirror.download) == []
 
 
@@ -92,4 +92,4 @@ def test_a_full_disk_is_no_fault_of_the_package(
 
     monkeypatch.setattr(os, "write", write)
     with pytest.raises(Unavailable, match="data directory: the disk is full"):
-        take_in(mirror, incoming, media, ca)
+        import_package(mirror, incoming, media, ca)

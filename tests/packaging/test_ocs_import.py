@@ -66,7 +66,7 @@ def ocs(tmp_path: Path) -> Ocs:
 @pytest.fixture
 def take(data: DataDir, signer: Signer) -> Take:
     def take(folder: Path, **kwargs: Any) -> StagedPackage:
-        with ocs_import.take(data, ocs_import.read(folder), signer, **kwargs) as staged:
+        with ocs_import.prepare(data, ocs_import.read(folder), signer, **kwargs) as staged:
             staged.sync()
             staged.publish()
         return staged

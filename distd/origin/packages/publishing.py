@@ -108,7 +108,7 @@ def publish(
     return package
 
 
-def take_in(
+def import_package(
     store: PackageStore,
     folder: Path,
     name: str,
@@ -118,7 +118,7 @@ def take_in(
     *,
     link: bool,
 ) -> Package:
-    """Enter a package that another server made, under its own id. `system` None: by its archive.
+    """Import a package that another server made, under its own id. `system` None: by its archive.
 
     Raises `BadInput`, `Corrupt` for a wrong digest, and `Conflict` for an id that there is or was.
     """
@@ -126,7 +126,7 @@ def take_in(
     found = ocs_import.read(folder)
     with (
         _id_for(store.catalogue, lambda conn: _given_id(conn, found.info.id)),
-        ocs_import.take(store.data, found, store.signer, progress, store.disk_limits, link=link) as staged,
+        ocs_import.prepare(store.data, found, store.signer, progress, store.disk_limits, link=link) as staged,
     ):
         described = _described(staged, found.info)
         package = Package(**described, name=name, os=(system or found.os).value, created_at_s=now_s)
@@ -164,10 +164,10 @@ def check_priority(priority: int, config: DownloadConfig) -> None:
 
 
 @contextmanager
-def _id_for(catalogue: Catalogue, choose: Callable[[Connection], str]) -> Iterator[str]:
+def _id_for(catalogue: Catalogue, give_id: Callable[[Connection], str]) -> Iterator[str]:
     """An id that nobody else gets. It is given back when the block fails."""
     with catalogue.write() as conn:
-        package_id = choose(conn)
+        package_id = give_id(conn)
     try:
         yield package_id
     except BaseException:
@@ -197,7 +197,7 @@ def _publish(store: PackageStore, staged: StagedPackage, package: Package, also:
         staged.sync()
         with store.catalogue.write() as conn:
             staged.publish()
-            _enter(conn, package)
+            _insert_row(conn, package)
             if also is not None:
                 also(conn, package)
     except BaseException:
@@ -220,12 +220,12 @@ def _described(staged: StagedPackage, content: PackageSpec | Info) -> dict[str, 
     }
 
 
-_ENTERED = ("id", "name", "os", "action", "priority", "target", "fragments", "size_bytes", "md5")
+_CATALOGUE_COLUMNS = ("id", "name", "os", "action", "priority", "target", "fragments", "size_bytes", "md5")
 _HOW_MADE = ("plan", "recipe", "arguments")
 
 
-def _enter(conn: Connection, package: Package) -> None:
-    row: dict[str, Any] = {column: getattr(package, column) for column in (*_ENTERED, *_HOW_MADE)}
+def _insert_row(conn: Connection, package: Package) -> None:
+    row: dict[str, Any] = {column: getattr(package, column) for column in (*_CATALOGUE_COLUMNS, *_HOW_MADE)}
     conn.execute(insert(schema.packages).values(created_at_us=micros(package.created_at_s), **row))
     event_log.append(
         conn,

@@ -34,16 +34,16 @@ def ocs(tmp_path: Path) -> Any:
     return folder
 
 
-def take_in(package_store: Any, folder: Any, name: Any = "Old", system: Any = None) -> Any:
-    return publishing.take_in(package_store, folder, name, system, NOW_S, link=False)
+def import_package(package_store: Any, folder: Any, name: Any = "Old", system: Any = None) -> Any:
+    return publishing.import_package(package_store, folder, name, system, NOW_S, link=False)
 
 
 def test_it_keeps_its_id_and_what_it_says(origin: TestOrigin, package_store: Any, ocs: Any) -> None:
-    package = take_in(package_store, ocs)
+    package = import_package(package_store, ocs)
     assert (package.id, package.name, package.os, package.priority) == ("1500000001", "Old", "LINUX", 3)
     assert (package.target, package.size_bytes, package.fragments) == ("/opt/x", len(CONTENT), 1)
     assert origin.read(packages.list_packages) == [dataclasses.replace(package, warnings=())]
-    assert take_in(package_store, _renamed(ocs, "1500000002"), system=OperatingSystem.OTHER).os == "OTHER"
+    assert import_package(package_store, _renamed(ocs, "1500000002"), system=OperatingSystem.OTHER).os == "OTHER"
 
 
 def _renamed(ocs: Any, package_id: Any) -> Any:
@@ -54,24 +54,24 @@ def _renamed(ocs: Any, package_id: Any) -> Any:
 
 
 def test_an_id_that_is_taken_or_was_is_refused(package_store: Any, ocs: Any) -> None:
-    take_in(package_store, ocs)
+    import_package(package_store, ocs)
     with pytest.raises(Conflict, match="1500000001 is here already, or was"):
-        take_in(package_store, ocs)
+        import_package(package_store, ocs)
     publishing.delete(package_store, "1500000001", NOW_S)
     with pytest.raises(Conflict, match="1500000001 is here already, or was"):
-        take_in(package_store, ocs)
+        import_package(package_store, ocs)
 
 
 def test_what_fails_can_be_tried_again(origin: TestOrigin, package_store: Any, ocs: Any) -> None:
     (ocs / "1500000001-1").write_bytes(CONTENT[:-1])
     with pytest.raises(Corrupt):
-        take_in(package_store, ocs)
+        import_package(package_store, ocs)
     assert origin.rows(schema.package_ids) == []
     assert os.listdir(package_store.data.download) == []
     (ocs / "1500000001-1").write_bytes(CONTENT)
-    assert take_in(package_store, ocs).id == "1500000001"
+    assert import_package(package_store, ocs).id == "1500000001"
 
 
 def test_a_name_is_needed(package_store: Any, ocs: Any) -> None:
     with pytest.raises(BadInput, match="--name"):
-        take_in(package_store, ocs, name=" ")
+        import_package(package_store, ocs, name=" ")

@@ -101,7 +101,7 @@ def test_a_failure_between_rename_and_commit_leaves_nothing(
     origin: TestOrigin, data: Any, publish: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = _tree(data)
-    monkeypatch.setattr(publishing, "_enter", _fail)
+    monkeypatch.setattr(publishing, "_insert_row", _fail)
     with pytest.raises(RuntimeError, match="midway"):
         publish()
     assert _tree(data) == before
@@ -122,7 +122,7 @@ from distd.origin.packages import publishing
 from distd.domain.package_spec import PackageSpec
 spec = PackageSpec(OperatingSystem.LINUX, 5, Action.STORE, "/x")
 new = publishing.NewPackage("hello", Path(sys.argv[2]), spec)
-publishing._enter = lambda conn, package: os._exit(9)
+publishing._insert_row = lambda conn, package: os._exit(9)
 with open_installation(Path(sys.argv[1])) as site:
     publishing.publish(site.package_store(), new, 1_700_000_000)
 """
