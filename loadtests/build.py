@@ -88,7 +88,7 @@ class Bench:
 
         def remove() -> None:
             staged.discard()
-            FragmentStore(self.data.fragments).sweep()
+            FragmentStore(self.data.fragments).remove_unused()
 
         return remove
 

@@ -39,7 +39,7 @@ class LocalPackages:
         """Read from the disk what is there. Packages that cannot be read are logged and left out."""
 
         def read() -> dict[str, int]:
-            package_dirs.sweep(self.data)
+            package_dirs.remove_stale(self.data)
             versions = {}
             for package_id in package_dirs.list_ids(self.data):
                 try:

@@ -137,7 +137,7 @@ class FolderSource:
             with PartialFile(path, hashed=False, resume=False) as file:
                 try:
                     shutil.copyfile(self._folder / package_id / f"{package_id}-{number}", file.part)
-                    file.keep()
+                    file.commit()
                 finally:
                     file.discard()
             return path.stat().st_size

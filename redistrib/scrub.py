@@ -112,5 +112,5 @@ class Scrub:
         os.link(incoming.path(fragment), new)
         os.replace(new, file)
         atomic.sync_tree(file.parent)
-        FragmentStore(data.fragments).keep(file, fragment.blake3)
+        FragmentStore(data.fragments).add(file, fragment.blake3)
         incoming.forget([fragment])

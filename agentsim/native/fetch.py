@@ -42,7 +42,7 @@ async def fetch_fragment(
             partial.discard()
             tag.clear()
             raise
-        await trio.to_thread.run_sync(lambda: partial.keep(durable=True), limiter=limiter)
+        await trio.to_thread.run_sync(lambda: partial.commit(durable=True), limiter=limiter)
     tag.clear()
 
 

@@ -224,7 +224,7 @@ def open_state(path: Path) -> Iterator[State]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Conflict("--state", f"another agent runs on {path}") from None
-        atomic.sweep(path)
+        atomic.remove_stale(path)
         yield State(path)
 
 

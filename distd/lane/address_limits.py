@@ -54,7 +54,7 @@ class AddressLimits:
         known = self._known.get(address)
         return known is None or not self._requests_per_s or known.requests.take(1, now_s)
 
-    def sweep(self, now_s: float) -> None:
+    def forget_idle(self, now_s: float) -> None:
         """Forget the addresses that have left, once their bucket is full again."""
         stale = [a for a, k in self._known.items() if not k.connections and now_s - k.requests.at_s > BURST_S]
         for address in stale:

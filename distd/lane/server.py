@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from distd.lane.limits import Limits
     from distd.lane.pacer import Levels
 
-SWEEP_S: Final = 1.0
+EXPIRY_CHECK_S: Final = 1.0
 # What is not yet on its way waits in the file and not in the kernel: less memory for a slow peer, and big files came
 # faster to many.
 UNSENT_BYTES: Final = 262_144
@@ -65,7 +65,7 @@ class Lane:
             for sock, context in listeners:
                 sock.setblocking(False)
                 self._listeners.append(Listener(sock, context, self.turn, self.reactor, self.admit))
-            self.reactor.at(self.turn.now_s + SWEEP_S, self._sweep)
+            self.reactor.at(self.turn.now_s + EXPIRY_CHECK_S, self._expire_connections)
             await self.reactor.run()
         finally:
             self._close_listeners()
@@ -116,7 +116,7 @@ class Lane:
         self.connections.add(connection)
         return connection
 
-    def _sweep(self) -> None:
+    def _expire_connections(self) -> None:
         """End what has waited beyond its limit."""
         now_s = self.turn.now_s
         for connection in [c for c in self.connections if c.deadline_s < now_s]:
@@ -125,8 +125,8 @@ class Lane:
             listener.resume()
         self.pacer.check_hours()
         if self.turn.addresses is not None:
-            self.turn.addresses.sweep(now_s)
-        self.reactor.at(now_s + SWEEP_S, self._sweep)
+            self.turn.addresses.forget_idle(now_s)
+        self.reactor.at(now_s + EXPIRY_CHECK_S, self._expire_connections)
 
     def _close_listeners(self) -> None:
         for listener in self._listeners:

@@ -39,5 +39,5 @@ def make_application(
         MirrorProtocolRoutes(installation.data, reader, writer, state.token_key),
     )
     uploads = Uploads(installation.data, installation.settings["limits.upload_mib"] * MIB, installation.disk_limits())
-    uploads.sweep()
+    uploads.remove_stale()
     return UploadsApi(make_app(logins, routes), uploads, logins)

@@ -1,7 +1,7 @@
 """The atomic primitives: a crash at any moment leaves the old state or the new one, never a half.
 
 What is being written has a hidden name (".building-…", ".deleted-…", ".new-…") beside its final one, so that a web
-server which serves the folder, and `sweep` after a crash, recognise it.
+server which serves the folder, and `remove_stale` after a crash, recognise it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
 def building(parent: Path, name: str) -> Iterator[Path]:
     """A hidden folder in `parent` to build `name` in. Whatever is left of it at the end of the block is removed.
 
-    It is locked for as long as the block lasts, so that `sweep` does not take it for a leftover.
+    It is locked for as long as the block lasts, so that `remove_stale` does not take it for a leftover.
     """
     folder = parent / f"{BUILDING}{name}-{os.getpid()}"
     folder.mkdir()
@@ -111,34 +111,34 @@ def removing(path: Path) -> Iterator[None]:
     """Remove a folder: its name is gone at once, whatever happens to its files.
 
     In the block its files are gone too, and what depends on them can be removed. A crash until then leaves the folder
-    under a hidden name, by which `sweep` knows that there is something to remove.
+    under a hidden name, by which `remove_stale` knows that there is something to remove.
     """
-    hidden = hide(path)
+    hidden = rename_for_deletion(path)
     for entry in hidden.iterdir():
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     yield
     hidden.rmdir()
 
 
-def hide(path: Path) -> Path:
-    """Take a folder's name away; the path that it has now. `sweep` removes what a crash leaves of it."""
+def rename_for_deletion(path: Path) -> Path:
+    """Take a folder's name away; the path that it has now. `remove_stale` removes what a crash leaves of it."""
     hidden = path.with_name(f"{DELETED}{path.name}-{os.getpid()}")
     os.rename(path, hidden)
     sync_folder(path.parent)
     return hidden
 
 
-def sweep(folder: Path) -> list[str]:
+def remove_stale(folder: Path) -> list[str]:
     """Remove what crashes have left in `folder`; gives the names. What a living process works on stays."""
-    swept = []
+    removed = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith((DELETED, NEW, BUILDING)) and not _is_held(path):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
-            swept.append(path.name)
-    return swept
+            removed.append(path.name)
+    return removed
 
 
 def link_or_copy(source: Path, target: Path) -> None:

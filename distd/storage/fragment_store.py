@@ -33,7 +33,7 @@ class FragmentStore:
         name = digest.hex()
         return self._root / name[:2] / name[2:]
 
-    def keep(self, file: Path | str, digest: bytes) -> None:
+    def add(self, file: Path | str, digest: bytes) -> None:
         """Have `file`, whose BLAKE3 is `digest`, share its bytes with the store.
 
         What the store has is hashed before it is linked: a bad disk must not spoil one more package.
@@ -43,14 +43,14 @@ class FragmentStore:
         except FileExistsError:
             kept = self.path(digest)
             if hash_file(kept)[1] == digest:
-                self.fetch(digest, file)
+                self.link_to(digest, file)
             else:
                 _relink(file, kept)
         except OSError as error:
             if not atomic.is_link_refused(error):
                 raise
 
-    def fetch(self, digest: bytes, file: Path | str) -> bool:
+    def link_to(self, digest: bytes, file: Path | str) -> bool:
         """Make `file` a link to the stored fragment. False: there is none, or no link can be."""
         try:
             _relink(self.path(digest), file)
@@ -62,10 +62,10 @@ class FragmentStore:
             return False
         return True
 
-    def sweep(self) -> None:
+    def remove_unused(self) -> None:
         """Remove all that no package has any more, and what a crash has left."""
         for folder in self._folders():
-            atomic.sweep(folder)
+            atomic.remove_stale(folder)
             for path in folder.iterdir():
                 _remove_unused(path)
 

@@ -51,7 +51,7 @@ class IncomingFragments:
             with suppress(FileNotFoundError):
                 if hash_file(found) == (fragment.length, fragment.blake3):
                     if found != path:
-                        self._store.fetch(fragment.blake3, path)
+                        self._store.link_to(fragment.blake3, path)
                     if path.exists():
                         self._verified.add(fragment.blake3)
                         return True
@@ -65,7 +65,7 @@ class IncomingFragments:
         """Take it as verified. Raises `Corrupt`, and begins anew, when it is not what it should be."""
         fragment = part.fragment
         part.check(fragment.length, fragment.blake3)
-        part.keep()
+        part.commit()
         self._verified.add(fragment.blake3)
 
     def forget(self, fragments: Iterable[Fragment]) -> None:
@@ -75,7 +75,7 @@ class IncomingFragments:
             for suffix in ("", SUFFIX):
                 self.path(fragment).with_suffix(suffix).unlink(missing_ok=True)
 
-    def sweep(self, wanted: Iterable[bytes]) -> None:
+    def remove_unwanted(self, wanted: Iterable[bytes]) -> None:
         """Remove all but those with these BLAKE3s."""
         names = {digest.hex() for digest in wanted}
         for path in self._folder.iterdir():
@@ -104,7 +104,7 @@ def assemble(data: DataDir, incoming: IncomingFragments, manifest: Manifest, sig
             staged.sync()
             staged.publish_or_replace()
     incoming.forget(manifest.fragments)
-    FragmentStore(data.fragments).sweep()
+    FragmentStore(data.fragments).remove_unused()
 
 
 def check_info(manifest: Manifest, info: bytes) -> None:

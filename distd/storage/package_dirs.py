@@ -44,27 +44,27 @@ def read_manifest(data: DataDir, package_id: str, ca: x509.Certificate) -> Manif
 def delete(data: DataDir, package_id: str) -> None:
     """Remove its files, and of the stored fragments those that no other package has."""
     with atomic.removing(data.package(package_id)):
-        FragmentStore(data.fragments).sweep()
+        FragmentStore(data.fragments).remove_unused()
 
 
 def retire(data: DataDir, package_id: str) -> Path:
     """Take its name away: what it has can still be linked by others. `purge` what this gives."""
-    return atomic.hide(data.package(package_id))
+    return atomic.rename_for_deletion(data.package(package_id))
 
 
 def purge(data: DataDir, retired: Iterable[Path]) -> None:
     """Remove retired packages, and of the stored fragments those that no other package has."""
     for folder in retired:
         shutil.rmtree(folder)
-    FragmentStore(data.fragments).sweep()
+    FragmentStore(data.fragments).remove_unused()
 
 
-def sweep(data: DataDir) -> bool:
+def remove_stale(data: DataDir) -> bool:
     """Remove what crashes have left of packages that were built, changed or deleted; whether there was anything."""
-    swept = atomic.sweep(data.download)
-    if swept:
-        FragmentStore(data.fragments).sweep()
-    return bool(swept)
+    removed = atomic.remove_stale(data.download)
+    if removed:
+        FragmentStore(data.fragments).remove_unused()
+    return bool(removed)
 
 
 def check_fragment(folder: Path, fragment: Fragment) -> Corrupt | None:

@@ -28,8 +28,9 @@ class PartialFile:
     What an earlier process left in `part` counts, unless `resume` is false; with `hashed` it is read again. The file
     may have `limit_bytes` at the most. With `locked` no other process can open it so meanwhile.
 
-    Resource handling: closed by `close`, or at the end of a `with` block. What has come stays on the disk until `keep`
-    or `discard`. Error handling: opening raises `OSError`, and `BlockingIOError` when another process has the lock.
+    Resource handling: closed by `close`, or at the end of a `with` block. What has come stays on the disk until
+    `commit` or `discard`.
+    Error handling: opening raises `OSError`, and `BlockingIOError` when another process has the lock.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class PartialFile:
             self.restart()
             raise Corrupt(self.path.name, expected, got)
 
-    def keep(self, *, mode: int = 0o644, durable: bool = False) -> None:
+    def commit(self, *, mode: int = 0o644, durable: bool = False) -> None:
         """It is whole: give it its name. `durable`: on the disk, too, before this returns."""
         os.fchmod(self._fd, mode)  # whatever the umask says
         if durable:

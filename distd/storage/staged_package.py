@@ -64,7 +64,7 @@ class StagedPackage:
         store = FragmentStore(self._data.fragments)
         with map_disk_full():
             for fragment in self.manifest.fragments:
-                store.keep(f"{self._folder}/{self.package_id}-{fragment.number}", fragment.blake3)
+                store.add(f"{self._folder}/{self.package_id}-{fragment.number}", fragment.blake3)
             atomic.sync_tree(self._folder)
 
     def publish(self) -> None:

@@ -84,7 +84,7 @@ class Uploads:
         (self._data.uploads / name).unlink(missing_ok=True)
         return found
 
-    def sweep(self) -> None:
+    def remove_stale(self) -> None:
         """Remove unfinished uploads that nothing was added to for `MAX_UNFINISHED_DAYS`."""
         for path in self._paths():
             if path.name.startswith(PART) and path.stat().st_mtime < time.time() - MAX_UNFINISHED_DAYS * 86_400:
@@ -163,5 +163,5 @@ class UnfinishedUpload:
             self._file.discard()
             raise Corrupt(f"upload {self._name}", expected_blake3, got)
         with map_disk_full():
-            self._file.keep(mode=0o640, durable=True)
+            self._file.commit(mode=0o640, durable=True)
         return Upload(self._name, self._file.size_bytes, str(self._file.path), got)

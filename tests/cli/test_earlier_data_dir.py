@@ -65,7 +65,7 @@ def test_its_packages_are_whole(distd: Distd) -> None:
 def test_equal_fragments_are_still_stored_once(root: Path) -> None:
     data = open_data_dir(root)
     before_bytes = FragmentStore(data.fragments).used_bytes()
-    FragmentStore(data.fragments).sweep()
+    FragmentStore(data.fragments).remove_unused()
     assert FragmentStore(data.fragments).used_bytes() == before_bytes > 0
 
 

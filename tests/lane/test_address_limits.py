@@ -37,9 +37,9 @@ def test_an_address_that_has_left_is_forgotten_but_not_at_once() -> None:
     limits.connect("a", 0)
     limits.request("a", 5)
     limits.disconnect("a")
-    limits.sweep(5 + BURST_S / 2)
+    limits.forget_idle(5 + BURST_S / 2)
     assert len(limits) == 1
-    limits.sweep(5 + 2 * BURST_S)
+    limits.forget_idle(5 + 2 * BURST_S)
     assert len(limits) == 0
     limits.disconnect("a")
 

@@ -169,9 +169,9 @@ while status != 0:
         run(deadline)
     status = os.waitpid(child, 0)[1]
     left = sorted(path.name for path in data.download.iterdir())
-    atomic.sweep(data.download)
-    swept = sorted(path.name for path in data.download.iterdir())
-    print(json.dumps([deadline, status, left, swept]))
+    atomic.remove_stale(data.download)
+    removed = sorted(path.name for path in data.download.iterdir())
+    print(json.dumps([deadline, status, left, removed]))
 """
 
 
@@ -186,8 +186,8 @@ def test_killed_at_any_moment_a_builder_leaves_nothing_half(
     assert any(name.startswith(atomic.BUILDING) for _, _, left, _ in rounds for name in left)
     published = [str(deadline) for deadline, _, left, _ in rounds if str(deadline) in left]
     assert len(published) > 1  # dead after the renaming, and not dead at all
-    for deadline, _, _, swept in rounds:
+    for deadline, _, _, removed in rounds:
         # The builds of later rounds must be whole too, those of earlier ones still there.
-        assert swept == sorted(name for name in published if int(name) <= deadline)
+        assert removed == sorted(name for name in published if int(name) <= deadline)
     for package_id in published:
         assert verify(package.data, package_id, ca) == {}

@@ -34,7 +34,7 @@ class Mirror:
         self.folder = self.package.install(local.data)
         store = FragmentStore(local.data.fragments)
         for fragment in self.package.fragments:
-            store.keep(self.folder / f"17-{fragment.number}", fragment.blake3)
+            store.add(self.folder / f"17-{fragment.number}", fragment.blake3)
         local.publish("17", 1)
         self.faults: list[tuple[str, str, bool]] = []
         self.asked: list[int] = []

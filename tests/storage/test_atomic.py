@@ -234,7 +234,7 @@ def test_nothing_is_replaced_by_what_is_not_there(tmp_path: Path) -> None:
         atomic.replace_directory(folder, tmp_path / "17")
 
 
-# --- sweeping ----------------------------------------------------------------------------------------------------
+# --- stale names ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ def dead_pid() -> int:
     return process.pid
 
 
-def test_leftovers_of_the_dead_are_swept_and_nothing_else(tmp_path: Path, dead_pid: int) -> None:
+def test_leftovers_of_the_dead_are_removed_and_nothing_else(tmp_path: Path, dead_pid: int) -> None:
     leftovers = [f".building-17-{dead_pid}", f".deleted-18-{dead_pid}", f".new-info-{dead_pid}", ".deleted-odd"]
     for name in leftovers[:2]:
         (tmp_path / name).mkdir()
@@ -255,45 +255,45 @@ def test_leftovers_of_the_dead_are_swept_and_nothing_else(tmp_path: Path, dead_p
     kept = ["17", ".htaccess", f".new-info-{os.getpid()}"]
     for name in kept:
         (tmp_path / name).write_bytes(b"")
-    assert atomic.sweep(tmp_path) == sorted(leftovers)
+    assert atomic.remove_stale(tmp_path) == sorted(leftovers)
     assert sorted(os.listdir(tmp_path)) == sorted(kept)
-    assert atomic.sweep(tmp_path) == []
+    assert atomic.remove_stale(tmp_path) == []
 
 
-def test_a_build_that_runs_is_not_swept(tmp_path: Path, dead_pid: int) -> None:
+def test_a_build_that_runs_is_not_removed(tmp_path: Path, dead_pid: int) -> None:
     with atomic.building(tmp_path, "17") as folder:
         # Were it not for the lock, it would look like that of a dead process.
         orphan = folder.rename(tmp_path / f".building-17-{dead_pid}")
-        assert atomic.sweep(tmp_path) == []
+        assert atomic.remove_stale(tmp_path) == []
         assert os.listdir(tmp_path) == [orphan.name]
         orphan.rename(folder)
 
 
-def test_a_leftover_whose_pid_another_process_has_now_is_swept(tmp_path: Path) -> None:
+def test_a_leftover_whose_pid_another_process_has_now_is_removed(tmp_path: Path) -> None:
     name = f".building-17-{os.getpid()}"
     (tmp_path / name).mkdir()
     (tmp_path / name / atomic.LOCK).write_bytes(b"")
-    assert atomic.sweep(tmp_path) == [name]
+    assert atomic.remove_stale(tmp_path) == [name]
 
 
-def test_a_build_is_not_swept_before_its_lock_is_held_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    swept: list[list[str]] = []
+def test_a_build_is_not_removed_before_its_lock_is_held_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    removed: list[list[str]] = []
     flock, rename = fcntl.flock, os.rename
 
-    def sweep_then_lock(lock: Any, how: int) -> None:
+    def remove_then_lock(lock: Any, how: int) -> None:
         if not how & fcntl.LOCK_NB:  # the builder's own
-            swept.append(atomic.sweep(tmp_path))
+            removed.append(atomic.remove_stale(tmp_path))
         flock(lock, how)
 
-    def sweep_then_rename(*names: Any) -> None:
-        swept.append(atomic.sweep(tmp_path))
+    def remove_then_rename(*names: Any) -> None:
+        removed.append(atomic.remove_stale(tmp_path))
         rename(*names)
 
-    monkeypatch.setattr(fcntl, "flock", sweep_then_lock)
-    monkeypatch.setattr(os, "rename", sweep_then_rename)
+    monkeypatch.setattr(fcntl, "flock", remove_then_lock)
+    monkeypatch.setattr(os, "rename", remove_then_rename)
     with atomic.building(tmp_path, "17") as folder:
         assert folder.is_dir()
-    assert swept == [[], []]
+    assert removed == [[], []]
 
 
 def test_a_link_or_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,8 +39,8 @@ def file(tmp_path: Path) -> MakeFile:
 def test_equal_bytes_are_on_the_disk_once(store: FragmentStore, file: MakeFile) -> None:
     first, digest = file("17-1")
     second, _ = file("18-1")
-    store.keep(first, digest)
-    store.keep(second, digest)
+    store.add(first, digest)
+    store.add(second, digest)
     assert first.stat().st_ino == second.stat().st_ino == store.path(digest).stat().st_ino
     assert store.path(digest).stat().st_nlink == 3
     assert store.used_bytes() == 5
@@ -48,8 +48,8 @@ def test_equal_bytes_are_on_the_disk_once(store: FragmentStore, file: MakeFile) 
 
 def test_keeping_twice_changes_nothing(store: FragmentStore, file: MakeFile) -> None:
     first, digest = file("17-1")
-    store.keep(first, digest)
-    store.keep(first, digest)
+    store.add(first, digest)
+    store.add(first, digest)
     assert sorted(path.name for path in first.parent.iterdir()) == ["17-1"]
     assert first.read_bytes() == b"bytes"
 
@@ -58,19 +58,19 @@ def test_what_no_package_has_goes_and_nothing_else(store: FragmentStore, file: M
     kept, digest = file("17-1")
     gone, other = file("17-2", b"other bytes")
     for path, its_digest in ((kept, digest), (gone, other)):
-        store.keep(path, its_digest)
+        store.add(path, its_digest)
     gone.unlink()
-    store.sweep()
+    store.remove_unused()
     assert store.path(digest).exists()
     assert not store.path(other).exists()
 
 
 def test_a_spoiled_copy_is_not_shared_and_is_replaced(store: FragmentStore, file: MakeFile) -> None:
     first, digest = file("17-1")
-    store.keep(first, digest)
+    store.add(first, digest)
     first.write_bytes(b"bytEs")  # in place: the store's copy is the same file
     second, _ = file("18-1")
-    store.keep(second, digest)
+    store.add(second, digest)
     assert second.read_bytes() == b"bytes"
     assert store.path(digest).stat().st_ino == second.stat().st_ino
     assert hash_file(store.path(digest)) == (5, digest)
@@ -78,7 +78,7 @@ def test_a_spoiled_copy_is_not_shared_and_is_replaced(store: FragmentStore, file
 
 def test_what_is_not_there_cannot_be_fetched(store: FragmentStore, file: MakeFile) -> None:
     path, _ = file("17-1")
-    assert store.fetch(bytes(32), path) is False
+    assert store.link_to(bytes(32), path) is False
     assert path.read_bytes() == b"bytes"
 
 
@@ -91,7 +91,7 @@ def test_where_there_can_be_no_link_a_fragment_is_in_its_package_only(
 
     path, digest = file("17-1")
     monkeypatch.setattr(os, "link", refuse)
-    store.keep(path, digest)
+    store.add(path, digest)
     assert path.read_bytes() == b"bytes"
     assert store.used_bytes() == 0
 
@@ -103,19 +103,19 @@ def test_another_error_is_told(store: FragmentStore, file: MakeFile, monkeypatch
     path, digest = file("17-1")
     monkeypatch.setattr(os, "link", refuse)
     with pytest.raises(OSError, match="Input/output error"):
-        store.keep(path, digest)
+        store.add(path, digest)
 
 
-def test_leftovers_of_a_dead_process_are_swept(store: FragmentStore, file: MakeFile) -> None:
+def test_leftovers_of_a_dead_process_are_removed(store: FragmentStore, file: MakeFile) -> None:
     path, digest = file("17-1")
-    store.keep(path, digest)
+    store.add(path, digest)
     left = store.path(digest).with_name(".new-x-99999999")
     left.write_bytes(b"")
-    store.sweep()
+    store.remove_unused()
     assert not left.exists()
     assert store.path(digest).exists()
 
 
 def test_an_empty_store_has_nothing(store: FragmentStore) -> None:
-    store.sweep()
+    store.remove_unused()
     assert store.used_bytes() == 0

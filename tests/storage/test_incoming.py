@@ -98,11 +98,11 @@ def test_what_the_content_store_has_need_not_come(
     assert incoming.path(HELLO).exists() is found
 
 
-def test_what_is_not_wanted_any_more_is_swept(mirror: DataDir, incoming: IncomingFragments) -> None:
+def test_what_is_not_wanted_any_more_is_removed(mirror: DataDir, incoming: IncomingFragments) -> None:
     other = Fragment(2, 3, blake3(b"abc").digest())
     receive(incoming, HELLO, b"hello")
     incoming.open(other).close()
-    incoming.sweep([HELLO.blake3])
+    incoming.remove_unwanted([HELLO.blake3])
     assert os.listdir(mirror.root / "incoming") == [HELLO.blake3.hex()]
     incoming.forget([HELLO])
     assert not incoming.has(HELLO)

@@ -73,8 +73,8 @@ def test_a_fragment_is_checked_alone(folder: Path, length: int, expected: str) -
     assert expected in str(fault)
 
 
-def test_what_crashes_left_is_swept(data: DataDir, folder: Path) -> None:
-    assert package_dirs.sweep(data) is False
+def test_what_crashes_left_is_removed(data: DataDir, folder: Path) -> None:
+    assert package_dirs.remove_stale(data) is False
     (data.download / ".building-18-99999999").mkdir()
-    assert package_dirs.sweep(data) is True
+    assert package_dirs.remove_stale(data) is True
     assert os.listdir(data.download) == ["17"]

@@ -22,7 +22,7 @@ def test_it_has_its_name_when_it_is_whole(tmp_path: Path) -> None:
         file.append([b"hel", b"lo"])
         assert not (tmp_path / "a").exists()
         file.check(5, blake3(b"hello").digest())
-        file.keep()
+        file.commit()
     assert (tmp_path / "a").read_bytes() == b"hello"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
@@ -32,7 +32,7 @@ def test_its_mode_is_the_one_that_was_asked_for(tmp_path: Path, umask: int) -> N
     before = os.umask(umask)
     try:
         with PartialFile(tmp_path / "a") as file:
-            file.keep(mode=0o640, durable=True)
+            file.commit(mode=0o640, durable=True)
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
@@ -52,7 +52,7 @@ def test_unhashed_it_goes_on_too(tmp_path: Path) -> None:
         file.append([b"hel"])
     with PartialFile(tmp_path / "a", hashed=False) as file:
         file.append([b"lo"])
-        file.keep()
+        file.commit()
     assert (tmp_path / "a").read_bytes() == b"hello"
 
 
@@ -61,7 +61,7 @@ def test_it_begins_anew_where_it_is_told_to(tmp_path: Path) -> None:
     with PartialFile(tmp_path / "a", resume=False) as file:
         file.append([b"new"])
         assert (file.size_bytes, file.blake3) == (3, blake3(b"new").digest())
-        file.keep()
+        file.commit()
     assert (tmp_path / "a").read_bytes() == b"new"
 
 

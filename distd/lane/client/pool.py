@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from distd.lane.client.link import Caller, Place
 
-SWEEP_S: Final = 2.0
+EXPIRY_CHECK_S: Final = 2.0
 MAX_LINKS: Final = 1_000_000
 TIMEOUT_S: Final = 180.0  # without a byte: a stock agent's
 ROOM_CHECK_S: Final = 0.01  # while requests wait for a connection
@@ -138,7 +138,7 @@ class ClientPool(Reactor):
 
     async def run(self) -> None:
         """Work until cancelled; then no connection is open any more."""
-        self.at(self.now_s + SWEEP_S, self._sweep)
+        self.at(self.now_s + EXPIRY_CHECK_S, self._expire_links)
         try:
             await super().run()
         finally:
@@ -149,12 +149,12 @@ class ClientPool(Reactor):
     def _links(self) -> list[Link]:
         return cast("list[Link]", list(self.targets.values()))  # nothing else is in this reactor
 
-    def _sweep(self) -> None:
+    def _expire_links(self) -> None:
         late_s = self.now_s - TIMEOUT_S
         for link in self._links():
             if link.busy and link.heard_s < late_s:
                 link.expire()
-        self.at(self.now_s + SWEEP_S, self._sweep)
+        self.at(self.now_s + EXPIRY_CHECK_S, self._expire_links)
 
     def _make_room(self) -> None:
         """Close idle connections for the requests that wait. It is a timer, and no part of `ask`: at its time no event

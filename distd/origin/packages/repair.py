@@ -55,7 +55,7 @@ class PackageRepair:
         """Replace a fragment by its copy in the fragment store, if there is a good one; gives whether there was."""
         with suppress(OSError):
             is_good = hash_file(self._store.path(fragment.blake3)) == (fragment.length, fragment.blake3)
-            return is_good and self._store.fetch(fragment.blake3, self._folder / self.name(fragment))
+            return is_good and self._store.link_to(fragment.blake3, self._folder / self.name(fragment))
         return False
 
     @contextmanager
@@ -70,10 +70,10 @@ class PackageRepair:
             try:
                 yield incoming
                 incoming.check(fragment.length, fragment.blake3)
-                incoming.keep(durable=True)
+                incoming.commit(durable=True)
             finally:
                 incoming.discard()
-        self._store.keep(file, fragment.blake3)
+        self._store.add(file, fragment.blake3)
 
     def name(self, fragment: Fragment) -> str:
         """The name of a fragment's file."""

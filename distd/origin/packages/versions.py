@@ -80,7 +80,7 @@ def withdraw(store: PackageStore, package_id: str, now_s: float) -> None:
     with revise.withdraw(store.data, package_id, store.signer, store.ca) as staged:
         version = staged.manifest.version
         _replace(store, staged, lambda conn: packages.mark_withdrawn(conn, package_id, version, now_s))
-    FragmentStore(store.data.fragments).sweep()
+    FragmentStore(store.data.fragments).remove_unused()
 
 
 def edit(

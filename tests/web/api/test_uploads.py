@@ -253,7 +253,7 @@ async def test_unfinished_ones_are_given_up_after_a_week(client: Any, data: Any)
     await client.part("new", 0, 6, b"abc")
     long_ago_s = (data.uploads / ".part-old").stat().st_mtime - 8 * 86_400
     os.utime(data.uploads / ".part-old", (long_ago_s, long_ago_s))
-    client.uploads.sweep()
+    client.uploads.remove_stale()
     assert left(data) == [".part-new"]
 
 
