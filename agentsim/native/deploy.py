@@ -29,7 +29,7 @@ from blake3 import blake3
 
 from agentsim.native.joined_file import JoinedFile
 from distd.domain.errors import BadInput, Corrupt
-from distd.packaging.hashing import chained, flow
+from distd.packaging.hashing import chained, open_hashing_reader
 from distd.storage.atomic import sync_folder
 from distd.wire.ocs_info import encoded, is_digest
 
@@ -50,16 +50,16 @@ def check(folder: Folder, info: Info, manifest: Manifest) -> None:
     Each is compared with the signed manifest once more, and all together with what a stock agent checks.
     """
     named = hashlib.new(info.digest_algo.lower(), usedforsecurity=False)
-    with chained(_paths(folder, manifest)) as read, flow(read, named) as flowing:
+    with chained(_paths(folder, manifest)) as read, open_hashing_reader(read, named) as reader:
         try:
             for fragment in manifest.fragments:
                 digest = blake3()
-                for piece in flowing.take(fragment.length):
+                for piece in reader.read_pieces(fragment.length):
                     digest.update(piece)
                 if digest.digest() != fragment.blake3:
                     what = f"fragment {fragment.number} of {info.id}"
                     raise Corrupt(what, fragment.blake3.hex(), digest.hexdigest())
-            flowing.end()
+            reader.end()
         except (EOFError, ValueError):
             raise Corrupt(f"package {info.id}", f"{manifest.size} bytes", "fewer or more") from None
     if not is_digest(info, named.digest()):

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 from blake3 import blake3
 
 from distd.domain.records import Digest, Fragment, Manifest
-from distd.packaging.hashing import flow, new_hash
+from distd.packaging.hashing import new_hash, open_hashing_reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from distd.packaging.hashing import Flow, Read
+    from distd.packaging.hashing import HashingReader, Read
     from distd.packaging.progress import ProgressMeter
 
 
@@ -58,23 +58,23 @@ def cut(
     BLAKE3 of the whole is computed beside MD5, which leaves time for it, and not beside the quicker digests.
     Raises `EOFError` when there is less, `ValueError` when there is more.
     """
-    slow = new_hash(digest)
+    thread_hash = new_hash(digest)
     whole = blake3()
-    others = (whole,) if digest is Digest.MD5 else ()
+    caller_hashes = (whole,) if digest is Digest.MD5 else ()
     fragments = []
-    with flow(read, slow, others) as flowing:
+    with open_hashing_reader(read, thread_hash, caller_hashes) as reader:
         for number, length in enumerate(lengths, 1):
-            fragments.append(_write_fragment(flowing, f"{folder}/{package_id}-{number}", number, length, meter))
-        flowing.end()
-    return FragmentSet(tuple(fragments), slow.digest(), whole.digest() if others else b"")
+            fragments.append(_write_fragment(reader, f"{folder}/{package_id}-{number}", number, length, meter))
+        reader.end()
+    return FragmentSet(tuple(fragments), thread_hash.digest(), whole.digest() if caller_hashes else b"")
 
 
-def _write_fragment(flowing: Flow, file: str, number: int, length: int, meter: ProgressMeter) -> Fragment:
+def _write_fragment(reader: HashingReader, file: str, number: int, length: int, meter: ProgressMeter) -> Fragment:
     digest = blake3()
     fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         os.fchmod(fd, 0o644)  # whatever the umask says
-        for piece in flowing.take(length):
+        for piece in reader.read_pieces(length):
             digest.update(piece)
             _write_all(fd, piece)
             meter.add(len(piece))

@@ -4,8 +4,8 @@ That digest is serial, and as slow as all the rest together, so it has a thread:
 on and hashes it, while the caller cuts, hashes and writes the same bytes. What is written is what was hashed, even if
 the source changes meanwhile. Blocks are few and used again, so memory does not grow with the size.
 
-Resource handling: the thread lives within the `with` block. Error handling: what the reader raises is raised by `take`
-or `end`; whatever ends the block ends the thread, within one block.
+Resource handling: the thread lives within the `with` block. Error handling: what `read` raises is raised by
+`read_pieces` or `end`; whatever ends the `with` block ends the thread, within one block of bytes.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def new_hash(digest: Digest) -> Any:
     return hashlib.new(_ALGORITHMS[digest], usedforsecurity=False)
 
 
-class Flow:
-    """The caller's end: `take` all that is expected, then `end`. Made by `flow`."""
+class HashingReader:
+    """The caller's end: `read_pieces` all that is expected, then `end`. Made by `open_hashing_reader`."""
 
-    def __init__(self, read: Read, slow: Hash, others: Sequence[Hash]) -> None:
+    def __init__(self, read: Read, thread_hash: Hash, caller_hashes: Sequence[Hash]) -> None:
         self._read = read
-        self._slow = slow
-        self._others = others
+        self._thread_hash = thread_hash
+        self._caller_hashes = caller_hashes
         self._free: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
         self._full: queue.SimpleQueue[tuple[memoryview, int] | BaseException] = queue.SimpleQueue()
         self._block: memoryview | None = None  # the one that the caller takes from,
@@ -61,7 +61,7 @@ class Flow:
         for _ in range(BLOCKS):
             self._free.put(memoryview(bytearray(BLOCK_BYTES)))
 
-    def take(self, size_bytes: int) -> Iterator[memoryview]:
+    def read_pieces(self, size_bytes: int) -> Iterator[memoryview]:
         """The next `size_bytes` in pieces, each good until the next is asked for. Raises `EOFError` at the end."""
         while size_bytes:
             if not self._left and not self._next_block():
@@ -89,7 +89,7 @@ class Flow:
         self._block, size_bytes = arrived
         self._left = self._block[:size_bytes]
         self._is_at_end = not size_bytes
-        for digest in self._others:
+        for digest in self._caller_hashes:
             digest.update(self._left)
         return not self._is_at_end
 
@@ -103,7 +103,7 @@ class Flow:
                 self._full.put((block, size_bytes))
                 if not size_bytes:
                     return
-                self._slow.update(block[:size_bytes])
+                self._thread_hash.update(block[:size_bytes])
         except BaseException as error:  # it is raised in the caller
             self._full.put(error)
 
@@ -121,18 +121,18 @@ class Flow:
 
 
 @contextmanager
-def flow(read: Read, slow: Hash, others: Sequence[Hash] = ()) -> Iterator[Flow]:
-    """A `Flow` of what `read` gives. `read` fills a buffer as `readinto` does, and gives 0 at the end.
+def open_hashing_reader(read: Read, thread_hash: Hash, caller_hashes: Sequence[Hash] = ()) -> Iterator[HashingReader]:
+    """A `HashingReader` of what `read` gives. `read` fills a buffer as `readinto` does, and gives 0 at the end.
 
-    `slow` hashes the whole in the thread, `others` do in the caller's.
+    `thread_hash` hashes the whole in the thread, `caller_hashes` do in the caller's.
     """
-    flowing = Flow(read, slow, others)
-    thread = threading.Thread(target=flowing.run, name="reader")
+    hashing_reader = HashingReader(read, thread_hash, caller_hashes)
+    thread = threading.Thread(target=hashing_reader.run, name="reader")
     thread.start()
     try:
-        yield flowing
+        yield hashing_reader
     finally:
-        flowing.stop()
+        hashing_reader.stop()
         thread.join()
 
 

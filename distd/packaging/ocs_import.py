@@ -15,7 +15,7 @@ from distd.domain.errors import BadInput, Corrupt
 from distd.domain.fragment_plan import MAX_FRAGMENTS
 from distd.domain.records import Digest, Fragment, OperatingSystem
 from distd.packaging.cutting import NO_FRAGMENTS, FragmentSet, cut
-from distd.packaging.hashing import chained, flow, new_hash
+from distd.packaging.hashing import chained, new_hash, open_hashing_reader
 from distd.packaging.progress import ProgressMeter
 from distd.storage import atomic, quota
 from distd.storage.atomic import map_disk_full
@@ -133,12 +133,12 @@ def _read_fragments(package: OcsPackage, folder: Path, meter: ProgressMeter, *, 
 
 
 def _link_all(read: Read, package: OcsPackage, folder: Path, meter: ProgressMeter) -> FragmentSet:
-    slow = new_hash(package.digest)
+    thread_hash = new_hash(package.digest)
     fragments = []
-    with flow(read, slow) as flowing:
+    with open_hashing_reader(read, thread_hash) as reader:
         for number, length in enumerate(package.lengths, 1):
             digest, name = blake3(), f"{package.info.id}-{number}"
-            for piece in flowing.take(length):
+            for piece in reader.read_pieces(length):
                 digest.update(piece)
             try:
                 os.link(package.folder / name, folder / name)
@@ -148,8 +148,8 @@ def _link_all(read: Read, package: OcsPackage, folder: Path, meter: ProgressMete
                 raise BadInput("--link", "a folder on the file system of --data", str(package.folder)) from None
             fragments.append(Fragment(number, length, digest.digest()))
             meter.add(length)
-        flowing.end()
-    return FragmentSet(tuple(fragments), slow.digest(), b"")
+        reader.end()
+    return FragmentSet(tuple(fragments), thread_hash.digest(), b"")
 
 
 def _digest(info: Info) -> Digest:

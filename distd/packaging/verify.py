@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from distd.domain.errors import BadInput, Corrupt
-from distd.packaging.hashing import chained, flow
+from distd.packaging.hashing import chained, open_hashing_reader
 from distd.packaging.progress import ProgressMeter
 from distd.storage import package_dirs
 from distd.wire import ocs_info
@@ -66,24 +66,24 @@ def _check_info(folder: Path, manifest: Manifest) -> tuple[Info | None, Faults]:
 
 def _check_all(folder: Path, manifest: Manifest, info: Info | None, meter: ProgressMeter) -> Faults:
     """All fragments in one pass, at the speed of the digest that agents check."""
-    slow = hashlib.new(info.digest_algo.lower() if info else "md5", usedforsecurity=False)
+    thread_hash = hashlib.new(info.digest_algo.lower() if info else "md5", usedforsecurity=False)
     whole, faults = blake3(), {}
     paths = (package_dirs.fragment_path(folder, fragment) for fragment in manifest.fragments)
-    with chained(paths) as read, flow(read, slow, (whole,) if manifest.blake3 else ()) as flowing:
+    with chained(paths) as read, open_hashing_reader(read, thread_hash, (whole,) if manifest.blake3 else ()) as reader:
         for fragment in manifest.fragments:
             digest = blake3()
-            for piece in flowing.take(fragment.length):
+            for piece in reader.read_pieces(fragment.length):
                 digest.update(piece)
                 meter.add(len(piece))
             if digest.digest() != fragment.blake3:
                 name = package_dirs.fragment_path(folder, fragment).name
                 expected = f"BLAKE3 {fragment.blake3.hex()}"
                 faults[name] = package_dirs.bad_fragment(folder, fragment, expected, digest.hexdigest())
-        flowing.end()
+        reader.end()
     if faults and any(not _has_its_length(folder, fragment) for fragment in manifest.fragments):
         raise ValueError("the lengths add up, but are others")
     if not faults and info is not None and info.fragments and manifest.size:
-        faults |= _check_whole(manifest, info, slow.digest(), whole.digest())
+        faults |= _check_whole(manifest, info, thread_hash.digest(), whole.digest())
     return faults
 
 
