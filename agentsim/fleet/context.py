@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from agentsim.fleet.counters import ShardCounters
     from agentsim.fleet.messages import Transfers
     from distd.domain.records import Dialect, Info, Manifest, PrologReply
-    from distd.lane.client.link import Caller, Place
+    from distd.lane.client.link import Caller, Endpoint
 
 
 class Location(NamedTuple):
     """Where to connect to, and what stands before and behind a path in the head of a GET."""
 
-    place: Place
+    endpoint: Endpoint
     start: str
     end: str
 
@@ -29,7 +29,7 @@ class Network(Protocol):
     def ask(
         self,
         caller: Caller,
-        place: Place,
+        endpoint: Endpoint,
         request: bytes,
         *,
         keep: bool = ...,
@@ -70,7 +70,7 @@ class Context(Protocol):
         """A connection is closed before a pause that is not shorter than that."""
 
     @property
-    def server(self) -> Place:
+    def server(self) -> Endpoint:
         """Where to send PROLOG, inventory and results."""
 
     @property
@@ -98,8 +98,8 @@ class Context(Protocol):
     def inventory(self, number: int, history: Iterable[str]) -> bytes:
         """The body of an agent's INVENTORY."""
 
-    def transfers(self, place: Place) -> Transfers:
-        """Where fragments from that place are counted."""
+    def transfers(self, endpoint: Endpoint) -> Transfers:
+        """Where fragments from that endpoint are counted."""
 
     def note_settings(self, reply: PrologReply) -> None:
         """Agents were told this: the forecast needs it."""

@@ -261,7 +261,7 @@ class EmulatedAgent:
         except Corrupt:
             counters.errors[Kind.FRAGMENT.value, "corrupt"] += 1
             return Corrupted()
-        transfers = self._context.transfers(link.place)
+        transfers = self._context.transfers(link.endpoint)
         transfers.fragments += 1
         transfers.bytes += link.length
         package = counters.packages[action.package_id]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from agentsim.fleet.context import Context
     from agentsim.fleet.faults import Fault
     from distd.domain.records import Dialect
-    from distd.lane.client.link import Link, Place
+    from distd.lane.client.link import Endpoint, Link
 
 SUCCESS: Final = (200, 206)
 MAX_REDIRECTS: Final = 5
@@ -81,12 +81,12 @@ class Exchange:
         fields of the head, each with the end of its line.
         """
         self.kind = kind
-        place, start, end = self._context.location(scheme, folder, self._dialect)
+        endpoint, start, end = self._context.location(scheme, folder, self._dialect)
         request = f"{start}{path} HTTP/1.1\r\n{fields}{end}".encode()
         if self.fault is None:  # nearly always, and this is done very often
-            self._context.network.ask(self, place, request, keep=keep, digest=digest)
+            self._context.network.ask(self, endpoint, request, keep=keep, digest=digest)
         else:
-            self._send(place, request, keep=keep, digest=digest)
+            self._send(endpoint, request, keep=keep, digest=digest)
 
     def follow(self, link: Link, *, keep: bool, digest: Any = None, fields: str = "") -> None:
         """Ask where the answer says; the exchange has failed where it says nothing of use."""
@@ -95,9 +95,9 @@ class Exchange:
         if self._redirects > MAX_REDIRECTS:
             self.failed("too many redirects", link)
             return
-        place = link.place
-        host = f"[{place.host}]" if ":" in place.host else place.host
-        base = f"{'https' if place.is_tls else 'http'}://{host}:{place.port}/"
+        endpoint = link.endpoint
+        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+        base = f"{'https' if endpoint.is_tls else 'http'}://{host}:{endpoint.port}/"
         try:
             target = urlsplit(urljoin(base, link.field(b"location")))
         except ValueError:  # a bracket that is not closed, for instance
@@ -109,7 +109,7 @@ class Exchange:
         path = target.path.removeprefix("/") + (f"?{target.query}" if target.query else "")
         self.get(self.kind, target.scheme, target.netloc, path, keep=keep, digest=digest, fields=fields)
 
-    def _send(self, place: Place, request: bytes, *, keep: bool, digest: Any = None) -> None:
+    def _send(self, endpoint: Endpoint, request: bytes, *, keep: bool, digest: Any = None) -> None:
         fault = self.fault
         limit_bytes_per_s = 0.0
         if fault is not None:
@@ -121,10 +121,12 @@ class Exchange:
             if fault.requests == fault.sleep_at:
                 self.close()
                 self.due_s = self._context.network.now_s + fault.sleep_s / self._context.time_scale
-                resume = lambda: self._send(place, request, keep=keep, digest=digest)  # noqa: E731
+                resume = lambda: self._send(endpoint, request, keep=keep, digest=digest)  # noqa: E731
                 self._requester.fall_asleep(self.due_s, resume)
                 return
-        self._context.network.ask(self, place, request, keep=keep, digest=digest, limit_bytes_per_s=limit_bytes_per_s)
+        self._context.network.ask(
+            self, endpoint, request, keep=keep, digest=digest, limit_bytes_per_s=limit_bytes_per_s
+        )
 
     # --- called by the network
 

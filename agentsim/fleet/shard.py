@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from agentsim.fleet.options import FleetOptions
     from agentsim.fleet.target import Target
     from distd.domain.records import Manifest, PrologReply
-    from distd.lane.client.link import Caller, Place
+    from distd.lane.client.link import Caller, Endpoint
 
 REPORT_EVERY_S: Final = 1.0
 MAX_PARSED: Final = 256  # infos and manifests that are kept parsed: agents of one package are sent the same
@@ -93,14 +93,14 @@ class Shard:
         self.once = options.duration_s is None
         self.time_scale = options.time_scale
         self.keep_alive_s = options.keep_alive_s
-        self.server = target.place
+        self.server = target.endpoint
         self.read_info = lru_cache(MAX_PARSED)(ocs_info.parse)
         self.read_manifest = lru_cache(MAX_PARSED)(self._read_manifest)
         heads = RequestHeads(target.parts)
         self.location, self.post_heads = heads.location, heads.posts
         self._options = options
         self._ca = target.ca
-        self._transfers: dict[Place, Transfers] = {}
+        self._transfers: dict[Endpoint, Transfers] = {}
         self._active: set[EmulatedAgent] = set()
         self._awaited: deque[tuple[float, int]] = deque()
         self._begun_s = 0.0
@@ -215,12 +215,12 @@ class Shard:
         latest_s = self._options.duration_s or float("inf")
         self.counters.expected_s = max(self.counters.expected_s, min(self.elapsed_s(end_s), latest_s))
 
-    def transfers(self, place: Place) -> Transfers:
+    def transfers(self, endpoint: Endpoint) -> Transfers:
         """As `Context` says."""
-        known = self._transfers.get(place)
+        known = self._transfers.get(endpoint)
         if known is None:
-            name = f"{place.host}:{place.port}"
-            known = self._transfers[place] = self.counters.places.setdefault(name, Transfers())
+            name = f"{endpoint.host}:{endpoint.port}"
+            known = self._transfers[endpoint] = self.counters.places.setdefault(name, Transfers())
         return known
 
     def note_settings(self, reply: PrologReply) -> None:

@@ -13,7 +13,7 @@ from agentsim.fleet.computers import user_agent
 from agentsim.fleet.context import Location
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.records import Dialect
-from distd.lane.client.link import Place, reason
+from distd.lane.client.link import Endpoint, reason
 from distd.lane.client.pool import look_up
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Target(NamedTuple):
     """The server's URL in parts, where to connect to for it, the CA, and a TLS context that trusts this CA alone."""
 
     parts: SplitResult
-    place: Place
+    endpoint: Endpoint
     ca: x509.Certificate
     context: ssl.SSLContext
 
@@ -41,15 +41,15 @@ def find_target(options: FleetOptions) -> Target:
         parts = urlsplit(options.server)
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ValueError(f"expected http or https and a host, got {options.server}")
-        place = _place(parts.scheme, parts)
-        look_up(place)
+        endpoint = _endpoint(parts.scheme, parts)
+        look_up(endpoint)
     except ValueError:
         raise BadInput("--server", "http://host[:port]/ocsinventory or https://…", options.server) from None
     except OSError as error:
         raise Unavailable(f"--server {options.server}", reason(error)) from None
     try:
         ca = x509.load_pem_x509_certificate(options.ca_pem.encode())
-        return Target(parts, place, ca, ssl.create_default_context(cadata=options.ca_pem))
+        return Target(parts, endpoint, ca, ssl.create_default_context(cadata=options.ca_pem))
     except (ValueError, ssl.SSLError):
         raise BadInput("--ca", "a certificate in PEM form", "something else") from None
 
@@ -70,17 +70,17 @@ class RequestHeads:
         self.location = lru_cache(MAX_LOCATIONS)(self._location)
 
     def _location(self, scheme: str, folder: str, dialect: Dialect) -> Location:
-        """Of "name:port/path". What is no address is a place of port 0, where connecting fails."""
+        """Of "name:port/path". What is no address is a endpoint of port 0, where connecting fails."""
         host, slash, path = folder.partition("/")
         try:
-            place = _place(scheme, urlsplit(f"//{host}"))
+            endpoint = _endpoint(scheme, urlsplit(f"//{host}"))
         except ValueError:
-            place = Place(host, 0, scheme == "https")
+            endpoint = Endpoint(host, 0, scheme == "https")
         start = f"GET {slash}{path}/" if slash else "GET /"
-        return Location(place, start, f"Host: {host}\r\n{self._get_ends[dialect]}")
+        return Location(endpoint, start, f"Host: {host}\r\n{self._get_ends[dialect]}")
 
 
-def _place(scheme: str, parts: SplitResult) -> Place:
+def _endpoint(scheme: str, parts: SplitResult) -> Endpoint:
     """Raises `ValueError` for an invalid port."""
     port = parts.port
-    return Place(parts.hostname or "", _PORTS[scheme] if port is None else port, scheme == "https")
+    return Endpoint(parts.hostname or "", _PORTS[scheme] if port is None else port, scheme == "https")

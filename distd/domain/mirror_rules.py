@@ -114,7 +114,7 @@ class MirrorFacts:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A mirror for a computer, and the reason for its place in the order."""
+    """A mirror for a computer, and the reason for its rank in the order."""
 
     mirror: MirrorFacts
     why: str
@@ -125,33 +125,33 @@ def rank(computer: ComputerFacts, mirrors: Iterable[MirrorFacts], rules: Sequenc
 
     Mirrors that are equally good are spread over the computers; each computer always gets the same order.
     """
-    placed = [(place, mirror) for mirror in mirrors if (place := _place(computer, mirror, rules)) is not None]
-    placed.sort(key=lambda pair: (pair[0].key, pair[1].load, _spread(computer, pair[1])))
+    ranked = [(rank, mirror) for mirror in mirrors if (rank := _rank(computer, mirror, rules)) is not None]
+    ranked.sort(key=lambda pair: (pair[0].key, pair[1].load, _spread(computer, pair[1])))
     return [
-        Choice(mirror, place.why or f"lowest load ({format_count(mirror.load, 'agent')})") for place, mirror in placed
+        Choice(mirror, rank.why or f"lowest load ({format_count(mirror.load, 'agent')})") for rank, mirror in ranked
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Rank:
     """Lower keys come first."""
 
     key: tuple[int, int, int]
     why: str
 
 
-def _place(computer: ComputerFacts, mirror: MirrorFacts, rules: Sequence[Rule]) -> _Place | None:
+def _rank(computer: ComputerFacts, mirror: MirrorFacts, rules: Sequence[Rule]) -> _Rank | None:
     network = _smallest_network(computer, mirror)
     is_near = bool(mirror.location) and mirror.location.casefold() in _tags(computer)
     key = (-network.prefixlen - 1 if network else 0, 0 if is_near else 1)
     for number, rule in enumerate(rules):
         if rule.matches(computer.fields, mirror.fields):
-            return _Place((number, *key), f"rule {number + 1}: {rule}")
+            return _Rank((number, *key), f"rule {number + 1}: {rule}")
     if network is not None:
-        return _Place((len(rules), *key), f"network {network}")
+        return _Rank((len(rules), *key), f"network {network}")
     if is_near:
-        return _Place((len(rules), *key), f"location {mirror.location}")
-    return None if mirror.local else _Place((len(rules), *key), "")
+        return _Rank((len(rules), *key), f"location {mirror.location}")
+    return None if mirror.local else _Rank((len(rules), *key), "")
 
 
 def _folded(values: Iterable[str]) -> set[str]:

@@ -32,7 +32,7 @@ _EMPTY: Final = frozenset({204, 304})
 _HEAD, _TO_END, _CHUNKED = -1, -2, -3  # instead of the bytes that are left
 
 
-class Place(NamedTuple):
+class Endpoint(NamedTuple):
     """Where to connect to."""
 
     host: str
@@ -55,7 +55,7 @@ class Caller(Protocol):
 class LinkContext:
     """What the links of one reactor share: the buffer that all receive into, `view` being a view of it, and counters.
 
-    `retry(caller, place, request, keep=, digest=, limit_bytes_per_s=)` sends a request once more, over a new link.
+    `retry(caller, endpoint, request, keep=, digest=, limit_bytes_per_s=)` sends a request once more, over a new link.
     """
 
     __slots__ = ("buffer", "connections", "handshakes", "reactor", "received_bytes", "retry", "view")
@@ -91,20 +91,22 @@ class Link:
         "busy",
         "caller",
         "digest",
+        "endpoint",
         "heard_s",
         "length",
-        "place",
         "status",
         "used",
     )
 
-    def __init__(self, context: LinkContext, caller: Caller, place: Place, sock: Any, limit_bytes_per_s: float) -> None:
+    def __init__(
+        self, context: LinkContext, caller: Caller, endpoint: Endpoint, sock: Any, limit_bytes_per_s: float
+    ) -> None:
         """`sock` connects already, and is the link's from here on. `limit_bytes_per_s`: 0 is none."""
-        self._context, self._sock, self.place = context, sock, place
+        self._context, self._sock, self.endpoint = context, sock, endpoint
         self._reactor = context.reactor
         self.caller: Caller | None = caller
         self._limit_bytes_per_s = limit_bytes_per_s
-        self._connecting, self._handshake_done = True, not place.is_tls
+        self._connecting, self._handshake_done = True, not endpoint.is_tls
         self._out = self._request = b""
         self._buffer = b""
         self._left = _HEAD
@@ -211,7 +213,7 @@ class Link:
             if self._limit_bytes_per_s and self.busy and self._sock is not None:
                 self._pause()
                 return
-            if not self.place.is_tls or self._sock is None or not self.busy:
+            if not self.endpoint.is_tls or self._sock is None or not self.busy:
                 return
 
     def _pause(self) -> None:
@@ -221,7 +223,7 @@ class Link:
     def _go_on(self) -> None:
         if self._sock is not None:
             self._reactor.modify(self._sock.fileno(), _IN)
-            if self.place.is_tls:
+            if self.endpoint.is_tls:
                 self.ready(_IN)
 
     def _read_head(self, data: bytearray, size: int) -> None:
@@ -316,12 +318,12 @@ class Link:
         if self.busy and self._left == _TO_END:
             self._read_framed(ended=True)
             return
-        self._lose("closed before an answer" if self._left == _HEAD else "closed within a body")
+        self._fail("closed before an answer" if self._left == _HEAD else "closed within a body")
 
     def _broken(self, error: OSError) -> None:
-        self._lose(reason(error))
+        self._fail(reason(error))
 
-    def _lose(self, why: str, *, may_retry: bool = True) -> None:
+    def _fail(self, why: str, *, may_retry: bool = True) -> None:
         caller, was_busy = self.caller, self.busy
         is_stale = self.used and self._left == _HEAD and not self._buffer
         self.close()
@@ -330,7 +332,7 @@ class Link:
         if may_retry and is_stale:
             self._context.retry(
                 caller,
-                self.place,
+                self.endpoint,
                 self._request,
                 keep=self._kept is not None,
                 digest=self.digest,
@@ -341,7 +343,7 @@ class Link:
 
     def expire(self) -> None:
         """The answer has not come in time."""
-        self._lose("timed out", may_retry=False)
+        self._fail("timed out", may_retry=False)
 
     def close(self) -> None:
         """The caller hears no more of it."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from distd.lane.client.link import Caller, Place
+    from distd.lane.client.link import Caller, Endpoint
 
 EXPIRY_CHECK_S: Final = 2.0
 MAX_LINKS: Final = 1_000_000
@@ -50,7 +50,7 @@ class _Request(NamedTuple):
     """A request that waits for a connection."""
 
     caller: Caller
-    place: Place
+    endpoint: Endpoint
     data: bytes
     keep: bool
     digest: Any
@@ -75,14 +75,14 @@ class ClientPool(Reactor):
         self._max_links = max_links
         self._shared = LinkContext(self, self.ask)
         self._waiting: deque[_Request] = deque()
-        self._addresses: dict[Place, tuple[int, Any]] = {}
+        self._addresses: dict[Endpoint, tuple[int, Any]] = {}
         # Until when not to look it up again, and why.
-        self._unknown: Lru[Place, tuple[float, str]] = Lru(MAX_UNKNOWN_HOSTS)
+        self._unknown: Lru[Endpoint, tuple[float, str]] = Lru(MAX_UNKNOWN_HOSTS)
 
     def ask(
         self,
         caller: Caller,
-        place: Place,
+        endpoint: Endpoint,
         request: bytes,
         *,
         keep: bool = False,
@@ -92,13 +92,13 @@ class ClientPool(Reactor):
         """Send `request` over the caller's connection, or a new one. `keep`: its body is wanted. `digest`: any object
         with `update`. The outcome is told later, never before this returns."""
         link = caller.link
-        if link is not None and link.place is not place and link.place != place:
+        if link is not None and link.endpoint is not endpoint and link.endpoint != endpoint:
             link.close()
             link = None
         if link is not None:
             link.send(request, keep=keep, digest=digest)
             return
-        new = _Request(caller, place, request, keep, digest, limit_bytes_per_s)
+        new = _Request(caller, endpoint, request, keep, digest, limit_bytes_per_s)
         if not self._waiting:
             if len(self.targets) < self._max_links:
                 self._begin(new)
@@ -172,15 +172,15 @@ class ClientPool(Reactor):
     def _begin(self, new: _Request) -> None:
         caller = new.caller
         try:
-            link = self._connect(caller, new.place, new.limit_bytes_per_s)
+            link = self._connect(caller, new.endpoint, new.limit_bytes_per_s)
         except (OSError, ValueError) as error:
             why = reason(error) if isinstance(error, OSError) else INVALID_ADDRESS
             self.at(self.now_s, lambda: caller.failed(why, None))
             return
         link.send(new.data, keep=new.keep, digest=new.digest)
 
-    def _connect(self, caller: Caller, place: Place, limit_bytes_per_s: float) -> Link:
-        family, address = self._address(place)
+    def _connect(self, caller: Caller, endpoint: Endpoint, limit_bytes_per_s: float) -> Link:
+        family, address = self._address(endpoint)
         sock: Any = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
             if limit_bytes_per_s:
@@ -189,41 +189,43 @@ class ClientPool(Reactor):
                 sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
                 sock.bind((self._source(caller), 0))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if place.is_tls:  # before it connects: while it does, which takes time off loopback, ssl calls it a fault
-                sock = self._ssl_context.wrap_socket(sock, server_hostname=place.host, do_handshake_on_connect=False)
+            if (
+                endpoint.is_tls
+            ):  # before it connects: while it does, which takes time off loopback, ssl calls it a fault
+                sock = self._ssl_context.wrap_socket(sock, server_hostname=endpoint.host, do_handshake_on_connect=False)
             error = sock.connect_ex(address)
             if error not in (0, errno.EINPROGRESS):
                 raise OSError(error, os.strerror(error))
         except BaseException:
             sock.close()
             raise
-        return Link(self._shared, caller, place, sock, limit_bytes_per_s)
+        return Link(self._shared, caller, endpoint, sock, limit_bytes_per_s)
 
-    def _address(self, place: Place) -> tuple[int, Any]:
+    def _address(self, endpoint: Endpoint) -> tuple[int, Any]:
         """Names are looked up once, here and now: a fleet asks few hosts. Raises `OSError`, `ValueError`."""
-        found = self._addresses.get(place)
+        found = self._addresses.get(endpoint)
         if found is not None:
             return found
         begun_s = monotonic()
-        until_s, why = self._unknown.get(place) or (0.0, "")
+        until_s, why = self._unknown.get(endpoint) or (0.0, "")
         if begun_s >= until_s:
             try:
-                found = self._addresses[place] = look_up(place)
+                found = self._addresses[endpoint] = look_up(endpoint)
             except OSError as error:
                 why = reason(error)
             else:
                 return found
             now_s = monotonic()
             pause_s = max(UNKNOWN_HOST_S, UNKNOWN_HOST_FACTOR * (now_s - begun_s))
-            self._unknown.put(place, (now_s + pause_s, why))
+            self._unknown.put(endpoint, (now_s + pause_s, why))
         raise OSError(errno.EADDRNOTAVAIL, why)
 
 
-def look_up(place: Place) -> tuple[int, Any]:
+def look_up(endpoint: Endpoint) -> tuple[int, Any]:
     """Family and address. IPv4 before IPv6: there is one try only. Raises `ValueError` for an invalid address (a port
     of 0 stands for one that could not be read), `OSError` for an unknown host."""
-    if not place.host or not 0 < place.port < 65_536:
-        raise ValueError(f"expected a host and a port from 1 to 65535, got {place.host}:{place.port}")
-    known = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    if not endpoint.host or not 0 < endpoint.port < 65_536:
+        raise ValueError(f"expected a host and a port from 1 to 65535, got {endpoint.host}:{endpoint.port}")
+    known = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     family, _, _, _, address = min(known, key=lambda info: info[0] != socket.AF_INET)
     return family, address

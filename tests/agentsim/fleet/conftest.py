@@ -16,7 +16,7 @@ from agentsim.fleet.shard import Shard, run_shard
 from agentsim.fleet.target import Target
 from agentsim.fleet.totals import FleetTotals
 from distd.domain.records import Action
-from distd.lane.client.link import Place
+from distd.lane.client.link import Endpoint
 from tests.agentsim.faulty_server import FaultyServer
 from tests.agentsim.fleet.virtual_network import HTTP, HTTPS, VirtualNetwork, run_in_virtual_time
 
@@ -73,8 +73,8 @@ class VirtualFleet(Fleet):
         network = VirtualNetwork(self.server, self.max_links)
         network.refused = self.refused
         authority = self.server.authority
-        place = Place("server.test", 443, True)
-        target = Target(urlsplit(options.server), place, authority.certificate, authority.client_context)
+        endpoint = Endpoint("server.test", 443, True)
+        target = Target(urlsplit(options.server), endpoint, authority.certificate, authority.client_context)
         return Shard(options, target, network, trio.current_time)
 
     async def run(

@@ -9,7 +9,7 @@ import pytest
 from agentsim.fleet.options import Arrival, Arrivals, FleetOptions
 from agentsim.fleet.target import find_target
 from distd.domain.errors import BadInput, Unavailable
-from distd.lane.client.link import Place
+from distd.lane.client.link import Endpoint
 
 if TYPE_CHECKING:
     from tests.agentsim.faulty_server import Authority
@@ -21,15 +21,15 @@ def options(authority: Authority, **values: Any) -> FleetOptions:
 
 
 @pytest.mark.parametrize(
-    ("server", "place"),
+    ("server", "endpoint"),
     [
-        ("https://localhost/ocsinventory", Place("localhost", 443, True)),
-        ("http://127.0.0.1:81/", Place("127.0.0.1", 81, False)),
-        ("http://[::1]:81", Place("::1", 81, False)),
+        ("https://localhost/ocsinventory", Endpoint("localhost", 443, True)),
+        ("http://127.0.0.1:81/", Endpoint("127.0.0.1", 81, False)),
+        ("http://[::1]:81", Endpoint("::1", 81, False)),
     ],
 )
-def test_a_server_that_can_be_asked(authority: Authority, server: str, place: Place) -> None:
-    assert find_target(options(authority, server=server)).place == place
+def test_a_server_that_can_be_asked(authority: Authority, server: str, endpoint: Endpoint) -> None:
+    assert find_target(options(authority, server=server)).endpoint == endpoint
 
 
 @pytest.mark.parametrize(

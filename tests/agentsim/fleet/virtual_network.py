@@ -15,7 +15,7 @@ from trio.testing import MockClock, memory_stream_pair
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from distd.lane.client.link import Caller, Link, Place
+    from distd.lane.client.link import Caller, Endpoint, Link
     from tests.agentsim.faulty_server import FaultyServer
 
 HTTP, HTTPS = "server.test:80", "server.test:443"
@@ -31,7 +31,7 @@ def run_in_virtual_time(
 
 class _Request(NamedTuple):
     caller: Caller
-    place: Place
+    endpoint: Endpoint
     data: bytes
     keep: bool
     digest: Any
@@ -40,12 +40,12 @@ class _Request(NamedTuple):
 class VirtualLink:
     """A connection over a stream in memory: what callers see of a `Link`."""
 
-    def __init__(self, network: VirtualNetwork, caller: Caller, place: Place, stream: trio.abc.Stream) -> None:
+    def __init__(self, network: VirtualNetwork, caller: Caller, endpoint: Endpoint, stream: trio.abc.Stream) -> None:
         self._network = network
         self._stream = stream
         self._scope = trio.CancelScope()
         self.caller: Caller | None = caller
-        self.place = place
+        self.endpoint = endpoint
         self.busy = False
         self.status = self.length = 0
         self.body = b""
@@ -125,7 +125,7 @@ class VirtualNetwork:
     def ask(
         self,
         caller: Caller,
-        place: Place,
+        endpoint: Endpoint,
         request: bytes,
         *,
         keep: bool = False,
@@ -133,9 +133,9 @@ class VirtualNetwork:
         limit_bytes_per_s: float = 0.0,
     ) -> None:
         del limit_bytes_per_s
-        if caller.link is not None and caller.link.place != place:
+        if caller.link is not None and caller.link.endpoint != endpoint:
             caller.link.close()
-        self._waiting.append(_Request(caller, place, request, keep, digest))
+        self._waiting.append(_Request(caller, endpoint, request, keep, digest))
         self._changed.set()
 
     def at(self, due_s: float, call: Callable[[], None]) -> None:
@@ -187,14 +187,14 @@ class VirtualNetwork:
             nursery.start_soon(link.exchange, request)
 
     def _connect(self, request: _Request, nursery: trio.Nursery) -> VirtualLink | None:
-        caller, place = request.caller, request.place
-        name = f"{place.host}:{place.port}"
+        caller, endpoint = request.caller, request.endpoint
+        name = f"{endpoint.host}:{endpoint.port}"
         if name not in (HTTP, HTTPS) or name in self.refused:
             self.at(self.now_s + ROUND_TRIP_S, lambda: caller.failed("connection refused", None))
             return None
         ours, theirs = memory_stream_pair()
         nursery.start_soon(self._server.handle, theirs)
-        link = VirtualLink(self, caller, place, ours)
+        link = VirtualLink(self, caller, endpoint, ours)
         caller.link = cast("Link", link)
         self._links.add(link)
         self.connections += 1

@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from distd.lane.client import pool as client_pool
-from distd.lane.client.link import Place
+from distd.lane.client.link import Endpoint
 from distd.lane.client.pool import ClientPool
 
 if TYPE_CHECKING:
@@ -66,12 +66,12 @@ class ScriptedCaller:
         self.pool, self.number, self.left, self.options = pool, number, count, options
         self.link: Any = None
         self.got: list[Any] = []
-        self.place = None
+        self.endpoint = None
         self.over = trio.Event()
 
-    def ask(self, place: Any) -> None:
-        self.place = place
-        self.pool.ask(self, place, REQUEST, **({"keep": True} | self.options))
+    def ask(self, endpoint: Any) -> None:
+        self.endpoint = endpoint
+        self.pool.ask(self, endpoint, REQUEST, **({"keep": True} | self.options))
 
     def answered(self, link: Any) -> None:
         self._next((link.status, link.body, link.length))
@@ -83,7 +83,7 @@ class ScriptedCaller:
         self.got.append(what)
         self.left -= 1
         if self.left:
-            self.ask(self.place)
+            self.ask(self.endpoint)
         else:
             self.over.set()
 
@@ -121,7 +121,7 @@ async def ask(server: Any, count: Any = 1, context: Any = None, **options: Any) 
     """One caller, `count` requests."""
     async with serving(server) as port, open_pool(context) as pool:
         caller = ScriptedCaller(pool, count=count, **options)
-        caller.ask(Place("127.0.0.1", port, False))
+        caller.ask(Endpoint("127.0.0.1", port, False))
         await caller.over.wait()
         return caller.got, pool
 
@@ -194,7 +194,7 @@ async def test_another_place_closes_it(clock: MockClock) -> None:
         caller = ScriptedCaller(pool, count=1)
         for port in (first, second):
             caller.over, caller.left = trio.Event(), 1
-            caller.ask(Place("127.0.0.1", port, False))
+            caller.ask(Endpoint("127.0.0.1", port, False))
             await caller.over.wait()
         assert caller.got == [HELLO] * 2
         assert pool.open_links == 1
@@ -228,21 +228,21 @@ async def test_a_caller_whose_answer_does_not_come_is_told(clock: MockClock) -> 
 
 
 @pytest.mark.parametrize(
-    ("place", "expected"),
+    ("endpoint", "expected"),
     [
-        (Place("127.0.0.1", 1, False), "connection refused"),
-        (Place("no.such.host.invalid", 80, False), "no such host"),
-        (Place("a..b", 80, False), "invalid address"),
-        (Place("x" * 64, 80, True), "invalid address"),
-        (Place("", 80, False), "invalid address"),
-        (Place("127.0.0.1", 0, False), "invalid address"),
-        (Place("127.0.0.1", 65_536, False), "invalid address"),
+        (Endpoint("127.0.0.1", 1, False), "connection refused"),
+        (Endpoint("no.such.host.invalid", 80, False), "no such host"),
+        (Endpoint("a..b", 80, False), "invalid address"),
+        (Endpoint("x" * 64, 80, True), "invalid address"),
+        (Endpoint("", 80, False), "invalid address"),
+        (Endpoint("127.0.0.1", 0, False), "invalid address"),
+        (Endpoint("127.0.0.1", 65_536, False), "invalid address"),
     ],
 )
-async def test_where_nobody_listens(place: Any, expected: Any, clock: MockClock) -> None:
+async def test_where_nobody_listens(endpoint: Any, expected: Any, clock: MockClock) -> None:
     async with open_pool() as pool:
         caller = ScriptedCaller(pool)
-        caller.ask(place)
+        caller.ask(endpoint)
         assert caller.got == []  # the outcome never comes before `ask` returns
         await caller.over.wait()
         assert expected in caller.got[0]
@@ -266,12 +266,12 @@ class Names:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-async def ask_at(pool: ClientPool, *places: Place) -> list[Any]:
-    """What comes of asking at each of the places in turn."""
+async def ask_at(pool: ClientPool, *endpoints: Endpoint) -> list[Any]:
+    """What comes of asking at each of the endpoints in turn."""
     got = []
-    for place in places:
+    for endpoint in endpoints:
         caller = ScriptedCaller(pool)
-        caller.ask(place)
+        caller.ask(endpoint)
         await caller.over.wait()
         got += caller.got
     return got
@@ -282,29 +282,29 @@ async def test_an_unknown_host_is_not_looked_up_again_for_a_while(
 ) -> None:
     async with serving(Scripted([OK])) as port, open_pool() as pool:
         names = Names(monkeypatch, clock)
-        place, other = Place("later", port, False), Place("other", port, False)
+        endpoint, other = Endpoint("later", port, False), Endpoint("other", port, False)
         why = "no such host: name or service not known"
-        assert await ask_at(pool, *[place] * 20, other) == [why] * 21
+        assert await ask_at(pool, *[endpoint] * 20, other) == [why] * 21
         assert names.asked == ["later", "other"]
         names.known = "later"
         await trio.sleep(client_pool.UNKNOWN_HOST_S - 1)
-        assert await ask_at(pool, place) == [why]
+        assert await ask_at(pool, endpoint) == [why]
         await trio.sleep(2)
-        assert await ask_at(pool, place) == [HELLO]
+        assert await ask_at(pool, endpoint) == [HELLO]
         assert names.asked == ["later", "other", "later"]
 
 
 async def test_looking_up_takes_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPatch, clock: MockClock) -> None:
     """For nothing else is done meanwhile."""
     names = Names(monkeypatch, clock, pause_s=3)
-    place = Place("nowhere", 80, False)
+    endpoint = Endpoint("nowhere", 80, False)
     async with open_pool() as pool:
-        await ask_at(pool, place)
+        await ask_at(pool, endpoint)
         await trio.sleep(3 * client_pool.UNKNOWN_HOST_FACTOR - 1)
-        await ask_at(pool, place)
+        await ask_at(pool, endpoint)
         assert names.asked == ["nowhere"]
         await trio.sleep(2)
-        await ask_at(pool, place)
+        await ask_at(pool, endpoint)
         assert names.asked == ["nowhere"] * 2
 
 
@@ -312,10 +312,10 @@ async def test_few_unknown_hosts_are_remembered(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(client_pool, "MAX_UNKNOWN_HOSTS", 3)
     names = Names(monkeypatch, clock)
     async with open_pool() as pool:
-        places = [Place(f"h{number}", 80, False) for number in range(10)]
-        await ask_at(pool, *places, *places[-3:])
+        endpoints = [Endpoint(f"h{number}", 80, False) for number in range(10)]
+        await ask_at(pool, *endpoints, *endpoints[-3:])
         assert len(names.asked) == 10
-        await ask_at(pool, places[0])
+        await ask_at(pool, endpoints[0])
         assert len(names.asked) == 11
 
 
@@ -323,14 +323,14 @@ async def test_callers_that_wait_for_an_answer_or_for_a_connection(
     monkeypatch: pytest.MonkeyPatch, clock: MockClock
 ) -> None:
     async with serving(Scripted([OK], [None], [None])) as port, open_pool(max_links=2) as pool:
-        place = Place("127.0.0.1", port, False)
+        endpoint = Endpoint("127.0.0.1", port, False)
         done = ScriptedCaller(pool)
-        done.ask(place)
+        done.ask(endpoint)
         await done.over.wait()
         assert pool.callers() == []
         callers = [ScriptedCaller(pool, number) for number in range(3)]
         for caller in callers:
-            caller.ask(place)
+            caller.ask(endpoint)
         await trio.sleep(0.05)
         assert pool.callers() == callers
 
@@ -338,7 +338,7 @@ async def test_callers_that_wait_for_an_answer_or_for_a_connection(
 async def test_a_closed_link_is_heard_of_no_more(clock: MockClock) -> None:
     async with serving(Scripted([None])) as port, open_pool() as pool:
         caller = ScriptedCaller(pool)
-        caller.ask(Place("127.0.0.1", port, False))
+        caller.ask(Endpoint("127.0.0.1", port, False))
         await trio.sleep(0.05)
         caller.link.close()
         assert caller.link is None
@@ -373,7 +373,7 @@ async def test_many_from_addresses_of_their_own(clock: MockClock) -> None:
     async with serving(handle) as port, open_pool(source=lambda one: f"127.9.0.{one.number}") as pool:
         callers = [ScriptedCaller(pool, number) for number in range(100)]
         for caller in callers:
-            caller.ask(Place("127.0.0.1", port, False))
+            caller.ask(Endpoint("127.0.0.1", port, False))
         for caller in callers:
             await caller.over.wait()
         assert all(caller.got == [HELLO] for caller in callers)
@@ -409,7 +409,7 @@ async def test_where_connections_are_short_idle_ones_make_room_and_requests_wait
     async with serving(server) as port, open_pool(max_links=4) as pool:
         callers = [ScriptedCaller(pool, number, count) for number in range(40)]
         for caller in callers:
-            caller.ask(Place("127.0.0.1", port, False))
+            caller.ask(Endpoint("127.0.0.1", port, False))
         assert pool.open_links == 4
         assert pool.busy == 40
         for caller in callers:
@@ -431,15 +431,15 @@ async def test_the_longest_idle_one_makes_room_and_is_replaced_when_its_caller_a
             if number is None:
                 over.set()
             else:
-                callers[number].ask(self.place)
+                callers[number].ask(self.endpoint)
 
     async with serving(CountingServer(0.01)) as port, open_pool(max_links=3) as pool:
         callers = [InTurn(pool, number) for number in range(4)]
-        callers[0].ask(Place("127.0.0.1", port, False))
+        callers[0].ask(Endpoint("127.0.0.1", port, False))
         await over.wait()
         assert [caller.link is not None for caller in callers] == [True, False, True, True]
         over = trio.Event()
-        callers[0].ask(Place("127.0.0.1", port, False))
+        callers[0].ask(Endpoint("127.0.0.1", port, False))
         await over.wait()
         assert [caller.link is not None for caller in callers] == [True, True, False, True]
         assert [caller.got for caller in callers] == [[HELLO] * 3, [HELLO] * 2, [HELLO], [HELLO]]
@@ -455,7 +455,7 @@ async def test_tls_where_connecting_takes_its_time(certificate: Any) -> None:
         async with open_pool(trusting) as pool, trio.open_nursery() as nursery:
             with socket.create_connection(address):
                 caller = ScriptedCaller(pool)
-                caller.ask(Place("localhost", address[1], True))
+                caller.ask(Endpoint("localhost", address[1], True))
                 await trio.sleep(0.2)
                 assert caller.got == []
                 listener.listen(9)
@@ -471,7 +471,7 @@ async def test_tls_where_connecting_takes_its_time(certificate: Any) -> None:
 async def test_where_nobody_listens_to_tls_no_socket_is_left(certificate: Any, clock: MockClock) -> None:
     async with open_pool() as pool:
         caller = ScriptedCaller(pool)
-        caller.ask(Place("127.0.0.1", 1, True))
+        caller.ask(Endpoint("127.0.0.1", 1, True))
         await caller.over.wait()
         assert caller.got == ["connection refused"]
     gc.collect()  # a socket that was not closed is a warning, and that an error
@@ -486,12 +486,12 @@ async def test_tls(certificate: Any, clock: MockClock) -> None:
     async with serving(Scripted([big, OK], [OK]), context) as port:
         async with open_pool(trusting) as pool:
             caller = ScriptedCaller(pool, count=2)
-            caller.ask(Place("localhost", port, True))
+            caller.ask(Endpoint("localhost", port, True))
             await caller.over.wait()
             assert caller.got == [(200, body, len(body)), HELLO]
             assert pool.handshakes == 1
         async with open_pool() as pool:
             caller = ScriptedCaller(pool)
-            caller.ask(Place("localhost", port, True))
+            caller.ask(Endpoint("localhost", port, True))
             await caller.over.wait()
             assert caller.got[0].startswith("certificate: ")
