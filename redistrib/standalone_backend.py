@@ -48,7 +48,7 @@ class StandaloneBackend:
         """Let the control port answer."""
         self._control_port.serve(stream)
 
-    def answered_elsewhere(self, package_id: str) -> bool:
+    def may_be_redirected(self, package_id: str) -> bool:
         """Whether a package has bad files."""
         return self._local.has_bad(package_id)
 

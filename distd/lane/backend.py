@@ -60,11 +60,11 @@ class Backend(Protocol):
     def post(self, post: Post, answer: Callable[[int, bytes], None]) -> None:
         """Take an agent's POST; `answer(status, body)` is called later, once. `Unavailable`: too many wait."""
 
-    def answered_elsewhere(self, package_id: str) -> bool:
+    def may_be_redirected(self, package_id: str) -> bool:
         """Whether `find` is to be asked for a package's fragments even though the lane has them."""
 
     def find(self, wanted: FileRequest, answer: Callable[[Located], None]) -> Located | None:
-        """Where a file is that is not in the lane's folder, or is answered elsewhere. None: `answer(located)` is called
+        """Where a file is that is not in the lane's folder, or may be redirected. None: `answer(located)` is called
         later, once."""
 
     def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int, address: str) -> None:

@@ -60,7 +60,8 @@ _OPEN_TO_REQUESTS: Final = (State.IDLE, State.HEAD)
 
 
 class Connection:
-    """`buffer` is what has come and is not yet served, `old`: HTTP/1.0, `lingers`: it ends with a lingering close."""
+    """`buffer` is what has come and is not yet served. `is_http10`: its request is of HTTP/1.0. `lingers`: it ends with
+    a lingering close."""
 
     __slots__ = (
         "_on_end",
@@ -76,9 +77,9 @@ class Connection:
         "delivery",
         "head_only",
         "interest",
+        "is_http10",
         "keep_alive",
         "lingers",
-        "old",
         "paused",
         "state",
         "transport",
@@ -107,7 +108,7 @@ class Connection:
         self.buffer = b""
         self.body: RequestBody | None = None
         self.keep_alive = True
-        self.old = False
+        self.is_http10 = False
         self.head_only = False
         self.lingers = False
         self.delivery: Delivery | None = None
@@ -151,7 +152,7 @@ class Connection:
         if isinstance(error, ssl.SSLError):
             self._turn.log.info("%s: TLS: %s", self.address, error.reason or error)
         elif not isinstance(error, OSError):
-            self._turn.log.exception("a fault in the lane; the connection is closed")
+            self._turn.log.exception("internal error while serving a connection; it is closed")
         elif not isinstance(error, ConnectionError | TimeoutError):
             self._turn.log.error("%s: %s", self.address, error)
         self.close()
@@ -164,7 +165,7 @@ class Connection:
         elif not data and self.state is State.WAITING:
             # A peer that shuts its sending side down may still want the answer that is being prepared.
             self.keep_alive = False
-            self._want(0)
+            self._set_interest(0)
         elif not data:
             self.close()
         elif self.state is State.BODY:
@@ -174,7 +175,7 @@ class Connection:
             self.buffer += data
             if self.state is State.WAITING:
                 # Pipelined behind a request that is being answered: kept, and no more is read until then.
-                self._want(0)
+                self._set_interest(0)
 
     def _advance(self) -> None:
         """Serve the requests that stand complete in the buffer, as long as each can be answered at once."""
@@ -185,9 +186,9 @@ class Connection:
                 turn.counts.refused["heads_per_s_per_address"] += 1
                 self._refuse(429, "too many requests from this address", b"Retry-After: 1\r\n")
                 return
-            found = self._responder.find_common(self.buffer, end)
+            found = self._responder.match_fast_path(self.buffer, end)
             if found is not None:
-                self._send_common(found[0], found[1], end + 4)
+                self._send_fast_path(found[0], found[1], end + 4)
             else:
                 self._serve_next(end)
             if end < 0 or not self.buffer or self.state not in _OPEN_TO_REQUESTS:
@@ -231,7 +232,7 @@ class Connection:
 
     def _dispatch(self, head: Head, raw: bytes) -> None:
         """Serve a request, wait for its body, or hand the connection over. Raises `HeadError`."""
-        self.old = head.minor == 0
+        self.is_http10 = head.minor == 0
         self.head_only = head.method == b"HEAD"
         path = http.path_of(head.target)
         if not is_own(path):
@@ -250,7 +251,7 @@ class Connection:
         if head.fields.expect is not None:
             if head.fields.expect.lower() != b"100-continue":
                 raise HeadError(417, "Expect: expected 100-continue")
-            self.transport.out = b"HTTP/1.1 100 Continue\r\n\r\n"
+            self.transport.pending = b"HTTP/1.1 100 Continue\r\n\r\n"
             self.transport.transmit(TURN_BYTES)  # what the peer does not take now goes before the answer
         self.state = State.BODY
         self.body = body
@@ -288,18 +289,18 @@ class Connection:
         except Exception as error:
             self._fail(error)
 
-    def _send_common(self, file: OpenFile, computer_id: int, length: int) -> None:
+    def _send_fast_path(self, file: OpenFile, computer_id: int, length: int) -> None:
         """Answer the common request, whose head is the first `length` bytes of the buffer, with a whole file."""
         turn, transport = self._turn, self.transport
         turn.counts.statuses[200] += 1
         self.buffer = self.buffer[length:]
         self.keep_alive = True
-        self.old = self.head_only = False
-        transport.out += turn.ok_lines + file.fields
+        self.is_http10 = self.head_only = False
+        transport.pending += turn.ok_lines + file.fields
         if not file.in_memory:
             transport.file = file
             transport.offset = 0
-            transport.left = file.size
+            transport.file_left_bytes = file.size
         if file.number:
             self.delivery = (computer_id, file.package_id, file.number, file.size)
         self.write()
@@ -307,8 +308,8 @@ class Connection:
     def _send(self, answer: Answer) -> None:
         transport = self.transport
         closes = self._turn.stopping or not self.keep_alive
-        field = b"Connection: close\r\n" if closes else b"Connection: keep-alive\r\n" if self.old else b""
-        transport.out += self._turn.status_lines(answer.status) + field + answer.lines
+        field = b"Connection: close\r\n" if closes else b"Connection: keep-alive\r\n" if self.is_http10 else b""
+        transport.pending += self._turn.status_lines(answer.status) + field + answer.lines
         transport.file, transport.parts = answer.file, answer.parts
         transport.next_part()  # so that the head is held back (MSG_MORE) for the file's first bytes
         self.delivery = answer.delivery
@@ -330,7 +331,7 @@ class Connection:
             self.state = WRITING
             self.deadline_s = self._turn.idle_deadline_s
         self.extend_deadline(sent_bytes)
-        self._want(0 if self.paused else EPOLLOUT)
+        self._set_interest(0 if self.paused else EPOLLOUT)
 
     def extend_deadline(self, sent_bytes: int) -> None:
         """Bytes sent are worth some time more, but no more than an idle connection has."""
@@ -352,7 +353,7 @@ class Connection:
         else:
             self.state = IDLE
             if self.interest != EPOLLIN:
-                self._want(EPOLLIN)
+                self._set_interest(EPOLLIN)
             self.deadline_s = self._turn.idle_deadline_s
 
     def _refuse(self, status: int, why: str, fields: bytes = b"") -> None:
@@ -367,21 +368,21 @@ class Connection:
         self.state = State.LINGERING
         self.deadline_s = self._turn.now_s + LINGER_S
         self.transport.end_output()
-        self._want(EPOLLIN)
+        self._set_interest(EPOLLIN)
 
     def _hand_over(self, raw: bytes, path: bytes) -> None:
         self._turn.counts.handed_over += 1
-        self._leave()
+        self._detach()
         stream = open_stream(self.transport, raw + self.buffer, self._turn.limits.idle_timeout_s)
         self._responder.hand_over(stream, path)
 
     def close(self) -> None:
         """End it, unless it has ended."""
         if self.state is not State.ENDED:
-            self._leave()
+            self._detach()
             self.transport.close()
 
-    def _leave(self) -> None:
+    def _detach(self) -> None:
         self.state = State.ENDED
         self.transport.file = None
         self._pacer.forget(self)
@@ -391,7 +392,7 @@ class Connection:
         self._reactor.remove(self.transport.fd)
         self._on_end(self)
 
-    def _want(self, interest: int) -> None:
+    def _set_interest(self, interest: int) -> None:
         if interest != self.interest:
             self._reactor.modify(self.transport.fd, interest)
             self.interest = interest

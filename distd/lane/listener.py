@@ -54,7 +54,7 @@ class Listener:
             try:
                 self._admit(sock, peer[0].removeprefix("::ffff:"), self.context)
             except Exception:
-                self._turn.log.exception("a fault in the lane; the connection is closed")
+                self._turn.log.exception("internal error while serving a connection; it is closed")
                 sock.close()
 
     def resume(self) -> None:

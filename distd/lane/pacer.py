@@ -80,11 +80,11 @@ class Limit:
     Sending goes on at `threshold_bytes`: the other half of a small bucket is for what comes until that is noticed.
     """
 
-    __slots__ = ("bytes_per_s", "capacity_bytes", "on", "rule", "threshold_bytes")
+    __slots__ = ("bytes_per_s", "capacity_bytes", "is_active", "rule", "threshold_bytes")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self.on = False
+        self.is_active = False
         self.bytes_per_s = rule.bytes_per_s
         self.capacity_bytes = rule.bytes_per_s * BURST_S
         self.threshold_bytes = min(MIN_SEND_BYTES, self.capacity_bytes / 2)
@@ -104,11 +104,11 @@ class Sender(Protocol):
 class Bucket:
     """What may still be sent under a limit. `waiting`: sender → since when, in the order of their turns."""
 
-    __slots__ = ("_at", "_levels", "due", "limit", "waiting")
+    __slots__ = ("_at", "_levels", "is_scheduled", "limit", "waiting")
 
     def __init__(self, limit: Limit, levels: Levels, index: int) -> None:
         self.limit = limit
-        self.due = False
+        self.is_scheduled = False
         self.waiting: OrderedDict[Sender, float] = OrderedDict()
         self._levels = levels
         self._at = index * _CELLS
@@ -125,20 +125,20 @@ class Bucket:
 
     def allowance(self) -> int:
         """What may be sent at once; 0: wait."""
-        if not self.limit.on:
+        if not self.limit.is_active:
             return TURN_BYTES
         level = self.level()
         return 0 if level < self.limit.threshold_bytes else min(max(int(level), 1), SLICE_BYTES)
 
     def spend(self, sent_bytes: int) -> None:
         """So much has been sent."""
-        if self.limit.on:
+        if self.limit.is_active:
             with self._levels.locked():
                 self._levels.cells[self._at] -= sent_bytes
 
     def wait_s(self) -> float:
         """How long until something may be sent."""
-        if not self.limit.on:
+        if not self.limit.is_active:
             return 0.0
         return token_bucket.wait_s(self.level(), self.limit.threshold_bytes, self.limit.bytes_per_s)
 
@@ -152,7 +152,7 @@ class Pacer:
         self._levels = levels or Levels()
         self._limits: list[Limit] = []
         self._buckets: list[Bucket] = []
-        self._due: list[tuple[float, int, Bucket]] = []
+        self._scheduled: list[tuple[float, int, Bucket]] = []
         self._number = count()
         self._served: Sender | None = None
         self._ticking = False
@@ -198,33 +198,33 @@ class Pacer:
         bucket.waiting[sender] = self._turn.now_s
         sender.paused = bucket
         self._turn.counts.paused += 1
-        self._note_due(bucket)
+        self._schedule(bucket)
         if not self._ticking:
             self._ticking = True
             self._reactor.at(self._turn.now_s + TICK_S, self._tick)
 
-    def _note_due(self, bucket: Bucket) -> None:
-        if not bucket.due:
-            bucket.due = True
-            heapq.heappush(self._due, (monotonic() + bucket.wait_s(), next(self._number), bucket))
+    def _schedule(self, bucket: Bucket) -> None:
+        if not bucket.is_scheduled:
+            bucket.is_scheduled = True
+            heapq.heappush(self._scheduled, (monotonic() + bucket.wait_s(), next(self._number), bucket))
 
     def _tick(self) -> None:
         """Resume those whose bucket has something for them again; once more as long as anybody waits."""
         ready = self._pop_ready(monotonic())
         for bucket in ready:
-            bucket.due = False
+            bucket.is_scheduled = False
             self._serve_queue(bucket)
             if bucket.waiting:
-                self._note_due(bucket)
-        self._ticking = bool(self._due)
+                self._schedule(bucket)
+        self._ticking = bool(self._scheduled)
         if self._ticking:
             more = len(ready) == TICK_BUCKETS
             self._reactor.at(self._turn.now_s + (0.0 if more else TICK_S), self._tick)
 
     def _pop_ready(self, now_s: float) -> list[Bucket]:
         ready: list[Bucket] = []
-        while self._due and self._due[0][0] <= now_s and len(ready) < TICK_BUCKETS:
-            ready.append(heapq.heappop(self._due)[2])
+        while self._scheduled and self._scheduled[0][0] <= now_s and len(ready) < TICK_BUCKETS:
+            ready.append(heapq.heappop(self._scheduled)[2])
         return ready
 
     def _serve_queue(self, bucket: Bucket) -> None:
@@ -243,6 +243,6 @@ class Pacer:
         """Which rules are in force now, to be asked every second. Who waits for one that is no more is due at once."""
         now = time.localtime()
         for limit in self._limits:
-            limit.on = limit.rule.applies(now.tm_wday, now.tm_hour * 60 + now.tm_min)
-        if any(not bucket.limit.on for _, _, bucket in self._due):
-            self._due = [(0.0, number, bucket) for _, number, bucket in self._due]
+            limit.is_active = limit.rule.applies(now.tm_wday, now.tm_hour * 60 + now.tm_min)
+        if any(not bucket.limit.is_active for _, _, bucket in self._scheduled):
+            self._scheduled = [(0.0, number, bucket) for _, number, bucket in self._scheduled]

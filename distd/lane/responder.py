@@ -28,7 +28,7 @@ POST_PATH: Final = b"/ocsinventory"
 DOWNLOAD: Final = b"/download/"
 _PATH: Final = rb"/download/(?:~([0-9a-z]{1,11}-[0-9a-f]{20})/)?(([0-9]{1,20})/(?:info|manifest|\3-[1-9][0-9]{0,6}))"
 _PACKAGE_PATH: Final = re.compile(_PATH)
-COMMON_REQUEST: Final = re.compile(rb"GET " + _PATH + rb" HTTP/1\.1\r\n")
+FAST_PATH_REQUEST: Final = re.compile(rb"GET " + _PATH + rb" HTTP/1\.1\r\n")
 NOT_FOUND: Final = "no such package, info or fragment"
 
 
@@ -50,25 +50,25 @@ def is_own(path: bytes) -> bool:
 class Responder:
     """Answers the requests of a lane's connections. `fetched` and `hand_over` are the backend's."""
 
-    __slots__ = ("_backend", "_computer_of", "_elsewhere", "_files", "_turn", "fetched", "hand_over")
+    __slots__ = ("_backend", "_computer_of", "_files", "_may_be_redirected", "_turn", "fetched", "hand_over")
 
     def __init__(self, backend: Backend, files: FileCache, turn: Turn) -> None:
         self._backend = backend
         self._computer_of = backend.computer_of
-        self._elsewhere = backend.answered_elsewhere
+        self._may_be_redirected = backend.may_be_redirected
         self._files = files
         self._turn = turn
         self.fetched = backend.fetched
         self.hand_over = backend.hand_over
 
-    def find_common(self, buffer: bytes, end: int) -> tuple[OpenFile, int] | None:
+    def match_fast_path(self, buffer: bytes, end: int) -> tuple[OpenFile, int] | None:
         """The file and the computer's id (0: no token) of the request that nearly all are: GET of a whole file, on a
         connection that stays.
 
         `end` is where its head ends in the buffer, -1 when it has not come. None: it is another one, or cannot be
         served. A shorter way to what `respond` comes to in general.
         """
-        match = COMMON_REQUEST.match(buffer)
+        match = FAST_PATH_REQUEST.match(buffer)
         turn = self._turn
         if match is None or not match.end() <= end <= turn.limits.head_bytes or turn.stopping:
             return None
@@ -79,7 +79,7 @@ class Responder:
         except (HeadError, OSError):
             return None
         computer_id = 0 if token is None else self._computer_of(token.decode("ascii"))
-        if file is None or computer_id is None or (computer_id and self._elsewhere(file.package_id)):
+        if file is None or computer_id is None or (computer_id and self._may_be_redirected(file.package_id)):
             return None
         return file, computer_id
 
@@ -123,7 +123,7 @@ class Responder:
             file = self._files.get(key, self._turn.now_s)
         except OSError as error:
             return self._unreadable(request, key, error)
-        if file is not None and not (computer_id and file.number and self._elsewhere(file.package_id)):
+        if file is not None and not (computer_id and file.number and self._may_be_redirected(file.package_id)):
             return _send(request.head, computer_id, file)
         number = key.rpartition(b"-")[2]
         wanted = FileRequest(
@@ -145,7 +145,7 @@ class Responder:
             try:
                 answer = self._respond_located(request, wanted, located)
             except Exception:  # a fault of ours is none of the backend's
-                self._turn.log.exception("a fault in the lane")
+                self._turn.log.exception("internal error while serving a request")
                 answer = answers.of_text(500, b"")
             reply(answer)
 

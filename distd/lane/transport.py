@@ -1,7 +1,7 @@
 """Bytes in and out of one socket, plain or under TLS, without waiting.
 
-A transport knows sockets, files and TLS, and nothing of HTTP or of whom it serves. What is to be sent is `out`, then
-`left` bytes of `file` from `offset`, then `parts`, the last one first.
+A transport knows sockets, files and TLS, and nothing of HTTP or of whom it serves. What is to be sent is `pending`,
+then `file_left_bytes` of `file` from `offset`, then `parts`, the last one first.
 
 Error handling: a broken connection is an `OSError`, which an `ssl.SSLError` is too; a file that is shorter than it was
 is `FileTruncated`. After any of them the transport can only be closed.
@@ -42,7 +42,7 @@ class FileTruncated(OSError):
 class Transport:
     """A plain one. `sent` counts the bytes that have gone to the kernel; whoever accounts for them sets it to 0."""
 
-    __slots__ = ("fd", "file", "left", "offset", "out", "parts", "sent", "sock", "turn")
+    __slots__ = ("fd", "file", "file_left_bytes", "offset", "parts", "pending", "sent", "sock", "turn")
     scheme = "http"
 
     def __init__(self, sock: socket.socket, turn: Turn) -> None:
@@ -50,10 +50,10 @@ class Transport:
         self.sock = sock
         self.fd = sock.fileno()
         self.turn = turn
-        self.out = b""
+        self.pending = b""
         self.file: OpenFile | None = None
         self.offset = 0
-        self.left = 0
+        self.file_left_bytes = 0
         self.parts: list[Part] | None = None
         self.sent = 0
 
@@ -72,16 +72,16 @@ class Transport:
     def transmit(self, budget_bytes: int) -> bool:
         """True: all is sent. False: the peer takes no more now, or the budget is used up."""
         try:
-            while self.out or self.left or (self.parts and self.next_part()):
+            while self.pending or self.file_left_bytes or (self.parts and self.next_part()):
                 if budget_bytes <= 0:
                     return False
-                if self.out:
-                    sent = self.sock.send(self.out[:budget_bytes], MSG_MORE if self.left else 0)
-                    self.out = self.out[sent:]
+                if self.pending:
+                    sent = self.sock.send(self.pending[:budget_bytes], MSG_MORE if self.file_left_bytes else 0)
+                    self.pending = self.pending[sent:]
                 else:
-                    sent = self._send_file(min(self.left, budget_bytes))
+                    sent = self._send_file(min(self.file_left_bytes, budget_bytes))
                     self.offset += sent
-                    self.left -= sent
+                    self.file_left_bytes -= sent
                 if not sent:
                     raise FileTruncated
                 budget_bytes -= sent
@@ -100,15 +100,15 @@ class Transport:
         return self.sock.send(scratch[:size])
 
     def next_part(self) -> bool:
-        """Make the next part the one to be sent: bytes go behind `out`. False: there is none."""
+        """Make the next part the one to be sent: bytes go behind `pending`. False: there is none."""
         if not self.parts:
             return False
         part = self.parts.pop()
         if isinstance(part, bytes):
-            self.out += part
+            self.pending += part
         else:
             self.offset, stop = part
-            self.left = stop - self.offset
+            self.file_left_bytes = stop - self.offset
         return True
 
     def end_output(self) -> None:
@@ -182,11 +182,11 @@ class TlsTransport(Transport):
 
     def transmit(self, budget_bytes: int) -> bool:
         """As `Transport.transmit`; the budget is for bytes before they are encrypted."""
-        piece_bytes = FIRST_PIECE_BYTES if self.turn.alone and self.left < PIECE_BYTES else PIECE_BYTES
+        piece_bytes = FIRST_PIECE_BYTES if self.turn.alone and self.file_left_bytes < PIECE_BYTES else PIECE_BYTES
         while True:
             if not self._flush():
                 return False
-            if not (self.out or self.left or (self.parts and self.next_part())):
+            if not (self.pending or self.file_left_bytes or (self.parts and self.next_part())):
                 return True
             if budget_bytes <= 0:
                 return False
@@ -198,18 +198,18 @@ class TlsTransport(Transport):
 
     def _encrypt(self, max_bytes: int) -> int:
         """Encrypt some of what is next; 0 when the file is shorter than it was."""
-        piece, self.out = self.out[:max_bytes], self.out[max_bytes:]
+        piece, self.pending = self.pending[:max_bytes], self.pending[max_bytes:]
         size = len(piece)
         if piece:
             self.tls.write(piece)
-        if self.left and size < max_bytes:
+        if self.file_left_bytes and size < max_bytes:
             assert self.file is not None
-            room = self.turn.scratch[: min(self.left, max_bytes - size)]
+            room = self.turn.scratch[: min(self.file_left_bytes, max_bytes - size)]
             read = os.preadv(self.file.fd, [room], self.offset)
             if read:
                 self.tls.write(room[:read])
             self.offset += read
-            self.left -= read
+            self.file_left_bytes -= read
             size += read
         return size
 

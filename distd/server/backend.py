@@ -77,12 +77,12 @@ class OriginBackend:
         self._log.error("%s: an error of this server in a POST", post.address, exc_info=error)
         return 500
 
-    def answered_elsewhere(self, package_id: str) -> bool:
+    def may_be_redirected(self, package_id: str) -> bool:
         """Whether agents that ask for this package's fragments are sent to mirrors."""
         return package_id in self._steering.steered
 
     def find(self, wanted: FileRequest, answer: Callable[[Located], None]) -> Located | None:
         """Where a file is: see `Steering.find`."""
-        if not self.answered_elsewhere(wanted.package_id):
+        if not self.may_be_redirected(wanted.package_id):
             return Located(status=404)
         return self._steering.find(wanted, answer)

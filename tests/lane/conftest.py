@@ -116,7 +116,7 @@ class FakeBackend:
     def fetched(self, *fetch: Any) -> None:
         self.fetches.append(fetch[:4])  # and the address
 
-    def answered_elsewhere(self, package_id: Any) -> Any:
+    def may_be_redirected(self, package_id: Any) -> Any:
         return False
 
     def find(self, wanted: Any, answer: Any) -> Any:

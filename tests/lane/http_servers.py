@@ -43,7 +43,7 @@ class Backend:
     def hand_over(self, stream: Any, path: Any) -> None:
         self.serve(stream)
 
-    def answered_elsewhere(self, package_id: Any) -> Any:
+    def may_be_redirected(self, package_id: Any) -> Any:
         return False
 
     def find(self, wanted: Any, answer: Any) -> Any:

@@ -183,7 +183,7 @@ def test_the_minimum_transfer_rate(connect: Callable[..., Peer], bytes_per_s: in
     assert MIN_TRANSFER_BYTES_PER_S == 1024
     peer = connect(idle_timeout_s=75)
     peer.sock.room = 0
-    peer.connection.transport.out = bytes(100)
+    peer.connection.transport.pending = bytes(100)
     peer.connection.write()
     begun_s = peer.turn.now_s
     for _ in range(100_000):

@@ -50,7 +50,7 @@ CUTS = st.lists(st.floats(0, 1), max_size=12)
 class ClosingBackend(FakeBackend):
     """Nobody takes what is not the lane's."""
 
-    def answered_elsewhere(self, package_id: Any) -> Any:
+    def may_be_redirected(self, package_id: Any) -> Any:
         return False
 
     def find(self, wanted: Any, answer: Any) -> Any:
@@ -63,7 +63,7 @@ class ClosingBackend(FakeBackend):
 class GeneralResponder(Responder):
     """Without the short way."""
 
-    def find_common(self, buffer: Any, end: Any) -> Any:
+    def match_fast_path(self, buffer: Any, end: Any) -> Any:
         return None
 
 

@@ -139,7 +139,7 @@ async def test_stop_waits_for_what_is_paused(start: Any, clock: Any) -> None:
 def test_processes_share_what_is_in_a_bucket() -> None:
     fd = make_shared()
     limit = Limit(rules("1MB/s")[0])
-    limit.on = True
+    limit.is_active = True
     ours, theirs = (Bucket(limit, Levels(fd=fd), 3) for _ in range(2))
     assert ours.level() == pytest.approx(1e6 * BURST_S)
     child = os.fork()

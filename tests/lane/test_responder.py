@@ -34,7 +34,7 @@ class SteeringBackend(FakeBackend):
     later: Callable[[Located], None] | None = None
     asked: FileRequest | None = None
 
-    def answered_elsewhere(self, package_id: Any) -> bool:
+    def may_be_redirected(self, package_id: Any) -> bool:
         return True
 
     def find(self, wanted: Any, answer: Any) -> Located | None:
@@ -194,7 +194,7 @@ def test_without_a_token_nothing_is_answered_elsewhere(steering: Setup) -> None:
 
 def common(setup: Setup, request: bytes) -> tuple[bytes, int] | None:
     """Of the short way: the fields of the file found, and the computer."""
-    found = setup.responder.find_common(request, request.find(b"\r\n\r\n"))
+    found = setup.responder.match_fast_path(request, request.find(b"\r\n\r\n"))
     return None if found is None else (found[0].fields, found[1])
 
 

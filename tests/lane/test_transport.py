@@ -88,9 +88,9 @@ def test_what_came_nothing_and_the_end_are_told_apart(turn: Turn) -> None:
 def test_what_the_peer_does_not_take_is_sent_later(turn: Turn) -> None:
     sock = MemorySocket(room=3)
     transport = plain(sock, turn)
-    transport.out = b"0123456789"
+    transport.pending = b"0123456789"
     assert not transport.transmit(BUDGET)
-    assert (sock.taken, transport.out, transport.sent) == (b"012", b"3456789", 3)
+    assert (sock.taken, transport.pending, transport.sent) == (b"012", b"3456789", 3)
     sock.room = 100
     assert transport.transmit(BUDGET)
     assert (sock.taken, transport.sent) == (b"0123456789", 10)
@@ -99,7 +99,7 @@ def test_what_the_peer_does_not_take_is_sent_later(turn: Turn) -> None:
 def test_no_more_than_the_budget_is_sent(turn: Turn) -> None:
     sock = MemorySocket()
     transport = plain(sock, turn)
-    transport.out = b"0123456789"
+    transport.pending = b"0123456789"
     assert not transport.transmit(4)
     assert sock.taken == b"0123"
     assert not transport.transmit(0)
@@ -110,7 +110,7 @@ def test_parts_of_a_file_in_their_order(turn: Turn, file: OpenFile) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         transport = Transport(ours, turn)
-        transport.out = b"head "
+        transport.pending = b"head "
         transport.file, transport.parts = file, [b" end", (1000, 1003), b" then ", (5, 10)]
         assert transport.transmit(BUDGET)
         expected = b"head " + BODY[5:10] + b" then " + BODY[1000:1003] + b" end"
@@ -122,7 +122,7 @@ def test_a_large_file_is_copied(turn: Turn, file: OpenFile) -> None:
     sock = MemorySocket()
     transport = plain(sock, turn)
     file.size = 5_000_000  # larger than it is: so it also ends early
-    transport.file, transport.left = file, file.size
+    transport.file, transport.file_left_bytes = file, file.size
     with pytest.raises(FileTruncated):
         transport.transmit(10_000_000)
     assert sock.taken == BODY
@@ -195,7 +195,7 @@ def test_a_handshake_and_bytes_both_ways(tls: Tls, turn: Turn, file: OpenFile) -
     assert tls.transport.receive() == b"firstsecond"
     assert tls.transport.receive() is None
     tls.transport.sent = 0
-    tls.transport.out, tls.transport.file, tls.transport.left = b"head ", file, file.size
+    tls.transport.pending, tls.transport.file, tls.transport.file_left_bytes = b"head ", file, file.size
     assert tls.transport.transmit(BUDGET)
     assert tls.transport.sent == len(tls.sock.taken) > len(BODY)
     assert tls.read() == b"head " + BODY
@@ -216,7 +216,7 @@ def test_without_a_handshake_left_in_the_turn_the_bytes_stay_where_they_are(tls:
 def test_what_is_encrypted_and_not_taken_goes_first_later(tls: Tls, file: OpenFile) -> None:
     tls.shake_hands()
     tls.sock.room = 100
-    tls.transport.file, tls.transport.left = file, file.size
+    tls.transport.file, tls.transport.file_left_bytes = file, file.size
     assert not tls.transport.transmit(BUDGET)
     assert len(tls.transport.encrypted) > 0
     tls.sock.room = BUDGET
@@ -227,7 +227,7 @@ def test_what_is_encrypted_and_not_taken_goes_first_later(tls: Tls, file: OpenFi
 def test_a_file_that_shrank_ends_a_tls_connection(tls: Tls, file: OpenFile) -> None:
     tls.shake_hands()
     file.size += 1
-    tls.transport.file, tls.transport.left = file, file.size
+    tls.transport.file, tls.transport.file_left_bytes = file, file.size
     with pytest.raises(FileTruncated):
         tls.transport.transmit(BUDGET)
 
@@ -249,7 +249,7 @@ def test_close_notify_unless_something_is_cut_off(tls: Tls, file: OpenFile) -> N
 def test_without_close_notify_where_something_is_cut_off(tls: Tls, file: OpenFile) -> None:
     tls.shake_hands()
     tls.sock.room = 100
-    tls.transport.out = BODY
+    tls.transport.pending = BODY
     assert not tls.transport.transmit(BUDGET)
     taken = tls.sock.taken
     tls.sock.room = BUDGET

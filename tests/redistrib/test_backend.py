@@ -87,13 +87,13 @@ async def test_what_is_not_wanted_is_not_found(mirror: Mirror) -> None:
 
 
 async def test_bad_files_are_not_served_until_they_are_good(mirror: Mirror) -> None:
-    assert not mirror.backend.answered_elsewhere("17")
+    assert not mirror.backend.may_be_redirected("17")
     mirror.local.mark_bad("17", "17-2")
-    assert mirror.backend.answered_elsewhere("17")
+    assert mirror.backend.may_be_redirected("17")
     assert mirror.backend.find(file_request("17-2"), refuse) == Located(location="http://o:80/download/17/17-2")
     assert mirror.backend.find(file_request("17-1"), refuse) is LOCAL
     mirror.local.mark_good("17", "17-2")
-    assert not mirror.backend.answered_elsewhere("17")
+    assert not mirror.backend.may_be_redirected("17")
 
 
 async def test_what_is_sent_is_counted_and_told(mirror: Mirror) -> None:

@@ -54,7 +54,7 @@ async def test_bad_files_are_not_served(local: LocalPackages, signer: Signer) ->
     async with trio.open_nursery() as nursery:
         backend = make_backend(local, signer, Statistics(local.data.root), nursery, "http://ocs/download")
         local.mark_bad("17", "17-2")
-        assert backend.answered_elsewhere("17")
+        assert backend.may_be_redirected("17")
         assert backend.find(file_request("17-2"), refuse) == Located(location="http://ocs/download/17/17-2")
         assert backend.find(file_request("17-1"), refuse) is LOCAL
 

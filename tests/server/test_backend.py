@@ -87,4 +87,4 @@ async def test_tokens(backend: OriginBackend) -> None:
 
 
 async def test_a_package_that_is_not_here_is_not_found(backend: OriginBackend) -> None:
-    assert not backend.answered_elsewhere("17")
+    assert not backend.may_be_redirected("17")
