@@ -20,7 +20,7 @@ from agentsim.report.simulation_report import page, tables
 from agentsim.report.terminal import check_file, dialects_option, show, write
 from distd.domain import settings
 from distd.domain.errors import BadInput
-from distd.domain.schedule import never
+from distd.domain.schedule import gets_no_turn
 from distd.domain.units import parse_duration, parse_weekday_time
 from distd.simulation.summary import as_json, summarise
 from distd.simulation.world import MAX_PER_S, Line, World, check
@@ -179,7 +179,7 @@ def simulate(  # noqa: PLR0913 - a parameter for each option
 def _check_priorities(world: World) -> None:
     """Raises `BadInput` for a package that would never be fetched."""
     for package in world.packages:
-        if never(package.priority, world.config):
+        if gets_no_turn(package.priority, world.config):
             expected = f"priorities up to {world.config.period_length}, download.period_length: others get no turn"
             raise BadInput("--package", expected, f"{package.id}@{package.priority}")
 

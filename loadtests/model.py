@@ -37,7 +37,7 @@ SHARES = (50, 90, 99)
 TIME_SCALE = 200.0
 WINDOW_H = 4
 DIALECTS = {Dialect.WINDOWS: 5.0, Dialect.UNIX: 4.0, Dialect.NATIVE: 1.0}
-PARCELS = (PackageSource("office", 2_000_000, 5), PackageSource("fonts", 500_000, 2))
+PACKAGES = (PackageSource("office", 2_000_000, 5), PackageSource("fonts", 500_000, 2))
 PAUSES = DownloadConfig(frag_latency_s=1, cycle_latency_s=2, period_latency_s=3, period_length=4)
 # Priority and fragments of each package.
 STOCK_CASES = {"one package": ((2, 5),), "absolute": ((0, 6),), "two priorities": ((1, 4), (2, 3))}
@@ -56,15 +56,15 @@ async def run_fleet(folder: Path, agents: int) -> FleetComparison:
     origin = OriginServer(folder)
     mix = [part for dialect, share in DIALECTS.items() for part in ("--dialect", f"{dialect}={share:g}")]
     async with origin.serve({"agents.inventory_freq_days": -1}):
-        for parcel in PARCELS:
-            await origin.publish(parcel)
+        for package in PACKAGES:
+            await origin.publish(package)
         await origin.register(agents, *mix)
         await origin.assign(*origin.packages)
         options = (*mix, "--arrival", f"window={WINDOW_H}h", "--time-scale", TIME_SCALE)
         measured = await origin.load(agents, *options)
     late_s = measured.report["latency"]["fragment"]["p50_s"]
     packages = tuple(
-        Package.cut(name, package["priority"], package["bytes"] // package["listed"], 65_536)
+        Package.from_sizes(name, package["priority"], package["bytes"] // package["listed"], 65_536)
         for name, package in measured.report["packages"].items()
     )
     world = World(

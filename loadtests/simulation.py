@@ -80,7 +80,7 @@ def plans() -> Table:
     rows = []
     for agents, size_bytes, within_s, max_bytes_per_s, line in PROBLEMS:
         sites = (Site("s", agents, Line.read(line)),)
-        world = World((Package.cut("p", 5, size_bytes, 1 << 20),), sites)
+        world = World((Package.from_sizes("p", 5, size_bytes, 1 << 20),), sites)
         begun_s = time.perf_counter()
         answer = solve(world, size_bytes, 5, Goal(0.95, within_s, max_bytes_per_s))
         config = (

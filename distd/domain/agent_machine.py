@@ -37,7 +37,7 @@ from distd.domain.agent_actions import (
 from distd.domain.backoff import Backoff
 from distd.domain.records import Dialect, DownloadConfig
 from distd.domain.results import in_history
-from distd.domain.schedule import Reason, Turn, never, turns
+from distd.domain.schedule import Reason, Turn, gets_no_turn, turns
 from distd.domain.units import DAY_S, HOUR_S
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Agent(_State):
     ) -> None:
         super().__init__(dialect, saved or SavedState(), once, jitter, log)
         self.device_id = device_id
-        self._actions = _live(self)
+        self._actions = _run(self)
 
     def next(self, event: Event, now_s: float) -> Action:
         """What to do after `event`, at `now_s` (seconds, from any epoch that is the same for the saved state)."""
@@ -150,7 +150,7 @@ class Agent(_State):
         return next(self._actions) if isinstance(event, Started) else self._actions.send(event)
 
 
-def _live(state: _State) -> Generator[Action, Event, None]:
+def _run(state: _State) -> Generator[Action, Event, None]:
     while True:
         answered = yield from _contact(state)
         if not state.crashed and (answered or state.dialect is Dialect.NATIVE):
@@ -225,7 +225,7 @@ def _enqueue(state: _State, pack: Pack) -> Generator[Action, Event, None]:
         state.queue[pack.id] = QueuedPackage(info, pack.pack_loc, state.now_s)
         state.priorities[pack.id] = info.priority
         state.log(f"Package <{pack.id}> added to download queue")
-        if never(info.priority, state.config):
+        if gets_no_turn(info.priority, state.config):
             state.log(f"Package <{pack.id}> gets no turn: no cycle reaches its priority {info.priority}")
 
 
@@ -286,7 +286,7 @@ def _nothing_to_download(state: _State) -> bool:
         return True
     if state.dialect is not Dialect.NATIVE:
         return False
-    return all(never(priority, state.config) for priority in state.priorities.values())
+    return all(gets_no_turn(priority, state.config) for priority in state.priorities.values())
 
 
 def _expire(state: _State) -> Generator[Action, Event, None]:

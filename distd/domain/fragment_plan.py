@@ -112,7 +112,7 @@ def count_within(plan: ByDuration) -> int:
 
     Raises `BadInput` when not even one is, or when there are no latencies to spread them by.
     """
-    if schedule.never(plan.priority, plan.config):
+    if schedule.gets_no_turn(plan.priority, plan.config):
         raise BadInput("--priority", f"at most download.period_length, {plan.config.period_length}", plan.priority)
     assembled_s = _AssemblyTimes(plan)
     if assembled_s[MAX_FRAGMENTS] <= plan.duration_s:

@@ -69,7 +69,7 @@ def turns(dialect: Dialect, config: Config, packages: Mapping[str, int]) -> Iter
     return _DIALECTS[dialect](ask, packages)
 
 
-def never(priority: int, config: DownloadConfig) -> bool:
+def gets_no_turn(priority: int, config: DownloadConfig) -> bool:
     """Whether a package of this priority gets no turn at all, because no cycle's number reaches its priority."""
     return max(priority, 1) > config.period_length
 
@@ -168,13 +168,13 @@ def start_s(
     Each earlier turn took `fetch_s`. Exact when `fetch_s` is an int or a Fraction. `math.inf` when there is no such
     turn. A package of n fragments is assembled in turn n + 1.
     """
-    if never(priority, config):
+    if gets_no_turn(priority, config):
         return math.inf
     before, length = turn - 1, config.period_length
     step_s = fetch_s + config.frag_latency_s
     if priority == 0 and dialect is not Dialect.WINDOWS:
         # Unix: m periods hold length·(1 + 2 + … + m) turns; native: length·m.
-        periods = _grown_periods(before, length) if dialect is Dialect.UNIX else before // length
+        periods = _unix_priority_0_periods(before, length) if dialect is Dialect.UNIX else before // length
         return before * step_s + periods * config.period_latency_s
     priority = max(priority, 1)
     period_s = config.period_latency_s + (WINDOWS_EXTRA_PERIOD_S if dialect is Dialect.WINDOWS else 0)
@@ -190,7 +190,7 @@ def arrival_s(
     return start_s(dialect, config, priority, turn, fetch_s) + fetch_s
 
 
-def _grown_periods(before: int, length: int) -> int:
+def _unix_priority_0_periods(before: int, length: int) -> int:
     """The largest m with length·m(m+1)/2 ≤ before."""
     return (math.isqrt(1 + 8 * (before // length)) - 1) // 2
 

@@ -144,19 +144,19 @@ def _candidates(world: World, size_bytes: int, priority: int, goal: Goal) -> Ite
         world.config.timeout_days * DAY_S * USED_SHARE,
         HORIZON_DAYS * DAY_S - contacts_s,
     )
-    cuts = list(_cuts(size_bytes))
+    sizes = list(_fragment_sizes(size_bytes))
     if _carried(world, size_bytes, goal.within_s) < goal.share * world.agents:
         # Even lines that are full all the time are not enough: short latencies would not help.
-        yield _Candidate(priority, *cuts[0], FULL_LINE_LATENCY_S)
+        yield _Candidate(priority, *sizes[0], FULL_LINE_LATENCY_S)
         return
     priorities = [priority, *(quicker for quicker in PRIORITIES if quicker < priority)]
     for tried in priorities:
-        found = [(cut, _longest_s(world, tried, cut, goal.share, left_s)) for cut in cuts]
+        found = [(size, _longest_s(world, tried, size, goal.share, left_s)) for size in sizes]
         if any(latency_s is not None for _, latency_s in found):
-            yield from (_Candidate(tried, *cut, latency_s) for cut, latency_s in found if latency_s is not None)
+            yield from (_Candidate(tried, *size, latency_s) for size, latency_s in found if latency_s is not None)
             return
     # All are too late: the quickest. Where already the contacts are too late, the fragment size makes no difference.
-    yield from (_Candidate(priorities[-1], *cut, 1) for cut in (cuts if left_s > 0 else cuts[:1]))
+    yield from (_Candidate(priorities[-1], *size, 1) for size in (sizes if left_s > 0 else sizes[:1]))
 
 
 def _slices(world: World, candidate: _Candidate) -> float:
@@ -166,7 +166,7 @@ def _slices(world: World, candidate: _Candidate) -> float:
     return min(turns, (world.contact_us / 1e6 + needed_s) / candidate.latency_s) + turns / TURNS_PER_SLICE
 
 
-def _cuts(size_bytes: int) -> Iterator[tuple[int, int]]:
+def _fragment_sizes(size_bytes: int) -> Iterator[tuple[int, int]]:
     """(bytes of a fragment, fragments), the largest first."""
     if not size_bytes:
         yield 0, 0
@@ -193,12 +193,12 @@ def _config(world: World, candidate: _Candidate) -> DownloadConfig:
     )
 
 
-def _longest_s(world: World, priority: int, cut: tuple[int, int], share: float, left_s: float) -> int | None:
+def _longest_s(world: World, priority: int, size: tuple[int, int], share: float, left_s: float) -> int | None:
     """The longest latency, in whole seconds from 1, with which an agent is in time; None: there is none."""
-    fetch_s = world.round_trip_us / 1e6 + cut[0] * _seconds_per_byte(world, share)
+    fetch_s = world.round_trip_us / 1e6 + size[0] * _seconds_per_byte(world, share)
 
     def in_time(latency_s: int) -> bool:
-        candidate = _Candidate(priority, *cut, latency_s)
+        candidate = _Candidate(priority, *size, latency_s)
         return _needed_s(world, _config(world, candidate), candidate, fetch_s) <= left_s
 
     low, high = 0, MAX_LATENCY_S
@@ -297,7 +297,7 @@ def _check(world: World, size_bytes: int, candidate: _Candidate, goal: Goal, see
     """Simulate a candidate: all computers, or of very many a sample."""
     package = Package("package", candidate.priority, ())
     if size_bytes:
-        package = Package.cut("package", candidate.priority, size_bytes, candidate.fragment_bytes)
+        package = Package.from_sizes("package", candidate.priority, size_bytes, candidate.fragment_bytes)
     config = _config(world, candidate)
     sample = take_sample(replace(world, packages=(package,), config=config), MAX_TURNS_OF_A_CHECK)
     result = simulate(sample.world, seed)

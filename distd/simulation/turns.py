@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from distd.domain.schedule import Reason, Turn, never, turns
+from distd.domain.schedule import Reason, Turn, gets_no_turn, turns
 from distd.domain.units import DAY_S
 from distd.simulation.world import HORIZON_DAYS, NEVER, SECOND_US
 
@@ -93,7 +93,7 @@ def _lifetime(
     `left`: how many turns each package still needs, counted down.
     """
     live = {str(place): packages[place].priority for place in listed if left[place]}
-    unreachable = {place for place, priority in live.items() if never(priority, config)}
+    unreachable = {place for place, priority in live.items() if gets_no_turn(priority, config)}
     pause_s = total_s = pauses = 0
     since_period_s = NEVER
     for step in turns(dialect, config, live):

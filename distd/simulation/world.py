@@ -42,7 +42,7 @@ class Package:
     lengths: tuple[int, ...]
 
     @classmethod
-    def cut(cls, name: str, priority: int, size_bytes: int, fragment_bytes: int) -> Package:
+    def from_sizes(cls, name: str, priority: int, size_bytes: int, fragment_bytes: int) -> Package:
         """A package in fragments of one size, but for the last."""
         whole, rest = divmod(size_bytes, fragment_bytes)
         return cls(name, priority, (fragment_bytes,) * whole + ((rest,) if rest else ()))

@@ -37,7 +37,7 @@ def read_package(text: str) -> Package:
     fragment_bytes = parse_size(fragment, "--package") if fragment else DEFAULT_FRAGMENT_BYTES
     if not 0 < fragment_bytes <= size_bytes * MAX_FRAGMENTS or size_bytes > fragment_bytes * MAX_FRAGMENTS:
         raise BadInput("--package", f"1 to {MAX_FRAGMENTS} fragments", text)
-    return Package.cut(
+    return Package.from_sizes(
         name or size.strip(), DEFAULT_PRIORITY if priority is None else int(priority), size_bytes, fragment_bytes
     )
 

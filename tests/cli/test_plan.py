@@ -97,7 +97,7 @@ def test_what_is_met_already_and_by_nothing_gentler(
     site: Any, package_id: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A search that finds nothing takes nothing back of what holds."""
-    found = solve(World((Package.cut("p", 5, 10, 10),), (Site("s", 1),)), 10, 5, Goal(0.95, 2 * DAY_S))
+    found = solve(World((Package.from_sizes("p", 5, 10, 10),), (Site("s", 1),)), 10, 5, Goal(0.95, 2 * DAY_S))
     monkeypatch.setattr(forecasts, "solve", lambda *_: replace(found, is_met=False))
     shown = site("plan", package_id, "--site", "paris=20", "--by", "2d")
     assert shown.status == 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from distd.domain.records import Dialect, DownloadConfig
-from distd.domain.schedule import Pause, Reason, Turn, arrival_s, never, start_s, turns
+from distd.domain.schedule import Pause, Reason, Turn, arrival_s, gets_no_turn, start_s, turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,9 +99,9 @@ def test_the_configuration_is_read_at_the_start_of_a_period(dialect: Dialect) ->
 @pytest.mark.parametrize(
     ("priority", "length", "expected"), [(0, 10, False), (0, 0, True), (10, 10, False), (11, 10, True), (1, 0, True)]
 )
-def test_never(priority: int, length: int, expected: bool) -> None:
+def test_a_priority_that_gets_no_turn(priority: int, length: int, expected: bool) -> None:
     config = DownloadConfig(period_length=length)
-    assert never(priority, config) is expected
+    assert gets_no_turn(priority, config) is expected
     assert math.isinf(start_s(UNIX, config, priority, 1, 1)) is expected
     assert math.isinf(arrival_s(UNIX, config, priority, 1, 1)) is expected
     steps = islice(turns(UNIX, config, {"A": priority}), 500)

@@ -12,7 +12,7 @@ from distd.server.forecasts import forecast_in_child
 from distd.simulation.world import Package, Site, World
 
 QUESTION = Question("17", Settings())
-WORLD = World((Package.cut("p", 5, 1000, 10),), (Site("s", 10),))
+WORLD = World((Package.from_sizes("p", 5, 1000, 10),), (Site("s", 10),))
 
 
 async def test_a_forecast() -> None:

@@ -37,11 +37,11 @@ def test_a_forecast_has_ranges() -> None:
 
 
 def test_a_forecast_of_a_package_that_never_comes() -> None:
-    forecast = make_forecast(small_world(packages=(Package.cut("p", 11, MB, 262_144),)))
+    forecast = make_forecast(small_world(packages=(Package.from_sizes("p", 11, MB, 262_144),)))
     assert set(forecast.finish_s.values()) == {None}
     assert forecast.curve == []
 
 
 def test_with_very_many_agents_there_is_one_draw() -> None:
-    package = Package.cut("p", 1, 1000, 1000)
+    package = Package.from_sizes("p", 1, 1000, 1000)
     assert make_forecast(World((package,), (Site("s", 2_100_000),))).draws == 1

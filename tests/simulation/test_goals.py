@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def simulated(world: World, size_bytes: int, answer: Answer, seed: int) -> tuple[NDArray[np.float64], float]:
     """An answer simulated with all agents: when each is done (s, sorted), and the highest peak of a line."""
-    package = Package.cut("p", answer.priority, size_bytes, answer.fragment_bytes)
+    package = Package.from_sizes("p", answer.priority, size_bytes, answer.fragment_bytes)
     changed = replace(world, packages=(package,), config=answer.config)
     result = simulate(changed, seed)
     done_us = np.sort(result.done_us[0])
@@ -144,5 +144,5 @@ def test_whether_a_goal_is_met_without_changes() -> None:
     assert not is_goal_met(small_world(50), Goal(0.95, DAY_S / 2))
     assert not is_goal_met(small_world(50), Goal(0.95, 2 * DAY_S, 1000))
     # One of two packages gets no turn at all, so no agent ever has both.
-    both = (Package.cut("p", 5, 3 * MB, 262_144), Package.cut("q", 11, MB, 262_144))
+    both = (Package.from_sizes("p", 5, 3 * MB, 262_144), Package.from_sizes("q", 11, MB, 262_144))
     assert not is_goal_met(small_world(50, packages=both), goal)

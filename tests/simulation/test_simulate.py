@@ -21,7 +21,7 @@ from tests.simulation.event_by_event import Simulation
 
 CONFIG = DownloadConfig(frag_latency_s=15, cycle_latency_s=15, period_latency_s=15, period_length=10)
 NO_PAUSES = DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s=0)
-PACKAGE = Package.cut("p", 5, 20 * 65_536 - 100, 65_536)
+PACKAGE = Package.from_sizes("p", 5, 20 * 65_536 - 100, 65_536)
 SLOW = Line.read("300kB/s")
 OFFICE = Line.read("2MB/s; 200kB/s mon-fri 8-18; 100kB/s wed 12-13")
 OWN = Line.read("300kB/s; 20kB/s each; 5kB/s each mon-fri 8-18")
@@ -47,10 +47,10 @@ WORLDS = {
     "a slow origin": World((PACKAGE,), sites(2000), CONFIG, origin=Line.read("400kB/s")),
     "rates by the hour": World((PACKAGE,), sites(2000, line=OFFICE), CONFIG, origin=OFFICE, begins_min=400),
     "three packages": World(
-        (PACKAGE, Package.cut("q", 1, 100_000, 10_000), Package.cut("r", 3, 1_000_000, 30_000)),
+        (PACKAGE, Package.from_sizes("q", 1, 100_000, 10_000), Package.from_sizes("r", 3, 1_000_000, 30_000)),
         sites(1500), CONFIG, dialects=MIXED,
     ),
-    "priority 0": World((Package.cut("p", 0, 500_000, 10_000), PACKAGE), sites(700), CONFIG, dialects=MIXED),
+    "priority 0": World((Package.from_sizes("p", 0, 500_000, 10_000), PACKAGE), sites(700), CONFIG, dialects=MIXED),
     "no pauses": World((PACKAGE,), sites(300), NO_PAUSES),
     "all at once": World((PACKAGE,), sites(3000), CONFIG, contact_s=0),
     "shared lines": World((PACKAGE,), sites(3000), CONFIG, shared=True, dialects=MIXED),
@@ -70,15 +70,17 @@ WORLDS = {
         (PACKAGE,), sites(2000, near="300kB/s", down=((1000, 9000),), name="near"), CONFIG, contact_s=7200,
     ),
     "two packages of priority 0 beside others": World(
-        tuple(Package.cut(name, n, 200_000, 40_000) for name, n in {"p": 5, "q": 0, "r": 0, "s": 1}.items()),
+        tuple(Package.from_sizes(name, n, 200_000, 40_000) for name, n in {"p": 5, "q": 0, "r": 0, "s": 1}.items()),
         sites(700), CONFIG, dialects=MIXED, prolog_freq_h=2,
     ),
     "timed out": World(
-        (Package.cut("p", 1, 60_000, 1000), PACKAGE), sites(700), DownloadConfig(frag_latency_s=3000, timeout_days=1),
+        (Package.from_sizes("p", 1, 60_000, 1000), PACKAGE),
+        sites(700),
+        DownloadConfig(frag_latency_s=3000, timeout_days=1),
         dialects=MIXED,
     ),
     "nothing but a command": World((Package("p", 5, ()),), sites(100), CONFIG),
-    "a priority without a turn": World((Package.cut("p", 11, 1000, 100), PACKAGE), sites(100), CONFIG),
+    "a priority without a turn": World((Package.from_sizes("p", 11, 1000, 100), PACKAGE), sites(100), CONFIG),
 }  # fmt: skip
 
 
@@ -102,7 +104,7 @@ def test_the_seed_decides() -> None:
 @pytest.mark.parametrize("priority", [0, 1, 3, 10])
 def test_one_agent_follows_the_closed_form(dialect: Any, priority: Any) -> None:
     """On a line of its own: the scheduler's formula, with what a fetch takes."""
-    package = Package.cut("p", priority, 30 * 3000, 3000)
+    package = Package.from_sizes("p", priority, 30 * 3000, 3000)
     world = World((package,), (Site("s", 1, Line.read("300kB/s")),), CONFIG, dialects={dialect: 1.0}, round_trip_s=0.25)
     result = simulate(world, 5)
     started_us = result.contact_us[0] + 2 * 250_000
@@ -123,14 +125,16 @@ def test_contacts_wait_for_their_answer() -> None:
 
 def test_a_limit_for_each_transfer_makes_no_queue() -> None:
     """A hundred at once, each at 1 kB/s: ten fragments of 2 kB take everyone twenty seconds."""
-    package = Package.cut("p", 1, 20_000, 2000)
+    package = Package.from_sizes("p", 1, 20_000, 2000)
     world = World((package,), (Site("s", 100, Line.read("1kB/s each")),), NO_PAUSES, contact_s=0, round_trip_s=0)
     assert {round(done_us / 1e6, 2) for done_us in simulate(world, 1).done_us[0].tolist()} == {20.0}
 
 
 def test_a_server_answers_no_more_requests_than_its_limit() -> None:
     """Twenty fragments for each of 1,000 agents that come at once, fifty a second, take 400 s at least."""
-    world = World((Package.cut("p", 1, 20_000, 1000),), (Site("s", 1000),), NO_PAUSES, contact_s=0, requests_per_s=50)
+    world = World(
+        (Package.from_sizes("p", 1, 20_000, 1000),), (Site("s", 1000),), NO_PAUSES, contact_s=0, requests_per_s=50
+    )
     assert 400 <= simulate(world, 1).done_us.max() / 1e6 < 402
 
 
@@ -151,7 +155,7 @@ def test_bytes_are_counted_on_their_lines_and_mirrors() -> None:
 
 def test_no_line_carries_more_in_a_minute_than_its_rate() -> None:
     """Fragments that take several minutes are spread over them."""
-    package = Package.cut("p", 1, 10_000_000, 2_500_000)
+    package = Package.from_sizes("p", 1, 10_000_000, 2_500_000)
     for shared in (False, True):
         world = World((package,), (Site("s", 20, SLOW),), CONFIG, contact_s=600, shared=shared)
         result = simulate(world, 1)
@@ -167,7 +171,7 @@ def test_a_mirror_that_is_down_sends_nothing() -> None:
     """Agents that waited for it fetch the same fragment again, from the origin."""
     down_s = (600.0, 7200.0)
     site = Site("s", 200, mirror=Mirror(Line.read("100kB/s"), (down_s,)))
-    world = World((Package.cut("p", 1, 1_000_000, 100_000),), (site,), CONFIG, contact_s=60)
+    world = World((Package.from_sizes("p", 1, 1_000_000, 100_000),), (site,), CONFIG, contact_s=60)
     result = simulate(world, 1)
     by_minute = result.mirror_bytes[0]
     assert by_minute[:10].max() == 60 * 100_000
@@ -188,7 +192,7 @@ def test_a_mirror_of_several_sites_is_one() -> None:
 
 def test_a_package_of_priority_0_comes_alone() -> None:
     """The others are listed in a contact after it; it starves nobody (`origin.agents.listing`)."""
-    world = World((PACKAGE, Package.cut("q", 0, 50_000, 10_000)), (Site("s", 300),), CONFIG, dialects=MIXED)
+    world = World((PACKAGE, Package.from_sizes("q", 0, 50_000, 10_000)), (Site("s", 300),), CONFIG, dialects=MIXED)
     later, first = simulate(world, 1).done_us
     assert (first > 0).all()
     assert (later > first).all()
@@ -199,7 +203,7 @@ def test_a_package_of_priority_0_comes_alone() -> None:
 def test_the_timeout_counts_from_the_contact_that_listed_the_package() -> None:
     """What comes a day after a package of priority 0 has a day of its own."""
     config = replace(CONFIG, timeout_days=1)
-    world = World((PACKAGE, Package.cut("q", 0, 50_000, 10_000)), (Site("s", 50),), config)
+    world = World((PACKAGE, Package.from_sizes("q", 0, 50_000, 10_000)), (Site("s", 50),), config)
     assert (simulate(world, 1).done_us > 0).all()
     assert (simulate(world, 1).done_us == Simulation(world, 1).run()).all()
 
@@ -207,7 +211,9 @@ def test_the_timeout_counts_from_the_contact_that_listed_the_package() -> None:
 def test_transfers_that_end_after_the_horizon_are_not_counted() -> None:
     """2,000 fragments of 53 GB, one after the other on 8 kB/s, would take four centuries: the line is full until the
     horizon, and what is kept of each minute ends there."""
-    world = World((Package.cut("p", 5, 53 * 10**9, 53 * 10**9),), (Site("s", 2000, Line.read("64kbit/s")),), CONFIG)
+    world = World(
+        (Package.from_sizes("p", 5, 53 * 10**9, 53 * 10**9),), (Site("s", 2000, Line.read("64kbit/s")),), CONFIG
+    )
     result = simulate(world, 1)
     assert (result.done_us < 0).all()
     assert result.line_bytes.shape[1] == HORIZON_DAYS * 1440
@@ -217,7 +223,7 @@ def test_transfers_that_end_after_the_horizon_are_not_counted() -> None:
 
 def test_stale_entries_without_a_pause_end() -> None:
     """Beside a package of priority 0 a Unix agent without latencies would take no turns for ever."""
-    world = World((Package.cut("p", 0, 50_000, 10_000), PACKAGE), (Site("s", 3),), NO_PAUSES)
+    world = World((Package.from_sizes("p", 0, 50_000, 10_000), PACKAGE), (Site("s", 3),), NO_PAUSES)
     assert (simulate(world, 1).done_us > 0).all()
 
 
@@ -225,10 +231,12 @@ def test_a_package_that_is_not_done_by_the_timeout_never_is() -> None:
     config = DownloadConfig(
         frag_latency_s=86_400, cycle_latency_s=0, period_latency_s=0, period_length=1, timeout_days=2
     )
-    result = simulate(World((Package.cut("p", 1, 3, 1), Package.cut("q", 1, 1, 1)), (Site("s", 50),), config), 1)
+    result = simulate(
+        World((Package.from_sizes("p", 1, 3, 1), Package.from_sizes("q", 1, 1, 1)), (Site("s", 50),), config), 1
+    )
     # A fragment of each, a day each, then q is assembled with the third period, then both have given up.
     assert (result.done_us[0] < 0).all()
-    assert (simulate(World((Package.cut("q", 1, 1, 1),), (Site("s", 50),), config), 1).done_us > 0).all()
+    assert (simulate(World((Package.from_sizes("q", 1, 1, 1),), (Site("s", 50),), config), 1).done_us > 0).all()
 
 
 def test_transfers_wait_while_a_line_is_almost_closed() -> None:

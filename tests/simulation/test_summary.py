@@ -19,7 +19,7 @@ SITES = (
 
 
 def world(**values: Any) -> World:
-    packages = (Package.cut("big", 2, 300_000, 65_536), Package.cut("never", 11, 5000, 1000))
+    packages = (Package.from_sizes("big", 2, 300_000, 65_536), Package.from_sizes("never", 11, 5000, 1000))
     return replace(World(packages, SITES, CONFIG, contact_s=600.0), **values)
 
 
@@ -59,7 +59,7 @@ def test_a_summary() -> None:
 
 
 def test_a_curve_ends_at_1() -> None:
-    small = world(packages=(Package.cut("p", 1, 5000, 1000),))
+    small = world(packages=(Package.from_sizes("p", 1, 5000, 1000),))
     summary = summarise(small, simulate(small))
     shares = [share for _, share in summary.curve]
     assert shares == sorted(shares)
