@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 async def run(
     world: World, seed: int, processes: int, progress: Callable[[float], None] | None = None
 ) -> SimulationResult:
-    """Raises `BadInput`, and `ChildDied`. The outcome is the same for any number of processes.
+    """Raises `BadInput`, and `ChildExited`. The outcome is the same for any number of processes.
 
     `progress` is told the share that is done, from 0 to 1; only with one process.
     """

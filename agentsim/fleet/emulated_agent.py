@@ -306,7 +306,7 @@ class EmulatedAgent:
             self._context.counters.move(self._state, state)
             self._state = state
 
-    def fall_asleep(self, until_s: float, resume: Callable[[], None]) -> None:
+    def suspend(self, until_s: float, resume: Callable[[], None]) -> None:
         """As `Requester` says."""
         before = self._state
         self._enter(State.ASLEEP)

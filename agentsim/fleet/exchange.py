@@ -34,7 +34,7 @@ class Requester(Protocol):
     def redirected(self, link: Link) -> None:
         """The answer names another address: `Exchange.follow` asks there."""
 
-    def fall_asleep(self, until_s: float, resume: Callable[[], None]) -> None:
+    def suspend(self, until_s: float, resume: Callable[[], None]) -> None:
         """The computer is closed; `resume` is to be called at that time."""
 
     def vanish(self) -> None:
@@ -122,7 +122,7 @@ class Exchange:
                 self.close()
                 self.due_s = self._context.network.now_s + fault.sleep_s / self._context.time_scale
                 resume = lambda: self._send(endpoint, request, keep=keep, digest=digest)  # noqa: E731
-                self._requester.fall_asleep(self.due_s, resume)
+                self._requester.suspend(self.due_s, resume)
                 return
         self._context.network.ask(
             self, endpoint, request, keep=keep, digest=digest, limit_bytes_per_s=limit_bytes_per_s

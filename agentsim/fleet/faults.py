@@ -1,4 +1,4 @@
-"""What befalls agents: they vanish, sleep, are slow, have broken disks or stale histories."""
+"""Faults of agents: they vanish, sleep, are slow, have broken disks or stale histories."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Fault:
-    """What befalls one agent; few have any.
+    """The faults of one agent; few have any.
 
     `vanish` and `sleep`: when, as a share of its first package's requests, 0 to 1; then `vanish_at` and `sleep_at` are
     the numbers of those requests. `requests`: those that it has made so far. `corrupt`: its disk spoils what it stores.
@@ -37,7 +37,7 @@ class Fault:
 
 
 def draw_fault(options: FleetOptions, number: int) -> Fault | None:
-    """What befalls agent `number`, the same in every run of that seed."""
+    """The faults of agent `number`, the same in every run of that seed."""
     shares = options.shares
     if not (shares.vanish or shares.sleep or shares.slow or shares.corrupt or shares.stale):
         return None

@@ -37,7 +37,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class FaultShares:
-    """The share of agents, 0 to 1, that each fault befalls."""
+    """The share of agents, 0 to 1, that have each fault."""
 
     vanish: float = 0.0  # disappears for good, at any moment
     sleep: float = 0.0  # sleeps once, at any moment, for about `sleep_s`

@@ -11,7 +11,7 @@ from agentsim.error_groups import unwrapped
 from agentsim.fleet import messages
 from agentsim.fleet.shard import run_shard
 from distd.domain.errors import DistdError
-from distd.lane.child_process import ChildDied, open_child
+from distd.lane.child_process import ChildExited, open_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ async def _run_process(options: FleetOptions, totals: FleetTotals, stop: trio.Ev
         error = unwrapped(group)
         if not isinstance(error, DistdError):
             raise
-        totals.lose(name, len(options.numbers), error.why if isinstance(error, ChildDied) else str(error))
+        totals.lose(name, len(options.numbers), error.why if isinstance(error, ChildExited) else str(error))
 
 
 async def _end_at(stop: trio.Event, child: Child) -> None:

@@ -1,6 +1,6 @@
 """distd's own agent: performs what the state machine asks for, on a real network, disk and shell.
 
-Nothing is trusted that the site's CA does not vouch for: `info` and manifest come over TLS, the manifest is signed,
+Nothing is trusted that the site's CA does not guarantee: `info` and manifest come over TLS, the manifest is signed,
 `info` must have the BLAKE3 that the manifest gives, and so must every fragment, wherever it came from.
 
 A kill at any moment loses at most the bytes in flight. An interrupted STORE is done again, which does no harm. A LAUNCH

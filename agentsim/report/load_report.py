@@ -260,5 +260,5 @@ def _arrival(report: Mapping[str, Any]) -> str:
 
 
 def _faults(shares: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Those that befall some agents, without the numbers that say how long and how fast."""
+    """Those that some agents have, without the numbers that say how long and how fast."""
     return [(name, share) for name, share in shares.items() if share and not name.endswith("_s")]

@@ -2,7 +2,7 @@
 
 Resource handling: the process is killed when the block of `open_child` ends, if it has not ended before.
 Error handling: a `DistdError` that the work raises is raised where its messages are received; any other end before the
-last message is a `ChildDied`, which says how it ended.
+last message is a `ChildExited`, which says how it ended.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 
-class ChildDied(Unavailable):
+class ChildExited(Unavailable):
     """The process has ended, and its work has not."""
 
 
@@ -36,14 +36,14 @@ class Child:
         self._name = name
 
     async def receive(self) -> Any:
-        """The next message. Raises the `DistdError` that ended the work, and `ChildDied`."""
+        """The next message. Raises the `DistdError` that ended the work, and `ChildExited`."""
         try:
             # Waiting is trio's, so that a cancelled one leaves no thread behind; reading is short.
             await trio.lowlevel.wait_readable(self._pipe.fileno())
             message = await trio.to_thread.run_sync(self._pipe.recv)
         except (EOFError, OSError):
             await trio.to_thread.run_sync(self._process.join)
-            raise ChildDied(self._name, f"ended with status {self._process.exitcode}") from None
+            raise ChildExited(self._name, f"ended with status {self._process.exitcode}") from None
         if isinstance(message, DistdError):
             raise message
         return message
@@ -65,7 +65,7 @@ async def open_child(work: Callable[..., None], *arguments: Any, name: str, nice
     """
     ours, theirs = multiprocessing.get_context("spawn").Pipe(duplex=False)
     process = multiprocessing.get_context("spawn").Process(
-        target=_live, args=(work, arguments, theirs, niceness), daemon=True, name=name
+        target=_child_main, args=(work, arguments, theirs, niceness), daemon=True, name=name
     )
     try:
         await trio.to_thread.run_sync(process.start)
@@ -80,7 +80,7 @@ async def open_child(work: Callable[..., None], *arguments: Any, name: str, nice
 
 
 async def run_in_child(work: Callable[..., Any], *arguments: Any, name: str, niceness: int = 0) -> Any:
-    """What `work(*arguments)` returns, from a process of its own. Raises its `DistdError`, and `ChildDied`."""
+    """What `work(*arguments)` returns, from a process of its own. Raises its `DistdError`, and `ChildExited`."""
     async with open_child(_tell_result, work, arguments, name=name, niceness=niceness) as child:
         return await child.receive()
 
@@ -89,8 +89,8 @@ def _tell_result(tell: Callable[[Any], None], work: Callable[..., Any], argument
     tell(work(*arguments))
 
 
-def _live(work: Callable[..., None], arguments: tuple[Any, ...], pipe: Connection, niceness: int) -> None:
-    """The life of the child."""
+def _child_main(work: Callable[..., None], arguments: tuple[Any, ...], pipe: Connection, niceness: int) -> None:
+    """What runs in the child."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if niceness:
         os.nice(niceness)

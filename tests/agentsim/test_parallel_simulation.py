@@ -8,7 +8,7 @@ import pytest
 from agentsim import parallel_simulation
 from agentsim.parallel_simulation import run
 from distd.domain.errors import BadInput
-from distd.lane.child_process import ChildDied
+from distd.lane.child_process import ChildExited
 from distd.simulation.world import Line, Package, Site, World
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def test_the_outcome_is_the_same_for_any_number_of_processes() -> None:
 
 async def test_a_process_that_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel_simulation, "simulate", die)
-    with pytest.raises(ChildDied, match=r"simulation \d: ended with status 3"):
+    with pytest.raises(ChildExited, match=r"simulation \d: ended with status 3"):
         await run(WORLD, 1, 2)
 
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from distd.domain.errors import BadInput
-from distd.lane.child_process import ChildDied, open_child, run_in_child
+from distd.lane.child_process import ChildExited, open_child, run_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ async def test_an_error_of_ours_is_raised_here() -> None:
 
 
 async def test_a_death_is_told_with_its_status() -> None:
-    with pytest.raises(ChildDied, match="dying: ended with status 7"):
+    with pytest.raises(ChildExited, match="dying: ended with status 7"):
         await run_in_child(die, name="dying")
 
 
@@ -62,7 +62,7 @@ async def test_it_is_as_nice_as_asked() -> None:
 async def test_messages_come_in_their_order() -> None:
     async with open_child(count, 3, name="counting") as child:
         assert [await child.receive() for _ in range(3)] == [0, 1, 2]
-        with pytest.raises(ChildDied, match="status 0"):
+        with pytest.raises(ChildExited, match="status 0"):
             await child.receive()
 
 

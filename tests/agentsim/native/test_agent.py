@@ -181,7 +181,7 @@ async def test_a_fragment_that_changed_on_the_server_starts_anew(server: FaultyS
     ],
     ids=["info unreadable", "info altered", "manifest altered", "manifest empty", "no manifest"],
 )
-async def test_what_the_ca_does_not_vouch_for_is_not_run(
+async def test_what_the_ca_does_not_guarantee_is_not_run(
     server: FaultyServer, tmp_path: Path, path: str, spoil: Any
 ) -> None:
     add_store(server, tmp_path / "srv")

@@ -310,7 +310,7 @@ async def test_tls(tls: ssl.SSLContext, certificate: Path) -> None:
     assert len(script.requests) == 1
 
 
-async def test_a_certificate_that_nobody_vouches_for(tls: ssl.SSLContext) -> None:
+async def test_a_certificate_that_nobody_guarantees(tls: ssl.SSLContext) -> None:
     async with trio.open_nursery() as nursery:
 
         async def handle(stream: trio.SocketStream) -> None:
