@@ -97,7 +97,7 @@ class Downloader:
             raise Unavailable(answer.url, f"HTTP {answer.status}")
         if download.length is None:
             etag = answer.headers.get("etag", "")
-            download.etag = "" if etag.startswith("W/") else etag  # a weak one does not vouch for the bytes
+            download.etag = "" if etag.startswith("W/") else etag  # a weak one does not guarantee the bytes
 
     async def _receive(self, answer: Stream, file: PartialFile, stall_limit: trio.CancelScope) -> None:
         """Append what comes. What has come is written, however it ends."""

@@ -1,7 +1,7 @@
 """`redistrib join`: from a one-time token to a mirror that knows its origin, and that its origin knows.
 
 The token ends with the first digits of the SHA-256 of the CA's certificate. So the first contact, which nothing
-vouches for yet, only brings the certificate; what follows is under TLS with that CA alone.
+guarantees yet, only brings the certificate; what follows is under TLS with that CA alone.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Neighbours:
             self._mirrors = [f"http://{mirror}/download" for mirror in event.mirrors]
 
     def sources(self) -> list[str]:
-        """URLs of download folders, the best first. The origin is asked by HTTP: the manifest vouches for fragments."""
+        """URLs of download folders, the best first. The origin is asked by HTTP: the manifest guarantees the bytes."""
         followed = f"{self._followed}/download"
         near = [self._origin, followed] if self._follows_origin else [followed, self._origin]
         return [url for url in (*near, *self._mirrors) if url]

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from redistrib.status import MirrorState, Statistics
 
 FLUSH_S: Final = 5.0
-IDLE_REPORT_S: Final = 60.0  # without news the origin is told so often how the mirror is doing
+IDLE_REPORT_S: Final = 60.0  # without changes the origin is told so often how the mirror is doing
 
 
 @dataclass(slots=True)
-class _News:
+class _PendingReport:
     """What the origin does not know yet: packages (id, version), ids, and bad files (id, name, healed)."""
 
     ready: list[list[object]] = field(default_factory=list)
@@ -52,42 +52,42 @@ class Reporter:
         self._spool = spool
         self._versions = versions
         self._log = log
-        self._news = _News()
-        self._has_news = trio.Event()
+        self._pending = _PendingReport()
+        self._has_pending = trio.Event()
         self._report_all = True
 
     def ready(self, package_id: str, version: int) -> None:
         """A version of a package is here, verified."""
-        self._news.ready.append([package_id, version])
-        self._has_news.set()
+        self._pending.ready.append([package_id, version])
+        self._has_pending.set()
 
     def gone(self, package_id: str) -> None:
         """A package is not here any more."""
-        self._news.gone.append(package_id)
-        self._has_news.set()
+        self._pending.gone.append(package_id)
+        self._has_pending.set()
 
     def fault(self, package_id: str, name: str, *, healed: bool) -> None:
         """A file on the disk was bad, and was replaced or could not be."""
         self._statistics.checked(healed=healed)
-        self._news.faults.append([package_id, name, healed])
-        self._has_news.set()
+        self._pending.faults.append([package_id, name, healed])
+        self._has_pending.set()
 
     def report_all(self) -> None:
         """The next report says everything that is here."""
         self._report_all = True
 
     async def run(self, state: Callable[[], MirrorState]) -> None:
-        """Report news at once, the rest every now and then, for ever. `state()`: how far the mirror is."""
+        """Report changes at once, the rest every now and then, for ever. `state()`: how far the mirror is."""
         reported_s = -IDLE_REPORT_S
         while True:
             with trio.move_on_after(FLUSH_S):
-                await self._has_news.wait()
-            self._has_news = trio.Event()
+                await self._has_pending.wait()
+            self._has_pending = trio.Event()
             with contextlib.suppress(OSError):  # a full disk: who fetched what is held in memory a while longer
                 self._spool.flush()
             now = state()
             is_due = trio.current_time() - reported_s > IDLE_REPORT_S
-            if not now.connected or not (is_due or self._news or self._report_all or self._spool.batches()):
+            if not now.connected or not (is_due or self._pending or self._report_all or self._spool.batches()):
                 continue
             try:
                 await self._report(now)
@@ -96,30 +96,32 @@ class Reporter:
                 self._log.warning("not reported: %s", error)
 
     async def _report(self, state: MirrorState) -> None:
-        news, self._news = self._news, _News()
+        pending, self._pending = self._pending, _PendingReport()
         everything, self._report_all = self._report_all, False
         message: dict[str, Any] = {
             "seq": state.seq,
             "status": asdict(self._statistics.status(state.missing_bytes)),
-            "faults": news.faults,
+            "faults": pending.faults,
         }
         if everything:
             message["have"] = [list(pair) for pair in self._versions.items()]
         else:
-            message |= {"ready": news.ready, "gone": news.gone}
+            message |= {"ready": pending.ready, "gone": pending.gone}
         batches = self._spool.batches()
         try:
             await self._send(message, batches[0] if batches else None)
         except BaseException:
-            self._restore(news, everything=everything)
+            self._restore(pending, everything=everything)
             raise
         for path in batches[1:]:
             await self._send({"seq": state.seq}, path)
 
-    def _restore(self, news: _News, *, everything: bool) -> None:
-        """Put news that could not be told before those that have come meanwhile."""
-        later = self._news
-        self._news = _News(news.ready + later.ready, news.gone + later.gone, news.faults + later.faults)
+    def _restore(self, pending: _PendingReport, *, everything: bool) -> None:
+        """Put what could not be reported before what has come meanwhile."""
+        later = self._pending
+        self._pending = _PendingReport(
+            pending.ready + later.ready, pending.gone + later.gone, pending.faults + later.faults
+        )
         self._report_all |= everything
 
     async def _send(self, message: dict[str, Any], batch: Path | None) -> None:

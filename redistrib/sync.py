@@ -224,13 +224,13 @@ class Sync:
         if await self._in_thread(self._fits, need_bytes):
             return
         await self._purge()
-        for victim_id in self._removable(package_id):
+        for removed_id in self._removable(package_id):
             if await self._in_thread(self._fits, need_bytes):
                 return
-            await self._retire([victim_id])
+            await self._retire([removed_id])
             await self._purge()
             # It would be fetched again at once: it is left out until the origin says all that is wanted anew.
-            self.wanted.pop(victim_id, None)
+            self.wanted.pop(removed_id, None)
         if not await self._in_thread(self._fits, need_bytes):
             raise Unavailable("disk", f"package {package_id} needs {need_bytes} bytes more than may be taken")
 

@@ -132,11 +132,11 @@ class MirrorStreams:
         if self._nursery is None or len(self._followers) >= MAX_MIRRORS:
             stream.socket.close()
         else:
-            self._nursery.start_soon(self._shake_hands, stream)
+            self._nursery.start_soon(self._handshake, stream)
 
     # --- a mirror connects and disconnects -------------------------------------------------------------------------
 
-    async def _shake_hands(self, stream: Stream) -> None:
+    async def _handshake(self, stream: Stream) -> None:
         """From the request to the first message; what comes later needs no task of its own."""
         follower = None
         try:
@@ -208,14 +208,14 @@ class MirrorStreams:
         while True:
             await trio.sleep(POLL_S)
             try:
-                await self._send_news()
+                await self._send_new_events()
                 if trio.current_time() - heartbeat_s >= presence.HEARTBEAT_S:
                     heartbeat_s = trio.current_time()
                     await self._send_heartbeats()
             except Unavailable as error:
-                self._log.warning("mirrors are sent nothing: %s", error)
+                self._log.warning("events were not sent to the mirrors: %s", error)
 
-    async def _send_news(self) -> None:
+    async def _send_new_events(self) -> None:
         limit = mirror_messages.MAX_REPLAYED_EVENTS
         found = await self._reader.run(partial(event_log.since, seq=self._seq, limit=limit, kinds=WATCHED))
         if not found:

@@ -1,4 +1,4 @@
-"""The manifest of a package: what the origin vouches for, signed with Ed25519.
+"""The manifest of a package: what the origin guarantees, signed with Ed25519.
 
 The file is a msgpack map of a payload, its signature and the signer's certificate (`_Envelope`); the payload is again a
 msgpack map (`_Payload`). The certificate is an X.509 leaf for the signer's key, issued by the site's CA. So whoever has

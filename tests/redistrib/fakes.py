@@ -137,7 +137,7 @@ def file_handler(content: bytes, etag: str = "") -> Handler:
 
 @dataclass(frozen=True)
 class Package:
-    """A package of an origin: what it has to serve, and what vouches for it."""
+    """A package of an origin: what it has to serve, and what guarantees it."""
 
     id: str
     contents: tuple[bytes, ...]

@@ -171,7 +171,7 @@ async def test_another_info_fetches_nothing_again(
         assert (local.data.package("17") / "17-2").read_bytes() == b"c"
 
 
-async def test_what_its_digest_does_not_vouch_for_is_never_taken(
+async def test_what_its_digest_does_not_guarantee_is_never_taken(
     local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
 ) -> None:
     source.add("17", b"a", b"b")

@@ -1,4 +1,4 @@
-"""Joining: what a token vouches for, and what is left of a join that fails."""
+"""Joining: what a token guarantees, and what is left of a join that fails."""
 
 from __future__ import annotations
 

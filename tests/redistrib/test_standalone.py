@@ -116,7 +116,7 @@ async def test_named_packages_of_a_folder(ocs: Path, tmp_path: Path) -> None:
         assert ids(copies / "download") == [first, second]
 
 
-async def test_what_its_digest_does_not_vouch_for_is_never_served(ocs: Path, tmp_path: Path) -> None:
+async def test_what_its_digest_does_not_guarantee_is_never_served(ocs: Path, tmp_path: Path) -> None:
     copies, (bad, second, third) = tmp_path / "copies", ids(ocs)
     right = (ocs / bad / f"{bad}-2").read_bytes()
     (ocs / bad / f"{bad}-2").write_bytes(right[:-1] + bytes([right[-1] ^ 1]))

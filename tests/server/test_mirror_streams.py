@@ -283,7 +283,7 @@ async def test_a_catalogue_that_is_away_costs_no_mirror(
     peer = await follow(connect, origin)
     reader.error = Unavailable("catalogue", "database is locked")
     await trio.sleep(20)
-    assert "mirrors are sent nothing: catalogue: database is locked" in caplog.text
+    assert "events were not sent to the mirrors: catalogue: database is locked" in caplog.text
     reader.error = None
     origin.package("17")
     await trio.sleep(20)
