@@ -84,7 +84,7 @@ class WebSource:
         with PartialFile(path, hashed=False, resume=False) as file:
             try:
                 await self._download(url, Download(file))
-                await trio.to_thread.run_sync(file.keep)
+                await trio.to_thread.run_sync(file.commit)
             finally:
                 file.discard()
         self._downloader.traffic.fragments += 1
