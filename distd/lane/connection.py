@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 MIN_TRANSFER_BYTES_PER_S: Final = 1024
 # Requests of one connection that are answered in a turn, when it pipelines.
 TURN_REQUESTS: Final = 16
-# The lingering close: for how long after an error what still comes is thrown away, so that no reset overtakes the
-# answer.
+# The lingering close: for how long after the last answer what still comes is thrown away, so that no reset overtakes
+# the answer (RFC 9112, 9.6).
 LINGER_S: Final = 2.0
 
 
@@ -60,8 +60,7 @@ _OPEN_TO_REQUESTS: Final = (State.IDLE, State.HEAD)
 
 
 class Connection:
-    """`buffer` is what has come and is not yet served. `is_http10`: its request is of HTTP/1.0. `lingers`: it ends with
-    a lingering close."""
+    """`buffer` is what has come and is not yet served. `is_http10`: its request is of HTTP/1.0."""
 
     __slots__ = (
         "_on_end",
@@ -79,7 +78,6 @@ class Connection:
         "interest",
         "is_http10",
         "keep_alive",
-        "lingers",
         "paused",
         "state",
         "transport",
@@ -110,7 +108,6 @@ class Connection:
         self.keep_alive = True
         self.is_http10 = False
         self.head_only = False
-        self.lingers = False
         self.delivery: Delivery | None = None
         self.buckets: tuple[Bucket, ...] = ()  # the limits of bandwidth that it has a share in
         self.paused: Bucket | None = None  # the one that it waits for
@@ -346,10 +343,8 @@ class Connection:
         if self.delivery is not None:
             self._responder.fetched(*self.delivery, self.address)
             self.delivery = None
-        if self.lingers:
+        if not self.keep_alive or self._turn.stopping:
             self._linger()
-        elif not self.keep_alive or self._turn.stopping:
-            self.close()
         else:
             self.state = IDLE
             if self.interest != EPOLLIN:
@@ -360,7 +355,6 @@ class Connection:
         """Answer a request after which the connection cannot go on, since what follows may be anything."""
         self._turn.log.warning("%s: %d %s", self.address, status, why)
         self.keep_alive = False
-        self.lingers = True
         self.buffer = b""
         self._send(answers.of_text(status, why.encode() + b"\n", fields, head_only=self.head_only))
 

@@ -299,6 +299,7 @@ async def test_a_peer_that_has_sent_all_still_gets_its_answer(connect: Callable[
     assert peer.send(post(b"body"), b"") == b""
     peer.backend.posts[0][1](200, b"reply")
     assert b"Connection: close\r\n" in peer.take()
+    peer.send(b"")  # its end is told once more
     assert peer.is_closed()
 
 
@@ -318,6 +319,17 @@ def test_while_the_server_stops_each_answer_is_the_last(connect: Callable[..., P
     peer = connect()
     peer.turn.stopping = True
     assert b"Connection: close\r\n" in peer.send(GET_INFO)
+    assert peer.sock.ended
+    peer.send(b"")
+    assert peer.is_closed()
+
+
+def test_what_comes_after_the_last_request_does_not_cut_its_answer_off(connect: Callable[..., Peer]) -> None:
+    peer = connect()
+    assert b"Connection: close\r\n" in peer.send(GET_INFO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert peer.send(GET_INFO * 1000) == b""  # read and thrown away: unread bytes would make the close a reset
+    assert not peer.is_closed()
+    peer.later(LINGER_S + 0.1)
     assert peer.is_closed()
 
 
