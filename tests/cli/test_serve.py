@@ -141,7 +141,7 @@ async def test_bombs_leave_no_trace_in_the_memory(server: Any) -> None:
     for _ in range(10):
         for body in (BOMB, zlib.compress(ENTITY_BOMB), zlib.compress(DEEP)):
             await server.post(body)
-    assert server.resident_bytes() - before < 20_000_000
+    assert server.resident_bytes() - before < 32_000_000  # one bomb would be more
 
 
 async def test_a_wrong_content_length(made: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import urllib.error
@@ -56,7 +57,9 @@ async def test_a_published_package_comes_by_itself(origin: Origin) -> None:
             assert fragment.body == origin.data.joinpath("download", package_id, f"{package_id}-1").read_bytes()
             shown = origin.show_mirror("paris")
             assert (shown["state"], shown["alive"], shown["ready"], shown["wanted"]) == ("JOINED", True, 2, 2)
-            await origin.until(lambda: command(REDISTRIB, "status", "--data", mirror.data)["packages"] == 2)
+            written = mirror.data / "status.json"
+            await origin.until(lambda: json.loads(written.read_text())["packages"] == 2)
+            assert command(REDISTRIB, "status", "--data", mirror.data)["packages"] == 2
             assert all(row["good"] for row in command(REDISTRIB, "verify", "--data", mirror.data))
             assert (await fetch(f"http://{mirror.http}/readyz")).status == 200
         await origin.until(lambda: not origin.show_mirror("paris")["alive"])
