@@ -20,7 +20,7 @@ test-slow-machine: setup  ## all tests beside a busy loop on every core: none ma
 	sh .ci/busy-cores $(PYTEST) --timeout 1200
 
 coverage: setup  ## all tests, and how many branches they take (of processes that they start too); may not fall
-	$(PYTEST) --cov --cov-report=term:skip-covered
+	$(PYTEST) --timeout 1200 --cov --cov-report=term:skip-covered
 
 quick: $(READY)  ## the tests that start no program
 	$(PYTEST) -m "not programs"

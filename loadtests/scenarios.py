@@ -150,10 +150,10 @@ _ROWS: Final[Sequence[Scenario]] = (
         options=("--arrival", "window=2h", "--time-scale", "60", "--duration", "1h", "--verify", "10%"),
         settings=NO_INVENTORIES | {"agents.prolog_freq_h": 2},
         small={
-            "agents": 100,
+            "agents": 50,
             "thresholds": ALL_WELL,
             "packages": (
-                PackageSource("suite", 1 * MB, 5, ("--fragment-size", "4KiB")),
+                PackageSource("suite", 200 * KB, 5, ("--fragment-size", "8KiB")),
                 PackageSource("fonts", 200 * KB, 1),
             ),
             "options": ("--arrival", "window=2h", "--time-scale", "1200", "--duration", "30s", "--verify", "10%"),
