@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from distd import __version__
-from distd.cli import package_activation
-from distd.cli.assignments import assign, results, unassign
-from distd.cli.computer import computer
-from distd.cli.init import init
-from distd.cli.mirror import mirror
-from distd.cli.package import package
-from distd.cli.package_build import COMMANDS
-from distd.cli.package_verify import verify
-from distd.cli.plan import plan
-from distd.cli.serve import serve
+from distd.cli.lazy_group import LazyGroup
 from distd.domain.errors import BadInput, DistdError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@click.group()
+COMMANDS: Final = {
+    "assign": "distd.cli.assignments:assign",
+    "computer": "distd.cli.computer:computer",
+    "init": "distd.cli.init:init",
+    "mirror": "distd.cli.mirror:mirror",
+    "package": "distd.cli.package:package",
+    "plan": "distd.cli.plan:plan",
+    "results": "distd.cli.assignments:results",
+    "serve": "distd.cli.serve:serve",
+    "unassign": "distd.cli.assignments:unassign",
+}
+
+
+@click.group(cls=LazyGroup, places=COMMANDS)
 @click.version_option(__version__)
 def cli() -> None:
     """Deploy software packages to all computers of a site, with unmodified OCS agents."""
-
-
-for command in (*COMMANDS, *package_activation.COMMANDS, verify):
-    package.add_command(command)
-for command in (init, serve, package, computer, assign, unassign, results, plan, mirror):
-    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from distd.cli.lazy_group import LazyGroup
 from distd.cli.options import data_option, example, json_option, options_record, set_option
 from distd.cli.output import print_json, print_record, print_table
 from distd.cli.package_options import notify_options, package_argument, target_of
@@ -27,7 +28,18 @@ if TYPE_CHECKING:
     from distd.origin.packages.packages import Package
 
 
-@click.group()
+COMMANDS: Final = {
+    "activate": "distd.cli.package_activation:activate",
+    "build": "distd.cli.package_build:build",
+    "deactivate": "distd.cli.package_activation:deactivate",
+    "import": "distd.cli.package_build:import_",
+    "recipes": "distd.cli.package_build:list_recipes",
+    "supersede": "distd.cli.package_build:supersede",
+    "verify": "distd.cli.package_verify:verify",
+}
+
+
+@click.group(cls=LazyGroup, places=COMMANDS)
 def package() -> None:
     """Build, activate, check, change and delete packages."""
 

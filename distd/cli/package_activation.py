@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -135,6 +135,3 @@ def deactivate(package_id: str, root: Path) -> None:
     with open_installation(root) as installation, installation.catalogue.write() as conn:
         packages.deactivate(conn, package_id, time.time())
     click.echo(f"Package {package_id} is no longer active.")
-
-
-COMMANDS: Final = (activate, deactivate)

@@ -295,6 +295,3 @@ def _show(site: Installation, package: Package, *, as_json: bool) -> None:
 
 def _fragments(count: object) -> str:
     return "1 fragment" if count == 1 else f"{count} fragments"
-
-
-COMMANDS = (build, supersede, import_, list_recipes)

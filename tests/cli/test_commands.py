@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def commands(group: Any = cli, path: Any = ()) -> Iterator[Any]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
         else:

@@ -62,9 +62,10 @@ async def test_a_mirror_dies_in_the_middle(
             await until_ready(server, count)
             async with computer.started() as running:
                 await running.until(f"Success downloading {package_id}-2")
-                used = max(mirrors, key=lambda mirror: mirror.metric("redistrib_fragments_sent"))
-                assert used.metric("redistrib_fragments_sent") >= 2
-                await servers[used].kill()
+                # Of two, the computer's own load may have sent it to the other one for its second fragment.
+                sent = {mirror: mirror.metric("redistrib_fragments_sent") for mirror in mirrors}
+                assert sum(sent.values()) >= 2
+                await servers[max(sent, key=sent.__getitem__)].kill()
                 report = await running.ended()
             nursery.cancel_scope.cancel()
     assert report.codes == ((package_id, "SUCCESS"),)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from tests.programs import commands
-from tests.programs.processes import AGENTSIM, DISTD, ProgramFailed, distd_serve, free_port, plain_environment, run
+from tests.programs.processes import AGENTSIM, ProgramFailed, distd_serve, free_port, plain_environment
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class OriginServer:
     async def serve(self, settings: Mapping[str, object], workers: int = 1) -> AsyncIterator[RunningServer]:
         """Run the server for as long as the block lasts."""
         if not self.data.exists():
-            await run([DISTD, "init", "--data", str(self.data), "--host", "localhost"])
+            self.distd("init", "--host", "localhost")
         async with distd_serve(self.data, settings, http=self.http, https=self.https, workers=workers) as server:
             yield server
 

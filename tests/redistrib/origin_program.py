@@ -11,6 +11,7 @@ from sqlalchemy import select
 from distd.catalogue import event_log
 from distd.catalogue.engine import open_catalogue
 from distd.catalogue.schema import mirror_packages, mirrors
+from tests.programs.commands import run_command
 from tests.programs.mirror import command, join, metric
 from tests.programs.processes import DISTD, distd_serve, free_port, plain_environment
 from tests.programs.waiting import await_until
@@ -41,7 +42,7 @@ class Origin:
         self.url = f"https://localhost:{self.https.rpartition(':')[2]}"
         self.source = root / "source.bin"
         if data is None:
-            subprocess.run([DISTD, "init", "--data", self.data, "--host", "localhost"], check=True, capture_output=True)
+            self.distd("init", "--host", "localhost")
 
     def serve(self, **settings: object) -> AbstractAsyncContextManager[Any]:
         """The program, for as long as the block lasts. Settings with "__" for the dot."""
@@ -54,8 +55,7 @@ class Origin:
 
     def do(self, *arguments: str) -> None:
         """A command that prints no JSON."""
-        done = subprocess.run([DISTD, *arguments, "--data", self.data], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        run_command(DISTD, *arguments, "--data", self.data)
 
     def join(self, name: str, *options: object, through: Mirror | None = None) -> Mirror:
         """A mirror that has joined, at the origin or through another."""

@@ -57,7 +57,7 @@ async def run(command_line: list[str], log: Path) -> None:
 async def test_a_branch_behind_a_bad_line(tmp_path: Path) -> None:
     """Slow and lossy, cut in the middle of a sync; then the origin is away in the middle of the downloads."""
     data = tmp_path / "origin"
-    subprocess.run([DISTD, "init", "--data", data, "--host", MAIN], check=True, capture_output=True)
+    command(DISTD, "init", "--data", data, "--host", MAIN)
     source = tmp_path / "source.bin"
     source.write_bytes(NOISE)
 

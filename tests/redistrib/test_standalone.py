@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +27,7 @@ NOISE = random.Random(1).randbytes(384_000)
 def ocs(tmp_path: Path) -> Path:
     """A folder as an OCS server has it: three packages without manifests."""
     data = tmp_path / "maker"
-    subprocess.run([DISTD, "init", "--data", data, "--host", "localhost"], check=True, capture_output=True)
+    command(DISTD, "init", "--data", data, "--host", "localhost")
     folder = tmp_path / "ocs"
     folder.mkdir()
     for size in (5000, 200_000, 384_000):
