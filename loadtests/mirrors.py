@@ -24,6 +24,7 @@ import trio
 from blake3 import blake3
 
 from distd.catalogue.engine import open_catalogue
+from distd.domain.actor import SYSTEM
 from distd.lane.client.http_client import open_client
 from distd.origin.mirrors import identity
 from distd.origin.mirrors import mirrors as mirror_records
@@ -240,7 +241,7 @@ def _joined(origin: Origin, count: int) -> list[str]:
     now_s, keys = time.time(), []
     with open_catalogue(origin.data / "catalogue.db") as catalogue, catalogue.write() as conn:
         for number in range(count):
-            secret = mirror_records.add(conn, NewMirror(f"m{number}", f"http://127.0.0.1:{number + 1}"), now_s)
+            secret = mirror_records.add(conn, SYSTEM, NewMirror(f"m{number}", f"http://127.0.0.1:{number + 1}"), now_s)
             keys.append(identity.join(conn, secret, now_s).key)
     return keys
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-SCHEMA: Final = "0003"  # the newest revision under migrations/versions
+SCHEMA: Final = "0004"  # the newest revision under migrations/versions
 BUSY_TIMEOUT_S: Final = 30
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"

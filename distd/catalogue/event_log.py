@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, func, insert, select
 
 from distd.catalogue.schema import events, micros
+from distd.domain.actor import Actor, ActorKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 
 class Kind(StrEnum):
@@ -23,6 +24,7 @@ class Kind(StrEnum):
     PACKAGE_ACTIVATED = "PACKAGE_ACTIVATED"
     PACKAGE_DEACTIVATED = "PACKAGE_DEACTIVATED"
     PACKAGE_EDITED = "PACKAGE_EDITED"  # detail.version
+    PACKAGE_RENAMED = "PACKAGE_RENAMED"  # detail.name
     PACKAGE_SUPERSEDED = "PACKAGE_SUPERSEDED"  # detail.by
     PACKAGE_WITHDRAWN = "PACKAGE_WITHDRAWN"
     PACKAGE_DELETED = "PACKAGE_DELETED"
@@ -37,6 +39,9 @@ class Kind(StrEnum):
     MIRROR_HEALED = "MIRROR_HEALED"  # detail.name: a bad file on its disk was replaced
     MIRROR_BAD = "MIRROR_BAD"  # detail.name: a bad file that could not be replaced
     ACTIVATION_PLANNED = "ACTIVATION_PLANNED"
+    ACTIVATION_CANCELLED = "ACTIVATION_CANCELLED"
+    OPERATOR_ADDED = "OPERATOR_ADDED"  # detail.operator
+    PASSWORD_CHANGED = "PASSWORD_CHANGED"
     COMPUTER_SEEN = "COMPUTER_SEEN"  # for the first time
     INVENTORY = "INVENTORY"
     ASSIGNED = "ASSIGNED"
@@ -64,6 +69,7 @@ class Note:
     """An event that is to be written."""
 
     kind: Kind
+    actor: Actor
     at_s: float
     package_id: str | None
     computer_id: int | None
@@ -72,11 +78,12 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of the log."""
+    """An event of the log. `actor` None: an earlier version wrote it."""
 
     seq: int
     at_s: float
     kind: Kind
+    actor: Actor | None
     package_id: str | None
     computer_id: int | None
     detail: dict[str, Any]
@@ -85,6 +92,7 @@ class Event:
 def append(
     conn: Connection,
     kind: Kind,
+    actor: Actor,
     *,
     at_s: float,
     package_id: str | None = None,
@@ -92,7 +100,7 @@ def append(
     **detail: Any,
 ) -> None:
     """Write one event."""
-    append_many(conn, [Note(kind, at_s, package_id, computer_id, detail)])
+    append_many(conn, [Note(kind, actor, at_s, package_id, computer_id, detail)])
 
 
 def append_many(conn: Connection, notes: Sequence[Note]) -> None:
@@ -122,10 +130,13 @@ def since(conn: Connection, seq: int, limit: int, kinds: Collection[Kind] = ()) 
     query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
     if kinds:
         query = query.where(events.c.kind.in_([kind.value for kind in kinds]))
-    return [
-        Event(row.seq, row.at_us / 1_000_000, Kind(row.kind), row.package_id, row.computer_id, row.detail)
-        for row in conn.execute(query)
-    ]
+    return [event_of(row) for row in conn.execute(query)]
+
+
+def event_of(row: Row[Any]) -> Event:
+    """The event in a row of the table."""
+    actor = Actor(ActorKind(row.actor_kind), row.actor_name) if row.actor_kind else None
+    return Event(row.seq, row.at_us / 1_000_000, Kind(row.kind), actor, row.package_id, row.computer_id, row.detail)
 
 
 def prune(conn: Connection, keep: int) -> int:
@@ -137,6 +148,8 @@ def _row(note: Note) -> dict[str, Any]:
     return {
         "at_us": micros(note.at_s),
         "kind": note.kind,
+        "actor_kind": note.actor.kind,
+        "actor_name": note.actor.name,
         "package_id": note.package_id,
         "computer_id": note.computer_id,
         "detail": note.detail,

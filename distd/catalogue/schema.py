@@ -243,8 +243,14 @@ events = Table(
     Column("seq", Integer, primary_key=True),
     _time("at_us"),
     _name("kind", limit=32),
+    # Who acted (`domain.actor`); "" where distd 0.1 wrote the event.
+    Column("actor_kind", String(16), nullable=False, server_default=""),
+    Column("actor_name", String(NAME_LIMIT), nullable=False, server_default=""),
     Column("package_id", String(20), nullable=True),
     Column("computer_id", Integer, nullable=True),
     Column("detail", JSON, nullable=False),
+    Index("ix_events_package", "package_id", "seq", **only_where("package_id IS NOT NULL")),
+    Index("ix_events_computer", "computer_id", "seq", **only_where("computer_id IS NOT NULL")),
+    Index("ix_events_people", "seq", **only_where("actor_kind IN ('operator', 'token', 'cli')")),
     **IDS_NEVER_REUSED,  # also after pruning
 )

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from distd.cli.actor import unix_actor
 from distd.cli.options import data_option, example, json_option, options_record
 from distd.cli.output import print_json, print_table
 from distd.domain.errors import BadInput
 from distd.domain.units import format_count, format_time
 from distd.origin.deployments import assignments
-from distd.origin.deployments.assignments import Unassigned
+from distd.origin.deployments.assignments import Terms, Unassigned
 from distd.origin.installation import open_installation
 
 if TYPE_CHECKING:
@@ -72,12 +73,11 @@ def assign(package_id: str, root: Path, options: AssignOptions, as_json: bool) -
         chosen = [*device_ids, *(device_id for device_id in listed if device_id not in already)]
         assignments.assign(
             conn,
+            unix_actor(),
             package_id,
             chosen,
-            force=options.force,
-            schedule=options.schedule,
-            postcmd=options.postcmd,
-            now_s=time.time(),
+            time.time(),
+            Terms(options.force, options.schedule, options.postcmd),
         )
     if as_json:
         print_json({"package_id": package_id, "device_ids": chosen})
@@ -110,7 +110,8 @@ def _read_device_ids(text: str) -> list[str]:
 def unassign(package_id: str, root: Path, device_ids: tuple[str, ...], as_json: bool) -> None:
     """Remove the assignment of a package to computers. Agents that have been notified already still report a result."""
     with open_installation(root) as installation, installation.catalogue.write() as conn:
-        done = {device_id: assignments.unassign(conn, package_id, device_id, time.time()) for device_id in device_ids}
+        actor, now_s = unix_actor(), time.time()
+        done = {device_id: assignments.unassign(conn, actor, package_id, device_id, now_s) for device_id in device_ids}
     if as_json:
         print_json([{"device_id": device_id, "became": became} for device_id, became in done.items()])
         return

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import click
 
 from distd.catalogue.engine import open_catalogue
+from distd.cli.actor import unix_actor
 from distd.cli.options import data_option, example, json_option
 from distd.cli.output import print_json
 from distd.origin.installation import create_installation
@@ -33,7 +35,7 @@ def init(root: Path, hosts: tuple[str, ...], as_json: bool) -> None:
     password = secrets.token_urlsafe(12)
     data = create_installation(root, hosts or (socket.getfqdn(),))
     with open_catalogue(data.catalogue) as catalogue, catalogue.write() as conn:
-        operators.create(conn, ADMIN, password)
+        operators.create(conn, unix_actor(), ADMIN, password, time.time())
     if as_json:
         print_json({"data": str(root), "ca": str(data.ca_certificate), "operator": ADMIN, "password": password})
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from distd.cli.actor import unix_actor
 from distd.cli.options import data_option, example, json_option, options_record
 from distd.cli.output import print_json, print_record, print_table
 from distd.domain.errors import BadInput
@@ -58,7 +59,7 @@ def add(root: Path, options: NewMirror, as_json: bool) -> None:
     """Register a redistribution server; prints the token for `redistrib join`, valid once within 7 days."""
     with open_installation(root) as installation:
         with installation.catalogue.write() as conn:
-            secret = mirrors.add(conn, options, time.time())
+            secret = mirrors.add(conn, unix_actor(), options, time.time())
         token = f"{secret}.{pki.fingerprint(pki.load_ca(installation.data.ca_certificate))}"
         host, https = installation.settings["server.host"], installation.settings["server.https"]
     port = https.rpartition(":")[2]
@@ -131,7 +132,7 @@ def revoke(name: str, root: Path) -> None:
     After `mirror add` with the same name it may join again.
     """
     with open_installation(root) as installation, installation.catalogue.write() as conn:
-        mirrors.revoke(conn, name, time.time())
+        mirrors.revoke(conn, unix_actor(), name, time.time())
     click.echo(f"Mirror {name} is revoked.")
 
 
@@ -151,7 +152,7 @@ def rules(rules: tuple[str, ...], clear: bool, root: Path, as_json: bool) -> Non
     with open_installation(root) as installation:
         if rules or clear:
             with installation.catalogue.write() as conn:
-                found = mirror_rules.set_rules(conn, rules, time.time())
+                found = mirror_rules.set_rules(conn, unix_actor(), rules, time.time())
         else:
             with installation.catalogue.read() as conn:
                 found = mirror_rules.list_rules(conn)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from distd.cli.actor import unix_actor
 from distd.cli.lazy_group import LazyGroup
 from distd.cli.options import data_option, example, json_option, options_record, set_option
 from distd.cli.output import print_json, print_record, print_table
@@ -99,7 +100,7 @@ def show(package_id: str, root: Path, as_json: bool) -> None:
 def delete(package_id: str, root: Path) -> None:
     """Delete the files of a package. Its name and results are kept."""
     with open_installation(root) as installation:
-        publishing.delete(installation.package_store(), package_id, time.time())
+        publishing.delete(installation.package_store(), unix_actor(), package_id, time.time())
     click.echo(f"Package {package_id} is deleted.")
 
 
@@ -116,7 +117,7 @@ def withdraw(package_id: str, root: Path, as_json: bool) -> None:
     with open_installation(root) as installation:
         with installation.catalogue.read() as conn:
             server = packages.show(conn, package_id).fragment_server
-        versions.withdraw(installation.package_store(), package_id, time.time())
+        versions.withdraw(installation.package_store(), unix_actor(), package_id, time.time())
         with installation.catalogue.read() as conn:
             described = describe(installation, packages.show(conn, package_id))
     if as_json:
@@ -162,15 +163,9 @@ def edit(package_id: str, root: Path, options: EditOptions, overrides: tuple[str
     with open_installation(root, overrides) as installation:
         with installation.catalogue.read() as conn:
             action = Action(packages.show(conn, package_id).action)
-        found = versions.edit(
-            installation.package_store(),
-            package_id,
-            time.time(),
-            name=options.name,
-            priority=options.priority,
-            target=target_of(action, targets, needed=False),
-            notify=options.notify,
-        )
+        target = target_of(action, targets, needed=False)
+        changes = versions.Changes(options.notify, options.name, options.priority, target)
+        found = versions.edit(installation.package_store(), unix_actor(), package_id, changes, time.time())
         described = describe(installation, found)
     if as_json:
         print_json(described)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from distd.cli.actor import unix_actor
 from distd.cli.options import data_option, example, json_option, options_record
 from distd.cli.output import print_json
 from distd.cli.package_options import package_argument
@@ -84,8 +85,9 @@ def _activate_now(package_id: str, root: Path, options: ActivateOptions, *, as_j
         raise BadInput("--latest" if options.latest else "--site", "--when-ready or --at beside it", "neither")
     info_server, fragment_server = options.info_server, options.fragment_server
     with open_installation(root) as installation, installation.catalogue.write() as conn:
-        planned_activations.cancel(conn, package_id)
-        found = packages.activate(conn, package_id, info_server, fragment_server, time.time(), options.via or "")
+        actor, now_s = unix_actor(), time.time()
+        planned_activations.cancel(conn, actor, package_id, now_s)
+        found = packages.activate(conn, actor, package_id, info_server, fragment_server, now_s, options.via or "")
     where = f"info {info_server}, fragments {fragment_server}" if info_server else "from this server"
     _print(found, f"Package {package_id} is active: {where}.", as_json=as_json)
 
@@ -103,7 +105,7 @@ def _activate_later(package_id: str, root: Path, options: ActivateOptions, *, as
             sites=options.sites,
         )
         via = Via(options.via) if options.via else None
-        waiting = planned_activations.plan(conn, package_id, via, conditions, now_s)
+        waiting = planned_activations.plan(conn, unix_actor(), package_id, via, conditions, now_s)
     _print(waiting, _describe(waiting, now_s), as_json=as_json)
 
 
@@ -133,5 +135,5 @@ def _print(found: object, text: str, *, as_json: bool) -> None:
 def deactivate(package_id: str, root: Path) -> None:
     """Notify no more agents of a package. Those that have been notified go on until they have a result."""
     with open_installation(root) as installation, installation.catalogue.write() as conn:
-        packages.deactivate(conn, package_id, time.time())
+        packages.deactivate(conn, unix_actor(), package_id, time.time())
     click.echo(f"Package {package_id} is no longer active.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from distd.cli.actor import unix_actor
 from distd.cli.options import data_option, example, json_option, set_option
 from distd.cli.output import print_json, print_table, progress_bar
 from distd.cli.package import describe
@@ -21,7 +22,7 @@ from distd.domain.records import Action, Digest, Notify, OperatingSystem
 from distd.domain.units import format_size, parse_duration, parse_size
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages, publishing, versions
-from distd.origin.packages.publishing import NewPackage, RecipeUse
+from distd.origin.packages.publishing import ForeignPackage, NewPackage, RecipeUse
 from distd.origin.packages.recovery import reconcile
 from distd.origin.packages.versions import Successor
 from distd.packaging import ocs_import
@@ -97,7 +98,7 @@ def build(source: Path | None, root: Path, overrides: tuple[str, ...], as_json: 
         new = NewPackage(options.name, source, spec, recipe)
         reconcile(site.catalogue, site.data)
         with progress_bar("Building") as progress:
-            package = publishing.publish(site.package_store(), new, time.time(), progress)
+            package = publishing.publish(site.package_store(), unix_actor(), new, time.time(), progress)
         _show(site, package, as_json=as_json)
 
 
@@ -161,7 +162,8 @@ def supersede(
             with_assignments=with_assignments,
         )
         with progress_bar("Building") as progress:
-            package = versions.supersede(site.package_store(), package_id, successor, time.time(), progress)
+            store, now_s = site.package_store(), time.time()
+            package = versions.supersede(store, unix_actor(), package_id, successor, now_s, progress)
         _show(site, package, as_json=as_json)
 
 
@@ -194,7 +196,7 @@ def import_(
     taken, failed = [], 0
     with open_installation(root, overrides) as site:
         reconcile(site.catalogue, site.data)
-        store = site.package_store()
+        store, actor = site.package_store(), unix_actor()
         found = ocs_import.find(folder)
         if name is not None and len(found) > 1:
             raise BadInput("--name", f"one package, as {folder} holds {len(found)}", name)
@@ -203,7 +205,8 @@ def import_(
                 with progress_bar(f"Importing {path.name}") as progress:
                     called = name or f"{path.name} {ocs_import.read(path).info.target}"[:255]
                     made_for = OperatingSystem(system) if system else None
-                    package = publishing.import_package(store, path, called, made_for, time.time(), progress, link=link)
+                    foreign = ForeignPackage(path, called, made_for, link)
+                    package = publishing.import_package(store, actor, foreign, time.time(), progress)
             except (BadInput, Corrupt, Conflict) as error:
                 click.echo(f"distd: {path.name} is not imported: {error}", err=True)
                 failed += not isinstance(error, Conflict)

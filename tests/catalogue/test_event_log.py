@@ -9,6 +9,7 @@ import pytest
 from distd.catalogue import event_log
 from distd.catalogue.engine import create_catalogue, open_catalogue
 from distd.catalogue.event_log import Event, Kind, Note
+from distd.domain.actor import AGENT, Actor, ActorKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,17 +27,19 @@ def catalogue(tmp_path: Path) -> Iterator[Any]:
 
 def _append(catalogue: Catalogue, count: int) -> None:
     with catalogue.write() as conn:
-        event_log.append_many(conn, [Note(Kind.NOTIFIED, 100 + n, "17", n, {"n": n}) for n in range(count)])
+        event_log.append_many(conn, [Note(Kind.NOTIFIED, AGENT, 100 + n, "17", n, {"n": n}) for n in range(count)])
 
 
 def test_an_event_comes_back_as_it_was_written(catalogue: Any) -> None:
     with catalogue.write() as conn:
-        event_log.append(conn, Kind.RESULT, at_s=1_700_000_000.25, package_id="17", computer_id=3, code="ERR_BÄD")
-        event_log.append(conn, Kind.INVENTORY, at_s=1_700_000_001)
+        event_log.append(
+            conn, Kind.RESULT, AGENT, at_s=1_700_000_000.25, package_id="17", computer_id=3, code="ERR_BÄD"
+        )
+        event_log.append(conn, Kind.INVENTORY, Actor(ActorKind.CLI, "root"), at_s=1_700_000_001)
     with catalogue.read() as conn:
         assert event_log.since(conn, 0, 10) == [
-            Event(1, 1_700_000_000.25, Kind.RESULT, "17", 3, {"code": "ERR_BÄD"}),
-            Event(2, 1_700_000_001, Kind.INVENTORY, None, None, {}),
+            Event(1, 1_700_000_000.25, Kind.RESULT, AGENT, "17", 3, {"code": "ERR_BÄD"}),
+            Event(2, 1_700_000_001, Kind.INVENTORY, Actor(ActorKind.CLI, "root"), None, None, {}),
         ]
 
 

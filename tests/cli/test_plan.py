@@ -16,6 +16,7 @@ import pytest
 import trio
 
 from distd.catalogue.engine import open_catalogue
+from distd.domain.actor import SYSTEM
 from distd.origin.deployments import forecasts
 from distd.origin.operators import operators
 from distd.simulation.goals import Goal, solve
@@ -157,7 +158,7 @@ def test_an_unknown_package(site: Any) -> None:
 async def test_the_api_tells_the_same(site: Any, package_id: Any, tmp_path: Path) -> None:
     populate(site, package_id)
     with open_catalogue(site.data / "catalogue.db") as catalogue, catalogue.write() as conn:
-        operators.create(conn, "eve", "secret")
+        operators.create(conn, SYSTEM, "eve", "secret", 0.0)
     async with distd_serve(site.data) as server:
 
         def get(query: Any, *, login: Any = True) -> Any:

@@ -24,7 +24,7 @@ def test_a_mirror_gets_the_state_or_what_has_changed(origin: TestOrigin) -> None
     origin.package("17")
     origin.package("18")
     before = origin.events()[-1].seq
-    origin.write(packages.deactivate, "17", origin.now_s)
+    origin.act(packages.deactivate, "17", origin.now_s)
     state = origin.read(first_message, 0)
     assert isinstance(state, State)
     assert ids(state) == ["17", "18"]

@@ -54,7 +54,7 @@ async def test_what_is_due_is_activated(
     origin.package("17", active=False)
     origin.package("18", active=False)
     for package_id, at_s in (("17", origin.now_s - 1), ("18", origin.now_s + 86_400)):
-        origin.write(planned_activations.plan, package_id, None, Conditions(0, at_s), origin.now_s)
+        origin.act(planned_activations.plan, package_id, None, Conditions(0, at_s), origin.now_s)
     nursery.start_soon(monitor.run)
     await trio.sleep(2 * mirror_monitor.CHECK_S)
     assert [package.active for package in origin.read(packages.list_packages)] == [True, False]

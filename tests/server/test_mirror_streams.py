@@ -176,7 +176,7 @@ async def test_what_happens_to_packages_is_sent_in_waves(
     a, b = await follow(connect, origin, "a"), await follow(connect, origin, "b")
     await trio.sleep(1)
     before = changes.count
-    origin.write(packages.deactivate, "17", origin.now_s)
+    origin.act(packages.deactivate, "17", origin.now_s)
     await trio.sleep(mirror_streams.POLL_S + 0.01)
     assert changes.count == before + 1
     for peer, wait_s in ((a, 0), (b, 30)):
@@ -242,7 +242,7 @@ async def test_a_mirror_that_has_come_back_meanwhile_is_not(
 async def test_a_revoked_mirror_is_disconnected(autojump_clock: MockClock, connect: Any, origin: TestOrigin) -> None:
     a, b = await follow(connect, origin, "a"), await follow(connect, origin, "b")
     await trio.sleep(1)
-    origin.write(mirrors.revoke, "a", origin.now_s)
+    origin.act(mirrors.revoke, "a", origin.now_s)
     await trio.sleep(1)
     assert (a.is_closed(), b.is_closed()) == (True, False)
 

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import activations, assignments, computers, history, micros, packages
+from distd.domain.actor import AGENT
 from distd.origin.agents.listing import OpenAssignment
 from distd.origin.mirrors import directory
 
@@ -84,7 +85,7 @@ def _insert(conn: Connection, unknown: Mapping[str, float]) -> dict[str, Row[Any
     kind = event_log.Kind.COMPUTER_SEEN
     event_log.append_many(
         conn,
-        [event_log.Note(kind, at_s, None, rows[name].id, {"device_id": name}) for name, at_s in unknown.items()],
+        [event_log.Note(kind, AGENT, at_s, None, rows[name].id, {"device_id": name}) for name, at_s in unknown.items()],
     )
     return rows
 

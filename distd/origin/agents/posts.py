@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from distd.catalogue.event_log import Kind, Note
 from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.domain import results
+from distd.domain.actor import AGENT
 from distd.domain.mirror_rules import Via, has_variables, substitute
 from distd.domain.records import Dialect, DownloadRequest, InventoryRequest, Pack, PrologReply, PrologRequest
 from distd.origin.agents import batch
@@ -187,7 +188,7 @@ class _Answers:
     ) -> None:
         if computer is None:
             detail["device_id"] = post.request.device_id
-        self.changes.notes.append(Note(kind, post.now_s, package_id, computer.id if computer else None, detail))
+        self.changes.notes.append(Note(kind, AGENT, post.now_s, package_id, computer.id if computer else None, detail))
 
 
 def _notified(computer: ComputerState, package_id: str) -> OpenAssignment | None:

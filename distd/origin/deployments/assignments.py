@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row, Select
 
+    from distd.domain.actor import Actor
+
 NOTIFIED: Final = "NOTIFIED"  # OCS's code of an assignment whose agent was notified
 
 
@@ -27,6 +29,19 @@ class Unassigned(StrEnum):
 
     REMOVED = "removed"  # the agent was not notified yet
     WITHDRAWN = "withdrawn"  # the agent was notified: it stays listed until its final status
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How agents deploy an assigned package. `force`: even where it is in the agent's history. They get `schedule`
+    (not before this time) and `postcmd` (a command to run afterwards) unchanged; a Unix agent ignores these two."""
+
+    force: bool = False
+    schedule: str = ""
+    postcmd: str = ""
+
+
+NO_TERMS: Final = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +70,13 @@ class Result:
 
 def assign(
     conn: Connection,
+    actor: Actor,
     package_id: str,
     device_ids: Sequence[str],
-    *,
-    force: bool = False,
-    schedule: str = "",
-    postcmd: str = "",
     now_s: float,
+    terms: Terms = NO_TERMS,
 ) -> None:
-    """Assign a package to all of these computers, or, where one is refused, to none. Agents get `schedule` and
-    `postcmd` unchanged; a Unix agent ignores them.
+    """Assign a package to all of these computers, or, where one is refused, to none.
 
     Raises `NotFound` for an unknown package or computer, `Conflict` for a package that is not active, or that has an
     assignment without a result on one of the computers.
@@ -76,18 +88,18 @@ def assign(
         raise Conflict("PACKAGE", f"{package_id} is not active, so no agent would be notified of it", hint)
     _check_none_open(conn, package_id, found)
     row = {
-        "force": force,
-        "schedule": _line("--schedule", schedule, NAME_LIMIT),
-        "postcmd": _line("--postcmd", postcmd, TEXT_LIMIT),
+        "force": terms.force,
+        "schedule": _line("--schedule", terms.schedule, NAME_LIMIT),
+        "postcmd": _line("--postcmd", terms.postcmd, TEXT_LIMIT),
         "package_id": package_id,
         "assigned_at_us": micros(now_s),
     }
-    kind, detail = event_log.Kind.ASSIGNED, {"force": force}
+    kind, detail = event_log.Kind.ASSIGNED, {"force": terms.force}
     for ids in dialect.chunks(list(found.values())):
         conn.execute(delete(progress).where(progress.c.package_id == package_id, progress.c.computer_id.in_(ids)))
         conn.execute(insert(assignments), [row | {"computer_id": computer_id} for computer_id in ids])
         event_log.append_many(
-            conn, [event_log.Note(kind, now_s, package_id, computer_id, detail) for computer_id in ids]
+            conn, [event_log.Note(kind, actor, now_s, package_id, computer_id, detail) for computer_id in ids]
         )
 
 
@@ -119,7 +131,7 @@ def _check_none_open(conn: Connection, package_id: str, found: Mapping[str, int]
             raise Conflict("PACKAGE", message)
 
 
-def unassign(conn: Connection, package_id: str, device_id: str, now_s: float) -> Unassigned:
+def unassign(conn: Connection, actor: Actor, package_id: str, device_id: str, now_s: float) -> Unassigned:
     """Take back the open assignment as far as possible: see `Unassigned`. Raises `NotFound` when there is none."""
     computer_id = _computer_ids(conn, [device_id])[device_id]
     found = _open(conn, package_id, computer_id)
@@ -129,7 +141,7 @@ def unassign(conn: Connection, package_id: str, device_id: str, now_s: float) ->
     if found.withdrawn_at_us is None:
         _withdraw_or_delete(conn, found.id, now_s, listed=listed)
         ids: dict[str, Any] = {"package_id": package_id, "computer_id": computer_id}
-        event_log.append(conn, event_log.Kind.UNASSIGNED, at_s=now_s, **ids, listed=listed)
+        event_log.append(conn, event_log.Kind.UNASSIGNED, actor, at_s=now_s, **ids, listed=listed)
     return Unassigned.WITHDRAWN if listed else Unassigned.REMOVED
 
 

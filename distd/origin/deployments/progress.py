@@ -9,6 +9,7 @@ from sqlalchemy import select, tuple_
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import computers, micros, packages, progress
+from distd.domain.actor import AGENT
 from distd.wire.number_ranges import parse, render
 
 if TYPE_CHECKING:
@@ -81,5 +82,5 @@ def _note(fetched: Fetched, now_s: float) -> event_log.Note:
     detail: dict[str, Any] = {"numbers": render(fetched.numbers), "bytes": fetched.sent_bytes}
     detail |= {"address": fetched.address, "mirror": fetched.mirror} if fetched.mirror else {}
     return event_log.Note(
-        event_log.Kind.FRAGMENTS_FETCHED, now_s, fetched.package_id, fetched.computer_id or None, detail
+        event_log.Kind.FRAGMENTS_FETCHED, AGENT, now_s, fetched.package_id, fetched.computer_id or None, detail
     )

@@ -77,4 +77,4 @@ def replace(conn: Connection, mirror: MirrorIdentity, pairs: Iterable[tuple[str,
 def _event(
     kind: event_log.Kind, mirror: MirrorIdentity, package_id: str, now_s: float, **detail: Any
 ) -> event_log.Note:
-    return event_log.Note(kind, now_s, package_id, None, {"mirror": mirror.name, **detail})
+    return event_log.Note(kind, mirror.actor, now_s, package_id, None, {"mirror": mirror.name, **detail})

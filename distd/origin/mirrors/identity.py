@@ -15,6 +15,7 @@ from sqlalchemy import delete, select, update
 
 from distd.catalogue import event_log
 from distd.catalogue.schema import micros, mirror_packages, mirrors
+from distd.domain.actor import Actor, ActorKind
 from distd.domain.errors import BadInput
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ class MirrorIdentity:
 
     id: int
     name: str
+
+    @property
+    def actor(self) -> Actor:
+        """It, as the one who acts."""
+        return Actor(ActorKind.MIRROR, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ def join(conn: Connection, secret: str, now_s: float) -> Joined:
     }
     conn.execute(update(mirrors).where(mirrors.c.id == row.id).values(**values))
     conn.execute(delete(mirror_packages).where(mirror_packages.c.mirror_id == row.id))
-    event_log.append(conn, event_log.Kind.MIRROR_JOINED, at_s=now_s, mirror=row.name)
+    event_log.append(conn, event_log.Kind.MIRROR_JOINED, Actor(ActorKind.MIRROR, row.name), at_s=now_s, mirror=row.name)
     hosts = [server.rpartition(":")[0].strip("[]") for server in (row.http, row.https)]
     return Joined(row.name, list(dict.fromkeys([*hosts, *filter(None, [row.address])])), key)
 

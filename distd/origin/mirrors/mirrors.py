@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from distd.domain.actor import Actor
+
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _SERVER: Final = re.compile(r"(https?)://([^/?#@\s]+?)/?")
 
@@ -66,7 +68,7 @@ class Mirror:
     status: dict[str, Any] = field(default_factory=dict)
 
 
-def add(conn: Connection, new: NewMirror, now_s: float) -> str:
+def add(conn: Connection, actor: Actor, new: NewMirror, now_s: float) -> str:
     """Add a mirror, or let one join again that has not joined or was revoked; gives the secret of its join token.
 
     Raises `BadInput`, and `Conflict` for the name of a mirror that has joined.
@@ -81,11 +83,11 @@ def add(conn: Connection, new: NewMirror, now_s: float) -> str:
         conn.execute(insert(mirrors).values(added_at_us=micros(now_s), status={}, **values))
     else:
         conn.execute(update(mirrors).where(mirrors.c.id == known.id).values(joined_at_us=None, **values))
-    event_log.append(conn, event_log.Kind.MIRROR_ADDED, at_s=now_s, mirror=new.name)
+    event_log.append(conn, event_log.Kind.MIRROR_ADDED, actor, at_s=now_s, mirror=new.name)
     return secret
 
 
-def revoke(conn: Connection, name: str, now_s: float) -> None:
+def revoke(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
     """It gets no more packages, and no agents are sent to it. Raises `NotFound`, `Conflict`."""
     row = _row(conn, name)
     if row.revoked_at_us is not None:
@@ -93,7 +95,7 @@ def revoke(conn: Connection, name: str, now_s: float) -> None:
     values = {"revoked_at_us": micros(now_s), "key_hash": None, "token_hash": None, "connected": False}
     conn.execute(update(mirrors).where(mirrors.c.id == row.id).values(**values))
     conn.execute(delete(mirror_packages).where(mirror_packages.c.mirror_id == row.id))
-    event_log.append(conn, event_log.Kind.MIRROR_REVOKED, at_s=now_s, mirror=name)
+    event_log.append(conn, event_log.Kind.MIRROR_REVOKED, actor, at_s=now_s, mirror=name)
 
 
 def list_mirrors(conn: Connection, now_s: float) -> list[Mirror]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select, update
 
 from distd.catalogue import event_log
+from distd.catalogue.event_log import Kind
 from distd.catalogue.schema import micros, mirrors
+from distd.domain.actor import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +36,8 @@ def set_lost(conn: Connection, mirror: MirrorIdentity, now_s: float) -> None:
 def _set_presence(conn: Connection, mirror: MirrorIdentity, now_s: float, *, connected: bool) -> None:
     values = {"connected": connected, "seen_at_us": micros(now_s)}
     conn.execute(update(mirrors).where(mirrors.c.id == mirror.id).values(**values))
-    kind = event_log.Kind.MIRROR_CONNECTED if connected else event_log.Kind.MIRROR_LOST
-    event_log.append(conn, kind, at_s=now_s, mirror=mirror.name)
+    kind, actor = (Kind.MIRROR_CONNECTED, mirror.actor) if connected else (Kind.MIRROR_LOST, SYSTEM)
+    event_log.append(conn, kind, actor, at_s=now_s, mirror=mirror.name)
 
 
 def record_heartbeat(conn: Connection, mirror_ids: Sequence[int], now_s: float) -> None:

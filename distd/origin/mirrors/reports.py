@@ -108,7 +108,7 @@ def apply_report(conn: Connection, mirror: MirrorIdentity, report: Report, token
     for fault in report.faults:
         kind = event_log.Kind.MIRROR_HEALED if fault.healed else event_log.Kind.MIRROR_BAD
         package_id, name = fault.package_id[:20], fault.name[:64]
-        event_log.append(conn, kind, at_s=now_s, package_id=package_id, mirror=mirror.name, name=name)
+        event_log.append(conn, kind, mirror.actor, at_s=now_s, package_id=package_id, mirror=mirror.name, name=name)
 
 
 def _fetches(report: Report, mirror: str, token_key: bytes) -> list[progress.Fetched]:

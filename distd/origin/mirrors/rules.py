@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from distd.domain.actor import Actor
     from distd.domain.mirror_rules import Rule
 
 
@@ -24,7 +25,7 @@ def list_rules(conn: Connection) -> list[Rule]:
     return [parse_rule(text) for text in conn.scalars(select(mirror_rules.c.rule).order_by("position"))]
 
 
-def set_rules(conn: Connection, texts: Sequence[str], now_s: float) -> list[Rule]:
+def set_rules(conn: Connection, actor: Actor, texts: Sequence[str], now_s: float) -> list[Rule]:
     """Replace all rules by these, in this order. Raises `BadInput`."""
     if len(texts) > MAX_RULES:
         raise BadInput("RULE", f"at most {MAX_RULES}", len(texts))
@@ -33,5 +34,5 @@ def set_rules(conn: Connection, texts: Sequence[str], now_s: float) -> list[Rule
     if rules:
         rows = [{"position": number, "rule": str(rule)} for number, rule in enumerate(rules, 1)]
         conn.execute(insert(mirror_rules), rows)
-    event_log.append(conn, event_log.Kind.MIRROR_RULES, at_s=now_s, rules=[str(rule) for rule in rules])
+    event_log.append(conn, event_log.Kind.MIRROR_RULES, actor, at_s=now_s, rules=[str(rule) for rule in rules])
     return rules

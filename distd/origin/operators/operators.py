@@ -1,4 +1,4 @@
-"""Operators, who may use the console and the API: create, check a password."""
+"""Operators, who may use the console and the API: create, list, set and check a password."""
 
 from __future__ import annotations
 
@@ -6,24 +6,41 @@ from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
+from distd.catalogue import event_log
 from distd.catalogue.schema import NAME_LIMIT, operators
-from distd.domain.errors import BadInput, Conflict
+from distd.domain.errors import BadInput, Conflict, NotFound
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from distd.domain.actor import Actor
 
-def create(conn: Connection, name: str, password: str) -> None:
+
+def create(conn: Connection, actor: Actor, name: str, password: str, now_s: float) -> None:
     """Add an operator; only the Argon2id hash of `password` is kept. Raises `BadInput`, `Conflict` for a known name."""
     if not name or len(name) > NAME_LIMIT or not name.isprintable():
         raise BadInput("name", f"1 to {NAME_LIMIT} printable characters", name)
-    if not password:
-        raise BadInput("password", "a password", "nothing")
+    _check_password(password)
     if _hash(conn, name) is not None:
         raise Conflict("name", f"there is an operator {name} already")
     conn.execute(insert(operators).values(name=name, password_hash=PasswordHasher().hash(password)))
+    event_log.append(conn, event_log.Kind.OPERATOR_ADDED, actor, at_s=now_s, operator=name)
+
+
+def set_password(conn: Connection, actor: Actor, name: str, password: str, now_s: float) -> None:
+    """Give an operator another password. Raises `BadInput`, `NotFound`."""
+    _check_password(password)
+    values = {"password_hash": PasswordHasher().hash(password)}
+    if not conn.execute(update(operators).where(operators.c.name == name).values(**values)).rowcount:
+        raise NotFound("name", "the name of an operator", name, "see `distd operator list`")
+    event_log.append(conn, event_log.Kind.PASSWORD_CHANGED, actor, at_s=now_s, operator=name)
+
+
+def list_names(conn: Connection) -> list[str]:
+    """The names of all operators, in alphabetical order."""
+    return list(conn.scalars(select(operators.c.name).order_by(operators.c.name)))
 
 
 def check(conn: Connection, name: str, password: str) -> bool:
@@ -40,6 +57,11 @@ def check(conn: Connection, name: str, password: str) -> bool:
         return hasher.verify(known, password)
     except VerifyMismatchError:
         return False
+
+
+def _check_password(password: str) -> None:
+    if not password:
+        raise BadInput("password", "a password", "nothing")
 
 
 def _hash(conn: Connection, name: str) -> str | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
+    from distd.domain.actor import Actor
     from distd.domain.records import Info
 
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?(/[^\s?#]*)?")
@@ -69,6 +70,7 @@ def show(conn: Connection, package_id: str) -> Package:
 
 def activate(
     conn: Connection,
+    actor: Actor,
     package_id: str,
     info_server: str | None,
     fragment_server: str | None,
@@ -95,11 +97,11 @@ def activate(
     }
     dialect.upsert(conn, activations, [{"package_id": package_id, **values}])
     detail: dict[str, Any] = {name: values[name] for name in ("info_server", "fragment_server", "via")}
-    event_log.append(conn, event_log.Kind.PACKAGE_ACTIVATED, at_s=now_s, package_id=package_id, **detail)
+    event_log.append(conn, event_log.Kind.PACKAGE_ACTIVATED, actor, at_s=now_s, package_id=package_id, **detail)
     return show(conn, package_id)
 
 
-def deactivate(conn: Connection, package_id: str, now_s: float) -> None:
+def deactivate(conn: Connection, actor: Actor, package_id: str, now_s: float) -> None:
     """No more agents are notified of it; those that were may finish it (docs/protocol.md, trap 3).
 
     Raises `NotFound`, `Conflict`.
@@ -109,17 +111,17 @@ def deactivate(conn: Connection, package_id: str, now_s: float) -> None:
     conn.execute(
         update(activations).where(activations.c.package_id == package_id).values(deactivated_at_us=micros(now_s))
     )
-    event_log.append(conn, event_log.Kind.PACKAGE_DEACTIVATED, at_s=now_s, package_id=package_id)
+    event_log.append(conn, event_log.Kind.PACKAGE_DEACTIVATED, actor, at_s=now_s, package_id=package_id)
 
 
-def mark_edited(conn: Connection, info: Info, version: int, now_s: float) -> None:
+def mark_edited(conn: Connection, actor: Actor, info: Info, version: int, now_s: float) -> None:
     """Write what the new info of a package says."""
     values = {"priority": info.priority, "target": info.target, "version": version}
     conn.execute(update(packages).where(packages.c.id == info.id).values(**values))
-    event_log.append(conn, event_log.Kind.PACKAGE_EDITED, at_s=now_s, package_id=info.id, version=version)
+    event_log.append(conn, event_log.Kind.PACKAGE_EDITED, actor, at_s=now_s, package_id=info.id, version=version)
 
 
-def mark_withdrawn(conn: Connection, package_id: str, version: int, now_s: float) -> None:
+def mark_withdrawn(conn: Connection, actor: Actor, package_id: str, version: int, now_s: float) -> None:
     """No more agents are notified of it; where one was, the package stays listed until it reports a result."""
     at_us = micros(now_s)
     mine, is_open = assignments.c.package_id == package_id, assignments.c.result.is_(None)
@@ -132,7 +134,7 @@ def mark_withdrawn(conn: Connection, package_id: str, version: int, now_s: float
         update(assignments).where(mine, is_open, assignments.c.withdrawn_at_us.is_(None)).values(withdrawn_at_us=at_us),
     ):
         conn.execute(statement)
-    event_log.append(conn, event_log.Kind.PACKAGE_WITHDRAWN, at_s=now_s, package_id=package_id, version=version)
+    event_log.append(conn, event_log.Kind.PACKAGE_WITHDRAWN, actor, at_s=now_s, package_id=package_id, version=version)
 
 
 def _select() -> Select[Any]:

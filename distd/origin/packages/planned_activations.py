@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import TEXT_LIMIT, micros, mirror_packages, mirrors, packages, planned_activations, seconds
+from distd.domain.actor import SYSTEM
 from distd.domain.errors import BadInput, Conflict
 from distd.origin.packages.packages import activate, show
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from distd.domain.actor import Actor
     from distd.domain.mirror_rules import Via
 
 
@@ -45,7 +47,9 @@ class Conditions:
     sites: Sequence[str] = ()
 
 
-def plan(conn: Connection, package_id: str, via: Via | None, conditions: Conditions, now_s: float) -> Planned:
+def plan(
+    conn: Connection, actor: Actor, package_id: str, via: Via | None, conditions: Conditions, now_s: float
+) -> Planned:
     """Activate a package as soon as the conditions hold.
 
     Raises `NotFound`, `Conflict` for a withdrawn package, and `BadInput` for sites that have no mirror.
@@ -70,7 +74,7 @@ def plan(conn: Connection, package_id: str, via: Via | None, conditions: Conditi
     }
     dialect.upsert(conn, planned_activations, [row])
     detail = {"ready_percent": conditions.ready_percent}
-    event_log.append(conn, event_log.Kind.ACTIVATION_PLANNED, at_s=now_s, package_id=package_id, **detail)
+    event_log.append(conn, event_log.Kind.ACTIVATION_PLANNED, actor, at_s=now_s, package_id=package_id, **detail)
     return next(planned for planned in list_planned(conn) if planned.package_id == package_id)
 
 
@@ -86,14 +90,21 @@ def activate_due(conn: Connection, now_s: float) -> list[str]:
         planned = _planned(conn, row)
         is_late = planned.latest_s is not None and now_s >= planned.latest_s
         if now_s >= planned.not_before_s and (planned.ready >= planned.needed or is_late):
-            activate(conn, planned.package_id, None, None, now_s, row.via)
-            cancel(conn, planned.package_id)
+            activate(conn, SYSTEM, planned.package_id, None, None, now_s, row.via)
+            _remove(conn, planned.package_id)
             activated.append(planned.package_id)
     return activated
 
 
-def cancel(conn: Connection, package_id: str) -> bool:
+def cancel(conn: Connection, actor: Actor, package_id: str, now_s: float) -> bool:
     """Forget a planned activation; gives whether there was one."""
+    was_planned = _remove(conn, package_id)
+    if was_planned:
+        event_log.append(conn, event_log.Kind.ACTIVATION_CANCELLED, actor, at_s=now_s, package_id=package_id)
+    return was_planned
+
+
+def _remove(conn: Connection, package_id: str) -> bool:
     gone = delete(planned_activations).where(planned_activations.c.package_id == package_id)
     return bool(conn.execute(gone).rowcount)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from distd.catalogue.engine import Catalogue
+    from distd.domain.actor import Actor
     from distd.domain.package_spec import PackageSpec
     from distd.domain.records import DownloadConfig, Info, OperatingSystem
     from distd.packaging.progress import Progress
@@ -71,8 +72,19 @@ class NewPackage:
     recipe: RecipeUse | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignPackage:
+    """A package in a `folder` that another server made. `system` None: by its archive. `link`: no copies."""
+
+    folder: Path
+    name: str
+    system: OperatingSystem | None = None
+    link: bool = False
+
+
 def publish(
     store: PackageStore,
+    actor: Actor,
     new: NewPackage,
     now_s: float,
     progress: Progress | None = None,
@@ -104,37 +116,34 @@ def publish(
             arguments=recipe.arguments if recipe else None,
             warnings=checked.warnings,
         )
-        _publish(store, staged, package, also)
+        _publish(store, actor, staged, package, also)
     return package
 
 
 def import_package(
     store: PackageStore,
-    folder: Path,
-    name: str,
-    system: OperatingSystem | None,
+    actor: Actor,
+    foreign: ForeignPackage,
     now_s: float,
     progress: Progress | None = None,
-    *,
-    link: bool,
 ) -> Package:
-    """Import a package that another server made, under its own id. `system` None: by its archive.
+    """Import a package that another server made, under its own id.
 
     Raises `BadInput`, `Corrupt` for a wrong digest, and `Conflict` for an id that there is or was.
     """
-    check_name(name)
-    found = ocs_import.read(folder)
+    check_name(foreign.name)
+    found = ocs_import.read(foreign.folder)
     with (
         _id_for(store.catalogue, lambda conn: _given_id(conn, found.info.id)),
-        ocs_import.prepare(store.data, found, store.signer, progress, store.disk_limits, link=link) as staged,
+        ocs_import.prepare(store.data, found, store.signer, progress, store.disk_limits, link=foreign.link) as staged,
     ):
         described = _described(staged, found.info)
-        package = Package(**described, name=name, os=(system or found.os).value, created_at_s=now_s)
-        _publish(store, staged, package, None)
+        package = Package(**described, name=foreign.name, os=(foreign.system or found.os).value, created_at_s=now_s)
+        _publish(store, actor, staged, package, None)
     return package
 
 
-def delete(store: PackageStore, package_id: str, now_s: float) -> None:
+def delete(store: PackageStore, actor: Actor, package_id: str, now_s: float) -> None:
     """Remove a package's files; its name and results stay.
 
     Raises `NotFound`, and `Conflict` while computers still need it.
@@ -144,7 +153,7 @@ def delete(store: PackageStore, package_id: str, now_s: float) -> None:
         _refuse_if_needed(conn, package_id)
         deleted = {"deleted_at_us": micros(now_s)}
         conn.execute(update(schema.packages).where(schema.packages.c.id == package_id).values(**deleted))
-        event_log.append(conn, event_log.Kind.PACKAGE_DELETED, at_s=now_s, package_id=package_id)
+        event_log.append(conn, event_log.Kind.PACKAGE_DELETED, actor, at_s=now_s, package_id=package_id)
     # After the commit: a crash here leaves a directory of no package, which `reconcile` removes.
     if package_id in package_dirs.list_ids(store.data):
         package_dirs.delete(store.data, package_id)
@@ -191,13 +200,15 @@ def _given_id(conn: Connection, package_id: str) -> str:
     return package_id
 
 
-def _publish(store: PackageStore, staged: StagedPackage, package: Package, also: InSameTransaction | None) -> None:
+def _publish(
+    store: PackageStore, actor: Actor, staged: StagedPackage, package: Package, also: InSameTransaction | None
+) -> None:
     """The directory and its row together. When the row is not committed, the directory is removed again."""
     try:
         staged.sync()
         with store.catalogue.write() as conn:
             staged.publish()
-            _insert_row(conn, package)
+            _insert_row(conn, actor, package)
             if also is not None:
                 also(conn, package)
     except BaseException:
@@ -224,12 +235,13 @@ _CATALOGUE_COLUMNS = ("id", "name", "os", "action", "priority", "target", "fragm
 _HOW_MADE = ("plan", "recipe", "arguments")
 
 
-def _insert_row(conn: Connection, package: Package) -> None:
+def _insert_row(conn: Connection, actor: Actor, package: Package) -> None:
     row: dict[str, Any] = {column: getattr(package, column) for column in (*_CATALOGUE_COLUMNS, *_HOW_MADE)}
     conn.execute(insert(schema.packages).values(created_at_us=micros(package.created_at_s), **row))
     event_log.append(
         conn,
         event_log.Kind.PACKAGE_PUBLISHED,
+        actor,
         at_s=package.created_at_s,
         package_id=package.id,
         name=package.name,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from distd.catalogue import schema
+from distd.domain.actor import SYSTEM
 from distd.domain.errors import BadInput, Corrupt
 from distd.origin.packages import packages
 from distd.storage import package_dirs, pki
@@ -54,6 +55,6 @@ def _update_rows(conn: Connection, data: DataDir, versions: dict[str, int]) -> N
             continue
         at_s = (data.package(package_id) / "manifest").stat().st_mtime
         if manifest.fragments and not manifest.size:
-            packages.mark_withdrawn(conn, package_id, manifest.version, at_s)
+            packages.mark_withdrawn(conn, SYSTEM, package_id, manifest.version, at_s)
         else:
-            packages.mark_edited(conn, info, manifest.version, at_s)
+            packages.mark_edited(conn, SYSTEM, info, manifest.version, at_s)

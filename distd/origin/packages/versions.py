@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, insert, select, update
 
 from distd.catalogue import event_log, schema
+from distd.catalogue.event_log import Kind
 from distd.catalogue.schema import assignments, micros
 from distd.domain import fragment_plan, recipes
 from distd.domain.errors import Conflict
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from distd.domain.actor import Actor
     from distd.domain.records import Notify
     from distd.origin.packages.packages import Package
     from distd.origin.packages.publishing import PackageStore
@@ -48,8 +50,18 @@ class Successor:
     with_assignments: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be changed of a package; None: as it was. `notify` gives the new notification from the old one."""
+
+    notify: Callable[[Notify], Notify]
+    name: str | None = None
+    priority: int | None = None
+    target: str | None = None
+
+
 def supersede(
-    store: PackageStore, old_id: str, successor: Successor, now_s: float, progress: Progress | None = None
+    store: PackageStore, actor: Actor, old_id: str, successor: Successor, now_s: float, progress: Progress | None = None
 ) -> Package:
     """Publish a new package that has from the old one whatever is not given: name, system, action, target, priority,
     notification, how it is cut, where it is active; and, if asked, the computers that it was assigned to.
@@ -64,36 +76,33 @@ def supersede(
         raise Conflict("PACKAGE", f"{old_id} is not active, so no agent would be told", "activate it first")
 
     def inherit(conn: Connection, new: Package) -> None:
-        _inherit(conn, old, new, now_s, with_assignments=successor.with_assignments)
+        _inherit(conn, actor, old, new, now_s, with_assignments=successor.with_assignments)
 
     recipe = None if old.recipe is None else RecipeUse(old.recipe, old.arguments or "")
     spec = _successor_spec(store, old, successor)
     new = NewPackage(successor.name or old.name, successor.source, spec, recipe)
-    published = publish(store, new, now_s, progress, inherit)
+    published = publish(store, actor, new, now_s, progress, inherit)
     with store.catalogue.read() as conn:
         return replace(packages.show(conn, published.id), warnings=published.warnings)
 
 
-def withdraw(store: PackageStore, package_id: str, now_s: float) -> None:
+def withdraw(store: PackageStore, actor: Actor, package_id: str, now_s: float) -> None:
     """Take a package back: see `revise.withdraw`. Its results stay. Raises `NotFound`, `Conflict`, `Corrupt`."""
     _refuse_withdrawn(store, package_id)
     with revise.withdraw(store.data, package_id, store.signer, store.ca) as staged:
         version = staged.manifest.version
-        _replace(store, staged, lambda conn: packages.mark_withdrawn(conn, package_id, version, now_s))
+        _replace(store, staged, lambda conn: packages.mark_withdrawn(conn, actor, package_id, version, now_s))
     FragmentStore(store.data.fragments).remove_unused()
 
 
 def edit(
     store: PackageStore,
+    actor: Actor,
     package_id: str,
+    changes: Changes,
     now_s: float,
-    *,
-    name: str | None,
-    priority: int | None,
-    target: str | None,
-    notify: Callable[[Notify], Notify],
 ) -> Package:
-    """Change what the info of a package says, under the same id, in one step; None: as it was.
+    """Change the name of a package, and what its info says, under the same id, in one step.
 
     Agents that have fetched the info already go on with what it said. Raises `NotFound`, `Conflict`, `BadInput`.
     """
@@ -101,21 +110,23 @@ def edit(
     old = package_dirs.read_info(store.data, package_id)
     info = replace(
         old,
-        priority=old.priority if priority is None else priority,
-        target=old.target if target is None else target,
-        notify=notify(old.notify),
+        priority=old.priority if changes.priority is None else changes.priority,
+        target=old.target if changes.target is None else changes.target,
+        notify=changes.notify(old.notify),
     )
-    check_name(package.name if name is None else name)
+    name = package.name if changes.name is None else changes.name
+    check_name(name)
     check_priority(info.priority, store.config)
     system = OperatingSystem(package.os)
     builder.check_spec(PackageSpec(system, info.priority, info.action, info.target, notify=info.notify))
     if info != old:
         with revise.edit(store.data, info, store.signer, store.ca) as staged:
             version = staged.manifest.version
-            _replace(store, staged, lambda conn: packages.mark_edited(conn, info, version, now_s))
+            _replace(store, staged, lambda conn: packages.mark_edited(conn, actor, info, version, now_s))
     with store.catalogue.write() as conn:
-        if name is not None:
+        if name != package.name:
             conn.execute(update(schema.packages).where(schema.packages.c.id == package_id).values(name=name))
+            event_log.append(conn, Kind.PACKAGE_RENAMED, actor, at_s=now_s, package_id=package_id, name=name)
         return packages.show(conn, package_id)
 
 
@@ -160,18 +171,20 @@ def _successor_spec(store: PackageStore, old: Package, successor: Successor) -> 
     )
 
 
-def _inherit(conn: Connection, old: Package, new: Package, now_s: float, *, with_assignments: bool) -> None:
+def _inherit(
+    conn: Connection, actor: Actor, old: Package, new: Package, now_s: float, *, with_assignments: bool
+) -> None:
     conn.execute(update(schema.packages).where(schema.packages.c.id == old.id).values(superseded_by=new.id))
-    event_log.append(conn, event_log.Kind.PACKAGE_SUPERSEDED, at_s=now_s, package_id=old.id, by=new.id)
+    event_log.append(conn, Kind.PACKAGE_SUPERSEDED, actor, at_s=now_s, package_id=old.id, by=new.id)
     if not old.active:
         return
-    packages.activate(conn, new.id, old.info_server, old.fragment_server, now_s, old.via)
-    packages.deactivate(conn, old.id, now_s)
+    packages.activate(conn, actor, new.id, old.info_server, old.fragment_server, now_s, old.via)
+    packages.deactivate(conn, actor, old.id, now_s)
     if with_assignments:
-        _assign_again(conn, old.id, new.id, now_s)
+        _assign_again(conn, actor, old.id, new.id, now_s)
 
 
-def _assign_again(conn: Connection, old_id: str, new_id: str, now_s: float) -> None:
+def _assign_again(conn: Connection, actor: Actor, old_id: str, new_id: str, now_s: float) -> None:
     """Every computer's latest assignment of the old package, but for those that were taken back.
 
     What an agent was never told of the old package it need not be told any more.
@@ -194,8 +207,8 @@ def _assign_again(conn: Connection, old_id: str, new_id: str, now_s: float) -> N
     if not rows:
         return
     conn.execute(insert(assignments), rows)
-    kind = event_log.Kind.ASSIGNED
-    notes = [event_log.Note(kind, now_s, new_id, row["computer_id"], {"force": row["force"]}) for row in rows]
+    kind = Kind.ASSIGNED
+    notes = [event_log.Note(kind, actor, now_s, new_id, row["computer_id"], {"force": row["force"]}) for row in rows]
     event_log.append_many(conn, notes)
     unheard = assignments.c.result.is_(None) & assignments.c.notified_at_us.is_(None)
     conn.execute(assignments.delete().where(assignments.c.package_id == old_id, unheard))

@@ -8,6 +8,7 @@ from sqlalchemy import event
 
 from distd.catalogue import schema
 from distd.catalogue.event_log import Kind, Note
+from distd.domain.actor import AGENT
 from distd.domain.records import PrologRequest
 from distd.origin.agents import batch
 from distd.origin.agents.batch import Changes
@@ -62,7 +63,7 @@ def test_what_the_last_post_says_counts(origin: TestOrigin) -> None:
     changes = Changes()
     changes.replace_history(1, ["20"])
     changes.additions.add((2, "17"))  # it has it already
-    changes.notes.append(Note(Kind.INVENTORY, 5.0, None, 1, {}))
+    changes.notes.append(Note(Kind.INVENTORY, AGENT, 5.0, None, 1, {}))
     origin.write(changes.write)
     assert histories(origin) == {(1, "20"), (2, "17")}
     assert origin.events(Kind.INVENTORY)[0].at_s == 5.0

@@ -114,7 +114,7 @@ def test_a_package_is_served_from_here_with_the_computers_token(pc: TestOrigin) 
 
 def test_a_package_is_served_from_elsewhere_as_given(pc: TestOrigin) -> None:
     pc.package("17", active=False)
-    pc.write(packages.activate, "17", "info.example:8443/a", "mirror.example/b", pc.now_s)
+    pc.act(packages.activate, "17", "info.example:8443/a", "mirror.example/b", pc.now_s)
     pc.assign("17")
     (pack,) = pc.prolog().packs
     assert (pack.info_loc, pack.pack_loc) == ("info.example:8443/a", "mirror.example/b")
@@ -241,11 +241,11 @@ def test_trap_2_one_at_a_time_until_the_history_is_known(origin: TestOrigin) -> 
 
 def test_trap_3_withdrawn_or_deactivated_it_is_listed_until_its_final_status(pc: TestOrigin) -> None:
     pc.package("17", active=False)
-    pc.write(packages.activate, "17", "info.example/a", "mirror.example/b", pc.now_s)
+    pc.act(packages.activate, "17", "info.example/a", "mirror.example/b", pc.now_s)
     pc.assign("17")
     before = pc.prolog().packs
     pc.unassign("17")
-    pc.write(packages.deactivate, "17", pc.now_s)
+    pc.act(packages.deactivate, "17", pc.now_s)
     pc.values["download.on"] = False
     assert pc.prolog().packs == before
     pc.report("17", "ERR_TIMEOUT")

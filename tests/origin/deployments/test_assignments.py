@@ -140,6 +140,6 @@ def test_an_unknown_computer_is_not_found(origin: TestOrigin) -> None:
 
 def test_an_activation_that_ended_takes_no_assignments(pc: TestOrigin) -> None:
     pc.package("17")
-    pc.write(packages.deactivate, "17", pc.now_s)
+    pc.act(packages.deactivate, "17", pc.now_s)
     with pytest.raises(Conflict, match="not active"):
         pc.assign("17")

@@ -27,7 +27,7 @@ def test_a_superseded_package_is_wanted_while_a_computer_waits_for_it(origin: Te
     origin.assign("17")
     replaced = schema.packages.update().where(schema.packages.c.id == "17").values(superseded_by="18")
     origin.write(lambda conn: conn.execute(replaced))
-    origin.write(packages.deactivate, "17", origin.now_s)
+    origin.act(packages.deactivate, "17", origin.now_s)
     wanted = origin.read(contents.list_wanted)
     assert {package.package_id: package.needed for package in wanted} == {"17": True, "18": True}
     origin.unassign("17")

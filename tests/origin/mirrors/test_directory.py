@@ -30,8 +30,8 @@ def test_mirrors_that_are_online_and_have_the_present_version_are_ready(origin: 
 def test_an_activation_says_how_agents_get_fragments(origin: TestOrigin) -> None:
     for package_id in ("17", "18"):
         origin.package(package_id, active=False)
-    origin.write(packages.activate, "17", None, None, origin.now_s, "steer")
-    origin.write(packages.activate, "18", "x/a", "x/b", origin.now_s)
+    origin.act(packages.activate, "17", None, None, origin.now_s, "steer")
+    origin.act(packages.activate, "18", "x/a", "x/b", origin.now_s)
     assert origin.read(directory.load, Via.ORIGIN, origin.now_s).via == {"17": Via.STEER}
 
 
@@ -58,8 +58,8 @@ def test_why_a_computer_gets_these_mirrors(origin: TestOrigin) -> None:
     origin.write(presence.set_lost, add_mirror(origin, "lost"), origin.now_s - 60)
     join_mirror(origin, "new")
     add_mirror(origin, "revoked")
-    origin.write(mirrors.revoke, "revoked", origin.now_s)
-    origin.write(mirrors.add, mirrors.NewMirror("waiting", "http://w"), origin.now_s)
+    origin.act(mirrors.revoke, "revoked", origin.now_s)
+    origin.act(mirrors.add, mirrors.NewMirror("waiting", "http://w"), origin.now_s)
     found = origin.read(explanation.explain, "pc", "17", Via.DIRECT, origin.now_s)
     assert found.via == "direct"
     assert [name for name, _ in found.order] == ["ready"]

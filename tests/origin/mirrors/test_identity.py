@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def test_a_token_is_good_once_and_for_a_time(origin: TestOrigin) -> None:
-    secret = origin.write(mirrors.add, NewMirror("a", "http://[::1]:81"), origin.now_s)
+    secret = origin.act(mirrors.add, NewMirror("a", "http://[::1]:81"), origin.now_s)
     joined = origin.write(identity.join, secret, origin.now_s + identity.TOKEN_S - 1)
     assert (joined.name, joined.hosts) == ("a", ["::1"])
     with pytest.raises(BadInput):
         origin.write(identity.join, secret, origin.now_s)
-    late = origin.write(mirrors.add, NewMirror("b", "http://b"), origin.now_s)
+    late = origin.act(mirrors.add, NewMirror("b", "http://b"), origin.now_s)
     with pytest.raises(BadInput):
         origin.write(identity.join, late, origin.now_s + identity.TOKEN_S + 1)
 
@@ -33,13 +33,13 @@ def test_the_key_is_that_of_the_mirror_until_it_is_revoked(origin: TestOrigin) -
     assert origin.read(identity.identify, key) == MirrorIdentity(2, "b")
     assert origin.read(identity.identify, "0" * 64) is None
     assert origin.read(identity.identify, "") is None
-    origin.write(mirrors.revoke, "b", origin.now_s)
+    origin.act(mirrors.revoke, "b", origin.now_s)
     assert origin.read(identity.identify, key) is None
 
 
 def test_neither_token_nor_key_is_kept(origin: TestOrigin) -> None:
     key = join_mirror(origin, "a")
-    secret = origin.write(mirrors.add, NewMirror("b", "http://b"), origin.now_s)
+    secret = origin.act(mirrors.add, NewMirror("b", "http://b"), origin.now_s)
     rows = str(origin.read(lambda conn: conn.exec_driver_sql("SELECT * FROM mirrors").all()))
     assert key not in rows
     assert secret not in rows

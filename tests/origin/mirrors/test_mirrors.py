@@ -31,27 +31,27 @@ if TYPE_CHECKING:
 def test_a_mirror_with_a_bad_value_is_refused(origin: TestOrigin, values: dict[str, Any], field: str) -> None:
     new: dict[str, Any] = {"name": "a", "url": "http://a"} | values
     with pytest.raises(BadInput) as caught:
-        origin.write(mirrors.add, NewMirror(**new), 0)
+        origin.act(mirrors.add, NewMirror(**new), 0)
     assert caught.value.field == field
 
 
 def test_the_name_of_a_mirror_that_has_joined_is_in_use(origin: TestOrigin) -> None:
     add_mirror(origin, "a")
     with pytest.raises(Conflict):
-        origin.write(mirrors.add, NewMirror("a", "http://a"), origin.now_s)
+        origin.act(mirrors.add, NewMirror("a", "http://a"), origin.now_s)
 
 
 def test_a_revoked_mirror_has_nothing_and_may_join_again(origin: TestOrigin) -> None:
     origin.package("17")
     mirror = add_mirror(origin, "a")
     report(origin, mirror, have=[["17", 1]])
-    origin.write(mirrors.revoke, "a", origin.now_s)
+    origin.act(mirrors.revoke, "a", origin.now_s)
     assert origin.rows(schema.mirror_packages) == []
     assert origin.read(mirrors.show, "a", origin.now_s).state == "REVOKED"
     with pytest.raises(Conflict):
-        origin.write(mirrors.revoke, "a", origin.now_s)
+        origin.act(mirrors.revoke, "a", origin.now_s)
     with pytest.raises(NotFound):
-        origin.write(mirrors.revoke, "b", origin.now_s)
+        origin.act(mirrors.revoke, "b", origin.now_s)
     add_mirror(origin, "a")
     assert origin.read(mirrors.show, "a", origin.now_s).state == "JOINED"
 

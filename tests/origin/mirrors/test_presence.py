@@ -35,6 +35,6 @@ def test_those_that_are_connected_and_were_heard_of_are_online(origin: TestOrigi
 
 def test_a_heartbeat_does_not_bring_a_revoked_mirror_back(origin: TestOrigin) -> None:
     mirror = add_mirror(origin, "a")
-    origin.write(mirrors.revoke, "a", origin.now_s)
+    origin.act(mirrors.revoke, "a", origin.now_s)
     origin.write(presence.record_heartbeat, [mirror.id], origin.now_s)
     assert online(origin) == []

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 def test_rules_replace_those_before_them(origin: TestOrigin) -> None:
-    origin.write(rules.set_rules, ["name equals name"], 0.0)
-    origin.write(rules.set_rules, ["TAG LIKE NAME", "IPSUBNET EQUALS IPSUBNET"], 0.0)
+    origin.act(rules.set_rules, ["name equals name"], 0.0)
+    origin.act(rules.set_rules, ["TAG LIKE NAME", "IPSUBNET EQUALS IPSUBNET"], 0.0)
     assert [str(rule) for rule in origin.read(rules.list_rules)] == ["TAG LIKE NAME", "IPSUBNET EQUALS IPSUBNET"]
     assert origin.events(Kind.MIRROR_RULES)[-1].detail == {"rules": ["TAG LIKE NAME", "IPSUBNET EQUALS IPSUBNET"]}
-    assert origin.write(rules.set_rules, [], 0.0) == origin.read(rules.list_rules) == []
+    assert origin.act(rules.set_rules, [], 0.0) == origin.read(rules.list_rules) == []
 
 
 @pytest.mark.parametrize("texts", [["TAG LIKE"], ["TAG LIKE NAME"] * (MAX_RULES + 1)])
 def test_bad_rules_change_nothing(origin: TestOrigin, texts: list[str]) -> None:
-    origin.write(rules.set_rules, ["TAG LIKE NAME"], 0.0)
+    origin.act(rules.set_rules, ["TAG LIKE NAME"], 0.0)
     with pytest.raises(BadInput):
-        origin.write(rules.set_rules, texts, 0.0)
+        origin.act(rules.set_rules, texts, 0.0)
     assert len(origin.read(rules.list_rules)) == 1

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def test_only_the_right_password_of_the_right_operator_passes(origin: TestOrigin) -> None:
-    origin.write(operators.create, "admin", "corréct horse")
+    origin.act(operators.create, "admin", "corréct horse", 0.0)
     assert origin.read(operators.check, "admin", "corréct horse")
     assert not origin.read(operators.check, "admin", "correct horse")
     assert not origin.read(operators.check, "nobody", "corréct horse")
 
 
 def test_the_password_itself_is_not_kept(origin: TestOrigin) -> None:
-    origin.write(operators.create, "admin", "secret word")
+    origin.act(operators.create, "admin", "secret word", 0.0)
     (row,) = origin.rows(schema.operators)
     assert row["password_hash"].startswith("$argon2id$")
     assert "secret word" not in str(row)
@@ -39,6 +39,6 @@ def test_the_password_itself_is_not_kept(origin: TestOrigin) -> None:
     ],
 )
 def test_who_cannot_become_an_operator(origin: TestOrigin, name: Any, password: Any, error: Any) -> None:
-    origin.write(operators.create, "admin", "secret word")
+    origin.act(operators.create, "admin", "secret word", 0.0)
     with pytest.raises(error):
-        origin.write(operators.create, name, password)
+        origin.act(operators.create, name, password, 0.0)

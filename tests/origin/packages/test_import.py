@@ -13,7 +13,9 @@ from distd.catalogue import schema
 from distd.domain.errors import BadInput, Conflict, Corrupt
 from distd.domain.records import Action, Info, OperatingSystem
 from distd.origin.packages import packages, publishing
+from distd.origin.packages.publishing import ForeignPackage
 from distd.wire import ocs_info as info_format
+from tests.fixtures.origin import ADMIN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +37,7 @@ def ocs(tmp_path: Path) -> Any:
 
 
 def import_package(package_store: Any, folder: Any, name: Any = "Old", system: Any = None) -> Any:
-    return publishing.import_package(package_store, folder, name, system, NOW_S, link=False)
+    return publishing.import_package(package_store, ADMIN, ForeignPackage(folder, name, system), NOW_S)
 
 
 def test_it_keeps_its_id_and_what_it_says(origin: TestOrigin, package_store: Any, ocs: Any) -> None:
@@ -57,7 +59,7 @@ def test_an_id_that_is_taken_or_was_is_refused(package_store: Any, ocs: Any) -> 
     import_package(package_store, ocs)
     with pytest.raises(Conflict, match="1500000001 is here already, or was"):
         import_package(package_store, ocs)
-    publishing.delete(package_store, "1500000001", NOW_S)
+    publishing.delete(package_store, ADMIN, "1500000001", NOW_S)
     with pytest.raises(Conflict, match="1500000001 is here already, or was"):
         import_package(package_store, ocs)
 

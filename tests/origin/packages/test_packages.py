@@ -19,6 +19,7 @@ from distd.domain.records import Action
 from distd.origin.packages import packages, publishing
 from distd.origin.packages.recovery import Reconciled, reconcile
 from distd.storage import package_dirs
+from tests.fixtures.origin import ADMIN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ def test_an_id_is_the_time_or_the_next_that_nobody_ever_had(
 ) -> None:
     assert publish().id == "1700000000"
     assert publish().id == "1700000001"
-    publishing.delete(package_store, "1700000001", NOW_S)
+    publishing.delete(package_store, ADMIN, "1700000001", NOW_S)
     assert publish().id == "1700000002"
     assert publish(now_s=NOW_S - 100).id == "1700000003"
     assert publish(now_s=NOW_S + 100).id == "1700000100"
@@ -108,7 +109,7 @@ def test_a_failure_between_rename_and_commit_leaves_nothing(
     assert origin.read(packages.list_packages) == []
 
 
-def _fail(_conn: Any, package: Any) -> None:
+def _fail(_conn: Any, _actor: Any, package: Any) -> None:
     raise RuntimeError(f"midway through {package.id}")
 
 
@@ -117,14 +118,15 @@ CRASH = """
 import os, sys
 from pathlib import Path
 from distd.origin.installation import open_installation
+from distd.domain.actor import SYSTEM
 from distd.domain.records import Action, OperatingSystem
 from distd.origin.packages import publishing
 from distd.domain.package_spec import PackageSpec
 spec = PackageSpec(OperatingSystem.LINUX, 5, Action.STORE, "/x")
 new = publishing.NewPackage("hello", Path(sys.argv[2]), spec)
-publishing._insert_row = lambda conn, package: os._exit(9)
+publishing._insert_row = lambda conn, actor, package: os._exit(9)
 with open_installation(Path(sys.argv[1])) as site:
-    publishing.publish(site.package_store(), new, 1_700_000_000)
+    publishing.publish(site.package_store(), SYSTEM, new, 1_700_000_000)
 """
 
 
@@ -154,7 +156,7 @@ def test_reconcile_removes_what_a_deletion_left(
 ) -> None:
     package = publish()
     monkeypatch.setattr(package_dirs, "delete", lambda *_: None)
-    publishing.delete(package_store, package.id, NOW_S)
+    publishing.delete(package_store, ADMIN, package.id, NOW_S)
     monkeypatch.undo()
     assert data.package(package.id).is_dir()
     assert reconcile(origin.catalogue, data).removed == [package.id]
@@ -166,11 +168,11 @@ def test_a_deleted_package_leaves_its_name_and_results(
 ) -> None:
     package = publish()
     origin.prolog()
-    origin.write(packages.activate, package.id, None, None, NOW_S)
+    origin.act(packages.activate, package.id, None, None, NOW_S)
     origin.assign(package.id)
     origin.listed()
     origin.report(package.id, "SUCCESS")
-    publishing.delete(package_store, package.id, NOW_S)
+    publishing.delete(package_store, ADMIN, package.id, NOW_S)
     assert not data.package(package.id).exists()
     assert origin.read(packages.list_packages) == []
     with pytest.raises(NotFound):
@@ -184,26 +186,26 @@ def test_a_package_that_computers_need_is_not_deleted(
     origin: TestOrigin, data: Any, publish: Any, package_store: Any, computers: Any, words: Any
 ) -> None:
     package = publish()
-    origin.write(packages.activate, package.id, None, None, NOW_S)
+    origin.act(packages.activate, package.id, None, None, NOW_S)
     for device_id in computers:
         origin.prolog(device_id)
         origin.assign(package.id, device_id)
     with pytest.raises(Conflict, match=words):
-        publishing.delete(package_store, package.id, NOW_S)
+        publishing.delete(package_store, ADMIN, package.id, NOW_S)
     assert data.package(package.id).is_dir()
 
 
 def test_activation_comes_and_goes(origin: TestOrigin) -> None:
     origin.package("17", active=False)
     assert not origin.read(packages.show, "17").active
-    package = origin.write(packages.activate, "17", None, None, NOW_S)
+    package = origin.act(packages.activate, "17", None, None, NOW_S)
     assert (package.active, package.info_server) == (True, None)
-    package = origin.write(packages.activate, "17", "a.example/x/", "[::1]:8080/y", NOW_S)
+    package = origin.act(packages.activate, "17", "a.example/x/", "[::1]:8080/y", NOW_S)
     assert (package.info_server, package.fragment_server) == ("a.example/x", "[::1]:8080/y")
-    origin.write(packages.deactivate, "17", NOW_S)
+    origin.act(packages.deactivate, "17", NOW_S)
     assert not origin.read(packages.show, "17").active
     with pytest.raises(Conflict, match="17 is not active"):
-        origin.write(packages.deactivate, "17", NOW_S)
+        origin.act(packages.deactivate, "17", NOW_S)
     assert [event.kind for event in origin.events()] == [
         Kind.PACKAGE_ACTIVATED,
         Kind.PACKAGE_ACTIVATED,
@@ -228,13 +230,13 @@ BAD_SERVERS = {
 def test_servers_that_cannot_be_are_refused(origin: TestOrigin, info: Any, fragments: Any, message: Any) -> None:
     origin.package("17", active=False)
     with pytest.raises(BadInput, match=message):
-        origin.write(packages.activate, "17", info, fragments, NOW_S)
+        origin.act(packages.activate, "17", info, fragments, NOW_S)
     assert not origin.read(packages.show, "17").active
 
 
 USES = {
-    "activate": lambda conn: packages.activate(conn, "99", None, None, NOW_S),
-    "deactivate": lambda conn: packages.deactivate(conn, "99", NOW_S),
+    "activate": lambda conn: packages.activate(conn, ADMIN, "99", None, None, NOW_S),
+    "deactivate": lambda conn: packages.deactivate(conn, ADMIN, "99", NOW_S),
     "show": lambda conn: packages.show(conn, "99"),
 }
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def plan(origin: TestOrigin, percent: int = 90, after_s: float = 0.0, **conditions: Any) -> Planned:
     wanted = Conditions(percent, origin.now_s + after_s, **conditions)
-    planned: Planned = origin.write(planned_activations.plan, "17", Via.STEER, wanted, origin.now_s)
+    planned: Planned = origin.act(planned_activations.plan, "17", Via.STEER, wanted, origin.now_s)
     return planned
 
 
@@ -64,8 +64,8 @@ def test_a_second_plan_replaces_the_first_and_can_be_cancelled(origin: TestOrigi
     plan(origin, percent=0, after_s=60)
     plan(origin, percent=0, after_s=120)
     assert activate_due(origin, 60) == []
-    assert origin.write(planned_activations.cancel, "17")
-    assert not origin.write(planned_activations.cancel, "17")
+    assert origin.act(planned_activations.cancel, "17", origin.now_s)
+    assert not origin.act(planned_activations.cancel, "17", origin.now_s)
     assert activate_due(origin, 120) == []
 
 
@@ -78,6 +78,6 @@ def test_bad_conditions_are_refused(origin: TestOrigin, values: dict[str, Any]) 
 
 def test_a_withdrawn_package_is_refused(origin: TestOrigin) -> None:
     origin.package("17", active=False)
-    origin.write(packages.mark_withdrawn, "17", 2, origin.now_s)
+    origin.act(packages.mark_withdrawn, "17", 2, origin.now_s)
     with pytest.raises(Conflict):
         plan(origin, percent=0)

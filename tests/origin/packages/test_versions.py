@@ -19,9 +19,11 @@ from distd.domain.records import Action, Digest, Notify, OperatingSystem
 from distd.origin.packages import packages, publishing, versions
 from distd.origin.packages.publishing import RecipeUse
 from distd.origin.packages.recovery import reconcile
+from distd.origin.packages.versions import Changes
 from distd.packaging.verify import verify
 from distd.storage import package_dirs as directories
 from distd.storage.fragment_store import FragmentStore
+from tests.fixtures.origin import ADMIN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +40,7 @@ def active(origin: TestOrigin, publish: Any) -> Any:
 
     def active(**changes: Any) -> Any:
         package = publish(**changes)
-        return origin.write(packages.activate, package.id, None, None, NOW_S)
+        return origin.act(packages.activate, package.id, None, None, NOW_S)
 
     return active
 
@@ -60,7 +62,7 @@ def edit(
     target: Any = None,
     notify: Any = lambda old: old,
 ) -> Any:
-    return versions.edit(package_store, package_id, LATER_S, name=name, priority=priority, target=target, notify=notify)
+    return versions.edit(package_store, ADMIN, package_id, Changes(notify, name, priority, target), LATER_S)
 
 
 def test_an_edited_package_says_something_else_and_holds_the_same(
@@ -77,7 +79,9 @@ def test_an_edited_package_says_something_else_and_holds_the_same(
     assert directories.read_manifest(package_store.data, package.id, package_store.ca).version == 2
     assert {path.name: path.stat().st_ino for path in folder.glob("*-*")} == before
     assert whole(package.id)
-    assert origin.events()[-1].kind == Kind.PACKAGE_EDITED
+    edited_event, renamed = origin.events()[-2:]
+    assert (edited_event.kind, renamed.kind) == (Kind.PACKAGE_EDITED, Kind.PACKAGE_RENAMED)
+    assert (edited_event.actor, renamed.actor, renamed.detail) == (ADMIN, ADMIN, {"name": "New"})
     assert os.listdir(package_store.data.download) == [package.id]
 
 
@@ -86,7 +90,7 @@ def test_a_name_alone_needs_no_new_version(origin: TestOrigin, package_store: An
     assert dataclasses.replace(edit(package_store, package.id, name="New"), name="hello") == dataclasses.replace(
         package, warnings=()
     )
-    assert [event.kind for event in origin.events()] == [Kind.PACKAGE_PUBLISHED]
+    assert [event.kind for event in origin.events()] == [Kind.PACKAGE_PUBLISHED, Kind.PACKAGE_RENAMED]
 
 
 EDITS = {
@@ -130,7 +134,7 @@ def test_a_row_that_is_not_committed_leaves_the_old_directory(
 
 def test_a_withdrawn_package_has_no_bytes_left(origin: TestOrigin, package_store: Any, active: Any, whole: Any) -> None:
     package = active()
-    versions.withdraw(package_store, package.id, LATER_S)
+    versions.withdraw(package_store, ADMIN, package.id, LATER_S)
     folder = package_store.data.package(package.id)
     fragments = list(folder.glob("*-*"))
     assert len(fragments) == package.fragments
@@ -153,7 +157,7 @@ def test_who_was_told_stays_told_and_who_was_not_is_not(origin: TestOrigin, pack
         origin.assign(package.id, device_id)
     assert origin.listed("told") == origin.listed("done") == [package.id]
     origin.report(package.id, "SUCCESS", "done")
-    versions.withdraw(package_store, package.id, LATER_S)
+    versions.withdraw(package_store, ADMIN, package.id, LATER_S)
     assert origin.listed("told") == [package.id]
     assert origin.listed("waiting") == []
     origin.report(package.id, "ERR_BAD_DIGEST", "told")
@@ -164,11 +168,11 @@ def test_who_was_told_stays_told_and_who_was_not_is_not(origin: TestOrigin, pack
 
 def test_what_is_withdrawn_is_not_used_again(origin: TestOrigin, package_store: Any, active: Any) -> None:
     package = active()
-    versions.withdraw(package_store, package.id, LATER_S)
+    versions.withdraw(package_store, ADMIN, package.id, LATER_S)
     for use in (
-        lambda: versions.withdraw(package_store, package.id, LATER_S),
+        lambda: versions.withdraw(package_store, ADMIN, package.id, LATER_S),
         lambda: edit(package_store, package.id, priority=2),
-        lambda: origin.write(packages.activate, package.id, None, None, LATER_S),
+        lambda: origin.act(packages.activate, package.id, None, None, LATER_S),
     ):
         with pytest.raises(Conflict, match="is withdrawn"):
             use()
@@ -176,7 +180,7 @@ def test_what_is_withdrawn_is_not_used_again(origin: TestOrigin, package_store: 
 
 def test_bytes_that_another_package_has_stay(package_store: Any, publish: Any, whole: Any) -> None:
     first, second = publish(), publish()
-    versions.withdraw(package_store, first.id, LATER_S)
+    versions.withdraw(package_store, ADMIN, first.id, LATER_S)
     assert whole(second.id)
     assert FragmentStore(package_store.data.fragments).used_bytes() == second.size_bytes
 
@@ -193,7 +197,7 @@ def supersede(
     with_assignments: Any = False,
 ) -> Any:
     successor = versions.Successor(source, name, target, with_assignments)
-    return versions.supersede(package_store, package_id, successor, LATER_S)
+    return versions.supersede(package_store, ADMIN, package_id, successor, LATER_S)
 
 
 @pytest.fixture
@@ -209,7 +213,7 @@ def test_a_successor_has_what_is_not_given_from_the_old_one(
 ) -> None:
     notify = Notify(user=True, text="Soon")
     old = publish(os=OperatingSystem.WINDOWS, notify=notify, plan=ByContent(8192), digest=Digest.SHA256, priority=3)
-    origin.write(packages.activate, old.id, "a.example/x", "b.example/y", NOW_S)
+    origin.act(packages.activate, old.id, "a.example/x", "b.example/y", NOW_S)
     new = supersede(package_store, old.id, newer)
     assert new.id != old.id
     assert (new.name, new.os, new.action, new.target, new.priority) == ("hello", "WINDOWS", "STORE", "/opt/hello", 3)
@@ -288,9 +292,9 @@ def test_a_successor_that_fails_leaves_the_old_one_as_it_was(
     "use",
     [
         lambda package_store, path: supersede(package_store, "99", path),
-        lambda package_store, _: versions.withdraw(package_store, "99", NOW_S),
+        lambda package_store, _: versions.withdraw(package_store, ADMIN, "99", NOW_S),
         lambda package_store, _: edit(package_store, "99", priority=2),
-        lambda package_store, _: publishing.delete(package_store, "99", NOW_S),
+        lambda package_store, _: publishing.delete(package_store, ADMIN, "99", NOW_S),
     ],
 )
 def test_an_unknown_package_is_not_found(package_store: Any, newer: Any, use: Any) -> None:
@@ -309,15 +313,17 @@ CRASH = """
 import os, sys
 from pathlib import Path
 from distd.origin.installation import open_installation
+from distd.domain.actor import SYSTEM
 from distd.origin.packages import versions
 from distd.storage.staged_package import StagedPackage
 replace = StagedPackage.replace
 StagedPackage.replace = lambda self: (replace(self), os._exit(9))
 with open_installation(Path(sys.argv[1])) as site:
     if sys.argv[3] == "edit":
-        versions.edit(site.package_store(), sys.argv[2], 1, name=None, priority=2, target=None, notify=lambda old: old)
+        changes = versions.Changes(lambda old: old, priority=2)
+        versions.edit(site.package_store(), SYSTEM, sys.argv[2], changes, 1)
     else:
-        versions.withdraw(site.package_store(), sys.argv[2], 1)
+        versions.withdraw(site.package_store(), SYSTEM, sys.argv[2], 1)
 """
 
 

@@ -64,5 +64,5 @@ def client(app: QuartTrio) -> Any:
 @pytest.fixture
 def operator(origin: TestOrigin) -> dict[str, str]:
     """The header of an operator."""
-    origin.write(operators.create, "admin", "secret")
+    origin.act(operators.create, "admin", "secret", 0.0)
     return basic("admin", "secret")

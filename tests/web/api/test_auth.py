@@ -39,7 +39,7 @@ def test_what_is_read_of_the_field(authorization: str, expected: tuple[str, str]
 async def test_a_good_password_is_known_for_a_while(
     autojump_clock: trio.testing.MockClock, origin: TestOrigin, reader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    origin.write(operators.create, "ada", "secret")
+    origin.act(operators.create, "ada", "secret", 0.0)
     checked: list[str] = []
 
     def check(_conn: Any, name: str, password: str) -> bool:

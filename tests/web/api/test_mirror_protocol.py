@@ -40,7 +40,7 @@ async def test_the_ca_is_for_everybody(client: Any, data: Any) -> None:
 async def test_a_mirror_joins_and_reports(client: Any, origin: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: origin.now_s)
     origin.package("17")
-    secret = origin.write(mirrors.add, NewMirror("a", "http://a:8080"), origin.now_s)
+    secret = origin.act(mirrors.add, NewMirror("a", "http://a:8080"), origin.now_s)
     status, body = await post(client, "join", {"token": secret, "request": certificate_request(), "newer": 1})
     joined = packing.unpack(body, dict[str, Any], "answer")
     assert (status, joined["name"]) == (200, "a")

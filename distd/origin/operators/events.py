@@ -1,0 +1,120 @@
+"""What happened, for operators: the event log by package, computer, actor, kind and time; the audit trail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import and_, func, or_, select
+
+from distd.catalogue.event_log import Kind
+from distd.catalogue.schema import computers, events, micros, packages
+from distd.domain.actor import PEOPLE, Actor, ActorKind
+from distd.domain.errors import BadInput
+from distd.domain.page import Page, write_cursor
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection, Row, Select
+
+    from distd.domain.page import Window
+
+PLACE: Final = (int,)  # of an event in the list: its sequence number
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event with the names of its package and its computer; None: it has none. `actor` is as `domain.actor` writes
+    it; "": an earlier version wrote the event. `detail` depends on `kind`."""
+
+    seq: int
+    at_s: float
+    kind: str
+    actor: str
+    package_id: str | None
+    package_name: str | None
+    device_id: str | None
+    computer_name: str | None
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events; None or nothing: all. `actor`: a kind, a name, or both ("operator", "admin", "operator:admin");
+    `since_s`: from this time on; `by_people`: those of operators, tokens and command lines alone."""
+
+    package_id: str | None = None
+    device_id: str | None = None
+    actor: str | None = None
+    kinds: tuple[Kind, ...] = ()
+    since_s: float | None = None
+    by_people: bool = False
+
+
+ALL: Final = Wanted()
+
+
+def newest(conn: Connection, wanted: Wanted, window: Window) -> Page[Entry]:
+    """The newest first. A computer or package that is unknown has no events."""
+    conditions = _conditions(wanted)
+    before = () if window.place is None else (events.c.seq < window.place[0],)
+    query = _select().where(*conditions, *before).order_by(events.c.seq.desc())
+    found = [_entry(row) for row in conn.execute(query.limit(window.limit + 1))]
+    items = found[: window.limit]
+    return Page(items, write_cursor([items[-1].seq]) if len(found) > len(items) else None, _count(conn, conditions))
+
+
+def following(conn: Connection, wanted: Wanted, seq: int, limit: int) -> list[Entry]:
+    """The oldest `limit` events after sequence number `seq`, the oldest first."""
+    query = _select().where(*_conditions(wanted), events.c.seq > seq).order_by(events.c.seq)
+    return [_entry(row) for row in conn.execute(query.limit(limit))]
+
+
+def read_kinds(texts: tuple[str, ...], field: str) -> tuple[Kind, ...]:
+    """Kinds of events by their names, in any case. Raises `BadInput`."""
+    try:
+        return tuple(Kind(text.strip().upper().replace("-", "_")) for text in texts)
+    except ValueError:
+        wrong = next(text for text in texts if text.strip().upper().replace("-", "_") not in set(Kind))
+        raise BadInput(field, f"one of {', '.join(Kind)}", wrong) from None
+
+
+def _select() -> Select[Any]:
+    joined = events.outerjoin(packages, packages.c.id == events.c.package_id)
+    joined = joined.outerjoin(computers, computers.c.id == events.c.computer_id)
+    names = (packages.c.name.label("package_name"), computers.c.device_id, computers.c.name.label("computer_name"))
+    return select(events, *names).select_from(joined)
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.package_id is not None:
+        found.append(events.c.package_id == wanted.package_id)
+    if wanted.device_id is not None:
+        one = select(computers.c.id).where(computers.c.device_id == wanted.device_id)
+        found.append(events.c.computer_id == one.scalar_subquery())
+    if wanted.actor is not None:
+        found.append(_is_of(wanted.actor))
+    if wanted.kinds:
+        found.append(events.c.kind.in_([kind.value for kind in wanted.kinds]))
+    if wanted.since_s is not None:
+        found.append(events.c.at_us >= micros(wanted.since_s))
+    if wanted.by_people:
+        found.append(events.c.actor_kind.in_([kind.value for kind in PEOPLE]))
+    return found
+
+
+def _is_of(text: str) -> ColumnElement[bool]:
+    kind, colon, name = text.partition(":")
+    if colon and kind in set(ActorKind):
+        return and_(events.c.actor_kind == kind, events.c.actor_name == name)
+    return or_(events.c.actor_kind == text, events.c.actor_name == text)
+
+
+def _count(conn: Connection, conditions: list[ColumnElement[bool]]) -> int:
+    return conn.scalar(select(func.count()).select_from(events).where(*conditions)) or 0
+
+
+def _entry(row: Row[Any]) -> Entry:
+    actor = str(Actor(ActorKind(row.actor_kind), row.actor_name)) if row.actor_kind else ""
+    names = (row.package_id, row.package_name, row.device_id, row.computer_name)
+    return Entry(row.seq, row.at_us / 1_000_000, row.kind, actor, *names, row.detail)
