@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "assign": "distd.cli.assignments:assign",
     "computer": "distd.cli.computer:computer",
+    "events": "distd.cli.events:events",
     "init": "distd.cli.init:init",
     "mirror": "distd.cli.mirror:mirror",
     "package": "distd.cli.package:package",

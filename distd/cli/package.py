@@ -164,7 +164,7 @@ def edit(package_id: str, root: Path, options: EditOptions, overrides: tuple[str
         with installation.catalogue.read() as conn:
             action = Action(packages.show(conn, package_id).action)
         target = target_of(action, targets, needed=False)
-        changes = versions.Changes(options.notify, options.name, options.priority, target)
+        changes = versions.PackageChanges(options.notify, options.name, options.priority, target)
         found = versions.edit(installation.package_store(), unix_actor(), package_id, changes, time.time())
         described = describe(installation, found)
     if as_json:

@@ -130,6 +130,30 @@ def parse_deadline(text: str, field: str, now: datetime) -> float:
         raise BadInput(field, "a time such as fri 18:00, 2026-11-27 18:00 or 3d", text) from None
 
 
+def parse_past(text: str, field: str, now: datetime) -> float:
+    """A time that has passed, in Unix time: "now", "7d" (ago), "2026-11-27 18:00", or "fri 18:00" (the last one).
+
+    `now` is local time, naive.
+    """
+    minutes = _minute_of_week(text)
+    if minutes is not None:
+        monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
+        then = monday + timedelta(minutes=minutes)
+        return (then if then <= now else then - timedelta(days=7)).timestamp()
+    if text.strip().lower() == "now":
+        return now.timestamp()
+    for date_format in DATE_FORMATS:
+        try:
+            then = datetime.strptime(text.strip(), date_format)  # noqa: DTZ007 - local, as `now` is
+        except ValueError:
+            continue
+        return then.timestamp()
+    try:
+        return now.timestamp() - parse_duration(text, field)
+    except BadInput:
+        raise BadInput(field, "a time such as 7d (ago), fri 18:00 or 2026-11-27 18:00", text) from None
+
+
 def _minute_of_week(text: str) -> int | None:
     match = _WEEKDAY_TIME.fullmatch(text.strip().lower())
     if match is None:

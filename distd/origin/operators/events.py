@@ -22,7 +22,7 @@ PLACE: Final = (int,)  # of an event in the list: its sequence number
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LoggedEvent:
     """An event with the names of its package and its computer; None: it has none. `actor` is as `domain.actor` writes
     it; "": an earlier version wrote the event. `detail` depends on `kind`."""
 
@@ -53,7 +53,7 @@ class Wanted:
 ALL: Final = Wanted()
 
 
-def newest(conn: Connection, wanted: Wanted, window: Window) -> Page[Entry]:
+def newest(conn: Connection, wanted: Wanted, window: Window) -> Page[LoggedEvent]:
     """The newest first. A computer or package that is unknown has no events."""
     conditions = _conditions(wanted)
     before = () if window.place is None else (events.c.seq < window.place[0],)
@@ -63,7 +63,7 @@ def newest(conn: Connection, wanted: Wanted, window: Window) -> Page[Entry]:
     return Page(items, write_cursor([items[-1].seq]) if len(found) > len(items) else None, _count(conn, conditions))
 
 
-def following(conn: Connection, wanted: Wanted, seq: int, limit: int) -> list[Entry]:
+def following(conn: Connection, wanted: Wanted, seq: int, limit: int) -> list[LoggedEvent]:
     """The oldest `limit` events after sequence number `seq`, the oldest first."""
     query = _select().where(*_conditions(wanted), events.c.seq > seq).order_by(events.c.seq)
     return [_entry(row) for row in conn.execute(query.limit(limit))]
@@ -114,7 +114,7 @@ def _count(conn: Connection, conditions: list[ColumnElement[bool]]) -> int:
     return conn.scalar(select(func.count()).select_from(events).where(*conditions)) or 0
 
 
-def _entry(row: Row[Any]) -> Entry:
+def _entry(row: Row[Any]) -> LoggedEvent:
     actor = str(Actor(ActorKind(row.actor_kind), row.actor_name)) if row.actor_kind else ""
     names = (row.package_id, row.package_name, row.device_id, row.computer_name)
-    return Entry(row.seq, row.at_us / 1_000_000, row.kind, actor, *names, row.detail)
+    return LoggedEvent(row.seq, row.at_us / 1_000_000, row.kind, actor, *names, row.detail)

@@ -51,7 +51,7 @@ class Successor:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class PackageChanges:
     """What is to be changed of a package; None: as it was. `notify` gives the new notification from the old one."""
 
     notify: Callable[[Notify], Notify]
@@ -99,7 +99,7 @@ def edit(
     store: PackageStore,
     actor: Actor,
     package_id: str,
-    changes: Changes,
+    changes: PackageChanges,
     now_s: float,
 ) -> Package:
     """Change the name of a package, and what its info says, under the same id, in one step.

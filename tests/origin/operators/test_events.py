@@ -104,7 +104,7 @@ def test_those_that_follow_a_number_come_in_their_order(busy: TestOrigin) -> Non
 
 def test_kinds_are_read() -> None:
     assert events.read_kinds(("notified", "PACKAGE-EDITED"), "kind") == (Kind.NOTIFIED, Kind.PACKAGE_EDITED)
-    with pytest.raises(BadInput, match="kind: expected one of PACKAGE_PUBLISHED, .* got sent"):
+    with pytest.raises(BadInput, match=r"kind: expected one of PACKAGE_PUBLISHED, .* got sent"):
         events.read_kinds(("notified", "sent"), "kind")
 
 

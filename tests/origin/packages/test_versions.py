@@ -19,7 +19,7 @@ from distd.domain.records import Action, Digest, Notify, OperatingSystem
 from distd.origin.packages import packages, publishing, versions
 from distd.origin.packages.publishing import RecipeUse
 from distd.origin.packages.recovery import reconcile
-from distd.origin.packages.versions import Changes
+from distd.origin.packages.versions import PackageChanges
 from distd.packaging.verify import verify
 from distd.storage import package_dirs as directories
 from distd.storage.fragment_store import FragmentStore
@@ -62,7 +62,7 @@ def edit(
     target: Any = None,
     notify: Any = lambda old: old,
 ) -> Any:
-    return versions.edit(package_store, ADMIN, package_id, Changes(notify, name, priority, target), LATER_S)
+    return versions.edit(package_store, ADMIN, package_id, PackageChanges(notify, name, priority, target), LATER_S)
 
 
 def test_an_edited_package_says_something_else_and_holds_the_same(
@@ -320,7 +320,7 @@ replace = StagedPackage.replace
 StagedPackage.replace = lambda self: (replace(self), os._exit(9))
 with open_installation(Path(sys.argv[1])) as site:
     if sys.argv[3] == "edit":
-        changes = versions.Changes(lambda old: old, priority=2)
+        changes = versions.PackageChanges(lambda old: old, priority=2)
         versions.edit(site.package_store(), SYSTEM, sys.argv[2], changes, 1)
     else:
         versions.withdraw(site.package_store(), SYSTEM, sys.argv[2], 1)

@@ -1,0 +1,183 @@
+"""Lists on a terminal, in a pipe, as CSV and as JSON: one page, whose end says how much more there is.
+
+On a terminal a row is one line: columns that are empty in all rows are left out, then those of the highest rank until
+the rest fits. What names the row is never cut. In a pipe nothing is left out for want of room.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+from dataclasses import asdict, dataclass, fields
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import click
+from rich.cells import cell_len, set_cell_size
+
+from distd.cli.output import print_json
+from distd.domain.page import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from distd.domain.page import Page
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT: Final = 50
+NO_LIMIT: Final = 1 << 31
+GAP: Final = "  "
+GOOD_CUT: Final = 24  # cells: columns are cut so far before any is left out,
+MIN_CUT: Final = 12  # and so far when no more can be left out
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[T]):
+    """`rank` 0: it names the row, so it is never left out or cut; the higher, the sooner it is left out.
+
+    `cut`: it may be cut.
+    """
+
+    title: str
+    text: Callable[[T], str | None]
+    rank: int = 0
+    cut: bool = False
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """How a list is asked for, and how it is printed."""
+
+    limit: int
+    everything: bool
+    wide: bool
+    as_csv: bool
+    as_json: bool
+
+    @property
+    def window(self) -> Window:
+        """The page that is asked for."""
+        return Window(NO_LIMIT if self.everything else self.limit)
+
+
+def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--limit, --all, --wide, --csv and --json: the command gets them as the argument `listing`, a `ListOptions`."""
+
+    @wraps(command)
+    def with_listing(**values: Any) -> Any:
+        options = ListOptions(**{field.name: values.pop(field.name) for field in fields(ListOptions)})
+        return command(listing=options, **values)
+
+    decorated: Callable[..., Any] = with_listing
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help='Print JSON: {"items": […], "next": …, "total": n}.'),
+        click.option("--csv", "as_csv", is_flag=True, help="Print CSV with all fields, for spreadsheets."),
+        click.option("--wide", is_flag=True, help="All columns, whole, however long the lines get."),
+        click.option("--all", "everything", is_flag=True, help="All rows."),
+        click.option(
+            "--limit",
+            metavar="ROWS",
+            default=DEFAULT_LIMIT,
+            show_default=True,
+            type=click.IntRange(1, 10_000_000),
+            help="At most so many rows.",
+        ),
+    ):
+        decorated = option(decorated)
+    return decorated
+
+
+def print_list(page: Page[T], columns: Sequence[Column[T]], listing: ListOptions, nothing: str) -> None:
+    """Print a page as it was asked for; `nothing` is the sentence for people when it is empty."""
+    if listing.as_json:
+        print_json({"items": page.items, "next": page.next, "total": page.total})
+        return
+    if listing.as_csv:
+        click.echo(_csv(page.items), nl=False)
+    elif page.items:
+        is_terminal = sys.stdout.isatty()
+        width = shutil.get_terminal_size().columns if is_terminal and not listing.wide else None
+        for line in table_lines(page.items, columns, width):
+            click.echo(line)
+    else:
+        click.echo(nothing)
+    if len(page.items) < page.total:
+        click.echo(f"{len(page.items):,} of {page.total:,}; --all shows the rest.", err=True)
+
+
+def table_lines(items: Sequence[T], columns: Sequence[Column[T]], width: int | None) -> list[str]:
+    """The lines of a table, a head and one an item, of at most `width` cells; None: as wide as it gets."""
+    cells = [[_printable(column.text(item)) for item in items] for column in columns]
+    used = [index for index, texts in enumerate(cells) if any(texts) or columns[index].rank == 0]
+    widths = {index: max(map(cell_len, (columns[index].title, *cells[index]))) for index in used}
+    if width is not None:
+        _fit(widths, columns, width)
+    heads = {index: [columns[index].title, *cells[index]] for index in widths}
+    return [
+        GAP.join(_pad(heads[index][row], widths[index], right=columns[index].right) for index in widths).rstrip()
+        for row in range(len(items) + 1)
+    ]
+
+
+def _fit(widths: dict[int, int], columns: Sequence[Column[Any]], width: int) -> None:
+    """Cut what may be cut, and leave out columns, until the rest fits."""
+    _cut(widths, columns, width, GOOD_CUT)
+    while _excess(widths, width) > 0:
+        leaving = max(widths, key=lambda index: columns[index].rank)
+        if columns[leaving].cut and widths[leaving] > MIN_CUT:
+            _cut(widths, columns, width, MIN_CUT)
+        elif columns[leaving].rank == 0:
+            return
+        else:
+            del widths[leaving]
+
+
+def _cut(widths: dict[int, int], columns: Sequence[Column[Any]], width: int, floor: int) -> None:
+    """Cut the widest first, down to `floor`."""
+    for index in sorted((index for index in widths if columns[index].cut), key=widths.__getitem__, reverse=True):
+        widths[index] -= max(0, min(_excess(widths, width), widths[index] - floor))
+
+
+def _excess(widths: dict[int, int], width: int) -> int:
+    """By how many cells a line would be too long."""
+    return sum(widths.values()) + len(GAP) * (len(widths) - 1) - width
+
+
+def _pad(text: str, width: int, *, right: bool) -> str:
+    length = cell_len(text)
+    if length > width:
+        return set_cell_size(text, width - 1).rstrip() + "…"
+    space = " " * (width - length)
+    return space + text if right else text + space
+
+
+def _printable(text: str | None) -> str:
+    """What agents sent is printed without control characters: a terminal would obey them."""
+    if not text:
+        return ""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text)
+
+
+def _csv(items: Iterable[Any]) -> str:
+    rows = [asdict(item) for item in items]
+    if not rows:
+        return ""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+    return file.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    """Lists and objects as JSON. A text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return value
