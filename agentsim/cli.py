@@ -9,23 +9,23 @@ import sys
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import click
 import trio
 from cryptography import x509
 
-from agentsim.load import load
 from agentsim.native.agent import USER_AGENT, NativeAgent
 from agentsim.native.state import open_state
-from agentsim.simulate import simulate
 from distd import __version__
-from distd.domain.errors import BadInput, DistdError
+from distd.domain.errors import BadInput
 from distd.lane.client.http_client import open_client
+from distd.terminal import program
+from distd.terminal.program import Group, option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 EXAMPLE = """\
 \b
@@ -34,35 +34,33 @@ Example:
       --state /var/lib/agent --once"""
 
 
-class _Commands(click.Group):
-    """Commands whose errors are one line, and the exit status that goes with them."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except DistdError as error:
-            click.echo(f"agentsim: {error}", err=True)
-            ctx.exit(2 if isinstance(error, BadInput) else 1)
+COMMANDS: Final = {"load": "agentsim.load:load", "simulate": "agentsim.simulate:simulate"}
 
 
-@click.group(cls=_Commands)
+@click.group("agentsim", cls=Group, places=COMMANDS, context_settings={"help_option_names": program.HELP_OPTIONS})
 @click.version_option(__version__)
-def main() -> None:
+def cli() -> None:
     """Agents of distd: one that deploys packages, very many that are emulated, and any number in virtual time."""
 
 
-main.add_command(simulate)
-main.add_command(load)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(arguments))
 
 
-@main.command(epilog=EXAMPLE)
-@click.option("--server", required=True, metavar="URL", help="Where to send PROLOG, inventory and results.")
-@click.option("--ca", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The site's CA, cacert.pem.")
-@click.option(
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status."""
+    return program.run(cli, arguments)
+
+
+@cli.command(epilog=EXAMPLE)
+@option("--server", required=True, metavar="URL", help="Where to send PROLOG, inventory and results.")
+@option("--ca", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The site's CA, cacert.pem.")
+@option(
     "--state", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where the agent keeps its state."
 )
-@click.option("--once", is_flag=True, help="One contact, then the downloads until none is left.")
-@click.option("--name", default="", metavar="DEVICEID", help="The DEVICEID, instead of hostname-YYYY-MM-DD-HH-MM-SS.")
+@option("--once", is_flag=True, help="One contact, then the downloads until none is left.")
+@option("--name", default="", metavar="DEVICEID", help="The DEVICEID, instead of hostname-YYYY-MM-DD-HH-MM-SS.")
 def agent(server: str, ca: Path, state: Path, once: bool, name: str) -> None:
     """One native agent: fetches packages on the OCS schedule, verifies, stores, launches, executes and reports them.
 

@@ -27,6 +27,7 @@ from distd import __version__
 from distd.domain.errors import BadInput
 from distd.domain.units import parse_duration, parse_share
 from distd.simulation.world_text import read_dialects
+from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,67 +42,65 @@ Examples:
       --threshold 'fragment_p99<200ms' --threshold 'success>=99.9%' --html run.html"""
 
 
-@click.command(epilog=EXAMPLE)
-@click.option("--server", required=True, metavar="URL", help="Where to send PROLOG, inventory and results.")
-@click.option("--ca", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The site's CA, cacert.pem.")
-@click.option("--agents", required=True, type=click.IntRange(1, 10_000_000), help="How many agents.")
+@command(epilog=EXAMPLE)
+@option("--server", required=True, metavar="URL", help="Where to send PROLOG, inventory and results.")
+@option("--ca", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The site's CA, cacert.pem.")
+@option("--agents", required=True, type=click.IntRange(1, 10_000_000), help="How many agents.")
 @dialects_option
-@click.option(
+@option(
     "--arrival",
     default="at-once",
     show_default=True,
     help="First contacts: at-once, window=10min, poisson=50/s, office (mornings by site), closed=100 (at a time).",
 )
-@click.option(
+@option(
     "--time-scale",
     default=1.0,
     show_default=True,
     type=click.FloatRange(0.001, 1e6),
     help="Latencies, contacts, windows and sleep pass so many times as fast; the network does not.",
 )
-@click.option(
+@option(
     "--duration",
     metavar="TIME",
     help="Agents go on contacting the server until then.  [default: until all are through]",
 )
-@click.option(
+@option(
     "--behaviour",
     "behaviours",
     multiple=True,
     metavar="NAME=SHARE",
     help="vanish=1%, sleep=5%:2h, slow=10%:64kB/s, corrupt=0.1%, stale=2%; repeatable.",
 )
-@click.option("--verify", default="1%", show_default=True, help="Share of the agents that check digests; 100%: all.")
-@click.option(
+@option("--verify", default="1%", show_default=True, help="Share of the agents that check digests; 100%: all.")
+@option(
     "--inventories",
     metavar="DIR",
     type=click.Path(path_type=Path),
     help="Send these inventories (XML, or as sent by agents), with their DEVICEIDs.",
 )
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed gives the same computers."
-)
-@click.option("--first", default=0, show_default=True, type=click.IntRange(0), help="Number of the first agent.")
-@click.option(
+@option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed gives the same computers.")
+@option("--first", default=0, show_default=True, type=click.IntRange(0), help="Number of the first agent.")
+@option(
     "--processes",
     default=1,
     show_default=True,
     type=click.IntRange(1, 64),
     help="Share the agents out over so many processes.",
 )
-@click.option(
+@option(
     "--cluster", metavar="ADDRESS", help="Share them out over the workers of a Dask cluster, such as tcp://head:8786."
 )
-@click.option("--threshold", "limits", multiple=True, metavar="RULE", help="Such as 'fragment_p99<200ms'; repeatable.")
-@click.option(
+@option("--threshold", "limits", multiple=True, metavar="RULE", help="Such as 'fragment_p99<200ms'; repeatable.")
+@option(
     "--report",
     "json_file",
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Write all that was measured as JSON.",
 )
-@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write it as a page with plots.")
-@click.option("--json", "as_text", is_flag=True, help="Print JSON instead of tables.")
+@option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write it as a page with plots.")
+@option("--json", "as_text", is_flag=True, help="Print JSON instead of tables.")
 def load(  # noqa: PLR0913 - a parameter for each option
     server: str,
     ca: Path,
@@ -166,9 +165,9 @@ def _check_places(cluster: str | None, processes: int, json_file: Path | None, h
         check_address(cluster)
         if processes != 1:
             raise BadInput("--processes", "nothing beside --cluster: each worker is a process", processes)
-    for file, option in ((json_file, "--report"), (html, "--html")):
+    for file, name in ((json_file, "--report"), (html, "--html")):
         if file is not None:
-            check_file(file, option)
+            check_file(file, name)
 
 
 def _write(report: Mapping[str, Any], json_file: Path | None, html: Path | None) -> bool:

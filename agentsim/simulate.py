@@ -25,9 +25,11 @@ from distd.domain.units import parse_duration, parse_weekday_time
 from distd.simulation.summary import as_json, summarise
 from distd.simulation.world import MAX_PER_S, Line, World, check
 from distd.simulation.world_text import read_dialects, read_packages, read_sites, with_mirrors
+from distd.terminal.options import set_option
+from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 EXAMPLE = """\
 \b
@@ -38,15 +40,15 @@ Examples:
       --set download.frag_latency_s=30 --html forecast.html"""
 
 
-@click.command(epilog=EXAMPLE)
-@click.option(
+@command(epilog=EXAMPLE)
+@option(
     "--agents",
     type=click.IntRange(1),
     default=1000,
     show_default=True,
     help="How many agents, where no --site is given.",
 )
-@click.option(
+@option(
     "--package",
     "packages",
     multiple=True,
@@ -54,32 +56,30 @@ Examples:
     metavar="[NAME=]SIZE[@PRIORITY][/FRAGMENT]",
     help="What each agent fetches; repeatable.  [default: priority 5, fragments of 1MiB]",
 )
-@click.option(
-    "--site", "sites", multiple=True, metavar="NAME=AGENTS[:LINE]", help="Agents behind one line; repeatable."
-)
-@click.option(
+@option("--site", "sites", multiple=True, metavar="NAME=AGENTS[:LINE]", help="Agents behind one line; repeatable.")
+@option(
     "--line",
     default="",
     metavar="RULES",
     help="The line of a site that names none, such as '4Mbit/s; 1Mbit/s mon-fri 8-18'.  [default: no limit]",
 )
-@click.option("--shared", is_flag=True, help="Lines are shared by all transfers; else they carry one after the other.")
-@click.option("--origin-line", default="", metavar="RULES", help="The rate at which the origin sends at most.")
-@click.option(
+@option("--shared", is_flag=True, help="Lines are shared by all transfers; else they carry one after the other.")
+@option("--origin-line", default="", metavar="RULES", help="The rate at which the origin sends at most.")
+@option(
     "--contacts-per-s",
     type=click.IntRange(0, MAX_PER_S),
     default=0,
     metavar="N",
     help="First contacts that the origin can answer; more wait.  [default: 0, any number]",
 )
-@click.option(
+@option(
     "--requests-per-s",
     type=click.IntRange(0, MAX_PER_S),
     default=0,
     metavar="N",
     help="Fragments that the origin, and each mirror, can answer for; more wait.  [default: 0, any number]",
 )
-@click.option(
+@option(
     "--round-trip",
     type=click.FloatRange(0, 3600),
     default=0.005,
@@ -87,8 +87,8 @@ Examples:
     metavar="SECONDS",
     help="From an agent to its server.",
 )
-@click.option("--mirror", "mirrors", multiple=True, metavar="SITE[=LINE]", help="A mirror in that site; repeatable.")
-@click.option(
+@option("--mirror", "mirrors", multiple=True, metavar="SITE[=LINE]", help="A mirror in that site; repeatable.")
+@option(
     "--mirror-down",
     "failures",
     multiple=True,
@@ -96,27 +96,19 @@ Examples:
     help="Its mirror is down between these hours after the beginning; repeatable.",
 )
 @dialects_option
-@click.option("--window", metavar="TIME", help="First contacts come evenly over it.  [default: agents.prolog_freq_h]")
-@click.option("--start", default="mon 0:00", show_default=True, help="Day and hour of the first contact.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="SECTION.NAME=VALUE",
-    help="Settings of the agents, such as download.frag_latency_s=30; repeatable.",
-)
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same result."
-)
-@click.option(
+@option("--window", metavar="TIME", help="First contacts come evenly over it.  [default: agents.prolog_freq_h]")
+@option("--start", default="mon 0:00", show_default=True, help="Day and hour of the first contact.")
+@set_option
+@option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same result.")
+@option(
     "--processes",
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
     help="Share the sites out over so many processes.",
 )
-@click.option("--json", "as_text", is_flag=True, help="Print JSON, for scripts.")
-@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with plots.")
+@option("--json", "as_text", is_flag=True, help="Print JSON, for scripts.")
+@option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page with plots.")
 def simulate(  # noqa: PLR0913 - a parameter for each option
     agents: int,
     packages: tuple[str, ...],
@@ -132,7 +124,7 @@ def simulate(  # noqa: PLR0913 - a parameter for each option
     dialects: tuple[str, ...],
     window: str | None,
     start: str,
-    overrides: tuple[str, ...],
+    overrides: Mapping[str, str],
     seed: int,
     processes: int,
     as_text: bool,
@@ -143,12 +135,12 @@ def simulate(  # noqa: PLR0913 - a parameter for each option
     Each agent takes exactly the turns that its dialect's scheduler gives it under the latencies; lines, mirrors and
     the origin are queues. A million agents with 20 fragments take some ten seconds.
     """
-    values = settings.load({}, os.environ, dict(_pair(text) for text in overrides))
+    values = settings.load({}, os.environ, overrides)
     world = World(
         packages=read_packages(packages),
         sites=with_mirrors(read_sites(sites, agents, line), mirrors, failures),
         config=values.download,
-        prolog_freq_h=values["agents.prolog_freq_h"],
+        prolog_freq_h=values.agents.prolog_freq_h,
         dialects=read_dialects(dialects),
         contact_s=None if window is None else parse_duration(window, "--window"),
         origin=Line.read(origin_line, "--origin-line"),
@@ -182,13 +174,6 @@ def _check_priorities(world: World) -> None:
         if gets_no_turn(package.priority, world.config):
             expected = f"priorities up to {world.config.period_length}, download.period_length: others get no turn"
             raise BadInput("--package", expected, f"{package.id}@{package.priority}")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise BadInput("--set", "SECTION.NAME=VALUE", text)
-    return name.strip(), value.strip()
 
 
 @contextmanager

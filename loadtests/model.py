@@ -16,8 +16,9 @@ import click
 import trio
 
 from agentsim.report.page import Lines
-from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.records import Dialect
 from distd.domain.schedule import start_s
+from distd.domain.settings import DownloadConfig
 from distd.simulation.simulate import simulate
 from distd.simulation.summary import summarise
 from distd.simulation.world import Package, Site, World

@@ -15,13 +15,16 @@ import click
 import trio
 
 from distd import __version__
-from distd.domain.errors import BadInput, Corrupt, DistdError, Unavailable
+from distd.domain.errors import BadInput, Corrupt, Unavailable
 from distd.lane import sockets
 from distd.lane.process_setup import set_up_process
 from distd.packaging.media_import import import_package
 from distd.packaging.verify import verify as verify_package
 from distd.storage import package_dirs, pki
 from distd.storage.incoming import IncomingFragments
+from distd.terminal import program
+from distd.terminal.options import example, json_option, set_option
+from distd.terminal.program import Group, argument, option
 from redistrib.join import join as join_origin
 from redistrib.mirror_dir import open_mirror, read_identity, read_settings
 from redistrib.serve import Serving, run_mirror
@@ -29,36 +32,31 @@ from redistrib.standalone import SourceOptions, create_standalone, run_standalon
 from redistrib.status import read_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 LOG_FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 
-data_option = click.option(
+data_option = option(
     "--data",
     "root",
+    field="data",
     metavar="DIR",
     required=True,
     envvar="REDISTRIB_DATA",
     type=click.Path(path_type=Path),
     help="The mirror's folder (or the variable REDISTRIB_DATA).",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
-def example(text: str) -> str:
-    """The end of a command's help."""
-    return f"\b\nExample:\n  {text}"
-
-
-@click.group()
+@click.group("redistrib", cls=Group, context_settings={"help_option_names": program.HELP_OPTIONS})
 @click.version_option(__version__)
 def cli() -> None:
     """A redistribution server of distd: mirrors packages by events, and serves them to the agents near it."""
 
 
 @cli.command(epilog=example("redistrib join https://distd.example.org:8443 --token 3f…a2.9c…01 --data /srv/redistrib"))
-@click.argument("origin", metavar="ORIGIN_URL")
-@click.option("--token", required=True, help="What `distd mirror add` printed; it can be used once.")
+@argument("origin", metavar="ORIGIN_URL")
+@option("--token", required=True, help="What `distd mirror add` printed; it can be used once.")
 @data_option
 @json_option
 def join(origin: str, token: str, root: Path, as_json: bool) -> None:
@@ -71,12 +69,10 @@ def join(origin: str, token: str, root: Path, as_json: bool) -> None:
 
 
 _SOURCE_OPTIONS = (
-    click.option("--from-ocs", metavar="URL|DIR", help="Copy an OCS server's download folder, instead of an origin's."),
-    click.option(
-        "--package", "named", metavar="ID", multiple=True, help="With --from-ocs: only this one (repeatable)."
-    ),
-    click.option("--ca", "ca_file", type=click.Path(path_type=Path, exists=True), help="With --from-ocs: its CA."),
-    click.option("--host", "hosts", multiple=True, help="With --from-ocs: a name for the certificate (repeatable)."),
+    option("--from-ocs", metavar="URL|DIR", help="Copy an OCS server's download folder, instead of an origin's."),
+    option("--package", "named", metavar="ID", multiple=True, help="With --from-ocs: only this one (repeatable)."),
+    option("--ca", "ca_file", type=click.Path(path_type=Path, exists=True), help="With --from-ocs: its CA."),
+    option("--host", "hosts", multiple=True, help="With --from-ocs: a name for the certificate (repeatable)."),
 )
 
 
@@ -90,22 +86,25 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
             raise BadInput("--package, --ca, --host", "--from-ocs with them", "none")
         command(source=SourceOptions(base, named, ca_file, hosts) if base else None, **given)
 
-    for option in reversed(_SOURCE_OPTIONS):
-        collect = option(collect)
+    for decorate in reversed(_SOURCE_OPTIONS):
+        collect = decorate(collect)
     return collect
 
 
 @cli.command(epilog=example("redistrib serve --data /srv/redistrib --http 0.0.0.0:8080 --https 0.0.0.0:8443"))
 @data_option
-@click.option("--http", metavar="HOST:PORT", help="Where to listen for HTTP; port 0 takes a free one.")
-@click.option("--https", metavar="HOST:PORT", help="Where to listen for HTTPS.")
+@option("--http", metavar="HOST:PORT", help="Where to listen for HTTP; port 0 takes a free one.")
+@option("--https", metavar="HOST:PORT", help="Where to listen for HTTPS.")
 @source_options
-@click.option(
-    "--set", "pairs", metavar="SECTION.NAME=VALUE", multiple=True, help="A setting for this run (repeatable)."
-)
+@set_option
 @json_option
 def serve(
-    root: Path, http: str | None, https: str | None, source: SourceOptions | None, pairs: tuple[str, ...], as_json: bool
+    root: Path,
+    http: str | None,
+    https: str | None,
+    source: SourceOptions | None,
+    overrides: Mapping[str, str],
+    as_json: bool,
 ) -> None:
     """Mirror and serve until SIGTERM or SIGINT; then what is being sent is finished first.
 
@@ -122,12 +121,12 @@ def serve(
     else:
         mirror = create_standalone(root, source)
         who, run = f"copies of {source.base}", partial(run_standalone, mirror, source)
-    settings = read_settings(mirror, os.environ, _split(pairs))
+    settings = read_settings(mirror, os.environ, overrides)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
-    set_up_process(settings["limits.connections"], logging.getLogger("redistrib"))
+    set_up_process(settings.limits.connections, logging.getLogger("redistrib"))
     listeners = sockets.passed()
     if listeners is None:
-        (listeners,) = sockets.listen(http or settings["server.http"], https or settings["server.https"], 1)
+        (listeners,) = sockets.listen(http or settings.server.http, https or settings.server.https, 1)
     with closing(listeners):
         plain, secure = sockets.name_of(listeners.http), sockets.name_of(listeners.https)
         text = f"redistrib {__version__}: {who}: serving http://{plain} and https://{secure}"
@@ -174,7 +173,7 @@ def verify(root: Path, as_json: bool) -> None:
 
 
 @cli.command("import", epilog=example("redistrib import /media/usb/download --data /srv/redistrib"))
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @data_option
 @json_option
 def import_(folder: Path, root: Path, as_json: bool) -> None:
@@ -201,17 +200,6 @@ def import_(folder: Path, root: Path, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _split(pairs: Sequence[str]) -> dict[str, str]:
-    """The pairs of --set. Raises `BadInput`."""
-    overrides = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise BadInput("--set", "SECTION.NAME=VALUE", pair)
-        overrides[name.strip()] = value.strip()
-    return overrides
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 well, 1 failed, 2 bad usage or input, with one line on stderr."""
     sys.exit(run(arguments))
@@ -219,19 +207,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
-    try:
-        result = cli.main(arguments, standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return 2
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "redistrib"
-        click.echo(f"{where}: {error.format_message()} See `{where} --help`.", err=True)
-        return 2
-    except DistdError as error:
-        click.echo(f"redistrib: {error}", err=True)
-        return 2 if isinstance(error, BadInput) else 1
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("redistrib: interrupted", err=True)
-        return 130
-    return result if isinstance(result, int) else 0
+    return program.run(cli, arguments)

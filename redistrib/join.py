@@ -6,8 +6,10 @@ guarantees yet, only brings the certificate; what follows is under TLS with that
 
 from __future__ import annotations
 
+import json
 import re
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -56,8 +58,7 @@ async def join(origin: str, token: str, root: Path) -> Identity:
         headers = [("Content-Type", "application/msgpack")]
         answer = await client.request("POST", f"{origin}/api/v1/mirror/join", body=body, headers=headers)
     if answer.status == 400:
-        reason = answer.body[:MAX_REASON_BYTES].decode("utf-8", "replace")
-        raise BadInput("--token", "one that the origin accepts", reason)
+        raise BadInput("--token", "one that the origin accepts", _reason(answer.body))
     if answer.status != 200:
         raise Unavailable(origin, f"HTTP {answer.status}")
     given = packing.unpack(answer.body, JoinAnswer, "the answer to join")
@@ -66,6 +67,16 @@ async def join(origin: str, token: str, root: Path) -> Identity:
     atomic.write_file(mirror.data.keys / pki.SERVER_CERTIFICATE, given.certificate)
     write_identity(mirror, identity)  # last: where it is, everything is
     return identity
+
+
+def _reason(body: bytes) -> str:
+    """What an answer says is wrong: the detail of its problem (RFC 9457), or of an origin of 0.1 its error."""
+    text = body[:MAX_REASON_BYTES].decode("utf-8", "replace")
+    with suppress(ValueError):
+        problem = json.loads(text)
+        if isinstance(problem, dict):
+            return str(problem.get("detail") or problem.get("error") or text)
+    return text
 
 
 async def _fetch_ca(origin: str, fingerprint: str) -> bytes:

@@ -62,7 +62,7 @@ class Serving:
 
 def open_local_packages(mirror: MirrorDir, settings: Settings) -> LocalPackages:
     """What is in a mirror's folder, not yet read."""
-    disk = DiskLimits(settings["store.quota_mib"] * MIB, settings["store.keep_free_mib"] * MIB)
+    disk = DiskLimits(settings.store.quota_mib * MIB, settings.store.keep_free_mib * MIB)
     incoming = IncomingFragments(mirror.data, mirror.incoming)
     return LocalPackages(mirror.data, pki.load_ca(mirror.data.ca_certificate), incoming, disk)
 
@@ -79,9 +79,9 @@ async def serve_until_stopped(local: LocalPackages, backend: Backend, serving: S
             serving.announce()
             async for _ in signals:
                 break
-        log.info("finishing what is being sent, at most %d s", settings["limits.drain_s"])
+        log.info("finishing what is being sent, at most %d s", settings.limits.drain_s)
         lane.stop()
-        with trio.move_on_after(settings["limits.drain_s"]):
+        with trio.move_on_after(settings.limits.drain_s):
             await lane.drained.wait()
         nursery.cancel_scope.cancel()
 
@@ -94,7 +94,7 @@ async def run_mirror(mirror: MirrorDir, identity: Identity, serving: Serving) ->
     context = ssl.create_default_context(cafile=str(mirror.data.ca_certificate))
     async with open_client(context, "redistrib") as client, trio.open_nursery() as nursery:
         downloader, origin = Downloader(client, Traffic()), OriginClient(client, identity)
-        fetcher = Fetcher(downloader, local.incoming, neighbours.sources, settings["redistrib.connections"], nursery)
+        fetcher = Fetcher(downloader, local.incoming, neighbours.sources, settings.redistrib.connections, nursery)
         manifests = ManifestFetcher(downloader, neighbours.sources, local.ca)
         reporter = Reporter(origin, statistics, spool, local.versions, log)
         sync = Sync(local, manifests, fetcher, reporter, log)
@@ -107,14 +107,14 @@ async def run_mirror(mirror: MirrorDir, identity: Identity, serving: Serving) ->
         is_ready = partial(_is_ready, follower, sync)
         control_port = ControlPort(client, identity.origin, metrics.render, is_ready, nursery)
         redirects = Redirects(neighbours, statistics)
-        on_demand = OnDemand(manifests, fetcher, local.incoming, redirects.locate, settings["redistrib.wait_s"], log)
+        on_demand = OnDemand(manifests, fetcher, local.incoming, redirects.locate, settings.redistrib.wait_s, log)
         backend = MirrorBackend(local, sync, on_demand, redirects, statistics, spool, control_port)
         scrub = Scrub(local, fetcher.fetch, reporter.fault, log)
         for run in (on_demand.run, sync.run, follower.run):
             nursery.start_soon(run)
         nursery.start_soon(reporter.run, state)
         nursery.start_soon(run_status_file, mirror.status_file, statistics, state)
-        nursery.start_soon(scrub.run, settings["redistrib.scrub_mib_per_s"])
+        nursery.start_soon(scrub.run, settings.redistrib.scrub_mib_per_s)
         await serve_until_stopped(local, backend, serving)
         with suppress(OSError):  # a full disk: what was fetched in the last seconds is lost
             spool.flush()

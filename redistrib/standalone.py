@@ -79,7 +79,7 @@ async def run_standalone(mirror: MirrorDir, options: SourceOptions, serving: Ser
     context = _trusting(options.ca_file)
     async with open_client(context, "redistrib") as client, trio.open_nursery() as nursery:
         source = options.open(client, traffic)
-        signer, connections = pki.load_signer(mirror.data.keys), settings["redistrib.connections"]
+        signer, connections = pki.load_signer(mirror.data.keys), settings.redistrib.connections
         copier = Copier(local, source, options.named, signer, mirror.incoming, connections, log)
         await local.load(log)
         metrics = Metrics(statistics.counts, traffic, copier.state)
@@ -90,9 +90,9 @@ async def run_standalone(mirror: MirrorDir, options: SourceOptions, serving: Ser
         def count(package_id: str, name: str, *, healed: bool) -> None:
             statistics.checked(healed=healed)
 
-        nursery.start_soon(copier.run, settings["redistrib.poll_s"])
+        nursery.start_soon(copier.run, settings.redistrib.poll_s)
         nursery.start_soon(run_status_file, mirror.status_file, statistics, copier.state)
-        nursery.start_soon(Scrub(local, copier.fetch_fragment, count, log).run, settings["redistrib.scrub_mib_per_s"])
+        nursery.start_soon(Scrub(local, copier.fetch_fragment, count, log).run, settings.redistrib.scrub_mib_per_s)
         await serve_until_stopped(local, backend, serving)
         nursery.cancel_scope.cancel()
 

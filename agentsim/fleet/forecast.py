@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from distd.domain.bandwidth import Rule
-from distd.domain.records import DownloadConfig
 from distd.domain.schedule import start_s
+from distd.domain.settings import DownloadConfig
 from distd.simulation.simulate import simulate
 from distd.simulation.summary import summarise
 from distd.simulation.world import Line, Package, Site, World

@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING
 
 from distd.domain.agent_machine import QueuedPackage
 from distd.domain.errors import BadInput, Conflict, Corrupt
-from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.records import Dialect
 from distd.domain.results import in_history
+from distd.domain.settings import DownloadConfig
 from distd.storage import atomic
 from distd.storage.atomic import write_file
 from distd.wire import manifest as manifest_format

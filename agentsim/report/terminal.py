@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 
 from distd.domain.errors import BadInput
 from distd.domain.records import Dialect
+from distd.terminal.program import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 WIDTH_IN_PIPE: Final = 220  # where stdout is no terminal
 MAX_WIDTH: Final = 10_000
 
-dialects_option = click.option(
+dialects_option = option(
     "--dialect",
     "dialects",
     multiple=True,

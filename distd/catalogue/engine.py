@@ -73,7 +73,7 @@ def open_catalogue(path: Path) -> Iterator[Catalogue]:
     Raises `BadInput` (and changes nothing) when there is none, or when a newer distd wrote it.
     """
     if not path.is_file():
-        raise BadInput("--data", "a data directory made by `distd init`", f"no {path}")
+        raise BadInput("data", "a data directory made by `distd init`", f"no {path}")
     with _engine(path) as engine:
         catalogue = Catalogue(engine)
         if _needs_migration(catalogue, path):
@@ -84,7 +84,7 @@ def open_catalogue(path: Path) -> Iterator[Catalogue]:
 def create_catalogue(path: Path) -> None:
     """An empty catalogue in a new file. Raises `BadInput` when there is something already."""
     if path.exists():
-        raise BadInput("--data", "no catalogue there yet", str(path))
+        raise BadInput("data", "no catalogue there yet", str(path))
     with _engine(path) as engine:
         with engine.connect() as connection:
             # WAL is a property of the file. It cannot be set within a transaction, so not from a migration.
@@ -124,11 +124,11 @@ def _needs_migration(catalogue: Catalogue, path: Path) -> bool:
             found = connection.scalar(text("SELECT version_num FROM alembic_version"))
     except exc.DatabaseError as error:
         if is_other_file(error):
-            raise BadInput("--data", "a data directory made by `distd init`", f"{path}: {error.orig}") from error
+            raise BadInput("data", "a data directory made by `distd init`", f"{path}: {error.orig}") from error
         raise
     if found is None or str(found) > SCHEMA:
         hint = "it was written by a newer distd: upgrade distd"
-        raise BadInput("--data", f"a data directory of schema up to {SCHEMA}", f"schema {found}", hint)
+        raise BadInput("data", f"a data directory of schema up to {SCHEMA}", f"schema {found}", hint)
     return str(found) < SCHEMA
 
 

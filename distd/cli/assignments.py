@@ -10,20 +10,29 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from distd.cli.actor import unix_actor
-from distd.cli.options import data_option, example, json_option, options_record
-from distd.cli.output import print_json, print_table
+from distd.cli.options import data_option
+from distd.cli.package_options import package_argument
 from distd.domain.errors import BadInput
 from distd.domain.units import format_count, format_time
 from distd.origin.deployments import assignments
 from distd.origin.deployments.assignments import Terms, Unassigned
 from distd.origin.installation import open_installation
+from distd.terminal.options import example, json_option, options_record
+from distd.terminal.output import print_json, print_table
+from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-package_argument = click.argument("package_id", metavar="PACKAGE")
-computer_option = click.option(
-    "--computer", "device_ids", metavar="DEVICEID", multiple=True, required=True, help="A computer. Repeatable."
+computer_option = option(
+    "--computer",
+    "device_ids",
+    field="computers",
+    hint="see `distd computer list`",
+    metavar="DEVICEID",
+    multiple=True,
+    required=True,
+    help="A computer. Repeatable.",
 )
 
 _UNASSIGNED = {
@@ -43,20 +52,28 @@ class AssignOptions:
     postcmd: str
 
 
-@click.command(epilog=example("distd assign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
+@command(epilog=example("distd assign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
 @package_argument
 @data_option
-@click.option("--computer", "device_ids", metavar="DEVICEID", multiple=True, help="A computer. Repeatable.")
-@click.option(
+@option(
+    "--computer",
+    "device_ids",
+    field="computers",
+    hint="see `distd computer list`",
+    metavar="DEVICEID",
+    multiple=True,
+    help="A computer. Repeatable.",
+)
+@option(
     "--computers",
     "file",
     metavar="FILE",
     type=click.File("r", encoding="utf-8"),
     help="A file of DEVICEIDs: one in a line, or the output of `computer list --json`; -: standard input.",
 )
-@click.option("--force", is_flag=True, help="Run it even on computers that have it in their history.")
-@click.option("--schedule", default="", metavar="WHEN", help="Windows: not before this time, YYYY/MM/DD HH:MM.")
-@click.option("--postcmd", default="", metavar="COMMAND", help="Windows: run this command afterwards.")
+@option("--force", is_flag=True, help="Run it even on computers that have it in their history.")
+@option("--schedule", default="", metavar="WHEN", help="Windows: not before this time, YYYY/MM/DD HH:MM.")
+@option("--postcmd", default="", metavar="COMMAND", help="Windows: run this command afterwards.")
 @json_option
 @options_record(AssignOptions)
 def assign(package_id: str, root: Path, options: AssignOptions, as_json: bool) -> None:
@@ -102,7 +119,7 @@ def _read_device_ids(text: str) -> list[str]:
         ) from None
 
 
-@click.command(epilog=example("distd unassign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
+@command(epilog=example("distd unassign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
 @package_argument
 @data_option
 @computer_option
@@ -119,7 +136,7 @@ def unassign(package_id: str, root: Path, device_ids: tuple[str, ...], as_json: 
         click.echo(f"{device_id}: {_UNASSIGNED[became]}.")
 
 
-@click.command(epilog=example("distd results 1700000001 --data /srv/distd"))
+@command(epilog=example("distd results 1700000001 --data /srv/distd"))
 @package_argument
 @data_option
 @json_option

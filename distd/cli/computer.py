@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distd.cli.options import data_option, example, json_option
-from distd.cli.output import print_json, print_record, print_table
+from distd.cli.options import data_option
 from distd.domain.units import format_time
 from distd.origin.computers import computers
 from distd.origin.installation import open_installation
+from distd.terminal.options import example, json_option
+from distd.terminal.output import print_json, print_record, print_table
+from distd.terminal.program import Group, argument
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.group()
+@click.group(cls=Group)
 def computer() -> None:
     """Computers whose agents have been in contact."""
 
@@ -40,7 +42,7 @@ def list_(root: Path, as_json: bool) -> None:
 
 
 @computer.command(epilog=example("distd computer show pc17-2026-01-31-08-00-00 --data /srv/distd"))
-@click.argument("device_id", metavar="DEVICEID")
+@argument("device_id", metavar="DEVICEID", hint="see `distd computer list`")
 @data_option
 @json_option
 def show(device_id: str, root: Path, as_json: bool) -> None:

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from distd.catalogue import event_log
-from distd.cli.lists import Column, list_options, print_list, table_lines
-from distd.cli.options import data_option, example, options_record
+from distd.cli.options import data_option
 from distd.domain.units import format_time, parse_past
 from distd.origin.installation import open_installation
 from distd.origin.operators import events as log
 from distd.origin.operators.events import Wanted
+from distd.terminal.lists import Column, list_options, print_list, table_lines
+from distd.terminal.options import example, options_record
+from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from distd.catalogue.engine import Catalogue
-    from distd.cli.lists import ListOptions
     from distd.origin.operators.events import LoggedEvent
+    from distd.terminal.lists import ListOptions
 
 POLL_S: Final = 0.5
 PAGE: Final = 1000
@@ -51,14 +53,14 @@ class EventOptions:
     follow: bool
 
 
-@click.command(epilog=example("distd events --package 1700000001 --since 1d --data /srv/distd"))
-@click.option("--package", "package_id", metavar="PACKAGE", help="Only those of this package.")
-@click.option("--computer", "device_id", metavar="DEVICEID", help="Only those of this computer.")
-@click.option("--actor", metavar="WHO", help='Only what this one did: "operator:admin", "admin", "cli", "agent", …')
-@click.option("--kind", "kinds", metavar="KIND", multiple=True, help="Only this kind, such as RESULT. Repeatable.")
-@click.option("--since", metavar="TIME", help='Only from then on: "1d" (ago), "fri 18:00", "2026-11-27 18:00".')
-@click.option("--audit", "by_people", is_flag=True, help="Only what people did: the audit trail.")
-@click.option("--follow", is_flag=True, help="Go on printing what happens, until it is interrupted.")
+@command(epilog=example("distd events --package 1700000001 --since 1d --data /srv/distd"))
+@option("--package", "package_id", metavar="PACKAGE", help="Only those of this package.")
+@option("--computer", "device_id", metavar="DEVICEID", help="Only those of this computer.")
+@option("--actor", metavar="WHO", help='Only what this one did: "operator:admin", "admin", "cli", "agent", …')
+@option("--kind", "kinds", metavar="KIND", multiple=True, help="Only this kind, such as RESULT. Repeatable.")
+@option("--since", metavar="TIME", help='Only from then on: "1d" (ago), "fri 18:00", "2026-11-27 18:00".')
+@option("--audit", "by_people", is_flag=True, help="Only what people did: the audit trail.")
+@option("--follow", is_flag=True, help="Go on printing what happens, until it is interrupted.")
 @data_option
 @list_options
 @options_record(EventOptions)

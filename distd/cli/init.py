@@ -11,10 +11,12 @@ import click
 
 from distd.catalogue.engine import open_catalogue
 from distd.cli.actor import unix_actor
-from distd.cli.options import data_option, example, json_option
-from distd.cli.output import print_json
+from distd.cli.options import data_option
 from distd.origin.installation import create_installation
 from distd.origin.operators import operators
+from distd.terminal.options import example, json_option
+from distd.terminal.output import print_json
+from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
 ADMIN = "admin"
 
 
-@click.command(epilog=example("distd init --data /srv/distd --host distd.example.org"))
+@command(epilog=example("distd init --data /srv/distd --host distd.example.org"))
 @data_option
-@click.option("--host", "hosts", multiple=True, metavar="NAME", help="A name or address of this server. Repeatable.")
+@option("--host", "hosts", multiple=True, metavar="NAME", help="A name or address of this server. Repeatable.")
 @json_option
 def init(root: Path, hosts: tuple[str, ...], as_json: bool) -> None:
     """Create a data directory: database, CA and server certificate, signing key, admin password, settings.

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from distd import __version__
-from distd.cli.lazy_group import LazyGroup
-from distd.domain.errors import BadInput, DistdError
+from distd.terminal import program
+from distd.terminal.program import Group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
 COMMANDS: Final = {
     "assign": "distd.cli.assignments:assign",
     "computer": "distd.cli.computer:computer",
+    "config": "distd.cli.config:config",
     "events": "distd.cli.events:events",
     "init": "distd.cli.init:init",
     "mirror": "distd.cli.mirror:mirror",
@@ -29,7 +29,7 @@ COMMANDS: Final = {
 }
 
 
-@click.group(cls=LazyGroup, places=COMMANDS)
+@click.group("distd", cls=Group, places=COMMANDS, context_settings={"help_option_names": program.HELP_OPTIONS})
 @click.version_option(__version__)
 def cli() -> None:
     """Deploy software packages to all computers of a site, with unmodified OCS agents."""
@@ -41,23 +41,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
-    try:
-        status = cli.main(arguments, standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return 2
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "distd"
-        click.echo(f"{where}: {error.format_message()} See `{where} --help`.", err=True)
-        return 2
-    except BadInput as error:
-        click.echo(f"distd: {error}", err=True)
-        return 2
-    except DistdError as error:
-        click.echo(f"distd: {error}", err=True)
-        return 1
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("distd: interrupted", err=True)
-        return 130
-    return status if isinstance(status, int) else 0
+    """Run the command line; the exit status."""
+    return program.run(cli, arguments)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from distd.cli.actor import unix_actor
-from distd.cli.options import data_option, example, json_option, options_record
-from distd.cli.output import print_json, print_record, print_table
+from distd.cli.options import data_option
+from distd.cli.package_options import package_argument
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
 from distd.domain.units import format_size, format_time
@@ -18,6 +18,9 @@ from distd.origin.mirrors import explanation, mirrors
 from distd.origin.mirrors import rules as mirror_rules
 from distd.origin.mirrors.mirrors import NewMirror
 from distd.storage import pki
+from distd.terminal.options import example, json_option, options_record
+from distd.terminal.output import print_json, print_record, print_table
+from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,12 +28,12 @@ if TYPE_CHECKING:
     from distd.origin.mirrors.mirrors import Mirror
 
 
-@click.group()
+@click.group(cls=Group)
 def mirror() -> None:
     """Redistribution servers: add, watch and revoke them; rules for which computers use which."""
 
 
-name_argument = click.argument("name", metavar="NAME")
+name_argument = argument("name", metavar="NAME", hint="see `distd mirror list`")
 
 
 @mirror.command(
@@ -39,17 +42,17 @@ name_argument = click.argument("name", metavar="NAME")
     )
 )
 @name_argument
-@click.option("--url", required=True, metavar="URL", help="Its address for agents: http://HOST[:PORT].")
-@click.option("--https-port", default=8443, show_default=True, type=click.IntRange(1, 65535), help="Its HTTPS port.")
-@click.option(
+@option("--url", required=True, metavar="URL", help="Its address for agents: http://HOST[:PORT].")
+@option("--https-port", default=8443, show_default=True, type=click.IntRange(1, 65535), help="Its HTTPS port.")
+@option(
     "--ip", "address", default="", metavar="ADDRESS", help="Its IP address: the field IPADDRESS of rules, and $IP$."
 )
-@click.option("--network", "networks", metavar="CIDR", multiple=True, help="A network that it serves. Repeatable.")
-@click.option("--location", default="", metavar="NAME", help="It is near computers with this TAG.")
-@click.option("--workgroup", default="", metavar="TEXT", help="The field WORKGROUP of rules.")
-@click.option("--userid", default="", metavar="TEXT", help="The field USERID of rules.")
-@click.option("--tag", default="", metavar="TEXT", help="The field TAG of rules.")
-@click.option(
+@option("--network", "networks", metavar="CIDR", multiple=True, help="A network that it serves. Repeatable.")
+@option("--location", default="", metavar="NAME", help="It is near computers with this TAG.")
+@option("--workgroup", default="", metavar="TEXT", help="The field WORKGROUP of rules.")
+@option("--userid", default="", metavar="TEXT", help="The field USERID of rules.")
+@option("--tag", default="", metavar="TEXT", help="The field TAG of rules.")
+@option(
     "--local", is_flag=True, help="Only for computers of its networks or its location, or for which a rule matches."
 )
 @data_option
@@ -61,7 +64,7 @@ def add(root: Path, options: NewMirror, as_json: bool) -> None:
         with installation.catalogue.write() as conn:
             secret = mirrors.add(conn, unix_actor(), options, time.time())
         token = f"{secret}.{pki.fingerprint(pki.load_ca(installation.data.ca_certificate))}"
-        host, https = installation.settings["server.host"], installation.settings["server.https"]
+        host, https = installation.settings.server.host, installation.settings.server.https
     port = https.rpartition(":")[2]
     if as_json:
         print_json({"name": options.name, "token": token})
@@ -137,8 +140,8 @@ def revoke(name: str, root: Path) -> None:
 
 
 @mirror.command(epilog=example('distd mirror rules "IPSUBNET EQUALS IPSUBNET" "NAME LIKE TAG" --data /srv/distd'))
-@click.argument("rules", metavar="[RULE]...", nargs=-1)
-@click.option("--clear", is_flag=True, help="Remove all rules.")
+@argument("rules", metavar="[RULE]...", nargs=-1)
+@option("--clear", is_flag=True, help="Remove all rules.")
 @data_option
 @json_option
 def rules(rules: tuple[str, ...], clear: bool, root: Path, as_json: bool) -> None:
@@ -164,14 +167,14 @@ def rules(rules: tuple[str, ...], clear: bool, root: Path, as_json: bool) -> Non
 
 
 @mirror.command(epilog=example("distd mirror explain pc17-2026-11-23-08-00-00 1700000001 --data /srv/distd"))
-@click.argument("device_id", metavar="DEVICEID")
-@click.argument("package_id", metavar="PACKAGE")
+@argument("device_id", metavar="DEVICEID", hint="see `distd computer list`")
+@package_argument
 @data_option
 @json_option
 def explain(device_id: str, package_id: str, root: Path, as_json: bool) -> None:
     """From which mirrors a computer would get a package now, and why not from the others."""
     with open_installation(root) as installation, installation.catalogue.read() as conn:
-        default = Via(installation.settings["mirrors.via"])
+        default = Via(installation.settings.mirrors.via)
         found = explanation.explain(conn, device_id, package_id, default, time.time())
     if as_json:
         print_json(found)

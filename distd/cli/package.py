@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from distd.cli.actor import unix_actor
-from distd.cli.lazy_group import LazyGroup
-from distd.cli.options import data_option, example, json_option, options_record, set_option
-from distd.cli.output import print_json, print_record, print_table
+from distd.cli.options import data_option
 from distd.cli.package_options import notify_options, package_argument, target_of
 from distd.domain.records import Action
 from distd.domain.units import format_size, format_time
@@ -19,9 +17,12 @@ from distd.origin.installation import open_installation
 from distd.origin.packages import packages, publishing, versions
 from distd.storage import package_dirs as directories
 from distd.storage import pki
+from distd.terminal.options import example, json_option, options_record, set_option
+from distd.terminal.output import print_json, print_record, print_table
+from distd.terminal.program import Group, option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from distd.domain.records import Notify
@@ -40,7 +41,7 @@ COMMANDS: Final = {
 }
 
 
-@click.group(cls=LazyGroup, places=COMMANDS)
+@click.group(cls=Group, places=COMMANDS)
 def package() -> None:
     """Build, activate, check, change and delete packages."""
 
@@ -143,23 +144,23 @@ class EditOptions:
 @package.command(epilog=example("distd package edit 1700000001 --data /srv/distd --priority 3 --done-text Done"))
 @package_argument
 @data_option
-@click.option("--name", help="Its name, for people.")
-@click.option(
+@option("--name", help="Its name, for people.")
+@option(
     "--priority", type=click.IntRange(0, 10), help="0: first, and alone; n from 1 to 10: a turn in every n-th cycle."
 )
-@click.option("--path", help="STORE: the folder to copy to.")
-@click.option("--launch", help="LAUNCH: the file of the package to run, with its arguments.")
-@click.option("--command", help="EXECUTE: the command line.")
+@option("--path", field="target", help="STORE: the folder to copy to.")
+@option("--launch", field="target", help="LAUNCH: the file of the package to run, with its arguments.")
+@option("--command", field="target", help="EXECUTE: the command line.")
 @notify_options
 @set_option
 @json_option
 @options_record(EditOptions)
-def edit(package_id: str, root: Path, options: EditOptions, overrides: tuple[str, ...], as_json: bool) -> None:
+def edit(package_id: str, root: Path, options: EditOptions, overrides: Mapping[str, str], as_json: bool) -> None:
     """Change the name, priority, target or notification of a package. Its files and its id stay the same.
 
     What is not given is not changed. Agents that have been notified of the package go on with the old values.
     """
-    targets = {"--path": options.path, "--launch": options.launch, "--command": options.command}
+    targets = {"path": options.path, "launch": options.launch, "command": options.command}
     with open_installation(root, overrides) as installation:
         with installation.catalogue.read() as conn:
             action = Action(packages.show(conn, package_id).action)

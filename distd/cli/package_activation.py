@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from distd.cli.actor import unix_actor
-from distd.cli.options import data_option, example, json_option, options_record
-from distd.cli.output import print_json
+from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
@@ -18,6 +17,9 @@ from distd.domain.units import DATE_FORMATS, format_count, format_time
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages, planned_activations
 from distd.origin.packages.planned_activations import Conditions
+from distd.terminal.options import example, json_option, one_of, options_record
+from distd.terminal.output import print_json
+from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,28 +41,29 @@ class ActivateOptions:
     latest: datetime | None
 
 
-@click.command(epilog=example("distd package activate 1700000001 --data /srv/distd"))
+@command(epilog=example("distd package activate 1700000001 --data /srv/distd"))
 @package_argument
 @data_option
-@click.option("--info-server", metavar="HOST[:PORT]/PATH", help="The server of the info (HTTPS), if not this one.")
-@click.option(
-    "--fragment-server", metavar="HOST[:PORT]/PATH", help="The server of the fragments (HTTP), if not this one."
-)
-@click.option(
+@option("--info-server", metavar="HOST[:PORT]/PATH", help="The server of the info (HTTPS), if not this one.")
+@option("--fragment-server", metavar="HOST[:PORT]/PATH", help="The server of the fragments (HTTP), if not this one.")
+@option(
     "--via",
-    type=click.Choice(list(Via)),
+    type=one_of(Via),
     help="How agents are directed to mirrors, instead of the setting mirrors.via.",
 )
-@click.option(
+@option(
     "--when-ready",
     "ready_percent",
+    field="when_ready_percent",
     metavar="PERCENT",
     type=click.IntRange(1, 100),
     help="Wait until this percentage of the mirrors has verified it.",
 )
-@click.option("--site", "sites", metavar="NAME", multiple=True, help="Count only this mirror or location. Repeatable.")
-@click.option("--at", metavar="TIME", type=click.DateTime(DATE_FORMATS), help="Not before, in local time.")
-@click.option(
+@option("--site", "sites", metavar="NAME", multiple=True, help="Count only this mirror or location. Repeatable.")
+@option(
+    "--at", field="not_before", metavar="TIME", type=click.DateTime(DATE_FORMATS), help="Not before, in local time."
+)
+@option(
     "--latest",
     metavar="TIME",
     type=click.DateTime(DATE_FORMATS),
@@ -129,7 +132,7 @@ def _print(found: object, text: str, *, as_json: bool) -> None:
         click.echo(text)
 
 
-@click.command(epilog=example("distd package deactivate 1700000001 --data /srv/distd"))
+@command(epilog=example("distd package deactivate 1700000001 --data /srv/distd"))
 @package_argument
 @data_option
 def deactivate(package_id: str, root: Path) -> None:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distd.cli.actor import unix_actor
-from distd.cli.options import data_option, example, json_option, set_option
-from distd.cli.output import print_json, print_table, progress_bar
+from distd.cli.options import data_option
 from distd.cli.package import describe
 from distd.cli.package_options import notify_options, package_argument, target_of
 from distd.domain import recipes
@@ -26,12 +25,15 @@ from distd.origin.packages.publishing import ForeignPackage, NewPackage, RecipeU
 from distd.origin.packages.recovery import reconcile
 from distd.origin.packages.versions import Successor
 from distd.packaging import ocs_import
+from distd.terminal.options import example, json_option, one_of, set_option
+from distd.terminal.output import print_json, print_table, progress_bar
+from distd.terminal.program import argument, command, option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from distd.domain.fragment_plan import Plan
-    from distd.domain.records import DownloadConfig
+    from distd.domain.settings import DownloadConfig
     from distd.origin.installation import Installation
     from distd.origin.packages.packages import Package
 
@@ -39,33 +41,33 @@ _SIZE_HELP = "Bytes of a fragment, such as 512KiB; with --chunking cdc on averag
 _DURATION_HELP = "Cut so that an agent's latencies add up to this time, such as 2h."
 
 
-@click.command(
+@command(
     epilog=example(
         "distd package build setup.zip --data /srv/distd --name Editor --os WINDOWS \\\n"
         '      --action LAUNCH --launch "setup.exe /S"'
     )
 )
-@click.argument("source", metavar="[FILE|DIR]", required=False, type=click.Path(path_type=Path))
+@argument("source", metavar="[FILE|DIR]", required=False, type=click.Path(path_type=Path))
 @data_option
-@click.option("--name", required=True, help="Its name.")
-@click.option("--os", "system", type=click.Choice(list(OperatingSystem)), help="The system it is for.")
-@click.option(
+@option("--name", required=True, help="Its name.")
+@option("--os", "system", field="os", type=one_of(OperatingSystem), help="The system it is for.")
+@option(
     "--priority",
     default=5,
     show_default=True,
     help="0: first, and alone; 1 to 10: a turn in each cycle that it divides.",
 )
-@click.option("--action", type=click.Choice(list(Action)), help="What agents do with it.")
-@click.option("--recipe", type=click.Choice(list(recipes.TABLE)), help="Instead of --action: see `package recipes`.")
-@click.option("--arguments", default="", help="For --recipe: arguments of the installer or script, or what to install.")
-@click.option("--path", help="STORE: the folder to copy to.")
-@click.option("--launch", help="LAUNCH: the file of the package to run, with its arguments.")
-@click.option("--command", help="EXECUTE: the command line; FILE may be left out.")
-@click.option("--fragment-size", metavar="SIZE", help=_SIZE_HELP)
-@click.option("--fragments", metavar="N", type=int, help="Cut into so many instead.")
-@click.option("--duration", metavar="TIME", help=_DURATION_HELP)
-@click.option("--chunking", type=click.Choice(["cdc"]), help="Cut by content: a new version shares fragments with it.")
-@click.option(
+@option("--action", type=one_of(Action), help="What agents do with it.")
+@option("--recipe", type=one_of(recipes.TABLE), help="Instead of --action: see `package recipes`.")
+@option("--arguments", default="", help="For --recipe: arguments of the installer or script, or what to install.")
+@option("--path", field="target", help="STORE: the folder to copy to.")
+@option("--launch", field="target", help="LAUNCH: the file of the package to run, with its arguments.")
+@option("--command", field="target", help="EXECUTE: the command line; FILE may be left out.")
+@option("--fragment-size", field="fragments.size_bytes", metavar="SIZE", help=_SIZE_HELP)
+@option("--fragments", field="fragments.count", metavar="N", type=int, help="Cut into so many instead.")
+@option("--duration", field="fragments.duration_s", metavar="TIME", help=_DURATION_HELP)
+@option("--chunking", type=click.Choice(["cdc"]), help="Cut by content: a new version shares fragments with it.")
+@option(
     "--digest",
     type=click.Choice(list(Digest), case_sensitive=False),
     default=Digest.MD5,
@@ -75,7 +77,7 @@ _DURATION_HELP = "Cut so that an agent's latencies add up to this time, such as 
 @notify_options
 @set_option
 @json_option
-def build(source: Path | None, root: Path, overrides: tuple[str, ...], as_json: bool, **given: Any) -> None:
+def build(source: Path | None, root: Path, overrides: Mapping[str, str], as_json: bool, **given: Any) -> None:
     """Make a package of a file or folder: archive, fragments, digests, signed manifest.
 
     A ready zip or tar.gz is taken as it is; anything else becomes a zip (WINDOWS) or a tar.gz, the same input always
@@ -123,17 +125,17 @@ class _BuildOptions:
     notify: Callable[[Notify], Notify]
 
 
-@click.command(
+@command(
     epilog=example("distd package supersede 1700000001 editor-2.msi --data /srv/distd --assignments --name 'Editor 2'")
 )
 @package_argument
-@click.argument("source", metavar="FILE|DIR", type=click.Path(path_type=Path))
+@argument("source", metavar="FILE|DIR", type=click.Path(path_type=Path))
 @data_option
-@click.option("--name", help="Its name.  [default: as the old one]")
-@click.option("--assignments", "with_assignments", is_flag=True, help="Assign it to the old one's computers.")
-@click.option("--path", help="STORE: another folder to copy to.")
-@click.option("--launch", help="LAUNCH: another file of the package to run, with its arguments.")
-@click.option("--command", help="EXECUTE: another command line.")
+@option("--name", help="Its name.  [default: as the old one]")
+@option("--assignments", "with_assignments", is_flag=True, help="Assign it to the old one's computers.")
+@option("--path", field="target", help="STORE: another folder to copy to.")
+@option("--launch", field="target", help="LAUNCH: another file of the package to run, with its arguments.")
+@option("--command", field="target", help="EXECUTE: another command line.")
 @set_option
 @json_option
 def supersede(
@@ -141,7 +143,7 @@ def supersede(
     source: Path,
     root: Path,
     with_assignments: bool,
-    overrides: tuple[str, ...],
+    overrides: Mapping[str, str],
     as_json: bool,
     **given: str | None,
 ) -> None:
@@ -167,15 +169,13 @@ def supersede(
         _show(site, package, as_json=as_json)
 
 
-@click.command(
-    "import", epilog=example("distd package import /var/lib/ocsinventory-reports/download --data /srv/distd")
-)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@command("import", epilog=example("distd package import /var/lib/ocsinventory-reports/download --data /srv/distd"))
+@argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @data_option
-@click.option("--link", is_flag=True, help="Do not copy the fragments: DIR is on the same file system and stays.")
-@click.option("--name", help="Its name; for one package only.  [default: its id and target]")
-@click.option(
-    "--os", "system", type=click.Choice(list(OperatingSystem)), help="The system it is for.  [default: by its archive]"
+@option("--link", is_flag=True, help="Do not copy the fragments: DIR is on the same file system and stays.")
+@option("--name", help="Its name; for one package only.  [default: its id and target]")
+@option(
+    "--os", "system", field="os", type=one_of(OperatingSystem), help="The system it is for.  [default: by its archive]"
 )
 @set_option
 @json_option
@@ -185,7 +185,7 @@ def import_(
     link: bool,
     name: str | None,
     system: str | None,
-    overrides: tuple[str, ...],
+    overrides: Mapping[str, str],
     as_json: bool,
 ) -> None:
     """Take in packages that an OCS server made: the folder of one, or a download folder with many.
@@ -220,7 +220,7 @@ def import_(
     click.get_current_context().exit(1 if failed else 0)
 
 
-@click.command("recipes", epilog=example("distd package recipes --json"))
+@command("recipes", epilog=example("distd package recipes --json"))
 @json_option
 def list_recipes(as_json: bool) -> None:
     """What `package build --recipe` knows."""
@@ -264,15 +264,15 @@ def _plan(options: _BuildOptions, config: DownloadConfig) -> Plan:
 def _prepare(source: Path | None, options: _BuildOptions) -> recipes.Prepared:
     """System, action and target: from the recipe, or from the options one by one."""
     known = None if options.system is None else OperatingSystem(options.system)
-    targets = {"--path": options.path, "--launch": options.launch, "--command": options.command}
+    targets = {"path": options.path, "launch": options.launch, "command": options.command}
     if options.action is None and options.recipe is None:
         raise BadInput("--action", "either --action or --recipe", "neither")
     if options.recipe is not None:
         if options.action is not None:
             raise BadInput("--action", "either --action or --recipe", "both")
-        for option, value in targets.items():
+        for name, value in targets.items():
             if value is not None:
-                raise BadInput(option, "nothing beside --recipe, which knows it", value)
+                raise BadInput(f"--{name}", "nothing beside --recipe, which knows it", value)
         return recipes.prepare(options.recipe, known, None if source is None else source.name, options.arguments)
     assert options.action is not None
     if known is None:

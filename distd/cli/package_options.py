@@ -9,26 +9,28 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distd.domain.errors import BadInput
-from distd.domain.package_spec import OPTIONS
+from distd.domain.package_spec import TARGETS
+from distd.terminal.program import argument, option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from distd.domain.records import Action, Notify
 
-package_argument = click.argument("package_id", metavar="PACKAGE")
+package_argument = argument("package_id", field="package", metavar="PACKAGE", hint="see `distd package list`")
 
 _NOTIFY = (
-    click.option("--notify-text", help="Windows: a text for the user before it runs."),
-    click.option(
+    option("--notify-text", field="notify.text", help="Windows: a text for the user before it runs."),
+    option(
         "--notify-countdown",
+        field="notify.countdown_s",
         metavar="SECONDS",
         type=click.IntRange(0, 86_400),
         help="Windows: seconds until it runs, unless the user agrees before.",
     ),
-    click.option("--notify-can-abort/--no-notify-can-abort", default=None, help="Windows: the user may refuse."),
-    click.option("--notify-can-delay/--no-notify-can-delay", default=None, help="Windows: the user may delay it."),
-    click.option("--done-text", help="Windows: a text for the user afterwards."),
+    option("--notify-can-abort/--no-notify-can-abort", default=None, help="Windows: the user may refuse."),
+    option("--notify-can-delay/--no-notify-can-delay", default=None, help="Windows: the user may delay it."),
+    option("--done-text", field="notify.done_action_text", help="Windows: a text for the user afterwards."),
 )
 
 
@@ -59,17 +61,18 @@ def notify_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
         return command(*args, notify=notify, **kwargs)
 
-    for option in reversed(_NOTIFY):
-        option(with_notify)
+    for decorate in reversed(_NOTIFY):
+        decorate(with_notify)
     return with_notify
 
 
 def target_of(action: Action, given: dict[str, str | None], *, needed: bool = True) -> str | None:
-    """The value of the option that belongs to the action. Others would be ignored, so they are refused (`BadInput`)."""
-    own = OPTIONS[action]
-    for option, value in given.items():
-        if needed and option == own and value is None:
-            raise BadInput(option, f"a value, as --action {action} needs it", "nothing")
-        if option != own and value is not None:
-            raise BadInput(option, f"only {own} with --action {action}", value)
+    """The value of the option that belongs to the action: --path, --launch or --command, each by its name without the
+    dashes. Others would be ignored, so they are refused (`BadInput`)."""
+    own = TARGETS[action]
+    for name, value in given.items():
+        if needed and name == own and value is None:
+            raise BadInput(f"--{name}", f"a value, as --action {action} needs it", "nothing")
+        if name != own and value is not None:
+            raise BadInput(f"--{name}", f"only --{own} with --action {action}", value)
     return given[own]

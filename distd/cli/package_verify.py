@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import trio
 
-from distd.cli.options import data_option, example, json_option
-from distd.cli.output import print_json, progress_bar
+from distd.cli.options import data_option
 from distd.cli.package_repair import repair
 from distd.domain.units import format_count
 from distd.lane.client.http_client import open_client
@@ -20,6 +19,9 @@ from distd.origin.installation import open_installation
 from distd.origin.packages import packages
 from distd.packaging.verify import verify as verify_package
 from distd.storage import pki
+from distd.terminal.options import example, json_option
+from distd.terminal.output import print_json, progress_bar
+from distd.terminal.program import argument, command, option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +30,10 @@ if TYPE_CHECKING:
     from distd.origin.installation import Installation
 
 
-@click.command(epilog=example("distd package verify --data /srv/distd --repair-from https://mirror.example/download"))
-@click.argument("package_ids", metavar="[PACKAGE]...", nargs=-1)
+@command(epilog=example("distd package verify --data /srv/distd --repair-from https://mirror.example/download"))
+@argument("package_ids", field="package", metavar="[PACKAGE]...", nargs=-1, hint="see `distd package list`")
 @data_option
-@click.option(
-    "--repair-from", "mirror", metavar="URL", help="Fetch bad files from this download folder of another server."
-)
+@option("--repair-from", "mirror", metavar="URL", help="Fetch bad files from this download folder of another server.")
 @json_option
 def verify(package_ids: tuple[str, ...], root: Path, mirror: str | None, as_json: bool) -> None:
     """Check the digests of packages on the disk: of the given ones, or of all.

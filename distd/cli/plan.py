@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distd.cli.options import data_option, example, json_option, options_record, set_option
-from distd.cli.output import print_json, print_record, print_table
+from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
 from distd.domain.units import DAY_MIN, format_count, format_duration, format_rate, format_volume
 from distd.origin.deployments import forecasts
@@ -20,8 +19,12 @@ from distd.origin.packages import packages
 from distd.simulation.summary import SHARES
 from distd.simulation.world import Line
 from distd.simulation.world_text import read_goal, read_sites
+from distd.terminal.options import example, json_option, options_record, set_option
+from distd.terminal.output import print_json, print_record, print_table
+from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from distd.origin.deployments.forecasts import Plan
@@ -42,7 +45,7 @@ class PlanOptions:
     sites: tuple[str, ...]
 
 
-@click.command(
+@command(
     epilog=example(
         "distd plan 1700000001 --data /srv/distd\n"
         '  distd plan 1700000001 --by "fri 18:00" --most 5MB/s --data /srv/distd'
@@ -50,15 +53,11 @@ class PlanOptions:
 )
 @package_argument
 @data_option
-@click.option("--by", metavar="TIME", help="Find settings to be done by then: 'fri 18:00', '2026-11-27 18:00', 3d.")
-@click.option(
-    "--share", default="95%", show_default=True, help="The share of the computers that are to be done by then."
-)
-@click.option("--most", metavar="RATE", help="The most that the line of a site may carry in any minute, such as 5MB/s.")
-@click.option(
-    "--line", default="", metavar="RULES", help="The line of each site, such as '4Mbit/s; 1Mbit/s mon-fri 8-18'."
-)
-@click.option(
+@option("--by", metavar="TIME", help="Find settings to be done by then: 'fri 18:00', '2026-11-27 18:00', 3d.")
+@option("--share", default="95%", show_default=True, help="The share of the computers that are to be done by then.")
+@option("--most", metavar="RATE", help="The most that the line of a site may carry in any minute, such as 5MB/s.")
+@option("--line", default="", metavar="RULES", help="The line of each site, such as '4Mbit/s; 1Mbit/s mon-fri 8-18'.")
+@option(
     "--site",
     "sites",
     multiple=True,
@@ -68,7 +67,7 @@ class PlanOptions:
 @set_option
 @json_option
 @options_record(PlanOptions)
-def plan(package_id: str, root: Path, options: PlanOptions, overrides: tuple[str, ...], as_json: bool) -> None:
+def plan(package_id: str, root: Path, options: PlanOptions, overrides: Mapping[str, str], as_json: bool) -> None:
     """Simulate the deployment of a package: when computers are done and what each line carries.
 
     The computers are those that have the package assigned and no result yet, by subnet; if there are none, all that are

@@ -11,22 +11,25 @@ from typing import TYPE_CHECKING
 import click
 
 from distd import __version__
-from distd.cli.options import data_option, example, json_option, set_option
+from distd.cli.options import data_option
 from distd.lane import sockets
 from distd.origin.installation import open_installation, read_settings
+from distd.terminal.options import example, json_option, set_option
+from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from distd.domain.settings import Settings
     from distd.lane.sockets import Listeners
 
 
-@click.command(epilog=example("distd serve --data /srv/distd --http 0.0.0.0:8080 --https 0.0.0.0:8443 --workers 2"))
+@command(epilog=example("distd serve --data /srv/distd --http 0.0.0.0:8080 --https 0.0.0.0:8443 --workers 2"))
 @data_option
-@click.option("--http", metavar="HOST:PORT", help="The address for HTTP; port 0: a free one.")
-@click.option("--https", metavar="HOST:PORT", help="The address for HTTPS; port 0: a free one.")
-@click.option(
+@option("--http", metavar="HOST:PORT", help="The address for HTTP; port 0: a free one.")
+@option("--https", metavar="HOST:PORT", help="The address for HTTPS; port 0: a free one.")
+@option(
     "--workers",
     default=1,
     show_default=True,
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 @set_option
 @json_option
 def serve(
-    root: Path, http: str | None, https: str | None, workers: int, overrides: tuple[str, ...], as_json: bool
+    root: Path, http: str | None, https: str | None, workers: int, overrides: Mapping[str, str], as_json: bool
 ) -> None:
     """Serve agents and operators until SIGTERM or SIGINT; then transfers are finished first.
 
@@ -66,10 +69,8 @@ def serve(
         else:
             from distd.server.supervisor import Supervisor
 
-            host, port = installation.settings["server.host"], listeners[0].https.getsockname()[1]
-            supervisor = Supervisor(
-                _worker_command(root, overrides), listeners, installation.settings["limits.drain_s"]
-            )
+            host, port = installation.settings.server.host, listeners[0].https.getsockname()[1]
+            supervisor = Supervisor(_worker_command(root, overrides), listeners, installation.settings.limits.drain_s)
             trio.run(supervisor.run, partial(announce, "", f"{host}:{port}"))
 
 
@@ -77,11 +78,11 @@ def _listeners(settings: Settings, http: str | None, https: str | None, workers:
     given = sockets.passed()
     if given is not None:
         return [given] * workers  # all processes accept connections from the same sockets
-    return sockets.listen(http or settings["server.http"], https or settings["server.https"], workers)
+    return sockets.listen(http or settings.server.http, https or settings.server.https, workers)
 
 
-def _worker_command(root: Path, overrides: tuple[str, ...]) -> list[str]:
-    settings = [part for override in overrides for part in ("--set", override)]
+def _worker_command(root: Path, overrides: Mapping[str, str]) -> list[str]:
+    settings = [part for name, value in overrides.items() for part in ("--set", f"{name}={value}")]
     return [sys.executable, "-m", "distd.cli", "serve", "--data", str(root), "--json", *settings]
 
 

@@ -35,9 +35,10 @@ from distd.domain.agent_actions import (
     Wait,
 )
 from distd.domain.backoff import Backoff
-from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.records import Dialect
 from distd.domain.results import in_history
 from distd.domain.schedule import Reason, Turn, gets_no_turn, turns
+from distd.domain.settings import DownloadConfig
 from distd.domain.units import DAY_S, HOUR_S
 
 if TYPE_CHECKING:

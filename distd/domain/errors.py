@@ -21,8 +21,9 @@ class DistdError(Exception):
 class BadInput(DistdError):
     """A value from outside that cannot be used.
 
-    `field` is what the user calls it ("--fragment-size", "REQUEST/DEVICEID"), `expected` says what would be accepted,
-    `got` is the value, `hint` says what to do about it (may be empty).
+    `field` is the path of the value ("priority", "notify.countdown_s"; in an agent's message "REQUEST/DEVICEID"): the
+    command line shows the option in its place, a page its input. `expected` says what would be accepted, `got` is the
+    value, `hint` says what to do about it (may be empty).
     """
 
     def __init__(self, field: str, expected: str, got: object, hint: str = "") -> None:
@@ -33,12 +34,16 @@ class BadInput(DistdError):
         self.hint = hint
 
     def __str__(self) -> str:
-        message = f"{self.field}: expected {self.expected}, got {_short(self.got)}"
+        message = f"{self.field}: expected {self.expected}, got {shorten(self.got)}"
         return f"{message}; {self.hint}" if self.hint else message
 
 
 class TooLarge(BadInput):
     """A body over its limit (HTTP 413)."""
+
+
+class DigestMismatch(BadInput):
+    """What was sent is not what its sender's digest says (HTTP 422)."""
 
 
 class NotFound(BadInput):
@@ -84,7 +89,12 @@ class Unavailable(DistdError):
         return f"{self.what}: {self.why}"
 
 
-def _short(value: object, limit: int = 120) -> str:
+class NoSpace(Unavailable):
+    """The disk is full, or a quota is used up (HTTP 507)."""
+
+
+def shorten(value: object, limit: int = 120) -> str:
+    """A value in one line of at most `limit` characters."""
     text = value if isinstance(value, str) else repr(value)
     text = text.replace("\n", "\\n").replace("\r", "\\r") or "nothing"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -11,7 +11,7 @@ from distd.domain.errors import BadInput
 from distd.domain.records import Dialect
 
 if TYPE_CHECKING:
-    from distd.domain.records import DownloadConfig
+    from distd.domain.settings import DownloadConfig
 
 MIN_FRAGMENT_BYTES: Final = 1024
 MAX_FRAGMENTS: Final = 1_000_000
@@ -58,10 +58,10 @@ def check(plan: Plan) -> None:
     """Check what can be checked before the size of the package is known. Raises `BadInput`."""
     match plan:
         case ByCount(count) if not 1 <= count <= MAX_FRAGMENTS:
-            raise BadInput("--fragments", f"1 to {MAX_FRAGMENTS}", count)
+            raise BadInput("fragments.count", f"1 to {MAX_FRAGMENTS}", count)
         case ByContent(average_bytes) if average_bytes not in AVERAGES:
-            expected = f"{AVERAGES[0]} to {AVERAGES[-1]} bytes on average with --chunking cdc"
-            raise BadInput("--fragment-size", expected, average_bytes)
+            expected = f"{AVERAGES[0]} to {AVERAGES[-1]} bytes on average when it is cut by content"
+            raise BadInput("fragments.size_bytes", expected, average_bytes)
         case BySize():
             lengths(plan, 0)
         case ByDuration():
@@ -113,14 +113,16 @@ def count_within(plan: ByDuration) -> int:
     Raises `BadInput` when not even one is, or when there are no latencies to spread them by.
     """
     if schedule.gets_no_turn(plan.priority, plan.config):
-        raise BadInput("--priority", f"at most download.period_length, {plan.config.period_length}", plan.priority)
+        raise BadInput("priority", f"at most download.period_length, {plan.config.period_length}", plan.priority)
     assembled_s = _AssemblyTimes(plan)
     if assembled_s[MAX_FRAGMENTS] <= plan.duration_s:
         hint = "see the settings download.*_latency_s"
-        raise BadInput("--duration", "a time that the latencies can fill", f"{plan.duration_s:g} s", hint)
+        raise BadInput("fragments.duration_s", "a time that the latencies can fill", f"{plan.duration_s:g} s", hint)
     count = bisect_right(assembled_s, plan.duration_s, lo=1, hi=MAX_FRAGMENTS) - 1
     if count < 1:
-        raise BadInput("--duration", f"at least {assembled_s[1]:g} s with these latencies", f"{plan.duration_s:g} s")
+        raise BadInput(
+            "fragments.duration_s", f"at least {assembled_s[1]:g} s with these latencies", f"{plan.duration_s:g} s"
+        )
     return count
 
 
@@ -143,13 +145,13 @@ def by_size(size_bytes: int, fragment_bytes: int) -> list[int]:
     A file of no bytes still has one fragment, of no bytes: FRAGS=0 is for a command without a file.
     """
     if fragment_bytes < MIN_FRAGMENT_BYTES:
-        raise BadInput("--fragment-size", "at least 1024 bytes (1KiB)", fragment_bytes)
+        raise BadInput("fragments.size_bytes", "at least 1024 bytes (1KiB)", fragment_bytes)
     full, rest = divmod(size_bytes, fragment_bytes)
     count = full + bool(rest or not full)
     if count > MAX_FRAGMENTS:
         smallest = -(-size_bytes // MAX_FRAGMENTS)
         hint = f"for this file use at least {smallest} bytes"
-        raise BadInput("--fragment-size", f"at most {MAX_FRAGMENTS} fragments", f"{count} fragments", hint)
+        raise BadInput("fragments.size_bytes", f"at most {MAX_FRAGMENTS} fragments", f"{count} fragments", hint)
     return [fragment_bytes] * full + [rest] * (count - full)
 
 
@@ -157,6 +159,6 @@ def by_count(size_bytes: int, count: int) -> list[int]:
     """Lengths of exactly `count` fragments, as equal as possible: the first ones are a byte longer."""
     most = min(MAX_FRAGMENTS, max(1, size_bytes // MIN_FRAGMENT_BYTES))
     if not 1 <= count <= most:
-        raise BadInput("--fragments", f"1 to {most} for {size_bytes} bytes, each of at least 1024", count)
+        raise BadInput("fragments.count", f"1 to {most} for {size_bytes} bytes, each of at least 1024", count)
     length, longer = divmod(size_bytes, count)
     return [length + 1] * longer + [length] * (count - longer)

@@ -191,7 +191,7 @@ def parse_rule(text: str) -> Rule:
         return Rule(Field(first), Op(op), Field(second))
     except ValueError:
         fields, ops = "|".join(Field), "|".join(Op)
-        raise BadInput("RULE", f"FIELD {ops} FIELD, a field being {fields}", text) from None
+        raise BadInput("rules", f"FIELD {ops} FIELD, a field being {fields}", text) from None
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
@@ -203,7 +203,7 @@ def _network(text: str) -> Network:
     try:
         return ipaddress.ip_network(text.strip())
     except ValueError as error:
-        raise BadInput("--network", "a network such as 10.1.0.0/16", text, str(error)) from None
+        raise BadInput("networks", "a network such as 10.1.0.0/16", text, str(error)) from None
 
 
 def fields_of(name: str, address: str, networks: Sequence[Network], others: Mapping[Field, str]) -> Fields:

@@ -23,7 +23,7 @@ PRIORITIES: Final = range(11)
 MAX_SCRIPT_BYTES: Final = 16_777_216  # scripts are read whole
 
 # The option that holds the target of each action.
-OPTIONS: Final = {Action.STORE: "--path", Action.LAUNCH: "--launch", Action.EXECUTE: "--command"}
+TARGETS: Final = {Action.STORE: "path", Action.LAUNCH: "launch", Action.EXECUTE: "command"}  # what each is called
 
 # The stock Unix agent gives a STORE's path to a shell: `cp -pr * PATH`.
 _SHELL_SAFE: Final = re.compile(r"[A-Za-z0-9_./+@%:,=~-]+")
@@ -99,9 +99,9 @@ class PackageSpec:
 def check_values(spec: PackageSpec) -> None:
     """Whether the specification can be, whatever its source is. Raises `BadInput`."""
     if spec.priority not in PRIORITIES:
-        raise BadInput("--priority", "0 to 10", spec.priority)
+        raise BadInput("priority", "0 to 10", spec.priority)
     if spec.digest is Digest.SHA256 and spec.is_for_unix:
-        raise BadInput("--digest", "MD5 or SHA1 unless --os is WINDOWS: the Unix agent knows no other", spec.digest)
+        raise BadInput("digest", "MD5 or SHA1 unless the system is WINDOWS: the Unix agent knows no other", spec.digest)
     _check_target(spec)
     fragment_plan.check(spec.plan)
 
@@ -145,35 +145,35 @@ def info_of(package_id: str, spec: PackageSpec, count: int, digest: bytes) -> In
 
 
 def _check_target(spec: PackageSpec) -> None:
-    option, target = OPTIONS[spec.action], spec.target
+    target = spec.target
     if not target.strip() or any(ord(character) < 32 for character in target):
-        raise BadInput(option, f"what --action {spec.action} needs, on one line", target)
+        raise BadInput("target", f"what the action {spec.action} needs, on one line", target)
     if spec.action is Action.STORE and spec.is_for_unix and not _SHELL_SAFE.fullmatch(target):
         hint = "the stock Unix agent gives it to a shell"
-        raise BadInput(option, "a path without spaces and shell characters", target, hint)
+        raise BadInput("target", "a path without spaces and shell characters", target, hint)
     if spec.action is Action.STORE and target.startswith("-"):
-        raise BadInput(option, "a path", target)
+        raise BadInput("target", "a path", target)
     if spec.action is Action.LAUNCH and spec.is_for_unix and "-" in target.split()[0]:
         hint = "the stock Unix agent cuts the name there and reports ERR_EXECUTE"
-        raise BadInput(option, 'a file name without "-"', target.split()[0], hint)
+        raise BadInput("target", 'a file name without "-"', target.split()[0], hint)
 
 
 def _check_kind(spec: PackageSpec, source: SourceFacts) -> None:
     if source.kind is SourceKind.NONE:
         if spec.action is not Action.EXECUTE:
-            raise BadInput("FILE", f"a file or folder, as --action {spec.action} needs one", "nothing")
+            raise BadInput("source", f"a file or folder, as the action {spec.action} needs one", "nothing")
         return
     if spec.line_ends is not None:
         if source.kind is not SourceKind.SCRIPT:
-            raise BadInput("FILE", "a script", f"{source.name}, which is no plain file")
+            raise BadInput("source", "a script", f"{source.name}, which is no plain file")
         if source.size_bytes > MAX_SCRIPT_BYTES:
-            raise BadInput("FILE", f"a script of at most {MAX_SCRIPT_BYTES} bytes", f"{source.size_bytes} bytes")
+            raise BadInput("source", f"a script of at most {MAX_SCRIPT_BYTES} bytes", f"{source.size_bytes} bytes")
     if source.kind is SourceKind.TAR_GZ and not spec.is_for_unix:
-        raise BadInput("FILE", "a zip for Windows", f"{source.name}, a tar.gz", "its agent unpacks nothing else")
+        raise BadInput("source", "a zip for Windows", f"{source.name}, a tar.gz", "its agent unpacks nothing else")
     is_all_hidden = len(source.hidden_names) == len(source.top_names)
     if spec.is_for_unix and spec.action is Action.STORE and not source.is_archive and is_all_hidden:
         hint = "the stock Unix agent stores `*`, and fails when there is none"
-        raise BadInput("FILE", "something to store that is not hidden", source.name, hint)
+        raise BadInput("source", "something to store that is not hidden", source.name, hint)
 
 
 def _check_launch(spec: PackageSpec, names: frozenset[str]) -> None:
@@ -187,4 +187,4 @@ def _check_launch(spec: PackageSpec, names: frozenset[str]) -> None:
         found = any(line.startswith((f"{name.lower()} ", f'{name.lower()}"')) for name in names)
     if not found:
         some = f"such as {', '.join(sorted(names)[:5])}" if names else "which has none"
-        raise BadInput("--launch", f"a file of the package, {some}", wanted)
+        raise BadInput("target", f"a file of the package, {some}", wanted)

@@ -117,11 +117,11 @@ def prepare(name: str, system: OperatingSystem | None, file_name: str | None, ar
     """
     recipe = TABLE.get(name)
     if recipe is None:
-        raise BadInput("--recipe", f"one of {', '.join(TABLE)}", name)
+        raise BadInput("recipe", f"one of {', '.join(TABLE)}", name)
     if system is not None and system not in recipe.systems:
-        raise BadInput("--os", f"{' or '.join(recipe.systems)} with --recipe {name}", system)
+        raise BadInput("os", f"{' or '.join(recipe.systems)} with the recipe {name}", system)
     if any(ord(character) < 32 for character in arguments):
-        raise BadInput("--arguments", "one line", arguments)
+        raise BadInput("arguments", "one line", arguments)
     values = _of_names(recipe, file_name, arguments) if recipe.names else _of_file(recipe, file_name, arguments)
     target = recipe.command.format(**values).strip()
     return Prepared(system or recipe.systems[0], recipe.action, target, recipe.line_ends)
@@ -130,17 +130,19 @@ def prepare(name: str, system: OperatingSystem | None, file_name: str | None, ar
 def _of_names(recipe: Recipe, file_name: str | None, arguments: str) -> dict[str, str]:
     assert recipe.names is not None
     if file_name is not None:
-        raise BadInput("FILE", f"none with --recipe {recipe.name}", file_name)
+        raise BadInput("source", f"none with the recipe {recipe.name}", file_name)
     names = arguments.split()
     if not names or not all(recipe.names.fullmatch(text) for text in names):
-        raise BadInput("--arguments", recipe.names_are, arguments)
+        raise BadInput("arguments", recipe.names_are, arguments)
     # An asterisk is for the package manager, not for the shell.
     return {"names": " ".join(shlex.quote(text) if recipe.systems == _LINUX else text for text in names)}
 
 
 def _of_file(recipe: Recipe, file_name: str | None, arguments: str) -> dict[str, str]:
     if file_name is None or not recipe.matches(file_name):
-        raise BadInput("FILE", f"a file named *{' or *'.join(recipe.suffixes)} with --recipe {recipe.name}", file_name)
+        raise BadInput(
+            "source", f"a file named *{' or *'.join(recipe.suffixes)} with the recipe {recipe.name}", file_name
+        )
     windows = recipe.systems == _WINDOWS
     return {
         "file": f'"{file_name}"' if windows else shlex.quote(file_name),

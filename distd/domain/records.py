@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from distd.domain.settings import DownloadConfig
 
 
 class Action(StrEnum):
@@ -108,19 +112,6 @@ class Manifest:
     blake3: bytes
     info_blake3: bytes
     fragments: tuple[Fragment, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DownloadConfig:
-    """The CONF line of a PROLOG reply: the latencies under which an agent downloads."""
-
-    on: bool = True
-    frag_latency_s: int = 15
-    cycle_latency_s: int = 15
-    period_latency_s: int = 15
-    period_length: int = 10
-    timeout_days: int = 30
-    execution_timeout_min: int = 120
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.records import Dialect
+from distd.domain.settings import DownloadConfig
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping

@@ -1,30 +1,42 @@
-"""All settings in one table: name, type, default, meaning.
+"""All settings, a record for each section: name, type, default, limits and meaning stand at the field, once.
 
-A value comes, in this order, from `--set section.name=value`, from the environment
-(`DISTD_SECTION_NAME=value`), from `distd.toml`, from the default here.
+A value comes, in this order, from `--set section.name=value`, from the environment (`DISTD_SECTION_NAME=value`), from
+`distd.toml`, from the default here. The unit is in the name. Which of them it was is kept (`Settings.origins`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from distd.domain import bandwidth
 from distd.domain.errors import BadInput
-from distd.domain.records import DownloadConfig
+from distd.domain.mirror_rules import Via
 
-Value = bool | int | str
+if TYPE_CHECKING:
+    from dataclasses import Field
+
+Value: TypeAlias = bool | int | str
+Check: TypeAlias = Callable[[str, str], object]  # of the value, and where it stood; raises `BadInput`
+
+DEFAULT: Final = "default"
+OTHER_VARIABLES: Final = frozenset({"DISTD_DATA", "DISTD_SOCKETS", "DISTD_DEVELOPMENT"})  # no settings, but ours
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A row of the table. `name` is "section.key"; `low` and `high` are the limits of an int, both included."""
+    """A setting. `name` is "section.key"; `low` and `high` are the limits of an int, both included; a text is one of
+    `choices`, or what `check` does not refuse."""
 
     name: str
     default: Value
     meaning: str
     low: int = 0
     high: int = 2**31 - 1
+    choices: tuple[str, ...] = ()
+    check: Check | None = None
 
     @property
     def variable(self) -> str:
@@ -38,128 +50,204 @@ class Setting:
             return "true or false"
         if isinstance(self.default, int):
             return f"a whole number from {self.low} to {self.high}"
-        return "a text"
+        return ", ".join(self.choices) or "a text"
 
-    def parse(self, value: object, where: str) -> Value:
-        """`value` in the type of this setting. It comes from TOML (typed), or is a text.
-
-        Raises `BadInput` that names `where` it stood.
-        """
-        parsed: Value | None
+    def parse_text(self, text: str, where: str) -> Value:
+        """The value that a text means, of a variable or of --set. Raises `BadInput` that names `where` it stood."""
         if isinstance(self.default, bool):
-            parsed = value if isinstance(value, bool) else _BOOLEANS.get(str(value).lower())
-        elif isinstance(self.default, int):
-            parsed = _whole_number(value, self.low, self.high)
-        else:
-            parsed = value if isinstance(value, str) else None
-        if parsed is None:
+            return self.accept(_BOOLEANS.get(text.strip().lower(), text), where)
+        if isinstance(self.default, int):
+            return self.accept(_whole_number(text), where)
+        return self.accept(text, where)
+
+    def accept(self, value: object, where: str) -> Value:
+        """`value`, where it is of this setting's type and within its limits. Raises `BadInput`, as `parse_text`."""
+        if type(value) is not type(self.default) or not self._is_allowed(value):
             raise BadInput(where, self.expected, value)
-        return parsed
+        if self.check is not None:
+            self.check(str(value), where)
+        return value
+
+    def _is_allowed(self, value: object) -> bool:
+        if isinstance(value, bool):
+            return True
+        if isinstance(value, int):
+            return self.low <= value <= self.high
+        return not self.choices or value in self.choices
 
 
 _BOOLEANS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
 
 
-def _whole_number(value: object, low: int, high: int) -> int | None:
-    if isinstance(value, bool):
-        return None
+def _whole_number(text: str) -> int | str:
     try:
-        number = int(str(value))
+        return int(text) if len(text) <= 20 else text
     except ValueError:
-        return None
-    return number if low <= number <= high else None
+        return text
 
 
-TABLE: Mapping[str, Setting] = {
-    setting.name: setting
-    for setting in (
-        Setting("server.host", "localhost", "the name of this server in INFO_LOC and PACK_LOC"),
-        Setting("server.http", "0.0.0.0:8080", "where `distd serve` listens for HTTP"),
-        Setting("server.https", "0.0.0.0:8443", "where `distd serve` listens for HTTPS"),
-        Setting("download.on", True, "agents may download"),
-        Setting("download.frag_latency_s", 15, "seconds of pause after each fragment", high=86_400),
-        Setting("download.cycle_latency_s", 15, "seconds of pause after each cycle", high=86_400),
-        Setting("download.period_latency_s", 15, "seconds of pause after each period", high=86_400),
-        Setting("download.period_length", 10, "cycles in a period", low=1, high=1000),
-        Setting("download.timeout_days", 30, "days after which an agent gives up a package", low=1, high=3650),
-        Setting(
-            "download.execution_timeout_min",
-            120,
-            "minutes after which a Windows agent ends a command",
-            low=1,
-            high=44_640,
-        ),
-        Setting("agents.prolog_freq_h", 24, "hours between two contacts of an agent", low=1, high=8760),
-        Setting("agents.inventory_freq_days", 0, "0: at every contact, -1: only the first", low=-1, high=3650),
-        Setting("limits.head_bytes", 16_384, "bytes of the head of an HTTP request", low=1024, high=1_048_576),
-        Setting("limits.body_bytes", 4_194_304, "bytes of the body of a POST, as sent", low=1024, high=1_073_741_824),
-        Setting(
-            "limits.inflated_bytes", 33_554_432, "bytes of the XML of a POST, inflated", low=4096, high=1_073_741_824
-        ),
-        Setting(
-            "limits.head_timeout_s", 20, "seconds within which the head of a request must be complete", low=1, high=3600
-        ),
-        Setting(
-            "limits.idle_timeout_s",
-            75,
-            "seconds without a request, or without taking bytes, until a connection is closed",
-            low=1,
-            high=86_400,
-        ),
-        Setting("limits.connections", 20_000, "connections in total", low=1, high=1_000_000),
-        Setting("limits.connections_per_address", 0, "connections of one address (remember NAT); 0: no limit"),
-        Setting("limits.heads_per_s_per_address", 0, "requests a second of one address; 0: no limit"),
-        Setting("limits.waiting_posts", 4096, "POSTs of agents that may wait for the database", low=1, high=1_000_000),
-        Setting("limits.upload_mib", 20_480, "MiB of a file that an operator uploads", low=1),
-        Setting("limits.drain_s", 10, "seconds for transfers to end when the server stops", high=3600),
-        Setting("bandwidth.rules", "", "limits such as `2MB/s mon-fri 8-18; 500kB/s 10.1.0.0/16; 64kB/s each`"),
-        Setting("store.quota_mib", 0, "MiB of fragments, each counted once; 0: no limit but the disk"),
-        Setting("store.keep_free_mib", 256, "MiB of the disk that must stay free"),
-        Setting(
-            "mirrors.via",
-            "steer",
-            "from where agents fetch: mirrors (`direct`, or `steer`: by a redirect for each fragment) or `origin`",
-        ),
-        Setting("mirrors.wave", 20, "mirrors that fetch a new package at the same time", low=1, high=100_000),
-        Setting("mirrors.wave_pause_s", 5, "seconds before the next mirrors begin", high=86_400),
-        Setting("redistrib.connections", 4, "parallel connections of a mirror to its source", low=1, high=64),
-        Setting(
-            "redistrib.wait_s",
-            20,
-            "seconds that an agent waits for a fragment that a mirror is fetching",
-            low=1,
-            high=170,
-        ),
-        Setting(
-            "redistrib.poll_s", 60, "seconds between two looks at a server without an event stream", low=1, high=86_400
-        ),
-        Setting("redistrib.scrub_mib_per_s", 8, "MiB a second that a mirror checks of its files; 0: never"),
-        Setting("events.keep", 1_000_000, "events that the log keeps; the oldest are removed first", low=1000),
+def _setting(default: Value, meaning: str, **limits: Any) -> Any:
+    """A field of a section; `limits` are those of `Setting`."""
+    return field(default=default, metadata={"meaning": meaning, **limits})
+
+
+def _check_address(text: str, where: str) -> None:
+    host, colon, port = text.rpartition(":")
+    if not (host and colon and port.isdecimal() and len(port) <= 5 and int(port) <= 65_535):
+        raise BadInput(where, "HOST:PORT", text)
+
+
+def _check_host(text: str, where: str) -> None:
+    if not text or not text.isprintable() or set(text) & set(" /?#@"):
+        raise BadInput(where, "a host name or an address", text)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where the server is."""
+
+    host: str = _setting("localhost", "the name of this server in INFO_LOC and PACK_LOC", check=_check_host)
+    http: str = _setting("0.0.0.0:8080", "where `distd serve` listens for HTTP", check=_check_address)
+    https: str = _setting("0.0.0.0:8443", "where `distd serve` listens for HTTPS", check=_check_address)
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadConfig:
+    """How agents download: what they get in the CONF line of a PROLOG reply."""
+
+    on: bool = _setting(True, "agents may download")
+    frag_latency_s: int = _setting(15, "seconds of pause after each fragment", high=86_400)
+    cycle_latency_s: int = _setting(15, "seconds of pause after each cycle", high=86_400)
+    period_latency_s: int = _setting(15, "seconds of pause after each period", high=86_400)
+    period_length: int = _setting(10, "cycles in a period", low=1, high=1000)
+    timeout_days: int = _setting(30, "days after which an agent gives up a package", low=1, high=3650)
+    execution_timeout_min: int = _setting(120, "minutes after which a Windows agent ends a command", low=1, high=44_640)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """How often agents come."""
+
+    prolog_freq_h: int = _setting(24, "hours between two contacts of an agent", low=1, high=8760)
+    inventory_freq_days: int = _setting(0, "0: at every contact, -1: only the first", low=-1, high=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What peers may take."""
+
+    head_bytes: int = _setting(16_384, "bytes of the head of an HTTP request", low=1024, high=1_048_576)
+    body_bytes: int = _setting(4_194_304, "bytes of the body of a POST, as sent", low=1024, high=1_073_741_824)
+    inflated_bytes: int = _setting(33_554_432, "bytes of the XML of a POST, inflated", low=4096, high=1_073_741_824)
+    head_timeout_s: int = _setting(20, "seconds within which the head of a request must be complete", low=1, high=3600)
+    idle_timeout_s: int = _setting(
+        75, "seconds without a request, or without taking bytes, until a connection is closed", low=1, high=86_400
     )
+    connections: int = _setting(20_000, "connections in total", low=1, high=1_000_000)
+    connections_per_address: int = _setting(0, "connections of one address (remember NAT); 0: no limit")
+    heads_per_s_per_address: int = _setting(0, "requests a second of one address; 0: no limit")
+    waiting_posts: int = _setting(4096, "POSTs of agents that may wait for the database", low=1, high=1_000_000)
+    upload_mib: int = _setting(20_480, "MiB of a file that an operator uploads", low=1)
+    drain_s: int = _setting(10, "seconds for transfers to end when the server stops", high=3600)
+
+
+@dataclass(frozen=True, slots=True)
+class BandwidthSettings:
+    """How fast fragments are sent."""
+
+    rules: str = _setting(
+        "",
+        "limits such as `2MB/s mon-fri 8-18; 500kB/s 10.1.0.0/16; 64kB/s each`",
+        check=bandwidth.parse,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """What fragments may take of the disk."""
+
+    quota_mib: int = _setting(0, "MiB of fragments, each counted once; 0: no limit but the disk")
+    keep_free_mib: int = _setting(256, "MiB of the disk that must stay free")
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorSettings:
+    """How redistribution servers are used."""
+
+    via: str = _setting(
+        "steer",
+        "from where agents fetch: mirrors (`direct`, or `steer`: by a redirect for each fragment) or `origin`",
+        choices=tuple(Via),
+    )
+    wave: int = _setting(20, "mirrors that fetch a new package at the same time", low=1, high=100_000)
+    wave_pause_s: int = _setting(5, "seconds before the next mirrors begin", high=86_400)
+
+
+@dataclass(frozen=True, slots=True)
+class RedistribSettings:
+    """How a redistribution server works."""
+
+    connections: int = _setting(4, "parallel connections of a mirror to its source", low=1, high=64)
+    wait_s: int = _setting(20, "seconds that an agent waits for a fragment that a mirror is fetching", low=1, high=170)
+    poll_s: int = _setting(60, "seconds between two looks at a server without an event stream", low=1, high=86_400)
+    scrub_mib_per_s: int = _setting(8, "MiB a second that a mirror checks of its files; 0: never")
+
+
+@dataclass(frozen=True, slots=True)
+class EventSettings:
+    """What is kept of the past."""
+
+    keep: int = _setting(1_000_000, "events that the log keeps; the oldest are removed first", low=1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The values in force. `origins` says of those that are not defaults where they come from: "--set", the variable,
+    the file."""
+
+    server: ServerSettings = ServerSettings()
+    download: DownloadConfig = DownloadConfig()
+    agents: AgentSettings = AgentSettings()
+    limits: LimitSettings = LimitSettings()
+    bandwidth: BandwidthSettings = BandwidthSettings()
+    store: StoreSettings = StoreSettings()
+    mirrors: MirrorSettings = MirrorSettings()
+    redistrib: RedistribSettings = RedistribSettings()
+    events: EventSettings = EventSettings()
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def value(self, name: str) -> Value:
+        """The value of the setting "section.key"."""
+        section, _, key = name.partition(".")
+        found: Value = getattr(getattr(self, section), key)
+        return found
+
+    def origin(self, name: str) -> str:
+        """Where the value of the setting "section.key" comes from."""
+        return self.origins.get(name, DEFAULT)
+
+
+def _row_of(section: str, key: Field[Any]) -> Setting:
+    default: Any = key.default
+    return Setting(f"{section}.{key.name}", default, **key.metadata)
+
+
+SECTIONS: Final[Mapping[str, type[Any]]] = {
+    section.name: type(section.default) for section in fields(Settings) if section.name != "origins"
+}
+TABLE: Final[Mapping[str, Setting]] = {
+    f"{section}.{key.name}": _row_of(section, key) for section, record in SECTIONS.items() for key in fields(record)
 }
 
 
-class Settings:
-    """The values in force. `settings["download.frag_latency_s"]`; an unknown name is a bug and raises `KeyError`."""
-
-    def __init__(self, values: Mapping[str, Value] | None = None) -> None:
-        self._values = dict(values or {})
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name] if name in self._values else TABLE[name].default
-
-    @property
-    def download(self) -> DownloadConfig:
-        """The settings that agents get in the CONF line of a PROLOG reply."""
-        return DownloadConfig(
-            on=self["download.on"],
-            frag_latency_s=self["download.frag_latency_s"],
-            cycle_latency_s=self["download.cycle_latency_s"],
-            period_latency_s=self["download.period_latency_s"],
-            period_length=self["download.period_length"],
-            timeout_days=self["download.timeout_days"],
-            execution_timeout_min=self["download.execution_timeout_min"],
-        )
+def settings_of(values: Mapping[str, Value], origins: Mapping[str, str] | None = None) -> Settings:
+    """The settings with these values, by "section.key"; all others are the defaults."""
+    of_section: dict[str, dict[str, Value]] = {section: {} for section in SECTIONS}
+    for name, value in values.items():
+        section, _, key = name.partition(".")
+        of_section[section][key] = value
+    records: dict[str, Any] = {section: record(**of_section[section]) for section, record in SECTIONS.items()}
+    return Settings(**records, origins=dict(origins or {}))
 
 
 def load(
@@ -170,21 +258,31 @@ def load(
     Raises `BadInput` for a name that is not in the table, or a value that is not allowed.
     """
     values: dict[str, Value] = {}
+    origins: dict[str, str] = {}
     for section, content in file.items():
         if not isinstance(content, Mapping):
             raise BadInput(f"{name}: {section}", "a [section]", content)
         for key, value in content.items():
             full, where = f"{section}.{key}", f"{name}: {section}.{key}"
-            values[full] = _row(full, where).parse(value, where)
-    for setting in TABLE.values():
-        if setting.variable in environment:
-            values[setting.name] = setting.parse(environment[setting.variable], setting.variable)
+            values[full], origins[full] = _row(full, where).accept(value, where), name
+    variables = {setting.variable: setting for setting in TABLE.values()}
+    for variable, text in environment.items():
+        if variable.startswith("DISTD_") and variable not in OTHER_VARIABLES:
+            setting = variables.get(variable)
+            if setting is None:
+                raise BadInput(variable, "the variable of a setting", variable, _nearest(variable, variables))
+            values[setting.name], origins[setting.name] = setting.parse_text(text, variable), variable
     for full, text in overrides.items():
-        values[full] = _row(full, f"--set {full}").parse(text, f"--set {full}")
-    return Settings(values)
+        values[full], origins[full] = _row(full, f"--set {full}").parse_text(text, f"--set {full}"), "--set"
+    return settings_of(values, origins)
 
 
 def _row(name: str, where: str) -> Setting:
     if name not in TABLE:
-        raise BadInput(where, "the name of a setting", name, "see distd/docs/reference/settings.md")
+        raise BadInput(where, "the name of a setting", name, _nearest(name, TABLE))
     return TABLE[name]
+
+
+def _nearest(name: str, names: Mapping[str, object]) -> str:
+    near = get_close_matches(name, names, 1)
+    return f"did you mean {near[0]}?" if near else "`distd config show` lists them"

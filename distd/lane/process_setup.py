@@ -33,14 +33,14 @@ def tls(certificate: Path, key: Path) -> ssl.SSLContext:
 def limits(settings: Settings) -> Limits:
     """The lane's limits, from the settings."""
     return Limits(
-        head_bytes=settings["limits.head_bytes"],
-        body_bytes=settings["limits.body_bytes"],
-        head_timeout_s=settings["limits.head_timeout_s"],
-        idle_timeout_s=settings["limits.idle_timeout_s"],
-        connections=settings["limits.connections"],
-        connections_per_address=settings["limits.connections_per_address"],
-        heads_per_s_per_address=settings["limits.heads_per_s_per_address"],
-        bandwidth=bandwidth.parse(settings["bandwidth.rules"], "bandwidth.rules"),
+        head_bytes=settings.limits.head_bytes,
+        body_bytes=settings.limits.body_bytes,
+        head_timeout_s=settings.limits.head_timeout_s,
+        idle_timeout_s=settings.limits.idle_timeout_s,
+        connections=settings.limits.connections,
+        connections_per_address=settings.limits.connections_per_address,
+        heads_per_s_per_address=settings.limits.heads_per_s_per_address,
+        bandwidth=bandwidth.parse(settings.bandwidth.rules, "bandwidth.rules"),
     )
 
 

@@ -39,7 +39,7 @@ def listen(http: str, https: str, count: int) -> list[Listeners]:
     """
     opened: list[socket.socket] = []
     try:
-        for field, address in (("--http", http), ("--https", https)):
+        for field, address in (("http", http), ("https", https)):
             first = _bind(field, address, shared=count > 1)
             opened.append(first)
             opened.extend(_bind(field, name_of(first), shared=True) for _ in range(count - 1))

@@ -6,6 +6,7 @@ import os
 import tomllib
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from distd.catalogue.engine import create_catalogue, open_catalogue
@@ -17,7 +18,7 @@ from distd.storage.data_dir import create_data_dir, open_data_dir
 from distd.storage.quota import DiskLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from distd.catalogue.engine import Catalogue
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from distd.storage.data_dir import DataDir
 
 MIB: Final = 1_048_576
+NO_OVERRIDES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def create_installation(root: Path, hosts: Sequence[str]) -> DataDir:
@@ -56,11 +58,11 @@ class Installation:
 
     def disk_limits(self) -> DiskLimits:
         """What no build may take of the disk, by the settings."""
-        return DiskLimits(self.settings["store.quota_mib"] * MIB, self.settings["store.keep_free_mib"] * MIB)
+        return DiskLimits(self.settings.store.quota_mib * MIB, self.settings.store.keep_free_mib * MIB)
 
 
 @contextmanager
-def open_installation(root: Path, overrides: Sequence[str] = ()) -> Iterator[Installation]:
+def open_installation(root: Path, overrides: Mapping[str, str] = NO_OVERRIDES) -> Iterator[Installation]:
     """Open a data directory with its settings and its catalogue. Raises `BadInput`."""
     data = open_data_dir(root)
     settings = read_settings(data, overrides)
@@ -68,9 +70,9 @@ def open_installation(root: Path, overrides: Sequence[str] = ()) -> Iterator[Ins
         yield Installation(data, settings, catalogue)
 
 
-def read_settings(data: DataDir, overrides: Sequence[str]) -> Settings:
+def read_settings(data: DataDir, overrides: Mapping[str, str]) -> Settings:
     """The settings in force: from the command line, the environment, the file. Raises `BadInput`."""
-    return load(_read_toml(data.settings_file), os.environ, dict(_override(text) for text in overrides))
+    return load(_read_toml(data.settings_file), os.environ, overrides)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -78,10 +80,3 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput("distd.toml", "TOML", str(error)) from None
-
-
-def _override(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise BadInput("--set", "SECTION.NAME=VALUE", text)
-    return name.strip(), value.strip()

@@ -140,7 +140,7 @@ class _Metered:
         try:
             data = self._file.read(size)
         except OSError as error:
-            raise BadInput("FILE", "a readable file", f"{self._path}: {error.strerror}") from None
+            raise BadInput("source", "a readable file", f"{self._path}: {error.strerror}") from None
         self._meter.add(len(data))
         self._read_bytes += len(data)
         return data
@@ -148,4 +148,4 @@ class _Metered:
     def check(self, member: Member) -> None:
         """Raises `BadInput` when the file has another length than it had when the packing began."""
         if self._read_bytes != member.size_bytes or self._file.read(1):
-            raise BadInput("FILE", "files that do not change while they are read", str(self._path))
+            raise BadInput("source", "files that do not change while they are read", str(self._path))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from distd.domain import fragment_plan, package_spec, recipes
 from distd.domain.errors import BadInput
 from distd.domain.fragment_plan import ByContent
-from distd.domain.package_spec import OPTIONS, SourceKind
+from distd.domain.package_spec import SourceKind
 from distd.domain.records import Digest, OperatingSystem
 from distd.packaging import archive, cdc
 from distd.packaging.cutting import NO_FRAGMENTS, cut
@@ -61,9 +61,9 @@ def check(path: Path | None, spec: PackageSpec) -> CheckedPackage:
 def check_spec(spec: PackageSpec) -> None:
     """Whether the specification can be, and an agent can read the info of such a package. Raises `BadInput`."""
     package_spec.check_values(spec)
-    xml.escape(spec.target, OPTIONS[spec.action])
-    xml.escape(spec.notify.text, "--notify-text")
-    xml.escape(spec.notify.done_action_text, "--done-text")
+    xml.escape(spec.target, "target")
+    xml.escape(spec.notify.text, "notify.text")
+    xml.escape(spec.notify.done_action_text, "notify.done_action_text")
     # The longest id there is: an info that cannot be read back, being too long say, is none that an agent should get.
     ocs_info.parse(ocs_info.render(package_spec.info_of("0" * 20, spec, 0, b"")))
 
@@ -137,6 +137,6 @@ def _cut(content: Path, folder: Path, package_id: str, spec: PackageSpec, progre
         try:
             return cut(file.readinto, lengths, folder, package_id, spec.digest, meter)
         except EOFError:
-            raise BadInput("FILE", "a file that does not change while it is read", f"{content} has shrunk") from None
+            raise BadInput("source", "a file that does not change while it is read", f"{content} has shrunk") from None
         except ValueError:
-            raise BadInput("FILE", "a file that does not change while it is read", f"{content} has grown") from None
+            raise BadInput("source", "a file that does not change while it is read", f"{content} has grown") from None

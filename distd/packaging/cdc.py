@@ -25,5 +25,5 @@ def lengths(file: Path, plan: ByContent) -> list[int]:
     with file.open("rb", buffering=0) as source:
         cut = [chunk.length for chunk in cutter.cut_stream(source)]
     if len(cut) > MAX_FRAGMENTS:
-        raise BadInput("--fragment-size", f"at most {MAX_FRAGMENTS} fragments", f"{len(cut)} fragments")
+        raise BadInput("fragments.size_bytes", f"at most {MAX_FRAGMENTS} fragments", f"{len(cut)} fragments")
     return cut or [0]

@@ -71,9 +71,9 @@ def find(folder: Path) -> list[Path]:
     try:
         found = [path for path in folder.iterdir() if _ID.fullmatch(path.name) and (path / "info").is_file()]
     except OSError as error:
-        raise BadInput("DIR", "a folder that can be read", f"{folder}: {error.strerror}") from None
+        raise BadInput("folder", "a folder that can be read", f"{folder}: {error.strerror}") from None
     if not found:
-        raise BadInput("DIR", "the folder of a package, or one with folders of packages in it", str(folder))
+        raise BadInput("folder", "the folder of a package, or one with folders of packages in it", str(folder))
     return sorted(found, key=lambda path: int(path.name))
 
 
@@ -129,7 +129,7 @@ def _read_fragments(package: OcsPackage, folder: Path, meter: ProgressMeter, *, 
                 return _link_all(read, package, folder, meter)
             return cut(read, package.lengths, folder, package_id, package.digest, meter)
     except (EOFError, ValueError):
-        raise BadInput("DIR", "fragments that do not change while they are read", str(package.folder)) from None
+        raise BadInput("folder", "fragments that do not change while they are read", str(package.folder)) from None
 
 
 def _link_all(read: Read, package: OcsPackage, folder: Path, meter: ProgressMeter) -> FragmentSet:
@@ -145,7 +145,9 @@ def _link_all(read: Read, package: OcsPackage, folder: Path, meter: ProgressMete
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                raise BadInput("--link", "a folder on the file system of --data", str(package.folder)) from None
+                raise BadInput(
+                    "link", "a folder on the file system of the data directory", str(package.folder)
+                ) from None
             fragments.append(Fragment(number, length, digest.digest()))
             meter.add(length)
         reader.end()
@@ -164,4 +166,4 @@ def _readable(folder: Path) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, PermissionError) as error:
-        raise BadInput("DIR", f"a whole package in {folder}", f"{error.filename}: {error.strerror}") from None
+        raise BadInput("folder", f"a whole package in {folder}", f"{error.filename}: {error.strerror}") from None

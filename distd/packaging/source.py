@@ -56,7 +56,7 @@ def read_source(path: Path | None, *, links: bool = True, is_script: bool = Fals
     if stat.S_ISREG(mode) and has_archive_name(path):
         return Source(path, _read_archive(path))
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise BadInput("FILE", "a file or folder", f"{path}, which is neither")
+        raise BadInput("source", "a file or folder", f"{path}, which is neither")
     kind = SourceKind.FOLDER if stat.S_ISDIR(mode) else SourceKind.SCRIPT if is_script else SourceKind.FILE
     members = find_members(path, links=links)
     facts = SourceFacts(
@@ -98,16 +98,16 @@ def open_readable(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
     except OSError as error:
-        raise BadInput("FILE", "a readable file", f"{path}: {error.strerror}") from None
+        raise BadInput("source", "a readable file", f"{path}: {error.strerror}") from None
 
 
 def _mode(path: Path) -> int:
     try:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise BadInput("FILE", "a file or folder", f"{path}, which is not there") from None
+        raise BadInput("source", "a file or folder", f"{path}, which is not there") from None
     except (OSError, ValueError) as error:
-        raise BadInput("FILE", "a file or folder", str(error)) from None
+        raise BadInput("source", "a file or folder", str(error)) from None
 
 
 def _read_archive(path: Path) -> SourceFacts:
@@ -119,7 +119,7 @@ def _read_archive(path: Path) -> SourceFacts:
             file.seek(0)
             names, kind = _tar_gz_names(file, path), SourceKind.TAR_GZ
     if names is None:
-        raise BadInput("FILE", "a zip or tar.gz archive, as its name says", str(path))
+        raise BadInput("source", "a zip or tar.gz archive, as its name says", str(path))
     return SourceFacts(kind, str(path), size_bytes, frozenset(name.removeprefix("./") for name in names))
 
 
@@ -151,7 +151,7 @@ def _tar_gz_names(file: IO[bytes], path: Path) -> list[str] | None:
             while archive.fileobj is not None and archive.fileobj.read(PIECE_BYTES):
                 pass
         except _BROKEN as error:
-            raise BadInput("FILE", "a whole archive", f"{path}: {error}") from None
+            raise BadInput("source", "a whole archive", f"{path}: {error}") from None
     return names
 
 
@@ -160,10 +160,10 @@ def _member(path: Path, name: str, state: os.stat_result, link_target: str = "")
         if stat.S_ISREG(state.st_mode):
             open_readable(path).close()
         elif not (stat.S_ISDIR(state.st_mode) or stat.S_ISLNK(state.st_mode)):
-            raise BadInput("FILE", "files, folders and links only", str(path))
+            raise BadInput("source", "files, folders and links only", str(path))
         name.encode()
     except UnicodeEncodeError:
-        raise BadInput("FILE", "names in UTF-8", repr(str(path))) from None
+        raise BadInput("source", "names in UTF-8", repr(str(path))) from None
     size_bytes = state.st_size if stat.S_ISREG(state.st_mode) else 0
     return Member(name, path, state.st_mode, size_bytes, link_target)
 
@@ -171,12 +171,12 @@ def _member(path: Path, name: str, state: os.stat_result, link_target: str = "")
 def _link_target(path: Path, root: Path, *, links: bool) -> str:
     target = os.readlink(path)
     if not links:
-        raise BadInput("FILE", "no links in a zip for Windows", f"{path} → {target}")
+        raise BadInput("source", "no links in a zip for Windows", f"{path} → {target}")
     inside = os.path.normpath(path.parent / target)
     if os.path.isabs(target) or not f"{inside}/".startswith(f"{os.path.normpath(root)}/"):
-        raise BadInput("FILE", "links that stay inside the folder", f"{path} → {target}")
+        raise BadInput("source", "links that stay inside the folder", f"{path} → {target}")
     return target
 
 
 def _refuse_folder(error: OSError) -> None:
-    raise BadInput("FILE", "a readable folder", f"{error.filename}: {error.strerror}")
+    raise BadInput("source", "a readable folder", f"{error.filename}: {error.strerror}")

@@ -38,6 +38,6 @@ def make_application(
         MirrorRoutes(reader, state.default_via),
         MirrorProtocolRoutes(installation.data, reader, writer, state.token_key),
     )
-    uploads = Uploads(installation.data, installation.settings["limits.upload_mib"] * MIB, installation.disk_limits())
+    uploads = Uploads(installation.data, installation.settings.limits.upload_mib * MIB, installation.disk_limits())
     uploads.remove_stale()
     return UploadsApi(make_app(logins, routes), uploads, logins)

@@ -63,11 +63,11 @@ async def run_server(
     """
     settings, catalogue = installation.settings, installation.catalogue
     state = ServerState(installation, listeners, read_settings)
-    set_up_process(settings["limits.connections"], log)
+    set_up_process(settings.limits.connections, log)
     _reconcile(installation)
-    reader, metrics, drain_s = Reader(catalogue), Metrics(), settings["limits.drain_s"]
-    read_post = partial(posts.read, max_inflated_bytes=settings["limits.inflated_bytes"])
-    max_waiting = settings["limits.waiting_posts"]
+    reader, metrics, drain_s = Reader(catalogue), Metrics(), settings.limits.drain_s
+    read_post = partial(posts.read, max_inflated_bytes=settings.limits.inflated_bytes)
+    max_waiting = settings.limits.waiting_posts
     async with (
         open_writer(catalogue) as writer,
         open_batcher(catalogue, state.answer, read_post, waiting_limit=max_waiting) as batcher,
@@ -76,7 +76,7 @@ async def run_server(
     ):
         steering = Steering(reader)
         monitor = MirrorMonitor(reader, writer, state.default_via, (state.use_directory, steering.use), log)
-        waves = Waves(settings["mirrors.wave"], settings["mirrors.wave_pause_s"])
+        waves = Waves(settings.mirrors.wave, settings.mirrors.wave_pause_s)
         addresses = {"http": state.context.http, "https": state.context.https}
         mirrors = MirrorStreams(reader, writer, waves, addresses, monitor.notify, log)
         progress = ProgressRecorder(writer, log)
@@ -91,7 +91,7 @@ async def run_server(
             nursery.start_soon(monitor.run)
             nursery.start_soon(steering.run)
             nursery.start_soon(progress.run)
-            nursery.start_soon(prune_events, writer, settings["events.keep"])
+            nursery.start_soon(prune_events, writer, settings.events.keep)
             announce(state.context.http, state.context.https)
             await _wait_for_end(signals, partial(state.reload, lane, log))
         log.info("finishing what is being sent, at most %d s", drain_s)

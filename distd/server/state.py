@@ -48,7 +48,7 @@ class ServerState:
 
     def default_via(self) -> Via:
         """How agents get fragments from mirrors where an activation does not say it."""
-        return Via(self.settings["mirrors.via"])
+        return Via(self.settings.mirrors.via)
 
     def tls_context(self) -> ssl.SSLContext:
         """With the certificate as it is on the disk now."""
@@ -73,11 +73,11 @@ class ServerState:
         log.info("reloaded settings and certificate")
 
     def _make_context(self) -> posts.ReplyContext:
-        host = self.settings["server.host"]
+        host = self.settings.server.host
         http, https = (f"{host}:{port}" for port in self._ports)
         return posts.ReplyContext(self.settings, self.token_key, http, https, self.directory)
 
 
 def _check_via(settings: Settings) -> None:
-    if settings["mirrors.via"] not in list(Via):
-        raise BadInput("mirrors.via", ", ".join(Via), settings["mirrors.via"])
+    if settings.mirrors.via not in list(Via):
+        raise BadInput("mirrors.via", ", ".join(Via), settings.mirrors.via)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from distd.domain.errors import BadInput
-from distd.domain.records import DownloadConfig  # noqa: TC001 - the API looks at the fields
 from distd.domain.schedule import start_s
+from distd.domain.settings import DownloadConfig  # noqa: TC001 - the API looks at the fields
 from distd.domain.units import DAY_S, WEEK_MIN
 from distd.simulation.sampling import take_sample
 from distd.simulation.simulate import simulate

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from distd.domain.records import Dialect, DownloadConfig
+    from distd.domain.records import Dialect
+    from distd.domain.settings import DownloadConfig
     from distd.simulation.world import Package
 
 ASSEMBLY: Final = 0

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from distd.domain.bandwidth import Rule, parse
 from distd.domain.errors import BadInput
-from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.records import Dialect
+from distd.domain.settings import DownloadConfig
 from distd.domain.units import DAY_MIN, DAY_S, HOUR_S, WEEK_MIN
 
 if TYPE_CHECKING:

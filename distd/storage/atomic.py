@@ -14,7 +14,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from distd.domain.errors import Unavailable
+from distd.domain.errors import NoSpace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -193,10 +193,10 @@ def _is_alive(pid: str) -> bool:
 
 @contextmanager
 def map_disk_full() -> Iterator[None]:
-    """Turns a full disk or quota into `Unavailable`: something to be retried, not a bug."""
+    """Turns a full disk or quota into `NoSpace`: something to be retried, not a bug."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Unavailable("data directory", "the disk is full") from error
+            raise NoSpace("data directory", "the disk is full") from error
         raise

@@ -69,7 +69,7 @@ def open_data_dir(root: Path) -> DataDir:
     data = DataDir(root)
     # The settings file is the last that is written, so where it is everything is.
     if not data.settings_file.is_file() or not data.download.is_dir():
-        raise BadInput("--data", "a data directory made by `distd init`", str(root))
+        raise BadInput("data", "a data directory made by `distd init`", str(root))
     return data
 
 
@@ -84,12 +84,12 @@ def create_data_dir(root: Path, hosts: Sequence[str], create_catalogue: Callable
         pki.check_host(host)
     is_new = not root.exists()
     if not is_new and (not root.is_dir() or any(root.iterdir())):
-        raise BadInput("--data", "a folder that is empty or not there yet", str(root))
+        raise BadInput("data", "a folder that is empty or not there yet", str(root))
     try:
         root.mkdir(parents=True, exist_ok=True)
         root.chmod(0o755)  # whatever the umask says: a web server may serve `download`
     except OSError as error:
-        raise BadInput("--data", "a folder that can be made", f"{root}: {error.strerror}") from None
+        raise BadInput("data", "a folder that can be made", f"{root}: {error.strerror}") from None
     try:
         return _fill(DataDir(root), hosts, create_catalogue)
     except BaseException:

@@ -53,7 +53,7 @@ class Signer:
 def check_host(host: str) -> None:
     """Raises `BadInput` for what is neither a host's name nor an IP address."""
     if (_address(host) is None or "%" in host) and not _HOST.fullmatch(host):
-        raise BadInput("--host", "a host name or an IP address", host)
+        raise BadInput("hosts", "a host name or an IP address", host)
 
 
 def create_keys(folder: Path, ca_certificate: Path, hosts: Sequence[str]) -> None:
@@ -142,7 +142,7 @@ def load_signer(folder: Path) -> Signer:
         key = serialization.load_pem_private_key((folder / SIGNER_KEY).read_bytes(), None)
         certificate = x509.load_pem_x509_certificate((folder / SIGNER_CERTIFICATE).read_bytes())
     except (OSError, ValueError) as error:
-        raise BadInput("--data", "a data directory with its signing key", f"{folder}: {error}") from None
+        raise BadInput("data", "a data directory with its signing key", f"{folder}: {error}") from None
     assert isinstance(key, ed25519.Ed25519PrivateKey)
     return Signer(key, certificate.public_bytes(serialization.Encoding.DER))
 

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from distd.domain.errors import Unavailable
+from distd.domain.errors import NoSpace
 from distd.storage.fragment_store import FragmentStore
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ NO_LIMITS: Final = DiskLimits()
 
 
 def check(data: DataDir, limits: DiskLimits, *, work_bytes: int, stay_bytes: int) -> None:
-    """Whether so many bytes may be written, of which so many stay as fragments. Raises `Unavailable`.
+    """Whether so many bytes may be written, of which so many stay as fragments. Raises `NoSpace`.
 
     A hundredth is added for folders and manifests.
     """
@@ -33,10 +33,10 @@ def check(data: DataDir, limits: DiskLimits, *, work_bytes: int, stay_bytes: int
     free_bytes = shutil.disk_usage(data.download).free
     if need_bytes + limits.keep_free_bytes > free_bytes:
         kept = f" beside the {limits.keep_free_bytes} that stay free" if limits.keep_free_bytes else ""
-        raise Unavailable("data directory", f"{need_bytes} bytes are needed{kept}, {free_bytes} are free")
+        raise NoSpace("data directory", f"{need_bytes} bytes are needed{kept}, {free_bytes} are free")
     if not limits.quota_bytes:
         return
     used_bytes = FragmentStore(data.fragments).used_bytes()
     if used_bytes + stay_bytes > limits.quota_bytes:
         limit = f"store.quota_mib allows {limits.quota_bytes} bytes"
-        raise Unavailable("data directory", f"{limit}: {used_bytes} are used, and {stay_bytes} more are needed")
+        raise NoSpace("data directory", f"{limit}: {used_bytes} are used, and {stay_bytes} more are needed")

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from distd.domain.errors import BadInput, Conflict, Corrupt, TooLarge
+from distd.domain.errors import BadInput, Conflict, DigestMismatch, TooLarge
 from distd.domain.lru import Lru
 from distd.storage import quota
 from distd.storage.atomic import map_disk_full
@@ -155,13 +155,13 @@ class UnfinishedUpload:
     def finish(self, expected_blake3: str) -> Upload:
         """Give it its name: all has come. `expected_blake3`: hexadecimal, empty when the client gave none.
 
-        Raises `Corrupt` when it is another one; nothing is left of the upload then.
+        Raises `DigestMismatch` when it is another one; nothing is left of the upload then.
         """
         got = self._file.blake3.hex()
         self.is_finished = True
         if expected_blake3 and expected_blake3.lower() != got:
             self._file.discard()
-            raise Corrupt(f"upload {self._name}", expected_blake3, got)
+            raise DigestMismatch("Blake3", f"{got}, the digest of what has come", expected_blake3)
         with map_disk_full():
             self._file.commit(mode=0o640, durable=True)
         return Upload(self._name, self._file.size_bytes, str(self._file.path), got)

@@ -11,14 +11,8 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from distd.domain.errors import BadInput, TooLarge
-from distd.domain.records import (
-    DownloadConfig,
-    DownloadRequest,
-    InventoryRequest,
-    Pack,
-    PrologReply,
-    PrologRequest,
-)
+from distd.domain.records import DownloadRequest, InventoryRequest, Pack, PrologReply, PrologRequest
+from distd.domain.settings import DownloadConfig
 from distd.wire import xml
 
 if TYPE_CHECKING:

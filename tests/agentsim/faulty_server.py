@@ -23,7 +23,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from agentsim.native.agent import NativeAgent
 from agentsim.native.state import open_state
 from distd.domain.records import (
-    DownloadConfig,
     DownloadRequest,
     Fragment,
     Info,
@@ -33,6 +32,7 @@ from distd.domain.records import (
     PrologReply,
     PrologRequest,
 )
+from distd.domain.settings import DownloadConfig
 from distd.lane.client.http_client import open_client
 from distd.wire import manifest as manifest_format
 from distd.wire import ocs, ocs_info

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
-from click.testing import CliRunner
 
-from agentsim.cli import main
+from agentsim.cli import run
 from agentsim.fleet.computers import computer, inventory
 from agentsim.report.load_report import page
 from distd.domain.records import Dialect
+from tests.programs import commands
 from tests.programs.mirror import metric
 from tests.programs.origin_server import OriginServer, PackageSource
 from tests.programs.waiting import await_until
@@ -206,7 +206,7 @@ def test_bad_input(tmp_path: Path, options: tuple[str, str], field: str) -> None
     ca = tmp_path / "ca.pem"
     ca.write_text("no certificate")
     given = {"--server": "https://localhost:1/", "--ca": str(ca), "--agents": "1"} | {options[0]: options[1]}
-    done = CliRunner().invoke(main, ["load", *(part for pair in given.items() for part in pair)])
+    done = commands.invoke(run, "load", *(part for pair in given.items() for part in pair))
     assert done.exit_code == 2
     assert done.stderr.startswith(f"agentsim: {field}: expected ")
     assert done.stderr.count("\n") == 1
@@ -215,7 +215,7 @@ def test_bad_input(tmp_path: Path, options: tuple[str, str], field: str) -> None
 def test_a_ca_that_is_no_certificate(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     given = ("--server", "https://localhost:1/", "--ca", str(tmp_path / "ca.pem"), "--agents", "1")
-    done = CliRunner().invoke(main, ["load", *given])
+    done = commands.invoke(run, "load", *given)
     assert (done.exit_code, done.stderr) == (
         2,
         "agentsim: --ca: expected a certificate in PEM form, got something else\n",

@@ -7,27 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner
 
-from agentsim.cli import main
+from agentsim.cli import run
 from agentsim.fleet.cluster import check_address
 from distd.domain.errors import BadInput
+from tests.programs import commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from click.testing import Result
-
     from tests.agentsim.faulty_server import Authority
+    from tests.programs.commands import Done
 
 
 @pytest.fixture
-def invoke(authority: Authority) -> Callable[..., Result]:
+def invoke(authority: Authority) -> Callable[..., Done]:
     """`agentsim load` where no server is, which fails at once."""
 
-    def invoke(*options: object) -> Result:
+    def invoke(*options: object) -> Done:
         given = ("--server", "https://127.0.0.1:1/", "--ca", str(authority.file), "--agents", "2", *map(str, options))
-        return CliRunner().invoke(main, ["load", *given])
+        return commands.invoke(run, "load", *given)
 
     return invoke
 
@@ -51,14 +50,14 @@ def invoke(authority: Authority) -> Callable[..., Result]:
         (("--cluster", "tcp://h:1", "--processes", "2"), "--processes: expected nothing beside --cluster"),
     ],
 )
-def test_what_cannot_be_used(invoke: Callable[..., Result], options: tuple[str, ...], message: str) -> None:
+def test_what_cannot_be_used(invoke: Callable[..., Done], options: tuple[str, ...], message: str) -> None:
     done = invoke(*options)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith(f"agentsim: {message}")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_server_that_is_not_found(invoke: Callable[..., Result]) -> None:
+def test_a_server_that_is_not_found(invoke: Callable[..., Done]) -> None:
     done = invoke("--server", "https://no.such.host.invalid/")
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("agentsim: --server https://no.such.host.invalid/: no such host: ")
@@ -83,9 +82,7 @@ def test_invalid_addresses_of_clusters(address: str) -> None:
     assert caught.value.field == "--cluster"
 
 
-def test_a_report_that_cannot_be_written_does_not_cost_the_others(
-    invoke: Callable[..., Result], tmp_path: Path
-) -> None:
+def test_a_report_that_cannot_be_written_does_not_cost_the_others(invoke: Callable[..., Done], tmp_path: Path) -> None:
     """The disk is full."""
     page = tmp_path / "run.html"
     done = invoke("--report", "/dev/full", "--html", page, "--threshold", "errors>=99%")
@@ -95,7 +92,7 @@ def test_a_report_that_cannot_be_written_does_not_cost_the_others(
     assert page.read_text().startswith("<!")
 
 
-def test_neither_can_be_written(invoke: Callable[..., Result]) -> None:
+def test_neither_can_be_written(invoke: Callable[..., Done]) -> None:
     done = invoke("--report", "/dev/full", "--html", "/dev/full", "--json", "--threshold", "errors>=99%")
     assert done.exit_code == 1
     assert [line.split()[1] for line in done.stderr.splitlines()] == ["--report:", "--html:"]
@@ -103,7 +100,7 @@ def test_neither_can_be_written(invoke: Callable[..., Result]) -> None:
 
 
 def test_a_folder_in_which_nothing_may_be_written(
-    invoke: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    invoke: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: (Path(path), mode) != (tmp_path, os.W_OK))  # root always may
     done = invoke("--report", tmp_path / "run.json")
@@ -111,6 +108,6 @@ def test_a_folder_in_which_nothing_may_be_written(
     assert done.stderr.startswith("agentsim: --report: expected a file that may be written, got ")
 
 
-def test_when_thresholds_hold_and_all_is_written(invoke: Callable[..., Result], tmp_path: Path) -> None:
+def test_when_thresholds_hold_and_all_is_written(invoke: Callable[..., Done], tmp_path: Path) -> None:
     done = invoke("--report", tmp_path / "run.json", "--threshold", "errors>=99%")
     assert (done.exit_code, done.stderr) == (0, "")

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from agentsim.cli import main
+from agentsim.cli import run
 from distd.domain.records import Dialect
 from distd.domain.schedule import start_s
 from distd.domain.settings import load
+from tests.programs import commands
 
 SITES = ("--site", "paris=40", "--site", "lyon=20:4Mbit/s", "--mirror", "lyon=10MB/s", "--mirror-down", "lyon=1-2.5")
 PACKAGES = ("--package", "editor=5MB@5", "--package", "200kB@1/64KiB")
 
 
 def invoke(*arguments: Any) -> Any:
-    return CliRunner().invoke(main, ["simulate", *arguments])
+    return commands.invoke(run, "simulate", *arguments)
 
 
 def test_a_forecast_as_a_table_and_a_page(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ CREATES = {
 def test_what_is_no_catalogue_is_refused(tmp_path: Path, create: Any) -> None:
     path = tmp_path / "catalogue.db"
     create(path)
-    with pytest.raises(BadInput, match="--data: expected a data directory made by `distd init`"), open_catalogue(path):
+    with pytest.raises(BadInput, match="data: expected a data directory made by `distd init`"), open_catalogue(path):
         pass
 
 
@@ -144,7 +144,7 @@ def test_a_newer_schema_is_refused_and_left_alone(path: Any) -> None:
     with pytest.raises(BadInput) as caught, open_catalogue(path):
         pass
     assert str(caught.value) == (
-        f"--data: expected a data directory of schema up to {module.SCHEMA}, got schema 0007; "
+        f"data: expected a data directory of schema up to {module.SCHEMA}, got schema 0007; "
         "it was written by a newer distd: upgrade distd"
     )
     assert path.read_bytes() == before

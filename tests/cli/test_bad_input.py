@@ -57,7 +57,7 @@ BUILD = {
         ["good", *STORE[:4], "--action", "LAUNCH", "--launch", "other"],
         ["--launch", "a file of the package", "got other"],
     ),
-    "no file to store": ([*STORE], ["FILE", "as --action STORE needs one"]),
+    "no file to store": ([*STORE], ["FILE", "as the action STORE needs one"]),
     "an unknown action": (["good", *STORE[:4], "--action", "EAT"], ["--action", "EAT"]),
     "an unknown system": (["good", "--name", "x", "--os", "BEOS", "--action", "STORE"], ["--os", "BEOS"]),
     "no name": (["good", "--name", " ", *STORE[2:]], ["--name", "printable characters"]),

@@ -33,7 +33,7 @@ STEPS = 40  # of each operation: 240 in all
 KILLER = """
 import json, os, random, signal, subprocess, sys
 from pathlib import Path
-import distd.cli.main  # before the children count
+from distd.cli import package, package_build  # before the children count
 from distd.cli.main import run
 template, folder, steps, operation = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
 

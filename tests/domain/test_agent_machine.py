@@ -39,7 +39,8 @@ from distd.domain.agent_machine import (
     SavedState,
 )
 from distd.domain.records import Action as Act
-from distd.domain.records import Dialect, DownloadConfig, Info, Pack, PrologReply
+from distd.domain.records import Dialect, Info, Pack, PrologReply
+from distd.domain.settings import DownloadConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

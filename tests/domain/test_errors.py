@@ -10,15 +10,15 @@ import pytest
 from distd.domain.errors import BadInput, Conflict, Corrupt, DistdError, NotFound, TooLarge, Unavailable
 
 EXAMPLES = [
-    (BadInput("--priority", "0 to 10", 11), "--priority: expected 0 to 10, got 11"),
-    (BadInput("--name", "a name", ""), "--name: expected a name, got nothing"),
-    (BadInput("--name", "one line", "a\r\nb"), r"--name: expected one line, got a\r\nb"),
-    (BadInput("--os", "an OS", "OS/2", "say OTHER"), "--os: expected an OS, got OS/2; say OTHER"),
+    (BadInput("priority", "0 to 10", 11), "priority: expected 0 to 10, got 11"),
+    (BadInput("name", "a name", ""), "name: expected a name, got nothing"),
+    (BadInput("name", "one line", "a\r\nb"), r"name: expected one line, got a\r\nb"),
+    (BadInput("os", "an OS", "OS/2", "say OTHER"), "os: expected an OS, got OS/2; say OTHER"),
     (BadInput("REQUEST/ID", "digits", b"\xff\n"), r"REQUEST/ID: expected digits, got b'\xff\n'"),
     (TooLarge("body", "at most 9 bytes", "more"), "body: expected at most 9 bytes, got more"),
-    (NotFound("PACKAGE", "a package", "17", "see `list`"), "PACKAGE: expected a package, got 17; see `list`"),
-    (Conflict("--http", "the port is taken"), "--http: the port is taken"),
-    (Conflict("--http", "the port is taken", "take another"), "--http: the port is taken; take another"),
+    (NotFound("package", "a package", "17", "see `list`"), "package: expected a package, got 17; see `list`"),
+    (Conflict("http", "the port is taken"), "http: the port is taken"),
+    (Conflict("http", "the port is taken", "take another"), "http: the port is taken; take another"),
     (Corrupt("fragment 3 of 17", "BLAKE3 aa", "bb"), "fragment 3 of 17: expected BLAKE3 aa, got bb"),
     (Unavailable("http://m/", "refused"), "http://m/: refused"),
 ]

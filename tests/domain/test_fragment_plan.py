@@ -24,8 +24,9 @@ from distd.domain.fragment_plan import (
     read_plan,
     text_of,
 )
-from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.records import Dialect
 from distd.domain.schedule import start_s
+from distd.domain.settings import DownloadConfig
 
 SIZES = st.integers(0, 5_000_000)
 
@@ -58,7 +59,7 @@ def test_by_size_all_fragments_but_the_last_are_equal(size_bytes: Any, fragment_
 def test_a_fragment_has_at_least_1_kib(fragment_bytes: Any) -> None:
     with pytest.raises(BadInput) as caught:
         by_size(10_000, fragment_bytes)
-    assert (caught.value.field, caught.value.got) == ("--fragment-size", fragment_bytes)
+    assert (caught.value.field, caught.value.got) == ("fragments.size_bytes", fragment_bytes)
     assert caught.value.expected == "at least 1024 bytes (1KiB)"
 
 
@@ -95,7 +96,7 @@ def test_by_count_gives_that_many_as_equal_as_possible(size_bytes: Any, data: An
 def test_an_impossible_count_says_what_is_possible(size_bytes: Any, count: Any, most: Any) -> None:
     with pytest.raises(BadInput, match=f"1 to {most} for {size_bytes} bytes") as caught:
         by_count(size_bytes, count)
-    assert (caught.value.field, caught.value.got) == ("--fragments", count)
+    assert (caught.value.field, caught.value.got) == ("fragments.count", count)
     assert len(by_count(size_bytes, most)) == most
 
 
@@ -109,7 +110,7 @@ def test_as_many_fragments_as_fit_into_the_duration(priority: Any, duration_s: A
     plan = ByDuration(duration_s, priority, CONFIG)
     first_s = start_s(Dialect.NATIVE, CONFIG, priority, 2, 0)
     if first_s > duration_s:
-        with pytest.raises(BadInput, match=f"--duration: expected at least {first_s} s"):
+        with pytest.raises(BadInput, match=f"fragments.duration_s: expected at least {first_s} s"):
             count_within(plan)
         return
     count = count_within(plan)
@@ -127,12 +128,12 @@ def test_two_hours_at_priority_5() -> None:
 
 
 def test_a_duration_needs_latencies() -> None:
-    with pytest.raises(BadInput, match="--duration: expected a time that the latencies can fill, got 10 s"):
+    with pytest.raises(BadInput, match=r"fragments.duration_s: expected a time that the latencies can fill, got 10 s"):
         check(ByDuration(10, 5, DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s=0)))
 
 
 def test_a_priority_that_has_no_turn_has_no_duration() -> None:
-    with pytest.raises(BadInput, match=r"--priority: expected at most download.period_length, 5, got 6"):
+    with pytest.raises(BadInput, match=r"priority: expected at most download.period_length, 5, got 6"):
         check(ByDuration(7200, 6, DownloadConfig(period_length=5)))
 
 

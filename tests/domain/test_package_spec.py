@@ -11,7 +11,7 @@ from distd.domain.errors import BadInput
 from distd.domain.fragment_plan import ByContent, ByCount
 from distd.domain.package_spec import (
     NO_SOURCE,
-    OPTIONS,
+    TARGETS,
     PackageSpec,
     SourceFacts,
     SourceKind,
@@ -33,18 +33,18 @@ def spec(**changes: Any) -> PackageSpec:
 
 
 def test_every_action_has_its_option() -> None:
-    assert set(OPTIONS) == set(Action)
+    assert set(TARGETS) == set(Action)
 
 
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"priority": 11}, "--priority"),
-        ({"digest": Digest.SHA256}, "--digest"),
-        ({"target": "a b"}, "--path"),
-        ({"action": Action.LAUNCH, "target": "a-b"}, "--launch"),
-        ({"action": Action.EXECUTE, "target": ""}, "--command"),
-        ({"plan": ByCount(0)}, "--fragments"),
+        ({"priority": 11}, "priority"),
+        ({"digest": Digest.SHA256}, "digest"),
+        ({"target": "a b"}, "target"),
+        ({"action": Action.LAUNCH, "target": "a-b"}, "target"),
+        ({"action": Action.EXECUTE, "target": ""}, "target"),
+        ({"plan": ByCount(0)}, "fragments.count"),
     ],
 )
 def test_values_that_cannot_be(changes: dict[str, Any], field: str) -> None:
@@ -57,7 +57,7 @@ def test_values_that_cannot_be(changes: dict[str, Any], field: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "source", "message"),
     [
-        ({}, NO_SOURCE, "as --action STORE needs one, got nothing"),
+        ({}, NO_SOURCE, "as the action STORE needs one, got nothing"),
         ({}, dataclasses.replace(FOLDER, top_names=(".a", ".b")), "something to store that is not hidden, got /src"),
         ({}, dataclasses.replace(FOLDER, top_names=()), "something to store that is not hidden, got /src"),
         ({"os": WINDOWS}, dataclasses.replace(ZIP, kind=SourceKind.TAR_GZ), "a zip for Windows, got /x.zip, a tar.gz"),

@@ -48,17 +48,17 @@ def test_what_a_recipe_gives(asked: Any, prepared: Any) -> None:
 @pytest.mark.parametrize(
     ("asked", "field"),
     [
-        (("magic", None, None, ""), "--recipe"),
-        (("msi", L, "a.msi", ""), "--os"),
-        (("msi", None, "a.exe", ""), "FILE"),
-        (("msi", None, None, ""), "FILE"),
-        (("apt-install", None, "a.deb", "vim"), "FILE"),
-        (("apt-install", None, None, ""), "--arguments"),
-        (("apt-install", None, None, "vim; reboot"), "--arguments"),
-        (("apt-install", None, None, "--reinstall"), "--arguments"),
-        (("yum-install", None, None, "$(reboot)"), "--arguments"),
-        (("msi-uninstall", None, None, "Editor"), "--arguments"),
-        (("exe", None, "a.exe", "/S\n/T"), "--arguments"),
+        (("magic", None, None, ""), "recipe"),
+        (("msi", L, "a.msi", ""), "os"),
+        (("msi", None, "a.exe", ""), "source"),
+        (("msi", None, None, ""), "source"),
+        (("apt-install", None, "a.deb", "vim"), "source"),
+        (("apt-install", None, None, ""), "arguments"),
+        (("apt-install", None, None, "vim; reboot"), "arguments"),
+        (("apt-install", None, None, "--reinstall"), "arguments"),
+        (("yum-install", None, None, "$(reboot)"), "arguments"),
+        (("msi-uninstall", None, None, "Editor"), "arguments"),
+        (("exe", None, "a.exe", "/S\n/T"), "arguments"),
     ],
 )
 def test_what_a_recipe_refuses(asked: Any, field: Any) -> None:

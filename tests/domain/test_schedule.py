@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.records import Dialect
 from distd.domain.schedule import Pause, Reason, Turn, arrival_s, gets_no_turn, start_s, turns
+from distd.domain.settings import DownloadConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -49,7 +49,7 @@ WEDNESDAY = datetime(2026, 11, 25, 10, 30)  # noqa: DTZ001 - local
     ],
 )
 def test_sizes_are_read(text: str, size_bytes: int) -> None:
-    assert parse_size(text, "--fragment-size") == size_bytes
+    assert parse_size(text, "fragments.size_bytes") == size_bytes
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_bad_sizes_are_refused(text: str) -> None:
     ("text", "seconds"), [("7200", 7200), ("2h", 7200), ("90 min", 5400), ("1.5d", 129_600), ("30S", 30)]
 )
 def test_durations_are_read(text: str, seconds: float) -> None:
-    assert parse_duration(text, "--duration") == seconds
+    assert parse_duration(text, "fragments.duration_s") == seconds
 
 
 @pytest.mark.parametrize("text", ["", "h", "-2h", "2 weeks", "1e3", "2h30min"])
 def test_bad_durations_are_refused(text: str) -> None:
-    with pytest.raises(BadInput, match=r"--duration: expected a time such as 2h, 90min or 1.5d"):
-        parse_duration(text, "--duration")
+    with pytest.raises(BadInput, match=r"fragments.duration_s: expected a time such as 2h, 90min or 1.5d"):
+        parse_duration(text, "fragments.duration_s")
 
 
 @pytest.mark.parametrize(
@@ -86,13 +86,13 @@ def test_bad_durations_are_refused(text: str) -> None:
     ],
 )
 def test_rates_are_read(text: str, bytes_per_s: float) -> None:
-    assert parse_rate(text, "--most") == bytes_per_s
+    assert parse_rate(text, "most") == bytes_per_s
 
 
 @pytest.mark.parametrize("text", ["", "fast", "5MB", "5MB/s mon-fri", "5MB/s;1MB/s", "0B/s", "4bit/s", "-1kB/s"])
 def test_bad_rates_are_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="--most: expected a rate such as 64kB/s"):
-        parse_rate(text, "--most")
+    with pytest.raises(BadInput, match="most: expected a rate such as 64kB/s"):
+        parse_rate(text, "most")
 
 
 def test_a_rate_may_have_a_rest() -> None:
@@ -139,7 +139,7 @@ def test_bad_times_of_the_week_are_refused(text: str) -> None:
     ],
 )
 def test_deadlines_are_read(text: str, expected_s: float) -> None:
-    assert parse_deadline(text, "--by", WEDNESDAY) == expected_s
+    assert parse_deadline(text, "by", WEDNESDAY) == expected_s
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_deadline_counts_the_hour_by_which_clocks_change(
     monkeypatch.setenv("TZ", "Europe/Paris")
     time.tzset()
     try:
-        assert parse_deadline(text, "--by", datetime.fromisoformat(now)) == hours * HOUR_S
+        assert parse_deadline(text, "by", datetime.fromisoformat(now)) == hours * HOUR_S
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -166,8 +166,8 @@ def test_a_deadline_counts_the_hour_by_which_clocks_change(
 @pytest.mark.parametrize("text", ["", "soon", "fri 25:00", "2026-11-25 10:00", "2026-13-01", "-3d"])
 def test_bad_deadlines_are_refused(text: str) -> None:
     with pytest.raises(BadInput) as caught:
-        parse_deadline(text, "--by", WEDNESDAY)
-    assert caught.value.field == "--by"
+        parse_deadline(text, "by", WEDNESDAY)
+    assert caught.value.field == "by"
 
 
 def test_units_of_figures() -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.records import Dialect
+from distd.domain.settings import DownloadConfig
 from tests.programs.stock_agent_log import differences, logged_steps
 
 if TYPE_CHECKING:

@@ -219,7 +219,7 @@ def test_a_file_that_changes_meanwhile_is_named(
     def progress(_done: int, _total: int) -> None:
         next(changes, lambda: None)()
 
-    with pytest.raises(BadInput, match=f"FILE: expected {expected}, got .*tree/b"):
+    with pytest.raises(BadInput, match=f"source: expected {expected}, got .*tree/b"):
         pack(tmp_path / "tree", system, progress)
 
 
@@ -232,7 +232,7 @@ def test_a_disk_that_fails_under_the_source_is_named(
             raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(archive, "open_readable", lambda _path: Failing())
-    with pytest.raises(BadInput, match=r"FILE: expected a readable file, got .*: Input/output error"):
+    with pytest.raises(BadInput, match=r"source: expected a readable file, got .*: Input/output error"):
         pack(tree, system)
 
 

@@ -298,7 +298,7 @@ def test_the_fragments_one_after_another_are_the_archive(
         packed = (data.root / "packed").read_bytes()
         most = max(1, len(packed) // 1024)
         if isinstance(plan, ByCount) and plan.count > most:
-            with pytest.raises(BadInput, match=f"--fragments: expected 1 to {most} for {len(packed)} bytes"):
+            with pytest.raises(BadInput, match=f"fragments.count: expected 1 to {most} for {len(packed)} bytes"):
                 package.build(data=data, plan=plan)
             assert os.listdir(data.download) == []
             return

@@ -49,39 +49,54 @@ def refused(tmp_path: Path, package: PackageToBuild, snapshot: Callable[[Path], 
 
 
 REFUSED = {
-    "a priority below": ({"priority": -1}, "--priority: expected 0 to 10, got -1"),
-    "a priority above": ({"priority": 11}, "--priority: expected 0 to 10, got 11"),
-    "no path": ({"target": ""}, "--path: expected what --action STORE needs, on one line, got nothing"),
-    "an empty path": ({"target": "  "}, "--path"),
-    "two lines": ({"target": "/a\n/b"}, "--path"),
-    "a tab": ({"target": "/a\tb"}, "--path"),
-    "a path that is an option": ({"target": "-rf"}, "--path: expected a path, got -rf"),
-    "a path that is an option for Windows": ({"target": "-rf", "os": WINDOWS}, "--path: expected a path"),
-    "a path with a space": ({"target": "/opt/my tool"}, "--path: expected a path without spaces and shell characters"),
+    "a priority below": ({"priority": -1}, "priority: expected 0 to 10, got -1"),
+    "a priority above": ({"priority": 11}, "priority: expected 0 to 10, got 11"),
+    "no path": ({"target": ""}, "target: expected what the action STORE needs, on one line, got nothing"),
+    "an empty path": ({"target": "  "}, "target"),
+    "two lines": ({"target": "/a\n/b"}, "target"),
+    "a tab": ({"target": "/a\tb"}, "target"),
+    "a path that is an option": ({"target": "-rf"}, "target: expected a path, got -rf"),
+    "a path that is an option for Windows": ({"target": "-rf", "os": WINDOWS}, "target: expected a path"),
+    "a path with a space": ({"target": "/opt/my tool"}, "target: expected a path without spaces and shell characters"),
     "a path that runs something": ({"target": "/opt;reboot"}, "shell characters, got /opt;reboot"),
     "a path that is substituted": ({"target": "$(reboot)"}, "the stock Unix agent gives it to a shell"),
-    "no command": ({"action": EXECUTE, "target": ""}, "--command: expected what --action EXECUTE needs"),
-    "no name to launch": ({"action": LAUNCH, "target": " "}, "--launch: expected what --action LAUNCH needs"),
-    "a character that is none of XML's": ({"target": "\ufffe", "os": WINDOWS}, "--path: expected characters that XML"),
-    "the same in a text": ({"notify": Notify(text="a\x00")}, "--notify-text: expected characters that XML 1.0 has"),
-    "the same in another": ({"notify": Notify(done_action_text="\x1b")}, "--done-text: expected characters that XML"),
+    "no command": ({"action": EXECUTE, "target": ""}, "target: expected what the action EXECUTE needs"),
+    "no name to launch": ({"action": LAUNCH, "target": " "}, "target: expected what the action LAUNCH needs"),
+    "a character that is none of XML's": ({"target": "\ufffe", "os": WINDOWS}, "target: expected characters that XML"),
+    "the same in a text": ({"notify": Notify(text="a\x00")}, "notify.text: expected characters that XML 1.0 has"),
+    "the same in another": (
+        {"notify": Notify(done_action_text="\x1b")},
+        "notify.done_action_text: expected characters that XML",
+    ),
     "an info beyond its limit": ({"notify": Notify(text='"' * 20_000)}, "info: expected at most 65536 bytes"),
     "a countdown below 0": ({"notify": Notify(countdown_s=-1)}, "info/NOTIFY_COUNTDOWN: expected a whole number"),
-    "no file to store": ({"source": None}, "FILE: expected a file or folder, as --action STORE needs one, got nothing"),
-    "no file to launch": ({"source": None, "action": LAUNCH}, "FILE: expected a file or folder, as --action LAUNCH"),
+    "no file to store": (
+        {"source": None},
+        "source: expected a file or folder, as the action STORE needs one, got nothing",
+    ),
+    "no file to launch": (
+        {"source": None, "action": LAUNCH},
+        "source: expected a file or folder, as the action LAUNCH",
+    ),
     "a file that is not there": ({"source": Path("/nowhere/x")}, "got /nowhere/x, which is not there"),
     "a file below a file": ({"source": Path("/etc/passwd/x")}, "got /etc/passwd/x, which is not there"),
-    "a device": ({"source": Path("/dev/null")}, "FILE: expected a file or folder, got /dev/null, which is neither"),
-    "a name that is too long": ({"source": Path("/" + "x" * 300)}, "FILE: expected a file or folder, got .*too long"),
-    "a name that is none": ({"source": Path("/a\0b")}, "FILE: expected a file or folder, got .*null"),
-    "fragments of nothing": ({"plan": BySize(0)}, r"--fragment-size: expected at least 1024 bytes \(1KiB\), got 0"),
-    "fragments of less than 1 KiB": ({"plan": BySize(1023)}, "--fragment-size: expected at least 1024 bytes"),
-    "no fragments": ({"plan": ByCount(0)}, "--fragments: expected 1 to 1000000, got 0"),
-    "less than none": ({"plan": ByCount(-1)}, "--fragments: expected 1 to 1000000, got -1"),
-    "too many": ({"plan": ByCount(MAX_FRAGMENTS + 1)}, "--fragments: expected 1 to 1000000, got 1000001"),
-    "content in crumbs": ({"plan": ByContent(8191)}, "--fragment-size: expected 8192 to 4194304 bytes on average"),
-    "content in lumps": ({"plan": ByContent(2**22 + 1)}, "--fragment-size: expected 8192 to 4194304 bytes on average"),
-    "a digest of Windows": ({"digest": Digest.SHA256}, "--digest: expected MD5 or SHA1 unless --os is WINDOWS"),
+    "a device": ({"source": Path("/dev/null")}, "source: expected a file or folder, got /dev/null, which is neither"),
+    "a name that is too long": ({"source": Path("/" + "x" * 300)}, "source: expected a file or folder, got .*too long"),
+    "a name that is none": ({"source": Path("/a\0b")}, "source: expected a file or folder, got .*null"),
+    "fragments of nothing": (
+        {"plan": BySize(0)},
+        r"fragments.size_bytes: expected at least 1024 bytes \(1KiB\), got 0",
+    ),
+    "fragments of less than 1 KiB": ({"plan": BySize(1023)}, "fragments.size_bytes: expected at least 1024 bytes"),
+    "no fragments": ({"plan": ByCount(0)}, "fragments.count: expected 1 to 1000000, got 0"),
+    "less than none": ({"plan": ByCount(-1)}, "fragments.count: expected 1 to 1000000, got -1"),
+    "too many": ({"plan": ByCount(MAX_FRAGMENTS + 1)}, "fragments.count: expected 1 to 1000000, got 1000001"),
+    "content in crumbs": ({"plan": ByContent(8191)}, "fragments.size_bytes: expected 8192 to 4194304 bytes on average"),
+    "content in lumps": (
+        {"plan": ByContent(2**22 + 1)},
+        "fragments.size_bytes: expected 8192 to 4194304 bytes on average",
+    ),
+    "a digest of Windows": ({"digest": Digest.SHA256}, "digest: expected MD5 or SHA1 unless the system is WINDOWS"),
 }
 
 
@@ -153,7 +168,7 @@ def test_an_unreadable_file(tmp_path: Path, refused: Refused, monkeypatch: pytes
     monkeypatch.setattr(Path, "open", refuse)
     monkeypatch.setattr(Path, "read_bytes", lambda path: b"")  # the snapshot's
     source = tmp_path / name if "/" not in name else tmp_path / "tree"
-    assert refused(source=source) == f"FILE: expected a readable file, got {tmp_path / name}: Permission denied"
+    assert refused(source=source) == f"source: expected a readable file, got {tmp_path / name}: Permission denied"
 
 
 def test_a_folder_that_may_not_be_entered(tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +180,7 @@ def test_a_folder_that_may_not_be_entered(tmp_path: Path, refused: Refused, monk
         return stat(path, **kwargs)
 
     monkeypatch.setattr(Path, "stat", refuse)
-    assert "FILE: expected a file or folder, got [Errno 13] Permission denied" in refused(source=tmp_path / "x")
+    assert "source: expected a file or folder, got [Errno 13] Permission denied" in refused(source=tmp_path / "x")
 
 
 @pytest.mark.parametrize("name", ["x.zip", "x.tar.gz", "x.tgz", "X.ZIP"])
@@ -173,7 +188,7 @@ def test_a_folder_that_may_not_be_entered(tmp_path: Path, refused: Refused, monk
 def test_a_file_that_only_says_it_is_an_archive(tmp_path: Path, refused: Refused, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     assert refused(source=tmp_path / name) == (
-        f"FILE: expected a zip or tar.gz archive, as its name says, got {tmp_path / name}"
+        f"source: expected a zip or tar.gz archive, as its name says, got {tmp_path / name}"
     )
 
 
@@ -192,13 +207,13 @@ def make_archive(path: Path, *names: str) -> Path:
 def test_a_tar_gz_that_ends_early(tmp_path: Path, refused: Refused) -> None:
     source = make_archive(tmp_path / "x.tar.gz", *(f"file {n}" for n in range(1000)))
     source.write_bytes(source.read_bytes()[:-100])
-    assert "FILE: expected a whole archive, got " in refused(source=source)
+    assert "source: expected a whole archive, got " in refused(source=source)
 
 
 def test_windows_agents_unpack_zips_only(tmp_path: Path, refused: Refused, package: PackageToBuild) -> None:
     source = make_archive(tmp_path / "x.tar.gz", "a")
     assert refused(source=source, os=WINDOWS) == (
-        f"FILE: expected a zip for Windows, got {source}, a tar.gz; its agent unpacks nothing else"
+        f"source: expected a zip for Windows, got {source}, a tar.gz; its agent unpacks nothing else"
     )
     assert package.check(source=make_archive(tmp_path / "x.zip", "a"), os=WINDOWS).warnings == ()
 
@@ -212,12 +227,12 @@ def test_more_fragments_than_a_ready_archive_gives(tmp_path: Path, refused: Refu
     source = make_archive(tmp_path / "x.zip", *(f"file {n}" for n in range(50)))
     most = source.stat().st_size // 1024
     assert refused(source=source, plan=ByCount(most + 1)).startswith(
-        f"--fragments: expected 1 to {most} for {source.stat().st_size} bytes"
+        f"fragments.count: expected 1 to {most} for {source.stat().st_size} bytes"
     )
 
 
 def test_more_fragments_than_a_packed_file_gives_leave_nothing(package: PackageToBuild) -> None:
-    with pytest.raises(BadInput, match="--fragments: expected 1 to"):
+    with pytest.raises(BadInput, match=r"fragments.count: expected 1 to"):
         package.build(plan=ByCount(1000))
     assert os.listdir(package.data.download) == []
 
@@ -229,7 +244,7 @@ def test_a_script_is_a_plain_file(tmp_path: Path, refused: Refused, form: str) -
         source.mkdir()
         (source / "a").write_bytes(b"")
     assert refused(source=source, action=EXECUTE, target="x", line_ends=LF) == (
-        f"FILE: expected a script, got {source}, which is no plain file"
+        f"source: expected a script, got {source}, which is no plain file"
     )
 
 
@@ -291,19 +306,19 @@ def test_what_is_launched_must_be_in_the_package(
         if found:
             assert package.check(**changes).spec.target == target
         else:
-            assert "--launch: expected a file of the package, such as " in refused(**changes)
+            assert "target: expected a file of the package, such as " in refused(**changes)
 
 
 def test_a_plain_file_is_launched_by_its_name(package: PackageToBuild, refused: Refused) -> None:
     launch: dict[str, Any] = {"source": package.source, "action": LAUNCH}
     assert package.check(**launch, target="tool.bin 1 2").source.facts.file_names == {"tool.bin"}
-    assert refused(**launch, target="tool") == ("--launch: expected a file of the package, such as tool.bin, got tool")
+    assert refused(**launch, target="tool") == ("target: expected a file of the package, such as tool.bin, got tool")
 
 
 def test_an_empty_folder_has_nothing_to_launch(tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "tree").mkdir()
     assert refused(source=tmp_path / "tree", action=LAUNCH, target="x") == (
-        "--launch: expected a file of the package, which has none, got x"
+        "target: expected a file of the package, which has none, got x"
     )
 
 
@@ -311,7 +326,7 @@ def test_an_empty_folder_has_nothing_to_launch(tmp_path: Path, refused: Refused)
 @pytest.mark.parametrize("target", ["set-up.sh", "bin-1/x", "-x"])
 def test_trap_10_a_hyphen_in_the_name_to_launch_on_unix(refused: Refused, system: OperatingSystem, target: str) -> None:
     message = refused(action=LAUNCH, target=f"{target} --yes", os=system)
-    assert message.startswith(f'--launch: expected a file name without "-", got {target}; the stock Unix agent')
+    assert message.startswith(f'target: expected a file name without "-", got {target}; the stock Unix agent')
 
 
 def test_trap_10_is_none_on_windows_or_in_arguments(tmp_path: Path, package: PackageToBuild) -> None:

@@ -124,7 +124,7 @@ def test_a_ready_archive_that_changes_while_it_is_cut_leaves_nothing(
         os.truncate(source, size_bytes + by_bytes)
 
     size_bytes = source.stat().st_size
-    with pytest.raises(BadInput, match="FILE: expected a file that does not change while it is read"):
+    with pytest.raises(BadInput, match="source: expected a file that does not change while it is read"):
         package.build(source=source, progress=change)
     assert os.listdir(package.data.download) == []
 

@@ -122,7 +122,7 @@ def test_a_wrong_digest_leaves_nothing(data: DataDir, ocs: Ocs, take: Take) -> N
 def test_a_missing_fragment_is_named(data: DataDir, ocs: Ocs, take: Take) -> None:
     folder = ocs()
     (folder / "1500000001-2").unlink()
-    with pytest.raises(BadInput, match=r"DIR: expected a whole package in .*1500000001-2: No such file"):
+    with pytest.raises(BadInput, match=r"folder: expected a whole package in .*1500000001-2: No such file"):
         take(folder)
     assert os.listdir(data.download) == []
 
@@ -159,9 +159,9 @@ def test_one_folder_or_all(ocs: Ocs, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
 def test_where_there_are_none(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadInput, match="DIR: expected "):
+    with pytest.raises(BadInput, match="folder: expected "):
         ocs_import.find(tmp_path / name)
-    with pytest.raises(BadInput, match="DIR: expected the folder of a package"):
+    with pytest.raises(BadInput, match="folder: expected the folder of a package"):
         ocs_import.find(tmp_path / "empty")
 
 
@@ -173,7 +173,7 @@ def test_another_file_system_cannot_be_linked(
 
     folder = ocs()
     monkeypatch.setattr(os, "link", refuse)
-    with pytest.raises(BadInput, match="--link: expected a folder on the file system of --data"):
+    with pytest.raises(BadInput, match="link: expected a folder on the file system of the data directory"):
         take(folder, link=True)
     assert os.listdir(data.download) == []
 

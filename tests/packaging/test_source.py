@@ -70,7 +70,7 @@ KINDS = {
 def test_what_has_the_name_of_an_archive(tmp_path: Path, name: str, content: bytes, kind: SourceKind | None) -> None:
     (tmp_path / name).write_bytes(content)
     if kind is None:
-        with pytest.raises(BadInput, match=r"FILE: expected a zip or tar\.gz archive, as its name says, got "):
+        with pytest.raises(BadInput, match=r"source: expected a zip or tar\.gz archive, as its name says, got "):
             read_source(tmp_path / name)
     else:
         facts = read_source(tmp_path / name).facts
@@ -161,13 +161,13 @@ def test_links_that_stay_inside_are_members(tree: Path) -> None:
 @pytest.mark.parametrize("target", ["/etc/passwd", "..", "../tree2", "../../x", "data/../../x"])
 def test_links_that_lead_out_are_refused(tree: Path, target: str) -> None:
     (tree / "link").symlink_to(target)
-    with pytest.raises(BadInput, match=r"FILE: expected links that stay inside the folder, got .*tree/link → "):
+    with pytest.raises(BadInput, match=r"source: expected links that stay inside the folder, got .*tree/link → "):
         read_source(tree)
 
 
 def test_links_are_refused_where_there_may_be_none(tree: Path) -> None:
     (tree / "link").symlink_to("README")
-    with pytest.raises(BadInput, match=r"FILE: expected no links in a zip for Windows, got .*tree/link → README"):
+    with pytest.raises(BadInput, match=r"source: expected no links in a zip for Windows, got .*tree/link → README"):
         read_source(tree, links=False)
 
 
@@ -184,7 +184,7 @@ def a_socket(path: Path) -> None:
 def test_what_is_no_file_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]) -> None:
     monkeypatch.chdir(tree)
     make(tree / "data" / "odd")
-    with pytest.raises(BadInput, match=r"FILE: expected files, folders and links only, got .*tree/data/odd"):
+    with pytest.raises(BadInput, match=r"source: expected files, folders and links only, got .*tree/data/odd"):
         read_source(tree)
 
 
@@ -197,7 +197,7 @@ def test_an_unreadable_file_deep_in_the_folder_is_named(tree: Path, monkeypatch:
         return opened(path, *args, **kwargs)
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(BadInput, match=r"FILE: expected a readable file, got .*tree/data/a file: Permission denied"):
+    with pytest.raises(BadInput, match=r"source: expected a readable file, got .*tree/data/a file: Permission denied"):
         read_source(tree)
 
 
@@ -210,13 +210,13 @@ def test_an_unreadable_folder_deep_in_the_folder_is_named(tree: Path, monkeypatc
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(BadInput, match=r"FILE: expected a readable folder, got .*tree/data: Permission denied"):
+    with pytest.raises(BadInput, match=r"source: expected a readable folder, got .*tree/data: Permission denied"):
         read_source(tree)
 
 
 def test_a_name_that_is_no_utf8_is_named(tree: Path) -> None:
     (tree / os.fsdecode(b"caf\xe9")).write_bytes(b"")
-    with pytest.raises(BadInput, match=r"FILE: expected names in UTF-8, got .*caf"):
+    with pytest.raises(BadInput, match=r"source: expected names in UTF-8, got .*caf"):
         read_source(tree)
 
 
@@ -244,7 +244,7 @@ def without_end(content: bytes) -> bytes:
 )
 def test_a_tar_gz_that_is_not_whole(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.tar.gz").write_bytes(content)
-    with pytest.raises(BadInput, match=r"FILE: expected a whole archive, got .*x\.tar\.gz: "):
+    with pytest.raises(BadInput, match=r"source: expected a whole archive, got .*x\.tar\.gz: "):
         read_source(tmp_path / "x.tar.gz")
 
 
@@ -261,4 +261,4 @@ def test_a_damaged_archive_is_bad_input_at_most(tmp_path: Path, content: bytes, 
     try:
         assert read_source(tmp_path / "x.zip").facts.is_archive
     except BadInput as error:
-        assert error.field == "FILE"  # noqa: PT017
+        assert error.field == "source"  # noqa: PT017

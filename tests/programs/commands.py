@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from distd.cli.main import run as run_distd
@@ -37,15 +38,29 @@ def command(program: str, *arguments: object, status: int = 0) -> Any:
     return _parsed(printed) if printed.strip() or not errors else errors
 
 
-def run_command(program: str, *arguments: object, status: int = 0) -> tuple[str, str]:
-    """Run a command; its stdout and stderr. Raises `ProgramFailed` where it does not end with `status`."""
-    words = [*map(str, arguments)]
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended, and what it printed."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def invoke(run: Callable[[Sequence[str]], int], *arguments: object) -> Done:
+    """Run the command line of a program; `run` is the program's, which gives the exit status."""
     output, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-        ended = _run_in_thread(COMMANDS[program], words)
-    if ended != status:
-        raise ProgramFailed([program, *words], ended, errors.getvalue())
-    return output.getvalue(), errors.getvalue()
+        ended = _run_in_thread(run, [*map(str, arguments)])
+    return Done(ended, output.getvalue(), errors.getvalue())
+
+
+def run_command(program: str, *arguments: object, status: int = 0) -> tuple[str, str]:
+    """Run a command; its stdout and stderr. Raises `ProgramFailed` where it does not end with `status`."""
+    done = invoke(COMMANDS[program], *arguments)
+    if done.exit_code != status:
+        raise ProgramFailed([program, *map(str, arguments)], done.exit_code, done.stderr)
+    return done.stdout, done.stderr
 
 
 def _parsed(printed: str) -> Any:

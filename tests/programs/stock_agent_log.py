@@ -11,7 +11,8 @@ from distd.domain.schedule import Reason, Turn, turns
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from distd.domain.records import Dialect, DownloadConfig
+    from distd.domain.records import Dialect
+    from distd.domain.settings import DownloadConfig
 
 _LINE = re.compile(
     r"Downloading (?P<fetched>\d+)-\d+"

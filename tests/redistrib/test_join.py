@@ -132,6 +132,14 @@ async def test_an_origin_that_refuses(
     await fails(error, words, ORIGIN, token, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"status": 400, "detail": "it was used"}', b'{"error": "it was used"}', b"it was used"], ids=str
+)
+async def test_why_an_origin_refuses_is_told(origin: Origin, token: str, tmp_path: Path, body: bytes) -> None:
+    origin.client.handlers[f"{ORIGIN}/api/v1/mirror/join"] = lambda request: Reply(400, [body])
+    await fails(BadInput, "expected one that the origin accepts, got it was used", ORIGIN, token, tmp_path)
+
+
 @pytest.mark.parametrize("changes", [{"name": None}, {"key": 1}, {"certificate": "text"}], ids=str)
 async def test_answers_that_are_none(origin: Origin, token: str, tmp_path: Path, changes: dict[str, Any]) -> None:
     origin.given |= changes

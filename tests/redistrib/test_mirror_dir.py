@@ -45,7 +45,7 @@ def test_it_is_made_once_and_opened(mirror: MirrorDir) -> None:
     ]
     mirror.settings_file.write_text("[server]\nhttp = '0.0.0.0:99'\n")
     assert create_mirror(mirror.root) == open_mirror(mirror.root) == mirror
-    assert read_settings(mirror, {}, {})["server.http"] == "0.0.0.0:99"
+    assert read_settings(mirror, {}, {}).server.http == "0.0.0.0:99"
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ def test_settings_come_from_the_command_line_the_environment_and_the_file(mirror
     mirror.settings_file.write_text("[store]\nquota_mib = 1\nkeep_free_mib = 1\n[redistrib]\nwait_s = 1\n")
     environment = {"DISTD_STORE_QUOTA_MIB": "2", "DISTD_STORE_KEEP_FREE_MIB": "2"}
     settings = read_settings(mirror, environment, {"store.quota_mib": "3"})
-    assert [settings[f"store.{name}"] for name in ("quota_mib", "keep_free_mib")] == [3, 2]
-    assert settings["redistrib.wait_s"] == 1
+    assert [settings.store.quota_mib, settings.store.keep_free_mib] == [3, 2]
+    assert settings.redistrib.wait_s == 1
 
 
 @pytest.mark.parametrize("content", [b"[store", b"\xff"])

@@ -22,12 +22,12 @@ async def test_a_forecast() -> None:
 
 async def test_its_errors_are_those_of_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forecasts, "forecast", refuse)
-    with pytest.raises(BadInput, match="--site: expected computers, got none"):
+    with pytest.raises(BadInput, match="sites: expected computers, got none"):
         await forecast_in_child(WORLD, QUESTION, "P")
 
 
 def refuse(*_: object) -> None:
-    raise BadInput("--site", "computers", "none")
+    raise BadInput("sites", "computers", "none")
 
 
 async def test_one_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
-from distd.domain.settings import Settings
+from distd.domain.settings import Settings, settings_of
 from distd.origin.mirrors.directory import MirrorDirectory
 from distd.server.state import ServerState
 
@@ -46,7 +46,7 @@ def make(data: Any, settings: Settings, read: Callable[[], Settings]) -> ServerS
 
 
 def settings(**values: Any) -> Settings:
-    return Settings({name.replace("__", "."): value for name, value in values.items()})
+    return settings_of({name.replace("__", "."): value for name, value in values.items()})
 
 
 def test_what_agents_get(data: Any) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from distd.domain.records import DownloadConfig
+from distd.domain.settings import DownloadConfig
 from distd.simulation.forecast import make_forecast
 from distd.simulation.simulate import simulate
 from distd.simulation.world import Package, Site, World

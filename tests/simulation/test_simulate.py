@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from distd.domain.errors import BadInput
-from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.records import Dialect
 from distd.domain.schedule import start_s
+from distd.domain.settings import DownloadConfig
 from distd.simulation.simulate import join, simulate, split
 from distd.simulation.summary import summarise
 from distd.simulation.world import HORIZON_DAYS, Line, Mirror, Package, Site, World

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from distd.domain.records import DownloadConfig
+from distd.domain.settings import DownloadConfig
 from distd.simulation.simulate import join, simulate, split
 from distd.simulation.summary import as_json, summarise
 from distd.simulation.world import Line, Mirror, Package, Site, World

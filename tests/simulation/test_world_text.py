@@ -24,7 +24,7 @@ def test_packages() -> None:
 
 def test_packages_have_names_of_their_own() -> None:
     assert [package.id for package in read_packages(["a=1MB", "b=1MB"])] == ["a", "b"]
-    with pytest.raises(BadInput, match="--package: expected names that differ"):
+    with pytest.raises(BadInput, match="packages: expected names that differ"):
         read_packages(["1MB", "1MB"])
 
 
@@ -42,7 +42,7 @@ def test_dialects() -> None:
 
 @pytest.mark.parametrize("texts", [["perl"], ["unix=-1"], ["unix=0"], ["unix=many"], []])
 def test_bad_dialects_are_refused(texts: Any) -> None:
-    with pytest.raises(BadInput, match="--dialect: expected"):
+    with pytest.raises(BadInput, match="dialects: expected"):
         read_dialects(texts)
 
 

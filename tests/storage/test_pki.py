@@ -210,7 +210,7 @@ BAD_HOSTS = {
 
 @pytest.mark.parametrize("host", BAD_HOSTS.values(), ids=BAD_HOSTS)
 def test_hosts_that_are_none(host: str) -> None:
-    with pytest.raises(BadInput, match="--host: expected a host name or an IP address"):
+    with pytest.raises(BadInput, match="hosts: expected a host name or an IP address"):
         pki.check_host(host)
 
 
@@ -232,5 +232,5 @@ def test_a_signer_that_is_none(site_keys: DataDir, tmp_path: Path, name: str, co
     (data.keys / name).unlink()
     if content is not None:
         (data.keys / name).write_bytes(content)
-    with pytest.raises(BadInput, match="--data: expected a data directory with its signing key"):
+    with pytest.raises(BadInput, match="data: expected a data directory with its signing key"):
         pki.load_signer(data.keys)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from blake3 import blake3
 
-from distd.domain.errors import BadInput, Conflict, Corrupt, TooLarge
+from distd.domain.errors import BadInput, Conflict, DigestMismatch, TooLarge
 from distd.storage.quota import NO_LIMITS
 from distd.storage.uploads import MAX_HASHERS, OffsetMismatch, Upload, Uploads
 
@@ -66,7 +66,7 @@ def test_the_hashes_of_the_latest_uploads_are_kept(uploads: Uploads, monkeypatch
 def test_a_wrong_digest_leaves_nothing(data: DataDir, uploads: Uploads) -> None:
     with uploads.open("a", 0, 5) as upload:
         upload.append(b"hello")
-        with pytest.raises(Corrupt, match="upload a: expected 00"):
+        with pytest.raises(DigestMismatch, match=r"Blake3: expected .*, got 00"):
             upload.finish("00")
     assert os.listdir(data.uploads) == []
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distd.domain.errors import BadInput, TooLarge
-from distd.domain.records import DownloadConfig, Pack, PrologReply
+from distd.domain.records import Pack, PrologReply
+from distd.domain.settings import DownloadConfig
 from distd.wire import ocs
 
 DECLARATION = "<?xml version='1.0' encoding='UTF-8'?>\n"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from distd.domain.records import DownloadConfig
+    from distd.domain.settings import DownloadConfig
 
 STOCK_UNIX: Final = "OCS-NG_unified_unix_agent"
 NATIVE: Final = "distd-agent"

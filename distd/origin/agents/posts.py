@@ -132,8 +132,8 @@ class _Answers:
             self.changes.notified[assignment.id] = micros(post.now_s)
             self.note(post, Kind.NOTIFIED, computer, assignment.package_id)
         reply = PrologReply(
-            send_inventory=_wants_inventory(self.context.settings["agents.inventory_freq_days"], computer, post.now_s),
-            prolog_freq_h=self.context.settings["agents.prolog_freq_h"],
+            send_inventory=_wants_inventory(self.context.settings.agents.inventory_freq_days, computer, post.now_s),
+            prolog_freq_h=self.context.settings.agents.prolog_freq_h,
             config=config,
             packs=tuple(_pack(assignment, computer, self.context) for assignment in listing.listed),
         )

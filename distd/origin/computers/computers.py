@@ -62,7 +62,7 @@ def show(conn: Connection, device_id: str) -> Detail:
     query = select(*_COLUMNS, computers.c.inventory).where(computers.c.device_id == device_id)
     row = conn.execute(query).one_or_none()
     if row is None:
-        raise NotFound("DEVICEID", "the DEVICEID of a computer", device_id, "see `distd computer list`")
+        raise NotFound("device_id", "the DEVICEID of a computer", device_id)
     done = select(history.c.package_id).where(history.c.computer_id == row.id).order_by(history.c.package_id)
     return Detail(_computer(row), row.inventory, assignments.of_computer(conn, row.id), list(conn.scalars(done)))
 

@@ -84,13 +84,13 @@ def assign(
     package = show(conn, package_id)
     found = _computer_ids(conn, list(dict.fromkeys(device_ids)))
     if not package.active:
-        hint = f"`distd package activate {package_id}` first"
-        raise Conflict("PACKAGE", f"{package_id} is not active, so no agent would be notified of it", hint)
+        hint = "activate it first"
+        raise Conflict("package", f"{package_id} is not active, so no agent would be notified of it", hint)
     _check_none_open(conn, package_id, found)
     row = {
         "force": terms.force,
-        "schedule": _line("--schedule", terms.schedule, NAME_LIMIT),
-        "postcmd": _line("--postcmd", terms.postcmd, TEXT_LIMIT),
+        "schedule": _line("schedule", terms.schedule, NAME_LIMIT),
+        "postcmd": _line("postcmd", terms.postcmd, TEXT_LIMIT),
         "package_id": package_id,
         "assigned_at_us": micros(now_s),
     }
@@ -111,8 +111,8 @@ def _computer_ids(conn: Connection, device_ids: Sequence[str]) -> dict[str, int]
         found.update((row.device_id, row.id) for row in rows)
     for device_id in device_ids:
         if device_id not in found:
-            hint = "it is known after its agent's first contact; see `distd computer list`"
-            raise NotFound("--computer", "the DEVICEID of a computer", device_id, hint)
+            hint = "it is known after its agent's first contact"
+            raise NotFound("computers", "the DEVICEID of a computer", device_id, hint)
     return {device_id: found[device_id] for device_id in device_ids}
 
 
@@ -128,7 +128,7 @@ def _check_none_open(conn: Connection, package_id: str, found: Mapping[str, int]
     for computer_id in conn.scalars(query):
         if computer_id in names:
             message = f"{package_id} is assigned to {names[computer_id]} already and has no result yet"
-            raise Conflict("PACKAGE", message)
+            raise Conflict("package", message)
 
 
 def unassign(conn: Connection, actor: Actor, package_id: str, device_id: str, now_s: float) -> Unassigned:
@@ -136,7 +136,7 @@ def unassign(conn: Connection, actor: Actor, package_id: str, device_id: str, no
     computer_id = _computer_ids(conn, [device_id])[device_id]
     found = _open(conn, package_id, computer_id)
     if found is None:
-        raise NotFound("PACKAGE", f"a package that is assigned to {device_id} and has no result yet", package_id)
+        raise NotFound("package", f"a package that is assigned to {device_id} and has no result yet", package_id)
     listed = found.notified_at_us is not None
     if found.withdrawn_at_us is None:
         _withdraw_or_delete(conn, found.id, now_s, listed=listed)
@@ -151,7 +151,7 @@ def results(conn: Connection, package_id: str) -> list[Result]:
     A deleted package still has its results.
     """
     if conn.scalar(select(packages.c.id).where(packages.c.id == package_id)) is None:
-        raise NotFound("PACKAGE", "the id of a package", package_id, "see `distd package list`")
+        raise NotFound("package", "the id of a package", package_id)
     return _read(conn, _select().where(assignments.c.package_id == package_id).order_by(computers.c.device_id))
 
 

@@ -68,7 +68,7 @@ def world_of(conn: Connection, question: Question, now_s: float) -> World:
     rows = _rows(conn, question.package_id)
     sites = question.sites or _sites(conn, rows, question, package.fragment_server is not None, now_s)
     if not sites:
-        raise BadInput("--site", "computers that the server knows, or --site NAME=AGENTS", "neither")
+        raise BadInput("sites", "computers that the server knows, or sites such as NAME=AGENTS", "neither")
     count = max(package.fragments, 1)
     length, rest = divmod(package.size_bytes, count)
     lengths = tuple(length + (number < rest) for number in range(package.fragments))
@@ -76,7 +76,7 @@ def world_of(conn: Connection, question: Question, now_s: float) -> World:
         packages=(Package(package.id, package.priority, lengths),),
         sites=sites,
         config=settings.download,
-        prolog_freq_h=settings["agents.prolog_freq_h"],
+        prolog_freq_h=settings.agents.prolog_freq_h,
         origin=_origin(settings),
         dialects=_dialects(rows),
         begins_min=question.begins_min,
@@ -96,7 +96,7 @@ def _rows(conn: Connection, package_id: str) -> Sequence[Row[Any]]:
 def _sites(
     conn: Connection, rows: Sequence[Row[Any]], question: Question, elsewhere: bool, now_s: float
 ) -> tuple[Site, ...]:
-    default = Via(question.settings["mirrors.via"])
+    default = Via(question.settings.mirrors.via)
     mirrors = directory.load(conn, default, now_s)
     via = mirrors.via.get(question.package_id, default)
     uses_mirrors = not elsewhere and via is not Via.ORIGIN
@@ -118,7 +118,7 @@ def _sites(
 
 def _origin(settings: Settings) -> Line:
     """Rules for networks are left out: which computers they are for is not known here."""
-    rules = bandwidth.parse(settings["bandwidth.rules"], "bandwidth.rules")
+    rules = bandwidth.parse(settings.bandwidth.rules, "bandwidth.rules")
     return Line(tuple(rule for rule in rules if rule.network is None and rule.bytes_per_s <= MAX_KB_PER_S * 1000))
 
 

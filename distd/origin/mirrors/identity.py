@@ -54,7 +54,7 @@ def join(conn: Connection, secret: str, now_s: float) -> Joined:
     row = conn.execute(select(mirrors).where(mirrors.c.token_hash == hash_secret(secret))).one_or_none()
     if row is None or row.token_until_us < micros(now_s) or row.revoked_at_us is not None:
         hint = "a token is good for one use within 7 days; `distd mirror add` gives another"
-        raise BadInput("--token", "a token that has not been used", "another one", hint)
+        raise BadInput("token", "a token that has not been used", "another one", hint)
     key = secrets.token_hex(32)
     values: dict[str, Any] = {
         "token_hash": None,

@@ -78,7 +78,7 @@ def add(conn: Connection, actor: Actor, new: NewMirror, now_s: float) -> str:
     values |= {"token_hash": hash_secret(secret), "token_until_us": micros(now_s + TOKEN_S), "revoked_at_us": None}
     known = conn.execute(select(mirrors).where(mirrors.c.name == new.name)).one_or_none()
     if known is not None and known.joined_at_us is not None and known.revoked_at_us is None:
-        raise Conflict("NAME", f"there is a mirror {new.name} that has joined", "revoke it first, or take another name")
+        raise Conflict("name", f"there is a mirror {new.name} that has joined", "revoke it first, or take another name")
     if known is None:
         conn.execute(insert(mirrors).values(added_at_us=micros(now_s), status={}, **values))
     else:
@@ -91,7 +91,7 @@ def revoke(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
     """It gets no more packages, and no agents are sent to it. Raises `NotFound`, `Conflict`."""
     row = _row(conn, name)
     if row.revoked_at_us is not None:
-        raise Conflict("NAME", f"{name} is revoked already")
+        raise Conflict("name", f"{name} is revoked already")
     values = {"revoked_at_us": micros(now_s), "key_hash": None, "token_hash": None, "connected": False}
     conn.execute(update(mirrors).where(mirrors.c.id == row.id).values(**values))
     conn.execute(delete(mirror_packages).where(mirror_packages.c.mirror_id == row.id))
@@ -140,22 +140,22 @@ def _mirror(row: Row[Any], ready: int, wanted: int, events: Sequence[int], now_s
 def _row(conn: Connection, name: str) -> Row[Any]:
     row = conn.execute(select(mirrors).where(mirrors.c.name == name)).one_or_none()
     if row is None:
-        raise NotFound("NAME", "the name of a mirror", name, "see `distd mirror list`")
+        raise NotFound("name", "the name of a mirror", name, "see `distd mirror list`")
     return row
 
 
 def _values(new: NewMirror) -> dict[str, Any]:
     if not _NAME.fullmatch(new.name):
-        raise BadInput("NAME", "letters, digits, dots, dashes and underscores, at most 63", new.name)
+        raise BadInput("name", "letters, digits, dots, dashes and underscores, at most 63", new.name)
     http, host = _server(new.url)
     if new.address:
         parse_networks([new.address])
     if len(new.networks) > MAX_NETWORKS:
-        raise BadInput("--network", f"at most {MAX_NETWORKS}", len(new.networks))
+        raise BadInput("networks", f"at most {MAX_NETWORKS}", len(new.networks))
     texts = {name: getattr(new, name) for name in ("address", "location", "workgroup", "userid", "tag")}
     for name, text in texts.items():
         if len(text) > NAME_LIMIT or not (text.isprintable() or not text):
-            raise BadInput(f"--{name}", f"at most {NAME_LIMIT} printable characters", text)
+            raise BadInput(name, f"at most {NAME_LIMIT} printable characters", text)
     networks = " ".join(str(network) for network in parse_networks(new.networks))
     bracketed = f"[{host}]" if ":" in host else host
     others = {"name": new.name, "http": http, "https": f"{bracketed}:{new.https_port}", "local": new.local}
@@ -166,10 +166,10 @@ def _server(url: str) -> tuple[str, str]:
     """ "host:port" and the host of "http://host[:port]"."""
     match = _SERVER.fullmatch(url)
     if match is None or match[1] != "http":
-        raise BadInput("--url", "http://HOST[:PORT], where agents reach the mirror", url)
+        raise BadInput("url", "http://HOST[:PORT], where agents reach the mirror", url)
     host, _, port = match[2].rpartition(":") if re.search(r":\d+$", match[2]) else (match[2], "", "80")
     host = host.strip("[]")
     check_host(host)
     if not 0 < int(port) < 65536:
-        raise BadInput("--url", "a port from 1 to 65535", port)
+        raise BadInput("url", "a port from 1 to 65535", port)
     return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}"), host

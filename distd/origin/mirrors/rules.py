@@ -28,7 +28,7 @@ def list_rules(conn: Connection) -> list[Rule]:
 def set_rules(conn: Connection, actor: Actor, texts: Sequence[str], now_s: float) -> list[Rule]:
     """Replace all rules by these, in this order. Raises `BadInput`."""
     if len(texts) > MAX_RULES:
-        raise BadInput("RULE", f"at most {MAX_RULES}", len(texts))
+        raise BadInput("rules", f"at most {MAX_RULES}", len(texts))
     rules = [parse_rule(text) for text in texts]
     conn.execute(delete(mirror_rules))
     if rules:

@@ -34,7 +34,7 @@ def set_password(conn: Connection, actor: Actor, name: str, password: str, now_s
     _check_password(password)
     values = {"password_hash": PasswordHasher().hash(password)}
     if not conn.execute(update(operators).where(operators.c.name == name).values(**values)).rowcount:
-        raise NotFound("name", "the name of an operator", name, "see `distd operator list`")
+        raise NotFound("name", "the name of an operator", name)
     event_log.append(conn, event_log.Kind.PASSWORD_CHANGED, actor, at_s=now_s, operator=name)
 
 

@@ -65,7 +65,7 @@ def show(conn: Connection, package_id: str) -> Package:
     """One package. Raises `NotFound`, also for a deleted one."""
     for package in _read(conn, _select().where(packages.c.id == package_id)):
         return package
-    raise NotFound("PACKAGE", "the id of a package", package_id, "see `distd package list`")
+    raise NotFound("package", "the id of a package", package_id)
 
 
 def activate(
@@ -84,13 +84,13 @@ def activate(
     setting.
     """
     if show(conn, package_id).withdrawn_at_s is not None:
-        raise Conflict("PACKAGE", f"{package_id} is withdrawn: its files are gone", "supersede it, or build it anew")
+        raise Conflict("package", f"{package_id} is withdrawn: its files are gone", "supersede it, or build it anew")
     if (info_server is None) != (fragment_server is None):
-        missing = "--info-server" if info_server is None else "--fragment-server"
+        missing = "info_server" if info_server is None else "fragment_server"
         raise BadInput(missing, "both servers, or neither for this one", "nothing")
     values = {
-        "info_server": _server("--info-server", info_server),
-        "fragment_server": _server("--fragment-server", fragment_server),
+        "info_server": _server("info_server", info_server),
+        "fragment_server": _server("fragment_server", fragment_server),
         "via": via,
         "activated_at_us": micros(now_s),
         "deactivated_at_us": None,
@@ -107,7 +107,7 @@ def deactivate(conn: Connection, actor: Actor, package_id: str, now_s: float) ->
     Raises `NotFound`, `Conflict`.
     """
     if not show(conn, package_id).active:
-        raise Conflict("PACKAGE", f"{package_id} is not active")
+        raise Conflict("package", f"{package_id} is not active")
     conn.execute(
         update(activations).where(activations.c.package_id == package_id).values(deactivated_at_us=micros(now_s))
     )

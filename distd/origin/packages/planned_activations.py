@@ -55,14 +55,14 @@ def plan(
     Raises `NotFound`, `Conflict` for a withdrawn package, and `BadInput` for sites that have no mirror.
     """
     if show(conn, package_id).withdrawn_at_s is not None:
-        raise Conflict("PACKAGE", f"{package_id} is withdrawn", "supersede it, or build it anew")
+        raise Conflict("package", f"{package_id} is withdrawn", "supersede it, or build it anew")
     sites = ",".join(conditions.sites)
     if len(sites) > TEXT_LIMIT:
-        raise BadInput("--site", f"at most {TEXT_LIMIT} characters in all", len(sites))
+        raise BadInput("sites", f"at most {TEXT_LIMIT} characters in all", len(sites))
     if conditions.ready_percent and not _counted(conn, conditions.sites):
-        raise BadInput("--when-ready", "mirrors that have joined, in these sites", sites or "none")
+        raise BadInput("when_ready_percent", "mirrors that have joined, in these sites", sites or "none")
     if conditions.latest_s is not None and conditions.latest_s < conditions.not_before_s:
-        raise BadInput("--latest", "a time after --at", conditions.latest_s)
+        raise BadInput("latest", "a time after the one from which it may be activated", conditions.latest_s)
     row = {
         "package_id": package_id,
         "via": via.value if via else "",

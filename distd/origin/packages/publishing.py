@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from distd.catalogue.engine import Catalogue
     from distd.domain.actor import Actor
     from distd.domain.package_spec import PackageSpec
-    from distd.domain.records import DownloadConfig, Info, OperatingSystem
+    from distd.domain.records import Info, OperatingSystem
+    from distd.domain.settings import DownloadConfig
     from distd.packaging.progress import Progress
     from distd.storage.data_dir import DataDir
     from distd.storage.pki import Signer
@@ -100,7 +101,7 @@ def publish(
     check_name(new.name)
     check_priority(spec.priority, store.config)
     if len(spec.target) > TEXT_LIMIT:
-        raise BadInput("--path, --launch or --command", f"at most {TEXT_LIMIT} characters", len(spec.target))
+        raise BadInput("target", f"at most {TEXT_LIMIT} characters", len(spec.target))
     checked = builder.check(new.source, spec)
     with (
         _id_for(store.catalogue, lambda conn: _new_id(conn, now_s)) as package_id,
@@ -162,14 +163,14 @@ def delete(store: PackageStore, actor: Actor, package_id: str, now_s: float) -> 
 def check_name(name: str) -> None:
     """Whether a package can be called so. Raises `BadInput`."""
     if not name.strip() or len(name) > NAME_LIMIT or not name.isprintable():
-        raise BadInput("--name", f"1 to {NAME_LIMIT} printable characters", name)
+        raise BadInput("name", f"1 to {NAME_LIMIT} printable characters", name)
 
 
 def check_priority(priority: int, config: DownloadConfig) -> None:
     """Whether agents would download a package of this priority. Raises `BadInput`."""
     if priority > config.period_length:
         hint = "an agent has a turn for it in each cycle that its priority divides, so it would never download"
-        raise BadInput("--priority", f"at most download.period_length, {config.period_length}", priority, hint)
+        raise BadInput("priority", f"at most download.period_length, {config.period_length}", priority, hint)
 
 
 @contextmanager
@@ -195,7 +196,7 @@ def _new_id(conn: Connection, now_s: float) -> str:
 
 def _given_id(conn: Connection, package_id: str) -> str:
     if conn.scalar(select(package_ids.c.id).where(package_ids.c.id == int(package_id))) is not None:
-        raise Conflict("PACKAGE", f"{package_id} is here already, or was", "see `distd package show`")
+        raise Conflict("package", f"{package_id} is here already, or was")
     conn.execute(insert(package_ids).values(id=int(package_id)))
     return package_id
 
@@ -256,4 +257,4 @@ def _refuse_if_needed(conn: Connection, package_id: str) -> None:
     if needed:
         computers = "1 computer" if needed == 1 else f"{needed} computers"
         hint = "unassign it; an agent that was told of it goes on until its final status"
-        raise Conflict("PACKAGE", f"{package_id} is assigned to {computers} without a result yet", hint)
+        raise Conflict("package", f"{package_id} is assigned to {computers} without a result yet", hint)

@@ -71,9 +71,9 @@ def supersede(
     with store.catalogue.read() as conn:
         old = packages.show(conn, old_id)
     if old.superseded_by is not None:
-        raise Conflict("PACKAGE", f"{old_id} is superseded already", f"supersede {old.superseded_by}, its successor")
+        raise Conflict("package", f"{old_id} is superseded already", f"supersede {old.superseded_by}, its successor")
     if successor.with_assignments and not old.active:
-        raise Conflict("PACKAGE", f"{old_id} is not active, so no agent would be told", "activate it first")
+        raise Conflict("package", f"{old_id} is not active, so no agent would be told", "activate it first")
 
     def inherit(conn: Connection, new: Package) -> None:
         _inherit(conn, actor, old, new, now_s, with_assignments=successor.with_assignments)
@@ -134,7 +134,7 @@ def _refuse_withdrawn(store: PackageStore, package_id: str) -> Package:
     with store.catalogue.read() as conn:
         package = packages.show(conn, package_id)
     if package.withdrawn_at_s is not None:
-        raise Conflict("PACKAGE", f"{package_id} is withdrawn")
+        raise Conflict("package", f"{package_id} is withdrawn")
     return package
 
 

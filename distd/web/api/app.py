@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from quart import request
-from quart_schema import HttpSecurityScheme, Info, QuartSchema
+from quart_schema import HttpSecurityScheme, Info, QuartSchema, RequestSchemaValidationError
 from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
 
 from distd import __version__
 from distd.domain.errors import DistdError
 from distd.web.api import mirror_protocol
-from distd.web.api.problems import CHALLENGE, UNAUTHORIZED, problem, status_of
+from distd.web.api.problems import CHALLENGE, UNAUTHORIZED, answer, content_of, content_of_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,16 +61,26 @@ def _add_log_in(app: QuartTrio, logins: Logins) -> None:
             return None  # mirrors have keys of their own
         if await logins.check(request.headers.get("Authorization", "")):
             return None
-        return problem(401, UNAUTHORIZED, CHALLENGE)
+        return answer(content_of(401, UNAUTHORIZED), CHALLENGE)
 
 
 def _add_errors(app: QuartTrio) -> None:
-    async def answer(error: Exception) -> Response:
+    async def distd_error(error: Exception) -> Response:
         assert isinstance(error, DistdError)
-        return problem(status_of(error), str(error))
+        return answer(content_of_error(error))
 
-    async def not_found(_: Exception) -> Response:
-        return problem(404, f"there is nothing at {request.path}; see {DESCRIPTION}")
+    async def http_error(error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        status = error.code or 500
+        if status == 404:
+            return answer(content_of(404, f"there is nothing at {request.path}; see {DESCRIPTION}"))
+        headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+        return answer(content_of(status, error.description or ""), headers)
 
-    app.register_error_handler(DistdError, answer)
-    app.register_error_handler(404, not_found)
+    async def bad_query(error: Exception) -> Response:
+        assert isinstance(error, RequestSchemaValidationError)
+        return answer(content_of(400, str(error.validation_error)))
+
+    app.register_error_handler(DistdError, distd_error)
+    app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(RequestSchemaValidationError, bad_query)

@@ -23,9 +23,9 @@ from urllib.parse import unquote
 
 import trio
 
-from distd.domain.errors import BadInput, Corrupt, DistdError, Unavailable
+from distd.domain.errors import BadInput, DistdError
 from distd.storage.uploads import OffsetMismatch, Upload
-from distd.web.api.problems import CHALLENGE, STATUS, UNAUTHORIZED, content_of, status_of
+from distd.web.api.problems import CHALLENGE, CONTENT_TYPE, UNAUTHORIZED, content_of, content_of_error
 from distd.wire import content_range
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ WRITE_BYTES: Final = 1_048_576  # gathered before a thread writes and hashes the
 MAX_THREADS: Final = 4  # that write, of all uploads together
 
 _BLAKE3: Final = re.compile("[0-9A-Fa-f]{64}")
-# What the client sent is not what its digest says; the disk has no space.
-_STATUS: Final = {**STATUS, Corrupt: 422, Unavailable: 507}
 
 
 class UploadsApi:
@@ -74,20 +72,20 @@ class UploadsApi:
     async def _answer(self, scope: Any, receive: Receive, send: Send) -> tuple[int, Any]:
         fields = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if not await self._logins.check(fields.get("authorization", "")):
-            return 401, content_of(UNAUTHORIZED)
+            return 401, content_of(401, UNAUTHORIZED)
         name = unquote(scope["path"].removeprefix(PATH).removeprefix("/"))
         match scope["method"], bool(name):
             case "GET" | "HEAD", False:
                 return 200, await self._in_thread(self._uploads.all)
             case "GET" | "HEAD", True:
                 found = await self._in_thread(self._uploads.state, name)
-                return (200, found) if found else (404, content_of(f"nothing of {name} has come"))
+                return (200, found) if found else (404, content_of(404, f"nothing of {name} has come"))
             case "PUT", True:
                 return await self._put(name, fields, receive)
             case "DELETE", True:
                 removed = await self._in_thread(self._uploads.remove, name)
-                return (200, {"name": name}) if removed else (404, content_of(f"nothing of {name} has come"))
-        return 405, content_of(f"expected PUT, GET or DELETE of {PATH}/NAME, or GET of {PATH}")
+                return (200, {"name": name}) if removed else (404, content_of(404, f"nothing of {name} has come"))
+        return 405, content_of(405, f"expected PUT, GET or DELETE of {PATH}/NAME, or GET of {PATH}")
 
     async def _put(self, name: str, fields: dict[str, str], receive: Receive) -> tuple[int, Any]:
         first, length, total = _extent(fields)
@@ -155,17 +153,21 @@ def _extent(fields: dict[str, str]) -> tuple[int, int, int]:
 
 
 def _failure(error: DistdError) -> tuple[int, Any]:
-    content = content_of(str(error))
+    content = content_of_error(error)
     if isinstance(error, OffsetMismatch):
         content["size_bytes"] = error.size_bytes
-    return status_of(error, _STATUS), content
+    return content["status"], content
 
 
 async def _send(send: Send, status: int, content: Any) -> None:
     """Send the answer. The rest of the body is not read: the connection ends with the answer."""
     body = json.dumps(content, default=asdict).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    kind = "application/json" if status < 400 else CONTENT_TYPE
+    fields = {"Content-Type": kind, "Content-Length": str(len(body)), "Cache-Control": "no-store"}
     if status == 401:
-        headers += [(name.lower().encode(), value.encode()) for name, value in CHALLENGE.items()]
+        fields |= CHALLENGE
+    if status == 405:
+        fields["Allow"] = "GET, HEAD, PUT, DELETE"
+    headers = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -11,7 +11,8 @@ from agentsim.fleet.arrivals import arrivals
 from agentsim.fleet.counters import State
 from agentsim.fleet.options import Arrival, Arrivals, FleetOptions
 from agentsim.fleet.shard import Shard
-from distd.domain.records import Dialect, DownloadConfig, Pack
+from distd.domain.records import Dialect, Pack
+from distd.domain.settings import DownloadConfig
 
 if TYPE_CHECKING:
     from agentsim.fleet.computers import EmulatedComputer

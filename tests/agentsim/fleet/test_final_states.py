@@ -9,7 +9,8 @@ import trio
 
 from agentsim.fleet.counters import State
 from agentsim.fleet.options import Arrival, Arrivals, FleetOptions
-from distd.domain.records import Dialect, DownloadConfig
+from distd.domain.records import Dialect
+from distd.domain.settings import DownloadConfig
 
 if TYPE_CHECKING:
     from agentsim.fleet.totals import FleetTotals

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from agentsim.native.agent import NativeAgent
 from agentsim.native.state import open_state
-from distd.domain.records import DownloadConfig
+from distd.domain.settings import DownloadConfig
 from distd.lane.client.http_client import open_client
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 from agentsim.native import state as module
 from agentsim.native.state import open_state, remove_tree
 from distd.domain.errors import Conflict
-from distd.domain.records import DownloadConfig
+from distd.domain.settings import DownloadConfig
 from distd.storage import atomic
 
 if TYPE_CHECKING:

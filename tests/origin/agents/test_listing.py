@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distd.domain.records import DownloadConfig
+from distd.domain.settings import DownloadConfig
 from distd.origin.agents.listing import Agent, OpenAssignment, choose_packages
 
 UNIX = "OCS-NG_unified_unix_agent_v2.10.0"

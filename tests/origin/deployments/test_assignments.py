@@ -26,18 +26,18 @@ def assigned(pc: TestOrigin) -> Any:
 
 
 REFUSED = {
-    "an unknown package": ("99", "pc", {}, NotFound, "PACKAGE: expected the id of a package, got 99"),
+    "an unknown package": ("99", "pc", {}, NotFound, "package: expected the id of a package, got 99"),
     "an unknown computer": (
         "17",
         "nobody",
         {},
         NotFound,
-        "--computer: expected the DEVICEID of a computer, got nobody",
+        "computers: expected the DEVICEID of a computer, got nobody",
     ),
-    "an inactive package": ("18", "pc", {}, Conflict, "`distd package activate 18` first"),
+    "an inactive package": ("18", "pc", {}, Conflict, "activate it first"),
     "an open assignment": ("17", "pc", {}, Conflict, "17 is assigned to pc already"),
-    "a command of two lines": ("19", "pc", {"postcmd": "a\nb"}, BadInput, "--postcmd: expected at most 4096 printable"),
-    "an endless schedule": ("19", "pc", {"schedule": "x" * 256}, BadInput, "--schedule: expected at most 255"),
+    "a command of two lines": ("19", "pc", {"postcmd": "a\nb"}, BadInput, "postcmd: expected at most 4096 printable"),
+    "an endless schedule": ("19", "pc", {"schedule": "x" * 256}, BadInput, "schedule: expected at most 255"),
 }
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from distd.catalogue.schema import computers
 from distd.domain.mirror_rules import MirrorFacts, Via
-from distd.domain.settings import Settings
+from distd.domain.settings import settings_of
 from distd.origin.deployments import forecasts
 from distd.origin.mirrors import directory
 from distd.origin.mirrors.directory import MirrorDirectory
@@ -36,7 +36,7 @@ def many(origin: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def world(origin: Any, **values: Any) -> Any:
-    settings = Settings({name.replace("__", "."): value for name, value in values.items()})
+    settings = settings_of({name.replace("__", "."): value for name, value in values.items()})
     return origin.read(forecasts.world_of, forecasts.Question("17", settings), 0.0)
 
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("values", "field"),
     [
-        ({"name": "a b"}, "NAME"),
-        ({"url": "https://a"}, "--url"),
-        ({"url": "http://a:0"}, "--url"),
-        ({"url": "http://a/path"}, "--url"),
-        ({"networks": ("10.0.0.0/33",)}, "--network"),
-        ({"location": "x" * 300}, "--location"),
-        ({"tag": "a\nb"}, "--tag"),
+        ({"name": "a b"}, "name"),
+        ({"url": "https://a"}, "url"),
+        ({"url": "http://a:0"}, "url"),
+        ({"url": "http://a/path"}, "url"),
+        ({"networks": ("10.0.0.0/33",)}, "networks"),
+        ({"location": "x" * 300}, "location"),
+        ({"tag": "a\nb"}, "tag"),
     ],
 )
 def test_a_mirror_with_a_bad_value_is_refused(origin: TestOrigin, values: dict[str, Any], field: str) -> None:

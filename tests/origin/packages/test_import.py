@@ -75,5 +75,5 @@ def test_what_fails_can_be_tried_again(origin: TestOrigin, package_store: Any, o
 
 
 def test_a_name_is_needed(package_store: Any, ocs: Any) -> None:
-    with pytest.raises(BadInput, match="--name"):
+    with pytest.raises(BadInput, match="name"):
         import_package(package_store, ocs, name=" ")

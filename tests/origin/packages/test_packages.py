@@ -74,12 +74,12 @@ def test_builds_at_once_get_different_ids(origin: TestOrigin, publish: Any) -> N
 
 
 REFUSED = {
-    "a priority beyond the period": ({"priority": 6, "period_length": 5}, "--priority: expected at most"),
-    "no name": ({"name": " "}, "--name: expected 1 to 255 printable characters"),
-    "an endless name": ({"name": "x" * 256}, "--name"),
+    "a priority beyond the period": ({"priority": 6, "period_length": 5}, "priority: expected at most"),
+    "no name": ({"name": " "}, "name: expected 1 to 255 printable characters"),
+    "an endless name": ({"name": "x" * 256}, "name"),
     "an endless target": ({"target": "x" * 4097}, "at most 4096 characters, got 4097"),
-    "a source that is not there": ({"source": "missing"}, "FILE"),
-    "a fragment size of 0": ({"plan": BySize(0)}, "--fragment-size"),
+    "a source that is not there": ({"source": "missing"}, "source"),
+    "a fragment size of 0": ({"plan": BySize(0)}, "fragments.size_bytes"),
 }
 
 
@@ -214,15 +214,15 @@ def test_activation_comes_and_goes(origin: TestOrigin) -> None:
 
 
 BAD_SERVERS = {
-    "a scheme": ("http://a/x", "b/x", "--info-server"),
-    "a space": ("a/x", "b /x", "--fragment-server"),
-    "a query": ("a/x", "b/x?y", "--fragment-server"),
-    "a port of 0": ("a:0/x", "b/x", "--info-server"),
-    "a port beyond": ("a/x", "b:65536/x", "--fragment-server"),
-    "nothing": ("", "b/x", "--info-server"),
-    "endless": ("a/x", "b/" + "x" * 255, "--fragment-server"),
-    "only one": ("a/x", None, "--fragment-server: expected both servers, or neither"),
-    "only the other": (None, "a/x", "--info-server: expected both servers, or neither"),
+    "a scheme": ("http://a/x", "b/x", "info_server"),
+    "a space": ("a/x", "b /x", "fragment_server"),
+    "a query": ("a/x", "b/x?y", "fragment_server"),
+    "a port of 0": ("a:0/x", "b/x", "info_server"),
+    "a port beyond": ("a/x", "b:65536/x", "fragment_server"),
+    "nothing": ("", "b/x", "info_server"),
+    "endless": ("a/x", "b/" + "x" * 255, "fragment_server"),
+    "only one": ("a/x", None, "fragment_server: expected both servers, or neither"),
+    "only the other": (None, "a/x", "info_server: expected both servers, or neither"),
 }
 
 
@@ -243,5 +243,5 @@ USES = {
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 def test_an_unknown_package_is_not_found(origin: TestOrigin, use: Any) -> None:
-    with pytest.raises(NotFound, match="PACKAGE: expected the id of a package, got 99; see `distd package list`"):
+    with pytest.raises(NotFound, match="package: expected the id of a package, got 99"):
         origin.write(use)

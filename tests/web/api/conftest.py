@@ -49,7 +49,7 @@ def app(data: Any, reader: Any, writer: Any, forecasts: list[Any]) -> QuartTrio:
         HealthRoutes(reader, lambda: b"metrics\n"),
         PackageRoutes(reader),
         ComputerRoutes(reader),
-        DeploymentRoutes(reader, lambda: Settings({}), forecast),
+        DeploymentRoutes(reader, lambda: Settings(), forecast),
         MirrorRoutes(reader, lambda: Via.DIRECT),
         MirrorProtocolRoutes(data, reader, writer, TOKEN_KEY),
     )

@@ -24,7 +24,13 @@ async def test_the_api_is_for_operators(client: Any, operator: Any, headers: Any
     answer = await client.get("/api/v1/packages", headers=headers)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="distd"'
-    assert await answer.get_json() == {"error": "expected an operator's name and password"}
+    assert answer.content_type == "application/problem+json"
+    assert await answer.get_json() == {
+        "type": "about:blank",
+        "title": "Unauthorized",
+        "status": 401,
+        "detail": "expected an operator's name and password",
+    }
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/api/v1/openapi.json"])
@@ -34,18 +40,41 @@ async def test_some_paths_are_for_everybody(client: Any, path: str) -> None:
 
 async def test_what_is_not_there(client: Any, operator: Any) -> None:
     status, found = await get(client, "/api/v1/nothing", operator)
-    assert (status, found["error"]) == (404, "there is nothing at /api/v1/nothing; see /api/v1/openapi.json")
+    assert (status, found["detail"]) == (404, "there is nothing at /api/v1/nothing; see /api/v1/openapi.json")
     status, found = await get(client, "/api/v1/packages/17", operator)
-    assert (status, found["error"]) == (
-        404,
-        "PACKAGE: expected the id of a package, got 17; see `distd package list`",
-    )
+    assert (status, found["detail"]) == (404, "package: expected the id of a package, got 17")
+    assert found["errors"] == [{"field": "package", "expected": "the id of a package", "got": "17", "hint": ""}]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "field", "value"),
+    [
+        ("DELETE", "/api/v1/packages", 405, "Allow", "GET"),
+        ("POST", "/healthz", 405, "Allow", "GET"),
+        ("GET", "/api/v1/packages/17/plan?by=never", 400, "Content-Type", "application/problem+json"),
+    ],
+)
+async def test_whatever_is_wrong_is_a_problem(
+    client: Any, operator: Any, method: str, path: str, status: int, field: str, value: str
+) -> None:
+    answer = await client.open(path, method=method, headers=operator)
+    assert answer.status_code == status
+    assert value in answer.headers[field]
+    found = await answer.get_json()
+    assert (found["status"], found["type"]) == (status, "about:blank")
+    assert found["detail"]
+
+
+async def test_a_body_that_is_too_large_is_a_problem(client: Any) -> None:
+    answer = await client.post("/api/v1/mirror/join", data=b"x" * 1_048_577)
+    assert answer.status_code == 413
+    assert (await answer.get_json())["title"] == "Request Entity Too Large"
 
 
 async def test_a_catalogue_that_is_away_is_503(client: Any, reader: Any) -> None:
     reader.error = Unavailable("catalogue", "database is locked")
     status, found = await get(client, "/readyz")
-    assert (status, found["error"]) == (503, "catalogue: database is locked")
+    assert (status, found["detail"]) == (503, "catalogue: database is locked")
 
 
 async def test_packages_computers_and_results(client: Any, operator: Any, origin: TestOrigin) -> None:

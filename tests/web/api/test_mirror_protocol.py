@@ -69,7 +69,7 @@ async def test_a_bad_request_to_join(client: Any, message: Any, error: str) -> N
 
 async def test_a_used_token_is_refused(client: Any) -> None:
     status, body = await post(client, "join", {"token": "0" * 32, "request": certificate_request()})
-    assert (status, b"--token" in body) == (400, True)
+    assert (status, b"token" in body) == (400, True)
 
 
 async def test_a_report_needs_the_key_of_a_mirror(client: Any, origin: TestOrigin) -> None:

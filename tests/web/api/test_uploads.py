@@ -13,7 +13,7 @@ import trio
 import trio.testing
 from blake3 import blake3
 
-from distd.domain.errors import Unavailable
+from distd.domain.errors import NoSpace
 from distd.storage import uploads as store
 from distd.storage.data_dir import DataDir
 from distd.storage.quota import DiskLimits
@@ -143,7 +143,7 @@ async def test_from_the_beginning_is_anew(client: Any, data: Any) -> None:
 async def test_another_digest_leaves_nothing(client: Any, data: Any) -> None:
     status, told = await client.put("a", b"abc", headers={"blake3": "0" * 64})
     assert status == 422
-    assert told["error"].startswith(f"upload a: expected {'0' * 64}, got ")
+    assert told["detail"].startswith("Blake3: expected ")
     assert left(data) == []
 
 
@@ -183,7 +183,7 @@ REFUSED = {
 async def test_what_cannot_be_is_refused(client: Any, data: Any, headers: Any, expected: Any, message: Any) -> None:
     status, told = await client.put("a", b"abc", headers=headers)
     assert status == expected
-    assert message in told["error"]
+    assert message in told["detail"]
     assert left(data) == []
 
 
@@ -211,7 +211,7 @@ async def test_two_at_once_do_not_mix(client: Any, data: Any) -> None:
     with client.uploads.open("a", 0, 6) as part:
         part.append(b"abc")
         status, told = await client.part("a", 3, 6, b"xyz")
-    assert (status, told["error"]) == (409, "uploads: a is being uploaded right now")
+    assert (status, told["detail"]) == (409, "uploads: a is being uploaded right now")
     assert (await client.part("a", 3, 6, b"def"))[0] == 201
 
 
@@ -220,7 +220,7 @@ async def test_unfinished_ones_are_counted(client: Any, data: Any, monkeypatch: 
     for name in "ab":
         await client.part(name, 0, 6, b"abc")
     status, told = await client.part("c", 0, 6, b"abc")
-    assert (status, told["error"]) == (409, "uploads: 2 are unfinished; finish or delete some")
+    assert (status, told["detail"]) == (409, "uploads: 2 are unfinished; finish or delete some")
     assert (await client.part("a", 3, 6, b"def"))[0] == 201
 
 
@@ -228,7 +228,7 @@ async def test_no_room(data: Any) -> None:
     client = Client(data, room=DiskLimits(keep_free_bytes=2**60))
     status, told = await client.put("a", b"abc")
     assert status == 507
-    assert "are needed beside" in told["error"]
+    assert "are needed beside" in told["detail"]
     assert left(data) == []
 
 
@@ -239,11 +239,11 @@ async def test_a_disk_that_fills_up_keeps_what_was_written(
 
     def full(part: Any, content: Any) -> None:
         written(part, content[:2])
-        raise Unavailable("data directory", "the disk is full")
+        raise NoSpace("data directory", "the disk is full")
 
     monkeypatch.setattr(store.UnfinishedUpload, "append", full)
     status, told = await client.put("a", b"abc")
-    assert (status, told) == (507, {"error": "data directory: the disk is full"})
+    assert (status, told["detail"]) == (507, "data directory: the disk is full")
     monkeypatch.undo()
     assert (await client.part("a", 2, 3, b"c", headers={"blake3": blake3(b"abc").hexdigest()}))[0] == 201
 

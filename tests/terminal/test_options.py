@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import click
 from click.testing import CliRunner
 
-from distd.cli.options import data_option, example, options_record
+from distd.cli.options import data_option
+from distd.terminal.options import example, options_record
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from typing import Any
 import click
 import pytest
 
-from distd.cli.lazy_group import LazyGroup
 from distd.cli.main import cli
 from distd.cli.package import package
+from distd.terminal.program import Group
 
 
 @pytest.mark.parametrize("group", [cli, package])
 def test_every_place_has_a_command_of_that_name(group: Any) -> None:
-    assert isinstance(group, LazyGroup)
+    assert isinstance(group, Group)
     context = click.Context(group)
     assert set(group.places) <= set(group.list_commands(context))
     for name in group.places:
@@ -24,7 +24,7 @@ def test_every_place_has_a_command_of_that_name(group: Any) -> None:
 
 
 def test_commands_that_are_added_are_there_too() -> None:
-    group = LazyGroup("group", places={"init": "distd.cli.init:init"})
+    group = Group("group", places={"init": "distd.cli.init:init"})
     group.add_command(click.Command("also"))
     context = click.Context(group)
     assert group.list_commands(context) == ["also", "init"]

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from distd.cli.output import print_json, print_record, print_table, progress_bar
+from distd.terminal.output import print_json, print_record, print_table, progress_bar
 
 if TYPE_CHECKING:
     import pytest

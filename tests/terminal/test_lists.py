@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.cells import cell_len
 
-from distd.cli.lists import Column, ListOptions, print_list, table_lines
 from distd.domain.page import Page
+from distd.terminal.lists import Column, ListOptions, print_list, table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import click
 from rich.cells import cell_len, set_cell_size
 
-from distd.cli.output import print_json
 from distd.domain.page import Window
+from distd.terminal.output import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -100,14 +100,17 @@ def print_list(page: Page[T], columns: Sequence[Column[T]], listing: ListOptions
     if listing.as_csv:
         click.echo(_csv(page.items), nl=False)
     elif page.items:
-        is_terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size().columns if is_terminal and not listing.wide else None
-        for line in table_lines(page.items, columns, width):
+        for line in table_lines(page.items, columns, None if listing.wide else terminal_width()):
             click.echo(line)
     else:
         click.echo(nothing)
     if len(page.items) < page.total:
         click.echo(f"{len(page.items):,} of {page.total:,}; --all shows the rest.", err=True)
+
+
+def terminal_width() -> int | None:
+    """The cells of a line of the terminal; None in a pipe or a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def table_lines(items: Sequence[T], columns: Sequence[Column[T]], width: int | None) -> list[str]:
