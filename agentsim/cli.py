@@ -22,6 +22,7 @@ from distd import __version__
 from distd.domain.errors import BadInput
 from distd.lane.client.http_client import open_client
 from distd.terminal import program
+from distd.terminal.completion import add_completion
 from distd.terminal.program import Group, option
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ COMMANDS: Final = {"load": "agentsim.load:load", "simulate": "agentsim.simulate:
 @click.version_option(__version__)
 def cli() -> None:
     """Agents of distd: one that deploys packages, very many that are emulated, and any number in virtual time."""
+
+
+add_completion(cli)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

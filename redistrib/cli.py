@@ -23,6 +23,7 @@ from distd.packaging.verify import verify as verify_package
 from distd.storage import package_dirs, pki
 from distd.storage.incoming import IncomingFragments
 from distd.terminal import program
+from distd.terminal.completion import add_completion
 from distd.terminal.options import example, json_option, set_option
 from distd.terminal.program import Group, argument, option
 from redistrib.join import join as join_origin
@@ -198,6 +199,9 @@ def import_(folder: Path, root: Path, as_json: bool) -> None:
     click.echo(json.dumps(rows) if as_json else f"Packages taken: {len(rows)} of {len(packages)}.")
     if len(rows) < len(packages):
         sys.exit(1)
+
+
+add_completion(cli)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from distd.cli.actor import unix_actor
+from distd.cli.completion import complete_computers
 from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
 from distd.domain.errors import BadInput
@@ -29,6 +30,7 @@ computer_option = option(
     "device_ids",
     field="computers",
     hint="see `distd computer list`",
+    shell_complete=complete_computers,
     metavar="DEVICEID",
     multiple=True,
     required=True,
@@ -60,6 +62,7 @@ class AssignOptions:
     "device_ids",
     field="computers",
     hint="see `distd computer list`",
+    shell_complete=complete_computers,
     metavar="DEVICEID",
     multiple=True,
     help="A computer. Repeatable.",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from distd.cli.completion import complete_computers
 from distd.cli.options import data_option
 from distd.domain.units import format_time
 from distd.origin.computers import computers
@@ -42,7 +43,7 @@ def list_(root: Path, as_json: bool) -> None:
 
 
 @computer.command(epilog=example("distd computer show pc17-2026-01-31-08-00-00 --data /srv/distd"))
-@argument("device_id", metavar="DEVICEID", hint="see `distd computer list`")
+@argument("device_id", metavar="DEVICEID", hint="see `distd computer list`", shell_complete=complete_computers)
 @data_option
 @json_option
 def show(device_id: str, root: Path, as_json: bool) -> None:

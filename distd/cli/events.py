@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from distd.catalogue import event_log
+from distd.cli.completion import complete_computers, complete_packages
 from distd.cli.options import data_option
 from distd.domain.units import format_time, parse_past
 from distd.origin.installation import open_installation
@@ -54,8 +55,16 @@ class EventOptions:
 
 
 @command(epilog=example("distd events --package 1700000001 --since 1d --data /srv/distd"))
-@option("--package", "package_id", metavar="PACKAGE", help="Only those of this package.")
-@option("--computer", "device_id", metavar="DEVICEID", help="Only those of this computer.")
+@option(
+    "--package", "package_id", metavar="PACKAGE", shell_complete=complete_packages, help="Only those of this package."
+)
+@option(
+    "--computer",
+    "device_id",
+    metavar="DEVICEID",
+    shell_complete=complete_computers,
+    help="Only those of this computer.",
+)
 @option("--actor", metavar="WHO", help='Only what this one did: "operator:admin", "admin", "cli", "agent", …')
 @option("--kind", "kinds", metavar="KIND", multiple=True, help="Only this kind, such as RESULT. Repeatable.")
 @option("--since", metavar="TIME", help='Only from then on: "1d" (ago), "fri 18:00", "2026-11-27 18:00".')

@@ -9,6 +9,7 @@ import click
 
 from distd import __version__
 from distd.terminal import program
+from distd.terminal.completion import add_completion
 from distd.terminal.program import Group
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ COMMANDS: Final = {
     "events": "distd.cli.events:events",
     "init": "distd.cli.init:init",
     "mirror": "distd.cli.mirror:mirror",
+    "operator": "distd.cli.operator:operator",
     "package": "distd.cli.package:package",
     "plan": "distd.cli.plan:plan",
     "results": "distd.cli.assignments:results",
@@ -33,6 +35,9 @@ COMMANDS: Final = {
 @click.version_option(__version__)
 def cli() -> None:
     """Deploy software packages to all computers of a site, with unmodified OCS agents."""
+
+
+add_completion(cli)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from distd.cli.actor import unix_actor
+from distd.cli.completion import complete_computers
 from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
 from distd.domain.errors import BadInput
@@ -167,7 +168,7 @@ def rules(rules: tuple[str, ...], clear: bool, root: Path, as_json: bool) -> Non
 
 
 @mirror.command(epilog=example("distd mirror explain pc17-2026-11-23-08-00-00 1700000001 --data /srv/distd"))
-@argument("device_id", metavar="DEVICEID", hint="see `distd computer list`")
+@argument("device_id", metavar="DEVICEID", hint="see `distd computer list`", shell_complete=complete_computers)
 @package_argument
 @data_option
 @json_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from distd.cli.completion import complete_packages
 from distd.domain.errors import BadInput
 from distd.domain.package_spec import TARGETS
 from distd.terminal.program import argument, option
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
     from distd.domain.records import Action, Notify
 
-package_argument = argument("package_id", field="package", metavar="PACKAGE", hint="see `distd package list`")
+package_argument = argument(
+    "package_id",
+    field="package",
+    metavar="PACKAGE",
+    hint="see `distd package list`",
+    shell_complete=complete_packages,
+)
 
 _NOTIFY = (
     option("--notify-text", field="notify.text", help="Windows: a text for the user before it runs."),

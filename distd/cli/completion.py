@@ -1,0 +1,56 @@
+"""The values that a shell completes: the packages and computers of the data directory on the command line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from click.shell_completion import CompletionItem
+
+from distd.domain.errors import DistdError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import click
+    from sqlalchemy import Connection
+
+MAX_ITEMS: Final = 100
+
+
+def complete_packages(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ids of packages, with their names."""
+    from distd.origin.packages import packages
+
+    def find(conn: Connection) -> Iterator[tuple[str, str]]:
+        return ((package.id, package.name) for package in packages.list_packages(conn))
+
+    return _complete(ctx, incomplete, find)
+
+
+def complete_computers(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The DEVICEIDs of computers, with their names."""
+    from distd.origin.computers import computers
+
+    def find(conn: Connection) -> Iterator[tuple[str, str]]:
+        return ((computer.device_id, computer.name) for computer in computers.list_computers(conn))
+
+    return _complete(ctx, incomplete, find)
+
+
+def _complete(
+    ctx: click.Context, incomplete: str, find: Callable[[Connection], Iterator[tuple[str, str]]]
+) -> list[CompletionItem]:
+    """Those that begin with `incomplete`; none where there is no data directory: a shell shows no errors."""
+    from distd.origin.installation import open_installation
+
+    root = ctx.params.get("root") or os.environ.get("DISTD_DATA")
+    if not root:
+        return []
+    try:
+        with open_installation(Path(root)) as installation, installation.catalogue.read() as conn:
+            found = [(value, name) for value, name in find(conn) if value.startswith(incomplete)]
+    except (DistdError, OSError):
+        return []
+    return [CompletionItem(value, help=name or None) for value, name in found[:MAX_ITEMS]]

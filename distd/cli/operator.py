@@ -1,0 +1,95 @@
+"""`distd operator …`: who may use the API."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from distd.cli.actor import unix_actor
+from distd.cli.options import data_option
+from distd.domain.errors import BadInput
+from distd.origin.installation import open_installation
+from distd.origin.operators import operators
+from distd.terminal.options import example, json_option
+from distd.terminal.output import print_json
+from distd.terminal.program import Group, argument, option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_PASSWORD: Final = 1024  # characters
+
+name_argument = argument("name", metavar="NAME", hint="see `distd operator list`")
+stdin_option = option(
+    "--password-stdin", "from_stdin", is_flag=True, help="Read the password from standard input, instead of making one."
+)
+
+
+@click.group(cls=Group)
+def operator() -> None:
+    """Operators, who may use the API: add, list, and give another password."""
+
+
+@operator.command("list", epilog=example("distd operator list --data /srv/distd"))
+@data_option
+@json_option
+def list_(root: Path, as_json: bool) -> None:
+    """The names of all operators."""
+    with open_installation(root) as installation, installation.catalogue.read() as conn:
+        names = operators.list_names(conn)
+    if as_json:
+        print_json([{"name": name} for name in names])
+    else:
+        click.echo("\n".join(names))
+
+
+@operator.command(epilog=example("distd operator add alice --data /srv/distd"))
+@name_argument
+@stdin_option
+@data_option
+@json_option
+def add(name: str, from_stdin: bool, root: Path, as_json: bool) -> None:
+    """Add an operator; prints the password, which nothing else knows."""
+    password = _password(from_stdin=from_stdin)
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        operators.create(conn, unix_actor(), name, password, time.time())
+    _print(name, None if from_stdin else password, as_json=as_json)
+
+
+@operator.command(epilog=example("distd operator password admin --data /srv/distd"))
+@name_argument
+@stdin_option
+@data_option
+@json_option
+def password(name: str, from_stdin: bool, root: Path, as_json: bool) -> None:
+    """Give an operator another password, and print it; the old one is not needed.
+
+    A running server may take the old one for another minute.
+    """
+    chosen = _password(from_stdin=from_stdin)
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        operators.set_password(conn, unix_actor(), name, chosen, time.time())
+    _print(name, None if from_stdin else chosen, as_json=as_json)
+
+
+def _password(*, from_stdin: bool) -> str:
+    if not from_stdin:
+        return secrets.token_urlsafe(12)
+    text = sys.stdin.read(MAX_PASSWORD + 2).rstrip("\r\n")
+    if not text or len(text) > MAX_PASSWORD or not text.isprintable():
+        raise BadInput("--password-stdin", f"one line of 1 to {MAX_PASSWORD} characters", "something else")
+    return text
+
+
+def _print(name: str, password: str | None, *, as_json: bool) -> None:
+    """`password` None: who runs the command knows it."""
+    if as_json:
+        print_json({"operator": name} | ({} if password is None else {"password": password}))
+    elif password is None:
+        click.echo(f"Operator {name} has this password now.")
+    else:
+        click.echo(f"Operator {name}, password {password} (shown only now)")

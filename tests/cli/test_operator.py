@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from distd.catalogue.engine import open_catalogue
+from distd.origin.operators import operators
+
+
+def may_sign_in(site: Any, name: str, password: str) -> bool:
+    with open_catalogue(site.data / "catalogue.db") as catalogue, catalogue.read() as conn:
+        return operators.check(conn, name, password)
+
+
+def test_operators_are_added_and_get_other_passwords(site: Any) -> None:
+    added = site("operator", "add", "alice", "--json").json
+    assert may_sign_in(site, "alice", added["password"])
+    assert site("operator", "list").out == "admin\nalice\n"
+    assert site("operator", "list", "--json").json == [{"name": "admin"}, {"name": "alice"}]
+    changed = site("operator", "password", "alice").out
+    assert not may_sign_in(site, "alice", added["password"])
+    assert may_sign_in(site, "alice", changed.split()[3])
+    kinds = [event["kind"] for event in site("events", "--audit", "--json").json["items"]]
+    assert kinds == ["OPERATOR_ADDED", "OPERATOR_ADDED", "PASSWORD_CHANGED"]
+
+
+def test_a_password_may_be_given(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("corréct horse\n"))
+    done = site("operator", "password", "admin", "--password-stdin", "--json")
+    assert done.json == {"operator": "admin"}
+    assert may_sign_in(site, "admin", "corréct horse")
+
+
+@pytest.mark.parametrize("text", ["", "\n", "two\nlines\n", "x" * 1025])
+def test_bad_passwords_change_nothing(site: Any, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    before = site.snapshot()
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    done = site("operator", "password", "admin", "--password-stdin")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert done.err.startswith("distd: --password-stdin: expected one line")
+    assert site.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "message"),
+    [
+        (("password", "nobody"), 2, "NAME: expected the name of an operator, got nobody; see `distd operator list`"),
+        (("add", "admin"), 1, "NAME: there is an operator admin already"),
+        (("add", ""), 2, "NAME: expected 1 to 255 printable characters, got nothing"),
+    ],
+)
+def test_names_that_cannot_be(site: Any, command: Any, status: int, message: str) -> None:
+    done = site("operator", *command)
+    assert (done.status, done.err) == (status, f"distd: {message}\n")
