@@ -53,7 +53,6 @@ class Lane:
         self.pacer = Pacer(self.turn, self.reactor, levels)
         self.pacer.set_rules(limits.bandwidth)
         self.responder = Responder(backend, files, self.turn)
-        self.connections: set[Connection] = set()
         self.drained = trio.Event()
         self._listeners: list[Listener] = []
         self._on_end = self._forget
@@ -69,7 +68,7 @@ class Lane:
             await self.reactor.run()
         finally:
             self._close_listeners()
-            for connection in list(self.connections):
+            for connection in self.connections():
                 connection.close()
             self.reactor.close()
 
@@ -77,7 +76,7 @@ class Lane:
         """Accept no more, drop the idle; `drained` is set when the last answer is out."""
         self.turn.stopping = True
         self._close_listeners()
-        for connection in [c for c in self.connections if c.state is State.IDLE]:
+        for connection in [c for c in self.connections() if c.state is State.IDLE]:
             connection.close()
         self._note_drained()
 
@@ -86,7 +85,7 @@ class Lane:
         self.turn.set_limits(limits)
         self.turn.refresh()
         self.pacer.set_rules(limits.bandwidth)
-        for connection in list(self.connections):
+        for connection in self.connections():
             self.pacer.assign(connection)
             if connection.state is State.WRITING:
                 connection.resume(0.0)  # it waits for no bucket now
@@ -102,7 +101,6 @@ class Lane:
             sock.close()
             return
         self.counts.accepted += 1
-        self.counts.connections += 1
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
@@ -110,16 +108,17 @@ class Lane:
 
     def connect(self, transport: Transport, address: str) -> Connection:
         """A connection over a transport, from now on served."""
-        connection = Connection(
-            transport, address, self.turn, self.reactor, self.pacer, self.responder, on_end=self._on_end
-        )
-        self.connections.add(connection)
-        return connection
+        self.counts.connections += 1
+        return Connection(transport, address, self.turn, self.reactor, self.pacer, self.responder, on_end=self._on_end)
+
+    def connections(self) -> list[Connection]:
+        """All that are served. A set of them beside the reactor's table would cost each idle one 50 bytes."""
+        return [target for target in self.reactor.targets.values() if isinstance(target, Connection)]
 
     def _expire_connections(self) -> None:
         """End what has waited beyond its limit."""
         now_s = self.turn.now_s
-        for connection in [c for c in self.connections if c.deadline_s < now_s]:
+        for connection in [c for c in self.connections() if c.deadline_s < now_s]:
             connection.expire()
         for listener in self._listeners:
             listener.resume()
@@ -134,12 +133,11 @@ class Lane:
         self._listeners.clear()
 
     def _forget(self, connection: Connection) -> None:
-        self.connections.discard(connection)
         self.counts.connections -= 1
         if self.turn.addresses is not None:
             self.turn.addresses.disconnect(connection.address)
         self._note_drained()
 
     def _note_drained(self) -> None:
-        if self.turn.stopping and not self.connections:
+        if self.turn.stopping and not self.counts.connections:
             self.drained.set()

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SHELLS: Final = ("bash", "zsh", "fish")
-_WHERE: Final = (
-    'eval "$({0} completion bash)"     # in ~/.bashrc; zsh: the same in ~/.zshrc\n  {0} completion fish > {1}'
-)
-_FISH: Final = "~/.config/fish/completions/{0}.fish"
+_WHERE: Final = """\
+eval "$({0} completion bash)"     # in ~/.bashrc
+  eval "$({0} completion zsh)"      # in ~/.zshrc
+  {0} completion fish > ~/.config/fish/completions/{0}.fish"""
 
 
 def add_completion(program: click.Group) -> None:

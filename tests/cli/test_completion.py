@@ -16,7 +16,7 @@ def completed(*words: str, incomplete: str = "") -> list[tuple[str, str | None]]
 
 
 def test_commands_and_options_are_completed() -> None:
-    assert completed(incomplete="pack") == [("package", "Build, activate, check, change and delete packages.")]
+    assert completed(incomplete="pack") == [("package", "Build, activate, check, change and delete...")]
     assert [value for value, _ in completed("package", incomplete="ac")] == ["activate"]
     assert ("--postcmd", "Windows: run this command afterwards.") in completed("assign", incomplete="--p")
     assert [value for value, _ in completed("package", "build", "--os", incomplete="l")] == ["LINUX"]

@@ -241,7 +241,7 @@ async def test_a_reader_that_takes_nothing_is_ended(start: Any, download: Any, a
     (download / PACKAGE / f"{PACKAGE}-2").write_bytes(bytes(30_000_000))
     async with running.connect() as peer:
         await peer.send(f"GET /download/{PACKAGE}/{PACKAGE}-2 HTTP/1.1\r\nHost: h\r\n\r\n".encode())
-        await running.until(lambda: running.lane.counts.accepted and not running.lane.connections)
+        await running.until(lambda: running.lane.counts.accepted and not running.lane.connections())
         with pytest.raises((EOFError, trio.BrokenResourceError)):
             await peer.answer()
 
