@@ -1,14 +1,17 @@
 """What can go wrong, sorted by what the caller does next.
 
-==============  =================================  ===========================
-class           the caller                         seen as
-==============  =================================  ===========================
-`BadInput`      corrects what it gave              exit status 2, HTTP 400
-`NotFound`      names something that exists        exit status 2, HTTP 404
-`Conflict`      waits, or resolves the conflict    exit status 1, HTTP 409
-`Corrupt`       discards, fetches elsewhere        exit status 1, HTTP 500
-`Unavailable`   retries or fails over              exit status 1, HTTP 503
-==============  =================================  ===========================
+==================  =================================  ===========================
+class               the caller                         seen as
+==================  =================================  ===========================
+`BadInput`          corrects what it gave              exit status 2, HTTP 400
+`TooLarge`          gives less                         exit status 2, HTTP 413
+`DigestMismatch`    sends it again                     exit status 2, HTTP 422
+`NotFound`          names something that exists        exit status 2, HTTP 404
+`Conflict`          waits, or resolves the conflict    exit status 1, HTTP 409
+`Corrupt`           discards, fetches elsewhere        exit status 1, HTTP 500
+`Unavailable`       retries or fails over              exit status 1, HTTP 503
+`NoSpace`           frees the disk                     exit status 1, HTTP 507
+==================  =================================  ===========================
 
 Any other exception that escapes is a bug, and ends the process.
 """

@@ -21,6 +21,7 @@ ROOMS: Final = {
     "redistrib": "a redistribution server: follows the origin, serves the agents near it",
     "agentsim": "a native agent, emulated agents, simulations",
     "distd.cli": "the command distd",
+    "distd.terminal": "what the commands of all three programs have in common: options, lists, errors",
     "distd.server": "a serving process: start, reload, drain, workers, metrics",
     "distd.web": "the API (quart); the console is not there yet",
     "distd.origin": "use cases: agents, packages, computers, deployments, mirrors, operators",
@@ -47,7 +48,8 @@ STYLE: Final = (
 def layers() -> list[str]:
     """The rooms of distd from top to bottom, as import-linter holds them."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    return next(list(contract["layers"]) for contract in contracts if contract["type"] == "layers")
+    lines = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    return [room for line in lines for room in line.split(" | ")]
 
 
 def rooms() -> list[str]:

@@ -203,7 +203,7 @@ def api(document: dict[str, Any]) -> str:
     """The API's routes and the shapes that they answer with, from its OpenAPI document."""
     introduction = (
         "For operators, by HTTPS: HTTP Basic with an operator's name and password. JSON. A running server describes\n"
-        'it at `/api/v1/openapi.json`. It reads; only uploads write so far. Errors are `{"error": TEXT}` with the\n'
+        "it at `/api/v1/openapi.json`. It reads; only uploads write so far. Errors are problems (RFC 9457) with the\n"
         "statuses of [errors](errors.md). `PUT`, `GET` and `DELETE` of `/api/v1/uploads/NAME` are described in\n"
         "[uploads](../guide/uploads.md); the routes of mirrors, `/api/v1/mirror/…`, are between `distd` and\n"
         "`redistrib` and may change.\n\n```\n"
