@@ -91,6 +91,7 @@ Examples:
 @option(
     "--mirror-down",
     "failures",
+    field="mirror_down",
     multiple=True,
     metavar="SITE=FROM-TO",
     help="Its mirror is down between these hours after the beginning; repeatable.",

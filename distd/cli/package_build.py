@@ -16,7 +16,7 @@ from distd.cli.package_options import notify_options, package_argument, target_o
 from distd.domain import recipes
 from distd.domain.errors import BadInput, Conflict, Corrupt
 from distd.domain.fragment_plan import ByContent, ByCount, ByDuration, BySize
-from distd.domain.package_spec import PackageSpec
+from distd.domain.package_spec import TARGETS, PackageSpec
 from distd.domain.records import Action, Digest, Notify, OperatingSystem
 from distd.domain.units import format_size, parse_duration, parse_size
 from distd.origin.installation import open_installation
@@ -156,7 +156,7 @@ def supersede(
         reconcile(site.catalogue, site.data)
         with site.catalogue.read() as conn:
             action = Action(packages.show(conn, package_id).action)
-        targets = {f"--{option}": given[option] for option in ("path", "launch", "command")}
+        targets = {name: given[name] for name in TARGETS.values()}
         successor = Successor(
             source=source,
             name=given["name"],

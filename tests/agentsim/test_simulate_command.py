@@ -102,7 +102,7 @@ def test_latencies_are_set_as_the_servers() -> None:
         ((*PACKAGES, "--html", "/nowhere/page.html"), "--html"),
         ((*PACKAGES, "--html", "/tmp"), "--html"),
         ((*PACKAGES, "--round-trip", "nan"), "round trip"),
-        ((*PACKAGES, "--window", "99999d"), "window"),
+        ((*PACKAGES, "--window", "99999d"), "--window"),
         ((*PACKAGES, "--line", "1MB/s 10.0.0.0/8"), "--line"),
         (("--package", "1TB/1"), "--package"),
         (("--package", "1MB", "--package", "1MB"), "--package"),
@@ -118,8 +118,8 @@ def test_latencies_are_set_as_the_servers() -> None:
         ((*PACKAGES, "--window", "soon"), "--window"),
         ((*PACKAGES, "--set", "download.frag_latency_s"), "--set"),
         ((*PACKAGES, "--set", "download.on"), "--set"),
-        ((*PACKAGES, "--site", "a=1", "--site", "a=1"), "sites"),
-        (("--package", "1MB", "--agents", "60000000"), "agents"),
+        ((*PACKAGES, "--site", "a=1", "--site", "a=1"), "--site"),
+        (("--package", "1MB", "--agents", "60000000"), "--agents"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments: Any, field: Any) -> None:

@@ -19,7 +19,7 @@ def test_commands_and_options_are_completed() -> None:
     assert completed(incomplete="pack") == [("package", "Build, activate, check, change and delete...")]
     assert [value for value, _ in completed("package", incomplete="ac")] == ["activate"]
     assert ("--postcmd", "Windows: run this command afterwards.") in completed("assign", incomplete="--p")
-    assert [value for value, _ in completed("package", "build", "--os", incomplete="l")] == ["LINUX"]
+    assert [value for value, _ in completed("package", "build", "--os", incomplete="l")] == ["linux"]
 
 
 def test_packages_and_computers_are_completed(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:

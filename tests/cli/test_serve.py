@@ -204,13 +204,16 @@ async def test_health_needs_no_login(server: Any, path: Any) -> None:
     assert (await server.get(path, method="DELETE"))[0] == 405
 
 
+TYPES = {200: b"application/json", 404: b"application/problem+json"}
+
+
 async def test_the_api_needs_the_admin(server: Any, made: Any) -> None:
     _, secret = made
     for login in (None, "admin:wrong", "nobody:" + secret, ":", "admin"):
         status, body, fields = await server.get("/api/v1/packages", login)
         assert status == 401
         assert fields[b"www-authenticate"].startswith(b"basic")
-        assert "error" in json.loads(body)
+        assert json.loads(body)["title"] == "Unauthorized"
     for _ in range(2):  # the second time from memory
         assert (await server.get("/api/v1/packages", f"admin:{secret}"))[0] == 200
 
@@ -221,7 +224,7 @@ async def test_the_api_tells_what_the_commands_tell(server: Any, made: Any, caps
 
     async def ask(path: Any, status: Any = 200) -> Any:
         got, body, fields = await server.get(f"/api/v1/{path}", f"admin:{secret}")
-        assert (got, fields[b"content-type"]) == (status, b"application/json"), body
+        assert (got, fields[b"content-type"]) == (status, TYPES[status]), body
         return json.loads(body)
 
     def command(*words: Any) -> Any:
@@ -235,9 +238,9 @@ async def test_the_api_tells_what_the_commands_tell(server: Any, made: Any, caps
     for package in command("package", "list"):
         assert await ask(f"packages/{package['id']}") == package
         assert await ask(f"packages/{package['id']}/results") == command("results", package["id"])
-    assert "no such" in (await ask("computers/no%20such", 404))["error"]
-    assert "99" in (await ask("packages/99", 404))["error"]
-    assert "openapi" in (await ask("nothing", 404))["error"]
+    assert "no such" in (await ask("computers/no%20such", 404))["detail"]
+    assert "99" in (await ask("packages/99", 404))["detail"]
+    assert "openapi" in (await ask("nothing", 404))["detail"]
 
 
 async def test_the_api_describes_itself(server: Any) -> None:

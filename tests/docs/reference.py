@@ -66,7 +66,8 @@ def _is_root(group: click.Group, module: Any) -> bool:
 
 
 def _walk(command: click.Command, name: str, parent: click.Context | None) -> Iterator[tuple[click.Context, str]]:
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH)
+    width = {"terminal_width": WIDTH, "max_content_width": WIDTH}
+    context = click.Context(command, info_name=name, parent=parent, **width, **command.context_settings)
     yield context, context.command_path
     if isinstance(command, click.Group):
         for child in command.list_commands(context):

@@ -9,6 +9,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import trio
+
 from distd.cli.main import run as run_distd
 from redistrib.cli import run as run_redistrib
 from tests.programs.processes import DISTD, REDISTRIB, ProgramFailed
@@ -51,7 +53,7 @@ def invoke(run: Callable[[Sequence[str]], int], *arguments: object) -> Done:
     """Run the command line of a program; `run` is the program's, which gives the exit status."""
     output, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-        ended = _run_in_thread(run, [*map(str, arguments)])
+        ended = _run(run, [*map(str, arguments)])
     return Done(ended, output.getvalue(), errors.getvalue())
 
 
@@ -67,8 +69,19 @@ def _parsed(printed: str) -> Any:
     return json.loads(printed) if printed.strip() else None
 
 
+def _run(run: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
+    """The exit status. In a thread where the caller has an event loop: the command may start one of its own."""
+    try:
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        try:
+            return run(words)
+        except SystemExit as error:
+            return error.code if isinstance(error.code, int) else 1
+    return _run_in_thread(run, words)
+
+
 def _run_in_thread(run: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
-    """The exit status. In a thread, as a command may start an event loop of its own where the caller has one."""
     ended: list[int] = []
     errors: list[BaseException] = []
 

@@ -69,7 +69,7 @@ def do(item: str, raises: str, **_: object) -> None:
     click.echo(f"done {item}")
 
 
-ERRORS: dict[str, Exception] = {
+ERRORS: dict[str, BaseException] = {
     "size": BadInput("fragments.size_bytes", "at least 1024", 7),
     "target": BadInput("target", "a path", "x", "try another"),
     "unknown": NotFound("package", "the id of a package", "99"),
