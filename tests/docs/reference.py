@@ -66,7 +66,7 @@ def _is_root(group: click.Group, module: Any) -> bool:
 
 
 def _walk(command: click.Command, name: str, parent: click.Context | None) -> Iterator[tuple[click.Context, str]]:
-    width = {"terminal_width": WIDTH, "max_content_width": WIDTH}
+    width: Any = {"terminal_width": WIDTH, "max_content_width": WIDTH}
     context = click.Context(command, info_name=name, parent=parent, **width, **command.context_settings)
     yield context, context.command_path
     if isinstance(command, click.Group):
