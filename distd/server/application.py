@@ -11,6 +11,7 @@ from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
 from distd.web.api.computers import ComputerRoutes
 from distd.web.api.deployments import DeploymentRoutes
+from distd.web.api.events import EventRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.mirrors import MirrorRoutes
@@ -35,6 +36,7 @@ def make_application(
         PackageRoutes(reader),
         ComputerRoutes(reader),
         DeploymentRoutes(reader, lambda: state.settings, forecast_in_child),
+        EventRoutes(reader, lambda: state.stopping),
         MirrorRoutes(reader, state.default_via),
         MirrorProtocolRoutes(installation.data, reader, writer, state.token_key),
     )

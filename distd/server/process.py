@@ -94,6 +94,7 @@ async def run_server(
             nursery.start_soon(prune_events, writer, settings.events.keep)
             announce(state.context.http, state.context.https)
             await _wait_for_end(signals, partial(state.reload, lane, log))
+        state.stopping = True
         log.info("finishing what is being sent, at most %d s", drain_s)
         lane.stop()
         with trio.move_on_after(drain_s):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from distd.domain.errors import BadInput, DistdError
+from distd.domain.errors import DistdError
 from distd.domain.mirror_rules import Via
 from distd.lane.process_setup import limits, tls
 from distd.origin.agents import posts
@@ -26,20 +26,17 @@ if TYPE_CHECKING:
 
 
 class ServerState:
-    """The state of one process, and what replies to agents are made from (`context`).
-
-    Raises `BadInput` when it is made with a setting that is invalid.
-    """
+    """The state of one process, and what replies to agents are made from (`context`)."""
 
     def __init__(self, installation: Installation, listeners: Listeners, read_settings: Callable[[], Settings]) -> None:
         self.settings = installation.settings
         self.token_key = (installation.data.keys / pki.TOKEN_KEY).read_bytes()
         self.directory = EMPTY
+        self.stopping = False  # what has no end by itself ends then
         self._keys = installation.data.keys
         self._read_settings = read_settings
         self._ports = listeners.http.getsockname()[1], listeners.https.getsockname()[1]
         self.context = self._make_context()
-        _check_via(self.settings)
 
     def use_directory(self, directory: MirrorDirectory) -> None:
         """From now on replies to agents name these mirrors."""
@@ -63,7 +60,6 @@ class ServerState:
         try:
             settings = self._read_settings()
             context, lane_limits = self.tls_context(), limits(settings)
-            _check_via(settings)
         except (DistdError, OSError) as error:
             log.error("reload: %s; nothing is changed", error)
             return
@@ -76,8 +72,3 @@ class ServerState:
         host = self.settings.server.host
         http, https = (f"{host}:{port}" for port in self._ports)
         return posts.ReplyContext(self.settings, self.token_key, http, https, self.directory)
-
-
-def _check_via(settings: Settings) -> None:
-    if settings.mirrors.via not in list(Via):
-        raise BadInput("mirrors.via", ", ".join(Via), settings.mirrors.via)

@@ -259,6 +259,8 @@ async def test_the_api_describes_itself(server: Any) -> None:
         "/api/v1/mirrors",
         "/api/v1/mirrors/{name}",
         "/api/v1/activations/planned",
+        "/api/v1/audit",
+        "/api/v1/events",
     }
 
 

@@ -57,11 +57,6 @@ def test_what_agents_get(data: Any) -> None:
     assert state.context.directory is directory
 
 
-def test_an_invalid_setting_is_refused_at_the_start(data: Any) -> None:
-    with pytest.raises(BadInput, match=r"mirrors\.via: expected origin, direct, steer, got nowhere"):
-        make(data, settings(mirrors__via="nowhere"), Settings)
-
-
 def test_a_reload_changes_settings_and_certificate(data: Any, lane: Any) -> None:
     new = settings(server__host="new", mirrors__via="steer", limits__connections=7)
     state = make(data, settings(server__host="old"), lambda: new)
@@ -71,12 +66,12 @@ def test_a_reload_changes_settings_and_certificate(data: Any, lane: Any) -> None
     assert isinstance(lane.context, ssl.SSLContext)
 
 
-@pytest.mark.parametrize("fault", ["settings", "via", "certificate"])
+@pytest.mark.parametrize("fault", ["settings", "certificate"])
 def test_a_reload_that_fails_changes_nothing(data: Any, lane: Any, caplog: Any, fault: str) -> None:
     def read() -> Settings:
         if fault == "settings":
             raise BadInput("distd.toml", "TOML", "x")
-        return settings(mirrors__via="nowhere" if fault == "via" else "direct", server__host="new")
+        return settings(server__host="new")
 
     state = make(data, settings(server__host="old"), read)
     if fault == "certificate":

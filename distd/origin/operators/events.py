@@ -69,6 +69,13 @@ def following(conn: Connection, wanted: Wanted, seq: int, limit: int) -> list[Lo
     return [_entry(row) for row in conn.execute(query.limit(limit))]
 
 
+def following_page(conn: Connection, wanted: Wanted, seq: int, limit: int) -> Page[LoggedEvent]:
+    """As `following`. `next` is the sequence number to go on from, in text; `total` counts all that are `wanted`."""
+    found = following(conn, wanted, seq, limit + 1)
+    items = found[:limit]
+    return Page(items, str(items[-1].seq) if len(found) > limit else None, _count(conn, _conditions(wanted)))
+
+
 def read_kinds(texts: tuple[str, ...], field: str) -> tuple[Kind, ...]:
     """Kinds of events by their names, in any case. Raises `BadInput`."""
     try:

@@ -14,6 +14,7 @@ from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
 from distd.web.api.computers import ComputerRoutes
 from distd.web.api.deployments import DeploymentRoutes
+from distd.web.api.events import EventRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.mirrors import MirrorRoutes
@@ -50,6 +51,7 @@ def app(data: Any, reader: Any, writer: Any, forecasts: list[Any]) -> QuartTrio:
         PackageRoutes(reader),
         ComputerRoutes(reader),
         DeploymentRoutes(reader, lambda: Settings(), forecast),
+        EventRoutes(reader, lambda: False),
         MirrorRoutes(reader, lambda: Via.DIRECT),
         MirrorProtocolRoutes(data, reader, writer, TOKEN_KEY),
     )

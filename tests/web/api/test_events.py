@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from distd.web.api import events as routes
+from distd.web.api.app import make_app
+from distd.web.api.auth import Logins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.fixtures.origin import TestOrigin
+
+
+async def get(client: Any, path: str, headers: Any) -> tuple[int, Any]:
+    answer = await client.get(path, headers=headers)
+    return answer.status_code, await answer.get_json(force=True)
+
+
+@pytest.fixture
+def busy(origin: TestOrigin, operator: Any) -> TestOrigin:
+    """An operator is added, a package is activated and assigned, the agent is notified."""
+    origin.package("17")
+    origin.prolog()
+    origin.assign("17")
+    origin.prolog()
+    return origin
+
+
+ALL = ["NOTIFIED", "ASSIGNED", "COMPUTER_SEEN", "PACKAGE_ACTIVATED", "OPERATOR_ADDED"]
+
+
+@pytest.mark.parametrize(
+    ("path", "kinds"),
+    [
+        ("events", ALL),
+        ("events?package=17", ["NOTIFIED", "ASSIGNED", "PACKAGE_ACTIVATED"]),
+        ("events?computer=pc&actor=agent", ["NOTIFIED", "COMPUTER_SEEN"]),
+        ("events?kind=notified,assigned", ["NOTIFIED", "ASSIGNED"]),
+        ("events?limit=1", ["NOTIFIED"]),
+        ("events?after=0&limit=2", ["OPERATOR_ADDED", "PACKAGE_ACTIVATED"]),
+        ("events?since=now", []),
+        ("audit", ["ASSIGNED", "PACKAGE_ACTIVATED", "OPERATOR_ADDED"]),
+        ("audit?actor=operator:admin&package=17", ["ASSIGNED", "PACKAGE_ACTIVATED"]),
+    ],
+)
+async def test_events_are_listed(client: Any, operator: Any, busy: Any, path: str, kinds: list[str]) -> None:
+    status, found = await get(client, f"/api/v1/{path}", operator)
+    assert status == 200
+    assert [item["kind"] for item in found["items"]] == kinds
+
+
+@pytest.mark.parametrize("first", ["events?limit=2", "events?after=0&limit=2"])
+async def test_pages_follow_each_other(client: Any, operator: Any, busy: Any, first: str) -> None:
+    seen, path = [], first
+    while path:
+        _, found = await get(client, f"/api/v1/{path}", operator)
+        assert found["total"] == 5
+        seen += [item["kind"] for item in found["items"]]
+        name = "after" if "after" in first else "cursor"
+        path = f"events?limit=2&{name}={found['next']}" if found["next"] else ""
+    assert seen == (ALL[::-1] if "after" in first else ALL)
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("events?kind=sent", "kind"),
+        ("events?since=soon", "since"),
+        ("events?limit=0", "limit"),
+        ("events?cursor=x", "cursor"),
+        ("audit?cursor=x", "cursor"),
+    ],
+)
+async def test_what_cannot_be_asked_for(client: Any, operator: Any, path: str, field: str) -> None:
+    status, found = await get(client, f"/api/v1/{path}", operator)
+    assert (status, found["errors"][0]["field"]) == (400, field)
+
+
+@pytest.mark.parametrize("path", ["events", "audit"])
+async def test_events_are_for_operators(client: Any, path: str) -> None:
+    assert (await client.get(f"/api/v1/{path}")).status_code == 401
+    assert (await client.get(f"/api/v1/{path}", headers={"Accept": routes.STREAM})).status_code == 401
+
+
+def parsed(text: bytes) -> list[tuple[int, str, Any]]:
+    """(id, event, data) of each message."""
+    found = []
+    for message in text.decode().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in message.splitlines() if line and not line.startswith(":"))
+        if lines:
+            found.append((int(lines["id"]), lines["event"], json.loads(lines["data"])))
+    return found
+
+
+async def received(
+    client: Any, operator: Any, path: str, count: int, begun: Callable[[], None] | None = None, last: int | None = None
+) -> list[tuple[int, str, Any]]:
+    """The first so many messages of a stream, which is closed then. `begun` is called when it is open; `last` is the
+    last event that was received before."""
+    asked = {**operator, "Accept": routes.STREAM} | ({} if last is None else {"Last-Event-ID": str(last)})
+    with trio.CancelScope() as reading:
+        async with client.request(path, headers=asked) as connection:
+            await connection.send_complete()
+            text = await connection.receive()
+            if begun is not None:
+                begun()
+            while len(parsed(text)) < count:
+                text += await connection.receive()
+            assert connection.status_code == 200
+            assert connection.headers["Content-Type"] == routes.STREAM
+            reading.cancel()  # as a browser that closes its page
+    return parsed(text)
+
+
+async def test_a_stream_goes_on_where_a_browser_was(client: Any, operator: Any, busy: TestOrigin) -> None:
+    first = await received(client, operator, "/api/v1/events?after=0&kind=ASSIGNED,NOTIFIED", 2)
+    assert [kind for _, kind, _ in first] == ["ASSIGNED", "NOTIFIED"]
+    assert first[0][2]["package_name"] == "package 17"
+    again = await received(client, operator, "/api/v1/events", 1, last=first[0][0])
+    assert again[0][:2] == first[1][:2]
+
+
+async def test_a_stream_tells_what_happens(client: Any, operator: Any, busy: TestOrigin) -> None:
+    found = await received(client, operator, "/api/v1/events?actor=admin", 1, begun=lambda: busy.package("18"))
+    assert [(kind, data["package_id"]) for _, kind, data in found] == [("PACKAGE_ACTIVATED", "18")]
+
+
+async def test_a_bad_last_event_id_is_refused(client: Any, operator: Any) -> None:
+    headers = {**operator, "Accept": routes.STREAM, "Last-Event-ID": "x"}
+    answer = await client.get("/api/v1/events", headers=headers)
+    assert answer.status_code == 400
+
+
+async def test_there_are_no_more_streams_than_the_limit(reader: Any, operator: Any, busy: TestOrigin) -> None:
+    client = make_app(Logins(reader), [routes.EventRoutes(reader, lambda: False, 1)]).test_client()
+    asked = {**operator, "Accept": routes.STREAM}
+    with trio.CancelScope() as reading:
+        async with client.request("/api/v1/events?after=0", headers=asked) as connection:
+            await connection.send_complete()
+            await connection.receive()
+            status, found = await get(client, "/api/v1/events", asked)
+            assert (status, found["detail"]) == (503, "events: as many streams are open as may be: 1")
+            reading.cancel()
+    assert await received(client, operator, "/api/v1/events?after=0", 1)  # its place is free again
+
+
+async def test_streams_end_when_the_server_stops(reader: Any, operator: Any, busy: TestOrigin) -> None:
+    stopping: list[bool] = []
+    client = make_app(Logins(reader), [routes.EventRoutes(reader, lambda: bool(stopping))]).test_client()
+    asked = {**operator, "Accept": routes.STREAM}
+    async with client.request("/api/v1/events?after=0", headers=asked) as connection:
+        await connection.send_complete()
+        await connection.receive()
+        stopping.append(True)
+        while await connection.receive():
+            pass
