@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import time
 from collections import deque
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
@@ -265,8 +267,11 @@ def _max_links() -> int:
 
 
 def _memory_bytes() -> int:
-    """The most that this process has had in memory."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """The most that this process has had in memory. Not by getrusage: what it gives counts, over an exec, the memory of
+    the process that forked this one."""
+    status = Path("/proc/self/status").read_text("ascii", "replace")
+    peak = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(peak[1]) * 1024 if peak else 0
 
 
 def _source(caller: Any) -> str:

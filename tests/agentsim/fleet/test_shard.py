@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,3 +44,10 @@ async def test_an_agent_whose_package_gets_no_turn_does_not_block_the_others(rea
         nursery.start_soon(end)
         totals = await real_fleet.run(Dialect.WINDOWS, 3, stop=stop)
     assert (totals.packages["17"].good, totals.packages["18"].good) == (3, 0)
+
+
+def test_the_memory_is_that_of_this_process_and_not_of_the_one_that_forked_it() -> None:
+    script = "from agentsim.fleet.shard import _memory_bytes; print(_memory_bytes())"
+    held = b"x" * 400_000_000
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert 10_000_000 < int(done.stdout) < len(held)
