@@ -15,6 +15,7 @@ from distd.domain.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive, as the times that are compared with it
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
@@ -147,9 +148,9 @@ def parse_past(text: str, field: str, now: datetime) -> float:
             then = datetime.strptime(text.strip(), date_format)  # noqa: DTZ007 - local, as `now` is
         except ValueError:
             continue
-        return then.timestamp()
+        return max((then - EPOCH).total_seconds(), 0.0) if then.year < 1971 else then.timestamp()
     try:
-        return now.timestamp() - parse_duration(text, field)
+        return max(now.timestamp() - parse_duration(text, field), 0.0)
     except BadInput:
         raise BadInput(field, "a time such as 7d (ago), fri 18:00 or 2026-11-27 18:00", text) from None
 

@@ -46,6 +46,11 @@ def test_what_cannot_be_asked_for(site: Any, options: Any, message: str) -> None
     assert message in done.err
 
 
+@pytest.mark.parametrize("since", ["0001-01-01", "1969-12-31", "900000d", "1971-01-01"])
+def test_long_ago_is_from_the_beginning(site: Any, since: str) -> None:
+    assert kinds(site, "--since", since) == ["OPERATOR_ADDED"]
+
+
 def test_events_are_followed(site: Any) -> None:
     command = [DISTD, "events", "--follow", "--json", "--kind", "PACKAGE_ACTIVATED", "--data", site.data]
     with subprocess.Popen(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 STREAM: Final = "text/event-stream"
 MAX_STREAMS: Final = 64
+MAX_SEQ: Final = 10**18
 POLL_S: Final = 0.5
 HEARTBEAT_S: Final = 15.0  # a proxy closes what is silent for long
 STREAM_PAGE: Final = 500
@@ -89,6 +90,8 @@ class EventRoutes:
             return await self._page(_wanted(query_args, by_people=True), query_args)
 
     async def _page(self, wanted: Wanted, query: EventQuery) -> EventPage:
+        if query.after is not None and not 0 <= query.after <= MAX_SEQ:
+            raise BadInput("after", "the sequence number of an event", query.after)
         window = read_window(query.limit, query.cursor, events.PLACE)
         if query.after is None:
             page = await self._reader.run(partial(events.newest, wanted=wanted, window=window))
@@ -139,11 +142,12 @@ def _wanted(query: EventQuery, *, by_people: bool = False) -> Wanted:
 def _last_seq(query: EventQuery) -> int | None:
     """After which event a stream begins: Last-Event-ID, which browsers send when they come back, or `after`."""
     text = request.headers.get("Last-Event-ID")
-    if text is None:
-        return query.after
-    if not text.isdecimal() or len(text) > 18:
-        raise BadInput("Last-Event-ID", "the sequence number of an event", text)
-    return int(text)
+    if text is None and query.after is None:
+        return None
+    field, given = ("after", str(query.after)) if text is None else ("Last-Event-ID", text)
+    if not (given.isascii() and given.isdecimal() and len(given) <= 18):
+        raise BadInput(field, "the sequence number of an event", given)
+    return int(given)
 
 
 def _message(event: LoggedEvent) -> bytes:

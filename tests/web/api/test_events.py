@@ -72,6 +72,8 @@ async def test_pages_follow_each_other(client: Any, operator: Any, busy: Any, fi
         ("events?kind=sent", "kind"),
         ("events?since=soon", "since"),
         ("events?limit=0", "limit"),
+        ("events?after=99999999999999999999", "after"),
+        ("events?after=-1", "after"),
         ("events?cursor=x", "cursor"),
         ("audit?cursor=x", "cursor"),
     ],
