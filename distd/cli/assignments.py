@@ -23,19 +23,24 @@ from distd.terminal.output import print_json, print_table
 from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-computer_option = option(
-    "--computer",
-    "device_ids",
-    field="computers",
-    hint="see `distd computer list`",
-    shell_complete=complete_computers,
-    metavar="DEVICEID",
-    multiple=True,
-    required=True,
-    help="A computer. Repeatable.",
-)
+
+def computer_option(*, required: bool) -> Callable[[Callable[..., object]], Callable[..., object]]:
+    """--computer, which may be repeated."""
+    return option(
+        "--computer",
+        "device_ids",
+        field="computers",
+        hint="see `distd computer list`",
+        shell_complete=complete_computers,
+        metavar="DEVICEID",
+        multiple=True,
+        required=required,
+        help="A computer. Repeatable.",
+    )
+
 
 _UNASSIGNED = {
     Unassigned.REMOVED: "the assignment is removed; the agent did not know of it",
@@ -57,16 +62,7 @@ class AssignOptions:
 @command(epilog=example("distd assign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
 @package_argument
 @data_option
-@option(
-    "--computer",
-    "device_ids",
-    field="computers",
-    hint="see `distd computer list`",
-    shell_complete=complete_computers,
-    metavar="DEVICEID",
-    multiple=True,
-    help="A computer. Repeatable.",
-)
+@computer_option(required=False)
 @option(
     "--computers",
     "file",
@@ -125,7 +121,7 @@ def _read_device_ids(text: str) -> list[str]:
 @command(epilog=example("distd unassign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
 @package_argument
 @data_option
-@computer_option
+@computer_option(required=True)
 @json_option
 def unassign(package_id: str, root: Path, device_ids: tuple[str, ...], as_json: bool) -> None:
     """Remove the assignment of a package to computers. Agents that have been notified already still report a result."""
