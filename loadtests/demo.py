@@ -140,7 +140,7 @@ async def in_parallel(computers: list[Computer]) -> None:
 
 async def find_device_id(computer: Computer, computers: list[Computer], data: Path) -> None:
     """Note the DEVICEID of a native agent, which makes its own: the only one that is of no other computer."""
-    known = json.loads(await run([DISTD, "computer", "list", "--data", str(data), "--json"]))
+    known = json.loads(await run([DISTD, "computer", "list", "--data", str(data), "--json"]))["items"]
     others = {other.device_id for other in computers}
     if not computer.device_id:
         (computer.device_id,) = (row["device_id"] for row in known if row["device_id"] not in others)
@@ -151,7 +151,7 @@ async def results(package_id: str, data: Path) -> dict[str, dict[str, object]]:
     rows: list[dict[str, object]] = []
 
     async def are_complete() -> bool:
-        rows[:] = json.loads(await run([DISTD, "results", package_id, "--data", str(data), "--json"]))
+        rows[:] = json.loads(await run([DISTD, "results", package_id, "--data", str(data), "--json"]))["items"]
         return all(row["fragments_fetched"] == row["fragments"] for row in rows)
 
     await await_until(are_complete, "all fragments are recorded")

@@ -30,7 +30,7 @@ from tests.programs.stock_agent_log import differences, logged_steps
 
 if TYPE_CHECKING:
     from agentsim.report.page import Table
-    from distd.simulation.summary import Summary
+    from distd.simulation.records import Summary
     from tests.programs.origin_server import FleetResult
 
 GOAL = 0.05

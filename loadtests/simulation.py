@@ -10,7 +10,8 @@ import click
 
 from agentsim.report.page import Table
 from distd.domain.units import format_duration, format_rate, format_volume
-from distd.simulation.goals import Goal, solve
+from distd.simulation.goals import solve
+from distd.simulation.records import Goal
 from distd.simulation.world import Line, Package, Site, World
 from loadtests import results
 from loadtests.results import goal_row, goal_table, verdict

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agentsim.fleet.options import FleetOptions
     from agentsim.fleet.totals import FleetTotals
     from distd.domain.records import Dialect, Info
-    from distd.simulation.summary import Summary
+    from distd.simulation.records import Summary
 
 
 def world_of(options: FleetOptions, totals: FleetTotals) -> World | None:

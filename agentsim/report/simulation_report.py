@@ -11,13 +11,13 @@ import numpy as np
 from agentsim.report.page import Bars, Lines, Series, Table, write_page
 from distd import __version__
 from distd.domain.units import format_duration, format_rate, format_volume
-from distd.simulation.summary import SHARES
+from distd.simulation.records import SHARES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from distd.simulation.records import Finish, Load, Summary
     from distd.simulation.simulate import SimulationResult
-    from distd.simulation.summary import Finish, Load, Summary
     from distd.simulation.world import World
 
 MAX_ROWS: Final = 20

@@ -43,6 +43,7 @@ class Kind(StrEnum):
     OPERATOR_ADDED = "OPERATOR_ADDED"  # detail.operator
     PASSWORD_CHANGED = "PASSWORD_CHANGED"
     COMPUTER_SEEN = "COMPUTER_SEEN"  # for the first time
+    COMPUTER_DELETED = "COMPUTER_DELETED"  # detail.device_id
     INVENTORY = "INVENTORY"
     ASSIGNED = "ASSIGNED"
     UNASSIGNED = "UNASSIGNED"  # detail.listed: the agent had been notified, so it stays listed until its final status

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 
@@ -14,35 +17,44 @@ from distd.cli.completion import complete_computers
 from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
 from distd.domain.errors import BadInput
-from distd.domain.units import format_count, format_time
+from distd.domain.results import Outcome
+from distd.domain.units import format_count, format_time, parse_moment
 from distd.origin.deployments import assignments
-from distd.origin.deployments.assignments import Terms, Unassigned
+from distd.origin.deployments.assignments import SCHEDULE_FORMAT, Assigned, Terms, Unassigned
 from distd.origin.installation import open_installation
-from distd.terminal.options import example, json_option, options_record
-from distd.terminal.output import print_json, print_table
+from distd.origin.packages import overview
+from distd.origin.packages.overview import PackageState
+from distd.terminal.lists import Column, list_options, print_list
+from distd.terminal.options import example, json_option, one_of, options_record
+from distd.terminal.output import print_json
 from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-
-def computer_option(*, required: bool) -> Callable[[Callable[..., object]], Callable[..., object]]:
-    """--computer, which may be repeated."""
-    return option(
-        "--computer",
-        "device_ids",
-        field="computers",
-        hint="see `distd computer list`",
-        shell_complete=complete_computers,
-        metavar="DEVICEID",
-        multiple=True,
-        required=required,
-        help="A computer. Repeatable.",
-    )
+    from distd.origin.deployments.assignments import Result
+    from distd.terminal.lists import ListOptions
 
 
-_UNASSIGNED = {
+_computer_option = option(
+    "--computer",
+    "device_ids",
+    field="computers",
+    hint="see `distd computer list`",
+    shell_complete=complete_computers,
+    metavar="DEVICEID",
+    multiple=True,
+    help="A computer. Repeatable.",
+)
+_file_option = option(
+    "--computers",
+    "file",
+    metavar="FILE",
+    type=click.File("r", encoding="utf-8"),
+    help="A file of DEVICEIDs: one in a line, or the output of `computer list --all --json`; -: standard input.",
+)
+_OPEN: Final = (Outcome.WAITING, Outcome.NOTIFIED, Outcome.DOWNLOADING)
+_UNASSIGNED: Final = {
     Unassigned.REMOVED: "the assignment is removed; the agent did not know of it",
     Unassigned.WITHDRAWN: "the package is withdrawn; the agent knows of it, so the assignment stays until it reports",
 }
@@ -55,6 +67,7 @@ class AssignOptions:
     device_ids: tuple[str, ...]
     file: TextIO | None
     force: bool
+    any_os: bool
     schedule: str
     postcmd: str
 
@@ -62,103 +75,134 @@ class AssignOptions:
 @command(epilog=example("distd assign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
 @package_argument
 @data_option
-@computer_option(required=False)
-@option(
-    "--computers",
-    "file",
-    metavar="FILE",
-    type=click.File("r", encoding="utf-8"),
-    help="A file of DEVICEIDs: one in a line, or the output of `computer list --json`; -: standard input.",
-)
+@_computer_option
+@_file_option
 @option("--force", is_flag=True, help="Run it even on computers that have it in their history.")
-@option("--schedule", default="", metavar="WHEN", help="Windows: not before this time, YYYY/MM/DD HH:MM.")
+@option("--any-os", is_flag=True, help="Also on computers with another system than the package is for.")
+@option("--schedule", default="", metavar="TIME", help='Windows: not before "2026-12-01 18:00", "fri 18:00", "2h".')
 @option("--postcmd", default="", metavar="COMMAND", help="Windows: run this command afterwards.")
 @json_option
 @options_record(AssignOptions)
 def assign(package_id: str, root: Path, options: AssignOptions, as_json: bool) -> None:
     """Assign a package to computers: to all of them, or to none if one is refused.
 
-    Computers of --computers that have the package assigned already, and have no result yet, are skipped.
+    Computers of --computers that have the package already, assigned or deployed, are skipped; with --force those only
+    that have no result yet.
     """
     device_ids, file = options.device_ids, options.file
     listed = _read_device_ids(file.read()) if file else []
     if not (device_ids or listed):
         raise BadInput("--computer", "at least one DEVICEID, here or in --computers FILE", "none")
+    terms = Terms(options.force, _schedule(options.schedule), options.postcmd, options.any_os)
     with open_installation(root) as installation, installation.catalogue.write() as conn:
-        already = assignments.waiting(conn, package_id) if listed else set()
-        chosen = [*device_ids, *(device_id for device_id in listed if device_id not in already)]
-        assignments.assign(
-            conn,
-            unix_actor(),
-            package_id,
-            chosen,
-            time.time(),
-            Terms(options.force, options.schedule, options.postcmd),
-        )
+        give = partial(assignments.assign, conn, unix_actor(), package_id, now_s=time.time(), terms=terms)
+        named = give(device_ids) if device_ids else Assigned([], [])
+        others = give([device_id for device_id in listed if device_id not in device_ids], skip=True)
     if as_json:
-        print_json({"package_id": package_id, "device_ids": chosen})
+        assigned = [*named.assigned, *others.assigned]
+        print_json({"package_id": package_id, "assigned": assigned, "already": others.already})
         return
-    for device_id in device_ids:
+    for device_id in named.assigned:
         click.echo(f"{device_id}: will be notified of {package_id} at its next contact.")
     if file:
-        new = len(chosen) - len(device_ids)
-        click.echo(f"{file.name}: {format_count(new, 'computer')} will be notified at the next contact.")
-        if new < len(listed):
-            click.echo(f"{file.name}: {format_count(len(listed) - new, 'computer')} skipped, already assigned.")
+        click.echo(
+            f"{file.name}: {format_count(len(others.assigned), 'computer')} will be notified at the next contact."
+        )
+        if others.already:
+            click.echo(f"{file.name}: {format_count(len(others.already), 'computer')} skipped: they have it already.")
+
+
+def _schedule(text: str) -> str:
+    """As agents get it: local time, which is that of the computers too, or should be."""
+    if not text:
+        return ""
+    now = datetime.now()  # noqa: DTZ005 - local, as agents take it
+    return datetime.fromtimestamp(parse_moment(text, "--schedule", now)).strftime(SCHEDULE_FORMAT)  # noqa: DTZ006
 
 
 def _read_device_ids(text: str) -> list[str]:
-    if not text.lstrip().startswith("["):
+    if not text.lstrip().startswith(("[", "{")):
         return [line.strip() for line in text.splitlines() if line.strip()]
     try:
-        return [str(computer["device_id"]) for computer in json.loads(text)]
+        found = json.loads(text)
+        return [str(computer["device_id"]) for computer in (found["items"] if isinstance(found, dict) else found)]
     except (ValueError, KeyError, TypeError):
-        raise BadInput(
-            "--computers", "one DEVICEID in a line, or the output of `computer list --json`", "other JSON"
-        ) from None
+        expected = "one DEVICEID in a line, or the output of `computer list --all --json`"
+        raise BadInput("--computers", expected, "other JSON") from None
 
 
-@command(epilog=example("distd unassign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
+@dataclass(frozen=True, slots=True)
+class UnassignOptions:
+    """The options of `distd unassign`."""
+
+    device_ids: tuple[str, ...]
+    file: TextIO | None
+    states: tuple[str, ...]
+
+
+@command(epilog=example("distd unassign 1700000001 --state WAITING --data /srv/distd"))
 @package_argument
 @data_option
-@computer_option(required=True)
+@_computer_option
+@_file_option
+@option(
+    "--state",
+    "states",
+    multiple=True,
+    type=one_of(_OPEN),
+    help="All computers that are in this state: WAITING, those that were not notified yet. Repeatable.",
+)
 @json_option
-def unassign(package_id: str, root: Path, device_ids: tuple[str, ...], as_json: bool) -> None:
-    """Remove the assignment of a package to computers. Agents that have been notified already still report a result."""
+@options_record(UnassignOptions)
+def unassign(package_id: str, root: Path, options: UnassignOptions, as_json: bool) -> None:
+    """Remove the assignment of a package to computers. Agents that have been notified already still report a result.
+
+    Computers of --computers to which it is not assigned, or that have a result, are skipped.
+    """
+    file = options.file
+    if not (options.device_ids or file or options.states):
+        raise BadInput("--computer", "computers, here or by --computers or --state", "none")
+    listed = _read_device_ids(file.read()) if file else []
     with open_installation(root) as installation, installation.catalogue.write() as conn:
-        actor, now_s = unix_actor(), time.time()
-        done = {device_id: assignments.unassign(conn, actor, package_id, device_id, now_s) for device_id in device_ids}
+        take = partial(assignments.unassign, conn, unix_actor(), package_id, now_s=time.time())
+        if options.states:
+            states = [Outcome(state) for state in options.states]
+            listed = [*listed, *assignments.in_states(conn, package_id, states)]
+        became = take(options.device_ids) if options.device_ids else {}
+        many = take([device_id for device_id in listed if device_id not in became], skip=True)
     if as_json:
-        print_json([{"device_id": device_id, "became": became} for device_id, became in done.items()])
+        items = [{"device_id": device_id, "became": how} for device_id, how in (became | many).items()]
+        print_json({"package_id": package_id, "items": items})
         return
-    for device_id, became in done.items():
-        click.echo(f"{device_id}: {_UNASSIGNED[became]}.")
+    for device_id, how in became.items():
+        click.echo(f"{device_id}: {_UNASSIGNED[how]}.")
+    if file or options.states:
+        for how, count in sorted(Counter(many.values()).items()):
+            click.echo(f"{format_count(count, 'computer')}: {_UNASSIGNED[how]}.")
+        if not many:
+            click.echo(f"No computer of those has {package_id} assigned without a result.")
 
 
-@command(epilog=example("distd results 1700000001 --data /srv/distd"))
+RESULT_COLUMNS: Final[tuple[Column[Result], ...]] = (
+    Column("Computer", lambda row: row.device_id),
+    Column("Name", lambda row: row.computer_name, rank=6, cut=True),
+    Column("State", lambda row: row.state, rank=1),
+    Column("Code", lambda row: row.code if row.code != row.state else "", rank=3, cut=True),
+    Column("Fragments", lambda row: row.progress, rank=2, right=True),
+    Column("Since", lambda row: format_time(row.since_s), rank=4),
+    Column("Meaning", lambda row: row.meaning, rank=5, cut=True),
+)
+
+
+@command(epilog=example("distd results 1700000001 --state FAILED --data /srv/distd"))
 @package_argument
+@option("--state", "states", multiple=True, type=one_of(Outcome), help="Only results in this state. Repeatable.")
 @data_option
-@json_option
-def results(package_id: str, root: Path, as_json: bool) -> None:
-    """The state of a package on each computer that it is assigned to."""
+@list_options
+def results(package_id: str, root: Path, states: tuple[str, ...], listing: ListOptions) -> None:
+    """The state of a package on each computer that it is assigned to, by DEVICEID."""
     with open_installation(root) as installation, installation.catalogue.read() as conn:
-        found = assignments.results(conn, package_id)
-    if as_json:
-        print_json(found)
-        return
-    rows = (
-        (
-            row.device_id,
-            row.state,
-            row.code,
-            f"{row.fragments_fetched}/{row.fragments}",
-            format_time(row.result_at_s or row.fetched_at_s or row.notified_at_s or row.assigned_at_s),
-            row.meaning,
-        )
-        for row in found
-    )
-    print_table(
-        ("Computer", "State", "Code", "Fragments", "Since", "Meaning"),
-        rows,
-        "This package is assigned to no computer yet.",
-    )
+        is_deleted = overview.show(conn, package_id).state == PackageState.DELETED
+        page = assignments.results(conn, package_id, [Outcome(state) for state in states], listing.window)
+    nothing = "This package is deleted; no computer had it." if is_deleted else "No computer has this package assigned."
+    print_list(page, RESULT_COLUMNS, listing, "No computer is in that state." if states else nothing)

@@ -24,17 +24,20 @@ def complete_packages(ctx: click.Context, _: click.Parameter, incomplete: str) -
     from distd.origin.packages import packages
 
     def find(conn: Connection) -> Iterator[tuple[str, str]]:
-        return ((package.id, package.name) for package in packages.list_packages(conn))
+        return ((package.id, package.name) for package in packages.read_all(conn))
 
     return _complete(ctx, incomplete, find)
 
 
 def complete_computers(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The DEVICEIDs of computers, with their names."""
+    from distd.domain.page import Window
     from distd.origin.computers import computers
 
     def find(conn: Connection) -> Iterator[tuple[str, str]]:
-        return ((computer.device_id, computer.name) for computer in computers.list_computers(conn))
+        wanted = computers.WantedComputers(name=f"{incomplete}*")
+        page = computers.list_computers(conn, wanted, Window(10 * MAX_ITEMS))
+        return ((computer.device_id, computer.name) for computer in page.items)
 
     return _complete(ctx, incomplete, find)
 

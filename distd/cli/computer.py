@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from distd.cli.actor import unix_actor
 from distd.cli.completion import complete_computers
 from distd.cli.options import data_option
 from distd.domain.units import format_time
 from distd.origin.computers import computers
+from distd.origin.computers.computers import WantedComputers
 from distd.origin.installation import open_installation
+from distd.terminal.lists import Column, list_options, print_list, print_table
 from distd.terminal.options import example, json_option
-from distd.terminal.output import print_json, print_record, print_table
-from distd.terminal.program import Group, argument
+from distd.terminal.output import print_json, print_record
+from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from distd.origin.computers.computers import Computer
+    from distd.origin.deployments.assignments import Result
+    from distd.terminal.lists import ListOptions
 
 
 @click.group(cls=Group)
@@ -24,22 +32,29 @@ def computer() -> None:
     """Computers whose agents have been in contact."""
 
 
-@computer.command("list", epilog=example("distd computer list --data /srv/distd"))
+COLUMNS: Final[tuple[Column[Computer], ...]] = (
+    Column("DEVICEID", lambda row: row.device_id),
+    Column("Name", lambda row: row.name, rank=3, cut=True),
+    Column("OS", lambda row: _system(row), rank=4, cut=True),
+    Column("Address", lambda row: row.ip or row.address, rank=2),
+    Column("Tag", lambda row: row.tag, rank=5, cut=True),
+    Column("User", lambda row: row.userid, rank=6, cut=True),
+    Column("Agent", lambda row: row.user_agent, rank=7, cut=True),
+    Column("Last contact", lambda row: format_time(row.last_seen_at_s), rank=1),
+)
+
+
+@computer.command("list", epilog=example("distd computer list --name 'pc-lyon-*' --data /srv/distd"))
+@option("--name", metavar="TEXT", help="Only those whose name or DEVICEID has this in it; ? and * as in a shell.")
+@option("--tag", metavar="TEXT", help="Only those with such a TAG.")
 @data_option
-@json_option
-def list_(root: Path, as_json: bool) -> None:
-    """All computers, by DEVICEID."""
+@list_options
+def list_(root: Path, name: str | None, tag: str | None, listing: ListOptions) -> None:
+    """The computers, by DEVICEID."""
     with open_installation(root) as installation, installation.catalogue.read() as conn:
-        found = computers.list_computers(conn)
-    if as_json:
-        print_json(found)
-        return
-    rows = (
-        (row.device_id, row.name, row.os_name, row.ip or row.address, row.tag, format_time(row.last_seen_at_s))
-        for row in found
-    )
-    columns = ("DEVICEID", "Name", "OS", "Address", "Tag", "Last contact")
-    print_table(columns, rows, "No computers yet: a computer appears with the first contact of its agent.")
+        page = computers.list_computers(conn, WantedComputers(name, tag), listing.window)
+    nothing = "No computers yet: a computer appears with the first contact of its agent."
+    print_list(page, COLUMNS, listing, "No such computers." if name or tag else nothing)
 
 
 @computer.command(epilog=example("distd computer show pc17-2026-01-31-08-00-00 --data /srv/distd"))
@@ -58,7 +73,7 @@ def show(device_id: str, root: Path, as_json: bool) -> None:
         (
             ("DEVICEID", shown.device_id),
             ("Name", shown.name),
-            ("OS", f"{shown.os_name} {shown.os_version}".strip()),
+            ("OS", _system(shown)),
             ("Agent", shown.user_agent),
             ("Address", ", ".join(dict.fromkeys(filter(None, (shown.ip, shown.address))))),
             ("Workgroup", shown.workgroup),
@@ -72,15 +87,39 @@ def show(device_id: str, root: Path, as_json: bool) -> None:
     )
     if found.assignments:
         click.echo()
-        rows = (
-            (
-                row.package_id,
-                row.package_name,
-                row.state,
-                row.code,
-                f"{row.fragments_fetched}/{row.fragments}",
-                row.meaning,
-            )
-            for row in found.assignments
-        )
-        print_table(("Package", "Name", "State", "Code", "Fragments", "Meaning"), rows, "")
+        titles = ("Package", "Name", "State", "Code", "Fragments", "Since", "Meaning")
+        print_table(titles, map(_assignment, found.assignments), "")
+
+
+@computer.command(epilog=example("distd computer delete pc17-2026-01-31-08-00-00 --data /srv/distd"))
+@argument(
+    "device_ids",
+    field="computers",
+    metavar="DEVICEID...",
+    nargs=-1,
+    required=True,
+    hint="see `distd computer list`",
+    shell_complete=complete_computers,
+)
+@data_option
+def delete(device_ids: tuple[str, ...], root: Path) -> None:
+    """Delete computers with their assignments and results: all of them, or none if one is unknown.
+
+    An agent that makes a contact again is a new computer.
+    """
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        computers.delete(conn, unix_actor(), list(dict.fromkeys(device_ids)), time.time())
+    for device_id in dict.fromkeys(device_ids):
+        click.echo(f"Computer {device_id} is deleted.")
+
+
+def _assignment(row: Result) -> tuple[object, ...]:
+    code = row.code if row.code != row.state else ""
+    since = format_time(row.since_s)
+    return row.package_id, row.package_name, row.state, code, row.progress, since, row.meaning
+
+
+def _system(computer: Computer) -> str:
+    """The name of a Linux system ends with its version already."""
+    name, version = computer.os_name, computer.os_version
+    return name if version in name.split() else f"{name} {version}".strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,14 +19,16 @@ from distd.origin.mirrors import explanation, mirrors
 from distd.origin.mirrors import rules as mirror_rules
 from distd.origin.mirrors.mirrors import NewMirror
 from distd.storage import pki
+from distd.terminal.lists import Column, format_number, list_options, print_list, print_table
 from distd.terminal.options import example, json_option, options_record
-from distd.terminal.output import print_json, print_record, print_table
+from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from distd.origin.mirrors.mirrors import Mirror
+    from distd.terminal.lists import ListOptions
 
 
 @click.group(cls=Group)
@@ -74,36 +76,52 @@ def add(root: Path, options: NewMirror, as_json: bool) -> None:
     click.echo(f"  redistrib join https://{host}:{port} --token {token} --data /srv/redistrib")
 
 
+COLUMNS: Final[tuple[Column[Mirror], ...]] = (
+    Column("Mirror", lambda row: row.name),
+    Column("State", lambda row: _state(row), rank=1),
+    Column("Packages", lambda row: f"{row.ready} of {row.wanted}", rank=2, right=True),
+    Column("Events behind", lambda row: format_number(row.lag_events), rank=4, right=True),
+    Column("Missing", lambda row: _size(row, "missing_bytes"), rank=5, right=True),
+    Column("Agents", lambda row: format_number(row.status.get("agents", 0)), rank=6, right=True),
+    Column("Rate", lambda row: _rate(row), rank=7, right=True),
+    Column("Hits", lambda row: _hits(row), rank=8, right=True),
+    Column("Seen", lambda row: format_time(row.seen_at_s), rank=3),
+    Column("URL", lambda row: f"http://{row.http}", rank=9),
+)
+
+
 @mirror.command("list", epilog=example("distd mirror list --data /srv/distd"))
+@option("--name", "pattern", metavar="TEXT", help="Only those that have this in their name; ? and * as in a shell.")
 @data_option
-@json_option
-def list_(root: Path, as_json: bool) -> None:
-    """All mirrors: which are online, what they have, how far behind they are."""
+@list_options
+def list_(root: Path, pattern: str | None, listing: ListOptions) -> None:
+    """The mirrors, by name: which are online, what they have, how far behind they are."""
     with open_installation(root) as installation, installation.catalogue.read() as conn:
-        found = mirrors.list_mirrors(conn, time.time())
-    if as_json:
-        print_json(found)
-        return
-    columns = ("Mirror", "URL", "State", "Seen", "Packages", "Events behind", "Missing", "Agents", "Rate", "Hits")
-    print_table(columns, map(_row, found), "No mirrors yet: see `distd mirror add --help`.")
+        page = mirrors.list_mirrors(conn, pattern, listing.window, time.time())
+    nothing = "No mirrors yet: see `distd mirror add --help`."
+    print_list(page, COLUMNS, listing, nothing if pattern is None else "No such mirrors.")
 
 
-def _row(mirror: Mirror) -> tuple[object, ...]:
-    status = mirror.status
-    requests = status.get("hits", 0) + status.get("misses", 0)
-    state = mirror.state.lower() if mirror.state != "JOINED" else "alive" if mirror.alive else "lost"
-    return (
-        mirror.name,
-        f"http://{mirror.http}",
-        state,
-        format_time(mirror.seen_at_s),
-        f"{mirror.ready} of {mirror.wanted}",
-        mirror.lag_events,
-        format_size(status.get("missing_bytes", 0)),
-        status.get("agents", 0),
-        f"{format_size(status.get('bytes_per_s', 0))}/s",
-        f"{status.get('hits', 0) / requests:.1%}" if requests else "",
-    )
+def _state(mirror: Mirror) -> str:
+    if mirror.state != "JOINED":
+        return mirror.state.lower()
+    return "online" if mirror.alive else "lost"
+
+
+def _size(mirror: Mirror, name: str) -> str:
+    size_bytes = mirror.status.get(name, 0)
+    return format_size(size_bytes) if size_bytes else ""
+
+
+def _rate(mirror: Mirror) -> str:
+    bytes_per_s = _size(mirror, "bytes_per_s")
+    return f"{bytes_per_s}/s" if bytes_per_s else ""
+
+
+def _hits(mirror: Mirror) -> str:
+    hits = mirror.status.get("hits", 0)
+    requests = hits + mirror.status.get("misses", 0)
+    return f"{hits / requests:.1%}" if requests else ""
 
 
 @mirror.command(epilog=example("distd mirror show paris --data /srv/distd"))
@@ -117,14 +135,12 @@ def show(name: str, root: Path, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    columns = ("name", "url", "state", "seen", "packages", "events behind", "missing", "agents", "rate", "hits")
-    pairs = zip(columns, _row(found), strict=True)
     more = (
-        ("networks", " ".join(found.networks)),
-        ("location", found.location),
-        ("free", format_size(found.status.get("free_bytes", 0))),
+        ("Networks", " ".join(found.networks)),
+        ("Location", found.location),
+        ("Free", _size(found, "free_bytes")),
     )
-    print_record([*pairs, *more])
+    print_record([*((column.title, column.text(found)) for column in COLUMNS), *more])
 
 
 @mirror.command(epilog=example("distd mirror revoke paris --data /srv/distd"))

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from distd.cli.activation_text import describe_planned
 from distd.cli.actor import unix_actor
 from distd.cli.options import data_option
 from distd.cli.package_options import notify_options, package_argument, target_of
 from distd.domain.records import Action
 from distd.domain.units import format_size, format_time
 from distd.origin.installation import open_installation
-from distd.origin.packages import packages, publishing, versions
+from distd.origin.packages import overview, packages, planned_activations, publishing, versions
+from distd.origin.packages.overview import WantedPackages
 from distd.storage import package_dirs as directories
 from distd.storage import pki
+from distd.terminal.lists import Column, format_number, list_options, print_list
 from distd.terminal.options import example, json_option, options_record, set_option
-from distd.terminal.output import print_json, print_record, print_table
+from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, option
 
 if TYPE_CHECKING:
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 
     from distd.domain.records import Notify
     from distd.origin.installation import Installation
+    from distd.origin.packages.overview import ListedPackage
     from distd.origin.packages.packages import Package
+    from distd.terminal.lists import ListOptions
 
 
 COMMANDS: Final = {
@@ -41,34 +46,48 @@ COMMANDS: Final = {
 }
 
 
+COUNTERS: Final = ("waiting", "notified", "downloading", "success", "failed")
+NO_PACKAGES: Final = "No packages yet: see `distd package build --help`."
+
+
 @click.group(cls=Group, places=COMMANDS)
 def package() -> None:
     """Build, activate, check, change and delete packages."""
 
 
-@package.command("list", epilog=example("distd package list --data /srv/distd"))
+COLUMNS: Final[tuple[Column[ListedPackage], ...]] = (
+    Column("Package", lambda row: row.id),
+    Column("Name", lambda row: row.name, rank=1, cut=True),
+    Column("State", lambda row: row.state.lower(), rank=2),
+    Column("Waiting", lambda row: format_number(row.waiting), rank=3, right=True),
+    Column("Notified", lambda row: format_number(row.notified + row.downloading), rank=3, right=True),
+    Column("Success", lambda row: format_number(row.success), rank=3, right=True),
+    Column("Failed", lambda row: format_number(row.failed), rank=3, right=True),
+    Column("OS", lambda row: row.os, rank=5),
+    Column("Action", lambda row: row.action, rank=8),
+    Column("Priority", lambda row: str(row.priority), rank=4, right=True),
+    Column("Fragments", lambda row: str(row.fragments), rank=7, right=True),
+    Column("Size", lambda row: format_size(row.size_bytes), rank=6, right=True),
+    Column("Created", lambda row: format_time(row.created_at_s), rank=9),
+    Column("Superseded by", lambda row: row.superseded_by, rank=9),
+)
+
+
+@package.command("list", epilog=example("distd package list --active --data /srv/distd"))
+@option("--name", metavar="TEXT", help="Only those that have this in their name; ? and * as in a shell.")
+@option("--active/--inactive", default=None, help="Only those that are active, or are not.")
+@option("--deleted", is_flag=True, help="Deleted packages.")
 @data_option
-@json_option
-def list_(root: Path, as_json: bool) -> None:
-    """All packages, oldest first."""
+@list_options
+def list_(root: Path, name: str | None, active: bool | None, deleted: bool, listing: ListOptions) -> None:
+    """The packages, newest first, and how many computers are where with each.
+
+    Notified: the agent knows of it, and has no result yet. Deleted packages are listed with --deleted only.
+    """
     with open_installation(root) as installation, installation.catalogue.read() as conn:
-        found = packages.list_packages(conn)
-    if as_json:
-        print_json(found)
-        return
-    rows = (
-        (p.id, p.name, p.os, p.action, p.priority, p.fragments, format_size(p.size_bytes), _state(p)) for p in found
-    )
-    columns = ("Package", "Name", "OS", "Action", "Priority", "Fragments", "Size", "State")
-    print_table(columns, rows, "No packages yet: see `distd package build --help`.")
-
-
-def _state(package: Package) -> str:
-    if package.withdrawn_at_s is not None:
-        return "withdrawn"
-    if package.active:
-        return "active"
-    return f"superseded by {package.superseded_by}" if package.superseded_by else "inactive"
+        page = overview.list_packages(conn, WantedPackages(name, active, deleted), listing.window)
+    is_all = not (name or deleted) and active is None
+    print_list(page, COLUMNS, listing, NO_PACKAGES if is_all else "No such packages.")
 
 
 @package.command(epilog=example("distd package show 1700000001 --data /srv/distd"))
@@ -80,17 +99,24 @@ def show(package_id: str, root: Path, as_json: bool) -> None:
     with open_installation(root) as installation:
         with installation.catalogue.read() as conn:
             found = packages.show(conn, package_id)
+            listed = overview.show(conn, package_id)
+            planned = planned_activations.planned_of(conn, package_id)
         described = describe(installation, found)
     if as_json:
-        print_json(described)
+        counters = {name: getattr(listed, name) for name in COUNTERS}
+        print_json(described | {"state": listed.state, **counters, "planned": planned})
         return
     where = found.info_server or "this server"
     described |= {
         "size": f"{found.size_bytes} bytes ({format_size(found.size_bytes)})",
         "created_at_s": None,
         "created": format_time(found.created_at_s),
+        "withdrawn_at_s": None,
+        "withdrawn": format_time(found.withdrawn_at_s),
         "active": f"yes, {where}" if found.active else "no",
         "info_server": None,
+        "planned": describe_planned(planned, time.time()) if planned else None,
+        "computers": ", ".join(f"{getattr(listed, name):,} {name}" for name in COUNTERS if getattr(listed, name)),
     }
     print_record(described.items())
 
@@ -172,6 +198,8 @@ def edit(package_id: str, root: Path, options: EditOptions, overrides: Mapping[s
         print_json(described)
     else:
         click.echo(f"Package {package_id} is at version {found.version}.")
+    for warning in found.warnings:
+        click.echo(f"distd: note: {warning}", err=True)
 
 
 def describe(installation: Installation, package: Package) -> dict[str, object]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from distd.cli.activation_text import describe_planned
 from distd.cli.actor import unix_actor
 from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
-from distd.domain.units import DATE_FORMATS, format_count, format_time
+from distd.domain.units import parse_moment
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages, planned_activations
 from distd.origin.packages.planned_activations import Conditions
@@ -22,10 +24,7 @@ from distd.terminal.output import print_json
 from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
-
-    from distd.origin.packages.planned_activations import Planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,8 @@ class ActivateOptions:
     via: str | None
     ready_percent: int | None
     sites: tuple[str, ...]
-    at: datetime | None
-    latest: datetime | None
+    at: str | None
+    latest: str | None
 
 
 @command(epilog=example("distd package activate 1700000001 --data /srv/distd"))
@@ -61,14 +60,9 @@ class ActivateOptions:
 )
 @option("--site", "sites", metavar="NAME", multiple=True, help="Count only this mirror or location. Repeatable.")
 @option(
-    "--at", field="not_before", metavar="TIME", type=click.DateTime(DATE_FORMATS), help="Not before, in local time."
+    "--at", field="not_before", metavar="TIME", help='Not before: "fri 18:00", "2026-12-01 18:00", "2h" (from now).'
 )
-@option(
-    "--latest",
-    metavar="TIME",
-    type=click.DateTime(DATE_FORMATS),
-    help="Activate it then, even if not enough mirrors have it.",
-)
+@option("--latest", metavar="TIME", help="Activate it then, even if not enough mirrors have it.")
 @json_option
 @options_record(ActivateOptions)
 def activate(package_id: str, root: Path, options: ActivateOptions, as_json: bool) -> None:
@@ -100,29 +94,19 @@ def _activate_later(package_id: str, root: Path, options: ActivateOptions, *, as
     other_server = options.info_server or options.fragment_server
     if other_server:
         raise BadInput("--info-server", "no server beside --when-ready and --at", other_server)
+    now = datetime.fromtimestamp(now_s)  # noqa: DTZ006 - "fri 18:00" is local
+    conditions = Conditions(
+        ready_percent=options.ready_percent or 0,
+        not_before_s=parse_moment(options.at, "--at", now) if options.at else now_s,
+        latest_s=parse_moment(options.latest, "--latest", now) if options.latest else None,
+        sites=options.sites,
+    )
     with open_installation(root) as installation, installation.catalogue.write() as conn:
-        conditions = Conditions(
-            ready_percent=options.ready_percent or 0,
-            not_before_s=options.at.timestamp() if options.at else now_s,
-            latest_s=options.latest.timestamp() if options.latest else None,
-            sites=options.sites,
-        )
         via = Via(options.via) if options.via else None
         waiting = planned_activations.plan(conn, unix_actor(), package_id, via, conditions, now_s)
-    _print(waiting, _describe(waiting, now_s), as_json=as_json)
-
-
-def _describe(waiting: Planned, now_s: float) -> str:
-    parts = [f"`distd serve` activates package {waiting.package_id}"]
-    if waiting.not_before_s > now_s:
-        parts.append(f"not before {format_time(waiting.not_before_s)}")
-    if waiting.needed:
-        parts.append(
-            f"when {waiting.needed} of {format_count(waiting.count, 'mirror')} have verified it (now {waiting.ready})"
-        )
-    if waiting.latest_s is not None:
-        parts.append(f"at the latest {format_time(waiting.latest_s)}")
-    return ", ".join(parts) + "."
+    _print(
+        waiting, f"`distd serve` activates package {package_id} {describe_planned(waiting, now_s)}.", as_json=as_json
+    )
 
 
 def _print(found: object, text: str, *, as_json: bool) -> None:

@@ -25,8 +25,9 @@ from distd.origin.packages.publishing import ForeignPackage, NewPackage, RecipeU
 from distd.origin.packages.recovery import reconcile
 from distd.origin.packages.versions import Successor
 from distd.packaging import ocs_import
+from distd.terminal.lists import print_table
 from distd.terminal.options import example, json_option, one_of, set_option
-from distd.terminal.output import print_json, print_table, progress_bar
+from distd.terminal.output import print_json, progress_bar
 from distd.terminal.program import argument, command, option
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ def verify(package_ids: tuple[str, ...], root: Path, mirror: str | None, as_json
     """
     with open_installation(root) as installation, progress_bar("Verifying") as progress:
         with installation.catalogue.read() as conn:
-            found = [packages.show(conn, package_id) for package_id in package_ids] or packages.list_packages(conn)
+            found = [packages.show(conn, package_id) for package_id in package_ids] or packages.read_all(conn)
         total = _TotalProgress(progress, sum(package.size_bytes for package in found))
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             rows = list(threads.map(lambda package: _verify(installation, package.id, mirror, total.part()), found))

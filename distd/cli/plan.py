@@ -16,11 +16,12 @@ from distd.domain.units import DAY_MIN, format_count, format_duration, format_ra
 from distd.origin.deployments import forecasts
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages
-from distd.simulation.summary import SHARES
+from distd.simulation.records import SHARES
 from distd.simulation.world import Line
 from distd.simulation.world_text import read_goal, read_sites
+from distd.terminal.lists import print_table
 from distd.terminal.options import example, json_option, options_record, set_option
-from distd.terminal.output import print_json, print_record, print_table
+from distd.terminal.output import print_json, print_record
 from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from distd.origin.deployments.forecasts import Plan
-    from distd.simulation.forecast import Forecast
-    from distd.simulation.goals import Answer, Goal
+    from distd.simulation.records import Answer, Forecast, Goal
 
 MAX_LINES = 15
 

@@ -27,6 +27,9 @@ TARGETS: Final = {Action.STORE: "path", Action.LAUNCH: "launch", Action.EXECUTE:
 
 # The stock Unix agent gives a STORE's path to a shell: `cp -pr * PATH`.
 _SHELL_SAFE: Final = re.compile(r"[A-Za-z0-9_./+@%:,=~-]+")
+_UNIX_PATH: Final = re.compile(r"~?/.*")
+# C:\folder, \\server\share, %ProgramFiles%\folder
+_WINDOWS_PATH: Final = re.compile(r"""([A-Za-z]:[\\/]|\\\\[^\\/]|%[^%]+%)[^<>"|?*:]*""")
 
 
 class SourceKind(StrEnum):
@@ -123,6 +126,8 @@ def warnings(spec: PackageSpec, source: SourceFacts) -> tuple[str, ...]:
         found.append("priority 0 comes alone: an agent gets it once its other packages are done, and no other with it")
     if spec.is_for_unix and source.kind is SourceKind.ZIP:
         found.append("a Unix agent needs unzip for it; a tar.gz it unpacks itself")
+    if spec.is_for_unix and spec.notify != Notify():
+        found.append("notifications are for Windows: a Unix agent shows none")
     hidden = source.hidden_names
     if spec.is_for_unix and source.kind is SourceKind.FOLDER and spec.action is Action.STORE and hidden:
         names = ", ".join(hidden[:5])
@@ -151,11 +156,20 @@ def _check_target(spec: PackageSpec) -> None:
     if spec.action is Action.STORE and spec.is_for_unix and not _SHELL_SAFE.fullmatch(target):
         hint = "the stock Unix agent gives it to a shell"
         raise BadInput("target", "a path without spaces and shell characters", target, hint)
-    if spec.action is Action.STORE and target.startswith("-"):
-        raise BadInput("target", "a path", target)
+    if spec.action is Action.STORE:
+        _check_path(spec.os, target)
     if spec.action is Action.LAUNCH and spec.is_for_unix and "-" in target.split()[0]:
         hint = "the stock Unix agent cuts the name there and reports ERR_EXECUTE"
         raise BadInput("target", 'a file name without "-"', target.split()[0], hint)
+
+
+def _check_path(system: OperatingSystem, target: str) -> None:
+    """Agents run in a folder of their own, so a relative path would be below it."""
+    if system is OperatingSystem.WINDOWS:
+        if not _WINDOWS_PATH.fullmatch(target):
+            raise BadInput("target", 'a path of Windows such as C:\\folder, without < > " | ? *', target)
+    elif not _UNIX_PATH.fullmatch(target):
+        raise BadInput("target", "a path that begins with /", target)
 
 
 def _check_kind(spec: PackageSpec, source: SourceFacts) -> None:

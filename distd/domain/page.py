@@ -41,6 +41,9 @@ class Window:
     place: Place | None = None
 
 
+EVERYTHING: Final = Window(1 << 31)
+
+
 def read_window(limit: int | None, cursor: str | None, kinds: Sequence[type]) -> Window:
     """The window that a request asks for. `kinds` are the types of the list's place. Raises `BadInput`."""
     if limit is None:

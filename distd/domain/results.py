@@ -13,13 +13,14 @@ class Outcome(StrEnum):
     """The state of a package on a computer."""
 
     WAITING = "WAITING"  # the agent does not know of it yet
-    RUNNING = "RUNNING"  # the agent knows of it, and has not reported a result
+    NOTIFIED = "NOTIFIED"  # the agent knows of it, and has fetched no fragment yet
+    DOWNLOADING = "DOWNLOADING"  # it has fetched some, and has not reported a result
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"
 
 
 MEANINGS: Final = {
-    "NOTIFIED": "The agent has been notified and is downloading.",
+    "NOTIFIED": "The agent has been notified; it fetches the package on its schedule.",
     "SUCCESS": "The package is deployed.",
     "SUCCESS_": "The package is deployed; the agent could not tell its exit code.",
     "SUCCESS_0": "The package was launched and ended with exit code 0.",
@@ -54,12 +55,15 @@ MEANINGS: Final = {
 _EXIT_CODE: Final = re.compile(r"(SUCCESS|EXIT_CODE|ERR_EXIT_CODE)_(-?[0-9]+)")
 
 
-def classify(code: str | None) -> Outcome:
-    """The state that a code means. None: no report, and the agent does not know of the package. Never raises."""
+def classify(code: str | None, fetched: int = 0) -> Outcome:
+    """The state that a code means. None: no report, and the agent does not know of the package. Never raises.
+
+    `fetched` fragments tell an agent that is downloading from one that has only been notified.
+    """
     if code is None:
         return Outcome.WAITING
     if code == "NOTIFIED":
-        return Outcome.RUNNING
+        return Outcome.DOWNLOADING if fetched else Outcome.NOTIFIED
     exit_code = _EXIT_CODE.fullmatch(code)
     if exit_code is not None:
         # A Unix agent calls every launched program a success, whatever its exit code.

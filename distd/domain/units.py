@@ -24,18 +24,19 @@ WEEK_MIN: Final = 7 * DAY_MIN
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # Dates and times of the command line, in local time.
-DATE_FORMATS: Final = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d")
+DATE_FORMATS: Final = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y-%m-%d")
 
+# French: "o" (octet) for B, "j" (jour) for d.
 _PREFIXES: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 # A bare letter counts in powers of two, as in `dd` and `split`.
 _BARE: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
-_SIZE_UNITS: Final = _BARE | {f"{prefix}b": factor for prefix, factor in _PREFIXES.items()}
-_DURATION_UNITS: Final = {"": 1, "s": 1, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S}
+_SIZE_UNITS: Final = _BARE | {f"{prefix}{unit}": factor for prefix, factor in _PREFIXES.items() for unit in "bo"}
+_DURATION_UNITS: Final = {"": 1, "s": 1, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S, "j": DAY_S}
 
 _SIZE: Final = re.compile(r"([0-9]{1,15})\s*([a-zA-Z]*)")
-_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([a-z]*)")
-_RATE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([kmg]i?|)(b|bit)/s", re.IGNORECASE)
-_SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:[.,][0-9]{1,3})?)\s*([a-z]*)")
+_RATE: Final = re.compile(r"([0-9]{1,12}(?:[.,][0-9]{1,6})?)\s*([kmg]i?|)(b|bit|o)/s", re.IGNORECASE)
+_SHARE: Final = re.compile(r"([0-9]{1,3}(?:[.,][0-9]{1,6})?)\s*%")
 _WEEKDAY_TIME: Final = re.compile(rf"({'|'.join(WEEKDAYS)})[a-z]*(?: ([0-9]{{1,2}})(?::([0-9]{{2}}))?)?")
 
 # Units of figures that are compared with a limit. As decimals: 99.9 % is to be just 0.999.
@@ -70,7 +71,7 @@ def parse_duration(text: str, field: str) -> float:
     unit = _DURATION_UNITS.get(match[2]) if match else None
     if match is None or unit is None:
         raise BadInput(field, "a time such as 2h, 90min or 1.5d", text)
-    return float(match[1]) * unit
+    return _number(match[1]) * unit
 
 
 def parse_rate(text: str, field: str) -> float:
@@ -88,15 +89,15 @@ def split_rate(text: str) -> tuple[float, str] | None:
         return None
     number, prefix, kind = match.groups()
     bits = 8 if kind.lower() == "bit" else 1
-    return float(number) * _PREFIXES[prefix.lower()] / bits, text[match.end() :]
+    return _number(number) * _PREFIXES[prefix.lower()] / bits, text[match.end() :]
 
 
 def parse_share(text: str, field: str) -> float:
     """0 to 1, of "0%" to "100%"."""
     match = _SHARE.fullmatch(text.strip())
-    if match is None or float(match[1]) > 100:
+    if match is None or _number(match[1]) > 100:
         raise BadInput(field, "a share such as 5%", text)
-    return float(match[1]) / 100
+    return _number(match[1]) / 100
 
 
 def parse_weekday_time(text: str, field: str) -> int:
@@ -131,6 +132,11 @@ def parse_deadline(text: str, field: str, now: datetime) -> float:
         raise BadInput(field, "a time such as fri 18:00, 2026-11-27 18:00 or 3d", text) from None
 
 
+def parse_moment(text: str, field: str, now: datetime) -> float:
+    """A time that is yet to come, in Unix time: "now", or as `parse_deadline` reads it."""
+    return now.timestamp() + (0.0 if text.strip().lower() == "now" else parse_deadline(text, field, now))
+
+
 def parse_past(text: str, field: str, now: datetime) -> float:
     """A time that has passed, in Unix time: "now", "7d" (ago), "2026-11-27 18:00", or "fri 18:00" (the last one).
 
@@ -153,6 +159,11 @@ def parse_past(text: str, field: str, now: datetime) -> float:
         return max(now.timestamp() - parse_duration(text, field), 0.0)
     except BadInput:
         raise BadInput(field, "a time such as 7d (ago), fri 18:00 or 2026-11-27 18:00", text) from None
+
+
+def _number(text: str) -> float:
+    """Of "1.5", and of "1,5" as French writes it."""
+    return float(text.replace(",", "."))
 
 
 def _minute_of_week(text: str) -> int | None:

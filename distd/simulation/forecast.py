@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from distd.simulation.records import SHARES, Forecast
 from distd.simulation.sampling import take_sample
 from distd.simulation.simulate import simulate
-from distd.simulation.summary import SHARES, Load, summarise  # noqa: TC001 - the API looks at the fields
+from distd.simulation.summary import summarise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from distd.simulation.summary import Summary
+    from distd.simulation.records import Load, Summary
     from distd.simulation.world import World
 
 MAX_DRAWS: Final = 5
 POINTS: Final = 200
 MAX_TURNS_OF_ALL_DRAWS: Final = 4_000_000  # about a second of work
 MAX_TURNS: Final = 30_000_000  # about ten seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What several simulations with different random draws have given.
-
-    - `finish_s`: by share of the agents (%), when they have all packages: the lowest, middle and highest of the draws;
-      None: in some draw the share was not reached.
-    - `curve`: (seconds, and the lowest, middle and highest share of agents that have all packages, 0 to 1).
-    - `lines`, `mirrors`, `origin`: those of the draw with the highest peak.
-    - One in `one_in` agents was simulated; what lines and servers carry is scaled up to all agents.
-    """
-
-    agents: int
-    draws: int
-    one_in: int
-    finish_s: dict[int, tuple[float, float, float] | None]
-    curve: list[tuple[float, float, float, float]]
-    origin: Load
-    lines: list[Load]
-    mirrors: list[Load]
 
 
 def make_forecast(world: World, seed: int = 0) -> Forecast:

@@ -17,8 +17,8 @@ import numpy as np
 
 from distd.domain.errors import BadInput
 from distd.domain.schedule import start_s
-from distd.domain.settings import DownloadConfig  # noqa: TC001 - the API looks at the fields
 from distd.domain.units import DAY_S, WEEK_MIN
+from distd.simulation.records import Answer
 from distd.simulation.sampling import take_sample
 from distd.simulation.simulate import simulate
 from distd.simulation.summary import summarise
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from distd.domain.records import Dialect
+    from distd.domain.settings import DownloadConfig
+    from distd.simulation.records import Goal
     from distd.simulation.sampling import Sample
     from distd.simulation.simulate import SimulationResult
     from distd.simulation.world import Line, Site, World
@@ -46,39 +48,6 @@ FRAGMENT_POWERS: Final = (22, 13)
 MAX_FRAGMENTS: Final = 5000
 PRIORITIES: Final = (10, 5, 3, 2, 1)
 WINDOW_S: Final = 60  # peaks are of one minute
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """`share` of the agents, 0 to 1, are to have the package `within_s` after the beginning.
-
-    No site's line may carry more than `max_bytes_per_s` in any minute (inf: no limit).
-    """
-
-    share: float
-    within_s: float
-    max_bytes_per_s: float = math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Settings, and what the simulation says of them.
-
-    `contact_s`, `finish_s`: when the goal's share of the agents has made its first contact, and when it has the package
-    (None: never). `peak_bytes_per_s`: of `line`, the busiest. Where `is_met` is False no settings were found that meet
-    the goal, which does not prove that there are none. One in `one_in` computers was simulated.
-    """
-
-    config: DownloadConfig
-    priority: int
-    fragment_bytes: int
-    fragments: int
-    contact_s: float
-    finish_s: float | None
-    peak_bytes_per_s: float
-    line: str
-    is_met: bool
-    one_in: int
 
 
 @dataclass(frozen=True, slots=True)

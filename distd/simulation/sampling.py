@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from distd.simulation.world import MAX_KB_PER_S, Line
 
 if TYPE_CHECKING:
-    from distd.simulation.summary import Load, Summary
+    from distd.simulation.records import Load, Summary
     from distd.simulation.world import World
 
 MIN_LINE_BYTES_PER_S: Final = 100_000  # rates are whole kB/s: from here on the rounding does not matter

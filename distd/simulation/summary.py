@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+
+from distd.simulation.records import SHARES, Finish, Load, Summary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -13,52 +14,7 @@ if TYPE_CHECKING:
     from distd.simulation.simulate import SimulationResult
     from distd.simulation.world import World
 
-SHARES: Final = (50, 90, 95, 99, 100)
 POINTS: Final = 200  # of a curve
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """When agents had a package, or all packages.
-
-    `done`, `never`: numbers of agents. `after_s`: by share of the agents (%), seconds from the beginning; None: never.
-    """
-
-    done: int
-    never: int
-    after_s: dict[int, float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What a line or a server carried: all bytes, and the peak, which is the highest rate of any minute."""
-
-    name: str
-    bytes: int
-    peak_bytes_per_s: float
-    peak_after_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """`curve`: (seconds, share of agents that have all packages, 0 to 1).
-
-    `contact_wait_s`: how long first contacts wait for their answer, by share of the agents (%).
-    """
-
-    agents: int
-    contact_wait_s: dict[int, float]
-    all: Finish
-    packages: dict[str, Finish]
-    curve: list[tuple[float, float]]
-    origin: Load
-    lines: list[Load]
-    mirrors: list[Load]
-
-    @property
-    def worst_line(self) -> Load | None:
-        """The one with the highest peak; None: there are no lines."""
-        return max(self.lines, key=lambda line: line.peak_bytes_per_s, default=None)
 
 
 def summarise(world: World, result: SimulationResult) -> Summary:

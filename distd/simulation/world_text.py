@@ -11,7 +11,7 @@ from distd.domain.errors import BadInput
 from distd.domain.fragment_plan import DEFAULT_FRAGMENT_BYTES, MAX_FRAGMENTS
 from distd.domain.records import Dialect
 from distd.domain.units import parse_deadline, parse_rate, parse_share, parse_size
-from distd.simulation.goals import Goal
+from distd.simulation.records import Goal
 from distd.simulation.world import Line, Mirror, Package, Site
 
 if TYPE_CHECKING:

@@ -13,12 +13,13 @@ import shutil
 import sys
 from dataclasses import asdict, dataclass, fields
 from functools import wraps
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import click
 from rich.cells import cell_len, set_cell_size
 
-from distd.domain.page import Window
+from distd.domain.page import EVERYTHING, Window
 from distd.terminal.output import print_json
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEFAULT_LIMIT: Final = 50
-NO_LIMIT: Final = 1 << 31
 GAP: Final = "  "
 GOOD_CUT: Final = 24  # cells: columns are cut so far before any is left out,
 MIN_CUT: Final = 12  # and so far when no more can be left out
@@ -62,7 +62,7 @@ class ListOptions:
     @property
     def window(self) -> Window:
         """The page that is asked for."""
-        return Window(NO_LIMIT if self.everything else self.limit)
+        return EVERYTHING if self.everything else Window(self.limit)
 
 
 def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,6 +106,19 @@ def print_list(page: Page[T], columns: Sequence[Column[T]], listing: ListOptions
         click.echo(nothing)
     if len(page.items) < page.total:
         click.echo(f"{len(page.items):,} of {page.total:,}; --all shows the rest.", err=True)
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
+    """A short table of which nothing is left out, or the sentence `nothing` when there are no rows."""
+    found = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    columns = [Column(title, itemgetter(place)) for place, title in enumerate(titles)]
+    for line in table_lines(found, columns, None) if found else [nothing]:
+        click.echo(line)
+
+
+def format_number(number: float) -> str:
+    """For a column of counters: nothing for 0."""
+    return f"{number:,}" if number else ""
 
 
 def terminal_width() -> int | None:

@@ -1,4 +1,4 @@
-"""What commands print: JSON for scripts, tables and records for people, a progress bar on a terminal."""
+"""What commands print: JSON for scripts, records for people, a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
 
 def print_json(value: Any) -> None:
@@ -26,18 +25,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(value)
     return asdict(value)
-
-
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
-    """A table for people, or the sentence `nothing` when there are no rows. In a pipe no line is broken."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    if not table.row_count:
-        click.echo(nothing)
-        return
-    width = None if sys.stdout.isatty() else 1000
-    Console(width=width, highlight=False, markup=False, emoji=False).print(table)
 
 
 def print_record(pairs: Iterable[tuple[str, object]]) -> None:

@@ -170,7 +170,7 @@ async def test_recorded_inventories_are_sent_again(tmp_path: Path) -> None:
     async with place.serve(QUICK):
         done = await place.load(4, "--inventories", folder)
         assert done.status == 0
-        rows = place.distd("computer", "list")
+        rows = place.distd("computer", "list")["items"]
         assert {row["device_id"] for row in rows} == {recorded.device_id for recorded in known} | {
             f"{known[0].device_id}-1"
         }

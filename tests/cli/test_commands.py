@@ -57,7 +57,7 @@ def test_init_says_what_comes_next(tmp_path: Path, site: Any) -> None:
 def test_the_life_of_a_package(site: Any) -> None:
     assert "No packages yet" in site("package", "list").out
     package_id = site.build("--fragments", "1")
-    (row,) = site("package", "list", "--json").json
+    (row,) = site("package", "list", "--json").json["items"]
     assert (row["id"], row["name"], row["active"], row["fragments"]) == (package_id, "Hello", False, 1)
     assert package_id in site("package", "list").out
     shown = site("package", "show", package_id, "--json").json
@@ -71,11 +71,11 @@ def test_the_life_of_a_package(site: Any) -> None:
         "repaired": [],
     }
     assert "this server" in site("package", "activate", package_id).out
-    assert site("package", "list", "--json").json[0]["active"]
+    assert site("package", "list", "--json").json["items"][0]["active"]
     assert site("package", "deactivate", package_id).status == 0
     assert site("package", "deactivate", package_id).status == 1
     assert site("package", "delete", package_id).status == 0
-    assert site("package", "list", "--json").json == []
+    assert site("package", "list", "--json").json["items"] == []
     assert not (site.data / "download" / package_id).exists()
 
 
@@ -149,15 +149,15 @@ def test_recipes_and_options_that_do_not_go_together(site: Any, options: Any, fi
 def test_assign_results_and_unassign(site: Any) -> None:
     computer, package_id = site.computer(), site.build()
     site("package", "activate", package_id)
-    assert "assigned to no computer yet" in site("results", package_id).out
+    assert "No computer has this package assigned." in site("results", package_id).out
     assert computer in site("assign", package_id, "--computer", computer).out
-    (row,) = site("results", package_id, "--json").json
+    (row,) = site("results", package_id, "--json").json["items"]
     assert (row["device_id"], row["state"], row["code"], row["fragments_fetched"]) == (computer, "WAITING", None, 0)
     assert "has not been notified yet" in site("results", package_id).out
     assert package_id in site("computer", "show", computer).out
     assert site("computer", "show", computer, "--json").json["computer"]["device_id"] == computer
     assert computer in site("computer", "list").out
-    (row,) = site("unassign", package_id, "--computer", computer, "--json").json
+    (row,) = site("unassign", package_id, "--computer", computer, "--json").json["items"]
     assert row == {"device_id": computer, "became": "removed"}
     assert site("unassign", package_id, "--computer", computer).status == 2
 
@@ -171,14 +171,14 @@ def test_assign_to_the_computers_of_a_file(site: Any, tmp_path: Path, as_json: A
     file.write_text(site("computer", "list", "--json").out if as_json else "\n".join([*computers, "", ""]))
     done = site("assign", package_id, "--computers", file)
     assert done.out == f"{file}: 3 computers will be notified at the next contact.\n"
-    assert [row["device_id"] for row in site("results", package_id, "--json").json] == computers
+    assert [row["device_id"] for row in site("results", package_id, "--json").json["items"]] == computers
     # Later there are more of them: those that have it already are skipped, unless they are named.
     one_more = site.computer("pc 3")
     file.write_text("\n".join([*computers, one_more]))
     again = site("assign", package_id, "--computers", file)
     assert again.out.splitlines() == [
         f"{file}: 1 computer will be notified at the next contact.",
-        f"{file}: 3 computers skipped, already assigned.",
+        f"{file}: 3 computers skipped: they have it already.",
     ]
     assert site("assign", package_id, "--computer", one_more).status == 1
 
@@ -186,7 +186,8 @@ def test_assign_to_the_computers_of_a_file(site: Any, tmp_path: Path, as_json: A
 def test_json_is_one_document(site: Any) -> None:
     site.build()
     for command in (["package", "list"], ["computer", "list"]):
-        assert isinstance(json.loads(site(*command, "--json").out), list)
+        page = json.loads(site(*command, "--json").out)
+        assert (page["next"], page["total"]) == (None, len(page["items"]))
 
 
 def test_every_setting_stands_in_the_reference() -> None:

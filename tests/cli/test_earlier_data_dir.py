@@ -53,7 +53,8 @@ def distd(root: Path, capsys: pytest.CaptureFixture[str]) -> Distd:
 
 
 def test_its_packages_are_listed_as_they_were(distd: Distd) -> None:
-    assert distd("package", "list") == LISTED
+    listed = distd("package", "list")["items"]
+    assert [{name: row[name] for name in LISTED[0]} for row in reversed(listed)] == LISTED
 
 
 def test_its_packages_are_whole(distd: Distd) -> None:
@@ -70,7 +71,7 @@ def test_equal_fragments_are_still_stored_once(root: Path) -> None:
 
 
 def test_its_result_is_known(distd: Distd) -> None:
-    (result,) = distd("results", IDS["file"])
+    (result,) = distd("results", IDS["file"])["items"]
     assert (result["device_id"], result["state"], result["fragments_fetched"]) == (COMPUTER, "SUCCESS", 6)
 
 

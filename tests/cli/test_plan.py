@@ -17,9 +17,10 @@ import trio
 
 from distd.catalogue.engine import open_catalogue
 from distd.domain.actor import SYSTEM
-from distd.origin.deployments import forecasts
 from distd.origin.operators import operators
-from distd.simulation.goals import Goal, solve
+from distd.simulation import goals
+from distd.simulation.goals import solve
+from distd.simulation.records import Goal
 from distd.simulation.world import Package, Site, World
 from tests.programs.processes import distd_serve
 
@@ -99,7 +100,7 @@ def test_what_is_met_already_and_by_nothing_gentler(
 ) -> None:
     """A search that finds nothing takes nothing back of what holds."""
     found = solve(World((Package.from_sizes("p", 5, 10, 10),), (Site("s", 1),)), 10, 5, Goal(0.95, 2 * DAY_S))
-    monkeypatch.setattr(forecasts, "solve", lambda *_: replace(found, is_met=False))
+    monkeypatch.setattr(goals, "solve", lambda *_: replace(found, is_met=False))
     shown = site("plan", package_id, "--site", "paris=20", "--by", "2d")
     assert shown.status == 0
     assert "is met without any change; no settings with longer pauses were found." in shown.out

@@ -90,7 +90,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Any:
         order = ["--name", name, "--os", "LINUX", "--action", "STORE", "--path", "/x", "--fragment-size", "1KiB"]
         assert run(["package", "build", str(source), "--data", str(site), *order]) == 0
     with open_installation(site) as here, here.catalogue.read() as conn:
-        ids = {package.name: package.id for package in packages.list_packages(conn)}
+        ids = {package.name: package.id for package in packages.read_all(conn)}
     return folder, site, ids
 
 
@@ -138,7 +138,7 @@ def _check(site: Any, ids: Any) -> None:
         assert reconcile(here.catalogue, here.data).missing == []
         ca = pki.load_ca(here.data.ca_certificate)
         with here.catalogue.read() as conn:
-            found = {package.id: package for package in packages.list_packages(conn)}
+            found = {package.id: package for package in packages.read_all(conn)}
         assert {ids["twin"], ids["foreign"]} <= found.keys()
         assert sorted(os.listdir(here.data.download)) == sorted(found)
         for package_id, package in found.items():

@@ -13,7 +13,7 @@ from distd.domain.results import MEANINGS, Outcome, classify, in_history, is_fin
 
 OUTCOMES = {
     None: Outcome.WAITING,
-    "NOTIFIED": Outcome.RUNNING,
+    "NOTIFIED": Outcome.NOTIFIED,
     "SUCCESS": Outcome.SUCCESS,
     "SUCCESS_": Outcome.SUCCESS,
     "SUCCESS_0": Outcome.SUCCESS,
@@ -42,7 +42,7 @@ OUTCOMES = {
     "success": Outcome.FAILED,
     "NOTIFIED ": Outcome.FAILED,
 }
-FINAL = {Outcome.WAITING: False, Outcome.RUNNING: False, Outcome.SUCCESS: True, Outcome.FAILED: True}
+FINAL = {outcome: outcome in (Outcome.SUCCESS, Outcome.FAILED) for outcome in Outcome}
 
 # All that the stock agents send or their documentation names.
 KNOWN = [
@@ -141,3 +141,9 @@ IN_HISTORY = {
 @pytest.mark.parametrize(("code", "expected"), IN_HISTORY.items())
 def test_which_results_an_agent_has_in_its_history(code: str, expected: tuple[bool, bool, bool]) -> None:
     assert tuple(in_history(dialect, code) for dialect in (Dialect.UNIX, Dialect.WINDOWS, Dialect.NATIVE)) == expected
+
+
+def test_who_has_fetched_a_fragment_is_downloading() -> None:
+    assert classify("NOTIFIED", 1) is Outcome.DOWNLOADING
+    assert classify("SUCCESS", 3) is Outcome.SUCCESS
+    assert classify(None, 1) is Outcome.WAITING

@@ -118,7 +118,7 @@ class Operator:
     def row(self, package_id: str, computer: StockAgent) -> dict[str, Any]:
         """The package on that computer, as `distd results --json` has it."""
         row: dict[str, Any]
-        (row,) = (row for row in self.distd("results", package_id) if row["device_id"] == computer.device_id)
+        (row,) = (row for row in self.distd("results", package_id)["items"] if row["device_id"] == computer.device_id)
         return row
 
     async def fetched(self, package_id: str, computer: StockAgent, count: int) -> None:

@@ -49,7 +49,7 @@ async def test_a_package_that_is_withdrawn_in_the_midst_of_it(
     assert not (tmp_path / "stored").exists()
     row = operator.row(package_id, computer)
     assert (row["code"], row["withdrawn"]) == ("ERR_BAD_DIGEST", True)
-    assert operator.distd("package", "list")[0]["withdrawn_at_s"] is not None
+    assert operator.distd("package", "list")["items"][0]["withdrawn_at_s"] is not None
 
 
 async def test_a_version_after_the_other(

@@ -106,7 +106,7 @@ class OriginServer:
     async def assign(self, *packages: str) -> None:
         """Assign each of the packages to every computer that the server knows."""
         names = self.folder / "computers"
-        names.write_text("\n".join(row["device_id"] for row in self.distd("computer", "list")))
+        names.write_text("\n".join(row["device_id"] for row in self.distd("computer", "list", "--all")["items"]))
         for package_id in packages:
             self.distd("assign", package_id, "--computers", names)
 
@@ -118,8 +118,8 @@ class OriginServer:
         rows: list[dict[str, Any]] = []
 
         def are_recorded() -> bool:
-            rows[:] = self.distd("results", package_id)
-            return bool(sum(row["fragments_fetched"] for row in rows) >= fragments)
+            rows[:] = self.distd("results", package_id, "--all")["items"]
+            return bool(sum(row["fragments_fetched"] or 0 for row in rows) >= fragments)
 
         await await_until(are_recorded, f"{fragments} fragments of {package_id} are recorded")
         codes: dict[str, int] = {}
@@ -128,7 +128,7 @@ class OriginServer:
             codes[code] = codes.get(code, 0) + 1
         return {
             "codes": codes,
-            "fragments": sum(row["fragments_fetched"] for row in rows),
+            "fragments": sum(row["fragments_fetched"] or 0 for row in rows),
             "bytes": sum(row["sent_bytes"] for row in rows),
         }
 

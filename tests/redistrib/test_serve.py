@@ -328,7 +328,7 @@ async def test_agents_fetch_from_the_mirror(origin: Origin, via: str, tmp_path: 
             assert (tmp_path / "there" / "source.bin").read_bytes() == NOISE
             assert mirror.metric("redistrib_fragments_sent") == 5
             # Who had what from the mirror is known at the origin.
-            await origin.until(lambda: origin.distd("results", package_id)[0]["fragments_fetched"] == 5)
+            await origin.until(lambda: origin.distd("results", package_id)["items"][0]["fragments_fetched"] == 5)
 
 
 async def test_a_mirror_that_dies_costs_an_agent_nothing(origin: Origin, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ async def test_a_branch_behind_a_bad_line(tmp_path: Path) -> None:
 
 
 def columns(distd: Callable[..., Any], package_id: str, name: str) -> list[Any]:
-    return [row[name] for row in distd("results", package_id)]
+    return [row[name] for row in distd("results", package_id)["items"]]
 
 
 def metric_within(line: NetworkLine, mirror: Mirror, name: str) -> float:
@@ -148,7 +148,7 @@ async def test_a_clock_an_hour_off(origin: Origin, tmp_path: Path, offset: str) 
             assert mirror.metric("redistrib_fragments_sent") == 3
             shown = json.loads(mirror.data.joinpath("status.json").read_text())
             assert 3500 < abs(shown["at_s"] - time.time()) < 3700
-            await origin.until(lambda: origin.distd("results", package_id)[0]["fragments_fetched"] == 3)
+            await origin.until(lambda: origin.distd("results", package_id)["items"][0]["fragments_fetched"] == 3)
     assert (tmp_path / "there" / "source.bin").read_bytes() == NOISE[:300_000]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from distd.domain.errors import BadInput, Unavailable
@@ -34,3 +37,9 @@ async def test_one_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(forecasts, "TIMEOUT_S", 0.01)
     with pytest.raises(Unavailable, match="no answer within"):
         await forecast_in_child(WORLD, QUESTION, "P")
+
+
+def test_a_server_does_without_numpy() -> None:
+    script = "import sys, distd.server.process; assert 'numpy' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -57,7 +57,7 @@ async def test_what_is_due_is_activated(
         origin.act(planned_activations.plan, package_id, None, Conditions(0, at_s), origin.now_s)
     nursery.start_soon(monitor.run)
     await trio.sleep(2 * mirror_monitor.CHECK_S)
-    assert [package.active for package in origin.read(packages.list_packages)] == [True, False]
+    assert [package.active for package in origin.read(packages.read_all)] == [True, False]
 
 
 async def test_while_the_catalogue_is_away_the_directory_stays(

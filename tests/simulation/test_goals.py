@@ -10,7 +10,8 @@ import pytest
 from distd.domain.errors import BadInput
 from distd.domain.records import Dialect
 from distd.domain.units import DAY_S
-from distd.simulation.goals import Goal, is_goal_met, solve
+from distd.simulation.goals import is_goal_met, solve
+from distd.simulation.records import Goal
 from distd.simulation.simulate import simulate
 from distd.simulation.summary import summarise
 from distd.simulation.world import Line, Mirror, Package, Site
@@ -19,7 +20,7 @@ from tests.simulation.worlds import MB, small_world
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from distd.simulation.goals import Answer
+    from distd.simulation.records import Answer
     from distd.simulation.world import World
 
 

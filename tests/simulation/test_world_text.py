@@ -9,7 +9,7 @@ import pytest
 from distd.domain.errors import BadInput
 from distd.domain.records import Dialect
 from distd.domain.units import DAY_S
-from distd.simulation.goals import Goal
+from distd.simulation.records import Goal
 from distd.simulation.world_text import read_dialects, read_goal, read_package, read_packages, read_sites, with_mirrors
 
 WEDNESDAY = datetime(2026, 11, 25, 10, 30)  # noqa: DTZ001 - local

@@ -5,7 +5,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from distd.terminal.output import print_json, print_record, print_table, progress_bar
+from distd.terminal.lists import print_table
+from distd.terminal.output import print_json, print_record, progress_bar
 
 if TYPE_CHECKING:
     import pytest

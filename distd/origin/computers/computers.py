@@ -1,19 +1,28 @@
-"""Computers, as their agents describe them: list, show."""
+"""Computers, as their agents describe them: list, show, delete."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import delete as delete_from
+from sqlalchemy import or_, select
 
-from distd.catalogue.schema import computers, history, seconds
+from distd.catalogue import dialect, event_log
+from distd.catalogue.lists import matches, read_page
+from distd.catalogue.schema import assignments as assignments_table
+from distd.catalogue.schema import computers, history, progress, seconds
 from distd.domain.errors import NotFound
 from distd.origin.deployments import assignments
 from distd.origin.deployments.assignments import Result  # noqa: TC001 - the API reads the annotations
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from distd.domain.actor import Actor
+    from distd.domain.page import Page, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +56,24 @@ class Detail:
     history: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class WantedComputers:
+    """Which computers. `name`: of the computer or its DEVICEID, see `catalogue.lists.matches`; `tag`: the same of its
+    tag. None: all."""
+
+    name: str | None = None
+    tag: str | None = None
+
+
+PLACE: Final = (str,)  # of a computer in the list: its DEVICEID
 _TEXTS = ("device_id", "name", "user_agent", "address", "os_name", "os_version", "ip", "workgroup", "userid", "tag")
 _TIMES = ("first_seen_at_us", "last_seen_at_us", "last_inventory_at_us")
 _COLUMNS = [computers.c[name] for name in ("id", *_TEXTS, *_TIMES)]
 
 
-def list_computers(conn: Connection) -> list[Computer]:
-    """All computers, by DEVICEID."""
-    return [_computer(row) for row in conn.execute(select(*_COLUMNS).order_by(computers.c.device_id))]
+def list_computers(conn: Connection, wanted: WantedComputers, window: Window) -> Page[Computer]:
+    """By DEVICEID."""
+    return read_page(conn, select(*_COLUMNS).where(*_conditions(wanted)), (computers.c.device_id,), window, _computer)
 
 
 def show(conn: Connection, device_id: str) -> Detail:
@@ -65,6 +84,38 @@ def show(conn: Connection, device_id: str) -> Detail:
         raise NotFound("device_id", "the DEVICEID of a computer", device_id)
     done = select(history.c.package_id).where(history.c.computer_id == row.id).order_by(history.c.package_id)
     return Detail(_computer(row), row.inventory, assignments.of_computer(conn, row.id), list(conn.scalars(done)))
+
+
+def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: float) -> None:
+    """Delete all that is known of these computers, their assignments and results too. An agent that makes a contact
+    again is a new computer.
+
+    Raises `NotFound` for the first that is unknown; then none is deleted.
+    """
+    ids: dict[str, int] = {}
+    for names in dialect.chunks(list(device_ids)):
+        rows = conn.execute(select(computers.c.device_id, computers.c.id).where(computers.c.device_id.in_(names)))
+        ids.update((row.device_id, row.id) for row in rows)
+    for device_id in device_ids:
+        if device_id not in ids:
+            raise NotFound("computers", "the DEVICEID of a computer", device_id)
+    for chunk in dialect.chunks(list(ids.values())):
+        for table in (history, progress, assignments_table):
+            conn.execute(delete_from(table).where(table.c.computer_id.in_(chunk)))
+        conn.execute(delete_from(computers).where(computers.c.id.in_(chunk)))
+    kind = event_log.Kind.COMPUTER_DELETED
+    event_log.append_many(
+        conn, [event_log.Note(kind, actor, now_s, None, key, {"device_id": name}) for name, key in ids.items()]
+    )
+
+
+def _conditions(wanted: WantedComputers) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.name is not None:
+        found.append(or_(matches(computers.c.name, wanted.name), matches(computers.c.device_id, wanted.name)))
+    if wanted.tag is not None:
+        found.append(matches(computers.c.tag, wanted.tag))
+    return found
 
 
 def _computer(row: Any) -> Computer:

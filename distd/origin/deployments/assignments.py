@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, delete, exists, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from distd.catalogue import dialect, event_log
-from distd.catalogue.schema import NAME_LIMIT, TEXT_LIMIT, assignments, computers, micros, packages, progress, seconds
+from distd.catalogue.lists import read_page
+from distd.catalogue.schema import (
+    TEXT_LIMIT,
+    activations,
+    assignments,
+    computers,
+    micros,
+    packages,
+    progress,
+    seconds,
+)
 from distd.domain.errors import BadInput, Conflict, NotFound
-from distd.domain.results import classify, meaning
+from distd.domain.mirror_rules import has_variables
+from distd.domain.page import EVERYTHING
+from distd.domain.results import Outcome, classify, meaning
+from distd.domain.systems import is_for
+from distd.origin.packages.counters import current_code, is_latest, progress_of_assignment
 from distd.origin.packages.packages import show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import ColumnElement, Connection, Row, Select
 
     from distd.domain.actor import Actor
+    from distd.domain.page import Page, Window
+    from distd.origin.packages.packages import Package
 
-NOTIFIED: Final = "NOTIFIED"  # OCS's code of an assignment whose agent was notified
+PLACE: Final = (str,)  # of a result in the list of a package: the DEVICEID
 
 
 class Unassigned(StrEnum):
@@ -34,20 +51,33 @@ class Unassigned(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Terms:
     """How agents deploy an assigned package. `force`: even where it is in the agent's history. They get `schedule`
-    (not before this time) and `postcmd` (a command to run afterwards) unchanged; a Unix agent ignores these two."""
+    (not before this local time, "YYYY/MM/DD HH:MM") and `postcmd` (a command to run afterwards) unchanged; a Unix agent
+    ignores these two. `any_os`: also on computers with another system than the package is for."""
 
     force: bool = False
     schedule: str = ""
     postcmd: str = ""
+    any_os: bool = False
 
 
 NO_TERMS: Final = Terms()
+SCHEDULE_FORMAT: Final = "%Y/%m/%d %H:%M"
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """DEVICEIDs of the computers that a package was assigned to, and of those that had it `already`: assigned without
+    a result, or deployed."""
+
+    assigned: list[str]
+    already: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """The latest assignment of a package to a computer. `code` is what the agent reported (or OCS's code while it has
-    reported nothing), `state` its class, `meaning` a sentence about it; times in seconds, None: not yet."""
+    reported nothing), `state` its class, `meaning` a sentence about it; times in seconds, None: not yet.
+    `fragments_fetched` None: nobody knows, for the fragments are on a server that is not of distd."""
 
     device_id: str
     computer_name: str
@@ -59,13 +89,23 @@ class Result:
     meaning: str
     withdrawn: bool
     force: bool
-    fragments_fetched: int
+    fragments_fetched: int | None
     fragments: int
     sent_bytes: int
     assigned_at_s: float
     notified_at_s: float | None
     fetched_at_s: float | None
     result_at_s: float | None
+
+    @property
+    def since_s(self) -> float:
+        """When the last of all this happened."""
+        return self.result_at_s or self.fetched_at_s or self.notified_at_s or self.assigned_at_s
+
+    @property
+    def progress(self) -> str:
+        """ "3/12": fragments fetched, of all. Empty where there is nothing to say."""
+        return f"{self.fragments_fetched}/{self.fragments}" if self.fragments_fetched is not None else ""
 
 
 def assign(
@@ -75,27 +115,43 @@ def assign(
     device_ids: Sequence[str],
     now_s: float,
     terms: Terms = NO_TERMS,
-) -> None:
-    """Assign a package to all of these computers, or, where one is refused, to none.
+    *,
+    skip: bool = False,
+) -> Assigned:
+    """Assign a package to all of these computers, or, where one is refused, to none. `skip` those that have it already;
+    with `force` those only that have an assignment without a result.
 
-    Raises `NotFound` for an unknown package or computer, `Conflict` for a package that is not active, or that has an
-    assignment without a result on one of the computers.
+    Raises `NotFound` for an unknown package or computer, `Conflict` for a package that is not active or not for a
+    computer's system, or, without `skip`, that has an assignment without a result on one of the computers.
     """
     package = show(conn, package_id)
-    found = _computer_ids(conn, list(dict.fromkeys(device_ids)))
+    found = _computers(conn, list(dict.fromkeys(device_ids)))
     if not package.active:
         hint = "activate it first"
         raise Conflict("package", f"{package_id} is not active, so no agent would be notified of it", hint)
-    _check_none_open(conn, package_id, found)
+    if not terms.any_os:
+        _check_system(package, found)
+    had = _had(conn, package_id, deployed=skip and not terms.force)
+    already = [device_id for device_id, row in found.items() if row.id in had]
+    if already and not skip:
+        raise Conflict("package", f"{package_id} is assigned to {already[0]} already and has no result yet")
+    new = {device_id: row.id for device_id, row in found.items() if row.id not in had}
+    _insert(conn, actor, package_id, list(new.values()), now_s, terms)
+    return Assigned(list(new), already)
+
+
+def _insert(
+    conn: Connection, actor: Actor, package_id: str, computer_ids: Sequence[int], now_s: float, terms: Terms
+) -> None:
     row = {
         "force": terms.force,
-        "schedule": _line("schedule", terms.schedule, NAME_LIMIT),
+        "schedule": _check_schedule(terms.schedule),
         "postcmd": _line("postcmd", terms.postcmd, TEXT_LIMIT),
         "package_id": package_id,
         "assigned_at_us": micros(now_s),
     }
     kind, detail = event_log.Kind.ASSIGNED, {"force": terms.force}
-    for ids in dialect.chunks(list(found.values())):
+    for ids in dialect.chunks(computer_ids):
         conn.execute(delete(progress).where(progress.c.package_id == package_id, progress.c.computer_id.in_(ids)))
         conn.execute(insert(assignments), [row | {"computer_id": computer_id} for computer_id in ids])
         event_log.append_many(
@@ -103,12 +159,13 @@ def assign(
         )
 
 
-def _computer_ids(conn: Connection, device_ids: Sequence[str]) -> dict[str, int]:
-    """Their ids by DEVICEID, in the order given. Raises `NotFound` for the first that is unknown."""
-    found: dict[str, int] = {}
+def _computers(conn: Connection, device_ids: Sequence[str]) -> dict[str, Row[Any]]:
+    """By DEVICEID, in the order given. Raises `NotFound` for the first that is unknown."""
+    found: dict[str, Row[Any]] = {}
+    columns = [computers.c[name] for name in ("device_id", "id", "user_agent", "os_name")]
     for names in dialect.chunks(device_ids):
-        rows = conn.execute(select(computers.c.device_id, computers.c.id).where(computers.c.device_id.in_(names)))
-        found.update((row.device_id, row.id) for row in rows)
+        rows = conn.execute(select(*columns).where(computers.c.device_id.in_(names)))
+        found.update((row.device_id, row) for row in rows)
     for device_id in device_ids:
         if device_id not in found:
             hint = "it is known after its agent's first contact"
@@ -116,61 +173,114 @@ def _computer_ids(conn: Connection, device_ids: Sequence[str]) -> dict[str, int]
     return {device_id: found[device_id] for device_id in device_ids}
 
 
-def waiting(conn: Connection, package_id: str) -> set[str]:
-    """DEVICEIDs of the computers that have an assignment of the package without a result."""
-    query = select(computers.c.device_id).join(assignments, assignments.c.computer_id == computers.c.id)
-    return set(conn.scalars(query.filter(assignments.c.package_id == package_id, assignments.c.result.is_(None))))
+def _had(conn: Connection, package_id: str, *, deployed: bool) -> set[int]:
+    """Ids of the computers that have an assignment of the package without a result; also those where it is
+    `deployed`."""
+    query = select(assignments.c.computer_id, assignments.c.result).where(assignments.c.package_id == package_id)
+    rows = conn.execute(query.where(is_latest()) if deployed else query.where(assignments.c.result.is_(None)))
+    return {row.computer_id for row in rows if row.result is None or classify(row.result) is Outcome.SUCCESS}
 
 
-def _check_none_open(conn: Connection, package_id: str, found: Mapping[str, int]) -> None:
-    names = {computer_id: device_id for device_id, computer_id in found.items()}
-    query = select(assignments.c.computer_id).filter_by(package_id=package_id, result=None)
-    for computer_id in conn.scalars(query):
-        if computer_id in names:
-            message = f"{package_id} is assigned to {names[computer_id]} already and has no result yet"
-            raise Conflict("package", message)
+def _check_system(package: Package, found: Mapping[str, Row[Any]]) -> None:
+    for device_id, row in found.items():
+        if not is_for(package.os, row.user_agent or "", row.os_name or ""):
+            has = row.os_name or "no Windows agent"
+            message = f"{package.id} is for {package.os}, and {device_id} has {has}"
+            raise Conflict("any_os", message, "give it if the package runs there nevertheless")
 
 
-def unassign(conn: Connection, actor: Actor, package_id: str, device_id: str, now_s: float) -> Unassigned:
-    """Take back the open assignment as far as possible: see `Unassigned`. Raises `NotFound` when there is none."""
-    computer_id = _computer_ids(conn, [device_id])[device_id]
-    found = _open(conn, package_id, computer_id)
-    if found is None:
-        raise NotFound("package", f"a package that is assigned to {device_id} and has no result yet", package_id)
-    listed = found.notified_at_us is not None
-    if found.withdrawn_at_us is None:
-        _withdraw_or_delete(conn, found.id, now_s, listed=listed)
-        ids: dict[str, Any] = {"package_id": package_id, "computer_id": computer_id}
-        event_log.append(conn, event_log.Kind.UNASSIGNED, actor, at_s=now_s, **ids, listed=listed)
-    return Unassigned.WITHDRAWN if listed else Unassigned.REMOVED
+def unassign(
+    conn: Connection, actor: Actor, package_id: str, device_ids: Sequence[str], now_s: float, *, skip: bool = False
+) -> dict[str, Unassigned]:
+    """Take back the open assignments to these computers as far as possible, all or none: see `Unassigned`.
+
+    Raises `NotFound` when one of them has none; `skip`: those are left out instead.
+    """
+    ids = {device_id: row.id for device_id, row in _computers(conn, list(dict.fromkeys(device_ids))).items()}
+    is_open = (assignments.c.package_id == package_id, assignments.c.result.is_(None))
+    found = {row.computer_id: row for row in conn.execute(select(assignments).where(*is_open))}
+    for device_id, computer_id in ids.items():
+        if computer_id not in found and not skip:
+            raise NotFound("package", f"a package that is assigned to {device_id} and has no result yet", package_id)
+    mine = {device_id: found[computer_id] for device_id, computer_id in ids.items() if computer_id in found}
+    new = [row for row in mine.values() if row.withdrawn_at_us is None]
+    _take_back(conn, new, now_s)
+    event_log.append_many(conn, [_unassigned_note(actor, row, now_s) for row in new])
+    became = {True: Unassigned.WITHDRAWN, False: Unassigned.REMOVED}
+    return {device_id: became[row.notified_at_us is not None] for device_id, row in mine.items()}
 
 
-def results(conn: Connection, package_id: str) -> list[Result]:
-    """The latest assignment on each computer that the package was assigned to, by DEVICEID. Raises `NotFound`.
+def in_states(conn: Connection, package_id: str, states: Sequence[Outcome]) -> list[str]:
+    """DEVICEIDs of the computers whose latest assignment of the package is in one of these states."""
+    return [result.device_id for result in results(conn, package_id, states, EVERYTHING).items]
+
+
+def _take_back(conn: Connection, rows: Sequence[Row[Any]], now_s: float) -> None:
+    """Those that were notified stay listed until they report."""
+    for ids in dialect.chunks([row.id for row in rows if row.notified_at_us is None]):
+        conn.execute(delete(assignments).where(assignments.c.id.in_(ids)))
+    for ids in dialect.chunks([row.id for row in rows if row.notified_at_us is not None]):
+        conn.execute(update(assignments).values(withdrawn_at_us=micros(now_s)).where(assignments.c.id.in_(ids)))
+
+
+def _unassigned_note(actor: Actor, row: Row[Any], now_s: float) -> event_log.Note:
+    detail = {"listed": row.notified_at_us is not None}
+    return event_log.Note(event_log.Kind.UNASSIGNED, actor, now_s, row.package_id, row.computer_id, detail)
+
+
+def results(conn: Connection, package_id: str, states: Sequence[Outcome], window: Window) -> Page[Result]:
+    """The latest assignment on each computer that the package was assigned to, by DEVICEID; with `states` only those
+    in one of them. Raises `NotFound`.
 
     A deleted package still has its results.
     """
     if conn.scalar(select(packages.c.id).where(packages.c.id == package_id)) is None:
         raise NotFound("package", "the id of a package", package_id)
-    return _read(conn, _select().where(assignments.c.package_id == package_id).order_by(computers.c.device_id))
+    query = _select().where(assignments.c.package_id == package_id)
+    if states:
+        query = query.where(or_(*(_is_in(conn, package_id, state) for state in set(states))))
+    return read_page(conn, query, (computers.c.device_id,), window, _result)
 
 
 def of_computer(conn: Connection, computer_id: int) -> list[Result]:
     """The latest assignment of each package that was assigned to the computer, oldest first."""
-    return _read(conn, _select().where(assignments.c.computer_id == computer_id).order_by(assignments.c.id))
+    query = _select().where(assignments.c.computer_id == computer_id).order_by(assignments.c.id)
+    return [_result(row) for row in conn.execute(query)]
 
 
-def _open(conn: Connection, package_id: str, computer_id: int) -> Row[Any] | None:
-    query = select(assignments).filter_by(package_id=package_id, computer_id=computer_id, result=None)
-    return conn.execute(query).one_or_none()
+def read_states(texts: Iterable[str], field: str) -> tuple[Outcome, ...]:
+    """States by their names, in capitals or not. Raises `BadInput`."""
+    found = []
+    for text in texts:
+        name = text.strip().upper()
+        if name not in set(Outcome):
+            raise BadInput(field, f"one of {', '.join(Outcome)}", text)
+        found.append(Outcome(name))
+    return tuple(found)
 
 
-def _withdraw_or_delete(conn: Connection, assignment_id: int, now_s: float, *, listed: bool) -> None:
-    if listed:
-        statement = update(assignments).values(withdrawn_at_us=micros(now_s))
-        conn.execute(statement.where(assignments.c.id == assignment_id))
-    else:
-        conn.execute(delete(assignments).where(assignments.c.id == assignment_id))
+def _is_in(conn: Connection, package_id: str, state: Outcome) -> ColumnElement[bool]:
+    """Codes are any text, and only Python can tell which of them are a success: so their few values are asked for."""
+    is_open, is_notified = assignments.c.result.is_(None), assignments.c.notified_at_us.is_not(None)
+    has_fetched = func.coalesce(progress.c.fragments, 0) > 0
+    match state:
+        case Outcome.WAITING:
+            return is_open & ~is_notified
+        case Outcome.NOTIFIED:
+            return is_open & is_notified & ~has_fetched
+        case Outcome.DOWNLOADING:
+            return is_open & is_notified & has_fetched
+    codes = conn.scalars(select(assignments.c.result).where(assignments.c.package_id == package_id).distinct())
+    return assignments.c.result.in_([code for code in codes if code is not None and classify(code) is state])
+
+
+def _check_schedule(text: str) -> str:
+    if text:
+        try:
+            datetime.strptime(text, SCHEDULE_FORMAT)  # noqa: DTZ007 - the local time of the computers
+        except ValueError:
+            raise BadInput("schedule", "a time such as 2026/12/01 18:00", text) from None
+    return text
 
 
 def _line(field: str, text: str, limit: int) -> str:
@@ -180,15 +290,10 @@ def _line(field: str, text: str, limit: int) -> str:
 
 
 def _select() -> Select[Any]:
-    newer = assignments.alias("newer")
-    is_newer = and_(
-        newer.c.package_id == assignments.c.package_id,
-        newer.c.computer_id == assignments.c.computer_id,
-        newer.c.id > assignments.c.id,
-    )
     return (
         select(
             assignments,
+            current_code().label("code"),
             computers.c.device_id,
             computers.c.name.label("computer_name"),
             computers.c.user_agent,
@@ -197,38 +302,35 @@ def _select() -> Select[Any]:
             progress.c.fragments.label("fetched"),
             progress.c.sent_bytes,
             progress.c.last_at_us,
+            activations.c.fragment_server,
         )
         .join(computers, computers.c.id == assignments.c.computer_id)
         .join(packages, packages.c.id == assignments.c.package_id)
-        .outerjoin(
-            progress,
-            and_(
-                progress.c.computer_id == assignments.c.computer_id,
-                progress.c.package_id == assignments.c.package_id,
-            ),
-        )
-        .where(~exists().where(is_newer))
+        .outerjoin(progress, progress_of_assignment())
+        .outerjoin(activations, activations.c.package_id == assignments.c.package_id)
+        .where(is_latest())
     )
 
 
-def _read(conn: Connection, query: Select[Any]) -> list[Result]:
-    return [_result(row) for row in conn.execute(query)]
+def _fetched(row: Any) -> int | None:
+    is_elsewhere = row.fragment_server is not None and not has_variables(row.fragment_server)
+    return None if not row.fetched and (is_elsewhere or not row.fragments) else row.fetched or 0
 
 
 def _result(row: Any) -> Result:
-    code = NOTIFIED if row.result is None and row.notified_at_us is not None else row.result
+    code: str | None = row.code
     return Result(
         device_id=row.device_id,
         computer_name=row.computer_name or "",
         agent=row.user_agent or "",
         package_id=row.package_id,
         package_name=row.package_name,
-        state=classify(code).value,
+        state=classify(code, row.fetched or 0),
         code=code,
         meaning=meaning(code),
         withdrawn=row.withdrawn_at_us is not None,
         force=row.force,
-        fragments_fetched=row.fetched or 0,
+        fragments_fetched=_fetched(row),
         fragments=row.fragments,
         sent_bytes=row.sent_bytes or 0,
         assigned_at_s=row.assigned_at_us / 1_000_000,

@@ -18,8 +18,7 @@ from distd.domain.mirror_rules import Via
 from distd.domain.records import Dialect
 from distd.origin.mirrors import directory
 from distd.origin.packages import packages
-from distd.simulation.forecast import Forecast, make_forecast  # noqa: TC001 - the API looks at the fields
-from distd.simulation.goals import Answer, Goal, is_goal_met, solve  # noqa: TC001 - the API looks at the fields
+from distd.simulation.records import Answer, Forecast, Goal  # noqa: TC001 - the API looks at the fields
 from distd.simulation.world import MAX_KB_PER_S, Line, Mirror, Package, Site, World, check
 
 if TYPE_CHECKING:
@@ -129,6 +128,10 @@ def _dialects(rows: Sequence[Row[Any]]) -> dict[Dialect, float]:
 
 def forecast(world: World, question: Question, name: str) -> Plan:
     """Simulate the deployment of the package called `name`, and find settings for the goal. Raises `BadInput`."""
+    # Here, because they need numpy: a server, whose forecasts a child process makes, does without.
+    from distd.simulation.forecast import make_forecast
+    from distd.simulation.goals import is_goal_met, solve
+
     (package,) = world.packages
     goal = question.goal
     is_met, answer = None, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import secrets
 from bisect import bisect_right
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, func, insert, select, update
 
 from distd.catalogue import event_log
+from distd.catalogue.lists import matches, read_page
 from distd.catalogue.schema import NAME_LIMIT, micros, mirror_packages, mirrors, packages, seconds
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.mirror_rules import MAX_NETWORKS, parse_networks
+from distd.domain.page import Page
 from distd.origin.mirrors import presence
 from distd.origin.mirrors.contents import list_wanted
 from distd.origin.mirrors.identity import TOKEN_S, hash_secret
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from distd.domain.actor import Actor
+    from distd.domain.page import Window
 
+PLACE: Final = (str,)  # of a mirror in the list: its name
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _SERVER: Final = re.compile(r"(https?)://([^/?#@\s]+?)/?")
 
@@ -98,9 +103,20 @@ def revoke(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
     event_log.append(conn, event_log.Kind.MIRROR_REVOKED, actor, at_s=now_s, mirror=name)
 
 
-def list_mirrors(conn: Connection, now_s: float) -> list[Mirror]:
-    """All mirrors, by name."""
-    rows = conn.execute(select(mirrors).order_by(mirrors.c.name)).all()
+def list_mirrors(conn: Connection, name: str | None, window: Window, now_s: float) -> Page[Mirror]:
+    """By name; with `name` only those that match it: see `catalogue.lists.matches`."""
+    query = select(mirrors) if name is None else select(mirrors).where(matches(mirrors.c.name, name))
+    page = read_page(conn, query, (mirrors.c.name,), window, lambda row: row)
+    return Page(_mirrors(conn, page.items, now_s), page.next, page.total)
+
+
+def show(conn: Connection, name: str, now_s: float) -> Mirror:
+    """One mirror. Raises `NotFound`."""
+    (mirror,) = _mirrors(conn, [_row(conn, name)], now_s)
+    return mirror
+
+
+def _mirrors(conn: Connection, rows: Sequence[Row[Any]], now_s: float) -> list[Mirror]:
     processed = min((row.heard_seq for row in rows if row.joined_at_us), default=0)
     events = event_log.numbers(conn, processed, event_log.OF_PACKAGES)
     query = select(mirror_packages.c.mirror_id, func.count()).join(
@@ -110,12 +126,6 @@ def list_mirrors(conn: Connection, now_s: float) -> list[Mirror]:
     ready = {row[0]: row[1] for row in conn.execute(query.group_by(mirror_packages.c.mirror_id))}
     count = len(list_wanted(conn))
     return [_mirror(row, ready.get(row.id, 0), count, events, now_s) for row in rows]
-
-
-def show(conn: Connection, name: str, now_s: float) -> Mirror:
-    """One mirror. Raises `NotFound`."""
-    _row(conn, name)
-    return next(mirror for mirror in list_mirrors(conn, now_s) if mirror.name == name)
 
 
 def _mirror(row: Row[Any], ready: int, wanted: int, events: Sequence[int], now_s: float) -> Mirror:
@@ -140,7 +150,7 @@ def _mirror(row: Row[Any], ready: int, wanted: int, events: Sequence[int], now_s
 def _row(conn: Connection, name: str) -> Row[Any]:
     row = conn.execute(select(mirrors).where(mirrors.c.name == name)).one_or_none()
     if row is None:
-        raise NotFound("name", "the name of a mirror", name, "see `distd mirror list`")
+        raise NotFound("name", "the name of a mirror", name)
     return row
 
 
@@ -149,7 +159,7 @@ def _values(new: NewMirror) -> dict[str, Any]:
         raise BadInput("name", "letters, digits, dots, dashes and underscores, at most 63", new.name)
     http, host = _server(new.url)
     if new.address:
-        parse_networks([new.address])
+        _check_address(new.address)
     if len(new.networks) > MAX_NETWORKS:
         raise BadInput("networks", f"at most {MAX_NETWORKS}", len(new.networks))
     texts = {name: getattr(new, name) for name in ("address", "location", "workgroup", "userid", "tag")}
@@ -160,6 +170,13 @@ def _values(new: NewMirror) -> dict[str, Any]:
     bracketed = f"[{host}]" if ":" in host else host
     others = {"name": new.name, "http": http, "https": f"{bracketed}:{new.https_port}", "local": new.local}
     return others | {"networks": networks} | {name: text or None for name, text in texts.items()}
+
+
+def _check_address(text: str) -> None:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise BadInput("address", "an IP address", text) from None
 
 
 def _server(url: str) -> tuple[str, str]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, func, or_, select
 
 from distd.catalogue.event_log import Kind
+from distd.catalogue.lists import read_page
 from distd.catalogue.schema import computers, events, micros, packages
 from distd.domain.actor import PEOPLE, Actor, ActorKind
 from distd.domain.errors import BadInput
-from distd.domain.page import Page, write_cursor
+from distd.domain.page import Page
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Row, Select
@@ -55,12 +56,8 @@ ALL: Final = Wanted()
 
 def newest(conn: Connection, wanted: Wanted, window: Window) -> Page[LoggedEvent]:
     """The newest first. A computer or package that is unknown has no events."""
-    conditions = _conditions(wanted)
-    before = () if window.place is None else (events.c.seq < window.place[0],)
-    query = _select().where(*conditions, *before).order_by(events.c.seq.desc())
-    found = [_entry(row) for row in conn.execute(query.limit(window.limit + 1))]
-    items = found[: window.limit]
-    return Page(items, write_cursor([items[-1].seq]) if len(found) > len(items) else None, _count(conn, conditions))
+    query = _select().where(*_conditions(wanted))
+    return read_page(conn, query, (events.c.seq,), window, _entry, newest_first=True)
 
 
 def following(conn: Connection, wanted: Wanted, seq: int, limit: int) -> list[LoggedEvent]:

@@ -1,4 +1,4 @@
-"""Packages in the catalogue: list, show, activate, deactivate. `origin.packages.publishing` makes them."""
+"""Packages in the catalogue: show, activate, deactivate. `origin.packages.publishing` makes them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from distd.catalogue.schema import NAME_LIMIT, activations, assignments, micros,
 from distd.domain.errors import BadInput, Conflict, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import Connection, Row, Select
 
     from distd.domain.actor import Actor
     from distd.domain.records import Info
@@ -56,16 +54,17 @@ class Package:
     warnings: tuple[str, ...] = ()
 
 
-def list_packages(conn: Connection) -> list[Package]:
+def read_all(conn: Connection) -> list[Package]:
     """All but the deleted ones, oldest first."""
-    return list(_read(conn, _select().order_by(packages.c.created_at_us, packages.c.id)))
+    return list(map(package_of, conn.execute(_select().order_by(packages.c.created_at_us, packages.c.id))))
 
 
 def show(conn: Connection, package_id: str) -> Package:
     """One package. Raises `NotFound`, also for a deleted one."""
-    for package in _read(conn, _select().where(packages.c.id == package_id)):
-        return package
-    raise NotFound("package", "the id of a package", package_id)
+    row = conn.execute(_select().where(packages.c.id == package_id)).one_or_none()
+    if row is None:
+        raise NotFound("package", "the id of a package", package_id)
+    return package_of(row)
 
 
 def activate(
@@ -86,8 +85,8 @@ def activate(
     if show(conn, package_id).withdrawn_at_s is not None:
         raise Conflict("package", f"{package_id} is withdrawn: its files are gone", "supersede it, or build it anew")
     if (info_server is None) != (fragment_server is None):
-        missing = "info_server" if info_server is None else "fragment_server"
-        raise BadInput(missing, "both servers, or neither for this one", "nothing")
+        given, other = ("fragment_server", "info") if info_server is None else ("info_server", "fragments")
+        raise BadInput(given, f"the server of the {other} beside it, or neither for this one", "only this one")
     values = {
         "info_server": _server("info_server", info_server),
         "fragment_server": _server("fragment_server", fragment_server),
@@ -145,30 +144,30 @@ def _select() -> Select[Any]:
     )
 
 
-def _read(conn: Connection, query: Select[Any]) -> Iterator[Package]:
-    for row in conn.execute(query):
-        yield Package(
-            row.id,
-            row.name,
-            row.os,
-            row.action,
-            row.priority,
-            row.target,
-            row.fragments,
-            row.size_bytes,
-            row.md5,
-            row.created_at_us / 1_000_000,
-            active=row.activated_at_us is not None and row.deactivated_at_us is None,
-            info_server=row.info_server,
-            fragment_server=row.fragment_server,
-            via=row.via or "",
-            version=row.version,
-            plan=row.plan,
-            recipe=row.recipe,
-            arguments=row.arguments,
-            superseded_by=row.superseded_by,
-            withdrawn_at_s=seconds(row.withdrawn_at_us),
-        )
+def package_of(row: Row[Any]) -> Package:
+    """The package in a row of the joined tables `packages` and `activations`."""
+    return Package(
+        row.id,
+        row.name,
+        row.os,
+        row.action,
+        row.priority,
+        row.target,
+        row.fragments,
+        row.size_bytes,
+        row.md5,
+        row.created_at_us / 1_000_000,
+        active=row.activated_at_us is not None and row.deactivated_at_us is None,
+        info_server=row.info_server,
+        fragment_server=row.fragment_server,
+        via=row.via or "",
+        version=row.version,
+        plan=row.plan,
+        recipe=row.recipe,
+        arguments=row.arguments,
+        superseded_by=row.superseded_by,
+        withdrawn_at_s=seconds(row.withdrawn_at_us),
+    )
 
 
 def _server(field: str, server: str | None) -> str | None:

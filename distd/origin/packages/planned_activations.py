@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
@@ -54,15 +55,20 @@ def plan(
 
     Raises `NotFound`, `Conflict` for a withdrawn package, and `BadInput` for sites that have no mirror.
     """
-    if show(conn, package_id).withdrawn_at_s is not None:
+    package = show(conn, package_id)
+    if package.withdrawn_at_s is not None:
         raise Conflict("package", f"{package_id} is withdrawn", "supersede it, or build it anew")
+    if package.active:
+        where = f"on {package.info_server}" if package.info_server else "on this server"
+        raise Conflict("package", f"{package_id} is active already, {where}", "deactivate it first")
     sites = ",".join(conditions.sites)
     if len(sites) > TEXT_LIMIT:
         raise BadInput("sites", f"at most {TEXT_LIMIT} characters in all", len(sites))
     if conditions.ready_percent and not _counted(conn, conditions.sites):
         raise BadInput("when_ready_percent", "mirrors that have joined, in these sites", sites or "none")
     if conditions.latest_s is not None and conditions.latest_s < conditions.not_before_s:
-        raise BadInput("latest", "a time after the one from which it may be activated", conditions.latest_s)
+        latest = datetime.fromtimestamp(conditions.latest_s, UTC).isoformat(" ", "seconds")
+        raise BadInput("latest", "a time after the one from which it may be activated", latest)
     row = {
         "package_id": package_id,
         "via": via.value if via else "",
@@ -75,7 +81,15 @@ def plan(
     dialect.upsert(conn, planned_activations, [row])
     detail = {"ready_percent": conditions.ready_percent}
     event_log.append(conn, event_log.Kind.ACTIVATION_PLANNED, actor, at_s=now_s, package_id=package_id, **detail)
-    return next(planned for planned in list_planned(conn) if planned.package_id == package_id)
+    planned = planned_of(conn, package_id)
+    assert planned is not None
+    return planned
+
+
+def planned_of(conn: Connection, package_id: str) -> Planned | None:
+    """That of a package; None: it waits for nothing."""
+    row = conn.execute(select(planned_activations).filter_by(package_id=package_id)).one_or_none()
+    return None if row is None else _planned(conn, row)
 
 
 def list_planned(conn: Connection) -> list[Planned]:

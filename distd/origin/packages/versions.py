@@ -14,8 +14,8 @@ from distd.catalogue import event_log, schema
 from distd.catalogue.event_log import Kind
 from distd.catalogue.schema import assignments, micros
 from distd.domain import fragment_plan, recipes
-from distd.domain.errors import Conflict
-from distd.domain.package_spec import PackageSpec
+from distd.domain.errors import BadInput, Conflict
+from distd.domain.package_spec import NO_SOURCE, PackageSpec, warnings
 from distd.domain.records import Action, Digest, OperatingSystem
 from distd.origin.packages import packages
 from distd.origin.packages.publishing import NewPackage, RecipeUse, check_name, check_priority, publish
@@ -114,11 +114,14 @@ def edit(
         target=old.target if changes.target is None else changes.target,
         notify=changes.notify(old.notify),
     )
+    if info == old and changes.name is None and changes.priority is None and changes.target is None:
+        raise BadInput("changes", "something to change: a name, a priority, a target or a notification", "nothing")
     name = package.name if changes.name is None else changes.name
     check_name(name)
     check_priority(info.priority, store.config)
     system = OperatingSystem(package.os)
-    builder.check_spec(PackageSpec(system, info.priority, info.action, info.target, notify=info.notify))
+    spec = PackageSpec(system, info.priority, info.action, info.target, notify=info.notify)
+    builder.check_spec(spec)
     if info != old:
         with revise.edit(store.data, info, store.signer, store.ca) as staged:
             version = staged.manifest.version
@@ -127,7 +130,7 @@ def edit(
         if name != package.name:
             conn.execute(update(schema.packages).where(schema.packages.c.id == package_id).values(name=name))
             event_log.append(conn, Kind.PACKAGE_RENAMED, actor, at_s=now_s, package_id=package_id, name=name)
-        return packages.show(conn, package_id)
+        return replace(packages.show(conn, package_id), warnings=warnings(spec, NO_SOURCE))
 
 
 def _refuse_withdrawn(store: PackageStore, package_id: str) -> Package:

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from quart_schema import validate_response
+from quart_schema import validate_querystring, validate_response
 
+from distd.domain.page import read_window
 from distd.origin.computers import computers
-from distd.origin.computers.computers import Computer, Detail
+from distd.origin.computers.computers import Computer, Detail, WantedComputers  # noqa: TC001 - the API looks at the fields
 from distd.web.api.auth import for_operators
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from distd.catalogue.reader import Reader
+
+
+@dataclass
+class ComputerQuery:
+    """`name` (or DEVICEID) and `tag`: ? is one character, * are several; without them the text may be anywhere in it.
+    `cursor`: what `next` of the page before said."""
+
+    name: str | None = None
+    tag: str | None = None
+    limit: int | None = None
+    cursor: str | None = None
+
+
+@dataclass
+class ComputerPage:
+    """Computers, by DEVICEID."""
+
+    items: list[Computer]
+    next: str | None
+    total: int
 
 
 class ComputerRoutes:
@@ -28,10 +50,14 @@ class ComputerRoutes:
 
         @app.get("/api/v1/computers")
         @for_operators
-        @validate_response(list[Computer])
-        async def list_computers() -> Any:
-            """All computers, by DEVICEID."""
-            return await self._reader.run(computers.list_computers)
+        @validate_querystring(ComputerQuery)
+        @validate_response(ComputerPage)
+        async def list_computers(query_args: ComputerQuery) -> Any:
+            """Computers, by DEVICEID."""
+            wanted = WantedComputers(query_args.name, query_args.tag)
+            window = read_window(query_args.limit, query_args.cursor, computers.PLACE)
+            page = await self._reader.run(partial(computers.list_computers, wanted=wanted, window=window))
+            return ComputerPage(page.items, page.next, page.total)
 
         @app.get("/api/v1/computers/<device_id>")
         @for_operators

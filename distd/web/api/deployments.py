@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import trio
 from quart_schema import validate_querystring, validate_response
 
+from distd.domain.page import read_window
 from distd.origin.deployments import assignments, forecasts
-from distd.origin.deployments.assignments import Result
+from distd.origin.deployments.assignments import Result  # noqa: TC001 - the API looks at the fields
 from distd.origin.deployments.forecasts import Plan, Question
 from distd.origin.packages import packages, planned_activations
-from distd.origin.packages.planned_activations import Planned
+from distd.origin.packages.planned_activations import Planned  # noqa: TC001 - the API looks at the fields
 from distd.simulation.world import Line
 from distd.simulation.world_text import read_goal
 from distd.web.api.auth import for_operators
@@ -42,6 +43,33 @@ class PlanQuery:
     line: str = ""
 
 
+@dataclass
+class ResultQuery:
+    """`state`: only results in it; several with commas between. `cursor`: what `next` of the page before said."""
+
+    state: str | None = None
+    limit: int | None = None
+    cursor: str | None = None
+
+
+@dataclass
+class ResultPage:
+    """Results, by DEVICEID."""
+
+    items: list[Result]
+    next: str | None
+    total: int
+
+
+@dataclass
+class PlannedPage:
+    """Planned activations: all of them."""
+
+    items: list[Planned]
+    next: str | None
+    total: int
+
+
 class DeploymentRoutes:
     """`forecast(world, question, name)` makes a plan, which takes some seconds: one at a time is made.
 
@@ -59,17 +87,23 @@ class DeploymentRoutes:
 
         @app.get("/api/v1/packages/<package_id>/results")
         @for_operators
-        @validate_response(list[Result])
-        async def show_results(package_id: str) -> Any:
-            """The result of a package on each computer that it was assigned to."""
-            return await self._reader.run(partial(assignments.results, package_id=package_id))
+        @validate_querystring(ResultQuery)
+        @validate_response(ResultPage)
+        async def show_results(package_id: str, query_args: ResultQuery) -> Any:
+            """The results of a package on the computers that it was assigned to."""
+            states = assignments.read_states(query_args.state.split(",") if query_args.state else (), "state")
+            window = read_window(query_args.limit, query_args.cursor, assignments.PLACE)
+            read = partial(assignments.results, package_id=package_id, states=states, window=window)
+            page = await self._reader.run(read)
+            return ResultPage(page.items, page.next, page.total)
 
         @app.get("/api/v1/activations/planned")
         @for_operators
-        @validate_response(list[Planned])
+        @validate_response(PlannedPage)
         async def list_planned() -> Any:
             """Activations that wait for mirrors, or for their time."""
-            return await self._reader.run(planned_activations.list_planned)
+            found = await self._reader.run(planned_activations.list_planned)
+            return PlannedPage(found, None, len(found))
 
         @app.get("/api/v1/packages/<package_id>/plan")
         @for_operators

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from quart_schema import validate_response
+from quart_schema import validate_querystring, validate_response
 
+from distd.domain.page import read_window
 from distd.origin.mirrors import explanation, mirrors
 from distd.origin.mirrors.explanation import Explanation
 from distd.origin.mirrors.mirrors import Mirror
@@ -23,6 +25,25 @@ if TYPE_CHECKING:
     from distd.domain.mirror_rules import Via
 
 
+@dataclass
+class MirrorQuery:
+    """`name`: ? is one character, * are several; without them the text may be anywhere in it. `cursor`: what `next` of
+    the page before said."""
+
+    name: str | None = None
+    limit: int | None = None
+    cursor: str | None = None
+
+
+@dataclass
+class MirrorPage:
+    """Redistribution servers, by name."""
+
+    items: list[Mirror]
+    next: str | None
+    total: int
+
+
 class MirrorRoutes:
     """List, show, and why a computer gets which. `default_via()`: where an activation does not say how."""
 
@@ -35,10 +56,14 @@ class MirrorRoutes:
 
         @app.get("/api/v1/mirrors")
         @for_operators
-        @validate_response(list[Mirror])
-        async def list_mirrors() -> Any:
-            """All redistribution servers: which are online, what they have, how far behind they are."""
-            return await self._reader.run(partial(mirrors.list_mirrors, now_s=time.time()))
+        @validate_querystring(MirrorQuery)
+        @validate_response(MirrorPage)
+        async def list_mirrors(query_args: MirrorQuery) -> Any:
+            """Redistribution servers: which are online, what they have, how far behind they are."""
+            window = read_window(query_args.limit, query_args.cursor, mirrors.PLACE)
+            read = partial(mirrors.list_mirrors, name=query_args.name, window=window, now_s=time.time())
+            page = await self._reader.run(read)
+            return MirrorPage(page.items, page.next, page.total)
 
         @app.get("/api/v1/mirrors/<name>")
         @for_operators

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from quart_schema import validate_response
+from quart_schema import validate_querystring, validate_response
 
-from distd.origin.packages import packages
-from distd.origin.packages.packages import Package
+from distd.domain.page import read_window
+from distd.origin.packages import overview
+from distd.origin.packages.overview import ListedPackage, WantedPackages
 from distd.web.api.auth import for_operators
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from distd.catalogue.reader import Reader
+
+
+@dataclass
+class PackageQuery:
+    """`name`: ? is one character, * are several; without them the text may be anywhere in it. `active`: only those
+    that are, or are not. `deleted`: only deleted ones. `cursor`: what `next` of the page before said."""
+
+    name: str | None = None
+    active: bool | None = None
+    deleted: bool = False
+    limit: int | None = None
+    cursor: str | None = None
+
+
+@dataclass
+class PackagePage:
+    """Packages, the newest first."""
+
+    items: list[ListedPackage]
+    next: str | None
+    total: int
 
 
 class PackageRoutes:
@@ -28,14 +51,18 @@ class PackageRoutes:
 
         @app.get("/api/v1/packages")
         @for_operators
-        @validate_response(list[Package])
-        async def list_packages() -> Any:
-            """All packages, oldest first."""
-            return await self._reader.run(packages.list_packages)
+        @validate_querystring(PackageQuery)
+        @validate_response(PackagePage)
+        async def list_packages(query_args: PackageQuery) -> Any:
+            """Packages, the newest first, with how many computers are where with each."""
+            wanted = WantedPackages(query_args.name, query_args.active, query_args.deleted)
+            window = read_window(query_args.limit, query_args.cursor, overview.PLACE)
+            page = await self._reader.run(partial(overview.list_packages, wanted=wanted, window=window))
+            return PackagePage(page.items, page.next, page.total)
 
         @app.get("/api/v1/packages/<package_id>")
         @for_operators
-        @validate_response(Package)
+        @validate_response(ListedPackage)
         async def show_package(package_id: str) -> Any:
-            """One package."""
-            return await self._reader.run(partial(packages.show, package_id=package_id))
+            """One package, also a deleted one."""
+            return await self._reader.run(partial(overview.show, package_id=package_id))

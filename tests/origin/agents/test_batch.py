@@ -39,13 +39,19 @@ def test_a_computer_has_its_open_assignments_and_what_it_has_of_them(pc: TestOri
     pc.package("18", active=False)
     pc.package("19")
     pc.inventory("17", "99")
-    pc.assign("17", force=True, schedule="x", postcmd="y")
+    pc.assign("17", force=True, schedule="2026/12/01 18:00", postcmd="y")
     pc.assign("19")
     pc.listed()
     pc.report("19", "ERR_TIMEOUT")
     (state,) = load(pc, "pc").values()
     (found,) = state.open
-    assert (found.package_id, found.priority, found.force, found.schedule, found.postcmd) == ("17", 5, True, "x", "y")
+    assert (found.package_id, found.priority, found.force, found.schedule, found.postcmd) == (
+        "17",
+        5,
+        True,
+        "2026/12/01 18:00",
+        "y",
+    )
     assert (found.notified, found.withdrawn, found.active, found.info_server) == (True, False, True, None)
     assert state.history == {"17"}
     assert state.facts.key == "pc"

@@ -12,9 +12,11 @@ from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
 from distd.catalogue.writer import open_batcher
 from distd.domain.errors import BadInput, TooLarge
+from distd.domain.page import EVERYTHING
 from distd.domain.records import DownloadRequest, InventoryRequest, PrologRequest
 from distd.origin.agents import posts
 from distd.origin.computers import computers
+from distd.origin.computers.computers import WantedComputers
 from distd.origin.packages import packages
 from distd.wire import ocs, tokens
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 WINDOWS = "OCS-NG_WINDOWS_AGENT_v2.9.2.0"
 DAY_S = 86_400
+
+ALL_COMPUTERS = WantedComputers()
 
 
 def kinds(origin: Any, *wanted: Any) -> Any:
@@ -35,7 +39,7 @@ def test_the_first_contact_adds_a_computer(origin: TestOrigin) -> None:
     assert reply.prolog_freq_h == 24
     assert reply.packs == ()
     assert reply.config == origin.context.settings.download
-    (computer,) = origin.read(computers.list_computers)
+    (computer,) = origin.read(computers.list_computers, ALL_COMPUTERS, EVERYTHING).items
     assert (computer.device_id, computer.address) == ("pc-2026-11-22-23-59-03", "10.0.0.9")
     assert computer.user_agent == "OCS-NG_unified_unix_agent_v2.10.0"
     assert [event.kind for event in origin.events()] == [Kind.COMPUTER_SEEN]
@@ -45,7 +49,7 @@ def test_the_second_contact_does_not(origin: TestOrigin) -> None:
     origin.prolog()
     origin.now_s += 60
     origin.prolog()
-    (computer,) = origin.read(computers.list_computers)
+    (computer,) = origin.read(computers.list_computers, ALL_COMPUTERS, EVERYTHING).items
     assert computer.last_seen_at_s - computer.first_seen_at_s == 60
     assert len(origin.events()) == 1
 
@@ -156,7 +160,7 @@ def test_from_assignment_to_result_in_one_batch(pc: TestOrigin) -> None:
     assert [ocs.read_prolog_reply(body).packs for body in bodies[3:]] == [(), (), ()]
     assert pc.code("17") == "SUCCESS_0"
     assert pc.read(computers.show, "pc").history == ["17"]
-    assert len(pc.read(computers.list_computers)) == 2
+    assert len(pc.read(computers.list_computers, ALL_COMPUTERS, EVERYTHING).items) == 2
 
 
 def test_packages_of_others_are_not_listed(pc: TestOrigin) -> None:
@@ -271,7 +275,9 @@ def test_trap_8_every_report_is_accepted_and_none_is_lost(pc: TestOrigin, reques
         why,
     )
     assert pc.code("17") is None
-    assert [computer.device_id for computer in pc.read(computers.list_computers)] == ["pc"]
+    assert [computer.device_id for computer in pc.read(computers.list_computers, ALL_COMPUTERS, EVERYTHING).items] == [
+        "pc"
+    ]
 
 
 def test_trap_8_the_first_final_result_counts(pc: TestOrigin) -> None:

@@ -37,7 +37,8 @@ REFUSED = {
     "an inactive package": ("18", "pc", {}, Conflict, "activate it first"),
     "an open assignment": ("17", "pc", {}, Conflict, "17 is assigned to pc already"),
     "a command of two lines": ("19", "pc", {"postcmd": "a\nb"}, BadInput, "postcmd: expected at most 4096 printable"),
-    "an endless schedule": ("19", "pc", {"schedule": "x" * 256}, BadInput, "schedule: expected at most 255"),
+    "no time": ("19", "pc", {"schedule": "tomorrow"}, BadInput, "schedule: expected a time such as 2026/12/01 18:00"),
+    "no day": ("19", "pc", {"schedule": "2026/02/30 18:00"}, BadInput, "got 2026/02/30 18:00"),
 }
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from distd.catalogue import schema
 from distd.domain.errors import BadInput, Conflict, NotFound
+from distd.domain.page import EVERYTHING
 from distd.origin.mirrors import mirrors, presence
 from distd.origin.mirrors.mirrors import NewMirror
 from tests.fixtures.mirrors import add_mirror, report
@@ -64,7 +65,7 @@ def test_how_far_a_mirror_is(origin: TestOrigin) -> None:
     status = {"agents": 7, "version": "1", "x": 2}
     report(origin, a, seq=newest, have=[["17", 1], ["18", 1], ["99", 1]], status=status)
     report(origin, b, have=[["17", 2]])  # a version that there is not: not ready
-    first, second = origin.read(mirrors.list_mirrors, origin.now_s)
+    first, second = origin.read(mirrors.list_mirrors, None, EVERYTHING, origin.now_s).items
     assert (first.ready, first.wanted, first.lag_events) == (2, 2, 0)
     assert first.status == {"agents": 7, "version": "1"}
     assert (second.ready, second.wanted, second.lag_events) == (0, 2, 2)

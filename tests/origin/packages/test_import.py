@@ -44,7 +44,7 @@ def test_it_keeps_its_id_and_what_it_says(origin: TestOrigin, package_store: Any
     package = import_package(package_store, ocs)
     assert (package.id, package.name, package.os, package.priority) == ("1500000001", "Old", "LINUX", 3)
     assert (package.target, package.size_bytes, package.fragments) == ("/opt/x", len(CONTENT), 1)
-    assert origin.read(packages.list_packages) == [dataclasses.replace(package, warnings=())]
+    assert origin.read(packages.read_all) == [dataclasses.replace(package, warnings=())]
     assert import_package(package_store, _renamed(ocs, "1500000002"), system=OperatingSystem.OTHER).os == "OTHER"
 
 

@@ -42,7 +42,7 @@ def test_a_published_package_has_a_row_files_and_an_event(origin: TestOrigin, da
     folder = data.package(package.id)
     assert sum(path.stat().st_size for path in folder.glob("1700000000-*")) == package.size_bytes
     assert len(list(folder.glob("1700000000-*"))) == package.fragments
-    assert origin.read(packages.list_packages) == [dataclasses.replace(package, warnings=())]
+    assert origin.read(packages.read_all) == [dataclasses.replace(package, warnings=())]
     (event,) = origin.events()
     assert (event.kind, event.package_id) == (Kind.PACKAGE_PUBLISHED, package.id)
     assert event.detail == {"name": "hello", "size_bytes": package.size_bytes, "fragments": package.fragments}
@@ -70,7 +70,7 @@ def test_builds_at_once_get_different_ids(origin: TestOrigin, publish: Any) -> N
         thread.start()
     for thread in threads:
         thread.join()
-    assert [package.id for package in origin.read(packages.list_packages)] == [f"170000000{n}" for n in range(4)]
+    assert [package.id for package in origin.read(packages.read_all)] == [f"170000000{n}" for n in range(4)]
 
 
 REFUSED = {
@@ -93,7 +93,7 @@ def test_a_refused_order_changes_nothing(
     with pytest.raises(BadInput, match=message):
         publish(**changes)
     assert _tree(data) == before
-    assert origin.read(packages.list_packages) == []
+    assert origin.read(packages.read_all) == []
     assert origin.rows(schema.package_ids) == []
     assert origin.events() == []
 
@@ -106,7 +106,7 @@ def test_a_failure_between_rename_and_commit_leaves_nothing(
     with pytest.raises(RuntimeError, match="midway"):
         publish()
     assert _tree(data) == before
-    assert origin.read(packages.list_packages) == []
+    assert origin.read(packages.read_all) == []
 
 
 def _fail(_conn: Any, _actor: Any, package: Any) -> None:
@@ -140,7 +140,7 @@ def test_a_crash_between_rename_and_commit_is_cleared_away(
     assert data.package("1700000001").is_dir()
     assert reconcile(origin.catalogue, data) == Reconciled(removed=["1700000001"], missing=[])
     assert _tree(data) == before
-    assert [package.id for package in origin.read(packages.list_packages)] == [kept.id]
+    assert [package.id for package in origin.read(packages.read_all)] == [kept.id]
     assert publish().id == "1700000002"
 
 
@@ -174,7 +174,7 @@ def test_a_deleted_package_leaves_its_name_and_results(
     origin.report(package.id, "SUCCESS")
     publishing.delete(package_store, ADMIN, package.id, NOW_S)
     assert not data.package(package.id).exists()
-    assert origin.read(packages.list_packages) == []
+    assert origin.read(packages.read_all) == []
     with pytest.raises(NotFound):
         origin.read(packages.show, package.id)
     assert [result.package_name for result in origin.results(package.id)] == ["hello"]
@@ -221,8 +221,8 @@ BAD_SERVERS = {
     "a port beyond": ("a/x", "b:65536/x", "fragment_server"),
     "nothing": ("", "b/x", "info_server"),
     "endless": ("a/x", "b/" + "x" * 255, "fragment_server"),
-    "only one": ("a/x", None, "fragment_server: expected both servers, or neither"),
-    "only the other": (None, "a/x", "info_server: expected both servers, or neither"),
+    "only one": ("a/x", None, "info_server: expected the server of the fragments beside it"),
+    "only the other": (None, "a/x", "fragment_server: expected the server of the info beside it"),
 }
 
 

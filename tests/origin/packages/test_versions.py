@@ -211,11 +211,12 @@ def test_a_successor_has_what_is_not_given_from_the_old_one(
     origin: TestOrigin, package_store: Any, publish: Any, newer: Any, whole: Any
 ) -> None:
     notify = Notify(user=True, text="Soon")
-    old = publish(os=OperatingSystem.WINDOWS, notify=notify, plan=ByContent(8192), digest=Digest.SHA256, priority=3)
+    windows = {"os": OperatingSystem.WINDOWS, "target": "C:\\hello"}
+    old = publish(**windows, notify=notify, plan=ByContent(8192), digest=Digest.SHA256, priority=3)
     origin.act(packages.activate, old.id, "a.example/x", "b.example/y", NOW_S)
     new = supersede(package_store, old.id, newer)
     assert new.id != old.id
-    assert (new.name, new.os, new.action, new.target, new.priority) == ("hello", "WINDOWS", "STORE", "/opt/hello", 3)
+    assert (new.name, new.os, new.action, new.target, new.priority) == ("hello", "WINDOWS", "STORE", "C:\\hello", 3)
     assert (new.active, new.info_server, new.fragment_server) == (True, "a.example/x", "b.example/y")
     assert (new.plan, new.md5) == ("content:8192", "")
     info = directories.read_info(package_store.data, new.id)
@@ -256,7 +257,7 @@ def test_computers_go_with_it_if_asked(origin: TestOrigin, package_store: Any, a
         origin.prolog(device_id)
         origin.inventory(device_id=device_id)
     for device_id in ("told", "waiting", "done", "withdrawn"):
-        origin.assign(old.id, device_id, force=device_id == "done", schedule="x", postcmd="y")
+        origin.assign(old.id, device_id, force=device_id == "done", schedule="2026/12/01 18:00", postcmd="y")
     for device_id in ("told", "done", "withdrawn"):
         origin.listed(device_id)
     origin.report(old.id, "SUCCESS", "done")
@@ -284,7 +285,7 @@ def test_a_successor_that_fails_leaves_the_old_one_as_it_was(
     old = active()
     with pytest.raises(BadInput, match="source"):
         supersede(package_store, old.id, tmp_path / "missing")
-    assert origin.read(packages.list_packages) == [old]
+    assert origin.read(packages.read_all) == [old]
 
 
 @pytest.mark.parametrize(

@@ -81,12 +81,14 @@ async def test_packages_computers_and_results(client: Any, operator: Any, origin
     origin.package("17")
     origin.prolog()
     origin.assign("17")
-    assert [package["id"] for package in (await get(client, "/api/v1/packages", operator))[1]] == ["17"]
+    assert [package["id"] for package in (await get(client, "/api/v1/packages", operator))[1]["items"]] == ["17"]
     assert (await get(client, "/api/v1/packages/17", operator))[1]["active"]
-    assert [computer["device_id"] for computer in (await get(client, "/api/v1/computers", operator))[1]] == ["pc"]
+    assert [computer["device_id"] for computer in (await get(client, "/api/v1/computers", operator))[1]["items"]] == [
+        "pc"
+    ]
     shown = (await get(client, "/api/v1/computers/pc", operator))[1]
     assert [assignment["package_id"] for assignment in shown["assignments"]] == ["17"]
-    (result,) = (await get(client, "/api/v1/packages/17/results", operator))[1]
+    (result,) = (await get(client, "/api/v1/packages/17/results", operator))[1]["items"]
     assert (result["device_id"], result["code"], result["state"]) == ("pc", None, "WAITING")
 
 
@@ -95,13 +97,13 @@ async def test_mirrors_and_why(client: Any, operator: Any, origin: TestOrigin) -
     origin.prolog()
     mirror = add_mirror(origin, "a")
     report(origin, mirror, have=[["17", 1]])
-    (listed,) = (await get(client, "/api/v1/mirrors", operator))[1]
+    (listed,) = (await get(client, "/api/v1/mirrors", operator))[1]["items"]
     assert (listed["name"], listed["ready"], listed["wanted"]) == ("a", 1, 1)
     assert (await get(client, "/api/v1/mirrors/a", operator))[1] == listed
     assert (await get(client, "/api/v1/mirrors/b", operator))[0] == 404
     found = (await get(client, "/api/v1/computers/pc/mirrors/17", operator))[1]
     assert (found["via"], [name for name, _ in found["others"]]) == ("direct", ["a"])  # by the clock on the wall
-    assert (await get(client, "/api/v1/activations/planned", operator))[1] == []
+    assert (await get(client, "/api/v1/activations/planned", operator))[1]["items"] == []
 
 
 async def test_a_plan(client: Any, operator: Any, origin: TestOrigin, forecasts: list[Any]) -> None:
