@@ -18,6 +18,7 @@ from distd.domain.units import (
     format_volume,
     parse_deadline,
     parse_duration,
+    parse_moment,
     parse_rate,
     parse_share,
     parse_size,
@@ -32,6 +33,10 @@ WEDNESDAY = datetime(2026, 11, 25, 10, 30)  # noqa: DTZ001 - local
     ("text", "size_bytes"),
     [
         ("1000", 1000),
+        ("252Ko", 252_000),
+        ("1 Mio", 1_048_576),
+        ("2Go", 2_000_000_000),
+        ("7 o", 7),
         ("0", 0),
         ("7b", 7),
         ("64KiB", 65_536),
@@ -62,7 +67,8 @@ def test_bad_sizes_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("7200", 7200), ("2h", 7200), ("90 min", 5400), ("1.5d", 129_600), ("30S", 30)]
+    ("text", "seconds"),
+    [("7200", 7200), ("2h", 7200), ("90 min", 5400), ("1.5d", 129_600), ("30S", 30), ("1,5 j", 129_600)],
 )
 def test_durations_are_read(text: str, seconds: float) -> None:
     assert parse_duration(text, "fragments.duration_s") == seconds
@@ -168,6 +174,25 @@ def test_bad_deadlines_are_refused(text: str) -> None:
     with pytest.raises(BadInput) as caught:
         parse_deadline(text, "by", WEDNESDAY)
     assert caught.value.field == "by"
+
+
+@pytest.mark.parametrize(
+    ("text", "after_s"),
+    [("now", 0), (" NOW ", 0), ("2h", 7200), ("fri 18:00", 55.5 * HOUR_S), ("2026/11/25 12:30", 7200)],
+)
+def test_times_to_come(text: str, after_s: float) -> None:
+    assert parse_moment(text, "at", WEDNESDAY) == WEDNESDAY.timestamp() + after_s
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "2026-11-25 10:30", "", "yesterday"])
+def test_bad_times_to_come_are_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="at: expected a time"):
+        parse_moment(text, "at", WEDNESDAY)
+
+
+def test_rates_and_shares_as_french_writes_them() -> None:
+    assert parse_rate("1,5 Mo/s", "rate") == 1_500_000
+    assert parse_share("99,5 %", "share") == 0.995
 
 
 def test_units_of_figures() -> None:

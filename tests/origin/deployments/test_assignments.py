@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import update
 
 from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
 from distd.domain.errors import BadInput, Conflict, NotFound
+from distd.domain.page import EVERYTHING, Window
+from distd.domain.results import Outcome
 from distd.origin.computers import computers
-from distd.origin.deployments.assignments import Unassigned
+from distd.origin.deployments import assignments
+from distd.origin.deployments.assignments import Assigned, Terms, Unassigned, read_states
 from distd.origin.deployments.progress import Fetched, record
 from distd.origin.packages import packages
 
@@ -144,3 +148,86 @@ def test_an_activation_that_ended_takes_no_assignments(pc: TestOrigin) -> None:
     pc.act(packages.deactivate, "17", pc.now_s)
     with pytest.raises(Conflict, match="not active"):
         pc.assign("17")
+
+
+# --- many at once ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def classroom(origin: TestOrigin) -> TestOrigin:
+    """Package 17 on computers in all states: each is called so, but "new", which does not have it."""
+    origin.package("17")
+    for device_id in ("waiting", "notified", "downloading", "success", "failed", "new"):
+        origin.prolog(device_id)
+        origin.inventory(device_id=device_id)
+    for device_id in ("waiting", "notified", "downloading", "success", "failed"):
+        origin.assign("17", device_id)
+    for device_id in ("notified", "downloading", "success", "failed"):
+        origin.listed(device_id)
+    origin.write(record, [Fetched(3, "17", [1], 10)], origin.now_s)
+    origin.report("17", "SUCCESS", "success")
+    origin.report("17", "ERR_TIMEOUT", "failed")
+    return origin
+
+
+@pytest.mark.parametrize("state", list(Outcome))
+def test_results_in_a_state(classroom: TestOrigin, state: Outcome) -> None:
+    page = classroom.read(assignments.results, "17", [state], EVERYTHING)
+    assert [(result.device_id, result.state) for result in page.items] == [(state.lower(), state)]
+
+
+def test_results_in_two_states_and_in_pages(classroom: TestOrigin) -> None:
+    states = [Outcome.SUCCESS, Outcome.FAILED, Outcome.FAILED]
+    assert classroom.read(assignments.in_states, "17", states) == ["failed", "success"]
+    page = classroom.read(assignments.results, "17", states, Window(1))
+    assert ([result.device_id for result in page.items], page.total) == (["failed"], 2)
+    assert read_states(["success", " Failed"], "state") == (Outcome.SUCCESS, Outcome.FAILED)
+    with pytest.raises(BadInput, match="state: expected one of WAITING, NOTIFIED"):
+        read_states(["done"], "state")
+
+
+ALL = ["failed", "waiting", "new", "success", "downloading", "new"]
+
+
+def test_those_that_have_it_are_skipped(classroom: TestOrigin) -> None:
+    done = classroom.act(assignments.assign, "17", ALL, classroom.now_s, skip=True)
+    assert done == Assigned(["failed", "new"], ["waiting", "success", "downloading"])
+    waiting = classroom.read(assignments.in_states, "17", [Outcome.WAITING])
+    assert waiting == ["failed", "new", "waiting"]
+
+
+def test_with_force_those_that_have_deployed_it_get_it_again(classroom: TestOrigin) -> None:
+    done = classroom.act(assignments.assign, "17", ALL, classroom.now_s, Terms(force=True), skip=True)
+    assert done == Assigned(["failed", "new", "success"], ["waiting", "downloading"])
+
+
+def test_nobody_gets_it_where_one_has_another_system(classroom: TestOrigin) -> None:
+    classroom.write(lambda conn: conn.execute(update(schema.packages).values(os="WINDOWS")))
+    with pytest.raises(Conflict, match="any_os: 17 is for WINDOWS, and new has no Windows agent; give it if"):
+        classroom.act(assignments.assign, "17", ["new"], classroom.now_s)
+    classroom.inventory(device_id="new", hardware={"OSNAME": "Debian GNU/Linux 12"})
+    with pytest.raises(Conflict, match="and new has Debian GNU/Linux 12"):
+        classroom.act(assignments.assign, "17", ["new"], classroom.now_s)
+    done = classroom.act(assignments.assign, "17", ["new"], classroom.now_s, Terms(any_os=True))
+    assert done == Assigned(["new"], [])
+
+
+def test_many_are_taken_back(classroom: TestOrigin) -> None:
+    with pytest.raises(NotFound, match="expected a package that is assigned to failed and has no result yet"):
+        classroom.act(assignments.unassign, "17", ["waiting", "failed"], classroom.now_s)
+    assert classroom.events(Kind.UNASSIGNED) == []
+    became = classroom.act(assignments.unassign, "17", ALL, classroom.now_s, skip=True)
+    assert became == {"waiting": Unassigned.REMOVED, "downloading": Unassigned.WITHDRAWN}
+    assert [event.computer_id for event in classroom.events(Kind.UNASSIGNED)] == [1, 3]
+    assert [result.device_id for result in classroom.results("17") if result.withdrawn] == ["downloading"]
+
+
+def test_of_what_another_server_serves_nobody_knows_the_fragments(pc: TestOrigin) -> None:
+    pc.package("17")
+    pc.act(packages.activate, "17", "a.example/x", "b.example/y", pc.now_s)
+    pc.assign("17")
+    (result,) = pc.results("17")
+    assert (result.fragments_fetched, result.progress) == (None, "")
+    pc.act(packages.activate, "17", "a.example/x", "$IP$/y", pc.now_s)  # mirrors tell
+    (result,) = pc.results("17")
+    assert (result.fragments_fetched, result.progress) == (0, "0/3")

@@ -1,0 +1,143 @@
+"""The commands that list: what a terminal shows, filters, and acts on many."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from distd.terminal import lists
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "pc-2026-01-01-00-00-{:02}"
+
+
+@pytest.fixture
+def deployed(site: Any) -> Any:
+    """Three packages, the oldest of them on sixty computers. `site.ids`: of the packages, in their order."""
+    site.ids = [site.build("--name", f"Package {number}") for number in range(3)]
+    site.computers = [site.computer(NAME.format(number)) for number in range(60)]
+    site("package", "activate", site.ids[0])
+    file = site.folder / "computers"
+    file.write_text("\n".join(site.computers))
+    assert site("assign", site.ids[0], "--computers", file).status == 0
+    return site
+
+
+def rows(text: str) -> list[list[str]]:
+    return [re.split(r"  +", line) for line in text.splitlines()]
+
+
+def test_packages_and_their_counters(deployed: Any) -> None:
+    head, *found = rows(deployed("package", "list").out)
+    assert head[:4] == ["Package", "Name", "State", "Waiting"]
+    assert "Success" not in head  # nobody has succeeded yet
+    assert [row[:3] for row in found] == [
+        [deployed.ids[2], "Package 2", "inactive"],
+        [deployed.ids[1], "Package 1", "inactive"],
+        [deployed.ids[0], "Package 0", "active"],
+    ]
+    assert found[2][3] == "60"
+    assert rows(deployed("package", "list", "--active").out)[1][0] == deployed.ids[0]
+    assert len(rows(deployed("package", "list", "--inactive").out)) == 3
+    assert rows(deployed("package", "list", "--name", "package ?").out)[1:] == found
+    assert deployed("package", "list", "--name", "nothing").out == "No such packages.\n"
+    deployed("package", "delete", deployed.ids[1])
+    assert rows(deployed("package", "list", "--deleted").out)[1][:3] == [deployed.ids[1], "Package 1", "deleted"]
+    assert deployed("results", deployed.ids[1]).out == "This package is deleted; no computer had it.\n"
+
+
+@pytest.mark.parametrize("command", [["computer", "list"], ["results", "PACKAGE"]])
+def test_fifty_rows_then_how_many_there_are(deployed: Any, command: list[str]) -> None:
+    words = [deployed.ids[0] if word == "PACKAGE" else word for word in command]
+    done = deployed(*words)
+    assert (len(rows(done.out)), done.err) == (51, "50 of 60; --all shows the rest.\n")
+    whole = deployed(*words, "--all")
+    assert (len(rows(whole.out)), whole.err) == (61, "")
+    assert len(rows(deployed(*words, "--limit", 3).out)) == 4
+    page = deployed(*words, "--limit", 3, "--json").json
+    assert ([row["device_id"] for row in page["items"]], page["total"]) == (deployed.computers[:3], 60)
+    table = list(csv.DictReader(io.StringIO(deployed(*words, "--all", "--csv").out)))
+    assert [row["device_id"] for row in table] == deployed.computers
+
+
+@pytest.mark.parametrize(
+    "words", [["package", "list"], ["computer", "list"], ["results", "PACKAGE"], ["mirror", "list"]]
+)
+def test_a_row_is_one_line_of_80_and_the_identifier_is_whole(
+    deployed: Any, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed("mirror", "add", "m" * 40, "--url", "http://a-long-name-of-a-mirror.example.org:8080")
+    monkeypatch.setattr(lists, "terminal_width", lambda: 80)
+    done = deployed(*[deployed.ids[0] if word == "PACKAGE" else word for word in words])
+    assert max(map(len, done.out.splitlines())) <= 80
+    names = {"package": deployed.ids, "mirror": ["m" * 40]}.get(words[0], deployed.computers[:50])
+    assert all(any(line.startswith(f"{name} ") for line in done.out.splitlines()) for name in names)
+
+
+def test_results_by_state(deployed: Any) -> None:
+    assert len(rows(deployed("results", deployed.ids[0], "--state", "waiting", "--all").out)) == 61
+    assert deployed("results", deployed.ids[0], "--state", "FAILED").out == "No computer is in that state.\n"
+    assert deployed("results", deployed.ids[1]).out == "No computer has this package assigned.\n"
+
+
+def test_computers_by_name(deployed: Any) -> None:
+    assert [row[0] for row in rows(deployed("computer", "list", "--name", "*-0?").out)[1:]] == deployed.computers[:10]
+    assert deployed("computer", "list", "--tag", "x").out == "No such computers.\n"
+
+
+def test_computers_are_deleted(deployed: Any) -> None:
+    first, second = deployed.computers[:2]
+    refused = deployed("computer", "delete", first, "nobody")
+    assert (refused.status, refused.out) == (2, "")
+    assert (
+        refused.err == "distd: DEVICEID: expected the DEVICEID of a computer, got nobody; see `distd computer list`\n"
+    )
+    done = deployed("computer", "delete", first, second, first)
+    assert done.out == f"Computer {first} is deleted.\nComputer {second} is deleted.\n"
+    assert deployed("results", deployed.ids[0], "--json").json["total"] == 58
+
+
+def test_many_are_unassigned(deployed: Any, tmp_path: Path) -> None:
+    package_id = deployed.ids[0]
+    file = tmp_path / "two"
+    file.write_text("\n".join(deployed.computers[:2]))
+    removed = "the assignment is removed; the agent did not know of it."
+    assert deployed("unassign", package_id, "--computers", file).out == f"2 computers: {removed}\n"
+    again = deployed("unassign", package_id, "--computers", file, "--json").json
+    assert again == {"package_id": package_id, "items": []}
+    assert deployed("unassign", package_id, "--state", "waiting").out == f"58 computers: {removed}\n"
+    nobody = deployed("unassign", package_id, "--state", "notified")
+    assert nobody.out == f"No computer of those has {package_id} assigned without a result.\n"
+    refused = deployed("unassign", package_id)
+    assert refused.err == "distd: --computer: expected computers, here or by --computers or --state, got none\n"
+
+
+def test_a_planned_activation_is_told(deployed: Any) -> None:
+    package_id = deployed.ids[1]
+    planned = deployed("package", "activate", package_id, "--at", "2h").out
+    assert planned.startswith(f"`distd serve` activates package {package_id} not before 2")
+    assert re.search(r"\nplanned +not before 2", deployed("package", "show", package_id).out)
+    assert deployed("package", "show", package_id, "--json").json["planned"]["needed"] == 0
+    assert rows(deployed("package", "list", "--name", "1").out)[1][2] == "planned"
+    refused = deployed("package", "activate", deployed.ids[0], "--at", "fri 18:00")
+    assert (refused.status, refused.err) == (
+        1,
+        f"distd: PACKAGE: {deployed.ids[0]} is active already, on this server; deactivate it first\n",
+    )
+    assert re.search(r"\ncomputers +60 waiting\n", deployed("package", "show", deployed.ids[0]).out)
+
+
+def test_a_schedule_is_told_to_agents_in_their_form(deployed: Any) -> None:
+    computer = deployed.computer("new")
+    done = deployed("assign", deployed.ids[0], "--computer", computer, "--schedule", "2099-12-01 18:00")
+    assert done.status == 0
+    assert any("'2099/12/01 18:00'" in row for row in deployed.snapshot()[1])
+    for text in ("tomorrow", "2020-01-01"):
+        refused = deployed("assign", deployed.ids[1], "--computer", computer, "--schedule", text)
+        assert (refused.status, refused.err.startswith("distd: --schedule: expected a time ")) == (2, True)
