@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,10 @@ from distd.packaging.media_import import import_package
 from distd.packaging.verify import verify as verify_package
 from distd.storage import package_dirs, pki
 from distd.storage.incoming import IncomingFragments
-from distd.terminal import program
+from distd.terminal import log_lines, program
 from distd.terminal.completion import add_completion
-from distd.terminal.options import example, json_option, set_option
+from distd.terminal.log_lines import log_options
+from distd.terminal.options import example, json_option, options_record, set_option
 from distd.terminal.program import Group, argument, option
 from redistrib.join import join as join_origin
 from redistrib.mirror_dir import open_mirror, read_identity, read_settings
@@ -34,8 +36,6 @@ from redistrib.status import read_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
-
-LOG_FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 
 data_option = option(
     "--data",
@@ -92,20 +92,27 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     return collect
 
 
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """The options of `redistrib serve`, but for those of a mirror without an origin; None: not given."""
+
+    http: str | None
+    https: str | None
+    log_level: str
+    log_format: str
+
+
 @cli.command(epilog=example("redistrib serve --data /srv/redistrib --http 0.0.0.0:8080 --https 0.0.0.0:8443"))
 @data_option
 @option("--http", metavar="HOST:PORT", help="Where to listen for HTTP; port 0 takes a free one.")
 @option("--https", metavar="HOST:PORT", help="Where to listen for HTTPS.")
 @source_options
 @set_option
+@log_options
 @json_option
+@options_record(ServeOptions)
 def serve(
-    root: Path,
-    http: str | None,
-    https: str | None,
-    source: SourceOptions | None,
-    overrides: Mapping[str, str],
-    as_json: bool,
+    root: Path, options: ServeOptions, source: SourceOptions | None, overrides: Mapping[str, str], as_json: bool
 ) -> None:
     """Mirror and serve until SIGTERM or SIGINT; then what is being sent is finished first.
 
@@ -123,11 +130,12 @@ def serve(
         mirror = create_standalone(root, source)
         who, run = f"copies of {source.base}", partial(run_standalone, mirror, source)
     settings = read_settings(mirror, os.environ, overrides)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
-    set_up_process(settings.limits.connections, logging.getLogger("redistrib"))
+    log = logging.getLogger("redistrib")
+    log_lines.set_up(log, options.log_level, options.log_format)
+    set_up_process(settings.limits.connections, log)
     listeners = sockets.passed()
     if listeners is None:
-        (listeners,) = sockets.listen(http or settings.server.http, https or settings.server.https, 1)
+        (listeners,) = sockets.listen(options.http or settings.server.http, options.https or settings.server.https, 1)
     with closing(listeners):
         plain, secure = sockets.name_of(listeners.http), sockets.name_of(listeners.https)
         text = f"redistrib {__version__}: {who}: serving http://{plain} and https://{secure}"

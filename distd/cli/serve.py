@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,9 @@ from distd import __version__
 from distd.cli.options import data_option
 from distd.lane import sockets
 from distd.origin.installation import open_installation, read_settings
-from distd.terminal.options import example, json_option, set_option
+from distd.terminal import log_lines
+from distd.terminal.log_lines import log_options
+from distd.terminal.options import example, json_option, options_record, set_option
 from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
@@ -23,6 +27,17 @@ if TYPE_CHECKING:
 
     from distd.domain.settings import Settings
     from distd.lane.sockets import Listeners
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """The options of `distd serve`; None: not given."""
+
+    http: str | None
+    https: str | None
+    workers: int
+    log_level: str
+    log_format: str
 
 
 @command(epilog=example("distd serve --data /srv/distd --http 0.0.0.0:8080 --https 0.0.0.0:8443 --workers 2"))
@@ -37,10 +52,10 @@ if TYPE_CHECKING:
     help="Number of processes, at most one for each core.",
 )
 @set_option
+@log_options
 @json_option
-def serve(
-    root: Path, http: str | None, https: str | None, workers: int, overrides: Mapping[str, str], as_json: bool
-) -> None:
+@options_record(ServeOptions)
+def serve(root: Path, options: ServeOptions, overrides: Mapping[str, str], as_json: bool) -> None:
     """Serve agents and operators until SIGTERM or SIGINT; then transfers are finished first.
 
     SIGHUP reloads settings and certificate without closing a connection. Sockets that systemd passes are used instead
@@ -48,11 +63,12 @@ def serve(
     """
     import trio  # here, like the server: without it the other commands start in half the time
 
-    from distd.server.process import log_to_stderr, run_server
+    from distd.server.process import run_server
 
-    log_to_stderr()
+    workers = options.workers
+    log_lines.set_up(logging.getLogger("distd"), options.log_level, options.log_format)
     with open_installation(root, overrides) as installation, ExitStack() as stack:
-        listeners = _listeners(installation.settings, http, https, workers)
+        listeners = _listeners(installation.settings, options)
         for opened in listeners:
             stack.enter_context(closing(opened))
         announce = partial(_announce, listeners[0], as_json=as_json)
@@ -67,23 +83,28 @@ def serve(
                 )
             )
         else:
+            from distd.catalogue.reader import Reader
             from distd.server.supervisor import Supervisor
 
             host, port = installation.settings.server.host, listeners[0].https.getsockname()[1]
-            supervisor = Supervisor(_worker_command(root, overrides), listeners, installation.settings.limits.drain_s)
+            command = _worker_command(root, options, overrides)
+            reader, drain_s = Reader(installation.catalogue), installation.settings.limits.drain_s
+            supervisor = Supervisor(command, listeners, drain_s, reader)
             trio.run(supervisor.run, partial(announce, "", f"{host}:{port}"))
 
 
-def _listeners(settings: Settings, http: str | None, https: str | None, workers: int) -> list[Listeners]:
+def _listeners(settings: Settings, options: ServeOptions) -> list[Listeners]:
     given = sockets.passed()
     if given is not None:
-        return [given] * workers  # all processes accept connections from the same sockets
-    return sockets.listen(http or settings.server.http, https or settings.server.https, workers)
+        return [given] * options.workers  # all processes accept connections from the same sockets
+    http, https = options.http or settings.server.http, options.https or settings.server.https
+    return sockets.listen(http, https, options.workers)
 
 
-def _worker_command(root: Path, overrides: Mapping[str, str]) -> list[str]:
+def _worker_command(root: Path, options: ServeOptions, overrides: Mapping[str, str]) -> list[str]:
     settings = [part for name, value in overrides.items() for part in ("--set", f"{name}={value}")]
-    return [sys.executable, "-m", "distd.cli", "serve", "--data", str(root), "--json", *settings]
+    log = ["--log-level", options.log_level, "--log-format", options.log_format]
+    return [sys.executable, "-m", "distd.cli", "serve", "--data", str(root), "--json", *log, *settings]
 
 
 def _announce(listeners: Listeners, _http: str, https: str, *, as_json: bool) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from distd.domain.errors import DistdError
+from distd.domain.records import DownloadRequest, InventoryRequest, PrologRequest
 from distd.lane.backend import Located
 from distd.origin.agents import posts
 from distd.web.api.problems import status_of
 from distd.wire import tokens
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable
 
     from distd.catalogue.writer import Batcher
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     PostBatcher: TypeAlias = Batcher[posts.Post, posts.AgentRequest, posts.Reply]
     Stream: TypeAlias = PlainStream | TlsStream
 
+# What each kind of request is called in its message, and in the log.
+QUERIES: Final = {PrologRequest: "PROLOG", InventoryRequest: "INVENTORY", DownloadRequest: "DOWNLOAD"}
 MAX_CACHED_TOKENS: Final = 65_536
 
 
@@ -60,13 +63,21 @@ class OriginBackend:
         begun_s = time.perf_counter()
 
         def done(outcome: posts.Reply | Exception) -> None:
-            self._observe_post(time.perf_counter() - begun_s)
+            seconds = time.perf_counter() - begun_s
+            self._observe_post(seconds)
             if isinstance(outcome, posts.Reply):
+                if self._log.isEnabledFor(logging.DEBUG):
+                    self._log_reply(post, outcome, seconds)
                 answer(outcome.status, outcome.body)
             else:
                 answer(self._log_failure(post, outcome), f"{outcome}\n".encode())
 
         self._batcher.put(posts.Post(post.body, post.address, post.user_agent, time.time()), done)
+
+    def _log_reply(self, post: Post, reply: posts.Reply, seconds: float) -> None:
+        kind = QUERIES[type(reply.request)]
+        fields = {"computer": reply.request.device_id, "address": post.address, "agent": post.user_agent}
+        self._log.debug(kind, extra={"fields": fields | {"ms": round(seconds * 1000, 1), "bytes": len(reply.body)}})
 
     def _log_failure(self, post: Post, error: Exception) -> int:
         """One line in the log; gives the status of the answer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,7 @@ from distd.origin.packages.recovery import reconcile
 from distd.server import mirror_streams
 from distd.server.application import make_application
 from distd.server.backend import OriginBackend
+from distd.server.event_lines import logged_events
 from distd.server.handover import open_hand_over
 from distd.server.metrics import Metrics, Sources
 from distd.server.mirror_messages import Waves
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
     from distd.storage.data_dir import DataDir
 
 PRUNE_S: Final = 600.0
-LOG_FORMAT: Final = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 
 log = logging.getLogger("distd")
 
@@ -93,7 +94,10 @@ async def run_server(
             nursery.start_soon(progress.run)
             nursery.start_soon(prune_events, writer, settings.events.keep)
             announce(state.context.http, state.context.https)
-            await _wait_for_end(signals, partial(state.reload, lane, log))
+            async with AsyncExitStack() as stack:
+                if not is_worker():  # else the supervisor does it, once for all workers
+                    await stack.enter_async_context(logged_events(reader, log))
+                await _wait_for_end(signals, partial(state.reload, lane, log))
         state.stopping = True
         log.info("finishing what is being sent, at most %d s", drain_s)
         lane.stop()
@@ -111,11 +115,6 @@ async def prune_events(writer: Writer, keep: int) -> None:
             await writer.run(partial(event_log.prune, keep=keep))
         except Unavailable as error:
             log.warning("old events are not deleted: %s", error)
-
-
-def log_to_stderr() -> None:
-    """Log lines with the time and the number of the process."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
 
 
 def _reconcile(installation: Installation) -> None:

@@ -24,11 +24,13 @@ from distd.domain.backoff import Backoff
 from distd.domain.errors import Unavailable
 from distd.lane.pacer import make_shared
 from distd.lane.sockets import KINDS, LEVELS, VARIABLE
+from distd.server.event_lines import logged_events
 from distd.server.metrics import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from distd.catalogue.reader import Reader
     from distd.lane.sockets import Listeners
 
 FIRST_PAUSE_S: Final = 0.5
@@ -40,12 +42,14 @@ log = logging.getLogger("distd.supervisor")
 
 
 class Supervisor:
-    """Runs `command` once for each of `listeners`, which it closes at the end. `drain_s`: what workers get to end."""
+    """Runs `command` once for each of `listeners`, which it closes at the end, and logs events, which `reader` reads.
+    `drain_s`: what workers get to end."""
 
-    def __init__(self, command: Sequence[str], listeners: Sequence[Listeners], drain_s: float) -> None:
+    def __init__(self, command: Sequence[str], listeners: Sequence[Listeners], drain_s: float, reader: Reader) -> None:
         self._command = list(command)
         self._listeners = listeners
         self._drain_s = drain_s
+        self._reader = reader
         self._levels = make_shared()
         self._metrics = TemporaryDirectory(prefix="distd-metrics-")  # gone with the supervisor
         self._processes: dict[int, trio.Process] = {}
@@ -61,15 +65,19 @@ class Supervisor:
                 for index in range(len(self._listeners)):
                     await nursery.start(self._keep_alive, index)
                 announce()
-                async for number in signals:
-                    if number != signal.SIGHUP:
-                        break
-                    self._signal(signal.SIGHUP)
+                async with logged_events(self._reader, log):
+                    await self._wait_for_end(signals)
                 self._stopping.set()
                 for listeners in self._listeners:
                     listeners.close()  # else the kernel accepts connections that no worker will answer
                 self._signal(signal.SIGTERM)
                 nursery.cancel_scope.deadline = trio.current_time() + self._drain_s + GRACE_S
+
+    async def _wait_for_end(self, signals: AsyncIterator[int]) -> None:
+        async for number in signals:
+            if number != signal.SIGHUP:
+                return
+            self._signal(signal.SIGHUP)
 
     async def _keep_alive(self, index: int, *, task_status: trio.TaskStatus[None]) -> None:
         """One worker after the other with the same listeners."""

@@ -235,7 +235,7 @@ async def test_the_api_tells_what_the_commands_tell(server: Any, made: Any, caps
     assert await ask("packages") == command("package", "list")
     assert await ask("computers") == command("computer", "list")
     assert await ask("computers/pc") == command("computer", "show", "pc")
-    for package in command("package", "list"):
+    for package in command("package", "list")["items"]:
         assert await ask(f"packages/{package['id']}") == package
         assert await ask(f"packages/{package['id']}/results") == command("results", package["id"])
     assert "no such" in (await ask("computers/no%20such", 404))["detail"]

@@ -20,9 +20,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from distd.cli.main import run
 from distd.domain.errors import BadInput
+from distd.domain.records import PrologRequest
 from distd.lane.sockets import listen, name_of
 from distd.storage import pki
 from distd.storage.data_dir import DataDir
+from distd.wire import ocs
 from tests.programs.processes import DISTD, child, distd_serve, listening
 from tests.programs.waiting import await_until
 
@@ -47,12 +49,12 @@ def get(path: Any) -> Any:
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
 
 
-async def fetch(address: Any, path: Any = "/healthz") -> Any:
-    """The whole answer, head and body."""
+async def fetch(address: Any, path: Any = "/healthz", request: bytes = b"") -> Any:
+    """The whole answer, head and body, to a GET of `path` or to `request`."""
     host, port = address.rsplit(":", 1)
     with trio.fail_after(LIMIT_S):
         async with await trio.open_tcp_stream(host, int(port)) as stream:
-            await stream.send_all(get(path))
+            await stream.send_all(request or get(path))
             return b"".join([piece async for piece in stream])
 
 
@@ -97,6 +99,24 @@ async def test_a_worker_that_dies_is_replaced_and_nobody_is_refused(site: Any, t
         with trio.fail_after(LIMIT_S):
             assert await process.wait() == 0
     assert "worker 1 ended with status -9" in (tmp_path / "serve.log").read_text()
+
+
+async def test_each_event_is_logged_once_and_by_the_supervisor(site: Any, tmp_path: Path) -> None:
+    data, _ = site
+    log = tmp_path / "serve.log"
+    options = ("--workers", "2", "--log-format", "json", "--log-level", "debug")
+    async with await start(data, tmp_path, *options) as process:
+        http, _ = await ready(process)
+        body = ocs.write_request(PrologRequest("pc-of-the-log"))
+        head = f"POST /ocsinventory HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        assert b" 200 " in await fetch(http, request=head.encode() + body)
+        await await_until(lambda: "COMPUTER_SEEN" in log.read_text(), "the event is logged")
+        rows = [json.loads(line) for line in log.read_text().splitlines()]
+    (seen,) = (row for row in rows if row["message"] == "COMPUTER_SEEN")
+    assert (seen["computer"], seen["level"], seen["process"]) == ("pc-of-the-log", "info", process.pid)
+    (contact,) = (row for row in rows if row["message"] == "PROLOG")
+    assert (contact["computer"], contact["level"]) == ("pc-of-the-log", "debug")
+    assert contact["process"] != process.pid
 
 
 async def test_workers_end_with_their_supervisor(site: Any, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from distd.domain.errors import BadInput, TooLarge, Unavailable
+from distd.domain.records import PrologRequest
 from distd.lane.backend import Post
 from distd.origin.agents.posts import Reply
 from distd.server.backend import OriginBackend
@@ -26,7 +27,7 @@ class Batch:
     """Answers each post with `outcome` at once."""
 
     def __init__(self) -> None:
-        self.outcome: Reply | Exception = Reply(200, b"reply")
+        self.outcome: Reply | Exception = Reply(200, b"reply", PrologRequest("pc"))
 
     def put(self, post: Any, answer: Callable[[Reply | Exception], None]) -> None:
         assert (post.body, post.address, post.user_agent) == (b"body", "10.0.0.9", "agent")
@@ -60,6 +61,19 @@ def ask(backend: OriginBackend) -> tuple[int, bytes]:
 async def test_a_reply_goes_out_as_it_is(backend: OriginBackend, waits: list[float]) -> None:
     assert ask(backend) == (200, b"reply")
     assert len(waits) == 1
+
+
+async def test_a_contact_is_a_line_at_debug(backend: OriginBackend, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "distd")
+    ask(backend)
+    assert caplog.records == []
+    caplog.set_level(logging.DEBUG, "distd")
+    ask(backend)
+    (record,) = caplog.records
+    fields = dict(record.fields)  # type: ignore[attr-defined]
+    assert fields.pop("ms") >= 0
+    assert (record.levelname, record.getMessage()) == ("DEBUG", "PROLOG")
+    assert fields == {"computer": "pc", "address": "10.0.0.9", "agent": "agent", "bytes": 5}
 
 
 @pytest.mark.parametrize(

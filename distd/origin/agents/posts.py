@@ -67,10 +67,11 @@ class AgentRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP status and a body (application/x-compressed, or empty)."""
+    """An HTTP status and a body (application/x-compressed, or empty). `request`: what it answers."""
 
     status: int
     body: bytes
+    request: Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +112,13 @@ class _Answers:
             case DownloadRequest() as request:
                 self.report(post, request, computer)
                 # Trap 8: anything but a 2xx makes the agent send it again, and then with another code.
-                return Reply(200, b"")
-            case PrologRequest():
+                return Reply(200, b"", request)
+            case PrologRequest() as request:
                 assert computer is not None
-                return Reply(200, self.prolog(post, computer))
+                return Reply(200, self.prolog(post, computer), request)
             case InventoryRequest() as request:
                 assert computer is not None
-                return Reply(200, self.inventory(post, request, computer))
+                return Reply(200, self.inventory(post, request, computer), request)
 
     def prolog(self, post: AgentRequest, computer: ComputerState) -> bytes:
         self.mark_seen(post, computer)
