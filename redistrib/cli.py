@@ -93,7 +93,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @dataclass(frozen=True, slots=True)
-class ServeOptions:
+class MirrorServeOptions:
     """The options of `redistrib serve`, but for those of a mirror without an origin; None: not given."""
 
     http: str | None
@@ -110,9 +110,9 @@ class ServeOptions:
 @set_option
 @log_options
 @json_option
-@options_record(ServeOptions)
+@options_record(MirrorServeOptions)
 def serve(
-    root: Path, options: ServeOptions, source: SourceOptions | None, overrides: Mapping[str, str], as_json: bool
+    root: Path, options: MirrorServeOptions, source: SourceOptions | None, overrides: Mapping[str, str], as_json: bool
 ) -> None:
     """Mirror and serve until SIGTERM or SIGINT; then what is being sent is finished first.
 
