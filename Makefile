@@ -6,7 +6,7 @@ PYTEST := $(PY) -m pytest -n 3 --dist worksteal
 READY  := $(VENV)/.ready
 SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
-    bench-load bench-transfer
+    bench-load bench-packages bench-transfer
 
 .PHONY: help test test-slow-machine coverage quick lint types layers demo bench loadtest fuzz reference setup debian lock clean $(BENCHES)
 
@@ -41,6 +41,10 @@ demo: setup      ## deploy a real package to a native and a stock agent on this 
 bench-transfer: setup  ## fragments beside nginx and Apache, some 40 minutes (ARGS=--quick: 4; ARGS=--readme: into README.md)
 	@sh .ci/debian-packages bench
 	$(PY) -m loadtests.transfer $(ARGS)
+
+bench-packages: setup  ## fragments at random out of 200 packages, beside nginx (3 minutes)
+	@sh .ci/debian-packages bench
+	$(PY) -m loadtests.many_packages $(ARGS)
 
 bench-bandwidth: setup  ## how exactly bandwidth.rules is kept (2 minutes)
 	@sh .ci/debian-packages bench

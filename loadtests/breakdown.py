@@ -35,13 +35,13 @@ from loadtests.results import publish
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.domain.records import Manifest
+    from distd.wire.manifest import Digests
 
 PACKAGE = "1700000001"
 ROUNDS = 9
 
 
-def no_manifest(package_id: str) -> Manifest:
+def no_manifest(package_id: str) -> Digests:
     """Raise, as for a folder without manifests."""
     raise NotFound("package", "one with a manifest", package_id)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from distd.storage.data_dir import DataDir
     from distd.storage.incoming import IncomingFragments
     from distd.storage.quota import DiskLimits
+    from distd.wire.manifest import Digests
 
 
 class LocalPackages:
@@ -53,6 +54,10 @@ class LocalPackages:
     def read_manifest(self, package_id: str) -> Manifest:
         """The manifest on the disk. Blocks. Raises `Corrupt`, `OSError`."""
         return package_dirs.read_manifest(self.data, package_id, self.ca)
+
+    def read_digests(self, package_id: str) -> Digests:
+        """Those of the manifest on the disk. Blocks. Raises `Corrupt`, `OSError`."""
+        return package_dirs.read_digests(self.data, package_id, self.ca)
 
     def publish(self, package_id: str, version: int) -> None:
         """A version of a package is on the disk, verified; the version before, and what was bad in it, is not."""

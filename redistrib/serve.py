@@ -70,7 +70,7 @@ def open_local_packages(mirror: MirrorDir, settings: Settings) -> LocalPackages:
 async def serve_until_stopped(local: LocalPackages, backend: Backend, serving: Serving) -> None:
     """Serve until SIGTERM or SIGINT; then finish what is being sent, within the limit of the settings."""
     settings, data = serving.settings, local.data
-    cache = FileCache(data.download, local.read_manifest)
+    cache = FileCache(data.download, local.read_digests)
     lane = Lane(backend, cache, limits(settings), log)
     context = tls(data.keys / pki.SERVER_CERTIFICATE, data.keys / pki.SERVER_KEY)
     async with trio.open_nursery() as nursery:

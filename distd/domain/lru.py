@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
 class Lru(Generic[Key, Value]):
-    """At most `capacity` items; `capacity` is at least 1."""
+    """At most `capacity` items; `capacity` is at least 1. With `weigh` items whose weights are together at most so
+    much; the one that was put last stays in any case."""
 
-    __slots__ = ("_capacity", "_items")
+    __slots__ = ("_capacity", "_items", "_weigh", "_weight")
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, weigh: Callable[[Value], int] = lambda _: 1) -> None:
         self._capacity = capacity
+        self._weigh = weigh
+        self._weight = 0
         self._items: OrderedDict[Key, Value] = OrderedDict()
 
     def __len__(self) -> int:
@@ -30,11 +36,15 @@ class Lru(Generic[Key, Value]):
 
     def put(self, key: Key, value: Value) -> None:
         """Store a value, in place of the one that the key had, or of the least recently used one."""
+        self.pop(key)
         self._items[key] = value
-        self._items.move_to_end(key)
-        if len(self._items) > self._capacity:
-            self._items.popitem(last=False)
+        self._weight += self._weigh(value)
+        while self._weight > self._capacity and len(self._items) > 1:
+            self._weight -= self._weigh(self._items.popitem(last=False)[1])
 
     def pop(self, key: Key) -> Value | None:
         """Remove a value and return it; None: there is none."""
-        return self._items.pop(key, None)
+        value = self._items.pop(key, None)
+        if value is not None:
+            self._weight -= self._weigh(value)
+        return value

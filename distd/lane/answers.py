@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from distd.wire import http
 
 if TYPE_CHECKING:
-    from distd.lane.file_cache import OpenFile
+    from distd.lane.file_cache import OpenFile, Part
 
-# Bytes as they are, or a span (start, stop) of the file.
-Part: TypeAlias = bytes | tuple[int, int]
 # A fragment that counts as delivered once its answer has been sent: computer's id, package's id, number, size in bytes.
 # There is one for each request, and a plain tuple is made 0.3 µs quicker than one with names.
 Delivery: TypeAlias = tuple[int, str, int, int]
@@ -49,7 +47,7 @@ def of_file(file: OpenFile, selection: http.Selection, delivery: Delivery | None
     known = http.validators(file.etag, file.modified_s) + b"\r\n"
     if status == 206 and len(spans) == 1:
         lines = http.single_range_fields(file.content_type, spans[0], file.size)
-        parts = [spans[0]]
+        parts = [file.part(*spans[0])]
     elif status == 206:
         lines, parts = _several(file, spans)
     elif status == 416:
@@ -71,5 +69,5 @@ def _several(file: OpenFile, spans: tuple[tuple[int, int], ...]) -> tuple[bytes,
     fields, heads, closing = http.multipart(file.content_type, spans, file.size, boundary)
     parts: list[Part] = [closing]
     for head, span in zip(reversed(heads), reversed(spans), strict=True):
-        parts += [span, head]
+        parts += [file.part(*span), head]
     return fields, parts

@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Final
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from distd.domain.errors import DistdError
 from distd.domain.lru import Lru
@@ -19,17 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from distd.domain.records import Manifest
+    from distd.wire.manifest import Digests
 
 # Bodies up to this size are kept in memory: one send() instead of two calls. At 64 KiB it is no gain any more.
 IN_MEMORY_BYTES: Final = 16 * 1024
 RECHECK_S: Final = 1.0
-MAX_KNOWN_PACKAGES: Final = 64
+MAX_DIGESTS_BYTES: Final = 41_943_040  # of the manifests that are remembered: a million fragments
+OWN_BYTES: Final = 512  # of one that has no fragments, about
+FRAGMENT_OWN_BYTES: Final = 40  # digest and length
+OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 FRAGMENT_TYPE: Final = b"application/octet-stream"
 
 _TYPES: Final = {"info": b"application/xml", "manifest": b"application/msgpack"}
 
-Identity = tuple[int, int, int, int]
+Identity: TypeAlias = tuple[int, int, int, int]
+# What is sent: bytes as they are, or a span (start, stop) of the file.
+Part: TypeAlias = bytes | tuple[int, int]
 
 
 class OpenFile:
@@ -57,7 +63,7 @@ class OpenFile:
         package_id, _, number = name.partition("-")
         self.package_id = package_id if number else ""
         self.number = int(number or 0)
-        self.identity = _identity(state)
+        self.identity: Identity | None = _identity(state)
         self.size = state.st_size
         self.modified_s = int(state.st_mtime)
         self.content_type = _TYPES.get(name, FRAGMENT_TYPE)
@@ -73,22 +79,59 @@ class OpenFile:
         if hasattr(self, "fd"):
             os.close(self.fd)
 
+    def part(self, start: int, stop: int) -> Part:
+        """What is sent for a span of the file: bytes of one in memory, else the span."""
+        if not self.in_memory:
+            return start, stop
+        begin = len(self.fields) - self.size
+        return self.fields[begin + start : begin + stop]
+
+
+class SmallFragment(OpenFile):
+    """A fragment in memory, without a descriptor. It has no identity: it is read again instead of being checked."""
+
+    __slots__ = ()
+
+    def __init__(self, package: KnownPackage, number: int, body: bytes, now_s: float) -> None:
+        self.package_id = package.digests.package_id
+        self.number = number
+        self.identity = None
+        self.size = len(body)
+        self.modified_s = package.modified_s
+        self.content_type = FRAGMENT_TYPE
+        self.etag = b'"%s"' % package.digests.of_fragment(number).hex().encode()
+        self.fields = file_fields(FRAGMENT_TYPE, self.size, self.etag, self.modified_s) + body
+        self.in_memory = True
+        self.checked_s = now_s
+
+
+class KnownPackage:
+    """What the manifest of a package says, and when its file was last checked to be the same one."""
+
+    __slots__ = ("checked_s", "digests", "identity", "modified_s")
+
+    def __init__(self, digests: Digests, state: os.stat_result, now_s: float) -> None:
+        self.digests = digests
+        self.identity = _identity(state)
+        self.modified_s = int(state.st_mtime)
+        self.checked_s = now_s
+
 
 class FileCache:
     """Open files by their path below the `download` folder, e.g. b"1700000001/1700000001-3".
 
-    `manifest_of` gives a package's manifest or raises; its BLAKE3 digests are the ETags. At most `capacity` files
+    `digests_of` gives what a package's manifest says or raises: its digests are the ETags. At most `capacity` files
     stay open; of those that were not asked for within the last second, the least recently used one is closed first.
     """
 
-    def __init__(self, download: Path, manifest_of: Callable[[str], Manifest], capacity: int = 4096) -> None:
+    def __init__(self, download: Path, digests_of: Callable[[str], Digests], capacity: int = 4096) -> None:
         self._download = os.fsencode(download) + b"/"
-        self._manifest_of = manifest_of
+        self._digests_of = digests_of
         self._capacity = capacity
         # In the order in which they were last checked. An `Lru` would note each use, which costs every request
         # 0.2 µs more; to know the order to the second is enough.
-        self._files: dict[bytes, OpenFile] = {}
-        self._etags: Lru[str, tuple[Identity, dict[str, bytes]]] = Lru(MAX_KNOWN_PACKAGES)
+        self._files: OrderedDict[bytes, OpenFile] = OrderedDict()
+        self._packages: Lru[str, KnownPackage] = Lru(MAX_DIGESTS_BYTES, _weigh)
 
     def get(self, key: bytes, now_s: float) -> OpenFile | None:
         """The file at `key`, or None when there is none. `now_s` is any steady clock's."""
@@ -97,22 +140,54 @@ class FileCache:
             if now_s - file.checked_s < RECHECK_S:
                 return file
             del self._files[key]
-            if self._unchanged(key, file):
+            if file.identity is not None and self._unchanged(key, file.identity):
                 file.checked_s = now_s
                 self._files[key] = file
                 return file
-        return self._open(key, now_s)
+        file = self._open(key, now_s)
+        if file is not None:
+            while len(self._files) >= self._capacity:
+                self._files.popitem(last=False)
+            self._files[key] = file
+        return file
 
-    def _unchanged(self, key: bytes, file: OpenFile) -> bool:
+    def _unchanged(self, key: bytes, identity: Identity) -> bool:
         try:
-            return _identity(os.stat(self._download + key)) == file.identity
+            return _identity(os.stat(self._download + key)) == identity
         except OSError:
             return False
 
     def _open(self, key: bytes, now_s: float) -> OpenFile | None:
         package_id, _, name = key.decode("ascii").partition("/")
+        number = int(name.partition("-")[2] or 0)
+        package = self._package(package_id, now_s) if number else None
+        if package is not None and number <= len(package.digests.lengths):
+            length = package.digests.lengths[number - 1]
+            body = self._read(key, length) if length <= IN_MEMORY_BYTES else None
+            if body is not None:
+                return SmallFragment(package, number, body, now_s)
+        # Another version may have come just now, whose files are others: they get its digests.
+        package = self._package(package_id, now_s, checked_within_s=0.0) if name != "manifest" else None
+        return self._open_file(key, name, _digest(package, number), now_s)
+
+    def _read(self, key: bytes, length: int) -> bytes | None:
+        """The file at `key`, if it is so long: in half the time that it takes to open one and to ask what it is."""
         try:
-            fd = os.open(self._download + key, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = os.open(self._download + key, OPEN_FLAGS | os.O_NONBLOCK)
+        except OSError:
+            return None
+        try:
+            body = os.pread(fd, length + 1, 0)
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+        return body if len(body) == length else None
+
+    def _open_file(self, key: bytes, name: str, digest: bytes, now_s: float) -> OpenFile | None:
+        """`digest` empty: there is no manifest, or the file is not in it. Then the ETag is what nginx would send."""
+        try:
+            fd = os.open(self._download + key, OPEN_FLAGS)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return None
@@ -122,37 +197,37 @@ class FileCache:
             if not stat.S_ISREG(state.st_mode):
                 os.close(fd)
                 return None
-            file = OpenFile(fd, state, name, self._etag(package_id, name, state), now_s)
+            etag = b'"%s"' % digest.hex().encode() if digest else b'"%x-%x"' % (state.st_mtime_ns, state.st_size)
+            return OpenFile(fd, state, name, etag, now_s)
         except BaseException:
             os.close(fd)
             raise
-        while len(self._files) >= self._capacity:
-            del self._files[next(iter(self._files))]
-        self._files[key] = file
-        return file
 
-    def _etag(self, package_id: str, name: str, state: os.stat_result) -> bytes:
-        """The BLAKE3 of the manifest; for a folder without a manifest what nginx would send."""
-        digest = self._digests(package_id).get(name) if name != "manifest" else None
-        return b'"%s"' % digest if digest else b'"%x-%x"' % (state.st_mtime_ns, state.st_size)
-
-    def _digests(self, package_id: str) -> dict[str, bytes]:
-        """File name → hexadecimal BLAKE3, remembered for as long as the manifest's file is the same one."""
+    def _package(self, package_id: str, now_s: float, *, checked_within_s: float = RECHECK_S) -> KnownPackage | None:
+        """Remembered for as long as the manifest's file is the same one; None: there is none that can be used."""
+        known = self._packages.get(package_id)
+        if known is not None and now_s - known.checked_s < checked_within_s:
+            return known
         try:
-            identity = _identity(os.stat(self._download + package_id.encode("ascii") + b"/manifest"))
-        except OSError:
-            return {}
-        known = self._etags.get(package_id)
-        if known is not None and known[0] == identity:
-            return known[1]
-        try:
-            manifest = self._manifest_of(package_id)
+            state = os.stat(self._download + package_id.encode("ascii") + b"/manifest")
+            if known is None or _identity(state) != known.identity:
+                known = KnownPackage(self._digests_of(package_id), state, now_s)
+                self._packages.put(package_id, known)
         except (DistdError, OSError):
-            return {}
-        digests = {f"{package_id}-{f.number}": f.blake3.hex().encode() for f in manifest.fragments}
-        digests["info"] = manifest.info_blake3.hex().encode()
-        self._etags.put(package_id, (identity, digests))
-        return digests
+            self._packages.pop(package_id)
+            return None
+        known.checked_s = now_s
+        return known
+
+
+def _digest(package: KnownPackage | None, number: int) -> bytes:
+    if package is None:
+        return b""
+    return package.digests.of_fragment(number) if number else package.digests.info
+
+
+def _weigh(package: KnownPackage) -> int:
+    return OWN_BYTES + FRAGMENT_OWN_BYTES * len(package.digests.lengths)
 
 
 def _identity(state: os.stat_result) -> Identity:

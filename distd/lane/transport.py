@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import socket
 
-    from distd.lane.answers import Part
-    from distd.lane.file_cache import OpenFile
+    from distd.lane.file_cache import OpenFile, Part
     from distd.lane.turn import Turn
 
 RECEIVE_BYTES: Final = 65_536

@@ -132,7 +132,7 @@ def _hand_over(mirrors: MirrorStreams, web: HandOver, stream: PlainStream | TlsS
 
 def _file_cache(data: DataDir) -> FileCache:
     ca = pki.load_ca(data.ca_certificate)
-    return FileCache(data.download, lambda package_id: package_dirs.read_manifest(data, package_id, ca))
+    return FileCache(data.download, lambda package_id: package_dirs.read_digests(data, package_id, ca))
 
 
 async def _wait_for_end(signals: AsyncIterator[int], reload: Callable[[], None]) -> None:

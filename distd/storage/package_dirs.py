@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from distd.domain.records import Fragment, Info, Manifest
     from distd.storage.data_dir import DataDir
+    from distd.wire.manifest import Digests
 
 
 def list_ids(data: DataDir) -> list[str]:
@@ -39,6 +40,14 @@ def read_manifest(data: DataDir, package_id: str, ca: x509.Certificate) -> Manif
     if manifest.package_id != package_id:
         raise Corrupt(f"manifest of {package_id}", f"id {package_id}", f"id {manifest.package_id}")
     return manifest
+
+
+def read_digests(data: DataDir, package_id: str, ca: x509.Certificate) -> Digests:
+    """Raises `Corrupt` when the manifest is not the origin's, or not this package's, and `OSError`."""
+    digests = manifest_format.read_digests((data.package(package_id) / "manifest").read_bytes(), ca)
+    if digests.package_id != package_id:
+        raise Corrupt(f"manifest of {package_id}", f"id {package_id}", f"id {digests.package_id}")
+    return digests
 
 
 def delete(data: DataDir, package_id: str) -> None:

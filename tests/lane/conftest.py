@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+from array import array
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,11 +23,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from distd.domain.errors import Unavailable
-from distd.domain.records import Fragment, Manifest
 from distd.lane.backend import Located
 from distd.lane.file_cache import FileCache
 from distd.lane.limits import Limits
 from distd.lane.server import Lane
+from distd.wire.manifest import Digests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -159,10 +160,8 @@ class Running:
             return await peer.ask(raw, head=method == "HEAD")
 
 
-def _manifest() -> Any:
-    fragments = tuple(Fragment(n, len(b), blake3(b).digest()) for n, b in ((1, SMALL), (2, LARGE)))
-    whole = SMALL + LARGE
-    return Manifest(PACKAGE, 1, len(whole), b"", b"", blake3(whole).digest(), blake3(INFO).digest(), fragments)
+LENGTHS = array("Q", [len(SMALL), len(LARGE)])
+DIGESTS = Digests(PACKAGE, blake3(INFO).digest(), blake3(SMALL).digest() + blake3(LARGE).digest(), LENGTHS)
 
 
 @pytest.fixture
@@ -211,7 +210,7 @@ def start(download: Any, certificate: Any, nursery: Any) -> Any:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate[0])
         backend = FakeBackend()
-        files = FileCache(download, lambda package_id: _manifest())
+        files = FileCache(download, lambda package_id: DIGESTS)
         lane = Lane(backend, files, Limits(**limits), logging.getLogger("distd.lane"))
         plain, secure = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
         nursery.start_soon(lane.run, [(plain, None), (secure, context)])

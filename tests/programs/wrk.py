@@ -91,13 +91,14 @@ def parse(printed: str, load_cpu_s: float = 0) -> Load:
         raise LoadFailed(f"wrk printed: {printed[-500:]}") from None
 
 
-async def load(url: str, connections: int, duration_s: int, folder: Path) -> Load:
-    """GET `url` again and again on so many connections, from one thread. `folder` keeps the script.
+async def load(url: str, connections: int, duration_s: int, folder: Path, requests: str = "") -> Load:
+    """GET `url` again and again on so many connections, from one thread; with `requests`, which is Lua, what its
+    function `request` gives. `folder` keeps the script.
 
     Raises `LoadFailed`.
     """
     script = folder / "done.lua"
-    script.write_text(SCRIPT)
+    script.write_text(requests + SCRIPT)
     before_s = _children_cpu_s()
     command = [*_command(connections, duration_s), "-s", str(script), url]
     try:

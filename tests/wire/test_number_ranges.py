@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distd.wire.number_ranges import parse, render
+from distd.wire.number_ranges import add, parse, render
 
 
 def test_ranges_of_numbers() -> None:
@@ -18,6 +18,17 @@ def test_ranges_of_numbers() -> None:
 def test_what_was_rendered_is_parsed(numbers: set[int]) -> None:
     assert parse(render(numbers)) == numbers
     assert parse(render(numbers), limit=2000) == numbers
+
+
+@given(st.sets(st.integers(1, 300)), st.lists(st.integers(1, 300)))
+def test_numbers_are_added(before: set[int], more: list[int]) -> None:
+    text, count = add(render(before), more)
+    assert (parse(text), count) == (before | set(more), len(before | set(more)))
+    assert text == render(parse(text))
+
+
+def test_ranges_that_touch_become_one() -> None:
+    assert add("1-3,5,9-10", [4, 6, 11, 2]) == ("1-6,9-11", 9)
 
 
 @pytest.mark.parametrize("text", ["x", "-5", "1-2-3", "1-x"])

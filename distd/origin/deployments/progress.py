@@ -10,7 +10,7 @@ from sqlalchemy import select, tuple_
 from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import computers, micros, packages, progress
 from distd.domain.actor import AGENT
-from distd.wire.number_ranges import parse, render
+from distd.wire.number_ranges import add, render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,12 +66,12 @@ def _progress(conn: Connection, fetches: Sequence[Fetched]) -> dict[tuple[int, s
 
 
 def _row(fetched: Fetched, before: Any, now_us: int) -> dict[str, Any]:
-    numbers = set(fetched.numbers) | parse(before.ranges if before else "")
+    ranges, count = add(before.ranges if before else "", fetched.numbers)
     return {
         "computer_id": fetched.computer_id,
         "package_id": fetched.package_id,
-        "fragments": len(numbers),
-        "ranges": render(numbers),
+        "fragments": count,
+        "ranges": ranges,
         "sent_bytes": fetched.sent_bytes + (before.sent_bytes if before else 0),
         "first_at_us": before.first_at_us if before else now_us,
         "last_at_us": now_us,
