@@ -53,6 +53,7 @@ MIB = 1_048_576
 BLOCK_BYTES = MIB
 SMALL_FRAGMENTS = 100_000
 MEMORY_GOAL_MIB = 64
+DISK_GOAL = 1.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,37 @@ def copy_beside(bench: Bench, name: str) -> Callable[[], None]:
     hash_alone(bench.source, name)
     thread.join()
     return copy.unlink
+
+
+def copy_and_sync(bench: Bench) -> Callable[[], None]:
+    """What `cp` and `sync` do."""
+    copy = bench.source.with_name("copy")
+    subprocess.run(["cp", bench.source, copy], check=True)
+    subprocess.run(["sync", "--file-system", copy], check=True)
+    return copy.unlink
+
+
+def md5sum(bench: Bench) -> None:
+    """What `md5sum` does."""
+    subprocess.run(["md5sum", bench.source], check=True, capture_output=True)
+
+
+def compare_on_disk(bench: Bench) -> Row:
+    """A build on a disk, beside the larger of `md5sum` alone and `cp` + `sync`, in each round."""
+    calls: dict[str, Callable[[], object]] = {
+        "build": lambda: bench.build(BySize()),
+        "md5sum": lambda: md5sum(bench),
+        "cp + sync": lambda: copy_and_sync(bench),
+    }
+    rounds = []
+    for number in range(bench.rounds):
+        took = {name: _timed(calls[name]) for name in sorted(calls, reverse=bool(number % 2))}
+        rounds.append((max(took["md5sum"], took["cp + sync"]), took["build"]))
+        print(", ".join(f"{name} {seconds:.2f} s" for name, seconds in took.items()), flush=True)
+    reference_s, ours_s = (median(column) for column in zip(*rounds, strict=True))
+    name, reference = "build on a disk", "the larger of md5sum and cp + sync"
+    ratios = [ours / theirs for theirs, ours in rounds]
+    return Row(name, reference, bench.source.stat().st_size, reference_s, ours_s, ratios, DISK_GOAL)
 
 
 def compare_all(bench: Bench) -> list[Row]:
@@ -291,12 +323,26 @@ def tables_of(rows: list[Row], per_s: float, memory: float, similar: list[Simila
     ]
 
 
+def measure_on_disk(folder: Path, size_mib: int, rounds: int) -> Row:
+    """The row of a build in `folder`."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix="distd-bench-") as made:
+        data = create_installation(Path(made) / "data", ["localhost"])
+        bench = Bench(data, Path(made) / "large.zip", rounds)
+        stored_zip(bench.source, size_mib * MIB)
+        os.sync()
+        return compare_on_disk(bench)
+
+
 @click.command()
 @click.option("--size-mib", default=2048, show_default=True, help="Of the largest file.")
 @click.option("--rounds", default=5, show_default=True, help="Each measures everything once.")
 @click.option("--folder", default="/dev/shm", show_default=True, type=click.Path(path_type=Path))
-def main(size_mib: int, rounds: int, folder: Path) -> None:
-    """Measure building, checking and verifying."""
+@click.option(
+    "--disk", default="/var/tmp", show_default=True, type=click.Path(path_type=Path), help="A folder on a real disk."
+)
+def main(size_mib: int, rounds: int, folder: Path, disk: Path) -> None:
+    """Measure building, checking and verifying, in memory, and building on a disk."""
+    on_disk = measure_on_disk(disk, size_mib, rounds)
     with tempfile.TemporaryDirectory(dir=folder, prefix="distd-bench-") as made:
         data = create_installation(Path(made) / "data", ["localhost"])
         bench = Bench(data, Path(made) / "large.zip", rounds)
@@ -306,6 +352,7 @@ def main(size_mib: int, rounds: int, folder: Path) -> None:
             stored_zip(bench.source, size * MIB)
             with warm_memory(Path(made), size * MIB * 5 // 4):
                 rows += compare_all(bench)
+        rows.append(on_disk)
         per_s, memory = small_fragments_per_s(bench), memory_mib(bench)
         similar = measure_similarity(Path(made))
     command = "make bench-build" if size_mib == 2048 else f'make bench-build ARGS="--size-mib {size_mib}"'

@@ -54,6 +54,18 @@ def tree(processes: Mapping[int, Process], root: int) -> list[Process]:
     return found
 
 
+@contextlib.contextmanager
+def busy_cores() -> Iterator[None]:
+    """A busy loop on every core for as long as the block lasts: a neighbour that wants all it can get."""
+    loops = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
 def snapshot() -> dict[int, Process]:
     """All processes of the machine, now, by id."""
     return {process.pid: process for process in _processes()}

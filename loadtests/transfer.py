@@ -11,6 +11,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -152,9 +153,10 @@ def _cells(_context: click.Context, _option: click.Parameter, text: str | None) 
 )
 @click.option("--seconds", default=3, show_default=True, type=click.IntRange(1, 30), help="Of each slice of load.")
 @click.option("--cells", metavar="CELL,…", callback=_cells, help=f"Only these: {CELL_FORM}.")
+@click.option("--busy", is_flag=True, help="Beside a busy loop on every core.")
 @click.option("--quick", is_flag=True, help="To try it: 2 rounds of 1 s, with 1 and 256 connections.")
 @click.option("--readme", is_flag=True, help="Put the table into README.md too.")
-def main(rounds: int, seconds: int, cells: list[Cell] | None, quick: bool, readme: bool) -> None:
+def main(rounds: int, seconds: int, cells: list[Cell] | None, busy: bool, quick: bool, readme: bool) -> None:
     """Measure distd beside nginx in three configurations and Apache; writes loadtests/results/transfer.*."""
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not installed: apt-get install wrk")
@@ -162,11 +164,13 @@ def main(rounds: int, seconds: int, cells: list[Cell] | None, quick: bool, readm
         plan = Plan(cells or default_cells(QUICK_CONNECTIONS), 2, 1)
     else:
         plan = Plan(cells or default_cells(), rounds, seconds)
-    run = trio.run(bench, plan, command_of(sys.argv[1:]))
+    with machine.busy_cores() if busy else nullcontext():
+        run = trio.run(bench, plan, command_of(sys.argv[1:]))
     report.write(run, RESULTS)
     show_run(run)
     if not quick:
-        results.note("transfer", f"## Fragments beside nginx and Apache\n\n{report.markdown(run)}")
+        name, more = ("transfer-busy", ", and a busy loop on every core") if busy else ("transfer", "")
+        results.note(name, f"## Fragments beside nginx and Apache{more}\n\n{report.markdown(run)}")
     if readme:
         README.write_text(report.put_between_markers(README.read_text(), report.markdown(run)))
     results.finish([report.judged(run)])

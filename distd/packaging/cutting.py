@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from distd.domain.records import Digest, Fragment, Manifest
 from distd.packaging.hashing import new_hash, open_hashing_reader
+from distd.storage.write_back import WriteBack, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,13 +71,15 @@ def cut(
 
 
 def _write_fragment(reader: HashingReader, file: str, number: int, length: int, meter: ProgressMeter) -> Fragment:
-    digest = blake3()
+    digest, write_back, written = blake3(), WriteBack(), 0
     fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         os.fchmod(fd, 0o644)  # whatever the umask says
         for piece in reader.read_pieces(length):
             digest.update(piece)
             _write_all(fd, piece)
+            written += len(piece)
+            write_back.wrote(fd, written, is_last=written == length)
             meter.add(len(piece))
     finally:
         os.close(fd)
@@ -85,4 +88,4 @@ def _write_fragment(reader: HashingReader, file: str, number: int, length: int, 
 
 def _write_all(fd: int, data: memoryview) -> None:
     while data:
-        data = data[os.write(fd, data) :]
+        data = data[write(fd, data) :]

@@ -11,6 +11,7 @@ from blake3 import blake3
 
 from distd.domain.errors import Corrupt
 from distd.storage import atomic
+from distd.storage.write_back import WriteBack, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +54,7 @@ class PartialFile:
             if locked:
                 self._lock()
             self.size_bytes = os.lseek(self._fd, 0, os.SEEK_END)
+            self._write_back = WriteBack(self.size_bytes)
             if not resume or (limit_bytes is not None and self.size_bytes > limit_bytes):
                 self.restart()
             if hashed:
@@ -103,17 +105,19 @@ class PartialFile:
                 raise Corrupt(self.path.name, f"{self._limit_bytes} bytes", "more")
             view = memoryview(piece)
             while view:
-                written = os.write(self._fd, view)
+                written = write(self._fd, view)
                 if self._hasher is not None:
                     self._hasher.update(view[:written])
                 self.size_bytes += written
                 view = view[written:]
+            self._write_back.wrote(self._fd, self.size_bytes)
 
     def restart(self) -> None:
         """Forget what has come."""
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self.size_bytes = 0
+        self._write_back = WriteBack()
         if self._hasher is not None:
             self._hasher = blake3()
 
@@ -127,6 +131,7 @@ class PartialFile:
     def commit(self, *, mode: int = 0o644, durable: bool = False) -> None:
         """It is whole: give it its name. `durable`: on the disk, too, before this returns."""
         os.fchmod(self._fd, mode)  # whatever the umask says
+        self._write_back.wrote(self._fd, self.size_bytes, is_last=True)
         if durable:
             os.fsync(self._fd)
         os.replace(self.part, self.path)

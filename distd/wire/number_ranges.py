@@ -18,8 +18,8 @@ def add(text: str, numbers: Iterable[int]) -> tuple[str, int]:
     of which a computer that fetches in order has many in one range."""
     spans = [(number, number) for number in numbers]
     for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        spans.append((int(first), int(last or first)))
+        begin, _, end = part.partition("-")
+        spans.append((int(begin), int(end or begin)))
     spans.sort()
     merged: list[tuple[int, int]] = []
     for first, last in spans:

@@ -55,14 +55,22 @@ REFUSED = {
     "an empty path": ({"target": "  "}, "target"),
     "two lines": ({"target": "/a\n/b"}, "target"),
     "a tab": ({"target": "/a\tb"}, "target"),
-    "a path that is an option": ({"target": "-rf"}, "target: expected a path, got -rf"),
+    "a path that is an option": ({"target": "-rf"}, "target: expected a path that begins with /, got -rf"),
+    "a path below the agent's folder": ({"target": "relative/path"}, "target: expected a path that begins with /"),
+    "a path of Linux for Windows": ({"target": "/tmp/x", "os": WINDOWS}, "target: expected a path of Windows such as"),
+    "a quote in a path": ({"target": 'c:\\x"‹', "os": WINDOWS}, "target: expected a path of Windows"),
+    "a folder of the present drive": ({"target": "C:x", "os": WINDOWS}, "target: expected a path of Windows"),
+    "a second colon": ({"target": "C:\\a:b", "os": WINDOWS}, "target: expected a path of Windows"),
     "a path that is an option for Windows": ({"target": "-rf", "os": WINDOWS}, "target: expected a path"),
     "a path with a space": ({"target": "/opt/my tool"}, "target: expected a path without spaces and shell characters"),
     "a path that runs something": ({"target": "/opt;reboot"}, "shell characters, got /opt;reboot"),
     "a path that is substituted": ({"target": "$(reboot)"}, "the stock Unix agent gives it to a shell"),
     "no command": ({"action": EXECUTE, "target": ""}, "target: expected what the action EXECUTE needs"),
     "no name to launch": ({"action": LAUNCH, "target": " "}, "target: expected what the action LAUNCH needs"),
-    "a character that is none of XML's": ({"target": "\ufffe", "os": WINDOWS}, "target: expected characters that XML"),
+    "a character that is none of XML's": (
+        {"target": "C:\\\ufffe", "os": WINDOWS},
+        "target: expected characters that XML",
+    ),
     "the same in a text": ({"notify": Notify(text="a\x00")}, "notify.text: expected characters that XML 1.0 has"),
     "the same in another": (
         {"notify": Notify(done_action_text="\x1b")},
@@ -110,11 +118,16 @@ def test_every_priority_is_accepted(package: PackageToBuild, priority: int) -> N
     assert package.check(priority=priority).spec.priority == priority
 
 
-@pytest.mark.parametrize(
-    "target", ["/opt/tool", "relative/path", "/a_b-c.d+e@f:g,h=i~j%k", "C:\\Program Files\\x & y"], ids=str
-)
+@pytest.mark.parametrize("target", ["/opt/tool", "/a_b-c.d+e@f:g,h=i~j%k", "~/x", "/"])
 def test_paths_are_accepted(package: PackageToBuild, target: str) -> None:
-    assert package.check(target=target, os=WINDOWS if " " in target else LINUX).spec.target == target
+    assert package.check(target=target).spec.target == target
+
+
+@pytest.mark.parametrize(
+    "target", ["C:\\Program Files\\x & y", "d:/x", "\\\\server\\share\\x", "%ProgramFiles%\\x", "c:\\", "C:\\é"]
+)
+def test_windows_paths_are_accepted(package: PackageToBuild, target: str) -> None:
+    assert package.check(target=target, os=WINDOWS).spec.target == target
 
 
 # --- sources -----------------------------------------------------------------------------------------------------
