@@ -30,7 +30,7 @@ from tests.programs.waiting import await_until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from tests.programs.processes import RunningServer
+    from tests.programs.processes import RunningProgram, RunningServer
 
 HEAD_TIMEOUT_S = 3
 IDLE_TIMEOUT_S = 5
@@ -49,7 +49,7 @@ async def serve(folder: Path, settings: Mapping[str, object]) -> AsyncIterator[R
 class ManyConnections:
     """The process that keeps them; `facts`: what it printed when all were connected."""
 
-    def __init__(self, process: trio.Process) -> None:
+    def __init__(self, process: RunningProgram) -> None:
         self.process = process
         self.facts: dict[str, float] = {}
         self._read = b""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.programs import processes
 from tests.time_limit import limit
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 # A property is decided by what an example shows, not by how long it takes.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# Under coverage programs are started as they are: it follows those.
+processes.FORKING = "coverage" not in sys.modules
 
 HELPERS = ("tests.programs.", "loadtests.")
 HELPERS_THAT_START_NOTHING = {

@@ -9,10 +9,8 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import trio
-
 from tests.programs import commands
-from tests.programs.processes import AGENTSIM, ProgramFailed, distd_serve, free_port, plain_environment
+from tests.programs.processes import AGENTSIM, ProgramFailed, distd_serve, finish, free_port
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
@@ -90,14 +88,10 @@ class OriginServer:
         report.unlink(missing_ok=True)
         server = ("--server", f"{self.url}/ocsinventory", "--ca", str(self.data / "cacert.pem"))
         command = [AGENTSIM, "load", *server, "--agents", str(agents), "--report", str(report), *map(str, options)]
-        with trio.fail_after(LOAD_TIMEOUT_S):
-            done = await trio.run_process(
-                command, capture_stdout=True, capture_stderr=True, check=False, env=plain_environment()
-            )
-        errors = done.stderr.decode(errors="replace")
+        status, _, errors = await finish(command, timeout_s=LOAD_TIMEOUT_S)
         if not report.exists():
-            raise ProgramFailed(command, done.returncode, errors)
-        return FleetResult(done.returncode, json.loads(report.read_text()), errors)
+            raise ProgramFailed(command, status, errors)
+        return FleetResult(status, json.loads(report.read_text()), errors)
 
     async def register(self, agents: int, *options: object) -> FleetResult:
         """Run the fleet once without packages to deploy, so that the server knows its computers."""
@@ -108,7 +102,7 @@ class OriginServer:
         names = self.folder / "computers"
         names.write_text("\n".join(row["device_id"] for row in self.distd("computer", "list", "--all")["items"]))
         for package_id in packages:
-            self.distd("assign", package_id, "--computers", names)
+            self.distd("assign", package_id, "--computers", names, "--any-os")
 
     async def recorded(self, package_id: str, fragments: int = 0) -> dict[str, Any]:
         """What the server has recorded of a package: results by code, fragments and bytes sent.

@@ -11,12 +11,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
+from tests.programs import forked
 from tests.programs.waiting import LIMIT_S, await_until
 
 if TYPE_CHECKING:
@@ -25,6 +27,31 @@ if TYPE_CHECKING:
 DISTD = str(Path(sys.executable).with_name("distd"))
 REDISTRIB = str(Path(sys.executable).with_name("redistrib"))
 AGENTSIM = str(Path(sys.executable).with_name("agentsim"))
+
+
+class RunningProgram(Protocol):
+    """A `trio.Process`, or a fork that does the same."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    @property
+    def stdout(self) -> trio.abc.ReceiveStream | None: ...
+
+    async def wait(self) -> int: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+# Whether servers are forks of a process that has imported them (`tests.programs.forked`). Benches measure real ones.
+FORKING = False
 
 
 class ProgramFailed(Exception):
@@ -46,7 +73,7 @@ class RunningServer:
 
     http: str
     https: str
-    process: trio.Process
+    process: RunningProgram
 
     @property
     def agents_url(self) -> str:
@@ -159,23 +186,28 @@ async def child(
     stdout: int | None = None,
     pass_fds: Sequence[int] = (),
     grace_s: float = 15,
-) -> AsyncIterator[trio.Process]:
+) -> AsyncIterator[RunningProgram]:
     """A program for as long as the block lasts, in a process group of its own; what it prints is appended to `log`.
 
     `stdout` may be given as for subprocess; then only stderr is appended to `log`. At the end of the block the program
     gets SIGTERM; what is left of its group `grace_s` later gets SIGKILL.
     """
+    process: RunningProgram
     with log.open("ab") as output:
-        process = await trio.lowlevel.open_process(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=output if stdout is None else stdout,
-            stderr=output,
-            env=env,
-            cwd=cwd,
-            pass_fds=tuple(pass_fds),
-            start_new_session=True,
-        )
+        if FORKING and not pass_fds and forked.main_of(command[0]):
+            out = None if stdout == subprocess.PIPE else output.fileno() if stdout is None else stdout
+            process = forked.start(command, out, output.fileno(), env=env, cwd=cwd)
+        else:
+            process = await trio.lowlevel.open_process(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output if stdout is None else stdout,
+                stderr=output,
+                env=env,
+                cwd=cwd,
+                pass_fds=tuple(pass_fds),
+                start_new_session=True,
+            )
     try:
         yield process
     finally:
@@ -183,7 +215,7 @@ async def child(
             await _end(process, grace_s)
 
 
-async def _end(process: trio.Process, grace_s: float) -> None:
+async def _end(process: RunningProgram, grace_s: float) -> None:
     if process.returncode is None:
         process.terminate()
         with trio.move_on_after(grace_s):
@@ -205,13 +237,22 @@ async def run(command: Sequence[str], *, cwd: Path | None = None, timeout_s: flo
 
     Raises `ProgramFailed` for a status other than 0, `trio.TooSlowError` after `timeout_s`.
     """
-    with trio.fail_after(timeout_s):
-        done = await trio.run_process(
-            list(command), capture_stdout=True, capture_stderr=True, check=False, cwd=cwd, env=plain_environment()
-        )
-    if done.returncode != 0:
-        raise ProgramFailed(command, done.returncode, done.stderr.decode(errors="replace"))
-    return done.stdout.decode()
+    status, output, errors = await finish(command, cwd=cwd, timeout_s=timeout_s)
+    if status != 0:
+        raise ProgramFailed(command, status, errors)
+    return output
+
+
+async def finish(
+    command: Sequence[str], *, cwd: Path | None = None, timeout_s: float = 2 * LIMIT_S
+) -> tuple[int, str, str]:
+    """Run to the end; the status, and what was printed on stdout and stderr. Raises `trio.TooSlowError`."""
+    with tempfile.NamedTemporaryFile() as output, tempfile.NamedTemporaryFile() as errors:
+        log = Path(errors.name)
+        with trio.fail_after(timeout_s):
+            async with child(command, log, env=plain_environment(), cwd=cwd, stdout=output.fileno()) as process:
+                status = await process.wait()
+        return status, Path(output.name).read_text(), log.read_text(errors="replace")
 
 
 def plain_environment() -> dict[str, str]:

@@ -25,6 +25,8 @@ from tests.programs.waiting import LIMIT_S, await_until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
+    from tests.programs.processes import RunningProgram
+
 # What Debian's ocsinventory-agent, liblwp-protocol-https-perl and libio-socket-ssl-perl bring.
 NEEDED = (
     "/usr/bin/ocsinventory-agent",
@@ -140,7 +142,7 @@ class StockAgent:
 class RunningAgent:
     """A contact that has been started."""
 
-    def __init__(self, process: trio.Process, pipe: int, log: Path, history: Path) -> None:
+    def __init__(self, process: RunningProgram, pipe: int, log: Path, history: Path) -> None:
         self._process = process
         self._pipe = pipe
         self._log = log

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from tests.programs.origin_server import FleetResult
+    from tests.programs.processes import RunningProgram
 
 DASK = str(Path(sys.executable).with_name("dask"))
 QUICK: dict[str, object] = {
@@ -38,7 +39,7 @@ QUIET = {"DASK_DISTRIBUTED__DIAGNOSTICS__NVML": "False"}
 
 
 class Cluster:
-    def __init__(self, address: str, scheduler: trio.Process, workers: list[trio.Process]) -> None:
+    def __init__(self, address: str, scheduler: RunningProgram, workers: list[RunningProgram]) -> None:
         self.address, self.scheduler, self.workers = address, scheduler, workers
 
 
@@ -52,7 +53,7 @@ async def clustered(tmp_path: Path, count: int = 2) -> AsyncIterator[Cluster]:
     async with child(scheduler, tmp_path / "scheduler.log", env=environment, cwd=tmp_path) as head:
         command = [DASK, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
         async with trio.open_nursery() as nursery:
-            processes: list[trio.Process] = []
+            processes: list[RunningProgram] = []
 
             async def work(number: int, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
                 log = tmp_path / f"worker{number}.log"
