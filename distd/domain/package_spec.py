@@ -27,9 +27,10 @@ TARGETS: Final = {Action.STORE: "path", Action.LAUNCH: "launch", Action.EXECUTE:
 
 # The stock Unix agent gives a STORE's path to a shell: `cp -pr * PATH`.
 _SHELL_SAFE: Final = re.compile(r"[A-Za-z0-9_./+@%:,=~-]+")
-_UNIX_PATH: Final = re.compile(r"~?/.*")
+# The agents put their own folder in the place of INSTALL_PATH.
+_UNIX_PATH: Final = re.compile(r"(~?/|INSTALL_PATH(/|$)).*")
 # C:\folder, \\server\share, %ProgramFiles%\folder
-_WINDOWS_PATH: Final = re.compile(r"""([A-Za-z]:[\\/]|\\\\[^\\/]|%[^%]+%)[^<>"|?*:]*""")
+_WINDOWS_PATH: Final = re.compile(r"""([A-Za-z]:[\\/]|\\\\[^\\/]|%[^%]+%|INSTALL_PATH)[^<>"|?*:]*""")
 
 
 class SourceKind(StrEnum):

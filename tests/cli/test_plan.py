@@ -44,7 +44,7 @@ def populate(site: Any, package_id: Any, count: Any = 60, assigned: Any = 40) ->
     database.close()
     chosen = [part for number in range(assigned) for part in ("--computer", f"pc-{number}")]
     assert site("package", "activate", package_id).status == 0
-    assert not chosen or site("assign", package_id, *chosen).status == 0
+    assert not chosen or site("assign", package_id, *chosen, "--any-os").status == 0
 
 
 @pytest.fixture

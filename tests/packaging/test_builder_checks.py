@@ -118,7 +118,9 @@ def test_every_priority_is_accepted(package: PackageToBuild, priority: int) -> N
     assert package.check(priority=priority).spec.priority == priority
 
 
-@pytest.mark.parametrize("target", ["/opt/tool", "/a_b-c.d+e@f:g,h=i~j%k", "~/x", "/"])
+@pytest.mark.parametrize(
+    "target", ["/opt/tool", "/a_b-c.d+e@f:g,h=i~j%k", "~/x", "/", "INSTALL_PATH/x", "INSTALL_PATH"]
+)
 def test_paths_are_accepted(package: PackageToBuild, target: str) -> None:
     assert package.check(target=target).spec.target == target
 

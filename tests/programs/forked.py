@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from multiprocessing.context import ForkServerProcess
 
-MAINS: Final = {"distd": "distd.cli.main", "redistrib": "redistrib.cli", "agentsim": "agentsim.cli"}
+# Not agentsim: tests look for its processes by their names.
+MAINS: Final = {"distd": "distd.cli.main", "redistrib": "redistrib.cli"}
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.programs.preloaded"])
 

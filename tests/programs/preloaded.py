@@ -1,4 +1,4 @@
-"""What the process that `forked` forks has imported: all that the programs need to serve and to emulate."""
+"""What the process that `forked` forks has imported: all that the programs need to serve."""
 
 from __future__ import annotations
 
@@ -10,8 +10,5 @@ for _name in (
     "distd.server.process",
     "distd.server.supervisor",
     "redistrib.cli",
-    "agentsim.cli",
-    "agentsim.load",
-    "agentsim.simulate",
 ):
     import_module(_name)

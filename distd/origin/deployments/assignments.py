@@ -24,6 +24,7 @@ from distd.catalogue.schema import (
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.mirror_rules import has_variables
 from distd.domain.page import EVERYTHING
+from distd.domain.records import Dialect
 from distd.domain.results import Outcome, classify, meaning
 from distd.domain.systems import is_for
 from distd.origin.packages.counters import current_code, is_latest, progress_of_assignment
@@ -184,7 +185,8 @@ def _had(conn: Connection, package_id: str, *, deployed: bool) -> set[int]:
 def _check_system(package: Package, found: Mapping[str, Row[Any]]) -> None:
     for device_id, row in found.items():
         if not is_for(package.os, row.user_agent or "", row.os_name or ""):
-            has = row.os_name or "no Windows agent"
+            is_windows = Dialect.of_user_agent(row.user_agent or "") is Dialect.WINDOWS
+            has = row.os_name or f"a {'Windows' if is_windows else 'Unix'} agent"
             message = f"{package.id} is for {package.os}, and {device_id} has {has}"
             raise Conflict("any_os", message, "give it if the package runs there nevertheless")
 
