@@ -104,11 +104,11 @@ class OriginServer:
         return await self.load(agents, "--arrival", "closed=100", *options)
 
     async def assign(self, *packages: str) -> None:
-        """Assign each of the packages to every computer that the server knows."""
+        """Assign each of the packages to every computer that the server knows, whatever its system: fleets are mixed."""
         names = self.folder / "computers"
         names.write_text("\n".join(row["device_id"] for row in self.distd("computer", "list", "--all")["items"]))
         for package_id in packages:
-            self.distd("assign", package_id, "--computers", names)
+            self.distd("assign", package_id, "--computers", names, "--any-os")
 
     async def recorded(self, package_id: str, fragments: int = 0) -> dict[str, Any]:
         """What the server has recorded of a package: results by code, fragments and bytes sent.
