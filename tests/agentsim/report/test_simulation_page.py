@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agentsim.report.page import Tone
-from agentsim.report.simulation_report import page, verdict
+from agentsim.report.simulation_page import page, verdict
 from distd.simulation.records import Finish, Load, Summary
 from distd.simulation.simulate import simulate
 from distd.simulation.summary import summarise
