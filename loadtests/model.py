@@ -149,8 +149,8 @@ def main(agents: int) -> None:
     before = [(at_s / TIME_SCALE, share * 100) for at_s, share in fleet.simulated.curve]
     curves = [
         Curve("measured", [(at_s, share * 100) for at_s, share in report["completion"]], Shape.STEPS),
-        Curve("simulated", [(at_s, share * 100) for at_s, share in report["forecast"]], dashed=True),
-        Curve("simulated before, with other contacts", before, dashed=True),
+        Curve("simulated", [(at_s, share * 100) for at_s, share in report["forecast"]], Shape.STEPS, dashed=True),
+        Curve("simulated before, with other contacts", before, Shape.STEPS, dashed=True),
     ]
     title = f"{agents:,} agents with two packages, {WINDOW_H} h of contacts, {TIME_SCALE:g} times as fast"
     tables: list[Table] = [goal_table(title, fleet_rows(fleet)), goal_table("The stock Unix agent's log", stock)]

@@ -241,10 +241,15 @@ def _lines(lines: Lines) -> dict[str, Any]:
     for place, curve in enumerate(lines.curves):
         for x, y in curve.points:
             by_x.setdefault(x, [""] * len(lines.curves))[place] = number_text(y)
-    rows = [[number_text(x), *cells] for x, cells in sorted(by_x.items())]
+    rows = [[_place_text(x), *cells] for x, cells in sorted(by_x.items())]
     names = [curve.name or lines.y_title for curve in lines.curves]
     table = _table(Table(lines.title, (lines.x_title, *names), rows))
     return {"plot": plot, "table": table, "names": len(lines.curves) > 1}
+
+
+def _place_text(x: float) -> str:
+    """To a thousandth: with three digits points far along the axis would have the same text."""
+    return f"{x:,.3f}".rstrip("0").rstrip(".")
 
 
 def _drawn(curve: Curve, log: bool) -> dict[str, Any]:

@@ -199,7 +199,8 @@ def _completion(report: Mapping[str, Any], unit_s: float) -> Iterator[Curve]:
         measured.append((report["figures"]["duration"], measured[-1][1]))
     yield Curve("measured", [(at_s / unit_s, share * 100) for at_s, share in measured], Shape.STEPS)
     if report["forecast"]:
-        yield Curve("simulated", [(at_s / unit_s, share * 100) for at_s, share in report["forecast"]], dashed=True)
+        points = [(at_s / unit_s, share * 100) for at_s, share in report["forecast"]]
+        yield Curve("simulated", points, Shape.STEPS, dashed=True)
 
 
 def _bars(report: Mapping[str, Any]) -> Iterator[Bars]:

@@ -71,6 +71,8 @@ def verdict(summary: Summary) -> Verdict:
         after = format_duration(finish.after_s[reached[-1]])
         return Verdict(Tone.BAD, "Incomplete", f"{begin}; {reached[-1]} % have them after {after}.", more)
     most, last = (format_duration(finish.after_s[share]) for share in (95, 100))
+    if most == last and summary.agents > 1:
+        return Verdict(Tone.GOOD, "Complete", f"All {agents} have all packages after {last}.", more)
     if summary.agents == 1:
         return Verdict(Tone.GOOD, "Complete", f"The agent has all packages after {last}.", more)
     return Verdict(
@@ -95,7 +97,7 @@ def _plots(world: World, outcome: SimulationResult, summary: Summary) -> Iterato
     end = end_s / unit.seconds
     x_title = f"Time since the first contact was due, {unit.name}"
     if summary.curve:
-        reached = Curve("", [(at_s / unit.seconds, share * 100) for at_s, share in summary.curve])
+        reached = Curve("", [(at_s / unit.seconds, share * 100) for at_s, share in summary.curve], Shape.STEPS)
         title = "Agents that have all packages"
         yield Lines(title, x_title, "Share of the agents, %", [reached], x_steps=unit.steps, x_end=end)
     step_min = max(-(-len(outcome.origin_bytes) // MAX_POINTS), 1)

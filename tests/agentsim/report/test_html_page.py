@@ -126,6 +126,11 @@ def test_curves_are_data_and_their_figures_a_table() -> None:
     assert "<details open>" in write_page("x", VERDICT, [LINES], {})
 
 
+def test_places_far_along_an_axis_can_be_told_apart() -> None:
+    curve = Curve("", [(24.6, 1.0), (24.667, 2.0), (1234.5, 3.0)])
+    assert [row[0] for row in written(Lines("x", "h", "y", [curve])).tables["x"][1:]] == ["24.6", "24.667", "1,234.5"]
+
+
 def test_steps_end_where_nothing_is_known() -> None:
     """Intervals 0, 1 and 5 of 10 s: nothing joins the second with the third, whose value holds for 10 s."""
     curve = Curve("", [(0, 3), (10, 4), (50, 5)], Shape.STEPS, 10)

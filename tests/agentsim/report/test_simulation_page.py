@@ -50,6 +50,12 @@ BUSIEST = "The busiest line is that of lyon: 3 MB/s, after 1 min 0 s."
             id="none",
         ),
         pytest.param(
+            replace(SUMMARY, agents=3, all=Finish(3, 0, AFTER | {95: 300.0})),
+            Tone.GOOD,
+            "All 3 agents have all packages after 5 min 0 s.",
+            id="few agents",
+        ),
+        pytest.param(
             replace(SUMMARY, agents=1, all=Finish(1, 0, AFTER)),
             Tone.GOOD,
             "The agent has all packages after 5 min 0 s.",
