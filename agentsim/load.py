@@ -174,9 +174,16 @@ def _write(report: Mapping[str, Any], json_file: Path | None, html: Path | None)
     """Whether each file that was asked for could be written; what could not is said on stderr."""
     written = [
         file is None or write(file, make(report), option)
-        for file, make, option in ((json_file, json.dumps, "--report"), (html, load_report.page, "--html"))
+        for file, make, option in ((json_file, json.dumps, "--report"), (html, _page, "--html"))
     ]
     return all(written)
+
+
+def _page(report: Mapping[str, Any]) -> str:
+    # Only here: without --html nothing shall wait for what makes pages.
+    from agentsim.report.load_page import page
+
+    return page(report)
 
 
 def _print(report: Mapping[str, Any], *, as_text: bool) -> None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agentsim.parallel_simulation import run
-from agentsim.report.simulation_report import page, tables
+from agentsim.report.simulation_report import tables
 from agentsim.report.terminal import check_file, dialects_option, show, write
 from distd.domain import settings
 from distd.domain.errors import BadInput
@@ -30,6 +30,9 @@ from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from distd.simulation.records import Summary
+    from distd.simulation.simulate import SimulationResult
 
 EXAMPLE = """\
 \b
@@ -160,13 +163,20 @@ def simulate(  # noqa: PLR0913 - a parameter for each option
         outcome = trio.run(run, world, seed, processes, progress)
     took_s = time.perf_counter() - begun_s
     summary = summarise(world, outcome)
-    written = html is None or write(html, page(world, outcome, summary), "--html")
+    written = html is None or write(html, _page(world, outcome, summary), "--html")
     if as_text:
         click.echo(json.dumps(as_json(summary) | {"seed": seed, "took_s": round(took_s, 3), "hash": outcome.digest()}))
     else:
         show(tables(summary))
         click.echo(f"Simulated in {took_s:.1f} s.")
     sys.exit(0 if written else 1)
+
+
+def _page(world: World, outcome: SimulationResult, summary: Summary) -> str:
+    # Only here: without --html nothing shall wait for what makes pages.
+    from agentsim.report.simulation_page import page
+
+    return page(world, outcome, summary)
 
 
 def _check_priorities(world: World) -> None:

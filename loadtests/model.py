@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from agentsim.report.page import Lines
+from agentsim.report.page import Curve, Lines, Shape
 from distd.domain.records import Dialect
 from distd.domain.schedule import start_s
 from distd.domain.settings import DownloadConfig
@@ -146,16 +146,16 @@ def main(agents: int) -> None:
     """Compare the model with what it models."""
     fleet, stock = trio.run(bench, agents)
     report = fleet.measured.report
-    curves = {
-        "measured": [(at_s, share * 100) for at_s, share in report["completion"]],
-        "simulated": [(at_s, share * 100) for at_s, share in report["forecast"]],
-        "simulated before, with other contacts": [
-            (at_s / TIME_SCALE, share * 100) for at_s, share in fleet.simulated.curve
-        ],
-    }
+    before = [(at_s / TIME_SCALE, share * 100) for at_s, share in fleet.simulated.curve]
+    curves = [
+        Curve("measured", [(at_s, share * 100) for at_s, share in report["completion"]], Shape.STEPS),
+        Curve("simulated", [(at_s, share * 100) for at_s, share in report["forecast"]], Shape.STEPS, dashed=True),
+        Curve("simulated before, with other contacts", before, Shape.STEPS, dashed=True),
+    ]
     title = f"{agents:,} agents with two packages, {WINDOW_H} h of contacts, {TIME_SCALE:g} times as fast"
     tables: list[Table] = [goal_table(title, fleet_rows(fleet)), goal_table("The stock Unix agent's log", stock)]
-    plots = [Lines("Agents that have all their packages", "seconds", "%", curves)]
+    x_title = f"Time since the beginning, s; latencies pass {TIME_SCALE:g} times as fast"
+    plots = [Lines("Agents that have all their packages", x_title, "Share of the agents, %", curves)]
     results.publish("model", "The model beside what it models", "make bench-model", tables, plots, {"report": report})
     results.finish(tables)
 

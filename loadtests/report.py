@@ -7,13 +7,16 @@ from dataclasses import asdict, dataclass
 from statistics import geometric_mean
 from typing import TYPE_CHECKING
 
-from agentsim.report.page import Bars, Lines, Series, Table, number_text, write_page
+from agentsim.report.html_page import write_page
+from agentsim.report.page import Bars, Curve, KeyFigure, Lines, Series, Shape, Table, number_text
 from loadtests.measure import CONNECTIONS, FIGURES, LOWEST_GOAL, goals
+from loadtests.results import judgement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from agentsim.report.page import Part
     from loadtests.measure import Goal, Result
 
 TITLE = "Fragments beside nginx and Apache"
@@ -101,12 +104,27 @@ def _shown(result: Result, name: str, figure: str) -> str:
 
 def html(run: Run) -> str:
     """The page with plots."""
-    parts: list[str | Table | Bars | Lines] = [ABOUT, judged(run), *_failure_parts(run), _ratio_bars(run), speed(run)]
-    parts += [cost(run), *(_bars(run, figure, log) for figure, log in PLOTS), _rounds(run), everything(run)]
-    return write_page(TITLE, run.facts, parts)
+    verdict, goal_table = judgement([judged(run)], len(run.failures)), judged(run)
+    parts: list[Part] = [ABOUT, goal_table, _ratio_bars(run), speed(run), *_failure_parts(run), cost(run)]
+    parts += [*(_points(run, figure) for figure in PLOTS), _rounds(run), everything(run)]
+    return write_page(TITLE, verdict, parts, run.facts, list(_key_figures(run)))
 
 
-PLOTS = (("MB/s", True), ("p99 ms", True), ("CPU µs/request", True), ("CPU s/GB", True), ("memory MB", True))
+# Figure → title, and title of its axis.
+PLOTS = {
+    "MB/s": ("Speed", "Received, MB/s"),
+    "p99 ms": ("Latency", "99th percentile, ms"),
+    "CPU µs/request": ("CPU time of a request", "CPU time, µs/request"),
+    "CPU s/GB": ("CPU time of a gigabyte", "CPU time, s/GB"),
+    "memory MB": ("Memory", "Memory, MB"),
+}
+
+
+def _key_figures(run: Run) -> Iterator[KeyFigure]:
+    for goal in run.goals:
+        if "geometric mean" in goal.what or "lowest" in goal.what:
+            value, _, cell = goal.value.partition(":")
+            yield KeyFigure(goal.what, value, f"goal {goal.goal}{f',{cell}' if cell else ''}")
 
 
 def _failure_parts(run: Run) -> list[Table]:
@@ -119,21 +137,27 @@ def _ratio_bars(run: Run) -> Bars:
     series = Series("distd / best nginx", medians, [(ratio.low, ratio.high) if ratio else None for ratio in ratios])
     marks = {f"{LOWEST_GOAL:.2f}": LOWEST_GOAL, "1": 1.0}
     note = "Median of the paired rounds; the thin line goes from the lowest to the highest."
-    return Bars("Requests/s: distd to the best nginx", "ratio", _cells(run), [series], marks, note=note)
+    return Bars("Requests/s: distd to the best nginx", "Ratio", _cells(run), [series], marks, note=note)
 
 
-def _bars(run: Run, figure: str, log: bool) -> Bars:
+def _points(run: Run, figure: str) -> Bars:
     names = list(run.results[0].slices)
     series = [Series(name, [result.median(name, figure) for result in run.results]) for name in names]
-    return Bars(figure, figure, _cells(run), series, log=log, note="Medians of the rounds; a logarithmic scale.")
+    title, value_title = PLOTS[figure]
+    return Bars(title, value_title, _cells(run), series, log=True, note="Medians of the rounds.")
 
 
 def _rounds(run: Run) -> Lines:
     plain = [result for result in run.results if not result.cell.tls]
     tls = [result for result in run.results if result.cell.tls]
-    series = {name: means for name, results in (("HTTP", plain), ("TLS", tls)) if (means := _means(results))}
+    curves = [
+        Curve(name, means, Shape.POINTS)
+        for name, results in (("HTTP", plain), ("TLS", tls))
+        if (means := _means(results))
+    ]
     note = "Geometric mean over the cells in which no round failed: how far the rounds agree."
-    return Lines("Ratios round by round", "round", "ratio", series, note=note)
+    y_title = "Requests/s: distd / best nginx"
+    return Lines("Ratios round by round", "Round", y_title, curves, note=note, x_steps=(1, 2, 5, 10))
 
 
 def _means(results: Sequence[Result]) -> list[tuple[float, float]]:

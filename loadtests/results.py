@@ -8,14 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from agentsim.report.page import Table, write_page
+from agentsim.report.html_page import write_page
+from agentsim.report.page import Table, Tone, Verdict
 from agentsim.report.terminal import show
 from loadtests.machine import facts as machine_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from agentsim.report.page import Bars, Lines
+    from agentsim.report.page import Part
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "results"
@@ -28,12 +29,14 @@ are written to `loadtests/results/`.
 """
 
 
+MET = "met"
 NOT_MET = "NOT MET"
+WITHIN_NOISE = "within the noise"
 
 
 def verdict(met: bool) -> str:
     """The last cell of a row that has a goal."""
-    return "met" if met else NOT_MET
+    return MET if met else NOT_MET
 
 
 def goal_row(what: str, figure: str, goal: str = "", met: bool | None = None) -> list[str]:
@@ -51,6 +54,22 @@ def missed(rows: Iterable[Sequence[str]]) -> list[str]:
     return [row[0] for row in rows if row[-1] == NOT_MET]
 
 
+def judgement(tables: Sequence[Table], failures: int = 0) -> Verdict:
+    """What stands on top of a page: how many goals are met, and which are not. `failures`: slices that do not count."""
+    judged = [row for table in tables for row in table.rows if row[-1] in (MET, NOT_MET, WITHIN_NOISE)]
+    names, noisy = missed(judged), sum(row[-1] == WITHIN_NOISE for row in judged)
+    more = f"{noisy} of them within the noise." if noisy else ""
+    if failures:
+        more = f"{more} {failures} measurements failed and are not counted.".strip()
+    if not judged:
+        return Verdict(Tone.NEUTRAL, "Measured", "These figures have no goals.", more)
+    goals = f"{len(judged)} goals" if len(judged) > 1 else "1 goal"
+    if names:
+        count = f"{len(names)} of {goals} {'is' if len(names) == 1 else 'are'} not met"
+        return Verdict(Tone.BAD, "Failed", f"{count}: {'; '.join(names)}.", more)
+    return Verdict(Tone.GOOD, "Passed", f"All {goals} are met." if len(judged) > 1 else "The goal is met.", more)
+
+
 def finish(tables: Sequence[Table]) -> NoReturn:
     """End the program when everything is written: with status 1 and a line of the goals that were not met, if any.
 
@@ -65,7 +84,7 @@ def publish(
     title: str,
     command: str,
     tables: Sequence[Table],
-    plots: Sequence[str | Bars | Lines] = (),
+    plots: Sequence[Part] = (),
     more: Mapping[str, Any] | None = None,
     programs: Sequence[str] = (),
 ) -> None:
@@ -76,7 +95,7 @@ def publish(
     show(tables)
     facts = machine_facts(*programs)
     FOLDER.mkdir(exist_ok=True)
-    page = write_page(title, {"command": command, **facts}, [*tables, *plots])
+    page = write_page(title, judgement(tables), [*tables, *plots], {"command": command, **facts})
     (FOLDER / f"{name}.html").write_text(page, "utf-8")
     found = {"command": command, "facts": facts, "tables": [asdict(table) for table in tables], **(more or {})}
     (FOLDER / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False), "utf-8")

@@ -13,7 +13,7 @@ import click
 import trio
 
 from agentsim.fleet.thresholds import in_unit
-from agentsim.report import load_report
+from agentsim.report import load_page, load_report
 from agentsim.report.terminal import show
 from loadtests import results
 from loadtests.machine import anonymous_bytes
@@ -283,8 +283,8 @@ def main(name: str, small: bool) -> None:
         else:
             command = f"make loadtest SCENARIO={scenario.name}"
             title = f"Scenario: {scenario.name}"
-            results.publish(f"scenario-{scenario.name}", title, command, shown, more={"report": result.report})
-            (results.FOLDER / f"scenario-{scenario.name}.html").write_text(load_report.page(result.report), "utf-8")
+            plots = [load_page.states(result.report), *load_page.plots(result.report)]
+            results.publish(f"scenario-{scenario.name}", title, command, shown, plots, {"report": result.report})
         goals.append(shown[0])
     results.finish(goals)
 

@@ -41,6 +41,14 @@ class Interval:
         self.latency.add(other.latency)
 
 
+def interval_length_s(duration_s: float) -> float:
+    """How long each interval of a run of that duration is: as short as `MAX_INTERVALS` allow, a power of two."""
+    length_s = 1.0
+    while max(duration_s - 0.5, 0) // length_s >= MAX_INTERVALS:
+        length_s *= 2
+    return length_s
+
+
 class FleetTotals:
     """`agents` in all. Shards are known by any name; the last message of each counts.
 
@@ -97,7 +105,7 @@ class FleetTotals:
 
     def _interval_at(self, at_s: float) -> Interval:
         # A message is about the time before it.
-        while max(at_s - 0.5, 0) // self.interval_s >= MAX_INTERVALS:
+        while self.interval_s < interval_length_s(at_s):
             self.interval_s *= 2
             old, self.intervals = self.intervals, defaultdict(Interval)
             for number, interval in old.items():

@@ -1,4 +1,4 @@
-"""The report of a run: as tables, as JSON, as a page. Fields: distd/docs/reference/reports.md."""
+"""The report of a run: as tables, as JSON. Fields: distd/docs/reference/reports.md. The page: `load_page`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentsim.fleet.counters import State
 from agentsim.fleet.forecast import forecast
-from agentsim.fleet.options import Arrivals
 from agentsim.fleet.thresholds import in_unit
 from agentsim.fleet.totals import PERCENTILES, SHARES
-from agentsim.report.page import Bars, Lines, Series, Table, number_text, write_page
+from agentsim.report.page import Table, number_text
 from distd.domain.units import format_duration, format_rate, format_volume
 
 if TYPE_CHECKING:
@@ -193,72 +192,7 @@ def summary_line(report: Mapping[str, Any]) -> str:
     begin = "Interrupted. " if report["interrupted"] else ""
     return (
         f"{begin}{figures['requests']:,} requests in {format_duration(figures['duration'])}: "
-        f"{figures['fragments_per_s']:,.0f} fragments/s, {format_rate(figures['bytes_per_s'])}; "
+        f"{number_text(figures['fragments_per_s'])} fragments/s, {format_rate(figures['bytes_per_s'])}; "
         f"{figures['verified']:,} packages verified ({format_volume(figures['verified_bytes'])}), "
         f"{figures['bad']:,} bad"
     )
-
-
-def page(report: Mapping[str, Any]) -> str:
-    """One HTML file of a report that `as_json` made."""
-    course = report["course"]
-    lines: dict[str, list[tuple[float, float]]] = {
-        "measured": [(at, share * 100) for at, share in report["completion"]]
-    }
-    if report["forecast"]:
-        lines["simulated"] = [(at, share * 100) for at, share in report["forecast"]]
-    latencies = {
-        f"p{percentile:g}": [
-            (row["at_s"], row[f"fragment_p{percentile:g}_s"] * 1000)
-            for row in course
-            if row[f"fragment_p{percentile:g}_s"] is not None
-        ]
-        for percentile in PERCENTILES
-    }
-    parts: list[str | Table | Bars | Lines] = [summary_line(report), *tables(report)]
-    if report["completion"]:
-        parts.append(Lines("Agents that have all their packages", "seconds", "%", lines))
-    parts += [
-        Lines("Fragments", "seconds", "1/s", {"": [(row["at_s"], row["fragments_per_s"]) for row in course]}),
-        Lines("Received", "seconds", "MB/s", {"": [(row["at_s"], row["bytes_per_s"] / 1e6) for row in course]}),
-    ]
-    if any(latencies.values()):
-        parts.append(Lines("Latency of fragments, from the due time", "seconds", "ms", latencies, log=True))
-    places = report["places"]
-    if len(places) > 1:
-        shown = Series("bytes", [place["bytes"] / 1e6 for place in places.values()])
-        parts.append(Bars("Where fragments came from", "MB", list(places), [shown]))
-    by_priority = report["priorities"]
-    if len(by_priority) > 1:
-        series = [
-            Series(f"{share} %", [package["finish_s"][str(share)] for package in by_priority.values()])
-            for share in (50, 90, 99)
-        ]
-        groups = [f"priority {name}" for name in by_priority]
-        parts.append(Bars("Through after, by priority", "seconds", groups, series))
-    facts = {
-        **report["facts"],
-        "server": report["order"]["server"],
-        "agents": f"{report['order']['agents']:,}, {', '.join(report['order']['dialects'])}",
-        "arrival": _arrival(report["order"]["arrival"]),
-        "time scale": f"{report['order']['time_scale']:g}",
-        "seed": str(report["order"]["seed"]),
-        "behaviour": ", ".join(f"{name} {share:.3g}" for name, share in _faults(report["order"]["shares"])) or "none",
-        "latencies": ", ".join(f"{name} {value}" for name, value in report["told"].items()),
-    }
-    return write_page("Agents against a server", facts, parts)
-
-
-def _arrival(report: Mapping[str, Any]) -> str:
-    value = report["value"]
-    spelled = {
-        Arrivals.WINDOW: format_duration(value),
-        Arrivals.POISSON: f"{value:g} a second",
-        Arrivals.CLOSED: f"{value:g} at a time",
-    }
-    return " ".join((report["kind"], spelled.get(report["kind"], ""))).strip()
-
-
-def _faults(shares: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Those that some agents have, without the numbers that say how long and how fast."""
-    return [(name, share) for name, share in shares.items() if share and not name.endswith("_s")]

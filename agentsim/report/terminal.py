@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -41,17 +40,9 @@ def show(tables: Iterable[Table]) -> None:
     for table in tables:
         drawn = _drawn(table)
         if 0 < len(table.rows) < len(table.columns) and _columns(console, drawn) > console.width:
-            drawn = _drawn(turned(table))
+            drawn = _drawn(table.turned())
         console.print(drawn)
         console.print()
-
-
-def turned(table: Table) -> Table:
-    """Its columns as rows: `columns[0]` stays the corner."""
-    corner, *names = table.columns
-    heads, *columns = zip(*table.rows, strict=True)
-    rows = [[name, *column] for name, column in zip(names, columns, strict=True)]
-    return replace(table, columns=(corner, *heads), rows=rows)
 
 
 def _columns(console: Console, drawn: RichTable) -> int:

@@ -12,7 +12,7 @@ import trio
 
 from agentsim.cli import run
 from agentsim.fleet.computers import computer, inventory
-from agentsim.report.load_report import page
+from agentsim.report.load_page import page
 from distd.domain.records import Dialect
 from tests.programs import commands
 from tests.programs.mirror import metric

@@ -11,6 +11,7 @@ from agentsim.cli import run
 from distd.domain.records import Dialect
 from distd.domain.schedule import start_s
 from distd.domain.settings import load
+from tests.agentsim.report.parsed_page import ParsedPage
 from tests.programs import commands
 
 SITES = ("--site", "paris=40", "--site", "lyon=20:4Mbit/s", "--mirror", "lyon=10MB/s", "--mirror-down", "lyon=1-2.5")
@@ -30,9 +31,11 @@ def test_a_forecast_as_a_table_and_a_page(tmp_path: Path) -> None:
         ["all", "60"],
     ]
     assert "mirror of lyon" in done.stdout
-    page = (tmp_path / "page.html").read_text()
-    assert page.count("<svg") == 3
-    assert "editor (priority 5, fragments: 5)" in page
+    page = ParsedPage((tmp_path / "page.html").read_text())
+    assert [plot["label"] for plot in page.data] == ["Agents that have all packages", "Sent"]
+    assert page.tables["Through after"][1][:2] == ["editor", "60"]
+    assert "editor (priority 5, fragments: 5)" in page.words
+    assert page.texts["strong"][0].startswith("95 % of 60 agents have all packages after ")
 
 
 def test_the_same_seed_gives_the_same_course_on_any_number_of_processes() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from loadtests.measure import Cell, failed
 from loadtests.report import MARKERS, Run, as_json, cost, html, markdown, put_between_markers, speed
+from tests.agentsim.report.parsed_page import ParsedPage
 
 FACTS = {
     "date": "2026-11-23 12:00 UTC",
@@ -49,20 +50,24 @@ def test_the_json_has_every_slice(finished: Run) -> None:
 
 
 def test_the_page_shows_facts_goals_and_failures(finished: Run) -> None:
-    page = html(finished)
+    page = ParsedPage(html(finished))
     for text in (
         FACTS["command"],
         "geometric mean of the HTTP cells (2)",
-        "3 reads failed &lt;x&gt;",
+        "3 reads failed <x>",
         "1.20 (1.20–1.20)",
     ):
-        assert text in page
+        assert text in page.words
+    missed = [goal.what for goal in finished.goals if goal.verdict == "NOT MET"]
+    assert "slices in which distd failed" in missed
+    assert page.texts["strong"][0].endswith(f" not met: {'; '.join(missed)}.")
+    assert "3 measurements failed and are not counted." in page.words
+    assert page.texts["b"][0] == "1.342"  # of 1.5 and 1.2
 
 
 def test_only_cells_with_every_round_are_drawn_round_by_round(finished: Run) -> None:
-    page = html(finished)
-    assert "<title>HTTP</title>" in page
-    assert "<title>TLS</title>" not in page
+    (plot,) = ParsedPage(html(finished)).data
+    assert [(curve["name"], curve["shape"], curve["x"]) for curve in plot["curves"]] == [("HTTP", "points", [1, 2])]
 
 
 def test_the_readme_has_a_row_for_each_kind_of_cell(finished: Run) -> None:

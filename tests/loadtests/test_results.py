@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from agentsim.report.page import Table
+from agentsim.report.page import Curve, Lines, Table
 from loadtests import fleet, results, simulation
 from loadtests.results import goal_row, goal_table
+from tests.agentsim.report.parsed_page import ParsedPage
 
 GOOD = goal_table("Good", [goal_row("speed", "9", "≥ 8", True), goal_row("without a goal", "1")])
 BAD = goal_table("Bad", [goal_row("memory", "9", "≤ 8", False), goal_row("CPU", "9", "≤ 8", False)])
@@ -30,6 +32,39 @@ def test_a_missed_goal_is_the_status(tables: Any, status: Any) -> None:
     with pytest.raises(SystemExit) as ended:
         results.finish(tables)
     assert ended.value.code == status  # a text goes to stderr, and the status is 1
+
+
+@pytest.mark.parametrize(
+    ("tables", "failures", "word", "sentence", "more"),
+    [
+        pytest.param([GOOD], 0, "Passed", "The goal is met.", "", id="one"),
+        pytest.param([GOOD, GOOD], 0, "Passed", "All 2 goals are met.", "", id="all"),
+        pytest.param([GOOD, NOISE], 0, "Passed", "All 2 goals are met.", "1 of them within the noise.", id="noise"),
+        pytest.param([GOOD, BAD], 0, "Failed", "2 of 3 goals are not met: memory; CPU.", "", id="missed"),
+        pytest.param([], 2, "Measured", "These figures have no goals.",
+                     "2 measurements failed and are not counted.", id="no goals"),
+    ],
+)  # fmt: skip
+def test_the_page_says_first_which_goals_are_met(
+    tables: Any, failures: Any, word: Any, sentence: Any, more: Any
+) -> None:
+    found = results.judgement(tables, failures)
+    assert (found.word, found.sentence, found.more) == (word, sentence, more)
+
+
+def test_what_is_published_stands_in_a_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    facts = {"date": "today", "machine": "m", "system": "s", "versions": "v", "commit": "c"}
+    monkeypatch.setattr(results, "machine_facts", lambda *_programs: facts)
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    plot = Lines("Rounds", "Round", "Ratio", [Curve("one", [(1, 0.9)])])
+    results.publish("x", "Title", "make x", [BAD], [plot])
+    page = ParsedPage((tmp_path / "x.html").read_text("utf-8"))
+    assert page.texts["strong"] == ["2 of 2 goals are not met: memory; CPU."]
+    assert page.tables["Bad"][1:] == [["memory", "9", "≤ 8", "NOT MET"], ["CPU", "9", "≤ 8", "NOT MET"]]
+    assert [plot["label"] for plot in page.data] == ["Rounds"]
+    assert "make x" in page.words
+    assert json.loads((tmp_path / "x.json").read_text("utf-8"))["tables"][0]["title"] == "Bad"
 
 
 WITHOUT_GOALS = {"breakdown", "demo", "fuzz_head"}

@@ -98,7 +98,7 @@ class OriginServer:
         return await self.load(agents, "--arrival", "closed=100", *options)
 
     async def assign(self, *packages: str) -> None:
-        """Assign each of the packages to every computer that the server knows."""
+        """Assign each of the packages to every computer that the server knows, of any system: fleets are mixed."""
         names = self.folder / "computers"
         names.write_text("\n".join(row["device_id"] for row in self.distd("computer", "list", "--all")["items"]))
         for package_id in packages:

@@ -10,7 +10,7 @@ from rich.console import Console
 from agentsim.fleet import messages
 from agentsim.fleet.counters import Kind, ShardCounters, State
 from agentsim.fleet.messages import PackageCounters
-from agentsim.fleet.totals import MAX_INTERVALS, FleetTotals
+from agentsim.fleet.totals import MAX_INTERVALS, FleetTotals, interval_length_s
 from agentsim.report.live import view
 from tests.agentsim.fleet.example_reports import message, report_of, shard_counters
 
@@ -112,3 +112,12 @@ def test_a_long_run_has_few_intervals_and_loses_nothing() -> None:
     assert sum(interval.fragments for interval in totals.intervals.values()) == 6000
     assert sum(interval.latency.get_total_count() for interval in totals.intervals.values()) == 6000
     assert sum(interval.bytes for interval in totals.intervals.values()) == 200_000
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "length_s"), [(0, 1), (1, 1), (240, 1), (240.4, 1), (240.5, 2), (480, 2), (481, 4), (7200, 32)]
+)
+def test_how_long_intervals_are_follows_from_the_duration(duration_s: float, length_s: float) -> None:
+    totals = FleetTotals(5)
+    totals.add("a", message(shard_counters(), duration_s))
+    assert totals.interval_s == interval_length_s(duration_s) == length_s

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from agentsim.report.page import Table
-from agentsim.report.terminal import show, turned
+from agentsim.report.terminal import show
 
 WIDE = Table("Agents", ("all", *(f"state {number}" for number in range(12))), [["10", *"012345678901"]])
 
@@ -38,11 +38,3 @@ def test_one_without_rows_is_not(capsys: pytest.CaptureFixture[str], monkeypatch
     monkeypatch.setattr("agentsim.report.terminal.WIDTH_IN_PIPE", 20)
     show([Table("None", WIDE.columns, [])])
     assert "None" in capsys.readouterr().out
-
-
-def test_turning_twice_changes_nothing() -> None:
-    table = Table("Three", ("", "p50", "p99"), [["prolog", "1", "2"], ["info", "3", "4"]], note="a note")
-    assert turned(table).columns == ("", "prolog", "info")
-    assert turned(table).rows == [["p50", "1", "3"], ["p99", "2", "4"]]
-    assert turned(turned(table)).columns == table.columns
-    assert turned(turned(table)).rows == table.rows
