@@ -78,7 +78,7 @@ bench-load: setup  ## what emulating agents costs: 40,000 requests a second, 100
 bench: setup  ## all benches (two hours), also after one that misses a goal; each writes its section of loadtests/RESULTS.md
 	@$(MAKE) --no-print-directory --keep-going $(BENCHES)
 
-loadtest: setup  ## SCENARIO=class, site, storm, thin-line, mirror-lost, update, soak (an hour) or all (ARGS=--small: minutes)
+loadtest: setup  ## SCENARIO=class, site, storm, thin-line, mirror-lost, update, soak (an hour), storm-limit or all (ARGS=--small: minutes)
 	@sh .ci/debian-packages bench
 	$(PY) -m loadtests.scenario $(SCENARIO) $(ARGS)
 

@@ -14,9 +14,10 @@ import trio
 
 from agentsim.fleet.thresholds import in_unit
 from agentsim.report import load_page, load_report
+from agentsim.report.page import Table
 from agentsim.report.terminal import show
 from loadtests import results
-from loadtests.machine import anonymous_bytes
+from loadtests.machine import anonymous_bytes, cpu_s
 from loadtests.results import goal_row, goal_table
 from loadtests.scenarios import TABLE
 from tests.programs.mirror import join
@@ -27,7 +28,6 @@ from tests.programs.waiting import await_until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from agentsim.report.page import Table
     from loadtests.scenarios import Scenario
     from tests.programs.mirror import Mirror
     from tests.programs.origin_server import FleetResult
@@ -37,15 +37,21 @@ UPDATE_GOAL = 0.1
 READY_LIMIT_S = 240.0
 SENT = "redistrib_fragments_sent"
 GROWTH_GOAL = 1.2  # the server's memory at the end to that in the first third
+STORMS = (20_000, 25_000, 30_000, 35_000, 40_000, 45_000, 50_000, 60_000)
+STORM_SLOWEST_S = 10.0
+STORM_GOAL = 40_000
 ELSEWHERE_GOAL = 0.01  # fragments that no mirror sent, where there are mirrors; a redirect is no fragment
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """`rows` as `results.goal_row` makes them; `report`: the fleet's."""
+    """`rows` as `results.goal_row` makes them; `report`: the fleet's. `server_cpu_s`: what the server used during the
+    run, `busy`: of how many processors."""
 
     rows: list[list[str]]
     report: dict[str, Any]
+    server_cpu_s: float
+    busy: float
 
     @property
     def is_met(self) -> bool:
@@ -87,7 +93,9 @@ async def run(scenario: Scenario, folder: Path) -> ScenarioResult:
         if scenario.changed:
             rows += await _update(scenario, origin, mirrors)
         await origin.assign(*origin.packages)
+        begun_s, before_s = trio.current_time(), cpu_s(server.process.pid)
         fleet = await _load(scenario, origin, server, mirrors)
+        used_s, took_s = cpu_s(server.process.pid) - before_s, trio.current_time() - begun_s
         loaded = fleet.loaded
         rows = [*_threshold_rows(loaded), *rows, *await _counter_rows(origin, loaded)]
         sent = served(loaded.report, [mirror.http for mirror, _ in mirrors])
@@ -98,7 +106,7 @@ async def run(scenario: Scenario, folder: Path) -> ScenarioResult:
         if scenario.name == "soak":
             figure = f"{fleet.growth:.2f}"
             rows.append(goal_row("the server's memory, end to early", figure, "≤ 1.2", fleet.growth <= GROWTH_GOAL))
-    return ScenarioResult(rows, loaded.report)
+    return ScenarioResult(rows, loaded.report, used_s, used_s / took_s)
 
 
 async def _mirror(stack: contextlib.AsyncExitStack, origin: OriginServer, number: int) -> tuple[Mirror, RunningServer]:
@@ -267,11 +275,63 @@ def tables(scenario: Scenario, result: ScenarioResult) -> list[Table]:
     return [goal_table(scenario.proves.rstrip("."), result.rows), *load_report.tables(result.report)]
 
 
+def storm_of(agents: int) -> Scenario:
+    """The storm of another number of agents, which has no thresholds: what happens is told, whatever it is."""
+    return replace(TABLE["storm"], agents=agents, thresholds=())
+
+
+def find_storm_limit() -> list[Table]:
+    """Storms of more and more agents a minute, until the slowest PROLOG takes too long or an error comes; then one of
+    twice as many as were held, to see what happens beyond. The tables."""
+    rows, held = [], 0
+    for agents in STORMS:
+        row, is_held = _storm_row(agents)
+        rows.append(row)
+        if not is_held:
+            break
+        held = agents
+    beyond = 2 * max(held, STORMS[0])
+    rows.append(_storm_row(beyond)[0])
+    columns = (
+        "agents a minute",
+        "slowest PROLOG, s",
+        "p99, s",
+        "errors",
+        "through",
+        "CPU of the server, s",
+        "CPUs busy",
+    )
+    goal = goal_row("agents a minute that are held", f"{held:,}", f"≥ {STORM_GOAL:,}", held >= STORM_GOAL)
+    return [goal_table("Held: no error, and no PROLOG slower than 10 s", [goal]), Table("Storms", columns, rows)]
+
+
+def _storm_row(agents: int) -> tuple[list[str], bool]:
+    result = trio.run(_run_in_memory, storm_of(agents))
+    report, figures = result.report, result.report["figures"]
+    errors = sum(report["errors"].values())
+    slowest_s = figures["prolog_p100"]
+    row = [
+        f"{agents:,}",
+        f"{slowest_s:.2f}",
+        f"{figures['prolog_p99']:.2f}",
+        f"{errors:,}",
+        f"{figures['success']:.2%}",
+        f"{result.server_cpu_s:.0f}",
+        f"{result.busy:.2f}",
+    ]
+    print(", ".join(row), flush=True)
+    return row, slowest_s <= STORM_SLOWEST_S and not errors and figures["success"] == 1.0
+
+
 @click.command()
-@click.argument("name", type=click.Choice([*TABLE, "all"]))
+@click.argument("name", type=click.Choice([*TABLE, "storm-limit", "all"]))
 @click.option("--small", is_flag=True, help="The form of `make test`, in which nothing is written.")
 def main(name: str, small: bool) -> None:
     """Run a scenario."""
+    if name == "storm-limit":
+        found = find_storm_limit()
+        results.publish("storm-limit", "How many contacts a minute", "make loadtest SCENARIO=storm-limit", found)
+        results.finish(found[:1])
     goals: list[Table] = []
     for scenario in TABLE.values() if name == "all" else [TABLE[name]]:
         if small:

@@ -38,6 +38,8 @@ class Listener:
 
     def ready(self, mask: int) -> None:
         """Accept."""
+        if self.context is not None and not self._turn.takes_handshakes:
+            return
         for _ in range(TURN_ACCEPTS):
             if not self._has_room():
                 self._pause("all %d connections are taken", self._turn.limits.connections)

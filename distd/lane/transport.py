@@ -138,10 +138,8 @@ class TlsTransport(Transport):
 
     def receive(self) -> bytes | None:
         """As `Transport.receive`. When the turn has no handshake left, epoll will tell of the bytes again."""
-        if not self.handshake_done:
-            if not self.turn.handshakes_left:
-                return None
-            self.turn.handshakes_left -= 1
+        if not self.handshake_done and not self.turn.take_handshake():
+            return None
         try:
             data = self.sock.recv(RECEIVE_BYTES)
         except BlockingIOError:

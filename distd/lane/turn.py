@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # A handshake costs most of a millisecond: further ones wait for the next turn.
 TURN_HANDSHAKES: Final = 4
+# When so many connections wait for their handshakes, no more are accepted under TLS: they wait in the kernel's queue,
+# where no deadline runs, and beyond its end their SYNs are sent again later and later. Nobody is cut off half-way.
+MAX_WAITING_HANDSHAKES: Final = 64
 # A large file is copied through a buffer of this size, which stays in the processor's cache.
 SCRATCH_BYTES: Final = 262_144
 
@@ -30,10 +33,12 @@ class Turn:
     """`now_s` is on trio's clock, `second` is Unix time. `alone`: only one connection is ready in this turn.
 
     `idle_deadline_s` is when a connection is over its limit that does nothing from now on, `ok_lines` the beginning of
-    a 200's head, `buffered_bytes` the memory that bodies of requests take at present.
+    a 200's head, `buffered_bytes` the memory that bodies of requests take at present. `takes_handshakes`: connections
+    may be accepted under TLS.
     """
 
     __slots__ = (
+        "_waiting_handshakes",
         "addresses",
         "alone",
         "buffered_bytes",
@@ -47,6 +52,7 @@ class Turn:
         "scratch",
         "second",
         "stopping",
+        "takes_handshakes",
     )
 
     def __init__(self, limits: Limits, counts: Counts, log: logging.Logger) -> None:
@@ -57,6 +63,8 @@ class Turn:
         self.stopping = False
         self.buffered_bytes = 0
         self.handshakes_left = 0
+        self._waiting_handshakes = 0
+        self.takes_handshakes = True
         self.second = 0
         self.ok_lines = b""
         self.now_s = self.idle_deadline_s = 0.0
@@ -74,6 +82,8 @@ class Turn:
         self.idle_deadline_s = now_s + self.limits.idle_timeout_s
         self.alone = ready == 1
         self.handshakes_left = TURN_HANDSHAKES
+        self.takes_handshakes = self._waiting_handshakes < MAX_WAITING_HANDSHAKES
+        self._waiting_handshakes = 0
         second = int(time.time())
         if second != self.second:
             self.second = second
@@ -87,6 +97,14 @@ class Turn:
         """The beginning of an answer's head, which is counted: status line, Server, Date."""
         self.counts.statuses[status] += 1
         return self.ok_lines if status == 200 else http.status_lines(status, self.second)
+
+    def take_handshake(self) -> bool:
+        """Whether a step of a handshake may be made in this turn; else it waits for a later one."""
+        if not self.handshakes_left:
+            self._waiting_handshakes += 1
+            return False
+        self.handshakes_left -= 1
+        return True
 
     def reserve(self, size_bytes: int) -> bool:
         """Account for bytes of a request's body. False: all bodies together would take too much memory."""
