@@ -14,12 +14,16 @@ from distd.cli.options import data_option
 from distd.domain.errors import BadInput
 from distd.origin.installation import open_installation
 from distd.origin.operators import operators
+from distd.terminal.lists import Column, list_options, print_list
 from distd.terminal.options import example, json_option
 from distd.terminal.output import print_json
 from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from distd.origin.operators.operators import Operator
+    from distd.terminal.lists import ListOptions
 
 MAX_PASSWORD: Final = 1024  # characters
 
@@ -29,6 +33,9 @@ stdin_option = option(
 )
 
 
+COLUMNS: Final[tuple[Column[Operator], ...]] = (Column("Operator", lambda row: row.name),)
+
+
 @click.group(cls=Group)
 def operator() -> None:
     """Operators, who may use the API: add, list, and give another password."""
@@ -36,15 +43,12 @@ def operator() -> None:
 
 @operator.command("list", epilog=example("distd operator list --data /srv/distd"))
 @data_option
-@json_option
-def list_(root: Path, as_json: bool) -> None:
-    """The names of all operators."""
+@list_options
+def list_(root: Path, listing: ListOptions) -> None:
+    """The operators, by name."""
     with open_installation(root) as installation, installation.catalogue.read() as conn:
-        names = operators.list_names(conn)
-    if as_json:
-        print_json([{"name": name} for name in names])
-    else:
-        click.echo("\n".join(names))
+        page = operators.list_operators(conn, listing.window)
+    print_list(page, COLUMNS, listing, "No operators.")
 
 
 @operator.command(epilog=example("distd operator add alice --data /srv/distd"))

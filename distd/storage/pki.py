@@ -52,7 +52,8 @@ class Signer:
 
 def check_host(host: str) -> None:
     """Raises `BadInput` for what is neither a host's name nor an IP address."""
-    if (_address(host) is None or "%" in host) and not _HOST.fullmatch(host):
+    is_name = _HOST.fullmatch(host) and not host.replace(".", "").isdecimal()  # 999.1.1.1 is no address, and no name
+    if (_address(host) is None or "%" in host) and not is_name:
         raise BadInput("hosts", "a host name or an IP address", host)
 
 

@@ -17,8 +17,8 @@ def may_sign_in(site: Any, name: str, password: str) -> bool:
 def test_operators_are_added_and_get_other_passwords(site: Any) -> None:
     added = site("operator", "add", "alice", "--json").json
     assert may_sign_in(site, "alice", added["password"])
-    assert site("operator", "list").out == "admin\nalice\n"
-    assert site("operator", "list", "--json").json == [{"name": "admin"}, {"name": "alice"}]
+    assert site("operator", "list").out == "Operator\nadmin\nalice\n"
+    assert site("operator", "list", "--json").json["items"] == [{"name": "admin"}, {"name": "alice"}]
     changed = site("operator", "password", "alice").out
     assert not may_sign_in(site, "alice", added["password"])
     assert may_sign_in(site, "alice", changed.split()[3])

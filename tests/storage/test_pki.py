@@ -188,6 +188,8 @@ def test_hosts(host: str) -> None:
 
 
 BAD_HOSTS = {
+    "no address": "999.1.1.1",
+    "a number": "17",
     "nothing": "",
     "a space": "a b",
     "a line's end": "a\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
@@ -9,6 +10,7 @@ from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import insert, select, update
 
 from distd.catalogue import event_log
+from distd.catalogue.lists import read_page
 from distd.catalogue.schema import NAME_LIMIT, operators
 from distd.domain.errors import BadInput, Conflict, NotFound
 
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from distd.domain.actor import Actor
+    from distd.domain.page import Page, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who may use the console and the API."""
+
+    name: str
 
 
 def create(conn: Connection, actor: Actor, name: str, password: str, now_s: float) -> None:
@@ -38,9 +48,9 @@ def set_password(conn: Connection, actor: Actor, name: str, password: str, now_s
     event_log.append(conn, event_log.Kind.PASSWORD_CHANGED, actor, at_s=now_s, operator=name)
 
 
-def list_names(conn: Connection) -> list[str]:
-    """The names of all operators, in alphabetical order."""
-    return list(conn.scalars(select(operators.c.name).order_by(operators.c.name)))
+def list_operators(conn: Connection, window: Window) -> Page[Operator]:
+    """By name."""
+    return read_page(conn, select(operators.c.name), (operators.c.name,), window, lambda row: Operator(row.name))
 
 
 def check(conn: Connection, name: str, password: str) -> bool:
