@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import statistics
 import tempfile
 import time
@@ -23,12 +24,15 @@ from agentsim.report.page import Table
 from distd.domain.errors import NotFound
 from distd.lane.file_cache import FileCache
 from distd.lane.limits import Limits
+from distd.lane.process_setup import tls
 from distd.lane.responder import FAST_PATH_REQUEST
 from distd.lane.server import Lane
 from distd.lane.transport import RECEIVE_BYTES, Transport
+from distd.origin.installation import create_installation
 from distd.server.backend import OriginBackend
 from distd.server.progress import ProgressRecorder
 from distd.server.steering import Steering
+from distd.storage import pki
 from distd.wire import http, tokens
 from loadtests.results import publish
 
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "1700000001"
 ROUNDS = 9
+HANDSHAKES = 300
 
 
 def no_manifest(package_id: str) -> Digests:
@@ -150,6 +155,61 @@ async def measure(calls: int, size_bytes: int) -> list[tuple[str, float]]:
         return rows
 
 
+def handshakes(rounds: int) -> list[tuple[str, float, float]]:
+    """What it is, and microseconds of the server's and of the client's part: a full handshake, and a resumed one."""
+    with tempfile.TemporaryDirectory() as name:
+        data = create_installation(Path(name) / "site", ["localhost"])
+        server = tls(data.keys / pki.SERVER_CERTIFICATE, data.keys / pki.SERVER_KEY)
+        client = ssl.create_default_context(cafile=str(data.ca_certificate))
+        session: ssl.SSLSession | None = None
+        rows = []
+        for what in ("a full handshake", "a resumed one"):
+            pairs = [Handshake(server, client, session) for _ in range(rounds)]
+            for pair in pairs:
+                pair.run()
+            server_us = statistics.median(pair.server_s for pair in pairs) * 1e6
+            rows.append((what, server_us, statistics.median(pair.client_s for pair in pairs) * 1e6))
+            session = pairs[-1].session
+        return rows
+
+
+class Handshake:
+    """Both sides of a TLS handshake in memory; `server_s` and `client_s`: the time that each took."""
+
+    def __init__(self, server: ssl.SSLContext, client: ssl.SSLContext, session: ssl.SSLSession | None) -> None:
+        up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._client = client.wrap_bio(down, up, server_hostname="localhost", session=session)
+        self._server = server.wrap_bio(up, down, server_side=True)
+        self.client_s = self.server_s = 0.0
+
+    @property
+    def session(self) -> ssl.SSLSession | None:
+        """What the client can resume later."""
+        return self._client.session
+
+    def run(self) -> None:
+        """From the first message to the tickets, which the client reads with the first answer."""
+        done = False
+        while not done:
+            client_us, _ = _timed(self._client.do_handshake)
+            server_us, done = _timed(self._server.do_handshake)
+            self.client_s += client_us
+            self.server_s += server_us
+        self._server.write(b"answer")
+        self.client_s += _timed(partial(self._client.read, 100))[0]
+
+
+def _timed(step: Callable[[], object]) -> tuple[float, bool]:
+    """Seconds, and whether the step needs no more bytes."""
+    begun_s = time.perf_counter()
+    done = True
+    try:
+        step()
+    except ssl.SSLWantReadError:
+        done = False
+    return time.perf_counter() - begun_s, done
+
+
 @click.command()
 @click.option("--calls", default=20_000, show_default=True, help="Of each part, in each of its rounds.")
 @click.option("--bytes", "size_bytes", default=4096, show_default=True, type=click.IntRange(1, 16_384))
@@ -159,7 +219,9 @@ def main(calls: int, size_bytes: int) -> None:
     whole_us = rows[-1][1]
     parts = [[what, f"{us:.2f}", f"{us / whole_us:.0%}"] for what, us in rows]
     table = Table(f"A request for {size_bytes:,} bytes", ("part", "µs", "share"), parts)
-    publish("breakdown", "Where the microseconds of a request go", "make bench-breakdown", [table])
+    hands = [[what, f"{server_us:.0f}", f"{client_us:.0f}"] for what, server_us, client_us in handshakes(HANDSHAKES)]
+    tls_table = Table("A TLS 1.3 handshake, µs", ("", "server", "client"), hands)
+    publish("breakdown", "Where the microseconds of a request go", "make bench-breakdown", [table, tls_table])
 
 
 if __name__ == "__main__":
