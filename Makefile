@@ -89,7 +89,7 @@ fuzz: $(READY)   ## the parser of request heads under atheris, for FUZZ_SECONDS 
 reference: $(READY)  ## what distd/docs has from the code: the reference, the picture of the rooms
 	$(PY) -m tests.docs.reference
 
-setup: debian $(READY)   ## the virtual environment; as root also Debian packages: stock OCS agent, nginx, curl, iproute2, faketime
+setup: debian $(READY)   ## the virtual environment; as root also Debian packages: stock OCS agent, nginx, squid, curl, iproute2, faketime
 
 debian:
 	@sh .ci/debian-packages

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from distd.wire import http
+from distd.wire import http, problem
 
 if TYPE_CHECKING:
     from distd.lane.file_cache import OpenFile, Part
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Delivery: TypeAlias = tuple[int, str, int, int]
 
 TEXT = b"text/plain; charset=utf-8"
+PROBLEM = problem.CONTENT_TYPE.encode()
 
 
 class Answer(NamedTuple):
@@ -30,21 +31,32 @@ class Answer(NamedTuple):
 def of_text(
     status: int, content: bytes, fields: bytes = b"", content_type: bytes = TEXT, *, head_only: bool = False
 ) -> Answer:
-    """A short answer from memory. `fields`: further ones, each with its line end."""
+    """A short answer from memory, which no cache keeps. `fields`: further ones, each with its line end."""
+    fields += http.NO_STORE
     if content:
         fields += b"Content-Type: %s\r\n" % content_type
     shown = b"" if head_only else content
     return Answer(status, b"%sContent-Length: %d\r\n\r\n%s" % (fields, len(content), shown))
 
 
-def of_file(file: OpenFile, selection: http.Selection, delivery: Delivery | None, *, head_only: bool) -> Answer:
-    """The answer to a GET or HEAD of a file, as far as `selection` says."""
+def of_refusal(status: int, why: str, fields: bytes, *, for_api: bool, head_only: bool) -> Answer:
+    """Why a request is not served: a line of text, and to clients of the API a problem."""
+    if for_api:
+        return of_text(status, problem.body_of(status, why), fields, PROBLEM, head_only=head_only)
+    return of_text(status, why.encode() + b"\n", fields, head_only=head_only)
+
+
+def of_file(
+    file: OpenFile, selection: http.Selection, delivery: Delivery | None, *, head_only: bool, cached: bool = True
+) -> Answer:
+    """The answer to a GET or HEAD of a file, as far as `selection` says. `cached`: caches may keep it."""
     status, spans = selection
+    is_kept = cached and status not in (412, 416)
+    validators = file.validators if is_kept else http.validators(file.etag, http.NO_STORE)
     if status == 200:
-        lines, parts = _whole(file, head_only=head_only)
+        lines, parts = _whole(file, validators, head_only=head_only)
         return Answer(status, lines, file, parts, delivery)
     parts = []
-    known = http.validators(file.etag, file.modified_s) + b"\r\n"
     if status == 206 and len(spans) == 1:
         lines = http.single_range_fields(file.content_type, spans[0], file.size)
         parts = [file.part(*spans[0])]
@@ -54,13 +66,16 @@ def of_file(file: OpenFile, selection: http.Selection, delivery: Delivery | None
         lines = b"Content-Range: bytes */%d\r\nContent-Length: 0\r\n" % file.size
     else:
         lines = b"" if status == 304 else b"Content-Length: 0\r\n"
-    return Answer(status, lines + known, file, [] if head_only else parts, delivery)
+    return Answer(status, b"%s%s\r\n" % (lines, validators), file, [] if head_only else parts, delivery)
 
 
-def _whole(file: OpenFile, *, head_only: bool) -> tuple[bytes, list[Part]]:
+def _whole(file: OpenFile, validators: bytes, *, head_only: bool) -> tuple[bytes, list[Part]]:
+    fields = http.file_fields(file.content_type, file.size, validators)
+    if head_only:
+        return fields, []
     if not file.in_memory:
-        return file.fields, [] if head_only else [(0, file.size)]
-    return file.fields[: len(file.fields) - file.size] if head_only else file.fields, []
+        return fields, [(0, file.size)]
+    return fields + file.fields[len(file.fields) - file.size :], []
 
 
 def _several(file: OpenFile, spans: tuple[tuple[int, int], ...]) -> tuple[bytes, list[Part]]:

@@ -16,7 +16,7 @@ from distd.lane.pacer import TURN_BYTES
 from distd.lane.request_body import RequestBody
 from distd.lane.responder import Request, is_own
 from distd.lane.streams import open_stream
-from distd.wire import http
+from distd.wire import http, problem
 from distd.wire.http import HeadError, parse_head
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class Connection:
             self.keep_alive = head.fields.keep_alive
             self._dispatch(head, raw)
         except HeadError as error:
-            self._refuse(error.status, error.why)
+            self._refuse(error.status, error.why, head=raw)
 
     def _dispatch(self, head: Head, raw: bytes) -> None:
         """Serve a request, wait for its body, or hand the connection over. Raises `HeadError`."""
@@ -351,12 +351,13 @@ class Connection:
                 self._set_interest(EPOLLIN)
             self.deadline_s = self._turn.idle_deadline_s
 
-    def _refuse(self, status: int, why: str, fields: bytes = b"") -> None:
+    def _refuse(self, status: int, why: str, fields: bytes = b"", head: bytes = b"") -> None:
         """Answer a request after which the connection cannot go on, since what follows may be anything."""
         self._turn.log.warning("%s: %d %s", self.address, status, why)
         self.keep_alive = False
+        for_api = problem.is_for_api(head or self.buffer)
         self.buffer = b""
-        self._send(answers.of_text(status, why.encode() + b"\n", fields, head_only=self.head_only))
+        self._send(answers.of_refusal(status, why, fields, for_api=for_api, head_only=self.head_only))
 
     def _linger(self) -> None:
         self.state = State.LINGERING

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from distd.domain.errors import DistdError
 from distd.domain.lru import Lru
-from distd.wire.http import file_fields
+from distd.wire.http import ALWAYS_ASK, ASK_AFTER_1_S, file_fields, validators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class OpenFile:
     """A file to send. Its descriptor lives as long as anybody holds it, so a deleted file is still sent whole.
 
     `etag` is quoted. `fields` are those of a 200, with the empty line, and behind it the body of a small file; then
-    `in_memory` is true. `package_id` and `number` say whose fragment it is; `info` and `manifest` have the number 0.
+    `in_memory` is true. `validators` are among them: see `wire.http`. `package_id` and `number` say whose fragment it is; `info` and `manifest` have the number 0.
     """
 
     __slots__ = (
@@ -57,6 +57,7 @@ class OpenFile:
         "number",
         "package_id",
         "size",
+        "validators",
     )
 
     def __init__(self, fd: int, state: os.stat_result, name: str, etag: bytes, now_s: float) -> None:
@@ -68,7 +69,8 @@ class OpenFile:
         self.modified_s = int(state.st_mtime)
         self.content_type = _TYPES.get(name, FRAGMENT_TYPE)
         self.etag = etag
-        self.fields = file_fields(self.content_type, self.size, etag, self.modified_s)
+        self.validators = validators(etag, ASK_AFTER_1_S if number else ALWAYS_ASK)
+        self.fields = file_fields(self.content_type, self.size, self.validators)
         self.in_memory = self.size <= IN_MEMORY_BYTES
         if self.in_memory:
             self.fields += os.pread(fd, self.size, 0)

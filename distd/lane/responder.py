@@ -103,7 +103,7 @@ class Responder:
         def settle(status: int, content: bytes) -> None:
             self._turn.refresh()
             content_type = b"application/x-compressed" if status == 200 else answers.TEXT
-            reply(answers.of_text(status, content, b"Cache-Control: no-cache\r\n", content_type))
+            reply(answers.of_text(status, content, b"", content_type))
 
         post = Post(request.body, request.address, request.head.fields.user_agent.decode("latin-1"))
         try:
@@ -154,7 +154,7 @@ class Responder:
 
     def _respond_located(self, request: Request, wanted: FileRequest, located: Located) -> Answer:
         if located.location:
-            fields = b"Location: %s\r\nCache-Control: no-store\r\n" % located.location.encode()
+            fields = b"Location: %s\r\n" % located.location.encode()
             return answers.of_text(302, b"", fields)
         key, file = wanted.key.encode("ascii"), located.file
         try:
@@ -176,15 +176,19 @@ class Responder:
 def _send(head: Head, computer_id: int, file: OpenFile) -> Answer:
     """The file, or what of it the request's range and conditions ask for."""
     head_only = head.method == b"HEAD"
-    stock_agent = head.fields.user_agent.startswith(b"OCS-NG")
+    # A proxy asks in the name of its client: when it has the file itself, the client gets it from there.
+    stock_agent = head.fields.user_agent.startswith(b"OCS-NG") and not head.fields.via
     # Range is for GET only (RFC 9110, 14.2).
     fields = head.fields._replace(range=None) if head_only else head.fields
     selection = http.select(fields, file.size, file.etag, file.modified_s, stock_agent=stock_agent)
-    to_the_end = selection.status == 200 or (selection.spans and selection.spans[-1][1] == file.size)
     delivery: Delivery | None = None
-    if file.number and to_the_end and not head_only:
-        delivery = (computer_id, file.package_id, file.number, file.size)
-    return answers.of_file(file, selection, delivery, head_only=head_only)
+    if file.number and not head_only:
+        if selection.status == 200 or (selection.spans and selection.spans[-1][1] == file.size):
+            delivery = (computer_id, file.package_id, file.number, file.size)
+        elif selection.status == 304 and fields.via and computer_id:
+            delivery = (computer_id, file.package_id, file.number, 0)  # no byte of it from here
+    cached = fields.if_none_match is not None or not fields.if_modified_since
+    return answers.of_file(file, selection, delivery, head_only=head_only, cached=cached)
 
 
 def _not_found(head: Head, why: str = "") -> Answer:

@@ -17,6 +17,13 @@ from distd.domain.errors import DistdError
 MAX_RANGES: Final = 16
 MAX_FIELDS: Final = 100
 
+# How answers may be cached (ADR 16). A fragment is kept by caches, which ask after a second whether it is still the
+# same: so they hold no withdrawn package. What is sent to a client that asks with If-Modified-Since goes into no cache:
+# another client would get a 304 from there, which a stock agent takes for a failure.
+NO_STORE: Final = b"Cache-Control: no-store\r\n"
+ALWAYS_ASK: Final = b"Cache-Control: no-cache\r\nVary: If-Modified-Since\r\n"
+ASK_AFTER_1_S: Final = b"Cache-Control: public, max-age=1, must-revalidate\r\nVary: If-Modified-Since\r\n"
+
 REASONS: Final = {
     100: "Continue",
     200: "OK",
@@ -57,7 +64,7 @@ class HeadError(DistdError):
 class Fields(NamedTuple):
     """The header fields of a request that the lane uses. Absent ones are None.
 
-    `plain`: the request has no body, no condition and no range, and the connection is kept.
+    `plain`: the request has no body, no condition and no range, and the connection is kept. `via`: a proxy sent it.
     """
 
     plain: bool
@@ -70,7 +77,9 @@ class Fields(NamedTuple):
     if_range: bytes | None
     if_match: bytes | None
     if_none_match: bytes | None
+    if_modified_since: bool
     if_unmodified_since: bytes | None
+    via: bool
 
 
 class Head(NamedTuple):
@@ -96,6 +105,7 @@ _SPECIAL: Final = frozenset(
         b"range",
         b"if-match",
         b"if-none-match",
+        b"if-modified-since",
         b"if-unmodified-since",
     )
 )
@@ -147,7 +157,9 @@ def parse_fields(block: bytes, minor: int) -> Fields:
         if_range=_single(values, b"if-range"),
         if_match=_listed(values, b"if-match"),
         if_none_match=_listed(values, b"if-none-match"),
+        if_modified_since=b"if-modified-since" in values,
         if_unmodified_since=_single(values, b"if-unmodified-since"),
+        via=b"via" in values,
     )
 
 
@@ -212,9 +224,9 @@ WHOLE: Final = Selection(200)
 def select(fields: Fields, size: int, etag: bytes, modified_s: int, *, stock_agent: bool) -> Selection:
     """Which answer a GET or HEAD of a file gets: 200, 206, 304, 412 or 416 (RFC 9110, section 13.2.2).
 
-    `etag` is quoted and strong. If-Modified-Since is never evaluated, and If-None-Match is not for a stock agent:
-    it takes a 304 for a failure and asks again for ever. A server may ignore If-Modified-Since (13.1.3), and only
-    caches send If-None-Match, for which a 200 is just as good.
+    `etag` is quoted and strong. If-Modified-Since is never evaluated, and If-None-Match is not for a stock agent that
+    no proxy stands before: it takes a 304 for a failure and asks again for ever. A server may ignore If-Modified-Since
+    (13.1.3), and If-None-Match comes from the proxy's cache, which passes on what it has.
     """
     if fields.if_match is not None:
         if not _matches(fields.if_match, etag, weak=False):
@@ -322,14 +334,17 @@ def status_lines(status: int, now_s: int) -> bytes:
     return b"HTTP/1.1 %d %s\r\nServer: distd\r\nDate: %s\r\n" % (status, REASONS[status].encode(), http_date(now_s))
 
 
-def file_fields(content_type: bytes, size: int, etag: bytes, modified_s: int) -> bytes:
+def file_fields(content_type: bytes, size: int, validators: bytes) -> bytes:
     """The fields that a 200 of a file always has, and the empty line."""
-    return b"Content-Type: %s\r\nContent-Length: %d\r\n%s\r\n" % (content_type, size, validators(etag, modified_s))
+    return b"Content-Type: %s\r\nContent-Length: %d\r\n%s\r\n" % (content_type, size, validators)
 
 
-def validators(etag: bytes, modified_s: int) -> bytes:
-    """ETag, Last-Modified and Accept-Ranges."""
-    return b"Last-Modified: %s\r\nETag: %s\r\nAccept-Ranges: bytes\r\n" % (http_date(modified_s), etag)
+def validators(etag: bytes, caching: bytes) -> bytes:
+    """ETag, Accept-Ranges, and how the answer may be cached: `caching` is a line or two with their ends.
+
+    There is no Last-Modified: with it a cache answers an agent's If-Modified-Since by a 304 of its own.
+    """
+    return b"ETag: %s\r\nAccept-Ranges: bytes\r\n%s" % (etag, caching)
 
 
 def single_range_fields(content_type: bytes, span: tuple[int, int], size: int) -> bytes:

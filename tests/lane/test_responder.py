@@ -14,7 +14,7 @@ from distd.lane.file_cache import FileCache
 from distd.lane.limits import Limits
 from distd.lane.responder import Request, Responder, is_own
 from distd.lane.turn import Turn
-from distd.wire.http import parse_head, path_of
+from distd.wire.http import ALWAYS_ASK, ASK_AFTER_1_S, NO_STORE, parse_head, path_of
 from tests.lane.conftest import INFO, LARGE, PACKAGE, SMALL, FakeBackend
 
 if TYPE_CHECKING:
@@ -106,6 +106,10 @@ def test_a_small_file_is_answered_from_memory_and_a_large_one_by_its_spans(setup
         (FIRST, "Range: bytes=100-200\r\n", "GET", None),
         (FIRST, "", "HEAD", None),
         (f"/download/{PACKAGE}/info", "", "GET", None),
+        # A cache that has it passes it on to the computer: no byte goes out from here.
+        (f"/download/~{TOKEN}/{PACKAGE}/{PACKAGE}-1", "Via: 1.1 p\r\nIf-None-Match: *\r\n", "GET", (46, PACKAGE, 1, 0)),
+        (f"/download/~{TOKEN}/{PACKAGE}/{PACKAGE}-1", "If-None-Match: *\r\n", "GET", None),
+        (FIRST, "Via: 1.1 p\r\nIf-None-Match: *\r\n", "GET", None),
     ],
 )
 def test_what_counts_as_a_delivery(
@@ -132,6 +136,55 @@ def test_errors(setup: Setup, target: str, method: str, status: int, content: by
     assert answer is not None
     assert answer.status == status
     assert answer.lines.partition(b"\r\n\r\n")[2] == content
+
+
+AGENT = "User-Agent: OCS-NG_unified_unix_agent_v2.10.0\r\n"
+SINCE = "If-Modified-Since: Sun, 06 Nov 2094 08:49:37 GMT\r\n"
+SAME = "If-None-Match: *\r\n"
+VIA = "Via: 1.1 proxy\r\n"
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["from memory", "from the file"])
+@pytest.mark.parametrize(
+    ("fields", "status", "caching"),
+    [
+        ("", 200, ASK_AFTER_1_S),
+        (AGENT, 200, ASK_AFTER_1_S),
+        (AGENT + SINCE, 200, NO_STORE),
+        (AGENT + VIA + SINCE, 200, NO_STORE),
+        (AGENT + SAME, 200, ASK_AFTER_1_S),
+        (AGENT + VIA + SAME, 304, ASK_AFTER_1_S),
+        (AGENT + VIA + SAME + SINCE, 304, ASK_AFTER_1_S),
+        (AGENT + VIA + 'If-None-Match: "x"\r\n', 200, ASK_AFTER_1_S),
+        ("Range: bytes=1-2\r\n", 206, ASK_AFTER_1_S),
+        ("Range: bytes=1-2\r\n" + SINCE, 206, NO_STORE),
+        ("Range: bytes=999999-\r\n", 416, NO_STORE),
+        ('If-Match: "x"\r\n', 412, NO_STORE),
+    ],
+)
+def test_how_a_fragment_may_be_cached(setup: Setup, number: int, fields: str, status: int, caching: bytes) -> None:
+    answer = setup.ask(f"{FIRST[:-1]}{number}", fields)
+    assert answer is not None
+    assert answer.status == status
+    head = answer.lines.partition(b"\r\n\r\n")[0] + b"\r\n"
+    assert caching in head
+    assert head.count(b"Cache-Control") == 1
+    assert b"Last-Modified" not in head  # with it a cache has 304s of its own
+    assert b"ETag" in head
+
+
+def test_info_and_manifest_are_asked_for_always(setup: Setup) -> None:
+    for name in ("info", "manifest"):
+        answer = setup.ask(f"/download/{PACKAGE}/{name}")
+        assert answer is not None
+        assert ALWAYS_ASK in answer.lines
+
+
+def test_errors_are_not_cached(setup: Setup) -> None:
+    for target in ("/download/17/info", f"/download/~2-0123456789abcdef0123/{PACKAGE}/info", "/ocsinventory"):
+        answer = setup.ask(target)
+        assert answer is not None
+        assert NO_STORE in answer.lines
 
 
 async def test_a_post_is_answered_later(setup: Setup) -> None:

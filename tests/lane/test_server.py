@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import zlib
 from typing import Any
@@ -156,6 +157,22 @@ async def test_all_bodies_together_have_a_limit(start: Any, caplog: pytest.LogCa
     assert len(running.backend.posts) == 2
 
 
+@pytest.mark.parametrize(
+    "line", [b"GET /api/v1/packages HTTP/9.9", b"GET http://h/api/v1/x HTTP/1.1 x", b"GET /x HTTP/9.9"]
+)
+async def test_what_the_api_s_clients_get_wrong_is_a_problem(running: Any, line: bytes) -> None:
+    async with running.connect() as peer:
+        answer = await peer.ask(line + b"\r\nHost: h\r\n\r\n")
+    assert answer.status in (400, 505)
+    if b"/api/" not in line:
+        assert answer["Content-Type"].startswith("text/plain")
+        return
+    assert answer["Content-Type"] == "application/problem+json"
+    found = json.loads(answer.body)
+    assert (found["status"], found["type"]) == (answer.status, "about:blank")
+    assert found["detail"]
+
+
 # --- POSTs of agents ---------------------------------------------------------------------------------------------
 
 
@@ -169,7 +186,7 @@ async def test_a_post_is_given_to_the_backend_and_answered(running: Any, tls: An
     assert passed.user_agent == "OCS-NG_unified_unix_agent_v2.10.0"
     assert (answer.status, answer.body) == (200, body)
     assert answer["Content-Type"] == "application/x-compressed"
-    assert answer["Cache-Control"] == "no-cache"
+    assert answer["Cache-Control"] == "no-store"
 
 
 async def test_100_continue(running: Any) -> None:

@@ -88,7 +88,7 @@ async def test_if_range_resumes_only_the_same_bytes(running: Any) -> None:
 async def test_trap_1_a_stock_agent_never_gets_304(running: Any) -> None:
     first = await running.get(fragment(1), STOCK)
     conditions = (
-        f"If-Modified-Since: {first['Last-Modified']}\r\n",
+        f"If-Modified-Since: {first['Date']}\r\n",
         f"If-None-Match: {first['ETag']}\r\n",
         "If-None-Match: *\r\n",
     )
