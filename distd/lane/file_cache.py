@@ -42,7 +42,8 @@ class OpenFile:
     """A file to send. Its descriptor lives as long as anybody holds it, so a deleted file is still sent whole.
 
     `etag` is quoted. `fields` are those of a 200, with the empty line, and behind it the body of a small file; then
-    `in_memory` is true. `validators` are among them: see `wire.http`. `package_id` and `number` say whose fragment it is; `info` and `manifest` have the number 0.
+    `in_memory` is true. `validators` are among them: see `wire.http`. `package_id` and `number` say whose fragment it
+    is; `info` and `manifest` have the number 0.
     """
 
     __slots__ = (

@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import h11
 import trio
 
+from distd.wire import problem
+
 if TYPE_CHECKING:
     from http import HTTPStatus
 
@@ -26,6 +28,7 @@ ACCEPTED: Final = (
 class EventRequest:
     """A mirror asks for the events after number `after`, and authenticates by its `key`; "": it sent none."""
 
+    method: str
     after: int
     key: str
 
@@ -41,15 +44,18 @@ async def read_request(stream: PlainStream | TlsStream) -> EventRequest:
     text = parse_qs(urlsplit(event.target.decode("ascii")).query).get("after", ["0"])[0]
     after = int(text) if text.isdecimal() and len(text) < 19 else 0
     scheme, _, key = dict(event.headers).get(b"authorization", b"").decode("latin-1").partition(" ")
-    return EventRequest(after, key if scheme == "Bearer" else "")
+    return EventRequest(event.method.decode("ascii"), after, key if scheme == "Bearer" else "")
 
 
 async def refuse(stream: PlainStream | TlsStream, status: HTTPStatus, why: str) -> None:
-    """Send an error and its reason as text. Raises `BrokenResourceError`."""
-    body = f"{why}\n".encode()
-    phrase = status.phrase.encode()
-    head = b"HTTP/1.1 %d %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (status, phrase, len(body))
-    await stream.send_all(head + body)
+    """Send an error and its reason as a problem. Raises `BrokenResourceError`."""
+    body = problem.body_of(status, why)
+    extra = {401: 'WWW-Authenticate: Bearer realm="distd"\r\n', 405: "Allow: GET\r\n"}.get(status, "")
+    head = (
+        f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: {problem.CONTENT_TYPE}\r\n"
+        f"Content-Length: {len(body)}\r\n{extra}Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+    )
+    await stream.send_all(head.encode() + body)
 
 
 def chunk(data: bytes) -> bytes:

@@ -143,6 +143,9 @@ class MirrorStreams:
             async with self._handshakes:
                 with trio.fail_after(HANDSHAKE_TIMEOUT_S):
                     request = await mirror_requests.read_request(stream)
+                    if request.method != "GET":
+                        await mirror_requests.refuse(stream, HTTPStatus.METHOD_NOT_ALLOWED, "expected GET")
+                        return
                     mirror = await self._reader.run(partial(identity.identify, key=request.key))
                     if mirror is None:
                         why = "expected the key of a mirror; `redistrib join` gives one"

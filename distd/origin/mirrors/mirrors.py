@@ -55,7 +55,7 @@ class NewMirror:
 class Mirror:
     """A mirror and how far it is. `state` is WAITING (to join), JOINED or REVOKED; `alive`: it is online; `lag_events`
     counts the events that it has not processed yet, `ready` the packages that it has verified, of the `wanted` ones.
-    `status` is its last status report: see `origin.mirrors.reports.Status`.
+    `status` is what it said of itself last, as `Status` of a report has it.
     """
 
     name: str

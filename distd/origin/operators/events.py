@@ -24,8 +24,8 @@ PLACE: Final = (int,)  # of an event in the list: its sequence number
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """An event with the names of its package and its computer; None: it has none. `actor` is as `domain.actor` writes
-    it; "": an earlier version wrote the event. `detail` depends on `kind`."""
+    """An event with the names of its package and its computer; None: it has none. `actor` is a kind, or a kind and a
+    name ("operator:admin"); "": an earlier version wrote the event. `detail` depends on `kind`."""
 
     seq: int
     at_s: float

@@ -37,7 +37,7 @@ class PackageState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListedPackage(Package):
-    """A package with its state, and with the numbers of computers of `packages.counters.Counters`."""
+    """A package with its state, and with how many computers are `waiting`, `notified`, … with it."""
 
     state: str = PackageState.INACTIVE
     deleted_at_s: float | None = None

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from quart import request
-from quart_schema import HttpSecurityScheme, Info, QuartSchema, RequestSchemaValidationError
+from quart import abort, request
+from quart_schema import HttpSecurityScheme, Info, QuartSchema
+from quart_schema.openapi import QUART_SCHEMA_SECURITY_ATTRIBUTE
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from distd import __version__
 from distd.domain.errors import DistdError
-from distd.web.api import mirror_protocol
-from distd.web.api.problems import CHALLENGE, UNAUTHORIZED, answer, content_of, content_of_error
+from distd.web.api import mirror_protocol, openapi, queries
+from distd.web.api.problems import UNAUTHORIZED, answer, content_of_error
+from distd.wire.problem import content_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from distd.web.api.auth import Logins
 
 MAX_BODY_BYTES: Final = 1_048_576
-DESCRIPTION: Final = "/api/v1/openapi.json"
+NO_STORE: Final = "no-store"
 
 
 class Routes(Protocol):
@@ -38,14 +40,20 @@ def make_app(logins: Logins, routes: Iterable[Routes]) -> QuartTrio:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     QuartSchema(
         app,
-        openapi_path=DESCRIPTION,
+        openapi_path=openapi.PATH,
+        openapi_provider_class=openapi.Description,
         redoc_ui_path=None,
         scalar_ui_path=None,
         swagger_ui_path=None,
         info=Info(title="distd", version=__version__),
-        security_schemes={"operator": HttpSecurityScheme(scheme="basic")},
+        security_schemes={
+            "operator": HttpSecurityScheme(scheme="basic"),
+            "mirror": HttpSecurityScheme(scheme="bearer"),
+        },
     )
+    app.url_map.merge_slashes = False  # or //api/v1 would be answered by a redirect
     _add_log_in(app, logins)
+    _add_checks(app)
     _add_errors(app)
     for some in routes:
         some.add_to(app)
@@ -55,13 +63,29 @@ def make_app(logins: Logins, routes: Iterable[Routes]) -> QuartTrio:
 def _add_log_in(app: QuartTrio, logins: Logins) -> None:
     @app.before_request
     async def log_in() -> Response | None:
-        if not request.path.startswith("/api/") or request.path == DESCRIPTION:
+        if not request.path.startswith("/api/") or request.path == openapi.PATH:
             return None
         if request.path.startswith(mirror_protocol.PREFIX):
             return None  # mirrors have keys of their own
-        if await logins.check(request.headers.get("Authorization", "")):
-            return None
-        return answer(content_of(401, UNAUTHORIZED), CHALLENGE)
+        if not await logins.check(request.headers.get("Authorization", "")):
+            return answer(content_of(401, UNAUTHORIZED))
+        return None
+
+
+def _add_checks(app: QuartTrio) -> None:
+    @app.before_request
+    async def check_request() -> None:
+        """What no route wants: parameters that it does not have, and NUL in names, which no name has."""
+        route = app.view_functions.get(request.endpoint or "")
+        if hasattr(route, QUART_SCHEMA_SECURITY_ATTRIBUTE) and not request.path.startswith(mirror_protocol.PREFIX):
+            queries.check_names(queries.query_of(route), request.query_string)
+        if any("\0" in part for part in (request.view_args or {}).values()):
+            abort(404)
+
+    @app.after_request
+    async def forbid_caching(response: Response) -> Response:
+        response.headers["Cache-Control"] = NO_STORE
+        return response
 
 
 def _add_errors(app: QuartTrio) -> None:
@@ -73,14 +97,9 @@ def _add_errors(app: QuartTrio) -> None:
         assert isinstance(error, HTTPException)
         status = error.code or 500
         if status == 404:
-            return answer(content_of(404, f"there is nothing at {request.path}; see {DESCRIPTION}"))
+            return answer(content_of(404, f"there is nothing at {request.path}; see {openapi.PATH}"))
         headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
         return answer(content_of(status, error.description or ""), headers)
 
-    async def bad_query(error: Exception) -> Response:
-        assert isinstance(error, RequestSchemaValidationError)
-        return answer(content_of(400, str(error.validation_error)))
-
     app.register_error_handler(DistdError, distd_error)
     app.register_error_handler(HTTPException, http_error)
-    app.register_error_handler(RequestSchemaValidationError, bad_query)

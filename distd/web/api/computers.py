@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from quart_schema import validate_querystring, validate_response
+from quart_schema import validate_response
 
 from distd.domain.page import read_window
 from distd.origin.computers import computers
 from distd.origin.computers.computers import Computer, Detail, WantedComputers  # noqa: TC001 - the API looks at the fields
 from distd.web.api.auth import for_operators
+from distd.web.api.queries import PATTERN, cursor_parameter, limit_parameter, parameter, takes
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
@@ -21,13 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class ComputerQuery:
-    """`name` (or DEVICEID) and `tag`: ? is one character, * are several; without them the text may be anywhere in it.
-    `cursor`: what `next` of the page before said."""
+    """Which computers, and which page of them."""
 
-    name: str | None = None
-    tag: str | None = None
-    limit: int | None = None
-    cursor: str | None = None
+    name: str | None = parameter(f"name or DEVICEID: {PATTERN}")
+    tag: str | None = parameter(f"TAG: {PATTERN}")
+    limit: int | None = limit_parameter()
+    cursor: str | None = cursor_parameter()
 
 
 @dataclass
@@ -50,7 +50,7 @@ class ComputerRoutes:
 
         @app.get("/api/v1/computers")
         @for_operators
-        @validate_querystring(ComputerQuery)
+        @takes(ComputerQuery)
         @validate_response(ComputerPage)
         async def list_computers(query_args: ComputerQuery) -> Any:
             """Computers, by DEVICEID."""

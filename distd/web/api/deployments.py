@@ -9,9 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
-from quart_schema import validate_querystring, validate_response
+from quart_schema import validate_response
 
 from distd.domain.page import read_window
+from distd.domain.results import Outcome
 from distd.origin.deployments import assignments, forecasts
 from distd.origin.deployments.assignments import Result  # noqa: TC001 - the API looks at the fields
 from distd.origin.deployments.forecasts import Plan, Question
@@ -20,6 +21,7 @@ from distd.origin.packages.planned_activations import Planned  # noqa: TC001 - t
 from distd.simulation.world import Line
 from distd.simulation.world_text import read_goal
 from distd.web.api.auth import for_operators
+from distd.web.api.queries import cursor_parameter, limit_parameter, parameter, takes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,21 +37,21 @@ if TYPE_CHECKING:
 
 @dataclass
 class PlanQuery:
-    """As the options of `distd plan`: `by` a time, `share` of the computers, `most` a rate, `line` rules of a site."""
+    """The goal, and the line, as the options of `distd plan`."""
 
-    by: str | None = None
-    share: str = "95%"
-    most: str | None = None
-    line: str = ""
+    by: str | None = parameter("when it is to be done: fri 18:00, 2026-11-27 18:00, or 3d from now")
+    share: str = parameter("of how many computers", default="95%")
+    most: str | None = parameter("what the line of a site may carry at most, such as 4Mbit/s")
+    line: str = parameter("rules for the line of each site, as `bandwidth.rules` has them for the server", default="")
 
 
 @dataclass
 class ResultQuery:
-    """`state`: only results in it; several with commas between. `cursor`: what `next` of the page before said."""
+    """Which results, and which page of them."""
 
-    state: str | None = None
-    limit: int | None = None
-    cursor: str | None = None
+    state: tuple[str, ...] | None = parameter("only results in these states", choices=tuple(Outcome))
+    limit: int | None = limit_parameter()
+    cursor: str | None = cursor_parameter()
 
 
 @dataclass
@@ -87,11 +89,11 @@ class DeploymentRoutes:
 
         @app.get("/api/v1/packages/<package_id>/results")
         @for_operators
-        @validate_querystring(ResultQuery)
+        @takes(ResultQuery)
         @validate_response(ResultPage)
         async def show_results(package_id: str, query_args: ResultQuery) -> Any:
             """The results of a package on the computers that it was assigned to."""
-            states = assignments.read_states(query_args.state.split(",") if query_args.state else (), "state")
+            states = assignments.read_states(query_args.state or (), "state")
             window = read_window(query_args.limit, query_args.cursor, assignments.PLACE)
             read = partial(assignments.results, package_id=package_id, states=states, window=window)
             page = await self._reader.run(read)
@@ -107,7 +109,7 @@ class DeploymentRoutes:
 
         @app.get("/api/v1/packages/<package_id>/plan")
         @for_operators
-        @validate_querystring(PlanQuery)
+        @takes(PlanQuery)
         @validate_response(Plan)
         async def plan(package_id: str, query_args: PlanQuery) -> Any:
             """How a package's deployment will go; with `by`, also what to set to have it done by then."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from quart import Response, request
-from quart_schema import document_response, validate_querystring, validate_response
+from quart_schema import document_response, validate_response
 
 from distd.catalogue import event_log
 from distd.domain.errors import BadInput, Unavailable
@@ -19,6 +19,8 @@ from distd.domain.units import parse_past
 from distd.origin.operators import events
 from distd.origin.operators.events import LoggedEvent, Wanted  # noqa: TC001 - the API looks at the fields
 from distd.web.api.auth import for_operators
+from distd.web.api.description import answers, header
+from distd.web.api.queries import cursor_parameter, limit_parameter, parameter, takes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -33,20 +35,26 @@ MAX_SEQ: Final = 10**18
 POLL_S: Final = 0.5
 HEARTBEAT_S: Final = 15.0  # a proxy closes what is silent for long
 STREAM_PAGE: Final = 500
+MESSAGES: Final = "Server-Sent Events: `id` is the sequence number, `event` the kind, `data` an item of the list."
+LAST_EVENT_ID: Final = header(
+    "Last-Event-ID",
+    "of a stream: the sequence number of the last event that was received, after which it goes on",
+    pattern="^[0-9]{1,18}$",
+)
 
 
 @dataclass
 class EventQuery:
-    """As the options of `distd events`. `kind`: several with commas between; `cursor`: what `next` said."""
+    """Which events, and which page of them."""
 
-    package: str | None = None
-    computer: str | None = None
-    actor: str | None = None
-    kind: str | None = None
-    since: str | None = None
-    limit: int | None = None
-    cursor: str | None = None
-    after: int | None = None
+    package: str | None = parameter("the id of a package")
+    computer: str | None = parameter("the DEVICEID of a computer")
+    actor: str | None = parameter("who acted: a kind, a name or both, such as operator, admin, operator:admin")
+    kind: tuple[str, ...] | None = parameter("only events of these kinds", choices=tuple(event_log.Kind))
+    since: str | None = parameter("from this time on: 7d (ago), fri 18:00, or 2026-11-27 18:00")
+    limit: int | None = limit_parameter()
+    cursor: str | None = cursor_parameter()
+    after: int | None = parameter("those that follow this sequence number, the oldest first", high=MAX_SEQ)
 
 
 @dataclass
@@ -72,26 +80,25 @@ class EventRoutes:
 
         @app.get("/api/v1/events")
         @for_operators
-        @validate_querystring(EventQuery)
+        @takes(EventQuery)
         @document_response(EventPage)
+        @answers(also={STREAM: MESSAGES}, parameters=(LAST_EVENT_ID,))
         async def list_events(query_args: EventQuery) -> Any:
             """What happened, the newest first; with `Accept: text/event-stream` what happens, as it happens."""
             wanted = _wanted(query_args)
-            if STREAM in request.headers.get("Accept", ""):
+            if STREAM in request.headers.get("Accept", "") and request.method == "GET":
                 return self._open_stream(wanted, _last_seq(query_args))
             return await self._page(wanted, query_args)
 
         @app.get("/api/v1/audit")
         @for_operators
-        @validate_querystring(EventQuery)
+        @takes(EventQuery)
         @validate_response(EventPage)
         async def list_acts(query_args: EventQuery) -> Any:
             """What people did, the newest first: operators, tokens, and command lines with their Unix users."""
             return await self._page(_wanted(query_args, by_people=True), query_args)
 
     async def _page(self, wanted: Wanted, query: EventQuery) -> EventPage:
-        if query.after is not None and not 0 <= query.after <= MAX_SEQ:
-            raise BadInput("after", "the sequence number of an event", query.after)
         window = read_window(query.limit, query.cursor, events.PLACE)
         if query.after is None:
             page = await self._reader.run(partial(events.newest, wanted=wanted, window=window))
@@ -104,7 +111,6 @@ class EventRoutes:
         if not self._streams.available_tokens:
             raise Unavailable("events", f"as many streams are open as may be: {self._max_streams}")
         response = Response(self._stream(wanted, seq), content_type=STREAM)
-        response.headers["Cache-Control"] = "no-store"
         response.timeout = None  # it has no end
         return response
 
@@ -134,7 +140,7 @@ class EventRoutes:
 
 def _wanted(query: EventQuery, *, by_people: bool = False) -> Wanted:
     now = datetime.now()  # noqa: DTZ005 - "fri 18:00" is local
-    kinds = () if query.kind is None else events.read_kinds(tuple(query.kind.split(",")), "kind")
+    kinds = () if query.kind is None else events.read_kinds(query.kind, "kind")
     since_s = None if query.since is None else parse_past(query.since, "since", now)
     return Wanted(query.package, query.computer, query.actor, kinds, since_s, by_people)
 

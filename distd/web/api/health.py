@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from quart import Response
-from quart_schema import hide
 
 from distd.catalogue import event_log
+from distd.web.api.description import answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from distd.catalogue.reader import Reader
+
+
+TEXT: Final = "text/plain; charset=utf-8"
 
 
 class HealthRoutes:
@@ -29,20 +32,20 @@ class HealthRoutes:
         """Add the routes."""
 
         @app.get("/metrics")
-        @hide
+        @answers(content_type=CONTENT_TYPE_PLAIN_0_0_4)
         async def show_metrics() -> Response:
             """Counters for Prometheus; no name of a computer or package is in them."""
             return Response(self._metrics(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
         @app.get("/healthz")
-        @hide
-        async def health() -> str:
+        @answers(content_type=TEXT)
+        async def health() -> Response:
             """The process answers."""
-            return "ok\n"
+            return Response("ok\n", content_type=TEXT)
 
         @app.get("/readyz")
-        @hide
-        async def ready() -> str:
-            """And so does its catalogue."""
+        @answers(content_type=TEXT, problems=(503,))
+        async def ready() -> Response:
+            """The process answers, and so does its catalogue."""
             await self._reader.run(event_log.newest)
-            return "ok\n"
+            return Response("ok\n", content_type=TEXT)

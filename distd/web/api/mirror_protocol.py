@@ -6,17 +6,21 @@ A mirror authenticates by its key, so the log-in of operators lets these paths p
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from quart import Response, request
-from quart_schema import hide
+from quart_schema import security_scheme
 
 from distd.domain.errors import BadInput, Corrupt
 from distd.origin.mirrors import identity, reports
 from distd.storage import pki
+from distd.web.api.description import answers
+from distd.web.api.problems import UnsupportedCoding, answer
 from distd.wire import packing
+from distd.wire.problem import content_of
 from distd.wire.structs import convert
 
 if TYPE_CHECKING:
@@ -28,6 +32,17 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/api/v1/mirror/"
 TYPE: Final = "application/msgpack"
+PEM: Final = "application/x-pem-file"
+BEARER: Final = {"WWW-Authenticate": 'Bearer realm="distd"'}
+
+
+@dataclass
+class JoinReply:
+    """The name of the mirror, the key by which it authenticates from now on, and its certificate in PEM."""
+
+    name: str
+    key: str
+    certificate: bytes
 
 
 class JoinRequest(msgspec.Struct, frozen=True):
@@ -50,15 +65,15 @@ class MirrorProtocolRoutes:
         """Add the routes."""
 
         @app.get(f"{PREFIX}ca")
-        @hide
+        @answers(content_type=PEM)
         async def ca() -> Response:
             """The CA's certificate; the join token has its digest."""
-            return Response(self._data.ca_certificate.read_bytes(), content_type="application/x-pem-file")
+            return Response(self._data.ca_certificate.read_bytes(), content_type=PEM)
 
         @app.post(f"{PREFIX}join")
-        @hide
+        @answers(JoinReply, content_type=TYPE, body=JoinRequest, problems=(400, 413, 415, 503))
         async def join() -> Response:
-            """A `JoinRequest` → {name, key, certificate: PEM}."""
+            """A mirror joins: for its join token and its certificate request it gets a key and a certificate."""
             message = convert(await _message(), JoinRequest, "join")
             public_key = pki.read_request(message.request)
             joined = await self._writer.run(partial(identity.join, secret=message.token, now_s=time.time()))
@@ -66,13 +81,14 @@ class MirrorProtocolRoutes:
             return _reply({"name": joined.name, "key": joined.key, "certificate": certificate})
 
         @app.post(f"{PREFIX}report")
-        @hide
+        @security_scheme([{"mirror": []}])
+        @answers(dict[str, str], content_type=TYPE, body=reports.Report, problems=(400, 401, 413, 415, 503))
         async def report() -> Response:
-            """An `origin.mirrors.reports.Report` → {}."""
+            """A mirror reports how far it is, what it has, and which computers fetched what; the answer is empty."""
             scheme, _, key = request.headers.get("Authorization", "").partition(" ")
             mirror = await self._reader.run(partial(identity.identify, key=key)) if scheme == "Bearer" else None
             if mirror is None:
-                return Response("expected the key of a mirror\n", 401)
+                return answer(content_of(401, "expected the key of a mirror"), BEARER)
             found = reports.read(await _message())
             apply = partial(
                 reports.apply_report, mirror=mirror, report=found, token_key=self._token_key, now_s=time.time()
@@ -82,6 +98,9 @@ class MirrorProtocolRoutes:
 
 
 async def _message() -> dict[str, Any]:
+    coding = request.headers.get("Content-Encoding", "identity")
+    if coding.strip().lower() != "identity":
+        raise UnsupportedCoding("Content-Encoding", "the message as it is", coding)
     try:
         body: Any = await request.get_data(as_text=False)
         return packing.unpack(body, dict[str, Any], "body")

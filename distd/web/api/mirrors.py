@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from quart_schema import validate_querystring, validate_response
+from quart_schema import validate_response
 
 from distd.domain.page import read_window
 from distd.origin.mirrors import explanation, mirrors
 from distd.origin.mirrors.explanation import Explanation
 from distd.origin.mirrors.mirrors import Mirror
 from distd.web.api.auth import for_operators
+from distd.web.api.queries import PATTERN, cursor_parameter, limit_parameter, parameter, takes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class MirrorQuery:
-    """`name`: ? is one character, * are several; without them the text may be anywhere in it. `cursor`: what `next` of
-    the page before said."""
+    """Which redistribution servers, and which page of them."""
 
-    name: str | None = None
-    limit: int | None = None
-    cursor: str | None = None
+    name: str | None = parameter(f"name: {PATTERN}")
+    limit: int | None = limit_parameter()
+    cursor: str | None = cursor_parameter()
 
 
 @dataclass
@@ -56,7 +56,7 @@ class MirrorRoutes:
 
         @app.get("/api/v1/mirrors")
         @for_operators
-        @validate_querystring(MirrorQuery)
+        @takes(MirrorQuery)
         @validate_response(MirrorPage)
         async def list_mirrors(query_args: MirrorQuery) -> Any:
             """Redistribution servers: which are online, what they have, how far behind they are."""

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from quart_schema import validate_querystring, validate_response
+from quart_schema import validate_response
 
 from distd.domain.page import read_window
 from distd.origin.packages import overview
 from distd.origin.packages.overview import ListedPackage, WantedPackages
 from distd.web.api.auth import for_operators
+from distd.web.api.queries import PATTERN, cursor_parameter, limit_parameter, parameter, takes
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
@@ -21,14 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class PackageQuery:
-    """`name`: ? is one character, * are several; without them the text may be anywhere in it. `active`: only those
-    that are, or are not. `deleted`: only deleted ones. `cursor`: what `next` of the page before said."""
+    """Which packages, and which page of them."""
 
-    name: str | None = None
-    active: bool | None = None
-    deleted: bool = False
-    limit: int | None = None
-    cursor: str | None = None
+    name: str | None = parameter(f"name: {PATTERN}")
+    active: bool | None = parameter("only those that are active, or only those that are not")
+    deleted: bool = parameter("deleted ones instead of those that are there", default=False)
+    limit: int | None = limit_parameter()
+    cursor: str | None = cursor_parameter()
 
 
 @dataclass
@@ -51,7 +51,7 @@ class PackageRoutes:
 
         @app.get("/api/v1/packages")
         @for_operators
-        @validate_querystring(PackageQuery)
+        @takes(PackageQuery)
         @validate_response(PackagePage)
         async def list_packages(query_args: PackageQuery) -> Any:
             """Packages, the newest first, with how many computers are where with each."""

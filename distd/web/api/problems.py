@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from http import HTTPStatus
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from quart import Response
@@ -23,18 +23,49 @@ from distd.domain.errors import (
     Unavailable,
     shorten,
 )
+from distd.wire.problem import CONTENT_TYPE, content_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from distd.domain.errors import DistdError
 
-CONTENT_TYPE: Final = "application/problem+json"
+
+class LengthRequired(BadInput):
+    """A body whose length is not known before it (HTTP 411)."""
+
+
+class UnsupportedCoding(BadInput):
+    """A body that is compressed (HTTP 415)."""
+
+
+@dataclass
+class ProblemField:
+    """What is wrong with a field of the request. `hint` says what to do about it; it may be empty."""
+
+    field: str
+    expected: str
+    got: str
+    hint: str
+
+
+@dataclass
+class Problem:
+    """What is wrong (RFC 9457): `title` is that of the status, `detail` says it in a line, `errors` by field."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[ProblemField] = field(default_factory=list)
+
 
 # By kind; the first that fits.
 STATUS: Final[Mapping[type[DistdError], int]] = {
     NotFound: 404,
+    LengthRequired: 411,
     TooLarge: 413,
+    UnsupportedCoding: 415,
     DigestMismatch: 422,
     BadInput: 400,
     Conflict: 409,
@@ -44,16 +75,12 @@ STATUS: Final[Mapping[type[DistdError], int]] = {
 }
 UNAUTHORIZED: Final = "expected an operator's name and password"
 CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="distd"'}
+RETRY_AFTER_S: Final = 10
 
 
 def status_of(error: DistdError) -> int:
     """The HTTP status of an error."""
     return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
-
-
-def content_of(status: int, detail: str) -> dict[str, Any]:
-    """The JSON object of a problem that has no fields."""
-    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
 
 
 def content_of_error(error: DistdError) -> dict[str, Any]:
@@ -67,6 +94,20 @@ def content_of_error(error: DistdError) -> dict[str, Any]:
     return content
 
 
+def fields_of(status: int) -> dict[str, str]:
+    """The header fields that go with a problem of this status, wherever it comes from."""
+    match status:
+        case 401:
+            return dict(CHALLENGE)
+        case 415:
+            return {"Accept-Encoding": "identity"}
+        case 503:
+            return {"Retry-After": str(RETRY_AFTER_S)}
+        case _:
+            return {}
+
+
 def answer(content: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     """The answer with a problem."""
-    return Response(json.dumps(content), content["status"], dict(headers or {}), content_type=CONTENT_TYPE)
+    fields = fields_of(content["status"]) | dict(headers or {})
+    return Response(json.dumps(content), content["status"], fields, content_type=CONTENT_TYPE)

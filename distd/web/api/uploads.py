@@ -8,7 +8,8 @@ when the last ones are written: a slow disk slows the client down, and nothing g
     DELETE /api/v1/uploads/NAME
 
 201: it is whole, at `path`. 202: `size_bytes` have come, the next part begins there. 409: the part does not begin
-where it should, which is at `size_bytes`. `Blake3: <hex>` is checked when the file is whole.
+where it should, which is at `size_bytes`. `Blake3: <hex>` is checked when the file is whole. How this stands in the
+API's description: `upload_description`.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import unquote
 
 import trio
 
 from distd.domain.errors import BadInput, DistdError
 from distd.storage.uploads import OffsetMismatch, Upload
-from distd.web.api.problems import CHALLENGE, CONTENT_TYPE, UNAUTHORIZED, content_of, content_of_error
+from distd.web.api.problems import UNAUTHORIZED, LengthRequired, UnsupportedCoding, content_of_error, fields_of
+from distd.web.api.queries import check_names
+from distd.web.api.upload_description import PATH, RemovedUpload, UploadPage
 from distd.wire import content_range
+from distd.wire.problem import CONTENT_TYPE, content_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     Send = Callable[[Any], Awaitable[None]]
     Application = Callable[[Any, Any, Any], Awaitable[None]]
 
-PATH: Final = "/api/v1/uploads"
 WRITE_BYTES: Final = 1_048_576  # gathered before a thread writes and hashes them
 MAX_THREADS: Final = 4  # that write, of all uploads together
 
@@ -67,16 +69,20 @@ class UploadsApi:
             status, content = _failure(error)
         except _Disconnected:
             return
-        await _send(send, status, content)
+        await _send(send, scope, status, content)
 
     async def _answer(self, scope: Any, receive: Receive, send: Send) -> tuple[int, Any]:
         fields = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if not await self._logins.check(fields.get("authorization", "")):
             return 401, content_of(401, UNAUTHORIZED)
-        name = unquote(scope["path"].removeprefix(PATH).removeprefix("/"))
+        check_names(None, scope.get("query_string", b""))
+        name = _name_in(scope)
         match scope["method"], bool(name):
+            case "OPTIONS", _:
+                return 204, None
             case "GET" | "HEAD", False:
-                return 200, await self._in_thread(self._uploads.all)
+                found_all = await self._in_thread(self._uploads.all)
+                return 200, UploadPage(found_all, None, len(found_all))
             case "GET" | "HEAD", True:
                 found = await self._in_thread(self._uploads.state, name)
                 return (200, found) if found else (404, content_of(404, f"nothing of {name} has come"))
@@ -84,13 +90,13 @@ class UploadsApi:
                 return await self._put(name, fields, receive)
             case "DELETE", True:
                 removed = await self._in_thread(self._uploads.remove, name)
-                return (200, {"name": name}) if removed else (404, content_of(404, f"nothing of {name} has come"))
-        return 405, content_of(405, f"expected PUT, GET or DELETE of {PATH}/NAME, or GET of {PATH}")
+                return (200, RemovedUpload(name)) if removed else (404, content_of(404, f"nothing of {name} has come"))
+        return 405, content_of(405, f"expected one of {_methods_for(scope)}")
 
     async def _put(self, name: str, fields: dict[str, str], receive: Receive) -> tuple[int, Any]:
         first, length, total = _extent(fields)
-        expected = fields.get("blake3", "")
-        if expected and not _BLAKE3.fullmatch(expected):
+        expected = fields.get("blake3")
+        if expected is not None and not _BLAKE3.fullmatch(expected):
             raise BadInput("Blake3", "64 hexadecimal digits", expected)
         with ExitStack() as stack:
             opened = self._uploads.open(name, first, total)
@@ -100,7 +106,7 @@ class UploadsApi:
                 await self._in_thread(part.append, data)
             if part.size_bytes < total:
                 return 202, Upload(name, part.size_bytes)
-            return 201, await self._in_thread(part.finish, expected)
+            return 201, await self._in_thread(part.finish, expected or "")
 
     async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
         return await trio.to_thread.run_sync(partial(call, *arguments), limiter=self._threads)
@@ -137,9 +143,12 @@ class _Body:
 
 def _extent(fields: dict[str, str]) -> tuple[int, int, int]:
     """Where the body begins in the file, its length, and the length of the file."""
+    coding = fields.get("content-encoding", "identity")
+    if coding.strip().lower() != "identity":
+        raise UnsupportedCoding("Content-Encoding", "the file as it is", coding)
     text = fields.get("content-length")
     if text is None or not text.isdecimal():
-        raise BadInput("Content-Length", "the length of the body", text)
+        raise LengthRequired("Content-Length", "the length of the body", text or "none")
     length = int(text)
     field = fields.get("content-range")
     if field is None:
@@ -159,15 +168,27 @@ def _failure(error: DistdError) -> tuple[int, Any]:
     return content["status"], content
 
 
-async def _send(send: Send, status: int, content: Any) -> None:
+def _name_in(scope: Any) -> str:
+    """The name in the path, which is decoded already; empty for the path of the list."""
+    name: str = scope["path"].removeprefix(PATH).removeprefix("/")
+    return name
+
+
+def _methods_for(scope: Any) -> str:
+    return "GET, HEAD, PUT, DELETE, OPTIONS" if _name_in(scope) else "GET, HEAD, OPTIONS"
+
+
+async def _send(send: Send, scope: Any, status: int, content: Any) -> None:
     """Send the answer. The rest of the body is not read: the connection ends with the answer."""
-    body = json.dumps(content, default=asdict).encode()
-    kind = "application/json" if status < 400 else CONTENT_TYPE
-    fields = {"Content-Type": kind, "Content-Length": str(len(body)), "Cache-Control": "no-store"}
-    if status == 401:
-        fields |= CHALLENGE
-    if status == 405:
-        fields["Allow"] = "GET, HEAD, PUT, DELETE"
+    body = b"" if status == 204 else json.dumps(content, default=asdict).encode()
+    fields = {"Cache-Control": "no-store"} | fields_of(status)
+    if status != 204:
+        kind = "application/json" if status < 400 else CONTENT_TYPE
+        fields |= {"Content-Type": kind, "Content-Length": str(len(body))}
+    if status in (204, 405):
+        fields["Allow"] = _methods_for(scope)
+    if scope["method"] == "HEAD":
+        body = b""
     headers = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

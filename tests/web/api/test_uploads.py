@@ -157,7 +157,7 @@ async def test_a_list_and_a_removal(client: Any, data: Any) -> None:
     await client.put("b", b"abc")
     await client.part("a", 0, 6, b"ab")
     status, listed = await client("GET", "/api/v1/uploads")
-    assert (status, [(one["name"], one["size_bytes"], bool(one["path"])) for one in listed]) == (
+    assert (status, [(one["name"], one["size_bytes"], bool(one["path"])) for one in listed["items"]]) == (
         200,
         [("a", 2, False), ("b", 3, True)],
     )
@@ -168,7 +168,8 @@ async def test_a_list_and_a_removal(client: Any, data: Any) -> None:
 
 
 REFUSED = {
-    "no length": ({"content-length": None}, 400, "Content-Length: expected the length of the body"),
+    "no length": ({"content-length": None}, 411, "Content-Length: expected the length of the body"),
+    "compressed": ({"content-encoding": "gzip"}, 415, "Content-Encoding: expected the file as it is, got gzip"),
     "no range": ({"content-range": "bytes 0-2"}, 400, "Content-Range: expected bytes FIRST-LAST/TOTAL"),
     "a range of another length": ({"content-range": "bytes 0-3/10"}, 400, "Content-Range: expected 3 bytes"),
     "a range beyond the total": ({"content-range": "bytes 8-10/10"}, 400, "Content-Range: expected bytes FIRST-LAST"),
