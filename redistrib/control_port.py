@@ -120,7 +120,7 @@ class ControlPort:
         """An answer that may never end: each piece as it comes, until either side closes."""
         async with self._client.stream("GET", url, headers) as answer:
             kind = answer.headers.get("content-type", "text/plain")
-            head = f"{_status_line(answer.status)}Content-Type: {kind}\r\nConnection: close\r\n"
+            head = f"{_status_line(answer.status)}Content-Type: {kind}\r\n{_LAST_FIELDS}"
             await stream.send_all(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_wait_until_closed, stream, nursery.cancel_scope)
@@ -161,7 +161,7 @@ async def _read(stream: Stream) -> tuple[h11.Request, bytes]:
 
 
 async def _send(stream: Stream, status: int, body: bytes, kind: str = TEXT) -> None:
-    head = f"{_status_line(status)}Content-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    head = f"{_status_line(status)}Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n{_LAST_FIELDS}\r\n"
     await stream.send_all(head.encode() + body)
 
 
@@ -169,4 +169,5 @@ def _status_line(status: int) -> str:
     return f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n"
 
 
+_LAST_FIELDS: Final = "Cache-Control: no-store\r\nConnection: close\r\n"
 _REASONS: Final = {status.value: status.phrase for status in HTTPStatus}

@@ -42,8 +42,7 @@ class OpenFile:
     """A file to send. Its descriptor lives as long as anybody holds it, so a deleted file is still sent whole.
 
     `etag` is quoted. `fields` are those of a 200, with the empty line, and behind it the body of a small file; then
-    `in_memory` is true. `validators` are among them: see `wire.http`. `package_id` and `number` say whose fragment it
-    is; `info` and `manifest` have the number 0.
+    `in_memory` is true. `package_id` and `number` say whose fragment it is; `info` and `manifest` have the number 0.
     """
 
     __slots__ = (
@@ -58,7 +57,6 @@ class OpenFile:
         "number",
         "package_id",
         "size",
-        "validators",
     )
 
     def __init__(self, fd: int, state: os.stat_result, name: str, etag: bytes, now_s: float) -> None:
@@ -70,7 +68,6 @@ class OpenFile:
         self.modified_s = int(state.st_mtime)
         self.content_type = _TYPES.get(name, FRAGMENT_TYPE)
         self.etag = etag
-        self.validators = validators(etag, ASK_AFTER_1_S if number else ALWAYS_ASK)
         self.fields = file_fields(self.content_type, self.size, self.validators)
         self.in_memory = self.size <= IN_MEMORY_BYTES
         if self.in_memory:
@@ -81,6 +78,11 @@ class OpenFile:
     def __del__(self) -> None:
         if hasattr(self, "fd"):
             os.close(self.fd)
+
+    @property
+    def validators(self) -> bytes:
+        """Lines of an answer's head: see `wire.http.validators`."""
+        return validators(self.etag, ASK_AFTER_1_S if self.number else ALWAYS_ASK)
 
     def part(self, start: int, stop: int) -> Part:
         """What is sent for a span of the file: bytes of one in memory, else the span."""
@@ -103,7 +105,7 @@ class SmallFragment(OpenFile):
         self.modified_s = package.modified_s
         self.content_type = FRAGMENT_TYPE
         self.etag = b'"%s"' % package.digests.of_fragment(number).hex().encode()
-        self.fields = file_fields(FRAGMENT_TYPE, self.size, self.etag, self.modified_s) + body
+        self.fields = file_fields(FRAGMENT_TYPE, self.size, self.validators) + body
         self.in_memory = True
         self.checked_s = now_s
 

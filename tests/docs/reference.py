@@ -7,7 +7,6 @@ and recipes, and the OpenAPI document and the metrics of running servers.
 from __future__ import annotations
 
 import importlib
-import inspect
 import json
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from distd.server.metrics import COUNTERS, GAUGES, POST_HISTOGRAM
 from tests.docs import house
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from distd.domain.settings import Setting
 
@@ -204,55 +203,82 @@ def api(document: dict[str, Any]) -> str:
     """The API's routes and the shapes that they answer with, from its OpenAPI document."""
     introduction = (
         "For operators, by HTTPS: HTTP Basic with an operator's name and password. JSON. A running server describes\n"
-        "it at `/api/v1/openapi.json`. It reads; only uploads write so far. Errors are problems (RFC 9457) with the\n"
-        "statuses of [errors](errors.md). `PUT`, `GET` and `DELETE` of `/api/v1/uploads/NAME` are described in\n"
-        "[uploads](../guide/uploads.md); the routes of mirrors, `/api/v1/mirror/…`, are between `distd` and\n"
-        "`redistrib` and may change.\n\n```\n"
+        "it at `/api/v1/openapi.json` (OpenAPI 3.1). It reads; only [uploads](../guide/uploads.md) write so far.\n"
+        "Errors are [problems](#problem) with the statuses of [errors](errors.md); beside those that are named at a\n"
+        "route there may always be 405, 408, 429, 431 and 500. A parameter that a route does not have is refused.\n"
+        "The routes of mirrors, `/api/v1/mirror/…`, are between `distd` and `redistrib` and may change.\n\n```\n"
         "curl --cacert site/cacert.pem -u admin https://localhost:8443/api/v1/packages\n```\n"
     )
     parts = ["# The API\n\n" + GENERATED, introduction]
-    shapes: dict[str, dict[str, Any]] = {}
-    for path, methods in sorted(document["paths"].items()):
-        for method, operation in methods.items():
-            parts.append(_operation(method, path, operation, shapes))
+    for path, methods in document["paths"].items():
+        parts += [_operation(method, path, operation) for method, operation in methods.items()]
     parts.append("## Shapes\n\nTimes (`…_at_s`) are seconds since 1970, UTC.\n")
-    parts += [_shape(name, shape, shapes) for name, shape in sorted(shapes.items())]
+    parts += [_shape(name, shape) for name, shape in sorted(document["components"]["schemas"].items())]
     return "\n".join(parts)
 
 
-def _operation(method: str, path: str, operation: dict[str, Any], shapes: dict[str, dict[str, Any]]) -> str:
-    """One route. The shapes that it answers with are added to `shapes`."""
-    text = f"## {method.upper()} {path}\n\n{operation.get('summary', '')}\n"
-    query = [
-        (f"`{row['name']}`", _type(row["schema"])) for row in operation.get("parameters", []) if row["in"] == "query"
-    ]
-    if query:
-        text += "\n" + table(("query", "type"), query)
+ANYWHERE: Final = ("405", "408", "429", "431", "500")
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    """One route."""
+    text = f"## {method.upper()} {path}\n\n{operation['summary']}\n"
+    if "description" in operation:
+        text += f"\n{operation['description']}\n"
+    rows = [_parameter(row) for row in operation.get("parameters", ()) if row["in"] != "path"]
+    if rows:
+        text += "\n" + table(("parameter", "values", "meaning"), rows)
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        text += f"\nBody: `{kind}`{_of(content['schema'])}\n"
+    problems = []
     for status, answer in operation["responses"].items():
-        schema = answer["content"]["application/json"]["schema"]
-        shapes[schema["title"]] = schema
-        # quart-schema describes an answer by the docstring of its type; of a list it gives the shape of an item.
-        several = "a list of " if answer["description"] == inspect.getdoc(list) else ""
-        text += f"\n{status}: {several}[{schema['title']}](#{schema['title'].lower()})\n"
-    return text
+        if status >= "400":
+            problems += [status] if status not in ANYWHERE else []
+            continue
+        for kind, content in answer["content"].items():
+            text += (
+                f"\n{status}: `{kind}`{_of(content['schema'])}. {content['schema'].get('description', '')}".rstrip()
+                + "\n"
+            )
+    return text + (f"\nProblems: {', '.join(problems)}\n" if problems else "")
 
 
-def _shape(name: str, shape: dict[str, Any], shapes: dict[str, dict[str, Any]]) -> str:
-    rows = [(f"`{field}`", _type(value, shapes)) for field, value in shape.get("properties", {}).items()]
+def _of(schema: dict[str, Any]) -> str:
+    return f", {_type(schema)}" if "$ref" in schema else ""
+
+
+def _parameter(row: dict[str, Any]) -> tuple[str, str, str]:
+    schema = row["schema"]
+    values = _type(schema)
+    if "maximum" in schema:
+        values = f"{schema['minimum']} to {schema['maximum']}"
+    elif "enum" in schema.get("items", {}):
+        values = f"with commas between: {', '.join(schema['items']['enum'])}"
+    if "default" in schema:
+        values += f"; default {json.dumps(schema['default'])}"
+    where = "" if row["in"] == "query" else f" ({row['in']})"
+    return f"`{row['name']}`{where}", values, row["description"]
+
+
+def _shape(name: str, shape: dict[str, Any]) -> str:
+    rows = [(f"`{field}`", _type(value)) for field, value in shape.get("properties", {}).items()]
+    if not rows:
+        rows = [(f"item {number}", _type(value)) for number, value in enumerate(shape["prefixItems"], 1)]
     text = " ".join(shape.get("description", "").split())
     return f"### {name}\n\n{text}\n\n" + table(("field", "type"), rows)
 
 
-def _type(schema: dict[str, Any], shapes: Collection[str] = ()) -> str:
+def _type(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})" if name in shapes else name
+        return f"[{name}](#{name.lower()})"
     if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(_type(choice, shapes) for choice in schema["anyOf"]))
+        return " or ".join(dict.fromkeys(map(_type, schema["anyOf"])))
     if "prefixItems" in schema:
-        return f"[{', '.join(_type(item, shapes) for item in schema['prefixItems'])}]"
+        return f"[{', '.join(map(_type, schema['prefixItems']))}]"
     if schema.get("type") == "array":
-        return f"list of {_type(schema['items'], shapes)}"
+        count = f"{schema['minItems']} × " if schema.get("minItems") == schema.get("maxItems", 0) else ""
+        return f"list of {count}{_type(schema['items'])}"
     return str(schema.get("type", "any"))
 
 

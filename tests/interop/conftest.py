@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.programs import commands
+from tests.programs import commands, squid
+from tests.programs import nginx as nginx_cache
 from tests.programs.nginx import executable, nginx
 from tests.programs.processes import distd_serve, listening, plain_environment, serve_command
 from tests.programs.stock_agent import StockAgent
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 PROGRAMS: dict[str, tuple[Callable[[], object], str]] = {
     "new_computer": (StockAgent.installed, "ocsinventory-agent liblwp-protocol-https-perl libio-socket-ssl-perl"),
     "start_nginx": (executable, "nginx-light"),
+    "start_cache": (lambda: nginx_cache.executable() and squid.executable(), "nginx-light squid"),
     "curl": (partial(shutil.which, "curl"), "curl"),
     "unzip": (partial(shutil.which, "unzip"), "unzip"),
 }
@@ -188,13 +190,18 @@ def new_computer(tmp_path: Path) -> Callable[..., StockAgent]:
     count = 0
 
     def make(
-        operator: Operator, server: Address | RunningServer, *, secure: bool = False, ca: Path | None = None
+        operator: Operator,
+        server: Address | RunningServer,
+        *,
+        secure: bool = False,
+        ca: Path | None = None,
+        proxy: str = "",
     ) -> StockAgent:
         nonlocal count
         count += 1
         scheme, port = ("https", server.https) if secure else ("http", server.http)
         url = f"{scheme}://localhost:{port.rpartition(':')[2]}/ocsinventory"
-        agent = StockAgent(url, ca or operator.ca, tmp_path / f"computer{count}")
+        agent = StockAgent(url, ca or operator.ca, tmp_path / f"computer{count}", proxy=proxy)
         introduce(server, agent.device_id)
         return agent
 
@@ -213,6 +220,14 @@ def introduce(server: Address | RunningServer, device_id: str) -> None:
 @pytest.fixture
 def start_nginx(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Nginx]]:
     return partial(nginx, tmp_path / "nginx")
+
+
+@pytest.fixture(params=["squid", "nginx"])
+def start_cache(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], AbstractAsyncContextManager[str]]:
+    """Starts a proxy with a cache before a server ("host:port"), with the configuration that distd brings for it."""
+    if request.param == "squid":
+        return lambda _origin: squid.squid(tmp_path / "squid.log")
+    return partial(nginx_cache.caching_nginx, tmp_path / "cache")
 
 
 @pytest.fixture

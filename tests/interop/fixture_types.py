@@ -15,5 +15,6 @@ Server = Address | RunningServer
 NewComputer = Callable[..., StockAgent]
 Noise = Callable[..., Path]
 StartNginx = Callable[..., AbstractAsyncContextManager[Nginx]]
+StartCache = Callable[[str], AbstractAsyncContextManager[str]]
 StartServer = Callable[..., AbstractAsyncContextManager[RunningServer]]
 Slow = tuple[Operator, StartServer]

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.programs.processes import child, find_program
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
+SHIPPED = Path(__file__).parents[2] / "distd/deploy/cache/nginx.conf"
+CACHE = """\
+daemon off;
+worker_processes 1;
+{user}
+pid {folder}/pid;
+error_log stderr;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    {shipped}
+}}
+"""
 CONFIGURATION = """\
 daemon off;
 worker_processes {workers};
@@ -90,6 +106,27 @@ async def nginx(
         command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
         async with child(command, folder / "nginx.log", env=env, pass_fds=inherited):
             yield Nginx(f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}", folder / "access.log")
+
+
+@contextlib.asynccontextmanager
+async def caching_nginx(folder: Path, origin: str) -> AsyncIterator[str]:
+    """A proxy before the server at `origin` ("host:port") with the configuration that distd brings; its "host:port".
+
+    It takes requests for whole addresses too, as a client sends them that has a proxy. `folder` is made here.
+    """
+    program = executable()
+    assert program is not None, "nginx is not installed"
+    folder.mkdir(parents=True)
+    with _bound() as listener:
+        port = listener.getsockname()[1]
+        shipped = SHIPPED.read_text().replace("distd.example.org:80", origin).replace("/var/cache/nginx", str(folder))
+        shipped = re.sub(r"listen 80;", f"listen 127.0.0.1:{port};", shipped)
+        user = "user root;" if os.geteuid() == 0 else ""
+        (folder / "nginx.conf").write_text(CACHE.format(user=user, folder=folder, shipped=shipped))
+        command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+        env = {"PATH": os.defpath, "NGINX": f"{listener.fileno()};"}
+        async with child(command, folder / "nginx.log", env=env, pass_fds=[listener.fileno()]):
+            yield f"127.0.0.1:{port}"
 
 
 def _bound() -> socket.socket:

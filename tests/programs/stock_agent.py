@@ -81,15 +81,26 @@ class StockAgent:
 
     `server_url` is "http://host:port/ocsinventory"; another one, even another port, is another computer to the agent.
     `ca` is the PEM file that it trusts for `info`. `within`: a command that runs another one, in a network
-    namespace for instance.
+    namespace for instance. `proxy` ("host:port") is asked for all that is not HTTPS.
     """
 
-    def __init__(self, server_url: str, ca: Path, folder: Path, *, tag: str = "", within: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        server_url: str,
+        ca: Path,
+        folder: Path,
+        *,
+        tag: str = "",
+        within: Sequence[str] = (),
+        proxy: str = "",
+    ) -> None:
         self.folder = folder
         self.state = folder / "var" / server_url.replace("/", "_")
         """INSTALL_PATH in the agent's words."""
         self.device_id = _new_device_id()
         self._contacts = 0
+        # `tar` and the packages' commands need a PATH; nothing else is passed on: no locale, and no other proxy.
+        self._environment = {"PATH": PATH} | ({"http_proxy": f"http://{proxy}"} if proxy else {})
         self._command = [
             *within,
             *(PERL, str(folder / "agent.pl"), str(folder / "etc")),
@@ -127,8 +138,7 @@ class StockAgent:
         try:
             self._contacts += 1
             log = self.folder / f"contact{self._contacts}.log"  # one each: an earlier contact's child may still write
-            # `tar` and the packages' commands need a PATH; nothing else is passed on: no proxy, no locale.
-            started = child(self._command, log, env={"PATH": PATH}, cwd=self.folder, pass_fds=[writer], grace_s=0)
+            started = child(self._command, log, env=self._environment, cwd=self.folder, pass_fds=[writer], grace_s=0)
             async with started as process:
                 os.close(writer)
                 writer = -1

@@ -68,7 +68,12 @@ async def test_its_own_pages() -> None:
     async with listening() as peer:
         assert await peer.ask("GET /healthz") == (
             "HTTP/1.1 200 OK",
-            {"content-type": "text/plain; charset=utf-8", "content-length": "3", "connection": "close"},
+            {
+                "content-type": "text/plain; charset=utf-8",
+                "content-length": "3",
+                "cache-control": "no-store",
+                "connection": "close",
+            },
             b"ok\n",
         )
         assert (await peer.ask("GET /metrics"))[2] == b"some_metric 17\n"

@@ -41,7 +41,7 @@ def make_app(logins: Logins, routes: Iterable[Routes]) -> QuartTrio:
     QuartSchema(
         app,
         openapi_path=openapi.PATH,
-        openapi_provider_class=openapi.Description,
+        openapi_provider_class=openapi.ApiDocument,
         redoc_ui_path=None,
         scalar_ui_path=None,
         swagger_ui_path=None,

@@ -56,7 +56,7 @@ STREAM: Final = Operation(
 _PART: Final = re.compile(r"<([^>:]+)>")
 
 
-class Description(OpenAPIProvider):
+class ApiDocument(OpenAPIProvider):
     """Gives quart-schema the document."""
 
     def schema(self) -> dict[str, Any]:
