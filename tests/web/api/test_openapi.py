@@ -1,4 +1,4 @@
-"""The OpenAPI document: whole, in our own words, and of all that there is. Whether it is true: `test_openapi_conformance`."""
+"""The OpenAPI document: whole, in our own words, and of all that there is. Is it true? `test_openapi_conformance`."""
 
 from __future__ import annotations
 
