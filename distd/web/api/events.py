@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 STREAM: Final = "text/event-stream"
 MAX_STREAMS: Final = 64
-MAX_SEQ: Final = 10**18
+MAX_SEQ: Final = 10**18 - 1
 POLL_S: Final = 0.5
 HEARTBEAT_S: Final = 15.0  # a proxy closes what is silent for long
 STREAM_PAGE: Final = 500
@@ -85,9 +85,9 @@ class EventRoutes:
         @answers(also={STREAM: MESSAGES}, parameters=(LAST_EVENT_ID,))
         async def list_events(query_args: EventQuery) -> Any:
             """What happened, the newest first; with `Accept: text/event-stream` what happens, as it happens."""
-            wanted = _wanted(query_args)
+            wanted, seq = _wanted(query_args), _last_seq(query_args)
             if STREAM in request.headers.get("Accept", "") and request.method == "GET":
-                return self._open_stream(wanted, _last_seq(query_args))
+                return self._open_stream(wanted, seq)
             return await self._page(wanted, query_args)
 
         @app.get("/api/v1/audit")
