@@ -24,7 +24,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis.internal.cache import LRUCache
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 from schemathesis import checks as schemathesis_checks
 
 from tests.programs import commands
@@ -86,8 +88,8 @@ class Site:
 def _only_what_the_document_says() -> Iterator[None]:
     """Hypothesis also draws constants of the modules that happen to be loaded: each run would send other requests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(providers, "_get_local_constants", providers.Constants)
-        patch.setattr(providers, "CONSTANTS_CACHE", providers.LRUCache(1024))
+        patch.setattr(providers, "_get_local_constants", Constants)
+        patch.setattr(providers, "CONSTANTS_CACHE", LRUCache(1024))
         yield
 
 
