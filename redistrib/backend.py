@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from distd.domain.lru import Lru
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from redistrib.sync import Sync
 
 MAX_TOKENS: Final = 200_000
+MAX_PULLED: Final = 20_000  # fragments that were fetched for an agent and are being sent to it
 
 
 class Redirects:
@@ -37,6 +38,14 @@ class Redirects:
         path = f"~{request.token}/{request.key}" if request.token else request.key
         self._statistics.counts.redirected += 1
         return Located(location=f"{scheme}://{host}/download/{path}")
+
+
+class _Delivery(NamedTuple):
+    """A fragment on its way to an agent."""
+
+    package_id: str
+    number: int
+    address: str
 
 
 class MirrorBackend:
@@ -60,6 +69,7 @@ class MirrorBackend:
         self._spool = spool
         self._control_port = control_port
         self._tokens: Lru[int, str] = Lru(MAX_TOKENS)  # by the computer's number, which is in the token
+        self._pulled: Lru[_Delivery, int] = Lru(MAX_PULLED)  # how many answers are on their way
 
     def computer_of(self, token: str) -> int | None:
         """Only the origin can tell whether a token is good: here each one is taken, and the origin is told of it."""
@@ -70,7 +80,8 @@ class MirrorBackend:
     def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int, address: str) -> None:
         """Count a fragment that was sent, for the status and for the origin."""
         token = self._tokens.get(computer_id) or ""
-        self._statistics.sent(token or address, size_bytes)
+        missed = self._was_pulled(_Delivery(package_id, number, address))
+        self._statistics.sent(token or address, size_bytes, missed=missed)
         self._spool.add(token, address, package_id, number, size_bytes)
         self._sync.used(package_id)
 
@@ -91,13 +102,32 @@ class MirrorBackend:
         package_id = wanted.package_id
         if self._local.has_bad(package_id):
             if self._local.is_bad(package_id, wanted.key.rpartition("/")[2]):
+                self._count_miss(wanted)
                 return self._redirects.locate(wanted)
             if package_id in self._local.versions:
                 return LOCAL
         package = self._sync.wanted.get(package_id)
         if package is None:
             return Located(status=404)
-        self._statistics.counts.misses += 1
+        self._count_miss(wanted)
         if not wanted.number:
             return self._redirects.locate(wanted)
-        return self._on_demand.submit(wanted, package.version, answer)
+
+        def settle(located: Located) -> None:
+            if located is LOCAL or located.file is not None:
+                delivery = _Delivery(package_id, wanted.number, wanted.address)
+                self._pulled.put(delivery, (self._pulled.get(delivery) or 0) + 1)
+            answer(located)
+
+        return self._on_demand.submit(wanted, package.version, settle)
+
+    def _count_miss(self, wanted: FileRequest) -> None:
+        """Fragments alone: infos and manifests are no hits either."""
+        self._statistics.counts.misses += wanted.number > 0
+
+    def _was_pulled(self, delivery: _Delivery) -> bool:
+        """Whether a fragment that was sent had been fetched for its request."""
+        waiting = self._pulled.pop(delivery) or 0
+        if waiting > 1:
+            self._pulled.put(delivery, waiting - 1)
+        return waiting > 0

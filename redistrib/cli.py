@@ -27,12 +27,14 @@ from distd.terminal import log_lines, program
 from distd.terminal.completion import add_completion
 from distd.terminal.log_lines import log_options
 from distd.terminal.options import example, json_option, options_record, set_option
+from distd.terminal.output import print_record
 from distd.terminal.program import Group, argument, option
 from redistrib.join import join as join_origin
 from redistrib.mirror_dir import open_mirror, read_identity, read_settings
 from redistrib.serve import Serving, run_mirror
-from redistrib.standalone import SourceOptions, create_standalone, run_standalone
+from redistrib.standalone import SourceOptions, check_standalone, create_standalone, run_standalone
 from redistrib.status import read_status
+from redistrib.status_text import status_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -116,8 +118,8 @@ def serve(
 ) -> None:
     """Mirror and serve until SIGTERM or SIGINT; then what is being sent is finished first.
 
-    Sockets that systemd passes are used instead of --http and --https. With --json the addresses are printed as one
-    line of JSON as soon as it serves.
+    SIGHUP reloads settings and certificate without closing a connection. Sockets that systemd passes are used instead
+    of --http and --https. With --json the addresses are printed as one line of JSON as soon as it serves.
     """
     run: Callable[[Serving], Coroutine[Any, Any, None]]
     if source is None:
@@ -127,9 +129,10 @@ def serve(
             raise BadInput("--data", "a mirror that has joined", str(root), "see `redistrib join --help`")
         who, run = f"mirror {identity.name} of {identity.origin}", partial(run_mirror, mirror, identity)
     else:
-        mirror = create_standalone(root, source)
+        mirror = check_standalone(root, source)
         who, run = f"copies of {source.base}", partial(run_standalone, mirror, source)
-    settings = read_settings(mirror, os.environ, overrides)
+    reading = partial(read_settings, mirror, os.environ, overrides)
+    settings = reading()
     log = logging.getLogger("redistrib")
     log_lines.set_up(log, options.log_level, options.log_format)
     set_up_process(settings.limits.connections, log)
@@ -137,10 +140,12 @@ def serve(
     if listeners is None:
         (listeners,) = sockets.listen(options.http or settings.server.http, options.https or settings.server.https, 1)
     with closing(listeners):
+        if source is not None:
+            create_standalone(mirror, source)
         plain, secure = sockets.name_of(listeners.http), sockets.name_of(listeners.https)
         text = f"redistrib {__version__}: {who}: serving http://{plain} and https://{secure}"
         line = json.dumps({"http": [plain], "https": [secure]}) if as_json else text
-        trio.run(run, Serving(settings, listeners, partial(print, line, flush=True)))
+        trio.run(run, Serving(settings, listeners, partial(print, line, flush=True), reading))
 
 
 @cli.command(epilog=example("redistrib status --data /srv/redistrib"))
@@ -155,9 +160,7 @@ def status(root: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(shown))
     else:
-        width = max(map(len, shown))
-        for name, value in shown.items():
-            click.echo(f"{name:<{width}}  {value}")
+        print_record(status_rows(shown))
     if not (shown["serving"] and shown["connected"]):
         sys.exit(1)
 

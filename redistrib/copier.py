@@ -126,7 +126,7 @@ class Copier:
             for number, path in enumerate(paths, 1):
                 nursery.start_soon(self._fetch, package_id, number, path)
         if any(not path.exists() for path in paths):
-            raise Unavailable(package_id, "some fragments are missing; those that have come are kept for the next try")
+            raise Unavailable("fragments", "some are missing; those that have come are kept for the next try")
         try:
             version = await trio.to_thread.run_sync(self._publish, folder)
         except (Corrupt, BadInput):

@@ -70,6 +70,11 @@ class Fetcher:
         if running.error is not None:
             raise running.error
 
+    @property
+    def running(self) -> set[bytes]:
+        """The BLAKE3s of the fragments that are being fetched."""
+        return set(self._running)
+
     async def _run(self, running: _Running, package_id: str, fragment: Fragment) -> None:
         running.error = Unavailable(f"{package_id}-{fragment.number}", "the mirror is stopping")
         try:

@@ -48,7 +48,9 @@ class Follower:
             try:
                 await self._follow()
                 reason = "the stream ended"
-            except (Unavailable, Corrupt, BadInput) as error:
+            except Unavailable as error:
+                reason = error.why  # the line names the server
+            except (Corrupt, BadInput) as error:
                 reason = str(error)
             self.connected = False
             if trio.current_time() - started_s > MAX_PAUSE_S:

@@ -10,7 +10,7 @@ import json
 import re
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,12 +20,12 @@ from distd.domain.errors import BadInput, Conflict, Corrupt, Unavailable
 from distd.lane.client.http_client import open_client
 from distd.storage import atomic, pki
 from distd.wire import packing
-from redistrib.mirror_dir import Identity, create_mirror, read_identity, write_identity
+from redistrib.mirror_dir import Identity, MirrorDir, building_mirror, read_identity, write_identity
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_REASON_BYTES: Final = 500  # of what an origin says when it refuses
+MAX_REASON_BYTES: Final = 500  # of what an origin of 0.1 says when it refuses
 _TOKEN: Final = re.compile(r"([0-9a-f]{32})\.([0-9a-f]{32})")
 
 
@@ -37,6 +37,21 @@ class JoinAnswer(msgspec.Struct):
     certificate: bytes
 
 
+class _Fault(msgspec.Struct):
+    """A field that is wrong, as a problem names it."""
+
+    field: str
+    expected: str
+    got: str
+    hint: str = ""
+
+
+class _Problem(msgspec.Struct):
+    """What an origin answers where it refuses."""
+
+    errors: Annotated[list[_Fault], msgspec.Meta(min_length=1)]
+
+
 async def join(origin: str, token: str, root: Path) -> Identity:
     """Join the origin at the URL `origin`, or the mirror that is there.
 
@@ -46,37 +61,46 @@ async def join(origin: str, token: str, root: Path) -> Identity:
     match = _TOKEN.fullmatch(token)
     if match is None:
         raise BadInput("--token", "what `distd mirror add` printed", token)
-    mirror = create_mirror(root)
-    known = read_identity(mirror)
-    if known is not None:
-        raise Conflict("--data", f"{root} is the mirror {known.name} of {known.origin} already", "take another folder")
-    authority = await _fetch_ca(origin, match[2])
-    request = pki.make_request(mirror.data.keys, "mirror")
-    context = ssl.create_default_context(cadata=authority.decode("ascii"))
-    async with open_client(context, "redistrib") as client:
-        body = packing.pack({"token": match[1], "request": request})
-        headers = [("Content-Type", "application/msgpack")]
-        answer = await client.request("POST", f"{origin}/api/v1/mirror/join", body=body, headers=headers)
-    if answer.status == 400:
-        raise BadInput("--token", "one that the origin accepts", _reason(answer.body))
-    if answer.status != 200:
-        raise Unavailable(origin, f"HTTP {answer.status}")
-    given = packing.unpack(answer.body, JoinAnswer, "the answer to join")
-    identity = Identity(given.name, origin, given.key)
-    atomic.write_file(mirror.data.ca_certificate, authority)
-    atomic.write_file(mirror.data.keys / pki.SERVER_CERTIFICATE, given.certificate)
-    write_identity(mirror, identity)  # last: where it is, everything is
+    with building_mirror(root) as mirror:  # before the token is used: a folder that cannot be made does not cost it
+        known = read_identity(MirrorDir(root))
+        if known is not None:
+            hint = "take another folder, or remove keys/mirror.json to join anew"
+            raise Conflict("--data", f"{root} is the mirror {known.name} of {known.origin} already", hint)
+        authority = await _fetch_ca(origin, match[2])
+        request = pki.make_request(mirror.data.keys, "mirror")
+        given = await _ask(origin, authority, packing.pack({"token": match[1], "request": request}))
+        identity = Identity(given.name, origin, given.key)
+        atomic.write_file(mirror.data.ca_certificate, authority)
+        atomic.write_file(mirror.data.keys / pki.SERVER_CERTIFICATE, given.certificate)
+        write_identity(mirror, identity)
     return identity
 
 
-def _reason(body: bytes) -> str:
-    """What an answer says is wrong: the detail of its problem (RFC 9457), or of an origin of 0.1 its error."""
+async def _ask(origin: str, authority: bytes, message: bytes) -> JoinAnswer:
+    """What the origin, which has the CA `authority`, gives."""
+    context = ssl.create_default_context(cadata=authority.decode("ascii"))
+    headers = [("Content-Type", "application/msgpack")]
+    async with open_client(context, "redistrib") as client:
+        answer = await client.request("POST", f"{origin}/api/v1/mirror/join", body=message, headers=headers)
+    if answer.status == 400:
+        raise _refusal(answer.body)
+    if answer.status != 200:
+        raise Unavailable(origin, f"HTTP {answer.status}")
+    return packing.unpack(answer.body, JoinAnswer, "the answer to join")
+
+
+def _refusal(body: bytes) -> BadInput:
+    """What an answer says is wrong with the token: its problem (RFC 9457), or of an origin of 0.1 its error."""
     text = body[:MAX_REASON_BYTES].decode("utf-8", "replace")
     with suppress(ValueError):
-        problem = json.loads(text)
+        problem = json.loads(body)
         if isinstance(problem, dict):
-            return str(problem.get("detail") or problem.get("error") or text)
-    return text
+            text = str(problem.get("detail") or problem.get("error") or text)
+            with suppress(msgspec.ValidationError):
+                fault = msgspec.convert(problem, _Problem).errors[0]
+                if fault.field == "token":
+                    return BadInput("--token", fault.expected, fault.got, fault.hint)
+    return BadInput("--token", "one that the origin accepts", text)
 
 
 async def _fetch_ca(origin: str, fingerprint: str) -> bytes:

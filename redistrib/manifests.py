@@ -49,7 +49,7 @@ class ManifestFetcher:
         known = self._remembered.get(package_id)
         if known is not None and known.manifest.version == version:
             return known
-        error: DistdError = Unavailable(package_id, "no source is known")
+        error: DistdError = Unavailable("manifest", "no source is known")
         for base in self._sources():
             try:
                 description = await self._fetch(f"{base}/{package_id}", package_id, version)

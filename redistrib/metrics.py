@@ -41,7 +41,11 @@ class Metrics:
             ("redistrib_fragments_sent", "fragments sent to agents and mirrors", counts.fragments_sent),
             ("redistrib_fragment_bytes_sent", "bytes of those", counts.sent_bytes),
             ("redistrib_hits", "fragments that were here when they were asked for", counts.hits),
-            ("redistrib_misses", "fragments that had to be fetched first, or were elsewhere", counts.misses),
+            (
+                "redistrib_misses",
+                "fragments that were not here when they were asked for",
+                counts.misses,
+            ),
             ("redistrib_redirected", "requests that were sent elsewhere", counts.redirected),
             ("redistrib_healed", "bad files that were replaced", counts.healed),
             ("redistrib_fragments_fetched", "fragments fetched and verified", traffic.fragments),

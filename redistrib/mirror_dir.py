@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +19,7 @@ from distd.wire import mirror_events, packing
 from distd.wire.mirror_events import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from distd.domain.settings import Settings
@@ -115,16 +117,73 @@ def create_mirror(root: Path) -> MirrorDir:
         if not mirror.settings_file.exists():
             atomic.write_file(mirror.settings_file, _DEFAULTS.encode(), mode=0o640)
     except OSError as error:
-        raise BadInput("--data", "a folder that can be made", f"{root}: {error.strerror}") from None
+        raise _cannot_be_made(root, error) from None
     return mirror
 
 
+@contextmanager
+def building_mirror(root: Path) -> Iterator[MirrorDir]:
+    """A new mirror under a hidden name, to put its keys in; at the end of the block it is at `root`.
+
+    Where `root` is a folder already, the new files and folders are moved into it: packages and settings that are there
+    stay, keys and certificates are replaced. When the block raises, nothing is left of it.
+
+    Raises `BadInput` when there can be no such folder.
+    """
+    is_new = not root.exists()
+    with ExitStack() as stack:
+        try:
+            place = _existing(root.parent) if is_new else root
+            folder = stack.enter_context(atomic.building(place, root.name or "mirror"))
+        except OSError as error:
+            raise _cannot_be_made(root, error) from None
+        yield create_mirror(folder)
+        if is_new:
+            root.parent.mkdir(parents=True, exist_ok=True)
+            atomic.publish_directory(folder, root)
+        else:
+            _move_into(folder, root)
+
+
+def _existing(folder: Path) -> Path:
+    """The nearest folder above that is there."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def _move_into(folder: Path, root: Path) -> None:
+    """The identity comes last: where it is, everything is."""
+    root.chmod(0o755)
+    built, mirror = MirrorDir(folder), MirrorDir(root)
+    for path in (mirror.data.download, mirror.data.fragments, mirror.incoming, mirror.spool, mirror.data.keys):
+        if not path.exists():
+            os.rename(folder / path.name, root / path.name)
+    if not mirror.settings_file.exists():
+        os.rename(built.settings_file, mirror.settings_file)
+    os.rename(built.data.ca_certificate, mirror.data.ca_certificate)
+    if built.data.keys.exists():
+        for path in sorted(built.data.keys.iterdir(), key=lambda path: path.name == mirror.identity_file.name):
+            os.rename(path, mirror.data.keys / path.name)
+    atomic.sync_folder(mirror.data.keys)
+    atomic.sync_folder(root)
+
+
+def _cannot_be_made(root: Path, error: OSError) -> BadInput:
+    return BadInput("--data", "a folder that can be made", str(root), error.strerror or "")
+
+
 def read_settings(mirror: MirrorDir, environment: Mapping[str, str], overrides: Mapping[str, str]) -> Settings:
-    """`overrides` by name, the environment (DISTD_…), `redistrib.toml`, in this order. Raises `BadInput`."""
+    """`overrides` by name, the environment (DISTD_…), `redistrib.toml` if it is there, in this order.
+
+    Raises `BadInput`.
+    """
     try:
         file = tomllib.loads(mirror.settings_file.read_text("utf-8"))
+    except FileNotFoundError:
+        file = {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput("redistrib.toml", "TOML", str(error)) from None
+        raise BadInput("redistrib.toml", "TOML", str(mirror.settings_file), str(error)) from None
     return settings.load(file, environment, overrides, "redistrib.toml")
 
 
@@ -141,7 +200,7 @@ def read_identity(mirror: MirrorDir) -> Identity | None:
         return None
     except (UnicodeDecodeError, msgspec.DecodeError) as error:
         expected = "an identity written by `redistrib join`"
-        raise BadInput("--data", expected, f"{mirror.identity_file}: {error}") from None
+        raise BadInput("--data", expected, str(mirror.identity_file), str(error)) from None
 
 
 def write_state(mirror: MirrorDir, state: State) -> None:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from distd.domain.errors import DistdError
 from distd.lane.client.http_client import open_client
 from distd.lane.file_cache import FileCache
-from distd.lane.process_setup import limits, tls
+from distd.lane.process_setup import limits, log_reload, tls
 from distd.lane.server import Lane
 from distd.storage import pki
 from distd.storage.incoming import IncomingFragments
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from distd.domain.settings import Settings
     from distd.lane.backend import Backend
     from distd.lane.sockets import Listeners
+    from distd.storage.data_dir import DataDir
     from redistrib.mirror_dir import Identity, MirrorDir
 
 MIB: Final = 1_048_576
@@ -53,37 +55,63 @@ log = logging.getLogger("redistrib")
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How a mirror serves. `announce()` is called as soon as it does."""
+    """How a mirror serves. `announce()` is called as soon as it does; `read_settings()` reads `settings` again."""
 
     settings: Settings
     listeners: Listeners
     announce: Callable[[], None]
+    read_settings: Callable[[], Settings]
 
 
 def open_local_packages(mirror: MirrorDir, settings: Settings) -> LocalPackages:
     """What is in a mirror's folder, not yet read."""
-    disk = DiskLimits(settings.store.quota_mib * MIB, settings.store.keep_free_mib * MIB)
     incoming = IncomingFragments(mirror.data, mirror.incoming)
-    return LocalPackages(mirror.data, pki.load_ca(mirror.data.ca_certificate), incoming, disk)
+    return LocalPackages(mirror.data, pki.load_ca(mirror.data.ca_certificate), incoming, _disk_limits(settings))
+
+
+def _disk_limits(settings: Settings) -> DiskLimits:
+    return DiskLimits(settings.store.quota_mib * MIB, settings.store.keep_free_mib * MIB)
 
 
 async def serve_until_stopped(local: LocalPackages, backend: Backend, serving: Serving) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what is being sent, within the limit of the settings."""
+    """Serve until SIGTERM or SIGINT; then finish what is being sent, within the limit of the settings.
+
+    SIGHUP reloads settings and certificate.
+    """
     settings, data = serving.settings, local.data
     cache = FileCache(data.download, local.read_digests)
     lane = Lane(backend, cache, limits(settings), log)
-    context = tls(data.keys / pki.SERVER_CERTIFICATE, data.keys / pki.SERVER_KEY)
     async with trio.open_nursery() as nursery:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            nursery.start_soon(lane.run, [(serving.listeners.http, None), (serving.listeners.https, context)])
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            listeners = serving.listeners
+            nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, _tls(data))])
             serving.announce()
-            async for _ in signals:
-                break
+            async for number in signals:
+                if number != signal.SIGHUP:
+                    break
+                _reload(local, lane, serving)
         log.info("finishing what is being sent, at most %d s", settings.limits.drain_s)
         lane.stop()
         with trio.move_on_after(settings.limits.drain_s):
             await lane.drained.wait()
         nursery.cancel_scope.cancel()
+
+
+def _reload(local: LocalPackages, lane: Lane, serving: Serving) -> None:
+    """Take up changed settings and the certificate. Connections stay; if something cannot be read, nothing changes."""
+    try:
+        new = serving.read_settings()
+        context, lane_limits = _tls(local.data), limits(new)
+    except (DistdError, OSError) as error:
+        log.error("reload: %s; nothing is changed", error)
+        return
+    local.limits = _disk_limits(new)
+    lane.reconfigure(lane_limits, context)
+    log_reload(log, serving.settings, new)
+
+
+def _tls(data: DataDir) -> ssl.SSLContext:
+    return tls(data.keys / pki.SERVER_CERTIFICATE, data.keys / pki.SERVER_KEY)
 
 
 async def run_mirror(mirror: MirrorDir, identity: Identity, serving: Serving) -> None:

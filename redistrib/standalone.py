@@ -18,7 +18,7 @@ from redistrib.control_port import ControlPort
 from redistrib.copier import Copier
 from redistrib.download import Traffic
 from redistrib.metrics import Metrics
-from redistrib.mirror_dir import create_mirror, read_identity
+from redistrib.mirror_dir import MirrorDir, building_mirror, read_identity
 from redistrib.package_sources import FolderSource, WebSource, check_ids
 from redistrib.scrub import Scrub
 from redistrib.serve import open_local_packages, serve_until_stopped
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from distd.lane.client.http_client import Client
-    from redistrib.mirror_dir import MirrorDir
     from redistrib.serve import Serving
 
 log = logging.getLogger("redistrib")
@@ -58,18 +57,29 @@ class SourceOptions:
         return WebSource(client, self.base, traffic) if self.is_web else FolderSource(Path(self.base), traffic)
 
 
-def create_standalone(root: Path, options: SourceOptions) -> MirrorDir:
-    """A folder for copies, with a CA and a certificate. Raises `BadInput`, `Conflict`."""
+def check_standalone(root: Path, options: SourceOptions) -> MirrorDir:
+    """The folder for copies in `root`, which may not be there yet. Raises `BadInput`, `Conflict`."""
     check_ids(options.named)
-    hosts = options.hosts or (socket.gethostname(),)
-    mirror = create_mirror(root)
+    for host in options.hosts:
+        pki.check_host(host)
+    _trusting(options.ca_file)
+    mirror = MirrorDir(root)
+    if root.exists() and not root.is_dir():
+        raise BadInput("--data", "a folder", str(root))
     if read_identity(mirror) is not None:
         raise Conflict("--from-ocs", f"{root} is the mirror of an origin", "take another folder")
-    if not mirror.data.ca_certificate.exists():
-        for host in hosts:
-            pki.check_host(host)
-        pki.create_keys(mirror.data.keys, mirror.data.ca_certificate, hosts)
+    # A share that was there once may be away just now; what was never there is a slip.
+    if not (options.is_web or Path(options.base).is_dir() or mirror.data.ca_certificate.exists()):
+        raise BadInput("--from-ocs", "http://HOST/PATH, https://HOST/PATH or a folder", options.base)
     return mirror
+
+
+def create_standalone(mirror: MirrorDir, options: SourceOptions) -> None:
+    """Make the folder for copies, with a CA and a certificate, where it is not there yet. Raises `BadInput`."""
+    if not mirror.data.ca_certificate.exists():
+        with building_mirror(mirror.root) as built:
+            hosts = options.hosts or (socket.gethostname(),)
+            pki.create_keys(built.data.keys, built.data.ca_certificate, hosts)
 
 
 async def run_standalone(mirror: MirrorDir, options: SourceOptions, serving: Serving) -> None:
@@ -101,4 +111,8 @@ def _trusting(ca_file: Path | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     except (OSError, ssl.SSLError) as error:
-        raise BadInput("--ca", "a file of certificates in PEM", f"{ca_file}: {error}") from None
+        raise BadInput("--ca", "a file of certificates in PEM", str(ca_file), _why(error)) from None
+
+
+def _why(error: OSError) -> str:
+    return "" if isinstance(error, ssl.SSLError) else error.strerror or ""

@@ -60,7 +60,7 @@ class StandaloneBackend:
                 return LOCAL
         elif package_id not in self._copier.wanted:
             return Located(status=404)
-        self._statistics.counts.misses += 1
+        self._statistics.counts.misses += wanted.number > 0
         if not self._base:
             return Located(status=503, why="it has not come yet")
         self._statistics.counts.redirected += 1

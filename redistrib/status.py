@@ -29,8 +29,9 @@ AGENT_S: Final = 60.0  # whoever has fetched something within so long is an agen
 class MirrorCounts:
     """Fragments, and bytes, sent to agents and mirrors. `hits`: fragments that were here when they were asked for.
 
-    `misses`: those that had to be fetched first, or were not; `redirected`: requests that were sent elsewhere. `healed`
-    and `bad`: files on the disk that were bad, and could be replaced or could not.
+    `misses`: those that were not, whether they were fetched first or are elsewhere; a fragment counts as one of the
+    two. `redirected`: requests that were sent elsewhere. `healed` and `bad`: files on the disk that were bad, and could
+    be replaced or could not.
     """
 
     fragments_sent: int = 0
@@ -84,10 +85,10 @@ class Statistics:
         self._rate_since_bytes = 0
         self._bytes_per_s = 0
 
-    def sent(self, agent: str, size_bytes: int) -> None:
-        """A fragment was sent to its end."""
+    def sent(self, agent: str, size_bytes: int, *, missed: bool = False) -> None:
+        """A fragment was sent to its end. `missed`: it was fetched for this request, which was counted as a miss."""
         self.counts.fragments_sent += 1
-        self.counts.hits += 1
+        self.counts.hits += not missed
         self.counts.sent_bytes += size_bytes
         self._last_sent_s[agent] = trio.current_time()
 

@@ -7,6 +7,7 @@ difference is the work, so a mirror that was away for a week does the same as on
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import trio
@@ -72,6 +73,7 @@ class Sync:
         self._start_s = 0.0  # not before this time
         self._threads = trio.CapacityLimiter(1)
         self._knows_all = False  # whether the origin has ever said all that is wanted
+        self._is_current = False  # whether it has in this run, and nothing was removed for it yet
 
     @property
     def is_complete(self) -> bool:
@@ -83,6 +85,7 @@ class Sync:
         packages = {package.package_id: package for package in event.packages}
         if isinstance(event, State):
             self.wanted, self._knows_all = packages, True
+            self._is_current = self._is_current or event.seq > 0  # 0: of the last run
         else:
             self.wanted |= packages
             for package_id in event.gone:
@@ -126,7 +129,16 @@ class Sync:
                 failed.add(work[0].package_id)
         await self._purge()
         self._count_missing()
+        self._remove_unwanted()
         return not failed
+
+    def _remove_unwanted(self) -> None:
+        """Once, as soon as all is here that the origin says now: then no package is going to need what had come of
+        others, at earlier runs too. What is being fetched meanwhile, to heal, stays."""
+        if self._is_current and self.is_complete:
+            self._is_current = False
+            with suppress(OSError):  # a failing disk is told by those who need it
+                self._local.incoming.remove_unwanted(self._fetcher.running)
 
     def _missing(self) -> list[WantedPackage]:
         """What agents wait for first, then what is small."""

@@ -75,6 +75,7 @@ _DURATION_HELP = "Cut so that an agent's latencies add up to this time, such as 
     show_default=True,
     help="What agents check; SHA256 is for Windows agents only, and quicker to build.",
 )
+@option("--protocol", type=one_of(["HTTP"]), expose_value=False, help="HTTP, as OCS's console says; there is no other.")
 @notify_options
 @set_option
 @json_option

@@ -71,7 +71,7 @@ def serve(root: Path, options: ServeOptions, overrides: Mapping[str, str], as_js
         listeners = _listeners(installation.settings, options)
         for opened in listeners:
             stack.enter_context(closing(opened))
-        announce = partial(_announce, listeners[0], as_json=as_json)
+        announce = partial(_announce, listeners[0], installation.data.ca_certificate, as_json=as_json)
         if workers == 1:
             trio.run(
                 partial(
@@ -107,11 +107,15 @@ def _worker_command(root: Path, options: ServeOptions, overrides: Mapping[str, s
     return [sys.executable, "-m", "distd.cli", "serve", "--data", str(root), "--json", *log, *settings]
 
 
-def _announce(listeners: Listeners, _http: str, https: str, *, as_json: bool) -> None:
+def _announce(listeners: Listeners, ca: Path, _http: str, https: str, *, as_json: bool) -> None:
     plain, secure = sockets.name_of(listeners.http), sockets.name_of(listeners.https)
     if as_json:
         sys.stdout.write(json.dumps({"http": [plain], "https": [secure]}) + "\n")
     else:
         sys.stdout.write(f"distd {__version__} serves http://{plain} and https://{secure}\n")
-        sys.stdout.write(f"agents: --server=https://{https}/ocsinventory --ca=cacert.pem --ssl=1\n")
+        sys.stdout.write(
+            f"agents: in /etc/ocsinventory/ocsinventory-agent.cfg, with {ca} copied to /etc/ocsinventory/cacert.pem:\n"
+            f"  server=https://{https}/ocsinventory\n"
+            "  ca=/etc/ocsinventory/cacert.pem\n"
+        )
     sys.stdout.flush()

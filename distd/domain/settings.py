@@ -28,7 +28,8 @@ OTHER_VARIABLES: Final = frozenset({"DISTD_DATA", "DISTD_SOCKETS", "DISTD_DEVELO
 @dataclass(frozen=True, slots=True)
 class Setting:
     """A setting. `name` is "section.key"; `low` and `high` are the limits of an int, both included; a text is one of
-    `choices`, or what `check` does not refuse."""
+    `choices`, or what `check` does not refuse. `restart`: a program that runs reads it at its start only; all others it
+    reads again on SIGHUP."""
 
     name: str
     default: Value
@@ -37,6 +38,7 @@ class Setting:
     high: int = 2**31 - 1
     choices: tuple[str, ...] = ()
     check: Check | None = None
+    restart: bool = False
 
     @property
     def variable(self) -> str:
@@ -107,8 +109,8 @@ class ServerSettings:
     """Where the server is."""
 
     host: str = _setting("localhost", "the name of this server in INFO_LOC and PACK_LOC", check=_check_host)
-    http: str = _setting("0.0.0.0:8080", "where `distd serve` listens for HTTP", check=_check_address)
-    https: str = _setting("0.0.0.0:8443", "where `distd serve` listens for HTTPS", check=_check_address)
+    http: str = _setting("0.0.0.0:8080", "where `distd serve` listens for HTTP", check=_check_address, restart=True)
+    https: str = _setting("0.0.0.0:8443", "where `distd serve` listens for HTTPS", check=_check_address, restart=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,9 @@ class LimitSettings:
 
     head_bytes: int = _setting(16_384, "bytes of the head of an HTTP request", low=1024, high=1_048_576)
     body_bytes: int = _setting(4_194_304, "bytes of the body of a POST, as sent", low=1024, high=1_073_741_824)
-    inflated_bytes: int = _setting(33_554_432, "bytes of the XML of a POST, inflated", low=4096, high=1_073_741_824)
+    inflated_bytes: int = _setting(
+        33_554_432, "bytes of the XML of a POST, inflated", low=4096, high=1_073_741_824, restart=True
+    )
     head_timeout_s: int = _setting(20, "seconds within which the head of a request must be complete", low=1, high=3600)
     idle_timeout_s: int = _setting(
         75, "seconds without a request, or without taking bytes, until a connection is closed", low=1, high=86_400
@@ -146,9 +150,11 @@ class LimitSettings:
     connections: int = _setting(20_000, "connections in total", low=1, high=1_000_000)
     connections_per_address: int = _setting(0, "connections of one address (remember NAT); 0: no limit")
     heads_per_s_per_address: int = _setting(0, "requests a second of one address; 0: no limit")
-    waiting_posts: int = _setting(4096, "POSTs of agents that may wait for the database", low=1, high=1_000_000)
+    waiting_posts: int = _setting(
+        4096, "POSTs of agents that may wait for the database", low=1, high=1_000_000, restart=True
+    )
     upload_mib: int = _setting(20_480, "MiB of a file that an operator uploads", low=1)
-    drain_s: int = _setting(10, "seconds for transfers to end when the server stops", high=3600)
+    drain_s: int = _setting(10, "seconds for transfers to end when the server stops", high=3600, restart=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,25 +185,29 @@ class MirrorSettings:
         "from where agents fetch: mirrors (`direct`, or `steer`: by a redirect for each fragment) or `origin`",
         choices=tuple(Via),
     )
-    wave: int = _setting(20, "mirrors that fetch a new package at the same time", low=1, high=100_000)
-    wave_pause_s: int = _setting(5, "seconds before the next mirrors begin", high=86_400)
+    wave: int = _setting(20, "mirrors that fetch a new package at the same time", low=1, high=100_000, restart=True)
+    wave_pause_s: int = _setting(5, "seconds before the next mirrors begin", high=86_400, restart=True)
 
 
 @dataclass(frozen=True, slots=True)
 class RedistribSettings:
     """How a redistribution server works."""
 
-    connections: int = _setting(4, "parallel connections of a mirror to its source", low=1, high=64)
-    wait_s: int = _setting(20, "seconds that an agent waits for a fragment that a mirror is fetching", low=1, high=170)
-    poll_s: int = _setting(60, "seconds between two looks at a server without an event stream", low=1, high=86_400)
-    scrub_mib_per_s: int = _setting(8, "MiB a second that a mirror checks of its files; 0: never")
+    connections: int = _setting(4, "parallel connections of a mirror to its source", low=1, high=64, restart=True)
+    wait_s: int = _setting(
+        20, "seconds that an agent waits for a fragment that a mirror is fetching", low=1, high=170, restart=True
+    )
+    poll_s: int = _setting(
+        60, "seconds between two looks at a server without an event stream", low=1, high=86_400, restart=True
+    )
+    scrub_mib_per_s: int = _setting(8, "MiB a second that a mirror checks of its files; 0: never", restart=True)
 
 
 @dataclass(frozen=True, slots=True)
 class EventSettings:
     """What is kept of the past."""
 
-    keep: int = _setting(1_000_000, "events that the log keeps; the oldest are removed first", low=1000)
+    keep: int = _setting(1_000_000, "events that the log keeps; the oldest are removed first", low=1000, restart=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +285,11 @@ def load(
     for full, text in overrides.items():
         values[full], origins[full] = _row(full, f"--set {full}").parse_text(text, f"--set {full}"), "--set"
     return settings_of(values, origins)
+
+
+def needing_restart(before: Settings, after: Settings) -> list[str]:
+    """The names of the settings that differ and that a running program does not take up."""
+    return [name for name, row in TABLE.items() if row.restart and before.value(name) != after.value(name)]
 
 
 def _row(name: str, where: str) -> Setting:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
 import ssl
 from typing import TYPE_CHECKING, Final
 
 from distd.domain import bandwidth
+from distd.domain.errors import BadInput
+from distd.domain.settings import needing_restart
 from distd.lane.limits import Limits
 
 if TYPE_CHECKING:
@@ -20,14 +23,27 @@ M_ARENA_MAX: Final = -8  # malloc.h
 
 
 def tls(certificate: Path, key: Path) -> ssl.SSLContext:
-    """The server's side of TLS, with the certificate as it is now."""
+    """The server's side of TLS, with the certificate as it is now. Raises `BadInput` when it cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     # With h2 on offer a client would take it, and its fragments would not be the lane's any more.
     context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(certificate, key)
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as error:
+        got, hint = f"{certificate} and {key}", (error.reason or str(error)).lower().replace("_", " ")
+        raise BadInput("certificate", "a certificate in PEM and its key", got, hint) from None
+    except OSError as error:
+        unreadable = [path for path in (certificate, key) if not os.access(path, os.R_OK)]
+        got = str(unreadable[0] if unreadable else certificate)
+        raise BadInput("certificate", "a certificate and its key that can be read", got, error.strerror or "") from None
     return context
+
+
+def _no_password() -> str:
+    """For a key that is encrypted: else OpenSSL would ask the terminal."""
+    return ""
 
 
 def limits(settings: Settings) -> Limits:
@@ -42,6 +58,15 @@ def limits(settings: Settings) -> Limits:
         heads_per_s_per_address=settings.limits.heads_per_s_per_address,
         bandwidth=bandwidth.parse(settings.bandwidth.rules, "bandwidth.rules"),
     )
+
+
+def log_reload(log: logging.Logger, started: Settings, now: Settings) -> None:
+    """Say that settings and certificate were read again, and what differs from those that the program `started` with
+    and is not applied."""
+    log.info("reloaded settings and certificate")
+    names = needing_restart(started, now)
+    if names:
+        log.warning("reload: only a restart applies the change of %s", ", ".join(names))
 
 
 def set_up_process(connections: int, log: logging.Logger) -> None:

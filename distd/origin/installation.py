@@ -58,7 +58,12 @@ class Installation:
 
     def disk_limits(self) -> DiskLimits:
         """What no build may take of the disk, by the settings."""
-        return DiskLimits(self.settings.store.quota_mib * MIB, self.settings.store.keep_free_mib * MIB)
+        return disk_limits(self.settings)
+
+
+def disk_limits(settings: Settings) -> DiskLimits:
+    """What no build may take of the disk, by the settings."""
+    return DiskLimits(settings.store.quota_mib * MIB, settings.store.keep_free_mib * MIB)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from distd.origin.installation import MIB
+from distd.origin.installation import MIB, disk_limits
 from distd.server.forecasts import forecast_in_child
 from distd.storage.uploads import Uploads
 from distd.web.api.app import make_app
@@ -42,4 +42,5 @@ def make_application(
     )
     uploads = Uploads(installation.data, installation.settings.limits.upload_mib * MIB, installation.disk_limits())
     uploads.remove_stale()
+    state.follow(lambda settings: uploads.limit(settings.limits.upload_mib * MIB, disk_limits(settings)))
     return UploadsApi(make_app(logins, routes), uploads, logins)

@@ -79,6 +79,7 @@ async def run_server(
         monitor = MirrorMonitor(reader, writer, state.default_via, (state.use_directory, steering.use), log)
         waves = Waves(settings.mirrors.wave, settings.mirrors.wave_pause_s)
         addresses = {"http": state.context.http, "https": state.context.https}
+        state.follow(lambda _: addresses.update(http=state.context.http, https=state.context.https))
         mirrors = MirrorStreams(reader, writer, waves, addresses, monitor.notify, log)
         progress = ProgressRecorder(writer, log)
         hand_over = partial(_hand_over, mirrors, web)

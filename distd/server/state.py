@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from distd.domain.errors import DistdError
 from distd.domain.mirror_rules import Via
-from distd.lane.process_setup import limits, tls
+from distd.lane.process_setup import limits, log_reload, tls
 from distd.origin.agents import posts
 from distd.origin.mirrors.directory import EMPTY
 from distd.storage import pki
@@ -33,6 +33,8 @@ class ServerState:
         self.token_key = (installation.data.keys / pki.TOKEN_KEY).read_bytes()
         self.directory = EMPTY
         self.stopping = False  # what has no end by itself ends then
+        self._started = installation.settings
+        self._followers: list[Callable[[Settings], None]] = []
         self._keys = installation.data.keys
         self._read_settings = read_settings
         self._ports = listeners.http.getsockname()[1], listeners.https.getsockname()[1]
@@ -55,8 +57,15 @@ class ServerState:
         """The replies to a batch of agents' requests: see `origin.agents.posts.answer`."""
         return posts.answer(conn, requests, self.context)
 
+    def follow(self, use: Callable[[Settings], None]) -> None:
+        """Call `use` with the settings whenever they have been read again."""
+        self._followers.append(use)
+
     def reload(self, lane: Lane, log: logging.Logger) -> None:
-        """Use changed settings and certificates. Connections stay; if something cannot be read, nothing changes."""
+        """Use changed settings and certificates. Connections stay; if something cannot be read, nothing changes.
+
+        What only a restart applies is logged.
+        """
         try:
             settings = self._read_settings()
             context, lane_limits = self.tls_context(), limits(settings)
@@ -66,7 +75,9 @@ class ServerState:
         self.settings = settings
         self.context = self._make_context()
         lane.reconfigure(lane_limits, context)
-        log.info("reloaded settings and certificate")
+        for use in self._followers:
+            use(settings)
+        log_reload(log, self._started, settings)
 
     def _make_context(self) -> posts.ReplyContext:
         host = self.settings.server.host

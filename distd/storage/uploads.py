@@ -6,8 +6,8 @@ only state.
 
 from __future__ import annotations
 
-import re
 import time
+import unicodedata
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -31,7 +31,11 @@ MAX_UNFINISHED: Final = 64  # uploads at once
 MAX_UNFINISHED_DAYS: Final = 7  # after which an unfinished one is removed
 MAX_HASHERS: Final = 16  # kept of unfinished ones
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+@ ()-]{0,199}")
+MAX_NAME_CHARACTERS: Final = 200
+MAX_NAME_BYTES: Final = 255 - len(PART)  # in UTF-8: file systems take names of 255 bytes
+
+# Of no character in a name: control characters, surrogates, unassigned, line and paragraph ends (Unicode's categories).
+_REFUSED_KINDS: Final = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
 
 
 class OffsetMismatch(Conflict):
@@ -63,13 +67,22 @@ class Uploads:
         # hash the others again.
         self._hashers: Lru[int, tuple[int, Hasher]] = Lru(MAX_HASHERS)
 
+    def limit(self, max_bytes: int, limits: DiskLimits) -> None:
+        """From now on these limits count."""
+        self._max_bytes, self._limits = max_bytes, limits
+
     def all(self) -> list[Upload]:
         """Those that are whole and those that are not, by name."""
         names = {path.name.removeprefix(PART) for path in self._paths()}
-        return [upload for upload in map(self.state, sorted(names)) if upload is not None]
+        found = []
+        for name in sorted(names):
+            with suppress(BadInput):  # what somebody else has put there
+                found.append(self.state(name))
+        return [upload for upload in found if upload is not None]
 
     def state(self, name: str) -> Upload | None:
         """None: nothing of it has come. An upload that is begun anew counts, not the whole file that it replaces."""
+        name = _checked(name)
         part, whole = self._part(name), self._data.uploads / name
         with suppress(FileNotFoundError):
             return Upload(name, part.stat().st_size)
@@ -79,6 +92,7 @@ class Uploads:
 
     def remove(self, name: str) -> bool:
         """Remove an upload; whether there was one."""
+        name = _checked(name)
         found = self.state(name) is not None
         self._part(name).unlink(missing_ok=True)
         (self._data.uploads / name).unlink(missing_ok=True)
@@ -91,13 +105,19 @@ class Uploads:
                 path.unlink(missing_ok=True)
 
     @contextmanager
-    def open(self, name: str, offset: int, total_bytes: int) -> Iterator[UnfinishedUpload]:
+    def open(self, name: str, offset: int, total_bytes: int, *, replace: bool = False) -> Iterator[UnfinishedUpload]:
         """The upload `name`, to `append` to from `offset` on; 0 begins anew. What has come stays.
 
-        Raises `BadInput` for a name, `TooLarge`, `OffsetMismatch`, `Conflict` when it is being uploaded by somebody
-        else, `Unavailable` when the disk has no space for it.
+        A whole upload of this name is replaced, when the new one is whole, only with `replace`; the parts after the
+        first need not say it again.
+
+        Raises `BadInput` for a name, `TooLarge`, `OffsetMismatch`, `Conflict` when there is a whole one or it is being
+        uploaded by somebody else, `Unavailable` when the disk has no space for it.
         """
+        name = _checked(name)
         part = self._part(name)
+        if not offset and not replace and (self._data.uploads / name).exists():
+            raise Conflict("name", f"there is an upload {name} already", "delete it, or send If-Match: * to replace it")
         if total_bytes > self._max_bytes:
             raise TooLarge("Content-Length", f"at most {self._max_bytes} bytes", f"{total_bytes} bytes")
         quota.check(self._data, self._limits, work_bytes=total_bytes - offset, stay_bytes=0)
@@ -129,9 +149,21 @@ class Uploads:
         return list(self._data.uploads.iterdir()) if self._data.uploads.is_dir() else []
 
     def _part(self, name: str) -> Path:
-        if not _NAME.fullmatch(name) or name.endswith(" "):
-            raise BadInput("name", "letters, digits and . _ + @ ( ) -, at most 200 of them", name)
         return self._data.uploads / f"{PART}{name}"
+
+
+def _checked(name: str) -> str:
+    """The name in normal form C, in which one name is one file. Raises `BadInput`."""
+    name = unicodedata.normalize("NFC", name)
+    if not name or name.startswith(".") or name.strip() != name or set(name) & set("/\\\ufffd"):
+        expected = "the name of a file: not empty, not beginning with a dot, without / and \\ and spaces around it"
+        raise BadInput("name", expected, name)
+    if any(unicodedata.category(char) in _REFUSED_KINDS for char in name):
+        raise BadInput("name", "the name of a file without control characters", ascii(name))
+    if len(name) > MAX_NAME_CHARACTERS or len(name.encode()) > MAX_NAME_BYTES:
+        expected = f"a name of at most {MAX_NAME_CHARACTERS} characters and {MAX_NAME_BYTES} bytes in UTF-8"
+        raise BadInput("name", expected, name)
+    return name
 
 
 class UnfinishedUpload:

@@ -86,7 +86,13 @@ def _help(context: click.Context, path: str) -> str:
 def settings() -> str:
     """The table of settings."""
     rows = [
-        (f"`{setting.name}`", f"`{_shown(setting.default)}`", _values(setting), setting.meaning)
+        (
+            f"`{setting.name}`",
+            f"`{_shown(setting.default)}`",
+            _values(setting),
+            "restart" if setting.restart else "SIGHUP",
+            setting.meaning,
+        )
         for setting in TABLE.values()
     ]
     return (
@@ -96,12 +102,11 @@ def settings() -> str:
         "`download.frag_latency_s` is `DISTD_DOWNLOAD_FRAG_LATENCY_S`, and so for all. The unit is in the name.\n\n"
         "In the file, a name is a key in a section:\n\n"
         "```toml\n[download]\nfrag_latency_s = 5\n```\n\n"
-        "On SIGHUP a running `distd serve` takes up the changed file, except for `server.http`, `server.https`,\n"
-        "`limits.inflated_bytes`, `limits.waiting_posts`, `limits.upload_mib`, `limits.drain_s`, `mirrors.wave`,\n"
-        "`mirrors.wave_pause_s`, `store.*` (for uploads) and `events.keep`, which need a restart. `redistrib serve`\n"
-        "reads its settings at its start only.\n\n"
+        "On SIGHUP `distd serve` and `redistrib serve` take up the changed file and the certificate, and close no\n"
+        "connection. What has *restart* in the column *applied by* is read at the start only: a reload that finds it\n"
+        "changed says so in the log. Commands read the settings each time.\n\n"
         "How `bandwidth.rules` are written: see [bandwidth](bandwidth.md).\n\n"
-        + table(("setting", "default", "values", "meaning"), rows)
+        + table(("setting", "default", "values", "applied by", "meaning"), rows)
     )
 
 

@@ -25,8 +25,9 @@ from redistrib.sync import Sync
 from tests.redistrib.fakes import FakeClient, file_request, log, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
+    from distd.lane.backend import FileRequest
     from redistrib.local_packages import LocalPackages
 
 STATE = State(1, [WantedPackage("17", 1, 100, True), WantedPackage("18", 1, 100, True)], http="o:80", https="o:443")
@@ -51,7 +52,7 @@ class Mirror:
         self.sync.apply(STATE)
         neighbours.learn(STATE)
         redirects = Redirects(neighbours, self.statistics)
-        on_demand = OnDemand(manifests, fetcher, local.incoming, redirects.locate, 20, log)
+        on_demand = self.on_demand = OnDemand(manifests, fetcher, local.incoming, redirects.locate, 20, log)
         port = ControlPort(client, "", lambda: b"", lambda: True, nursery)
         self.backend = MirrorBackend(local, self.sync, on_demand, redirects, self.statistics, self.spool, port)
         local.publish("17", 1)
@@ -73,7 +74,7 @@ async def test_infos_and_manifests_are_at_the_origin(mirror: Mirror) -> None:
     for name in ("info", "manifest"):
         located = mirror.backend.find(file_request(f"18-{name}"), refuse)
         assert located == Located(location=f"http://o:80/download/18/{name}")
-    assert (mirror.statistics.counts.misses, mirror.statistics.counts.redirected) == (2, 2)
+    assert (mirror.statistics.counts.misses, mirror.statistics.counts.redirected) == (0, 2)
 
 
 async def test_the_token_goes_along(mirror: Mirror) -> None:
@@ -91,9 +92,32 @@ async def test_bad_files_are_not_served_until_they_are_good(mirror: Mirror) -> N
     mirror.local.mark_bad("17", "17-2")
     assert mirror.backend.may_be_redirected("17")
     assert mirror.backend.find(file_request("17-2"), refuse) == Located(location="http://o:80/download/17/17-2")
+    assert mirror.statistics.counts.misses == 1
     assert mirror.backend.find(file_request("17-1"), refuse) is LOCAL
     mirror.local.mark_good("17", "17-2")
     assert not mirror.backend.may_be_redirected("17")
+
+
+async def test_a_pulled_fragment_is_a_miss_and_no_hit(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled: list[Callable[[Located], None]] = []
+
+    def submit(wanted: FileRequest, version: int, answer: Callable[[Located], None]) -> None:
+        settled.append(answer)
+
+    monkeypatch.setattr(mirror.on_demand, "submit", submit)
+    answers: list[Located] = []
+    for name in ("18-1", "18-1", "18-2"):
+        assert mirror.backend.find(file_request(name), answers.append) is None
+    for settle, located in zip(settled, (LOCAL, LOCAL, Located(location="http://o/")), strict=True):
+        settle(located)
+    assert answers == [LOCAL, LOCAL, Located(location="http://o/")]
+    counts = mirror.statistics.counts
+    for _ in range(2):
+        mirror.backend.fetched(0, "18", 1, 100, "10.0.0.1")
+    assert (counts.fragments_sent, counts.hits, counts.misses) == (2, 0, 3)
+    mirror.backend.fetched(0, "18", 1, 100, "10.0.0.1")  # by now it is here
+    mirror.backend.fetched(0, "18", 2, 100, "10.0.0.1")  # that one was sent elsewhere: this is another request
+    assert (counts.fragments_sent, counts.hits, counts.misses) == (4, 2, 3)
 
 
 async def test_what_is_sent_is_counted_and_told(mirror: Mirror) -> None:

@@ -63,11 +63,11 @@ def test_status(command: Command, mirror: MirrorDir) -> None:
         "name": "paris",
         "origin": "https://origin",
     }
-    shown = {"connected": True, "packages": 3, "at_s": time.time(), "pid": os.getpid()}
+    shown = {"connected": True, "packages": 3, "wanted": 4, "at_s": time.time(), "pid": os.getpid()}
     mirror.status_file.write_text(json.dumps(shown))
     assert command.json("status")["packages"] == 3
     status, output, _ = command("status")
-    assert (status, "packages   3\n" in output) == (0, True)
+    assert (status, "Packages   3 of 4\n" in output) == (0, True)
     mirror.status_file.write_text(json.dumps(shown | {"connected": False}))
     assert command("status")[0] == 1
 

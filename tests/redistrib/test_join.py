@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -89,9 +90,49 @@ async def test_it_joins_once(origin: Origin, token: str, tmp_path: Path) -> None
 
 
 async def fails(error: type[DistdError], words: str, origin: str, token: str, root: Path) -> None:
+    """It fails with these words, and leaves what was there before: nothing, or a folder as it was."""
+    before = tree(root)
     with pytest.raises(error, match=words):
         await join(origin, token, root)
-    assert not (root / "keys" / "mirror.json").exists()
+    assert tree(root) == before
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    files = {str(path.relative_to(root.parent)): path for path in root.parent.rglob("*")}
+    return {name: path.read_bytes() if path.is_file() else b"" for name, path in files.items()}
+
+
+async def test_in_a_folder_that_is_there_what_is_in_it_stays(origin: Origin, token: str, tmp_path: Path) -> None:
+    kept = ("redistrib.toml", "download/17/info")
+    (tmp_path / "download" / "17").mkdir(parents=True)
+    for name in kept:
+        (tmp_path / name).write_text("# ours")
+    await join(ORIGIN, token, tmp_path)
+    assert [(tmp_path / name).read_text() for name in kept] == ["# ours"] * 2
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"cacert.pem", "download", "fragments", "incoming", "keys", "redistrib.toml", "spool"}
+    # Anew: with another key, once the old identity is removed.
+    (tmp_path / "keys" / "mirror.json").unlink()
+    old_key = (tmp_path / "keys" / pki.SERVER_KEY).read_bytes()
+    await join(ORIGIN, token, tmp_path)
+    assert (tmp_path / "keys" / pki.SERVER_KEY).read_bytes() != old_key
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+async def test_parents_are_made_at_the_end(origin: Origin, token: str, tmp_path: Path) -> None:
+    root = tmp_path / "a" / "b" / "mirror"
+    await fails(Corrupt, "as the token says", ORIGIN, f"{SECRET}.{'0' * 32}", root)
+    assert not (tmp_path / "a").exists()
+    await join(ORIGIN, token, root)
+    assert read_identity(open_mirror(root)) is not None
+    assert list(tmp_path.rglob(".*")) == []
+
+
+async def test_a_file_is_no_folder(origin: Origin, token: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for root in (tmp_path / "file", tmp_path / "file" / "below"):
+        await fails(BadInput, "--data: expected a folder that can be made, got ", ORIGIN, token, root)
+    assert origin.message == {}
 
 
 @pytest.mark.parametrize("url", ["http://origin", "https://", "origin:8443", "https://o/x", "https://o?x=1"])
@@ -138,6 +179,19 @@ async def test_an_origin_that_refuses(
 async def test_why_an_origin_refuses_is_told(origin: Origin, token: str, tmp_path: Path, body: bytes) -> None:
     origin.client.handlers[f"{ORIGIN}/api/v1/mirror/join"] = lambda request: Reply(400, [body])
     await fails(BadInput, "expected one that the origin accepts, got it was used", ORIGIN, token, tmp_path)
+
+
+async def test_an_error_of_the_origin_is_one_line(origin: Origin, token: str, tmp_path: Path) -> None:
+    fault = {
+        "field": "token",
+        "expected": "a token that has not been used",
+        "got": "another one",
+        "hint": "add it anew",
+    }
+    body = json.dumps({"status": 400, "detail": "token: …" * 100, "errors": [fault]}).encode()
+    origin.client.handlers[f"{ORIGIN}/api/v1/mirror/join"] = lambda request: Reply(400, [body])
+    words = "^--token: expected a token that has not been used, got another one; add it anew$"
+    await fails(BadInput, words, ORIGIN, token, tmp_path / "mirror")
 
 
 @pytest.mark.parametrize("changes", [{"name": None}, {"key": 1}, {"certificate": "text"}], ids=str)

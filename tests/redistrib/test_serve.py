@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import signal
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import trio
 
+from distd.storage import pki
 from tests.programs.mirror import command
 from tests.programs.processes import REDISTRIB, plain_environment
 
@@ -174,6 +177,28 @@ async def test_the_origin_goes_away_and_comes_back(origin: Origin) -> None:
         async with origin.serve():  # and once more, while the mirror goes on
             third = origin.build(NOISE[:60_000])
             await origin.until_ready("paris", third)
+
+
+async def test_sighup_reloads_settings_and_certificate(origin: Origin) -> None:
+    async with origin.serve():
+        mirror = origin.join("a")
+    settings, keys = mirror.data / "redistrib.toml", mirror.data / "keys"
+    async with mirror.serve() as server:
+        before = ssl.get_server_certificate(split(mirror.https))
+        settings.write_text("[bandwidth]\nrules = '1MB/s'\n[redistrib]\nwait_s = 5\n")
+        pki.create_keys(keys, keys / "ca.pem", ["localhost"])
+        server.process.send_signal(signal.SIGHUP)
+        await origin.until(lambda: "only a restart applies the change of redistrib.wait_s\n" in mirror.log())
+        assert ssl.get_server_certificate(split(mirror.https)) != before
+        settings.write_text("[bandwidth]\nrules = 'fast'\n")
+        server.process.send_signal(signal.SIGHUP)
+        await origin.until(lambda: "reload: redistrib.toml: bandwidth.rules: " in mirror.log())
+        assert mirror.metric("redistrib_packages") == 0
+
+
+def split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)
 
 
 async def test_a_revoked_mirror_gets_nothing_more(origin: Origin) -> None:

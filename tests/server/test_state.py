@@ -66,7 +66,23 @@ def test_a_reload_changes_settings_and_certificate(data: Any, lane: Any) -> None
     assert isinstance(lane.context, ssl.SSLContext)
 
 
-@pytest.mark.parametrize("fault", ["settings", "certificate"])
+def test_what_only_a_restart_applies_is_named(data: Any, lane: Any, caplog: Any) -> None:
+    old, new = settings(), settings(server__http="0.0.0.0:81", mirrors__wave=5, limits__connections=7)
+    found = [old, new, old]
+    state = make(data, old, lambda: found.pop(0))
+    used: list[Settings] = []
+    state.follow(used.append)
+    caplog.set_level(logging.INFO)
+    state.reload(lane, LOG)
+    assert "restart" not in caplog.text
+    state.reload(lane, LOG)
+    assert caplog.messages[-1] == "reload: only a restart applies the change of server.http, mirrors.wave"
+    state.reload(lane, LOG)
+    assert caplog.messages[-1] == "reloaded settings and certificate"
+    assert used == [old, new, old]
+
+
+@pytest.mark.parametrize("fault", ["settings", "certificate", "key"])
 def test_a_reload_that_fails_changes_nothing(data: Any, lane: Any, caplog: Any, fault: str) -> None:
     def read() -> Settings:
         if fault == "settings":
@@ -76,6 +92,8 @@ def test_a_reload_that_fails_changes_nothing(data: Any, lane: Any, caplog: Any, 
     state = make(data, settings(server__host="old"), read)
     if fault == "certificate":
         (data.keys / "server.pem").unlink()
+    if fault == "key":
+        (data.keys / "server.key").write_bytes(b"no key")
     state.reload(lane, LOG)
     assert state.context.http == "old:8080"
     assert lane.limits is None

@@ -87,6 +87,93 @@ def test_what_cannot_be_is_refused(
     assert not data.uploads.exists()
 
 
+NAMES = [
+    "Übung 1.zip",
+    "logiciel école (été).exe",
+    "日本語.tar.gz",
+    "програма-2.0.msi",
+    "a" * 200,
+    "é" * 124,
+    "100%.zip",
+    "-x",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_of_a_file(data: DataDir, uploads: Uploads, name: str) -> None:
+    with uploads.open(name, 0, 1) as upload:
+        upload.append(b"x")
+        assert upload.finish("").path == str(data.uploads / name)
+    assert [found.name for found in uploads.all()] == [name]
+
+
+NO_NAMES = [
+    "",
+    ".",
+    "..",
+    ".part-a",
+    "a/b",
+    "a\\b",
+    "a\nb",
+    "a\x00b",
+    "a\x7f",
+    "a\u2028b",
+    " a",
+    "a ",
+    "a" * 201,
+    "é" * 125,
+    "\ufffd",
+]
+
+
+@pytest.mark.parametrize("name", NO_NAMES, ids=ascii)
+def test_what_is_no_name_of_a_file(data: DataDir, uploads: Uploads, name: str) -> None:
+    with pytest.raises(BadInput, match=r"name: expected "), uploads.open(name, 0, 1):
+        pass
+    for call in (uploads.state, uploads.remove):
+        with pytest.raises(BadInput, match=r"name: expected "):
+            call(name)
+    assert not data.uploads.exists()
+
+
+def test_one_name_is_one_file_however_it_is_composed(uploads: Uploads) -> None:
+    add(uploads, "e\u0301te\u0301", 0, b"x")
+    assert uploads.all() == [Upload("\u00e9t\u00e9", 1)]
+    assert uploads.state("e\u0301te\u0301") == uploads.state("\u00e9t\u00e9") == Upload("\u00e9t\u00e9", 1)
+    assert uploads.remove("e\u0301te\u0301") is True
+
+
+def finish(uploads: Uploads, content: bytes, offset: int = 0, *, replace: bool = False) -> None:
+    with uploads.open("a", offset, offset + len(content), replace=replace) as upload:
+        upload.append(content)
+        upload.finish("")
+
+
+def test_a_whole_upload_is_replaced_only_where_that_is_said(data: DataDir, uploads: Uploads) -> None:
+    finish(uploads, b"old")
+    with pytest.raises(Conflict, match="there is an upload a already; delete it, or send If-Match"):
+        finish(uploads, b"new")
+    assert (data.uploads / "a").read_bytes() == b"old"
+    with uploads.open("a", 0, 3, replace=True) as upload:
+        upload.append(b"n")
+    assert (data.uploads / "a").read_bytes() == b"old"  # until the new one is whole
+    finish(uploads, b"ew", 1)
+    assert (data.uploads / "a").read_bytes() == b"new"
+
+
+def test_what_others_have_put_there_is_not_listed(data: DataDir, uploads: Uploads) -> None:
+    data.uploads.mkdir()
+    (data.uploads / ".hidden").touch()
+    assert uploads.all() == []
+
+
+def test_limits_that_change(uploads: Uploads) -> None:
+    uploads.limit(5, NO_LIMITS)
+    with pytest.raises(TooLarge, match="at most 5 bytes"):
+        finish(uploads, b"123456")
+    finish(uploads, b"12345")
+
+
 def test_one_at_a_time(uploads: Uploads) -> None:
     with uploads.open("a", 0, 5) as upload:
         upload.append(b"hel")

@@ -275,7 +275,7 @@ class Client:
         return None
 
     async def _connect(self, origin: _Origin, url: str) -> _Connection:
-        with _unavailable(url), trio.fail_after(CONNECT_S):
+        with _unavailable(url, f"no connection within {CONNECT_S} s"), trio.fail_after(CONNECT_S):
             transport = await trio.open_tcp_stream(origin.host, origin.port)
             if origin.scheme == "http":
                 return _Connection(origin, transport, transport.socket)
@@ -322,12 +322,12 @@ async def _ask(connection: _Connection, url: str, request: h11.Request, body: by
 
 
 @contextmanager
-def _unavailable(url: str) -> Iterator[None]:
-    """Raise the faults of network and peer as the one error that callers know."""
+def _unavailable(url: str, late: str = f"no byte for {IDLE_S} s") -> Iterator[None]:
+    """Raise the faults of network and peer as the one error that callers know. `late` is said of a time-out."""
     try:
         yield
     except trio.TooSlowError:
-        raise Unavailable(url, f"no byte for {IDLE_S} s") from None
+        raise Unavailable(url, late) from None
     except h11.RemoteProtocolError as error:
         raise Unavailable(url, f"broken HTTP: {error}") from error
     except (OSError, trio.BrokenResourceError) as error:
@@ -342,6 +342,10 @@ def _reason(error: BaseException) -> str:
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, BaseExceptionGroup):
         return _reason(error.exceptions[0])
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror  # without its number
     return str(error) or type(error).__name__
 
 

@@ -83,7 +83,8 @@ def add(conn: Connection, actor: Actor, new: NewMirror, now_s: float) -> str:
     values |= {"token_hash": hash_secret(secret), "token_until_us": micros(now_s + TOKEN_S), "revoked_at_us": None}
     known = conn.execute(select(mirrors).where(mirrors.c.name == new.name)).one_or_none()
     if known is not None and known.joined_at_us is not None and known.revoked_at_us is None:
-        raise Conflict("name", f"there is a mirror {new.name} that has joined", "revoke it first, or take another name")
+        hint = "take another name; or, to let it join anew, revoke it, add it, and remove its keys/mirror.json"
+        raise Conflict("name", f"there is a mirror {new.name} that has joined", hint)
     if known is None:
         conn.execute(insert(mirrors).values(added_at_us=micros(now_s), status={}, **values))
     else:

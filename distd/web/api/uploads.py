@@ -8,8 +8,9 @@ when the last ones are written: a slow disk slows the client down, and nothing g
     DELETE /api/v1/uploads/NAME
 
 201: it is whole, at `path`. 202: `size_bytes` have come, the next part begins there. 409: the part does not begin
-where it should, which is at `size_bytes`. `Blake3: <hex>` is checked when the file is whole. How this stands in the
-API's description: `upload_description`.
+where it should, which is at `size_bytes`; or there is a whole upload of this name, which is replaced only with
+`If-Match: *` (412: there is none). `Blake3: <hex>` is checked when the file is whole. How this stands in the API's
+description: `upload_description`.
 """
 
 from __future__ import annotations
@@ -98,8 +99,11 @@ class UploadsApi:
         expected = fields.get("blake3")
         if expected is not None and not _BLAKE3.fullmatch(expected):
             raise BadInput("Blake3", "64 hexadecimal digits", expected)
+        replace = fields.get("if-match") == "*"
+        if replace and await self._in_thread(self._uploads.state, name) is None:
+            return 412, content_of(412, f"there is no upload {name} to replace")
         with ExitStack() as stack:
-            opened = self._uploads.open(name, first, total)
+            opened = self._uploads.open(name, first, total, replace=replace)
             part = await self._in_thread(stack.enter_context, opened)
             body = _Body(receive, length)
             while data := await body.next():

@@ -137,6 +137,13 @@ async def test_a_server_that_says_nothing_is_unavailable(autojump_clock: trio.te
             await get(base)
 
 
+async def test_a_connection_that_is_not_made_in_time(autojump_clock: trio.testing.MockClock) -> None:
+    async with served(Script([[HANG]])) as base, open_client() as client:  # accepted, but no handshake comes
+        with pytest.raises(Unavailable, match=r": no connection within 30 s$"):
+            await client.request("GET", base.replace("http:", "https:"))
+        assert autojump_clock.current_time() == pytest.approx(30, abs=5)
+
+
 async def test_no_server() -> None:
     async with served(Script()) as base:
         pass
