@@ -8,7 +8,7 @@ SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
     bench-load bench-packages bench-transfer
 
-.PHONY: help test test-slow-machine coverage quick lint types layers demo bench loadtest fuzz reference setup debian lock clean $(BENCHES)
+.PHONY: help test test-slow-machine coverage quick lint types layers demo bench bench-store loadtest fuzz reference setup debian lock clean $(BENCHES)
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -58,6 +58,9 @@ bench-breakdown: setup  ## the CPU time of each part of a request
 
 bench-build: setup  ## building, checking and verifying packages beside MD5 and SHA-256 (12 minutes; ARGS="--size-mib 256": 2)
 	$(PY) -m loadtests.build $(ARGS)
+
+bench-store: setup  ## what quota and clean-up cost in a store of 10,000 fragments, beside reading all of it (20 seconds)
+	$(PY) -m loadtests.store $(ARGS)
 
 bench-upload: setup  ## 10 GB by curl to the API: speed, memory, resuming (3 minutes)
 	$(PY) -m loadtests.upload $(ARGS)

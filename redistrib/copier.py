@@ -18,7 +18,6 @@ from distd.domain.errors import BadInput, Conflict, Corrupt, Unavailable
 from distd.domain.fragment_plan import MAX_FRAGMENTS
 from distd.packaging import ocs_import
 from distd.storage import package_dirs, quota
-from distd.storage.fragment_store import FragmentStore
 from distd.wire import ocs_info
 from redistrib.status import MirrorState
 
@@ -162,7 +161,8 @@ class Copier:
                 self._log.warning("%s-%d: %s", package_id, number, error)
 
     def _check_disk(self) -> None:
-        quota.check(self._local.data, self._local.limits, work_bytes=0, stay_bytes=0)
+        local = self._local
+        quota.check(local.data, local.limits, work_bytes=0, stay_bytes=0, usage=local.usage)
 
     def _publish(self, folder: Path) -> int:
         """Check the digest, and publish with a manifest; the version. Raises `Corrupt`, `BadInput`, `Unavailable`."""
@@ -171,7 +171,6 @@ class Copier:
         with ocs_import.prepare(data, found, self._signer, limits=self._local.limits, link=True) as staged:
             staged.sync()
             staged.publish_or_replace()
-        FragmentStore(data.fragments).remove_unused()
         _remove_tree(folder)
         return staged.manifest.version
 

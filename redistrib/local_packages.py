@@ -8,6 +8,7 @@ import trio
 
 from distd.domain.errors import BadInput, Corrupt
 from distd.storage import package_dirs
+from distd.storage.store_usage import StoreUsage
 
 if TYPE_CHECKING:
     import logging
@@ -25,7 +26,7 @@ class LocalPackages:
     """`versions`, by package id: the packages that are here and verified; changed by `publish` and `remove`.
 
     `data`: where they are. `ca`: whose manifests count. `incoming`: fragments that are not yet in a package. `limits`:
-    how much of the disk may be taken.
+    how much of the disk may be taken; `usage`: how much of it the content store takes.
     """
 
     def __init__(self, data: DataDir, ca: x509.Certificate, incoming: IncomingFragments, limits: DiskLimits) -> None:
@@ -34,6 +35,7 @@ class LocalPackages:
         self.ca = ca
         self.incoming = incoming
         self.limits = limits
+        self.usage = StoreUsage(data.fragments)
         self._bad_names: dict[str, set[str]] = {}
 
     async def load(self, log: logging.Logger) -> None:

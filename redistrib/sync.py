@@ -16,7 +16,6 @@ from distd.domain.backoff import Backoff
 from distd.domain.errors import Corrupt, DistdError, Unavailable
 from distd.packaging.verify import verify
 from distd.storage import incoming, package_dirs
-from distd.storage.fragment_store import FragmentStore
 from distd.wire.mirror_events import State
 
 if TYPE_CHECKING:
@@ -257,8 +256,7 @@ class Sync:
             return False
         if not limits.quota_bytes:
             return True
-        used_bytes = FragmentStore(self._local.data.fragments).used_bytes()
-        return used_bytes + need_bytes <= limits.quota_bytes
+        return self._local.usage.used_bytes() + need_bytes <= limits.quota_bytes
 
     async def _in_thread(self, call: Callable[..., T], *arguments: object) -> T:
         return await trio.to_thread.run_sync(call, *arguments, limiter=self._threads)

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final
 from blake3 import blake3
 
 from distd.storage import atomic
+from distd.storage.store_usage import StoreUsage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
 PIECE_BYTES: Final = 1_048_576
 
@@ -62,20 +63,23 @@ class FragmentStore:
             return False
         return True
 
-    def remove_unused(self) -> None:
-        """Remove all that no package has any more, and what a crash has left."""
-        for folder in self._folders():
-            atomic.remove_stale(folder)
-            for path in folder.iterdir():
-                _remove_unused(path)
+    def remove_unused(self, digests: Iterable[bytes] | None = None) -> None:
+        """Remove of the fragments with these BLAKE3s those that no package has any more.
+
+        None: of all, and what a crash has left, which reads the whole store.
+        """
+        if digests is None:
+            for folder in self._root.iterdir() if self._root.is_dir() else ():
+                atomic.remove_stale(folder)
+                for path in folder.iterdir():
+                    _remove_unused(path)
+        else:
+            for digest in digests:
+                _remove_unused(self.path(digest))
 
     def used_bytes(self) -> int:
-        """Of all fragments, each counted once."""
-        return sum(entry.stat().st_size for folder in self._folders() for entry in os.scandir(folder))
-
-    def _folders(self) -> Iterator[Path]:
-        if self._root.is_dir():
-            yield from self._root.iterdir()
+        """Of all fragments, each counted once, by reading the whole store: see `store_usage`."""
+        return StoreUsage(self._root).used_bytes()
 
     def _link(self, file: Path | str, name: str) -> None:
         """With strings: for a small fragment, making a `Path` takes longer than making a link."""

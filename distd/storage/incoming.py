@@ -104,7 +104,6 @@ def assemble(data: DataDir, incoming: IncomingFragments, manifest: Manifest, sig
             staged.sync()
             staged.publish_or_replace()
     incoming.forget(manifest.fragments)
-    FragmentStore(data.fragments).remove_unused()
 
 
 def check_info(manifest: Manifest, info: bytes) -> None:

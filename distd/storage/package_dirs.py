@@ -6,8 +6,8 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
-from distd.domain.errors import Corrupt
-from distd.storage import atomic
+from distd.domain.errors import BadInput, Corrupt
+from distd.storage import atomic, pki
 from distd.storage.fragment_store import FragmentStore, hash_file
 from distd.wire import manifest as manifest_format
 from distd.wire import ocs_info
@@ -52,8 +52,9 @@ def read_digests(data: DataDir, package_id: str, ca: x509.Certificate) -> Digest
 
 def delete(data: DataDir, package_id: str) -> None:
     """Remove its files, and of the stored fragments those that no other package has."""
+    digests = _fragments_of(data, data.package(package_id))
     with atomic.removing(data.package(package_id)):
-        FragmentStore(data.fragments).remove_unused()
+        FragmentStore(data.fragments).remove_unused(digests)
 
 
 def retire(data: DataDir, package_id: str) -> Path:
@@ -64,8 +65,29 @@ def retire(data: DataDir, package_id: str) -> Path:
 def purge(data: DataDir, retired: Iterable[Path]) -> None:
     """Remove retired packages, and of the stored fragments those that no other package has."""
     for folder in retired:
+        empty(data, folder)
         shutil.rmtree(folder)
-    FragmentStore(data.fragments).remove_unused()
+
+
+def empty(data: DataDir, folder: Path) -> None:
+    """Remove the files of a package in a hidden folder, and then the stored fragments that no other package has.
+
+    The folder stays: if this is cut off, `remove_stale` knows by it that there is something to remove.
+    """
+    digests = _fragments_of(data, folder)
+    for path in folder.iterdir():
+        if path.name != atomic.LOCK:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    FragmentStore(data.fragments).remove_unused(digests)
+
+
+def _fragments_of(data: DataDir, folder: Path) -> set[bytes] | None:
+    """The BLAKE3s of the fragments of the package in a folder; None: its manifest does not say it."""
+    try:
+        manifest = manifest_format.read((folder / "manifest").read_bytes(), pki.load_ca(data.ca_certificate))
+    except (Corrupt, BadInput, OSError):
+        return None
+    return {fragment.blake3 for fragment in manifest.fragments}
 
 
 def remove_stale(data: DataDir) -> bool:

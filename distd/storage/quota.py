@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from distd.domain.errors import NoSpace
-from distd.storage.fragment_store import FragmentStore
+from distd.storage.store_usage import StoreUsage
 
 if TYPE_CHECKING:
     from distd.storage.data_dir import DataDir
@@ -24,10 +24,12 @@ class DiskLimits:
 NO_LIMITS: Final = DiskLimits()
 
 
-def check(data: DataDir, limits: DiskLimits, *, work_bytes: int, stay_bytes: int) -> None:
+def check(
+    data: DataDir, limits: DiskLimits, *, work_bytes: int, stay_bytes: int, usage: StoreUsage | None = None
+) -> None:
     """Whether so many bytes may be written, of which so many stay as fragments. Raises `NoSpace`.
 
-    A hundredth is added for folders and manifests.
+    A hundredth is added for folders and manifests. `usage`: of the content store, for those who ask often.
     """
     need_bytes = work_bytes * 101 // 100
     free_bytes = shutil.disk_usage(data.download).free
@@ -36,7 +38,7 @@ def check(data: DataDir, limits: DiskLimits, *, work_bytes: int, stay_bytes: int
         raise NoSpace("data directory", f"{need_bytes} bytes are needed{kept}, {free_bytes} are free")
     if not limits.quota_bytes:
         return
-    used_bytes = FragmentStore(data.fragments).used_bytes()
+    used_bytes = (usage or StoreUsage(data.fragments)).used_bytes()
     if used_bytes + stay_bytes > limits.quota_bytes:
         limit = f"store.quota_mib allows {limits.quota_bytes} bytes"
         raise NoSpace("data directory", f"{limit}: {used_bytes} are used, and {stay_bytes} more are needed")

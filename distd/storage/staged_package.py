@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from blake3 import blake3
 
-from distd.storage import atomic
+from distd.storage import atomic, package_dirs
 from distd.storage.atomic import map_disk_full
 from distd.storage.fragment_store import FragmentStore
 from distd.wire import manifest as manifest_format
@@ -79,9 +79,10 @@ class StagedPackage:
             atomic.replace_directory(self._folder, self._data.package(self.package_id))
 
     def publish_or_replace(self) -> None:
-        """Give it its name, whether there is a package of this name or not."""
+        """Give it its name, whether there is a package of this name or not. Of one that was there nothing is left."""
         if self._data.package(self.package_id).exists():
             self.replace()
+            package_dirs.empty(self._data, self._folder)
         else:
             self.publish()
 

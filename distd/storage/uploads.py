@@ -17,6 +17,7 @@ from distd.domain.lru import Lru
 from distd.storage import quota
 from distd.storage.atomic import map_disk_full
 from distd.storage.partial_file import PartialFile
+from distd.storage.store_usage import StoreUsage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +64,7 @@ class Uploads:
         self._data = data
         self._max_bytes = max_bytes
         self._limits = limits
+        self._usage = StoreUsage(data.fragments)
         # How much has come of an upload and its BLAKE3 so far, by the inode of the part file: the next part need not
         # hash the others again.
         self._hashers: Lru[int, tuple[int, Hasher]] = Lru(MAX_HASHERS)
@@ -120,7 +122,7 @@ class Uploads:
             raise Conflict("name", f"there is an upload {name} already", "delete it, or send If-Match: * to replace it")
         if total_bytes > self._max_bytes:
             raise TooLarge("Content-Length", f"at most {self._max_bytes} bytes", f"{total_bytes} bytes")
-        quota.check(self._data, self._limits, work_bytes=total_bytes - offset, stay_bytes=0)
+        quota.check(self._data, self._limits, work_bytes=total_bytes - offset, stay_bytes=0, usage=self._usage)
         self._data.uploads.mkdir(exist_ok=True)
         others = [path for path in self._paths() if path.name.startswith(PART) and path != part]
         if len(others) >= MAX_UNFINISHED:

@@ -64,6 +64,40 @@ def test_a_retired_package_is_not_listed_and_its_fragments_stay_until_it_is_purg
     assert os.listdir(data.download) == []
 
 
+def test_only_the_fragments_of_what_is_removed_are_looked_at(
+    data: DataDir, folder: Path, package: PackageToBuild, site_keys: DataDir
+) -> None:
+    data.ca_certificate.write_bytes(site_keys.ca_certificate.read_bytes())
+    package.publish("18")
+    stray = data.fragments / "00" / "11"
+    stray.parent.mkdir(exist_ok=True)
+    stray.write_bytes(b"of no package")
+    before_bytes = FragmentStore(data.fragments).used_bytes()
+    package_dirs.delete(data, "17")  # 18 has the same fragments
+    assert FragmentStore(data.fragments).used_bytes() == before_bytes
+    package_dirs.delete(data, "18")
+    assert FragmentStore(data.fragments).used_bytes() == len(b"of no package")
+    # Without its manifest nobody knows what was in it: then all are looked at.
+    package.publish("19")
+    (data.package("19") / "manifest").write_bytes(b"?")
+    package_dirs.delete(data, "19")
+    assert FragmentStore(data.fragments).used_bytes() == 0
+
+
+def test_a_crash_while_one_is_removed_leaves_what_is_known_by(
+    data: DataDir, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retired = package_dirs.retire(data, "17")
+    with monkeypatch.context() as crash:
+        crash.setattr(FragmentStore, "remove_unused", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            package_dirs.purge(data, [retired])
+    assert FragmentStore(data.fragments).used_bytes() > 0
+    retired.rename(retired.with_name(".deleted-17-99999999"))  # of a process that is no more
+    assert package_dirs.remove_stale(data) is True
+    assert FragmentStore(data.fragments).used_bytes() == 0
+
+
 @pytest.mark.parametrize(
     ("length", "expected"), [(1024, "expected BLAKE3 0000"), (1023, "expected 1023 bytes, got 1024 bytes")]
 )
