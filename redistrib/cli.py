@@ -85,9 +85,9 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def collect(**given: Any) -> None:
         base, named, ca_file, hosts = (given.pop(name) for name in ("from_ocs", "named", "ca_file", "hosts"))
-        if not base and (named or ca_file or hosts):
+        if base is None and (named or ca_file or hosts):
             raise BadInput("--package, --ca, --host", "--from-ocs with them", "none")
-        command(source=SourceOptions(base, named, ca_file, hosts) if base else None, **given)
+        command(source=None if base is None else SourceOptions(base, named, ca_file, hosts), **given)
 
     for decorate in reversed(_SOURCE_OPTIONS):
         collect = decorate(collect)

@@ -180,7 +180,7 @@ def read_settings(mirror: MirrorDir, environment: Mapping[str, str], overrides: 
     """
     try:
         file = tomllib.loads(mirror.settings_file.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         file = {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput("redistrib.toml", "TOML", str(mirror.settings_file), str(error)) from None
@@ -196,7 +196,7 @@ def read_identity(mirror: MirrorDir) -> Identity | None:
     """None: it has not joined. Raises `BadInput` for a file that `redistrib join` did not write."""
     try:
         return msgspec.json.decode(mirror.identity_file.read_bytes(), type=Identity)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (UnicodeDecodeError, msgspec.DecodeError) as error:
         expected = "an identity written by `redistrib join`"

@@ -69,7 +69,9 @@ def check_standalone(root: Path, options: SourceOptions) -> MirrorDir:
     if read_identity(mirror) is not None:
         raise Conflict("--from-ocs", f"{root} is the mirror of an origin", "take another folder")
     # A share that was there once may be away just now; what was never there is a slip.
-    if not (options.is_web or Path(options.base).is_dir() or mirror.data.ca_certificate.exists()):
+    if not options.is_web and not (
+        options.base and (Path(options.base).is_dir() or mirror.data.ca_certificate.exists())
+    ):
         raise BadInput("--from-ocs", "http://HOST/PATH, https://HOST/PATH or a folder", options.base)
     return mirror
 

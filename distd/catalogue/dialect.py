@@ -75,6 +75,13 @@ def is_transient(error: Exception) -> bool:
     return getattr(error.orig, "sqlite_errorname", "").startswith(_TRANSIENT)
 
 
+def is_damaged(error: exc.DatabaseError) -> bool:
+    """Whether `error` says that the database is not whole: pages that are none, tables that are gone."""
+    name, message = getattr(error.orig, "sqlite_errorname", ""), str(error.orig)
+    is_gone = message.startswith("no such table: ") and not message.endswith(" alembic_version")
+    return name.startswith("SQLITE_CORRUPT") or is_gone
+
+
 def is_other_file(error: exc.DatabaseError) -> bool:
     """Whether `error` says that a file is no catalogue: no database, or one with other tables."""
     return isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorcode in _NOT_OURS

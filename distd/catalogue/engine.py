@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL, create_engine, event, exc, text
 
-from distd.catalogue.dialect import is_other_file, is_transient
-from distd.domain.errors import BadInput, Unavailable
+from distd.catalogue.dialect import is_damaged, is_other_file, is_transient
+from distd.domain.errors import BadInput, Corrupt, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,10 @@ class Catalogue:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that reads one state of the database. Raises `Unavailable` for a lock or a failing disk."""
+        """A connection that reads one state of the database.
+
+        Raises `Unavailable` for a lock or a failing disk, `Corrupt` for a database that is damaged, as `write` does.
+        """
         with self._transaction("BEGIN") as connection:
             yield connection
 
@@ -60,9 +63,12 @@ class Catalogue:
         try:
             with self._engine.connect().execution_options(begin=begin) as connection, connection.begin():
                 yield connection
-        except exc.OperationalError as error:
+        except exc.DatabaseError as error:
             if is_transient(error):
                 raise Unavailable("catalogue", str(error.orig)) from error
+            if is_damaged(error):
+                got = f"{error.orig}; restore it from a backup"
+                raise Corrupt("catalogue", "a whole database", got) from error
             raise
 
 
@@ -121,11 +127,16 @@ def _begin(connection: Connection) -> None:
 def _needs_migration(catalogue: Catalogue, path: Path) -> bool:
     try:
         with catalogue.read() as connection:
-            found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+            tables = connection.scalar(text("SELECT count(*) FROM sqlite_master"))
+            found = connection.scalar(text("SELECT version_num FROM alembic_version")) if tables else None
     except exc.DatabaseError as error:
         if is_other_file(error):
-            raise BadInput("data", "a data directory made by `distd init`", f"{path}: {error.orig}") from error
+            hint = f"{path.name}: {error.orig}"
+            raise BadInput("data", "a data directory made by `distd init`", str(path.parent), hint) from error
         raise
+    if not tables:
+        hint = f"{path.name} is empty; restore it from a backup"
+        raise BadInput("data", "a data directory made by `distd init`", str(path.parent), hint)
     if found is None or str(found) > SCHEMA:
         hint = "it was written by a newer distd: upgrade distd"
         raise BadInput("data", f"a data directory of schema up to {SCHEMA}", f"schema {found}", hint)
@@ -139,10 +150,17 @@ def _migrate(catalogue: Catalogue) -> None:
     """
     from alembic import command  # here, because it costs 0.1 s that hardly any start needs
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     with catalogue.write() as connection:
         attributes: dict[str, Any] = config.attributes
         attributes["connection"] = connection
-        command.upgrade(config, SCHEMA)
+        try:
+            command.upgrade(config, SCHEMA)
+        except (CommandError, exc.OperationalError) as error:
+            if isinstance(error, exc.OperationalError) and is_transient(error):
+                raise
+            got = str(getattr(error, "orig", error))
+            raise Corrupt("catalogue", f"a database of an earlier distd, to be brought to {SCHEMA}", got) from error

@@ -90,7 +90,7 @@ def assign(package_id: str, root: Path, options: AssignOptions, as_json: bool) -
     that have no result yet.
     """
     device_ids, file = options.device_ids, options.file
-    listed = _read_device_ids(file.read()) if file else []
+    listed = _read_device_ids(file) if file else []
     if not (device_ids or listed):
         raise BadInput("--computer", "at least one DEVICEID, here or in --computers FILE", "none")
     terms = Terms(options.force, _schedule(options.schedule), options.postcmd, options.any_os)
@@ -120,14 +120,18 @@ def _schedule(text: str) -> str:
     return datetime.fromtimestamp(parse_moment(text, "--schedule", now)).strftime(SCHEDULE_FORMAT)  # noqa: DTZ006
 
 
-def _read_device_ids(text: str) -> list[str]:
+def _read_device_ids(file: TextIO) -> list[str]:
+    expected = "one DEVICEID in a line, or the output of `computer list --all --json`"
+    try:
+        text = file.read()
+    except UnicodeDecodeError:
+        raise BadInput("--computers", expected, f"{file.name}, which is no text") from None
     if not text.lstrip().startswith(("[", "{")):
         return [line.strip() for line in text.splitlines() if line.strip()]
     try:
         found = json.loads(text)
         return [str(computer["device_id"]) for computer in (found["items"] if isinstance(found, dict) else found)]
     except (ValueError, KeyError, TypeError):
-        expected = "one DEVICEID in a line, or the output of `computer list --all --json`"
         raise BadInput("--computers", expected, "other JSON") from None
 
 
@@ -162,7 +166,7 @@ def unassign(package_id: str, root: Path, options: UnassignOptions, as_json: boo
     file = options.file
     if not (options.device_ids or file or options.states):
         raise BadInput("--computer", "computers, here or by --computers or --state", "none")
-    listed = _read_device_ids(file.read()) if file else []
+    listed = _read_device_ids(file) if file else []
     with open_installation(root) as installation, installation.catalogue.write() as conn:
         take = partial(assignments.unassign, conn, unix_actor(), package_id, now_s=time.time())
         if options.states:

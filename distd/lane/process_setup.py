@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import resource
 import ssl
 from typing import TYPE_CHECKING, Final
@@ -31,14 +30,20 @@ def tls(certificate: Path, key: Path) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
-    except ssl.SSLError as error:
-        got, hint = f"{certificate} and {key}", (error.reason or str(error)).lower().replace("_", " ")
-        raise BadInput("certificate", "a certificate in PEM and its key", got, hint) from None
-    except OSError as error:
-        unreadable = [path for path in (certificate, key) if not os.access(path, os.R_OK)]
-        got = str(unreadable[0] if unreadable else certificate)
-        raise BadInput("certificate", "a certificate and its key that can be read", got, error.strerror or "") from None
+    except OSError:  # ssl.SSLError is one, and says neither which file nor what is wrong in it
+        _check_pem(certificate, b"CERTIFICATE-----", "a certificate in PEM")
+        _check_pem(key, b"PRIVATE KEY-----", "a private key in PEM, not encrypted")
+        raise BadInput("certificate", f"a certificate whose key is in {key.name}", str(certificate)) from None
     return context
+
+
+def _check_pem(path: Path, mark: bytes, expected: str) -> None:
+    try:
+        found = mark in path.read_bytes()
+    except OSError as error:
+        raise BadInput("certificate", expected, str(path), error.strerror or "") from None
+    if not found:
+        raise BadInput("certificate", expected, str(path))
 
 
 def _no_password() -> str:

@@ -84,4 +84,4 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput("distd.toml", "TOML", str(error)) from None
+        raise BadInput("distd.toml", "TOML", str(path), str(error)) from None

@@ -30,7 +30,7 @@ class ServerState:
 
     def __init__(self, installation: Installation, listeners: Listeners, read_settings: Callable[[], Settings]) -> None:
         self.settings = installation.settings
-        self.token_key = (installation.data.keys / pki.TOKEN_KEY).read_bytes()
+        self.token_key = pki.load_token_key(installation.data.keys)
         self.directory = EMPTY
         self.stopping = False  # what has no end by itself ends then
         self._started = installation.settings

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
     PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 CA_DAYS: Final = 20 * 365
@@ -36,7 +38,9 @@ SERVER_KEY: Final = "server.key"
 SIGNER_CERTIFICATE: Final = "signer.pem"
 SIGNER_KEY: Final = "signer.key"
 TOKEN_KEY: Final = "token.key"
+TOKEN_KEY_BYTES: Final = 32
 
+_RESTORE: Final = "restore it from a backup"
 _ALWAYS: Final = ("localhost", "127.0.0.1", "::1")
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
@@ -69,7 +73,7 @@ def create_keys(folder: Path, ca_certificate: Path, hosts: Sequence[str]) -> Non
     signed = signer.sign(ca_key, hashes.SHA256())
     write_file(folder / SIGNER_CERTIFICATE, signed.public_bytes(serialization.Encoding.PEM))
     _write_key(folder / SIGNER_KEY, signer_key)
-    write_file(folder / TOKEN_KEY, secrets.token_bytes(32), mode=0o600)
+    write_file(folder / TOKEN_KEY, secrets.token_bytes(TOKEN_KEY_BYTES), mode=0o600)
 
 
 def make_server_certificate(
@@ -113,8 +117,9 @@ def certify_mirror(
 ) -> bytes:
     """A server's certificate for a mirror's key, in PEM, signed by the CA whose key is in `folder`."""
     ca = load_ca(ca_certificate)
-    ca_key = serialization.load_pem_private_key((folder / CA_KEY).read_bytes(), None)
-    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    ca_key = _load_key(folder / CA_KEY)
+    if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
+        raise BadInput("data", "the CA's key on an elliptic curve", str(folder / CA_KEY))
     names = [_general_name(host) for host in dict.fromkeys((*hosts, *_ALWAYS))]
     return (
         _leaf(hosts[0], public_key, ca, SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH)
@@ -134,18 +139,44 @@ def load_ca(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise BadInput("CA file", "a certificate in PEM", f"{path}: {error}") from None
+        raise BadInput("CA file", "a certificate in PEM", str(path), _why(error)) from None
 
 
 def load_signer(folder: Path) -> Signer:
     """What signs manifests, from a data directory's folder of keys. Raises `BadInput` when it is not there."""
+    key = _load_key(folder / SIGNER_KEY)
+    path = folder / SIGNER_CERTIFICATE
     try:
-        key = serialization.load_pem_private_key((folder / SIGNER_KEY).read_bytes(), None)
-        certificate = x509.load_pem_x509_certificate((folder / SIGNER_CERTIFICATE).read_bytes())
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise BadInput("data", "a data directory with its signing key", f"{folder}: {error}") from None
-    assert isinstance(key, ed25519.Ed25519PrivateKey)
+        raise BadInput("data", "the certificate of the signing key, in PEM", str(path), _why(error)) from None
+    if not isinstance(key, ed25519.Ed25519PrivateKey) or certificate.public_key() != key.public_key():
+        raise BadInput("data", "the signing key of its certificate", str(folder / SIGNER_KEY), _RESTORE)
     return Signer(key, certificate.public_bytes(serialization.Encoding.DER))
+
+
+def load_token_key(folder: Path) -> bytes:
+    """What agents' tokens are made with. Raises `BadInput` when it is not there."""
+    path = folder / TOKEN_KEY
+    try:
+        key = path.read_bytes()
+    except OSError as error:
+        raise BadInput("data", "the key of the agents' tokens", str(path), _why(error)) from None
+    if len(key) < TOKEN_KEY_BYTES:  # an empty one would make tokens that anybody can make
+        raise BadInput("data", f"a key of {TOKEN_KEY_BYTES} bytes", str(path), _RESTORE)
+    return key
+
+
+def _load_key(path: Path) -> PrivateKeyTypes:
+    try:
+        return serialization.load_pem_private_key(path.read_bytes(), None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it is encrypted
+        raise BadInput("data", "a private key in PEM", str(path), _why(error)) from None
+
+
+def _why(error: Exception) -> str:
+    """A fault of the file system by name; what the library says of bytes helps nobody."""
+    return (error.strerror or _RESTORE) if isinstance(error, OSError) else _RESTORE
 
 
 def _make_ca(key: ec.EllipticCurvePrivateKey, host: str) -> x509.Certificate:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 HELP_OPTIONS: Final = ["-h", "--help"]
+_KNOWN: Final = (DistdError, OSError, click.Abort, KeyboardInterrupt)  # what is reported in one line
 
 
 class Option(click.Option):
@@ -97,16 +98,38 @@ def run(program: click.Group, arguments: Sequence[str] | None) -> int:
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else name
         return _fail(2, f"{where}: {' '.join(error.format_message().split())} See `{where} --help`.")
-    except DistdError as error:
-        return _fail(2 if isinstance(error, BadInput) else 1, f"{name}: {error}")
-    except OSError as error:
+    except (*_KNOWN, BaseExceptionGroup) as error:
+        known = _known(error)
+        if known is None:
+            raise
+        return _report(name, known)
+    return status if isinstance(status, int) else 0
+
+
+def _known(error: BaseException) -> BaseException | None:
+    """What to report: of errors that came together in a nursery the first; None: one of them is a bug."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    found = [_known(one) if isinstance(one, (*_KNOWN, BaseExceptionGroup)) else None for one in error.exceptions]
+    return None if None in found else found[0]
+
+
+def _report(name: str, error: BaseException) -> int:
+    """One line; the exit status."""
+    if isinstance(error, DistdError):
+        return _fail(2 if isinstance(error, BadInput) else 1, f"{name}: {_one_line(str(error))}")
+    if isinstance(error, OSError):
         # What the outside did: a folder of another user, a disk that is full, an output that is closed.
         _discard_output()
-        what = f"{error.filename}: " if error.filename else ""
-        return _fail(1, f"{name}: {what}{error.strerror or error}")
-    except (click.Abort, KeyboardInterrupt):
-        return _fail(130, f"{name}: interrupted")
-    return status if isinstance(status, int) else 0
+        paths = (error.filename, error.filename2)  # the second: of a link, or a name that is changed
+        what = "".join(f"{os.fsdecode(path)}: " for path in paths if isinstance(path, str | bytes))
+        return _fail(1, f"{name}: {_one_line(f'{what}{error.strerror or error}')}")
+    return _fail(130, f"{name}: interrupted")
+
+
+def _one_line(text: str) -> str:
+    """Without characters that would begin a line, or that a terminal would obey."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _fail(status: int, message: str) -> int:

@@ -234,5 +234,25 @@ def test_a_signer_that_is_none(site_keys: DataDir, tmp_path: Path, name: str, co
     (data.keys / name).unlink()
     if content is not None:
         (data.keys / name).write_bytes(content)
-    with pytest.raises(BadInput, match="data: expected a data directory with its signing key"):
+    why = "No such file or directory" if content is None else "restore it from a backup"
+    with pytest.raises(BadInput, match=rf"data: expected .* in PEM, got .*/{name}; {why}$"):
         pki.load_signer(data.keys)
+
+
+def test_a_signing_key_of_another_certificate(site_keys: DataDir, tmp_path: Path) -> None:
+    data = DataDir(tmp_path)
+    data.keys.mkdir()
+    pki.create_keys(data.keys, data.ca_certificate, ["other"])
+    (data.keys / pki.SIGNER_KEY).write_bytes((site_keys.keys / pki.SIGNER_KEY).read_bytes())
+    with pytest.raises(BadInput, match="expected the signing key of its certificate, got "):
+        pki.load_signer(data.keys)
+
+
+@pytest.mark.parametrize("content", [None, b"", bytes(31)], ids=["missing", "empty", "short"])
+def test_a_token_key_that_is_none(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / pki.TOKEN_KEY).write_bytes(content)
+    with pytest.raises(BadInput, match=r"data: expected .* got .*/token\.key; "):
+        pki.load_token_key(tmp_path)
+    (tmp_path / pki.TOKEN_KEY).write_bytes(bytes(32))
+    assert pki.load_token_key(tmp_path) == bytes(32)

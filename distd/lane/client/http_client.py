@@ -10,7 +10,9 @@ error: the caller looks at it. A body never ends early without `Unavailable`.
 
 from __future__ import annotations
 
+import os
 import select
+import socket
 import ssl
 from collections.abc import Iterable
 from contextlib import asynccontextmanager, contextmanager
@@ -344,8 +346,8 @@ def _reason(error: BaseException) -> str:
         return _reason(error.exceptions[0])
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror  # without its number
+    if isinstance(error, OSError) and error.strerror:  # trio puts the address into its text
+        return error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno)
     return str(error) or type(error).__name__
 
 
