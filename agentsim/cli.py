@@ -6,7 +6,7 @@ import signal
 import socket
 import ssl
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,6 +24,7 @@ from distd.lane.client.http_client import open_client
 from distd.terminal import program
 from distd.terminal.completion import add_completion
 from distd.terminal.program import Group, option
+from distd.wire.ocs import MAX_DEVICE_ID_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -77,6 +78,8 @@ def agent(server: str, ca: Path, state: Path, once: bool, name: str) -> None:
 def run_agent(server: str, ca: Path, state: Path, *, once: bool, name: str = "") -> bool:
     """Run one native agent to its end; whether all went well. Raises `DistdError` for what it cannot start with."""
     check_server(server)
+    if len(name) > MAX_DEVICE_ID_CHARACTERS or not name.isprintable():
+        raise BadInput("--name", f"at most {MAX_DEVICE_ID_CHARACTERS} printable characters", name)
     certificate, context = read_ca(ca)
     with open_state(state.absolute()) as held, open_log(held.path / "agent.log") as log:
         device_id = held.device_id(socket.gethostname(), datetime.now(), name)  # noqa: DTZ005 - OCS takes local time
@@ -102,9 +105,11 @@ async def cancel_on_signal(scope: trio.CancelScope) -> None:
 
 def check_server(server: str) -> None:
     """Raises `BadInput` for what is no URL of a server."""
-    parts = urlsplit(server)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInput("--server", "http://host[:port]/ocsinventory or https://…", server)
+    with suppress(ValueError):  # of a port that is none
+        parts = urlsplit(server)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return
+    raise BadInput("--server", "http://host[:port]/ocsinventory or https://…", server)
 
 
 def read_ca(file: Path) -> tuple[x509.Certificate, ssl.SSLContext]:

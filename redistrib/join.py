@@ -122,7 +122,9 @@ async def _fetch_ca(origin: str, fingerprint: str) -> bytes:
 
 
 def _checked(origin: str) -> str:
-    parts = urlsplit(origin)
-    if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or parts.query:
-        raise BadInput("ORIGIN_URL", "https://HOST[:PORT]", origin)
-    return origin.rstrip("/")
+    with suppress(ValueError):  # of a port that is none
+        parts = urlsplit(origin)
+        is_place = parts.scheme == "https" and parts.hostname and parts.port != 0
+        if is_place and parts.path in ("", "/") and not parts.query:
+            return origin.rstrip("/")
+    raise BadInput("ORIGIN_URL", "https://HOST[:PORT]", origin)

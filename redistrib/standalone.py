@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import trio
 
@@ -68,12 +70,21 @@ def check_standalone(root: Path, options: SourceOptions) -> MirrorDir:
         raise BadInput("--data", "a folder", str(root))
     if read_identity(mirror) is not None:
         raise Conflict("--from-ocs", f"{root} is the mirror of an origin", "take another folder")
+    if options.is_web and not _has_host(options.base):
+        raise BadInput("--from-ocs", "http://HOST[:PORT]/PATH or https://…", options.base)
     # A share that was there once may be away just now; what was never there is a slip.
     if not options.is_web and not (
         options.base and (Path(options.base).is_dir() or mirror.data.ca_certificate.exists())
     ):
         raise BadInput("--from-ocs", "http://HOST/PATH, https://HOST/PATH or a folder", options.base)
     return mirror
+
+
+def _has_host(url: str) -> bool:
+    with suppress(ValueError):  # of a port that is none
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    return False
 
 
 def create_standalone(mirror: MirrorDir, options: SourceOptions) -> None:

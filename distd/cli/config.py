@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from distd.cli.options import data_option
-from distd.domain.settings import TABLE
+from distd.domain.errors import NotFound
+from distd.domain.settings import SECTIONS, TABLE
 from distd.origin.installation import read_settings
 from distd.storage.data_dir import open_data_dir
 from distd.terminal.lists import Column, table_lines, terminal_width
@@ -53,6 +55,11 @@ def config() -> None:
 def show(names: tuple[str, ...], root: Path, overrides: Mapping[str, str], origin: bool, as_json: bool) -> None:
     """The settings in force, of all sections or of some; with --origin only what somebody has set."""
     settings = read_settings(open_data_dir(root), overrides)
+    for name in names:
+        if name not in TABLE and name not in SECTIONS:
+            near = get_close_matches(name, [*TABLE, *SECTIONS], 1)
+            hint = f"did you mean {near[0]}?" if near else "`distd config show` lists them"
+            raise NotFound("names", "a section or the name of a setting", name, hint)
     wanted = [name for name in TABLE if not names or {name, name.partition(".")[0]} & set(names)]
     rows = [
         ShownSetting(name, settings.value(name), settings.origin(name), TABLE[name].meaning)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import click
-
+from distd.terminal.options import Folder
 from distd.terminal.program import option
 
 data_option = option(
@@ -15,6 +12,6 @@ data_option = option(
     metavar="DIR",
     required=True,
     envvar="DISTD_DATA",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     help="The data directory (or the variable DISTD_DATA).",
 )

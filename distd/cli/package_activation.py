@@ -97,8 +97,8 @@ def _activate_later(package_id: str, root: Path, options: ActivateOptions, *, as
     now = datetime.fromtimestamp(now_s)  # noqa: DTZ006 - "fri 18:00" is local
     conditions = Conditions(
         ready_percent=options.ready_percent or 0,
-        not_before_s=parse_moment(options.at, "--at", now) if options.at else now_s,
-        latest_s=parse_moment(options.latest, "--latest", now) if options.latest else None,
+        not_before_s=now_s if options.at is None else parse_moment(options.at, "--at", now),
+        latest_s=None if options.latest is None else parse_moment(options.latest, "--latest", now),
         sites=options.sites,
     )
     with open_installation(root) as installation, installation.catalogue.write() as conn:

@@ -6,13 +6,16 @@ import os
 import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 import trio
 
 from distd.cli.options import data_option
 from distd.cli.package_repair import repair
+from distd.domain.errors import BadInput
 from distd.domain.units import format_count
 from distd.lane.client.http_client import open_client
 from distd.origin.installation import open_installation
@@ -40,6 +43,8 @@ def verify(package_ids: tuple[str, ...], root: Path, mirror: str | None, as_json
 
     Each fault is printed; the exit status is 1 if one remains.
     """
+    if mirror is not None:
+        _check_url(mirror)
     with open_installation(root) as installation, progress_bar("Verifying") as progress:
         with installation.catalogue.read() as conn:
             found = [packages.show(conn, package_id) for package_id in package_ids] or packages.read_all(conn)
@@ -58,6 +63,14 @@ def verify(package_ids: tuple[str, ...], root: Path, mirror: str | None, as_json
         elif len(rows) != 1:
             click.echo(f"{len(good)} of {format_count(len(rows), 'package')} are good.")
     click.get_current_context().exit(0 if len(good) == len(rows) else 1)
+
+
+def _check_url(url: str) -> None:
+    with suppress(ValueError):  # of a port that is none
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return
+    raise BadInput("--repair-from", "http://HOST[:PORT]/PATH or https://…", url)
 
 
 class _TotalProgress:

@@ -37,6 +37,8 @@ def listen(http: str, https: str, count: int) -> list[Listeners]:
 
     Raises `BadInput` for an address that cannot be bound; nothing is left open then.
     """
+    for field, address in (("http", http), ("https", https)):
+        _split(field, address)  # both before one is opened
     opened: list[socket.socket] = []
     try:
         for field, address in (("http", http), ("https", https)):
@@ -98,14 +100,18 @@ def name_of(sock: socket.socket) -> str:
 
 
 def _bind(field: str, address: str, *, shared: bool) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
-        raise BadInput(field, "HOST:PORT", address)
-    host = host.strip("[]")
+    host, port = _split(field, address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, int(port)), family=family, backlog=BACKLOG, reuse_port=shared)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise BadInput(field, "a free port", f"{address}, which is taken") from None
         raise BadInput(field, "an address of this machine", f"{address}: {error.strerror or error}") from None
+
+
+def _split(field: str, address: str) -> tuple[str, int]:
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isdecimal() and len(port) <= 5 and int(port) <= 65535):
+        raise BadInput(field, "HOST:PORT, such as 0.0.0.0:8080", address)
+    return host.strip("[]"), int(port)

@@ -54,7 +54,10 @@ def read_sites(texts: Sequence[str], agents: int, line: str) -> tuple[Site, ...]
     """ "NAME=AGENTS[:LINE]"; without any, one site of all agents. `line`: for sites without one of their own."""
     if not texts:
         return (Site("site", agents, Line.read(line, "line")),)
-    return tuple(_site(text, line) for text in texts)
+    sites = tuple(_site(text, line) for text in texts)
+    if not sum(site.agents for site in sites):
+        raise BadInput("sites", "at least one agent in all", " ".join(texts))
+    return sites
 
 
 def _site(text: str, line: str) -> Site:

@@ -54,11 +54,11 @@ class Signer:
     certificate_der: bytes
 
 
-def check_host(host: str) -> None:
-    """Raises `BadInput` for what is neither a host's name nor an IP address."""
-    is_name = _HOST.fullmatch(host) and not host.replace(".", "").isdecimal()  # 999.1.1.1 is no address, and no name
+def check_host(host: str, field: str = "hosts") -> None:
+    """Raises `BadInput` for what is neither a host's name nor an IP address. `field`: the path of the value."""
+    is_name = _HOST.fullmatch(host) and not host.rpartition(".")[2].isdecimal()  # else it is a wrong address
     if (_address(host) is None or "%" in host) and not is_name:
-        raise BadInput("hosts", "a host name or an IP address", host)
+        raise BadInput(field, "a host name or an IP address", host)
 
 
 def create_keys(folder: Path, ca_certificate: Path, hosts: Sequence[str]) -> None:

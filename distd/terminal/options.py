@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,6 +35,19 @@ set_option = option(
     callback=_read_overrides,  # the command gets the values by the names of their settings
     help="A setting for this run, such as download.frag_latency_s=1. Repeatable.",
 )
+
+
+class Folder(click.Path):
+    """A path that is not empty: else a slip, such as a variable that is not set, would mean the present folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Fails for an empty one."""
+        if value == "":
+            self.fail("expected a folder, got nothing", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def one_of(values: Iterable[str]) -> click.Choice[str]:

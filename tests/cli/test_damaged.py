@@ -100,7 +100,10 @@ def call(place: Place, line: str) -> Done:
 
 
 def write(name: str, content: bytes) -> Damage:
-    return lambda place: (place.root / name).write_bytes(content) and None
+    def damage(place: Place) -> None:
+        (place.root / name).write_bytes(content)
+
+    return damage
 
 
 def remove(name: str) -> Damage:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from distd.storage import store_usage
 from distd.storage.store_usage import SETTLED_COARSE_NS, SETTLED_NS, StoreUsage
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def read_folders(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(os.path.basename(folder))
         return scandir(folder)
 
-    monkeypatch.setattr(store_usage.os, "scandir", record)
+    monkeypatch.setattr(os, "scandir", record)
     return names
 
 
@@ -77,12 +76,12 @@ def test_a_folder_that_has_just_changed_is_read_again(
     usage = StoreUsage(store)
     age(store / "00", 10, whole=whole)
     modified_ns = (store / "00").stat().st_mtime_ns
-    monkeypatch.setattr(store_usage.time, "time_ns", lambda: modified_ns + settled_ns)
+    monkeypatch.setattr(time, "time_ns", lambda: modified_ns + settled_ns)
     assert usage.used_bytes() == 123
     (store / "00" / "d").write_bytes(bytes(1000))
     os.utime(store / "00", ns=(modified_ns, modified_ns))
     assert usage.used_bytes() == 1123
-    monkeypatch.setattr(store_usage.time, "time_ns", lambda: modified_ns + settled_ns + 1)
+    monkeypatch.setattr(time, "time_ns", lambda: modified_ns + settled_ns + 1)
     assert usage.used_bytes() == 1123
     read_folders.clear()
     assert usage.used_bytes() == 1123

@@ -347,7 +347,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
     if isinstance(error, OSError) and error.strerror:  # trio puts the address into its text
-        return error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno)
+        return error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
     return str(error) or type(error).__name__
 
 

@@ -187,7 +187,7 @@ def _server(url: str) -> tuple[str, str]:
         raise BadInput("url", "http://HOST[:PORT], where agents reach the mirror", url)
     host, _, port = match[2].rpartition(":") if re.search(r":\d+$", match[2]) else (match[2], "", "80")
     host = host.strip("[]")
-    check_host(host)
+    check_host(host, "url")
     if not 0 < int(port) < 65536:
         raise BadInput("url", "a port from 1 to 65535", port)
     return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}"), host

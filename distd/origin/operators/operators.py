@@ -30,8 +30,8 @@ class Operator:
 
 def create(conn: Connection, actor: Actor, name: str, password: str, now_s: float) -> None:
     """Add an operator; only the Argon2id hash of `password` is kept. Raises `BadInput`, `Conflict` for a known name."""
-    if not name or len(name) > NAME_LIMIT or not name.isprintable():
-        raise BadInput("name", f"1 to {NAME_LIMIT} printable characters", name)
+    if not name or len(name) > NAME_LIMIT or not name.isprintable() or ":" in name:  # HTTP Basic ends the name by it
+        raise BadInput("name", f"1 to {NAME_LIMIT} printable characters without a colon", name)
     _check_password(password)
     if _hash(conn, name) is not None:
         raise Conflict("name", f"there is an operator {name} already")

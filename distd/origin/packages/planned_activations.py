@@ -65,7 +65,9 @@ def plan(
     if len(sites) > TEXT_LIMIT:
         raise BadInput("sites", f"at most {TEXT_LIMIT} characters in all", len(sites))
     if conditions.ready_percent and not _counted(conn, conditions.sites):
-        raise BadInput("when_ready_percent", "mirrors that have joined, in these sites", sites or "none")
+        if conditions.sites:
+            raise BadInput("sites", "the name or location of a mirror that has joined", sites)
+        raise BadInput("when_ready_percent", "mirrors that have joined", "none")
     if conditions.latest_s is not None and conditions.latest_s < conditions.not_before_s:
         latest = datetime.fromtimestamp(conditions.latest_s, UTC).isoformat(" ", "seconds")
         raise BadInput("latest", "a time after the one from which it may be activated", latest)
