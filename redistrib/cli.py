@@ -26,7 +26,7 @@ from distd.storage.incoming import IncomingFragments
 from distd.terminal import log_lines, program
 from distd.terminal.completion import add_completion
 from distd.terminal.log_lines import log_options
-from distd.terminal.options import Folder, example, json_option, options_record, set_option
+from distd.terminal.options import FolderPath, example, json_option, options_record, set_option
 from distd.terminal.output import print_record
 from distd.terminal.program import Group, argument, option
 from redistrib.join import join as join_origin
@@ -46,7 +46,7 @@ data_option = option(
     metavar="DIR",
     required=True,
     envvar="REDISTRIB_DATA",
-    type=Folder(),
+    type=FolderPath(),
     help="The mirror's folder (or the variable REDISTRIB_DATA).",
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distd.terminal.options import Folder
+from distd.terminal.options import FolderPath
 from distd.terminal.program import option
 
 data_option = option(
@@ -12,6 +12,6 @@ data_option = option(
     metavar="DIR",
     required=True,
     envvar="DISTD_DATA",
-    type=Folder(),
+    type=FolderPath(),
     help="The data directory (or the variable DISTD_DATA).",
 )

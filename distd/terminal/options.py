@@ -37,7 +37,7 @@ set_option = option(
 )
 
 
-class Folder(click.Path):
+class FolderPath(click.Path):
     """A path that is not empty: else a slip, such as a variable that is not set, would mean the present folder."""
 
     def __init__(self) -> None:

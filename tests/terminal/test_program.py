@@ -12,7 +12,7 @@ import pytest
 
 from distd.cli.main import cli, run
 from distd.cli.package import package
-from distd.domain.errors import BadInput, Conflict, NotFound, Unavailable
+from distd.domain.errors import BadInput, Conflict, Corrupt, NotFound, Unavailable
 from distd.terminal import program
 from distd.terminal.program import Group, argument, option
 from tests.programs.processes import plain_environment
@@ -79,6 +79,9 @@ ERRORS: dict[str, BaseException] = {
     "folder": PermissionError(errno.EACCES, "Permission denied", "/root/x"),
     "disk": OSError(errno.ENOSPC, "No space left on device"),
     "interrupt": KeyboardInterrupt(),
+    "link": OSError(errno.ENOTDIR, "Not a directory", "/a", None, "/b"),
+    "lines": Corrupt("18\x1b[2J", "a\nb", "c"),
+    "nursery": ExceptionGroup("nursery", [ExceptionGroup("inner", [Unavailable("catalogue", "it is locked")])]),
 }
 
 
@@ -96,6 +99,9 @@ ERRORS: dict[str, BaseException] = {
         (("--raises", "folder"), 1, "prog: /root/x: Permission denied"),
         (("--raises", "disk"), 1, "prog: No space left on device"),
         (("--raises", "interrupt"), 130, "prog: interrupted"),
+        (("--raises", "link"), 1, "prog: /a: /b: Not a directory"),
+        (("--raises", "lines"), 1, "prog: 18\\x1b[2J: expected a\\nb, got c"),
+        (("--raises", "nursery"), 1, "prog: catalogue: it is locked"),
         (("--size", "many"), 2, "'many' is not a valid integer. See `prog do --help`."),
         (("--nothing",), 2, "prog do: No such option '--nothing'. See `prog do --help`."),
     ],
@@ -110,6 +116,15 @@ def test_whatever_is_wrong_is_one_line_and_a_status(
     out, err = capfd.readouterr()
     assert (out, err) == ("done it\n", "") if not status else (out, err.strip().count("\n")) == ("", 0)
     assert message in err
+
+
+def test_a_bug_among_known_errors_is_not_hidden() -> None:
+    known, bug = Unavailable("catalogue", "it is locked"), ZeroDivisionError()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ERRORS, "bug", ExceptionGroup("nursery", [known, bug]))
+        with pytest.raises(ExceptionGroup) as caught:
+            program.run(prog, ["do", "it", "--raises", "bug"])
+    assert caught.value.exceptions == (known, bug)
 
 
 def test_help_is_asked_for_in_two_ways(capsys: pytest.CaptureFixture[str]) -> None:
