@@ -6,7 +6,6 @@ guarantees yet, only brings the certificate; what follows is under TLS with that
 
 from __future__ import annotations
 
-import json
 import re
 import ssl
 from contextlib import suppress
@@ -21,11 +20,11 @@ from distd.lane.client.http_client import open_client
 from distd.storage import atomic, pki
 from distd.wire import packing
 from redistrib.mirror_dir import Identity, MirrorDir, building_mirror, read_identity, write_identity
+from redistrib.problem_text import reason_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_REASON_BYTES: Final = 500  # of what an origin of 0.1 says when it refuses
 _TOKEN: Final = re.compile(r"([0-9a-f]{32})\.([0-9a-f]{32})")
 
 
@@ -91,16 +90,11 @@ async def _ask(origin: str, authority: bytes, message: bytes) -> JoinAnswer:
 
 def _refusal(body: bytes) -> BadInput:
     """What an answer says is wrong with the token: its problem (RFC 9457), or of an origin of 0.1 its error."""
-    text = body[:MAX_REASON_BYTES].decode("utf-8", "replace")
-    with suppress(ValueError):
-        problem = json.loads(body)
-        if isinstance(problem, dict):
-            text = str(problem.get("detail") or problem.get("error") or text)
-            with suppress(msgspec.ValidationError):
-                fault = msgspec.convert(problem, _Problem).errors[0]
-                if fault.field == "token":
-                    return BadInput("--token", fault.expected, fault.got, fault.hint)
-    return BadInput("--token", "one that the origin accepts", text)
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):  # a `ValidationError` is the first
+        fault = msgspec.json.decode(body, type=_Problem).errors[0]
+        if fault.field == "token":
+            return BadInput("--token", fault.expected, fault.got, fault.hint)
+    return BadInput("--token", "one that the origin accepts", reason_of(body))
 
 
 async def _fetch_ca(origin: str, fingerprint: str) -> bytes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from distd.domain.errors import Unavailable
 from distd.wire import packing
+from redistrib.problem_text import reason_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -35,4 +36,5 @@ class OriginClient:
         headers = [self._authorization, ("Content-Type", "application/msgpack")]
         answer = await self._client.request("POST", url, body=body, headers=headers)
         if answer.status != 200:
-            raise Unavailable(url, f"HTTP {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}")
+            reason = reason_of(answer.body)
+            raise Unavailable(url, f"HTTP {answer.status}: {reason}" if reason else f"HTTP {answer.status}")
