@@ -48,7 +48,7 @@ def test_bad_passwords_change_nothing(site: Any, monkeypatch: pytest.MonkeyPatch
     [
         (("password", "nobody"), 2, "NAME: expected the name of an operator, got nobody; see `distd operator list`"),
         (("add", "admin"), 1, "NAME: there is an operator admin already"),
-        (("add", ""), 2, "NAME: expected 1 to 255 printable characters, got nothing"),
+        (("add", ""), 2, "NAME: expected 1 to 255 printable characters without a colon, got nothing"),
     ],
 )
 def test_names_that_cannot_be(site: Any, command: Any, status: int, message: str) -> None:
