@@ -329,7 +329,7 @@ async def test_an_activation_waits_for_mirrors(origin: Origin) -> None:
         mirror = origin.join("paris", "--location", "FR")
         package_id = origin.build(NOISE)
         refused = ("package", "activate", package_id, "--when-ready", "90", "--site", "DE")
-        assert "expected mirrors that have joined" in origin.distd(*refused, status=2)
+        assert "expected the name or location of a mirror" in origin.distd(*refused, status=2)
         waiting = origin.distd("package", "activate", package_id, "--when-ready", "90", "--site", "fr")
         assert (waiting["ready"], waiting["needed"]) == (0, 1)
         assert origin.distd("package", "show", package_id)["active"] is False

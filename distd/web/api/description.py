@@ -35,6 +35,7 @@ MEANINGS: Final[Mapping[int, str]] = {
     408: "The request did not come in time.",
     409: "The present state forbids it: it is in use, or a limit of what may be there is reached.",
     411: "The length of the body must be known before it (`Content-Length`).",
+    412: "There is nothing to be replaced.",
     413: "The body is over its limit.",
     415: "The body is compressed; only `identity` is taken.",
     422: "What came is not what the digest says that was sent with it.",

@@ -29,8 +29,12 @@ class RemovedUpload:
 
 _NAME: Final = in_path(
     "name",
-    "the name of a file: at most 200 letters, digits and `. _ + @ ( ) -` or spaces; it begins with a letter or a digit",
-    pattern="^[A-Za-z0-9_+]([A-Za-z0-9._+@ ()-]{0,198}[A-Za-z0-9._+@()-])?$",
+    "the name of a file: at most 200 characters of Unicode and 249 bytes in UTF-8, without slashes and control"
+    " characters, not beginning with a dot; it is kept in normal form C",
+    pattern=r"^[^./\\\s\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*$",
+)
+_REPLACE: Final = header(
+    "If-Match", "`*`: replace the whole file of this name; without it that is refused (409)", pattern="^\\*$"
 )
 _RANGE: Final = header(
     "Content-Range",
@@ -69,13 +73,14 @@ OPERATIONS: Final = (
         """Upload a file, or a part of it.
 
         A part has `Content-Range`, and begins where the one before has ended; one that begins at 0 begins anew. What
-        has come of a body stays when its connection breaks. The length of a body must be known before it.""",
+        has come of a body stays when its connection breaks. The length of a body must be known before it. A file that
+        is whole is replaced only with `If-Match: *`, which the parts after the first need not have.""",
         {
             201: Success("The file is whole, at `path`.", Upload),
             202: Success("The part has come; the next one begins at `size_bytes`.", Upload),
         },
-        (400, 401, 409, 411, 413, 415, 422, 503, 507),
-        (_NAME, _RANGE, _DIGEST),
+        (400, 401, 409, 411, 412, 413, 415, 422, 503, 507),
+        (_NAME, _RANGE, _DIGEST, _REPLACE),
         security="operator",
         body=("application/octet-stream", None),
         extended={409: _OFFSET},

@@ -99,7 +99,9 @@ class UploadsApi:
         expected = fields.get("blake3")
         if expected is not None and not _BLAKE3.fullmatch(expected):
             raise BadInput("Blake3", "64 hexadecimal digits", expected)
-        replace = fields.get("if-match") == "*"
+        replace = "if-match" in fields
+        if replace and fields["if-match"] != "*":
+            raise BadInput("If-Match", "*, as uploads have no ETags", fields["if-match"])
         if replace and await self._in_thread(self._uploads.state, name) is None:
             return 412, content_of(412, f"there is no upload {name} to replace")
         with ExitStack() as stack:
