@@ -8,7 +8,8 @@ SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
     bench-load bench-packages bench-transfer
 
-.PHONY: help test test-slow-machine coverage quick lint types layers demo bench bench-store loadtest fuzz reference setup debian lock clean $(BENCHES)
+.PHONY: help test test-slow-machine coverage mutants quick lint types layers demo bench bench-store loadtest fuzz reference \
+    setup debian lock clean $(BENCHES)
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -21,6 +22,9 @@ test-slow-machine: setup  ## all tests beside a busy loop on every core: none ma
 
 coverage: setup  ## all tests, and how many branches they take (of processes that they start too); may not fall
 	$(PYTEST) --timeout 1200 --cov --cov-report=term:skip-covered
+
+mutants: $(READY)  ## small changes to the source: do the tests notice? (an hour at the most; ARGS="--minutes 20 redistrib/sync.py")
+	$(PY) -m tests.mutants $(ARGS)
 
 quick: $(READY)  ## the tests that start no program
 	$(PYTEST) -m "not programs"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import sys
+from functools import cache
 from shutil import which
-from typing import TYPE_CHECKING
+from types import CodeType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -14,7 +16,7 @@ from tests.programs import processes
 from tests.time_limit import limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # A property is decided by what an example shows, not by how long it takes.
 settings.register_profile("untimed", deadline=None)
@@ -23,7 +25,7 @@ settings.load_profile("untimed")
 # Under coverage programs are started as they are: it follows those.
 processes.FORKING = "coverage" not in sys.modules
 
-HELPERS = ("tests.programs.", "loadtests.")
+HELPERS = ("tests.programs.", "tests.redistrib.origin_program", "loadtests.")
 HELPERS_THAT_START_NOTHING = {
     "tests.programs.h11_reference",
     "tests.programs.stock_agent_log",
@@ -42,9 +44,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ):
             item.obj = limit(item.obj, 0.9 * timeout_s)
     _leave_out_missing(config, items)
-    starting = {name for name in {module for item in items for module in _modules_of(item)} if _starts_programs(name)}
     for item in items:
-        if not starting.isdisjoint(_modules_of(item)):
+        if isinstance(item, pytest.Function) and _starts_programs(item):
             item.add_marker("programs")
 
 
@@ -56,18 +57,44 @@ def _leave_out_missing(config: pytest.Config, items: list[pytest.Item]) -> None:
         items[:] = [item for item in items if item not in missing]
 
 
-def _modules_of(item: pytest.Item) -> Iterator[str]:
-    if isinstance(item, pytest.Function):
-        yield item.module.__name__
-        definitions = item._fixtureinfo.name2fixturedefs
-        yield from (
-            definition.func.__module__ for name in item.fixturenames for definition in definitions.get(name, ())
-        )
+def _starts_programs(item: pytest.Function) -> bool:
+    """Whether anything in the test's module is from a helper, or anything that one of its fixtures uses."""
+    if any(map(_is_helper, vars(item.module).values())):
+        return True
+    definitions = item._fixtureinfo.name2fixturedefs
+    fixtures = (each.func for name in item.fixturenames for each in definitions.get(name, ()))
+    return any(_uses_helpers(function) for function in fixtures)
 
 
-def _starts_programs(module: str) -> bool:
-    """Whether anything in the module's namespace is from a helper, or is one."""
-    values = vars(sys.modules[module]).values() if module in sys.modules else ()
-    origins = {getattr(value, "__module__", None) or getattr(value, "__name__", None) for value in values}
-    names = {name for name in origins if isinstance(name, str)} - HELPERS_THAT_START_NOTHING
-    return any(name.startswith(HELPERS) for name in names)
+@cache
+def _uses_helpers(function: Callable[..., Any]) -> bool:
+    """Whether a fixture uses a helper, by itself or through other functions and classes of its module."""
+    module = sys.modules.get(function.__module__)
+    names, seen = list(_names_in(getattr(function, "__code__", None))), set[str]()
+    while names:
+        if (name := names.pop()) in seen or module is None:
+            continue
+        seen.add(name)
+        value = vars(module).get(name)
+        if _is_helper(value):
+            return True
+        if getattr(value, "__module__", None) == module.__name__:
+            parts = (
+                vars(value).values() if isinstance(value, type) else [inspect.unwrap(value)] if callable(value) else []
+            )
+            names += [used for part in parts for used in _names_in(getattr(part, "__code__", None))]
+    return False
+
+
+def _names_in(code: CodeType | None) -> Iterator[str]:
+    if code is not None:
+        yield from code.co_names
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                yield from _names_in(constant)
+
+
+def _is_helper(value: object) -> bool:
+    """Whether it is from a module that starts programs, or is one."""
+    name = getattr(value, "__module__", None) or getattr(value, "__name__", None)
+    return isinstance(name, str) and name.startswith(HELPERS) and name not in HELPERS_THAT_START_NOTHING

@@ -51,6 +51,7 @@ HARMLESS_SLEEPS: Final = {
     "lane/client/test_pool::Scripted.__call__": "virtual: the tests that use it have a clock",
     "lane/client/test_pool::test_tls_where_connecting_takes_its_time": "nothing may come meanwhile",
     "lane/test_pacer::ask_until": "virtual: the tests that use it have a clock",
+    "mutants/session::run_in_forks": "between two looks at the forks",
     "server/test_handover::app": "a body that takes some time, however long",
     "server/test_mirror_streams::follow": "virtual: the tests that use it have a clock",
 }
@@ -258,7 +259,7 @@ def _has_source(name: str, path: Path) -> bool:
         return True
     folder = path.parent.relative_to(TESTS)
     source = ROOT / folder if room in (*PACKAGES, "loadtests") else ROOT / "distd" / folder
-    if room == "programs":
+    if room in ("programs", "mutants"):
         source = TESTS / folder
     words = path.stem.removeprefix("test_").split("_")
     names = ("_".join(words[:count]) for count in range(len(words), 0, -1))

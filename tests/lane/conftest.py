@@ -228,5 +228,6 @@ async def running(start: Any) -> Any:
 def no_faults(caplog: pytest.LogCaptureFixture) -> Iterator[Any]:
     """No test may bring out a fault of the lane's own."""
     yield
-    faults = [record.getMessage() for record in caplog.records if record.exc_info]
-    assert faults == []
+    # `caplog.records` are those of the fixtures' end only.
+    records = [record for when in ("setup", "call", "teardown") for record in caplog.get_records(when)]
+    assert [record.getMessage() for record in records if record.exc_info] == []
