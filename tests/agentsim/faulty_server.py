@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import io
@@ -161,13 +162,20 @@ class FaultyServer:
             blake3(rendered).digest(),
             tuple(Fragment(n, len(piece), blake3(piece).digest()) for n, piece in enumerate(pieces, 1)),
         )
-        base = f"/download/{name}"
-        self.files[f"{base}/info"] = rendered
-        self.files[f"{base}/manifest"] = manifest_format.sign(
-            manifest, self.authority.signer, self.authority.signer_der
-        )
-        self.files |= {f"{base}/{name}-{n}": piece for n, piece in enumerate(pieces, 1)}
+        self._sign(manifest, rendered)
+        self.files |= {f"/download/{name}/{name}-{n}": piece for n, piece in enumerate(pieces, 1)}
         self.list(name)
+
+    def _sign(self, manifest: Manifest, info: bytes) -> None:
+        base = f"/download/{manifest.package_id}"
+        signed = manifest_format.sign(manifest, self.authority.signer, self.authority.signer_der)
+        self.files |= {f"{base}/info": info, f"{base}/manifest": signed}
+
+    def spoil_info(self, name: str, old: bytes, new: bytes) -> None:
+        """Have another info, for which the manifest is signed all the same."""
+        info = self.files[f"/download/{name}/info"].replace(old, new)
+        manifest = manifest_format.read(self.files[f"/download/{name}/manifest"], self.authority.certificate)
+        self._sign(dataclasses.replace(manifest, info_blake3=blake3(info).digest()), info)
 
     def list(self, name: str, force: bool = False) -> None:
         self.packs[name] = Pack(name, f"{self.https}/download", f"{self.http}/download", force)

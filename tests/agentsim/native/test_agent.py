@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
+from agentsim.native import deploy
 from distd.domain.records import Action
 from distd.storage.partial_file import PartialFile
 from tests.programs.waiting import await_until
@@ -228,6 +229,22 @@ async def test_a_result_that_nobody_took_goes_out_at_the_next_start(server: Faul
     assert (tmp_path / "proof").read_text() == "x\n"
 
 
+async def test_a_result_is_written_down_before_it_is_sent(server: FaultyServer, tmp_path: Path) -> None:
+    """Also one that comes before anything was fetched: whatever happens then, the same code is sent, and nothing done
+    again."""
+    add_store(server, tmp_path / "srv")
+    signed = server.files.pop(f"/download/{ID}/manifest")
+    server.faults["/ocsinventory"] = ["", *[500] * 9]
+    summary = await server.run(tmp_path / "state")
+    assert (summary.results, summary.undelivered) == ({ID: "ERR_DOWNLOAD_INFO"}, 1)
+    assert (tmp_path / "state/download" / ID / "result").read_text() == "ERR_DOWNLOAD_INFO"
+    server.files[f"/download/{ID}/manifest"] = signed
+    server.faults.clear()
+    await server.run(tmp_path / "state")
+    assert server.results == [(ID, "ERR_DOWNLOAD_INFO")]
+    assert not (tmp_path / "srv").exists()
+
+
 async def test_history(server: FaultyServer, tmp_path: Path) -> None:
     server.add(ID, b"", EXECUTE, f"echo x >> {tmp_path}/proof", 0)
     await server.run(tmp_path / "state")
@@ -309,6 +326,61 @@ async def test_the_server_is_restarted_between_two_fragments(server: FaultyServe
     assert summary.is_good
     assert any("refused" in line for line in lines)
     assert (tmp_path / "srv/data").read_bytes() == RANDOM
+
+
+@pytest.mark.parametrize("damage", ["flipped", "longer"])
+async def test_fragments_are_checked_once_more_before_they_are_deployed(
+    server: FaultyServer, tmp_path: Path, damage: str
+) -> None:
+    """The disk may have spoilt what was right when it came."""
+    add_store(server, tmp_path / "srv")
+    first = tmp_path / "state/download" / ID / f"{ID}-1"
+
+    def spoil(line: str) -> None:
+        if line == f"Downloading {ID}-3...OK":
+            data = first.read_bytes()
+            first.write_bytes(bytes([data[0] ^ 1]) + data[1:] if damage == "flipped" else data + b"x")
+
+    await server.run(tmp_path / "state", spoil)
+    assert server.results == [(ID, "ERR_BAD_DIGEST")]
+    assert not (tmp_path / "srv").exists()
+
+
+async def test_the_digest_in_info_is_checked_too(server: FaultyServer, tmp_path: Path) -> None:
+    """What a stock agent would refuse is refused, although the manifest says that it is right."""
+    add_store(server, tmp_path / "srv")
+    named = hashlib.md5(b"".join(server.files[fragment(number)] for number in (1, 2, 3))).hexdigest().encode()
+    server.spoil_info(ID, named, b"0" * 32)
+    await server.run(tmp_path / "state")
+    assert server.results == [(ID, "ERR_BAD_DIGEST")]
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "ERR_OUT_OF_SPACE"), (errno.EIO, "ERR_BUILD")])
+async def test_what_cannot_be_unpacked(
+    server: FaultyServer, tmp_path: Path, number: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_store(server, tmp_path / "srv")
+
+    def fail(*_: object) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(deploy, "unpack", fail)
+    await server.run(tmp_path / "state")
+    assert server.results == [(ID, code)]
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "ERR_OUT_OF_SPACE"), (errno.EIO, "ERR_EXECUTE")])
+async def test_what_cannot_be_stored(
+    server: FaultyServer, tmp_path: Path, number: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_store(server, tmp_path / "srv")
+
+    def fail(*_: object) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(deploy, "store", fail)
+    await server.run(tmp_path / "state")
+    assert server.results == [(ID, code)]
 
 
 async def test_no_room_for_a_fragment(server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
