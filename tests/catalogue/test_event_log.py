@@ -64,6 +64,29 @@ def test_prune_keeps_the_newest_and_gives_no_number_twice(catalogue: Any) -> Non
         assert [event.seq for event in event_log.since(conn, 0, 10)] == [11]
 
 
+def test_the_newest_and_the_oldest(catalogue: Any) -> None:
+    with catalogue.write() as conn:
+        assert (event_log.oldest(conn), event_log.newest(conn)) == (0, 0)
+    _append(catalogue, 5)
+    with catalogue.write() as conn:
+        event_log.prune(conn, 3)
+        assert (event_log.oldest(conn), event_log.newest(conn)) == (3, 5)
+        assert event_log.prune(conn, 3) == 0
+
+
+def test_numbers_are_those_of_the_kinds_and_only_the_newest(catalogue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        with catalogue.write() as conn:
+            event_log.append(conn, Kind.NOTIFIED, AGENT, at_s=1)
+            event_log.append(conn, Kind.RESULT, AGENT, at_s=1)
+    with catalogue.read() as conn:
+        assert event_log.numbers(conn, 1, [Kind.NOTIFIED]) == [3, 5]
+        assert event_log.numbers(conn, 0, [Kind.RESULT, Kind.NOTIFIED]) == [1, 2, 3, 4, 5, 6]
+        assert [event.seq for event in event_log.since(conn, 1, 10, [Kind.NOTIFIED])] == [3, 5]
+        monkeypatch.setattr(event_log, "MAX_NUMBERS", 2)
+        assert event_log.numbers(conn, 0, [Kind.RESULT]) == [4, 6]
+
+
 def test_nothing_to_append_is_no_statement(catalogue: Any) -> None:
     with catalogue.read() as conn:
         event_log.append_many(conn, [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from distd.catalogue import schema
+from distd.catalogue import event_log, schema
 from distd.origin.packages import packages
 from distd.server import mirror_messages
 from distd.server.mirror_messages import Waves, first_message
@@ -44,6 +44,18 @@ def test_a_mirror_that_has_missed_too_much_gets_the_state(origin: TestOrigin, mo
     newest = origin.events()[-1].seq
     assert isinstance(origin.read(first_message, newest - 2), PackageChange)
     assert isinstance(origin.read(first_message, newest - 3), State)
+
+
+def test_a_mirror_that_has_missed_events_that_are_gone_gets_the_state(origin: TestOrigin) -> None:
+    for number in range(17, 27):
+        origin.package(str(number))
+    newest = origin.events()[-1].seq
+    origin.write(event_log.prune, 3)
+    assert isinstance(origin.read(first_message, newest - 3), PackageChange)
+    assert isinstance(origin.read(first_message, newest - 4), State)
+    assert isinstance(origin.read(first_message, newest), PackageChange)
+    assert isinstance(origin.read(first_message, newest + 1), State)
+    assert isinstance(origin.read(first_message, -1), State)
 
 
 def test_waves() -> None:

@@ -10,15 +10,20 @@ import pytest
 
 from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
+from distd.catalogue.schema import NAME_LIMIT
 from distd.catalogue.writer import open_batcher
 from distd.domain.errors import BadInput, TooLarge
+from distd.domain.mirror_rules import Field, Via
 from distd.domain.page import EVERYTHING
 from distd.domain.records import DownloadRequest, InventoryRequest, PrologRequest
 from distd.origin.agents import posts
+from distd.origin.agents.posts import MAX_MIRRORS
 from distd.origin.computers import computers
 from distd.origin.computers.computers import WantedComputers
+from distd.origin.mirrors import directory
 from distd.origin.packages import packages
 from distd.wire import ocs, tokens
+from tests.fixtures.mirrors import add_mirror, report
 
 if TYPE_CHECKING:
     from tests.fixtures.origin import TestOrigin
@@ -122,6 +127,79 @@ def test_a_package_is_served_from_elsewhere_as_given(pc: TestOrigin) -> None:
     pc.assign("17")
     (pack,) = pc.prolog().packs
     assert (pack.info_loc, pack.pack_loc) == ("info.example:8443/a", "mirror.example/b")
+
+
+@pytest.mark.parametrize(
+    ("via", "fragments"), [(Via.ORIGIN, "origin:8080"), (Via.STEER, "origin:8080"), (Via.DIRECT, "a:8080")]
+)
+def test_where_a_package_comes_from_that_a_mirror_has(pc: TestOrigin, via: Via, fragments: str) -> None:
+    pc.package("17")
+    pc.package("18")
+    pc.assign("17")
+    pc.assign("18")
+    report(pc, add_mirror(pc, "a"), have=[["17", 1]])
+    pc.load_directory(via)
+    path = f"/download/~{tokens.make(b'k' * 32, 1)}"
+    packs = {pack.id: pack for pack in pc.prolog().packs}
+    assert (packs["17"].info_loc, packs["17"].pack_loc) == (f"origin:8443{path}", f"{fragments}{path}")
+    assert packs["18"].pack_loc == f"origin:8080{path}"  # no mirror has it
+    assert packs["17"].mirrors == ()  # a stock agent knows nothing of them
+
+
+@pytest.mark.parametrize(("via", "named"), [(Via.ORIGIN, 0), (Via.STEER, MAX_MIRRORS), (Via.DIRECT, MAX_MIRRORS)])
+def test_distds_own_agent_gets_all_mirrors_the_best_first(pc: TestOrigin, via: Via, named: int) -> None:
+    pc.package("17")
+    pc.assign("17")
+    for number in range(MAX_MIRRORS + 1):
+        report(pc, add_mirror(pc, f"m{number}"), have=[["17", 1]], status={"agents": 100 - number})
+    pc.load_directory(via)
+    pc.user_agent = "distd-agent/1"
+    (pack,) = pc.prolog().packs
+    path = f"/download/~{tokens.make(b'k' * 32, 1)}"
+    assert list(pack.mirrors) == [f"m{MAX_MIRRORS - number}:8080{path}" for number in range(named)]
+
+
+@pytest.mark.parametrize(
+    ("server", "without", "with_one"),
+    [
+        ("$IP$:81/x", "origin", "10.0.0.5:81/x"),
+        ("$NAME$.example/x", "origin", "a.example/x"),
+        ("other.example/x", "other.example/x", "other.example/x"),
+    ],
+)
+def test_variables_of_a_location_are_those_of_the_mirror(
+    pc: TestOrigin, server: str, without: str, with_one: str
+) -> None:
+    pc.package("17", active=False)
+    pc.act(packages.activate, "17", "info.example/x", server, pc.now_s)
+    pc.assign("17")
+    (pack,) = pc.prolog().packs
+    assert pack.pack_loc.startswith(without)
+    report(pc, add_mirror(pc, "a", address="10.0.0.5"), have=[["17", 1]])
+    pc.load_directory(Via.DIRECT)
+    (pack,) = pc.prolog().packs
+    assert pack.pack_loc == with_one
+
+
+def test_the_subnets_of_an_inventory_choose_the_mirror(pc: TestOrigin) -> None:
+    """Each once, those of interfaces that are up, as far as they fit."""
+    texts = ("10.1.0.0", " 10.2.0.0 ", "", "10.1.0.0", "10.3.0.0 x")
+    pc.post(InventoryRequest("pc", {}, {}, tuple({"IPSUBNET": text} for text in texts), None))
+    (facts,) = pc.read(directory.load_computers, [1]).values()
+    assert facts.fields[Field.IPSUBNET] == ("10.1.0.0", "10.2.0.0")
+    many = tuple({"IPSUBNET": f"10.0.{number}.0"} for number in range(100))
+    pc.post(InventoryRequest("pc", {}, {}, many, None))
+    (facts,) = pc.read(directory.load_computers, [1]).values()
+    subnets = facts.fields[Field.IPSUBNET]
+    assert subnets == tuple(f"10.0.{number}.0" for number in range(len(subnets)))
+    assert NAME_LIMIT - len(" 10.0.25.0") < len(" ".join(subnets)) <= NAME_LIMIT
+
+
+def test_subnets_that_just_fit_are_kept(pc: TestOrigin) -> None:
+    text = "x" * (NAME_LIMIT - 2)
+    pc.post(InventoryRequest("pc", {}, {}, ({"IPSUBNET": text}, {"IPSUBNET": "y"}), None))
+    (facts,) = pc.read(directory.load_computers, [1]).values()
+    assert facts.fields[Field.IPSUBNET] == (text, "y")
 
 
 def test_from_assignment_to_result(pc: TestOrigin) -> None:

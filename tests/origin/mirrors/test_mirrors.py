@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from distd.catalogue import schema
+from distd.catalogue.event_log import Kind
+from distd.domain.actor import Actor, ActorKind
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.page import EVERYTHING
 from distd.origin.mirrors import mirrors, presence
 from distd.origin.mirrors.mirrors import NewMirror
-from tests.fixtures.mirrors import add_mirror, report
+from tests.fixtures.mirrors import add_mirror, join_mirror, report
+from tests.fixtures.origin import ADMIN
 
 if TYPE_CHECKING:
     from tests.fixtures.origin import TestOrigin
@@ -55,6 +58,34 @@ def test_a_revoked_mirror_has_nothing_and_may_join_again(origin: TestOrigin) -> 
         origin.act(mirrors.revoke, "b", origin.now_s)
     add_mirror(origin, "a")
     assert origin.read(mirrors.show, "a", origin.now_s).state == "JOINED"
+
+
+def test_what_operators_do_to_mirrors_is_an_event(origin: TestOrigin) -> None:
+    add_mirror(origin, "a")
+    origin.act(mirrors.revoke, "a", origin.now_s)
+    mine = origin.events(Kind.MIRROR_ADDED, Kind.MIRROR_JOINED, Kind.MIRROR_REVOKED)
+    assert [(event.kind, event.actor, event.detail, event.at_s) for event in mine] == [
+        (Kind.MIRROR_ADDED, ADMIN, {"mirror": "a"}, origin.now_s),
+        (Kind.MIRROR_JOINED, Actor(ActorKind.MIRROR, "a"), {"mirror": "a"}, origin.now_s),
+        (Kind.MIRROR_REVOKED, ADMIN, {"mirror": "a"}, origin.now_s),
+    ]
+
+
+def test_a_mirror_that_joins_again_begins_anew(origin: TestOrigin) -> None:
+    origin.package("17")
+    mirror = add_mirror(origin, "a", https_port=9443, location="Paris", tag="R1")
+    report(origin, mirror, seq=1000, have=[["17", 1]], status={"agents": 3})
+    origin.act(mirrors.revoke, "a", origin.now_s)
+    origin.act(mirrors.add, NewMirror("a", "http://[fd00::1]"), origin.now_s)
+    waiting = origin.read(mirrors.show, "a", origin.now_s)
+    assert (waiting.state, waiting.lag_events) == ("WAITING", 0)
+    assert (waiting.http, waiting.https, waiting.location) == ("[fd00::1]:80", "[fd00::1]:8443", "")
+    origin.act(mirrors.add, NewMirror("a", "http://a:8080/"), origin.now_s)  # its token was lost
+    join_mirror(origin, "b")
+    add_mirror(origin, "a")
+    found = origin.read(mirrors.show, "a", origin.now_s)
+    assert (found.state, found.lag_events, found.ready, found.status) == ("JOINED", 1, 0, {})
+    assert origin.read(mirrors.show, "b", origin.now_s).seen_at_s is None
 
 
 def test_how_far_a_mirror_is(origin: TestOrigin) -> None:
