@@ -169,9 +169,11 @@ class Package:
         return folder
 
 
-def make_package(signer: Signer, package_id: str, *contents: bytes, version: int = 1) -> Package:
-    """A package of these fragments, signed."""
-    info = ocs_info.render(Info(package_id, 5, Action.STORE, "/tmp/x", len(contents), "0" * 32))
+def make_package(
+    signer: Signer, package_id: str, *contents: bytes, version: int = 1, digest: str = "0" * 32
+) -> Package:
+    """A package of these fragments, signed. `digest`: what its info says, of all fragments together."""
+    info = ocs_info.render(Info(package_id, 5, Action.STORE, "/tmp/x", len(contents), digest))
     fragments = tuple(Fragment(n, len(content), blake3(content).digest()) for n, content in enumerate(contents, 1))
     size = sum(map(len, contents))
     record = Manifest(package_id, version, size, b"", b"", b"", blake3(info).digest(), fragments)

@@ -15,6 +15,7 @@ from distd.domain.records import Action, Info
 from distd.packaging.verify import verify
 from distd.storage.quota import DiskLimits
 from distd.wire import ocs_info
+from redistrib import copier as module
 from redistrib.copier import Copier
 from tests.redistrib.fakes import log, make_local, pause
 
@@ -210,6 +211,63 @@ async def test_what_is_left_of_another_version_is_thrown_away(
         await trio.sleep(POLL_S)
         assert (local.data.package("17") / "17-1").read_bytes() == b"A"
         assert not list((local.data.root / "incoming").iterdir())
+
+
+async def test_what_the_source_says_it_does_not_have_goes_too(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A named package is asked for whether it is listed or not."""
+    source.add("17", b"a")
+    async with copying(local, source, signer, ["17"]):
+        await trio.sleep(1)
+        assert ids(local) == ["17"]
+        kept = list(local.data.fragments.glob("*/*"))
+        assert len(kept) == 1
+        source.remove("17")
+        await trio.sleep(POLL_S)
+        assert ids(local) == []
+
+
+async def test_another_content_leaves_nothing_of_the_first_in_the_store(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a", b"b")
+    async with copying(local, source, signer) as copier:
+        await trio.sleep(1)
+        source.add("17", b"a", b"c")
+        await trio.sleep(POLL_S)
+        assert {path.read_bytes() for path in local.data.fragments.glob("*/*")} == {b"a", b"c"}
+        assert copier.state().missing_bytes == 0
+
+
+async def test_a_copy_that_has_lost_its_info_is_made_again(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a")
+    async with copying(local, source, signer):
+        await trio.sleep(1)
+        (local.data.package("17") / "info").unlink()
+        await trio.sleep(POLL_S)
+        assert (local.data.package("17") / "info").read_bytes() == source.infos["17"]
+        await trio.sleep(POLL_S)
+        assert source.fetched == ["17-1", "17-1"]
+
+
+@pytest.mark.parametrize(("limit", "found"), [(2, ["17"]), (1, [])])
+async def test_as_many_fragments_as_there_may_be(
+    local: LocalPackages,
+    source: Source,
+    signer: Signer,
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: int,
+    found: list[str],
+) -> None:
+    monkeypatch.setattr(module, "MAX_FRAGMENTS", limit)
+    source.add("17", b"a", b"b")
+    async with copying(local, source, signer):
+        await trio.sleep(1)
+        assert ids(local) == found
 
 
 @pytest.mark.parametrize("fault", ["another id", "no info", "too many fragments"])

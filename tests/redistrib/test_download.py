@@ -15,7 +15,7 @@ from redistrib.download import GATHER_BYTES, STALL_LIMIT_S, Download, Downloader
 from tests.redistrib.fakes import FakeClient, Reply, file_handler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -176,6 +176,24 @@ async def test_a_large_file_is_not_gathered_in_memory(client: FakeClient, file: 
         tracemalloc.stop()
     assert file.size_bytes == 32 * GATHER_BYTES
     assert peak_bytes < 8 * GATHER_BYTES
+
+
+async def test_it_is_written_in_large_pieces(
+    client: FakeClient, file: PartialFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As soon as there is enough, and what is left at the end."""
+    written: list[int] = []
+    append = file.append
+
+    def count(pieces: Sequence[bytes]) -> None:
+        written.append(sum(map(len, pieces)))
+        append(pieces)
+
+    monkeypatch.setattr(file, "append", count)
+    pieces = [bytes(GATHER_BYTES), bytes(GATHER_BYTES - 1), b"x", b"y"]
+    client.handlers[URL] = lambda request: Reply(200, pieces)
+    await download(client, file, 2 * GATHER_BYTES + 1)
+    assert written == [GATHER_BYTES, GATHER_BYTES, 1]
 
 
 @pytest.mark.parametrize(("etag", "kept"), [(ETAG, ETAG), ('W/"weak"', ""), ("", "")])

@@ -17,7 +17,7 @@ from distd.domain.errors import Corrupt, DistdError, Unavailable
 from distd.domain.records import Fragment
 from distd.lane.client.http_client import open_client
 from distd.storage.data_dir import DataDir
-from distd.storage.incoming import IncomingFragments
+from distd.storage.incoming import IncomingFragments, PartialFragment
 from redistrib import fetcher as module
 from redistrib.download import STALL_LIMIT_S, Downloader, Traffic
 from redistrib.fetcher import Fetcher
@@ -285,12 +285,51 @@ async def test_whoever_waits_learns_that_the_mirror_stops(
 ) -> None:
     client = FakeClient()
     client.handlers["http://a"] = lambda request: Reply(200, [1e6])
-    async with fetching(incoming, "http://a", client=client) as fetcher, trio.open_nursery() as nursery:
+    learnt: list[str] = []
 
-        async def wait() -> None:
-            with pytest.raises(Unavailable, match="the mirror is stopping"):
-                await fetcher.fetch("17", GOOD)
+    async def wait(fetcher: Fetcher) -> None:
+        with pytest.raises(Unavailable, match="the mirror is stopping") as caught:
+            await fetcher.fetch("17", GOOD)
+        learnt.append(str(caught.value))
 
-        nursery.start_soon(wait)
+    # What waits is not of the nursery that ends.
+    async with trio.open_nursery() as outside, fetching(incoming, "http://a", client=client) as fetcher:
+        outside.start_soon(wait, fetcher)
         await trio.testing.wait_all_tasks_blocked()
-        fetcher._nursery.cancel_scope.cancel()
+    assert len(learnt) == 1
+
+
+async def test_what_has_come_whole_is_not_asked_for_again(
+    incoming: IncomingFragments, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A process that ended had all of it, but had not said so."""
+    (tmp_path / "incoming" / f"{GOOD.blake3.hex()}.part").write_bytes(CONTENT)
+    client = FakeClient()
+    async with fetching(incoming, "http://a", client=client) as fetcher:
+        await fetcher.fetch("17", GOOD)
+    assert client.requests == []
+    assert incoming.path(GOOD).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("status", [200, 404])
+async def test_no_file_stays_open(
+    incoming: IncomingFragments, status: int, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    opened = []
+    open_part = incoming.open
+
+    def remember(fragment: Fragment) -> PartialFragment:
+        opened.append(open_part(fragment))
+        monkeypatch.setattr(opened[-1], "close", lambda: closed.append(fragment))
+        return opened[-1]
+
+    closed: list[Fragment] = []
+    monkeypatch.setattr(incoming, "open", remember)
+    client = FakeClient()
+    client.handlers["http://a"] = lambda request: Reply(status, [CONTENT])
+    async with fetching(incoming, "http://a", client=client) as fetcher:
+        with suppress(Unavailable):
+            await fetcher.fetch("17", GOOD)
+    assert closed == [GOOD]
+    for part in opened:
+        PartialFragment.close(part)

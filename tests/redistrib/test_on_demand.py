@@ -113,6 +113,9 @@ async def test_what_could_not_be_had_is_not_tried_again_at_once(
         assert mirror.submit(1) is ELSEWHERE
         assert (await mirror.ask(2, wait_s=0.1)).file is not None  # others are
         await trio.sleep(FAILED_S)
+        mirror.client.handlers[f"{BASE}/17/17-1"] = lambda request: Reply(404)
+        assert await mirror.ask(1, wait_s=1.5) is ELSEWHERE
+        mirror.on_demand._failed_s.put(request(1).key, trio.current_time() - FAILED_S)
         mirror.package.serve(mirror.client, BASE)
         assert (await mirror.ask(1)).file is not None
 
@@ -142,6 +145,30 @@ async def test_a_package_that_was_published_meanwhile_is_local(
 
         monkeypatch.setattr(mirror.on_demand._fetcher, "fetch", fetch)
         assert await mirror.ask(1) is LOCAL
+
+
+async def test_a_file_that_cannot_be_looked_at_is_closed(
+    local: LocalPackages, signer: Signer, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[int] = []
+    close = os.close
+
+    def note(fd: int) -> None:
+        closed.append(fd)
+        close(fd)
+
+    def fail(fd: int) -> object:
+        raise OSError("bad disk")
+
+    async with running(local, signer) as mirror:
+        fragment = mirror.package.fragments[0]
+        local.incoming.path(fragment).write_bytes(b"a" * 100)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fstat", fail)
+            patched.setattr(os, "close", note)
+            with pytest.raises(OSError, match="bad disk"):
+                mirror.on_demand._open(request(1), fragment)
+    assert len(closed) == 1
 
 
 async def test_only_so_many_wait(

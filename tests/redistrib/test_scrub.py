@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import trio
 import trio.testing
 
 from distd.domain.errors import Unavailable
-from distd.storage import package_dirs
+from distd.storage import atomic, package_dirs
 from distd.storage.fragment_store import FragmentStore
 from redistrib.scrub import MIB, PAUSE_S, Scrub
 from tests.redistrib.fakes import change_byte, log, make_package
@@ -118,6 +119,29 @@ async def test_what_cannot_be_healed_is_not_served_until_it_can(mirror: Mirror) 
     assert not mirror.local.has_bad("17")
 
 
+async def test_a_bad_copy_does_not_stay_in_the_store(mirror: Mirror) -> None:
+    """Nor while the source is away: another package must not take it from there."""
+    change_byte(mirror.folder / "17-2")
+    mirror.away = True
+    assert not await mirror.check(2)
+    assert not FragmentStore(mirror.local.data.fragments).path(mirror.package.fragments[1].blake3).exists()
+
+
+async def test_what_a_crash_has_left_is_not_in_the_way(mirror: Mirror) -> None:
+    change_byte(mirror.folder / "17-2")
+    (mirror.folder / f"{atomic.NEW}17-2-{os.getpid()}").write_bytes(b"half of it")
+    assert await mirror.check(2)
+    assert mirror.is_whole()
+
+
+async def test_what_is_healed_is_on_the_disk(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(atomic, "sync_tree", synced.append)
+    change_byte(mirror.folder / "17-2")
+    assert await mirror.check(2)
+    assert synced == [mirror.folder]
+
+
 async def test_a_file_that_is_good_again_by_itself_is_served_again(mirror: Mirror) -> None:
     mirror.local.mark_bad("17", "17-2")
     assert await mirror.check(2)
@@ -184,7 +208,7 @@ async def test_the_rate_is_limited(
     started_s = trio.current_time()
     async with running(mirror.scrub, mib_per_s):
         await trio.sleep(30)
-    assert checked_s == pytest.approx([number / mib_per_s for number in range(8)], abs=0.001)
+    assert checked_s == pytest.approx([number / mib_per_s for number in range(8)], abs=1e-7)
 
 
 async def test_without_a_rate_nothing_is_checked(mirror: Mirror) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import shutil
 from contextlib import asynccontextmanager
@@ -293,6 +294,65 @@ async def test_what_another_process_has_put_there_is_verified_and_taken(
         assert local.versions == {"17": 1}
 
 
+async def test_what_another_process_has_put_there_whole_is_not_fetched(
+    local: LocalPackages, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with running(local, signer) as mirror:
+        assert (mirror.sync.missing_bytes, mirror.sync.is_complete) == (0, True)
+        package = make_package(signer, "17", b"a", digest=hashlib.md5(b"a").hexdigest())
+        package.install(local.data)
+        mirror.state(package)
+        await trio.sleep(1)
+        assert (local.versions, mirror.client.requests) == ({"17": 1}, [])
+        newer = make_package(signer, "17", b"a", version=2)
+        mirror.change(newer)
+        await trio.sleep(1)
+        assert local.versions == {"17": 1}  # that is not there, and cannot be had
+
+
+async def test_the_first_error_is_told(
+    local: LocalPackages,
+    signer: Signer,
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running(local, signer) as mirror:
+        package = mirror.package("17", b"a", b"b")
+        mirror.client.handlers[f"{BASE}/17/17-2"] = lambda request: Reply(418)
+        mirror.state(package)
+        await trio.sleep(10)
+        assert "HTTP 418" in caplog.text
+
+
+async def test_what_is_left_of_packages_that_are_not_wanted_any_more_is_removed(
+    local: LocalPackages, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    incoming = local.data.root / "incoming"
+    (incoming / f"{'00' * 32}.part").write_bytes(b"of an earlier process")
+    async with running(local, signer) as mirror:
+        package, other = mirror.package("17", b"a"), mirror.package("18", b"b", b"c")
+        mirror.client.handlers[f"{BASE}/18/18-2"] = lambda request: Reply(200, [10.0, b"c"])
+        mirror.change(package)
+        await trio.sleep(1)
+        assert len(list(incoming.iterdir())) == 1  # it is not known yet what is wanted
+        mirror.state(package)
+        await trio.sleep(1)
+        assert list(incoming.iterdir()) == []
+        mirror.state(package, other)
+        await trio.sleep(5)
+        mirror.change(gone=("18",))
+        await trio.sleep(10)
+        assert list(incoming.iterdir()) == []
+        package = mirror.package("19", b"d", b"e")
+        del mirror.client.handlers[f"{BASE}/19/19-2"]
+        mirror.change(package)
+        await trio.sleep(30)
+        assert sorted(path.read_bytes() for path in incoming.iterdir()) == [b"", b"d"]  # for the next try
+        mirror.change(gone=("19",))
+        await trio.sleep(1)
+        assert list(incoming.iterdir()) == []
+
+
 async def test_a_bad_copy_in_the_store_is_fetched_again(
     local: LocalPackages, signer: Signer, autojump_clock: trio.testing.MockClock
 ) -> None:
@@ -345,6 +405,17 @@ class TestSpace:
             assert "package 18 needs 500 bytes more than may be taken" in caplog.text
             assert mirror.sync.missing_bytes == 500
 
+    async def test_what_is_gone_makes_room_first(
+        self, local: LocalPackages, signer: Signer, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        async with running(local, signer) as mirror:
+            gone, other = mirror.package("17", b"a" * 600), mirror.package("18", b"b" * 300)
+            mirror.state(gone, other, needed=False)
+            await trio.sleep(1)
+            mirror.state(other, mirror.package("19", b"c" * 700), needed=False)
+            await trio.sleep(1)
+            assert mirror.ids() == ["18", "19"]
+
     async def test_only_what_is_new_counts(
         self, local: LocalPackages, signer: Signer, autojump_clock: trio.testing.MockClock
     ) -> None:
@@ -355,6 +426,25 @@ class TestSpace:
             mirror.change(newer)
             await trio.sleep(1)
             assert is_whole(local, newer)
+
+
+@pytest.mark.parametrize(("free_bytes", "ids"), [(1100, ["17"]), (1099, [])])
+async def test_the_last_byte_of_the_space(
+    tmp_path: Path,
+    ca: x509.Certificate,
+    signer: Signer,
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+    free_bytes: int,
+    ids: list[str],
+) -> None:
+    local = make_local(tmp_path / "mirror", ca, DiskLimits(keep_free_bytes=1000))
+    usage = shutil._ntuple_diskusage(10_000, 10_000 - free_bytes, free_bytes)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    async with running(local, signer) as mirror:
+        mirror.state(mirror.package("17", b"a" * 100))
+        await trio.sleep(1)
+        assert mirror.ids() == ids
 
 
 async def test_space_that_is_to_stay_free(
