@@ -200,6 +200,8 @@ def _is_left_alone(statement: ast.stmt, scope: str) -> bool:
             return True
         case ast.Assign() | ast.AnnAssign() if not scope:
             return True  # a named constant
+        case ast.Expr(ast.Call(ast.Attribute(_, name) | ast.Name(name))) if name in LOGS:
+            return True
         case ast.Expr(ast.Call(ast.Attribute(ast.Name(name) | ast.Attribute(_, name)))):
             return name in LOGS
         case ast.ClassDef(_, bases):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         Collected,
     )
 
-BUDGET_S: Final = 12.0  # of tests for each change
+BUDGET_S: Final = 25.0  # of tests for each change
 FORGOTTEN: Final = ("distd", "redistrib", "agentsim", "tests", "loadtests")
 
 

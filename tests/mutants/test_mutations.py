@@ -44,6 +44,7 @@ def test_changes(source: str, found: list[str]) -> None:
         '"""Text."""\nLIMIT: Final = 3',
         "def f(a: int | None) -> int | None:\n    assert a > 3",
         "@cached(3)\ndef f(log):\n    log.info(3)",
+        "def f(self):\n    self._log(f'{self}')",
         "def f(a):\n    return 'a' + f'{a + 1}'",
         "if TYPE_CHECKING:\n    x = 3",
         "class P(Protocol):\n    x = 3",

@@ -47,6 +47,42 @@ def test_an_endless_text_is_not_kept() -> None:
     assert peak_bytes < 2_000_000
 
 
+def test_the_text_of_an_element_is_without_that_around_it() -> None:
+    listener = Listener()
+    xml.read([b"<A>a<B>b&amp;b</B>c<C/></A>"], listener, "body")
+    assert listener.texts == ["b&b", "", ""]
+
+
+def test_as_many_elements_as_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xml, "MAX_ELEMENTS", 3)
+    xml.read([b"<A><B/><B/></A>"], Listener(), "body")
+    with pytest.raises(TooLarge, match="at most 3 elements"):
+        xml.read([b"<A><B/><B/><B/></A>"], Listener(), "body")
+
+
+def test_as_deep_as_elements_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xml, "MAX_DEPTH", 2)
+    xml.read([b"<A><B/></A>"], Listener(), "body")
+    with pytest.raises(BadInput, match="at most 2 deep"):
+        xml.read([b"<A><B><C/></B></A>"], Listener(), "body")
+
+
+def test_a_tag_that_is_just_short_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xml, "MAX_TAG_BYTES", 10)
+    xml.read([b"<A>", b"<B C='1234", b"'/></A>"], Listener(), "body")
+    with pytest.raises(TooLarge, match="tags of at most 10 bytes"):
+        xml.read([b"<A>", b"<B C='12345", b"'/></A>"], Listener(), "body")
+
+
+def test_as_long_as_a_text_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes when there is enough is dropped; the next element begins with nothing."""
+    monkeypatch.setattr(xml, "MAX_TEXT_CHARACTERS", 5)
+    listener = Listener()
+    xml.read([b"<A><B>", b"12345", b"\n", b"67", b"</B><C>", b"1234", b"\n", b"56", b"</C></A>"], listener, "body")
+    assert listener.texts[0] == "12345"
+    assert listener.texts[1].startswith("1234\n")
+
+
 def test_what_is_written_is_read_back() -> None:
     text = "a\tb\nc\r\"d'e<f>&g é \U0001f600"
     listener = Listener()

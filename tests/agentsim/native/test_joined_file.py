@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +38,29 @@ def test_it_reads_as_the_whole_does(tmp_path: Path, parts: list[bytes], steps: l
                 continue
             assert joined.seek(offset, whence) == whole.seek(base + offset)
             assert joined.read(size) == whole.read(size)
+
+
+def test_one_file_is_open_at_a_time_and_none_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[int] = []
+    closed: list[int] = []
+    real_open, real_close = os.open, os.close
+
+    def note_open(path: Path, flags: int) -> int:
+        assert opened == closed
+        opened.append(real_open(path, flags))
+        return opened[-1]
+
+    def note_close(fd: int) -> None:
+        closed.append(fd)
+        real_close(fd)
+
+    monkeypatch.setattr(os, "open", note_open)
+    monkeypatch.setattr(os, "close", note_close)
+    paths = split(tmp_path, [b"abc", b"def"])
+    with JoinedFile(paths, [3, 3]) as joined:
+        assert [joined.read(2), joined.read(2), joined.read(2)] == [b"ab", b"c", b"de"]
+        assert (len(opened), len(closed)) == (2, 1)
+    assert opened == closed
 
 
 def test_before_the_beginning_there_is_nothing(tmp_path: Path) -> None:

@@ -34,6 +34,17 @@ def test_a_superseded_package_is_wanted_while_a_computer_waits_for_it(origin: Te
     assert [package.package_id for package in origin.read(contents.list_wanted)] == ["18"]
 
 
+def test_what_has_no_fragments_or_is_deleted_is_not_wanted(origin: TestOrigin) -> None:
+    origin.package("17", fragments=0)
+    origin.package("18", fragments=1)
+    origin.package("19", active=False)
+    origin.package("20")
+    gone = schema.packages.update().where(schema.packages.c.id == "20").values(deleted_at_us=1)
+    origin.write(lambda conn: conn.execute(gone))
+    wanted = [(package.package_id, package.needed) for package in origin.read(contents.list_wanted)]
+    assert wanted == [("18", True), ("19", False)]
+
+
 def test_what_a_mirror_has_changes_by_what_it_says(origin: TestOrigin) -> None:
     for package_id in ("17", "18", "19"):
         origin.package(package_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from distd.domain.mirror_rules import Via
+from distd.domain.mirror_rules import Field, Via
 from distd.origin.mirrors import directory, explanation, mirrors, presence
 from distd.origin.packages import packages
 from tests.fixtures.mirrors import add_mirror, join_mirror, report
@@ -25,6 +25,26 @@ def test_mirrors_that_are_online_and_have_the_present_version_are_ready(origin: 
     assert found.ready == {"17": {a.id}}
     assert found.via == {"17": Via.DIRECT}
     assert found.online[a.id].load == 3
+
+
+def test_what_is_known_of_a_mirror(origin: TestOrigin) -> None:
+    mirror = add_mirror(
+        origin, "a", address="10.0.0.5", networks=("10.0.0.0/8",), workgroup="W", userid="U", tag="T", location="L"
+    )
+    other = add_mirror(origin, "b", local=True)
+    found = origin.read(directory.load, Via.DIRECT, origin.now_s).online
+    assert found[mirror.id].fields == {
+        Field.NAME: ("a",),
+        Field.IPADDRESS: ("10.0.0.5",),
+        Field.IPSUBNET: ("10.0.0.0",),
+        Field.WORKGROUP: ("W",),
+        Field.USERID: ("U",),
+        Field.TAG: ("T",),
+    }
+    assert (found[mirror.id].http, found[mirror.id].https, found[mirror.id].location) == ("a:8080", "a:8443", "L")
+    assert [str(network) for network in found[mirror.id].networks] == ["10.0.0.0/8"]
+    assert (found[other.id].fields, found[other.id].location) == ({**found[other.id].fields, Field.IPADDRESS: ()}, "")
+    assert (found[mirror.id].local, found[other.id].local, found[other.id].load) == (False, True, 0)
 
 
 def test_an_activation_says_how_agents_get_fragments(origin: TestOrigin) -> None:

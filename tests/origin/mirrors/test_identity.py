@@ -18,13 +18,26 @@ if TYPE_CHECKING:
 
 def test_a_token_is_good_once_and_for_a_time(origin: TestOrigin) -> None:
     secret = origin.act(mirrors.add, NewMirror("a", "http://[::1]:81"), origin.now_s)
-    joined = origin.write(identity.join, secret, origin.now_s + identity.TOKEN_S - 1)
-    assert (joined.name, joined.hosts) == ("a", ["::1"])
+    joined = origin.write(identity.join, secret, origin.now_s + identity.TOKEN_S)
+    assert (joined.name, joined.hosts, len(joined.key)) == ("a", ["::1"], 64)
     with pytest.raises(BadInput):
         origin.write(identity.join, secret, origin.now_s)
     late = origin.act(mirrors.add, NewMirror("b", "http://b"), origin.now_s)
     with pytest.raises(BadInput):
         origin.write(identity.join, late, origin.now_s + identity.TOKEN_S + 1)
+
+
+def test_the_names_of_its_certificate(origin: TestOrigin) -> None:
+    new = NewMirror("a", "http://a.example:81", address="10.0.0.5")
+    secret = origin.act(mirrors.add, new, origin.now_s)
+    assert origin.write(identity.join, secret, origin.now_s).hosts == ["a.example", "10.0.0.5"]
+
+
+def test_a_revoked_mirror_cannot_use_its_token(origin: TestOrigin) -> None:
+    secret = origin.act(mirrors.add, NewMirror("a", "http://a"), origin.now_s)
+    origin.act(mirrors.revoke, "a", origin.now_s)
+    with pytest.raises(BadInput):
+        origin.write(identity.join, secret, origin.now_s)
 
 
 def test_the_key_is_that_of_the_mirror_until_it_is_revoked(origin: TestOrigin) -> None:

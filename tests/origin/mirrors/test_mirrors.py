@@ -10,6 +10,7 @@ from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
 from distd.domain.actor import Actor, ActorKind
 from distd.domain.errors import BadInput, Conflict, NotFound
+from distd.domain.mirror_rules import MAX_NETWORKS
 from distd.domain.page import EVERYTHING
 from distd.origin.mirrors import mirrors, presence
 from distd.origin.mirrors.mirrors import NewMirror
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
         ({"url": "http://a:0"}, "url"),
         ({"url": "http://a/path"}, "url"),
         ({"networks": ("10.0.0.0/33",)}, "networks"),
-        ({"location": "x" * 300}, "location"),
+        ({"url": "http://a:65536"}, "url"),
+        ({"url": "http://"}, "url"),
+        ({"address": "10.0.0"}, "address"),
+        ({"networks": ("10.0.0.0/8",) * (MAX_NETWORKS + 1)}, "networks"),
+        ({"location": "x" * 256}, "location"),
         ({"tag": "a\nb"}, "tag"),
     ],
 )
@@ -37,6 +42,34 @@ def test_a_mirror_with_a_bad_value_is_refused(origin: TestOrigin, values: dict[s
     with pytest.raises(BadInput) as caught:
         origin.act(mirrors.add, NewMirror(**new), 0)
     assert caught.value.field == field
+
+
+def test_a_mirror_with_all_that_there_may_be(origin: TestOrigin) -> None:
+    new = NewMirror(
+        "a" * 63,
+        "http://a:65535/",
+        address="10.0.0.5",
+        networks=("10.0.0.0/8",) * MAX_NETWORKS,
+        location="x" * 255,
+        workgroup="w",
+        userid="u",
+        tag="t",
+        local=True,
+    )
+    origin.act(mirrors.add, new, 0)
+    origin.act(mirrors.add, NewMirror("b", "http://b:1"), 0)
+    (row, other) = origin.rows(schema.mirrors)
+    assert (row["http"], row["https"], other["http"], other["https"]) == ("a:65535", "a:8443", "b:1", "b:8443")
+    assert (row["address"], row["location"], row["workgroup"], row["userid"], row["tag"], row["local"]) == (
+        "10.0.0.5",
+        "x" * 255,
+        "w",
+        "u",
+        "t",
+        True,
+    )
+    assert (other["address"], other["location"], other["local"]) == (None, None, False)
+    assert row["networks"].split() == ["10.0.0.0/8"] * MAX_NETWORKS
 
 
 def test_the_name_of_a_mirror_that_has_joined_is_in_use(origin: TestOrigin) -> None:

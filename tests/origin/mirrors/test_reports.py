@@ -59,6 +59,24 @@ def test_fetches_count_once_and_at_the_time_when_they_were(origin: TestOrigin) -
     assert (unknown.computer_id, unknown.detail["address"]) == (None, "10.0.0.9")
 
 
+def test_fetches_of_what_is_no_package_do_not_count(origin: TestOrigin) -> None:
+    mirror = add_mirror(origin, "a")
+    for package_id in ("1" * 21, "2" * 20):
+        origin.package(package_id)
+    access = [["", "10.0.0.9", package_id, "1", 100] for package_id in ("", "x", "1" * 21, "2" * 20)]
+    report(origin, mirror, batch="b1", access=access)
+    assert [event.package_id for event in origin.events(Kind.FRAGMENTS_FETCHED)] == ["2" * 20]
+
+
+def test_a_report_says_how_far_its_mirror_is(origin: TestOrigin) -> None:
+    assert reports.read({}).seq == 0
+    mirror = add_mirror(origin, "a")
+    report(origin, mirror, seq=7)
+    report(origin, mirror, seq=3)  # one that came late
+    (row,) = origin.rows(schema.mirrors)
+    assert (row["heard_seq"], row["seen_at_us"]) == (7, origin.now_s * 1_000_000)
+
+
 @pytest.mark.parametrize(
     ("message", "field"),
     [
