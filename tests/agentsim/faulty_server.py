@@ -177,6 +177,13 @@ class FaultyServer:
         manifest = manifest_format.read(self.files[f"/download/{name}/manifest"], self.authority.certificate)
         self._sign(dataclasses.replace(manifest, info_blake3=blake3(info).digest()), info)
 
+    def add_mirror(self, name: str, mirror: str) -> None:
+        """Have the fragments also at "/MIRROR/download" of the plain port; the agent is told of it."""
+        base = f"/download/{name}/{name}-"
+        self.files |= {f"/{mirror}{path}": data for path, data in self.files.items() if path.startswith(base)}
+        pack = self.packs[name]
+        self.packs[name] = dataclasses.replace(pack, mirrors=(*pack.mirrors, f"{self.http}/{mirror}/download"))
+
     def list(self, name: str, force: bool = False) -> None:
         self.packs[name] = Pack(name, f"{self.https}/download", f"{self.http}/download", force)
 
@@ -198,7 +205,9 @@ class FaultyServer:
                 length = int(fields.get("content-length", 0))
                 body, data = data[:length], data[length:]
                 method, path = line.split()[:2]
-                if not await self.answer(stream, method, path, fields, body):
+                if method == "HEAD":
+                    await send(stream, 200 if path in self.files else 404, b"")
+                elif not await self.answer(stream, method, path, fields, body):
                     await stream.aclose()
                     return
 

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from agentsim.native import deploy
+from agentsim.native.agent import NativeAgent
 from distd.domain.records import Action
 from distd.storage.partial_file import PartialFile
 from tests.programs.waiting import await_until
@@ -17,6 +18,7 @@ from tests.programs.waiting import await_until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from distd.domain.agent_machine import Agent
     from tests.agentsim.faulty_server import FaultyServer
 
 STORE, LAUNCH, EXECUTE = Action.STORE, Action.LAUNCH, Action.EXECUTE
@@ -292,8 +294,60 @@ async def test_two_priorities(server: FaultyServer, tmp_path: Path) -> None:
     assert server.results == [("2", "SUCCESS"), ("1", "SUCCESS")]
 
 
-async def test_no_server(server: FaultyServer, tmp_path: Path) -> None:
-    server.faults["/ocsinventory"] = [503]
+async def test_fragments_come_from_a_mirror_and_where_it_fails_from_the_server(
+    server: FaultyServer, tmp_path: Path
+) -> None:
+    add_store(server, tmp_path / "srv")
+    server.add_mirror(ID, "near")
+    server.faults[f"/near{fragment(2)}"] = [404]
+    summary = await server.run(tmp_path / "state")
+    assert summary.is_good
+    asked = [request.split()[1] for request in server.requests if f"{ID}-" in request]
+    # Once it has failed it is tried last for a while.
+    assert asked == [f"/near{fragment(1)}", f"/near{fragment(2)}", fragment(2), fragment(3)]
+
+
+async def test_a_full_disk_is_no_fault_of_a_mirror(
+    server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_store(server, tmp_path / "srv")
+    server.add_mirror(ID, "near")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr(PartialFile, "append", full)
+    await server.run(tmp_path / "state")
+    assert [request for request in server.requests if f"{ID}-" in request] == [f"GET /near{fragment(1)}"]
+
+
+async def test_what_a_command_came_to_is_written_down_at_once(
+    server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the agent is killed before it reports, it must not say that it does not know."""
+    written: list[str] = []
+    report = NativeAgent._result
+
+    async def note(agent: NativeAgent, package_id: str, code: str, machine: Agent) -> object:
+        written.append((tmp_path / "state/download" / package_id / "result").read_text())
+        return await report(agent, package_id, code, machine)
+
+    monkeypatch.setattr(NativeAgent, "_result", note)
+    server.add(ID, b"", EXECUTE, "exit 3", 0)
+    await server.run(tmp_path / "state")
+    assert written == ["ERR_EXECUTE"]
+
+
+async def test_the_end_of_what_a_command_says_is_logged(server: FaultyServer, tmp_path: Path) -> None:
+    lines: list[str] = []
+    server.add(ID, b"", EXECUTE, "seq 1 2000; echo error >&2", 0)
+    await server.run(tmp_path / "state", lines.append)
+    assert [line for line in lines if "|" in line] == [*(f"  | {number}" for number in range(1992, 2001)), "  | error"]
+
+
+@pytest.mark.parametrize("status", [300, 503])
+async def test_no_server(server: FaultyServer, tmp_path: Path, status: int) -> None:
+    server.faults["/ocsinventory"] = [status]
     summary = await server.run(tmp_path / "state")
     assert (summary.reached, summary.is_good) == (False, False)
 

@@ -91,6 +91,11 @@ def test_a_zip_keeps_content_modes_and_links(tmp_path: Path) -> None:
     assert [stat.S_IMODE((tree / name).stat().st_mode) for name in ("bin/run", "plain")] == [0o755, 0o604]
 
 
+def test_the_folder_itself_may_be_a_member(tmp_path: Path) -> None:
+    tree = unpack(tmp_path, tape(("./", FOLDER, "", 0o700), ("./a", FILE, "1", 0o644)))
+    assert (tree / "a").read_text() == "1"
+
+
 def test_the_later_of_two_members_wins(tmp_path: Path) -> None:
     tree = unpack(tmp_path, tape(("x", FILE, "1", 0o644), ("x", FILE, "2", 0o644)))
     assert (tree / "x").read_text() == "2"
