@@ -73,8 +73,8 @@ async def test_every_agent_deploys_and_both_sides_count_the_same(tmp_path: Path,
         assert figures["verified_bytes"] == figures["bytes"] == sum(package["bytes"] for package in recorded)
         assert done.report["results"] == {"SUCCESS": 80}
         assert metric(place.http, "distd_fragment_bytes_sent") == figures["bytes"]
-        # All saw their packages end in the order of their priorities' turns, and so does the simulation.
-        assert done.report["forecast_finish_s"]["100"] == pytest.approx(figures["finish_p100"], rel=0.5)
+        # The simulation knows the latencies that all wait for; how much longer a busy machine takes, it cannot know.
+        assert 0 < done.report["forecast_finish_s"]["100"] < 1.5 * figures["finish_p100"]
         assert "Agents that have all their packages" in page(done.report)
 
 
