@@ -216,6 +216,26 @@ def test_a_bad_request_is_answered_and_the_close_lingers(
     assert peer.reactor.interest is None
 
 
+@pytest.mark.parametrize(("lines", "expected"), [(b"\r\n", 200), (b"\r\n\r\n", 400)])
+def test_one_empty_line_before_a_request_is_overlooked(
+    connect: Callable[..., Peer], lines: bytes, expected: int
+) -> None:
+    assert status(connect().send(lines + GET_INFO)) == expected
+
+
+@pytest.mark.parametrize("spare_bytes", [0, -1])
+def test_as_long_as_a_head_may_be(connect: Callable[..., Peer], spare_bytes: int) -> None:
+    """Whether it comes at once or in pieces."""
+    head = f"GET /download/{PACKAGE}/info HTTP/1.1\r\nHost: h\r\nRange: bytes=0-\r\n\r\n".encode()
+    expected = 206 if spare_bytes == 0 else 431
+    for pieces in ([head], [head[:20], head[20:]]):
+        peer = connect(head_bytes=len(head) - 4 + spare_bytes)
+        assert status(peer.send(*pieces)) == expected
+    peer = connect(head_bytes=40)
+    assert peer.send(head[:40]) == b""
+    assert status(peer.send(head[40:41])) == 431
+
+
 def test_a_lingering_connection_that_the_peer_closes_is_closed(connect: Callable[..., Peer]) -> None:
     peer = connect()
     peer.send(b"nonsense\r\n\r\n", b"")

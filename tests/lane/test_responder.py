@@ -189,6 +189,7 @@ def test_errors_are_not_cached(setup: Setup) -> None:
 
 async def test_a_post_is_answered_later(setup: Setup) -> None:
     setup.backend.echo = False
+    setup.turn.begin(-1.0, 1)
     assert setup.ask("/ocsinventory", "User-Agent: x\r\n", "POST", b"body") is None
     ((post, answer),) = setup.backend.posts
     assert post == Post(b"body", "10.0.0.1", "x")
@@ -198,6 +199,7 @@ async def test_a_post_is_answered_later(setup: Setup) -> None:
     assert good.lines.endswith(b"\r\n\r\nreply")
     assert b"application/x-compressed" in good.lines
     assert (bad.status, b"text/plain" in bad.lines) == (400, True)
+    assert setup.turn.now_s > 0  # the answer's time is now, not that of the turn in which it was asked for
 
 
 def test_a_post_too_many_is_told_when_to_come_again(setup: Setup) -> None:

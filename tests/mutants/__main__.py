@@ -2,7 +2,7 @@
 
 Everything happens in a copy in a temporary folder, with the tests that start no program. A change inside a function is
 put into the running code of a fork; any other into a module that the fork imports anew. A change that no test notices
-is printed; `equivalent.txt` beside this file lists those that change nothing, with the reason. The exit status is 1
+is printed; `equivalent.toml` beside this file lists those that change nothing, with the reason. The exit status is 1
 if less than 90 % are noticed over all, or less than 80 % in a module.
 
 Example: python -m tests.mutants --minutes 20 redistrib/sync.py 'distd/wire/*.py'
@@ -87,7 +87,7 @@ def _main_in_copy(options: argparse.Namespace, folder: Path) -> NoReturn:
     if status:
         sys.exit(status)
     write_last(cache, verdicts)
-    sys.exit(print_report(verdicts, Path(__file__).with_name("equivalent.txt")))
+    sys.exit(print_report(verdicts, Path(__file__).with_name("equivalent.toml")))
 
 
 def _matching(files: list[str], patterns: list[str]) -> list[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+Key: TypeAlias = tuple[str, str, str, str]  # module, function, line, before → after
 
 WANTED_PERCENT: Final = 90.0  # over all
 WANTED_OF_A_MODULE_PERCENT: Final = 80.0
@@ -26,19 +29,21 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of a change. `statement`: the line of the source where it begins. `tests`: how many execute it."""
+    """What came of a change. `statement`: the line of the source where it begins, in `function`. `tests`: how many
+    are tried."""
 
     module: str
     line_number: int
+    function: str
     statement: str
     change: str
     outcome: Outcome
     tests: int
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """What it is known by while lines move."""
-        return self.module, self.statement, self.change
+        return self.module, self.function, self.statement, self.change
 
     @property
     def line(self) -> str:
@@ -47,20 +52,10 @@ class Verdict:
         return f"{self.module}:{self.line_number}: {self.change}   ({tests})"
 
 
-def read_equivalent(path: Path) -> dict[tuple[str, str, str], str]:
-    """Changes that change nothing, by key, with the reason. Raises `ValueError` for a line that is not right.
-
-    A line is `module | line of the source | before → after | reason`; # begins a comment.
-    """
-    found = {}
-    for number, text in enumerate(path.read_text("utf-8").splitlines(), 1):
-        if not text.strip() or text.startswith("#"):
-            continue
-        parts = [part.strip() for part in text.split(" | ")]
-        if len(parts) != 4 or not all(parts):
-            raise ValueError(f"{path}:{number}: expected module | line | before → after | reason")
-        found[parts[0], parts[1], parts[2]] = parts[3]
-    return found
+def read_equivalent(path: Path) -> dict[Key, str]:
+    """Changes that change nothing, by key, with the reason. Raises `KeyError` for one without all of these fields."""
+    rows = tomllib.loads(path.read_text("utf-8")).get("change", [])
+    return {(row["module"], row["function"], row["line"], row["text"]): row["reason"] for row in rows}
 
 
 def print_report(verdicts: list[Verdict], equivalent_path: Path) -> int:
@@ -96,7 +91,7 @@ def _print_row(name: str, counts: Counter[Outcome]) -> None:
     )
 
 
-def _is_equivalent(verdict: Verdict, equivalent: dict[tuple[str, str, str], str]) -> bool:
+def _is_equivalent(verdict: Verdict, equivalent: dict[Key, str]) -> bool:
     return verdict.key in equivalent and verdict.outcome in (Outcome.SURVIVED, Outcome.NOT_EXECUTED)
 
 
@@ -108,13 +103,13 @@ def write_last(cache: Path, verdicts: list[Verdict]) -> None:
     (cache / "last.json").write_text(json.dumps(kept, ensure_ascii=False, indent=0))
 
 
-def read_last(cache: Path, modules: list[str]) -> set[tuple[str, str, str]]:
+def read_last(cache: Path, modules: list[str]) -> set[Key]:
     """The changes of these modules that no test noticed the last time."""
     return {key for key in _last(cache) if key[0] in modules}
 
 
-def _last(cache: Path) -> list[tuple[str, str, str]]:
+def _last(cache: Path) -> list[Key]:
     path = cache / "last.json"
     if not path.is_file():
         return []
-    return [(module, statement, change) for module, statement, change in json.loads(path.read_text())]
+    return [(module, function, line, text) for module, function, line, text in json.loads(path.read_text())]

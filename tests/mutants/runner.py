@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.mutants.covering import Covering
+    from tests.mutants.report import Key
     from tests.mutants.session import (
         Collected,
     )
@@ -51,7 +52,7 @@ class Plan:
     cache: Path
     modules: list[str]
     measured: list[str]
-    again: set[tuple[str, str, str]] | None
+    again: set[Key] | None
     seed: int
     per_module: int
     parallel: int
@@ -136,7 +137,8 @@ class _Trial:
 
     def _note(self, mutant: Mutant, outcome: Outcome) -> None:
         change = mutant.change
-        verdict = Verdict(mutant.module, change.lines.start, mutant.statement, change.text, outcome, len(mutant.tests))
+        place = mutant.module, change.lines.start, _function(change), mutant.statement
+        verdict = Verdict(*place, change.text, outcome, len(mutant.tests))
         self._verdicts.append(verdict)
         if outcome in (Outcome.SURVIVED, Outcome.NOT_EXECUTED):
             print(f"[{len(self._verdicts)}] {verdict.line}", file=self._out, flush=True)
@@ -191,7 +193,7 @@ def _draw(plan: Plan, sources: dict[str, str], members: Mapping[str, list[str]],
             found = [
                 (index, change)
                 for index, change in found
-                if (module, lines[change.lines.start - 1].strip(), change.text) in keys
+                if (module, _function(change), lines[change.lines.start - 1].strip(), change.text) in keys
             ]
         chance = random.Random(f"{plan.seed} {module}")
         chance.shuffle(found)
@@ -201,6 +203,10 @@ def _draw(plan: Plan, sources: dict[str, str], members: Mapping[str, list[str]],
             statement = lines[change.lines.start - 1].strip()
             drawn.append((place / len(found), Mutant(module, index, change, statement, tests, budget_s)))
     return [mutant for _, mutant in sorted(drawn, key=lambda pair: (pair[0], pair[1].module))]
+
+
+def _function(change: mutations.Change) -> str:
+    return change.function[0] if change.function else ""
 
 
 def _tests_of(module: str, change: mutations.Change, covering: Covering) -> tuple[list[str], float]:

@@ -185,3 +185,8 @@ def test_no_account_update() -> None:
     body = ocs.write_no_account_update()
     assert ocs.read_inventory_reply(body) == {}
     assert xml_of(body).findtext("RESPONSE") == "NO_ACCOUNT_UPDATE"
+
+
+def test_a_value_without_a_key() -> None:
+    body = zlib.compress(b"<REPLY><ACCOUNTINFO><KEYVALUE>x</KEYVALUE></ACCOUNTINFO></REPLY>")
+    assert ocs.read_inventory_reply(body) == {"": "x"}

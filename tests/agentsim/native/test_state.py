@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from datetime import datetime
@@ -12,7 +13,7 @@ import pytest
 
 from agentsim.native import state as module
 from agentsim.native.state import open_state, remove_tree
-from distd.domain.errors import Conflict
+from distd.domain.errors import BadInput, Conflict
 from distd.domain.settings import DownloadConfig
 from distd.storage import atomic
 
@@ -83,6 +84,58 @@ def test_a_half_removed_folder_does_not_count(tmp_path: Path, monkeypatch: pytes
         assert [path.name for path in state.downloads.iterdir()] == [".gone-1"]
         assert state.restore(nobody) == ([], {}, set())
         assert not list(state.downloads.iterdir())
+
+
+def test_a_package_that_is_listed_anew_begins_with_nothing(tmp_path: Path) -> None:
+    with open_state(tmp_path) as state:
+        folder = state.folder("1")
+        folder.begin(b"old", b"old", "a/download", 1.0)
+        folder.fragment(1).write_bytes(b"x")
+        folder.mark_running()
+        folder.begin(b"info", b"manifest", "b/download", 2.0)
+        assert sorted(path.name for path in folder.path.iterdir()) == ["info", "manifest", "package.json"]
+        assert json.loads((folder.path / "package.json").read_text()) == {"pack_loc": "b/download", "since_s": 2.0}
+        assert not folder.was_running
+        folder.begin_tree()
+        (folder.tree / "x").write_bytes(b"half of it")
+        folder.begin_tree()
+        assert list(folder.tree.iterdir()) == []
+
+
+def test_what_is_known_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_state(tmp_path) as state:
+        state.save_history({"1"})
+        state.save_config(DownloadConfig())
+        state.folder("1").conclude("SUCCESS")
+        monkeypatch.setattr(module, "write_file", full)
+        state.save_history({"1"})
+        state.save_config(DownloadConfig())
+        state.folder("1").conclude("SUCCESS")
+        with pytest.raises(OSError, match="no room"):
+            state.save_history({"2"})
+        with pytest.raises(OSError, match="no room"):
+            state.save_config(DownloadConfig(on=False))
+
+
+@pytest.mark.parametrize("number", [errno.EDQUOT, errno.EIO])
+def test_only_a_full_disk_is_made_room_on(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, "it")
+
+    with open_state(tmp_path) as state:
+        folder = state.folder("1")
+        folder.path.mkdir()
+        folder.fragment(1).write_bytes(b"x")
+        monkeypatch.setattr(module, "write_file", fail)
+        with pytest.raises(OSError, match="it"):
+            folder.conclude("SUCCESS")
+        assert folder.fragment(1).exists() == (number == errno.EIO)
+
+
+def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match=r"Not a directory|File exists"), open_state(tmp_path / "file"):
+        pass
 
 
 def test_a_result_finds_room_where_the_fragments_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
