@@ -212,7 +212,7 @@ async def test_a_result_that_is_refused_is_sent_again_with_the_same_code(server:
     server.add(ID, b"", EXECUTE, f"echo x >> {tmp_path}/proof", 0)
     server.send = False
     server.requests.clear()
-    server.faults["/ocsinventory"] = ["", 500, 500]
+    server.faults["/ocsinventory"] = ["", 500, 300]
     await server.run(tmp_path / "state")
     assert server.results == [(ID, "SUCCESS")]
     assert server.count("POST") == 4

@@ -241,6 +241,28 @@ def test_from_assignment_to_result_in_one_batch(pc: TestOrigin) -> None:
     assert len(pc.read(computers.list_computers, ALL_COMPUTERS, EVERYTHING).items) == 2
 
 
+def test_what_an_inventory_says_counts_for_what_follows_in_its_batch(origin: TestOrigin) -> None:
+    """Its history, its tag, and that there is one."""
+    origin.values["agents.inventory_freq_days"] = -1
+    origin.prolog()
+    for package_id in ("17", "18", "19"):
+        origin.package(package_id)
+        origin.assign(package_id)
+    replies = origin.post_all(
+        PrologRequest("pc"),
+        InventoryRequest("pc", {}, {"TAG": "R1"}, (), frozenset({"18"})),
+        InventoryRequest("pc", {}, {}, (), None),
+        PrologRequest("pc"),
+    )
+    first, _, account, second = (reply.body for reply in replies)
+    assert [pack.id for pack in ocs.read_prolog_reply(first).packs] == ["17"]
+    assert ocs.read_inventory_reply(account) == {"TAG": "R1"}
+    origin.report("17", "SUCCESS")
+    assert origin.listed() == ["19"]
+    assert origin.code("18") == posts.ALREADY_IN_HISTORY
+    assert not ocs.read_prolog_reply(second).send_inventory
+
+
 def test_packages_of_others_are_not_listed(pc: TestOrigin) -> None:
     pc.prolog("other")
     pc.inventory(device_id="other")
@@ -352,6 +374,8 @@ def test_trap_8_every_report_is_accepted_and_none_is_lost(pc: TestOrigin, reques
         request_.code,
         why,
     )
+    unknown = why == "unknown computer"
+    assert (event.computer_id, event.detail.get("device_id")) == ((None, "nobody") if unknown else (1, None))
     assert pc.code("17") is None
     assert [computer.device_id for computer in pc.read(computers.list_computers, ALL_COMPUTERS, EVERYTHING).items] == [
         "pc"
