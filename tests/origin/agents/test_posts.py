@@ -257,9 +257,9 @@ def test_what_an_inventory_says_counts_for_what_follows_in_its_batch(origin: Tes
     first, _, account, second = (reply.body for reply in replies)
     assert [pack.id for pack in ocs.read_prolog_reply(first).packs] == ["17"]
     assert ocs.read_inventory_reply(account) == {"TAG": "R1"}
+    assert origin.code("18") == posts.ALREADY_IN_HISTORY
     origin.report("17", "SUCCESS")
     assert origin.listed() == ["19"]
-    assert origin.code("18") == posts.ALREADY_IN_HISTORY
     assert not ocs.read_prolog_reply(second).send_inventory
 
 
