@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="at a time (one for each core)")
     parser.add_argument("--again", action="store_true", help="only those that no test noticed the last time")
     parser.add_argument("--in-copy", help=argparse.SUPPRESS)
-    parser.add_argument("--tests", action="append", metavar="PATH", help="only tests of these files or folders (of all rooms that have such modules)")
+    parser.add_argument("--tests", action="append", metavar="PATH", help="only tests of these files or folders")
     return parser
 
 
