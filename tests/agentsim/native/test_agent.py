@@ -12,6 +12,7 @@ import trio
 from agentsim.native import deploy
 from agentsim.native.agent import NativeAgent
 from distd.domain.records import Action
+from distd.domain.settings import DownloadConfig
 from distd.storage.partial_file import PartialFile
 from tests.programs.waiting import await_until
 
@@ -319,6 +320,24 @@ async def test_a_full_disk_is_no_fault_of_a_mirror(
     monkeypatch.setattr(PartialFile, "append", full)
     await server.run(tmp_path / "state")
     assert [request for request in server.requests if f"{ID}-" in request] == [f"GET /near{fragment(1)}"]
+
+
+@pytest.mark.parametrize("action", [EXECUTE, LAUNCH])
+async def test_a_command_has_as_many_minutes_as_the_server_says(
+    server: FaultyServer, tmp_path: Path, action: Action, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_s: list[float] = []
+
+    async def note(tree: Path, command: str, output: Path, timeout_s: float) -> str:
+        await trio.lowlevel.checkpoint()
+        given_s.append(timeout_s)
+        return "SUCCESS"
+
+    monkeypatch.setattr(deploy, action.value.lower(), note)
+    server.config = DownloadConfig(True, 0, 0, 0, 10, execution_timeout_min=7)
+    server.add(ID, b"", action, "x", 0)
+    await server.run(tmp_path / "state")
+    assert given_s == [7 * 60]
 
 
 async def test_what_a_command_came_to_is_written_down_at_once(
