@@ -75,6 +75,14 @@ async def test_without_a_strong_tag_it_begins_anew(place: Place, tag: str) -> No
     assert place.path.read_bytes() == CONTENT
 
 
+async def test_another_file_comes_from_its_beginning(place: Place) -> None:
+    place.part.write_bytes(b"x" * 500)
+    place.tag.write_text('"old"')
+    await place.fetch()
+    assert place.ranges() == ["bytes=500-"]
+    assert place.path.read_bytes() == CONTENT
+
+
 async def test_what_has_come_whole_is_not_asked_for(place: Place) -> None:
     place.part.write_bytes(CONTENT)
     place.tag.write_text(TAG)

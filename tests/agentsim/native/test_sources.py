@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
+from agentsim.native.agent import NativeAgent
 from agentsim.native.sources import AVOID_S, FRESH_S, PROBE_S, Sources
 from distd.domain.errors import Unavailable
+from distd.domain.records import Pack
 from distd.lane.client.http_client import Client, Response
 
 if TYPE_CHECKING:
@@ -80,6 +82,19 @@ async def test_a_place_that_has_failed_is_tried_last_for_a_while(autojump_clock:
     assert await sources.ranked("http", PATH) == ["b", "origin", "a"]
     await trio.sleep(1)
     assert await sources.ranked("http", PATH) == ["a", "b", "origin"]
+
+
+def test_what_is_known_of_places_stays_while_the_server_names_the_same() -> None:
+    nothing: Any = None
+    agent = NativeAgent("https://h/ocsinventory", nothing, nothing, Places(), "pc", lambda line: None)
+    first, second = Pack("17", "i", "origin", mirrors=("a",)), Pack("17", "i", "origin", mirrors=("a", "b"))
+    agent._note_sources(first)
+    known = agent._sources["17"]
+    assert known.named == ("a", "origin")
+    agent._note_sources(first)
+    assert agent._sources["17"] is known
+    agent._note_sources(second)
+    assert agent._sources["17"].named == ("a", "b", "origin")
 
 
 async def test_without_mirrors_nobody_is_asked() -> None:
