@@ -234,11 +234,21 @@ async def test_what_the_backend_locates_at_once_or_later(
     assert steering.ask(STEERED) is None
     assert backend.asked == FileRequest(f"{PACKAGE}/{PACKAGE}-1", PACKAGE, 1, TOKEN, 46, "10.0.0.1", "http")
     assert backend.later is not None
+    steering.turn.begin(-1.0, 1)
     backend.later(located)
+    assert steering.turn.now_s > 0  # the answer's time is now
     assert [answer] == steering.replies
     assert answer is not None
     assert answer.status == status
     assert words in answer.lines
+
+
+@pytest.mark.parametrize("name", ["info", "manifest"])
+def test_what_is_no_fragment_has_no_number(steering: Setup, name: str) -> None:
+    backend = steering.backend
+    assert isinstance(backend, SteeringBackend)
+    assert steering.ask(f"/download/17/{name}") is None
+    assert backend.asked == FileRequest(f"17/{name}", "17", 0, "", 0, "10.0.0.1", "http")
 
 
 def test_without_a_token_nothing_is_answered_elsewhere(steering: Setup) -> None:
