@@ -240,6 +240,18 @@ async def test_another_content_leaves_nothing_of_the_first_in_the_store(
         assert copier.state().missing_bytes == 0
 
 
+async def test_what_is_copied_is_left_alone(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a")
+    async with copying(local, source, signer):
+        await trio.sleep(1)
+        before = local.data.package("17").stat()
+        await trio.sleep(3 * POLL_S)
+        after = local.data.package("17").stat()
+        assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
 async def test_a_copy_that_has_lost_its_info_is_made_again(
     local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
 ) -> None:

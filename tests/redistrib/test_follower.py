@@ -112,14 +112,24 @@ async def test_an_event_that_cannot_be_read_ends_the_stream(autojump_clock: trio
     assert (follower.seq, follower.connected, applied) == (3, False, [])
 
 
-async def test_a_silent_origin_is_asked_again(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_silent_origin_is_asked_again(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
     client = FakeClient()
     follower, _ = make_follower(client)
+    assert (follower.connected, follower.refused, follower.seq) == (False, False, 0)
     answer(client, Heartbeat(3))
     await follow(follower, SILENCE_S - 1)
     assert follower.connected
     await follow(follower, SILENCE_S + 0.1)
     assert not follower.connected
+    assert f"nothing has come for {SILENCE_S:g} s" in caplog.text
+
+
+async def test_an_origin_that_is_heard_of_is_not_asked_again(autojump_clock: trio.testing.MockClock) -> None:
+    origin = Origin(trio.current_time())
+    await follow(make_follower(origin.client)[0], 5 * SILENCE_S)
+    assert len(origin.asked_s) == 1
 
 
 @pytest.mark.parametrize(("status", "refused"), [(401, True), (500, False)])
@@ -132,6 +142,7 @@ async def test_it_is_known_whether_the_origin_refuses_this_mirror(
     await follow(follower, 0.1)
     assert (follower.connected, follower.refused) == (False, refused)
     assert ("was it revoked?" in caplog.text) is refused
+    assert (f"HTTP {status}" in caplog.text) is not refused
     answer(client, Heartbeat(1))
     await follow(follower, 10)
     assert (follower.connected, follower.refused) == (True, False)

@@ -101,6 +101,35 @@ async def test_after_all_was_told_only_news_are(mirror: MirrorDir, autojump_cloc
     assert (reporting.statistics.counts.healed, reporting.statistics.counts.bad) == (1, 1)
 
 
+async def test_news_are_told_at_once(mirror: MirrorDir, autojump_clock: trio.testing.MockClock) -> None:
+    reporting = Reporting(mirror)
+    reporter = reporting.reporter
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reporting.run, 30)
+        await trio.sleep(FLUSH_S + 1)
+        assert len(reporting.messages) == 1
+        reporter.ready("18", 1)
+        await trio.sleep(0.01)
+        reporter.gone("17")
+        await trio.sleep(0.01)
+        reporter.fault("18", "18-1", healed=True)
+        await trio.sleep(0.01)
+        told = [(message["ready"], message["gone"], message["faults"]) for message in reporting.messages[1:]]
+        assert told == [([["18", 1]], [], []), ([], ["17"], []), ([], [], [["18", "18-1", True]])]
+        nursery.cancel_scope.cancel()
+
+
+async def test_all_is_told_again_when_it_could_not_be_told(
+    mirror: MirrorDir, autojump_clock: trio.testing.MockClock
+) -> None:
+    reporting = Reporting(mirror)
+    reporting.away = True
+    await reporting.run(2 * FLUSH_S + 1)
+    reporting.away = False
+    await reporting.run(2 * FLUSH_S + 1)
+    assert [message.get("have") for message in reporting.messages] == [[["17", 1]]]
+
+
 @pytest.mark.parametrize("fault", ["away", "refuses"])
 async def test_news_that_could_not_be_told_are_told_in_order(
     mirror: MirrorDir, fault: str, autojump_clock: trio.testing.MockClock
