@@ -122,8 +122,8 @@ async def test_a_silent_origin_is_asked_again(
     await follow(follower, SILENCE_S - 1)
     assert follower.connected
     await follow(follower, SILENCE_S + 0.1)
-    assert not follower.connected
     assert f"nothing has come for {SILENCE_S:g} s" in caplog.text
+    assert not follower.connected
 
 
 async def test_an_origin_that_is_heard_of_is_not_asked_again(autojump_clock: trio.testing.MockClock) -> None:
