@@ -112,4 +112,4 @@ def _last(cache: Path) -> list[Key]:
     path = cache / "last.json"
     if not path.is_file():
         return []
-    return [(module, function, line, text) for module, function, line, text in json.loads(path.read_text())]
+    return [(row[0], row[1], row[2], row[3]) for row in json.loads(path.read_text()) if len(row) == 4]

@@ -335,4 +335,7 @@ async def test_a_fragment_once_more_to_heal_a_bad_one(
         with pytest.raises(Corrupt):
             await copier.fetch_fragment("17", fragment)
         assert not local.incoming.path(fragment).exists()
+        source.away = True
+        with pytest.raises(Unavailable):
+            await copier.fetch_fragment("17", fragment)
         assert not list((local.data.root / "incoming").glob("*.again"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -306,6 +308,23 @@ async def test_fragments_come_from_a_mirror_and_where_it_fails_from_the_server(
     asked = [request.split()[1] for request in server.requests if f"{ID}-" in request]
     # Once it has failed it is tried last for a while.
     assert asked == [f"/near{fragment(1)}", f"/near{fragment(2)}", fragment(2), fragment(3)]
+
+
+async def test_a_package_that_has_moved_is_known_to_have_moved(server: FaultyServer, tmp_path: Path) -> None:
+    add_store(server, tmp_path / "srv")
+    place = tmp_path / "state/download" / ID / "package.json"
+    with trio.CancelScope() as scope:
+        await server.run(tmp_path / "state", lambda line: scope.cancel() if f"{ID}-1" in line else None)
+    before = json.loads(place.read_text())
+    server.files |= {f"/moved{path}": data for path, data in server.files.items()}
+    server.packs[ID] = dataclasses.replace(server.packs[ID], pack_loc=f"{server.http}/moved/download")
+    seen: list[dict[str, object]] = []
+    await server.run(
+        tmp_path / "state",
+        lambda line: seen.append(json.loads(place.read_text())) if f"{ID}-2" in line else None,
+    )
+    assert seen == [{"pack_loc": f"{server.http}/moved/download", "since_s": before["since_s"]}]
+    assert server.results == [(ID, "SUCCESS")]
 
 
 async def test_a_full_disk_is_no_fault_of_a_mirror(

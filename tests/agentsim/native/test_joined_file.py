@@ -68,6 +68,14 @@ def test_before_the_beginning_there_is_nothing(tmp_path: Path) -> None:
         joined.seek(-1)
 
 
+def test_the_beginning_and_what_is_behind_the_end_of_a_part(tmp_path: Path) -> None:
+    with JoinedFile(split(tmp_path, [b"abcX", b"def"]), [3, 3]) as joined:
+        assert joined.seek(0) == 0
+        assert joined.read(6) == b"abc"
+        assert joined.read(6) == b"def"
+        assert joined.seek(-6, os.SEEK_CUR) == 0
+
+
 def test_a_file_that_has_shrunk_ends_there(tmp_path: Path) -> None:
     with JoinedFile(split(tmp_path, [b"abc", b"def"]), [4, 3]) as joined:
         assert joined.read(3) == b"abc"

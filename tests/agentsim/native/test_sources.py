@@ -62,6 +62,7 @@ async def test_all_are_probed_at_once_and_given_up_in_time(autojump_clock: MockC
 
 
 async def test_they_are_probed_again_only_after_a_while(autojump_clock: MockClock) -> None:
+    await trio.sleep(10 * FRESH_S)
     client = Places(a=(1, 200), b=(2, 200))
     sources = Sources(client, ["a", "b"], "origin")
     assert await sources.ranked("http", PATH) == ["a", "b", "origin"]

@@ -138,6 +138,24 @@ def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
         pass
 
 
+def test_a_result_is_all_that_stays(tmp_path: Path) -> None:
+    with open_state(tmp_path) as state:
+        folder = state.folder("1")
+        folder.begin(b"info", b"manifest", "a", 1.0)
+        folder.begin_tree()
+        folder.mark_running()
+        folder.conclude("SUCCESS")
+        assert sorted(path.name for path in folder.path.iterdir()) == ["result", "running"]
+
+
+def test_a_folder_is_removed_where_one_was_half_removed(tmp_path: Path) -> None:
+    (tmp_path / ".gone-1").mkdir()
+    (tmp_path / ".gone-1" / "x").write_text("of before")
+    (tmp_path / "1").mkdir()
+    remove_tree(tmp_path / "1")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_result_finds_room_where_the_fragments_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_state(tmp_path) as state:
         folder = state.folder("1")

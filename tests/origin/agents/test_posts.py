@@ -263,6 +263,15 @@ def test_what_an_inventory_says_counts_for_what_follows_in_its_batch(origin: Tes
     assert not ocs.read_prolog_reply(second).send_inventory
 
 
+def test_what_is_not_active_is_not_listed(pc: TestOrigin) -> None:
+    pc.package("18")
+    pc.assign("18")
+    pc.act(packages.deactivate, "18", pc.now_s)
+    assert pc.listed() == []
+    pc.act(packages.activate, "18", None, None, pc.now_s)
+    assert pc.listed() == ["18"]
+
+
 def test_packages_of_others_are_not_listed(pc: TestOrigin) -> None:
     pc.prolog("other")
     pc.inventory(device_id="other")

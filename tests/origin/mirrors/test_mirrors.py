@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ({"networks": ("10.0.0.0/33",)}, "networks"),
         ({"url": "http://a:65536"}, "url"),
         ({"url": "http://"}, "url"),
+        ({"url": "http://a_b!"}, "url"),
         ({"address": "10.0.0"}, "address"),
         ({"networks": ("10.0.0.0/8",) * (MAX_NETWORKS + 1)}, "networks"),
         ({"location": "x" * 256}, "location"),

@@ -103,6 +103,7 @@ def test_a_bad_report_is_refused_by_its_field(message: dict[str, Any], field: st
     [
         ({}, 0.0),
         ({"now_s": 50.0}, 0.0),
+        ({"at_s": 0.25}, 0.0),
         ({"at_s": 100.0, "now_s": 130.0}, 30.0),
         ({"at_s": 130.0, "now_s": 100.0}, 0.0),
         ({"at_s": 1.0, "now_s": 1e12}, reports.MAX_AGE_S),
@@ -117,4 +118,7 @@ def test_a_file_that_was_repaired_is_an_event(origin: TestOrigin) -> None:
     mirror = add_mirror(origin, "a")
     report(origin, mirror, faults=[["17", "17-1", True], ["17", "17-2", False]])
     healed, bad = origin.events(Kind.MIRROR_HEALED, Kind.MIRROR_BAD)
+    report(origin, mirror, faults=[["1" * 30, "x" * 100, False]])
+    long = origin.events(Kind.MIRROR_BAD)[-1]
+    assert (long.package_id, long.detail["name"]) == ("1" * 20, "x" * 64)
     assert (healed.kind, bad.kind, bad.detail) == (Kind.MIRROR_HEALED, Kind.MIRROR_BAD, {"mirror": "a", "name": "17-2"})
