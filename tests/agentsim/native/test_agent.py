@@ -420,21 +420,25 @@ async def test_the_server_is_restarted_between_two_fragments(server: FaultyServe
     assert (tmp_path / "srv/data").read_bytes() == RANDOM
 
 
-@pytest.mark.parametrize("damage", ["flipped", "longer"])
+@pytest.mark.parametrize(("damage", "wrong"), [("flipped", 1), ("longer", 2)])
 async def test_fragments_are_checked_once_more_before_they_are_deployed(
-    server: FaultyServer, tmp_path: Path, damage: str
+    server: FaultyServer, tmp_path: Path, damage: str, wrong: int
 ) -> None:
     """The disk may have spoilt what was right when it came."""
     add_store(server, tmp_path / "srv")
     first = tmp_path / "state/download" / ID / f"{ID}-1"
 
+    lines: list[str] = []
+
     def spoil(line: str) -> None:
+        lines.append(line)
         if line == f"Downloading {ID}-3...OK":
             data = first.read_bytes()
             first.write_bytes(bytes([data[0] ^ 1]) + data[1:] if damage == "flipped" else data + b"x")
 
     await server.run(tmp_path / "state", spoil)
     assert server.results == [(ID, "ERR_BAD_DIGEST")]
+    assert any(f"failed: fragment {wrong} of {ID}: expected" in line for line in lines)
     assert not (tmp_path / "srv").exists()
 
 

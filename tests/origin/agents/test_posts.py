@@ -272,6 +272,19 @@ def test_what_is_not_active_is_not_listed(pc: TestOrigin) -> None:
     assert pc.listed() == ["18"]
 
 
+def test_an_agent_that_does_not_say_its_name_has_that_of_before(pc: TestOrigin) -> None:
+    """Trap 15 depends on it."""
+    pc.package("17")
+    pc.assign("17")
+    pc.user_agent = WINDOWS
+    pc.prolog()
+    pc.user_agent = ""
+    pc.values["download.on"] = False
+    assert not pc.prolog().config.on  # a Unix agent with a package would not be told so
+    (row,) = pc.rows(schema.computers)
+    assert row["user_agent"] == WINDOWS
+
+
 def test_packages_of_others_are_not_listed(pc: TestOrigin) -> None:
     pc.prolog("other")
     pc.inventory(device_id="other")

@@ -24,6 +24,8 @@ def test_only_changes_are_reported_after_the_first_report(origin: TestOrigin) ->
     report(origin, mirror, have=[["17", 1], ["18", 1]])
     report(origin, mirror, ready=[], gone=["17"])
     assert [row["package_id"] for row in origin.rows(schema.mirror_packages)] == ["18"]
+    report(origin, mirror, ready=[["17", 2]])
+    assert {row["package_id"]: row["version"] for row in origin.rows(schema.mirror_packages)} == {"17": 2, "18": 1}
 
 
 def test_a_status_keeps_the_values_that_a_report_leaves_out(origin: TestOrigin) -> None:
