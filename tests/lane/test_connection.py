@@ -236,6 +236,16 @@ def test_as_long_as_a_head_may_be(connect: Callable[..., Peer], spare_bytes: int
     assert status(peer.send(head[40:41])) == 431
 
 
+def test_after_a_last_answer_that_took_its_time_it_is_heard_again(connect: Callable[..., Peer]) -> None:
+    peer = connect()
+    peer.sock.room = 100
+    peer.send(GET_SMALL.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert (peer.connection.state, peer.reactor.interest) == (State.WRITING, EPOLLOUT)
+    peer.sock.room = 1_000_000
+    peer.connection.ready(EPOLLOUT)
+    assert (peer.connection.state, peer.reactor.interest) == (State.LINGERING, EPOLLIN)
+
+
 def test_a_lingering_connection_that_the_peer_closes_is_closed(connect: Callable[..., Peer]) -> None:
     peer = connect()
     peer.send(b"nonsense\r\n\r\n", b"")

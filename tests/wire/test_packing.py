@@ -90,6 +90,8 @@ def test_bad_bytes_are_corrupt(data: bytes) -> None:
 def test_more_bytes_than_the_limit_are_not_looked_at() -> None:
     with pytest.raises(Corrupt, match="row: expected at most 8 bytes, got 9 bytes"):
         unpack(pack(Row(1))[:9], Row, "row", max_bytes=8)
+    packed = pack(Row(1))
+    assert unpack(packed, Row, "row", max_bytes=len(packed)) == Row(1)
 
 
 @given(st.binary(max_size=200))

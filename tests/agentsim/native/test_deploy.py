@@ -140,6 +140,7 @@ def test_store(tmp_path: Path) -> None:
     (target / "d").chmod(0o700)
     (target / "a").write_text("old")
     (target / "kept").write_text("mine")
+    (target / "d/.l.distd-new").symlink_to("what a crash has left")
     for _ in range(2):
         deploy.store(tree, target)
         names = sorted(path.relative_to(target).as_posix() for path in target.rglob("*"))

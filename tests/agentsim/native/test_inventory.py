@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
+
+import pytest
 
 from agentsim.native import inventory
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_hardware() -> None:
@@ -40,6 +42,40 @@ def test_what_the_kernel_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert inventory._words_after("/etc/resolv.conf", "nameserver") == ["10.0.0.1", "10.0.0.2"]
     assert inventory._values_of("/proc/cpuinfo", "model name") == ["A CPU", "Another"]
     assert inventory._line("/proc/cpuinfo") == "processor : 0"
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory", "expected"),
+    [(3, {"MemTotal": 2000, "SwapTotal": 7}, ("3", "2000", "7")), (None, {}, ("1", "0", "0"))],
+)
+def test_figures(
+    cores: int | None, memory: dict[str, int], expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(inventory, "_memory_mib", lambda: memory)
+    facts = inventory.hardware("pc-1", "127.0.0.1")
+    assert (facts["PROCESSORN"], facts["MEMORY"], facts["SWAP"]) == expected
+
+
+def test_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = {("eth0", inventory._SIOCGIFADDR): "10.1.2.3", ("eth0", inventory._SIOCGIFNETMASK): "255.255.0.0"}
+    states = {"eth0": "up", "eth1": "down"}
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "eth0"), (3, "eth1")])
+    monkeypatch.setattr(inventory, "_interface", lambda name, request: addresses.get((name, request), ""))
+    monkeypatch.setattr(inventory, "_gateways", lambda: {"eth0": "10.1.0.1"})
+    monkeypatch.setattr(inventory, "_line", lambda file: states[file.split("/")[4]] if "state" in file else "aa:bb")
+    first, second = inventory.networks()
+    assert first == {
+        "DESCRIPTION": "eth0",
+        "MACADDR": "aa:bb",
+        "STATUS": "Up",
+        "TYPE": "ethernet",
+        "IPADDRESS": "10.1.2.3",
+        "IPMASK": "255.255.0.0",
+        "IPSUBNET": "10.1.0.0",
+        "IPGATEWAY": "10.1.0.1",
+    }
+    assert second == {"DESCRIPTION": "eth1", "MACADDR": "aa:bb", "STATUS": "Down", "TYPE": "ethernet"}
 
 
 def test_what_cannot_be_read_is_empty(tmp_path: Path) -> None:

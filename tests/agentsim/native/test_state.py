@@ -81,9 +81,10 @@ def test_a_half_removed_folder_does_not_count(tmp_path: Path, monkeypatch: pytes
         with monkeypatch.context() as patch:
             patch.setattr(shutil, "rmtree", lambda *_, **__: None)
             remove_tree(state.folder("1").path)
-        assert [path.name for path in state.downloads.iterdir()] == [".gone-1"]
-        assert state.restore(nobody) == ([], {}, set())
-        assert not list(state.downloads.iterdir())
+        state.folder("2").conclude("ERR_BUILD")
+        assert sorted(path.name for path in state.downloads.iterdir()) == [".gone-1", "2"]
+        assert state.restore(nobody) == ([], {"2": "ERR_BUILD"}, set())
+        assert [path.name for path in state.downloads.iterdir()] == ["2"]
 
 
 def test_a_package_that_is_listed_anew_begins_with_nothing(tmp_path: Path) -> None:
