@@ -91,6 +91,21 @@ def test_a_zip_keeps_content_modes_and_links(tmp_path: Path) -> None:
     assert [stat.S_IMODE((tree / name).stat().st_mode) for name in ("bin/run", "plain")] == [0o755, 0o604]
 
 
+def test_what_a_zip_of_another_system_leaves_out(tmp_path: Path) -> None:
+    """It may have no modes; and a time that cannot be."""
+    file = zipfile.ZipInfo("a")
+    assert deploy._zip_time_s(file) > 0
+    file.date_time = (1980, 0, 0, 0, 0, 10**12)
+    assert deploy._zip_time_s(file) == 0.0
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as box:
+        member = zipfile.ZipInfo("a")
+        member.external_attr = 0x20  # of DOS only
+        box.writestr(member, "text")
+    tree = unpack(tmp_path, out.getvalue())
+    assert stat.S_IMODE((tree / "a").stat().st_mode) == 0o644
+
+
 def test_the_folder_itself_may_be_a_member(tmp_path: Path) -> None:
     tree = unpack(tmp_path, tape(("./", FOLDER, "", 0o700), ("./a", FILE, "1", 0o644)))
     assert (tree / "a").read_text() == "1"
