@@ -340,15 +340,15 @@ async def test_what_is_left_of_packages_that_are_not_wanted_any_more_is_removed(
         assert list(incoming.iterdir()) == []
         mirror.state(package, other)
         await trio.sleep(5)
-        mirror.change(gone=("18",))
+        mirror.state(package)
         await trio.sleep(10)
         assert list(incoming.iterdir()) == []
-        package = mirror.package("19", b"d", b"e")
+        third = mirror.package("19", b"d", b"e")
         del mirror.client.handlers[f"{BASE}/19/19-2"]
-        mirror.change(package)
+        mirror.state(package, third)
         await trio.sleep(30)
         assert sorted(path.read_bytes() for path in incoming.iterdir()) == [b"", b"d"]  # for the next try
-        mirror.change(gone=("19",))
+        mirror.state(package)
         await trio.sleep(1)
         assert list(incoming.iterdir()) == []
 
