@@ -2,13 +2,13 @@
 # make. As root they install Debian packages; on a machine that is not for development that is refused (.ci/debian-packages).
 VENV   := .venv
 PY     := $(VENV)/bin/python
-PYTEST := $(PY) -m pytest -n 3 --dist worksteal
+PYTEST := $(PY) -m pytest -n 4 --dist worksteal
 READY  := $(VENV)/.ready
 SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
-    bench-load bench-packages bench-transfer
+    bench-load bench-packages bench-store bench-transfer
 
-.PHONY: help test test-slow-machine coverage mutants quick lint types layers demo bench bench-store loadtest fuzz reference \
+.PHONY: help test test-slow-machine coverage mutants quick lint types layers demo bench loadtest fuzz reference \
     setup debian lock clean $(BENCHES)
 
 help:            ## this list

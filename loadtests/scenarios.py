@@ -156,7 +156,7 @@ _ROWS: Final[Sequence[Scenario]] = (
                 PackageSource("suite", 200 * KB, 5, ("--fragment-size", "8KiB")),
                 PackageSource("fonts", 200 * KB, 1),
             ),
-            "options": ("--arrival", "window=2h", "--time-scale", "1200", "--duration", "30s", "--verify", "10%"),
+            "options": ("--arrival", "window=2h", "--time-scale", "1200", "--duration", "15s", "--verify", "10%"),
         },
     ),
 )

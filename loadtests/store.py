@@ -6,45 +6,40 @@ that no other has go too. Each is measured as it was done at first (the store is
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+import click
 from blake3 import blake3
 
 from distd.storage.fragment_store import FragmentStore
 from distd.storage.store_usage import StoreUsage
+from loadtests.results import finish, goal_row, goal_table, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROUNDS: Final = 20
 OF_PACKAGE: Final = 100  # fragments of the package that is removed
+GOAL_MS: Final = 10.0
 
 
-def main() -> int:
-    """Measure, and print a table; the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fragments", type=int, default=10_000, help="in the store (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, help="on the disk to be measured (default: the temporary one)")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        store, digests = _fill(Path(folder), options.fragments)
-        usage, package = StoreUsage(Path(folder) / "fragments"), digests[:OF_PACKAGE]
-        expected_bytes = store.used_bytes()
-        time.sleep(0.2)  # so that the last change is no more of this tick of the file system's clock
-        if usage.used_bytes() != expected_bytes:
-            print("the running figure is wrong")
-            return 1
-        print(f"{options.fragments:,} fragments in the store, median of {ROUNDS} rounds:")
-        _compare("used bytes", store.used_bytes, usage.used_bytes)
-        _compare(f"remove a package of {OF_PACKAGE}", store.remove_unused, lambda: store.remove_unused(package))
-    return 0
+def measure(folder: Path, fragments: int) -> list[list[str]]:
+    """Rows of goals."""
+    store, digests = _fill(folder, fragments)
+    usage, package = StoreUsage(folder / "fragments"), digests[:OF_PACKAGE]
+    expected_bytes = store.used_bytes()
+    time.sleep(0.2)  # so that the last change is no more of this tick of the file system's clock
+    is_right = usage.used_bytes() == expected_bytes
+    return [
+        goal_row("the running figure", f"{usage.used_bytes():,} bytes", f"{expected_bytes:,}", is_right),
+        *_compare("used bytes", store.used_bytes, usage.used_bytes),
+        *_compare(f"remove a package of {OF_PACKAGE}", store.remove_unused, lambda: store.remove_unused(package)),
+    ]
 
 
 def _fill(folder: Path, count: int) -> tuple[FragmentStore, list[bytes]]:
@@ -59,9 +54,12 @@ def _fill(folder: Path, count: int) -> tuple[FragmentStore, list[bytes]]:
     return store, digests
 
 
-def _compare(name: str, reading: Callable[[], object], now: Callable[[], object]) -> None:
+def _compare(name: str, reading: Callable[[], object], now: Callable[[], object]) -> list[list[str]]:
     before_ms, after_ms = (1000 * median(_timed(call) for _ in range(ROUNDS)) for call in (reading, now))
-    print(f"  {name:<30} {before_ms:8.2f} ms by reading the store, {after_ms:6.2f} ms now")
+    return [
+        goal_row(f"{name}, by reading the store, ms", f"{before_ms:.2f}"),
+        goal_row("… as it is done, ms", f"{after_ms:.2f}", f"≤ {GOAL_MS:g}", after_ms <= GOAL_MS),
+    ]
 
 
 def _timed(call: Callable[[], object]) -> float:
@@ -70,5 +68,17 @@ def _timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - begun_s
 
 
+@click.command()
+@click.option("--fragments", default=10_000, show_default=True, type=click.IntRange(1000), help="In the store.")
+@click.option("--folder", type=click.Path(path_type=Path), help="On the disk to be measured.  [default: /tmp]")
+def main(fragments: int, folder: Path | None) -> None:
+    """Measure what quota and removal cost."""
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        rows = measure(Path(made), fragments)
+    table = goal_table(f"{fragments:,} fragments in the store, medians of {ROUNDS} rounds", rows)
+    publish("store", "Quota and removal", "make bench-store", [table])
+    finish([table])
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
