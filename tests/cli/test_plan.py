@@ -109,7 +109,7 @@ def test_what_is_met_already_and_by_nothing_gentler(
 
 def test_the_servers_own_limit_is_in_the_way(site: Any, package_id: Any) -> None:
     """`bandwidth.rules` are the origin's; those for some network are not for all."""
-    wish = ("--site", "paris=500000", "--by", "2d", "--json")
+    wish = ("--site", "paris=2000000", "--by", "2d", "--json")
     free, thin, others = (
         site("plan", package_id, *wish, *(("--set", f"bandwidth.rules={rules}") if rules else ())).json
         for rules in ("", "1kB/s", "1kB/s 10.0.0.0/8")
