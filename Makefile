@@ -2,7 +2,7 @@
 # make. As root they install Debian packages; on a machine that is not for development that is refused (.ci/debian-packages).
 VENV   := .venv
 PY     := $(VENV)/bin/python
-PYTEST := $(PY) -m pytest -n 4 --dist worksteal
+PYTEST := $(PY) -m pytest -n 3 --dist worksteal
 READY  := $(VENV)/.ready
 SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
