@@ -59,7 +59,8 @@ def _measure(data: data_dir.DataDir, wheels: list[Path]) -> Iterator[Similarity]
 
 
 def _cut(data: data_dir.DataDir, source: Path, system: OperatingSystem, plan: Plan) -> Manifest:
-    package = builder.check(source, PackageSpec(system, 5, Action.STORE, "/x", plan))
+    target = "C:\\x" if system is OperatingSystem.WINDOWS else "/x"
+    package = builder.check(source, PackageSpec(system, 5, Action.STORE, target, plan))
     with builder.build(data, "17", package, pki.load_signer(data.keys)) as staged:
         return staged.manifest
 
