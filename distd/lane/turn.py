@@ -82,8 +82,9 @@ class Turn:
         self.idle_deadline_s = now_s + self.limits.idle_timeout_s
         self.alone = ready == 1
         self.handshakes_left = TURN_HANDSHAKES
-        self.takes_handshakes = self._waiting_handshakes < MAX_WAITING_HANDSHAKES
-        self._waiting_handshakes = 0
+        if ready:  # the clocks are read between turns too, in which no handshake is tried
+            self.takes_handshakes = self._waiting_handshakes < MAX_WAITING_HANDSHAKES
+            self._waiting_handshakes = 0
         second = int(time.time())
         if second != self.second:
             self.second = second

@@ -87,6 +87,7 @@ def test_while_many_handshakes_wait_none_is_accepted_under_tls(port: Port) -> No
         pass
     for _ in range(MAX_WAITING_HANDSHAKES - 1):
         assert not turn.take_handshake()
+    turn.begin(1.9, 0)  # timers, or an answer that comes from outside
     turn.begin(2.0, 1)
     port.connect()
     port.listener.ready(1)
