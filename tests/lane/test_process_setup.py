@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from distd.lane.process_setup import SWITCH_INTERVAL_S
+
 PROGRAM = """
 import ctypes, logging, threading
 from distd.lane.process_setup import set_up_process
@@ -41,3 +43,12 @@ def test_threads_share_one_heap(set_up: Any) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     arenas = done.stderr.count("\nArena ") + done.stderr.startswith("Arena ")
     assert arenas == 1 if set_up else arenas > 1
+
+
+def test_a_thread_that_writes_does_not_keep_the_interpreter_for_long() -> None:
+    program = (
+        "import logging, sys; from distd.lane.process_setup import set_up_process;"
+        "set_up_process(1, logging.getLogger()); print(sys.getswitchinterval())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert float(done.stdout) == pytest.approx(SWITCH_INTERVAL_S)
