@@ -16,6 +16,7 @@ from distd.cli.actor import unix_actor
 from distd.cli.completion import complete_computers
 from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
+from distd.cli.package_text import describe_counters
 from distd.domain.errors import BadInput
 from distd.domain.results import Outcome
 from distd.domain.units import format_count, format_time, parse_moment
@@ -49,6 +50,8 @@ _computer_option = option(
 _file_option = option(
     "--computers",
     "file",
+    field="computers",
+    hint="see `distd computer list`",
     metavar="FILE",
     type=click.File("r", encoding="utf-8"),
     help="A file of DEVICEIDs: one in a line, or the output of `computer list --all --json`; -: standard input.",
@@ -79,7 +82,12 @@ class AssignOptions:
 @_file_option
 @option("--force", is_flag=True, help="Run it even on computers that have it in their history.")
 @option("--any-os", is_flag=True, help="Also on computers with another system than the package is for.")
-@option("--schedule", default="", metavar="TIME", help='Windows: not before "2026-12-01 18:00", "fri 18:00", "2h".')
+@option(
+    "--schedule",
+    default="",
+    metavar="TIME",
+    help='Windows: not before "18:00", "fri 18:00", "2026-12-01 18:00", "2h" (from now).',
+)
 @option("--postcmd", default="", metavar="COMMAND", help="Windows: run this command afterwards.")
 @json_option
 @options_record(AssignOptions)
@@ -206,7 +214,10 @@ RESULT_COLUMNS: Final[tuple[Column[Result], ...]] = (
 def results(package_id: str, root: Path, states: tuple[str, ...], listing: ListOptions) -> None:
     """The state of a package on each computer that it is assigned to, by DEVICEID."""
     with open_installation(root) as installation, installation.catalogue.read() as conn:
-        is_deleted = overview.show(conn, package_id).state == PackageState.DELETED
+        package = overview.show(conn, package_id)
         page = assignments.results(conn, package_id, [Outcome(state) for state in states], listing.window)
+    is_deleted = package.state == PackageState.DELETED
     nothing = "This package is deleted; no computer had it." if is_deleted else "No computer has this package assigned."
     print_list(page, RESULT_COLUMNS, listing, "No computer is in that state." if states else nothing)
+    if page.items and not (listing.as_json or listing.as_csv):
+        click.echo(f"Together: {describe_counters(package)}.", err=True)

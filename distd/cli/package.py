@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from distd.cli.activation_text import describe_planned
 from distd.cli.actor import unix_actor
 from distd.cli.options import data_option
 from distd.cli.package_options import notify_options, package_argument, target_of
+from distd.cli.package_text import describe_counters, describe_notify, describe_plan, describe_state
 from distd.domain.records import Action
 from distd.domain.units import format_size, format_time
 from distd.origin.installation import open_installation
@@ -46,7 +46,6 @@ COMMANDS: Final = {
 }
 
 
-COUNTERS: Final = ("waiting", "notified", "downloading", "success", "failed")
 NO_PACKAGES: Final = "No packages yet: see `distd package build --help`."
 
 
@@ -102,21 +101,25 @@ def show(package_id: str, root: Path, as_json: bool) -> None:
             listed = overview.show(conn, package_id)
             planned = planned_activations.planned_of(conn, package_id)
         described = describe(installation, found)
+        notify = directories.read_info(installation.data, package_id).notify
     if as_json:
-        counters = {name: getattr(listed, name) for name in COUNTERS}
-        print_json(described | {"state": listed.state, **counters, "planned": planned})
+        print_json(described | {"notify": notify, "state": listed.state, **listed.counters, "planned": planned})
         return
-    where = found.info_server or "this server"
     described |= {
         "size": f"{found.size_bytes} bytes ({format_size(found.size_bytes)})",
         "created_at_s": None,
         "created": format_time(found.created_at_s),
         "withdrawn_at_s": None,
         "withdrawn": format_time(found.withdrawn_at_s),
-        "active": f"yes, {where}" if found.active else "no",
+        "state": describe_state(listed, planned, time.time()),
+        "version": found.version if found.version > 1 else None,
+        "plan": None,
+        "cut into": describe_plan(found.plan) if found.fragments else None,
+        "notification": describe_notify(notify),
+        "active": None,
         "info_server": None,
-        "planned": describe_planned(planned, time.time()) if planned else None,
-        "computers": ", ".join(f"{getattr(listed, name):,} {name}" for name in COUNTERS if getattr(listed, name)),
+        "fragment_server": None,
+        "computers": describe_counters(listed),
     }
     print_record(described.items())
 
@@ -172,7 +175,9 @@ class EditOptions:
 @data_option
 @option("--name", help="Its name, for people.")
 @option(
-    "--priority", type=click.IntRange(0, 10), help="0: first, and alone; n from 1 to 10: a turn in every n-th cycle."
+    "--priority",
+    type=click.IntRange(0, 10),
+    help="0: first, and alone; n from 1 to 10: a turn in every n-th cycle, so the lower the sooner.",
 )
 @option("--path", field="target", help="STORE: the folder to copy to.")
 @option("--launch", field="target", help="LAUNCH: the file of the package to run, with its arguments.")

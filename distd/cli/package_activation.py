@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distd.cli.activation_text import describe_planned
 from distd.cli.actor import unix_actor
 from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
+from distd.cli.package_text import describe_planned
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
 from distd.domain.units import parse_moment
 from distd.origin.installation import open_installation
-from distd.origin.packages import packages, planned_activations
+from distd.origin.packages import overview, packages, planned_activations
 from distd.origin.packages.planned_activations import Conditions
 from distd.terminal.options import example, json_option, one_of, options_record
 from distd.terminal.output import print_json
@@ -43,8 +43,8 @@ class ActivateOptions:
 @command(epilog=example("distd package activate 1700000001 --data /srv/distd"))
 @package_argument
 @data_option
-@option("--info-server", metavar="HOST[:PORT]/PATH", help="The server of the info (HTTPS), if not this one.")
-@option("--fragment-server", metavar="HOST[:PORT]/PATH", help="The server of the fragments (HTTP), if not this one.")
+@option("--info-server", metavar="HOST[:PORT]/PATH", help="The server of the info (HTTPS), beside --fragment-server.")
+@option("--fragment-server", metavar="HOST[:PORT]/PATH", help="That of the fragments (HTTP). Neither: this one.")
 @option(
     "--via",
     type=one_of(Via),
@@ -60,7 +60,10 @@ class ActivateOptions:
 )
 @option("--site", "sites", metavar="NAME", multiple=True, help="Count only this mirror or location. Repeatable.")
 @option(
-    "--at", field="not_before", metavar="TIME", help='Not before: "fri 18:00", "2026-12-01 18:00", "2h" (from now).'
+    "--at",
+    field="not_before",
+    metavar="TIME",
+    help='Not before: "18:00", "fri 18:00", "2026-12-01 18:00", "2h" (from now).',
 )
 @option("--latest", metavar="TIME", help="Activate it then, even if not enough mirrors have it.")
 @json_option
@@ -85,8 +88,11 @@ def _activate_now(package_id: str, root: Path, options: ActivateOptions, *, as_j
         actor, now_s = unix_actor(), time.time()
         planned_activations.cancel(conn, actor, package_id, now_s)
         found = packages.activate(conn, actor, package_id, info_server, fragment_server, now_s, options.via or "")
+        is_assigned = any(overview.show(conn, package_id).counters.values())
     where = f"info {info_server}, fragments {fragment_server}" if info_server else "from this server"
     _print(found, f"Package {package_id} is active: {where}.", as_json=as_json)
+    if not (as_json or is_assigned):
+        click.echo(f"Next: distd assign {package_id} --computer DEVICEID --data {root}")
 
 
 def _activate_later(package_id: str, root: Path, options: ActivateOptions, *, as_json: bool) -> None:
@@ -103,10 +109,11 @@ def _activate_later(package_id: str, root: Path, options: ActivateOptions, *, as
     )
     with open_installation(root) as installation, installation.catalogue.write() as conn:
         via = Via(options.via) if options.via else None
+        before = planned_activations.planned_of(conn, package_id)
         waiting = planned_activations.plan(conn, unix_actor(), package_id, via, conditions, now_s)
-    _print(
-        waiting, f"`distd serve` activates package {package_id} {describe_planned(waiting, now_s)}.", as_json=as_json
-    )
+    text = f"`distd serve` activates package {package_id} {describe_planned(waiting, now_s)}"
+    instead = f"; until now: {describe_planned(before, now_s)}" if before else ""
+    _print(waiting, f"{text}{instead}.", as_json=as_json)
 
 
 def _print(found: object, text: str, *, as_json: bool) -> None:

@@ -56,7 +56,7 @@ _DURATION_HELP = "Cut so that an agent's latencies add up to this time, such as 
     "--priority",
     default=5,
     show_default=True,
-    help="0: first, and alone; 1 to 10: a turn in each cycle that it divides.",
+    help="0: first, and alone; n from 1 to 10: a turn in every n-th cycle, so the lower the sooner.",
 )
 @option("--action", type=one_of(Action), help="What agents do with it.")
 @option("--recipe", type=one_of(recipes.TABLE), help="Instead of --action: see `package recipes`.")
@@ -292,8 +292,8 @@ def _show(site: Installation, package: Package, *, as_json: bool) -> None:
     if as_json:
         print_json(described)
         return
-    size, fragments, md5 = format_size(package.size_bytes), _fragments(package.fragments), package.md5 or "-"
-    click.echo(f"Package {package.id}: {size} in {fragments}, MD5 {md5}")
+    content = f"{format_size(package.size_bytes)} in {_fragments(package.fragments)}, MD5 {package.md5 or '-'}"
+    click.echo(f"Package {package.id}: {content if package.fragments else 'a command, without a file'}")
     if not package.active:
         click.echo(f"Next: distd package activate {package.id} --data {site.data.root}")
 

@@ -107,6 +107,7 @@ def check_values(spec: PackageSpec) -> None:
     if spec.digest is Digest.SHA256 and spec.is_for_unix:
         raise BadInput("digest", "MD5 or SHA1 unless the system is WINDOWS: the Unix agent knows no other", spec.digest)
     _check_target(spec)
+    _check_notify(spec.notify)
     fragment_plan.check(spec.plan)
 
 
@@ -162,6 +163,12 @@ def _check_target(spec: PackageSpec) -> None:
     if spec.action is Action.LAUNCH and spec.is_for_unix and "-" in target.split()[0]:
         hint = "the stock Unix agent cuts the name there and reports ERR_EXECUTE"
         raise BadInput("target", 'a file name without "-"', target.split()[0], hint)
+
+
+def _check_notify(notify: Notify) -> None:
+    """Without a text a Windows agent shows nothing, so that nobody could agree, delay or refuse."""
+    if not notify.text and (notify.countdown_s or notify.can_abort or notify.can_delay):
+        raise BadInput("notify.text", "a text, as the other notify options are for those who read it", "none")
 
 
 def _check_path(system: OperatingSystem, target: str) -> None:

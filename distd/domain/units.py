@@ -37,6 +37,7 @@ _SIZE: Final = re.compile(r"([0-9]{1,15})\s*([a-zA-Z]*)")
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:[.,][0-9]{1,3})?)\s*([a-z]*)")
 _RATE: Final = re.compile(r"([0-9]{1,12}(?:[.,][0-9]{1,6})?)\s*([kmg]i?|)(b|bit|o)/s", re.IGNORECASE)
 _SHARE: Final = re.compile(r"([0-9]{1,3}(?:[.,][0-9]{1,6})?)\s*%")
+_TIME_OF_DAY: Final = re.compile(r"([01]?[0-9]|2[0-3])[:h]([0-5][0-9])")
 _WEEKDAY_TIME: Final = re.compile(rf"({'|'.join(WEEKDAYS)})[a-z]*(?: ([0-9]{{1,2}})(?::([0-9]{{2}}))?)?")
 
 # Units of figures that are compared with a limit. As decimals: 99.9 % is to be just 0.999.
@@ -109,7 +110,7 @@ def parse_weekday_time(text: str, field: str) -> int:
 
 
 def parse_deadline(text: str, field: str, now: datetime) -> float:
-    """Seconds from `now` to "fri 18:00" (the next one) or to "2026-11-27 18:00", or of "3d".
+    """Seconds from `now` to "18:00" or "fri 18:00" (the next one) or to "2026-11-27 18:00", or of "2h".
 
     `now` is local time, naive: the clocks may change between it and then. A time that is not after `now` is refused.
     """
@@ -118,6 +119,9 @@ def parse_deadline(text: str, field: str, now: datetime) -> float:
         monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
         then = monday + timedelta(minutes=minutes)
         return _difference_s(now, then if then > now else then + timedelta(days=7))
+    today = _time_of_day(text, now)
+    if today is not None:
+        return _difference_s(now, today if today > now else today + timedelta(days=1))
     for date_format in DATE_FORMATS:
         try:
             then = datetime.strptime(text.strip(), date_format)  # noqa: DTZ007 - local, as `now` is
@@ -129,7 +133,7 @@ def parse_deadline(text: str, field: str, now: datetime) -> float:
     try:
         return parse_duration(text, field)
     except BadInput:
-        raise BadInput(field, "a time such as fri 18:00, 2026-11-27 18:00 or 3d", text) from None
+        raise BadInput(field, "a time such as 18:00, fri 18:00, 2026-11-27 18:00 or 2h", text) from None
 
 
 def parse_moment(text: str, field: str, now: datetime) -> float:
@@ -138,7 +142,7 @@ def parse_moment(text: str, field: str, now: datetime) -> float:
 
 
 def parse_past(text: str, field: str, now: datetime) -> float:
-    """A time that has passed, in Unix time: "now", "7d" (ago), "2026-11-27 18:00", or "fri 18:00" (the last one).
+    """A time that has passed, in Unix time: "now", "7d" (ago), "2026-11-27 18:00", "18:00" or "fri 18:00" (the last).
 
     `now` is local time, naive.
     """
@@ -147,6 +151,9 @@ def parse_past(text: str, field: str, now: datetime) -> float:
         monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
         then = monday + timedelta(minutes=minutes)
         return (then if then <= now else then - timedelta(days=7)).timestamp()
+    today = _time_of_day(text, now)
+    if today is not None:
+        return (today if today <= now else today - timedelta(days=1)).timestamp()
     if text.strip().lower() == "now":
         return now.timestamp()
     for date_format in DATE_FORMATS:
@@ -158,12 +165,20 @@ def parse_past(text: str, field: str, now: datetime) -> float:
     try:
         return max(now.timestamp() - parse_duration(text, field), 0.0)
     except BadInput:
-        raise BadInput(field, "a time such as 7d (ago), fri 18:00 or 2026-11-27 18:00", text) from None
+        raise BadInput(field, "a time such as 7d (ago), 18:00, fri 18:00 or 2026-11-27 18:00", text) from None
 
 
 def _number(text: str) -> float:
     """Of "1.5", and of "1,5" as French writes it."""
     return float(text.replace(",", "."))
+
+
+def _time_of_day(text: str, now: datetime) -> datetime | None:
+    """Of "18:00", as French has it "18h00": at that time on the day of `now`."""
+    match = _TIME_OF_DAY.fullmatch(text.strip().lower())
+    if match is None:
+        return None
+    return now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
 
 
 def _minute_of_week(text: str) -> int | None:

@@ -89,4 +89,6 @@ def _fields(alike: Sequence[LoggedEvent]) -> dict[str, Any]:
     shown: dict[str, Any] = {"seq": event.seq, "actor": event.actor}
     shown |= {"package": event.package_id, "package_name": event.package_name}
     shown |= {"computers": len(alike)} if len(alike) > 1 else {"computer": event.device_id, **event.detail}
+    if event.package_name and shown.get("name") == event.package_name:
+        del shown["name"]
     return {name: value for name, value in shown.items() if value not in (None, "", False)}

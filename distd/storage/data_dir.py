@@ -84,7 +84,8 @@ def create_data_dir(root: Path, hosts: Sequence[str], create_catalogue: Callable
         pki.check_host(host)
     is_new = not root.exists()
     if not is_new and (not root.is_dir() or any(root.iterdir())):
-        raise BadInput("data", "a folder that is empty or not there yet", str(root))
+        found = "a data directory already" if (root / "distd.toml").exists() else "which has files"
+        raise BadInput("data", "a folder that is empty or not there yet", f"{root}, {found}")
     try:
         root.mkdir(parents=True, exist_ok=True)
         root.chmod(0o755)  # whatever the umask says: a web server may serve `download`

@@ -100,8 +100,11 @@ def print_list(page: Page[T], columns: Sequence[Column[T]], listing: ListOptions
     if listing.as_csv:
         click.echo(_csv(page.items), nl=False)
     elif page.items:
-        for line in table_lines(page.items, columns, None if listing.wide else terminal_width()):
+        lines, left_out = _table(page.items, columns, None if listing.wide else terminal_width())
+        for line in lines:
             click.echo(line)
+        if left_out:
+            click.echo(f"Not shown for want of room: {', '.join(left_out)}; --wide shows them.", err=True)
     else:
         click.echo(nothing)
     if len(page.items) < page.total:
@@ -128,16 +131,22 @@ def terminal_width() -> int | None:
 
 def table_lines(items: Sequence[T], columns: Sequence[Column[T]], width: int | None) -> list[str]:
     """The lines of a table, a head and one an item, of at most `width` cells; None: as wide as it gets."""
+    return _table(items, columns, width)[0]
+
+
+def _table(items: Sequence[T], columns: Sequence[Column[T]], width: int | None) -> tuple[list[str], list[str]]:
+    """Its lines, and the titles of the columns that are left out."""
     cells = [[_printable(column.text(item)) for item in items] for column in columns]
     used = [index for index, texts in enumerate(cells) if any(texts) or columns[index].rank == 0]
     widths = {index: max(map(cell_len, (columns[index].title, *cells[index]))) for index in used}
     if width is not None:
         _fit(widths, columns, width)
     heads = {index: [columns[index].title, *cells[index]] for index in widths}
-    return [
+    lines = [
         GAP.join(_pad(heads[index][row], widths[index], right=columns[index].right) for index in widths).rstrip()
         for row in range(len(items) + 1)
     ]
+    return lines, [columns[index].title for index in used if index not in widths]
 
 
 def _fit(widths: dict[int, int], columns: Sequence[Column[Any]], width: int) -> None:

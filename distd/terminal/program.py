@@ -49,6 +49,14 @@ argument = partial(click.argument, cls=Argument)
 class Command(click.Command):
     """A command whose errors name its options, where the use case named fields."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does it; also errors of its parser, which does not know of what command it is, name the command."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run it."""
         try:
@@ -149,7 +157,7 @@ def _name_option(error: BadInput | Conflict, ctx: click.Context) -> None:
     found = [param for param in ctx.command.params if getattr(param, "field", param.name) == error.field]
     if not found:
         return
-    used = next((param for param in found if ctx.params.get(param.name or "") is not None), found[0])
+    used = next((param for param in found if ctx.params.get(param.name or "") not in (None, ())), found[0])
     is_argument = isinstance(used, click.Argument)
     error.field = (used.metavar or used.human_readable_name).strip("[].") if is_argument else max(used.opts, key=len)
     if isinstance(error, NotFound) and not error.hint:

@@ -56,9 +56,10 @@ def test_packages_and_their_counters(deployed: Any) -> None:
 def test_fifty_rows_then_how_many_there_are(deployed: Any, command: list[str]) -> None:
     words = [deployed.ids[0] if word == "PACKAGE" else word for word in command]
     done = deployed(*words)
-    assert (len(rows(done.out)), done.err) == (51, "50 of 60; --all shows the rest.\n")
+    together = "Together: 60 waiting.\n" if "PACKAGE" in command else ""
+    assert (len(rows(done.out)), done.err) == (51, f"50 of 60; --all shows the rest.\n{together}")
     whole = deployed(*words, "--all")
-    assert (len(rows(whole.out)), whole.err) == (61, "")
+    assert (len(rows(whole.out)), whole.err) == (61, together)
     assert len(rows(deployed(*words, "--limit", 3).out)) == 4
     page = deployed(*words, "--limit", 3, "--json").json
     assert ([row["device_id"] for row in page["items"]], page["total"]) == (deployed.computers[:3], 60)
@@ -78,6 +79,25 @@ def test_a_row_is_one_line_of_80_and_the_identifier_is_whole(
     assert max(map(len, done.out.splitlines())) <= 80
     names = {"package": deployed.ids, "mirror": ["m" * 40]}.get(words[0], deployed.computers[:50])
     assert all(any(line.startswith(f"{name} ") for line in done.out.splitlines()) for name in names)
+
+
+def test_what_a_usage_error_says_leads_to_the_command(deployed: Any) -> None:
+    refused = deployed("assign", deployed.ids[0], "--data", "x", "--computer", data=False)
+    assert refused.err == "distd assign: Option '--computer' requires an argument. See `distd assign --help`.\n"
+
+
+def test_all_unknown_lines_of_a_file_are_named(deployed: Any, tmp_path: Path) -> None:
+    file = tmp_path / "computers"
+    file.write_text("\n".join([deployed.computers[0], "a", "b", "c", "d"]))
+    refused = deployed("assign", deployed.ids[0], "--computers", file)
+    assert refused.err.startswith("distd: --computers: expected the DEVICEID of a computer, got a, b, c and 1 more; ")
+
+
+def test_what_comes_next_is_told(deployed: Any) -> None:
+    assert (
+        f"\nNext: distd assign {deployed.ids[1]} --computer DEVICEID"
+        in deployed("package", "activate", deployed.ids[1]).out
+    )
 
 
 def test_results_by_state(deployed: Any) -> None:
@@ -122,9 +142,13 @@ def test_a_planned_activation_is_told(deployed: Any) -> None:
     package_id = deployed.ids[1]
     planned = deployed("package", "activate", package_id, "--at", "2h").out
     assert planned.startswith(f"`distd serve` activates package {package_id} not before 2")
-    assert re.search(r"\nplanned +not before 2", deployed("package", "show", package_id).out)
+    assert re.search(r"\nstate +planned: not before 2.* \(in 2 h 0 min\)", deployed("package", "show", package_id).out)
     assert deployed("package", "show", package_id, "--json").json["planned"]["needed"] == 0
     assert rows(deployed("package", "list", "--name", "1").out)[1][2] == "planned"
+    again = deployed("package", "activate", package_id, "--at", "2026-12-31 18h00").err
+    assert "expected a time such as 18:00, fri 18:00, 2026-11-27 18:00 or 2h" in again
+    again = deployed("package", "activate", package_id, "--at", "18h30").out
+    assert re.search(r"not before 2.* 18:30:00 \(in .*\); until now: not before 2", again)
     refused = deployed("package", "activate", deployed.ids[0], "--at", "fri 18:00")
     assert (refused.status, refused.err) == (
         1,

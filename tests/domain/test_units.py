@@ -140,6 +140,9 @@ def test_bad_times_of_the_week_are_refused(text: str) -> None:
         ("2026-11-27T18:00", 2 * DAY_S + 7.5 * HOUR_S),
         ("2026-11-25 10:30:05", 5.0),
         ("2026-11-26", 13.5 * HOUR_S),
+        ("18:00", 7.5 * HOUR_S),
+        ("18h00", 7.5 * HOUR_S),
+        ("9h30", 23 * HOUR_S),
         ("3d", 3 * DAY_S),
         ("90min", 5400.0),
     ],
@@ -184,7 +187,7 @@ def test_times_to_come(text: str, after_s: float) -> None:
     assert parse_moment(text, "at", WEDNESDAY) == WEDNESDAY.timestamp() + after_s
 
 
-@pytest.mark.parametrize("text", ["tomorrow", "2026-11-25 10:30", "", "yesterday"])
+@pytest.mark.parametrize("text", ["tomorrow", "2026-11-25 10:30", "", "yesterday", "24:00", "18h60", "18:0"])
 def test_bad_times_to_come_are_refused(text: str) -> None:
     with pytest.raises(BadInput, match="at: expected a time"):
         parse_moment(text, "at", WEDNESDAY)

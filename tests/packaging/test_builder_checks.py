@@ -77,7 +77,11 @@ REFUSED = {
         "notify.done_action_text: expected characters that XML",
     ),
     "an info beyond its limit": ({"notify": Notify(text='"' * 20_000)}, "info: expected at most 65536 bytes"),
-    "a countdown below 0": ({"notify": Notify(countdown_s=-1)}, "info/NOTIFY_COUNTDOWN: expected a whole number"),
+    "a countdown without a text": ({"notify": Notify(countdown_s=30)}, "notify.text: expected a text, as the other"),
+    "a countdown below 0": (
+        {"notify": Notify(text="Save your work", countdown_s=-1)},
+        "info/NOTIFY_COUNTDOWN: expected a whole number",
+    ),
     "no file to store": (
         {"source": None},
         "source: expected a file or folder, as the action STORE needs one, got nothing",

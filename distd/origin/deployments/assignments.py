@@ -62,6 +62,7 @@ class Terms:
 
 
 NO_TERMS: Final = Terms()
+NAMED: Final = 3  # computers that an error names
 SCHEDULE_FORMAT: Final = "%Y/%m/%d %H:%M"
 
 
@@ -161,16 +162,17 @@ def _insert(
 
 
 def _computers(conn: Connection, device_ids: Sequence[str]) -> dict[str, Row[Any]]:
-    """By DEVICEID, in the order given. Raises `NotFound` for the first that is unknown."""
+    """By DEVICEID, in the order given. Raises `NotFound` for those that are unknown."""
     found: dict[str, Row[Any]] = {}
     columns = [computers.c[name] for name in ("device_id", "id", "user_agent", "os_name")]
     for names in dialect.chunks(device_ids):
         rows = conn.execute(select(*columns).where(computers.c.device_id.in_(names)))
         found.update((row.device_id, row) for row in rows)
-    for device_id in device_ids:
-        if device_id not in found:
-            hint = "it is known after its agent's first contact"
-            raise NotFound("computers", "the DEVICEID of a computer", device_id, hint)
+    unknown = [device_id for device_id in device_ids if device_id not in found]
+    if unknown:
+        more = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
+        hint = "a computer is known after its agent's first contact"
+        raise NotFound("computers", "the DEVICEID of a computer", f"{', '.join(unknown[:NAMED])}{more}", hint)
     return {device_id: found[device_id] for device_id in device_ids}
 
 
@@ -183,12 +185,18 @@ def _had(conn: Connection, package_id: str, *, deployed: bool) -> set[int]:
 
 
 def _check_system(package: Package, found: Mapping[str, Row[Any]]) -> None:
-    for device_id, row in found.items():
-        if not is_for(package.os, row.user_agent or "", row.os_name or ""):
-            is_windows = Dialect.of_user_agent(row.user_agent or "") is Dialect.WINDOWS
-            has = row.os_name or f"a {'Windows' if is_windows else 'Unix'} agent"
-            message = f"{package.id} is for {package.os}, and {device_id} has {has}"
-            raise Conflict("any_os", message, "give it if the package runs there nevertheless")
+    others = [row for row in found.values() if not is_for(package.os, row.user_agent or "", row.os_name or "")]
+    if others:
+        named = ", ".join(f"{row.device_id} has {_system_of(row)}" for row in others[:NAMED])
+        more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
+        count = f"{len(others):,} of {len(found):,} computers have another system: " if len(others) > 1 else ""
+        hint = "leave them out, or give it if the package runs there nevertheless"
+        raise Conflict("any_os", f"{package.id} is for {package.os}, and {count}{named}{more}", hint)
+
+
+def _system_of(row: Row[Any]) -> str:
+    is_windows = Dialect.of_user_agent(row.user_agent or "") is Dialect.WINDOWS
+    return row.os_name or f"a {'Windows' if is_windows else 'Unix'} agent"
 
 
 def unassign(

@@ -47,6 +47,11 @@ class ListedPackage(Package):
     success: int = 0
     failed: int = 0
 
+    @property
+    def counters(self) -> dict[str, int]:
+        """How many computers are in which state, by its name in small letters, in the order of a deployment."""
+        return {name: getattr(self, name) for name in ("waiting", "notified", "downloading", "success", "failed")}
+
 
 @dataclass(frozen=True, slots=True)
 class WantedPackages:

@@ -115,10 +115,21 @@ def publish(
             plan=fragment_plan.text_of(spec.plan),
             recipe=recipe.recipe if recipe else None,
             arguments=recipe.arguments if recipe else None,
-            warnings=checked.warnings,
+            warnings=checked.warnings if also else (*checked.warnings, *_same_name(store, new.name)),
         )
         _publish(store, actor, staged, package, also)
     return package
+
+
+def _same_name(store: PackageStore, name: str) -> list[str]:
+    """A warning when people could take an older package for the new one."""
+    columns = schema.packages.c
+    query = select(columns.id).where(
+        columns.name == name, columns.superseded_by.is_(None), columns.deleted_at_us.is_(None)
+    )
+    with store.catalogue.read() as conn:
+        same = conn.scalar(query.limit(1))
+    return [f"package {same} has the same name"] if same else []
 
 
 def import_package(

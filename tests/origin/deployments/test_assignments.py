@@ -203,11 +203,13 @@ def test_with_force_those_that_have_deployed_it_get_it_again(classroom: TestOrig
 
 def test_nobody_gets_it_where_one_has_another_system(classroom: TestOrigin) -> None:
     classroom.write(lambda conn: conn.execute(update(schema.packages).values(os="WINDOWS")))
-    with pytest.raises(Conflict, match="any_os: 17 is for WINDOWS, and new has a Unix agent; give it if"):
+    with pytest.raises(Conflict, match="any_os: 17 is for WINDOWS, and new has a Unix agent; leave them out, or give"):
         classroom.act(assignments.assign, "17", ["new"], classroom.now_s)
     classroom.inventory(device_id="new", hardware={"OSNAME": "Debian GNU/Linux 12"})
     with pytest.raises(Conflict, match="and new has Debian GNU/Linux 12"):
         classroom.act(assignments.assign, "17", ["new"], classroom.now_s)
+    with pytest.raises(Conflict, match=r"and 3 of 3 computers have another system: new has Debian .*, .* has .*; leave"):
+        classroom.act(assignments.assign, "17", ["new", *ALL][:4], classroom.now_s)
     done = classroom.act(assignments.assign, "17", ["new"], classroom.now_s, Terms(any_os=True))
     assert done == Assigned(["new"], [])
 
