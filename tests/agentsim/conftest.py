@@ -26,15 +26,24 @@ async def server(authority: Authority) -> AsyncIterator[FaultyServer]:
 
 
 def _children(parent: int, word: str) -> list[int]:
-    found = []
-    for name in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            stat = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
-            if int(stat[1]) == parent and word in Path("/proc", name, "cmdline").read_text():
-                found.append(int(name))
-        except OSError:
-            continue
-    return sorted(found)
+    """Those that were forked (`tests.programs.forked`) are the parent's too."""
+    processes = {int(name): _process(name) for name in filter(str.isdecimal, os.listdir("/proc"))}
+    parents = {parent} | {
+        number for number, (its_parent, command) in processes.items() if its_parent == parent and "forkserver" in command
+    }
+    return sorted(
+        number for number, (its_parent, command) in processes.items() if its_parent in parents and word in command
+    )
+
+
+def _process(number: str) -> tuple[int, str]:
+    """The parent of a process, and its name and command; 0: it has ended."""
+    try:
+        stat = Path("/proc", number, "stat").read_text()
+        parent = int(stat.rpartition(")")[2].split()[1])
+        return parent, f"{stat.partition('(')[2].rpartition(')')[0]} {Path('/proc', number, 'cmdline').read_text()}"
+    except OSError:
+        return 0, ""
 
 
 @pytest.fixture

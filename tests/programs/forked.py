@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from multiprocessing.context import ForkServerProcess
 
-# Not agentsim: tests look for its processes by their names.
-MAINS: Final = {"distd": "distd.cli.main", "redistrib": "redistrib.cli"}
+MAINS: Final = {"distd": "distd.cli.main", "redistrib": "redistrib.cli", "agentsim": "agentsim.cli"}
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.programs.preloaded"])
 
@@ -108,6 +107,7 @@ class _Run:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as the process lives
         sys.stderr = open(2, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
         sys.argv = self._command
+        Path("/proc/self/comm").write_text(Path(self._command[0]).name)  # its name, by which tests find it
         module = main_of(self._command[0])
         assert module is not None
         try:

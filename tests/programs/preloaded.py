@@ -10,5 +10,7 @@ for _name in (
     "distd.server.process",
     "distd.server.supervisor",
     "redistrib.cli",
+    "agentsim.cli",
+    "agentsim.load",
 ):
     import_module(_name)
