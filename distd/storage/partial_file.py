@@ -103,14 +103,19 @@ class PartialFile:
             if self._limit_bytes is not None and self.size_bytes + len(piece) > self._limit_bytes:
                 self.restart()
                 raise Corrupt(self.path.name, f"{self._limit_bytes} bytes", "more")
-            view = memoryview(piece)
-            while view:
-                written = write(self._fd, view)
-                if self._hasher is not None:
-                    self._hasher.update(view[:written])
-                self.size_bytes += written
-                view = view[written:]
+            self._append(memoryview(piece))
             self._write_back.wrote(self._fd, self.size_bytes)
+
+    def _append(self, piece: memoryview) -> None:
+        """Write it, and hash it in one go: each call gives the interpreter away, and waits to get it back."""
+        written_bytes = 0
+        try:
+            while written_bytes < len(piece):
+                written_bytes += write(self._fd, piece[written_bytes:])
+        finally:  # what was written before the disk was full counts
+            if self._hasher is not None:
+                self._hasher.update(piece[:written_bytes])
+            self.size_bytes += written_bytes
 
     def restart(self) -> None:
         """Forget what has come."""
