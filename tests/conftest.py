@@ -16,7 +16,7 @@ from tests.programs import processes
 from tests.time_limit import limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 # A property is decided by what an example shows, not by how long it takes.
 settings.register_profile("untimed", deadline=None)
@@ -62,8 +62,16 @@ def _starts_programs(item: pytest.Function) -> bool:
     if any(map(_is_helper, vars(item.module).values())):
         return True
     definitions = item._fixtureinfo.name2fixturedefs
-    fixtures = (each.func for name in item.fixturenames for each in definitions.get(name, ()))
+    fixtures = (each.func for name in item.fixturenames for each in _used(definitions.get(name, ()), name))
     return any(_uses_helpers(function) for function in fixtures)
+
+
+def _used(definitions: Sequence[pytest.FixtureDef[Any]], name: str) -> Iterator[pytest.FixtureDef[Any]]:
+    """Of the fixtures of one name the nearest; those that it overrides only if it asks for them by its own name."""
+    for each in reversed(definitions):
+        yield each
+        if name not in each.argnames:
+            return
 
 
 @cache

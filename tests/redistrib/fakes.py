@@ -1,138 +1,32 @@
-"""Neighbours of a mirror in memory: servers without sockets, packages without an origin."""
+"""A mirror's packages and disk, without an origin."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import trio
 from blake3 import blake3
 
-from distd.domain.errors import Unavailable
 from distd.domain.records import Action, Fragment, Info, Manifest
 from distd.lane.backend import FileRequest
-from distd.lane.client.http_client import Client, Response, Stream
 from distd.storage.data_dir import DataDir
 from distd.storage.incoming import IncomingFragments
 from distd.storage.quota import DiskLimits
-from distd.wire import content_range, manifest, ocs_info
+from distd.wire import manifest, ocs_info
 from redistrib.local_packages import LocalPackages
+from tests.fixtures.client import file_handler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from cryptography import x509
 
-    from distd.lane.client.http_client import Headers
     from distd.storage.pki import Signer
+    from tests.fixtures.client import FakeClient
 
 log = logging.getLogger("test")
-
-
-async def pause(seconds: float) -> None:
-    """What takes a neighbour so long, in virtual time."""
-    with trio.move_on_after(seconds):
-        await trio.sleep_forever()
-
-
-@dataclass(frozen=True)
-class Request:
-    method: str
-    url: str
-    headers: dict[str, str]
-    body: bytes = b""
-
-
-@dataclass
-class Reply:
-    """An answer. In `pieces` a number is a pause in seconds, and an error is raised."""
-
-    status: int = 200
-    pieces: Sequence[bytes | float | Exception] = ()
-    headers: dict[str, str] = field(default_factory=dict)
-    length: int | None = None
-
-
-Handler = Callable[[Request], Reply]
-
-
-class FakeStream(Stream):
-    def __init__(self, url: str, reply: Reply) -> None:
-        self.url = url
-        self.status = reply.status
-        self.headers = reply.headers
-        self.length = reply.length
-        self._pieces = iter(reply.pieces)
-
-    async def __anext__(self) -> bytes:
-        await trio.lowlevel.checkpoint()
-        for piece in self._pieces:
-            if isinstance(piece, bytes):
-                return piece
-            if isinstance(piece, Exception):
-                raise piece
-            await pause(piece)
-        raise StopAsyncIteration
-
-
-class FakeClient(Client):
-    """Asks `handlers`, by the beginning of URLs, the longest first; where there is none, the server is away."""
-
-    def __init__(self) -> None:
-        super().__init__(None, "test")
-        self.handlers: dict[str, Handler] = {}
-        self.requests: list[Request] = []
-
-    def _reply(self, request: Request) -> Reply:
-        self.requests.append(request)
-        for start in sorted(self.handlers, key=len, reverse=True):
-            if request.url.startswith(start):
-                return self.handlers[start](request)
-        raise Unavailable(request.url, "away")
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        body: bytes = b"",
-        headers: Headers = (),
-        max_body_bytes: int = 0,
-        downgrade: bool = True,
-    ) -> Response:
-        await trio.lowlevel.checkpoint()
-        reply = self._reply(Request(method, url, dict(headers), body))
-        content = b"".join([piece async for piece in FakeStream(url, reply)])
-        return Response(reply.status, reply.headers, content, url)
-
-    @asynccontextmanager
-    async def stream(
-        self, method: str, url: str, headers: Headers = (), *, downgrade: bool = True
-    ) -> AsyncIterator[Stream]:
-        await trio.lowlevel.checkpoint()
-        yield FakeStream(url, self._reply(Request(method, url, dict(headers))))
-
-    def urls(self) -> list[str]:
-        return [request.url for request in self.requests]
-
-
-def file_handler(content: bytes, etag: str = "") -> Handler:
-    """A web server's file, with ranges for those who know its ETag."""
-
-    def answer(request: Request) -> Reply:
-        headers = {"etag": etag} if etag else {}
-        start = int(request.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        if not start or request.headers.get("If-Range") != etag:
-            return Reply(200, [content], headers, len(content))
-        headers["content-range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        assert content_range.parse(headers["content-range"]) is not None
-        return Reply(206, [content[start:]], headers, len(content) - start)
-
-    return answer
 
 
 @dataclass(frozen=True)

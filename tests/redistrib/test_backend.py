@@ -22,7 +22,8 @@ from redistrib.origin_client import OriginClient
 from redistrib.reporter import Reporter
 from redistrib.status import Statistics
 from redistrib.sync import Sync
-from tests.redistrib.fakes import FakeClient, file_request, log, refuse
+from tests.fixtures.client import FakeClient
+from tests.redistrib.fakes import file_request, log, refuse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

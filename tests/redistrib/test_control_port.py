@@ -14,8 +14,8 @@ from distd.domain.errors import TooLarge, Unavailable
 from distd.lane.streams import PlainStream
 from redistrib import control_port as module
 from redistrib.control_port import MAX_BODY_BYTES, REQUEST_TIMEOUT_S, ControlPort
+from tests.fixtures.client import FakeClient, Reply
 from tests.programs.waiting import await_until
-from tests.redistrib.fakes import FakeClient, Reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,7 +17,8 @@ from distd.storage.quota import DiskLimits
 from distd.wire import ocs_info
 from redistrib import copier as module
 from redistrib.copier import Copier
-from tests.redistrib.fakes import log, make_local, pause
+from tests.fixtures.client import pause
+from tests.redistrib.fakes import log, make_local
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

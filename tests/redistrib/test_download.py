@@ -12,7 +12,7 @@ import trio.testing
 from distd.domain.errors import Corrupt, TooLarge, Unavailable
 from distd.storage.partial_file import PartialFile
 from redistrib.download import GATHER_BYTES, STALL_LIMIT_S, Download, Downloader, Traffic
-from tests.redistrib.fakes import FakeClient, Reply, file_handler
+from tests.fixtures.client import FakeClient, Reply, file_handler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

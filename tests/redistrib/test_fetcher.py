@@ -21,14 +21,14 @@ from distd.storage.incoming import IncomingFragments, PartialFragment
 from redistrib import fetcher as module
 from redistrib.download import STALL_LIMIT_S, Downloader, Traffic
 from redistrib.fetcher import Fetcher
-from tests.redistrib.fakes import FakeClient, Reply, file_handler
+from tests.fixtures.client import FakeClient, Reply, file_handler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from distd.lane.client.http_client import Client
-    from tests.redistrib.fakes import Request
+    from tests.fixtures.client import Request
 
 Answer = Callable[[int], bytes]  # what a source answers, given where the request begins
 

@@ -16,12 +16,13 @@ from distd.wire.mirror_events import Heartbeat, PackageChange, State, WantedPack
 from redistrib.follower import SILENCE_S, Follower
 from redistrib.mirror_dir import Identity
 from redistrib.origin_client import OriginClient
-from tests.redistrib.fakes import FakeClient, Reply, log
+from tests.fixtures.client import FakeClient, Reply
+from tests.redistrib.fakes import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.redistrib.fakes import Request
+    from tests.fixtures.client import Request
 
 HEARTBEAT_S = 15
 IDENTITY = Identity("paris", "https://origin", "key")

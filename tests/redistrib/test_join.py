@@ -14,7 +14,7 @@ from distd.wire import packing
 from redistrib import join as module
 from redistrib.join import join
 from redistrib.mirror_dir import Identity, open_mirror, read_identity
-from tests.redistrib.fakes import FakeClient, Reply
+from tests.fixtures.client import FakeClient, Reply
 
 if TYPE_CHECKING:
     import ssl
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from distd.domain.errors import DistdError
     from distd.storage.data_dir import DataDir
-    from tests.redistrib.fakes import Request
+    from tests.fixtures.client import Request
 
 ORIGIN = "https://origin:8443"
 SECRET = "0" * 32

@@ -12,7 +12,8 @@ from distd.storage.data_dir import DataDir
 from redistrib import manifests as module
 from redistrib.download import Downloader, Traffic
 from redistrib.manifests import ManifestFetcher
-from tests.redistrib.fakes import FakeClient, Reply, make_package
+from tests.fixtures.client import FakeClient, Reply
+from tests.redistrib.fakes import make_package
 
 if TYPE_CHECKING:
     from pathlib import Path

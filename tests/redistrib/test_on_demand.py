@@ -16,7 +16,8 @@ from redistrib.download import Downloader, Traffic
 from redistrib.fetcher import Fetcher
 from redistrib.manifests import ManifestFetcher
 from redistrib.on_demand import FAILED_S, OnDemand
-from tests.redistrib.fakes import FakeClient, Reply, log, make_package, pause
+from tests.fixtures.client import FakeClient, Reply, pause
+from tests.redistrib.fakes import log, make_package
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

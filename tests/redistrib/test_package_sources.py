@@ -11,12 +11,12 @@ import trio.testing
 from distd.domain.errors import BadInput, Corrupt, Unavailable
 from redistrib.download import STALL_LIMIT_S, Traffic
 from redistrib.package_sources import FolderSource, WebSource, check_ids
-from tests.redistrib.fakes import FakeClient, Reply, file_handler
+from tests.fixtures.client import FakeClient, Reply, file_handler
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.redistrib.fakes import Request
+    from tests.fixtures.client import Request
 
 BASE = "http://ocs/download"
 URL = f"{BASE}/17/17-2"

@@ -15,13 +15,14 @@ from redistrib.mirror_dir import Identity, create_mirror
 from redistrib.origin_client import OriginClient
 from redistrib.reporter import FLUSH_S, IDLE_REPORT_S, Reporter
 from redistrib.status import MirrorState, Statistics
-from tests.redistrib.fakes import FakeClient, Reply, log
+from tests.fixtures.client import FakeClient, Reply
+from tests.redistrib.fakes import log
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from redistrib.mirror_dir import MirrorDir
-    from tests.redistrib.fakes import Request
+    from tests.fixtures.client import Request
 
 IDENTITY = Identity("paris", "https://origin", "key")
 

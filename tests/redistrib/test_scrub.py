@@ -212,7 +212,9 @@ async def test_the_rate_is_limited(
 
 
 async def test_without_a_rate_nothing_is_checked(mirror: Mirror) -> None:
+    change_byte(mirror.folder / "17-1")
     await mirror.scrub.run(0)
+    assert (mirror.faults, mirror.asked) == ([], [])
 
 
 async def test_a_package_without_a_manifest_does_not_stop_the_others(

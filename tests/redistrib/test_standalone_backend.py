@@ -13,7 +13,8 @@ from redistrib.download import Traffic
 from redistrib.package_sources import FolderSource
 from redistrib.standalone_backend import StandaloneBackend
 from redistrib.status import Statistics
-from tests.redistrib.fakes import FakeClient, file_request, log, refuse
+from tests.fixtures.client import FakeClient
+from tests.redistrib.fakes import file_request, log, refuse
 
 if TYPE_CHECKING:
     from distd.storage.pki import Signer

@@ -19,7 +19,8 @@ from redistrib.download import Downloader, Traffic
 from redistrib.fetcher import Fetcher
 from redistrib.manifests import ManifestFetcher
 from redistrib.sync import FIRST_PAUSE_S, MAX_PAUSE_S, Sync
-from tests.redistrib.fakes import FakeClient, Reply, log, make_local, make_package
+from tests.fixtures.client import FakeClient, Reply
+from tests.redistrib.fakes import log, make_local, make_package
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     from distd.storage.pki import Signer
     from redistrib.local_packages import LocalPackages
-    from tests.redistrib.fakes import Package, Request
+    from tests.fixtures.client import Request
+    from tests.redistrib.fakes import Package
 
 BASE = "http://origin/download"
 
@@ -275,6 +277,21 @@ async def test_a_package_withdrawn_while_it_comes_is_not_published(
         mirror.change(gone=("17",))
         await trio.sleep(10)
         assert (mirror.ids(), mirror.reported) == ([], [])
+
+
+async def test_a_version_that_is_replaced_while_it_comes_is_not_published(
+    local: LocalPackages, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with running(local, signer) as mirror:
+        first = mirror.package("17", b"a")
+        mirror.client.handlers[f"{BASE}/17/17-1"] = lambda request: Reply(200, [5.0, b"a"])
+        mirror.state(first)
+        await trio.sleep(1)
+        second = mirror.package("17", b"b", version=2)
+        mirror.change(second)
+        await trio.sleep(10)
+        assert mirror.reported == [("ready", "17", 2)]
+        assert is_whole(local, second)
 
 
 async def test_what_another_process_has_put_there_is_verified_and_taken(

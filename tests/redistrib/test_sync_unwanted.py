@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from distd.wire.mirror_events import State
-from tests.redistrib.fakes import Reply
+from tests.fixtures.client import Reply
 from tests.redistrib.test_sync import BASE, running
 
 if TYPE_CHECKING:

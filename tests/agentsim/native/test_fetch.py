@@ -11,7 +11,7 @@ from blake3 import blake3
 from agentsim.native.fetch import fetch_fragment
 from distd.domain.errors import Corrupt, Unavailable
 from distd.domain.records import Fragment
-from tests.redistrib.fakes import FakeClient, Reply, file_handler
+from tests.fixtures.client import FakeClient, Reply, file_handler
 
 if TYPE_CHECKING:
     from pathlib import Path
