@@ -8,6 +8,7 @@ import ssl
 import sys
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -27,7 +28,7 @@ from distd.terminal.program import Group, option
 from distd.wire.ocs import MAX_DEVICE_ID_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 EXAMPLE = """\
 \b
@@ -46,16 +47,7 @@ def cli() -> None:
 
 
 add_completion(cli)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit."""
-    sys.exit(run(arguments))
-
-
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status."""
-    return program.run(cli, arguments)
+run, main = partial(program.run, cli), partial(program.main, cli)
 
 
 @cli.command(epilog=EXAMPLE)

@@ -37,7 +37,7 @@ from redistrib.status import read_status
 from redistrib.status_text import status_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping
 
 data_option = option(
     "--data",
@@ -213,13 +213,4 @@ def import_(folder: Path, root: Path, as_json: bool) -> None:
 
 
 add_completion(cli)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 well, 1 failed, 2 bad usage or input, with one line on stderr."""
-    sys.exit(run(arguments))
-
-
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status."""
-    return program.run(cli, arguments)
+run, main = partial(program.run, cli), partial(program.main, cli)

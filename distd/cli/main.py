@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import Final
 
 import click
 
@@ -11,9 +11,6 @@ from distd import __version__
 from distd.terminal import program
 from distd.terminal.completion import add_completion
 from distd.terminal.program import Group
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 COMMANDS: Final = {
     "assign": "distd.cli.assignments:assign",
@@ -38,13 +35,4 @@ def cli() -> None:
 
 
 add_completion(cli)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit."""
-    sys.exit(run(arguments))
-
-
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status."""
-    return program.run(cli, arguments)
+run, main = partial(program.run, cli), partial(program.main, cli)

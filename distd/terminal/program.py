@@ -10,7 +10,7 @@ import os
 import sys
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -94,7 +94,7 @@ class Group(click.Group):
         return found
 
 
-def run(program: click.Group, arguments: Sequence[str] | None) -> int:
+def run(program: click.Group, arguments: Sequence[str] | None = None) -> int:
     """Run a program's command line (None: this process's); the exit status."""
     name = program.name or ""
     try:
@@ -112,6 +112,11 @@ def run(program: click.Group, arguments: Sequence[str] | None) -> int:
             raise
         return _report(name, known)
     return status if isinstance(status, int) else 0
+
+
+def main(program: click.Group, arguments: Sequence[str] | None = None) -> NoReturn:
+    """As `run`, and exit."""
+    sys.exit(run(program, arguments))
 
 
 def _known(error: BaseException) -> BaseException | None:
