@@ -153,18 +153,20 @@ def _existing(folder: Path) -> Path:
 
 
 def _move_into(folder: Path, root: Path) -> None:
-    """The identity comes last: where it is, everything is."""
+    """The identity comes last: where it is, everything is, wherever this is cut off."""
     root.chmod(0o755)
     built, mirror = MirrorDir(folder), MirrorDir(root)
-    for path in (mirror.data.download, mirror.data.fragments, mirror.incoming, mirror.spool, mirror.data.keys):
+    for path in (mirror.data.download, mirror.data.fragments, mirror.incoming, mirror.spool):
         if not path.exists():
             os.rename(folder / path.name, root / path.name)
     if not mirror.settings_file.exists():
         os.rename(built.settings_file, mirror.settings_file)
     os.rename(built.data.ca_certificate, mirror.data.ca_certificate)
-    if built.data.keys.exists():
+    if mirror.data.keys.exists():
         for path in sorted(built.data.keys.iterdir(), key=lambda path: path.name == mirror.identity_file.name):
             os.rename(path, mirror.data.keys / path.name)
+    else:
+        os.rename(built.data.keys, mirror.data.keys)
     atomic.sync_folder(mirror.data.keys)
     atomic.sync_folder(root)
 

@@ -12,6 +12,7 @@ import trio.testing
 
 from distd.storage import pki
 from distd.storage.data_dir import DataDir
+from tests.fixtures.disk_steps import steps
 from tests.programs.network_lines import possible
 from tests.redistrib.fakes import make_local
 from tests.redistrib.origin_program import Origin
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from redistrib.local_packages import LocalPackages
 
     T = TypeVar("T")
+
+__all__ = ["steps"]
 
 # A mark of tests, what they need, and how to have it.
 NEEDED: dict[str, tuple[Callable[[], object], str]] = {

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.fixtures.disk_steps import Steps
     from tests.fixtures.package_dirs import Snapshot
 
     Fail = Callable[..., None]
-    Steps = list[tuple[str, str]]
 
 
 class Faulty:
@@ -42,30 +42,6 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Fail:
         monkeypatch.setattr(os, name, Faulty(getattr(os, name), at, error))
 
     return fail
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
-    """The order in which things reach the disk: ("fsync", "syncfs" or "rename", name)."""
-    seen: Steps = []
-    fsync, rename, syncfs = os.fsync, os.rename, atomic._LIBC.syncfs
-
-    def record_fsync(fd: int) -> None:
-        seen.append(("fsync", os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))))
-        fsync(fd)
-
-    def record_rename(source: str, target: str) -> None:
-        seen.append(("rename", os.path.basename(target)))
-        rename(source, target)
-
-    def record_syncfs(fd: int) -> Any:
-        seen.append(("syncfs", os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))))
-        return syncfs(fd)
-
-    monkeypatch.setattr(os, "fsync", record_fsync)
-    monkeypatch.setattr(os, "rename", record_rename)
-    monkeypatch.setattr(atomic._LIBC, "syncfs", record_syncfs)
-    return seen
 
 
 # --- write_file --------------------------------------------------------------------------------------------------
