@@ -19,6 +19,7 @@ from distd.domain.errors import Corrupt
 Kind = TypeVar("Kind")
 
 MAX_BYTES: Final = 16_777_216  # of a message
+MAX_QUOTED: Final = 120  # characters of an error that may quote the message
 
 # What msgspec says of the place: " - at `$.fragments[0]`", " - at `key` in `$`".
 _PLACE: Final = re.compile(r" - at `(?:key` in `)?\$\.?")
@@ -40,7 +41,7 @@ def unpack(data: bytes, kind: type[Kind], what: str, max_bytes: int = MAX_BYTES)
     except msgspec.ValidationError as error:
         raise _mismatch(what, str(error)) from None
     except (ValueError, RecursionError) as error:  # texts that are not UTF-8 raise a ValueError of their own
-        raise Corrupt(what, "msgpack", str(error)[:120]) from None
+        raise Corrupt(what, "msgpack", str(error)) from None
 
 
 def _mismatch(what: str, message: str) -> Corrupt:
@@ -48,5 +49,5 @@ def _mismatch(what: str, message: str) -> Corrupt:
     where = f"{what} {place[0].rstrip('`')}".rstrip() if place else what
     expected, _, got = fault.replace("`", "").partition(", got ")
     if not expected.startswith("Expected "):
-        return Corrupt(where, "its fields", expected[:120])
-    return Corrupt(where, expected.removeprefix("Expected "), got[:120] or "something else")
+        return Corrupt(where, "its fields", expected[:MAX_QUOTED])
+    return Corrupt(where, expected.removeprefix("Expected "), got or "something else")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgpack
 import msgspec
@@ -85,6 +85,16 @@ def test_the_place_of_a_mismatch_is_named(value: Any, message: str) -> None:
 def test_bad_bytes_are_corrupt(data: bytes) -> None:
     with pytest.raises(Corrupt, match=r"row: expected (msgpack|object|its fields)"):
         unpack(data, Row, "row")
+
+
+def test_an_error_quotes_only_the_beginning_of_a_long_text() -> None:
+    class Choice(Struct):
+        kind: Literal["a", "b"]
+
+    with pytest.raises(Corrupt) as caught:
+        unpack(pack({"kind": "x" * 1000}), Choice, "choice")
+    assert (caught.value.expected, len(caught.value.got)) == ("its fields", 120)
+    assert caught.value.got.startswith("Invalid enum value 'xxx")
 
 
 def test_more_bytes_than_the_limit_are_not_looked_at() -> None:

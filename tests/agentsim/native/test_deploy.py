@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import shutil
 import stat
 import tarfile
+import time
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from blake3 import blake3
 
 from agentsim.native import deploy
-from distd.domain.errors import BadInput
+from agentsim.native.state import Folder
+from distd.domain.errors import BadInput, Corrupt
+from distd.domain.records import Action, Fragment, Info, Manifest
+from tests.fixtures.disk_steps import steps
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.fixtures.disk_steps import Steps
+
+__all__ = ["steps"]
 
 
 def tape(*members: tuple[str, bytes, str, int]) -> bytes:
@@ -111,9 +121,43 @@ def test_the_folder_itself_may_be_a_member(tmp_path: Path) -> None:
     assert (tree / "a").read_text() == "1"
 
 
-def test_the_later_of_two_members_wins(tmp_path: Path) -> None:
-    tree = unpack(tmp_path, tape(("x", FILE, "1", 0o644), ("x", FILE, "2", 0o644)))
+@pytest.mark.parametrize(
+    "later", [("x", FILE, "2", 0o644), ("x", LINK, "y", 0o777), ("x", HARD, "y", 0o644)], ids=["file", "link", "hard"]
+)
+def test_the_later_of_two_members_wins(tmp_path: Path, later: tuple[str, bytes, str, int]) -> None:
+    tree = unpack(tmp_path, tape(("x", FILE, "1", 0o644), ("y", FILE, "2", 0o644), later))
     assert (tree / "x").read_text() == "2"
+
+
+def test_a_folder_may_be_named_twice(tmp_path: Path) -> None:
+    tree = unpack(tmp_path, tape(("d/", FOLDER, "", 0o755), ("d/x", FILE, "1", 0o644), ("d/", FOLDER, "", 0o750)))
+    assert (tree / "d/x").read_text() == "1"
+    assert stat.S_IMODE((tree / "d").stat().st_mode) == 0o750
+
+
+def test_files_keep_their_times(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as box:
+        member = tarfile.TarInfo("tarred")
+        member.mtime = 1_700_000_000
+        box.addfile(member, io.BytesIO())
+    assert (unpack(tmp_path, out.getvalue()) / "tarred").stat().st_mtime == 1_700_000_000
+    tree = unpack(tmp_path, zipped(("zipped", "", 0o644)))
+    # Zip has local time.
+    assert time.localtime((tree / "zipped").stat().st_mtime)[:6] == (2020, 1, 2, 3, 4, 6)
+
+
+def test_a_tar_that_ends_in_a_zip_is_a_tar(tmp_path: Path) -> None:
+    """Not compressed, what is in it stands at its end as it is."""
+    out = io.BytesIO()
+    inner = zipped(("x", "of the zip", 0o644))
+    with tarfile.open(fileobj=out, mode="w:gz", compresslevel=0) as box:
+        member = tarfile.TarInfo("inner.zip")
+        member.size = len(inner)
+        box.addfile(member, io.BytesIO(inner))
+    assert zipfile.is_zipfile(out)
+    tree = unpack(tmp_path, out.getvalue())
+    assert [path.name for path in tree.iterdir()] == ["inner.zip"]
 
 
 EVIL = {
@@ -165,6 +209,23 @@ def test_store(tmp_path: Path) -> None:
         assert stat.S_IMODE((target / "d").stat().st_mode) == 0o700
 
 
+def test_folders_that_a_store_makes_have_the_modes_of_the_package(tmp_path: Path) -> None:
+    tree = unpack(tmp_path, tape(("private/", FOLDER, "", 0o700), ("private/a", FILE, "1", 0o644)))
+    deploy.store(tree, tmp_path / "srv")
+    assert stat.S_IMODE((tmp_path / "srv/private").stat().st_mode) == 0o700
+
+
+def test_what_was_stored_is_on_the_disk(tmp_path: Path, steps: Steps) -> None:
+    """SUCCESS is reported next: a file has its name only when its bytes are there, and the names are there too."""
+    tree = unpack(tmp_path, tape(("d/a", FILE, "1", 0o644), ("d/link", LINK, "a", 0o777)))
+    deploy.store(tree, tmp_path / "srv")
+    of_file = [("fsync", ".a.distd-new"), ("rename", "a")]
+    assert [step for step in steps if step in of_file] == of_file
+    in_folder = [step for step in steps if step in (("rename", "a"), ("rename", "link"), ("fsync", "d"))]
+    assert (len(in_folder), in_folder[-1]) == (3, ("fsync", "d"))
+    assert ("fsync", "srv") in steps
+
+
 def test_a_store_that_finds_no_room_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = unpack(tmp_path, tape(("a", FILE, "new", 0o644)))
     target = tmp_path / "srv"
@@ -204,6 +265,17 @@ async def test_launch(tmp_path: Path, script: str, command: str, code: str) -> N
     assert await deploy.launch(tree, command, tmp_path / "output", timeout_s) == code
 
 
+async def test_what_is_launched_is_a_file_of_the_package(tmp_path: Path) -> None:
+    """Also where the folder, however that came about, has a link to the outside."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    outside = tmp_path / "outside.sh"
+    outside.write_text("#!/bin/sh\n")
+    (tree / "run.sh").symlink_to(outside)
+    assert await deploy.launch(tree, "run.sh", tmp_path / "output", 120) == "ERR_EXECUTE"
+    assert not outside.stat().st_mode & 0o100
+
+
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -218,6 +290,39 @@ async def test_execute(tmp_path: Path, command: str, code: str) -> None:
     timeout_s = 0.1 if "TIMEOUT" in code else 120
     assert await deploy.execute(tmp_path, command, tmp_path / "output", timeout_s) == code
     assert (tmp_path / "file").exists() == ("file" in command)
+
+
+CONTENTS = (b"first", b"second")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """With the fragments of a package as they came."""
+    folder = Folder(tmp_path / "17")
+    folder.path.mkdir()
+    for number, content in enumerate(CONTENTS, 1):
+        folder.fragment(number).write_bytes(content)
+    return folder
+
+
+def check(folder: Folder, digest: str = hashlib.md5(b"".join(CONTENTS)).hexdigest()) -> None:
+    fragments = tuple(Fragment(n, len(content), blake3(content).digest()) for n, content in enumerate(CONTENTS, 1))
+    manifest = Manifest("17", 1, sum(map(len, CONTENTS)), b"", b"", b"", b"", fragments)
+    deploy.check(folder, Info("17", 5, Action.STORE, "/srv", 2, digest), manifest)
+
+
+def test_a_package_as_it_was_described(folder: Folder) -> None:
+    check(folder)
+    with pytest.raises(Corrupt, match=r"package 17: expected 0{32}, got "):
+        check(folder, "0" * 32)
+
+
+@pytest.mark.parametrize("content", [b"secon", b"second+"], ids=["shorter", "longer"])
+def test_the_last_fragment_has_become(folder: Folder, content: bytes) -> None:
+    """Fewer or more bytes than there are in all; of an inner fragment they would make the next one wrong."""
+    folder.fragment(2).write_bytes(content)
+    with pytest.raises(Corrupt, match="package 17: expected 11 bytes, got fewer or more"):
+        check(folder)
 
 
 async def test_a_cancelled_command_leaves_no_process(tmp_path: Path) -> None:

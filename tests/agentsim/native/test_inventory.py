@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import socket
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ def test_a_server_that_is_not_found_does_not_matter() -> None:
 
 def test_what_the_kernel_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = {
-        "/proc/net/route": "Iface\tDestination\tGateway\neth1\t0000010A\t00000000\neth0\t00000000\t0101A8C0\n",
+        "/proc/net/route": "Iface\tDestination\tGateway\neth0\t00000000\t0101A8C0\neth1\t0000010A\t00000000\n",
         "/proc/meminfo": "MemTotal:  2048000 kB\n\nHugePages:\nSwapTotal: 1024 kB\n",
         "/etc/resolv.conf": "search x\nnameserver\nnameserver 10.0.0.1\nnameserver 10.0.0.2 # two\n\n",
         "/proc/cpuinfo": "processor : 0\nmodel name\t: A CPU\nmodel name\t: Another\n",
@@ -55,6 +56,14 @@ def test_figures(
     monkeypatch.setattr(inventory, "_memory_mib", lambda: memory)
     facts = inventory.hardware("pc-1", "127.0.0.1")
     assert (facts["PROCESSORN"], facts["MEMORY"], facts["SWAP"]) == expected
+
+
+@pytest.mark.parametrize(("host", "name"), [("pc.example", "pc.example"), ("", "pc-1")])
+def test_a_computer_without_a_host_name_has_that_of_its_device_id(
+    host: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "node", lambda: host)
+    assert inventory.hardware("pc-1", "127.0.0.1")["NAME"] == name
 
 
 def test_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
