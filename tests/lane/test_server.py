@@ -13,6 +13,7 @@ import trio.testing
 
 from distd.lane.responder import Responder
 from tests.lane.conftest import FakeBackend
+from tests.programs.waiting import LIMIT_S
 
 PACKAGE = "1700000001"
 INFO = f"/download/{PACKAGE}/info"
@@ -324,7 +325,7 @@ async def test_a_handed_over_peer_that_takes_nothing_breaks_the_stream(
 async def test_plain_http_on_the_tls_port_is_refused(running: Any) -> None:
     stream = await trio.open_tcp_stream(*running.addresses[True])
     await stream.send_all(GET_INFO)
-    with trio.fail_after(5):
+    with trio.fail_after(LIMIT_S):
         answer = await stream.receive_some(1000)  # a TLS alert at the most
         assert not answer.startswith(b"HTTP")
         await stream.aclose()
@@ -354,7 +355,7 @@ async def test_stop_drops_the_idle_and_lets_the_busy_finish(running: Any, downlo
         assert not running.lane.drained.is_set()
         assert len((await busy.answer()).body) == 30_000_000
         assert await busy.ended()
-        with trio.fail_after(5):
+        with trio.fail_after(LIMIT_S):
             await running.lane.drained.wait()
     with pytest.raises(OSError, match="failed"):
         await trio.open_tcp_stream(*running.addresses[False])

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from distd.cli.main import run
 from distd.server.metrics import COUNTERS, GAUGES, POST_HISTOGRAM
 from tests.programs.processes import distd_serve
+from tests.programs.waiting import LIMIT_S, await_until
 
 NAMES = [name for name, *_ in (*COUNTERS, *GAUGES)] + [POST_HISTOGRAM[0], "distd_info"]
 
@@ -24,7 +25,7 @@ def test_every_metric_stands_in_the_reference() -> None:
 
 async def ask(address: Any, request: Any) -> Any:
     host, port = address.rsplit(":", 1)
-    with trio.fail_after(10):
+    with trio.fail_after(LIMIT_S):
         async with await trio.open_tcp_stream(host, int(port)) as stream:
             await stream.send_all(request.encode() + b" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
             return b"".join([piece async for piece in stream]).decode()
@@ -63,7 +64,11 @@ async def test_several_workers_answer_for_all(data: Any) -> None:
     async with distd_serve(data, workers=2) as site:
         for _ in range(20):
             await ask(site.http, "GET /download/1/info")
-        with trio.fail_after(20):
-            while (seen := await samples(site.http)).get(("distd_requests_total", "404")) != 20:
-                await trio.sleep(0.1)
+        seen: Any = {}
+
+        async def all_are_counted() -> bool:
+            seen.update(await samples(site.http))
+            return bool(seen["distd_requests_total", "404"] == 20)
+
+        await await_until(all_are_counted, "the requests of both workers are counted", interval_s=0.1)
         assert seen["distd_workers", ""] == 2
