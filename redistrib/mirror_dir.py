@@ -134,7 +134,7 @@ def building_mirror(root: Path) -> Iterator[MirrorDir]:
     with ExitStack() as stack:
         try:
             place = _existing(root.parent) if is_new else root
-            folder = stack.enter_context(atomic.building(place, root.name or "mirror"))
+            folder = stack.enter_context(atomic.building(place, root.name))
         except OSError as error:
             raise _cannot_be_made(root, error) from None
         yield create_mirror(folder)

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.agentsim.faulty_server import Authority, FaultyServer, serving
+from tests.fixtures.disk_steps import steps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+__all__ = ["steps"]
 
 
 @pytest.fixture(scope="session")

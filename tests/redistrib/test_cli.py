@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
+import sys
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ from redistrib.standalone import SourceOptions
 from tests.redistrib.fakes import change_byte, make_package
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from distd.domain.settings import Settings
@@ -86,6 +89,7 @@ class Served:
         self.https_port = 0
         self.settings: Settings | None = None
         self.listeners: Listeners | None = None
+        self.announced: Callable[[], object] = lambda: None
         self.setup: list[int] = []
         self.logged: list[object] = []
         for name in ("run_mirror", "run_standalone"):
@@ -99,6 +103,7 @@ class Served:
         assert serving.settings == self.settings
         self.https_port = serving.listeners.https.getsockname()[1]
         serving.announce()
+        self.announced()
 
 
 @pytest.fixture
@@ -122,6 +127,16 @@ def test_serve(command: Command, mirror: MirrorDir, served: Served) -> None:
     assert status == 0
     assert output.startswith(f"redistrib {__version__}: mirror paris of https://origin: serving http://127.0.0.1:")
     assert output.endswith(f" and https://127.0.0.1:{served.https_port}\n")
+
+
+def test_whoever_reads_the_output_learns_at_once_that_it_serves(
+    command: Command, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, seen = io.BytesIO(), []
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output))
+    served.announced = lambda: seen.append(output.getvalue())
+    assert command("serve", *FREE_PORTS)[0] == 0
+    assert seen[0].endswith(f":{served.https_port}\n".encode())
 
 
 def test_serve_at_the_addresses_of_the_settings(command: Command, mirror: MirrorDir, served: Served) -> None:

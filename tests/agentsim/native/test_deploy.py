@@ -21,15 +21,12 @@ from agentsim.native import deploy
 from agentsim.native.state import Folder
 from distd.domain.errors import BadInput, Corrupt
 from distd.domain.records import Action, Fragment, Info, Manifest
-from tests.fixtures.disk_steps import steps
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fixtures.disk_steps import Steps
-
-__all__ = ["steps"]
 
 
 def tape(*members: tuple[str, bytes, str, int]) -> bytes:
