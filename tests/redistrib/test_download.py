@@ -147,6 +147,16 @@ async def test_a_source_that_stalls_is_given_up(
     assert file.part.read_bytes() == CONTENT[:100]
 
 
+async def test_a_source_that_does_not_even_answer_is_given_up(
+    client: FakeClient, file: PartialFile, autojump_clock: trio.testing.MockClock
+) -> None:
+    client.handlers[URL] = lambda request: Reply(200, [CONTENT], length=SIZE, head_s=1e6)
+    started_s = trio.current_time()
+    with pytest.raises(Unavailable, match="nothing has come for 30 s"):
+        await download(client, file)
+    assert trio.current_time() - started_s == pytest.approx(STALL_LIMIT_S)
+
+
 async def test_a_slow_source_is_not_given_up(
     client: FakeClient, file: PartialFile, autojump_clock: trio.testing.MockClock
 ) -> None:

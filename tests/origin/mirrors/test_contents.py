@@ -67,3 +67,16 @@ def test_only_what_has_changed_is_an_event(origin: TestOrigin) -> None:
     origin.write(contents.replace, mirror, [("17", 1), ("18", 3)], origin.now_s)
     ready = [(event.package_id, event.detail["version"]) for event in origin.events(Kind.MIRROR_READY)]
     assert ready == [("17", 1), ("18", 3)]
+
+
+def test_what_a_mirror_does_not_name_among_all_that_it_has_is_gone(origin: TestOrigin) -> None:
+    for package_id in ("17", "18", "19"):
+        origin.package(package_id)
+    a, b = add_mirror(origin, "a"), add_mirror(origin, "b")
+    for mirror in (a, b):
+        origin.write(contents.replace, mirror, [("17", 1), ("18", 1), ("19", 1)], origin.now_s)
+    origin.write(contents.replace, a, [("18", 1)], origin.now_s)
+    assert held(origin, a) == {"18": 1}
+    assert held(origin, b) == {"17": 1, "18": 1, "19": 1}
+    gone = [(event.package_id, event.detail) for event in origin.events(Kind.MIRROR_GONE)]
+    assert gone == [("17", {"mirror": "a"}), ("19", {"mirror": "a"})]
