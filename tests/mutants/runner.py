@@ -125,7 +125,7 @@ class _Trial:
                 code = mutations.compiled(self._sources[mutant.module], path, mutant.index, self._members)
             except SyntaxError:
                 continue
-            swaps = self._swaps(mutant, code)
+            swaps = swaps_of(mutant.module, mutant.change.function, code, self._functions)
             if swaps:
                 yield Job(partial(self._try, mutant, swaps), 3 + 4 * mutant.budget_s, partial(self._end, mutant))
             else:
@@ -142,18 +142,6 @@ class _Trial:
         self._verdicts.append(verdict)
         if outcome in (Outcome.SURVIVED, Outcome.NOT_EXECUTED):
             print(f"[{len(self._verdicts)}] {verdict.line}", file=self._out, flush=True)
-
-    def _swaps(self, mutant: Mutant, code: CodeType) -> list[tuple[FunctionType, CodeType]]:
-        """The living functions that the change is in, each with its new code; none if it cannot be put there."""
-        if mutant.change.function is None:
-            return []
-        old = self._functions.get((mutant.module, *mutant.change.function), [])
-        new = next(
-            (each for each in _codes(code) if (each.co_qualname, each.co_firstlineno) == mutant.change.function), None
-        )
-        if new is None or any(function.__code__.co_freevars != new.co_freevars for function in old):
-            return []
-        return [(function, new) for function in old]
 
     def _try(self, mutant: Mutant, swaps: list[tuple[FunctionType, CodeType]], folder: Path) -> None:
         for function, code in swaps:
@@ -172,6 +160,29 @@ class _Trial:
         options = [*OPTIONS, "-x", "--basetemp", str(folder / "tmp")]
         status = pytest.main([*options, *mutant.tests])
         os._exit(0 if status == 0 else 1)
+
+
+def swaps_of(
+    module: str,
+    outermost: tuple[str, int] | None,
+    code: CodeType,
+    living: Mapping[tuple[str, str, int], list[FunctionType]],
+) -> list[tuple[FunctionType, CodeType]]:
+    """The living functions of a module that a change is in, each with its code out of the changed module's `code`; none
+    if it cannot be put there.
+
+    `outermost`: name and first line of the function that the change is in; what is within it belongs to it, since a
+    function that a decorator has made at the import is not made again.
+    """
+    changed = next((each for each in _codes(code) if (each.co_qualname, each.co_firstlineno) == outermost), None)
+    if changed is None:
+        return []
+    swaps = [
+        (function, new)
+        for new in _codes(changed)
+        for function in living.get((module, new.co_qualname, new.co_firstlineno), [])
+    ]
+    return [] if any(old.__code__.co_freevars != new.co_freevars for old, new in swaps) else swaps
 
 
 def _all_modules(plan: Plan) -> list[str]:

@@ -85,7 +85,7 @@ class Served:
     """What `redistrib serve` runs, in the place of a mirror: it announces itself and ends."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.what: tuple[object, ...] = ()
+        self.what: list[object] = []
         self.https_port = 0
         self.settings: Settings | None = None
         self.listeners: Listeners | None = None
