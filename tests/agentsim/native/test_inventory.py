@@ -68,12 +68,13 @@ def test_a_computer_without_a_host_name_has_that_of_its_device_id(
 
 def test_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
     addresses = {("eth0", inventory._SIOCGIFADDR): "10.1.2.3", ("eth0", inventory._SIOCGIFNETMASK): "255.255.0.0"}
-    states = {"eth0": "up", "eth1": "down"}
-    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "eth0"), (3, "eth1")])
+    addresses[("eth2", inventory._SIOCGIFADDR)] = "10.9.9.9"  # its mask is gone meanwhile
+    states = {"eth0": "up", "eth1": "down", "eth2": "unknown"}
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "eth0"), (3, "eth1"), (4, "eth2")])
     monkeypatch.setattr(inventory, "_interface", lambda name, request: addresses.get((name, request), ""))
     monkeypatch.setattr(inventory, "_gateways", lambda: {"eth0": "10.1.0.1"})
     monkeypatch.setattr(inventory, "_line", lambda file: states[file.split("/")[4]] if "state" in file else "aa:bb")
-    first, second = inventory.networks()
+    first, second, third = inventory.networks()
     assert first == {
         "DESCRIPTION": "eth0",
         "MACADDR": "aa:bb",
@@ -85,6 +86,7 @@ def test_interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
         "IPGATEWAY": "10.1.0.1",
     }
     assert second == {"DESCRIPTION": "eth1", "MACADDR": "aa:bb", "STATUS": "Down", "TYPE": "ethernet"}
+    assert third == {"DESCRIPTION": "eth2", "MACADDR": "aa:bb", "STATUS": "Up", "TYPE": "ethernet"}
 
 
 def test_what_cannot_be_read_is_empty(tmp_path: Path) -> None:
