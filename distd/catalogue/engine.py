@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-SCHEMA: Final = "0004"  # the newest revision under migrations/versions
+SCHEMA: Final = "0005"  # the newest revision under migrations/versions
 BUSY_TIMEOUT_S: Final = 30
+# The write-ahead log: what is left of its file once its changes are all in the database, and from where on `limit_log`
+# brings them there. (SQLite does so every 4 MB by itself, but begins anew only when no reader needs the log.)
+KEPT_LOG_BYTES: Final = 16_777_216
+MAX_LOG_BYTES: Final = 67_108_864
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -57,6 +61,36 @@ class Catalogue:
         """
         with self._writing, self._transaction("BEGIN IMMEDIATE") as connection:
             yield connection
+
+    def reusable_bytes(self) -> int:
+        """What the database has of pages that are free, so that it can take so much without growing."""
+        with self.read() as connection:
+            pages: int = connection.scalar(text("PRAGMA freelist_count")) or 0
+            page_bytes: int = connection.scalar(text("PRAGMA page_size")) or 0
+        return pages * page_bytes
+
+    def limit_log(self, max_bytes: int = MAX_LOG_BYTES) -> None:
+        """Bring the changes of the write-ahead log into the database, and cut its file, where it is larger.
+
+        Nobody waits for it but, at its end and for a moment, a writer; what readers still need stays.
+        """
+        try:
+            size_bytes = Path(f"{self._engine.url.database}-wal").stat().st_size
+        except FileNotFoundError:
+            return
+        if size_bytes <= max_bytes:
+            return
+        with self._engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            driver.execute("PRAGMA busy_timeout = 0")
+            try:
+                for mode in ("PASSIVE", "TRUNCATE"):
+                    driver.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+            except sqlite3.OperationalError as error:
+                raise Unavailable("catalogue", str(error)) from error
+            finally:
+                driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
@@ -118,6 +152,7 @@ def _engine(path: Path) -> Iterator[Engine]:
 def _prepare(driver: sqlite3.Connection, _record: object) -> None:
     driver.execute("PRAGMA foreign_keys = ON")
     driver.execute("PRAGMA synchronous = FULL")
+    driver.execute(f"PRAGMA journal_size_limit = {KEPT_LOG_BYTES}")
 
 
 def _begin(connection: Connection) -> None:

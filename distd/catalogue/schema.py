@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -113,8 +114,16 @@ computers = Table(
     _time("first_seen_at_us"),
     _time("last_seen_at_us"),
     _time("last_inventory_at_us", nullable=True),
-    Column("inventory", JSON(none_as_null=True), nullable=True),
     **IDS_NEVER_REUSED,  # tokens carry the id
+)
+
+# What is kept of a computer's last inventory: JSON, and the document as its agent sent it; both are zlib streams.
+inventories = Table(
+    "inventories",
+    metadata,
+    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("document", LargeBinary, nullable=True),
 )
 
 # The package ids in the agent's own history; some may be of packages that this server never had.

@@ -9,6 +9,7 @@ of any operations, each of which one task awaits.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -33,8 +34,20 @@ Reply = TypeVar("Reply")
 T = TypeVar("T")
 
 MAX_BATCH: Final = 256  # items of one transaction: a large one delays the others that wait for a reply
+NO_LIMIT: Final = sys.maxsize
 MAX_WAITING_OPERATIONS: Final = 1024  # operations that may wait; further callers of `run` are refused
 PAUSES_S: Final = (0.1, 0.4, 1.6)  # before the second, third and fourth try of a transaction
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How many items may wait, and bytes of them; how many items, and bytes of them, make up one transaction (one item
+    always does, whatever its size)."""
+
+    waiting: int
+    waiting_bytes: int = NO_LIMIT
+    batch: int = MAX_BATCH
+    batch_bytes: int = NO_LIMIT
 
 
 class Batcher(Generic[Item, Prepared, Reply]):
@@ -42,7 +55,8 @@ class Batcher(Generic[Item, Prepared, Reply]):
 
     `prepare(item)` runs in the worker thread before BEGIN; one that raises costs its own item only, and never touches
     the database. `handle(connection, prepared)` gives one reply an item, in their order. When it raises, everything is
-    rolled back and its items are tried one by one, so that an item that fails costs no other.
+    rolled back and its items are tried one by one, so that an item that fails costs no other. `size_of(item)` is its
+    size in bytes, for the limits.
     """
 
     def __init__(
@@ -51,15 +65,18 @@ class Batcher(Generic[Item, Prepared, Reply]):
         handle: Callable[[Connection, Sequence[Prepared]], Sequence[Reply]],
         prepare: Callable[[Item], Prepared],
         *,
-        waiting_limit: int,
+        limits: BatchLimits,
+        size_of: Callable[[Item], int],
         pauses_s: Sequence[float],
     ) -> None:
         self._catalogue = catalogue
         self._handle = handle
         self._prepare = prepare
-        self._waiting_limit = waiting_limit
+        self._limits = limits
+        self._size_of = size_of
         self._pauses_s = pauses_s
         self._waiting: deque[tuple[Item, Callable[[Reply | Exception], None]]] = deque()
+        self._waiting_bytes = 0
         self._wake = trio.Event()
         self._closed = False
         self._thread = trio.CapacityLimiter(1)
@@ -72,8 +89,12 @@ class Batcher(Generic[Item, Prepared, Reply]):
         """
         if self._closed:
             raise Unavailable("catalogue", "the server is stopping")
-        if len(self._waiting) >= self._waiting_limit:
-            raise Unavailable("catalogue", f"{self._waiting_limit} already wait for it")
+        if len(self._waiting) >= self._limits.waiting:
+            raise Unavailable("catalogue", f"{self._limits.waiting} already wait for it")
+        size_bytes = self._size_of(item)
+        if self._waiting and self._waiting_bytes + size_bytes > self._limits.waiting_bytes:
+            raise Unavailable("catalogue", f"{self._waiting_bytes} bytes already wait for it")
+        self._waiting_bytes += size_bytes
         self._waiting.append((item, answer))
         self._wake.set()
 
@@ -95,7 +116,7 @@ class Batcher(Generic[Item, Prepared, Reply]):
             self._refuse([answer for _, answer in self._waiting])
 
     async def _serve_batch(self) -> None:
-        batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+        batch = self._take_batch()
         if not self._waiting and not self._closed:
             self._wake = trio.Event()
         try:
@@ -105,6 +126,18 @@ class Batcher(Generic[Item, Prepared, Reply]):
             raise
         for (_, answer), outcome in zip(batch, outcomes, strict=True):
             answer(outcome)
+
+    def _take_batch(self) -> list[tuple[Item, Callable[[Reply | Exception], None]]]:
+        batch = [self._waiting.popleft()]
+        batch_bytes = self._size_of(batch[0][0])
+        while self._waiting and len(batch) < self._limits.batch:
+            size_bytes = self._size_of(self._waiting[0][0])
+            if batch_bytes + size_bytes > self._limits.batch_bytes:
+                break
+            batch_bytes += size_bytes
+            batch.append(self._waiting.popleft())
+        self._waiting_bytes -= batch_bytes
+        return batch
 
     def _refuse(self, answers: Sequence[Callable[[Reply | Exception], None]]) -> None:
         for answer in answers:
@@ -177,20 +210,25 @@ class Writer:
         return outcome.value  # type: ignore[no-any-return]
 
 
+def _no_size(_item: object) -> int:
+    return 0
+
+
 @asynccontextmanager
 async def open_batcher(
     catalogue: Catalogue,
     handle: Callable[[Connection, Sequence[Prepared]], Sequence[Reply]],
     prepare: Callable[[Item], Prepared],
     *,
-    waiting_limit: int,
+    limits: BatchLimits,
+    size_of: Callable[[Item], int] = _no_size,
     pauses_s: Sequence[float] = PAUSES_S,
 ) -> AsyncIterator[Batcher[Item, Prepared, Reply]]:
     """A running batcher. At the end of the block it still serves what waits.
 
     Cancel the block to give that up: a transaction that runs is finished, the others' answers are `Unavailable`.
     """
-    batcher = Batcher(catalogue, handle, prepare, waiting_limit=waiting_limit, pauses_s=pauses_s)
+    batcher = Batcher(catalogue, handle, prepare, limits=limits, size_of=size_of, pauses_s=pauses_s)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(batcher.serve)
         try:
@@ -203,7 +241,7 @@ async def open_batcher(
 async def open_writer(catalogue: Catalogue, *, pauses_s: Sequence[float] = PAUSES_S) -> AsyncIterator[Writer]:
     """A running writer; at the end of the block it still serves what waits."""
     async with open_batcher(
-        catalogue, _run_all, _identity, waiting_limit=MAX_WAITING_OPERATIONS, pauses_s=pauses_s
+        catalogue, _run_all, _identity, limits=BatchLimits(MAX_WAITING_OPERATIONS), pauses_s=pauses_s
     ) as batcher:
         yield Writer(batcher)
 

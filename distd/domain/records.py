@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from distd.domain.settings import DownloadConfig
+
+Items: TypeAlias = tuple[dict[str, str], ...]  # of a section of an inventory: a mapping for each of them
 
 
 class Action(StrEnum):
@@ -159,17 +161,26 @@ class DownloadRequest:
 
 @dataclass(frozen=True, slots=True)
 class InventoryRequest:
-    """The content of an INVENTORY. `hardware`, `account` are flat; `networks` has one mapping for each interface.
+    """What is kept of the content of an INVENTORY: the sections of `domain.inventory.SECTIONS`, by OCS's names of their
+    fields. `account` is KEYNAME: KEYVALUE.
 
     `history` holds the ids of the packages that the agent has already finished. None: the inventory has no DOWNLOAD
     section, so the history is not known (the module is switched off there); an empty set: there are none yet.
+    `is_cut`: something that would be kept was beyond the limits.
     """
 
     device_id: str
     hardware: dict[str, str]
     account: dict[str, str]
-    networks: tuple[dict[str, str], ...]
+    networks: Items
     history: frozenset[str] | None
+    bios: dict[str, str] = field(default_factory=dict)
+    cpus: Items = ()
+    memories: Items = ()
+    drives: Items = ()
+    storages: Items = ()
+    software: Items = ()
+    is_cut: bool = False
 
 
 Request = PrologRequest | DownloadRequest | InventoryRequest

@@ -132,6 +132,12 @@ class AgentSettings:
 
     prolog_freq_h: int = _setting(24, "hours between two contacts of an agent", low=1, high=8760)
     inventory_freq_days: int = _setting(0, "0: at every contact, -1: only the first", low=-1, high=3650)
+    keep_document_kib: int = _setting(
+        64,
+        "KiB of an inventory's document, deflated, up to which it is kept as it was sent; 0: never",
+        high=65_536,
+        restart=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +147,10 @@ class LimitSettings:
     head_bytes: int = _setting(16_384, "bytes of the head of an HTTP request", low=1024, high=1_048_576)
     body_bytes: int = _setting(4_194_304, "bytes of the body of a POST, as sent", low=1024, high=1_073_741_824)
     inflated_bytes: int = _setting(
-        33_554_432, "bytes of the XML of a POST, inflated", low=4096, high=1_073_741_824, restart=True
+        4_194_304, "bytes of the XML of a POST, inflated", low=4096, high=1_073_741_824, restart=True
+    )
+    inflation_ratio: int = _setting(
+        50, "how many times as large as its body the XML of a POST may be", low=10, high=1032, restart=True
     )
     head_timeout_s: int = _setting(20, "seconds within which the head of a request must be complete", low=1, high=3600)
     idle_timeout_s: int = _setting(
@@ -152,6 +161,9 @@ class LimitSettings:
     heads_per_s_per_address: int = _setting(0, "requests a second of one address; 0: no limit")
     waiting_posts: int = _setting(
         4096, "POSTs of agents that may wait for the database", low=1, high=1_000_000, restart=True
+    )
+    waiting_posts_mib: int = _setting(
+        32, "MiB that the bodies of these POSTs may take", low=1, high=65_536, restart=True
     )
     upload_mib: int = _setting(20_480, "MiB of a file that an operator uploads", low=1)
     drain_s: int = _setting(10, "seconds for transfers to end when the server stops", high=3600, restart=True)

@@ -29,6 +29,7 @@ DOWNLOAD: Final = b"/download/"
 _PATH: Final = rb"/download/(?:~([0-9a-z]{1,11}-[0-9a-f]{20})/)?(([0-9]{1,20})/(?:info|manifest|\3-[1-9][0-9]{0,6}))"
 _PACKAGE_PATH: Final = re.compile(_PATH)
 FAST_PATH_REQUEST: Final = re.compile(rb"GET " + _PATH + rb" HTTP/1\.1\r\n")
+RETRY_AFTER: Final = b"Retry-After: 10\r\n"
 NOT_FOUND: Final = "no such package, info or fragment"
 
 
@@ -103,7 +104,8 @@ class Responder:
         def settle(status: int, content: bytes) -> None:
             self._turn.refresh()
             content_type = b"application/x-compressed" if status == 200 else answers.TEXT
-            reply(answers.of_text(status, content, b"", content_type))
+            fields = RETRY_AFTER if status == 503 else b""
+            reply(answers.of_text(status, content, fields, content_type))
 
         post = Post(request.body, request.address, request.head.fields.user_agent.decode("latin-1"))
         try:
@@ -196,4 +198,4 @@ def _not_found(head: Head, why: str = "") -> Answer:
 
 
 def _unavailable(why: str, *, head_only: bool = False) -> Answer:
-    return answers.of_text(503, f"{why}\n".encode(), b"Retry-After: 10\r\n", head_only=head_only)
+    return answers.of_text(503, f"{why}\n".encode(), RETRY_AFTER, head_only=head_only)

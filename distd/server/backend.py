@@ -17,13 +17,12 @@ from distd.wire import tokens
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.catalogue.writer import Batcher
     from distd.lane.backend import FileRequest, Post
     from distd.lane.streams import PlainStream, TlsStream
+    from distd.server.post_queues import PostQueues
     from distd.server.progress import ProgressRecorder
     from distd.server.steering import Steering
 
-    PostBatcher: TypeAlias = Batcher[posts.Post, posts.AgentRequest, posts.Reply]
     Stream: TypeAlias = PlainStream | TlsStream
 
 # What each kind of request is called in its message, and in the log.
@@ -40,7 +39,7 @@ class OriginBackend:
 
     def __init__(
         self,
-        batcher: PostBatcher,
+        queues: PostQueues,
         steering: Steering,
         progress: ProgressRecorder,
         hand_over: Callable[[Stream, bytes], None],
@@ -48,7 +47,7 @@ class OriginBackend:
         observe_post: Callable[[float], None],
         log: logging.Logger,
     ) -> None:
-        self._batcher = batcher
+        self._queues = queues
         self._steering = steering
         self._observe_post = observe_post
         self._log = log
@@ -72,7 +71,7 @@ class OriginBackend:
             else:
                 answer(self._log_failure(post, outcome), f"{outcome}\n".encode())
 
-        self._batcher.put(posts.Post(post.body, post.address, post.user_agent, time.time()), done)
+        self._queues.put(posts.Post(post.body, post.address, post.user_agent, time.time()), done)
 
     def _log_reply(self, post: Post, reply: posts.Reply, seconds: float) -> None:
         kind = QUERIES[type(reply.request)]

@@ -13,14 +13,15 @@ import trio
 
 from distd.catalogue import event_log
 from distd.catalogue.reader import Reader
-from distd.catalogue.writer import open_batcher, open_writer
+from distd.catalogue.writer import open_writer
 from distd.domain.errors import Unavailable
 from distd.lane.file_cache import FileCache
 from distd.lane.pacer import Levels
 from distd.lane.process_setup import limits, set_up_process
 from distd.lane.server import Lane
 from distd.lane.sockets import is_worker, shared_levels
-from distd.origin.agents import posts
+from distd.origin.agents.catalogue_space import CatalogueSpace
+from distd.origin.installation import MIB
 from distd.origin.packages.recovery import reconcile
 from distd.server import mirror_streams
 from distd.server.application import make_application
@@ -31,6 +32,7 @@ from distd.server.metrics import Metrics, Sources
 from distd.server.mirror_messages import Waves
 from distd.server.mirror_monitor import MirrorMonitor
 from distd.server.mirror_streams import MirrorStreams
+from distd.server.post_queues import open_post_queues
 from distd.server.progress import ProgressRecorder
 from distd.server.state import ServerState
 from distd.server.steering import Steering
@@ -39,6 +41,7 @@ from distd.storage import package_dirs, pki
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from distd.catalogue.engine import Catalogue
     from distd.catalogue.writer import Writer
     from distd.domain.settings import Settings
     from distd.lane.sockets import Listeners
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from distd.storage.data_dir import DataDir
 
 PRUNE_S: Final = 600.0
+LOG_S: Final = 5.0
 
 log = logging.getLogger("distd")
 
@@ -67,11 +71,11 @@ async def run_server(
     set_up_process(settings.limits.connections, log)
     _reconcile(installation)
     reader, metrics, drain_s = Reader(catalogue), Metrics(), settings.limits.drain_s
-    read_post = partial(posts.read, max_inflated_bytes=settings.limits.inflated_bytes)
-    max_waiting = settings.limits.waiting_posts
+    space = CatalogueSpace(catalogue, installation.data.root, settings.store.keep_free_mib * MIB)
+    state.follow(lambda now: space.limit(now.store.keep_free_mib * MIB))
     async with (
         open_writer(catalogue) as writer,
-        open_batcher(catalogue, state.answer, read_post, waiting_limit=max_waiting) as batcher,
+        open_post_queues(catalogue, state.answer, settings, space) as queues,
         open_hand_over(make_application(installation, state, reader, writer, metrics), log, drain_s) as web,
         trio.open_nursery() as nursery,
     ):
@@ -83,7 +87,7 @@ async def run_server(
         mirrors = MirrorStreams(reader, writer, waves, addresses, monitor.notify, log)
         progress = ProgressRecorder(writer, log)
         hand_over = partial(_hand_over, mirrors, web)
-        backend = OriginBackend(batcher, steering, progress, hand_over, state.token_key, metrics.observe_post, log)
+        backend = OriginBackend(queues, steering, progress, hand_over, state.token_key, metrics.observe_post, log)
         levels = Levels(fd=shared_levels())
         lane = Lane(backend, _file_cache(installation.data), limits(settings), log, levels)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
@@ -94,6 +98,7 @@ async def run_server(
             nursery.start_soon(steering.run)
             nursery.start_soon(progress.run)
             nursery.start_soon(prune_events, writer, settings.events.keep)
+            nursery.start_soon(limit_log, catalogue)
             announce(state.context.http, state.context.https)
             async with AsyncExitStack() as stack:
                 if not is_worker():  # else the supervisor does it, once for all workers
@@ -116,6 +121,16 @@ async def prune_events(writer: Writer, keep: int) -> None:
             await writer.run(partial(event_log.prune, keep=keep))
         except Unavailable as error:
             log.warning("old events are not deleted: %s", error)
+
+
+async def limit_log(catalogue: Catalogue) -> None:
+    """Keep the catalogue's write-ahead log small, for ever."""
+    while True:
+        await trio.sleep(LOG_S)
+        try:
+            await trio.to_thread.run_sync(catalogue.limit_log)
+        except Unavailable as error:
+            log.warning("the log of changes is not shortened: %s", error)
 
 
 def _reconcile(installation: Installation) -> None:

@@ -1,7 +1,8 @@
 """The bodies of the OCS protocol: zlib and XML, both ways (docs/protocol.md, section 1).
 
 Reading is incremental: the body is inflated piece by piece and each piece is parsed at once. So a decompression bomb
-costs the memory of one piece, and an inventory is never in memory as a whole.
+costs the memory of one piece, and an inventory is never in memory as a whole. What a body costs is in proportion to
+what was sent: neither its size nor its elements may be many times as much.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 from distd.domain.errors import BadInput, TooLarge
 from distd.domain.records import DownloadRequest, InventoryRequest, Pack, PrologReply, PrologRequest
 from distd.domain.settings import DownloadConfig
-from distd.wire import xml
+from distd.wire import ocs_inventory, xml
+from distd.wire.ocs_inventory import PACKAGE_ID, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,27 +24,34 @@ if TYPE_CHECKING:
 
 PIECE_BYTES: Final = 65_536
 MAX_REPLY_BYTES: Final = 1_048_576
-# Longer values of an inventory are cut off: nobody searches for longer ones.
-MAX_VALUE_CHARACTERS: Final = 4096
+MAX_VALUE_CHARACTERS: Final = 4096  # of DEVICEID, QUERY, ID and ERR; what is longer is cut off
 MAX_DEVICE_ID_CHARACTERS: Final = 255
-MAX_FIELDS: Final = 256  # of HARDWARE, of the account, of a network
-MAX_NETWORKS: Final = 1024
-MAX_HISTORY: Final = 100_000
+# How many times as large as the body its XML may be: 6 to 9 are usual, 20 were seen. `FREE_BYTES` are for nothing.
+MAX_RATIO: Final = 50
+FREE_BYTES: Final = 16_384
+# Elements for each byte of a body; usual is one for 5. `FREE_ELEMENTS` are for nothing.
+MAX_ELEMENTS_PER_BYTE: Final = 1
+FREE_ELEMENTS: Final = 1024
 # Higher levels gain nothing with small bodies.
 _COMPRESSION: Final = 6
 
 _DECLARATION: Final = "<?xml version='1.0' encoding='UTF-8'?>\n"
-_PACKAGE_ID: Final = re.compile("[0-9]{1,20}")
 _TOP: Final = ("DEVICEID", "QUERY", "ID", "ERR")
 
 
-def inflate(body: bytes, *, max_inflated_bytes: int) -> Iterator[bytes]:
-    """The XML of a body, in pieces. A body that starts with "<" is taken as it is."""
+def inflate(body: bytes, *, max_inflated_bytes: int, max_ratio: int = MAX_RATIO) -> Iterator[bytes]:
+    """The XML of a body, in pieces. A body that starts with "<" is taken as it is.
+
+    Raises `TooLarge` when it inflates to more than `max_inflated_bytes`, or `max_ratio` times its own size, and
+    `BadInput` when it is no zlib stream.
+    """
     if body[:1] == b"<":
         if len(body) > max_inflated_bytes:
             raise TooLarge("body", f"at most {max_inflated_bytes} bytes", f"{len(body)} bytes")
-        yield body
+        for start in range(0, len(body), PIECE_BYTES):
+            yield body[start : start + PIECE_BYTES]
         return
+    limit_bytes = min(max_inflated_bytes, FREE_BYTES + max_ratio * len(body))
     inflater = zlib.decompressobj()
     rest, size_bytes = body, 0
     while not inflater.eof:
@@ -51,8 +60,8 @@ def inflate(body: bytes, *, max_inflated_bytes: int) -> Iterator[bytes]:
         except zlib.error as error:
             raise BadInput("body", "a zlib stream", str(error)) from None
         size_bytes += len(piece)
-        if size_bytes > max_inflated_bytes:
-            raise TooLarge("body", f"at most {max_inflated_bytes} bytes when inflated", "more")
+        if size_bytes > limit_bytes:
+            raise TooLarge("body", f"at most {limit_bytes} bytes when inflated", "more")
         if not piece and not inflater.unconsumed_tail and not inflater.eof:
             raise BadInput("body", "a whole zlib stream", f"{len(body)} bytes that end early")
         rest = inflater.unconsumed_tail
@@ -64,10 +73,12 @@ def inflate(body: bytes, *, max_inflated_bytes: int) -> Iterator[bytes]:
 # --- requests ----------------------------------------------------------------------------------------------------
 
 
-def read_request(body: bytes, *, max_inflated_bytes: int) -> Request:
-    """The request in the body of an agent's POST. Raises `BadInput`; `TooLarge` when it inflates beyond the limit."""
+def read_request(body: bytes, *, max_inflated_bytes: int, max_ratio: int = MAX_RATIO) -> Request:
+    """The request in the body of an agent's POST. Raises `BadInput`; `TooLarge` when it inflates beyond the limits, or
+    has too many elements."""
     reader = _RequestReader()
-    xml.read(inflate(body, max_inflated_bytes=max_inflated_bytes), reader, "body")
+    pieces = inflate(body, max_inflated_bytes=max_inflated_bytes, max_ratio=max_ratio)
+    xml.read(pieces, reader, "body", max_elements=FREE_ELEMENTS + MAX_ELEMENTS_PER_BYTE * len(body))
     return reader.request()
 
 
@@ -76,50 +87,25 @@ class _RequestReader:
 
     def __init__(self) -> None:
         self.top: dict[str, str] = {}
-        self.hardware: dict[str, str] = {}
-        self.account: dict[str, str] = {}
-        self.networks: list[dict[str, str]] = []
-        self.history: set[str] | None = None
-        self._key = ""
-        self._value = ""
+        self._content = ocs_inventory.ContentReader()
+        self._start_in_content = self._content.start
+        self._end_in_content = self._content.end
 
     def start(self, path: tuple[str, ...], attributes: dict[str, str]) -> None:
-        if len(path) == 1:
+        if len(path) > 2:
+            if path[1] == "CONTENT":
+                self._start_in_content(path, attributes)
+        elif len(path) == 1:
             if path[0] != "REQUEST":
                 raise BadInput("body", "the element REQUEST", path[0])
             self.top.update({name: attributes[name][:MAX_VALUE_CHARACTERS] for name in _TOP if name in attributes})
-        elif path[1] == "CONTENT":
-            match path[2:]:
-                case ("NETWORKS",) if len(self.networks) < MAX_NETWORKS:
-                    self.networks.append({})
-                case ("DOWNLOAD",):
-                    self.history = set() if self.history is None else self.history
-                case ("DOWNLOAD", "HISTORY", "PACKAGE") if "ID" in attributes:
-                    self._finished(attributes["ID"])
 
     def end(self, path: tuple[str, ...], text: str) -> None:
-        match path[1:]:
-            case (name,) if name in _TOP:
-                self.top[name] = _cut(text)
-            case ("CONTENT", "HARDWARE", name):
-                _keep(self.hardware, name, _cut(text))
-            case ("CONTENT", "NETWORKS", name) if self.networks:
-                _keep(self.networks[-1], name, _cut(text))
-            case ("CONTENT", "ACCOUNTINFO", "KEYNAME"):
-                self._key = _cut(text)
-            case ("CONTENT", "ACCOUNTINFO", "KEYVALUE"):
-                self._value = _cut(text)
-            case ("CONTENT", "ACCOUNTINFO"):
-                if self._key:
-                    _keep(self.account, self._key, self._value)
-                self._key = self._value = ""
-            case ("CONTENT", "DOWNLOAD", "HISTORY", "PACKAGE", "ID"):
-                self._finished(text)
-
-    def _finished(self, package_id: str) -> None:
-        assert self.history is not None
-        if _PACKAGE_ID.fullmatch(package_id.strip()) and len(self.history) < MAX_HISTORY:
-            self.history.add(package_id.strip())
+        if len(path) > 2:
+            if path[1] == "CONTENT":
+                self._end_in_content(path, text)
+        elif len(path) == 2 and path[1] in _TOP:
+            self.top[path[1]] = text.strip()[:MAX_VALUE_CHARACTERS]
 
     def request(self) -> Request:
         device_id = self._device_id()
@@ -129,8 +115,7 @@ class _RequestReader:
             case "DOWNLOAD":
                 return DownloadRequest(device_id, self._package_id(), self.top.get("ERR", ""))
             case "INVENTORY":
-                history = None if self.history is None else frozenset(self.history)
-                return InventoryRequest(device_id, self.hardware, self.account, tuple(self.networks), history)
+                return self._content.request(device_id)
             case other:
                 raise BadInput("REQUEST/QUERY", "PROLOG, INVENTORY or DOWNLOAD", other)
 
@@ -142,18 +127,9 @@ class _RequestReader:
 
     def _package_id(self) -> str:
         package_id = self.top.get("ID", "")
-        if not _PACKAGE_ID.fullmatch(package_id):
+        if not PACKAGE_ID.fullmatch(package_id):
             raise BadInput("REQUEST/ID", "decimal digits", package_id)
         return package_id
-
-
-def _keep(values: dict[str, str], name: str, value: str) -> None:
-    if name in values or len(values) < MAX_FIELDS:
-        values[name] = value
-
-
-def _cut(text: str) -> str:
-    return text.strip()[:MAX_VALUE_CHARACTERS]
 
 
 def write_request(request: Request) -> bytes:
@@ -171,26 +147,9 @@ def write_request(request: Request) -> bytes:
             }
             return _deflate(xml.element("REQUEST", attributes))
         case InventoryRequest():
-            content = xml.element("CONTENT", {}, _inventory(request))
+            content = xml.element("CONTENT", {}, ocs_inventory.write(request))
             content += xml.leaf("DEVICEID", request.device_id) + xml.leaf("QUERY", "INVENTORY")
             return _deflate(_DECLARATION + xml.element("REQUEST", {}, content))
-
-
-def _inventory(request: InventoryRequest) -> str:
-    parts = [xml.element("HARDWARE", {}, _leaves(request.hardware))]
-    parts += [xml.element("NETWORKS", {}, _leaves(network)) for network in request.networks]
-    parts += [
-        xml.element("ACCOUNTINFO", {}, _leaves({"KEYNAME": key, "KEYVALUE": value}))
-        for key, value in request.account.items()
-    ]
-    if request.history is not None:
-        packages = "".join(xml.element("PACKAGE", {"ID": package_id}) for package_id in sorted(request.history))
-        parts.append(xml.element("DOWNLOAD", {}, xml.element("HISTORY", {}, packages)))
-    return "".join(parts)
-
-
-def _leaves(values: Mapping[str, str]) -> str:
-    return "".join(xml.leaf(name, value) for name, value in values.items())
 
 
 def _deflate(text: str) -> bytes:
@@ -252,7 +211,7 @@ def _pack(pack: Pack) -> dict[str, str]:
 
 def write_account_update(tag: str) -> bytes:
     """The answer to an INVENTORY: the computer's TAG ("NA" when it has none)."""
-    account = xml.element("ACCOUNTINFO", {}, _leaves({"KEYNAME": "TAG", "KEYVALUE": tag or "NA"}))
+    account = xml.element("ACCOUNTINFO", {}, leaves({"KEYNAME": "TAG", "KEYVALUE": tag or "NA"}))
     return _deflate(_DECLARATION + xml.element("REPLY", {}, xml.leaf("RESPONSE", "ACCOUNT_UPDATE") + account))
 
 
@@ -322,7 +281,7 @@ def _read_conf(values: Mapping[str, str]) -> DownloadConfig:
 
 def _read_pack(values: Mapping[str, str]) -> Pack:
     package_id = values.get("ID", "")
-    if not _PACKAGE_ID.fullmatch(package_id):
+    if not PACKAGE_ID.fullmatch(package_id):
         raise BadInput("PACK/ID", "decimal digits", package_id)
     return Pack(
         id=package_id,

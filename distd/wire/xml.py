@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAX_DEPTH: Final = 32
-MAX_TAG_BYTES: Final = 1_048_576
-MAX_ELEMENTS: Final = 500_000
+MAX_TAG_BYTES: Final = 65_536
+MAX_ELEMENTS: Final = 100_000
 # No more is kept of a text between two tags: no value that is used is longer.
 MAX_TEXT_CHARACTERS: Final = 65_536
 
@@ -61,12 +61,13 @@ class Handler(Protocol):
         """An element ends. `text`: between its tags, without that of its children."""
 
 
-def read(pieces: Iterable[bytes], handler: Handler, field: str) -> None:
+def read(pieces: Iterable[bytes], handler: Handler, field: str, *, max_elements: int = MAX_ELEMENTS) -> None:
     """Parse a document piece by piece and call `handler`. Raises `BadInput` that names `field`.
 
-    Only the path of the open elements and the text of the innermost one are kept.
+    There are at most `MAX_ELEMENTS`, whatever `max_elements` says. Only the path of the open elements and the text of
+    the innermost one are kept.
     """
-    parser = _Parser(handler, field)
+    parser = _Parser(handler, field, min(max_elements, MAX_ELEMENTS))
     fed_bytes = 0
     try:
         for piece in pieces:
@@ -81,9 +82,11 @@ def read(pieces: Iterable[bytes], handler: Handler, field: str) -> None:
 
 
 class _Parser:
-    def __init__(self, handler: Handler, field: str) -> None:
-        self._handler = handler
+    def __init__(self, handler: Handler, field: str, max_elements: int) -> None:
+        self._handle_start = handler.start
+        self._handle_end = handler.end
         self._field = field
+        self._max_elements = max_elements
         self._path: tuple[str, ...] = ()
         self._text: list[str] = []
         self._text_characters = 0
@@ -97,28 +100,30 @@ class _Parser:
         self.expat.StartDoctypeDeclHandler = self._doctype
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        self._path += (name,)
+        path = self._path = (*self._path, name)
         self._elements += 1
-        self._drop_text()
-        if len(self._path) > MAX_DEPTH:
+        if self._text:
+            self._text.clear()
+            self._text_characters = 0
+        if len(path) > MAX_DEPTH:
             raise BadInput(self._field, f"elements at most {MAX_DEPTH} deep", "deeper ones")
-        if self._elements > MAX_ELEMENTS:
-            raise TooLarge(self._field, f"at most {MAX_ELEMENTS} elements", "more")
-        self._handler.start(self._path, attributes)
+        if self._elements > self._max_elements:
+            raise TooLarge(self._field, f"at most {self._max_elements} elements", "more")
+        self._handle_start(path, attributes)
 
     def _end(self, _name: str) -> None:
-        self._handler.end(self._path, "".join(self._text))
-        self._drop_text()
+        text = ""
+        if self._text:
+            text = "".join(self._text)
+            self._text.clear()
+            self._text_characters = 0
+        self._handle_end(self._path, text)
         self._path = self._path[:-1]
 
     def _add_text(self, text: str) -> None:
         if self._text_characters < MAX_TEXT_CHARACTERS:
             self._text.append(text)
             self._text_characters += len(text)
-
-    def _drop_text(self) -> None:
-        self._text.clear()
-        self._text_characters = 0
 
     def _doctype(self, *_: object) -> None:
         raise BadInput(self._field, "XML without a DTD", "a DOCTYPE")

@@ -12,10 +12,9 @@ import trio
 import trio.testing
 from sqlalchemy import insert, select, text
 
-from distd.catalogue import writer as module
 from distd.catalogue.engine import create_catalogue, open_catalogue
 from distd.catalogue.schema import package_ids
-from distd.catalogue.writer import open_batcher, open_writer
+from distd.catalogue.writer import BatchLimits, open_batcher, open_writer
 from distd.domain.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ async def test_a_batch_is_one_transaction_and_answers_come_in_this_task(catalogu
         threads.add(threading.get_ident())
         answers.to(item)(reply)
 
-    async with open_batcher(catalogue, handle, parse, waiting_limit=100) as batcher:
+    async with open_batcher(catalogue, handle, parse, limits=BatchLimits(100)) as batcher:
         for number in range(50):
             batcher.put(str(number), partial(answer, str(number)))
         assert answers == {}
@@ -181,10 +180,9 @@ async def test_a_batch_is_one_transaction_and_answers_come_in_this_task(catalogu
     assert threads == {threading.get_ident()}
 
 
-async def test_a_large_batch_is_several_transactions(catalogue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BATCH", 10)
+async def test_a_large_batch_is_several_transactions(catalogue: Any) -> None:
     answers = Answers()
-    async with open_batcher(catalogue, handle, parse, waiting_limit=100) as batcher:
+    async with open_batcher(catalogue, handle, parse, limits=BatchLimits(100, batch=10)) as batcher:
         for number in range(25):
             batcher.put(str(number), answers.to(number))
     assert list(answers) == list(range(25))
@@ -193,7 +191,7 @@ async def test_a_large_batch_is_several_transactions(catalogue: Any, monkeypatch
 
 async def test_an_item_that_cannot_be_prepared_never_reaches_the_database(catalogue: Any) -> None:
     answers = Answers()
-    async with open_batcher(catalogue, handle, parse, waiting_limit=100) as batcher:
+    async with open_batcher(catalogue, handle, parse, limits=BatchLimits(100)) as batcher:
         batcher.put("x", answers.to("x"))
         await trio.testing.wait_all_tasks_blocked(0.01)
         for word in ("1", "y", "2"):
@@ -204,7 +202,7 @@ async def test_an_item_that_cannot_be_prepared_never_reaches_the_database(catalo
 
 async def test_an_item_that_fails_costs_no_other(catalogue: Any) -> None:
     answers = Answers()
-    async with open_batcher(catalogue, handle, parse, waiting_limit=100) as batcher:
+    async with open_batcher(catalogue, handle, parse, limits=BatchLimits(100)) as batcher:
         for word in ("1", "2", "-3", "4"):
             batcher.put(word, answers.to(word))
     assert answers == {"1": "added 1", "2": "added 2", "-3": "BadInput", "4": "added 4"}
@@ -221,7 +219,7 @@ async def test_items_tried_one_by_one_are_not_committed_twice(catalogue: Any) ->
             catalogue.failures = 1
         return handle(conn, numbers)
 
-    async with open_batcher(catalogue, failing, parse, waiting_limit=100, pauses_s=(0, 0)) as batcher:
+    async with open_batcher(catalogue, failing, parse, limits=BatchLimits(100), pauses_s=(0, 0)) as batcher:
         for word in ("1", "2", "-3", "4"):
             batcher.put(word, answers.to(word))
     assert answers == {"1": "added 1", "2": "added 2", "-3": "Unavailable", "4": "added 4"}
@@ -230,7 +228,7 @@ async def test_items_tried_one_by_one_are_not_committed_twice(catalogue: Any) ->
 
 async def test_too_many_waiting_items_are_refused(catalogue: Any) -> None:
     answers = Answers()
-    async with open_batcher(catalogue, handle, parse, waiting_limit=3) as batcher:
+    async with open_batcher(catalogue, handle, parse, limits=BatchLimits(3)) as batcher:
         for number in range(3):
             batcher.put(str(number), answers.to(number))
         with pytest.raises(Unavailable, match="3 already wait"):
@@ -238,11 +236,42 @@ async def test_too_many_waiting_items_are_refused(catalogue: Any) -> None:
     assert list(answers) == [0, 1, 2]
 
 
+async def test_a_batch_is_bounded_by_bytes_too(catalogue: Any) -> None:
+    """Each item is as large as it has characters; one that is larger than a batch makes one up alone."""
+    answers, batches = Answers(), []
+
+    def note(conn: Any, numbers: Any) -> Any:
+        batches.append(list(numbers))
+        return handle(conn, numbers)
+
+    limits = BatchLimits(100, batch=3, batch_bytes=6)
+    async with open_batcher(catalogue, note, parse, limits=limits, size_of=len) as batcher:
+        for word in ("100", "200", "300", "1234567", "1", "2", "3", "4", "12345", "67"):
+            batcher.put(word, answers.to(word))
+    assert batches == [[100, 200], [300], [1234567], [1, 2, 3], [4, 12345], [67]]
+    assert len(answers) == 10
+
+
+async def test_too_many_waiting_bytes_are_refused_until_they_are_served(catalogue: Any) -> None:
+    answers = Answers()
+    limits = BatchLimits(100, waiting_bytes=8)
+    async with open_batcher(catalogue, handle, parse, limits=limits, size_of=len) as batcher:
+        for word in ("1234", "5678"):
+            batcher.put(word, answers.to(word))
+        with pytest.raises(Unavailable, match="8 bytes already wait"):
+            batcher.put("9", answers.to("9"))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        while len(answers) < 2:
+            await trio.sleep(0.01)
+        batcher.put("123456789", answers.to("123456789"))  # a single one is taken, whatever its size
+    assert set(answers.values()) == {"added 1234", "added 5678", "added 123456789"}
+
+
 async def test_a_cancelled_batcher_finishes_its_transaction_and_refuses_the_rest(catalogue: Any) -> None:
     answers = Answers()
     catalogue.gate.clear()
     with trio.CancelScope() as scope:
-        async with open_batcher(catalogue, handle, parse, waiting_limit=10) as batcher:
+        async with open_batcher(catalogue, handle, parse, limits=BatchLimits(10)) as batcher:
             batcher.put("1", answers.to("1"))
             await trio.testing.wait_all_tasks_blocked(0.01)
             batcher.put("2", answers.to("2"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 
 from distd.catalogue import dialect, event_log
-from distd.catalogue.schema import activations, assignments, computers, history, micros, packages
+from distd.catalogue.schema import activations, assignments, computers, history, inventories, micros, packages
 from distd.domain.actor import AGENT
 from distd.origin.agents.listing import OpenAssignment
 from distd.origin.mirrors import directory
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from distd.domain.mirror_rules import ComputerFacts
+    from distd.origin.agents.inventories import PackedInventory
 
 
 @dataclass(slots=True)
@@ -145,7 +146,8 @@ class Changes:
     """What a batch is going to write. The last values of a computer or an assignment count."""
 
     seen: dict[int, dict[str, Any]] = field(default_factory=dict)
-    inventories: dict[int, dict[str, Any]] = field(default_factory=dict)
+    described: dict[int, dict[str, Any]] = field(default_factory=dict)  # by an inventory
+    inventories: dict[int, PackedInventory] = field(default_factory=dict)
     notified: dict[int, int] = field(default_factory=dict)  # assignment: µs
     results: dict[int, tuple[str, int]] = field(default_factory=dict)  # assignment: code, µs
     histories: dict[int, set[str]] = field(default_factory=dict)  # computer: all packages that it has
@@ -160,13 +162,21 @@ class Changes:
     def write(self, conn: Connection) -> None:
         """One statement for all computers of each kind of change; none where nothing has changed."""
         _update(conn, computers, self.seen)
-        _update(conn, computers, self.inventories)
+        _update(conn, computers, self.described)
+        self._write_inventories(conn)
         _update(conn, assignments, {key: {"notified_at_us": at_us} for key, at_us in self.notified.items()})
         _update(
             conn, assignments, {key: {"result": code, "result_at_us": us} for key, (code, us) in self.results.items()}
         )
         self._write_history(conn)
         event_log.append_many(conn, self.notes)
+
+    def _write_inventories(self, conn: Connection) -> None:
+        rows = [
+            {"computer_id": key, "content": packed.content, "document": packed.document}
+            for key, packed in self.inventories.items()
+        ]
+        dialect.upsert(conn, inventories, rows)
 
     def _write_history(self, conn: Connection) -> None:
         known: set[tuple[int, str]] = set()

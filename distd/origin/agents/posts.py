@@ -16,6 +16,7 @@ from distd.domain.actor import AGENT
 from distd.domain.mirror_rules import Via, has_variables, substitute
 from distd.domain.records import Dialect, DownloadRequest, InventoryRequest, Pack, PrologReply, PrologRequest
 from distd.origin.agents import batch
+from distd.origin.agents.inventories import pack_inventory
 from distd.origin.agents.listing import NATIVE, Agent, choose_packages, may_switch_off
 from distd.origin.mirrors.directory import EMPTY
 from distd.wire import ocs, tokens
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from distd.domain.records import Request
     from distd.domain.settings import Settings
     from distd.origin.agents.batch import ComputerState
+    from distd.origin.agents.inventories import PackedInventory
     from distd.origin.agents.listing import OpenAssignment
     from distd.origin.mirrors.directory import MirrorDirectory
 
@@ -57,12 +59,28 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class AgentRequest:
-    """A POST that could be read: `request` is its body."""
+    """A POST that could be read: `request` is its body. `inventory`: that of an INVENTORY, as it is stored."""
 
     request: Request
     address: str
     user_agent: str
     now_s: float
+    inventory: PackedInventory | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """What a body may be: see `wire.ocs.read_request`. An inventory's document is kept up to `document_bytes`."""
+
+    inflated_bytes: int
+    ratio: int
+    document_bytes: int
+
+    @classmethod
+    def of_settings(cls, settings: Settings) -> ReadLimits:
+        """The limits that are set."""
+        limits = settings.limits
+        return cls(limits.inflated_bytes, limits.inflation_ratio, settings.agents.keep_document_kib * 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +103,13 @@ class ReplyContext:
     directory: MirrorDirectory = EMPTY
 
 
-def read(post: Post, *, max_inflated_bytes: int) -> AgentRequest:
+def read(post: Post, limits: ReadLimits) -> AgentRequest:
     """Read the body. Raises `BadInput` when it is no request of an agent, `TooLarge` when it inflates too far."""
-    request = ocs.read_request(post.body, max_inflated_bytes=max_inflated_bytes)
-    return AgentRequest(request, post.address[:NAME_LIMIT], post.user_agent[:NAME_LIMIT], post.now_s)
+    request = ocs.read_request(post.body, max_inflated_bytes=limits.inflated_bytes, max_ratio=limits.ratio)
+    inventory = None
+    if isinstance(request, InventoryRequest):
+        inventory = pack_inventory(request, post.body, max_document_bytes=limits.document_bytes)
+    return AgentRequest(request, post.address[:NAME_LIMIT], post.user_agent[:NAME_LIMIT], post.now_s, inventory)
 
 
 def answer(conn: Connection, posts: Sequence[AgentRequest], context: ReplyContext) -> list[Reply]:
@@ -146,7 +167,9 @@ class _Answers:
         self.mark_seen(post, computer)
         computer.tag = request.account.get("TAG", "")[:NAME_LIMIT] or computer.tag
         computer.last_inventory_at_s = post.now_s
-        self.changes.inventories[computer.id] = _inventory_row(request, computer)
+        self.changes.described[computer.id] = _described(request, computer)
+        if post.inventory is not None:
+            self.changes.inventories[computer.id] = post.inventory
         if request.history is not None:
             computer.history = set(request.history)
             self.changes.replace_history(computer.id, request.history)
@@ -254,16 +277,12 @@ def _subnets(request: InventoryRequest) -> str:
     return text if len(text) <= NAME_LIMIT else text[:NAME_LIMIT].rpartition(" ")[0]
 
 
-def _inventory_row(request: InventoryRequest, computer: ComputerState) -> dict[str, Any]:
+def _described(request: InventoryRequest, computer: ComputerState) -> dict[str, Any]:
+    """What an inventory says of its computer in columns."""
     row: dict[str, Any] = {
         column: request.hardware.get(element, "")[:NAME_LIMIT] for column, element in _HARDWARE.items()
     }
     row["tag"] = computer.tag
     row["subnets"] = _subnets(request)
     row["last_inventory_at_us"] = micros(computer.last_inventory_at_s or 0)
-    row["inventory"] = {
-        "hardware": request.hardware,
-        "account": request.account,
-        "networks": list(request.networks),
-    }
     return row

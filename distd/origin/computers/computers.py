@@ -11,8 +11,9 @@ from sqlalchemy import or_, select
 from distd.catalogue import dialect, event_log
 from distd.catalogue.lists import matches, read_page
 from distd.catalogue.schema import assignments as assignments_table
-from distd.catalogue.schema import computers, history, progress, seconds
+from distd.catalogue.schema import computers, history, inventories, progress, seconds
 from distd.domain.errors import NotFound
+from distd.domain.inventory import unpack
 from distd.origin.deployments import assignments
 from distd.origin.deployments.assignments import Result  # noqa: TC001 - the API reads the annotations
 
@@ -48,7 +49,8 @@ class Computer:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """All that is known of a computer. `inventory`: {"hardware": {…}, "account": {…}, "networks": [{…}]} or None."""
+    """All that is known of a computer. `inventory`: {"hardware": {…}, "account": {…}, "bios": {…}, "networks": [{…}],
+    "drives": [{…}], "software": [{…}], …} with OCS's fields, as `domain.inventory` has them, or None."""
 
     computer: Computer
     inventory: dict[str, Any] | None
@@ -78,12 +80,13 @@ def list_computers(conn: Connection, wanted: WantedComputers, window: Window) ->
 
 def show(conn: Connection, device_id: str) -> Detail:
     """All that is known of one computer. Raises `NotFound`."""
-    query = select(*_COLUMNS, computers.c.inventory).where(computers.c.device_id == device_id)
+    query = select(*_COLUMNS, inventories.c.content).outerjoin(inventories).where(computers.c.device_id == device_id)
     row = conn.execute(query).one_or_none()
     if row is None:
         raise NotFound("device_id", "the DEVICEID of a computer", device_id)
     done = select(history.c.package_id).where(history.c.computer_id == row.id).order_by(history.c.package_id)
-    return Detail(_computer(row), row.inventory, assignments.of_computer(conn, row.id), list(conn.scalars(done)))
+    inventory = None if row.content is None else unpack(row.content)
+    return Detail(_computer(row), inventory, assignments.of_computer(conn, row.id), list(conn.scalars(done)))
 
 
 def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: float) -> None:
@@ -100,7 +103,7 @@ def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
         if device_id not in ids:
             raise NotFound("computers", "the DEVICEID of a computer", device_id)
     for chunk in dialect.chunks(list(ids.values())):
-        for table in (history, progress, assignments_table):
+        for table in (history, inventories, progress, assignments_table):
             conn.execute(delete_from(table).where(table.c.computer_id.in_(chunk)))
         conn.execute(delete_from(computers).where(computers.c.id.in_(chunk)))
     kind = event_log.Kind.COMPUTER_DELETED

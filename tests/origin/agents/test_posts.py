@@ -11,11 +11,12 @@ import pytest
 from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
 from distd.catalogue.schema import NAME_LIMIT
-from distd.catalogue.writer import open_batcher
+from distd.catalogue.writer import BatchLimits, open_batcher
 from distd.domain.errors import BadInput, TooLarge
 from distd.domain.mirror_rules import Field, Via
 from distd.domain.page import EVERYTHING
 from distd.domain.records import DownloadRequest, InventoryRequest, PrologRequest
+from distd.domain.settings import Settings
 from distd.origin.agents import posts
 from distd.origin.agents.posts import MAX_MIRRORS
 from distd.origin.computers import computers
@@ -86,6 +87,13 @@ def test_an_inventory_describes_the_computer(origin: TestOrigin) -> None:
         "hardware": hardware | {"USERID": "ada"},
         "account": {"TAG": "R1"},
         "networks": list(networks),
+        "bios": {},
+        "cpus": [],
+        "memories": [],
+        "drives": [],
+        "storages": [],
+        "software": [],
+        "is_cut": False,
     }
     assert [event.kind for event in origin.events()] == [Kind.COMPUTER_SEEN, Kind.INVENTORY]
 
@@ -477,7 +485,7 @@ BAD = {
 @pytest.mark.parametrize(("body", "error"), BAD.values(), ids=BAD)
 def test_a_bad_body_is_refused_before_the_catalogue(body: Any, error: Any) -> None:
     with pytest.raises(error):
-        posts.read(posts.Post(body, "", "", 0), max_inflated_bytes=1_000_000)
+        posts.read(posts.Post(body, "", "", 0), posts.ReadLimits.of_settings(Settings()))
 
 
 async def test_the_batch_handler_under_the_batcher(origin: TestOrigin) -> None:
@@ -487,10 +495,10 @@ async def test_the_batch_handler_under_the_batcher(origin: TestOrigin) -> None:
         return posts.answer(conn, requests, origin.context)
 
     def read(post: Any) -> Any:
-        return posts.read(post, max_inflated_bytes=1_000_000)
+        return posts.read(post, origin.read_limits)
 
     bodies = {f"pc{n}": ocs.write_request(PrologRequest(f"pc{n}")) for n in range(100)} | {"bad": b"?"}
-    async with open_batcher(origin.catalogue, handle, read, waiting_limit=200) as batcher:
+    async with open_batcher(origin.catalogue, handle, read, limits=BatchLimits(200)) as batcher:
         for name, body in bodies.items():
             batcher.put(posts.Post(body, "10.0.0.1", "", 5.0), partial(replies.__setitem__, name))
     assert isinstance(replies.pop("bad"), BadInput)
