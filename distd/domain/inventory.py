@@ -6,11 +6,12 @@ which computers are searched and shown; all others are only in the document as i
 
 from __future__ import annotations
 
-import json
 import zlib
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,10 +117,10 @@ def content_of(request: InventoryRequest) -> dict[str, Any]:
 
 def pack(content: Mapping[str, Any]) -> bytes:
     """Deflated JSON, as the catalogue keeps it."""
-    return zlib.compress(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), _COMPRESSION)
+    return zlib.compress(msgspec.json.encode(content), _COMPRESSION)
 
 
 def unpack(packed: bytes) -> dict[str, Any]:
     """The opposite of `pack`."""
-    content: dict[str, Any] = json.loads(zlib.decompress(packed))
+    content: dict[str, Any] = msgspec.json.decode(zlib.decompress(packed))
     return content

@@ -79,6 +79,8 @@ def read(pieces: Iterable[bytes], handler: Handler, field: str, *, max_elements:
     except (expat.ExpatError, ValueError, LookupError) as error:
         # An unknown encoding raises LookupError, an encoding that is not of bytes ValueError.
         raise BadInput(field, "XML", str(error)) from error
+    finally:
+        parser.close()
 
 
 class _Parser:
@@ -98,6 +100,13 @@ class _Parser:
         self.expat.CharacterDataHandler = self._add_text
         # A DTD is refused at its beginning, so entities are never declared or expanded.
         self.expat.StartDoctypeDeclHandler = self._doctype
+
+    def close(self) -> None:
+        """Let go of the handler, and with it of all that was read: else this cycle keeps it until it is collected."""
+        self.expat.StartElementHandler = None
+        self.expat.EndElementHandler = None
+        self.expat.CharacterDataHandler = None
+        self.expat.StartDoctypeDeclHandler = None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         path = self._path = (*self._path, name)

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import delete, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from distd.catalogue import engine as module
@@ -50,7 +50,13 @@ def _add(catalogue: Catalogue, *numbers: int) -> None:
 
 @pytest.mark.parametrize(
     ("pragma", "value"),
-    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 30_000)],
+    [
+        ("journal_mode", "wal"),
+        ("synchronous", 2),
+        ("foreign_keys", 1),
+        ("busy_timeout", 30_000),
+        ("journal_size_limit", 16_777_216),
+    ],
 )
 def test_every_connection_is_set_up(catalogue: Any, pragma: Any, value: Any) -> None:
     with catalogue.read() as conn:
@@ -100,6 +106,61 @@ def test_a_full_disk_is_unavailable(catalogue: Any) -> None:
     with pytest.raises(Unavailable, match="full"):
         _add(catalogue, *range(10_000))
     assert _numbers(catalogue) == []
+
+
+def _fill(catalogue: Catalogue, size: int) -> None:
+    """So many rows at once, of some 10 bytes."""
+    with catalogue.write() as conn:
+        conn.execute(insert(package_ids), [{"id": number} for number in range(size)])
+
+
+def _log_bytes(path: Path) -> int:
+    return path.with_name("catalogue.db-wal").stat().st_size
+
+
+def test_a_log_of_changes_that_has_grown_is_cut(path: Path, catalogue: Catalogue) -> None:
+    _fill(catalogue, 20_000)
+    grown_bytes = _log_bytes(path)
+    assert grown_bytes > 100_000
+    catalogue.limit_log(grown_bytes)
+    assert _log_bytes(path) == grown_bytes, "it is not over its limit"
+    catalogue.limit_log(grown_bytes - 1)
+    assert _log_bytes(path) == 0
+    assert len(_numbers(catalogue)) == 20_000
+    catalogue.limit_log(0)
+
+
+def test_a_log_of_changes_is_not_cut_under_those_who_need_it(path: Path, catalogue: Catalogue) -> None:
+    """And nobody is waited for: neither a reader of an earlier state nor a writer."""
+    with catalogue.read() as reader:
+        assert list(reader.scalars(select(package_ids.c.id))) == []
+        _fill(catalogue, 1000)
+        catalogue.limit_log(0)
+        assert _log_bytes(path) > 0
+        assert list(reader.scalars(select(package_ids.c.id))) == []
+    with catalogue.write() as conn:
+        conn.execute(insert(package_ids).values(id=5000))
+        catalogue.limit_log(0)
+    catalogue.limit_log(0)
+    assert _log_bytes(path) == 0
+    with catalogue.read() as conn:
+        assert conn.scalar(text("PRAGMA busy_timeout")) == 30_000, "as for all connections"
+
+
+def test_a_catalogue_without_a_log_of_changes(path: Path, catalogue: Catalogue) -> None:
+    path.with_name("catalogue.db-wal").unlink()
+    catalogue.limit_log(0)
+
+
+def test_deleted_rows_make_pages_that_are_used_again(catalogue: Catalogue) -> None:
+    assert catalogue.reusable_bytes() == 0
+    _fill(catalogue, 20_000)
+    with catalogue.write() as conn:
+        conn.execute(delete(package_ids))
+    freed_bytes = catalogue.reusable_bytes()
+    assert freed_bytes > 100_000
+    _fill(catalogue, 10_000)
+    assert 0 < catalogue.reusable_bytes() < freed_bytes
 
 
 def _foreign(path: Any) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -14,6 +16,10 @@ from sqlalchemy import create_engine, text
 import distd.catalogue.engine as module
 from distd.catalogue.engine import SCHEMA, create_catalogue, open_catalogue
 from distd.catalogue.schema import metadata
+from distd.origin.computers import computers
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_the_newest_migration_is_the_schema_that_the_code_expects() -> None:
@@ -36,6 +42,33 @@ def test_tables_have_the_same_options_however_they_were_made(tmp_path: Path) -> 
     with open_catalogue(tmp_path / "catalogue.db") as catalogue, catalogue.read() as conn, engine.connect() as direct:
         assert _options(conn) == _options(direct)
     engine.dispose()
+
+
+def test_inventories_of_the_version_before_are_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but those that were sent to fill the disk: their computers are asked for another."""
+    path = tmp_path / "catalogue.db"
+    with monkeypatch.context() as context:
+        context.setattr(module, "SCHEMA", "0004")
+        create_catalogue(path)
+    known = {"hardware": {"NAME": "zo\u00eb"}, "account": {"TAG": "R1"}, "networks": [{"IPADDRESS": "10.0.0.1"}]}
+    huge = {"hardware": {"NAME": "x" * 2_000_000}, "account": {}, "networks": []}
+    contents = {f"pc{number}": known for number in range(250)} | {"huge": huge, "none": None}
+    old = sqlite3.connect(path)
+    for device_id, content in contents.items():
+        values = (device_id, None if content is None else json.dumps(content))
+        columns = "(device_id, first_seen_at_us, last_seen_at_us, last_inventory_at_us, inventory)"
+        old.execute(f"INSERT INTO computers {columns} VALUES (?, 0, 0, 7, ?)", values)
+    old.commit()
+    old.close()
+    with open_catalogue(path) as catalogue, catalogue.read() as conn:
+        found = {device_id: computers.show(conn, device_id) for device_id in contents}
+    assert {device_id for device_id, detail in found.items() if detail.inventory == known} == contents.keys() - {
+        "huge",
+        "none",
+    }
+    assert (found["huge"].inventory, found["none"].inventory) == (None, None)
+    assert found["huge"].computer.last_inventory_at_s is None
+    assert found["pc7"].computer.last_inventory_at_s == 7 / 1_000_000
 
 
 def _options(conn: Any) -> Any:

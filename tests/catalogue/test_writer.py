@@ -16,6 +16,7 @@ from distd.catalogue.engine import create_catalogue, open_catalogue
 from distd.catalogue.schema import package_ids
 from distd.catalogue.writer import BatchLimits, open_batcher, open_writer
 from distd.domain.errors import BadInput, Unavailable
+from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -260,9 +261,7 @@ async def test_too_many_waiting_bytes_are_refused_until_they_are_served(catalogu
             batcher.put(word, answers.to(word))
         with pytest.raises(Unavailable, match="8 bytes already wait"):
             batcher.put("9", answers.to("9"))
-        await trio.testing.wait_all_tasks_blocked(0.01)
-        while len(answers) < 2:
-            await trio.sleep(0.01)
+        await await_until(lambda: len(answers) == 2, "both are served")
         batcher.put("123456789", answers.to("123456789"))  # a single one is taken, whatever its size
     assert set(answers.values()) == {"added 1234", "added 5678", "added 123456789"}
 

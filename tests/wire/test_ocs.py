@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distd.domain.errors import BadInput, TooLarge
+from distd.domain.inventory import SECTIONS
 from distd.domain.records import DownloadRequest, InventoryRequest, PrologRequest
 from distd.wire import ocs
 
@@ -91,6 +92,8 @@ INVENTORY = f"""{DECLARATION}<REQUEST>
                     {"DESCRIPTION": "wlan0", "STATUS": "Down"},
                 ),
                 frozenset({"1700000001", "1700000002"}),
+                bios={"SSN": "1"},
+                software=({"NAME": "perl", "VERSION": "5"},),
             ),
             id="an INVENTORY",
         ),
@@ -275,25 +278,22 @@ def test_elements_are_limited_in_depth() -> None:
 
 
 def test_elements_are_limited_in_number() -> None:
-    with pytest.raises(TooLarge, match="500000 elements"):
-        inventory("<A/>" * 500_000)
+    with pytest.raises(TooLarge, match="100000 elements"):
+        ocs.read_request(b"<REQUEST>" + b"<A/>" * 100_000 + b"</REQUEST>", max_inflated_bytes=LIMIT_BYTES)
 
 
-def test_what_is_kept_is_limited() -> None:
-    request = inventory(
-        f"<HARDWARE><NAME>{'é' * 9000}</NAME>{''.join(f'<A{n}>x</A{n}>' for n in range(300))}<NAME>b</NAME></HARDWARE>"
-        + "".join(f"<ACCOUNTINFO><KEYNAME>{n}</KEYNAME><KEYVALUE/></ACCOUNTINFO>" for n in range(300))
-        + "<NETWORKS><MACADDR>x</MACADDR></NETWORKS>" * 1025
-        + f"<NETWORKS>{''.join(f'<A{n}/>' for n in range(300))}</NETWORKS>"
-        + "<DOWNLOAD><HISTORY>"
-        + "".join(f"<PACKAGE ID='{n}'/>" for n in range(100_001))
-        + "</HISTORY></DOWNLOAD>"
-    )
-    assert (len(request.hardware), len(request.account), len(request.networks)) == (256, 256, 1024)
-    assert request.hardware["NAME"] == "b", "a name that is known already may still change"
-    assert all(len(network) <= 256 for network in request.networks)
-    assert len(request.history) == 100_000
-    assert inventory(f"<HARDWARE><NAME>{'é' * 9000}</NAME></HARDWARE>").hardware["NAME"] == "é" * 4096
+def test_what_a_body_costs_is_in_proportion_to_what_was_sent() -> None:
+    """Each was accepted once: some kilobytes that inflate a thousandfold, or are nothing but elements."""
+    small = len(zlib.compress(b"<REQUEST>" + b"<A/>" * 4000 + b"</REQUEST>"))
+    assert small < 200
+    with pytest.raises(TooLarge, match=f"at most {1024 + small} elements"):
+        read("<REQUEST>" + "<A/>" * 4000 + "</REQUEST>")
+    blank = b"<REQUEST>" + b" " * 2_000_000 + b"</REQUEST>"
+    sent = len(zlib.compress(blank))
+    with pytest.raises(TooLarge, match=f"at most {16_384 + 50 * sent} bytes when inflated"):
+        read(blank)
+    with pytest.raises(BadInput, match="REQUEST/DEVICEID"):  # what it is refused for, where it may inflate so far
+        ocs.read_request(zlib.compress(blank), max_inflated_bytes=LIMIT_BYTES, max_ratio=1032)
 
 
 def test_a_code_is_cut_but_never_refused() -> None:
@@ -314,8 +314,19 @@ def test_any_bytes_are_bad_input_at_most(data: Any) -> None:
 TEXTS = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="\ufffe\uffff"), max_size=50
 ).map(str.strip)
-NAMES = st.from_regex("[A-Z]{1,12}", fullmatch=True)
-FLAT = st.dictionaries(NAMES, TEXTS, max_size=5)
+
+
+def items(section: str) -> Any:
+    """What is kept of an item of a section, each value short enough."""
+    fields = SECTIONS[section].fields.items()
+    return st.dictionaries(st.sampled_from([name for name, limit in fields if limit > 50]), TEXTS, max_size=5)
+
+
+def lists(section: str) -> Any:
+    """An empty item says nothing, so it is not written."""
+    return st.lists(items(section).filter(len), max_size=3).map(tuple)
+
+
 IDS = st.integers(0, 10**12).map(str)
 DEVICE_IDS = TEXTS.filter(lambda text: text and text.isprintable())
 REQUESTS = (
@@ -324,10 +335,16 @@ REQUESTS = (
     | st.builds(
         InventoryRequest,
         device_id=DEVICE_IDS,
-        hardware=FLAT,
-        account=FLAT,
-        networks=st.lists(FLAT, max_size=3).map(tuple),
+        hardware=items("HARDWARE"),
+        account=st.dictionaries(st.from_regex("[A-Z]{1,12}", fullmatch=True), TEXTS, max_size=5),
+        networks=lists("NETWORKS"),
         history=st.none() | st.frozensets(IDS, max_size=5),
+        bios=items("BIOS"),
+        cpus=lists("CPUS"),
+        memories=lists("MEMORIES"),
+        drives=lists("DRIVES"),
+        storages=lists("STORAGES"),
+        software=lists("SOFTWARES"),
     )
 )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
+import weakref
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -35,6 +38,21 @@ def pieces(*parts: Any) -> Any:
 def test_a_tag_has_a_limit(tag: Any) -> None:
     with pytest.raises(TooLarge, match="tags of at most"):
         xml.read(pieces(tag), Listener(), "body")
+
+
+def test_what_was_read_is_let_go_of_at_once() -> None:
+    """A cycle kept each inventory until the next collection: 47 MB after 21 of them."""
+    gc.disable()
+    try:
+        for document in (b"<A><B/></A>", b"<A><B>"):
+            listener = Listener()
+            gone = weakref.ref(listener)
+            with suppress(BadInput):
+                xml.read([document], listener, "body")
+            del listener
+            assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_an_endless_text_is_not_kept() -> None:
