@@ -58,7 +58,7 @@ class ControlPort:
     def serve(self, stream: Stream) -> None:
         """Answer the request of a stream, and close it."""
         if self._open >= MAX_CONNECTIONS:
-            stream.socket.close()
+            stream.close()
         else:
             self._nursery.start_soon(self._serve, stream)
 
@@ -72,7 +72,7 @@ class ControlPort:
             pass
         finally:
             self._open -= 1
-            stream.socket.close()
+            stream.close()
 
     async def _serve_request(self, stream: Stream) -> None:
         try:

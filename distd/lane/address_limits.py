@@ -43,6 +43,12 @@ class AddressLimits:
         known.connections += 1
         return True
 
+    def hold(self, address: str) -> None:
+        """Count one more connection of this address, which is connected, whatever the limit is."""
+        known = self._known.get(address)
+        if known is not None:  # else it connected before there were limits
+            known.connections += 1
+
     def disconnect(self, address: str) -> None:
         """A connection of this address has ended."""
         known = self._known.get(address)

@@ -200,18 +200,21 @@ class Connection:
     def _serve_next(self, end: int) -> None:
         """Serve the request whose head ends at `end`, whatever it is; -1: wait for the rest of it."""
         limit = self._turn.limits.head_bytes
+        if self.buffer.startswith(b"\r\n"):
+            self.buffer = http.without_empty_lines(self.buffer)
+            end = self.buffer.find(b"\r\n\r\n")
         if end > limit or (end < 0 and len(self.buffer) > limit):
             self._refuse(431, f"head of a request: expected at most {limit} bytes")
-        elif end < 0:
-            self._await_head()
-        else:
+        elif end >= 0:
             self._serve_head(end + 4)
+        elif self.buffer:
+            self._await_head()
 
     def _await_head(self) -> None:
         """The head's time runs from its first byte, however slowly the others drip."""
         if b"\n\n" in self.buffer:
             self._refuse(400, "line ends: expected CRLF")
-        elif self.state is State.IDLE and self.buffer != b"\r\n":
+        elif self.state is State.IDLE:
             self.state = State.HEAD
             self.deadline_s = self._turn.now_s + self._turn.limits.head_timeout_s
 
@@ -220,8 +223,7 @@ class Connection:
         self.state = State.IDLE
         self.head_only = False
         try:
-            # An empty line before a request is to be overlooked (RFC 9112, 2.2).
-            head = parse_head(raw[2:-4] if raw.startswith(b"\r\n") else raw[:-4])
+            head = parse_head(raw[:-4])
             self.keep_alive = head.fields.keep_alive
             self._dispatch(head, raw)
         except HeadError as error:
@@ -366,9 +368,11 @@ class Connection:
         self._set_interest(EPOLLIN)
 
     def _hand_over(self, raw: bytes, path: bytes) -> None:
-        self._turn.counts.handed_over += 1
+        turn, replay = self._turn, http.for_another_server(raw) + self.buffer
+        turn.counts.handed_over += 1
+        on_close = turn.keep_counting(self.address)  # `_detach` counts it out
         self._detach()
-        stream = open_stream(self.transport, raw + self.buffer, self._turn.limits.idle_timeout_s)
+        stream = open_stream(self.transport, replay, turn.limits.idle_timeout_s, self.address, on_close)
         self._responder.hand_over(stream, path)
 
     def close(self) -> None:

@@ -13,20 +13,38 @@ from distd.lane.transport import TlsTransport
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from distd.lane.transport import Transport
 
 PIECE_BYTES = 65_536
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 class PlainStream(trio.abc.Stream):
     """`socket` as trio knows it; `idle_timeout_s` bounds each wait for a peer that takes nothing.
 
-    `last_heard_s` is when the peer last sent something, on trio's clock; `broken`: a send to it has failed.
+    `address`: the peer's. `last_heard_s` is when the peer last sent something, on trio's clock; `broken`: a send to it
+    has failed.
     """
 
-    def __init__(self, sock: socket.socket, replay: bytes, idle_timeout_s: float) -> None:
+    is_encrypted = False
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        replay: bytes,
+        idle_timeout_s: float,
+        address: str = "",
+        on_close: Callable[[], None] = _nothing,
+    ) -> None:
+        """`on_close` is called once, when it is closed, whoever closes it and however."""
         self.socket = trio.socket.from_stdlib_socket(sock)
+        self.address = address
+        self._on_close = on_close
         self.last_heard_s = trio.current_time()
         self.broken = False
         self.idle_timeout_s = idle_timeout_s
@@ -77,9 +95,18 @@ class PlainStream(trio.abc.Stream):
         """Send no more; what the peer sends is still received."""
         await self._stream.send_eof()
 
+    def close(self) -> None:
+        """Close the socket at once, whatever is on its way. Closing again does nothing."""
+        self.socket.close()
+        on_close, self._on_close = self._on_close, _nothing
+        on_close()
+
     async def aclose(self) -> None:
         """Close the socket."""
-        await self._stream.aclose()
+        try:
+            await self._stream.aclose()
+        finally:
+            self.close()
 
 
 class TlsStream(trio.abc.Stream):
@@ -88,8 +115,18 @@ class TlsStream(trio.abc.Stream):
     `do_handshake`, `selected_alpn_protocol` and `transport_stream` are there because hypercorn asks for them.
     """
 
-    def __init__(self, transport: TlsTransport, replay: bytes, idle_timeout_s: float) -> None:
-        self.transport_stream = PlainStream(transport.sock, b"", idle_timeout_s)
+    is_encrypted = True
+
+    def __init__(
+        self,
+        transport: TlsTransport,
+        replay: bytes,
+        idle_timeout_s: float,
+        address: str = "",
+        on_close: Callable[[], None] = _nothing,
+    ) -> None:
+        """As `PlainStream`."""
+        self.transport_stream = PlainStream(transport.sock, b"", idle_timeout_s, address, on_close)
         self._tls = transport.tls
         self._incoming = transport.incoming
         self._outgoing = transport.outgoing
@@ -101,6 +138,11 @@ class TlsStream(trio.abc.Stream):
     def socket(self) -> trio.socket.SocketType:
         """The socket below TLS."""
         return self.transport_stream.socket
+
+    @property
+    def address(self) -> str:
+        """As `PlainStream` has it."""
+        return self.transport_stream.address
 
     @property
     def last_heard_s(self) -> float:
@@ -185,6 +227,10 @@ class TlsStream(trio.abc.Stream):
         """As `trio.abc.SendStream` has it."""
         await self.transport_stream.wait_send_all_might_not_block()
 
+    def close(self) -> None:
+        """As `PlainStream.close`, without close_notify."""
+        self.transport_stream.close()
+
     async def aclose(self) -> None:
         """Say close_notify, as far as the peer takes it at once, and close."""
         with contextlib.suppress(ssl.SSLError, ValueError):
@@ -195,8 +241,10 @@ class TlsStream(trio.abc.Stream):
         await self.transport_stream.aclose()
 
 
-def open_stream(transport: Transport, replay: bytes, idle_timeout_s: float) -> PlainStream | TlsStream:
+def open_stream(
+    transport: Transport, replay: bytes, idle_timeout_s: float, address: str, on_close: Callable[[], None]
+) -> PlainStream | TlsStream:
     """The stream that goes on where a transport, which is not used any more, has come to; `replay` comes first."""
     if isinstance(transport, TlsTransport):
-        return TlsStream(transport, replay, idle_timeout_s)
-    return PlainStream(transport.sock, replay, idle_timeout_s)
+        return TlsStream(transport, replay, idle_timeout_s, address, on_close)
+    return PlainStream(transport.sock, replay, idle_timeout_s, address, on_close)

@@ -7,6 +7,7 @@ matter to deadlines, and Date is in seconds, so the clocks are read once.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -16,6 +17,7 @@ from distd.wire import http
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
 
     from distd.lane.counters import Counts
     from distd.lane.limits import Limits
@@ -89,6 +91,14 @@ class Turn:
         if second != self.second:
             self.second = second
             self.ok_lines = http.status_lines(200, second)
+
+    def keep_counting(self, address: str) -> Callable[[], None]:
+        """Count a connection of this address that the lane serves no longer, until the returned function is called."""
+        addresses = self.addresses
+        if addresses is None:
+            return lambda: None
+        addresses.hold(address)
+        return partial(addresses.disconnect, address)
 
     def refresh(self) -> None:
         """Read the clocks outside the reactor's turns, where somebody else's callback has come in."""

@@ -93,10 +93,13 @@ class Head(NamedTuple):
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _METHOD: Final = re.compile(_TOKEN)
-_TARGET: Final = re.compile(rb"[\x21-\x7e]+")
+# Origin form or absolute form (RFC 9112, 3.2). Servers behind the lane take other targets for paths.
+_TARGET: Final = re.compile(rb"(?:/|https?://[^/?#]+)[\x21-\x7e]*", re.IGNORECASE)
 _FIELD: Final = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
 _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
-_HOST: Final = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+;=:\[\]%]*")
+# A name of labels that a server can take for one of DNS, an address, a port; or nothing.
+_LABEL: Final = rb"[A-Za-z0-9\-_~!$&'()*+;=%]{1,63}"
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|" + _LABEL + rb"(?:\." + _LABEL + rb")*\.?)?(?::[0-9]*)?")
 _SPECIAL: Final = frozenset(
     (
         b"content-length",
@@ -127,7 +130,7 @@ def parse_head(head: bytes) -> Head:
     if not _METHOD.fullmatch(method):
         raise HeadError(400, "method: expected a token")
     if not _TARGET.fullmatch(target):
-        raise HeadError(400, "target: expected visible ASCII")
+        raise HeadError(400, "target: expected a path, in visible ASCII")
     return Head(method, target, minor, parse_fields(block, minor))
 
 
@@ -139,7 +142,7 @@ def parse_fields(block: bytes, minor: int) -> Fields:
     values = _collect(block)
     hosts = values.get(b"host", [])
     if len(hosts) > 1 or (minor and not hosts) or (hosts and not _HOST.fullmatch(hosts[0])):
-        raise HeadError(400, "Host: expected exactly one")
+        raise HeadError(400, "Host: expected exactly one, the name or the address of a server")
     encodings = values.get(b"transfer-encoding", [])
     lengths = values.get(b"content-length", [])
     if lengths and encodings:
@@ -196,16 +199,39 @@ def _listed(values: dict[bytes, list[bytes]], name: bytes) -> bytes | None:
 
 _SCHEME: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_UPGRADE: Final = re.compile(rb"^(?:upgrade|http2-settings):[^\r\n]*\r\n", re.IGNORECASE | re.MULTILINE)
+_EMPTY_LINES: Final = re.compile(rb"(?:\r\n){0,8}")
 
 
 def path_of(target: bytes) -> bytes:
     """The path of a target: without scheme, host and query, with %XX decoded once."""
-    if not target.startswith(b"/"):
-        target = _SCHEME.sub(b"", target, count=1) or b"/"
-    path = target.partition(b"?")[0]
+    path = _origin_form(target).partition(b"?")[0]
     if b"%" in path:
         path = _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), path)
     return path
+
+
+def _origin_form(target: bytes) -> bytes:
+    """Path and query of a target in absolute form."""
+    if target.startswith(b"/"):
+        return target
+    rest = _SCHEME.sub(b"", target, count=1)
+    return rest if rest.startswith(b"/") else b"/" + rest
+
+
+def for_another_server(head: bytes) -> bytes:
+    """A request's head, which has been parsed, with its empty line, as a server behind this one is to get it.
+
+    Its target is in origin form, so that both see the same path. Upgrade is left out: a server may ignore it (RFC 9110,
+    7.8), and clients that offer h2c unasked get their answer. What is behind the lane would leave HTTP/1.1.
+    """
+    method, target, rest = head.split(b" ", 2)
+    return b"%s %s %s" % (method, _origin_form(target), _UPGRADE.sub(b"", rest))
+
+
+def without_empty_lines(data: bytes) -> bytes:
+    """Without the first eight empty lines, which are overlooked before a request (RFC 9112, 2.2)."""
+    return _EMPTY_LINES.sub(b"", data, count=1)
 
 
 # --- conditions and ranges -------------------------------------------------------------------------------------

@@ -216,11 +216,22 @@ def test_a_bad_request_is_answered_and_the_close_lingers(
     assert peer.reactor.interest is None
 
 
-@pytest.mark.parametrize(("lines", "expected"), [(b"\r\n", 200), (b"\r\n\r\n", 400)])
-def test_one_empty_line_before_a_request_is_overlooked(
-    connect: Callable[..., Peer], lines: bytes, expected: int
+@pytest.mark.parametrize(("lines", "expected"), [(1, 200), (2, 200), (8, 200), (9, 400), (10_000, 400)])
+def test_some_empty_lines_before_a_request_are_overlooked(
+    connect: Callable[..., Peer], lines: int, expected: int
 ) -> None:
-    assert status(connect().send(lines + GET_INFO)) == expected
+    assert status(connect().send(b"\r\n" * lines + GET_INFO)) == expected
+
+
+def test_empty_lines_that_come_one_by_one_do_not_keep_a_connection(connect: Callable[..., Peer]) -> None:
+    peer = connect(head_timeout_s=20)
+    assert peer.send(b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\r") == b""
+    assert status(peer.send(b"\n" + GET_INFO)) == 200
+    peer = connect(head_timeout_s=20)
+    for _ in range(3):
+        assert peer.send(b"\r\n") == b""
+        peer.later(8)
+    assert peer.is_closed()
 
 
 @pytest.mark.parametrize("spare_bytes", [0, -1])

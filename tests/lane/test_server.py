@@ -305,6 +305,26 @@ async def test_other_paths_are_handed_over_with_all_that_was_read(running: Any, 
 
 
 @BOTH
+async def test_a_handed_over_connection_counts_for_its_address_until_it_is_closed(start: Any, tls: Any) -> None:
+    running = await start(connections_per_address=2)
+    ask = b"GET /api HTTP/1.1\r\nHost: h\r\n\r\n"
+    async with running.connect(tls=tls) as first, running.connect(tls=tls) as second:
+        await first.send(ask)
+        await second.send(ask)
+        await running.until(lambda: len(running.backend.streams) == 2)
+        one, other = running.backend.streams
+        assert (one.address, one.is_encrypted) == ("127.0.0.1", tls)
+        async with running.connect() as third:
+            assert await third.ended()
+        one.close()
+        one.close()
+        assert (await running.get(f"/download/{PACKAGE}/info")).status == 200
+        await other.aclose()
+        async with running.connect() as third, running.connect() as fourth:
+            assert (await third.ask(GET_INFO)).status == (await fourth.ask(GET_INFO)).status == 200
+
+
+@BOTH
 async def test_a_handed_over_peer_that_takes_nothing_breaks_the_stream(
     start: Any, tls: Any, autojump_clock: Any
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distd.wire.http import HeadError, http_date, parse_head, parse_range, path_of, select
+from distd.wire.http import HeadError, for_another_server, http_date, parse_head, parse_range, path_of, select
 
 ETAG = b'"abc"'
 MODIFIED_S = 784_111_777  # Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110's examples
@@ -81,11 +81,34 @@ TEXT = st.text(st.characters(min_codepoint=0, max_codepoint=255), max_size=12)
         (b"/%zz", b"/%zz"),
         (b"http://host:80/a?b", b"/a"),
         (b"HTTPS://host", b"/"),
-        (b"*", b"*"),
+        (b"http://host?a", b"/"),
     ],
 )
 def test_path_of(target: Any, path: Any) -> None:
     assert path_of(target) == path
+
+
+@pytest.mark.parametrize("target", [b"?a", b"*", b"h:80", b"a", b"%2fa", b"ftp://h/a", b"http:///a", b"http:a"])
+def test_targets_that_are_no_path(target: Any) -> None:
+    with pytest.raises(HeadError, match="expected a path"):
+        parse_head(b"GET %s HTTP/1.1\r\nHost: h" % target)
+
+
+@pytest.mark.parametrize(
+    ("sent", "passed_on"),
+    [
+        (b"GET /a?b HTTP/1.1\r\nHost: h\r\n\r\n", b"GET /a?b HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (b"GET http://x/a?b HTTP/1.1\r\nHost: h\r\n\r\n", b"GET /a?b HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (b"GET http://x?b HTTP/1.1\r\nHost: h\r\n\r\n", b"GET /?b HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (
+            b"GET / HTTP/1.1\r\nupGrade: h2c\r\nHTTP2-Settings: A\r\nHost: h\r\nX-Upgrade: y\r\nUpgrade:\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: h\r\nX-Upgrade: y\r\n\r\n",
+        ),
+        (b"GET /\xff HTTP/1.0\r\n\r\n", b"GET /\xff HTTP/1.0\r\n\r\n"),
+    ],
+)
+def test_heads_for_another_server(sent: bytes, passed_on: bytes) -> None:
+    assert for_another_server(sent) == passed_on
 
 
 @pytest.mark.parametrize(
