@@ -20,6 +20,7 @@ from cryptography import x509
 from agentsim.native.agent import USER_AGENT, NativeAgent
 from agentsim.native.state import open_state
 from distd import __version__
+from distd.domain.addresses import is_loopback
 from distd.domain.errors import BadInput
 from distd.lane.client.http_client import open_client
 from distd.terminal import program
@@ -96,12 +97,16 @@ async def cancel_on_signal(scope: trio.CancelScope) -> None:
 
 
 def check_server(server: str) -> None:
-    """Raises `BadInput` for what is no URL of a server."""
+    """Raises `BadInput` for what is no URL of a server, and for plain HTTP unless it is to this machine: whoever is
+    between could answer in the server's name."""
+    hint = ""
     with suppress(ValueError):  # of a port that is none
         parts = urlsplit(server)
         if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
-            return
-    raise BadInput("--server", "http://host[:port]/ocsinventory or https://…", server)
+            if parts.scheme == "https" or is_loopback(parts.hostname):
+                return
+            hint = "http:// is for a server on this machine only"
+    raise BadInput("--server", "https://host[:port]/ocsinventory", server, hint)
 
 
 def read_ca(file: Path) -> tuple[x509.Certificate, ssl.SSLContext]:

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from distd.domain.lru import Lru
 from distd.lane.backend import LOCAL, Located
+from distd.lane.refusal import is_private, refuse
+from redistrib.control_port import FORWARDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,8 +92,11 @@ class MirrorBackend:
         answer(404, b"this is a redistribution server: agents talk to the origin\n")
 
     def hand_over(self, stream: PlainStream | TlsStream, path: bytes) -> None:
-        """Let the control port answer."""
-        self._control_port.serve(stream)
+        """Let the control port answer. Keys and tokens of mirrors behind this one come by https only."""
+        if path.startswith(FORWARDED.encode()) and not is_private(stream):
+            refuse(stream, 403, "a mirror's token and key are for https only")
+        else:
+            self._control_port.serve(stream)
 
     def may_be_redirected(self, package_id: str) -> bool:
         """Whether a package has bad files."""

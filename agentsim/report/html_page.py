@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentsim.report.page import Bars, Lines, Shape, StackedBar, Table, Tone, number_text
 from agentsim.report.scale import scale
+from distd.domain.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -86,6 +87,7 @@ def write_page(
     environment = Environment(
         loader=PackageLoader("agentsim.report"),
         autoescape=True,
+        finalize=_visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -281,3 +283,8 @@ def _placed(curve: Curve) -> Iterator[tuple[float, float | None]]:
 def _shown(y: float | None, log: bool) -> float | None:
     """None also for what cannot be drawn: no number, or not above 0 on a logarithmic axis."""
     return None if y is None or not math.isfinite(y) or (log and y <= 0) else y
+
+
+def _visible(value: object) -> object:
+    """What a template prints: texts as they can be shown; markup, which is of a class of its own, as it is."""
+    return visible(value, "\n\t") if type(value) is str else value

@@ -41,7 +41,10 @@ class Kind(StrEnum):
     ACTIVATION_PLANNED = "ACTIVATION_PLANNED"
     ACTIVATION_CANCELLED = "ACTIVATION_CANCELLED"
     OPERATOR_ADDED = "OPERATOR_ADDED"  # detail.operator
+    OPERATOR_DELETED = "OPERATOR_DELETED"
     PASSWORD_CHANGED = "PASSWORD_CHANGED"
+    LOGGED_IN = "LOGGED_IN"  # detail.address; an operator's from an address once an hour
+    LOG_IN_FAILED = "LOG_IN_FAILED"  # detail.address, .names, .count, .unchecked: of an address in a minute
     COMPUTER_SEEN = "COMPUTER_SEEN"  # for the first time
     COMPUTER_DELETED = "COMPUTER_DELETED"  # detail.device_id
     INVENTORY = "INVENTORY"

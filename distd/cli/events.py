@@ -14,6 +14,7 @@ from distd.catalogue import event_log
 from distd.cli.completion import complete_computers, complete_packages
 from distd.cli.options import data_option
 from distd.domain.units import format_time, parse_past
+from distd.domain.visible import visible_json
 from distd.origin.installation import open_installation
 from distd.origin.operators import events as log
 from distd.origin.operators.events import Wanted
@@ -95,7 +96,7 @@ def _follow(catalogue: Catalogue, wanted: Wanted, found: list[LoggedEvent], *, a
     seq = 0 if found else _newest(catalogue)
     while True:
         for entry in found:
-            click.echo(json.dumps(asdict(entry), ensure_ascii=False) if as_json else _line(entry))
+            click.echo(visible_json(json.dumps(asdict(entry), ensure_ascii=False)) if as_json else _line(entry))
             seq = entry.seq
         time.sleep(POLL_S)
         with catalogue.read() as conn:

@@ -38,7 +38,7 @@ COLUMNS: Final[tuple[Column[Operator], ...]] = (Column("Operator", lambda row: r
 
 @click.group(cls=Group)
 def operator() -> None:
-    """Operators, who may use the API: add, list, and give another password."""
+    """Operators, who may use the API: add, list, delete, and give another password."""
 
 
 @operator.command("list", epilog=example("distd operator list --data /srv/distd"))
@@ -78,6 +78,19 @@ def password(name: str, from_stdin: bool, root: Path, as_json: bool) -> None:
     with open_installation(root) as installation, installation.catalogue.write() as conn:
         operators.set_password(conn, unix_actor(), name, chosen, time.time())
     _print(name, None if from_stdin else chosen, as_json=as_json)
+
+
+@operator.command(epilog=example("distd operator delete alice --data /srv/distd"))
+@name_argument
+@data_option
+def delete(name: str, root: Path) -> None:
+    """Delete an operator; the last one stays.
+
+    A running server may take the password for another minute.
+    """
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        operators.delete(conn, unix_actor(), name, time.time())
+    click.echo(f"Operator {name} is deleted.")
 
 
 def _password(*, from_stdin: bool) -> str:

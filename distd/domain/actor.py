@@ -12,7 +12,7 @@ MAX_NAME: Final = 255  # characters
 class ActorKind(StrEnum):
     """What kind of actor it is, and what its name then is."""
 
-    OPERATOR = "operator"  # the operator's name
+    OPERATOR = "operator"  # the operator's name; none: somebody who failed to sign in as one
     TOKEN = "token"
     CLI = "cli"  # the Unix user who ran the command
     MIRROR = "mirror"  # the mirror's name

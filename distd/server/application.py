@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import trio
+
+from distd.domain.login_pauses import LoginPauses
 from distd.origin.installation import MIB, disk_limits
 from distd.server.forecasts import forecast_in_child
+from distd.server.handover import open_hand_over
+from distd.server.slots import Slots
 from distd.storage.uploads import Uploads
 from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
@@ -13,24 +19,57 @@ from distd.web.api.computers import ComputerRoutes
 from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.events import EventRoutes
 from distd.web.api.health import HealthRoutes
+from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.mirrors import MirrorRoutes
 from distd.web.api.packages import PackageRoutes
 from distd.web.api.uploads import UploadsApi
 
 if TYPE_CHECKING:
+    import logging
+    from collections.abc import AsyncIterator
+
     from distd.catalogue.reader import Reader
     from distd.catalogue.writer import Writer
+    from distd.domain.settings import Settings
     from distd.origin.installation import Installation
+    from distd.server.handover import HandOver
     from distd.server.metrics import Metrics
     from distd.server.state import ServerState
 
 
-def make_application(
-    installation: Installation, state: ServerState, reader: Reader, writer: Writer, metrics: Metrics
+@asynccontextmanager
+async def open_application(
+    installation: Installation,
+    state: ServerState,
+    reader: Reader,
+    writer: Writer,
+    metrics: Metrics,
+    log: logging.Logger,
+) -> AsyncIterator[HandOver]:
+    """The application, started up, that takes the connections that the lane hands over."""
+    record, slots = LoginRecord(writer, log), Slots(0, 0)
+    pauses = LoginPauses(0.0)
+
+    def use(settings: Settings) -> None:
+        slots.limit(settings.limits.web_connections, settings.limits.web_connections_per_address)
+        pauses.limit(settings.limits.login_pause_ms / 1000)
+
+    use(state.settings)
+    state.follow(use)
+    app = _make_application(installation, state, Logins(reader, record, pauses), reader, writer, metrics)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(record.run)
+        async with open_hand_over(app, slots, log, state.settings.limits.drain_s) as hand_over:
+            yield hand_over
+        nursery.cancel_scope.cancel()
+    await record.flush()
+
+
+def _make_application(
+    installation: Installation, state: ServerState, logins: Logins, reader: Reader, writer: Writer, metrics: Metrics
 ) -> UploadsApi:
     """All that the lane hands over, as one ASGI application."""
-    logins = Logins(reader)
     routes = (
         HealthRoutes(reader, metrics.render),
         PackageRoutes(reader),

@@ -2,10 +2,14 @@
 
 One request a connection: hypercorn closes after each answer (`Connection: close`), so no request that the lane should
 answer comes here; a client opens a new connection for it, which starts in the lane (ADR 0003).
+
+Over plain HTTP only health and metrics are answered, unless the peer is on this machine: a password, a token or a page
+would be readable and changeable on the way.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +23,10 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
+from distd.domain.addresses import peer_of
+from distd.lane.refusal import is_private, refuse
+from distd.server.slots import Purpose, purpose_of
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import AsyncIterator
@@ -27,36 +35,53 @@ if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework, LifespanState
 
     from distd.lane.streams import PlainStream, TlsStream
+    from distd.server.slots import Slots
 
-MAX_HANDED_OVER: Final = 1000
+NEEDS_TLS: Final = "plain HTTP is for agents, fragments, health and metrics: use https, at the address of server.https"
+RETRY_AFTER: Final = "Retry-After: 1\r\n"
 WATCH_S: Final = 1.0
 CLOSE_TIMEOUT_S: Final = 5.0  # what hypercorn gets to end a connection once its peer is known to be gone
 
 
 class HandOver:
-    """Serves handed-over streams with an ASGI application, each in a task of `nursery`."""
+    """Serves handed-over streams with an ASGI application, each in a task of `nursery`.
+
+    `refused` counts those that were refused, by what refused them."""
 
     def __init__(
         self,
         app: ASGIWrapper,
         config: Config,
-        context: WorkerContext,
         state: LifespanState,
         nursery: trio.Nursery,
+        slots: Slots,
         log: logging.Logger,
     ) -> None:
+        self.refused: defaultdict[str, int] = defaultdict(int)
+        self.context = WorkerContext(None)
+        self._slots = slots
         self._app = app
         self._config = config
         self._log = log
-        self._context = context
         self._state = state
         self._nursery = nursery
         self._streams: set[PlainStream | TlsStream] = set()
         self._empty = trio.Event()
 
-    def serve(self, stream: PlainStream | TlsStream) -> None:
-        """Serve the stream, to its end. Beyond `MAX_HANDED_OVER` streams the new one is closed instead."""
-        self._nursery.start_soon(self._serve, stream)
+    def serve(self, stream: PlainStream | TlsStream, path: bytes) -> None:
+        """Serve the stream, on which a request for `path` is coming, to its end; or refuse it at once, with a problem:
+        by plain HTTP from elsewhere (403), or when there is no slot for it (429, 503)."""
+        purpose, peer = purpose_of(path), peer_of(stream.address)
+        if purpose is not Purpose.HEALTH and not is_private(stream):
+            self.refused["plain_http"] += 1
+            refuse(stream, 403, NEEDS_TLS)
+        elif reached := self._slots.take(purpose, peer):
+            self.refused[reached] += 1
+            of_address = reached.endswith("_per_address")
+            why = f"as many connections{' of this address' if of_address else ''} are open as may be: limits.{reached}"
+            refuse(stream, 429 if of_address else 503, why, RETRY_AFTER)
+        else:
+            self._nursery.start_soon(self._serve, stream, purpose, peer)
 
     async def finish(self, grace_s: float) -> None:
         """Wait for the streams that are being served, but no longer than `grace_s`."""
@@ -68,18 +93,15 @@ class HandOver:
     def close_all(self) -> None:
         """Close every stream. hypercorn shields its sends, so cancelling alone would wait for them."""
         for stream in self._streams:
-            stream.socket.close()
+            stream.close()
 
-    async def _serve(self, stream: PlainStream | TlsStream) -> None:
-        if len(self._streams) >= MAX_HANDED_OVER:
-            await trio.aclose_forcefully(stream)
-            return
+    async def _serve(self, stream: PlainStream | TlsStream, purpose: Purpose, peer: str) -> None:
         self._streams.add(stream)
         try:
             server = _Server(
                 self._app,
                 self._config,
-                self._context,
+                self.context,
                 ConnectionState(self._state.copy()),
                 stream,  # type: ignore[arg-type]  # it needs no more of an SSLStream than ours has
             )
@@ -93,7 +115,8 @@ class HandOver:
         finally:
             self._streams.remove(stream)
             self._empty.set()
-            stream.socket.close()
+            self._slots.give_back(purpose, peer)
+            stream.close()
 
 
 class _Server(TCPServer):
@@ -123,7 +146,9 @@ def _awaits_request(server: TCPServer) -> bool:
 
 
 @asynccontextmanager
-async def open_hand_over(app: ASGIFramework, log: logging.Logger, grace_s: float) -> AsyncIterator[HandOver]:
+async def open_hand_over(
+    app: ASGIFramework, slots: Slots, log: logging.Logger, grace_s: float
+) -> AsyncIterator[HandOver]:
     """An application, started up, that takes streams. At the end its connections get `grace_s` to finish.
 
     Resource handling: lifespan nursery around connections' nursery, as `hypercorn.trio.run.worker_serve` has them.
@@ -134,17 +159,16 @@ async def open_hand_over(app: ASGIFramework, log: logging.Logger, grace_s: float
     config.errorlog = log
     config.graceful_timeout = grace_s
     wrapped = ASGIWrapper(app)
-    context = WorkerContext(None)
     state: LifespanState = {}
     lifespan = Lifespan(wrapped, config, state)
     async with trio.open_nursery() as lifespan_nursery:
         await lifespan_nursery.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
         async with trio.open_nursery() as connections:
-            hand_over = HandOver(wrapped, config, context, state, connections, log)
+            hand_over = HandOver(wrapped, config, state, connections, slots, log)
             try:
                 yield hand_over
-                await context.terminated.set()
+                await hand_over.context.terminated.set()
                 await hand_over.finish(grace_s)
             finally:
                 hand_over.close_all()

@@ -56,11 +56,12 @@ POST_HISTOGRAM: Final = ("distd_post_seconds", "from an agent's POST to its repl
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What is published."""
+    """What is published. `refused`: connections that the lane has handed over and that were refused then."""
 
     counts: Counts
     progress: ProgressRecorder
     directory: Callable[[], MirrorDirectory]
+    refused: Mapping[str, int]
 
 
 class Metrics:
@@ -124,7 +125,7 @@ def _counter_values(sources: Sources) -> Iterator[tuple[str, str, float]]:
     yield "distd_cpu_seconds_total", "", time.process_time()
     for status, number in counts.statuses.items():
         yield "distd_requests_total", str(status), number
-    for limit, number in counts.refused.items():
+    for limit, number in (*counts.refused.items(), *sources.refused.items()):
         yield "distd_refused_total", limit, number
 
 

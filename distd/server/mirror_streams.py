@@ -27,6 +27,7 @@ from msgspec import structs
 from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind
 from distd.domain.errors import Unavailable
+from distd.lane.refusal import is_private, refuse
 from distd.origin.mirrors import identity, presence
 from distd.server import mirror_messages, mirror_requests
 from distd.wire import mirror_events
@@ -105,6 +106,7 @@ class MirrorStreams:
         self._followers: dict[int, _Follower] = {}  # by descriptor
         self._epoll = select.epoll()
         self._handshakes = trio.CapacityLimiter(MAX_PENDING_HANDSHAKES)
+        self._pending = 0  # that do not follow yet
         self._seq = 0
         self._nursery: trio.Nursery | None = None
 
@@ -128,10 +130,13 @@ class MirrorStreams:
                     await self._record_lost(mirror)
 
     def serve(self, stream: Stream) -> None:
-        """Serve a stream on which a request for `PATH` is coming, to its end."""
-        if self._nursery is None or len(self._followers) >= MAX_MIRRORS:
-            stream.socket.close()
+        """Serve a stream on which a request for `PATH` is coming, to its end; or refuse it at once."""
+        if not is_private(stream):
+            refuse(stream, HTTPStatus.FORBIDDEN, "a mirror's key is for https only")
+        elif self._nursery is None or len(self._followers) + self._pending >= MAX_MIRRORS:
+            refuse(stream, HTTPStatus.SERVICE_UNAVAILABLE, "as many mirrors follow as may", "Retry-After: 10\r\n")
         else:
+            self._pending += 1
             self._nursery.start_soon(self._handshake, stream)
 
     # --- a mirror connects and disconnects -------------------------------------------------------------------------
@@ -166,8 +171,9 @@ class MirrorStreams:
             if follower is not None:
                 self._disconnect(follower)
         finally:
+            self._pending -= 1
             if follower is None:
-                stream.socket.close()
+                stream.close()
 
     def _add(self, mirror: MirrorIdentity, stream: Stream) -> _Follower:
         follower = _Follower(mirror, stream, trio.current_time())
@@ -192,7 +198,7 @@ class MirrorStreams:
         fd = follower.stream.socket.fileno()
         del self._followers[fd]
         self._epoll.unregister(fd)
-        follower.stream.socket.close()
+        follower.stream.close()
         self._log.info("mirror %s is disconnected", follower.mirror.name)
         return follower
 

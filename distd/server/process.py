@@ -24,10 +24,9 @@ from distd.origin.agents.catalogue_space import CatalogueSpace
 from distd.origin.installation import MIB
 from distd.origin.packages.recovery import reconcile
 from distd.server import mirror_streams
-from distd.server.application import make_application
+from distd.server.application import open_application
 from distd.server.backend import OriginBackend
 from distd.server.event_lines import logged_events
-from distd.server.handover import open_hand_over
 from distd.server.metrics import Metrics, Sources
 from distd.server.mirror_messages import Waves
 from distd.server.mirror_monitor import MirrorMonitor
@@ -76,7 +75,7 @@ async def run_server(
     async with (
         open_writer(catalogue) as writer,
         open_post_queues(catalogue, state.answer, settings, space) as queues,
-        open_hand_over(make_application(installation, state, reader, writer, metrics), log, drain_s) as web,
+        open_application(installation, state, reader, writer, metrics, log) as web,
         trio.open_nursery() as nursery,
     ):
         steering = Steering(reader)
@@ -92,7 +91,7 @@ async def run_server(
         lane = Lane(backend, _file_cache(installation.data), limits(settings), log, levels)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, state.tls_context())])
-            nursery.start_soon(metrics.run, Sources(lane.counts, progress, lambda: state.directory))
+            nursery.start_soon(metrics.run, Sources(lane.counts, progress, lambda: state.directory, web.refused))
             nursery.start_soon(mirrors.run)
             nursery.start_soon(monitor.run)
             nursery.start_soon(steering.run)
@@ -143,7 +142,7 @@ def _hand_over(mirrors: MirrorStreams, web: HandOver, stream: PlainStream | TlsS
     if path == mirror_streams.PATH:
         mirrors.serve(stream)
     else:
-        web.serve(stream)
+        web.serve(stream, path)
 
 
 def _file_cache(data: DataDir) -> FileCache:

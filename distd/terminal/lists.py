@@ -20,6 +20,7 @@ import click
 from rich.cells import cell_len, set_cell_size
 
 from distd.domain.page import EVERYTHING, Window
+from distd.domain.visible import visible
 from distd.terminal.output import print_json
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def table_lines(items: Sequence[T], columns: Sequence[Column[T]], width: int | N
 
 def _table(items: Sequence[T], columns: Sequence[Column[T]], width: int | None) -> tuple[list[str], list[str]]:
     """Its lines, and the titles of the columns that are left out."""
-    cells = [[_printable(column.text(item)) for item in items] for column in columns]
+    cells = [[visible(column.text(item) or "") for item in items] for column in columns]
     used = [index for index, texts in enumerate(cells) if any(texts) or columns[index].rank == 0]
     widths = {index: max(map(cell_len, (columns[index].title, *cells[index]))) for index in used}
     if width is not None:
@@ -181,13 +182,6 @@ def _pad(text: str, width: int, *, right: bool) -> str:
     return space + text if right else text + space
 
 
-def _printable(text: str | None) -> str:
-    """What agents sent is printed without control characters: a terminal would obey them."""
-    if not text:
-        return ""
-    return text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text)
-
-
 def _csv(items: Iterable[Any]) -> str:
     rows = [asdict(item) for item in items]
     if not rows:
@@ -204,5 +198,5 @@ def _csv_cell(value: object) -> object:
     if isinstance(value, dict | list | tuple):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
+        value = f"'{value}"
+    return visible(value) if isinstance(value, str) and sys.stdout.isatty() else value

@@ -12,13 +12,16 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from distd.domain.visible import visible, visible_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 
 def print_json(value: Any) -> None:
     """One JSON document: records become objects, sets become lists."""
-    click.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+    text = json.dumps(value, default=_plain, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+    click.echo(visible_json(text))
 
 
 def _plain(value: Any) -> Any:
@@ -32,7 +35,7 @@ def print_record(pairs: Iterable[tuple[str, object]]) -> None:
     shown = [(name, value) for name, value in pairs if value not in ("", None, [], ())]
     width = max(len(name) for name, _ in shown)
     for name, value in shown:
-        click.echo(f"{name:<{width}}  {value}")
+        click.echo(f"{name:<{width}}  {visible(str(value))}")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 from distd.domain.errors import BadInput, Conflict, DistdError, NotFound
+from distd.domain.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,7 +106,7 @@ def run(program: click.Group, arguments: Sequence[str] | None = None) -> int:
         return 2
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else name
-        return _fail(2, f"{where}: {' '.join(error.format_message().split())} See `{where} --help`.")
+        return _fail(2, f"{where}: {visible(' '.join(error.format_message().split()))} See `{where} --help`.")
     except (*_KNOWN, BaseExceptionGroup) as error:
         known = _known(error)
         if known is None:
@@ -130,19 +131,14 @@ def _known(error: BaseException) -> BaseException | None:
 def _report(name: str, error: BaseException) -> int:
     """One line; the exit status."""
     if isinstance(error, DistdError):
-        return _fail(2 if isinstance(error, BadInput) else 1, f"{name}: {_one_line(str(error))}")
+        return _fail(2 if isinstance(error, BadInput) else 1, f"{name}: {visible(str(error))}")
     if isinstance(error, OSError):
         # What the outside did: a folder of another user, a disk that is full, an output that is closed.
         _discard_output()
         paths = (error.filename, error.filename2)  # the second: of a link, or a name that is changed
         what = "".join(f"{os.fsdecode(path)}: " for path in paths if isinstance(path, str | bytes))
-        return _fail(1, f"{name}: {_one_line(f'{what}{error.strerror or error}')}")
+        return _fail(1, f"{name}: {visible(f'{what}{error.strerror or error}')}")
     return _fail(130, f"{name}: interrupted")
-
-
-def _one_line(text: str) -> str:
-    """Without characters that would begin a line, or that a terminal would obey."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _fail(status: int, message: str) -> int:

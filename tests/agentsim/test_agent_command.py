@@ -114,7 +114,11 @@ async def test_no_server(server: FaultyServer, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "says"),
     [
-        ("--server", "ftp://x", "--server: expected http"),
+        ("--server", "ftp://x", "--server: expected https://host[:port]/ocsinventory, got ftp://x\n"),
+        (
+            *("--server", "http://ocs.example.org/ocsinventory"),
+            "--server: expected https://host[:port]/ocsinventory, got http://ocs.example.org/ocsinventory; http:// is",
+        ),
         ("--ca", "/nowhere", "--ca: expected a file that can be read"),
         ("--ca", "/etc/passwd", "--ca: expected a certificate in PEM form"),
         ("--state", "/proc/x", "--state: expected a directory that can be written to"),

@@ -26,6 +26,19 @@ def test_operators_are_added_and_get_other_passwords(site: Any) -> None:
     assert kinds == ["OPERATOR_ADDED", "OPERATOR_ADDED", "PASSWORD_CHANGED"]
 
 
+def test_an_operator_is_deleted_but_not_the_last_one(site: Any) -> None:
+    added = site("operator", "add", "alice", "--json").json
+    assert site("operator", "delete", "alice").out == "Operator alice is deleted.\n"
+    assert not may_sign_in(site, "alice", added["password"])
+    assert site("operator", "list").out == "Operator\nadmin\n"
+    assert (
+        site("events", "--kind", "OPERATOR_DELETED", "--audit", "--json").json["items"][0]["actor"].startswith("cli:")
+    )
+    last = site("operator", "delete", "admin")
+    assert (last.status, last.err.count("\n")) == (1, 1)
+    assert last.err == "distd: NAME: admin is the last operator; `distd operator add` another one first\n"
+
+
 def test_a_password_may_be_given(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("corréct horse\n"))
     done = site("operator", "password", "admin", "--password-stdin", "--json")
@@ -47,6 +60,7 @@ def test_bad_passwords_change_nothing(site: Any, monkeypatch: pytest.MonkeyPatch
     ("command", "status", "message"),
     [
         (("password", "nobody"), 2, "NAME: expected the name of an operator, got nobody; see `distd operator list`"),
+        (("delete", "nobody"), 2, "NAME: expected the name of an operator, got nobody; see `distd operator list`"),
         (("add", "admin"), 1, "NAME: there is an operator admin already"),
         (("add", ""), 2, "NAME: expected 1 to 255 printable characters without a colon, got nothing"),
     ],

@@ -22,6 +22,7 @@ from distd.lane.file_cache import FileCache
 from distd.lane.limits import Limits
 from distd.lane.server import Lane
 from distd.server.handover import open_hand_over
+from distd.server.slots import Slots
 from tests.lane.http_cases import ETAG, FILE, LARGE, MODIFIED_S, PACKAGE, SMALL
 from tests.programs.nginx import nginx
 
@@ -41,7 +42,7 @@ class Backend:
         self.serve = hand_over
 
     def hand_over(self, stream: Any, path: Any) -> None:
-        self.serve(stream)
+        self.serve(stream, path)
 
     def may_be_redirected(self, package_id: Any) -> Any:
         return False
@@ -109,7 +110,7 @@ async def lane(folder: Any) -> AsyncIterator[Any]:
     log = logging.getLogger("distd.lane")
     files = FileCache(write_files(folder), no_manifest)
     listener = socket.create_server(("127.0.0.1", 0))
-    async with open_hand_over(application, log, 1) as hand_over, trio.open_nursery() as nursery:
+    async with open_hand_over(application, Slots(1000, 1000), log, 1) as hand_over, trio.open_nursery() as nursery:
         nursery.start_soon(Lane(Backend(hand_over.serve), files, Limits(), log).run, [(listener, None)])
         yield listener.getsockname()
         nursery.cancel_scope.cancel()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from distd.lane.process_setup import SWITCH_INTERVAL_S
+from distd.lane.process_setup import SWITCH_INTERVAL_S, tls
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROGRAM = """
 import ctypes, logging, threading
@@ -43,6 +48,42 @@ def test_threads_share_one_heap(set_up: Any) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     arenas = done.stderr.count("\nArena ") + done.stderr.startswith("Arena ")
     assert arenas == 1 if set_up else arenas > 1
+
+
+def test_of_tls_1_2_only_authenticated_encryption_with_forward_secrecy_is_offered(
+    certificate: tuple[Path, str],
+) -> None:
+    """No CBC, no RSA key exchange: a client that has nothing else is refused."""
+    context = tls(certificate[0], certificate[0])
+    names = [cipher["name"] for cipher in context.get_ciphers() if cipher["protocol"] == "TLSv1.2"]
+    assert names
+    assert [name for name in names if not ("GCM" in name or "CHACHA20" in name)] == []
+    assert [name for name in names if not name.startswith(("ECDHE-", "DHE-"))] == []
+
+
+@pytest.mark.parametrize(
+    ("offered", "agreed"), [("ECDHE-ECDSA-AES128-SHA256", False), ("ECDHE-ECDSA-AES128-GCM-SHA256", True)]
+)
+def test_what_a_client_offers(certificate: tuple[Path, str], offered: str, agreed: bool) -> None:
+    client = ssl.create_default_context(cadata=certificate[1])
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers(offered)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+    theirs = tls(certificate[0], certificate[0]).wrap_bio(to_server, to_client, server_side=True)
+
+    def shake_hands() -> None:
+        for _ in range(4):
+            for side in (ours, theirs):
+                with suppress(ssl.SSLWantReadError):
+                    side.do_handshake()
+
+    if agreed:
+        shake_hands()
+        assert ours.cipher()[0] == offered  # type: ignore[index]
+    else:
+        with pytest.raises(ssl.SSLError, match="NO_SHARED_CIPHER"):
+            shake_hands()
 
 
 def test_a_thread_that_writes_does_not_keep_the_interpreter_for_long() -> None:

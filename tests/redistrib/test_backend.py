@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import trio.testing
 
 from distd.lane.backend import LOCAL, Located, Post
+from distd.lane.streams import PlainStream
 from distd.wire.mirror_events import State, WantedPackage
 from redistrib.access_spool import AccessSpool
 from redistrib.backend import MirrorBackend, Redirects
@@ -76,6 +79,25 @@ async def test_infos_and_manifests_are_at_the_origin(mirror: Mirror) -> None:
         located = mirror.backend.find(file_request(f"18-{name}"), refuse)
         assert located == Located(location=f"http://o:80/download/18/{name}")
     assert (mirror.statistics.counts.misses, mirror.statistics.counts.redirected) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "address", "refused"),
+    [
+        (b"/api/v1/mirror/join", "10.0.0.7", True),
+        (b"/api/v1/mirror/join", "127.0.0.1", False),
+        (b"/healthz", "10.0.0.7", False),
+        (b"/metrics", "10.0.0.7", False),
+    ],
+)
+async def test_by_plain_http_nothing_is_forwarded(mirror: Mirror, path: bytes, address: str, refused: bool) -> None:
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    request = b"POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello" % path
+    with ours:
+        mirror.backend.hand_over(PlainStream(theirs, request, 60.0, address), path)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (b" 403 " in ours.recv(65536)) is refused
 
 
 async def test_the_token_goes_along(mirror: Mirror) -> None:

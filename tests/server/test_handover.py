@@ -12,8 +12,8 @@ import trio.testing
 from quart_trio import QuartTrio
 
 from distd.lane.streams import PlainStream
-from distd.server import handover
 from distd.server.handover import open_hand_over
+from distd.server.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,13 +52,13 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 class Client:
     """A client whose connection has been handed over, with `raw` read already."""
 
-    def __init__(self, hand_over: Any, raw: Any, idle_timeout_s: Any) -> None:
+    def __init__(self, hand_over: Any, raw: Any, idle_timeout_s: Any, address: Any = "127.0.0.1") -> None:
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
         ours.setblocking(False)
         self.stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
-        self.theirs = PlainStream(theirs, raw, idle_timeout_s)
-        hand_over.serve(self.theirs)
+        self.theirs = PlainStream(theirs, raw, idle_timeout_s, address)
+        hand_over.serve(self.theirs, raw.split(b" ", 2)[1])
 
     async def all(self) -> Any:
         data = b""
@@ -85,10 +85,10 @@ def clock() -> MockClock:
 @pytest.fixture
 async def connect() -> AsyncIterator[Any]:
     clients: list[Client] = []
-    async with open_hand_over(app, LOG, grace_s=0.2) as hand_over:
+    async with open_hand_over(app, Slots(4, 2), LOG, grace_s=0.2) as hand_over:
 
-        def connect(raw: Any, idle_timeout_s: Any = 5.0) -> Any:
-            client = Client(hand_over, raw, idle_timeout_s)
+        def connect(raw: Any, idle_timeout_s: Any = 5.0, address: Any = "127.0.0.1") -> Any:
+            client = Client(hand_over, raw, idle_timeout_s, address)
             clients.append(client)
             return client
 
@@ -145,7 +145,7 @@ async def test_a_quart_application_ends_its_connection_too(autojump_clock: MockC
     """quart-trio cancels the task in which hypercorn is told that the answer is complete."""
     quart = QuartTrio("test")
     quart.get("/hello")(_hello)
-    async with open_hand_over(quart, LOG, grace_s=0.2) as hand_over:
+    async with open_hand_over(quart, Slots(9, 9), LOG, grace_s=0.2) as hand_over:
         for fields in (b"", b"Connection: close\r\n"):
             client = Client(hand_over, b"GET /hello HTTP/1.1\r\nHost: h\r\n" + fields + b"\r\n", 60)
             with trio.fail_after(5):
@@ -167,24 +167,50 @@ async def test_a_fault_in_the_application_ends_one_connection_only(
     assert b"hello" in await connect(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n").all()
 
 
-async def test_beyond_the_limit_a_connection_is_closed(
-    autojump_clock: MockClock, connect: Any, monkeypatch: pytest.MonkeyPatch
+async def test_an_address_has_its_share_and_each_kind_of_request_its_own(
+    autojump_clock: MockClock, connect: Any
 ) -> None:
-    monkeypatch.setattr(handover, "MAX_HANDED_OVER", 1)
-    first = connect(b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
+    silent = b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc"
+    hello = b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n"
+    held = [connect(silent, 60, address) for address in ("127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2")]
     await trio.testing.wait_all_tasks_blocked()
-    second = connect(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
-    assert await second.all() == b""
-    await first.stream.send_all(b"def")
-    assert b"abcdef" in await first.all()
-    await first.wait_until_closed()
+    third = await connect(hello).all()
+    assert third.startswith(b"HTTP/1.1 429 ")
+    assert b"limits.web_connections_per_address" in third
+    assert (await connect(hello, address="127.0.0.3").all()).startswith(b"HTTP/1.1 503 ")
+    for path in (b"/healthz", b"/api/v1/mirror/ca"):
+        assert b"hello" in await connect(hello.replace(b"/hello", path)).all()
+    await held[0].stream.send_all(b"def")
+    assert b"abcdef" in await held[0].all()
+    await held[0].wait_until_closed()
     await trio.testing.wait_all_tasks_blocked()
-    assert b"hello" in await connect(b"GET /hello HTTP/1.1\r\nHost: h\r\n\r\n").all()
+    assert b"hello" in await connect(hello).all()
+
+
+@pytest.mark.parametrize(
+    ("path", "address", "status"),
+    [
+        (b"/hello", "10.0.0.7", 403),
+        (b"/api/v1/mirror/join", "10.0.0.7", 403),
+        (b"/", "fe80::1", 403),
+        (b"/hello", "127.0.0.9", 200),
+        (b"/hello", "::1", 200),
+        (b"/healthz", "10.0.0.7", 200),
+        (b"/readyz", "10.0.0.7", 200),
+        (b"/metrics", "10.0.0.7", 200),
+    ],
+)
+async def test_over_plain_http_only_health_and_metrics_are_answered(
+    autojump_clock: MockClock, connect: Any, path: bytes, address: str, status: int
+) -> None:
+    answer = await connect(b"GET %s HTTP/1.1\r\nHost: h\r\n\r\n" % path, address=address).all()
+    assert int(answer.split()[1]) == status
+    assert (b"use https" in answer) == (status == 403)
 
 
 async def test_the_end_does_not_wait_for_those_who_do_not_finish(autojump_clock: MockClock) -> None:
     with trio.fail_after(5):
-        async with open_hand_over(app, LOG, grace_s=0.2) as hand_over:
+        async with open_hand_over(app, Slots(9, 9), LOG, grace_s=0.2) as hand_over:
             client = Client(hand_over, b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n", 60)
             await client.stream.receive_some(1000)
     await trio.aclose_forcefully(client.stream)

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 class Peer:
     """A mirror's end of a connection that the lane has handed over."""
 
-    def __init__(self, streams: MirrorStreams, request: bytes) -> None:
+    def __init__(self, streams: MirrorStreams, request: bytes, address: str = "127.0.0.1") -> None:
         ours, self.socket = socket.socketpair()
         ours.setblocking(False)
         self.socket.setblocking(False)
         self._received = b""
-        streams.serve(PlainStream(ours, request, 60.0))  # type: ignore[arg-type,unused-ignore]
+        streams.serve(PlainStream(ours, request, 60.0, address))  # type: ignore[arg-type,unused-ignore]
 
     def read(self) -> bytes:
         """All that has come by now."""
@@ -296,7 +296,15 @@ async def test_beyond_the_limit_a_mirror_is_closed(
 ) -> None:
     monkeypatch.setattr(mirror_streams, "MAX_MIRRORS", 1)
     a, b = await follow(connect, origin, "a"), await follow(connect, origin, "b")
+    assert b"HTTP/1.1 503 " in b.read()
     assert (a.is_closed(), b.is_closed()) == (False, True)
+
+
+async def test_by_plain_http_no_key_is_looked_at(autojump_clock: MockClock, streams: MirrorStreams) -> None:
+    request = b"GET /api/v1/mirror/events HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\n\r\n"
+    peer = Peer(streams, request, "10.0.0.7")
+    assert peer.read().startswith(b"HTTP/1.1 403 ")
+    assert peer.is_closed()
 
 
 async def test_at_the_end_all_are_lost(autojump_clock: MockClock, reader: Any, writer: Any, origin: TestOrigin) -> None:

@@ -73,8 +73,8 @@ def test_wide_characters_are_counted_as_a_terminal_does(name: str) -> None:
 
 
 def test_what_agents_sent_moves_no_cursor() -> None:
-    (_, line) = table_lines([Row("1", "pc\x1b[2J\n17\x07")], COLUMNS, None)
-    assert line == "1   pc�[2J�17�     0"
+    (_, line) = table_lines([Row("1", "pc\x1b[2J\n17\u202e")], COLUMNS, None)
+    assert line == r"1   pc\x1b[2J\n17\u202e     0"
 
 
 def listing(**values: Any) -> ListOptions:

@@ -26,6 +26,16 @@ def test_json_has_records_as_objects_and_sets_as_lists(capsys: pytest.CaptureFix
     assert "é" in out
 
 
+def test_nothing_that_is_printed_moves_a_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "pc\x1b[2J\x9b\u202ex\u2028y"
+    print_record([("Name", hostile), ("Sizes", [hostile])])
+    print_json({"name": hostile})
+    lines = capsys.readouterr().out.split("\n")
+    assert [line for line in lines if not line.isprintable()] == []
+    assert lines[0] == r"Name   pc\x1b[2J\x9b\u202ex\u2028y"
+    assert json.loads(lines[2]) == {"name": hostile}
+
+
 def test_a_table_has_aligned_columns_and_unbroken_lines(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("Name", "Size"), [("a" * 300, None), ("b", 7)], "No rows.")
     lines = capsys.readouterr().out.splitlines()

@@ -1,4 +1,4 @@
-"""Operators, who may use the console and the API: create, list, set and check a password."""
+"""Operators, who may use the console and the API: create, list, delete, set and check a password."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete as delete_from
+from sqlalchemy import func, insert, select, update
 
 from distd.catalogue import event_log
 from distd.catalogue.lists import read_page
@@ -33,7 +34,7 @@ def create(conn: Connection, actor: Actor, name: str, password: str, now_s: floa
     if not name or len(name) > NAME_LIMIT or not name.isprintable() or ":" in name:  # HTTP Basic ends the name by it
         raise BadInput("name", f"1 to {NAME_LIMIT} printable characters without a colon", name)
     _check_password(password)
-    if _hash(conn, name) is not None:
+    if password_hash(conn, name) is not None:
         raise Conflict("name", f"there is an operator {name} already")
     conn.execute(insert(operators).values(name=name, password_hash=PasswordHasher().hash(password)))
     event_log.append(conn, event_log.Kind.OPERATOR_ADDED, actor, at_s=now_s, operator=name)
@@ -53,12 +54,26 @@ def list_operators(conn: Connection, window: Window) -> Page[Operator]:
     return read_page(conn, select(operators.c.name), (operators.c.name,), window, lambda row: Operator(row.name))
 
 
-def check(conn: Connection, name: str, password: str) -> bool:
-    """Whether there is such an operator with this password. Takes some 50 ms of a core, so it belongs in a thread.
+def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
+    """Delete an operator. Raises `NotFound`, and `Conflict` for the last one: nobody could use console and API then."""
+    if password_hash(conn, name) is None:
+        raise NotFound("name", "the name of an operator", name)
+    if conn.scalar(select(func.count()).select_from(operators)) == 1:
+        raise Conflict("name", f"{name} is the last operator", "`distd operator add` another one first")
+    conn.execute(delete_from(operators).where(operators.c.name == name))
+    event_log.append(conn, event_log.Kind.OPERATOR_DELETED, actor, at_s=now_s, operator=name)
 
-    An unknown name takes as long as a known one.
+
+def check(conn: Connection, name: str, password: str) -> bool:
+    """Whether there is such an operator with this password; see `verify`."""
+    return verify(password_hash(conn, name), password)
+
+
+def verify(known: str | None, password: str) -> bool:
+    """Whether `known` is the hash of this password; None: there is no such operator, which takes as long to say.
+
+    Takes some 50 ms of a core, so it belongs in a thread.
     """
-    known = _hash(conn, name)
     hasher = PasswordHasher()
     if known is None:
         hasher.hash(password)
@@ -74,5 +89,6 @@ def _check_password(password: str) -> None:
         raise BadInput("password", "a password", "nothing")
 
 
-def _hash(conn: Connection, name: str) -> str | None:
+def password_hash(conn: Connection, name: str) -> str | None:
+    """The hash of an operator's password; None: there is no such operator."""
     return conn.scalar(select(operators.c.password_hash).where(operators.c.name == name))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from quart import abort, request
 from quart_schema import HttpSecurityScheme, Info, QuartSchema
 from quart_schema.openapi import QUART_SCHEMA_SECURITY_ATTRIBUTE
-from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from distd import __version__
 from distd.domain.errors import DistdError
 from distd.web.api import mirror_protocol, openapi, queries
+from distd.web.api.late_body import LateBodyApp
 from distd.web.api.problems import UNAUTHORIZED, answer, content_of_error
 from distd.wire.problem import content_of
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from quart import Response
+    from quart_trio import QuartTrio
 
     from distd.web.api.auth import Logins
 
@@ -35,8 +36,11 @@ class Routes(Protocol):
 
 
 def make_app(logins: Logins, routes: Iterable[Routes]) -> QuartTrio:
-    """An application with these routes. Those under /api/ are for operators, but for those that mirrors use."""
-    app = QuartTrio("distd")
+    """An application with these routes. Those under /api/ are for operators, but for those that mirrors use.
+
+    A body is received after its sender has logged in, or when a route asks for it.
+    """
+    app = LateBodyApp("distd")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     QuartSchema(
         app,
@@ -67,8 +71,11 @@ def _add_log_in(app: QuartTrio, logins: Logins) -> None:
             return None
         if request.path.startswith(mirror_protocol.PREFIX):
             return None  # mirrors have keys of their own
-        if not await logins.check(request.headers.get("Authorization", "")):
+        address = (request.scope.get("client") or ("",))[0]
+        if not await logins.check(request.headers.get("Authorization", ""), address):
             return answer(content_of(401, UNAUTHORIZED))
+        late: Any = request
+        late.want_body()
         return None
 
 

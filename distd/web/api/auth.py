@@ -11,11 +11,16 @@ import trio
 from blake3 import blake3
 from quart_schema import security_scheme
 
+from distd.domain.addresses import peer_of
 from distd.domain.lru import Lru
 from distd.origin.operators import operators
+from distd.web.api.login_queue import LoginQueue
+from distd.web.api.problems import TooManyAttempts
 
 if TYPE_CHECKING:
     from distd.catalogue.reader import Reader
+    from distd.domain.login_pauses import LoginPauses
+    from distd.web.api.login_record import LoginRecord
 
 # Argon2 takes 50 ms on purpose; a good password is not checked again for so long.
 LOGIN_S: Final = 60.0
@@ -26,27 +31,46 @@ for_operators: Final = security_scheme([{"operator": []}])
 
 
 class Logins:
-    """Checks operators' passwords, one at a time, and keeps the good ones (as a MAC) for a while."""
+    """Checks operators' passwords, one at a time, and keeps the good ones (as a MAC) for a while.
 
-    def __init__(self, reader: Reader) -> None:
+    Log-ins and wrong passwords are recorded.
+    """
+
+    def __init__(self, reader: Reader, record: LoginRecord, pauses: LoginPauses) -> None:
         self._reader = reader
+        self._record = record
         self._key = secrets.token_bytes(32)
         self._valid_until_s: Lru[bytes, float] = Lru(MAX_LOGINS)
-        self._turn = trio.Lock()
+        self._queue = LoginQueue(self._verify, pauses)
+        self._thread = trio.CapacityLimiter(1)  # of their own: who reads the catalogue does not wait for passwords
 
-    async def check(self, authorization: str) -> bool:
-        """Whether this field `Authorization` is that of an operator. Raises `Unavailable`."""
+    async def check(self, authorization: str, address: str) -> bool:
+        """Whether this field `Authorization`, which came from there, is that of an operator.
+
+        Raises `Unavailable`, and `TooManyAttempts` where so many are tried that this one has no place.
+        """
         name, password = read_basic(authorization)
         if not name:
             return False
+        peer = peer_of(address)
         login = blake3(repr((name, password)).encode(), key=self._key).digest()
         if (self._valid_until_s.get(login) or 0.0) > trio.current_time():
             return True
-        async with self._turn:
-            good = await self._reader.run(partial(operators.check, name=name, password=password))
+        try:
+            good = await self._queue.check(peer, name, password)
+        except TooManyAttempts:
+            self._record.not_checked(peer, name)
+            raise
         if good:
             self._valid_until_s.put(login, trio.current_time() + LOGIN_S)
+            self._record.succeeded(peer, name)
+        else:
+            self._record.failed(peer, name)
         return good
+
+    async def _verify(self, name: str, password: str) -> bool:
+        known = await self._reader.run(partial(operators.password_hash, name=name))
+        return await trio.to_thread.run_sync(operators.verify, known, password, limiter=self._thread)
 
 
 def read_basic(authorization: str) -> tuple[str, str]:

@@ -39,6 +39,10 @@ class UnsupportedCoding(BadInput):
     """A body that is compressed (HTTP 415)."""
 
 
+class TooManyAttempts(Unavailable):
+    """So many passwords are tried that this one has no place (HTTP 429)."""
+
+
 @dataclass
 class ProblemField:
     """What is wrong with a field of the request. `hint` says what to do about it; it may be empty."""
@@ -71,6 +75,7 @@ STATUS: Final[Mapping[type[DistdError], int]] = {
     Conflict: 409,
     Corrupt: 500,
     NoSpace: 507,
+    TooManyAttempts: 429,
     Unavailable: 503,
 }
 UNAUTHORIZED: Final = "expected an operator's name and password"
@@ -101,6 +106,8 @@ def fields_of(status: int) -> dict[str, str]:
             return dict(CHALLENGE)
         case 415:
             return {"Accept-Encoding": "identity"}
+        case 429:
+            return {"Retry-After": "1"}
         case 503:
             return {"Retry-After": str(RETRY_AFTER_S)}
         case _:

@@ -74,7 +74,7 @@ class UploadsApi:
 
     async def _answer(self, scope: Any, receive: Receive, send: Send) -> tuple[int, Any]:
         fields = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        if not await self._logins.check(fields.get("authorization", "")):
+        if not await self._logins.check(fields.get("authorization", ""), _address(scope)):
             return 401, content_of(401, UNAUTHORIZED)
         check_names(None, scope.get("query_string", b""))
         name = _name_in(scope)
@@ -172,6 +172,11 @@ def _failure(error: DistdError) -> tuple[int, Any]:
     if isinstance(error, OffsetMismatch):
         content["size_bytes"] = error.size_bytes
     return content["status"], content
+
+
+def _address(scope: Any) -> str:
+    """The client's; "" where it is not known, as over a Unix socket."""
+    return (scope.get("client") or ("",))[0]
 
 
 def _name_in(scope: Any) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from distd.catalogue import schema
-from distd.domain.errors import BadInput, Conflict
+from distd.catalogue.event_log import Kind
+from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.origin.operators import operators
 
 if TYPE_CHECKING:
@@ -26,6 +27,19 @@ def test_the_password_itself_is_not_kept(origin: TestOrigin) -> None:
     (row,) = origin.rows(schema.operators)
     assert row["password_hash"].startswith("$argon2id$")
     assert "secret word" not in str(row)
+
+
+def test_an_operator_is_deleted_but_not_the_last_one(origin: TestOrigin) -> None:
+    for name in ("admin", "ada"):
+        origin.act(operators.create, name, "secret word", 0.0)
+    origin.act(operators.delete, "ada", 1.0)
+    assert not origin.read(operators.check, "ada", "secret word")
+    assert [event.detail for event in origin.events(Kind.OPERATOR_DELETED)] == [{"operator": "ada"}]
+    with pytest.raises(NotFound, match="expected the name of an operator, got ada"):
+        origin.act(operators.delete, "ada", 2.0)
+    with pytest.raises(Conflict, match="admin is the last operator"):
+        origin.act(operators.delete, "admin", 2.0)
+    assert origin.read(operators.check, "admin", "secret word")
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from distd.domain.login_pauses import LoginPauses
 from distd.domain.mirror_rules import Via
 from distd.domain.settings import Settings
 from distd.origin.operators import operators
@@ -16,6 +18,7 @@ from distd.web.api.computers import ComputerRoutes
 from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.events import EventRoutes
 from distd.web.api.health import HealthRoutes
+from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.mirrors import MirrorRoutes
 from distd.web.api.packages import PackageRoutes
@@ -30,6 +33,12 @@ TOKEN_KEY = b"k" * 32
 
 def basic(name: str, password: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+
+def new_logins(reader: Any) -> Logins:
+    """Of a server that has just started; what it records is written nowhere."""
+    nobody: Any = None
+    return Logins(reader, LoginRecord(nobody, logging.getLogger("distd.web")), LoginPauses(0.5))
 
 
 @pytest.fixture
@@ -55,7 +64,7 @@ def app(data: Any, reader: Any, writer: Any, forecasts: list[Any]) -> QuartTrio:
         MirrorRoutes(reader, lambda: Via.DIRECT),
         MirrorProtocolRoutes(data, reader, writer, TOKEN_KEY),
     )
-    return make_app(Logins(reader), routes)
+    return make_app(new_logins(reader), routes)
 
 
 @pytest.fixture

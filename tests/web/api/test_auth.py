@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 import base64
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+import trio.testing
 
+from distd.catalogue.event_log import Kind
+from distd.domain.login_pauses import LoginPauses
 from distd.origin.operators import operators
 from distd.web.api import auth
 from distd.web.api.auth import Logins, read_basic
+from distd.web.api.login_record import LoginRecord
+from distd.web.api.problems import TooManyAttempts
+from tests.web.api.conftest import new_logins
 
 if TYPE_CHECKING:
+    from trio.testing import MockClock
+
     from tests.fixtures.origin import TestOrigin
+
+LOG = logging.getLogger("distd.web")
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The passwords that were checked; there is one operator, ada, with the password secret."""
+    found: list[str] = []
+
+    def verify(known: str | None, password: str) -> bool:
+        found.append(password)
+        return password == known
+
+    def password_hash(_conn: Any, name: str) -> str | None:
+        return "secret" if name == "ada" else None
+
+    monkeypatch.setattr(operators, "verify", verify)
+    monkeypatch.setattr(operators, "password_hash", password_hash)
+    return found
 
 
 def field(text: str) -> str:
@@ -37,21 +65,67 @@ def test_what_is_read_of_the_field(authorization: str, expected: tuple[str, str]
 
 
 async def test_a_good_password_is_known_for_a_while(
-    autojump_clock: trio.testing.MockClock, origin: TestOrigin, reader: Any, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock, origin: TestOrigin, reader: Any, verified: list[str]
 ) -> None:
-    origin.act(operators.create, "ada", "secret", 0.0)
-    checked: list[str] = []
-
-    def check(_conn: Any, name: str, password: str) -> bool:
-        checked.append(name)
-        return password == "secret"
-
-    monkeypatch.setattr(operators, "check", check)
-    logins = Logins(reader)
-    for _ in range(3):
-        assert await logins.check(field("ada:secret"))
-        assert not await logins.check(field("ada:other"))
-    assert len(checked) == 4
+    logins = new_logins(reader)
+    assert await logins.check(field("ada:secret"), "10.0.0.1")
+    assert await logins.check(field("ada:secret"), "10.0.0.2")
+    assert verified == ["secret"]
+    assert not await logins.check(field("ada:other"), "10.0.0.1")
+    assert not await logins.check(field("ada:other"), "10.0.0.1")
+    assert verified == ["secret", "other", "other"]
     await trio.sleep(auth.LOGIN_S + 1)
-    assert await logins.check(field("ada:secret"))
-    assert len(checked) == 5
+    assert await logins.check(field("ada:secret"), "10.0.0.1")
+    assert verified[3:] == ["secret"]
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer x", "Basic", "Basic !", "Basic \xe9", "Basic /w==", field(":x")])
+async def test_without_a_name_no_password_is_checked(
+    origin: TestOrigin, reader: Any, verified: list[str], authorization: str
+) -> None:
+    assert not await new_logins(reader).check(authorization, "10.0.0.1")
+    assert verified == []
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "10.0.0.2", "2001:db8::1"])
+async def test_after_a_flood_of_wrong_passwords_a_log_in_takes_less_than_a_second(
+    autojump_clock: MockClock, origin: TestOrigin, reader: Any, verified: list[str], address: str
+) -> None:
+    """From the address that it came from, too."""
+    logins = new_logins(reader)
+    answers: list[bool | int] = []
+
+    async def guess(password: str) -> None:
+        try:
+            answers.append(await logins.check(field(f"ada:{password}"), "10.0.0.1"))
+        except TooManyAttempts:
+            answers.append(429)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(100):
+            nursery.start_soon(guess, str(number))
+        await trio.testing.wait_all_tasks_blocked()
+        begun_s = trio.current_time()
+        assert await logins.check(field("ada:secret"), address)
+        assert trio.current_time() - begun_s < 1
+        assert len(verified) < 10
+    assert len(answers) == 100
+    assert answers.count(429) > 90
+    assert True not in answers
+
+
+async def test_log_ins_and_wrong_passwords_are_recorded(
+    autojump_clock: MockClock, origin: TestOrigin, reader: Any, writer: Any, verified: list[str]
+) -> None:
+    record = LoginRecord(writer, LOG)
+    logins = Logins(reader, record, LoginPauses(0.5))
+    await logins.check(field("ada:secret"), "10.0.0.1")
+    await logins.check(field("eve:x"), "2001:db8::9")
+    await record.flush()
+    found = [
+        (event.kind, str(event.actor), event.detail) for event in origin.events(Kind.LOGGED_IN, Kind.LOG_IN_FAILED)
+    ]
+    assert found == [
+        ("LOGGED_IN", "operator:ada", {"address": "10.0.0.1"}),
+        ("LOG_IN_FAILED", "operator", {"address": "2001:db8::/64", "names": ["eve"], "count": 1, "unchecked": 0}),
+    ]

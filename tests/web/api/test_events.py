@@ -8,7 +8,7 @@ import trio
 
 from distd.web.api import events as routes
 from distd.web.api.app import make_app
-from distd.web.api.auth import Logins
+from tests.web.api.conftest import new_logins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +139,7 @@ async def test_a_bad_last_event_id_is_refused(client: Any, operator: Any) -> Non
 
 
 async def test_there_are_no_more_streams_than_the_limit(reader: Any, operator: Any, busy: TestOrigin) -> None:
-    client = make_app(Logins(reader), [routes.EventRoutes(reader, lambda: False, 1)]).test_client()
+    client = make_app(new_logins(reader), [routes.EventRoutes(reader, lambda: False, 1)]).test_client()
     asked = {**operator, "Accept": routes.STREAM}
     with trio.CancelScope() as reading:
         async with client.request("/api/v1/events?after=0", headers=asked) as connection:
@@ -153,7 +153,7 @@ async def test_there_are_no_more_streams_than_the_limit(reader: Any, operator: A
 
 async def test_streams_end_when_the_server_stops(reader: Any, operator: Any, busy: TestOrigin) -> None:
     stopping: list[bool] = []
-    client = make_app(Logins(reader), [routes.EventRoutes(reader, lambda: bool(stopping))]).test_client()
+    client = make_app(new_logins(reader), [routes.EventRoutes(reader, lambda: bool(stopping))]).test_client()
     asked = {**operator, "Accept": routes.STREAM}
     async with client.request("/api/v1/events?after=0", headers=asked) as connection:
         await connection.send_complete()

@@ -31,7 +31,7 @@ GOOD = "Basic " + base64.b64encode(b"admin:secret").decode()
 class AdminOnly:
     """Stands for `Logins`."""
 
-    async def check(self, authorization: Any) -> Any:
+    async def check(self, authorization: Any, address: Any) -> Any:
         return read_basic(authorization) == ("admin", "secret")
 
 
