@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from distd.lane.pacer import Levels
 
 EXPIRY_CHECK_S: Final = 1.0
+# While more than this share of the connections is taken, who is silent must send a request's head within so many
+# seconds: a flood of silent connections keeps nobody out for long.
+CROWDED: Final = 0.9
+CROWDED_HEAD_TIMEOUT_S: Final = 5.0
 # What is not yet on its way waits in the file and not in the kernel: less memory for a slow peer, and big files came
 # faster to many.
 UNSENT_BYTES: Final = 262_144
@@ -117,8 +121,11 @@ class Lane:
 
     def _expire_connections(self) -> None:
         """End what has waited beyond its limit."""
-        now_s = self.turn.now_s
-        for connection in [c for c in self.connections() if c.deadline_s < now_s]:
+        now_s, limits = self.turn.now_s, self.turn.limits
+        ends_s = [now_s] * len(State)  # which deadlines have come, by state
+        if self.counts.connections > CROWDED * limits.connections:
+            ends_s[State.IDLE] = ends_s[State.HEAD] = now_s + max(limits.head_timeout_s - CROWDED_HEAD_TIMEOUT_S, 0)
+        for connection in [c for c in self.connections() if c.deadline_s < ends_s[c.state]]:
             connection.expire()
         for listener in self._listeners:
             listener.resume()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -275,6 +276,24 @@ async def test_connections_beyond_the_limit_wait(start: Any, autojump_clock: Any
                 pytest.fail("served beyond the limit")
             await trio.aclose_forcefully(first.stream)
             assert (await second.answer()).status == 200
+
+
+async def test_when_nearly_all_connections_are_taken_silent_ones_end_sooner(start: Any, autojump_clock: Any) -> None:
+    running = await start(connections=10, head_timeout_s=20)
+    async with AsyncExitStack() as stack:
+        for _ in range(10):
+            peer = await stack.enter_async_context(running.connect())
+        await peer.send(b"GET /dow")
+        begun_s = trio.current_time()
+        assert (await running.get(INFO)).status == 200
+        assert 4 < trio.current_time() - begun_s < 8
+
+
+async def test_while_there_is_room_silent_connections_have_their_time(start: Any, autojump_clock: Any) -> None:
+    running = await start(connections=20, head_timeout_s=20)
+    async with running.connect() as peer:
+        await trio.sleep(18)
+        assert (await peer.ask(GET_INFO)).status == 200
 
 
 # --- connections that are handed over ----------------------------------------------------------------------------

@@ -64,6 +64,14 @@ def test_a_page_is_whole_and_asks_for_nothing() -> None:
     assert not any(word in text for word in ("@import", "url(", "eval(", "new Function"))
 
 
+def test_texts_that_would_be_shown_as_others_are_escaped() -> None:
+    verdict = Verdict(Tone.GOOD, "pc\u202egpj.exe", "a\u2028b\x9b31m", "two\nlines")
+    text = write_page("\u2066x", verdict, [Table("All\u200b", ("cell",), [["\u202e"]])], {"machine": "\ufeff"})
+    assert [char for char in text if not char.isprintable() and char not in "\n\t\u00a0\u2009\u202f"] == []
+    assert r"pc\u202egpj.exe" in text
+    assert "two\nlines" in text
+
+
 def test_the_policy_names_each_style_and_script_and_nothing_else() -> None:
     page = written(*PARTS)
     assert page.policy["default-src"] == page.policy["base-uri"] == page.policy["form-action"] == ["'none'"]
