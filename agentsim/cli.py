@@ -22,6 +22,7 @@ from agentsim.native.state import open_state
 from distd import __version__
 from distd.domain.addresses import is_loopback
 from distd.domain.errors import BadInput
+from distd.domain.visible import visible
 from distd.lane.client.http_client import open_client
 from distd.terminal import program
 from distd.terminal.completion import add_completion
@@ -126,7 +127,7 @@ def open_log(file: Path) -> Iterator[Callable[[str], None]]:
     with file.open("a", buffering=1) as out:
 
         def log(line: str) -> None:
-            stamped = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z} {line}\n"
+            stamped = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z} {visible(line)}\n"
             out.write(stamped)
             sys.stderr.write(stamped)
 

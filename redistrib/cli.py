@@ -17,6 +17,7 @@ import trio
 
 from distd import __version__
 from distd.domain.errors import BadInput, Corrupt, Unavailable
+from distd.domain.visible import visible
 from distd.lane import sockets
 from distd.lane.process_setup import set_up_process
 from distd.packaging.media_import import import_package
@@ -177,7 +178,7 @@ def verify(root: Path, as_json: bool) -> None:
         faults = verify_package(mirror.data, package_id, ca)
         rows.append({"id": package_id, "good": not faults, "faults": [str(fault) for fault in faults.values()]})
         for fault in faults.values():
-            click.echo(f"redistrib: {fault}", err=True)
+            click.echo(f"redistrib: {visible(str(fault))}", err=True)
     good = sum(bool(row["good"]) for row in rows)
     click.echo(json.dumps(rows) if as_json else f"Good packages: {good} of {len(rows)}.")
     if good < len(rows):
@@ -204,7 +205,7 @@ def import_(folder: Path, root: Path, as_json: bool) -> None:
         try:
             manifest = import_package(mirror.data, incoming, package, ca)
         except (Corrupt, Unavailable, OSError) as error:
-            click.echo(f"redistrib: {package.name} is not taken: {error}", err=True)
+            click.echo(visible(f"redistrib: {package.name} is not taken: {error}"), err=True)
         else:
             rows.append({"id": manifest.package_id, "version": manifest.version, "size": manifest.size})
     click.echo(json.dumps(rows) if as_json else f"Packages taken: {len(rows)} of {len(packages)}.")

@@ -17,6 +17,7 @@ from distd.cli.options import data_option
 from distd.cli.package_repair import repair
 from distd.domain.errors import BadInput
 from distd.domain.units import format_count
+from distd.domain.visible import visible
 from distd.lane.client.http_client import open_client
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages
@@ -107,7 +108,7 @@ def _verify(
         repaired = trio.run(_repair, installation, package_id, list(faults), mirror)
         faults = verify_package(installation.data, package_id, ca)
     for fault in faults.values():
-        click.echo(f"distd: {fault}", err=True)
+        click.echo(f"distd: {visible(str(fault))}", err=True)
     return {
         "id": package_id,
         "good": not faults,

@@ -25,7 +25,7 @@ from hypercorn.typing import ConnectionState
 
 from distd.domain.addresses import peer_of
 from distd.lane.refusal import is_private, refuse
-from distd.server.slots import Purpose, purpose_of
+from distd.server.slots import Purpose, SlotQueue, purpose_of
 
 if TYPE_CHECKING:
     import logging
@@ -59,7 +59,7 @@ class HandOver:
     ) -> None:
         self.refused: defaultdict[str, int] = defaultdict(int)
         self.context = WorkerContext(None)
-        self._slots = slots
+        self._slots = SlotQueue(slots)
         self._app = app
         self._config = config
         self._log = log
@@ -69,19 +69,14 @@ class HandOver:
         self._empty = trio.Event()
 
     def serve(self, stream: PlainStream | TlsStream, path: bytes) -> None:
-        """Serve the stream, on which a request for `path` is coming, to its end; or refuse it at once, with a problem:
-        by plain HTTP from elsewhere (403), or when there is no slot for it (429, 503)."""
+        """Serve the stream, on which a request for `path` is coming, to its end; or refuse it, with a problem: by plain
+        HTTP from elsewhere (403), or when there is no slot for it (429, 503)."""
         purpose, peer = purpose_of(path), peer_of(stream.address)
         if purpose is not Purpose.HEALTH and not is_private(stream):
             self.refused["plain_http"] += 1
             refuse(stream, 403, NEEDS_TLS)
-        elif reached := self._slots.take(purpose, peer):
-            self.refused[reached] += 1
-            of_address = reached.endswith("_per_address")
-            why = f"as many connections{' of this address' if of_address else ''} are open as may be: limits.{reached}"
-            refuse(stream, 429 if of_address else 503, why, RETRY_AFTER)
         else:
-            self._nursery.start_soon(self._serve, stream, purpose, peer)
+            self._nursery.start_soon(self._admit, stream, purpose, peer)
 
     async def finish(self, grace_s: float) -> None:
         """Wait for the streams that are being served, but no longer than `grace_s`."""
@@ -95,7 +90,24 @@ class HandOver:
         for stream in self._streams:
             stream.close()
 
-    async def _serve(self, stream: PlainStream | TlsStream, purpose: Purpose, peer: str) -> None:
+    async def _admit(self, stream: PlainStream | TlsStream, purpose: Purpose, peer: str) -> None:
+        try:
+            reached = await self._slots.take(purpose, peer)
+        except trio.Cancelled:
+            stream.close()
+            raise
+        if reached:
+            self.refused[reached] += 1
+            of_address = reached.endswith("_per_address")
+            why = f"as many connections{' of this address' if of_address else ''} are open as may be: limits.{reached}"
+            refuse(stream, 429 if of_address else 503, why, RETRY_AFTER)
+            return
+        try:
+            await self._serve(stream)
+        finally:
+            self._slots.give_back(purpose, peer)
+
+    async def _serve(self, stream: PlainStream | TlsStream) -> None:
         self._streams.add(stream)
         try:
             server = _Server(
@@ -115,7 +127,6 @@ class HandOver:
         finally:
             self._streams.remove(stream)
             self._empty.set()
-            self._slots.give_back(purpose, peer)
             stream.close()
 
 

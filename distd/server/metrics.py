@@ -35,7 +35,7 @@ COUNTERS: Final = (
     ("distd_connections_accepted_total", "", "connections accepted"),
     ("distd_connections_handed_over_total", "", "connections whose request the lane does not answer: API, console"),
     ("distd_tls_handshakes_total", "", "TLS handshakes done"),
-    ("distd_refused_total", "limit", "connections and requests refused, by the limit that was reached"),
+    ("distd_refused_total", "limit", "connections and requests refused, by the limit that was reached, or plain_http"),
     ("distd_requests_total", "status", "requests answered by the lane, by status"),
     ("distd_sent_bytes_total", "", "bytes sent by the lane, heads included"),
     ("distd_fragments_sent_total", "", "fragments sent to their end"),

@@ -1,16 +1,23 @@
 """How many of the connections that the lane hands over may be open at the same time.
 
 Each kind of request has slots of its own, so that no flood of one takes another's: operators get in while mirrors or
-monitoring are attacked, and the other way round. Of each kind an address has a share.
+monitoring are attacked, and the other way round. Of each kind an address has a share. Most requests take milliseconds:
+where there is no slot, one waits a little, and the newest gets the next slot, so that nobody stands behind a flood.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+import trio
+
 HEALTH_SLOTS: Final = 64
+MAX_WAITING: Final = 256
+MAX_WAITING_PER_ADDRESS: Final = 32
+MAX_WAIT_S: Final = 2.0
 _HEALTH: Final = (b"/healthz", b"/readyz", b"/metrics")
 _MIRRORS: Final = b"/api/v1/mirror/"
 
@@ -63,3 +70,60 @@ class Slots:
 
     def __len__(self) -> int:
         return self._taken.total()
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    purpose: Purpose
+    address: str
+    has_slot: bool = False
+    woken: trio.Event = field(default_factory=trio.Event)
+
+
+class SlotQueue:
+    """Those who wait for a slot of `slots`."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._waiting: list[_Waiter] = []
+
+    async def take(self, purpose: Purpose, address: str) -> str:
+        """As `Slots.take`, after `MAX_WAIT_S` at most."""
+        reached = self._slots.take(purpose, address)
+        if not reached:
+            return ""
+        waiter = _Waiter(purpose, address)
+        self._make_room(address)
+        self._waiting.append(waiter)
+        try:
+            with trio.move_on_after(MAX_WAIT_S):
+                await waiter.woken.wait()
+        except trio.Cancelled:
+            if waiter.has_slot:
+                self.give_back(purpose, address)
+            raise
+        finally:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+        return "" if waiter.has_slot else reached
+
+    def give_back(self, purpose: Purpose, address: str) -> None:
+        """A connection that had a slot is closed: the newest that may have one gets it."""
+        self._slots.give_back(purpose, address)
+        for waiter in reversed(self._waiting):
+            if not self._slots.take(waiter.purpose, waiter.address):
+                waiter.has_slot = True
+                self._leave(waiter)
+                return
+
+    def _make_room(self, address: str) -> None:
+        """The oldest goes, of this address where it has too many that wait."""
+        of_address = [waiter for waiter in self._waiting if waiter.address == address]
+        if len(of_address) >= MAX_WAITING_PER_ADDRESS:
+            self._leave(of_address[0])
+        elif len(self._waiting) >= MAX_WAITING:
+            self._leave(self._waiting[0])
+
+    def _leave(self, waiter: _Waiter) -> None:
+        self._waiting.remove(waiter)
+        waiter.woken.set()

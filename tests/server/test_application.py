@@ -106,6 +106,7 @@ async def test_a_flood_of_wrong_passwords_locks_no_operator_out(server: Attacked
 WEBSOCKET = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n" % (
     "A" * 22 + "=="
 )
+CHUNKED = b"POST /api/v1/mirror/join HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n%s\r\n0\r\n\r\n"
 BAD_REQUESTS = {
     "a target that is no path": (b"GET ?a HTTP/1.1\r\nHost: h\r\n\r\n", 400),
     "a target without a path": (b"GET http://h?a HTTP/1.1\r\nHost: h\r\n\r\n", 404),
@@ -120,10 +121,8 @@ BAD_REQUESTS = {
     "a scheme that is not ASCII": (get("/api/v1/packages", "Authorization: B\xe9sic x\r\n"), 401),
     "a key that is not ASCII": (get("/api/v1/mirror/events", "Authorization: Bearer \xe9\r\n"), 401),
     "a path that is not UTF-8": (get("/%ff%fe"), 404),
-    "a join of unknown length": (
-        b"POST /api/v1/mirror/join HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
-        411,
-    ),
+    "a join that is chunked": (CHUNKED % (b"1", b"x"), 400),
+    "a large join that is chunked": (CHUNKED % (b"11170", b"x" * 70_000), 413),
     "a large join": (SILENT.replace(b"1000", b"70000") % b"mirror/join", 413),
 }
 

@@ -305,6 +305,7 @@ async def test_by_plain_http_no_key_is_looked_at(autojump_clock: MockClock, stre
     peer = Peer(streams, request, "10.0.0.7")
     assert peer.read().startswith(b"HTTP/1.1 403 ")
     assert peer.is_closed()
+    peer.socket.close()
 
 
 async def test_at_the_end_all_are_lost(autojump_clock: MockClock, reader: Any, writer: Any, origin: TestOrigin) -> None:

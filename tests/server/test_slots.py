@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
-from distd.server.slots import HEALTH_SLOTS, Purpose, Slots, purpose_of
+import pytest
+import trio
+import trio.testing
+
+from distd.server.slots import (
+    HEALTH_SLOTS,
+    MAX_WAIT_S,
+    MAX_WAITING,
+    MAX_WAITING_PER_ADDRESS,
+    Purpose,
+    SlotQueue,
+    Slots,
+    purpose_of,
+)
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
 
 
 @pytest.mark.parametrize(
@@ -53,3 +69,55 @@ def test_other_limits_are_for_those_who_come() -> None:
         slots.give_back(Purpose.OPERATORS, "a")
     assert len(slots) == 0
     assert slots.take(Purpose.OPERATORS, "b") == ""
+
+
+class Waiters:
+    """Those who ask a queue with one slot for each address, and what they got."""
+
+    def __init__(self, total: int = 1000) -> None:
+        self.queue = SlotQueue(Slots(total, 1))
+        self.got: dict[str, str] = {}
+
+    async def _ask(self, name: str, address: str) -> None:
+        self.got[name] = await self.queue.take(Purpose.OPERATORS, address)
+
+    async def come(self, nursery: trio.Nursery, *names: str, address: str = "a") -> None:
+        for name in names:
+            nursery.start_soon(self._ask, name, address)
+            await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_the_newest_gets_the_slot_that_is_given_back(autojump_clock: MockClock) -> None:
+    waiters = Waiters()
+    async with trio.open_nursery() as nursery:
+        await waiters.come(nursery, "1", "2", "3")
+        await waiters.come(nursery, "4", address="b")
+        assert waiters.got == {"1": "", "4": ""}
+        waiters.queue.give_back(Purpose.OPERATORS, "a")
+        await trio.testing.wait_all_tasks_blocked()
+        assert waiters.got["3"] == ""
+        begun_s = trio.current_time()
+    assert waiters.got["2"] == "web_connections_per_address"
+    assert trio.current_time() - begun_s == MAX_WAIT_S
+
+
+async def test_few_wait_of_an_address_and_some_of_all(autojump_clock: MockClock) -> None:
+    waiters = Waiters()
+    names = [str(number) for number in range(MAX_WAITING_PER_ADDRESS + 3)]
+    async with trio.open_nursery() as nursery:
+        await waiters.come(nursery, *names)
+        assert waiters.got == {"0": ""} | dict.fromkeys(("1", "2"), "web_connections_per_address")
+    waiters = Waiters(total=1)
+    async with trio.open_nursery() as nursery:
+        for number in range(MAX_WAITING + 3):
+            await waiters.come(nursery, str(number), address=str(number))
+        assert waiters.got == {"0": ""} | dict.fromkeys(("1", "2"), "web_connections")
+
+
+async def test_who_is_cancelled_leaves_no_slot_taken(autojump_clock: MockClock) -> None:
+    waiters = Waiters()
+    async with trio.open_nursery() as nursery:
+        await waiters.come(nursery, "1", "2")
+        waiters.queue.give_back(Purpose.OPERATORS, "a")
+        nursery.cancel_scope.cancel()
+    assert await waiters.queue.take(Purpose.OPERATORS, "a") == ""

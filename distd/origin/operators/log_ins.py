@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from distd.catalogue import event_log
-from distd.catalogue.event_log import Kind
+from distd.catalogue.event_log import Kind, Note
 from distd.domain import actor
 from distd.domain.actor import Actor, ActorKind
 
@@ -46,7 +46,5 @@ def record(conn: Connection, found: Sequence[LogIn | WrongPasswords]) -> None:
             case LogIn(at_s, address, name):
                 event_log.append(conn, Kind.LOGGED_IN, actor.operator(name), at_s=at_s, address=address)
             case WrongPasswords(at_s, address, names, count, unchecked):
-                counts = {"count": count, "unchecked": unchecked}
-                event_log.append(
-                    conn, Kind.LOG_IN_FAILED, NOBODY, at_s=at_s, address=address, names=list(names), **counts
-                )
+                detail = {"address": address, "names": list(names), "count": count, "unchecked": unchecked}
+                event_log.append_many(conn, [Note(Kind.LOG_IN_FAILED, NOBODY, at_s, None, None, detail)])

@@ -16,6 +16,7 @@ from distd.catalogue import event_log
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.page import read_window
 from distd.domain.units import parse_past
+from distd.domain.visible import visible_json
 from distd.origin.operators import events
 from distd.origin.operators.events import LoggedEvent, Wanted  # noqa: TC001 - the API looks at the fields
 from distd.web.api.auth import for_operators
@@ -157,5 +158,5 @@ def _last_seq(query: EventQuery) -> int | None:
 
 
 def _message(event: LoggedEvent) -> bytes:
-    data = json.dumps(asdict(event), ensure_ascii=False)
+    data = visible_json(json.dumps(asdict(event), ensure_ascii=False))
     return f"id: {event.seq}\nevent: {event.kind}\ndata: {data}\n\n".encode()

@@ -28,6 +28,11 @@ class LateBodyRequest(TrioRequest):
         if self.content_length in (None, 0) and "Transfer-Encoding" not in self.headers:
             self.want_body()  # there is none: its end is received, and then that the client disconnects
 
+    def limit_body(self, max_bytes: int) -> None:
+        """Take no more bytes than that (else 413), of a body that nobody has wanted yet."""
+        if not self._wanted.is_set():
+            self.body = self.body_class(self.content_length, max_bytes)
+
     def want_body(self) -> None:
         """Receive it from now on."""
         self._wanted.set()

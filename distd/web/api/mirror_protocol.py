@@ -14,11 +14,11 @@ import msgspec
 from quart import Response, request
 from quart_schema import security_scheme
 
-from distd.domain.errors import BadInput, Corrupt, TooLarge
+from distd.domain.errors import BadInput, Corrupt
 from distd.origin.mirrors import identity, reports
 from distd.storage import pki
 from distd.web.api.description import answers
-from distd.web.api.problems import LengthRequired, UnsupportedCoding, answer
+from distd.web.api.problems import UnsupportedCoding, answer
 from distd.wire import packing
 from distd.wire.problem import content_of
 from distd.wire.structs import convert
@@ -72,14 +72,11 @@ class MirrorProtocolRoutes:
             return Response(self._data.ca_certificate.read_bytes(), content_type=PEM)
 
         @app.post(f"{PREFIX}join")
-        @answers(JoinReply, content_type=TYPE, body=JoinRequest, problems=(400, 411, 413, 415, 503))
+        @answers(JoinReply, content_type=TYPE, body=JoinRequest, problems=(400, 413, 415, 503))
         async def join() -> Response:
             """A mirror joins: for its join token and its certificate request it gets a key and a certificate."""
-            length = request.content_length
-            if length is None:
-                raise LengthRequired("Content-Length", "the length of the message", "none")
-            if length > MAX_JOIN_BYTES:  # whoever sends it has not shown yet who it is
-                raise TooLarge("body", f"at most {MAX_JOIN_BYTES} bytes", length)
+            late: Any = request
+            late.limit_body(MAX_JOIN_BYTES)  # whoever sends it has not shown yet who it is
             message = convert(await _message(), JoinRequest, "join")
             public_key = pki.read_request(message.request)
             joined = await self._writer.run(partial(identity.join, secret=message.token, now_s=time.time()))
