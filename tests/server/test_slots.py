@@ -118,6 +118,6 @@ async def test_who_is_cancelled_leaves_no_slot_taken(autojump_clock: MockClock) 
     waiters = Waiters()
     async with trio.open_nursery() as nursery:
         await waiters.come(nursery, "1", "2")
-        waiters.queue.give_back(Purpose.OPERATORS, "a")
         nursery.cancel_scope.cancel()
+        waiters.queue.give_back(Purpose.OPERATORS, "a")  # to one who does not know yet that it is cancelled
     assert await waiters.queue.take(Purpose.OPERATORS, "a") == ""
