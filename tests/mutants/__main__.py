@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 MODULES: Final = [
     *(f"redistrib/{name}.py" for name in ("sync", "scrub", "fetcher", "download", "copier", "on_demand")),
+    *(f"redistrib/{name}.py" for name in ("follower", "mirror_dir", "cli")),
     "distd/origin/mirrors/*.py",
     "distd/origin/agents/*.py",
     "agentsim/native/*.py",
