@@ -32,7 +32,9 @@ def _children(parent: int, word: str) -> list[int]:
     """Those that were forked (`tests.programs.forked`) are the parent's too."""
     processes = {int(name): _process(name) for name in filter(str.isdecimal, os.listdir("/proc"))}
     parents = {parent} | {
-        number for number, (its_parent, command) in processes.items() if its_parent == parent and "forkserver" in command
+        number
+        for number, (its_parent, command) in processes.items()
+        if its_parent == parent and "forkserver" in command
     }
     return sorted(
         number for number, (its_parent, command) in processes.items() if its_parent in parents and word in command

@@ -208,7 +208,7 @@ def test_nobody_gets_it_where_one_has_another_system(classroom: TestOrigin) -> N
     classroom.inventory(device_id="new", hardware={"OSNAME": "Debian GNU/Linux 12"})
     with pytest.raises(Conflict, match="and new has Debian GNU/Linux 12"):
         classroom.act(assignments.assign, "17", ["new"], classroom.now_s)
-    with pytest.raises(Conflict, match=r"and 3 of 3 computers have another system: new has Debian .*, .* has .*; leave"):
+    with pytest.raises(Conflict, match=r"and 3 of 3 computers have another system: new has .*, .* has .*; leave"):
         classroom.act(assignments.assign, "17", ["new", *ALL][:4], classroom.now_s)
     done = classroom.act(assignments.assign, "17", ["new"], classroom.now_s, Terms(any_os=True))
     assert done == Assigned(["new"], [])
