@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -20,8 +21,6 @@ from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from distd.origin.computers.computers import Computer
     from distd.origin.deployments.assignments import Result
     from distd.terminal.lists import ListOptions
@@ -59,12 +58,15 @@ def list_(root: Path, name: str | None, tag: str | None, listing: ListOptions) -
 
 @computer.command(epilog=example("distd computer show pc17-2026-01-31-08-00-00 --data /srv/distd"))
 @argument("device_id", metavar="DEVICEID", hint="see `distd computer list`", shell_complete=complete_computers)
+@option("--document", metavar="FILE", type=click.Path(path_type=Path), help="Write its last inventory's XML there.")
 @data_option
 @json_option
-def show(device_id: str, root: Path, as_json: bool) -> None:
+def show(device_id: str, document: Path | None, root: Path, as_json: bool) -> None:
     """One computer, with its assignments and its history."""
     with open_installation(root) as installation, installation.catalogue.read() as conn:
         found = computers.show(conn, device_id)
+        if document is not None:
+            document.write_bytes(computers.read_document(conn, device_id))
     if as_json:
         print_json(found)
         return

@@ -195,10 +195,13 @@ async def test_a_post_is_answered_later(setup: Setup) -> None:
     assert post == Post(b"body", "10.0.0.1", "x")
     answer(200, b"reply")
     answer(400, b"bad")
-    good, bad = setup.replies
+    answer(503, b"later")
+    good, bad, later = setup.replies
     assert good.lines.endswith(b"\r\n\r\nreply")
     assert b"application/x-compressed" in good.lines
     assert (bad.status, b"text/plain" in bad.lines) == (400, True)
+    assert [b"Retry-After: 10\r\n" in answer.lines for answer in setup.replies] == [False, False, True]
+    assert later.status == 503
     assert setup.turn.now_s > 0  # the answer's time is now, not that of the turn in which it was asked for
 
 

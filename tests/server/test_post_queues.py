@@ -35,16 +35,19 @@ class Space:
             raise self.error
 
 
+NO_LIMIT = Space()
+
+
 def post(body: bytes) -> posts.Post:
     return posts.Post(body, "10.0.0.9", "agent", 5.0)
 
 
-def open_queues(origin: TestOrigin, space: Any = None, **limits: Any) -> Any:
+def open_queues(origin: TestOrigin, space: Any = NO_LIMIT, **limits: Any) -> Any:
     def answer(conn: Any, requests: Any) -> Any:
         return posts.answer(conn, requests, origin.context)
 
     settings = settings_of({f"limits.{name}": value for name, value in limits.items()})
-    return open_post_queues(origin.catalogue, answer, settings, space or Space())
+    return open_post_queues(origin.catalogue, answer, settings, space)
 
 
 async def test_a_prolog_does_not_wait_for_inventories(origin: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +110,7 @@ async def test_bodies_that_wait_are_bounded(origin: TestOrigin) -> None:
 
 
 async def test_without_space_nothing_is_written(origin: TestOrigin) -> None:
-    space, outcomes = Space(), []
+    space, outcomes = Space(), list[Any]()
     space.error = Unavailable("data directory", "too little is free")
     async with open_queues(origin, space) as queues:
         for body in (PROLOG, INVENTORY):

@@ -148,7 +148,7 @@ def test_of_the_history_the_newest_packages_stay() -> None:
     assert (len(whole.history or ()), whole.is_cut) == (MAX_HISTORY, False)
     cut = history(*range(5 * MAX_HISTORY + 7, 0, -1))
     newest = range(4 * MAX_HISTORY + 8, 5 * MAX_HISTORY + 8)
-    assert cut.history == {str(number) for number in newest}
+    assert cut.history == frozenset(str(number) for number in newest)
     assert cut.is_cut
 
 

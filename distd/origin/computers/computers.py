@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -87,6 +88,18 @@ def show(conn: Connection, device_id: str) -> Detail:
     done = select(history.c.package_id).where(history.c.computer_id == row.id).order_by(history.c.package_id)
     inventory = None if row.content is None else unpack(row.content)
     return Detail(_computer(row), inventory, assignments.of_computer(conn, row.id), list(conn.scalars(done)))
+
+
+def read_document(conn: Connection, device_id: str) -> bytes:
+    """The XML of a computer's last inventory, as its agent sent it. Raises `NotFound`, also where it was not kept."""
+    query = select(inventories.c.document).select_from(computers.outerjoin(inventories))
+    row = conn.execute(query.where(computers.c.device_id == device_id)).one_or_none()
+    if row is None:
+        raise NotFound("device_id", "the DEVICEID of a computer", device_id)
+    if row.document is None:
+        hint = "agents.keep_document_kib says up to which size it is kept"
+        raise NotFound("device_id", "a computer whose inventory is kept as it was sent", device_id, hint)
+    return zlib.decompress(row.document)
 
 
 def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: float) -> None:

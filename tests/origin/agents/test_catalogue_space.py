@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from distd.domain.errors import Unavailable
-from distd.origin.agents import catalogue_space
 from distd.origin.agents.catalogue_space import MIN_REUSABLE_BYTES, CatalogueSpace
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class Disk:
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     disk = Disk()
     monkeypatch.setattr(shutil, "disk_usage", disk.usage)
-    monkeypatch.setattr(catalogue_space.time, "monotonic", lambda: disk.now_s)
+    monkeypatch.setattr("distd.origin.agents.catalogue_space.time.monotonic", lambda: disk.now_s)
     return disk
 
 

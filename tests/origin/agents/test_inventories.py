@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from distd.catalogue import schema
+from distd.domain.errors import NotFound
 from distd.domain.inventory import content_of, unpack
 from distd.domain.records import InventoryRequest
 from distd.origin.agents.inventories import pack_inventory
@@ -45,6 +46,17 @@ def test_the_last_inventory_replaces_the_one_before(pc: TestOrigin, kib: int) ->
     assert row["document"] == (BODY if kib else None)
     shown = pc.read(computers.show, "pc").inventory
     assert (shown["hardware"], shown["software"]) == ({"NAME": "PC"}, [{"NAME": "perl"}])
+
+
+def test_the_document_is_read_as_it_was_sent(pc: TestOrigin) -> None:
+    pc.post(REQUEST)
+    assert pc.read(computers.read_document, "pc") == zlib.decompress(BODY)
+    pc.values["agents.keep_document_kib"] = 0
+    pc.post(REQUEST)
+    with pytest.raises(NotFound, match="a computer whose inventory is kept as it was sent"):
+        pc.read(computers.read_document, "pc")
+    with pytest.raises(NotFound, match="the DEVICEID of a computer"):
+        pc.read(computers.read_document, "nobody")
 
 
 def test_an_inventory_goes_with_its_computer(pc: TestOrigin) -> None:
