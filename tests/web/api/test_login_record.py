@@ -22,7 +22,7 @@ LOG = logging.getLogger("distd.web")
 
 
 @pytest.fixture
-async def record(autojump_clock: MockClock, writer: Any, nursery: trio.Nursery) -> LoginRecord:
+async def record(writer: Any, nursery: trio.Nursery) -> LoginRecord:
     record = LoginRecord(writer, LOG)
     nursery.start_soon(record.run)
     return record
@@ -32,7 +32,9 @@ def details(origin: TestOrigin, kind: Kind) -> list[Any]:
     return [event.detail for event in origin.events(kind)]
 
 
-async def test_a_flood_from_an_address_is_two_events_a_minute(record: LoginRecord, origin: TestOrigin) -> None:
+async def test_a_flood_from_an_address_is_two_events_a_minute(
+    autojump_clock: MockClock, record: LoginRecord, origin: TestOrigin
+) -> None:
     for number in range(1000):
         record.failed("10.0.0.1", f"name {number}" * 100)
     record.not_checked("10.0.0.1", "ada")
@@ -47,7 +49,9 @@ async def test_a_flood_from_an_address_is_two_events_a_minute(record: LoginRecor
     assert len(details(origin, Kind.LOG_IN_FAILED)) == 2
 
 
-async def test_a_flood_from_many_addresses_is_some_events_a_minute(record: LoginRecord, origin: TestOrigin) -> None:
+async def test_a_flood_from_many_addresses_is_some_events_a_minute(
+    autojump_clock: MockClock, record: LoginRecord, origin: TestOrigin
+) -> None:
     for number in range(10_000):
         record.failed(f"10.{number // 256}.{number % 256}", "ada")
     await trio.sleep(MINUTE_S + 1)
@@ -56,7 +60,9 @@ async def test_a_flood_from_many_addresses_is_some_events_a_minute(record: Login
     assert (found[-1]["address"], found[-1]["count"]) == (OTHERS, 10_000 - MAX_ADDRESSES)
 
 
-async def test_a_log_in_from_an_address_is_an_event_an_hour(record: LoginRecord, origin: TestOrigin) -> None:
+async def test_a_log_in_from_an_address_is_an_event_an_hour(
+    autojump_clock: MockClock, record: LoginRecord, origin: TestOrigin
+) -> None:
     for address in ("10.0.0.1", "10.0.0.1", "10.0.0.2"):
         record.succeeded(address, "ada")
     await trio.sleep(1)
