@@ -163,10 +163,10 @@ class LimitSettings:
         1000, "connections at the same time for API and console; mirrors' requests have as many", low=16, high=100_000
     )
     web_connections_per_address: int = _setting(
-        100, "of these, connections of one address (IPv6: of one /64)", low=1, high=100_000
+        64, "of these, connections of one address (IPv6: of one /64)", low=1, high=100_000
     )
     login_pause_ms: int = _setting(
-        500,
+        250,
         "milliseconds, at most, that a password waits after wrong ones from its address or for its name",
         high=60_000,
     )

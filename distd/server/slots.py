@@ -16,7 +16,7 @@ import trio
 
 HEALTH_SLOTS: Final = 64
 MAX_WAITING: Final = 256
-MAX_WAITING_PER_ADDRESS: Final = 32
+MAX_WAITING_PER_ADDRESS: Final = 16
 MAX_WAIT_S: Final = 2.0
 _HEALTH: Final = (b"/healthz", b"/readyz", b"/metrics")
 _MIRRORS: Final = b"/api/v1/mirror/"
