@@ -8,7 +8,7 @@ SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
     bench-load bench-packages bench-store bench-transfer
 
-.PHONY: help test test-slow-machine coverage mutants quick lint types layers demo bench loadtest fuzz reference \
+.PHONY: help test test-slow-machine coverage mutants quick lint types layers demo bench attack loadtest fuzz reference \
     setup debian lock clean $(BENCHES)
 
 help:            ## this list
@@ -81,6 +81,9 @@ bench-model: setup  ## 2,000 agents beside their simulation, the schedulers besi
 
 bench-load: setup  ## what emulating agents costs: 40,000 requests a second, 100,000 agents (15 minutes)
 	$(PY) -m loadtests.fleet $(ARGS)
+
+attack: setup  ## 39 attacks on a server and a mirror, an honest client beside: its p99, their memory (30 minutes; ARGS=--quick: 5)
+	$(PY) -m loadtests.attack $(ARGS)
 
 bench: setup  ## all benches (two hours), also after one that misses a goal; each writes its section of loadtests/RESULTS.md
 	@$(MAKE) --no-print-directory --keep-going $(BENCHES)
