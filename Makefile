@@ -8,7 +8,7 @@ SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
     bench-load bench-packages bench-store bench-transfer
 
-.PHONY: help test test-slow-machine coverage mutants quick lint types layers demo bench attack loadtest fuzz reference \
+.PHONY: help test test-slow-machine coverage mutants quick lint types layers audit demo bench attack loadtest fuzz reference \
     setup debian lock clean $(BENCHES)
 
 help:            ## this list
@@ -92,9 +92,14 @@ loadtest: setup  ## SCENARIO=class, site, storm, thin-line, mirror-lost, update,
 	@sh .ci/debian-packages bench
 	$(PY) -m loadtests.scenario $(SCENARIO) $(ARGS)
 
-fuzz: $(READY)   ## the parser of request heads under atheris, for FUZZ_SECONDS (120)
+fuzz: $(READY)   ## all that reads bytes from outside under atheris, for FUZZ_SECONDS (240) in all (ARGS="--target post")
 	$(VENV)/bin/pip install --quiet --require-hashes -r loadtests/fuzz-requirements.txt
-	$(PY) -m loadtests.fuzz_head --seconds $(or $(FUZZ_SECONDS),120)
+	$(PY) -m loadtests.fuzz --seconds $(or $(FUZZ_SECONDS),240) $(ARGS)
+
+audit:           ## known vulnerabilities of what requirements.txt pins; needs pypi.org (docs/contributing.md)
+	@test -x .audit/bin/pip-audit || { python3 -m venv .audit && \
+	    .audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r .ci/audit-requirements.txt; }
+	.audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
 
 reference: $(READY)  ## what distd/docs has from the code: the reference, the picture of the rooms
 	$(PY) -m tests.docs.reference
@@ -115,4 +120,4 @@ lock: $(READY)   ## requirements.txt, and a server's part of it, again from pypr
 	    --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file distd/deploy/requirements.txt
 
 clean:           ## remove what the targets made
-	rm -rf $(VENV) .coverage .coverage.* .demo .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .audit .coverage .coverage.* .demo .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
