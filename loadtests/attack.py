@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from loadtests.attacks.table import Attack
     from tests.programs.processes import RunningProgram
 
-SAMPLE_S: Final = 0.25
 START_S: Final = 60.0
 END_S: Final = 60.0  # beyond the slice: the honest client waits for its last answers
 
@@ -107,23 +106,22 @@ async def quiet_slice(site: RunningSite, seconds: float, log: Path) -> dict[str,
 async def run_round(site: RunningSite, attack: Attack, plan: Plan, log: Path) -> AttackRound:
     """A slice without the attack, and one with it."""
     await site.wait_until_idle()
+    site.reset_peak()
     quiet = await quiet_slice(site, plan.seconds, log)
     facts, deploying = site.for_slice(), site.to_deploy[len(site.deployed)]
     sizes = [path.stat().st_size for path in site.logs()]
     before_bytes, disk_bytes = site.memory_bytes(), site.disk_bytes()
-    samples = [before_bytes]
+    peak_bytes = site.peak_bytes()
+    site.reset_peak()
     words = [attack.name, facts.as_json(), "--seconds", str(plan.seconds), "--share", str(plan.share)]
     async with (
         half("loadtests.attacks", words, log) as attacker,
         half("loadtests.honest_client", _honest(site, facts, plan.seconds, deploying), log) as honest,
-        trio.open_nursery() as nursery,
     ):
-        nursery.start_soon(_sample, site, samples)
         honest.begin()
         attacker.begin()
         seen = await honest.counts(plan.seconds)
         sent = await attacker.counts(plan.seconds)
-        nursery.cancel_scope.cancel()
     site.check_running(attack.name)
     await site.wait_until_idle()
     site.deployed += seen["deployed"]
@@ -132,7 +130,7 @@ async def run_round(site: RunningSite, attack: Attack, plan: Plan, log: Path) ->
         quiet_s=quiet["latencies_s"],
         attacked_s=seen["latencies_s"],
         log_ins_s=seen["log_ins_s"],
-        memory_bytes=max(samples) - before_bytes,
+        memory_bytes=site.peak_bytes() - peak_bytes,
         kept_bytes=site.memory_bytes() - before_bytes,
         disk_bytes=site.disk_bytes() - disk_bytes,
         log_bytes=len(logged),
@@ -142,13 +140,8 @@ async def run_round(site: RunningSite, attack: Attack, plan: Plan, log: Path) ->
         quiet_failures=quiet["failures"],
         lost=await trio.to_thread.run_sync(site.lost),
         connections=sent["connected"],
+        sent_bytes=sent["sent_bytes"],
     )
-
-
-async def _sample(site: RunningSite, samples: list[int]) -> None:
-    while True:
-        await trio.sleep(SAMPLE_S)
-        samples.append(site.memory_bytes())
 
 
 def _tail(path: Path, start: int) -> bytes:

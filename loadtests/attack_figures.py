@@ -33,13 +33,14 @@ COLUMNS: Final = (
     "failed",
     "lost",
     "connections",
+    "sent, MB",
     "",
 )
 NOTE: Final = (
     "p99: of the honest client's requests, without and with the attack; medians of the rounds, as the ratio is of the "
     "pairs; a request that fails counts as 10 s. log-in: the slowest one whose password had to be checked. memory: the "
-    "most that server and mirror took beyond what they had before; kept: what of it was left afterwards. disk: the "
-    "catalogue. 5xx: without 503. failed: honest requests. lost: honest packages, computers, results."
+    "most that server and mirror took, beyond the most that they took without the attack; kept: what was left of it. "
+    "disk: the catalogue. 5xx: without 503. failed: honest requests. lost: honest packages, computers, results."
 )
 
 
@@ -48,7 +49,8 @@ class AttackRound:
     """An attack, and the quiet slice before it. Latencies in seconds, in any order.
 
     `statuses`: all that attacker and honest client saw during the attack. `failures`: the honest client's;
-    `quiet_failures`: before it. `memory_bytes`: the most beyond what there was before.
+    `quiet_failures`: before it. `memory_bytes`: the most that was taken, beyond the most that was before it.
+    `connections`, `sent_bytes`: the attacker's.
     """
 
     quiet_s: Sequence[float]
@@ -64,6 +66,7 @@ class AttackRound:
     quiet_failures: Mapping[str, int]
     lost: Sequence[str]
     connections: int = 0
+    sent_bytes: int = 0
 
     @property
     def ratio(self) -> float:
@@ -128,12 +131,18 @@ class AttackResult:
         return sum(sum(each.quiet_failures.values()) for each in self.rounds)
 
     @property
+    def attacked(self) -> bool:
+        """Whether the attacker came through to the server in each round."""
+        return all(each.connections for each in self.rounds)
+
+    @property
     def met(self) -> bool:
         """Whether each goal of an attack is."""
         return (
             self.ratio <= RATIO_GOAL
             and self.log_in_s <= LOG_IN_GOAL_S
             and self.memory_mb <= MEMORY_GOAL_MB
+            and self.attacked
             and not (self.faults or self.tracebacks or self.lost or self.quiet_failures)
         )
 
@@ -155,6 +164,7 @@ class AttackResult:
             f"{self.failures.total():,}",
             str(len(self.lost)),
             f"{sum(each.connections for each in rounds):,}",
+            f"{sum(each.sent_bytes for each in rounds) / 1e6:,.1f}",
             verdict(self.met),
         ]
 
@@ -174,7 +184,7 @@ def tables(results: Sequence[AttackResult], kept_bytes: int) -> list[Table]:
 
 def goal_rows(results: Sequence[AttackResult], kept_bytes: int) -> list[list[str]]:
     """The goals over all attacks."""
-    count = len(results)
+    count = sum(each.attacked for each in results)
     within = {
         "p99 of the honest client at most twice the quiet one": [each.ratio <= RATIO_GOAL for each in results],
         "a log-in within a second": [each.log_in_s <= LOG_IN_GOAL_S for each in results],
@@ -185,9 +195,8 @@ def goal_rows(results: Sequence[AttackResult], kept_bytes: int) -> list[list[str
         "the honest client is served before each attack": [not each.quiet_failures for each in results],
     }
     rows = [goal_row("attacks", str(count), f"≥ {ATTACKS_GOAL}", count >= ATTACKS_GOAL)]
-    rows += [
-        goal_row(what, f"{sum(met)} attacks of {count}", "all", bool(met) and all(met)) for what, met in within.items()
-    ]
+    for what, met in within.items():
+        rows.append(goal_row(what, f"{sum(met)} attacks of {len(met)}", "all", bool(met) and all(met)))
     kept_mb = kept_bytes / 1e6
     kept = f"{kept_mb:+,.0f} MB"
     return [*rows, goal_row("memory after all attacks, against before", kept, "≤ 100 MB", kept_mb <= MEMORY_GOAL_MB)]

@@ -13,7 +13,7 @@ from distd.domain.records import PrologRequest
 from distd.lane.client.http_client import open_client
 from distd.wire import ocs
 from loadtests.attacks.site import AttackedSite
-from loadtests.machine import cpu_s, pss_bytes
+from loadtests.machine import cpu_s, peak_bytes, pss_bytes, reset_peak
 from redistrib.mirror_dir import MirrorDir, read_identity
 from tests.programs.mirror import Mirror, join_as
 from tests.programs.origin_server import OriginServer, PackageSource
@@ -60,6 +60,15 @@ class RunningSite:
     def memory_bytes(self) -> int:
         """Of all processes of server and mirror."""
         return sum(pss_bytes(server.process.pid) for server in self.servers)
+
+    def reset_peak(self) -> None:
+        """Let `peak_bytes` count from now on."""
+        for server in self.servers:
+            reset_peak(server.process.pid)
+
+    def peak_bytes(self) -> int:
+        """The most that they have taken at a time since then."""
+        return sum(peak_bytes(server.process.pid) for server in self.servers)
 
     def disk_bytes(self) -> int:
         """Of the catalogue and of what the mirror notes down."""

@@ -20,7 +20,9 @@ async def test_a_round(tmp_path: Path) -> None:
         site.deployed.append(site.to_deploy[1])  # which it has not
         assert site.lost() == [f"result of {site.to_deploy[1]}"]
     assert len(site.deployed) == 2
-    assert round_.statuses["404"] == round_.connections == 30
+    assert round_.connections > 0
+    assert round_.sent_bytes > 0
+    assert round_.statuses["200"] >= 50
     assert round_.failures == round_.quiet_failures == {}
     assert len(round_.quiet_s) == len(round_.attacked_s) == 50
     assert len(round_.log_ins_s) == 1

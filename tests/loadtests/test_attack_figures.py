@@ -24,6 +24,7 @@ QUIET = AttackRound(
     quiet_failures={},
     lost=[],
     connections=11,
+    sent_bytes=1_500_000,
 )
 
 
@@ -68,6 +69,12 @@ def test_goals_over_all_can_be_missed(count: int, kept_bytes: int, goal: str) ->
     assert what.startswith(goal)
 
 
+def test_an_attack_that_did_not_come_through_is_none() -> None:
+    idle = AttackResult("idle", [QUIET, replace(QUIET, connections=0)])
+    found, goals = tables([*results(QUIET, count=19), idle], 0)
+    assert (missed(found.rows), missed(goals.rows)) == (["idle"], ["attacks"])
+
+
 def test_nothing_measured_meets_no_goal() -> None:
     assert all(row[-1] == NOT_MET for row in goal_rows([], 0)[:-1])
 
@@ -85,4 +92,5 @@ def test_the_ratio_is_the_median_of_pairs_and_the_rest_the_worst() -> None:
 def test_a_row_has_a_cell_for_each_column() -> None:
     row = dict(zip(COLUMNS, AttackResult("x", [QUIET, QUIET]).row(), strict=True))
     assert row["p99 quiet, ms"] == "10.0"
-    assert (row["ratio"], row["log, kB"], row["failed"], row["connections"], row[""]) == ("2.00", "2", "4", "22", "met")
+    assert (row["ratio"], row["log, kB"], row["failed"], row["connections"]) == ("2.00", "2", "4", "22")
+    assert (row["sent, MB"], row[""]) == ("3.0", "met")

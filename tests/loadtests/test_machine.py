@@ -58,6 +58,23 @@ def test_children_count() -> None:
     assert machine.pss_bytes(child.pid) == 0
 
 
+def test_a_peak_is_remembered_until_it_is_reset() -> None:
+    script = "ready = lambda: (print(1, flush=True), input()); ready(); b'x' * 50_000_000; ready()"
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdout.readline()
+        before = machine.peak_bytes(child.pid)
+        child.stdin.write("\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        assert machine.peak_bytes(child.pid) >= before + 40_000_000
+        machine.reset_peak(child.pid)
+        assert machine.peak_bytes(child.pid) < before + 20_000_000
+        child.communicate("\n")
+
+
 def test_facts_name_the_machine_and_the_commit() -> None:
     facts = machine.facts()
     assert list(facts) == ["date", "machine", "system", "versions", "commit"]
