@@ -17,6 +17,8 @@ ATTACKS_GOAL: Final = 20
 RATIO_GOAL: Final = 2.0
 LOG_IN_GOAL_S: Final = 1.0
 MEMORY_GOAL_MB: Final = 100.0
+# "Later", and what no HTTP/1.1 server does: 501 to an unknown coding, 505 to who speaks HTTP/2. All others are faults.
+REFUSALS: Final = frozenset({"503", "501", "505"})
 
 COLUMNS: Final = (
     "attack",
@@ -40,7 +42,8 @@ NOTE: Final = (
     "p99: of the honest client's requests, without and with the attack; medians of the rounds, as the ratio is of the "
     "pairs; a request that fails counts as 10 s. log-in: the slowest one whose password had to be checked. memory: the "
     "most that server and mirror took, beyond the most that they took without the attack; kept: what was left of it. "
-    "disk: the catalogue. 5xx: without 503. failed: honest requests. lost: honest packages, computers, results."
+    "disk: the catalogue. 5xx: without 503, 501, 505. failed: honest requests. lost: honest packages, computers, "
+    "results."
 )
 
 
@@ -75,8 +78,8 @@ class AttackRound:
 
     @property
     def faults(self) -> int:
-        """Answers of 500 and more that are no 503."""
-        return sum(count for status, count in self.statuses.items() if status[0] == "5" and status != "503")
+        """Answers of 500 and more that are no refusals."""
+        return sum(count for status, count in self.statuses.items() if status[0] == "5" and status not in REFUSALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class AttackResult:
 
     @property
     def faults(self) -> int:
-        """Answers of 500 and more that are no 503, and errors of the server's own that it logged."""
+        """Answers of 500 and more that are no refusals."""
         return sum(each.faults for each in self.rounds)
 
     @property

@@ -40,6 +40,7 @@ def main(name: str, site: str, seconds: float, share: float) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     attacker = Attacker(read_site(site), share)
+    BY_NAME[name].prepare()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     signal.sigwait({signal.SIGUSR1})

@@ -1,10 +1,14 @@
-"""Attacks by bodies: bombs, deep and wide XML, inventories, results, and bodies for nobody."""
+"""Attacks by bodies: bombs, deep and wide XML, inventories, results, and bodies for nobody.
+
+What takes long to make is made once, before the attack begins.
+"""
 
 from __future__ import annotations
 
 import random
 import secrets
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from loadtests.attacks.messages import INVENTORY, Beginning, end_of_inventory, post, prolog, request
@@ -13,7 +17,6 @@ if TYPE_CHECKING:
     from loadtests.attacks.attacker import Attacker
 
 MIB: Final = 1_048_576
-LARGE: Final = 21  # inventories that inflate to a little less than 32 MiB: what the server took by default once
 NETWORK_FIELDS: Final = 250
 
 
@@ -26,38 +29,55 @@ async def _posts(attacker: Attacker, body: bytes, count: int, at_once: int) -> N
 
 async def zlib_bombs(attacker: Attacker) -> None:
     """Four megabytes that would inflate to four gigabytes, within an XML text."""
-    await _posts(attacker, post(b"", compressed=_bomb()), 100, 10)
+    await _posts(attacker, bomb(), 100, 10)
 
 
-def _bomb() -> bytes:
+@cache
+def bomb() -> bytes:
     """Pieces that end at a full flush may be repeated."""
     compressor = zlib.compressobj(9)
     head = compressor.compress(b"<REQUEST><DEVICEID>bomb</DEVICEID><QUERY>") + compressor.flush(zlib.Z_FULL_FLUSH)
     piece = compressor.compress(b" " * MIB) + compressor.flush(zlib.Z_FULL_FLUSH)
-    return head + piece * ((4 * MIB - len(head)) // len(piece))
+    return post(b"", compressed=head + piece * ((4 * MIB - len(head)) // len(piece)))
 
 
 async def deep_xml(attacker: Attacker) -> None:
     """A million elements in each other."""
-    await _posts(attacker, post(b"<REQUEST><CONTENT>" + b"<A>" * 1_000_000), 300, 10)
+    await _posts(attacker, deep(), 300, 10)
+
+
+@cache
+def deep() -> bytes:
+    """That request."""
+    return post(INVENTORY + b"<A>" * 1_000_000)
 
 
 async def wide_xml(attacker: Attacker) -> None:
     """Very many elements, within all other limits."""
+    await _posts(attacker, wide(), 100, 10)
+
+
+@cache
+def wide() -> bytes:
+    """That request."""
     content = b"<HARDWARE>" + b"<A/>" * 490_000 + b"</HARDWARE>"
-    await _posts(attacker, post(INVENTORY + content + end_of_inventory("wide-2026-01-01-00-00-00")), 100, 10)
+    return post(INVENTORY + content + end_of_inventory("wide-2026-01-01-00-00-00"))
 
 
 async def wide_tags(attacker: Attacker) -> None:
     """A tag of very many attributes, and one that does not end."""
-    attributes = b" ".join(b'a%d=""' % number for number in range(70_000))
-    documents = (b"<REQUEST %s/>" % attributes, b'<REQUEST A="' + b"a" * 8 * MIB)
-    bodies = [post(document) for document in documents]
 
     async def one(number: int) -> None:
-        await attacker.exchange(attacker.site.http, bodies[number % 2])
+        await attacker.exchange(attacker.site.http, tags()[number % 2])
 
     await attacker.flood(200, 10, one)
+
+
+@cache
+def tags() -> tuple[bytes, bytes]:
+    """Those requests."""
+    attributes = b" ".join(b'a%d=""' % number for number in range(70_000))
+    return post(b"<REQUEST %s/>" % attributes), post(b'<REQUEST A="' + b"a" * 8 * MIB)
 
 
 async def entities(attacker: Attacker) -> None:
@@ -67,8 +87,8 @@ async def entities(attacker: Attacker) -> None:
     await _posts(attacker, post(document + b"]><REQUEST><DEVICEID>&e11;&f;</DEVICEID></REQUEST>"), 1000, 20)
 
 
-def large_content(inflated_bytes: int) -> bytes:
-    """Networks with long values that compress well, at most so large."""
+def _networks(inflated_bytes: int) -> bytes:
+    """Sections with long values that compress well, at most so large together."""
     draw, size_bytes = random.Random(1), 0
     parts: list[bytes] = []
     while True:
@@ -80,9 +100,9 @@ def large_content(inflated_bytes: int) -> bytes:
         parts.append(part)
 
 
-async def _inventories(attacker: Attacker, content: bytes, count: int, at_once: int) -> None:
-    """Inventories with this content, each by a new DEVICEID."""
-    beginning, run = Beginning(INVENTORY + content), secrets.token_hex(4)
+async def _inventories(attacker: Attacker, beginning: Beginning, count: int, at_once: int) -> None:
+    """Inventories that begin so, each by a new DEVICEID."""
+    run = secrets.token_hex(4)
 
     async def one(number: int) -> None:
         body = beginning.body(end_of_inventory(f"{run}-{number:04}-2026-01-01-00-00-00"))
@@ -93,18 +113,36 @@ async def _inventories(attacker: Attacker, content: bytes, count: int, at_once: 
 
 async def huge_inventories(attacker: Attacker) -> None:
     """21 inventories by new DEVICEIDs, of some 100 KB each that inflate to almost 32 MiB."""
-    await _inventories(attacker, large_content(32 * MIB - 1000), LARGE, 7)
+    await _inventories(attacker, huge(), 21, 7)
+
+
+@cache
+def huge() -> Beginning:
+    """How they begin."""
+    return Beginning(INVENTORY + _networks(32 * MIB - 1000))
 
 
 async def large_inventories(attacker: Attacker) -> None:
     """Inventories by new DEVICEIDs that inflate to almost 4 MiB."""
-    await _inventories(attacker, large_content(4 * MIB - 1000), 100, 7)
+    await _inventories(attacker, large(), 100, 7)
+
+
+@cache
+def large() -> Beginning:
+    """How they begin."""
+    return Beginning(INVENTORY + _networks(4 * MIB - 1000))
 
 
 async def long_histories(attacker: Attacker) -> None:
     """Inventories whose histories claim very many packages."""
+    await _inventories(attacker, histories(), 60, 6)
+
+
+@cache
+def histories() -> Beginning:
+    """How they begin."""
     packages = b"".join(b'<PACKAGE ID="%d"/>' % number for number in range(1_500_000_000, 1_500_100_000))
-    await _inventories(attacker, b"<DOWNLOAD><HISTORY>" + packages + b"</HISTORY></DOWNLOAD>", 60, 6)
+    return Beginning(INVENTORY + b"<DOWNLOAD><HISTORY>" + packages + b"</HISTORY></DOWNLOAD>")
 
 
 async def new_computers(attacker: Attacker) -> None:

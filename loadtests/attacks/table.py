@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Attack:
     """`at`: the address of the site that it goes to. `sends`: a regular expression of what comes there, enciphered or
-    deciphered; empty: nothing."""
+    deciphered; empty: nothing. `prepare`: makes what takes long to make."""
 
     name: str
     run: Callable[[Attacker], Awaitable[None]]
     sends: bytes = b""
     at: str = "http"
+    prepare: Callable[[], object] = bytes
 
 
 _BODY: Final = rb"POST /ocsinventory HTTP/1\.1\r\n(?s:.)*\r\n\r\nx[\x01\x5e\x9c\xda]"
@@ -56,14 +57,14 @@ ALL: Final = (
     ),
     Attack("log-ins that are none", heads.strange_logins, b"Authorization: Basic \xff\xfe\r\n", "https"),
     Attack("forged tokens", heads.forged_tokens, rb"^GET /download/~[0-9a-f]+-[0-9a-f]{20}/"),
-    Attack("zlib bombs", bodies.zlib_bombs, _BODY),
-    Attack("XML: deep", bodies.deep_xml, _BODY),
-    Attack("XML: wide", bodies.wide_xml, _BODY),
-    Attack("XML: 70,000 attributes, endless tags", bodies.wide_tags, _BODY),
+    Attack("zlib bombs", bodies.zlib_bombs, _BODY, prepare=bodies.bomb),
+    Attack("XML: deep", bodies.deep_xml, _BODY, prepare=bodies.deep),
+    Attack("XML: wide", bodies.wide_xml, _BODY, prepare=bodies.wide),
+    Attack("XML: 70,000 attributes, endless tags", bodies.wide_tags, _BODY, prepare=bodies.tags),
     Attack("XML: entities", bodies.entities, _BODY),
-    Attack("21 inventories of 32 MiB", bodies.huge_inventories, _BODY),
-    Attack("100 inventories of 4 MiB", bodies.large_inventories, _BODY),
-    Attack("histories of 100,000 packages", bodies.long_histories, _BODY),
+    Attack("21 inventories of 32 MiB", bodies.huge_inventories, _BODY, prepare=bodies.huge),
+    Attack("100 inventories of 4 MiB", bodies.large_inventories, _BODY, prepare=bodies.large),
+    Attack("histories of 100,000 packages", bodies.long_histories, _BODY, prepare=bodies.histories),
     Attack("20,000 new DEVICEIDs", bodies.new_computers, _BODY),
     Attack("invented results", bodies.invented_results, _BODY),
     Attack("bodies for the API without a log-in", bodies.bodies_without_login, b"POST /api/v1/packages HTTP", "https"),
