@@ -35,6 +35,7 @@ LARGE: Final = PackageSource("large", 24 * 1_048_576, plan=("--fragment-size", "
 SETTINGS: Final = {"mirrors.via": "origin"}
 TRACEBACK: Final = b"Traceback (most recent call last)"
 IDLE_CPU: Final = 0.1  # of a core: less is idle
+LAST_CORE: Final = ("taskset", "--cpu-list", str((os.cpu_count() or 1) - 1))
 RECOVERY_S: Final = 60.0
 
 
@@ -125,9 +126,13 @@ def lost_results(rows: Sequence[dict[str, Any]], computers: Sequence[str], deplo
 
 
 @contextlib.asynccontextmanager
-async def open_site(folder: Path, deployments: int, operators: int = OPERATORS) -> AsyncIterator[RunningSite]:
-    """A new site in `folder`, with so many computers that are yet to deploy a package. Its servers share a core."""
-    within = ("taskset", "--cpu-list", str((os.cpu_count() or 1) - 1))
+async def open_site(
+    folder: Path, deployments: int, operators: int = OPERATORS, within: Sequence[str] = LAST_CORE
+) -> AsyncIterator[RunningSite]:
+    """A new site in `folder`, with so many computers that are yet to deploy a package. Its servers share a core.
+
+    `within`: the command that runs them there; empty: they are wherever the kernel puts them.
+    """
     origin = OriginServer(folder)
     logins = [("admin", origin.distd("init", "--host", "localhost")["password"])]
     for number in range(1, operators):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def test_a_round(tmp_path: Path) -> None:
-    async with open_site(tmp_path, 2, operators=4) as site:
+    async with open_site(tmp_path, 2, operators=4, within=()) as site:
         round_ = await run_round(site, BY_NAME["unknown paths"], Plan(0.5, 1, 0.02), tmp_path / "log")
         assert site.lost() == round_.lost == []
         site.deployed.append(site.to_deploy[1])  # which it has not
