@@ -20,20 +20,23 @@ if TYPE_CHECKING:
 
     from distd.domain.records import Fragment
     from distd.lane.client.http_client import Client
+    from distd.origin.packages.packages import Package
     from distd.storage.data_dir import DataDir
 
 TIMEOUT_S: Final = 60.0  # for a small file, and for the next bytes of a fragment
 
 
 async def repair(
-    data: DataDir, package_id: str, names: Iterable[str], ca: x509.Certificate, client: Client, mirror: str
+    data: DataDir, found: Package, names: Iterable[str], ca: x509.Certificate, client: Client, mirror: str
 ) -> list[str]:
     """Replace the files called `names` in a package's folder; gives the names of those that were replaced.
 
-    `mirror` is the URL of a download folder. Fragments that are still good in the fragment store are not fetched.
-    Raises `Unavailable`, and `Corrupt` when the mirror's files are bad too.
+    `found`: the package as the catalogue has it. `mirror` is the URL of a download folder. Fragments that are still
+    good in the fragment store are not fetched. Raises `Unavailable`, and `Corrupt` when the mirror's files are bad too,
+    or of another version.
     """
-    package = PackageRepair(data, package_id, ca)
+    package_id = found.id
+    package = PackageRepair(data, package_id, found.version, ca)
     url = f"{mirror.rstrip('/')}/{package_id}"
     names = set(names)
     replaced = []

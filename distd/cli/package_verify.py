@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from distd.origin.installation import Installation
+    from distd.origin.packages.packages import Package
 
 
 @command(epilog=example("distd package verify --data /srv/distd --repair-from https://mirror.example/download"))
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 def verify(package_ids: tuple[str, ...], root: Path, mirror: str | None, as_json: bool) -> None:
     """Check the digests of packages on the disk: of the given ones, or of all.
 
-    Each fault is printed; the exit status is 1 if one remains.
+    A package must be of the version that the catalogue has. Each fault is printed; the exit status is 1 if one remains.
     """
     if mirror is not None:
         _check_url(mirror)
@@ -51,7 +52,7 @@ def verify(package_ids: tuple[str, ...], root: Path, mirror: str | None, as_json
             found = [packages.show(conn, package_id) for package_id in package_ids] or packages.read_all(conn)
         total = _TotalProgress(progress, sum(package.size_bytes for package in found))
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            rows = list(threads.map(lambda package: _verify(installation, package.id, mirror, total.part()), found))
+            rows = list(threads.map(lambda package: _verify(installation, package, mirror, total.part()), found))
     if as_json:
         print_json(rows[0] if len(package_ids) == 1 else rows)
     good = [row for row in rows if row["good"]]
@@ -99,25 +100,25 @@ class _TotalProgress:
 
 
 def _verify(
-    installation: Installation, package_id: str, mirror: str | None, progress: Callable[[int, int], None] | None
+    installation: Installation, package: Package, mirror: str | None, progress: Callable[[int, int], None] | None
 ) -> dict[str, Any]:
     ca = pki.load_ca(installation.data.ca_certificate)
-    faults = verify_package(installation.data, package_id, ca, progress)
+    faults = verify_package(installation.data, package.id, ca, progress, version=package.version)
     repaired = []
     if faults and mirror is not None:
-        repaired = trio.run(_repair, installation, package_id, list(faults), mirror)
-        faults = verify_package(installation.data, package_id, ca)
+        repaired = trio.run(_repair, installation, package, list(faults), mirror)
+        faults = verify_package(installation.data, package.id, ca, version=package.version)
     for fault in faults.values():
         click.echo(f"distd: {visible(str(fault))}", err=True)
     return {
-        "id": package_id,
+        "id": package.id,
         "good": not faults,
         "faults": [{"what": fault.what, "expected": fault.expected, "got": fault.got} for fault in faults.values()],
         "repaired": repaired,
     }
 
 
-async def _repair(installation: Installation, package_id: str, names: list[str], mirror: str) -> list[str]:
+async def _repair(installation: Installation, package: Package, names: list[str], mirror: str) -> list[str]:
     ca = pki.load_ca(installation.data.ca_certificate)
     async with open_client(ssl.create_default_context(cafile=installation.data.ca_certificate)) as client:
-        return await repair(installation.data, package_id, names, ca, client, mirror)
+        return await repair(installation.data, package, names, ca, client, mirror)

@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     Faults = dict[str, Corrupt]
 
 
-def verify(data: DataDir, package_id: str, ca: x509.Certificate, progress: Progress | None = None) -> Faults:
+def verify(
+    data: DataDir, package_id: str, ca: x509.Certificate, progress: Progress | None = None, *, version: int | None = None
+) -> Faults:
     """Hash a package on the disk again: what is wrong, by the names of its files; empty when it is whole.
 
-    The name "" stands for the whole package: each fragment is right, but not the digest that agents check.
+    `version`: the one that it must have; None: any. The name "" stands for the whole package: each fragment is right,
+    but not the digest that agents check.
     """
     try:
         manifest = package_dirs.read_manifest(data, package_id, ca)
@@ -36,6 +39,8 @@ def verify(data: DataDir, package_id: str, ca: x509.Certificate, progress: Progr
         return {"manifest": error}
     except OSError as error:
         return {"manifest": Corrupt(f"manifest of {package_id}", "a readable file", str(error.strerror))}
+    if version not in (None, manifest.version):
+        return {"manifest": Corrupt(f"manifest of {package_id}", f"version {version}", f"version {manifest.version}")}
     folder = data.package(package_id)
     info, faults = _check_info(folder, manifest)
     expected = {"info", "manifest", *(f"{package_id}-{fragment.number}" for fragment in manifest.fragments)}

@@ -150,6 +150,18 @@ def test_all_are_verified_at_once(site: Any) -> None:
     assert {row["id"]: row["good"] for row in rows} == {good: True, bad: False}
 
 
+def test_an_earlier_version_in_its_place_is_a_fault(site: Any) -> None:
+    package_id = site.build()
+    earlier = site.folder / "earlier"
+    shutil.copytree(site.data / "download" / package_id, earlier)
+    assert site("package", "edit", package_id, "--priority", "3").status == 0
+    assert site("package", "verify", package_id).status == 0
+    shutil.rmtree(site.data / "download" / package_id)
+    shutil.copytree(earlier, site.data / "download" / package_id)
+    done = site("package", "verify", package_id)
+    assert (done.status, f"manifest of {package_id}: expected version 2, got version 1" in done.err) == (1, True)
+
+
 def _noise(site: Any) -> Any:
     path = site.folder / "other.bin"
     path.write_bytes(b"other" * 5000)

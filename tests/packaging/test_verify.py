@@ -107,6 +107,14 @@ def test_every_fault_is_told(data: DataDir, folder: Path, ca: x509.Certificate) 
     ]
 
 
+def test_another_version_than_it_must_have_is_a_fault(data: DataDir, folder: Path, ca: x509.Certificate) -> None:
+    assert verify(data, "17", ca, version=1) == {}
+    faults = verify(data, "17", ca, version=2)
+    assert {name: str(fault) for name, fault in faults.items()} == {
+        "manifest": "manifest of 17: expected version 2, got version 1"
+    }
+
+
 @pytest.mark.parametrize("name", ["17-5", "17-0", "17-01", "18-1", "core", ".lock"])
 def test_a_surplus_file_is_named(data: DataDir, folder: Path, ca: x509.Certificate, name: str) -> None:
     (folder / name).write_bytes(b"")

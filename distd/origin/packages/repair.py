@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 
 
 class PackageRepair:
-    """The files of one package. `source` in these methods names where the new bytes came from."""
+    """The files of one package, of the `version` that the catalogue has.
 
-    def __init__(self, data: DataDir, package_id: str, ca: x509.Certificate) -> None:
+    `source` in these methods names where the new bytes came from.
+    """
+
+    def __init__(self, data: DataDir, package_id: str, version: int, ca: x509.Certificate) -> None:
         self._data = data
         self._package_id = package_id
+        self._version = version
         self._folder = data.package(package_id)
         self._store = FragmentStore(data.fragments)
         self._ca = ca
@@ -38,10 +42,15 @@ class PackageRepair:
         return package_dirs.read_manifest(self._data, self._package_id, self._ca)
 
     def replace_manifest(self, content: bytes, source: str) -> None:
-        """Raises `Corrupt` when it is not signed, or is that of another package."""
+        """Raises `Corrupt` when it is not signed, or is that of another package or version.
+
+        An earlier version is as validly signed, but may be what was withdrawn since.
+        """
         manifest = manifest_format.read(content, self._ca)
         if manifest.package_id != self._package_id:
             raise Corrupt(source, f"id {self._package_id}", f"id {manifest.package_id}")
+        if manifest.version != self._version:
+            raise Corrupt(source, f"version {self._version}, as the catalogue has it", f"version {manifest.version}")
         atomic.write_file(self._folder / "manifest", content)
 
     def replace_info(self, content: bytes, source: str) -> None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from distd.domain.errors import Corrupt
+from distd.origin.packages import versions
 from distd.origin.packages.repair import PackageRepair
 from distd.packaging.verify import verify
 from distd.storage.pki import load_ca
+from tests.fixtures.origin import ADMIN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +26,7 @@ def folder(data: Any, publish: Any) -> Path:
 
 @pytest.fixture
 def package(data: Any, folder: Path) -> PackageRepair:
-    return PackageRepair(data, folder.name, load_ca(data.ca_certificate))
+    return PackageRepair(data, folder.name, 1, load_ca(data.ca_certificate))
 
 
 def spoil(path: Path) -> bytes:
@@ -54,6 +56,22 @@ def test_the_manifest_of_another_package_is_refused(data: Any, folder: Path, pub
     other = data.package(publish(name="other", now_s=1_800_000_000).id)
     with pytest.raises(Corrupt, match=f"mirror: expected id {folder.name}, got id {other.name}"):
         package.replace_manifest((other / "manifest").read_bytes(), "mirror")
+
+
+@pytest.mark.parametrize(("catalogue", "mirror"), [(2, 1), (1, 2)])
+def test_another_version_than_the_catalogues_is_refused(
+    data: Any, folder: Path, package_store: Any, catalogue: int, mirror: int
+) -> None:
+    """An earlier one may be what was withdrawn since; a later one the catalogue does not know."""
+    signed = {1: (folder / "manifest").read_bytes()}
+    changes = versions.PackageChanges(lambda notify: notify, priority=3)
+    versions.edit(package_store, ADMIN, folder.name, changes, 1_800_000_000.0)
+    signed[2] = (folder / "manifest").read_bytes()
+    package = PackageRepair(data, folder.name, catalogue, load_ca(data.ca_certificate))
+    with pytest.raises(Corrupt, match=f"mirror: expected version {catalogue}, .* got version {mirror}"):
+        package.replace_manifest(signed[mirror], "mirror")
+    package.replace_manifest(signed[catalogue], "mirror")
+    assert package.manifest().version == catalogue
 
 
 def test_a_fragment_comes_from_the_store(data: Any, folder: Path, package: PackageRepair) -> None:
