@@ -60,7 +60,7 @@ class Bench:
         key = bytes(32)
         log, steering = logging.getLogger(), Steering(None)  # type: ignore[arg-type]
         progress = ProgressRecorder(None, log)  # type: ignore[arg-type]
-        self.backend = OriginBackend(None, steering, progress, None, key, lambda _: None, log)  # type: ignore[arg-type]
+        self.backend = OriginBackend(None, steering, progress, None, lambda: (key,), lambda _: None, log)  # type: ignore[arg-type]
         self.files = FileCache(folder, no_manifest)
         self.lane = Lane(self.backend, self.files, Limits(), log)
         self.lane.turn.refresh()

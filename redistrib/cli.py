@@ -22,8 +22,9 @@ from distd.lane import sockets
 from distd.lane.process_setup import set_up_process
 from distd.packaging.media_import import import_package
 from distd.packaging.verify import verify as verify_package
-from distd.storage import package_dirs, pki
+from distd.storage import package_dirs
 from distd.storage.incoming import IncomingFragments
+from distd.storage.trust_file import load_trust
 from distd.terminal import log_lines, program
 from distd.terminal.completion import add_completion
 from distd.terminal.log_lines import log_options
@@ -172,7 +173,7 @@ def status(root: Path, as_json: bool) -> None:
 def verify(root: Path, as_json: bool) -> None:
     """Hash everything that the mirror holds again, and name what is bad. Exit status 1: something is."""
     mirror = open_mirror(root)
-    ca = pki.load_ca(mirror.data.ca_certificate)
+    ca = load_trust(mirror.data)
     rows = []
     for package_id in package_dirs.list_ids(mirror.data):
         faults = verify_package(mirror.data, package_id, ca)
@@ -195,7 +196,7 @@ def import_(folder: Path, root: Path, as_json: bool) -> None:
     A mirror that serves need not be stopped. Exit status 1: some could not be taken; the others are.
     """
     mirror = open_mirror(root)
-    ca = pki.load_ca(mirror.data.ca_certificate)
+    ca = load_trust(mirror.data)
     is_package = (folder / "manifest").is_file()
     packages = [folder] if is_package else sorted(path.parent for path in folder.glob("*/manifest"))
     if not packages:

@@ -17,7 +17,7 @@ from cryptography import x509
 
 from distd.domain.errors import BadInput, Conflict, Corrupt, Unavailable
 from distd.lane.client.http_client import open_client
-from distd.storage import atomic, pki
+from distd.storage import atomic, issuing, pki
 from distd.wire import packing
 from redistrib.mirror_dir import Identity, MirrorDir, building_mirror, read_identity, write_identity
 from redistrib.problem_text import reason_of
@@ -29,11 +29,15 @@ _TOKEN: Final = re.compile(r"([0-9a-f]{32})\.([0-9a-f]{32})")
 
 
 class JoinAnswer(msgspec.Struct):
-    """What the origin gives a mirror that joins: `key` to prove itself by, `certificate` in PEM for its server."""
+    """What the origin gives a mirror that joins: `key` to prove itself by, `certificate` in PEM for its server.
+
+    `certificate` is empty where the CA is offline; `hosts` are the names that it is to have.
+    """
 
     name: str
     key: str
     certificate: bytes
+    hosts: list[str] = []
 
 
 class _Fault(msgspec.Struct):
@@ -70,9 +74,16 @@ async def join(origin: str, token: str, root: Path) -> Identity:
         given = await _ask(origin, authority, packing.pack({"token": match[1], "request": request}))
         identity = Identity(given.name, origin, given.key)
         atomic.write_file(mirror.data.ca_certificate, authority)
-        atomic.write_file(mirror.data.keys / pki.SERVER_CERTIFICATE, given.certificate)
+        certificate = given.certificate or _placeholder(mirror, given)
+        atomic.write_file(mirror.data.keys / pki.SERVER_CERTIFICATE, certificate)
         write_identity(mirror, identity)
     return identity
+
+
+def _placeholder(mirror: MirrorDir, given: JoinAnswer) -> bytes:
+    """Of an origin whose CA is offline: the mirror asks for its certificate while it serves."""
+    key = pki.load_ec_key(mirror.data.keys / pki.SERVER_KEY)
+    return issuing.placeholder(key, given.hosts or [given.name])
 
 
 async def _ask(origin: str, authority: bytes, message: bytes) -> JoinAnswer:

@@ -9,49 +9,74 @@ import trio
 from distd.domain.errors import BadInput, Corrupt
 from distd.storage import package_dirs
 from distd.storage.store_usage import StoreUsage
+from distd.storage.version_floors import VersionFloors
 
 if TYPE_CHECKING:
     import logging
-
-    from cryptography import x509
+    from pathlib import Path
 
     from distd.domain.records import Manifest
     from distd.storage.data_dir import DataDir
     from distd.storage.incoming import IncomingFragments
     from distd.storage.quota import DiskLimits
     from distd.wire.manifest import Digests
+    from distd.wire.trust import Authority
 
 
 class LocalPackages:
     """`versions`, by package id: the packages that are here and verified; changed by `publish` and `remove`.
 
     `data`: where they are. `ca`: whose manifests count. `incoming`: fragments that are not yet in a package. `limits`:
-    how much of the disk may be taken; `usage`: how much of it the content store takes.
+    how much of the disk may be taken; `usage`: how much of it the content store takes. `floors`: no package is taken in
+    an earlier version than was here. `retired`: folders of packages that are not served any more; fragments of them may
+    still be of use until they are purged.
     """
 
-    def __init__(self, data: DataDir, ca: x509.Certificate, incoming: IncomingFragments, limits: DiskLimits) -> None:
+    def __init__(self, data: DataDir, ca: Authority, incoming: IncomingFragments, limits: DiskLimits) -> None:
         self.versions: dict[str, int] = {}
         self.data = data
         self.ca = ca
         self.incoming = incoming
         self.limits = limits
         self.usage = StoreUsage(data.fragments)
+        self.floors = VersionFloors(data.version_floors)
+        self.retired: list[Path] = []
         self._bad_names: dict[str, set[str]] = {}
 
     async def load(self, log: logging.Logger) -> None:
-        """Read from the disk what is there. Packages that cannot be read are logged and left out."""
+        """Read from the disk what is there. Packages that do not count (any more) are logged, and not served.
+
+        Raises `Corrupt` when the version floors cannot be read.
+        """
 
         def read() -> dict[str, int]:
             package_dirs.remove_stale(self.data)
             versions = {}
             for package_id in package_dirs.list_ids(self.data):
                 try:
-                    versions[package_id] = self.read_manifest(package_id).version
+                    version = self.read_manifest(package_id).version
+                    self.floors.check(package_id, version)
                 except (Corrupt, BadInput, OSError) as error:
-                    log.warning("%s", error)
+                    log.warning("package %s is not served: %s", package_id, error)
+                    self.retired.append(package_dirs.retire(self.data, package_id))
+                else:
+                    versions[package_id] = version
+            self.floors.raise_to(versions)
             return versions
 
         self.versions.update(await trio.to_thread.run_sync(read))
+
+    def distrusted(self) -> list[str]:
+        """Those of `versions` whose manifests do not count any more. Blocks."""
+        found = []
+        for package_id in list(self.versions):
+            try:
+                self.read_manifest(package_id)
+            except Corrupt:
+                found.append(package_id)
+            except OSError:
+                continue
+        return found
 
     def read_manifest(self, package_id: str) -> Manifest:
         """The manifest on the disk. Blocks. Raises `Corrupt`, `OSError`."""

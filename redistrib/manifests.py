@@ -16,10 +16,9 @@ from distd.wire.ocs_info import MAX_INFO_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cryptography import x509
-
     from distd.domain.errors import DistdError
     from distd.domain.records import Manifest
+    from distd.wire.trust import Authority
     from redistrib.download import Downloader
 
 MAX_REMEMBERED: Final = 64
@@ -37,7 +36,7 @@ class Description:
 class ManifestFetcher:
     """`sources()` gives the URLs of download folders, the best first; `ca`: whose manifests count."""
 
-    def __init__(self, downloader: Downloader, sources: Callable[[], Sequence[str]], ca: x509.Certificate) -> None:
+    def __init__(self, downloader: Downloader, sources: Callable[[], Sequence[str]], ca: Authority) -> None:
         self._downloader = downloader
         self._sources = sources
         self._ca = ca
@@ -68,6 +67,10 @@ class ManifestFetcher:
         info = await self._downloader.get_small(f"{url}/info", MAX_INFO_BYTES)
         incoming.check_info(manifest, info)
         return Description(manifest, signed, info)
+
+    def forget_all(self) -> None:
+        """Whose manifests count has changed."""
+        self._remembered = Lru(MAX_REMEMBERED)
 
     def forget(self, package_id: str) -> None:
         """The package is here."""

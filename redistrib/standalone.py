@@ -98,7 +98,7 @@ def create_standalone(mirror: MirrorDir, options: SourceOptions) -> None:
 async def run_standalone(mirror: MirrorDir, options: SourceOptions, serving: Serving) -> None:
     """Serve copies until SIGTERM or SIGINT; then finish what is being sent. Raises `BadInput`."""
     settings, statistics, traffic = serving.settings, Statistics(mirror.root), Traffic()
-    local = open_local_packages(mirror, settings)
+    local = open_local_packages(mirror, settings, pki.load_ca(mirror.data.ca_certificate))
     context = _trusting(options.ca_file)
     async with open_client(context, "redistrib") as client, trio.open_nursery() as nursery:
         source = options.open(client, traffic)

@@ -21,7 +21,6 @@ from distd.wire.mirror_events import State
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from distd.domain.records import Fragment
     from distd.wire.mirror_events import PackageChange, WantedPackage
@@ -39,6 +38,9 @@ if TYPE_CHECKING:
 
         def gone(self, package_id: str) -> None:
             """A package is not here any more."""
+
+        def fault(self, package_id: str, name: str, *, healed: bool) -> None:
+            """A file of a package is bad, and is replaced or cannot be."""
 
 
 FIRST_PAUSE_S: Final = 1.0  # after a failure
@@ -66,11 +68,12 @@ class Sync:
         self._fetcher = fetcher
         self._report = report
         self._log = log
+        self._refused: set[WantedPackage] = set()  # versions below the floor, which the origin has been told of
         self._used_s: dict[str, float] = {}
-        self._retired: list[Path] = []
         self._changed = trio.Event()
         self._start_s = 0.0  # not before this time
         self._threads = trio.CapacityLimiter(1)
+        self._trust_changed = False
         self._knows_all = False  # whether the origin has ever said all that is wanted
         self._is_current = False  # whether it has in this run, and nothing was removed for it yet
 
@@ -90,6 +93,12 @@ class Sync:
             for package_id in event.gone:
                 self.wanted.pop(package_id, None)
             self._start_s = max(self._start_s, trio.current_time() + event.wait_s)
+        self._changed.set()
+
+    def trust_changed(self) -> None:
+        """Packages whose signer is revoked are not served any more, and are fetched anew."""
+        self._manifests.forget_all()
+        self._trust_changed = True
         self._changed.set()
 
     def used(self, package_id: str) -> None:
@@ -117,6 +126,9 @@ class Sync:
         is mostly made of the old one's.
         """
         failed: set[str] = set()
+        if self._trust_changed:
+            self._trust_changed = False
+            await self._retire(await self._in_thread(self._local.distrusted))
         if self._knows_all:
             await self._retire(sorted(self._local.versions.keys() - self.wanted.keys()))
         # A package that cannot be had now does not keep the others from coming.
@@ -153,19 +165,20 @@ class Sync:
 
     async def _retire(self, package_ids: Iterable[str]) -> None:
         for package_id in package_ids:
-            self._retired.append(await self._in_thread(package_dirs.retire, self._local.data, package_id))
+            self._local.retired.append(await self._in_thread(package_dirs.retire, self._local.data, package_id))
             self._local.remove(package_id)
             self._report.gone(package_id)
             self._log.info("package %s is removed", package_id)
 
     async def _purge(self) -> None:
-        retired, self._retired = self._retired, []
+        retired, self._local.retired = self._local.retired, []
         if retired:
             await self._in_thread(package_dirs.purge, self._local.data, retired)
 
     # --- get a package -----------------------------------------------------------------------------------------------
 
     async def _get(self, package: WantedPackage) -> None:
+        await self._check_floor(package)
         if await self._in_thread(self._is_installed, package):
             self._publish(package)
             self._log.info(
@@ -183,6 +196,7 @@ class Sync:
         await self._fetch_all(package.package_id, fragments)
         if self.wanted.get(package.package_id) != package:
             return  # it was withdrawn, or there is another version by now
+        await self._in_thread(self._local.floors.raise_to, {package.package_id: package.version})
         data, source = self._local.data, self._local.incoming
         await self._in_thread(incoming.assemble, data, source, manifest, description.signed, description.info)
         self._manifests.forget(package.package_id)
@@ -195,6 +209,17 @@ class Sync:
             missing_bytes,
             manifest.size,
         )
+
+    async def _check_floor(self, package: WantedPackage) -> None:
+        """Raises `Corrupt` for an earlier version than was here already; the origin is told of it once."""
+        self._refused &= {*self.wanted.values()}
+        try:
+            await self._in_thread(self._local.floors.check, package.package_id, package.version)
+        except Corrupt:
+            if package not in self._refused:
+                self._refused.add(package)
+                self._report.fault(package.package_id, "manifest", healed=False)
+            raise
 
     def _publish(self, package: WantedPackage) -> None:
         self._local.publish(package.package_id, package.version)

@@ -1,7 +1,8 @@
 """distd's own agent: performs what the state machine asks for, on a real network, disk and shell.
 
 Nothing is trusted that the site's CA does not guarantee: `info` and manifest come over TLS, the manifest is signed,
-`info` must have the BLAKE3 that the manifest gives, and so must every fragment, wherever it came from.
+`info` must have the BLAKE3 that the manifest gives, and so must every fragment, wherever it came from. An earlier
+version of a package than was taken before is refused.
 
 A kill at any moment loses at most the bytes in flight. An interrupted STORE is done again, which does no harm. A LAUNCH
 or EXECUTE is marked before it is begun and never begun twice: if the agent is killed before the outcome is on disk, it
@@ -25,6 +26,7 @@ from agentsim.native import deploy, inventory
 from agentsim.native.fetch import fetch_fragment
 from agentsim.native.sources import Sources
 from agentsim.native.state import is_disk_full, remove_tree
+from agentsim.native.trust_updates import Renewal, TrustUpdates
 from distd import __version__
 from distd.domain.agent_actions import (
     Assemble,
@@ -49,6 +51,7 @@ from distd.domain.errors import BadInput, Corrupt, Unavailable
 from distd.domain.records import Action as PackageAction
 from distd.domain.records import Dialect, DownloadRequest, InventoryRequest, PrologRequest
 from distd.domain.results import Outcome, classify
+from distd.storage.trust_file import TrustFile
 from distd.wire import manifest as manifest_format
 from distd.wire import ocs, ocs_info
 
@@ -104,7 +107,7 @@ class NativeAgent:
         log: Callable[[str], None],
     ) -> None:
         self._server = server
-        self._ca = ca
+        self._trust = TrustUpdates(server, TrustFile(state.trust_path, ca), client, log)
         self._state = state
         self._client = client
         self._log = log
@@ -115,7 +118,7 @@ class NativeAgent:
 
     async def run(self, *, once: bool) -> Summary:
         """Until nothing is left to do (`once`), or until cancelled."""
-        queue, pending, history = self._state.restore(self._ca)
+        queue, pending, history = self._state.restore(self._trust.trust)
         agent = Agent(
             self._device_id,
             Dialect.NATIVE,
@@ -174,11 +177,21 @@ class NativeAgent:
         if not reply.config.on:
             self._log("Download is off.")
         self._state.save_config(reply.config)
+        if await self._trust.update():
+            self._manifests.clear()
         for pack in reply.packs:
             self._note_sources(pack)
             if pack.id in agent.queue:  # it may have been moved to another server
                 self._state.folder(pack.id).place(pack.pack_loc, agent.queue[pack.id].since_s)
+                await self._renew_manifest(pack, agent)
         return PrologAnswered(reply)
+
+    async def _renew_manifest(self, pack: Pack, agent: Agent) -> None:
+        """A package that is another one by now is taken anew; what else it has stays."""
+        found = await self._trust.renew_manifest(self._state.folder(pack.id), pack, self._state.floors)
+        if found is Renewal.NONE:
+            agent.drop(pack.id)
+            self._forget(pack.id)
 
     async def _inventory(self, agent: Agent) -> Event:
         host = urlsplit(self._server).hostname or ""
@@ -225,7 +238,7 @@ class NativeAgent:
     async def _fetch_info(self, pack: Pack) -> Info:
         base = f"https://{pack.info_loc}/{pack.id}"
         signed = await self._get(f"{base}/manifest", MAX_MANIFEST_BYTES)
-        manifest = manifest_format.read(signed, self._ca)
+        manifest = manifest_format.read(signed, self._trust.trust)
         data = await self._get(f"{base}/info", MAX_INFO_BYTES)
         info = ocs_info.parse(data)
         for what, expected, got in (
@@ -235,6 +248,8 @@ class NativeAgent:
         ):
             if expected != got:
                 raise Corrupt(what, expected, got)
+        self._state.floors.check(pack.id, manifest.version)
+        self._state.floors.raise_to({pack.id: manifest.version})
         self._state.folder(pack.id).begin(data, signed, pack.pack_loc, time.time())
         self._manifests[pack.id] = manifest
         return info
@@ -247,7 +262,7 @@ class NativeAgent:
 
     def _manifest(self, package_id: str) -> Manifest:
         if package_id not in self._manifests:
-            self._manifests[package_id] = self._state.folder(package_id).manifest(self._ca)
+            self._manifests[package_id] = self._state.folder(package_id).manifest(self._trust.trust)
         return self._manifests[package_id]
 
     def _note_sources(self, pack: Pack) -> None:
@@ -269,7 +284,10 @@ class NativeAgent:
         return event
 
     async def _fragment_from(self, url: str, name: str, action: FetchFragment) -> Event:
-        fragment = self._manifest(action.package_id).fragments[action.number - 1]
+        try:
+            fragment = self._manifest(action.package_id).fragments[action.number - 1]
+        except Corrupt as error:  # its signer is revoked: the next contact brings a manifest that is signed anew
+            return Failed(str(error))
         path = self._state.folder(action.package_id).fragment(action.number)
         try:
             await fetch_fragment(self._client, url, fragment, path, self._threads)
@@ -290,7 +308,11 @@ class NativeAgent:
     # -- deploying
 
     async def _deploy(self, folder: Folder, timeout_min: int) -> Event:
-        info, manifest = folder.info(), self._manifest(folder.id)
+        try:
+            info, manifest = folder.info(), self._manifest(folder.id)
+        except Corrupt as error:  # as for a fragment: it is deployed when there is a manifest that counts
+            self._log(f"Building of {folder.id}... has to wait: {error}")
+            return Failed(str(error))
         if folder.was_running:
             self._log(f"Package {folder.id} was interrupted while it ran; it is not run again.")
             code = "ERR_EXECUTE_NO_EXIT_CODE"

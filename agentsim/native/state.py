@@ -4,6 +4,8 @@ STATE/lock                  held (flock) while an agent runs
 STATE/deviceid              DEVICEID, as OCS makes it: hostname-YYYY-MM-DD-HH-MM-SS
 STATE/history               ids of packages that need no second run, one a line
 STATE/config.json           the last CONF of a PROLOG reply
+STATE/floors                the latest versions of packages that were taken: see `storage.version_floors`
+STATE/trust.pem             what the CA has revoked: see `wire.trust`
 STATE/agent.log
 STATE/download/<id>/        one folder a package:
     info, manifest          as served, verified
@@ -22,7 +24,7 @@ import json
 import shutil
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from distd.domain.agent_machine import QueuedPackage
 from distd.domain.errors import BadInput, Conflict, Corrupt
@@ -31,6 +33,7 @@ from distd.domain.results import in_history
 from distd.domain.settings import DownloadConfig
 from distd.storage import atomic
 from distd.storage.atomic import write_file
+from distd.storage.version_floors import VersionFloors
 from distd.wire import manifest as manifest_format
 from distd.wire import ocs_info
 
@@ -39,9 +42,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from cryptography import x509
-
     from distd.domain.records import Info, Manifest
+    from distd.wire.trust import Authority
+
+
+MAX_FLOORS: Final = 10_000
 
 
 def is_disk_full(error: Exception) -> bool:
@@ -82,6 +87,10 @@ class Folder:
         write_file(self.path / "manifest", manifest)
         self.place(pack_loc, since_s)
 
+    def replace_manifest(self, manifest: bytes) -> None:
+        """One that is signed anew, for the same info and the same fragments."""
+        write_file(self.path / "manifest", manifest)
+
     def place(self, pack_loc: str, since_s: float) -> None:
         """Keep where fragments are fetched from, and when the package was first seen (Unix time)."""
         write_file(self.path / "package.json", json.dumps({"pack_loc": pack_loc, "since_s": since_s}).encode())
@@ -90,11 +99,11 @@ class Folder:
         """As served. Raises `BadInput`, `OSError`."""
         return ocs_info.parse((self.path / "info").read_bytes())
 
-    def manifest(self, ca: x509.Certificate) -> Manifest:
+    def manifest(self, ca: Authority) -> Manifest:
         """Checked with the CA. Raises `Corrupt`, `OSError`."""
         return manifest_format.read((self.path / "manifest").read_bytes(), ca)
 
-    def package(self, ca: x509.Certificate) -> QueuedPackage:
+    def package(self, ca: Authority) -> QueuedPackage:
         """The package as the scheduler wants it. Raises `OSError`, `ValueError`, `KeyError`, `BadInput`, `Corrupt`."""
         place = json.loads((self.path / "package.json").read_bytes())
         return QueuedPackage(
@@ -150,6 +159,8 @@ class State:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.downloads = path / "download"
+        self.floors = VersionFloors(path / "floors", MAX_FLOORS)
+        self.trust_path = path / "trust.pem"
 
     def folder(self, package_id: str) -> Folder:
         """That of a package, which may not exist yet."""
@@ -192,7 +203,7 @@ class State:
         if config != self.config:
             write_file(self.path / "config.json", json.dumps(asdict(config)).encode())
 
-    def restore(self, ca: x509.Certificate) -> tuple[list[QueuedPackage], dict[str, str], set[str]]:
+    def restore(self, ca: Authority) -> tuple[list[QueuedPackage], dict[str, str], set[str]]:
         """The queue, the results not yet accepted, the history. What cannot be used is removed, and so fetched anew."""
         queue, pending, history = [], {}, self.history
         for path in sorted(self.downloads.iterdir()):

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     PACKAGE_ACTIVATED = "PACKAGE_ACTIVATED"
     PACKAGE_DEACTIVATED = "PACKAGE_DEACTIVATED"
     PACKAGE_EDITED = "PACKAGE_EDITED"  # detail.version
+    PACKAGE_SIGNED = "PACKAGE_SIGNED"  # by another signer; detail.version
     PACKAGE_RENAMED = "PACKAGE_RENAMED"  # detail.name
     PACKAGE_SUPERSEDED = "PACKAGE_SUPERSEDED"  # detail.by
     PACKAGE_WITHDRAWN = "PACKAGE_WITHDRAWN"
@@ -45,6 +46,8 @@ class Kind(StrEnum):
     PASSWORD_CHANGED = "PASSWORD_CHANGED"
     LOGGED_IN = "LOGGED_IN"  # detail.address; an operator's from an address once an hour
     LOG_IN_FAILED = "LOG_IN_FAILED"  # detail.address, .names, .count, .unchecked: of an address in a minute
+    KEYS_ROTATED = "KEYS_ROTATED"  # detail.keys: which
+    CERTIFICATES_REVOKED = "CERTIFICATES_REVOKED"  # detail.serials, .epoch of the trust file (0: not signed yet)
     COMPUTER_SEEN = "COMPUTER_SEEN"  # for the first time
     COMPUTER_DELETED = "COMPUTER_DELETED"  # detail.device_id
     INVENTORY = "INVENTORY"
@@ -61,6 +64,7 @@ OF_PACKAGES: Final = (
     Kind.PACKAGE_ACTIVATED,
     Kind.PACKAGE_DEACTIVATED,
     Kind.PACKAGE_EDITED,
+    Kind.PACKAGE_SIGNED,
     Kind.PACKAGE_SUPERSEDED,
     Kind.PACKAGE_WITHDRAWN,
     Kind.PACKAGE_DELETED,

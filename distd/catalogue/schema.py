@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
 )
 
 from distd.catalogue.dialect import IDS_NEVER_REUSED, ORDERED_BY_KEY, only_where
@@ -202,6 +203,11 @@ mirrors = Table(
     Column("connected", Boolean, nullable=False, server_default="0"),
     Column("heard_seq", Integer, nullable=False, server_default="0"),
     Column("status", JSON, nullable=False),
+    # Serial numbers (hexadecimal) and ends (Unix time) of its certificates; what it asks a CA that is offline for, in
+    # PEM, and what it got.
+    Column("certificates", JSON, nullable=True),
+    Column("certificate_request", Text, nullable=True),
+    Column("certificate", Text, nullable=True),
     **IDS_NEVER_REUSED,
 )
 

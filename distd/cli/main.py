@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "config": "distd.cli.config:config",
     "events": "distd.cli.events:events",
     "init": "distd.cli.init:init",
+    "keys": "distd.cli.keys:keys",
     "mirror": "distd.cli.mirror:mirror",
     "operator": "distd.cli.operator:operator",
     "package": "distd.cli.package:package",

@@ -9,13 +9,14 @@ import click
 
 from distd.cli.actor import unix_actor
 from distd.cli.completion import complete_computers
+from distd.cli.keys_revoking import revoke_certificates
 from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
 from distd.domain.units import format_size, format_time
 from distd.origin.installation import open_installation
-from distd.origin.mirrors import explanation, mirrors
+from distd.origin.mirrors import certificates, explanation, mirrors
 from distd.origin.mirrors import rules as mirror_rules
 from distd.origin.mirrors.mirrors import NewMirror
 from distd.storage import pki
@@ -147,12 +148,15 @@ def show(name: str, root: Path, as_json: bool) -> None:
 @name_argument
 @data_option
 def revoke(name: str, root: Path) -> None:
-    """Revoke a mirror: it gets nothing more, and no agent is directed to it.
+    """Revoke a mirror and its certificates: it gets nothing more, and no agent is directed to it.
 
     After `mirror add` with the same name it may join again.
     """
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        mirrors.revoke(conn, unix_actor(), name, time.time())
+    with open_installation(root) as installation:
+        with installation.catalogue.write() as conn:
+            mirrors.revoke(conn, unix_actor(), name, time.time())
+            serials = certificates.serials(conn, name)
+        revoke_certificates(installation, serials)
     click.echo(f"Mirror {name} is revoked.")
 
 

@@ -16,18 +16,17 @@ from distd.wire.ocs_info import MAX_INFO_BYTES
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from cryptography import x509
-
     from distd.domain.records import Fragment
     from distd.lane.client.http_client import Client
     from distd.origin.packages.packages import Package
     from distd.storage.data_dir import DataDir
+    from distd.wire.trust import Authority
 
 TIMEOUT_S: Final = 60.0  # for a small file, and for the next bytes of a fragment
 
 
 async def repair(
-    data: DataDir, found: Package, names: Iterable[str], ca: x509.Certificate, client: Client, mirror: str
+    data: DataDir, found: Package, names: Iterable[str], ca: Authority, client: Client, mirror: str
 ) -> list[str]:
     """Replace the files called `names` in a package's folder; gives the names of those that were replaced.
 

@@ -22,7 +22,7 @@ from distd.lane.client.http_client import open_client
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages
 from distd.packaging.verify import verify as verify_package
-from distd.storage import pki
+from distd.storage.trust_file import load_trust
 from distd.terminal.options import example, json_option
 from distd.terminal.output import print_json, progress_bar
 from distd.terminal.program import argument, command, option
@@ -102,7 +102,7 @@ class _TotalProgress:
 def _verify(
     installation: Installation, package: Package, mirror: str | None, progress: Callable[[int, int], None] | None
 ) -> dict[str, Any]:
-    ca = pki.load_ca(installation.data.ca_certificate)
+    ca = load_trust(installation.data)
     faults = verify_package(installation.data, package.id, ca, progress, version=package.version)
     repaired = []
     if faults and mirror is not None:
@@ -119,6 +119,6 @@ def _verify(
 
 
 async def _repair(installation: Installation, package: Package, names: list[str], mirror: str) -> list[str]:
-    ca = pki.load_ca(installation.data.ca_certificate)
+    ca = load_trust(installation.data)
     async with open_client(ssl.create_default_context(cafile=installation.data.ca_certificate)) as client:
         return await repair(installation.data, package, names, ca, client, mirror)

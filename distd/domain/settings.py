@@ -210,6 +210,9 @@ class MirrorSettings:
     )
     wave: int = _setting(20, "mirrors that fetch a new package at the same time", low=1, high=100_000, restart=True)
     wave_pause_s: int = _setting(5, "seconds before the next mirrors begin", high=86_400, restart=True)
+    certificate_days: int = _setting(
+        30, "days for which a mirror's certificate is valid; mirrors renew theirs in time", low=1, high=3650
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from distd.catalogue.engine import create_catalogue, open_catalogue
 from distd.domain.errors import BadInput
 from distd.domain.settings import load
 from distd.origin.packages.publishing import PackageStore
-from distd.storage import pki
+from distd.storage import key_pairs, pki
 from distd.storage.data_dir import create_data_dir, open_data_dir
 from distd.storage.quota import DiskLimits
+from distd.storage.trust_file import load_trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,12 +30,14 @@ MIB: Final = 1_048_576
 NO_OVERRIDES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def create_installation(root: Path, hosts: Sequence[str]) -> DataDir:
+def create_installation(root: Path, hosts: Sequence[str], ca_folder: Path | None = None) -> DataDir:
     """A new data directory in `root` with an empty catalogue. `hosts[0]` is the name that agents are given.
+
+    The CA's key is put into `ca_folder`, with its certificate; None: into the data directory.
 
     Raises `BadInput` when something is there already; then, and when anything fails, nothing is changed.
     """
-    return create_data_dir(root, hosts, create_catalogue)
+    return create_data_dir(root, hosts, create_catalogue, ca_folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Installation:
             catalogue=self.catalogue,
             data=self.data,
             signer=pki.load_signer(self.data.keys),
-            ca=pki.load_ca(self.data.ca_certificate),
+            ca=load_trust(self.data),
             config=self.settings.download,
             disk_limits=self.disk_limits(),
         )
@@ -71,6 +74,7 @@ def open_installation(root: Path, overrides: Mapping[str, str] = NO_OVERRIDES) -
     """Open a data directory with its settings and its catalogue. Raises `BadInput`."""
     data = open_data_dir(root)
     settings = read_settings(data, overrides)
+    key_pairs.settle(data.keys)
     with open_catalogue(data.catalogue) as catalogue:
         yield Installation(data, settings, catalogue)
 

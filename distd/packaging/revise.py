@@ -17,14 +17,13 @@ from distd.wire import ocs_info
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cryptography import x509
-
     from distd.domain.records import Info, Manifest
     from distd.storage.data_dir import DataDir
     from distd.storage.pki import Signer
+    from distd.wire.trust import Authority
 
 
-def edit(data: DataDir, info: Info, signer: Signer, ca: x509.Certificate) -> StagedPackage:
+def edit(data: DataDir, info: Info, signer: Signer, ca: Authority) -> StagedPackage:
     """The package of `info.id` with this info and its fragments as they are, one version on: to be `replace`d.
 
     Raises `Corrupt` when its manifest is, and `Unavailable` when the disk is full.
@@ -39,7 +38,7 @@ def edit(data: DataDir, info: Info, signer: Signer, ca: x509.Certificate) -> Sta
         return StagedPackage(data, folder, described, stack.pop_all())
 
 
-def withdraw(data: DataDir, package_id: str, signer: Signer, ca: x509.Certificate) -> StagedPackage:
+def withdraw(data: DataDir, package_id: str, signer: Signer, ca: Authority) -> StagedPackage:
     """The package with all its fragments empty: to be `replace`d.
 
     An agent that is fetching it gets 200 for whatever it still asks for, finds that the digest is wrong, drops it and

@@ -16,17 +16,16 @@ from distd.wire import ocs_info
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cryptography import x509
-
     from distd.domain.records import Fragment, Info, Manifest
     from distd.packaging.progress import Progress
     from distd.storage.data_dir import DataDir
+    from distd.wire.trust import Authority
 
     Faults = dict[str, Corrupt]
 
 
 def verify(
-    data: DataDir, package_id: str, ca: x509.Certificate, progress: Progress | None = None, *, version: int | None = None
+    data: DataDir, package_id: str, ca: Authority, progress: Progress | None = None, *, version: int | None = None
 ) -> Faults:
     """Hash a package on the disk again: what is wrong, by the names of its files; empty when it is whole.
 

@@ -77,7 +77,9 @@ def _make_application(
         DeploymentRoutes(reader, lambda: state.settings, forecast_in_child),
         EventRoutes(reader, lambda: state.stopping),
         MirrorRoutes(reader, state.default_via),
-        MirrorProtocolRoutes(installation.data, reader, writer, state.token_key),
+        MirrorProtocolRoutes(
+            installation.data, reader, writer, state.token_keys, lambda: state.settings.mirrors.certificate_days
+        ),
     )
     uploads = Uploads(installation.data, installation.settings.limits.upload_mib * MIB, installation.disk_limits())
     uploads.remove_stale()

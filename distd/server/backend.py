@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from distd.domain.errors import DistdError
@@ -15,7 +15,7 @@ from distd.web.api.problems import status_of
 from distd.wire import tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from distd.lane.backend import FileRequest, Post
     from distd.lane.streams import PlainStream, TlsStream
@@ -34,7 +34,7 @@ class OriginBackend:
     """The lane's `Backend`. All is called on the trio thread and returns at once.
 
     `hand_over(stream, path)` takes the connections that the lane does not serve; `observe_post(seconds)` hears how long
-    an agent has waited for each reply.
+    an agent has waited for each reply. `token_keys()` gives the keys whose tokens count now.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class OriginBackend:
         steering: Steering,
         progress: ProgressRecorder,
         hand_over: Callable[[Stream, bytes], None],
-        token_key: bytes,
+        token_keys: Callable[[], Sequence[bytes]],
         observe_post: Callable[[float], None],
         log: logging.Logger,
     ) -> None:
@@ -51,11 +51,18 @@ class OriginBackend:
         self._steering = steering
         self._observe_post = observe_post
         self._log = log
+
+        def check(token: str) -> int | None:
+            return tokens.check_any(token_keys(), token)
+
         # A token's MAC costs 13 µs, and the same computers come again and again.
-        check: Callable[[str], int | None] = partial(tokens.check, token_key)
         self.computer_of = lru_cache(MAX_CACHED_TOKENS)(check)
         self.fetched = progress.add
         self.hand_over = hand_over
+
+    def forget_tokens(self) -> None:
+        """The keys of tokens have changed."""
+        self.computer_of.cache_clear()
 
     def post(self, post: Post, answer: Callable[[int, bytes], None]) -> None:
         """Take an agent's POST; `answer(status, body)` is called once it is committed. Raises `Unavailable`."""

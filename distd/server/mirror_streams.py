@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import h11
 import trio
@@ -84,7 +84,8 @@ class _Follower:
 class MirrorStreams:
     """The mirrors that follow this process. Other workers have theirs; what they share is the catalogue.
 
-    `addresses` are the "host:port" of this server's "http" and "https", as mirrors reach it. `changed()` is called when
+    `addresses` are the "host:port" of this server's "http" and "https", as mirrors reach it, and what they are told of
+    keys (`trust_epoch`, `renew_before_s`). `changed()` is called when
     something has happened to mirrors or packages, and at each heartbeat.
     """
 
@@ -93,7 +94,7 @@ class MirrorStreams:
         reader: Reader,
         writer: Writer,
         waves: Waves,
-        addresses: dict[str, str],
+        addresses: dict[str, Any],
         changed: Callable[[], None],
         log: logging.Logger,
     ) -> None:
@@ -108,6 +109,7 @@ class MirrorStreams:
         self._handshakes = trio.CapacityLimiter(MAX_PENDING_HANDSHAKES)
         self._pending = 0  # that do not follow yet
         self._seq = 0
+        self._heartbeat_s = 0.0
         self._nursery: trio.Nursery | None = None
 
     def __len__(self) -> int:
@@ -128,6 +130,13 @@ class MirrorStreams:
             with trio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
                 for mirror in lost:
                     await self._record_lost(mirror)
+
+    def tell_all(self, changed: dict[str, Any]) -> None:
+        """Send all mirrors the state with these `addresses` changed, at the next time that events are looked for."""
+        self._addresses |= changed
+        for follower in self._followers.values():
+            follower.state_sent_s = -STATE_S
+        self._heartbeat_s = -presence.HEARTBEAT_S
 
     def serve(self, stream: Stream) -> None:
         """Serve a stream on which a request for `PATH` is coming, to its end; or refuse it at once."""
@@ -213,13 +222,13 @@ class MirrorStreams:
     # --- something happens -----------------------------------------------------------------------------------------
 
     async def _follow_events(self) -> None:
-        heartbeat_s = trio.current_time()
+        self._heartbeat_s = trio.current_time()
         while True:
             await trio.sleep(POLL_S)
             try:
                 await self._send_new_events()
-                if trio.current_time() - heartbeat_s >= presence.HEARTBEAT_S:
-                    heartbeat_s = trio.current_time()
+                if trio.current_time() - self._heartbeat_s >= presence.HEARTBEAT_S:
+                    self._heartbeat_s = trio.current_time()
                     await self._send_heartbeats()
             except Unavailable as error:
                 self._log.warning("events were not sent to the mirrors: %s", error)

@@ -16,6 +16,7 @@ from distd.catalogue.reader import Reader
 from distd.catalogue.writer import open_writer
 from distd.domain.errors import Unavailable
 from distd.lane.file_cache import FileCache
+from distd.lane.file_watch import watch
 from distd.lane.pacer import Levels
 from distd.lane.process_setup import limits, set_up_process
 from distd.lane.server import Lane
@@ -81,16 +82,17 @@ async def run_server(
         steering = Steering(reader)
         monitor = MirrorMonitor(reader, writer, state.default_via, (state.use_directory, steering.use), log)
         waves = Waves(settings.mirrors.wave, settings.mirrors.wave_pause_s)
-        addresses = {"http": state.context.http, "https": state.context.https}
+        addresses = {"http": state.context.http, "https": state.context.https, **state.mirror_keys}
         state.follow(lambda _: addresses.update(http=state.context.http, https=state.context.https))
         mirrors = MirrorStreams(reader, writer, waves, addresses, monitor.notify, log)
         progress = ProgressRecorder(writer, log)
         hand_over = partial(_hand_over, mirrors, web)
-        backend = OriginBackend(queues, steering, progress, hand_over, state.token_key, metrics.observe_post, log)
+        backend = OriginBackend(queues, steering, progress, hand_over, state.token_keys, metrics.observe_post, log)
         levels = Levels(fd=shared_levels())
         lane = Lane(backend, _file_cache(installation.data), limits(settings), log, levels)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, state.tls_context())])
+            nursery.start_soon(watch, state.keys_identity, partial(_use_keys, state, lane, backend, mirrors))
             nursery.start_soon(metrics.run, Sources(lane.counts, progress, lambda: state.directory, web.refused))
             nursery.start_soon(mirrors.run)
             nursery.start_soon(monitor.run)
@@ -110,6 +112,13 @@ async def run_server(
             await lane.drained.wait()
         await progress.flush()
         nursery.cancel_scope.cancel()
+
+
+def _use_keys(state: ServerState, lane: Lane, backend: OriginBackend, mirrors: MirrorStreams) -> None:
+    """Keys, certificates or the trust file have changed."""
+    if state.reload_keys(lane, log):
+        backend.forget_tokens()
+        mirrors.tell_all(state.mirror_keys)
 
 
 async def prune_events(writer: Writer, keep: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from distd.domain.settings import TABLE
 from distd.storage import atomic, pki
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from distd.domain.settings import Setting
@@ -59,6 +60,16 @@ class DataDir:
         """The folder of the private keys and their certificates: see `storage.pki`."""
         return self.root / "keys"
 
+    @property
+    def trust_file(self) -> Path:
+        """What the CA has revoked: see `wire.trust`. There is none before anything was."""
+        return self.root / "trust.pem"
+
+    @property
+    def version_floors(self) -> Path:
+        """Of a mirror: see `storage.version_floors`."""
+        return self.root / "floors"
+
     def package(self, package_id: str) -> Path:
         """The folder of a package."""
         return self.download / package_id
@@ -73,15 +84,20 @@ def open_data_dir(root: Path) -> DataDir:
     return data
 
 
-def create_data_dir(root: Path, hosts: Sequence[str], create_catalogue: Callable[[Path], None]) -> DataDir:
+def create_data_dir(
+    root: Path, hosts: Sequence[str], create_catalogue: Callable[[Path], None], ca_folder: Path | None = None
+) -> DataDir:
     """Make a data directory in `root`, a folder that is empty or not there yet. `hosts[0]` is the name for agents.
 
-    `create_catalogue(path)` makes the database.
+    `create_catalogue(path)` makes the database. The CA's key, and its certificate once more, are put into `ca_folder`,
+    which is made and must not be there yet; None: the key is put with the others.
 
     Raises `BadInput` when something is there already; then, and when anything fails, nothing is changed.
     """
     for host in hosts:
         pki.check_host(host)
+    if ca_folder is not None:
+        _check_ca_folder(ca_folder, root)
     is_new = not root.exists()
     if not is_new and (not root.is_dir() or any(root.iterdir())):
         found = "a data directory already" if (root / "distd.toml").exists() else "which has files"
@@ -92,7 +108,7 @@ def create_data_dir(root: Path, hosts: Sequence[str], create_catalogue: Callable
     except OSError as error:
         raise BadInput("data", "a folder that can be made", f"{root}: {error.strerror}") from None
     try:
-        return _fill(DataDir(root), hosts, create_catalogue)
+        return _fill(DataDir(root), hosts, create_catalogue, ca_folder)
     except BaseException:
         for path in root.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -101,15 +117,41 @@ def create_data_dir(root: Path, hosts: Sequence[str], create_catalogue: Callable
         raise
 
 
-def _fill(data: DataDir, hosts: Sequence[str], create_catalogue: Callable[[Path], None]) -> DataDir:
+def _check_ca_folder(ca_folder: Path, root: Path) -> None:
+    if ca_folder.exists() or ca_folder.absolute().is_relative_to(root.absolute()):
+        raise BadInput("offline_ca", "a folder that is not there yet, outside the data directory", str(ca_folder))
+
+
+def _fill(
+    data: DataDir, hosts: Sequence[str], create_catalogue: Callable[[Path], None], ca_folder: Path | None
+) -> DataDir:
     for folder, mode in ((data.download, 0o755), (data.keys, 0o700)):
         folder.mkdir()
         folder.chmod(mode)
-    pki.create_keys(data.keys, data.ca_certificate, hosts)
     create_catalogue(data.catalogue)
+    with ExitStack() as stack:
+        if ca_folder is not None:
+            stack.enter_context(_new_folder(ca_folder))
+        pki.create_keys(data.keys, data.ca_certificate, hosts, ca_folder)
+        if ca_folder is not None:
+            atomic.write_file(ca_folder / data.ca_certificate.name, data.ca_certificate.read_bytes())
     os.chmod(data.catalogue, 0o640)
     atomic.write_file(data.settings_file, _settings_text(hosts[0]).encode(), mode=0o640)
     return data
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[None]:
+    """For its owner alone; gone again when the block raises."""
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise BadInput("offline_ca", "a folder that can be made", f"{folder}: {error.strerror}") from None
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _settings_text(host: str) -> str:

@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from cryptography import x509
-
     from distd.domain.records import Fragment, Manifest
     from distd.storage.data_dir import DataDir
+    from distd.wire.trust import Authority
 
 
 class IncomingFragments:
@@ -113,7 +112,7 @@ def check_info(manifest: Manifest, info: bytes) -> None:
         raise Corrupt(f"info of {manifest.package_id}", manifest.info_blake3.hex(), digest.hexdigest())
 
 
-def read_manifest(signed: bytes, package_id: str, version: int, ca: x509.Certificate) -> Manifest:
+def read_manifest(signed: bytes, package_id: str, version: int, ca: Authority) -> Manifest:
     """The manifest in bytes from anywhere. Raises `Corrupt` when it is not signed, or of another package or version."""
     manifest = manifest_format.read(signed, ca)
     if (manifest.package_id, manifest.version) != (package_id, version):

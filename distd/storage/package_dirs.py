@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from cryptography import x509
-
     from distd.domain.records import Fragment, Info, Manifest
     from distd.storage.data_dir import DataDir
     from distd.wire.manifest import Digests
+    from distd.wire.trust import Authority
 
 
 def list_ids(data: DataDir) -> list[str]:
@@ -34,7 +33,7 @@ def read_info(data: DataDir, package_id: str) -> Info:
     return ocs_info.parse((data.package(package_id) / "info").read_bytes())
 
 
-def read_manifest(data: DataDir, package_id: str, ca: x509.Certificate) -> Manifest:
+def read_manifest(data: DataDir, package_id: str, ca: Authority) -> Manifest:
     """Raises `Corrupt` when it is not the origin's, or not this package's."""
     manifest = manifest_format.read((data.package(package_id) / "manifest").read_bytes(), ca)
     if manifest.package_id != package_id:
@@ -42,7 +41,7 @@ def read_manifest(data: DataDir, package_id: str, ca: x509.Certificate) -> Manif
     return manifest
 
 
-def read_digests(data: DataDir, package_id: str, ca: x509.Certificate) -> Digests:
+def read_digests(data: DataDir, package_id: str, ca: Authority) -> Digests:
     """Raises `Corrupt` when the manifest is not the origin's, or not this package's, and `OSError`."""
     digests = manifest_format.read_digests((data.package(package_id) / "manifest").read_bytes(), ca)
     if digests.package_id != package_id:

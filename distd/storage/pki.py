@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from distd.domain.errors import BadInput
+from distd.domain.errors import BadInput, Conflict
 from distd.storage.atomic import write_file
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CA_DAYS: Final = 20 * 365
 SERVER_DAYS: Final = 5 * 365
 SIGNER_DAYS: Final = 20 * 365
+MIRROR_DAYS: Final = 30  # mirrors renew theirs by themselves
 # Computers' clocks differ: a certificate is valid from the day before it is made.
 BACKDATED: Final = timedelta(days=1)
 
@@ -61,18 +62,21 @@ def check_host(host: str, field: str = "hosts") -> None:
         raise BadInput(field, "a host name or an IP address", host)
 
 
-def create_keys(folder: Path, ca_certificate: Path, hosts: Sequence[str]) -> None:
-    """Make all keys of a new site in `folder`, and the CA's certificate in the file `ca_certificate`."""
+def create_keys(folder: Path, ca_certificate: Path, hosts: Sequence[str], ca_folder: Path | None = None) -> None:
+    """Make all keys of a new site in `folder`, and the CA's certificate in the file `ca_certificate`.
+
+    The CA's key is in `ca_folder`; None: in `folder` too.
+    """
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca = _make_ca(ca_key, hosts[0])
     write_file(ca_certificate, ca.public_bytes(serialization.Encoding.PEM))
-    _write_key(folder / CA_KEY, ca_key)
+    write_key((ca_folder or folder) / CA_KEY, ca_key)
     make_server_certificate(folder, ca, ca_key, hosts)
     signer_key = ed25519.Ed25519PrivateKey.generate()
-    signer = _leaf("distd manifest signer", signer_key.public_key(), ca, SIGNER_DAYS, ExtendedKeyUsageOID.CODE_SIGNING)
+    signer = leaf("distd manifest signer", signer_key.public_key(), ca, SIGNER_DAYS, ExtendedKeyUsageOID.CODE_SIGNING)
     signed = signer.sign(ca_key, hashes.SHA256())
     write_file(folder / SIGNER_CERTIFICATE, signed.public_bytes(serialization.Encoding.PEM))
-    _write_key(folder / SIGNER_KEY, signer_key)
+    write_key(folder / SIGNER_KEY, signer_key)
     write_file(folder / TOKEN_KEY, secrets.token_bytes(TOKEN_KEY_BYTES), mode=0o600)
 
 
@@ -81,14 +85,14 @@ def make_server_certificate(
 ) -> None:
     """Make the server's key in `folder`, and a certificate for `hosts` and the names of the local machine."""
     key = ec.generate_private_key(ec.SECP256R1())
-    names = [_general_name(host) for host in dict.fromkeys((*hosts, *_ALWAYS))]
+    names = [general_name(host) for host in with_local_names(hosts)]
     certificate = (
-        _leaf(hosts[0], key.public_key(), ca, SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH)
+        leaf(hosts[0], key.public_key(), ca, SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
     # The key first: a certificate without its key would stop the server from starting.
-    _write_key(folder / SERVER_KEY, key)
+    write_key(folder / SERVER_KEY, key)
     write_file(folder / SERVER_CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM))
 
 
@@ -107,26 +111,35 @@ def read_request(pem: bytes) -> ec.EllipticCurvePublicKey:
 def make_request(folder: Path, name: str) -> bytes:
     """Make a server's key in `folder`; gives the request for its certificate, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    _write_key(folder / SERVER_KEY, key)
-    request = x509.CertificateSigningRequestBuilder().subject_name(_name(name)).sign(key, hashes.SHA256())
+    write_key(folder / SERVER_KEY, key)
+    request = x509.CertificateSigningRequestBuilder().subject_name(common_name(name)).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM)
 
 
 def certify_mirror(
-    folder: Path, ca_certificate: Path, public_key: ec.EllipticCurvePublicKey, hosts: Sequence[str]
+    folder: Path,
+    ca_certificate: Path,
+    public_key: ec.EllipticCurvePublicKey,
+    hosts: Sequence[str],
+    days: int = MIRROR_DAYS,
 ) -> bytes:
-    """A server's certificate for a mirror's key, in PEM, signed by the CA whose key is in `folder`."""
-    ca = load_ca(ca_certificate)
-    ca_key = _load_key(folder / CA_KEY)
-    if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
-        raise BadInput("data", "the CA's key on an elliptic curve", str(folder / CA_KEY))
-    names = [_general_name(host) for host in dict.fromkeys((*hosts, *_ALWAYS))]
+    """A server's certificate for a mirror's key, in PEM, signed by the CA whose key is in `folder`.
+
+    Raises `Conflict` when that key is kept elsewhere.
+    """
+    ca, ca_key = load_ca(ca_certificate), load_ca_key(folder / CA_KEY)
+    names = [general_name(host) for host in with_local_names(hosts)]
     return (
-        _leaf(hosts[0], public_key, ca, SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH)
+        leaf(hosts[0], public_key, ca, days, ExtendedKeyUsageOID.SERVER_AUTH)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(ca_key, hashes.SHA256())
         .public_bytes(serialization.Encoding.PEM)
     )
+
+
+def with_local_names(hosts: Sequence[str]) -> list[str]:
+    """Hosts, and the names of the local machine, each once."""
+    return list(dict.fromkeys((*hosts, *_ALWAYS)))
 
 
 def fingerprint(ca: x509.Certificate) -> str:
@@ -142,9 +155,17 @@ def load_ca(path: Path) -> x509.Certificate:
         raise BadInput("CA file", "a certificate in PEM", str(path), _why(error)) from None
 
 
+def load_certificate(path: Path) -> x509.Certificate:
+    """The first certificate in a PEM file. Raises `BadInput` when the file holds none."""
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BadInput("data", "a certificate in PEM", str(path), _why(error)) from None
+
+
 def load_signer(folder: Path) -> Signer:
     """What signs manifests, from a data directory's folder of keys. Raises `BadInput` when it is not there."""
-    key = _load_key(folder / SIGNER_KEY)
+    key = load_key(folder / SIGNER_KEY)
     path = folder / SIGNER_CERTIFICATE
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
@@ -167,7 +188,24 @@ def load_token_key(folder: Path) -> bytes:
     return key
 
 
-def _load_key(path: Path) -> PrivateKeyTypes:
+def load_ca_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """The CA's key. Raises `Conflict` when it is not there (an offline CA), `BadInput` when it cannot be used."""
+    if not path.exists():
+        hint = "let what is needed be signed where it is: `distd keys request`, `distd keys sign`, `distd keys install`"
+        raise Conflict("keys", f"the CA's key is not here ({path})", hint)
+    return load_ec_key(path)
+
+
+def load_ec_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """The key of a CA, a server or a mirror. Raises `BadInput`."""
+    key = load_key(path)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise BadInput("data", "a key on an elliptic curve", str(path))
+    return key
+
+
+def load_key(path: Path) -> PrivateKeyTypes:
+    """A private key that is not encrypted. Raises `BadInput`."""
     try:
         return serialization.load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it is encrypted
@@ -180,10 +218,10 @@ def _why(error: Exception) -> str:
 
 
 def _make_ca(key: ec.EllipticCurvePrivateKey, host: str) -> x509.Certificate:
-    name = _name(f"distd CA {host}")
+    name = common_name(f"distd CA {host}")
     usage = _key_usage(key_cert_sign=True, crl_sign=True)
     return (
-        _dated(CA_DAYS)
+        dated(CA_DAYS)
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
@@ -194,17 +232,18 @@ def _make_ca(key: ec.EllipticCurvePrivateKey, host: str) -> x509.Certificate:
     )
 
 
-def _leaf(
+def leaf(
     name: str,
     key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey,
     ca: x509.Certificate,
     days: int,
     use: x509.ObjectIdentifier,
 ) -> x509.CertificateBuilder:
+    """A certificate of the CA for a key and one use, valid for so many days from now; to be signed."""
     issuer = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     return (
-        _dated(days)
-        .subject_name(_name(name))
+        dated(days)
+        .subject_name(common_name(name))
         .issuer_name(ca.subject)
         .public_key(key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -215,7 +254,8 @@ def _leaf(
     )
 
 
-def _dated(days: int) -> x509.CertificateBuilder:
+def dated(days: int) -> x509.CertificateBuilder:
+    """A certificate that is valid for so many days from now."""
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -240,11 +280,13 @@ def _key_usage(**uses: bool) -> x509.KeyUsage:
     return x509.KeyUsage(**{name: uses.get(name, False) for name in names})
 
 
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+def common_name(text: str) -> x509.Name:
+    """A name that consists of a common name, cut to its limit."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
 
 
-def _general_name(host: str) -> x509.GeneralName:
+def general_name(host: str) -> x509.GeneralName:
+    """A host's name or address."""
     address = _address(host)
     return x509.DNSName(host) if address is None else x509.IPAddress(address)
 
@@ -256,6 +298,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _write_key(path: Path, key: PrivateKey) -> None:
+def write_key(path: Path, key: PrivateKey) -> None:
+    """Write a private key, for its owner alone."""
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     write_file(path, pem, mode=0o600)

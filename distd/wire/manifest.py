@@ -3,8 +3,8 @@
 The file is a msgpack map of a payload, its signature and the signer's certificate (`_Envelope`); the payload is again a
 msgpack map (`_Payload`). The certificate is an X.509 leaf for the signer's key, issued by the site's CA. So whoever has
 `cacert.pem`, as every agent has, can check a manifest wherever it came from. The leaf must be for code signing, so that
-no web server's certificate passes for it. Its dates are not checked: there is no clock here, and a package outlives its
-signer.
+no web server's certificate passes for it. Whether it may be revoked, or out of date, is the reader's to say
+(`wire.trust`): a package outlives its signer by being signed anew.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from msgspec import Meta, Struct
 from distd.domain.errors import Corrupt
 from distd.domain.records import Fragment, Manifest
 from distd.wire.packing import pack, unpack
+from distd.wire.trust import facts_of, trust_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from distd.wire.trust import Authority, CertificateFacts
 
 FORMAT: Final = 1
 MAX_MANIFEST_BYTES: Final = 67_108_864
@@ -104,21 +107,27 @@ class Digests(NamedTuple):
         return self.fragments[32 * number - 32 : 32 * number]
 
 
-def read(data: bytes, ca: x509.Certificate) -> Manifest:
+def read(data: bytes, authority: Authority) -> Manifest:
     """Check and read a manifest. Raises `Corrupt` for whatever does not hold."""
-    return _decode(_signed_payload(data, ca))
+    return _decode(_signed_payload(data, authority))
 
 
-def read_digests(data: bytes, ca: x509.Certificate) -> Digests:
+def read_digests(data: bytes, authority: Authority) -> Digests:
     """Check a manifest and read its digests alone, in an eighth of the time that `read` takes. Raises `Corrupt`."""
-    payload = _unpack_payload(_signed_payload(data, ca))
+    payload = _unpack_payload(_signed_payload(data, authority))
     digests = b"".join([digest for _, digest in payload.fragments])
     return Digests(payload.id, payload.info, digests, array("Q", [length for length, _ in payload.fragments]))
 
 
-def _signed_payload(data: bytes, ca: x509.Certificate) -> bytes:
-    envelope = unpack(data, _Envelope, "manifest", MAX_MANIFEST_BYTES)
-    signer = _signer(envelope.certificate, ca)
+def signer_of(data: bytes) -> bytes:
+    """The certificate that a manifest says it was signed with, as DER bytes; nothing is checked. Raises `Corrupt`."""
+    return unpack(data, _Envelope, "manifest", MAX_MANIFEST_BYTES).certificate
+
+
+def _signed_payload(data: bytes, authority: Authority) -> bytes:
+    envelope, trust = unpack(data, _Envelope, "manifest", MAX_MANIFEST_BYTES), trust_of(authority)
+    signer, facts = _signer(envelope.certificate, trust.ca)
+    trust.check(facts, "manifest signer")
     try:
         signer.verify(envelope.signature, envelope.payload)
     except InvalidSignature:
@@ -127,7 +136,7 @@ def _signed_payload(data: bytes, ca: x509.Certificate) -> bytes:
 
 
 @lru_cache(maxsize=16)
-def _signer(der: bytes, ca: x509.Certificate) -> Ed25519PublicKey:
+def _signer(der: bytes, ca: x509.Certificate) -> tuple[Ed25519PublicKey, CertificateFacts]:
     try:
         leaf = x509.load_der_x509_certificate(der)
         leaf.verify_directly_issued_by(ca)
@@ -141,7 +150,7 @@ def _signer(der: bytes, ca: x509.Certificate) -> Ed25519PublicKey:
     key = leaf.public_key()
     if not isinstance(key, Ed25519PublicKey):
         raise Corrupt("manifest signer", "an Ed25519 key", type(key).__name__)
-    return key
+    return key, facts_of(leaf)
 
 
 def _unpack_payload(data: bytes) -> _Payload:

@@ -36,7 +36,8 @@ class State(Struct, frozen=True, tag_field="kind", tag="state"):
     """All packages that a mirror is to have; others are to go.
 
     `mirrors`: "host:port" of the other mirrors that are online; unset: nothing is said of them. `http`, `https`: the
-    origin's own addresses.
+    origin's own addresses. `trust_epoch`: of the trust file that the origin has. Certificates of mirrors that were made
+    before `renew_before_s` (Unix time) are to be renewed.
     """
 
     seq: int
@@ -44,6 +45,8 @@ class State(Struct, frozen=True, tag_field="kind", tag="state"):
     mirrors: list[str] | UnsetType = UNSET
     http: str = ""
     https: str = ""
+    trust_epoch: Annotated[int, Meta(ge=0)] = 0
+    renew_before_s: int | float = 0
 
 
 class PackageChange(Struct, frozen=True, tag_field="kind", tag="package"):
@@ -59,6 +62,8 @@ class PackageChange(Struct, frozen=True, tag_field="kind", tag="package"):
     wait_s: int | float = 0
     http: str = ""
     https: str = ""
+    trust_epoch: Annotated[int, Meta(ge=0)] = 0
+    renew_before_s: int | float = 0
 
 
 class Heartbeat(Struct, frozen=True, tag_field="kind", tag="beat"):

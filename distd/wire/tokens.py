@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hmac
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAC_DIGITS: Final = 20
 MAX_ID: Final = 2**53
@@ -35,6 +38,15 @@ def check(key: bytes, token: str) -> int | None:
     if computer_id > MAX_ID or not hmac.compare_digest(match[2], _mac(key, computer_id)):
         return None
     return computer_id
+
+
+def check_any(keys: Sequence[bytes], token: str) -> int | None:
+    """The same with several keys: the one that makes tokens, and earlier ones that are accepted for a while."""
+    for key in keys:
+        computer_id = check(key, token)
+        if computer_id is not None:
+            return computer_id
+    return None
 
 
 def _mac(key: bytes, computer_id: int) -> str:

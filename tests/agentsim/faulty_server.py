@@ -177,6 +177,12 @@ class FaultyServer:
         manifest = manifest_format.read(self.files[f"/download/{name}/manifest"], self.authority.certificate)
         self._sign(dataclasses.replace(manifest, info_blake3=blake3(info).digest()), info)
 
+    def set_version(self, name: str, version: int) -> None:
+        """Have the package in another version, with a manifest that is signed."""
+        base = f"/download/{name}"
+        manifest = manifest_format.read(self.files[f"{base}/manifest"], self.authority.certificate)
+        self._sign(dataclasses.replace(manifest, version=version), self.files[f"{base}/info"])
+
     def add_mirror(self, name: str, mirror: str) -> None:
         """Have the fragments also at "/MIRROR/download" of the plain port; the agent is told of it."""
         base = f"/download/{name}/{name}-"

@@ -14,6 +14,7 @@ from distd.packaging.media_import import import_package
 from distd.packaging.verify import verify
 from distd.storage.data_dir import DataDir
 from distd.storage.incoming import IncomingFragments
+from distd.storage.version_floors import VersionFloors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +47,15 @@ def test_a_package_is_taken_in(mirror: DataDir, incoming: IncomingFragments, med
     manifest = import_package(mirror, incoming, media, ca)
     assert (manifest.package_id, verify(mirror, "17", ca)) == ("17", {})
     assert os.listdir(mirror.root / "incoming") == []
+
+
+def test_an_earlier_version_than_was_here_is_not_taken(
+    mirror: DataDir, incoming: IncomingFragments, media: Path, ca: x509.Certificate
+) -> None:
+    VersionFloors(mirror.version_floors).raise_to({"17": 2})
+    with pytest.raises(Corrupt, match="version of 17: expected 2 or later"):
+        import_package(mirror, incoming, media, ca)
+    assert os.listdir(mirror.download) == []
 
 
 def test_what_has_come_already_is_not_read_again(

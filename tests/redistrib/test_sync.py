@@ -17,6 +17,7 @@ from distd.storage.quota import DiskLimits
 from distd.wire.mirror_events import PackageChange, State, WantedPackage
 from redistrib.download import Downloader, Traffic
 from redistrib.fetcher import Fetcher
+from redistrib.local_packages import LocalPackages
 from redistrib.manifests import ManifestFetcher
 from redistrib.sync import FIRST_PAUSE_S, MAX_PAUSE_S, Sync
 from tests.fixtures.client import FakeClient, Reply
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from distd.storage.pki import Signer
-    from redistrib.local_packages import LocalPackages
     from tests.fixtures.client import Request
     from tests.redistrib.fakes import Package
 
@@ -55,6 +55,9 @@ class Mirror:
 
     def gone(self, package_id: str) -> None:
         self.reported.append(("gone", package_id, 0))
+
+    def fault(self, package_id: str, name: str, *, healed: bool) -> None:
+        self.reported.append((f"{name} {'healed' if healed else 'bad'}", package_id, 0))
 
     def package(self, package_id: str, *contents: bytes, version: int = 1) -> Package:
         """One that the origin serves."""
@@ -123,6 +126,39 @@ async def test_what_is_gone_goes_and_is_reported(
         await trio.sleep(1)
         assert (mirror.ids(), local.versions) == (["19"], {"19": 1})
         assert mirror.reported[3:] == [("gone", "17", 0), ("gone", "18", 0)]
+
+
+async def test_an_earlier_version_than_was_here_is_refused_and_told_once(
+    local: LocalPackages, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Even if the mirror was told to remove the package meanwhile, and was restarted: it is validly signed."""
+    async with running(local, signer) as mirror:
+        mirror.state(mirror.package("17", b"new", version=2))
+        await trio.sleep(1)
+        mirror.change(gone=("17",))
+        await trio.sleep(1)
+    again = LocalPackages(local.data, local.ca, local.incoming, local.limits)
+    async with running(again, signer) as mirror:
+        mirror.state(mirror.package("17", b"old", version=1), mirror.package("18", b"other"))
+        await trio.sleep(600)
+        assert mirror.ids() == ["18"]
+        assert mirror.reported == [("manifest bad", "17", 0), ("ready", "18", 1)]
+        mirror.change(mirror.package("17", b"newest", version=3))
+        await trio.sleep(1)
+        assert again.versions == {"17": 3, "18": 1}
+
+
+async def test_a_package_that_was_put_back_beside_the_mirror_is_left_out(local: LocalPackages, signer: Signer) -> None:
+    local.floors.raise_to({"17": 2})
+    make_package(signer, "17", b"old", version=1).install(local.data)
+    await local.load(log)
+    assert local.versions == {}
+
+
+async def test_what_a_mirror_of_an_earlier_version_has_gets_its_floor(local: LocalPackages, signer: Signer) -> None:
+    make_package(signer, "17", b"x", version=4).install(local.data)
+    await local.load(log)
+    assert local.data.version_floors.read_text() == "17 4\n"
 
 
 async def test_nothing_is_removed_before_the_origin_has_said_everything(

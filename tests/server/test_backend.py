@@ -48,7 +48,7 @@ def waits() -> list[float]:
 async def backend(batch: Any, reader: Any, writer: Any, waits: list[float]) -> OriginBackend:
     log = logging.getLogger("distd")
     progress = ProgressRecorder(writer, log)
-    return OriginBackend(batch, Steering(reader), progress, lambda *_: None, KEY, waits.append, log)
+    return OriginBackend(batch, Steering(reader), progress, lambda *_: None, lambda: (KEY,), waits.append, log)
 
 
 def ask(backend: OriginBackend) -> tuple[int, bytes]:

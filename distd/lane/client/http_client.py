@@ -26,7 +26,7 @@ import trio
 from distd.domain.errors import BadInput, TooLarge, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 CONNECT_S = 30  # name, connection and handshake together
 IDLE_S = 60  # without a byte, either way
@@ -187,6 +187,13 @@ class Client:
         self._ssl_context = ssl_context
         self._user_agent = user_agent
         self._idle: dict[_Origin, list[_Connection]] = {}
+
+    def reconfigure_tls(self, change: Callable[[ssl.SSLContext], None]) -> None:
+        """Change how servers are trusted; idle connections, which were made before, are closed."""
+        if self._ssl_context is not None:
+            change(self._ssl_context)
+        self.close()
+        self._idle.clear()
 
     async def request(
         self,

@@ -19,7 +19,7 @@ from distd.domain.actor import Actor, ActorKind
 from distd.domain.errors import BadInput
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 TOKEN_S: Final = 7 * 86_400
 
@@ -66,8 +66,13 @@ def join(conn: Connection, secret: str, now_s: float) -> Joined:
     conn.execute(update(mirrors).where(mirrors.c.id == row.id).values(**values))
     conn.execute(delete(mirror_packages).where(mirror_packages.c.mirror_id == row.id))
     event_log.append(conn, event_log.Kind.MIRROR_JOINED, Actor(ActorKind.MIRROR, row.name), at_s=now_s, mirror=row.name)
+    return Joined(row.name, hosts_of(row), key)
+
+
+def hosts_of(row: Row[Any]) -> list[str]:
+    """The names of a mirror's certificate: those of its addresses."""
     hosts = [server.rpartition(":")[0].strip("[]") for server in (row.http, row.https)]
-    return Joined(row.name, list(dict.fromkeys([*hosts, *filter(None, [row.address])])), key)
+    return list(dict.fromkeys([*hosts, *filter(None, [row.address])]))
 
 
 def identify(conn: Connection, key: str) -> MirrorIdentity | None:

@@ -17,6 +17,8 @@ from distd.wire.number_ranges import parse
 from distd.wire.structs import convert
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from distd.origin.mirrors.identity import MirrorIdentity
@@ -92,12 +94,14 @@ def read(message: dict[str, Any]) -> Report:
     return convert(message, Report, "report")
 
 
-def apply_report(conn: Connection, mirror: MirrorIdentity, report: Report, token_key: bytes, now_s: float) -> None:
+def apply_report(
+    conn: Connection, mirror: MirrorIdentity, report: Report, token_keys: Sequence[bytes], now_s: float
+) -> None:
     """Write all that a report changes, in one transaction."""
     row = conn.execute(select(mirrors).where(mirrors.c.id == mirror.id)).one()
     status = row.status | msgspec.to_builtins(report.status)
     if report.access and report.batch != row.status.get("batch"):
-        progress.record(conn, _fetches(report, mirror.name, token_key), now_s - report.age_s)
+        progress.record(conn, _fetches(report, mirror.name, token_keys), now_s - report.age_s)
         status["batch"] = report.batch
     values = {"status": status, "heard_seq": max(report.seq, row.heard_seq), "seen_at_us": micros(now_s)}
     conn.execute(update(mirrors).where(mirrors.c.id == mirror.id).values(**values))
@@ -111,11 +115,11 @@ def apply_report(conn: Connection, mirror: MirrorIdentity, report: Report, token
         event_log.append(conn, kind, mirror.actor, at_s=now_s, package_id=package_id, mirror=mirror.name, name=name)
 
 
-def _fetches(report: Report, mirror: str, token_key: bytes) -> list[progress.Fetched]:
+def _fetches(report: Report, mirror: str, token_keys: Sequence[bytes]) -> list[progress.Fetched]:
     """Of agents with a valid token, or with none; several rows of a computer and package become one."""
     found: dict[tuple[int, str, str], progress.Fetched] = {}
     for access in report.access:
-        computer_id = tokens.check(token_key, access.token) if access.token else 0
+        computer_id = tokens.check_any(token_keys, access.token) if access.token else 0
         package_id = access.package_id
         if computer_id is None or not package_id.isdecimal() or len(package_id) > 20:
             continue

@@ -20,13 +20,12 @@ from distd.origin.packages import packages
 from distd.origin.packages.packages import Package
 from distd.origin.packages.recovery import reconcile
 from distd.packaging import builder, ocs_import
-from distd.storage import package_dirs
+from distd.storage import package_dirs, pki
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cryptography import x509
     from sqlalchemy import Connection
 
     from distd.catalogue.engine import Catalogue
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from distd.storage.pki import Signer
     from distd.storage.quota import DiskLimits
     from distd.storage.staged_package import StagedPackage
+    from distd.wire.trust import Authority
 
     InSameTransaction = Callable[[Connection, Package], None]
 
@@ -50,7 +50,7 @@ class PackageStore:
     catalogue: Catalogue
     data: DataDir
     signer: Signer
-    ca: x509.Certificate
+    ca: Authority
     config: DownloadConfig
     disk_limits: DiskLimits
 
@@ -184,6 +184,15 @@ def check_priority(priority: int, config: DownloadConfig) -> None:
         raise BadInput("priority", f"at most download.period_length, {config.period_length}", priority, hint)
 
 
+def check_signer(store: PackageStore) -> None:
+    """Raises `Conflict` when the signing key was rotated since a package was begun: nobody would sign it anew.
+
+    To be called in the transaction that enters what was signed.
+    """
+    if pki.load_signer(store.data.keys).certificate_der != store.signer.certificate_der:
+        raise Conflict("package", "the signing key was rotated while the package was made", "give the command again")
+
+
 @contextmanager
 def _id_for(catalogue: Catalogue, give_id: Callable[[Connection], str]) -> Iterator[str]:
     """An id that nobody else gets. It is given back when the block fails."""
@@ -219,6 +228,7 @@ def _publish(
     try:
         staged.sync()
         with store.catalogue.write() as conn:
+            check_signer(store)
             staged.publish()
             _insert_row(conn, actor, package)
             if also is not None:

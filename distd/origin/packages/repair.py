@@ -17,10 +17,9 @@ from distd.wire import manifest as manifest_format
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cryptography import x509
-
     from distd.domain.records import Fragment, Manifest
     from distd.storage.data_dir import DataDir
+    from distd.wire.trust import Authority
 
 
 class PackageRepair:
@@ -29,7 +28,7 @@ class PackageRepair:
     `source` in these methods names where the new bytes came from.
     """
 
-    def __init__(self, data: DataDir, package_id: str, version: int, ca: x509.Certificate) -> None:
+    def __init__(self, data: DataDir, package_id: str, version: int, ca: Authority) -> None:
         self._data = data
         self._package_id = package_id
         self._version = version

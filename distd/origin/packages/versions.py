@@ -18,7 +18,7 @@ from distd.domain.errors import BadInput, Conflict
 from distd.domain.package_spec import NO_SOURCE, PackageSpec, warnings
 from distd.domain.records import Action, Digest, OperatingSystem
 from distd.origin.packages import packages
-from distd.origin.packages.publishing import NewPackage, RecipeUse, check_name, check_priority, publish
+from distd.origin.packages.publishing import NewPackage, RecipeUse, check_name, check_priority, check_signer, publish
 from distd.packaging import builder, revise
 from distd.storage import package_dirs
 from distd.storage.fragment_store import FragmentStore
@@ -147,6 +147,7 @@ def _replace(store: PackageStore, staged: StagedPackage, mark: Callable[[Connect
     try:
         staged.sync()
         with store.catalogue.write() as conn:
+            check_signer(store)
             mark(conn)
             staged.replace()
             replaced = True

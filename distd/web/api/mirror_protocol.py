@@ -8,15 +8,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from quart import Response, request
 from quart_schema import security_scheme
 
 from distd.domain.errors import BadInput, Corrupt
-from distd.origin.mirrors import identity, reports
-from distd.storage import pki
+from distd.origin.mirrors import certificates, identity, reports
+from distd.storage import issuing, pki
+from distd.storage.issuing import CertificateRequest
 from distd.web.api.description import answers
 from distd.web.api.problems import UnsupportedCoding, answer
 from distd.wire import packing
@@ -24,6 +25,9 @@ from distd.wire.problem import content_of
 from distd.wire.structs import convert
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cryptography import x509
     from quart_trio import QuartTrio
 
     from distd.catalogue.reader import Reader
@@ -39,11 +43,26 @@ BEARER: Final = {"WWW-Authenticate": 'Bearer realm="distd"'}
 
 @dataclass
 class JoinReply:
-    """The name of the mirror, the key by which it authenticates from now on, and its certificate in PEM."""
+    """The name of the mirror, the key by which it authenticates from now on, its certificate in PEM, its names."""
 
     name: str
     key: str
     certificate: bytes
+    hosts: list[str]
+
+
+@dataclass
+class CertificateReply:
+    """A certificate in PEM, or nothing yet."""
+
+    certificate: bytes
+
+
+class RenewalRequest(msgspec.Struct, frozen=True):
+    """A certificate request (PKCS #10 in PEM), and the serial number (hexadecimal) of the certificate before it."""
+
+    request: bytes
+    replaces: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{0,40}\Z")] = ""
 
 
 class JoinRequest(msgspec.Struct, frozen=True):
@@ -54,13 +73,22 @@ class JoinRequest(msgspec.Struct, frozen=True):
 
 
 class MirrorProtocolRoutes:
-    """`token_key` is the one of the tokens in paths of fragments, which mirrors report."""
+    """`token_keys()`: those of the tokens in paths of fragments, which mirrors report. `certificate_days()`: for how
+    long certificates of mirrors are valid."""
 
-    def __init__(self, data: DataDir, reader: Reader, writer: Writer, token_key: bytes) -> None:
+    def __init__(
+        self,
+        data: DataDir,
+        reader: Reader,
+        writer: Writer,
+        token_keys: Callable[[], Sequence[bytes]],
+        certificate_days: Callable[[], int],
+    ) -> None:
         self._data = data
         self._reader = reader
         self._writer = writer
-        self._token_key = token_key
+        self._token_keys = token_keys
+        self._certificate_days = certificate_days
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the routes."""
@@ -71,33 +99,80 @@ class MirrorProtocolRoutes:
             """The CA's certificate; the join token has its digest."""
             return Response(self._data.ca_certificate.read_bytes(), content_type=PEM)
 
+        @app.get(f"{PREFIX}trust")
+        @answers(content_type=PEM, problems=(404,))
+        async def trust() -> Response:
+            """What the CA has revoked, as a list that it has signed; mirrors and distd's own agents keep the latest."""
+            try:
+                return Response(self._data.trust_file.read_bytes(), content_type=PEM)
+            except FileNotFoundError:
+                return answer(content_of(404, "nothing has been revoked yet"))
+
         @app.post(f"{PREFIX}join")
         @answers(JoinReply, content_type=TYPE, body=JoinRequest, problems=(400, 413, 415, 503))
         async def join() -> Response:
-            """A mirror joins: for its join token and its certificate request it gets a key and a certificate."""
+            """A mirror joins: for its join token and its certificate request it gets a key and a certificate.
+
+            Where the CA is offline, the certificate is empty: the mirror asks for one later.
+            """
             late: Any = request
             late.limit_body(MAX_JOIN_BYTES)  # whoever sends it has not shown yet who it is
             message = convert(await _message(), JoinRequest, "join")
-            public_key = pki.read_request(message.request)
+            public_key, issue = pki.read_request(message.request), self._issuer()
             joined = await self._writer.run(partial(identity.join, secret=message.token, now_s=time.time()))
-            certificate = pki.certify_mirror(self._data.keys, self._data.ca_certificate, public_key, joined.hosts)
-            return _reply({"name": joined.name, "key": joined.key, "certificate": certificate})
+            certificate = b""
+            if issue is not None:
+                names = tuple(pki.with_local_names(joined.hosts))
+                issued = issue(CertificateRequest(public_key, joined.hosts[0], names))
+                record = partial(certificates.record, name=joined.name, certificate=issued, now_s=time.time())
+                certificate = await self._writer.run(record)
+            return _reply({"name": joined.name, "key": joined.key, "certificate": certificate, "hosts": joined.hosts})
+
+        @app.post(f"{PREFIX}certificate")
+        @security_scheme([{"mirror": []}])
+        @answers(CertificateReply, content_type=TYPE, body=RenewalRequest, problems=(400, 401, 413, 415, 503))
+        async def certificate() -> Response:
+            """A mirror renews its certificate. Empty: the CA has yet to sign it; the mirror asks again later."""
+            mirror = await self._mirror()
+            if mirror is None:
+                return answer(content_of(401, "expected the key of a mirror"), BEARER)
+            message = convert(await _message(), RenewalRequest, "certificate")
+            renew = partial(
+                certificates.renew,
+                mirror=mirror,
+                request_pem=message.request,
+                replaces=int(message.replaces or "0", 16),
+                issue=self._issuer(),
+                now_s=time.time(),
+            )
+            return _reply({"certificate": await self._writer.run(renew)})
 
         @app.post(f"{PREFIX}report")
         @security_scheme([{"mirror": []}])
         @answers(dict[str, str], content_type=TYPE, body=reports.Report, problems=(400, 401, 413, 415, 503))
         async def report() -> Response:
             """A mirror reports how far it is, what it has, and which computers fetched what; the answer is empty."""
-            scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-            mirror = await self._reader.run(partial(identity.identify, key=key)) if scheme == "Bearer" else None
+            mirror = await self._mirror()
             if mirror is None:
                 return answer(content_of(401, "expected the key of a mirror"), BEARER)
             found = reports.read(await _message())
             apply = partial(
-                reports.apply_report, mirror=mirror, report=found, token_key=self._token_key, now_s=time.time()
+                reports.apply_report, mirror=mirror, report=found, token_keys=self._token_keys(), now_s=time.time()
             )
             await self._writer.run(apply)
             return _reply({})
+
+    async def _mirror(self) -> identity.MirrorIdentity | None:
+        """Who asks; None: nobody who has a mirror's key."""
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        return await self._reader.run(partial(identity.identify, key=key)) if scheme == "Bearer" else None
+
+    def _issuer(self) -> Callable[[CertificateRequest], x509.Certificate] | None:
+        """What issues certificates; None: the CA's key is not here."""
+        if not (self._data.keys / pki.CA_KEY).exists():
+            return None
+        ca, ca_key = pki.load_ca(self._data.ca_certificate), pki.load_ca_key(self._data.keys / pki.CA_KEY)
+        return partial(issuing.issue, ca=ca, ca_key=ca_key, days=self._certificate_days())
 
 
 async def _message() -> dict[str, Any]:

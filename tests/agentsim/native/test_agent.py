@@ -75,6 +75,22 @@ async def test_order_on_the_wire(server: FaultyServer, tmp_path: Path) -> None:
     ]
 
 
+async def test_an_earlier_version_than_was_taken_is_refused_and_told(server: FaultyServer, tmp_path: Path) -> None:
+    add_store(server, tmp_path / "srv")
+    server.set_version(ID, 2)
+    await server.run(tmp_path / "state")
+    server.set_version(ID, 1)
+    server.list(ID, force=True)
+    lines: list[str] = []
+    await server.run(tmp_path / "state", lines.append)
+    assert server.results == [(ID, "SUCCESS"), (ID, "ERR_DOWNLOAD_INFO")]
+    assert f"version of {ID}: expected 2 or later, as was here already, got 1" in "\n".join(lines)
+    server.set_version(ID, 3)
+    server.list(ID, force=True)
+    await server.run(tmp_path / "state")
+    assert server.results[2:] == [(ID, "SUCCESS")]
+
+
 @pytest.mark.parametrize(
     ("action", "target", "fragments", "code"),
     [

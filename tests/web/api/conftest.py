@@ -62,7 +62,7 @@ def app(data: Any, reader: Any, writer: Any, forecasts: list[Any]) -> QuartTrio:
         DeploymentRoutes(reader, lambda: Settings(), forecast),
         EventRoutes(reader, lambda: False),
         MirrorRoutes(reader, lambda: Via.DIRECT),
-        MirrorProtocolRoutes(data, reader, writer, TOKEN_KEY),
+        MirrorProtocolRoutes(data, reader, writer, lambda: (TOKEN_KEY,), lambda: 30),
     )
     return make_app(new_logins(reader), routes)
 

@@ -27,7 +27,7 @@ def describe() -> dict[str, Any]:
         DeploymentRoutes(nothing, Settings, nothing),
         EventRoutes(nothing, lambda: False),
         MirrorRoutes(nothing, lambda: Via.DIRECT),
-        MirrorProtocolRoutes(nothing, nothing, nothing, b""),
+        MirrorProtocolRoutes(nothing, nothing, nothing, tuple, int),
     )
     app = make_app(nothing, routes)
     found: dict[str, Any] = json.loads(json.dumps(app.extensions["QUART_SCHEMA"].openapi_provider.schema()))
