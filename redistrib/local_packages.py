@@ -10,6 +10,7 @@ from distd.domain.errors import BadInput, Corrupt
 from distd.storage import package_dirs
 from distd.storage.store_usage import StoreUsage
 from distd.storage.version_floors import VersionFloors
+from distd.wire.trust import trust_of
 
 if TYPE_CHECKING:
     import logging
@@ -80,11 +81,11 @@ class LocalPackages:
 
     def read_manifest(self, package_id: str) -> Manifest:
         """The manifest on the disk. Blocks. Raises `Corrupt`, `OSError`."""
-        return package_dirs.read_manifest(self.data, package_id, self.ca)
+        return package_dirs.read_manifest(self.data, package_id, trust_of(self.ca).undated())
 
     def read_digests(self, package_id: str) -> Digests:
         """Those of the manifest on the disk. Blocks. Raises `Corrupt`, `OSError`."""
-        return package_dirs.read_digests(self.data, package_id, self.ca)
+        return package_dirs.read_digests(self.data, package_id, trust_of(self.ca).undated())
 
     def publish(self, package_id: str, version: int) -> None:
         """A version of a package is on the disk, verified; the version before, and what was bad in it, is not."""

@@ -118,7 +118,7 @@ class NativeAgent:
 
     async def run(self, *, once: bool) -> Summary:
         """Until nothing is left to do (`once`), or until cancelled."""
-        queue, pending, history = self._state.restore(self._trust.trust)
+        queue, pending, history = self._state.restore(self._trust.trust.undated())
         agent = Agent(
             self._device_id,
             Dialect.NATIVE,
@@ -262,7 +262,7 @@ class NativeAgent:
 
     def _manifest(self, package_id: str) -> Manifest:
         if package_id not in self._manifests:
-            self._manifests[package_id] = self._state.folder(package_id).manifest(self._trust.trust)
+            self._manifests[package_id] = self._state.folder(package_id).manifest(self._trust.trust.undated())
         return self._manifests[package_id]
 
     def _note_sources(self, pack: Pack) -> None:

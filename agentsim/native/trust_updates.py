@@ -75,7 +75,7 @@ class TrustUpdates:
         What has come of the package stays of use if both say the same of it.
         """
         with suppress(Corrupt, OSError):
-            folder.manifest(self.trust)
+            folder.manifest(self.trust.undated())
             return Renewal.GOOD
         url = f"https://{pack.info_loc}/{pack.id}/manifest"
         try:

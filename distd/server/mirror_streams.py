@@ -12,6 +12,7 @@ So an idle mirror costs little more than its TLS.
 
 from __future__ import annotations
 
+import math
 import select
 import time
 from contextlib import suppress
@@ -135,8 +136,8 @@ class MirrorStreams:
         """Send all mirrors the state with these `addresses` changed, at the next time that events are looked for."""
         self._addresses |= changed
         for follower in self._followers.values():
-            follower.state_sent_s = -STATE_S
-        self._heartbeat_s = -presence.HEARTBEAT_S
+            follower.state_sent_s = -math.inf
+        self._heartbeat_s = -math.inf
 
     def serve(self, stream: Stream) -> None:
         """Serve a stream on which a request for `PATH` is coming, to its end; or refuse it at once."""

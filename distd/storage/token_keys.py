@@ -41,7 +41,7 @@ class TokenKeys:
     def accepted(self, now_s: float) -> tuple[bytes, ...]:
         """The keys whose tokens count now; the first is the one that makes them."""
         still = (bytes.fromhex(one.key) for one in self.earlier if one.until_s > now_s)
-        return (self.current, *(key for key in still if key != self.current))
+        return tuple(dict.fromkeys((self.current, *still)))
 
 
 def load(folder: Path) -> TokenKeys:

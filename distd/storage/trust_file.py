@@ -119,12 +119,7 @@ def next_list(
         .last_update(updated)
         .next_update(ca.not_valid_after_utc)  # which one is the latest is known by its number
         .add_extension(x509.CRLNumber(epoch), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
-                ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-            ),
-            critical=False,
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
     )
     for serial, date in entries.items():
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(date).build()

@@ -64,6 +64,13 @@ class Trust:
         self.revocations = revocations
         self._clock = clock
 
+    def undated(self) -> Trust:
+        """The same now, but that dates do not count: for what was checked when it came, and is kept.
+
+        A computer whose clock is wrong at its start is not to lose it.
+        """
+        return Trust(self.ca, self.revocations)
+
     def check(self, certificate: CertificateFacts, what: str) -> None:
         """Raises `Corrupt`, which names `what` the certificate is for, when it is revoked or not valid now."""
         if certificate.serial in self.revocations.serials:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import datetime
 import hashlib
@@ -23,6 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from agentsim.native.agent import NativeAgent
 from agentsim.native.state import open_state
+from agentsim.native.trust_updates import TRUST_PATH
 from distd.domain.records import (
     DownloadRequest,
     Fragment,
@@ -35,6 +37,7 @@ from distd.domain.records import (
 )
 from distd.domain.settings import DownloadConfig
 from distd.lane.client.http_client import open_client
+from distd.storage.trust_file import Revoked, next_list
 from distd.wire import manifest as manifest_format
 from distd.wire import ocs, ocs_info
 
@@ -71,6 +74,14 @@ class Authority:
         (self.folder / "web.pem").write_bytes(chain)
         self.file = self.folder / "cacert.pem"
         self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
+
+    def with_another_signer(self) -> Authority:
+        """The same CA with another signer of manifests."""
+        other = copy.copy(self)
+        other.signer = ed25519.Ed25519PrivateKey.generate()
+        mark = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])
+        other.signer_der = self._issue("signer", other.signer, mark).public_bytes(serialization.Encoding.DER)
+        return other
 
     def _issue(self, name: str, key: ANY, extension: x509.ExtensionType) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
@@ -176,6 +187,18 @@ class FaultyServer:
         info = self.files[f"/download/{name}/info"].replace(old, new)
         manifest = manifest_format.read(self.files[f"/download/{name}/manifest"], self.authority.certificate)
         self._sign(dataclasses.replace(manifest, info_blake3=blake3(info).digest()), info)
+
+    def change_signer(self) -> None:
+        """Have another signer, who signs all packages anew, one version on; and revoke the one before."""
+        old = x509.load_der_x509_certificate(self.authority.signer_der)
+        self.authority = self.authority.with_another_signer()
+        for path in [path for path in self.files if path.endswith("/manifest")]:
+            manifest = manifest_format.read(self.files[path], self.authority.certificate)
+            info = self.files[path.replace("/manifest", "/info")]
+            self._sign(dataclasses.replace(manifest, version=manifest.version + 1), info)
+        before = self.files.get(TRUST_PATH, b"")
+        revoked = [Revoked(old.serial_number, 0.0)]
+        self.files[TRUST_PATH] = next_list(before, self.authority.certificate, self.authority.key, revoked)
 
     def set_version(self, name: str, version: int) -> None:
         """Have the package in another version, with a manifest that is signed."""

@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 import trio.testing
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
+from distd.storage import issuing, pki
 from distd.storage.fragment_store import FragmentStore
+from distd.storage.pki import Signer
 from distd.storage.quota import DiskLimits
+from distd.storage.trust_file import Revoked, TrustFile, next_list
 from distd.wire.mirror_events import PackageChange, State, WantedPackage
 from redistrib.download import Downloader, Traffic
 from redistrib.fetcher import Fetcher
@@ -27,9 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from cryptography import x509
-
-    from distd.storage.pki import Signer
+    from distd.storage.data_dir import DataDir
     from tests.fixtures.client import Request
     from tests.redistrib.fakes import Package
 
@@ -146,6 +149,32 @@ async def test_an_earlier_version_than_was_here_is_refused_and_told_once(
         mirror.change(mirror.package("17", b"newest", version=3))
         await trio.sleep(1)
         assert again.versions == {"17": 3, "18": 1}
+
+
+async def test_packages_of_a_revoked_signer_go_and_come_signed_anew(
+    local: LocalPackages, signer: Signer, origin_keys: DataDir, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    file = TrustFile(tmp_path / "trust.pem", pki.load_ca(origin_keys.ca_certificate))
+    local.ca = file.trust
+    ca_key = pki.load_ca_key(origin_keys.keys / pki.CA_KEY)
+    async with running(local, signer) as mirror:
+        kept = mirror.package("17", b"one", b"two")
+        mirror.state(kept)
+        await trio.sleep(1)
+        serial = x509.load_der_x509_certificate(signer.certificate_der).serial_number
+        file.take(next_list(b"", file.trust.ca, ca_key, [Revoked(serial, 0.0)]))
+        mirror.sync.trust_changed()
+        await trio.sleep(1)
+        assert (mirror.ids(), local.versions) == ([], {})
+        key = issuing.new_signer_key()
+        certificate = issuing.issue(issuing.read_request(issuing.make_request(key)), file.trust.ca, ca_key)
+        another = Signer(key, certificate.public_bytes(serialization.Encoding.DER))
+        anew = make_package(another, "17", b"one", b"two", version=2)
+        anew.serve(mirror.client, BASE)
+        mirror.change(anew)
+        await trio.sleep(1)
+        assert is_whole(local, anew)
+        assert local.versions == {"17": 2}
 
 
 async def test_a_package_that_was_put_back_beside_the_mirror_is_left_out(local: LocalPackages, signer: Signer) -> None:

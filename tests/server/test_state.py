@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from distd.domain.mirror_rules import Via
 from distd.domain.settings import Settings, settings_of
 from distd.origin.mirrors.directory import MirrorDirectory
 from distd.server.state import ServerState
+from distd.storage import renewal_time, revoking, token_keys
+from distd.wire import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,4 +100,32 @@ def test_a_reload_that_fails_changes_nothing(data: Any, lane: Any, caplog: Any, 
     state.reload(lane, LOG)
     assert state.context.http == "old:8080"
     assert lane.limits is None
+    assert "nothing is changed" in caplog.text
+
+
+def test_keys_are_read_again(data: Any, lane: Any, caplog: pytest.LogCaptureFixture) -> None:
+    state = make(data, Settings(), Settings)
+    before, token, identity = state.tls_context(), tokens.make(state.token_keys()[0], 46), state.keys_identity()
+    assert state.mirror_keys == {"trust_epoch": 0, "renew_before_s": 0}
+    token_keys.rotate(data.keys, 1e9, time.time())
+    renewal_time.write(data.keys, 1000.0)
+    revoking.revoke(data, [5], 1000.0)
+    assert state.keys_identity() != identity
+    assert state.reload_keys(lane, LOG)
+    assert state.mirror_keys == {"trust_epoch": 1, "renew_before_s": 1001}
+    assert state.context.token_key == state.token_keys()[0] == token_keys.load(data.keys).current
+    assert tokens.check_any(state.token_keys(), token) == 46
+    assert lane.context is not before
+
+
+@pytest.mark.parametrize("name", [token_keys.EARLIER, "server.pem", "mirrors-from", "../trust.pem"])
+def test_keys_that_cannot_be_read_change_nothing(
+    data: Any, lane: Any, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    state = make(data, Settings(), Settings)
+    accepted = state.token_keys()
+    token_keys.rotate(data.keys, 1e9, time.time())
+    (data.keys / name).write_bytes(b"x")
+    assert not state.reload_keys(lane, LOG)
+    assert (state.token_keys(), lane.context) == (accepted, None)
     assert "nothing is changed" in caplog.text

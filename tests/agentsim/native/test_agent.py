@@ -13,6 +13,7 @@ import trio
 
 from agentsim.native import deploy
 from agentsim.native.agent import NativeAgent
+from agentsim.native.trust_updates import TRUST_PATH
 from distd.domain.records import Action
 from distd.domain.settings import DownloadConfig
 from distd.storage.partial_file import PartialFile
@@ -67,6 +68,7 @@ async def test_order_on_the_wire(server: FaultyServer, tmp_path: Path) -> None:
     post = "POST /ocsinventory"
     assert server.requests == [
         post,
+        f"GET {TRUST_PATH}",
         f"{base}/manifest",
         f"{base}/info",
         post,
