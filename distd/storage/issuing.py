@@ -26,7 +26,14 @@ MAX_REQUEST_BYTES: Final = 65_536
 MAX_NAMES: Final = 100
 SIGNER_NAME: Final = "distd manifest signer"
 
-_UNFIT: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound, x509.DuplicateExtension)
+_UNFIT: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +78,10 @@ def make_request(key: PrivateKey, hosts: Sequence[str] = ()) -> bytes:
 
 def read_request(pem: bytes, what: str = "request") -> CertificateRequest:
     """What a request asks for. Raises `BadInput`, which names `what`, unless it is a signer's or a server's."""
+    if len(pem) > MAX_REQUEST_BYTES:
+        raise BadInput(what, f"at most {MAX_REQUEST_BYTES} bytes", len(pem))
     try:
-        request = x509.load_pem_x509_csr(pem[:MAX_REQUEST_BYTES])
+        request = x509.load_pem_x509_csr(pem)
         key, is_its_own = request.public_key(), request.is_signature_valid
         uses = list(request.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
         name = str(request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)

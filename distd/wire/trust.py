@@ -24,7 +24,7 @@ MAX_REVOKED: Final = 10_000  # entries of a list
 WHAT: Final = "trust file"
 
 # What the library makes of bytes that are no such list: not all of these are ValueErrors.
-_UNFIT_LIST: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension)
+_UNFIT_LIST: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 
 
 @dataclass(frozen=True, slots=True)

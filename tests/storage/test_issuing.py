@@ -52,6 +52,7 @@ def test_a_servers(site_keys: DataDir, ca: x509.Certificate) -> None:
     "pem",
     [
         b"",
+        issuing.make_request(KEY, ["x.example"]) + bytes(issuing.MAX_REQUEST_BYTES),
         b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
         foreign_request(),
         foreign_request(NAMES),
