@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from redistrib.local_packages import LocalPackages
 
 
-async def test_packages_are_read_and_what_cannot_be_read_is_left_out(
+async def test_packages_are_read_and_what_cannot_be_read_is_not_served(
     local: LocalPackages, signer: Signer, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_package(signer, "17", b"one").install(local.data)
@@ -25,7 +25,9 @@ async def test_packages_are_read_and_what_cannot_be_read_is_left_out(
     await local.load(log)
     assert local.versions == {"17": 1, "18": 3}
     assert len(caplog.messages) == 2
-    assert not list(local.data.download.glob(".*"))
+    assert sorted(path.name for path in local.data.download.glob("[!.]*")) == ["17", "18"]
+    assert sorted(local.retired) == sorted(local.data.download.glob(".*"))
+    assert len(local.retired) == 2
 
 
 def test_bad_files_until_they_are_good_or_replaced(local: LocalPackages) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from distd.domain.errors import Unavailable
 from distd.storage import issuing, key_pairs, pki
@@ -44,7 +45,7 @@ class OriginStub:
             if isinstance(failure, Exception):
                 raise failure
             return bytes(failure)
-        return self.issue(issuing.read_request(request)).public_bytes(pki.serialization.Encoding.PEM)
+        return bytes(self.issue(issuing.read_request(request)).public_bytes(Encoding.PEM))
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def data(tmp_path: Path, origin_keys: DataDir) -> DataDir:
 
 
 def put(data: DataDir, certificate: x509.Certificate) -> None:
-    pem = certificate.public_bytes(pki.serialization.Encoding.PEM)
+    pem = certificate.public_bytes(Encoding.PEM)
     (data.keys / SERVER.certificate).write_bytes(pem)
 
 

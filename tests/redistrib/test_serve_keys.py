@@ -10,12 +10,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from distd.storage import issuing, pki
 from distd.storage.key_pairs import SIGNER
 from distd.wire import manifest as manifest_format
 from tests.programs.mirror import command
-from tests.programs.processes import DISTD, REDISTRIB
+from tests.programs.processes import DISTD, REDISTRIB, distd_serve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +31,7 @@ def serial_served(https: str, ca: Path) -> int:
     context, (host, _, port) = ssl.create_default_context(cafile=ca), https.rpartition(":")
     plain = socket.create_connection((host, int(port)), timeout=60)
     with plain, suppress(ssl.SSLCertVerificationError), context.wrap_socket(plain, server_hostname="localhost") as tls:
-        return pki.x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"").serial_number
+        return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"").serial_number
     return 0
 
 
@@ -39,7 +41,7 @@ def serial_of(root: Path) -> int:
 
 def is_signed_anew(origin: Origin, mirror: Mirror, package_id: str) -> bool:
     signer = pki.load_certificate(origin.data / "keys" / SIGNER.certificate)
-    der = signer.public_bytes(pki.serialization.Encoding.DER)
+    der = signer.public_bytes(Encoding.DER)
     path = mirror.data / "download" / package_id / "manifest"
     return path.exists() and manifest_format.signer_of(path.read_bytes()) == der
 
@@ -58,8 +60,8 @@ async def test_all_keys_are_rotated_under_a_running_origin_with_a_mirror_online_
                 origin.distd("keys", "rotate", which, "--revoke")
             await origin.until(lambda: is_signed_anew(origin, online, package_id), "paris has the new manifest")
             await origin.until(lambda: serial_of(online.data) != before[online.data], "paris has another certificate")
-            for server in (origin, online):
-                await origin.until(lambda server=server: serial_served(server.https, ca) == serial_of(server.data))
+            await origin.until(lambda: serial_served(origin.https, ca) == serial_of(origin.data))
+            await origin.until(lambda: serial_served(online.https, ca) == serial_of(online.data))
             await origin.until(lambda: (online.data / "trust.pem").exists())
             await origin.until(
                 lambda: (online.data / "trust.pem").read_bytes() == (origin.data / "trust.pem").read_bytes()
@@ -110,3 +112,14 @@ async def test_a_mirror_of_an_origin_whose_ca_is_elsewhere(origin: Origin, tmp_p
             assert origin.distd("keys", "install", usb) == ["mirror-paris.pem"]
             await origin.until(lambda: issuing.is_issued_by(pki.load_certificate(certificate), ca))
             await origin.until(lambda: serial_served(mirror.https, folder / "cacert.pem") == serial_of(mirror.data))
+
+
+async def test_each_worker_takes_keys_up(origin: Origin) -> None:
+    ca = origin.data / "cacert.pem"
+    async with distd_serve(origin.data, {}, http=origin.http, https=origin.https, workers=2):
+        before = serial_of(origin.data)
+        assert serial_served(origin.https, ca) == before
+        origin.distd("keys", "rotate", "server", "--host", "localhost")
+        after = serial_of(origin.data)
+        # A connection comes to either of them.
+        await origin.until(lambda: {serial_served(origin.https, ca) for _ in range(20)} == {after})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from distd.domain.errors import BadInput
-from distd.storage import pki, token_keys
+from distd.storage import atomic, pki, token_keys
 from distd.wire import tokens
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def test_the_number_of_keys_is_bounded_and_what_has_run_out_is_removed(keys: Pat
 
 
 def test_a_crash_between_the_two_files_loses_no_key(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written = token_keys.atomic.write_file
+    written = atomic.write_file
 
     def write_one(path: Path, data: bytes, mode: int = 0o644) -> None:
         if path.name == pki.TOKEN_KEY:
@@ -55,7 +55,7 @@ def test_a_crash_between_the_two_files_loses_no_key(keys: Path, monkeypatch: pyt
         written(path, data, mode)
 
     with monkeypatch.context() as patch:
-        patch.setattr(token_keys.atomic, "write_file", write_one)
+        patch.setattr(atomic, "write_file", write_one)
         with pytest.raises(KeyboardInterrupt):
             token_keys.rotate(keys, 100.0, 1000.0)
     assert token_keys.load(keys).accepted(1001.0) == (b"k" * 32,)

@@ -9,10 +9,13 @@ import trio
 
 from agentsim.native.agent import NativeAgent
 from agentsim.native.sources import AVOID_S, FRESH_S, PROBE_S, Sources
+from agentsim.native.state import State
 from distd.domain.records import Pack
 from tests.fixtures.client import FakeClient, Reply
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trio.testing import MockClock
 
     from tests.fixtures.client import Request
@@ -72,9 +75,9 @@ async def test_a_place_that_has_failed_is_tried_last_for_a_while(autojump_clock:
     assert await sources.ranked("http", PATH) == ["a", "b", "origin"]
 
 
-def test_what_is_known_of_places_stays_while_the_server_names_the_same() -> None:
+def test_what_is_known_of_places_stays_while_the_server_names_the_same(tmp_path: Path) -> None:
     nothing: Any = None
-    agent = NativeAgent("https://h/ocsinventory", nothing, nothing, places(), "pc", lambda line: None)
+    agent = NativeAgent("https://h/ocsinventory", nothing, State(tmp_path), places(), "pc", lambda line: None)
     first, second = Pack("17", "i", "origin", mirrors=("a",)), Pack("17", "i", "origin", mirrors=("a", "b"))
     agent._note_sources(first)
     known = agent._sources["17"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from distd.domain.errors import BadInput, NotFound
 from distd.origin.mirrors import certificates, mirrors
@@ -24,7 +25,7 @@ def issue(data: Any) -> Any:
 def test_a_mirror_gets_the_names_that_the_operator_gave_it(origin: Any, issue: Any) -> None:
     mirror = add_mirror(origin, "paris", address="10.1.0.2")
     pem = origin.write(certificates.renew, mirror, REQUEST, 7, issue, origin.now_s)
-    found = pki.x509.load_pem_x509_certificate(pem)
+    found = x509.load_pem_x509_certificate(pem)
     assert issuing.hosts_of(found) == ["paris", "10.1.0.2", "localhost", "127.0.0.1", "::1"]
     assert found.public_key() == KEY.public_key()
     assert origin.read(certificates.serials, "paris") == [7, found.serial_number]
@@ -37,7 +38,7 @@ def test_so_many_are_remembered(origin: Any, issue: Any) -> None:
         pem = origin.write(certificates.renew, mirror, REQUEST, 0, issue, origin.now_s)
     known = origin.read(certificates.serials, "paris")
     assert len(known) == certificates.MAX_CERTIFICATES
-    assert known[-1] == pki.x509.load_pem_x509_certificate(pem).serial_number
+    assert known[-1] == x509.load_pem_x509_certificate(pem).serial_number
 
 
 @pytest.mark.parametrize("request_pem", [b"x", issuing.make_request(issuing.new_signer_key())])
@@ -58,7 +59,7 @@ def test_where_the_ca_is_elsewhere_it_waits_until_it_is_signed(origin: Any, issu
     origin.write(certificates.install, "paris", signed, origin.now_s)
     assert origin.read(certificates.waiting) == {}
     pem = origin.write(certificates.renew, mirror, request, 0, None, origin.now_s)
-    assert pki.x509.load_pem_x509_certificate(pem) == signed
+    assert x509.load_pem_x509_certificate(pem) == signed
     # With another key it is another request.
     again = issuing.make_request(OTHER, ["paris"])
     assert origin.write(certificates.renew, mirror, again, signed.serial_number, None, origin.now_s) == b""
