@@ -26,7 +26,7 @@ from agentsim.native import deploy, inventory
 from agentsim.native.fetch import fetch_fragment
 from agentsim.native.sources import Sources
 from agentsim.native.state import is_disk_full, remove_tree
-from agentsim.native.trust_updates import Renewal, TrustUpdates
+from agentsim.native.trust_updates import ManifestState, TrustUpdates
 from distd import __version__
 from distd.domain.agent_actions import (
     Assemble,
@@ -189,7 +189,7 @@ class NativeAgent:
     async def _renew_manifest(self, pack: Pack, agent: Agent) -> None:
         """A package that is another one by now is taken anew; what else it has stays."""
         found = await self._trust.renew_manifest(self._state.folder(pack.id), pack, self._state.floors)
-        if found is Renewal.NONE:
+        if found is ManifestState.NONE:
             agent.drop(pack.id)
             self._forget(pack.id)
 

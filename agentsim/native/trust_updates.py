@@ -28,7 +28,7 @@ TRUST_PATH = "/api/v1/mirror/trust"
 TRUST_S = 3600.0  # at a contact, the trust file is asked for so often at the most
 
 
-class Renewal(Enum):
+class ManifestState(Enum):
     """What has become of a queued package's manifest."""
 
     GOOD = "it counts, or there is one now that does"
@@ -69,14 +69,14 @@ class TrustUpdates:
             self._client.reconfigure_tls(self._file.use_in)
         return is_later
 
-    async def renew_manifest(self, folder: Folder, pack: Pack, floors: VersionFloors) -> Renewal:
+    async def renew_manifest(self, folder: Folder, pack: Pack, floors: VersionFloors) -> ManifestState:
         """Where a queued package's manifest does not count any more, have the one that was signed anew.
 
         What has come of the package stays of use if both say the same of it.
         """
         with suppress(Corrupt, OSError):
             folder.manifest(self.trust.undated())
-            return Renewal.GOOD
+            return ManifestState.GOOD
         url = f"https://{pack.info_loc}/{pack.id}/manifest"
         try:
             response = await self._client.request("GET", url, max_body_bytes=MAX_MANIFEST_BYTES, downgrade=False)
@@ -87,13 +87,13 @@ class TrustUpdates:
             floors.check(pack.id, manifest.version)
         except (Unavailable, BadInput) as error:
             self._log(f"Retrieve manifest...failed (pack {pack.id}): {error}")
-            return Renewal.LATER
+            return ManifestState.LATER
         except (Corrupt, OSError) as error:
             self._log(f"Package <{pack.id}> is fetched anew: {error}")
-            return Renewal.NONE
+            return ManifestState.NONE
         floors.raise_to({pack.id: manifest.version})
         folder.replace_manifest(response.body)
-        return Renewal.GOOD
+        return ManifestState.GOOD
 
 
 def _check_same(new: Manifest, old: Manifest, package_id: str) -> None:
