@@ -57,6 +57,8 @@ class OriginClient:
         url, body = self.url + CERTIFICATE, packing.pack({"request": request, "replaces": f"{replaces:x}"})
         headers = [self._authorization, ("Content-Type", "application/msgpack")]
         answer = await self._client.request("POST", url, body=body, headers=headers)
+        if answer.status == 404:
+            raise Unavailable(url, "the origin is of a version that renews no certificates yet")
         if answer.status != 200:
             reason = reason_of(answer.body)
             raise Unavailable(url, f"HTTP {answer.status}: {reason}" if reason else f"HTTP {answer.status}")

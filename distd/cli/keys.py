@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from distd.storage.key_pairs import Pair
 
 WHICH: Final = ("signing", "token", "server", "mirrors")
+SPREAD_S: Final = 6.0  # within which all serving processes have read a changed file again
 WAITS: Final = "distd: note: the CA's key is not here; next: distd keys request DIR"
 
 
@@ -153,7 +154,7 @@ def _rotate_token(installation: Installation, options: RotateOptions) -> dict[st
     elif options.keep is not None:
         keep_s = parse_duration(options.keep, "--keep")
     now_s = time.time()
-    token_keys.rotate(installation.data.keys, keep_s, now_s)
+    token_keys.rotate(installation.data.keys, keep_s, now_s, lambda: time.sleep(SPREAD_S))
     return {"state": "done", "accepted_until": format_time(now_s + keep_s) if keep_s else "now"}
 
 

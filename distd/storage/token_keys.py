@@ -16,10 +16,12 @@ from distd.domain.errors import BadInput
 from distd.storage import atomic, pki
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 EARLIER: Final = "token-earlier.json"
 MAX_EARLIER: Final = 8
+NEW_S: Final = 3600.0  # a new key is accepted for so long before it makes tokens, if the rotation is cut off
 
 _Hex = Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{2}){32,64}\Z")]
 
@@ -56,13 +58,22 @@ def load(folder: Path) -> TokenKeys:
     return TokenKeys(current, tuple(earlier[:MAX_EARLIER]))
 
 
-def rotate(folder: Path, keep_s: float, now_s: float) -> TokenKeys:
-    """Make another key; tokens of the present one count for `keep_s` longer. At most eight earlier ones are kept."""
-    old = load(folder)
+def rotate(folder: Path, keep_s: float, now_s: float, spread: Callable[[], None] = lambda: None) -> TokenKeys:
+    """Make another key; tokens of the present one count for `keep_s` longer. At most eight earlier ones are kept.
+
+    `spread()` waits until all serving processes accept the new key: only then does any of them make tokens with it.
+    """
+    old, new = load(folder), secrets.token_bytes(pki.TOKEN_KEY_BYTES)
     still = [one for one in old.earlier if one.until_s > now_s]
     if keep_s > 0:
         still.insert(0, EarlierKey(old.current.hex(), now_s + keep_s))
-    # First what was: a crash between leaves a key that is accepted twice.
-    atomic.write_file(folder / EARLIER, msgspec.json.encode(still[:MAX_EARLIER]), mode=0o600)
-    atomic.write_file(folder / pki.TOKEN_KEY, secrets.token_bytes(pki.TOKEN_KEY_BYTES), mode=0o600)
+    kept = still[: MAX_EARLIER - 1]
+    _write(folder, [EarlierKey(new.hex(), now_s + NEW_S), *kept])
+    spread()
+    atomic.write_file(folder / pki.TOKEN_KEY, new, mode=0o600)
+    _write(folder, kept)
     return load(folder)
+
+
+def _write(folder: Path, earlier: list[EarlierKey]) -> None:
+    atomic.write_file(folder / EARLIER, msgspec.json.encode(earlier), mode=0o600)

@@ -83,7 +83,8 @@ def test_a_package_that_cannot_be_signed_anew_keeps_the_signer(site: Any) -> Non
     assert states(site, "signer") == ["in use", "revoked"]
 
 
-def test_the_token_key(site: Any) -> None:
+def test_the_token_key(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distd.cli.keys.SPREAD_S", 0.0)
     folder = site.data / "keys"
     token = tokens.make(pki.load_token_key(folder), 46)
     keys(site, "rotate", "token", "--keep", "2h")
