@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
@@ -45,10 +46,7 @@ class LocalPackages:
         self._bad_names: dict[str, set[str]] = {}
 
     async def load(self, log: logging.Logger) -> None:
-        """Read from the disk what is there. Packages that do not count (any more) are logged, and not served.
-
-        Raises `Corrupt` when the version floors cannot be read.
-        """
+        """Read from the disk what is there. Packages that do not count (any more) are logged, and not served."""
 
         def read() -> dict[str, int]:
             package_dirs.remove_stale(self.data)
@@ -59,7 +57,8 @@ class LocalPackages:
                     self.floors.check(package_id, version)
                 except (Corrupt, BadInput, OSError) as error:
                     log.warning("package %s is not served: %s", package_id, error)
-                    self.retired.append(package_dirs.retire(self.data, package_id))
+                    with suppress(OSError):  # of a disk that cannot be written to
+                        self.retired.append(package_dirs.retire(self.data, package_id))
                 else:
                     versions[package_id] = version
             self.floors.raise_to(versions)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
+from msgspec import UNSET
 
 from distd.domain.errors import DistdError
 from distd.lane.client.http_client import open_client
@@ -72,9 +73,14 @@ class Serving:
 
 
 def open_local_packages(mirror: MirrorDir, settings: Settings, authority: Authority) -> LocalPackages:
-    """What is in a mirror's folder, not yet read. `authority`: whose manifests count."""
+    """What is in a mirror's folder, not yet read. `authority`: whose manifests count.
+
+    Raises `Corrupt` when the version floors cannot be read.
+    """
     incoming = IncomingFragments(mirror.data, mirror.incoming)
-    return LocalPackages(mirror.data, authority, incoming, _disk_limits(settings))
+    local = LocalPackages(mirror.data, authority, incoming, _disk_limits(settings))
+    local.floors.verify()
+    return local
 
 
 def _disk_limits(settings: Settings) -> DiskLimits:
@@ -141,6 +147,8 @@ def _tls(data: DataDir) -> ssl.SSLContext:
 async def run_mirror(mirror: MirrorDir, identity: Identity, serving: Serving) -> None:
     """Serve and follow until SIGTERM or SIGINT."""
     settings, statistics = serving.settings, Statistics(mirror.root)
+    key_pairs.settle(mirror.data.keys)
+    _tls(mirror.data)  # an error is told before anything runs
     trust_file = TrustFile(mirror.data.trust_file, pki.load_ca(mirror.data.ca_certificate))
     local, neighbours = open_local_packages(mirror, settings, trust_file.trust), Neighbours(identity.origin)
     spool = AccessSpool(mirror.spool, log)
@@ -184,8 +192,10 @@ def _use_trust(file: TrustFile, client: Client, sync: Sync, renewal: Renewal) ->
 
 
 def _apply(handler: EventHandler, trust_keeper: TrustKeeper, renewal: Renewal, event: State | PackageChange) -> None:
-    trust_keeper.learn(event.trust_epoch)
-    renewal.learn(event.renew_before_s)
+    if event.trust_epoch is not UNSET:
+        trust_keeper.learn(event.trust_epoch)
+    if event.renew_before_s is not UNSET:
+        renewal.learn(event.renew_before_s)
     handler.apply(event)
 
 

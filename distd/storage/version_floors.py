@@ -34,6 +34,10 @@ class VersionFloors:
         self._path = path
         self._limit = limit
 
+    def verify(self) -> None:
+        """Raises `Corrupt` when the file cannot be read."""
+        self._read()
+
     def check(self, package_id: str, version: int) -> None:
         """Raises `Corrupt` for a version below the package's floor."""
         floor = self._read().get(package_id, FIRST_VERSION)

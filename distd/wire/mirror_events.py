@@ -37,7 +37,7 @@ class State(Struct, frozen=True, tag_field="kind", tag="state"):
 
     `mirrors`: "host:port" of the other mirrors that are online; unset: nothing is said of them. `http`, `https`: the
     origin's own addresses. `trust_epoch`: of the trust file that the origin has. Certificates of mirrors that were made
-    before `renew_before_s` (Unix time) are to be renewed.
+    before `renew_before_s` (Unix time) are to be renewed. Both are unset by an origin of an earlier version.
     """
 
     seq: int
@@ -45,8 +45,8 @@ class State(Struct, frozen=True, tag_field="kind", tag="state"):
     mirrors: list[str] | UnsetType = UNSET
     http: str = ""
     https: str = ""
-    trust_epoch: Annotated[int, Meta(ge=0)] = 0
-    renew_before_s: int | float = 0
+    trust_epoch: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    renew_before_s: int | float | UnsetType = UNSET
 
 
 class PackageChange(Struct, frozen=True, tag_field="kind", tag="package"):
@@ -62,8 +62,8 @@ class PackageChange(Struct, frozen=True, tag_field="kind", tag="package"):
     wait_s: int | float = 0
     http: str = ""
     https: str = ""
-    trust_epoch: Annotated[int, Meta(ge=0)] = 0
-    renew_before_s: int | float = 0
+    trust_epoch: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    renew_before_s: int | float | UnsetType = UNSET
 
 
 class Heartbeat(Struct, frozen=True, tag_field="kind", tag="beat"):

@@ -200,12 +200,12 @@ def _set_schema(path: Any, version: Any) -> None:
 
 
 def test_a_newer_schema_is_refused_and_left_alone(path: Any) -> None:
-    _set_schema(path, "0007")
+    _set_schema(path, "0999")
     before = path.read_bytes()
     with pytest.raises(BadInput) as caught, open_catalogue(path):
         pass
     assert str(caught.value) == (
-        f"data: expected a data directory of schema up to {module.SCHEMA}, got schema 0007; "
+        f"data: expected a data directory of schema up to {module.SCHEMA}, got schema 0999; "
         "it was written by a newer distd: upgrade distd"
     )
     assert path.read_bytes() == before
