@@ -242,7 +242,7 @@ def leaf(
     """A certificate of the CA for a key and one use, valid for so many days from now; to be signed."""
     issuer = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     return (
-        dated(days)
+        dated(days, ca.not_valid_after_utc)
         .subject_name(common_name(name))
         .issuer_name(ca.subject)
         .public_key(key)
@@ -254,14 +254,15 @@ def leaf(
     )
 
 
-def dated(days: int) -> x509.CertificateBuilder:
-    """A certificate that is valid for so many days from now."""
+def dated(days: int, at_most: datetime | None = None) -> x509.CertificateBuilder:
+    """A certificate that is valid for so many days from now, and no longer than `at_most`."""
     now = datetime.now(UTC)
+    until = now + timedelta(days=days)
     return (
         x509.CertificateBuilder()
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BACKDATED)
-        .not_valid_after(now + timedelta(days=days))
+        .not_valid_after(until if at_most is None else min(until, at_most))
     )
 
 

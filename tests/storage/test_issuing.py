@@ -40,6 +40,12 @@ def test_a_signers(site_keys: DataDir, ca: x509.Certificate) -> None:
     assert (issuing.is_issued_by(issued, ca), issuing.hosts_of(issued)) == (True, [])
 
 
+def test_no_certificate_outlives_the_ca(site_keys: DataDir, ca: x509.Certificate) -> None:
+    asked = issuing.read_request(issuing.make_request(KEY, ["packages.example"]))
+    issued = issuing.issue(asked, ca, pki.load_ca_key(site_keys.keys / pki.CA_KEY), days=7300 * 2)
+    assert issued.not_valid_after_utc == ca.not_valid_after_utc
+
+
 def test_a_servers(site_keys: DataDir, ca: x509.Certificate) -> None:
     asked = issuing.read_request(issuing.make_request(KEY, ["packages.example", "10.0.0.1"]))
     issued = issuing.issue(asked, ca, pki.load_ca_key(site_keys.keys / pki.CA_KEY), days=30)

@@ -123,9 +123,7 @@ class MirrorProtocolRoutes:
             certificate = b""
             if issue is not None:
                 names = tuple(pki.with_local_names(joined.hosts))
-                issued = issue(CertificateRequest(public_key, joined.hosts[0], names))
-                record = partial(certificates.record, name=joined.name, certificate=issued, now_s=time.time())
-                certificate = await self._writer.run(record)
+                certificate = await self._record(joined.name, issue(CertificateRequest(public_key, names[0], names)))
             return _reply({"name": joined.name, "key": joined.key, "certificate": certificate, "hosts": joined.hosts})
 
         @app.post(f"{PREFIX}certificate")
@@ -161,6 +159,10 @@ class MirrorProtocolRoutes:
             )
             await self._writer.run(apply)
             return _reply({})
+
+    async def _record(self, name: str, issued: x509.Certificate) -> bytes:
+        """A mirror's certificate in PEM, which can be revoked from now on."""
+        return await self._writer.run(partial(certificates.record, name=name, certificate=issued, now_s=time.time()))
 
     async def _mirror(self) -> identity.MirrorIdentity | None:
         """Who asks; None: nobody who has a mirror's key."""
