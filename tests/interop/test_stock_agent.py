@@ -119,6 +119,23 @@ async def test_execute(
     assert operator.result(package_id, computer) == ("SUCCESS", "SUCCESS")
 
 
+async def test_its_inventory_is_kept_whole_and_as_it_was_sent(
+    operator: Operator, server: Server, new_computer: NewComputer, tmp_path: Path
+) -> None:
+    computer = new_computer(operator, server)
+    await computer.run()
+    inventory = operator.distd("computer", "show", computer.device_id, "--document", tmp_path / "x")["inventory"]
+    assert not inventory["is_cut"]
+    hardware = inventory["hardware"]
+    assert all(hardware[name] for name in ("NAME", "OSNAME", "OSVERSION", "MEMORY", "PROCESSORT"))
+    assert inventory["cpus"][0]["CORES"].isdecimal()
+    assert inventory["drives"][0]["TOTAL"].isdecimal()
+    assert any(network.get("MACADDR") for network in inventory["networks"])
+    document = (tmp_path / "x").read_text()
+    assert f"<NAME>{hardware['NAME']}</NAME>" in document
+    assert f"<DEVICEID>{computer.device_id}</DEVICEID>" in document
+
+
 async def test_a_command_that_fails(operator: Operator, server: Server, new_computer: NewComputer) -> None:
     package_id = operator.publish("EXECUTE", "--command", "exit 7")
     computer = new_computer(operator, server)
