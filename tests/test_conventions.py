@@ -52,6 +52,7 @@ HARMLESS_SLEEPS: Final = {
     "lane/client/test_pool::test_tls_where_connecting_takes_its_time": "nothing may come meanwhile",
     "lane/test_pacer::ask_until": "virtual: the tests that use it have a clock",
     "mutants/session::run_in_forks": "between two looks at the forks",
+    "web/api/test_login_queue::Door._verify": "virtual: the tests that use it have a clock",
     "server/test_handover::app": "a body that takes some time, however long",
     "server/test_mirror_streams::follow": "virtual: the tests that use it have a clock",
 }
