@@ -24,7 +24,7 @@ from distd.domain.errors import DistdError
 from distd.domain.records import DownloadRequest, PrologRequest
 from distd.lane.client.http_client import open_client
 from distd.wire import ocs
-from loadtests.attacks.site import read_site
+from loadtests.attacks.site import await_start, read_site
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -183,9 +183,7 @@ def main(site: str, seconds: float, computers: tuple[str, ...], deploying: str) 
     """Be an honest client for so long."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     client = HonestClient(read_site(site), computers, deploying)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    signal.sigwait({signal.SIGUSR1})
+    await_start()
     trio.run(client.run, seconds)
     sys.stdout.write(client.as_json() + "\n")
 

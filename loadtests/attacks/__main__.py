@@ -16,7 +16,7 @@ import click
 import trio
 
 from loadtests.attacks.attacker import Attacker
-from loadtests.attacks.site import read_site
+from loadtests.attacks.site import await_start, read_site
 from loadtests.attacks.table import BY_NAME
 
 NICE = 10
@@ -41,9 +41,7 @@ def main(name: str, site: str, seconds: float, share: float) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     attacker = Attacker(read_site(site), share)
     BY_NAME[name].prepare()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    signal.sigwait({signal.SIGUSR1})
+    await_start()
     trio.run(attack, name, attacker, seconds)
     sys.stdout.write(json.dumps(attacker.counts()) + "\n")
 
