@@ -184,6 +184,7 @@ def _tell(result: AttackResult) -> None:
 @click.option("--folder", default="/dev/shm", show_default=True, type=click.Path(path_type=Path), help="For all files.")
 def main(quick: bool, only: tuple[str, ...], rounds: int, seconds: float, folder: Path) -> None:
     """Attack a server."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started ends too
     os.sched_setaffinity(0, {0})  # processes that are started from here inherit it
     attacks = [BY_NAME[name] for name in only] or ALL
     plan = QUICK if quick else Plan(seconds, rounds)
