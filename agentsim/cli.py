@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,15 +18,18 @@ import click
 import trio
 from cryptography import x509
 
-from agentsim.native.agent import USER_AGENT, NativeAgent
-from agentsim.native.state import open_state
+from agentsim.native.agent import USER_AGENT, NativeAgent, Rights
+from agentsim.native.state import MODE, open_state
+from agentsim.native.unpack import DEFAULT_LIMITS, UnpackLimits
 from distd import __version__
 from distd.domain.addresses import is_loopback
 from distd.domain.errors import BadInput
+from distd.domain.units import parse_size
 from distd.domain.visible import visible
 from distd.lane.client.http_client import open_client
 from distd.terminal import program
 from distd.terminal.completion import add_completion
+from distd.terminal.options import options_record
 from distd.terminal.program import Group, option
 from distd.wire.ocs import MAX_DEVICE_ID_CHARACTERS
 
@@ -52,6 +56,27 @@ add_completion(cli)
 run, main = partial(program.run, cli), partial(program.main, cli)
 
 
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """The options of `agentsim agent`."""
+
+    server: str
+    ca: Path
+    state: Path
+    once: bool
+    name: str
+    commands: bool
+    max_unpacked: str
+    max_ratio: int
+    max_members: int
+
+    @property
+    def rights(self) -> Rights:
+        """What packages may do. Raises `BadInput`."""
+        size_bytes = parse_size(self.max_unpacked, "--max-unpacked")
+        return Rights(self.commands, UnpackLimits(size_bytes, self.max_ratio, self.max_members))
+
+
 @cli.command(epilog=EXAMPLE)
 @option("--server", required=True, metavar="URL", help="Where to send PROLOG, inventory and results.")
 @option("--ca", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The site's CA, cacert.pem.")
@@ -60,30 +85,52 @@ run, main = partial(program.run, cli), partial(program.main, cli)
 )
 @option("--once", is_flag=True, help="One contact, then the downloads until none is left.")
 @option("--name", default="", metavar="DEVICEID", help="The DEVICEID, instead of hostname-YYYY-MM-DD-HH-MM-SS.")
-def agent(server: str, ca: Path, state: Path, once: bool, name: str) -> None:
+@option("--allow-execute", "commands", is_flag=True, help="Packages may run commands, and not only store files.")
+@option("--max-unpacked", metavar="SIZE", default="16GiB", show_default=True, help="What a package may unpack to.")
+@option(
+    "--max-ratio",
+    default=DEFAULT_LIMITS.ratio,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="So many times its own size at most, beyond 64 MiB.",
+)
+@option(
+    "--max-members",
+    default=DEFAULT_LIMITS.members,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Files and folders of a package.",
+)
+@options_record(AgentOptions)
+def agent(options: AgentOptions) -> None:
     """One native agent: fetches packages on the OCS schedule, verifies, stores, launches, executes and reports them.
 
-    With --once, exit status 1 means that a package failed or the server could not be reached. Without, it goes on
-    until SIGTERM or SIGINT. Its log goes to stderr and to DIR/agent.log.
+    A package runs a command only if it says so and --allow-execute is given; else its result is
+    ERR_EXECUTE_NOT_ALLOWED. With --once, exit status 1 means that a package failed or the server could not be reached.
+    Without, it goes on until SIGTERM or SIGINT. Its log goes to stderr and to DIR/agent.log.
     """
-    sys.exit(0 if run_agent(server, ca, state, once=once, name=name) else 1)
+    sys.exit(0 if run_agent(options) else 1)
 
 
-def run_agent(server: str, ca: Path, state: Path, *, once: bool, name: str = "") -> bool:
+def run_agent(options: AgentOptions) -> bool:
     """Run one native agent to its end; whether all went well. Raises `DistdError` for what it cannot start with."""
+    server, name = options.server, options.name
     check_server(server)
     if len(name) > MAX_DEVICE_ID_CHARACTERS or not name.isprintable():
         raise BadInput("--name", f"at most {MAX_DEVICE_ID_CHARACTERS} printable characters", name)
-    certificate, context = read_ca(ca)
-    with open_state(state.absolute()) as held, open_log(held.path / "agent.log") as log:
+    rights = options.rights
+    certificate, context = read_ca(options.ca)
+    with open_state(options.state.absolute()) as held, open_log(held.path / "agent.log") as log:
+        if held.was_open_to:
+            log(f"{held.path} was open to others (mode {MODE | held.was_open_to:04o}): it is {MODE:04o} now.")
         device_id = held.device_id(socket.gethostname(), datetime.now(), name)  # noqa: DTZ005 - OCS takes local time
 
         async def life() -> bool:
-            good = not once  # when a signal ends it
+            good = not options.once  # when a signal ends it
             async with open_client(context, USER_AGENT) as client, trio.open_nursery() as nursery:
                 nursery.start_soon(cancel_on_signal, nursery.cancel_scope)
-                summary = await NativeAgent(server, certificate, held, client, device_id, log).run(once=once)
-                good = summary.is_good
+                native = NativeAgent(server, certificate, held, client, device_id, log, rights)
+                good = (await native.run(once=options.once)).is_good
                 nursery.cancel_scope.cancel()
             return good
 

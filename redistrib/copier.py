@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from distd.domain.errors import BadInput, Conflict, Corrupt, Unavailable
+from distd.domain.errors import BadInput, Conflict, Corrupt, TooLarge, Unavailable
 from distd.domain.fragment_plan import MAX_FRAGMENTS
 from distd.packaging import ocs_import
 from distd.storage import package_dirs, quota
@@ -23,7 +24,7 @@ from redistrib.status import MirrorState
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from distd.domain.records import Fragment, Info
@@ -35,11 +36,18 @@ MAX_PACKAGES: Final = 100_000
 PIECE_BYTES: Final = 1_048_576
 
 
+@dataclass(frozen=True, slots=True)
+class CopyLimits:
+    """`connections`: so many fragments are fetched in parallel. `package_bytes`: of all fragments of a package."""
+
+    connections: int
+    package_bytes: int
+
+
 class Copier:
     """Copies the packages of `source`: all of them, or those that are `named`.
 
-    `folder` takes packages that are being copied; it is on the file system of the mirror's data. `connections`: how
-    many fragments are fetched in parallel.
+    `folder` takes packages that are being copied; it is on the file system of the mirror's data.
     """
 
     def __init__(
@@ -49,7 +57,7 @@ class Copier:
         named: Sequence[str],
         signer: Signer,
         folder: Path,
-        connections: int,
+        limits: CopyLimits,
         log: logging.Logger,
     ) -> None:
         self.wanted: list[str] = []
@@ -59,7 +67,8 @@ class Copier:
         self._named = list(named)
         self._signer = signer
         self._folder = folder
-        self._connections = trio.CapacityLimiter(connections)
+        self._limits = limits
+        self._refused: dict[str, bytes] = {}  # infos of packages that are too large, by id
         self._log = log
 
     def state(self) -> MirrorState:
@@ -77,20 +86,29 @@ class Copier:
             try:
                 await self._reconcile()
                 self.connected = True
-            except Unavailable as error:
+            except (Unavailable, BadInput, Corrupt) as error:
                 self.connected = False
                 self._log.warning("%s", error)
             await trio.sleep(poll_s)
 
     async def _reconcile(self) -> None:
         """Raises `Unavailable` when the source does not answer: then nothing is removed."""
-        self.wanted = (self._named or await self._source.list_ids())[:MAX_PACKAGES]
+        found = self._named or await self._source.list_ids()
+        if len(found) > MAX_PACKAGES:
+            self._log.warning("of %d packages only %d are copied", len(found), MAX_PACKAGES)
+        self.wanted = found[:MAX_PACKAGES]
         for package_id in sorted(self._local.versions.keys() - set(self.wanted)):
             await self._remove(package_id)
         for package_id in self.wanted:
-            info_text = await self._source.read_info(package_id)
+            try:
+                info_text = await self._source.read_info(package_id)
+            except (BadInput, Corrupt) as error:  # too large, say
+                self._log.warning("package %s: %s", package_id, error)
+                continue
             if info_text is None:
                 await self._remove(package_id)
+                continue
+            if self._refused.get(package_id) == info_text:
                 continue
             try:
                 if not await trio.to_thread.run_sync(self._is_copied, package_id, info_text):
@@ -121,9 +139,12 @@ class Copier:
         folder = self._folder / f"{package_id}.{info.digest[:64].encode().hex()}"
         await trio.to_thread.run_sync(self._prepare, folder, info, info_text)
         paths = [folder / f"{package_id}-{number}" for number in range(1, info.fragments + 1)]
-        async with trio.open_nursery() as nursery:
-            for number, path in enumerate(paths, 1):
-                nursery.start_soon(self._fetch, package_id, number, path)
+        try:
+            await self._fetch_all(package_id, paths)
+        except TooLarge:
+            self._refused[package_id] = info_text  # it is not fetched again before it is another one
+            await trio.to_thread.run_sync(_remove_tree, folder)
+            raise
         if any(not path.exists() for path in paths):
             raise Unavailable("fragments", "some are missing; those that have come are kept for the next try")
         try:
@@ -149,20 +170,40 @@ class Copier:
                     with suppress(FileExistsError):
                         os.link(copied / f"{info.id}-{number}", folder / f"{info.id}-{number}")
 
-    async def _fetch(self, package_id: str, number: int, path: Path) -> None:
-        """Errors are logged only: the other fragments go on."""
-        if await trio.to_thread.run_sync(path.exists):
-            return
-        async with self._connections:
+    async def _fetch_all(self, package_id: str, paths: Sequence[Path]) -> None:
+        """Fetch what is not here. Raises `TooLarge` as soon as it is more than a package may have."""
+        room = _Room(self._limits.package_bytes)
+        missing = enumerate(paths, 1)
+        async with trio.open_nursery() as nursery:
+            for _ in range(min(self._limits.connections, len(paths))):
+                nursery.start_soon(self._fetch_some, package_id, missing, room)
+        if room.left_bytes < 0:
+            raise TooLarge(f"package {package_id}", f"at most {self._limits.package_bytes} bytes", "more")
+
+    async def _fetch_some(self, package_id: str, missing: Iterator[tuple[int, Path]], room: _Room) -> None:
+        """Fetch one after the other. Errors are logged only: the other fragments go on."""
+        for number, path in missing:
+            if room.left_bytes < 0:
+                return
+            limit_bytes = free_bytes = room.left_bytes
             try:
-                await trio.to_thread.run_sync(self._check_disk)
-                await self._source.fetch_fragment(package_id, number, path)
+                if not await trio.to_thread.run_sync(path.exists):
+                    free_bytes = await trio.to_thread.run_sync(self._free_bytes)
+                    await self._source.fetch_fragment(package_id, number, path, min(limit_bytes, free_bytes))
+                size_bytes = await trio.to_thread.run_sync(_size_of, path)
+                room.left_bytes -= size_bytes
+            except TooLarge as error:
+                if limit_bytes <= free_bytes:
+                    room.left_bytes = -1
+                self._log.warning("%s-%d: %s", package_id, number, error)
             except (Unavailable, BadInput, Corrupt, OSError) as error:
                 self._log.warning("%s-%d: %s", package_id, number, error)
 
-    def _check_disk(self) -> None:
+    def _free_bytes(self) -> int:
+        """How much one of the connections may write. Raises `NoSpace` where the disk, or the quota, is full."""
         local = self._local
         quota.check(local.data, local.limits, work_bytes=0, stay_bytes=0, usage=local.usage)
+        return quota.free_bytes(local.data, local.limits) // self._limits.connections
 
     def _publish(self, folder: Path) -> int:
         """Check the digest, and publish with a manifest; the version. Raises `Corrupt`, `BadInput`, `Unavailable`."""
@@ -180,7 +221,7 @@ class Copier:
         """Fetch a fragment again, into `incoming`, to heal a bad one. Raises `Corrupt`, `Unavailable`, `OSError`."""
         path = self._folder / f"{package_id}-{fragment.number}.again"
         try:
-            await self._source.fetch_fragment(package_id, fragment.number, path)
+            await self._source.fetch_fragment(package_id, fragment.number, path, fragment.length)
             await trio.to_thread.run_sync(self._accept, path, fragment)
         finally:
             path.unlink(missing_ok=True)
@@ -191,6 +232,17 @@ class Copier:
             while piece := file.read(PIECE_BYTES):
                 part.append([piece])
             self._local.incoming.accept(part)
+
+
+@dataclass(slots=True)
+class _Room:
+    """How much of a package may still come; below 0: it is too large."""
+
+    left_bytes: int
+
+
+def _size_of(path: Path) -> int:
+    return path.stat().st_size
 
 
 def _remove_tree(folder: Path) -> None:

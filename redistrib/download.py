@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from distd.domain.errors import Corrupt, Unavailable
+from distd.domain.errors import Corrupt, TooLarge, Unavailable
 from distd.wire import content_range
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ class Traffic:
 
 @dataclass(slots=True)
 class Download:
-    """A file that is being downloaded. `length`, in bytes: None where only the source knows it.
+    """A file that is being downloaded. `length`, in bytes: None where only the source knows it. It may have
+    `limit_bytes`; None: any number.
 
     `etag`: the quoted ETag of what has come so far; empty: the source is not asked to go on where it was.
     """
@@ -38,13 +39,15 @@ class Download:
     file: PartialFile
     length: int | None = None
     etag: str = ""
+    limit_bytes: int | None = None
 
 
 class Downloader:
-    """Downloads with `client`, and counts it in `traffic`."""
+    """Downloads with `client`, and counts it in `traffic`. `same_host`: redirects to other hosts are not followed."""
 
-    def __init__(self, client: Client, traffic: Traffic) -> None:
+    def __init__(self, client: Client, traffic: Traffic, *, same_host: bool = False) -> None:
         self.traffic = traffic
+        self._same_host = same_host
         self._client = client
         self._threads = trio.CapacityLimiter(WRITERS)
 
@@ -61,16 +64,19 @@ class Downloader:
         """Ask for what is missing of a file, and append it.
 
         Raises `Unavailable` when not all of it has come: what has come is kept, and `download` can go on with it.
-        Raises `Corrupt` for an answer that cannot be right, `OSError` when the file cannot be written.
+        Raises `Corrupt` for an answer that cannot be right, `TooLarge` for one over the limit, `OSError` when the file
+        cannot be written.
         """
         file = download.file
         start = file.size_bytes if download.etag else 0
         headers = [("Range", f"bytes={start}-"), ("If-Range", download.etag)] if start else []
         self.traffic.requests += 1
         with trio.move_on_after(STALL_LIMIT_S) as stall_limit:
-            async with self._client.stream("GET", url, headers) as answer:
+            async with self._client.stream(
+                "GET", url, headers, downgrade=not self._same_host, same_host=self._same_host
+            ) as answer:
                 await self._check_head(answer, download)
-                await self._receive(answer, file, stall_limit)
+                await self._receive(answer, download, stall_limit)
         if stall_limit.cancelled_caught:
             raise Unavailable(url, f"nothing has come for {STALL_LIMIT_S:g} s")
         if download.length is not None and file.size_bytes < download.length:
@@ -89,6 +95,7 @@ class Downloader:
         elif answer.status == 200:
             if None not in (answer.length, download.length) and answer.length != download.length:
                 raise Corrupt(answer.url, f"{download.length} bytes", f"{answer.length} bytes")
+            _check_limit(answer.url, download, answer.length or 0)
             if file.size_bytes:
                 await self._restart(file)
         else:
@@ -99,8 +106,9 @@ class Downloader:
             etag = answer.headers.get("etag", "")
             download.etag = "" if etag.startswith("W/") else etag  # a weak one does not guarantee the bytes
 
-    async def _receive(self, answer: Stream, file: PartialFile, stall_limit: trio.CancelScope) -> None:
+    async def _receive(self, answer: Stream, download: Download, stall_limit: trio.CancelScope) -> None:
         """Append what comes. What has come is written, however it ends."""
+        file = download.file
         gathered: list[bytes] = []
         gathered_bytes = 0
         try:
@@ -109,6 +117,7 @@ class Downloader:
                 self.traffic.received_bytes += len(piece)
                 gathered.append(piece)
                 gathered_bytes += len(piece)
+                _check_limit(answer.url, download, file.size_bytes + gathered_bytes)
                 if gathered_bytes >= GATHER_BYTES:
                     ready, gathered, gathered_bytes = gathered, [], 0
                     await trio.to_thread.run_sync(file.append, ready, limiter=self._threads)
@@ -118,6 +127,11 @@ class Downloader:
 
     async def _restart(self, file: PartialFile) -> None:
         await trio.to_thread.run_sync(file.restart, limiter=self._threads)
+
+
+def _check_limit(url: str, download: Download, size_bytes: int) -> None:
+    if download.limit_bytes is not None and size_bytes > download.limit_bytes:
+        raise TooLarge(url, f"at most {download.limit_bytes} bytes", "more")
 
 
 def _is_rest(answer: Stream, download: Download) -> bool:

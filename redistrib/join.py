@@ -1,15 +1,18 @@
 """`redistrib join`: from a one-time token to a mirror that knows its origin, and that its origin knows.
 
 The token ends with the first digits of the SHA-256 of the CA's certificate. So the first contact, which nothing
-guarantees yet, only brings the certificate; what follows is under TLS with that CA alone.
+guarantees yet, only brings the certificate; what follows is under TLS with that CA alone. Who is asked may be a mirror,
+though, whose certificate is of that CA too: so the token is sealed to the origin's key, and the answer comes encrypted
+(`storage.sealing`). The mirror's private key never leaves it.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,9 +20,10 @@ from cryptography import x509
 
 from distd.domain.errors import BadInput, Conflict, Corrupt, Unavailable
 from distd.lane.client.http_client import open_client
-from distd.storage import atomic, issuing, pki
+from distd.storage import atomic, issuing, pki, sealing
 from distd.wire import packing
 from redistrib.mirror_dir import Identity, MirrorDir, building_mirror, read_identity, write_identity
+from redistrib.origin_client import fetch_origin_key
 from redistrib.problem_text import reason_of
 
 if TYPE_CHECKING:
@@ -38,6 +42,12 @@ class JoinAnswer(msgspec.Struct):
     key: str
     certificate: bytes
     hosts: list[str] = []
+
+
+class _SealedAnswer(msgspec.Struct):
+    """The same, encrypted."""
+
+    sealed: bytes
 
 
 class _Fault(msgspec.Struct):
@@ -71,8 +81,8 @@ async def join(origin: str, token: str, root: Path) -> Identity:
             raise Conflict("--data", f"{root} is the mirror {known.name} of {known.origin} already", hint)
         authority = await _fetch_ca(origin, match[2])
         request = pki.make_request(mirror.data.keys, "mirror")
-        given = await _ask(origin, authority, packing.pack({"token": match[1], "request": request}))
-        identity = Identity(given.name, origin, given.key)
+        given = await _ask(origin, authority, {"token": match[1], "request": request})
+        identity = Identity(given.name, origin, given.key, sealed=True)
         atomic.write_file(mirror.data.ca_certificate, authority)
         certificate = given.certificate or _placeholder(mirror, given)
         atomic.write_file(mirror.data.keys / pki.SERVER_CERTIFICATE, certificate)
@@ -86,17 +96,22 @@ def _placeholder(mirror: MirrorDir, given: JoinAnswer) -> bytes:
     return issuing.placeholder(key, given.hosts or [given.name])
 
 
-async def _ask(origin: str, authority: bytes, message: bytes) -> JoinAnswer:
-    """What the origin, which has the CA `authority`, gives."""
+async def _ask(origin: str, authority: bytes, message: dict[str, Any]) -> JoinAnswer:
+    """What the origin, which has the CA `authority`, gives. Nobody else reads the message, nor the answer."""
     context = ssl.create_default_context(cadata=authority.decode("ascii"))
     headers = [("Content-Type", "application/msgpack")]
+    answer_key = secrets.token_bytes(sealing.KEY_BYTES)
     async with open_client(context, "redistrib") as client:
-        answer = await client.request("POST", f"{origin}/api/v1/mirror/join", body=message, headers=headers)
+        origin_key = await fetch_origin_key(client, origin, x509.load_pem_x509_certificate(authority))
+        sealed = origin_key.seal(packing.pack({**message, "answer_key": answer_key}), sealing.JOIN)
+        body = packing.pack({"sealed": sealed})
+        answer = await client.request("POST", f"{origin}/api/v1/mirror/join", body=body, headers=headers)
     if answer.status == 400:
         raise _refusal(answer.body)
     if answer.status != 200:
         raise Unavailable(origin, f"HTTP {answer.status}")
-    return packing.unpack(answer.body, JoinAnswer, "the answer to join")
+    answered = packing.unpack(answer.body, _SealedAnswer, "the answer to join")
+    return packing.unpack(sealing.open_answer(answered.sealed, answer_key), JoinAnswer, "the answer to join")
 
 
 def _refusal(body: bytes) -> BadInput:

@@ -42,11 +42,16 @@ _DEFAULTS: Final = """\
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What `redistrib join` was given. `origin` is the URL of the server that was asked: the origin, or a mirror."""
+    """What `redistrib join` was given. `origin` is the URL of the server that was asked: the origin, or a mirror.
+
+    `sealed`: the key is shown to the origin alone. A mirror that joined with an earlier version shows it to whom it
+    follows.
+    """
 
     name: str
     origin: str
     key: str
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ async def run_mirror(mirror: MirrorDir, identity: Identity, serving: Serving) ->
     context = ssl.create_default_context(cafile=str(mirror.data.ca_certificate))
     trust_file.use_in(context)
     async with open_client(context, "redistrib") as client, trio.open_nursery() as nursery:
-        downloader, origin = Downloader(client, Traffic()), OriginClient(client, identity)
+        downloader, origin = Downloader(client, Traffic()), OriginClient(client, identity, lambda: trust_file.trust)
         fetcher = Fetcher(downloader, local.incoming, neighbours.sources, settings.redistrib.connections, nursery)
         manifests = ManifestFetcher(downloader, neighbours.sources, local.ca)
         reporter = Reporter(origin, statistics, spool, local.versions, log)

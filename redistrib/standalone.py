@@ -17,13 +17,13 @@ from distd.domain.errors import BadInput, Conflict
 from distd.lane.client.http_client import open_client
 from distd.storage import pki
 from redistrib.control_port import ControlPort
-from redistrib.copier import Copier
+from redistrib.copier import Copier, CopyLimits
 from redistrib.download import Traffic
 from redistrib.metrics import Metrics
 from redistrib.mirror_dir import MirrorDir, building_mirror, read_identity
 from redistrib.package_sources import FolderSource, WebSource, check_ids
 from redistrib.scrub import Scrub
-from redistrib.serve import open_local_packages, serve_until_stopped
+from redistrib.serve import MIB, open_local_packages, serve_until_stopped
 from redistrib.standalone_backend import StandaloneBackend
 from redistrib.status import Statistics, run_status_file
 
@@ -102,8 +102,8 @@ async def run_standalone(mirror: MirrorDir, options: SourceOptions, serving: Ser
     context = _trusting(options.ca_file)
     async with open_client(context, "redistrib") as client, trio.open_nursery() as nursery:
         source = options.open(client, traffic)
-        signer, connections = pki.load_signer(mirror.data.keys), settings.redistrib.connections
-        copier = Copier(local, source, options.named, signer, mirror.incoming, connections, log)
+        limits = CopyLimits(settings.redistrib.connections, settings.redistrib.package_mib * MIB)
+        copier = Copier(local, source, options.named, pki.load_signer(mirror.data.keys), mirror.incoming, limits, log)
         await local.load(log)
         metrics = Metrics(statistics.counts, traffic, copier.state)
         control_port = ControlPort(client, "", metrics.render, lambda: copier.is_ready, nursery)

@@ -16,7 +16,7 @@ import random
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import trio
@@ -26,7 +26,9 @@ from agentsim.native import deploy, inventory
 from agentsim.native.fetch import fetch_fragment
 from agentsim.native.sources import Sources
 from agentsim.native.state import is_disk_full, remove_tree
+from agentsim.native.store import store
 from agentsim.native.trust_updates import ManifestState, TrustUpdates
+from agentsim.native.unpack import DEFAULT_LIMITS, unpack
 from distd import __version__
 from distd.domain.agent_actions import (
     Assemble,
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from agentsim.native.state import Folder, State
+    from agentsim.native.unpack import UnpackLimits
     from distd.domain.agent_actions import (
         Action,
         Event,
@@ -73,6 +76,17 @@ MAX_INFO_BYTES = 65_536
 MAX_MANIFEST_BYTES = 67_108_864
 MINUTE_S = 60
 _HEADERS = (("Content-Type", "application/x-compress"), ("Pragma", "no-cache"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What packages may do here: run commands (LAUNCH, EXECUTE), or only store files; what they may unpack to."""
+
+    commands: bool = False
+    unpack: UnpackLimits = DEFAULT_LIMITS
+
+
+NO_COMMANDS: Final = Rights()
 
 
 @dataclass(slots=True)
@@ -105,6 +119,7 @@ class NativeAgent:
         client: Client,
         device_id: str,
         log: Callable[[str], None],
+        rights: Rights = NO_COMMANDS,
     ) -> None:
         self._server = server
         self._trust = TrustUpdates(server, TrustFile(state.trust_path, ca), client, log)
@@ -112,6 +127,7 @@ class NativeAgent:
         self._client = client
         self._log = log
         self._device_id = device_id
+        self._rights = rights
         self._manifests: dict[str, Manifest] = {}
         self._sources: dict[str, Sources] = {}
         self._threads = trio.CapacityLimiter(1)  # hashing and unpacking: one at a time
@@ -316,6 +332,9 @@ class NativeAgent:
         if folder.was_running:
             self._log(f"Package {folder.id} was interrupted while it ran; it is not run again.")
             code = "ERR_EXECUTE_NO_EXIT_CODE"
+        elif info.action is not PackageAction.STORE and not self._rights.commands:
+            self._log(f"Package {folder.id} is refused: it is to {info.action}, and --allow-execute was not given.")
+            code = "ERR_EXECUTE_NOT_ALLOWED"
         else:
             code = await trio.to_thread.run_sync(self._build, folder, info, manifest, limiter=self._threads)
             code = code or await self._run_action(folder, info, timeout_min * MINUTE_S)
@@ -330,7 +349,7 @@ class NativeAgent:
             if info.fragments:
                 deploy.check(folder, info, manifest)
                 with deploy.open_archive(folder, manifest) as archive:
-                    deploy.unpack(archive, folder.tree)
+                    unpack(archive, folder.tree, self._rights.unpack)
         except (Corrupt, BadInput, OSError) as error:
             self._log(f"Building of {folder.id}... failed: {error}")
             return _build_code(error)
@@ -355,11 +374,8 @@ class NativeAgent:
         return code
 
     def _store(self, tree: Path, target: str) -> str:
-        path = Path(target)
         try:
-            if not path.is_absolute():
-                raise BadInput("info/PATH", "an absolute path", target)
-            deploy.store(tree, path)
+            store(tree, Path(target))
         except (OSError, BadInput) as error:
             self._log(f"Storing package to {target}... failed: {error}")
             return "ERR_OUT_OF_SPACE" if is_disk_full(error) else "ERR_EXECUTE"

@@ -1,5 +1,6 @@
 """What a native agent keeps on disk, always consistent: each file is written under another name, synced and renamed.
 
+STATE/                      of its user alone (0700)
 STATE/lock                  held (flock) while an agent runs
 STATE/deviceid              DEVICEID, as OCS makes it: hostname-YYYY-MM-DD-HH-MM-SS
 STATE/history               ids of packages that need no second run, one a line
@@ -22,6 +23,7 @@ import errno
 import fcntl
 import json
 import shutil
+import stat
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
 
 
 MAX_FLOORS: Final = 10_000
+
+
+MODE: Final = 0o700
 
 
 def is_disk_full(error: Exception) -> bool:
@@ -156,8 +161,10 @@ class Folder:
 class State:
     """A state directory. Made by `open_state`, which holds the lock."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, was_open_to: int = 0) -> None:
+        """`was_open_to`: the bits of the mode that were taken away, as others could read or write in it; mostly 0."""
         self.path = path
+        self.was_open_to = was_open_to
         self.downloads = path / "download"
         self.floors = VersionFloors(path / "floors", MAX_FLOORS)
         self.trust_path = path / "trust.pem"
@@ -225,9 +232,16 @@ class State:
 
 @contextmanager
 def open_state(path: Path) -> Iterator[State]:
-    """The state directory, made if need be. Raises `Conflict` when another agent has it, `BadInput` if it cannot be."""
+    """The state directory, made if need be, for its user alone: packages and their output may hold secrets.
+
+    Raises `Conflict` when another agent has it, `BadInput` if it cannot be.
+    """
     try:
-        (path / "download").mkdir(parents=True, exist_ok=True)
+        path.mkdir(MODE, parents=True, exist_ok=True)
+        _check_own(path)
+        was_open_to = stat.S_IMODE(path.stat().st_mode) & ~MODE
+        path.chmod(MODE)  # one of an earlier version too
+        (path / "download").mkdir(MODE, exist_ok=True)
         lock = (path / "lock").open("w")
     except OSError as error:
         raise BadInput("--state", "a directory that can be written to", str(path), error.strerror or "") from None
@@ -237,7 +251,14 @@ def open_state(path: Path) -> Iterator[State]:
         except BlockingIOError:
             raise Conflict("--state", f"another agent runs on {path}") from None
         atomic.remove_stale(path)
-        yield State(path)
+        yield State(path, was_open_to)
+
+
+def _check_own(path: Path) -> None:
+    """Raises `BadInput` for a folder of something else, `/var/lib` say: to close it to others would do harm."""
+    names = {entry.name for entry in path.iterdir() if not entry.name.startswith(".")}
+    if names - {"download"} and not names & {"lock", "deviceid"}:
+        raise BadInput("--state", "an empty folder, or the state of an agent", str(path))
 
 
 def remove_tree(path: Path) -> None:

@@ -104,7 +104,8 @@ def _listeners(settings: Settings, options: ServeOptions) -> list[Listeners]:
 def _worker_command(root: Path, options: ServeOptions, overrides: Mapping[str, str]) -> list[str]:
     settings = [part for name, value in overrides.items() for part in ("--set", f"{name}={value}")]
     log = ["--log-level", options.log_level, "--log-format", options.log_format]
-    return [sys.executable, "-m", "distd.cli", "serve", "--data", str(root), "--json", *log, *settings]
+    # -P: or Python would import what lies in the current folder, a file trio.py for instance, before it is asked to.
+    return [sys.executable, "-P", "-m", "distd.cli", "serve", "--data", str(root), "--json", *log, *settings]
 
 
 def _announce(listeners: Listeners, ca: Path, _http: str, https: str, *, as_json: bool) -> None:

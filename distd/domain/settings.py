@@ -226,6 +226,9 @@ class RedistribSettings:
     poll_s: int = _setting(
         60, "seconds between two looks at a server without an event stream", low=1, high=86_400, restart=True
     )
+    package_mib: int = _setting(
+        20_480, "MiB of a package that a mirror copies from a server without an event stream", low=1, restart=True
+    )
     scrub_mib_per_s: int = _setting(8, "MiB a second that a mirror checks of its files; 0: never", restart=True)
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
+
+# Tells Python to look for modules nowhere but where they are installed. multiprocessing starts its processes by
+# `python -c …`, which would first import what lies in the current folder.
+SAFE_PATH: Final = "PYTHONSAFEPATH"
+_STARTING: Final = threading.Lock()  # the environment is the whole process's
 
 
 class ChildExited(Unavailable):
@@ -68,7 +74,7 @@ async def open_child(work: Callable[..., None], *arguments: Any, name: str, nice
         target=_child_main, args=(work, arguments, theirs, niceness), daemon=True, name=name
     )
     try:
-        await trio.to_thread.run_sync(process.start)
+        await trio.to_thread.run_sync(_start, process)
         theirs.close()
         yield Child(process, ours, name)
     finally:
@@ -77,6 +83,20 @@ async def open_child(work: Callable[..., None], *arguments: Any, name: str, nice
                 process.kill()
                 await trio.to_thread.run_sync(process.join)
         ours.close()
+
+
+def _start(process: BaseProcess) -> None:
+    """With its environment, which others' children do not get: commands of packages have an agent's."""
+    with _STARTING:
+        before = os.environ.get(SAFE_PATH)
+        os.environ[SAFE_PATH] = "1"
+        try:
+            process.start()
+        finally:
+            if before is None:
+                del os.environ[SAFE_PATH]
+            else:
+                os.environ[SAFE_PATH] = before
 
 
 async def run_in_child(work: Callable[..., Any], *arguments: Any, name: str, niceness: int = 0) -> Any:

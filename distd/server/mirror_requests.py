@@ -26,11 +26,12 @@ ACCEPTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class EventRequest:
-    """A mirror asks for the events after number `after`, and authenticates by its `key`; "": it sent none."""
+    """A mirror asks for the events after number `after`. `authorization`: the value of the field; "": it sent none."""
 
     method: str
+    target: str
     after: int
-    key: str
+    authorization: str
 
 
 async def read_request(stream: PlainStream | TlsStream) -> EventRequest:
@@ -43,8 +44,8 @@ async def read_request(stream: PlainStream | TlsStream) -> EventRequest:
         http.receive_data(data)
     text = parse_qs(urlsplit(event.target.decode("ascii")).query).get("after", ["0"])[0]
     after = int(text) if text.isdecimal() and len(text) < 19 else 0
-    scheme, _, key = dict(event.headers).get(b"authorization", b"").decode("latin-1").partition(" ")
-    return EventRequest(event.method.decode("ascii"), after, key if scheme == "Bearer" else "")
+    authorization = dict(event.headers).get(b"authorization", b"").decode("latin-1")
+    return EventRequest(event.method.decode("ascii"), event.target.decode("ascii"), after, authorization)
 
 
 async def refuse(stream: PlainStream | TlsStream, status: HTTPStatus, why: str) -> None:

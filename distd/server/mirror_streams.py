@@ -1,6 +1,6 @@
 """The event stream to mirrors: each mirror that follows it has one long answer open.
 
-    GET /api/v1/mirror/events?after=SEQ      Authorization: Bearer KEY
+    GET /api/v1/mirror/events?after=SEQ      Authorization: Sealed … (`storage.sealing`), or Bearer KEY
 
 answers 200 with a chunked body of frames (`wire.mirror_events`) with the messages of `server.mirror_messages`. The
 first one is a state, unless the mirror has followed until a moment ago: however long it was away, it only has to
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from distd.lane.streams import PlainStream, TlsStream
     from distd.origin.mirrors.identity import MirrorIdentity
     from distd.server.mirror_messages import Waves
+    from distd.storage.sealing import OriginKey
     from distd.wire.mirror_events import Event
 
     Stream = PlainStream | TlsStream
@@ -97,8 +98,10 @@ class MirrorStreams:
         waves: Waves,
         addresses: dict[str, Any],
         changed: Callable[[], None],
+        origin_key: OriginKey,
         log: logging.Logger,
     ) -> None:
+        self._origin_key = origin_key
         self._reader = reader
         self._writer = writer
         self._waves = waves
@@ -161,7 +164,8 @@ class MirrorStreams:
                     if request.method != "GET":
                         await mirror_requests.refuse(stream, HTTPStatus.METHOD_NOT_ALLOWED, "expected GET")
                         return
-                    mirror = await self._reader.run(partial(identity.identify, key=request.key))
+                    proof = self._origin_key.proof_of(request.authorization, "GET", request.target, time.time())
+                    mirror = await self._reader.run(partial(identity.identify, key=proof.key)) if proof else None
                     if mirror is None:
                         why = "expected the key of a mirror; `redistrib join` gives one"
                         await mirror_requests.refuse(stream, HTTPStatus.UNAUTHORIZED, why)

@@ -37,6 +37,7 @@ from distd.server.progress import ProgressRecorder
 from distd.server.state import ServerState
 from distd.server.steering import Steering
 from distd.storage import package_dirs, pki
+from distd.storage.sealing import OriginKey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -84,7 +85,8 @@ async def run_server(
         waves = Waves(settings.mirrors.wave, settings.mirrors.wave_pause_s)
         addresses = {"http": state.context.http, "https": state.context.https, **state.mirror_keys}
         state.follow(lambda _: addresses.update(http=state.context.http, https=state.context.https))
-        mirrors = MirrorStreams(reader, writer, waves, addresses, monitor.notify, log)
+        origin_key = OriginKey(installation.data)
+        mirrors = MirrorStreams(reader, writer, waves, addresses, monitor.notify, origin_key, log)
         progress = ProgressRecorder(writer, log)
         hand_over = partial(_hand_over, mirrors, web)
         backend = OriginBackend(queues, steering, progress, hand_over, state.token_keys, metrics.observe_post, log)

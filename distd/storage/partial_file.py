@@ -27,7 +27,8 @@ class PartialFile:
     """What has come of the file at `path`, in `part` beside it. All calls block: they belong in threads.
 
     What an earlier process left in `part` counts, unless `resume` is false; with `hashed` it is read again. The file
-    may have `limit_bytes` at the most. With `locked` no other process can open it so meanwhile.
+    may have `limit_bytes` at the most. With `locked` no other process can open it so meanwhile, and no other user can
+    read it before it is whole.
 
     Resource handling: closed by `close`, or at the end of a `with` block. What has come stays on the disk until
     `commit` or `discard`.
@@ -49,10 +50,11 @@ class PartialFile:
         self.size_bytes = 0
         self._limit_bytes = limit_bytes
         self._hasher: Hasher | None = None
-        self._fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        self._fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600 if locked else 0o644)
         try:
             if locked:
                 self._lock()
+                os.fchmod(self._fd, 0o600)  # an earlier version made it with another mode
             self.size_bytes = os.lseek(self._fd, 0, os.SEEK_END)
             self._write_back = WriteBack(self.size_bytes)
             if not resume or (limit_bytes is not None and self.size_bytes > limit_bytes):

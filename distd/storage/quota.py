@@ -42,3 +42,8 @@ def check(
     if used_bytes + stay_bytes > limits.quota_bytes:
         limit = f"store.quota_mib allows {limits.quota_bytes} bytes"
         raise NoSpace("data directory", f"{limit}: {used_bytes} are used, and {stay_bytes} more are needed")
+
+
+def free_bytes(data: DataDir, limits: DiskLimits) -> int:
+    """How much may be written before only what is to stay free is left of the disk; 0: nothing."""
+    return max(shutil.disk_usage(data.download).free - limits.keep_free_bytes, 0)

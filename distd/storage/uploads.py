@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from distd.storage.quota import DiskLimits
 
 PART: Final = ".part-"
+FOLDER_MODE: Final = 0o750
 MAX_UNFINISHED: Final = 64  # uploads at once
 MAX_UNFINISHED_DAYS: Final = 7  # after which an unfinished one is removed
 MAX_HASHERS: Final = 16  # kept of unfinished ones
@@ -101,10 +102,19 @@ class Uploads:
         return found
 
     def remove_stale(self) -> None:
-        """Remove unfinished uploads that nothing was added to for `MAX_UNFINISHED_DAYS`."""
+        """Remove unfinished uploads that nothing was added to for `MAX_UNFINISHED_DAYS`.
+
+        The others can be read by nobody else from now on, also those of an earlier version.
+        """
         for path in self._paths():
-            if path.name.startswith(PART) and path.stat().st_mtime < time.time() - MAX_UNFINISHED_DAYS * 86_400:
+            if not path.name.startswith(PART):
+                continue
+            if path.stat().st_mtime < time.time() - MAX_UNFINISHED_DAYS * 86_400:
                 path.unlink(missing_ok=True)
+            elif path.stat().st_mode & 0o077:
+                path.chmod(0o600)
+        if self._data.uploads.is_dir():
+            self._make_folder()
 
     @contextmanager
     def open(self, name: str, offset: int, total_bytes: int, *, replace: bool = False) -> Iterator[UnfinishedUpload]:
@@ -123,7 +133,7 @@ class Uploads:
         if total_bytes > self._max_bytes:
             raise TooLarge("Content-Length", f"at most {self._max_bytes} bytes", f"{total_bytes} bytes")
         quota.check(self._data, self._limits, work_bytes=total_bytes - offset, stay_bytes=0, usage=self._usage)
-        self._data.uploads.mkdir(exist_ok=True)
+        self._make_folder()
         others = [path for path in self._paths() if path.name.startswith(PART) and path != part]
         if len(others) >= MAX_UNFINISHED:
             raise Conflict("uploads", f"{MAX_UNFINISHED} are unfinished", "finish or delete some")
@@ -140,6 +150,13 @@ class Uploads:
             finally:
                 if not upload.is_finished:
                     self._hashers.put(file.inode, (file.size_bytes, file.hasher))
+
+    def _make_folder(self) -> None:
+        """For the server and its group alone, also where an earlier version made it for all."""
+        folder = self._data.uploads
+        folder.mkdir(FOLDER_MODE, exist_ok=True)
+        if folder.stat().st_mode & 0o007:
+            folder.chmod(FOLDER_MODE)
 
     def _open_part(self, name: str, part: Path, *, resume: bool) -> PartialFile:
         try:

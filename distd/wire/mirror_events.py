@@ -20,16 +20,30 @@ if TYPE_CHECKING:
 
 _LENGTH: Final = struct.Struct(">I")
 
+MAX_PACKAGES: Final = 100_000  # of an event
+MAX_MIRRORS: Final = 10_000
+MAX_PLACE_CHARACTERS: Final = 300  # of "host:port"
+MAX_WAIT_S: Final = 2**31
+MAX_TIME_S: Final = 2**40  # Unix time
+
 PackageId: TypeAlias = Annotated[str, Meta(pattern=r"\A[0-9]{1,20}\Z")]
+Version: TypeAlias = Annotated[int, Meta(ge=0, lt=2**31)]  # of a package
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**62)]  # of bytes, events or what else is counted
+_Time: TypeAlias = Annotated[int, Meta(ge=-1, le=MAX_TIME_S)] | Annotated[float, Meta(ge=-1, le=MAX_TIME_S)]
+_Place: TypeAlias = Annotated[str, Meta(max_length=MAX_PLACE_CHARACTERS)]
+_Places: TypeAlias = Annotated[list[_Place], Meta(max_length=MAX_MIRRORS)]
 
 
 class WantedPackage(Struct, frozen=True, array_like=True):
     """A package that mirrors are to have. `needed`: agents may fetch it; the others are kept while there is space."""
 
     package_id: PackageId
-    version: int
-    size_bytes: int
+    version: Version
+    size_bytes: Count
     needed: bool
+
+
+_Wanted: TypeAlias = Annotated[list[WantedPackage], Meta(max_length=MAX_PACKAGES)]
 
 
 class State(Struct, frozen=True, tag_field="kind", tag="state"):
@@ -40,13 +54,13 @@ class State(Struct, frozen=True, tag_field="kind", tag="state"):
     before `renew_before_s` (Unix time) are to be renewed. Both are unset by an origin of an earlier version.
     """
 
-    seq: int
-    packages: list[WantedPackage]
-    mirrors: list[str] | UnsetType = UNSET
-    http: str = ""
-    https: str = ""
-    trust_epoch: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
-    renew_before_s: int | float | UnsetType = UNSET
+    seq: Count
+    packages: _Wanted
+    mirrors: _Places | UnsetType = UNSET
+    http: _Place = ""
+    https: _Place = ""
+    trust_epoch: Count | UnsetType = UNSET
+    renew_before_s: _Time | UnsetType = UNSET
 
 
 class PackageChange(Struct, frozen=True, tag_field="kind", tag="package"):
@@ -55,21 +69,21 @@ class PackageChange(Struct, frozen=True, tag_field="kind", tag="package"):
     The mirror is to wait `wait_s` before it fetches, so that not all do at once. The rest is as in `State`.
     """
 
-    seq: int
-    packages: list[WantedPackage]
-    gone: list[str] = []
-    mirrors: list[str] | UnsetType = UNSET
-    wait_s: int | float = 0
-    http: str = ""
-    https: str = ""
-    trust_epoch: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
-    renew_before_s: int | float | UnsetType = UNSET
+    seq: Count
+    packages: _Wanted
+    gone: Annotated[list[PackageId], Meta(max_length=MAX_PACKAGES)] = []
+    mirrors: _Places | UnsetType = UNSET
+    wait_s: Annotated[int, Meta(ge=0, le=MAX_WAIT_S)] | Annotated[float, Meta(ge=0, le=MAX_WAIT_S)] = 0
+    http: _Place = ""
+    https: _Place = ""
+    trust_epoch: Count | UnsetType = UNSET
+    renew_before_s: _Time | UnsetType = UNSET
 
 
 class Heartbeat(Struct, frozen=True, tag_field="kind", tag="beat"):
     """The origin is there, and has nothing to say."""
 
-    seq: int
+    seq: Count
 
 
 Event: TypeAlias = State | PackageChange | Heartbeat
@@ -77,7 +91,7 @@ Event: TypeAlias = State | PackageChange | Heartbeat
 
 class _Head(Struct):
     kind: str
-    seq: int
+    seq: Count
 
 
 _KINDS: Final[Mapping[str, type[State | PackageChange]]] = {"state": State, "package": PackageChange}

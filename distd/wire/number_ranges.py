@@ -36,8 +36,8 @@ def parse(text: str, limit: int | None = None) -> set[int]:
     numbers: set[int] = set()
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")
-        span = range(int(first), int(last or first) + 1)
-        if limit is not None and len(numbers) + len(span) > limit:
+        start, stop = int(first), int(last or first) + 1
+        if limit is not None and len(numbers) + stop - start > limit:  # before a range is made, which has its own limit
             raise ValueError(f"more than {limit} numbers")
-        numbers.update(span)
+        numbers.update(range(start, stop))
     return numbers

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from agentsim.native.agent import NativeAgent
+from agentsim.native.agent import NativeAgent, Rights
 from agentsim.native.state import open_state
 from agentsim.native.trust_updates import TRUST_PATH
 from distd.domain.records import (
@@ -134,6 +134,7 @@ class FaultyServer:
     history: frozenset[str] | None = None
     keep_listing: bool = False
     send: bool = True
+    rights: Rights = field(default_factory=lambda: Rights(commands=True))
     nursery: trio.Nursery | None = None
     plain: trio.CancelScope = field(default_factory=trio.CancelScope)
     tar = staticmethod(tar)
@@ -300,7 +301,9 @@ class FaultyServer:
         with open_state(state) as held:
             async with open_client(self.authority.client_context) as client:
                 server = f"https://{self.https}/ocsinventory"
-                return await NativeAgent(server, self.authority.certificate, held, client, "pc", log).run(once=True)
+                certificate = self.authority.certificate
+                agent = NativeAgent(server, certificate, held, client, "pc", log, self.rights)
+                return await agent.run(once=True)
 
     def count(self, word: str) -> int:
         return sum(word in request for request in self.requests)

@@ -104,6 +104,16 @@ async def test_the_device_id_stays(server: FaultyServer, tmp_path: Path) -> None
     assert "--name" in log
 
 
+async def test_a_state_that_was_open_to_others_is_closed(server: FaultyServer, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o755)
+    server.add(ID, b"", Action.EXECUTE, f"touch {tmp_path}/proof", 0)
+    status, log = await run(command(server, state, "--once", "--allow-execute"))
+    assert status == 0, log
+    assert f"{state} was open to others (mode 0755): it is 0700 now." in log
+    assert (tmp_path / "proof").exists()
+
+
 async def test_no_server(server: FaultyServer, tmp_path: Path) -> None:
     server.faults["/ocsinventory"] = [503]
     status, log = await run(command(server, tmp_path, "--once"))
@@ -122,6 +132,7 @@ async def test_no_server(server: FaultyServer, tmp_path: Path) -> None:
         ("--ca", "/nowhere", "--ca: expected a file that can be read"),
         ("--ca", "/etc/passwd", "--ca: expected a certificate in PEM form"),
         ("--state", "/proc/x", "--state: expected a directory that can be written to"),
+        ("--max-unpacked", "much", "--max-unpacked: expected a size"),
     ],
 )
 async def test_bad_usage(server: FaultyServer, tmp_path: Path, option: str, value: str, says: str) -> None:

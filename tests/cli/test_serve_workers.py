@@ -84,6 +84,20 @@ async def ready(process: Any) -> Any:
         return listening((await process.stdout.receive_some(65536)).decode())
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_module_in_the_current_folder_is_not_run(site: Any, tmp_path: Path, workers: int) -> None:
+    data, _ = site
+    for name in ("trio", "signal", "distd"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    command = [sys.executable, DISTD, "serve", "--data", str(data), "--http", "127.0.0.1:0", "--https", "127.0.0.1:0"]
+    command += ["--json", "--workers", str(workers)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    async with child(command, tmp_path / "log", stdout=subprocess.PIPE, cwd=tmp_path, env=environment) as process:
+        http, _ = await ready(process)
+        assert b" 200 " in await fetch(http)
+    assert not (tmp_path / "ran").exists()
+
+
 async def test_a_worker_that_dies_is_replaced_and_nobody_is_refused(site: Any, tmp_path: Path) -> None:
     data, _ = site
     async with await start(data, tmp_path, "--workers", "2") as process:

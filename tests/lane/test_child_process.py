@@ -9,10 +9,11 @@ import pytest
 import trio
 
 from distd.domain.errors import BadInput
-from distd.lane.child_process import ChildExited, open_child, run_in_child
+from distd.lane.child_process import SAFE_PATH, ChildExited, open_child, run_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def add(first: int, second: int) -> int:
@@ -43,6 +44,22 @@ def wait(tell: Callable[[Any], None]) -> None:
 
 async def test_what_the_work_returns() -> None:
     assert await run_in_child(add, 2, 3, name="adding") == 5
+
+
+@pytest.mark.parametrize("name", ["signal", "traceback", "trio"])
+async def test_a_module_in_the_current_folder_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Neither one that Python itself needs to start, nor one of ours."""
+    (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(SAFE_PATH, raising=False)
+    assert await run_in_child(add, 2, 3, name="adding") == 5
+    assert not (tmp_path / "ran").exists()
+    assert SAFE_PATH not in os.environ
+    monkeypatch.setenv(SAFE_PATH, "yes")
+    assert await run_in_child(add, 2, 3, name="adding") == 5
+    assert os.environ[SAFE_PATH] == "yes"
 
 
 async def test_an_error_of_ours_is_raised_here() -> None:

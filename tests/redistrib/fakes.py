@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.fixtures.client import FakeClient
 
 log = logging.getLogger("test")
+NO_CA: Any = None  # of those who need none: their identity is of an earlier version
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from redistrib.reporter import Reporter
 from redistrib.status import Statistics
 from redistrib.sync import Sync
 from tests.fixtures.client import FakeClient
-from tests.redistrib.fakes import file_request, log, refuse
+from tests.redistrib.fakes import NO_CA, file_request, log, refuse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -49,7 +49,7 @@ class Mirror:
         self.local = local
         self.statistics = Statistics(local.data.root)
         self.spool = AccessSpool(local.data.root / "spool", log)
-        origin = OriginClient(client, Identity("paris", "https://o:443", "key"))
+        origin = OriginClient(client, Identity("paris", "https://o:443", "key"), NO_CA)
         self.sync = Sync(
             local, manifests, fetcher, Reporter(origin, self.statistics, self.spool, local.versions, log), log
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -165,6 +166,64 @@ async def test_a_body_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None
         peer.client.handlers[ORIGIN] = lambda request: Reply(200)
         assert (await peer.ask("POST /api/v1/mirror/report", bytes(1000)))[0] == "HTTP/1.1 200 OK"
     assert MAX_BODY_BYTES == 4_194_304
+
+
+@pytest.mark.parametrize("request_line", ["POST /x", "POST /healthz", "GET /metrics", "GET /api/v1/mirror/ca"])
+@pytest.mark.parametrize("length", ["Content-Length: 4000000", "Transfer-Encoding: chunked"])
+async def test_a_body_is_taken_for_its_own_paths_only(request_line: str, length: str) -> None:
+    """It is refused at once: not a byte of it is waited for."""
+    async with listening() as peer:
+        stream = peer.connect()
+        first = "1\r\nx\r\n" if "chunked" in length else ""
+        head = f"{request_line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n{length}\r\n\r\n{first}"
+        await stream.send_all(head.encode())
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 404 ")
+        await stream.aclose()
+
+
+async def test_who_does_not_say_who_he_is_has_a_small_body() -> None:
+    async with listening() as peer:
+        stream = peer.connect()
+        await stream.send_all(b"POST /api/v1/mirror/join HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n")
+        assert b" 413 " in await stream.receive_some()
+        await stream.aclose()
+
+
+async def test_bodies_have_a_budget_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """150 POSTs of 4 MB that do not come to their end took 700 MB."""
+    monkeypatch.setattr(module, "MAX_BUFFERED_BYTES", 10_000)
+    head = (
+        b"POST /api/v1/mirror/report HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 4000000\r\n\r\n"
+    )
+    async with listening() as peer:
+        peer.client.handlers[ORIGIN] = lambda request: Reply(200)
+        streams = [peer.connect() for _ in range(20)]
+        for stream in streams:
+            await stream.send_all(head + bytes(1000))
+            await trio.testing.wait_all_tasks_blocked()
+        assert peer.port._budget._of.total() == 10_000
+        refused = [stream for stream in streams if b" 503 " in answered(stream)]
+        assert len(refused) == 10
+        assert (await peer.ask("GET /healthz"))[0] == "HTTP/1.1 200 OK"
+        for stream in streams:
+            await stream.aclose()
+        await await_until(lambda: not peer.port._open, "all are closed")
+        assert (await peer.ask("POST /api/v1/mirror/report", bytes(10_000)))[0] == "HTTP/1.1 200 OK"
+        assert peer.port._budget._of.total() == 0
+
+
+async def test_an_address_has_its_share_of_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BUFFERED_BYTES_PER_ADDRESS", 1000)
+    async with listening() as peer:
+        assert (await peer.ask("POST /api/v1/mirror/report", bytes(1001)))[0] == "HTTP/1.1 503 Service Unavailable"
+
+
+def answered(stream: trio.SocketStream) -> bytes:
+    """What has come by now."""
+    try:
+        return os.read(stream.socket.fileno(), 1000)
+    except BlockingIOError:
+        return b""
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ import pytest
 import trio
 import trio.testing
 
-from distd.domain.errors import Corrupt, Unavailable
+from distd.domain.errors import Corrupt, TooLarge, Unavailable
 from distd.domain.records import Action, Info
 from distd.packaging.verify import verify
 from distd.storage.quota import DiskLimits
 from distd.wire import ocs_info
 from redistrib import copier as module
-from redistrib.copier import Copier
+from redistrib.copier import Copier, CopyLimits
 from tests.fixtures.client import pause
 from tests.redistrib.fakes import log, make_local
 
@@ -57,9 +57,11 @@ class Source:
 
     async def read_info(self, package_id: str) -> bytes | None:
         await self._answer()
+        if len(self.infos.get(package_id, b"")) > ocs_info.MAX_INFO_BYTES:
+            raise TooLarge("info", "less", "more")
         return self.infos.get(package_id)
 
-    async def fetch_fragment(self, package_id: str, number: int, path: Path) -> None:
+    async def fetch_fragment(self, package_id: str, number: int, path: Path, limit_bytes: int) -> None:
         self.busy += 1
         self.most_busy = max(self.most_busy, self.busy)
         await pause(0.1)
@@ -67,7 +69,10 @@ class Source:
         await self._answer()
         self.fetched.append(f"{package_id}-{number}")
         try:
-            path.write_bytes(self.contents[package_id][number - 1])
+            content = self.contents[package_id][number - 1]
+            if len(content) > limit_bytes:
+                raise TooLarge(f"{package_id}-{number}", f"at most {limit_bytes} bytes", "more")
+            path.write_bytes(content)
         except (KeyError, IndexError):
             raise Unavailable(f"{package_id}-{number}", "HTTP 404") from None
 
@@ -83,7 +88,7 @@ def source() -> Source:
 
 
 def make_copier(local: LocalPackages, source: Source, signer: Signer, named: Sequence[str] = ()) -> Copier:
-    return Copier(local, source, named, signer, local.data.root / "incoming", 3, log)
+    return Copier(local, source, named, signer, local.data.root / "incoming", CopyLimits(3, 4_000_000), log)
 
 
 @asynccontextmanager
@@ -309,6 +314,85 @@ async def test_only_so_many_fragments_are_fetched_in_parallel(
     async with copying(local, source, signer):
         await trio.sleep(5)
     assert (source.most_busy, ids(local)) == (3, ["17"])
+
+
+async def test_there_are_no_more_tasks_than_connections(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    """However many fragments an info claims: a task for each of a million took gigabytes."""
+    source.add("17", b"a")
+    source.infos["17"] = source.infos["17"].replace(b'FRAGS="1"', b'FRAGS="20000"')
+    async with copying(local, source, signer):
+        before = trio.lowlevel.current_statistics().tasks_living
+        await trio.sleep(0.05)
+        assert trio.lowlevel.current_statistics().tasks_living <= before + 3
+
+
+@pytest.mark.parametrize("sizes", [(4_000_001,), (2_000_000, 2_000_001), (1_500_000, 1_500_000, 1_500_000)])
+async def test_a_package_that_is_too_large_is_given_up_until_it_is_another_one(
+    local: LocalPackages,
+    source: Source,
+    signer: Signer,
+    sizes: tuple[int, ...],
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    source.add("17", *map(bytes, sizes))
+    source.add("18", b"b")
+    async with copying(local, source, signer):
+        await trio.sleep(1)
+        assert ids(local) == ["18"]
+        assert not list((local.data.root / "incoming").iterdir())
+        source.fetched.clear()
+        await trio.sleep(POLL_S)
+        assert source.fetched == []
+        source.add("17", bytes(4_000_000))
+        await trio.sleep(POLL_S)
+        assert ids(local) == ["17", "18"]
+
+
+async def test_an_info_that_is_too_large_is_no_reason_to_stop(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    source.add("17", b"a")
+    source.add("18", b"b")
+    source.infos["17"] += b" " * ocs_info.MAX_INFO_BYTES
+    async with copying(local, source, signer) as copier:
+        await trio.sleep(1)
+        assert (ids(local), copier.connected) == (["18"], True)
+
+
+async def test_a_list_that_is_too_large_is_no_reason_to_stop(
+    local: LocalPackages, source: Source, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def refuse() -> list[str]:
+        await trio.lowlevel.checkpoint()
+        raise TooLarge("list", "less", "more")
+
+    source.add("17", b"a")
+    async with copying(local, source, signer) as copier:
+        with pytest.MonkeyPatch.context() as patching:
+            patching.setattr(source, "list_ids", refuse)
+            await trio.sleep(1)
+        assert not copier.connected
+        await trio.sleep(POLL_S)
+        assert ids(local) == ["17"]
+
+
+async def test_only_so_many_packages_are_copied(
+    local: LocalPackages,
+    source: Source,
+    signer: Signer,
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(module, "MAX_PACKAGES", 1)
+    source.add("17", b"a")
+    source.add("18", b"b")
+    async with copying(local, source, signer):
+        await trio.sleep(1)
+        assert ids(local) == ["17"]
+    assert "of 2 packages only 1 are copied" in caplog.text
 
 
 async def test_a_disk_that_is_full(

@@ -17,7 +17,7 @@ from redistrib.follower import SILENCE_S, Follower
 from redistrib.mirror_dir import Identity
 from redistrib.origin_client import OriginClient
 from tests.fixtures.client import FakeClient, Reply
-from tests.redistrib.fakes import log
+from tests.redistrib.fakes import NO_CA, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ def make_follower(
     client: FakeClient, jitter: Callable[[], float] = lambda: 0.5
 ) -> tuple[Follower, list[State | PackageChange]]:
     applied: list[State | PackageChange] = []
-    return Follower(OriginClient(client, IDENTITY), applied.append, jitter, log), applied
+    return Follower(OriginClient(client, IDENTITY, NO_CA), applied.append, jitter, log), applied
 
 
 async def follow(follower: Follower, seconds: float) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from distd.domain.errors import BadInput, Conflict, Corrupt, Unavailable
 from distd.storage import pki
+from distd.storage.data_dir import DataDir
+from distd.storage.sealing import JOIN, OriginKey, seal_answer
 from distd.wire import packing
 from redistrib import join as module
 from redistrib.join import join
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from distd.domain.errors import DistdError
-    from distd.storage.data_dir import DataDir
     from tests.fixtures.client import Request
 
 ORIGIN = "https://origin:8443"
@@ -43,11 +44,20 @@ class Origin:
             200, [keys.ca_certificate.read_bytes()]
         )
         self.client.handlers[f"{ORIGIN}/api/v1/mirror/join"] = self._join
+        self.client.handlers[f"{ORIGIN}/api/v1/mirror/key"] = lambda request: Reply(
+            200, [OriginKey(keys).announce(1_790_000_000.0)]
+        )
         self.message: dict[str, Any] = {}
+        self.seen: list[bytes] = []  # by whom forwards what
+        self._keys = keys
 
     def _join(self, request: Request) -> Reply:
-        self.message = packing.unpack(request.body, dict[str, Any], "join")
-        return Reply(200, [packing.pack(self.given)])
+        outer = packing.unpack(request.body, dict[str, Any], "join")
+        assert list(outer) == ["sealed"]
+        self.message = packing.unpack(OriginKey(self._keys).open(outer["sealed"], JOIN), dict[str, Any], "join")
+        reply = packing.pack({"sealed": seal_answer(packing.pack(self.given), self.message["answer_key"])})
+        self.seen += [request.body, reply]
+        return Reply(200, [reply])
 
     @asynccontextmanager
     async def open(self, context: ssl.SSLContext, user_agent: str) -> AsyncIterator[FakeClient]:
@@ -69,7 +79,7 @@ def token(ca: x509.Certificate) -> str:
 
 async def test_a_mirror_joins(origin: Origin, token: str, tmp_path: Path, origin_keys: DataDir) -> None:
     identity = await join(f"{ORIGIN}/", token, tmp_path / "mirror")
-    assert identity == Identity("paris", ORIGIN, "k")
+    assert identity == Identity("paris", ORIGIN, "k", sealed=True)
     mirror = open_mirror(tmp_path / "mirror")
     assert read_identity(mirror) == identity
     assert mirror.data.ca_certificate.read_bytes() == origin_keys.ca_certificate.read_bytes()
@@ -81,6 +91,43 @@ async def test_a_mirror_joins(origin: Origin, token: str, tmp_path: Path, origin
     assert first.check_hostname is False
     assert second.check_hostname is True
     assert len(second.get_ca_certs()) == 1
+
+
+async def test_who_forwards_it_sees_neither_token_nor_key(origin: Origin, token: str, tmp_path: Path) -> None:
+    origin.given["key"] = key = "f" * 64
+    await join(ORIGIN, token, tmp_path / "mirror")
+    assert origin.seen
+    for data in origin.seen:
+        for secret in (SECRET.encode(), key.encode(), bytes.fromhex(SECRET), b"PRIVATE KEY"):
+            assert secret not in data
+
+
+async def test_a_mirror_that_announces_a_key_of_its_own_gets_no_token(
+    origin: Origin, token: str, tmp_path: Path, origin_keys: DataDir
+) -> None:
+    other = DataDir(tmp_path / "other")
+    other.keys.mkdir(parents=True)
+    pki.create_keys(other.keys, other.ca_certificate, ["m.example"])
+    origin.client.handlers[f"{ORIGIN}/api/v1/mirror/key"] = lambda request: Reply(200, [OriginKey(other).announce(1.0)])
+    await fails(Corrupt, "manifest signer: expected a certificate of this CA", ORIGIN, token, tmp_path / "mirror")
+    assert origin.message == {}
+
+
+async def test_an_answer_that_another_server_made_is_not_taken(origin: Origin, token: str, tmp_path: Path) -> None:
+    forged = packing.pack({"sealed": seal_answer(packing.pack(GIVEN), bytes(32))})
+    replies = [forged, packing.pack(GIVEN)]
+    origin.client.handlers[f"{ORIGIN}/api/v1/mirror/join"] = lambda request: Reply(200, [replies.pop()])
+    for _ in range(2):
+        await fails(Corrupt, "the answer", ORIGIN, token, tmp_path)
+
+
+async def test_an_origin_of_an_earlier_version_is_to_be_updated_first(
+    origin: Origin, token: str, tmp_path: Path
+) -> None:
+    """It could be a mirror that wants the token as it is."""
+    origin.client.handlers[f"{ORIGIN}/api/v1/mirror/key"] = lambda request: Reply(404)
+    await fails(Unavailable, "an origin of an earlier version has none: update it first", ORIGIN, token, tmp_path)
+    assert origin.message == {}
 
 
 async def test_it_joins_once(origin: Origin, token: str, tmp_path: Path) -> None:

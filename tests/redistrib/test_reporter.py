@@ -16,7 +16,7 @@ from redistrib.origin_client import OriginClient
 from redistrib.reporter import FLUSH_S, IDLE_REPORT_S, Reporter
 from redistrib.status import MirrorState, Statistics
 from tests.fixtures.client import FakeClient, Reply
-from tests.redistrib.fakes import log
+from tests.redistrib.fakes import NO_CA, log
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,9 @@ class Reporting:
         self.versions = {"17": 1}
         self.spool = AccessSpool(mirror.spool, log)
         self.statistics = Statistics(mirror.root)
-        self.reporter = Reporter(OriginClient(self.client, IDENTITY), self.statistics, self.spool, self.versions, log)
+        self.reporter = Reporter(
+            OriginClient(self.client, IDENTITY, NO_CA), self.statistics, self.spool, self.versions, log
+        )
 
     def _answer(self, request: Request) -> Reply:
         if self.away:

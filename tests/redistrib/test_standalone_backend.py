@@ -8,7 +8,7 @@ import trio
 
 from distd.lane.backend import LOCAL, Located, Post
 from redistrib.control_port import ControlPort
-from redistrib.copier import Copier
+from redistrib.copier import Copier, CopyLimits
 from redistrib.download import Traffic
 from redistrib.package_sources import FolderSource
 from redistrib.standalone_backend import StandaloneBackend
@@ -25,7 +25,7 @@ def make_backend(
     local: LocalPackages, signer: Signer, statistics: Statistics, nursery: trio.Nursery, base: str
 ) -> StandaloneBackend:
     source = FolderSource(local.data.root, Traffic())
-    copier = Copier(local, source, [], signer, local.data.root / "incoming", 4, log)
+    copier = Copier(local, source, [], signer, local.data.root / "incoming", CopyLimits(4, 1000), log)
     copier.wanted = ["17", "18"]
     local.publish("17", 1)
     port = ControlPort(FakeClient(), "", lambda: b"", lambda: True, nursery)

@@ -20,6 +20,8 @@ from distd.origin.packages import packages
 from distd.server import mirror_messages, mirror_streams
 from distd.server.mirror_messages import Waves
 from distd.server.mirror_streams import MirrorStreams
+from distd.storage.pki import load_ca
+from distd.storage.sealing import OriginKey, SealedRequest, read_announcement
 from distd.wire import mirror_events
 from distd.wire.mirror_events import PackageChange
 from tests.fixtures.mirrors import join_mirror
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from trio.testing import MockClock
 
     from tests.fixtures.origin import TestOrigin
+
+
+log = logging.getLogger("distd")
 
 
 class Peer:
@@ -92,9 +97,9 @@ def changes() -> Changes:
 
 
 @pytest.fixture
-async def streams(reader: Any, writer: Any, changes: Changes) -> AsyncIterator[MirrorStreams]:
+async def streams(data: Any, reader: Any, writer: Any, changes: Changes) -> AsyncIterator[MirrorStreams]:
     addresses = {"http": "o:80", "https": "o:443"}
-    streams = MirrorStreams(reader, writer, Waves(1, 30), addresses, changes, logging.getLogger("distd"))
+    streams = MirrorStreams(reader, writer, Waves(1, 30), addresses, changes, OriginKey(data), log)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(streams.run)
         await trio.testing.wait_all_tasks_blocked()
@@ -139,6 +144,22 @@ async def test_a_mirror_that_follows_is_online_and_gets_the_state(
     assert state["mirrors"] == ["a:8080"]
     assert state_of(origin)
     assert b"\r\nTransfer-Encoding: chunked\r\n" in peer.read()
+
+
+@pytest.mark.parametrize(("asked", "may"), [(5, True), (6, False)])
+async def test_a_mirror_that_shows_its_key_to_the_origin_alone_follows(
+    autojump_clock: MockClock, data: Any, streams: MirrorStreams, origin: TestOrigin, asked: int, may: bool
+) -> None:
+    """What it was sealed for is what it asks for: who forwards it cannot ask for something else."""
+    origin.now_s = time.time()
+    known = read_announcement(OriginKey(data).announce(time.time()), load_ca(data.ca_certificate))
+    request = SealedRequest("GET", "/api/v1/mirror/events?after=5")
+    text = known.authorize(request, join_mirror(origin, "a"), time.time())
+    head = f"GET /api/v1/mirror/events?after={asked} HTTP/1.1\r\nHost: o\r\nAuthorization: {text}\r\n\r\n"
+    peer = Peer(streams, head.encode())
+    await trio.sleep(0.01)
+    assert peer.read().startswith(b"HTTP/1.1 200 " if may else b"HTTP/1.1 401 ")
+    peer.socket.close()
 
 
 @pytest.mark.parametrize("key", ["", "0" * 64])
@@ -253,7 +274,7 @@ async def test_a_mirror_that_takes_nothing_is_disconnected(
     monkeypatch.setattr(mirror_streams, "MAX_UNSENT_BYTES", 1000)
     peer = await follow(connect, origin)
     peer.messages()
-    big = PackageChange(1, [], mirrors=["x" * 3_000_000])
+    big = PackageChange(1, [], mirrors=["x" * 300] * 10_000)
     monkeypatch.setattr(mirror_messages, "package_message", lambda conn, changed, seq: big)
     for package_id in ("17", "18"):
         origin.package(package_id)
@@ -266,14 +287,14 @@ async def test_a_slow_mirror_gets_the_rest_later(
     autojump_clock: MockClock, connect: Any, origin: TestOrigin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     peer = await follow(connect, origin)
-    big = PackageChange(1, [], mirrors=["x" * 3_000_000])
+    big = PackageChange(1, [], mirrors=["x" * 300] * 10_000)
     monkeypatch.setattr(mirror_messages, "package_message", lambda conn, changed, seq: big)
     origin.package("17")
     await trio.sleep(0.5)
     for _ in range(100):
         peer.read()
         await trio.sleep(0.01)
-    assert len(peer.messages()[1]["mirrors"][0]) == 3_000_000
+    assert len(peer.messages()[1]["mirrors"]) == 10_000
     assert state_of(origin)
 
 
@@ -308,9 +329,11 @@ async def test_by_plain_http_no_key_is_looked_at(autojump_clock: MockClock, stre
     peer.socket.close()
 
 
-async def test_at_the_end_all_are_lost(autojump_clock: MockClock, reader: Any, writer: Any, origin: TestOrigin) -> None:
+async def test_at_the_end_all_are_lost(
+    autojump_clock: MockClock, data: Any, reader: Any, writer: Any, origin: TestOrigin
+) -> None:
     addresses = {"http": "o:80", "https": "o:443"}
-    streams = MirrorStreams(reader, writer, Waves(1, 1), addresses, lambda: None, logging.getLogger("distd"))
+    streams = MirrorStreams(reader, writer, Waves(1, 1), addresses, lambda: None, OriginKey(data), log)
     key = join_mirror(origin, "a")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(streams.run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,8 @@ from distd.storage.quota import NO_LIMITS
 from distd.storage.uploads import MAX_HASHERS, OffsetMismatch, Upload, Uploads
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from distd.storage.data_dir import DataDir
 
 
@@ -187,3 +190,24 @@ def test_a_removed_upload_is_gone(uploads: Uploads) -> None:
     assert uploads.remove("a") is True
     assert uploads.remove("a") is False
     assert uploads.all() == []
+
+
+def test_nobody_else_reads_an_unfinished_upload(data: DataDir, uploads: Uploads) -> None:
+    add(uploads, "a", 0, b"hel")
+    part = data.uploads / ".part-a"
+    assert (mode_of(part), mode_of(data.uploads)) == (0o600, 0o750)
+    for path in (part, data.uploads):  # as an earlier version made them
+        path.chmod(path.stat().st_mode | 0o044)
+    add(uploads, "a", 3, b"l")
+    assert (mode_of(part), mode_of(data.uploads)) == (0o600, 0o750)
+    for path in (part, data.uploads):
+        path.chmod(path.stat().st_mode | 0o044)
+    uploads.remove_stale()
+    assert (mode_of(part), mode_of(data.uploads)) == (0o600, 0o750)
+    with uploads.open("a", 4, 5) as upload:
+        upload.finish("")
+    assert mode_of(data.uploads / "a") == 0o640
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,12 +41,24 @@ EVENTS: list[Event] = [
 ]
 
 NUMBERS = st.integers(0, 2**62)
-ROWS = st.lists(st.builds(WantedPackage, NUMBERS.map(str), NUMBERS, NUMBERS, st.booleans()), max_size=4)
-TEXTS = st.lists(st.text(), max_size=3)
+IDS = NUMBERS.map(str)
+VERSIONS = st.integers(0, 2**31 - 1)
+WAITS_S = st.integers(0, 2**31) | st.floats(0, 2**31)
+ROWS = st.lists(st.builds(WantedPackage, IDS, VERSIONS, NUMBERS, st.booleans()), max_size=4)
+TEXTS = st.lists(st.text(max_size=300), max_size=3)
 MIRRORS = TEXTS | st.just(UNSET)
 ANY_EVENTS = (
-    st.builds(State, NUMBERS, ROWS, MIRRORS, st.text(), st.text())
-    | st.builds(PackageChange, NUMBERS, ROWS, TEXTS, MIRRORS, NUMBERS, st.text(), st.text())
+    st.builds(State, NUMBERS, ROWS, MIRRORS, st.text(max_size=300), st.text(max_size=300))
+    | st.builds(
+        PackageChange,
+        NUMBERS,
+        ROWS,
+        st.lists(IDS, max_size=3),
+        MIRRORS,
+        WAITS_S,
+        st.text(max_size=300),
+        st.text(max_size=300),
+    )
     | st.builds(Heartbeat, NUMBERS)
 )
 
@@ -116,6 +129,15 @@ def test_events_are_decoded_byte_by_byte() -> None:
         pytest.param(frame({"kind": "state", "seq": 1, "packages": [["../17", 1, 2, True]]}), id="a bad package id"),
         pytest.param(frame({"kind": "package", "seq": 1, "packages": [["17", True, 2, True]]}), id="a bad version"),
         pytest.param(frame({"kind": "package", "seq": 1, "packages": [], "gone": "17"}), id="a text for a list"),
+        pytest.param(frame({"kind": "beat", "seq": -1}), id="a negative number"),
+        pytest.param(frame({"kind": "beat", "seq": 2**63}), id="a number that is too large"),
+        pytest.param(frame({"kind": "state", "seq": 1, "packages": [["17", 2**31, 2, True]]}), id="a large version"),
+        pytest.param(frame({"kind": "state", "seq": 1, "packages": [["17", 1, -2, True]]}), id="a negative size"),
+        pytest.param(frame({"kind": "state", "seq": 1, "packages": [], "http": "x" * 301}), id="a long address"),
+        pytest.param(frame({"kind": "state", "seq": 1, "packages": [], "mirrors": ["x" * 301]}), id="a long mirror"),
+        pytest.param(frame({"kind": "package", "seq": 1, "packages": [], "gone": ["../17"]}), id="a bad id"),
+        pytest.param(frame({"kind": "package", "seq": 1, "packages": [], "wait_s": math.nan}), id="no wait"),
+        pytest.param(frame({"kind": "package", "seq": 1, "packages": [], "wait_s": math.inf}), id="an endless wait"),
     ],
 )
 def test_bad_bytes_are_corrupt(data: bytes) -> None:

@@ -37,7 +37,7 @@ def test_bad_ranges_are_refused(text: str) -> None:
         parse(text)
 
 
-@pytest.mark.parametrize("text", ["1-99999999999999", "1-500,501-1001"])
+@pytest.mark.parametrize("text", ["1-99999999999999", f"1-{10**30}", "1-500,501-1001"])
 def test_more_numbers_than_the_limit_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="more than 1000 numbers"):
         parse(text, limit=1000)

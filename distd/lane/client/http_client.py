@@ -54,6 +54,20 @@ class _Origin(NamedTuple):
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
+class _Redirects(NamedTuple):
+    """Where redirects may lead: from https to http; to the same host only."""
+
+    downgrade: bool
+    same_host: bool
+
+    def check(self, url: str, target: str) -> None:
+        """Raises `Unavailable` for a target that is not allowed, `BadInput` for one that is none."""
+        if url.startswith("https:") and not target.startswith("https:") and not self.downgrade:
+            raise Unavailable(url, f"a redirect away from https, to {target}")
+        if self.same_host and _split(url)[0].host != _split(target)[0].host:
+            raise Unavailable(url, f"a redirect to another host, to {target}")
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """`headers` by lower-case name; several of one name are joined by ", ". `url` is the last one after redirects."""
@@ -204,18 +218,21 @@ class Client:
         headers: Headers = (),
         max_body_bytes: int = MAX_BODY_BYTES,
         downgrade: bool = True,
+        same_host: bool = False,
     ) -> Response:
-        """Ask and read the whole answer. `downgrade`: whether a redirect may lead from https to http."""
-        async with self._open(method, url, headers, body, downgrade) as answer:
+        """Ask and read the whole answer. `downgrade`: whether a redirect may lead from https to http; `same_host`:
+        none may lead to another host."""
+        allowed = _Redirects(downgrade, same_host)
+        async with self._open(method, url, headers, body, allowed) as answer:
             content = await answer.read(max_body_bytes)
             return Response(answer.status, answer.headers, content, answer.url)
 
     @asynccontextmanager
     async def stream(
-        self, method: str, url: str, headers: Headers = (), *, downgrade: bool = True
+        self, method: str, url: str, headers: Headers = (), *, downgrade: bool = True, same_host: bool = False
     ) -> AsyncIterator[Stream]:
         """An answer to iterate over, as sent: a coded body, or one without a marked end, is `Unavailable`."""
-        async with self._open(method, url, headers, b"", downgrade) as answer:
+        async with self._open(method, url, headers, b"", _Redirects(downgrade, same_host)) as answer:
             if not answer.is_framed:
                 raise Unavailable(url, "the answer does not say how long it is")
             coding = answer.headers.get("content-encoding", "identity")
@@ -225,7 +242,7 @@ class Client:
 
     @asynccontextmanager
     async def _open(
-        self, method: str, url: str, headers: Headers, body: bytes, downgrade: bool
+        self, method: str, url: str, headers: Headers, body: bytes, allowed: _Redirects
     ) -> AsyncIterator[Stream]:
         headers = list(headers)
         for _ in range(REDIRECTS + 1):
@@ -235,8 +252,7 @@ class Client:
                     yield answer
                     return
                 await answer.read(MAX_BODY_BYTES)
-            if url.startswith("https:") and not target.startswith("https:") and not downgrade:
-                raise Unavailable(url, f"a redirect away from https, to {target}")
+            allowed.check(url, target)
             url = target
         raise Unavailable(url, f"more than {REDIRECTS} redirects")
 

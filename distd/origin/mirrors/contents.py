@@ -38,8 +38,13 @@ def list_wanted(conn: Connection) -> list[WantedPackage]:
 
 
 def add_ready(conn: Connection, mirror: MirrorIdentity, pairs: Iterable[tuple[str, int]], now_s: float) -> None:
-    """The mirror has verified these packages (id, version) and serves them. Unknown ids are ignored."""
+    """The mirror has verified these packages (id, version) and serves them. Unknown ids are ignored.
+
+    An event tells of those that it did not have.
+    """
     versions = dict(pairs)
+    mine = (mirror_packages.c.mirror_id == mirror.id) & mirror_packages.c.package_id.in_(list(versions))
+    before = {row.package_id: row.version for row in conn.execute(select(mirror_packages).where(mine))}
     known = sorted(conn.scalars(select(packages.c.id).where(packages.c.id.in_(list(versions)))))
     rows = [
         {"mirror_id": mirror.id, "package_id": package_id, "version": version, "ready_at_us": micros(now_s)}
@@ -50,14 +55,18 @@ def add_ready(conn: Connection, mirror: MirrorIdentity, pairs: Iterable[tuple[st
     kind = event_log.Kind.MIRROR_READY
     event_log.append_many(
         conn,
-        [_event(kind, mirror, package_id, now_s, version=versions[package_id]) for package_id in known],
+        [
+            _event(kind, mirror, package_id, now_s, version=versions[package_id])
+            for package_id in known
+            if versions[package_id] != before.get(package_id)
+        ],
     )
 
 
 def remove(conn: Connection, mirror: MirrorIdentity, package_ids: Iterable[str], now_s: float) -> None:
     """The mirror no longer has these packages."""
     events = []
-    for package_id in package_ids:
+    for package_id in dict.fromkeys(package_ids):
         mine = (mirror_packages.c.mirror_id == mirror.id) & (mirror_packages.c.package_id == package_id)
         if conn.execute(delete(mirror_packages).where(mine)).rowcount:
             events.append(_event(event_log.Kind.MIRROR_GONE, mirror, package_id, now_s))

@@ -9,10 +9,11 @@ from msgspec import UNSET, Meta
 from sqlalchemy import select, update
 
 from distd.catalogue import event_log
-from distd.catalogue.schema import NAME_LIMIT, micros, mirrors
+from distd.catalogue.schema import NAME_LIMIT, micros, mirrors, packages
 from distd.origin.deployments import progress
 from distd.origin.mirrors import contents
 from distd.wire import tokens
+from distd.wire.mirror_events import Count, PackageId, Version  # noqa: TC001 - msgspec reads the annotations
 from distd.wire.number_ranges import parse
 from distd.wire.structs import convert
 
@@ -24,44 +25,50 @@ if TYPE_CHECKING:
     from distd.origin.mirrors.identity import MirrorIdentity
 
 MAX_ROWS: Final = 10_000  # of any list in a report
-MAX_FRAGMENTS: Final = 1_000_000
+MAX_RANGES_CHARACTERS: Final = 1_048_576
+MAX_SENT_BYTES: Final = 2**48  # of a row: sums of very many fit the catalogue
+MAX_NUMBERS: Final = 1_000_000  # of fragments, in all rows of a report together; the rows beyond are ignored
+MAX_FAULT_EVENTS: Final = 100  # of a report
+MAX_UNNAMED: Final = 100  # addresses that came without a token, in a report; what the others fetched is one event
 MAX_AGE_S: Final = 30 * 86_400.0
+MAX_TIME_S: Final = 1e12
 
 Row = TypeVar("Row")
 Rows = Annotated[list[Row], Meta(max_length=MAX_ROWS)]
-PackageVersion = tuple[str, int]
+PackageVersion = tuple[PackageId, Version]
+Time = Annotated[float, Meta(ge=0, le=MAX_TIME_S)]
 
 
 class Status(msgspec.Struct, frozen=True):
     """What a mirror says of itself; a value that it leaves out stays as it was."""
 
-    agents: int | msgspec.UnsetType = UNSET
-    free_bytes: int | msgspec.UnsetType = UNSET
-    missing_bytes: int | msgspec.UnsetType = UNSET
-    bytes_per_s: int | msgspec.UnsetType = UNSET
-    fragments_sent: int | msgspec.UnsetType = UNSET
-    sent_bytes: int | msgspec.UnsetType = UNSET
-    hits: int | msgspec.UnsetType = UNSET
-    misses: int | msgspec.UnsetType = UNSET
-    version: str | msgspec.UnsetType = UNSET
+    agents: Count | msgspec.UnsetType = UNSET
+    free_bytes: Count | msgspec.UnsetType = UNSET
+    missing_bytes: Count | msgspec.UnsetType = UNSET
+    bytes_per_s: Count | msgspec.UnsetType = UNSET
+    fragments_sent: Count | msgspec.UnsetType = UNSET
+    sent_bytes: Count | msgspec.UnsetType = UNSET
+    hits: Count | msgspec.UnsetType = UNSET
+    misses: Count | msgspec.UnsetType = UNSET
+    version: Annotated[str, Meta(max_length=64)] | msgspec.UnsetType = UNSET
 
 
 class Fault(msgspec.Struct, frozen=True, array_like=True):
     """A bad file of a package on the mirror's disk; `healed`: it was replaced by a good one."""
 
-    package_id: str
-    name: str
+    package_id: PackageId
+    name: Annotated[str, Meta(max_length=64)]
     healed: bool
 
 
 class Access(msgspec.Struct, frozen=True, array_like=True):
     """Fragments that were sent to an agent. `token` is empty when it came without; `ranges` is like "1-3,7"."""
 
-    token: str
-    address: str
-    package_id: str
-    ranges: str
-    sent_bytes: int
+    token: Annotated[str, Meta(max_length=64)]
+    address: Annotated[str, Meta(max_length=NAME_LIMIT)]
+    package_id: PackageId
+    ranges: Annotated[str, Meta(max_length=MAX_RANGES_CHARACTERS)]
+    sent_bytes: Annotated[int, Meta(ge=0, le=MAX_SENT_BYTES)]
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -72,16 +79,16 @@ class Report(msgspec.Struct, frozen=True):
     the mirror's clock.
     """
 
-    seq: Annotated[int, Meta(ge=0, lt=2**62)] = 0
+    seq: Count = 0
     status: Status = Status()
     have: Rows[PackageVersion] | None = None
     ready: Rows[PackageVersion] = []
-    gone: Rows[str] = []
+    gone: Rows[PackageId] = []
     faults: Rows[Fault] = []
     batch: Annotated[str, Meta(max_length=64)] = ""
     access: Rows[Access] = []
-    at_s: float = 0.0
-    now_s: float = 0.0
+    at_s: Time = 0.0
+    now_s: Time = 0.0
 
     @property
     def age_s(self) -> float:
@@ -109,31 +116,48 @@ def apply_report(
         contents.replace(conn, mirror, report.have, now_s)
     contents.remove(conn, mirror, report.gone, now_s)
     contents.add_ready(conn, mirror, report.ready, now_s)
-    for fault in report.faults:
+    _record_faults(conn, mirror, report.faults, now_s)
+
+
+def _record_faults(conn: Connection, mirror: MirrorIdentity, faults: list[Fault], now_s: float) -> None:
+    """One event a file, of packages that there are: a mirror must not fill the event log with what it likes."""
+    known = set(conn.scalars(select(packages.c.id).where(packages.c.id.in_({fault.package_id for fault in faults}))))
+    files = dict.fromkeys(fault for fault in faults if fault.package_id in known)
+    for fault in list(files)[:MAX_FAULT_EVENTS]:
         kind = event_log.Kind.MIRROR_HEALED if fault.healed else event_log.Kind.MIRROR_BAD
-        package_id, name = fault.package_id[:20], fault.name[:64]
-        event_log.append(conn, kind, mirror.actor, at_s=now_s, package_id=package_id, mirror=mirror.name, name=name)
+        where: dict[str, Any] = {"package_id": fault.package_id, "mirror": mirror.name, "name": fault.name}
+        event_log.append(conn, kind, mirror.actor, at_s=now_s, **where)
 
 
 def _fetches(report: Report, mirror: str, token_keys: Sequence[bytes]) -> list[progress.Fetched]:
     """Of agents with a valid token, or with none; several rows of a computer and package become one."""
-    found: dict[tuple[int, str, str], progress.Fetched] = {}
+    numbers: dict[tuple[int, str, str], set[int]] = {}
+    sent_bytes: dict[tuple[int, str, str], int] = {}
+    addresses: dict[tuple[int, str, str], str] = {}
+    unnamed: set[str] = set()
+    left = MAX_NUMBERS
     for access in report.access:
         computer_id = tokens.check_any(token_keys, access.token) if access.token else 0
-        package_id = access.package_id
-        if computer_id is None or not package_id.isdecimal() or len(package_id) > 20:
+        fetched = _numbers(access.ranges, left)
+        if computer_id is None or not fetched:
             continue
-        key = computer_id, package_id, "" if computer_id else access.address
-        before = found.get(key)
-        numbers = sorted(_numbers(access.ranges) | set(before.numbers if before else ()))
-        total = access.sent_bytes + (before.sent_bytes if before else 0)
-        found[key] = progress.Fetched(computer_id, package_id, numbers, total, access.address[:NAME_LIMIT], mirror)
-    return [fetched for fetched in found.values() if fetched.numbers]
+        left -= len(fetched)
+        if not computer_id and len(unnamed) < MAX_UNNAMED:
+            unnamed.add(access.address)
+        address = access.address if computer_id or access.address in unnamed else ""
+        key = computer_id, access.package_id, "" if computer_id else address
+        numbers.setdefault(key, set()).update(fetched)
+        sent_bytes[key] = sent_bytes.get(key, 0) + access.sent_bytes
+        addresses[key] = address
+    return [
+        progress.Fetched(key[0], key[1], sorted(numbers[key]), sent_bytes[key], addresses[key], mirror)
+        for key in numbers
+    ]
 
 
-def _numbers(ranges: str) -> set[int]:
-    """Limited: "1-9999999999" must not fill the memory."""
+def _numbers(ranges: str, limit: int) -> set[int]:
+    """None at all where there are more than `limit`: "1-9999999999" must not fill the memory."""
     try:
-        return parse(ranges, MAX_FRAGMENTS)
+        return parse(ranges, limit)
     except ValueError:
         return set()

@@ -18,6 +18,7 @@ from distd.domain.errors import BadInput, Corrupt
 from distd.origin.mirrors import certificates, identity, reports
 from distd.storage import issuing, pki
 from distd.storage.issuing import CertificateRequest
+from distd.storage.sealing import JOIN, KEY_BYTES, OriginKey, seal_answer
 from distd.web.api.description import answers
 from distd.web.api.problems import UnsupportedCoding, answer
 from distd.wire import packing
@@ -66,10 +67,20 @@ class RenewalRequest(msgspec.Struct, frozen=True):
 
 
 class JoinRequest(msgspec.Struct, frozen=True):
-    """The join token of a mirror, and its certificate request (PKCS #10 in PEM)."""
+    """The join token of a mirror, and its certificate request (PKCS #10 in PEM).
+
+    `answer_key` (32 bytes): the answer is encrypted with it. Empty: the mirror is of an earlier version.
+    """
 
     token: str
     request: bytes
+    answer_key: bytes = b""
+
+
+class SealedMessage(msgspec.Struct, frozen=True):
+    """A message that is sealed to the origin's key (`storage.sealing`)."""
+
+    sealed: bytes
 
 
 class MirrorProtocolRoutes:
@@ -89,6 +100,7 @@ class MirrorProtocolRoutes:
         self._writer = writer
         self._token_keys = token_keys
         self._certificate_days = certificate_days
+        self._key = OriginKey(data)
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the routes."""
@@ -98,6 +110,12 @@ class MirrorProtocolRoutes:
         async def ca() -> Response:
             """The CA's certificate; the join token has its digest."""
             return Response(self._data.ca_certificate.read_bytes(), content_type=PEM)
+
+        @app.get(f"{PREFIX}key")
+        @answers(content_type=TYPE)
+        async def key() -> Response:
+            """The origin's key, which mirrors seal their tokens and keys to, signed by the signer of manifests."""
+            return Response(self._key.announce(time.time()), content_type=TYPE)
 
         @app.get(f"{PREFIX}trust")
         @answers(content_type=PEM, problems=(404,))
@@ -113,25 +131,29 @@ class MirrorProtocolRoutes:
         async def join() -> Response:
             """A mirror joins: for its join token and its certificate request it gets a key and a certificate.
 
-            Where the CA is offline, the certificate is empty: the mirror asks for one later.
+            Where the CA is offline, the certificate is empty: the mirror asks for one later. Both messages may be
+            sealed: then each is a map of `sealed` alone.
             """
             late: Any = request
             late.limit_body(MAX_JOIN_BYTES)  # whoever sends it has not shown yet who it is
-            message = convert(await _message(), JoinRequest, "join")
+            message = self._read_join(await _message())
             public_key, issue = pki.read_request(message.request), self._issuer()
             joined = await self._writer.run(partial(identity.join, secret=message.token, now_s=time.time()))
             certificate = b""
             if issue is not None:
                 names = tuple(pki.with_local_names(joined.hosts))
                 certificate = await self._record(joined.name, issue(CertificateRequest(public_key, names[0], names)))
-            return _reply({"name": joined.name, "key": joined.key, "certificate": certificate, "hosts": joined.hosts})
+            reply = {"name": joined.name, "key": joined.key, "certificate": certificate, "hosts": joined.hosts}
+            if message.answer_key:
+                reply = {"sealed": seal_answer(packing.pack(reply), message.answer_key)}
+            return _reply(reply)
 
         @app.post(f"{PREFIX}certificate")
         @security_scheme([{"mirror": []}])
         @answers(CertificateReply, content_type=TYPE, body=RenewalRequest, problems=(400, 401, 413, 415, 503))
         async def certificate() -> Response:
             """A mirror renews its certificate. Empty: the CA has yet to sign it; the mirror asks again later."""
-            mirror = await self._mirror()
+            mirror = await self._mirror("certificate")
             if mirror is None:
                 return answer(content_of(401, "expected the key of a mirror"), BEARER)
             message = convert(await _message(), RenewalRequest, "certificate")
@@ -150,7 +172,7 @@ class MirrorProtocolRoutes:
         @answers(dict[str, str], content_type=TYPE, body=reports.Report, problems=(400, 401, 413, 415, 503))
         async def report() -> Response:
             """A mirror reports how far it is, what it has, and which computers fetched what; the answer is empty."""
-            mirror = await self._mirror()
+            mirror = await self._mirror("report")
             if mirror is None:
                 return answer(content_of(401, "expected the key of a mirror"), BEARER)
             found = reports.read(await _message())
@@ -164,10 +186,15 @@ class MirrorProtocolRoutes:
         """A mirror's certificate in PEM, which can be revoked from now on."""
         return await self._writer.run(partial(certificates.record, name=name, certificate=issued, now_s=time.time()))
 
-    async def _mirror(self) -> identity.MirrorIdentity | None:
-        """Who asks; None: nobody who has a mirror's key."""
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        return await self._reader.run(partial(identity.identify, key=key)) if scheme == "Bearer" else None
+    async def _mirror(self, name: str) -> identity.MirrorIdentity | None:
+        """Who asks at the path of this name; None: nobody who has a mirror's key, or it has sent another body."""
+        authorization = request.headers.get("Authorization", "")
+        proof = self._key.proof_of(authorization, "POST", f"{PREFIX}{name}", time.time())
+        mirror = await self._reader.run(partial(identity.identify, key=proof.key)) if proof else None
+        if proof is None or mirror is None:
+            return None
+        body: Any = await request.get_data(as_text=False)
+        return mirror if proof.covers(body) else None
 
     def _issuer(self) -> Callable[[CertificateRequest], x509.Certificate] | None:
         """What issues certificates; None: the CA's key is not here."""
@@ -175,6 +202,19 @@ class MirrorProtocolRoutes:
             return None
         ca, ca_key = pki.load_ca(self._data.ca_certificate), pki.load_ca_key(self._data.keys / pki.CA_KEY)
         return partial(issuing.issue, ca=ca, ca_key=ca_key, days=self._certificate_days())
+
+    def _read_join(self, message: dict[str, Any]) -> JoinRequest:
+        if "sealed" not in message:
+            return convert(message, JoinRequest, "join")
+        sealed = convert(message, SealedMessage, "join").sealed
+        try:
+            opened = packing.unpack(self._key.open(sealed, JOIN), dict[str, Any], "join")
+        except Corrupt as error:
+            raise BadInput("sealed", "a msgpack map", str(error)) from None
+        found = convert(opened, JoinRequest, "join")
+        if len(found.answer_key) != KEY_BYTES:
+            raise BadInput("join/answer_key", f"{KEY_BYTES} bytes", f"{len(found.answer_key)} bytes")
+        return found
 
 
 async def _message() -> dict[str, Any]:

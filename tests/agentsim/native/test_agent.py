@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
+from agentsim.native import agent as module
 from agentsim.native import deploy
-from agentsim.native.agent import NativeAgent
+from agentsim.native.agent import NativeAgent, Rights
 from agentsim.native.trust_updates import TRUST_PATH
+from agentsim.native.unpack import UnpackLimits
 from distd.domain.records import Action
 from distd.domain.settings import DownloadConfig
 from distd.storage.partial_file import PartialFile
@@ -114,6 +116,34 @@ async def test_actions(
     assert server.results == [(ID, code)]
     assert summary.is_good is (code in ("SUCCESS", "SUCCESS_0"))
     assert (tmp_path / "proof").exists() is ("nothing" not in target and "relative" not in target)
+
+
+@pytest.mark.parametrize(("action", "fragments"), [(EXECUTE, 0), (EXECUTE, 2), (LAUNCH, 1)])
+async def test_a_command_is_run_only_where_it_is_allowed(
+    server: FaultyServer, tmp_path: Path, action: Action, fragments: int
+) -> None:
+    content = server.tar({"touch": b"#!/bin/sh\ntouch $1\n"}) if fragments else b""
+    server.add(ID, content, action, f"touch {tmp_path / 'proof'}", fragments)
+    server.rights = Rights()
+    lines: list[str] = []
+    summary = await server.run(tmp_path / "state", lines.append)
+    assert (server.results, summary.is_good) == ([(ID, "ERR_EXECUTE_NOT_ALLOWED")], False)
+    assert f"Package {ID} is refused: it is to {action}, and --allow-execute was not given." in lines
+    assert not (tmp_path / "proof").exists()
+    # It is in no history: once it is allowed, it runs.
+    server.rights = Rights(commands=True)
+    server.list(ID)
+    await server.run(tmp_path / "state")
+    assert server.results[1][1] == ("SUCCESS_0" if action is LAUNCH else "SUCCESS")
+    assert (tmp_path / "proof").exists()
+
+
+async def test_a_package_that_is_too_large_unpacked(server: FaultyServer, tmp_path: Path) -> None:
+    add_store(server, tmp_path / "srv")
+    server.rights = Rights(unpack=UnpackLimits(size_bytes=len(RANDOM)))
+    await server.run(tmp_path / "state")
+    assert server.results == [(ID, "ERR_BUILD")]
+    assert not (tmp_path / "srv").exists()
 
 
 async def test_install_path(server: FaultyServer, tmp_path: Path) -> None:
@@ -478,7 +508,7 @@ async def test_what_cannot_be_unpacked(
     def fail(*_: object) -> None:
         raise OSError(number, "no")
 
-    monkeypatch.setattr(deploy, "unpack", fail)
+    monkeypatch.setattr(module, "unpack", fail)
     await server.run(tmp_path / "state")
     assert server.results == [(ID, code)]
 
@@ -492,7 +522,7 @@ async def test_what_cannot_be_stored(
     def fail(*_: object) -> None:
         raise OSError(number, "no")
 
-    monkeypatch.setattr(deploy, "store", fail)
+    monkeypatch.setattr(module, "store", fail)
     await server.run(tmp_path / "state")
     assert server.results == [(ID, code)]
 

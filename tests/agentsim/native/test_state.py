@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,27 @@ def test_what_a_crash_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".new-history-999999999").write_text("1")
     with open_state(tmp_path):
         assert sorted(path.name for path in tmp_path.iterdir()) == ["download", "lock"]
+
+
+def test_nobody_else_reads_the_state(tmp_path: Path) -> None:
+    state = tmp_path / "a" / "state"
+    with open_state(state) as held:
+        assert held.was_open_to == 0
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (state, held.downloads)] == [0o700, 0o700]
+    state.chmod(0o2755)  # as an earlier version made it
+    with open_state(state) as held:
+        assert held.was_open_to == 0o2055
+        assert stat.S_IMODE(state.stat().st_mode) == 0o700
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    tmp_path.chmod(0o755)
+    words = "--state: expected an empty folder, or the state of an agent"
+    with pytest.raises(BadInput, match=words), open_state(tmp_path):
+        pass
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    assert [path.name for path in tmp_path.iterdir()] == ["lib"]
 
 
 def test_the_lock(tmp_path: Path) -> None:

@@ -254,6 +254,27 @@ async def test_redirects_have_an_end() -> None:
             await get(base)
 
 
+@pytest.mark.parametrize(
+    ("to", "words"), [("http://169.254.169.254/x", "a redirect to another host"), ("ftp://x", "expected http")]
+)
+async def test_a_redirect_to_another_host_is_followed_only_where_it_may_be(to: str, words: str) -> None:
+    async with served(Script([moved(to)] * 2)) as base, open_client() as client:
+        with pytest.raises((Unavailable, BadInput), match=words):
+            await client.request("GET", base, same_host=True)
+        with pytest.raises((Unavailable, BadInput), match=words):
+            async with client.stream("GET", base, same_host=True):
+                pass
+
+
+async def test_a_redirect_on_the_same_host_is_followed() -> None:
+    async with (
+        served(Script([ok(b"there")])) as there,
+        served(Script([moved(f"{there}/y")])) as base,
+        open_client() as client,
+    ):
+        assert (await client.request("GET", base, same_host=True)).body == b"there"
+
+
 async def test_a_post_is_not_redirected() -> None:
     async with served(Script([moved("/y")])) as base, open_client() as client:
         assert (await client.request("POST", base)).status == 302

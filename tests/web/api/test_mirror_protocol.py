@@ -13,10 +13,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from distd.catalogue import schema
 from distd.origin.mirrors import identity, mirrors
 from distd.origin.mirrors.mirrors import NewMirror
+from distd.storage import pki, sealing
+from distd.storage.sealing import SealedRequest, read_announcement
 from distd.wire import packing
 from tests.fixtures.mirrors import join_mirror
 
 if TYPE_CHECKING:
+    from distd.storage.sealing import OriginPublicKey
     from tests.fixtures.origin import TestOrigin
 
 
@@ -51,7 +54,51 @@ async def test_a_mirror_joins_and_reports(client: Any, origin: TestOrigin, monke
     assert [row["package_id"] for row in origin.rows(schema.mirror_packages)] == ["17"]
 
 
+async def origin_key(client: Any, data: Any) -> OriginPublicKey:
+    announced = await (await client.get("/api/v1/mirror/key")).get_data(as_text=False)
+    return read_announcement(announced, pki.load_ca(data.ca_certificate))
+
+
+async def test_a_mirror_joins_and_reports_through_a_server_that_reads_nothing(
+    client: Any, data: Any, origin: TestOrigin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: origin.now_s)
+    secret = origin.act(mirrors.add, NewMirror("a", "http://a:8080"), origin.now_s)
+    known = await origin_key(client, data)
+    message = {"token": secret, "request": certificate_request(), "answer_key": bytes(32)}
+    sealed = known.seal(packing.pack(message), sealing.JOIN)
+    status, body = await post(client, "join", {"sealed": sealed})
+    assert status == 200
+    answer = packing.unpack(body, dict[str, Any], "answer")
+    assert list(answer) == ["sealed"]
+    joined = packing.unpack(sealing.open_answer(answer["sealed"], bytes(32)), dict[str, Any], "answer")
+    assert joined["name"] == "a"
+    report = packing.pack({"seq": 1})
+    request = SealedRequest("POST", "/api/v1/mirror/report", report)
+    headers = {"Authorization": known.authorize(request, joined["key"], origin.now_s)}
+    for data_sent, expected in ((report, 200), (packing.pack({"seq": 2}), 401)):
+        answered = await client.post("/api/v1/mirror/report", data=data_sent, headers=headers)
+        assert answered.status_code == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ({"token": "x", "request": b"x"}, "join/answer_key: expected 32 bytes, got 0 bytes"),
+        ({"token": "x", "answer_key": bytes(32)}, "join/request: expected a value"),
+        (None, "sealed: expected a msgpack map"),
+    ],
+    ids=str,
+)
+async def test_a_bad_sealed_request_to_join(client: Any, data: Any, message: Any, error: str) -> None:
+    sealed = (await origin_key(client, data)).seal(packing.pack(message), sealing.JOIN)
+    status, body = await post(client, "join", {"sealed": sealed})
+    assert (status, error in body.decode()) == (400, True)
+
+
 BAD = {
+    "not sealed": ({"sealed": bytes(100)}, "sealed: expected a message sealed to this origin's key"),
+    "a number": ({"sealed": 1}, "join/sealed: expected bytes, got int"),
     "no msgpack": (b"\xc1", "body: expected a msgpack map"),
     "no map": (b"\x01", "body: expected a msgpack map"),
     "no token": ({"request": b"x"}, "join/token: expected a value, got nothing"),
