@@ -18,7 +18,8 @@ import click
 import trio
 from cryptography import x509
 
-from agentsim.native.agent import USER_AGENT, NativeAgent, Rights
+from agentsim.native.agent import USER_AGENT, AgentConfig, NativeAgent, Rights
+from agentsim.native.credentials import NO_ACCOUNT, AgentAccount
 from agentsim.native.state import MODE, open_state
 from agentsim.native.unpack import DEFAULT_LIMITS, UnpackLimits
 from distd import __version__
@@ -69,12 +70,15 @@ class AgentOptions:
     max_unpacked: str
     max_ratio: int
     max_members: int
+    user: str
+    password_file: Path | None
 
     @property
-    def rights(self) -> Rights:
-        """What packages may do. Raises `BadInput`."""
+    def config(self) -> AgentConfig:
+        """What packages may do, and by which log-in it enrols. Raises `BadInput`."""
         size_bytes = parse_size(self.max_unpacked, "--max-unpacked")
-        return Rights(self.commands, UnpackLimits(size_bytes, self.max_ratio, self.max_members))
+        rights = Rights(self.commands, UnpackLimits(size_bytes, self.max_ratio, self.max_members))
+        return AgentConfig(rights, read_account(self.server, self.user, self.password_file))
 
 
 @cli.command(epilog=EXAMPLE)
@@ -101,6 +105,8 @@ class AgentOptions:
     type=click.IntRange(min=1),
     help="Files and folders of a package.",
 )
+@option("--user", default="", metavar="NAME", help="Enrol by this log-in (`distd login set`): once.")
+@option("--password-file", metavar="FILE", type=click.Path(path_type=Path), help="A file with the password of --user.")
 @options_record(AgentOptions)
 def agent(options: AgentOptions) -> None:
     """One native agent: fetches packages on the OCS schedule, verifies, stores, launches, executes and reports them.
@@ -118,7 +124,7 @@ def run_agent(options: AgentOptions) -> bool:
     check_server(server)
     if len(name) > MAX_DEVICE_ID_CHARACTERS or not name.isprintable():
         raise BadInput("--name", f"at most {MAX_DEVICE_ID_CHARACTERS} printable characters", name)
-    rights = options.rights
+    config = options.config
     certificate, context = read_ca(options.ca)
     with open_state(options.state.absolute()) as held, open_log(held.path / "agent.log") as log:
         if held.was_open_to:
@@ -129,7 +135,7 @@ def run_agent(options: AgentOptions) -> bool:
             good = not options.once  # when a signal ends it
             async with open_client(context, USER_AGENT) as client, trio.open_nursery() as nursery:
                 nursery.start_soon(cancel_on_signal, nursery.cancel_scope)
-                native = NativeAgent(server, certificate, held, client, device_id, log, rights)
+                native = NativeAgent(server, certificate, held, client, device_id, log, config)
                 good = (await native.run(once=options.once)).is_good
                 nursery.cancel_scope.cancel()
             return good
@@ -155,6 +161,22 @@ def check_server(server: str) -> None:
                 return
             hint = "http:// is for a server on this machine only"
     raise BadInput("--server", "https://host[:port]/ocsinventory", server, hint)
+
+
+def read_account(server: str, user: str, password_file: Path | None) -> AgentAccount:
+    """The log-in that is given. Raises `BadInput`; also for a server that it would go to in clear text."""
+    if bool(user) != (password_file is not None):
+        raise BadInput("--user", "a name, with its --password-file", user)
+    if password_file is None:
+        return NO_ACCOUNT
+    if not server.startswith("https://"):
+        raise BadInput("--server", "https://…, for the password is sent to it", server)
+    if ":" in user:
+        raise BadInput("--user", "a name without a colon", user)
+    try:
+        return AgentAccount(user, password_file.read_text("utf-8").rstrip("\r\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput("--password-file", "a file that can be read", str(password_file), str(error)) from None
 
 
 def read_ca(file: Path) -> tuple[x509.Certificate, ssl.SSLContext]:

@@ -22,6 +22,7 @@ import trio
 
 from agentsim.report.page import Table
 from distd.domain.errors import NotFound
+from distd.domain.settings import AgentSettings
 from distd.lane.file_cache import FileCache
 from distd.lane.limits import Limits
 from distd.lane.process_setup import tls
@@ -29,6 +30,7 @@ from distd.lane.responder import FAST_PATH_REQUEST
 from distd.lane.server import Lane
 from distd.lane.transport import RECEIVE_BYTES, Transport
 from distd.origin.installation import create_installation
+from distd.server.agent_access import AgentAccess
 from distd.server.backend import OriginBackend
 from distd.server.progress import ProgressRecorder
 from distd.server.steering import Steering
@@ -60,14 +62,15 @@ class Bench:
         key = bytes(32)
         log, steering = logging.getLogger(), Steering(None)  # type: ignore[arg-type]
         progress = ProgressRecorder(None, log)  # type: ignore[arg-type]
-        self.backend = OriginBackend(None, steering, progress, None, lambda: (key,), lambda _: None, log)  # type: ignore[arg-type]
+        access = AgentAccess(lambda: (key,), AgentSettings, log)
+        self.backend = OriginBackend(None, steering, progress, None, access, lambda _: None, log)  # type: ignore[arg-type]
         self.files = FileCache(folder, no_manifest)
         self.lane = Lane(self.backend, self.files, Limits(), log)
         self.lane.turn.refresh()
         self.ours, self.peer = socket.socketpair()
         self.ours.setblocking(False)
         self.connection = self.lane.connect(Transport(self.ours, self.lane.turn), "127.0.0.1")
-        self.token = tokens.make(key, 46)
+        self.token = tokens.make(key, 46, 60_000)
         target = f"/download/~{self.token}/{PACKAGE}/{PACKAGE}-1"
         self.request = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n".encode()
         self.key = f"{PACKAGE}/{PACKAGE}-1".encode()

@@ -158,7 +158,7 @@ async def _token(address: str, data: Path) -> str:
     """The token of a computer that the server knows, by which it records whose fragments it sends."""
     body = ocs.write_request(PrologRequest("bench"))
     await trio.to_thread.run_sync(_post, address, body)
-    return tokens.make((data / "keys" / "token.key").read_bytes(), FIRST_COMPUTER)
+    return tokens.make_endless((data / "keys" / "token.key").read_bytes(), FIRST_COMPUTER)
 
 
 def _post(address: str, body: bytes) -> None:

@@ -13,7 +13,7 @@ from redistrib.control_port import FORWARDED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.lane.backend import FileRequest, Post
+    from distd.lane.backend import FileRequest, Post, PostAnswer
     from distd.lane.streams import PlainStream, TlsStream
     from redistrib.access_spool import AccessSpool
     from redistrib.control_port import ControlPort
@@ -87,7 +87,7 @@ class MirrorBackend:
         self._spool.add(token, address, package_id, number, size_bytes)
         self._sync.used(package_id)
 
-    def post(self, post: Post, answer: Callable[[int, bytes], None]) -> None:
+    def post(self, post: Post, answer: PostAnswer) -> None:
         """Refuse: agents talk to the origin."""
         answer(404, b"this is a redistribution server: agents talk to the origin\n")
 

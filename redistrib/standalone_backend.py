@@ -9,7 +9,7 @@ from distd.lane.backend import LOCAL, Located
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.lane.backend import FileRequest, Post
+    from distd.lane.backend import FileRequest, Post, PostAnswer
     from distd.lane.streams import PlainStream, TlsStream
     from redistrib.control_port import ControlPort
     from redistrib.copier import Copier
@@ -40,7 +40,7 @@ class StandaloneBackend:
         """Count a fragment that was sent, for the status."""
         self._statistics.sent(address, size_bytes)
 
-    def post(self, post: Post, answer: Callable[[int, bytes], None]) -> None:
+    def post(self, post: Post, answer: PostAnswer) -> None:
         """Refuse: agents talk to their server."""
         answer(404, b"this is a redistribution server: agents talk to the OCS server\n")
 

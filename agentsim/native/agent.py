@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ import trio
 from blake3 import blake3
 
 from agentsim.native import deploy, inventory
+from agentsim.native.credentials import NO_ACCOUNT, Credentials
 from agentsim.native.fetch import fetch_fragment
 from agentsim.native.sources import Sources
 from agentsim.native.state import is_disk_full, remove_tree
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from agentsim.native.credentials import AgentAccount
     from agentsim.native.state import Folder, State
     from agentsim.native.unpack import UnpackLimits
     from distd.domain.agent_actions import (
@@ -87,6 +90,17 @@ class Rights:
 
 
 NO_COMMANDS: Final = Rights()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """What the administrator of the computer decides: what packages may do, and the log-in by which it enrols."""
+
+    rights: Rights = NO_COMMANDS
+    account: AgentAccount = NO_ACCOUNT
+
+
+DEFAULT_CONFIG: Final = AgentConfig()
 
 
 @dataclass(slots=True)
@@ -119,7 +133,7 @@ class NativeAgent:
         client: Client,
         device_id: str,
         log: Callable[[str], None],
-        rights: Rights = NO_COMMANDS,
+        config: AgentConfig = DEFAULT_CONFIG,
     ) -> None:
         self._server = server
         self._trust = TrustUpdates(server, TrustFile(state.trust_path, ca), client, log)
@@ -127,10 +141,15 @@ class NativeAgent:
         self._client = client
         self._log = log
         self._device_id = device_id
-        self._rights = rights
+        self._rights = config.rights
+        self._account = config.account
         self._manifests: dict[str, Manifest] = {}
         self._sources: dict[str, Sources] = {}
         self._threads = trio.CapacityLimiter(1)  # hashing and unpacking: one at a time
+
+    @cached_property
+    def _credentials(self) -> Credentials:
+        return Credentials(self._state.path, self._account)
 
     async def run(self, *, once: bool) -> Summary:
         """Until nothing is left to do (`once`), or until cancelled."""
@@ -178,18 +197,23 @@ class NativeAgent:
 
     async def _post(self, request: Request) -> bytes:
         body = ocs.write_request(request)
-        response = await self._client.request("POST", self._server, body=body, headers=_HEADERS)
+        headers = (*_HEADERS, *self._credentials.fields())
+        response = await self._client.request("POST", self._server, body=body, headers=headers)
+        if response.status == 401:
+            self._credentials.refused()
         if not 200 <= response.status < 300:
             raise Unavailable(self._server, f"HTTP {response.status}")
         return response.body
 
     async def _prolog(self, agent: Agent) -> Event:
         try:
-            reply = ocs.read_prolog_reply(await self._post(PrologRequest(self._device_id)))
+            request = PrologRequest(self._device_id, self._credentials.key_to_tell)
+            reply = ocs.read_prolog_reply(await self._post(request))
         except (Unavailable, BadInput) as error:
             self._log(f"Contacting the server...failed: {error}")
             return Failed(str(error))
         self._log(f"Contacting the server...OK (packages listed: {len(reply.packs)})")
+        self._credentials.accepted()
         if not reply.config.on:
             self._log("Download is off.")
         self._state.save_config(reply.config)

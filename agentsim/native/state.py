@@ -4,6 +4,7 @@ STATE/                      of its user alone (0700)
 STATE/lock                  held (flock) while an agent runs
 STATE/deviceid              DEVICEID, as OCS makes it: hostname-YYYY-MM-DD-HH-MM-SS
 STATE/history               ids of packages that need no second run, one a line
+STATE/key, enrolled         the agent's own key, and that the server knows it (`credentials`)
 STATE/config.json           the last CONF of a PROLOG reply
 STATE/floors                the latest versions of packages that were taken: see `storage.version_floors`
 STATE/trust.pem             what the CA has revoked: see `wire.trust`

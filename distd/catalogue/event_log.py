@@ -48,14 +48,24 @@ class Kind(StrEnum):
     LOG_IN_FAILED = "LOG_IN_FAILED"  # detail.address, .names, .count, .unchecked: of an address in a minute
     KEYS_ROTATED = "KEYS_ROTATED"  # detail.keys: which
     CERTIFICATES_REVOKED = "CERTIFICATES_REVOKED"  # detail.serials, .epoch of the trust file (0: not signed yet)
+    AGENT_LOGIN_SET = "AGENT_LOGIN_SET"  # detail.login: agents may log in by it; it is new, or has another password
+    AGENT_LOGIN_DELETED = "AGENT_LOGIN_DELETED"  # detail.login
+    COMPUTER_ENROLLED = "COMPUTER_ENROLLED"  # distd's own agent has a key; detail.login: by which it came in
     COMPUTER_SEEN = "COMPUTER_SEEN"  # for the first time
     COMPUTER_DELETED = "COMPUTER_DELETED"  # detail.device_id
+    COMPUTER_ADMITTED = "COMPUTER_ADMITTED"  # out of the waiting room
+    CONTACT_REFUSED = "CONTACT_REFUSED"  # detail.why, .address; .device_id, where it is of no computer
+    COMPUTER_CHANGED = "COMPUTER_CHANGED"  # detail.fact (address, agent, serial, mac), .before, .after, .flagged
+    COMPUTER_SET = "COMPUTER_SET"  # an operator's settings of a computer: the values in detail
+    TOKENS_REVOKED = "TOKENS_REVOKED"  # of a computer
     INVENTORY = "INVENTORY"
     ASSIGNED = "ASSIGNED"
     UNASSIGNED = "UNASSIGNED"  # detail.listed: the agent had been notified, so it stays listed until its final status
     NOTIFIED = "NOTIFIED"
     FRAGMENTS_FETCHED = "FRAGMENTS_FETCHED"  # detail.numbers "1-3,7", .bytes; from a mirror: .mirror, .address
     RESULT = "RESULT"  # detail.code; detail.ignored: why it is the result of no assignment
+    UNPROVEN = "UNPROVEN"  # only the agent claims to have it: detail.code, or none: it is in its history
+    ACCEPTED = "ACCEPTED"  # an operator takes what was unproven for a success; detail.code
 
 
 # The events that mirrors are sent.
@@ -131,6 +141,13 @@ def numbers(conn: Connection, after: int, kinds: Collection[Kind]) -> list[int]:
     """The sequence numbers of the events of these kinds after `after`, ascending; only the newest `MAX_NUMBERS`."""
     query = select(events.c.seq).where(events.c.seq > after, events.c.kind.in_([kind.value for kind in kinds]))
     return sorted(conn.scalars(query.order_by(events.c.seq.desc()).limit(MAX_NUMBERS)))
+
+
+def has_any(conn: Connection, after: int, last: int, kinds: Collection[Kind]) -> bool:
+    """Whether there is an event of these kinds after `after`, up to `last`."""
+    query = select(events.c.seq).where(events.c.seq > after, events.c.seq <= last)
+    wanted = [kind.value for kind in kinds]
+    return conn.scalar(query.where(events.c.kind.in_(wanted)).limit(1)) is not None
 
 
 def since(conn: Connection, seq: int, limit: int, kinds: Collection[Kind] = ()) -> list[Event]:

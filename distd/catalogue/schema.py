@@ -37,6 +37,9 @@ NAME_LIMIT: Final = 255  # characters of any name, address or server
 TEXT_LIMIT: Final = 4096  # characters of a path, a command line
 
 
+HAS_REVOKED_TOKENS: Final = "token_generation > 0"  # the condition of a partial index: the same text in a query
+
+
 def micros(at_s: float) -> int:
     """Whole microseconds, as the database keeps times, of seconds since 1970."""
     return round(at_s * 1_000_000)
@@ -115,6 +118,15 @@ computers = Table(
     _time("first_seen_at_us"),
     _time("last_seen_at_us"),
     _time("last_inventory_at_us", nullable=True),
+    _name("serial", nullable=True),
+    _name("macs", nullable=True),  # with spaces between them
+    # What has changed of the computer's identity since an operator looked at it: `Fact`s with spaces between them.
+    Column("changed", String(64), nullable=False, server_default=""),
+    Column("networks", String(TEXT_LIMIT), nullable=False, server_default=""),  # it comes from these only; "": any
+    Column("waiting", Boolean, nullable=False, server_default="0"),  # in the waiting room
+    Column("key_hash", String(64), nullable=True),  # the BLAKE3 of the key of distd's own agent
+    Column("token_generation", Integer, nullable=False, server_default="0"),  # how often its tokens were revoked
+    Index("ix_computers_revoked", "token_generation", **only_where(HAS_REVOKED_TOKENS)),
     **IDS_NEVER_REUSED,  # tokens carry the id
 )
 
@@ -127,15 +139,19 @@ inventories = Table(
     Column("document", LargeBinary, nullable=True),
 )
 
-# The package ids in the agent's own history; some may be of packages that this server never had.
+# The package ids in the agent's own history; some may be of packages that this server never had. `trusted`: taken for
+# true, although this server did not deliver the package.
 history = Table(
     "history",
     metadata,
     Column("computer_id", ForeignKey("computers.id"), primary_key=True),
     Column("package_id", String(20), primary_key=True),
+    Column("trusted", Boolean, nullable=False, server_default="0"),
     **ORDERED_BY_KEY,
 )
 
+# `unproven_at_us`: since when a result waits for its proof, a fragment that was sent to the computer (in `progress`).
+# `claimed_at_us`: since when there is an event that says that only the agent claims to have the package.
 assignments = Table(
     "assignments",
     metadata,
@@ -150,7 +166,14 @@ assignments = Table(
     _time("withdrawn_at_us", nullable=True),
     _name("result", nullable=True),
     _time("result_at_us", nullable=True),
+    _time("unproven_at_us", nullable=True),
+    _time("claimed_at_us", nullable=True),
     Index("ix_assignments_package_id_computer_id", "package_id", "computer_id"),
+    Index(
+        "ix_assignments_unproven",
+        "unproven_at_us",
+        **only_where("unproven_at_us IS NOT NULL AND claimed_at_us IS NULL"),
+    ),
     # A computer has at most one open assignment of a package. A PROLOG searches by this index.
     Index(
         "ix_assignments_open",
@@ -249,6 +272,15 @@ operators = Table(
     metadata,
     Column("name", String(NAME_LIMIT), primary_key=True),
     _name("password_hash"),
+)
+
+# Names and passwords by which agents log in.
+agent_logins = Table(
+    "agent_logins",
+    metadata,
+    Column("name", String(NAME_LIMIT), primary_key=True),
+    _name("password_hash"),
+    _time("added_at_us"),
 )
 
 # The ids are no foreign keys: an event stays when its package is gone, and may name an id that never existed.

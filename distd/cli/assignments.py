@@ -1,4 +1,4 @@
-"""`distd assign`, `distd unassign`, `distd results`."""
+"""`distd assign`, `distd unassign`, `distd results`, `distd accept`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
 from distd.cli.package_text import describe_counters
 from distd.domain.errors import BadInput
+from distd.domain.page import EVERYTHING
 from distd.domain.results import Outcome
 from distd.domain.units import format_count, format_time, parse_moment
-from distd.origin.deployments import assignments
+from distd.origin.deployments import assignments, proofs
 from distd.origin.deployments.assignments import SCHEDULE_FORMAT, Assigned, Terms, Unassigned
 from distd.origin.installation import open_installation
 from distd.origin.packages import overview
@@ -198,7 +199,7 @@ def unassign(package_id: str, root: Path, options: UnassignOptions, as_json: boo
 RESULT_COLUMNS: Final[tuple[Column[Result], ...]] = (
     Column("Computer", lambda row: row.device_id),
     Column("Name", lambda row: row.computer_name, rank=6, cut=True),
-    Column("State", lambda row: row.state, rank=1),
+    Column("State", lambda row: row.shown_state, rank=1),
     Column("Code", lambda row: row.code if row.code != row.state else "", rank=3, cut=True),
     Column("Fragments", lambda row: row.progress, rank=2, right=True),
     Column("Since", lambda row: format_time(row.since_s), rank=4),
@@ -209,15 +210,61 @@ RESULT_COLUMNS: Final[tuple[Column[Result], ...]] = (
 @command(epilog=example("distd results 1700000001 --state FAILED --data /srv/distd"))
 @package_argument
 @option("--state", "states", multiple=True, type=one_of(Outcome), help="Only results in this state. Repeatable.")
+@option("--unproven", is_flag=True, help="Only where nothing but the agent says that it has the package.")
 @data_option
 @list_options
-def results(package_id: str, root: Path, states: tuple[str, ...], listing: ListOptions) -> None:
-    """The state of a package on each computer that it is assigned to, by DEVICEID."""
+def results(package_id: str, root: Path, states: tuple[str, ...], unproven: bool, listing: ListOptions) -> None:
+    """The state of a package on each computer that it is assigned to, by DEVICEID.
+
+    "SUCCESS, unproven": no fragment of it was sent to the computer. "WAITING, unproven": it is in the agent's history,
+    but this server never delivered it. `distd accept` takes both for a success; `distd assign --force` has it run.
+    """
     with open_installation(root) as installation, installation.catalogue.read() as conn:
         package = overview.show(conn, package_id)
-        page = assignments.results(conn, package_id, [Outcome(state) for state in states], listing.window)
+        wanted = [Outcome(state) for state in states]
+        page = assignments.results(conn, package_id, wanted, listing.window, unproven=unproven)
     is_deleted = package.state == PackageState.DELETED
     nothing = "This package is deleted; no computer had it." if is_deleted else "No computer has this package assigned."
-    print_list(page, RESULT_COLUMNS, listing, "No computer is in that state." if states else nothing)
+    print_list(page, RESULT_COLUMNS, listing, "No computer is in that state." if states or unproven else nothing)
     if page.items and not (listing.as_json or listing.as_csv):
         click.echo(f"Together: {describe_counters(package)}.", err=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptOptions:
+    """The options of `distd accept`."""
+
+    device_ids: tuple[str, ...]
+    file: TextIO | None
+    all_unproven: bool
+
+
+@command(epilog=example("distd accept 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
+@package_argument
+@data_option
+@_computer_option
+@_file_option
+@option("--all", "all_unproven", is_flag=True, help="All computers of which `distd results --unproven` shows it.")
+@json_option
+@options_record(AcceptOptions)
+def accept(package_id: str, root: Path, options: AcceptOptions, as_json: bool) -> None:
+    """Take what is unproven of a package for a success: see `distd results --unproven`.
+
+    Computers of --computers on which nothing is unproven are skipped.
+    """
+    file = options.file
+    if not (options.device_ids or file or options.all_unproven):
+        raise BadInput("--computer", "computers, here or by --computers or --all", "none")
+    listed = _read_device_ids(file) if file else []
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        take = partial(proofs.accept, conn, unix_actor(), package_id, now_s=time.time())
+        named = take(options.device_ids) if options.device_ids else []
+        if options.all_unproven:
+            page = assignments.results(conn, package_id, (), EVERYTHING, unproven=True)
+            listed += [row.device_id for row in page.items]
+        others = take([device_id for device_id in listed if device_id not in named], skip=True)
+    accepted = [*named, *others]
+    if as_json:
+        print_json({"package_id": package_id, "accepted": accepted})
+        return
+    click.echo(f"{format_count(len(accepted), 'computer')}: {package_id} counts as deployed.")

@@ -11,12 +11,13 @@ import click
 from distd.cli.actor import unix_actor
 from distd.cli.completion import complete_computers
 from distd.cli.options import data_option
-from distd.domain.units import format_time
-from distd.origin.computers import computers
+from distd.domain.errors import BadInput
+from distd.domain.units import format_count, format_time
+from distd.origin.computers import computer_settings, computers, revocation
 from distd.origin.computers.computers import WantedComputers
 from distd.origin.installation import open_installation
 from distd.terminal.lists import Column, list_options, print_list, print_table
-from distd.terminal.options import example, json_option
+from distd.terminal.options import example, json_option, options_record
 from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, argument, option
 
@@ -31,6 +32,15 @@ def computer() -> None:
     """Computers whose agents have been in contact."""
 
 
+device_ids_argument = argument(
+    "device_ids",
+    field="computers",
+    metavar="DEVICEID...",
+    nargs=-1,
+    required=True,
+    hint="see `distd computer list`",
+    shell_complete=complete_computers,
+)
 COLUMNS: Final[tuple[Column[Computer], ...]] = (
     Column("DEVICEID", lambda row: row.device_id),
     Column("Name", lambda row: row.name, rank=3, cut=True),
@@ -39,6 +49,8 @@ COLUMNS: Final[tuple[Column[Computer], ...]] = (
     Column("Tag", lambda row: row.tag, rank=5, cut=True),
     Column("User", lambda row: row.userid, rank=6, cut=True),
     Column("Agent", lambda row: row.user_agent, rank=7, cut=True),
+    Column("Changed", lambda row: ", ".join(row.changed), rank=2),
+    Column("Waiting", lambda row: "waiting" if row.waiting else "", rank=2),
     Column("Last contact", lambda row: format_time(row.last_seen_at_s), rank=1),
 )
 
@@ -46,14 +58,21 @@ COLUMNS: Final[tuple[Column[Computer], ...]] = (
 @computer.command("list", epilog=example("distd computer list --name 'pc-lyon-*' --data /srv/distd"))
 @option("--name", metavar="TEXT", help="Only those whose name or DEVICEID has this in it; ? and * as in a shell.")
 @option("--tag", metavar="TEXT", help="Only those with such a TAG.")
+@option("--changed", is_flag=True, help="Only those of whose identity something has changed.")
+@option("--waiting", is_flag=True, help="Only those in the waiting room: see `distd computer admit`.")
 @data_option
 @list_options
-def list_(root: Path, name: str | None, tag: str | None, listing: ListOptions) -> None:
-    """The computers, by DEVICEID."""
+@options_record(WantedComputers)
+def list_(root: Path, options: WantedComputers, listing: ListOptions) -> None:
+    """The computers, by DEVICEID.
+
+    Changed: the agent comes from another network, it is another program, or the computer has another serial number or
+    other interfaces. So somebody else may use its DEVICEID; `distd computer set DEVICEID changed=` clears it.
+    """
     with open_installation(root) as installation, installation.catalogue.read() as conn:
-        page = computers.list_computers(conn, WantedComputers(name, tag), listing.window)
+        page = computers.list_computers(conn, options, listing.window)
     nothing = "No computers yet: a computer appears with the first contact of its agent."
-    print_list(page, COLUMNS, listing, "No such computers." if name or tag else nothing)
+    print_list(page, COLUMNS, listing, nothing if options == WantedComputers() else "No such computers.")
 
 
 @computer.command(epilog=example("distd computer show pc17-2026-01-31-08-00-00 --data /srv/distd"))
@@ -81,6 +100,10 @@ def show(device_id: str, document: Path | None, root: Path, as_json: bool) -> No
             ("Workgroup", shown.workgroup),
             ("User", shown.userid),
             ("Tag", shown.tag),
+            ("Serial", shown.serial),
+            ("Changed", ", ".join(shown.changed)),
+            ("Networks", " ".join(shown.networks)),
+            ("Waiting", "in the waiting room" if shown.waiting else ""),
             ("First contact", format_time(shown.first_seen_at_s)),
             ("Last contact", format_time(shown.last_seen_at_s)),
             ("Last inventory", format_time(shown.last_inventory_at_s)),
@@ -94,15 +117,7 @@ def show(device_id: str, document: Path | None, root: Path, as_json: bool) -> No
 
 
 @computer.command(epilog=example("distd computer delete pc17-2026-01-31-08-00-00 --data /srv/distd"))
-@argument(
-    "device_ids",
-    field="computers",
-    metavar="DEVICEID...",
-    nargs=-1,
-    required=True,
-    hint="see `distd computer list`",
-    shell_complete=complete_computers,
-)
+@device_ids_argument
 @data_option
 def delete(device_ids: tuple[str, ...], root: Path) -> None:
     """Delete computers with their assignments and results: all of them, or none if one is unknown.
@@ -115,10 +130,77 @@ def delete(device_ids: tuple[str, ...], root: Path) -> None:
         click.echo(f"Computer {device_id} is deleted.")
 
 
+@computer.command(
+    "set", epilog=example("distd computer set pc17-2026-01-31-08-00-00 networks=10.1.0.0/16 --data /srv/distd")
+)
+@argument("device_id", metavar="DEVICEID", hint="see `distd computer list`", shell_complete=complete_computers)
+@argument("pairs", field="values", metavar="KEY=VALUE...", nargs=-1, required=True)
+@data_option
+def set_(device_id: str, pairs: tuple[str, ...], root: Path) -> None:
+    """Set values of a computer.
+
+    changed=: what has changed of its identity is known, and no longer shown. networks=10.1.0.0/16,10.2.0.0/16: contacts
+    from elsewhere are refused; networks=: from anywhere again.
+    """
+    values = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise BadInput("values", "KEY=VALUE", pair)
+        values[name.strip()] = value
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        computer_settings.change(conn, unix_actor(), device_id, values, time.time())
+    click.echo(f"Computer {device_id}: {', '.join(values)} set.")
+
+
+@computer.command(epilog=example("distd computer admit pc17-2026-01-31-08-00-00 --data /srv/distd"))
+@argument(
+    "device_ids",
+    field="computers",
+    metavar="[DEVICEID]...",
+    nargs=-1,
+    hint="see `distd computer list --waiting`",
+    shell_complete=complete_computers,
+)
+@option("--all", "everybody", is_flag=True, help="All that are in it.")
+@data_option
+@json_option
+def admit(device_ids: tuple[str, ...], everybody: bool, root: Path, as_json: bool) -> None:
+    """Let computers out of the waiting room (agents.waiting_room): from their next contacts on they get packages."""
+    if bool(device_ids) == everybody:
+        raise BadInput("computers", "DEVICEIDs, or --all", "both" if everybody else "none")
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        chosen = None if everybody else device_ids
+        admitted = computer_settings.admit(conn, unix_actor(), chosen, time.time())
+    if as_json:
+        print_json({"admitted": admitted})
+        return
+    click.echo(f"{format_count(len(admitted), 'computer')} admitted.")
+
+
+@computer.command(epilog=example("distd computer revoke pc17-2026-01-31-08-00-00 --data /srv/distd"))
+@device_ids_argument
+@data_option
+@json_option
+def revoke(device_ids: tuple[str, ...], root: Path, as_json: bool) -> None:
+    """Revoke the tokens by which computers are known when they fetch fragments; at its next contact each gets others.
+
+    A Windows agent keeps the paths that it was told first: packages that it is fetching fail until its time-out.
+    If it is distd's own agent and has a key, it must enrol anew.
+    """
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        revocation.revoke(conn, unix_actor(), device_ids, time.time())
+    if as_json:
+        print_json({"revoked": list(dict.fromkeys(device_ids))})
+        return
+    for device_id in dict.fromkeys(device_ids):
+        click.echo(f"Computer {device_id}: its tokens are revoked.")
+
+
 def _assignment(row: Result) -> tuple[object, ...]:
     code = row.code if row.code != row.state else ""
     since = format_time(row.since_s)
-    return row.package_id, row.package_name, row.state, code, row.progress, since, row.meaning
+    return row.package_id, row.package_name, row.shown_state, code, row.progress, since, row.meaning
 
 
 def _system(computer: Computer) -> str:

@@ -13,6 +13,8 @@ from distd.terminal.completion import add_completion
 from distd.terminal.program import Group
 
 COMMANDS: Final = {
+    "accept": "distd.cli.assignments:accept",
+    "login": "distd.cli.login:login",
     "assign": "distd.cli.assignments:assign",
     "computer": "distd.cli.computer:computer",
     "config": "distd.cli.config:config",

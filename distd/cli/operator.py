@@ -58,10 +58,10 @@ def list_(root: Path, listing: ListOptions) -> None:
 @json_option
 def add(name: str, from_stdin: bool, root: Path, as_json: bool) -> None:
     """Add an operator; prints the password, which nothing else knows."""
-    password = _password(from_stdin=from_stdin)
+    password = read_password(from_stdin=from_stdin)
     with open_installation(root) as installation, installation.catalogue.write() as conn:
         operators.create(conn, unix_actor(), name, password, time.time())
-    _print(name, None if from_stdin else password, as_json=as_json)
+    print_password("operator", name, None if from_stdin else password, as_json=as_json)
 
 
 @operator.command(epilog=example("distd operator password admin --data /srv/distd"))
@@ -74,10 +74,10 @@ def password(name: str, from_stdin: bool, root: Path, as_json: bool) -> None:
 
     A running server may take the old one for another minute.
     """
-    chosen = _password(from_stdin=from_stdin)
+    chosen = read_password(from_stdin=from_stdin)
     with open_installation(root) as installation, installation.catalogue.write() as conn:
         operators.set_password(conn, unix_actor(), name, chosen, time.time())
-    _print(name, None if from_stdin else chosen, as_json=as_json)
+    print_password("operator", name, None if from_stdin else chosen, as_json=as_json)
 
 
 @operator.command(epilog=example("distd operator delete alice --data /srv/distd"))
@@ -93,7 +93,8 @@ def delete(name: str, root: Path) -> None:
     click.echo(f"Operator {name} is deleted.")
 
 
-def _password(*, from_stdin: bool) -> str:
+def read_password(*, from_stdin: bool) -> str:
+    """From standard input, or a new one. Raises `BadInput`."""
     if not from_stdin:
         return secrets.token_urlsafe(12)
     text = sys.stdin.read(MAX_PASSWORD + 2).rstrip("\r\n")
@@ -102,11 +103,11 @@ def _password(*, from_stdin: bool) -> str:
     return text
 
 
-def _print(name: str, password: str | None, *, as_json: bool) -> None:
-    """`password` None: who runs the command knows it."""
+def print_password(what: str, name: str, password: str | None, *, as_json: bool) -> None:
+    """Of an operator or a login of agents (`what`). `password` None: who runs the command knows it."""
     if as_json:
-        print_json({"operator": name} | ({} if password is None else {"password": password}))
+        print_json({what: name} | ({} if password is None else {"password": password}))
     elif password is None:
-        click.echo(f"Operator {name} has this password now.")
+        click.echo(f"{what.capitalize()} {name} has this password now.")
     else:
-        click.echo(f"Operator {name}, password {password} (shown only now)")
+        click.echo(f"{what.capitalize()} {name}, password {password} (shown only now)")

@@ -62,6 +62,7 @@ COLUMNS: Final[tuple[Column[ListedPackage], ...]] = (
     Column("Notified", lambda row: format_number(row.notified + row.downloading), rank=3, right=True),
     Column("Success", lambda row: format_number(row.success), rank=3, right=True),
     Column("Failed", lambda row: format_number(row.failed), rank=3, right=True),
+    Column("Unproven", lambda row: format_number(row.unproven), rank=3, right=True),
     Column("OS", lambda row: row.os, rank=5),
     Column("Action", lambda row: row.action, rank=8),
     Column("Priority", lambda row: str(row.priority), rank=4, right=True),

@@ -145,9 +145,10 @@ class PrologReply:
 
 @dataclass(frozen=True, slots=True)
 class PrologRequest:
-    """An agent asks what there is to do."""
+    """An agent asks what there is to do. `key`: distd's own agent enrols with it (docs/guide/agents.md); else empty."""
 
     device_id: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,15 @@ def meaning(code: str | None) -> str:
     return f"A {kind} with a code that distd does not know."
 
 
+def meaning_unproven(code: str | None) -> str:
+    """A sentence that explains a code that only the agent claims, or a package that is only in its history (None)."""
+    if code is None:
+        return (
+            "The agent has it in its history, but this server never delivered it: accept it, or assign it with force."
+        )
+    return "The agent reported it, but no fragment of the package was sent to this computer: accept it, or not."
+
+
 def in_history(dialect: Dialect, code: str) -> bool:
     """Whether an agent has a package in its history once it has reported this result: it will not run it again.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from distd.domain import bandwidth
 from distd.domain.errors import BadInput
-from distd.domain.mirror_rules import Via
+from distd.domain.mirror_rules import Via, parse_networks
 
 if TYPE_CHECKING:
     from dataclasses import Field
@@ -104,6 +104,18 @@ def _check_host(text: str, where: str) -> None:
         raise BadInput(where, "a host name or an address", text)
 
 
+def _check_networks(text: str, where: str) -> None:
+    try:
+        parse_networks(text.split())
+    except BadInput as error:
+        raise BadInput(where, error.expected, error.got, error.hint) from None
+
+
+def _check_realm(text: str, where: str) -> None:
+    if not text or not text.isascii() or not text.isprintable() or set(text) & {'"', "\\"}:
+        raise BadInput(where, "printable ASCII without quotes and backslashes", text)
+
+
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """Where the server is."""
@@ -137,6 +149,25 @@ class AgentSettings:
         "KiB of an inventory's document, deflated, up to which it is kept as it was sent; 0: never",
         high=65_536,
         restart=True,
+    )
+    token_extra_days: int = _setting(
+        30, "days beyond download.timeout_days for which the paths that an agent was told name it", low=1, high=3650
+    )
+    login_networks: str = _setting(
+        "",
+        "networks whose agents must log in by HTTP Basic, with spaces between; 0.0.0.0/0: all",
+        check=_check_networks,
+    )
+    login_tags: str = _setting("", "TAGs whose computers' agents must log in by HTTP Basic, with commas between")
+    login_realm: str = _setting("distd", "the realm of that log-in: --realm of the agents", check=_check_realm)
+    native_keys: bool = _setting(False, "distd's own agents must have a key (docs/guide/agents.md)")
+    new_per_address: int = _setting(2000, "new DEVICEIDs of one address within an hour (not of 127.0.0.1); 0: no limit")
+    new_per_network: int = _setting(20_000, "new DEVICEIDs of one network, /16 or /48, within an hour; 0: no limit")
+    max_computers: int = _setting(500_000, "computers in all, beyond which no new DEVICEID is taken; 0: no limit")
+    waiting_room: bool = _setting(False, "new computers get no packages until `distd computer admit`")
+    forget_days: int = _setting(90, "days until a computer is deleted that came once only; 0: never", restart=True)
+    trust_history: bool = _setting(
+        False, "an agent's history counts as proven in its first inventory, and for imported packages (a site of OCS)"
     )
 
 

@@ -14,11 +14,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """The body of a POST of an agent, and from whom it came."""
+    """The body of a POST of an agent, and from whom it came. `authorization`: that field, or empty."""
 
     body: bytes
     address: str
     user_agent: str
+    authorization: str = ""
+
+
+class PostAnswer(Protocol):
+    """Takes the answer to a POST: its status, its body, and further header fields, each with its line end."""
+
+    def __call__(self, status: int, content: bytes, fields: bytes = b"") -> None:
+        """Called once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +65,8 @@ class Backend(Protocol):
     def computer_of(self, token: str) -> int | None:
         """The id of the computer that has this token; None for an unknown token."""
 
-    def post(self, post: Post, answer: Callable[[int, bytes], None]) -> None:
-        """Take an agent's POST; `answer(status, body)` is called later, once. `Unavailable`: too many wait."""
+    def post(self, post: Post, answer: PostAnswer) -> None:
+        """Take an agent's POST; `answer` is called, once. `Unavailable`: too many wait."""
 
     def may_be_redirected(self, package_id: str) -> bool:
         """Whether `find` is to be asked for a package's fragments even though the lane has them."""

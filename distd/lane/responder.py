@@ -101,13 +101,15 @@ class Responder:
     # --- POSTs of agents -----------------------------------------------------------------------------------------
 
     def _respond_post(self, request: Request, reply: Callable[[Answer], None]) -> Answer | None:
-        def settle(status: int, content: bytes) -> None:
+        def settle(status: int, content: bytes, fields: bytes = b"") -> None:
             self._turn.refresh()
             content_type = b"application/x-compressed" if status == 200 else answers.TEXT
-            fields = RETRY_AFTER if status == 503 else b""
+            fields += RETRY_AFTER if status == 503 else b""
             reply(answers.of_text(status, content, fields, content_type))
 
-        post = Post(request.body, request.address, request.head.fields.user_agent.decode("latin-1"))
+        sent = request.head.fields
+        user_agent, authorization = sent.user_agent.decode("latin-1"), sent.authorization.decode("latin-1")
+        post = Post(request.body, request.address, user_agent, authorization)
         try:
             self._backend.post(post, settle)
         except Unavailable as error:

@@ -74,7 +74,7 @@ def _make_application(
         HealthRoutes(reader, metrics.render),
         PackageRoutes(reader),
         ComputerRoutes(reader),
-        DeploymentRoutes(reader, lambda: state.settings, forecast_in_child),
+        DeploymentRoutes(reader, writer, lambda: state.settings, forecast_in_child),
         EventRoutes(reader, lambda: state.stopping),
         MirrorRoutes(reader, state.default_via),
         MirrorProtocolRoutes(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from distd.domain.errors import DistdError
@@ -12,13 +11,14 @@ from distd.domain.records import DownloadRequest, InventoryRequest, PrologReques
 from distd.lane.backend import Located
 from distd.origin.agents import posts
 from distd.web.api.problems import status_of
-from distd.wire import tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from distd.lane.backend import FileRequest, Post
+    from distd.lane.backend import FileRequest, Post, PostAnswer
     from distd.lane.streams import PlainStream, TlsStream
+    from distd.origin.agents.authentication import Proof
+    from distd.server.agent_access import AgentAccess
     from distd.server.post_queues import PostQueues
     from distd.server.progress import ProgressRecorder
     from distd.server.steering import Steering
@@ -27,14 +27,13 @@ if TYPE_CHECKING:
 
 # What each kind of request is called in its message, and in the log.
 QUERIES: Final = {PrologRequest: "PROLOG", InventoryRequest: "INVENTORY", DownloadRequest: "DOWNLOAD"}
-MAX_CACHED_TOKENS: Final = 65_536
 
 
 class OriginBackend:
-    """The lane's `Backend`. All is called on the trio thread and returns at once.
+    """The lane's `Backend`. All is called on the trio thread and returns at once. `access` tells who an agent is.
 
     `hand_over(stream, path)` takes the connections that the lane does not serve; `observe_post(seconds)` hears how long
-    an agent has waited for each reply. `token_keys()` gives the keys whose tokens count now.
+    an agent has waited for each reply.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class OriginBackend:
         steering: Steering,
         progress: ProgressRecorder,
         hand_over: Callable[[Stream, bytes], None],
-        token_keys: Callable[[], Sequence[bytes]],
+        access: AgentAccess,
         observe_post: Callable[[float], None],
         log: logging.Logger,
     ) -> None:
@@ -51,21 +50,17 @@ class OriginBackend:
         self._steering = steering
         self._observe_post = observe_post
         self._log = log
-
-        def check(token: str) -> int | None:
-            return tokens.check_any(token_keys(), token)
-
-        # A token's MAC costs 13 µs, and the same computers come again and again.
-        self.computer_of = lru_cache(MAX_CACHED_TOKENS)(check)
+        self._access = access
+        self.computer_of = access.computer_of
         self.fetched = progress.add
         self.hand_over = hand_over
 
     def forget_tokens(self) -> None:
         """The keys of tokens have changed."""
-        self.computer_of.cache_clear()
+        self._access.forget_tokens()
 
-    def post(self, post: Post, answer: Callable[[int, bytes], None]) -> None:
-        """Take an agent's POST; `answer(status, body)` is called once it is committed. Raises `Unavailable`."""
+    def post(self, post: Post, answer: PostAnswer) -> None:
+        """Take an agent's POST; `answer` is called once it is committed, or refused. Raises `Unavailable`."""
         begun_s = time.perf_counter()
 
         def done(outcome: posts.Reply | Exception) -> None:
@@ -74,11 +69,14 @@ class OriginBackend:
             if isinstance(outcome, posts.Reply):
                 if self._log.isEnabledFor(logging.DEBUG):
                     self._log_reply(post, outcome, seconds)
-                answer(outcome.status, outcome.body)
+                answer(outcome.status, outcome.body, self._access.challenge() if outcome.status == 401 else b"")
             else:
                 answer(self._log_failure(post, outcome), f"{outcome}\n".encode())
 
-        self._queues.put(posts.Post(post.body, post.address, post.user_agent, time.time()), done)
+        def take(proof: Proof) -> None:
+            self._queues.put(posts.Post(post.body, post.address, post.user_agent, time.time(), proof), done)
+
+        self._access.prove(post, take, answer)
 
     def _log_reply(self, post: Post, reply: posts.Reply, seconds: float) -> None:
         kind = QUERIES[type(reply.request)]

@@ -33,7 +33,10 @@ BATCH: Final = 1000
 QUIET: Final = (Kind.NOTIFIED, Kind.INVENTORY, Kind.FRAGMENTS_FETCHED)
 LOUD: Final = tuple(kind for kind in Kind if kind not in QUIET)
 # One command does them to many computers.
-OF_MANY: Final = (Kind.ASSIGNED, Kind.UNASSIGNED, Kind.COMPUTER_DELETED)
+OF_MANY: Final = (
+    *(Kind.ASSIGNED, Kind.UNASSIGNED, Kind.ACCEPTED),
+    *(Kind.COMPUTER_DELETED, Kind.COMPUTER_ADMITTED, Kind.TOKENS_REVOKED),
+)
 
 
 @asynccontextmanager

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import time
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from distd.catalogue import event_log
 from distd.catalogue.reader import Reader
 from distd.catalogue.writer import open_writer
 from distd.domain.errors import Unavailable
@@ -25,6 +25,7 @@ from distd.origin.agents.catalogue_space import CatalogueSpace
 from distd.origin.installation import MIB
 from distd.origin.packages.recovery import reconcile
 from distd.server import mirror_streams
+from distd.server.agent_access import AgentAccess
 from distd.server.application import open_application
 from distd.server.backend import OriginBackend
 from distd.server.event_lines import logged_events
@@ -36,6 +37,7 @@ from distd.server.post_queues import open_post_queues
 from distd.server.progress import ProgressRecorder
 from distd.server.state import ServerState
 from distd.server.steering import Steering
+from distd.server.upkeep import run_upkeep
 from distd.storage import package_dirs, pki
 from distd.storage.sealing import OriginKey
 
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from distd.catalogue.engine import Catalogue
-    from distd.catalogue.writer import Writer
     from distd.domain.settings import Settings
     from distd.lane.sockets import Listeners
     from distd.lane.streams import PlainStream, TlsStream
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from distd.server.handover import HandOver
     from distd.storage.data_dir import DataDir
 
-PRUNE_S: Final = 600.0
 LOG_S: Final = 5.0
 
 log = logging.getLogger("distd")
@@ -89,7 +89,8 @@ async def run_server(
         mirrors = MirrorStreams(reader, writer, waves, addresses, monitor.notify, origin_key, log)
         progress = ProgressRecorder(writer, log)
         hand_over = partial(_hand_over, mirrors, web)
-        backend = OriginBackend(queues, steering, progress, hand_over, state.token_keys, metrics.observe_post, log)
+        access = _agent_access(installation, state)
+        backend = OriginBackend(queues, steering, progress, hand_over, access, metrics.observe_post, log)
         levels = Levels(fd=shared_levels())
         lane = Lane(backend, _file_cache(installation.data), limits(settings), log, levels)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
@@ -99,8 +100,9 @@ async def run_server(
             nursery.start_soon(mirrors.run)
             nursery.start_soon(monitor.run)
             nursery.start_soon(steering.run)
+            nursery.start_soon(access.run, reader)
             nursery.start_soon(progress.run)
-            nursery.start_soon(prune_events, writer, settings.events.keep)
+            nursery.start_soon(run_upkeep, writer, settings, log)
             nursery.start_soon(limit_log, catalogue)
             announce(state.context.http, state.context.https)
             async with AsyncExitStack() as stack:
@@ -123,16 +125,6 @@ def _use_keys(state: ServerState, lane: Lane, backend: OriginBackend, mirrors: M
         mirrors.tell_all(state.mirror_keys)
 
 
-async def prune_events(writer: Writer, keep: int) -> None:
-    """Delete old events every ten minutes, for ever."""
-    while True:
-        await trio.sleep(PRUNE_S)
-        try:
-            await writer.run(partial(event_log.prune, keep=keep))
-        except Unavailable as error:
-            log.warning("old events are not deleted: %s", error)
-
-
 async def limit_log(catalogue: Catalogue) -> None:
     """Keep the catalogue's write-ahead log small, for ever."""
     while True:
@@ -146,6 +138,13 @@ async def limit_log(catalogue: Catalogue) -> None:
 def _reconcile(installation: Installation) -> None:
     for package_id in reconcile(installation.catalogue, installation.data).missing:
         log.error("package %s: its folder is gone from the download directory", package_id)
+
+
+def _agent_access(installation: Installation, state: ServerState) -> AgentAccess:
+    access = AgentAccess(state.token_keys, lambda: state.settings.agents, log)
+    with installation.catalogue.read() as conn:
+        access.read(conn, time.time())
+    return access
 
 
 def _hand_over(mirrors: MirrorStreams, web: HandOver, stream: PlainStream | TlsStream, path: bytes) -> None:

@@ -10,6 +10,7 @@ from distd.domain.mirror_rules import Via
 from distd.lane.file_watch import identity_of
 from distd.lane.process_setup import limits, log_reload, tls
 from distd.origin.agents import posts
+from distd.origin.agents.admission import Admission
 from distd.origin.mirrors.directory import EMPTY
 from distd.storage import key_pairs, pki, renewal_time, token_keys
 from distd.storage.trust_file import load_trust
@@ -51,6 +52,7 @@ class ServerState:
         self._token_keys = token_keys.load(installation.data.keys)
         self.mirror_keys = _mirror_keys(installation.data)
         self.directory = EMPTY
+        self._admission = Admission()
         self.stopping = False  # what has no end by itself ends then
         self._started = installation.settings
         self._followers: list[Callable[[Settings], None]] = []
@@ -127,7 +129,7 @@ class ServerState:
     def _make_context(self) -> posts.ReplyContext:
         host = self.settings.server.host
         http, https = (f"{host}:{port}" for port in self._ports)
-        return posts.ReplyContext(self.settings, self._token_keys.current, http, https, self.directory)
+        return posts.ReplyContext(self.settings, self._token_keys.current, http, https, self.directory, self._admission)
 
 
 def _mirror_keys(data: DataDir) -> dict[str, Any]:

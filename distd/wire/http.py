@@ -31,6 +31,7 @@ REASONS: Final = {
     302: "Found",
     304: "Not Modified",
     400: "Bad Request",
+    401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
@@ -73,6 +74,7 @@ class Fields(NamedTuple):
     transfer_encoding: bool
     expect: bytes | None
     user_agent: bytes
+    authorization: bytes
     range: bytes | None
     if_range: bytes | None
     if_match: bytes | None
@@ -101,16 +103,8 @@ _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
 _LABEL: Final = rb"[A-Za-z0-9\-_~!$&'()*+;=%]{1,63}"
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|" + _LABEL + rb"(?:\." + _LABEL + rb")*\.?)?(?::[0-9]*)?")
 _SPECIAL: Final = frozenset(
-    (
-        b"content-length",
-        b"transfer-encoding",
-        b"expect",
-        b"range",
-        b"if-match",
-        b"if-none-match",
-        b"if-modified-since",
-        b"if-unmodified-since",
-    )
+    b"content-length transfer-encoding expect range".split()
+    + b"if-match if-none-match if-modified-since if-unmodified-since".split()
 )
 _MINOR: Final = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 
@@ -156,6 +150,7 @@ def parse_fields(block: bytes, minor: int) -> Fields:
         transfer_encoding=bool(encodings),
         expect=_single(values, b"expect"),
         user_agent=_single(values, b"user-agent") or b"",
+        authorization=_single(values, b"authorization") or b"",
         range=_single(values, b"range"),
         if_range=_single(values, b"if-range"),
         if_match=_listed(values, b"if-match"),

@@ -36,7 +36,7 @@ FREE_ELEMENTS: Final = 1024
 _COMPRESSION: Final = 6
 
 _DECLARATION: Final = "<?xml version='1.0' encoding='UTF-8'?>\n"
-_TOP: Final = ("DEVICEID", "QUERY", "ID", "ERR")
+_TOP: Final = ("DEVICEID", "QUERY", "ID", "ERR", "KEY")
 
 
 def inflate(body: bytes, *, max_inflated_bytes: int, max_ratio: int = MAX_RATIO) -> Iterator[bytes]:
@@ -111,7 +111,7 @@ class _RequestReader:
         device_id = self._device_id()
         match self.top.get("QUERY", ""):
             case "PROLOG":
-                return PrologRequest(device_id)
+                return PrologRequest(device_id, self.top.get("KEY", ""))
             case "DOWNLOAD":
                 return DownloadRequest(device_id, self._package_id(), self.top.get("ERR", ""))
             case "INVENTORY":
@@ -137,6 +137,7 @@ def write_request(request: Request) -> bytes:
     match request:
         case PrologRequest():
             content = xml.leaf("DEVICEID", request.device_id) + xml.leaf("QUERY", "PROLOG")
+            content += xml.leaf("KEY", request.key) if request.key else ""
             return _deflate(_DECLARATION + xml.element("REQUEST", {}, content))
         case DownloadRequest():
             attributes = {

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from agentsim.native.agent import NativeAgent, Rights
+from agentsim.native.agent import AgentConfig, NativeAgent, Rights
 from agentsim.native.state import open_state
 from agentsim.native.trust_updates import TRUST_PATH
 from distd.domain.records import (
@@ -302,7 +302,7 @@ class FaultyServer:
             async with open_client(self.authority.client_context) as client:
                 server = f"https://{self.https}/ocsinventory"
                 certificate = self.authority.certificate
-                agent = NativeAgent(server, certificate, held, client, "pc", log, self.rights)
+                agent = NativeAgent(server, certificate, held, client, "pc", log, AgentConfig(self.rights))
                 return await agent.run(once=True)
 
     def count(self, word: str) -> int:

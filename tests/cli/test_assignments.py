@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +28,34 @@ def deployed(site: Any) -> Any:
     file.write_text("\n".join(site.computers))
     assert site("assign", site.ids[0], "--computers", file).status == 0
     return site
+
+
+def succeed(site: Any, count: int) -> None:
+    """The first computers say that they have the package; nothing was sent to them."""
+    with sqlite3.connect(site.data / "catalogue.db") as database:
+        database.execute(
+            "UPDATE assignments SET notified_at_us = 1, result = 'SUCCESS', result_at_us = 2, unproven_at_us = 2"
+            " WHERE id <= ?",
+            (count,),
+        )
+    database.close()
+
+
+def test_what_is_unproven_is_listed_and_accepted(deployed: Any) -> None:
+    package, first, second = deployed.ids[0], deployed.computers[0], deployed.computers[1]
+    succeed(deployed, 4)
+    found = rows(deployed("results", package, "--unproven").out)
+    assert [row[1] for row in found] == ["State", *["SUCCESS, unproven"] * 4]
+    assert deployed("package", "show", package, "--json").json["unproven"] == 4
+    done = deployed("accept", package, "--computer", first, "--json")
+    assert done.json == {"package_id": package, "accepted": [first]}
+    assert deployed("accept", package, "--computer", first).status == 1
+    file = deployed.folder / "some"
+    file.write_text(f"{first}\n{second}\n{deployed.computers[-1]}\n")
+    assert deployed("accept", package, "--computers", file).out == f"1 computer: {package} counts as deployed.\n"
+    assert deployed("accept", package, "--all").out == f"2 computers: {package} counts as deployed.\n"
+    assert deployed("results", package, "--unproven").out == "No computer is in that state.\n"
+    assert deployed("accept", package).status == 2
 
 
 def rows(text: str) -> list[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import tarfile
 import urllib.request
 from pathlib import Path
@@ -73,6 +74,17 @@ def test_equal_fragments_are_still_stored_once(root: Path) -> None:
 def test_its_result_is_known(distd: Distd) -> None:
     (result,) = distd("results", IDS["file"])["items"]
     assert (result["device_id"], result["state"], result["fragments_fetched"]) == (COMPUTER, "SUCCESS", 6)
+
+
+def test_what_it_took_for_a_success_is_not_unproven(distd: Distd, root: Path) -> None:
+    with sqlite3.connect(root / "catalogue.db") as database:
+        database.execute("DELETE FROM progress")
+    database.close()
+    (result,) = distd("results", IDS["file"])["items"]
+    assert (result["state"], result["unproven"], result["meaning"]) == ("SUCCESS", False, "The package is deployed.")
+    with sqlite3.connect(root / "catalogue.db") as database:
+        assert database.execute("SELECT package_id, trusted FROM history").fetchall() == [(IDS["file"], 1)]
+    database.close()
 
 
 async def test_its_packages_are_served_and_its_computer_is_told_of_its_assignment(root: Path) -> None:

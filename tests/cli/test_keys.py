@@ -86,7 +86,7 @@ def test_a_package_that_cannot_be_signed_anew_keeps_the_signer(site: Any) -> Non
 def test_the_token_key(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distd.cli.keys.SPREAD_S", 0.0)
     folder = site.data / "keys"
-    token = tokens.make(pki.load_token_key(folder), 46)
+    token = tokens.make_endless(pki.load_token_key(folder), 46)
     keys(site, "rotate", "token", "--keep", "2h")
     accepted = token_keys.load(folder).accepted(0.0)
     assert (tokens.check_any(accepted, token), tokens.check(accepted[0], token)) == (46, None)

@@ -205,6 +205,17 @@ async def test_a_post_is_answered_later(setup: Setup) -> None:
     assert setup.turn.now_s > 0  # the answer's time is now, not that of the turn in which it was asked for
 
 
+async def test_a_post_that_must_log_in_is_asked_to(setup: Setup) -> None:
+    setup.backend.echo = False
+    setup.ask("/ocsinventory", "Authorization: Basic YTpi\r\n", "POST", b"body")
+    ((post, answer),) = setup.backend.posts
+    assert post.authorization == "Basic YTpi"
+    answer(401, b"log in", b'WWW-Authenticate: Basic realm="x"\r\n')
+    (asked,) = setup.replies
+    assert asked.status == 401
+    assert b'WWW-Authenticate: Basic realm="x"\r\n' in asked.lines
+
+
 def test_a_post_too_many_is_told_when_to_come_again(setup: Setup) -> None:
     setup.backend.full = True
     answer = setup.ask("/ocsinventory", method="POST", body=b"x")

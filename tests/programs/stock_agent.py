@@ -7,6 +7,7 @@ downloads; both hold one end of a pipe, which is closed when the last of them ha
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime
 import os
@@ -81,7 +82,7 @@ class StockAgent:
 
     `server_url` is "http://host:port/ocsinventory"; another one, even another port, is another computer to the agent.
     `ca` is the PEM file that it trusts for `info`. `within`: a command that runs another one, in a network
-    namespace for instance. `proxy` ("host:port") is asked for all that is not HTTPS.
+    namespace for instance. `proxy` ("host:port") is asked for all that is not HTTPS. `login`: user, password, realm.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class StockAgent:
         tag: str = "",
         within: Sequence[str] = (),
         proxy: str = "",
+        login: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.state = folder / "var" / server_url.replace("/", "_")
@@ -106,6 +108,7 @@ class StockAgent:
             *(PERL, str(folder / "agent.pl"), str(folder / "etc")),
             *(f"--server={server_url}", f"--basevardir={folder / 'var'}", f"--ca={ca}", "--ssl=1"),
             *("--nolocal", "--debug", "--nosoftware", *([f"--tag={tag}"] if tag else [])),
+            *_login_options(*login),
         ]
         self._write_files()
 
@@ -147,6 +150,14 @@ class StockAgent:
             os.close(reader)
             if writer >= 0:
                 os.close(writer)
+
+
+def _login_options(user: str = "", password: str = "", realm: str = "") -> list[str]:
+    """The agent wants the first two in Base64 (Ocsinventory::Agent::Encrypt)."""
+    if not user:
+        return []
+    coded = (base64.b64encode(text.encode()).decode() for text in (user, password))
+    return [f"--{name}={value}" for name, value in zip(("user", "password", "realm"), (*coded, realm), strict=True)]
 
 
 class RunningAgent:

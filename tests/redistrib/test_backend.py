@@ -169,5 +169,5 @@ async def test_a_newer_token_of_the_same_computer(mirror: Mirror) -> None:
 
 async def test_posts_are_refused(mirror: Mirror) -> None:
     answers: list[int] = []
-    mirror.backend.post(Post(b"", "10.0.0.1", ""), lambda status, body: answers.append(status))
+    mirror.backend.post(Post(b"", "10.0.0.1", ""), lambda status, content, fields=b"": answers.append(status))
     assert answers == [404]

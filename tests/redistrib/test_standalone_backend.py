@@ -65,6 +65,6 @@ async def test_no_token_is_known_and_posts_are_refused(local: LocalPackages, sig
     async with trio.open_nursery() as nursery:
         backend = make_backend(local, signer, statistics, nursery, "")
         assert backend.computer_of("1-aa") is None
-        backend.post(Post(b"", "10.0.0.1", ""), lambda status, body: answers.append(status))
+        backend.post(Post(b"", "10.0.0.1", ""), lambda status, content, fields=b"": answers.append(status))
         backend.fetched(0, "17", 1, 100, "10.0.0.1")
     assert (answers, statistics.counts.sent_bytes, statistics.counts.hits) == ([404], 100, 1)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from distd.domain.errors import BadInput, TooLarge, Unavailable
 from distd.domain.records import PrologRequest
 from distd.lane.backend import Post
+from distd.origin.agents.authentication import Proof
 from distd.origin.agents.posts import Reply
 from distd.server.backend import OriginBackend
 from distd.server.progress import ProgressRecorder
 from distd.server.steering import Steering
-from distd.wire import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KEY = b"k" * 32
 POST = Post(b"body", "10.0.0.9", "agent")
 
 
@@ -31,7 +30,20 @@ class Batch:
 
     def put(self, post: Any, answer: Callable[[Reply | Exception], None]) -> None:
         assert (post.body, post.address, post.user_agent) == (b"body", "10.0.0.9", "agent")
+        assert post.proof == Proof(login="school")
         answer(self.outcome)
+
+
+class Access:
+    """Knows one token, and lets all agents in."""
+
+    computer_of = staticmethod({"1-aa": 7}.get)
+
+    def prove(self, post: Any, take: Any, answer: Any) -> None:
+        take(Proof(login="school"))
+
+    def challenge(self) -> bytes:
+        return b"WWW-Authenticate: Basic\r\n"
 
 
 @pytest.fixture
@@ -46,16 +58,22 @@ def waits() -> list[float]:
 
 @pytest.fixture
 async def backend(batch: Any, reader: Any, writer: Any, waits: list[float]) -> OriginBackend:
-    log = logging.getLogger("distd")
+    log, access = logging.getLogger("distd"), cast("Any", Access())
     progress = ProgressRecorder(writer, log)
-    return OriginBackend(batch, Steering(reader), progress, lambda *_: None, lambda: (KEY,), waits.append, log)
+    return OriginBackend(batch, Steering(reader), progress, lambda *_: None, access, waits.append, log)
 
 
 def ask(backend: OriginBackend) -> tuple[int, bytes]:
-    answers: list[tuple[int, bytes]] = []
-    backend.post(POST, lambda status, body: answers.append((status, body)))
+    answers: list[tuple[int, bytes, bytes]] = []
+    backend.post(POST, lambda status, content, fields=b"": answers.append((status, content, fields)))
     (answer,) = answers
-    return answer
+    assert (answer[2] != b"") == (answer[0] == 401)
+    return answer[:2]
+
+
+async def test_who_must_log_in_is_asked_to(backend: OriginBackend, batch: Batch) -> None:
+    batch.outcome = Reply(401, b"log in\n", PrologRequest("pc"))
+    assert ask(backend) == (401, b"log in\n")
 
 
 async def test_a_reply_goes_out_as_it_is(backend: OriginBackend, waits: list[float]) -> None:
@@ -96,7 +114,7 @@ async def test_what_fails_has_a_status_and_a_line_in_the_log(
 
 
 async def test_tokens(backend: OriginBackend) -> None:
-    assert backend.computer_of(tokens.make(KEY, 7)) == 7
+    assert backend.computer_of("1-aa") == 7
     assert backend.computer_of("1-00") is None
 
 

@@ -105,7 +105,7 @@ def test_a_reload_that_fails_changes_nothing(data: Any, lane: Any, caplog: Any, 
 
 def test_keys_are_read_again(data: Any, lane: Any, caplog: pytest.LogCaptureFixture) -> None:
     state = make(data, Settings(), Settings)
-    before, token, identity = state.tls_context(), tokens.make(state.token_keys()[0], 46), state.keys_identity()
+    before, token, identity = state.tls_context(), tokens.make_endless(state.token_keys()[0], 46), state.keys_identity()
     assert state.mirror_keys == {"trust_epoch": 0, "renew_before_s": 0}
     token_keys.rotate(data.keys, 1e9, time.time())
     renewal_time.write(data.keys, 1000.0)

@@ -25,13 +25,13 @@ def test_a_folder_of_the_version_before_has_one_key(keys: Path) -> None:
 
 
 def test_a_token_counts_until_the_time_that_was_said(keys: Path) -> None:
-    token = tokens.make(b"k" * 32, 46)
+    token = tokens.make_endless(b"k" * 32, 46)
     found = token_keys.rotate(keys, 100.0, 1000.0)
     assert found == token_keys.load(keys)
     assert found.current != b"k" * 32
     assert tokens.check_any(found.accepted(1099.0), token) == 46
     assert tokens.check_any(found.accepted(1100.0), token) is None
-    assert tokens.check_any(found.accepted(1100.0), tokens.make(found.current, 46)) == 46
+    assert tokens.check_any(found.accepted(1100.0), tokens.make_endless(found.current, 46)) == 46
 
 
 def test_the_new_key_is_accepted_before_it_makes_tokens(keys: Path) -> None:
@@ -43,7 +43,7 @@ def test_the_new_key_is_accepted_before_it_makes_tokens(keys: Path) -> None:
 
 
 def test_a_leaked_key_counts_no_longer(keys: Path) -> None:
-    token = tokens.make(b"k" * 32, 46)
+    token = tokens.make_endless(b"k" * 32, 46)
     assert tokens.check_any(token_keys.rotate(keys, 0.0, 1000.0).accepted(1000.0), token) is None
 
 

@@ -30,6 +30,8 @@ def head(*lines: Any) -> Any:
         ([], "content_length", None),
         (["Transfer-Encoding: chunked"], "transfer_encoding", True),
         (["User-Agent: \t OCS-NG  x \t "], "user_agent", b"OCS-NG  x"),
+        (["Authorization: Basic YTpi"], "authorization", b"Basic YTpi"),
+        ([], "authorization", b""),
         (["If-None-Match: a", "If-None-Match: b"], "if_none_match", b"a,b"),
         (["X: caf\xe9", "Range: bytes=1-"], "range", b"bytes=1-"),
     ],

@@ -9,10 +9,16 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distd.wire.tokens import MAX_ID, check, make
+from distd.wire import tokens
+from distd.wire.tokens import MAX_ID, STEP_DAYS, check, last_day, make_endless, number_of
 
 KEY = bytes(range(32))
 IDS = st.integers(1, MAX_ID)
+DAY = 20_432
+
+
+def make(key: bytes, computer_id: int) -> str:
+    return tokens.make(key, computer_id, DAY)
 
 
 @given(IDS)
@@ -41,6 +47,30 @@ def test_the_form() -> None:
     assert {len(make(KEY, number).split("-")[1]) for number in (1, 36, MAX_ID)} == {20}
 
 
+@given(IDS, st.integers(0, 60_000), st.integers(0, 60_000), st.integers(0, 9), st.integers(0, 9))
+def test_it_counts_to_its_last_day_and_in_its_generation(
+    number: int, last: int, today: int, own: int, now: int
+) -> None:
+    token = tokens.make(KEY, number, last, own)
+    good = number if today <= last and own == now else None
+    assert check(KEY, token, today, {number: now} if now else {}) == good
+    assert number_of(token) == number
+
+
+@given(IDS)
+def test_those_of_distd_0_1_count_until_they_are_revoked(number: int) -> None:
+    token = make_endless(KEY, number)
+    assert check(KEY, token, 60_000) == number
+    assert check(KEY, token, 0, {number: 1}) is None
+
+
+@given(st.floats(0, 4e9), st.integers(1, 7300))
+def test_the_last_day_is_late_enough_and_stays_the_same_for_a_while(now_s: float, life_days: int) -> None:
+    last = last_day(now_s, life_days)
+    assert 0 <= last - tokens.day_of(now_s) - life_days < STEP_DAYS
+    assert last % STEP_DAYS == 0
+
+
 @pytest.mark.parametrize("computer_id", [0, -1, MAX_ID + 1])
 def test_no_computer(computer_id: Any) -> None:
     with pytest.raises(ValueError, match="computer_id"):
@@ -51,7 +81,7 @@ def test_a_number_beyond_the_last_is_refused_even_with_the_right_digits() -> Non
     def token(number: Any, text: Any) -> Any:
         return f"{text}-{blake3(number.to_bytes(8, 'big'), key=KEY).hexdigest()[:20]}"
 
-    assert token(MAX_ID, "2gosa7pa2gw") == make(KEY, MAX_ID)
+    assert token(MAX_ID, "2gosa7pa2gw") == make_endless(KEY, MAX_ID)
     assert check(KEY, token(MAX_ID + 1, "2gosa7pa2gx")) is None
 
 

@@ -7,18 +7,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import activations, assignments, computers, history, inventories, micros, packages
 from distd.domain.actor import AGENT
+from distd.domain.identity_facts import UNKNOWN, IdentityFacts
 from distd.origin.agents.listing import OpenAssignment
+from distd.origin.deployments import proofs
 from distd.origin.mirrors import directory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from sqlalchemy import Connection, Row
 
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 class ComputerState:
     """A computer after those posts of the batch that are answered already.
 
-    `history` holds only packages with an open assignment, and those that this batch has added. `facts` are what its
-    mirrors are chosen by, as they were before the batch. `last_inventory_at_s` is None before the first inventory.
+    `history` holds only packages with an open assignment, and those that this batch has added; `delivered` are those of
+    them that this server has delivered, `trusted` those that count as if it had. `facts` are what its mirrors are
+    chosen by, as they were before the batch; `identity` and `changed` are kept up to date. `last_inventory_at_s` is
+    None before the first inventory.
     """
 
     id: int
@@ -41,14 +45,32 @@ class ComputerState:
     facts: ComputerFacts
     open: list[OpenAssignment] = field(default_factory=list)
     history: set[str] = field(default_factory=set)
+    token_generation: int = 0
+    identity: IdentityFacts = UNKNOWN
+    changed: set[str] = field(default_factory=set)
+    networks: str = ""
+    waiting: bool = False
+    key_hash: str = ""
+    trusted: set[str] = field(default_factory=set)
+    delivered: set[str] = field(default_factory=set)
 
 
-def load(conn: Connection, device_ids: Collection[str], newcomers: Mapping[str, float]) -> dict[str, ComputerState]:
-    """The computers by device id. Those of `newcomers` (device id: time in seconds) that are unknown are inserted."""
+def load(
+    conn: Connection,
+    device_ids: Collection[str],
+    newcomers: Mapping[str, float],
+    refuse: Callable[[Collection[str]], Collection[str]] = lambda _: (),
+    *,
+    waiting: bool = False,
+) -> dict[str, ComputerState]:
+    """The computers by device id. Those of `newcomers` (device id: time in seconds) that are unknown are inserted, but
+    for those that `refuse` gives back; `waiting`: into the waiting room."""
     rows = _computers(conn, device_ids)
     unknown = {device_id: at_s for device_id, at_s in newcomers.items() if device_id not in rows}
+    for device_id in refuse(unknown) if unknown else ():
+        del unknown[device_id]
     if unknown:
-        rows |= _insert(conn, unknown)
+        rows |= _insert(conn, unknown, waiting=waiting)
     states = {device_id: _state(row) for device_id, row in rows.items()}
     by_id = {state.id: state for state in states.values()}
     open_pairs = set()
@@ -57,6 +79,7 @@ def load(conn: Connection, device_ids: Collection[str], newcomers: Mapping[str, 
         open_pairs.add((row.computer_id, row.package_id))
     if open_pairs:
         _load_history(conn, by_id, open_pairs)
+        _load_delivered(conn, by_id)
     return states
 
 
@@ -64,22 +87,43 @@ def _load_history(conn: Connection, by_id: Mapping[int, ComputerState], pairs: C
     ids = {computer_id for computer_id, _ in pairs}
     package_ids = {package_id for _, package_id in pairs}
     query = select(history).where(history.c.computer_id.in_(ids), history.c.package_id.in_(package_ids))
-    for computer_id, package_id in conn.execute(query):
+    for computer_id, package_id, trusted in conn.execute(query):
         by_id[computer_id].history.add(package_id)
+        if trusted:
+            by_id[computer_id].trusted.add(package_id)
+
+
+def _load_delivered(conn: Connection, by_id: Mapping[int, ComputerState]) -> None:
+    """Of the packages that are in the history and are to be listed for the first time."""
+    pairs = {
+        (computer_id, each.package_id)
+        for computer_id, state in by_id.items()
+        for each in state.open
+        if each.package_id in state.history and not (each.notified or each.force)
+    }
+    for computer_id, package_id in proofs.delivered(conn, pairs) if pairs else ():
+        by_id[computer_id].delivered.add(package_id)
+
+
+_COLUMNS: Final = (
+    *("id", "user_agent", "last_inventory_at_us", "token_generation", "serial", "macs", "changed"),
+    *("networks", "waiting", "key_hash"),
+)
 
 
 def _computers(conn: Connection, device_ids: Collection[str]) -> dict[str, Row[Any]]:
-    columns = ("id", "user_agent", "last_inventory_at_us", *directory.COLUMNS)
+    columns = (*_COLUMNS, *directory.COLUMNS)
     query = select(*(computers.c[name] for name in columns)).where(computers.c.device_id.in_(device_ids))
     return {row.device_id: row for row in conn.execute(query)}
 
 
-def _insert(conn: Connection, unknown: Mapping[str, float]) -> dict[str, Row[Any]]:
+def _insert(conn: Connection, unknown: Mapping[str, float], *, waiting: bool) -> dict[str, Row[Any]]:
+    seen = {device_id: micros(at_s) for device_id, at_s in unknown.items()}
     conn.execute(
         insert(computers),
         [
-            {"device_id": device_id, "first_seen_at_us": micros(at_s), "last_seen_at_us": micros(at_s)}
-            for device_id, at_s in unknown.items()
+            {"device_id": device_id, "first_seen_at_us": at_us, "last_seen_at_us": at_us, "waiting": waiting}
+            for device_id, at_us in seen.items()
         ],
     )
     rows = _computers(conn, unknown)
@@ -101,7 +145,10 @@ _OPEN = (
         assignments.c.postcmd,
         assignments.c.notified_at_us,
         assignments.c.withdrawn_at_us,
+        assignments.c.claimed_at_us,
         packages.c.priority,
+        packages.c.fragments,
+        packages.c.plan,
         activations.c.activated_at_us,
         activations.c.deactivated_at_us,
         activations.c.info_server,
@@ -122,6 +169,17 @@ def _state(row: Any) -> ComputerState:
         row.tag,
         None if row.last_inventory_at_us is None else row.last_inventory_at_us / 1_000_000,
         directory.computer_of(row),
+        token_generation=row.token_generation,
+        identity=IdentityFacts(
+            row.address or "",
+            row.user_agent or "",
+            row.serial or "",
+            frozenset(row.macs.split()) if row.macs else UNKNOWN.macs,
+        ),
+        changed=set(row.changed.split()),
+        networks=row.networks,
+        waiting=row.waiting,
+        key_hash=row.key_hash or "",
     )
 
 
@@ -138,6 +196,9 @@ def _open(row: Any) -> OpenAssignment:
         active=row.activated_at_us is not None and row.deactivated_at_us is None,
         info_server=row.info_server,
         fragment_server=row.fragment_server,
+        fragments=row.fragments,
+        imported=not row.plan,  # all packages that are built here have a plan
+        claimed=row.claimed_at_us is not None,
     )
 
 
@@ -148,26 +209,37 @@ class Changes:
     seen: dict[int, dict[str, Any]] = field(default_factory=dict)
     described: dict[int, dict[str, Any]] = field(default_factory=dict)  # by an inventory
     inventories: dict[int, PackedInventory] = field(default_factory=dict)
+    identities: dict[int, dict[str, Any]] = field(default_factory=dict)
+    key_hashes: dict[int, str] = field(default_factory=dict)  # of computers
     notified: dict[int, int] = field(default_factory=dict)  # assignment: µs
-    results: dict[int, tuple[str, int]] = field(default_factory=dict)  # assignment: code, µs
+    results: dict[int, tuple[str, int, bool]] = field(default_factory=dict)  # assignment: code, µs, needs_proof
+    claimed: dict[int, int] = field(default_factory=dict)  # assignment: µs
     histories: dict[int, set[str]] = field(default_factory=dict)  # computer: all packages that it has
+    trusted: set[int] = field(default_factory=set)  # computers of whose history the new rows are trusted
     additions: set[tuple[int, str]] = field(default_factory=set)  # computer, package: one more that it has
     notes: list[event_log.Note] = field(default_factory=list)
 
-    def replace_history(self, computer_id: int, package_ids: Iterable[str]) -> None:
+    def replace_history(self, computer_id: int, package_ids: Iterable[str], *, trusted: bool = False) -> None:
         """The computer has these packages and no others."""
         self.histories[computer_id] = set(package_ids)
+        if trusted:
+            self.trusted.add(computer_id)
         self.additions = {(other, package_id) for other, package_id in self.additions if other != computer_id}
 
     def write(self, conn: Connection) -> None:
         """One statement for all computers of each kind of change; none where nothing has changed."""
         _update(conn, computers, self.seen)
+        _update(conn, computers, self.identities)
         _update(conn, computers, self.described)
         self._write_inventories(conn)
+        _update(conn, computers, {key: {"key_hash": key_hash} for key, key_hash in self.key_hashes.items()})
         _update(conn, assignments, {key: {"notified_at_us": at_us} for key, at_us in self.notified.items()})
-        _update(
-            conn, assignments, {key: {"result": code, "result_at_us": us} for key, (code, us) in self.results.items()}
-        )
+        results = {
+            key: {"result": code, "result_at_us": at_us, "unproven_at_us": at_us if needs_proof else None}
+            for key, (code, at_us, needs_proof) in self.results.items()
+        }
+        _update(conn, assignments, results)
+        _update(conn, assignments, {key: {"claimed_at_us": at_us} for key, at_us in self.claimed.items()})
         self._write_history(conn)
         event_log.append_many(conn, self.notes)
 
@@ -181,15 +253,19 @@ class Changes:
     def _write_history(self, conn: Connection) -> None:
         known: set[tuple[int, str]] = set()
         if self.histories:
-            query = select(history).where(history.c.computer_id.in_(self.histories))
-            known = {(computer_id, package_id) for computer_id, package_id in conn.execute(query)}
+            query = select(history.c.computer_id, history.c.package_id)
+            rows = conn.execute(query.where(history.c.computer_id.in_(self.histories)))
+            known = {(computer_id, package_id) for computer_id, package_id in rows}
         wanted = {(key, package_id) for key, package_ids in self.histories.items() for package_id in package_ids}
         if gone := known - wanted:
             for pairs in dialect.chunks(sorted(gone)):
                 conn.execute(delete(history).where(tuple_(history.c.computer_id, history.c.package_id).in_(pairs)))
         new = sorted((wanted | self.additions) - known)
-        rows = [{"computer_id": computer_id, "package_id": package_id} for computer_id, package_id in new]
-        dialect.insert_missing(conn, history, rows)
+        added = [
+            {"computer_id": computer_id, "package_id": package_id, "trusted": computer_id in self.trusted}
+            for computer_id, package_id in new
+        ]
+        dialect.insert_missing(conn, history, added)
 
 
 def _update(conn: Connection, table: Any, rows: Mapping[int, Mapping[str, Any]]) -> None:

@@ -1,8 +1,8 @@
 """Which packages a PROLOG reply lists, so that no stock agent hangs. Pure.
 
-A package of which the agent was notified is always listed, one that it has installed already never. The table `RULES`
-then reduces what may be listed for the first time. The numbers of the stock agents' traps are those of
-docs/protocol.md, section 4.
+A package of which the agent was notified is always listed, one that it has installed already, or claims to have,
+never. The table `RULES` then reduces what may be listed for the first time. The numbers of the stock agents' traps are
+those of docs/protocol.md, section 4.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ NATIVE: Final = "distd-agent"
 
 @dataclass(slots=True)
 class OpenAssignment:
-    """An assignment without a result, with what its PACK line says. A server None: this server."""
+    """An assignment without a result, with what its PACK line says. A server None: this server. `imported`: OCS made
+    the package; `claimed`: it is recorded that the agent only claims to have it."""
 
     id: int
     package_id: str
@@ -32,25 +33,37 @@ class OpenAssignment:
     active: bool = True
     info_server: str | None = None
     fragment_server: str | None = None
+    fragments: int = 0
+    imported: bool = False
+    claimed: bool = False
+
+    @property
+    def needs_proof(self) -> bool:
+        """Whether a success is to be believed only when fragments were sent: this server or its mirrors serve them."""
+        return self.fragments > 0 and self.fragment_server is None
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What is known of the agent. `inventoried`: it has sent an inventory, so its history is known."""
+    """What is known of the agent. `inventoried`: it has sent an inventory, so its history is known. `proven` are the
+    packages of its history that this server has delivered, or that are trusted."""
 
     user_agent: str
     history: frozenset[str]
     inventoried: bool
+    proven: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """`listed` are in the reply, `new` are those of them that the agent has not seen before. `installed` are in the
-    agent's history already, so they get their result without it."""
+    agent's history already, so they get their result without it; `claimed` are in its history too, but nothing proves
+    it."""
 
     listed: list[OpenAssignment]
     new: list[OpenAssignment]
     installed: list[OpenAssignment]
+    claimed: list[OpenAssignment]
 
 
 def choose_packages(assignments: list[OpenAssignment], agent: Agent, config: DownloadConfig) -> Listing:
@@ -63,12 +76,14 @@ def choose_packages(assignments: list[OpenAssignment], agent: Agent, config: Dow
         for assignment in assignments
         if not assignment.notified and assignment.active and not assignment.withdrawn
     ]
-    installed = [assignment for assignment in waiting if _is_installed(assignment, agent)]
-    new = [assignment for assignment in waiting if assignment not in installed]
+    had = [assignment for assignment in waiting if _is_in_history(assignment, agent)]
+    installed = [assignment for assignment in had if assignment.package_id in agent.proven]
+    claimed = [assignment for assignment in had if assignment.package_id not in agent.proven]
+    new = [assignment for assignment in waiting if assignment not in had]
     new.sort(key=lambda assignment: (assignment.priority, assignment.id))
     for rule in RULES:
         new = rule(new, notified, agent, config)
-    return Listing(notified + new, new, installed)
+    return Listing(notified + new, new, installed, claimed)
 
 
 def may_switch_off(assignments: list[OpenAssignment], agent: Agent) -> bool:
@@ -82,7 +97,7 @@ def may_switch_off(assignments: list[OpenAssignment], agent: Agent) -> bool:
     return not (is_busy and agent.user_agent.startswith(STOCK_UNIX))
 
 
-def _is_installed(assignment: OpenAssignment, agent: Agent) -> bool:
+def _is_in_history(assignment: OpenAssignment, agent: Agent) -> bool:
     """Trap 2: a listed package of its own history makes the agent's child die (a division by zero) as soon as another
     is unfinished."""
     return not assignment.force and assignment.package_id in agent.history

@@ -13,28 +13,31 @@ from distd.catalogue.event_log import Kind, Note
 from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.domain import results
 from distd.domain.actor import AGENT
-from distd.domain.mirror_rules import Via, has_variables, substitute
-from distd.domain.records import Dialect, DownloadRequest, InventoryRequest, Pack, PrologReply, PrologRequest
+from distd.domain.identity_facts import changes, read_macs
+from distd.domain.records import Dialect, DownloadRequest, InventoryRequest, PrologReply, PrologRequest
 from distd.origin.agents import batch
+from distd.origin.agents.admission import ELSEWHERE, Admission, may_come_from
+from distd.origin.agents.authentication import KEY, LOG_IN, NO_PROOF, Judgement, hash_key, judge
 from distd.origin.agents.inventories import pack_inventory
 from distd.origin.agents.listing import NATIVE, Agent, choose_packages, may_switch_off
+from distd.origin.agents.pack_lines import pack_line
+from distd.origin.deployments.proofs import ALREADY_IN_HISTORY
 from distd.origin.mirrors.directory import EMPTY
 from distd.wire import ocs, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Connection
 
-    from distd.domain.records import Request
+    from distd.domain.records import Pack, Request
     from distd.domain.settings import Settings
+    from distd.origin.agents.authentication import Proof
     from distd.origin.agents.batch import ComputerState
     from distd.origin.agents.inventories import PackedInventory
     from distd.origin.agents.listing import OpenAssignment
     from distd.origin.mirrors.directory import MirrorDirectory
 
-MAX_MIRRORS: Final = 8  # in a PACK line
-ALREADY_IN_HISTORY: Final = "SUCCESS_ALREADY_IN_HISTORY"
 
 # A column of `computers`, and the HARDWARE element of an INVENTORY that fills it.
 _HARDWARE: Final = {
@@ -49,12 +52,13 @@ _HARDWARE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A POST as it came: `address` is the peer's, `now_s` seconds since 1970."""
+    """A POST as it came: `address` is the peer's, `now_s` seconds since 1970, `proof` who it says it is."""
 
     body: bytes
     address: str
     user_agent: str
     now_s: float
+    proof: Proof = NO_PROOF
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class AgentRequest:
     address: str
     user_agent: str
     now_s: float
+    proof: Proof = NO_PROOF
     inventory: PackedInventory | None = None
 
 
@@ -101,6 +106,7 @@ class ReplyContext:
     http: str
     https: str
     directory: MirrorDirectory = EMPTY
+    admission: Admission = field(default_factory=Admission)
 
 
 def read(post: Post, limits: ReadLimits) -> AgentRequest:
@@ -109,14 +115,25 @@ def read(post: Post, limits: ReadLimits) -> AgentRequest:
     inventory = None
     if isinstance(request, InventoryRequest):
         inventory = pack_inventory(request, post.body, max_document_bytes=limits.document_bytes)
-    return AgentRequest(request, post.address[:NAME_LIMIT], post.user_agent[:NAME_LIMIT], post.now_s, inventory)
+    return AgentRequest(
+        request, post.address[:NAME_LIMIT], post.user_agent[:NAME_LIMIT], post.now_s, post.proof, inventory
+    )
 
 
 def answer(conn: Connection, posts: Sequence[AgentRequest], context: ReplyContext) -> list[Reply]:
     """One reply for each of `posts`, in their order; what they change is written to the catalogue."""
-    newcomers = {post.request.device_id: post.now_s for post in posts if not isinstance(post.request, DownloadRequest)}
-    computers = batch.load(conn, {post.request.device_id for post in posts}, newcomers)
-    answers = _Answers(context)
+    contacts = {post.request.device_id: post for post in posts if not isinstance(post.request, DownloadRequest)}
+    refused: dict[str, str] = {}
+
+    def refuse(unknown: Collection[str]) -> Collection[str]:
+        places = {device_id: (contacts[device_id].address, contacts[device_id].now_s) for device_id in unknown}
+        refused.update(context.admission.refuse(conn, places, context.settings.agents))
+        return refused
+
+    newcomers = {device_id: post.now_s for device_id, post in contacts.items()}
+    waiting = context.settings.agents.waiting_room
+    computers = batch.load(conn, {post.request.device_id for post in posts}, newcomers, refuse, waiting=waiting)
+    answers = _Answers(context, refused)
     replies = [answers.reply(post, computers.get(post.request.device_id)) for post in posts]
     answers.changes.write(conn)
     return replies
@@ -125,10 +142,20 @@ def answer(conn: Connection, posts: Sequence[AgentRequest], context: ReplyContex
 @dataclass(slots=True)
 class _Answers:
     context: ReplyContext
+    refused: Mapping[str, str]  # new DEVICEIDs that are not taken, and why
     changes: batch.Changes = field(default_factory=batch.Changes)
     encoded: dict[PrologReply, bytes] = field(default_factory=dict)  # most replies of a batch are equal
 
     def reply(self, post: AgentRequest, computer: ComputerState | None) -> Reply:
+        if computer is None:
+            if post.request.device_id in self.refused:
+                return self.refuse(post, None, 429, self.refused[post.request.device_id])
+        elif computer.networks and not may_come_from(computer.networks, post.address):
+            return self.refuse(post, computer, 403, ELSEWHERE)
+        elif asked := self.authenticate(post, computer):
+            return self.refuse(post, computer, 401, asked)
+        elif computer.waiting:
+            return Reply(200, self.hold(post, computer), post.request)
         match post.request:
             case DownloadRequest() as request:
                 self.report(post, request, computer)
@@ -141,14 +168,60 @@ class _Answers:
                 assert computer is not None
                 return Reply(200, self.inventory(post, request, computer), request)
 
+    def refuse(self, post: AgentRequest, computer: ComputerState | None, status: int, why: str) -> Reply:
+        who = post.address if computer is None else post.request.device_id
+        if self.context.admission.is_news(who, why, post.now_s):
+            self.note(post, Kind.CONTACT_REFUSED, computer, None, why=why, address=post.address)
+        return Reply(status, f"{why}\n".encode(), post.request)
+
+    def authenticate(self, post: AgentRequest, computer: ComputerState) -> str:
+        """What is missing for the POST to be taken; empty: nothing."""
+        agents, user_agent = self.context.settings.agents, post.user_agent or computer.user_agent
+        match judge(post.request, post.proof, user_agent, computer.tag, computer.key_hash, agents):
+            case Judgement.TAKE:
+                return ""
+            case Judgement.ENROL if isinstance(post.request, PrologRequest):
+                if computer.user_agent and not computer.user_agent.startswith(NATIVE):
+                    return LOG_IN  # a stock agent has this DEVICEID
+                computer.key_hash = self.changes.key_hashes[computer.id] = hash_key(post.request.key)
+                self.note(post, Kind.COMPUTER_ENROLLED, computer, None, login=post.proof.login, address=post.address)
+                return ""
+            case Judgement.ASK_KEY:
+                return KEY
+        return LOG_IN
+
+    def hold(self, post: AgentRequest, computer: ComputerState) -> bytes:
+        """In the waiting room: nothing but the contact itself is taken, and nothing is given."""
+        self.mark_seen(post, computer)
+        agents = self.context.settings.agents
+        match post.request:
+            case DownloadRequest() as request:
+                self.note(
+                    post, Kind.RESULT, computer, request.package_id, **_ignored(request, "it is in the waiting room")
+                )
+                return b""
+            case InventoryRequest():
+                return ocs.write_no_account_update()
+            case PrologRequest():
+                reply = PrologReply(
+                    send_inventory=False,
+                    prolog_freq_h=agents.prolog_freq_h,
+                    config=self.context.settings.download,
+                    packs=(),
+                )
+                return ocs.write_prolog_reply(reply)
+
     def prolog(self, post: AgentRequest, computer: ComputerState) -> bytes:
         self.mark_seen(post, computer)
-        config, agent = self.context.settings.download, _agent(computer)
+        config = self.context.settings.download
+        agent = _agent(computer, trust_history=self.context.settings.agents.trust_history)
         listing = choose_packages(computer.open, agent, config)
         if not config.on and not may_switch_off(computer.open, agent):
             config = replace(config, on=True)
         for assignment in listing.installed:
-            self.set_result(post, computer, assignment, ALREADY_IN_HISTORY)
+            self.set_result(post, computer, assignment, ALREADY_IN_HISTORY, needs_proof=False)
+        for assignment in listing.claimed:
+            self.set_claimed(post, computer, assignment)
         for assignment in listing.new:
             assignment.notified = True
             self.changes.notified[assignment.id] = micros(post.now_s)
@@ -157,22 +230,35 @@ class _Answers:
             send_inventory=_wants_inventory(self.context.settings.agents.inventory_freq_days, computer, post.now_s),
             prolog_freq_h=self.context.settings.agents.prolog_freq_h,
             config=config,
-            packs=tuple(_pack(assignment, computer, self.context) for assignment in listing.listed),
+            packs=self.packs(listing.listed, computer, post.now_s),
         )
         if reply not in self.encoded:
             self.encoded[reply] = ocs.write_prolog_reply(reply)
         return self.encoded[reply]
 
+    def packs(self, listed: Sequence[OpenAssignment], computer: ComputerState, now_s: float) -> tuple[Pack, ...]:
+        if not listed:
+            return ()
+        settings = self.context.settings
+        last_day = tokens.last_day(now_s, settings.download.timeout_days + settings.agents.token_extra_days)
+        token = tokens.make(self.context.token_key, computer.id, last_day, computer.token_generation)
+        path, context = f"/download/~{token}", self.context
+        http, https = context.http + path, context.https + path
+        return tuple(pack_line(each, computer, path, (http, https), context.directory) for each in listed)
+
     def inventory(self, post: AgentRequest, request: InventoryRequest, computer: ComputerState) -> bytes:
         self.mark_seen(post, computer)
         computer.tag = request.account.get("TAG", "")[:NAME_LIMIT] or computer.tag
+        trusted = self.context.settings.agents.trust_history and computer.last_inventory_at_s is None
         computer.last_inventory_at_s = post.now_s
         self.changes.described[computer.id] = _described(request, computer)
         if post.inventory is not None:
             self.changes.inventories[computer.id] = post.inventory
         if request.history is not None:
             computer.history = set(request.history)
-            self.changes.replace_history(computer.id, request.history)
+            if trusted:
+                computer.trusted |= request.history
+            self.changes.replace_history(computer.id, request.history, trusted=trusted)
         self.note(post, Kind.INVENTORY, computer, None)
         return ocs.write_account_update(computer.tag or "NA")
 
@@ -191,13 +277,30 @@ class _Answers:
             why = "not final" if assignment else "no open assignment"
             self.note(post, Kind.RESULT, computer, request.package_id, **_ignored(request, why))
         else:
-            self.set_result(post, computer, assignment, request.code[:NAME_LIMIT])
+            is_success = request.code.startswith("SUCCESS") or results.classify(request.code) is results.Outcome.SUCCESS
+            needs_proof = assignment.needs_proof and is_success
+            self.set_result(post, computer, assignment, request.code[:NAME_LIMIT], needs_proof=needs_proof)
 
-    def set_result(self, post: AgentRequest, computer: ComputerState, assignment: OpenAssignment, code: str) -> None:
+    def set_result(
+        self,
+        post: AgentRequest,
+        computer: ComputerState,
+        assignment: OpenAssignment,
+        code: str,
+        *,
+        needs_proof: bool,
+    ) -> None:
         """The first final result counts: a later one finds no open assignment."""
         computer.open.remove(assignment)
-        self.changes.results[assignment.id] = (code, micros(post.now_s))
+        self.changes.results[assignment.id] = (code, micros(post.now_s), needs_proof)
         self.note(post, Kind.RESULT, computer, assignment.package_id, code=code)
+
+    def set_claimed(self, post: AgentRequest, computer: ComputerState, assignment: OpenAssignment) -> None:
+        """Only the agent's history says that it has the package: the assignment waits for an operator."""
+        if not assignment.claimed:
+            assignment.claimed = True
+            self.changes.claimed[assignment.id] = micros(post.now_s)
+            self.note(post, Kind.UNPROVEN, computer, assignment.package_id)
 
     def mark_seen(self, post: AgentRequest, computer: ComputerState) -> None:
         computer.user_agent = post.user_agent or computer.user_agent
@@ -205,6 +308,29 @@ class _Answers:
             "last_seen_at_us": micros(post.now_s),
             "address": post.address,
             "user_agent": computer.user_agent,
+        }
+        known = computer.identity
+        is_inventory = isinstance(post.request, InventoryRequest)
+        if is_inventory or (known.address, known.user_agent) != (post.address, computer.user_agent):
+            self.note_identity(post, computer)
+
+    def note_identity(self, post: AgentRequest, computer: ComputerState) -> None:
+        """Keep what the computer is known by. Where it has changed, another may send its DEVICEID."""
+        identity = computer.identity._replace(address=post.address, user_agent=computer.user_agent)
+        if isinstance(post.request, InventoryRequest):
+            macs = read_macs(interface.get("MACADDR", "") for interface in post.request.networks)
+            serial = post.request.bios.get("SSN", "")[:NAME_LIMIT]
+            identity = identity._replace(serial=serial or identity.serial, macs=macs or identity.macs)
+        for change in changes(computer.identity, identity):
+            detail = {"fact": str(change.fact), "before": change.before, "after": change.after}
+            self.note(post, Kind.COMPUTER_CHANGED, computer, None, flagged=change.flagged, **detail)
+            if change.flagged:
+                computer.changed.add(str(change.fact))
+        computer.identity = identity
+        self.changes.identities[computer.id] = {
+            "serial": identity.serial or None,
+            "macs": " ".join(sorted(identity.macs)) or None,
+            "changed": " ".join(sorted(computer.changed)),
         }
 
     def note(
@@ -224,11 +350,13 @@ def _ignored(request: DownloadRequest, why: str) -> dict[str, str]:
     return {"code": request.code[:NAME_LIMIT], "ignored": why}
 
 
-def _agent(computer: ComputerState) -> Agent:
+def _agent(computer: ComputerState, *, trust_history: bool) -> Agent:
+    imported = {assignment.package_id for assignment in computer.open if trust_history and assignment.imported}
     return Agent(
         computer.user_agent,
         frozenset(computer.history),
         inventoried=computer.last_inventory_at_s is not None,
+        proven=frozenset(computer.delivered | computer.trusted | imported),
     )
 
 
@@ -237,37 +365,6 @@ def _wants_inventory(freq_days: int, computer: ComputerState, now_s: float) -> b
     if computer.last_inventory_at_s is None or freq_days == 0:
         return True
     return freq_days > 0 and now_s - computer.last_inventory_at_s > freq_days * 86_400
-
-
-def _pack(assignment: OpenAssignment, computer: ComputerState, context: ReplyContext) -> Pack:
-    """The PACK line. Locations on this server or on a mirror have the computer's token in their path, so that it is
-    known who fetches.
-
-    distd's own agent gets all the mirrors that can serve it, the best first.
-    """
-    path = f"/download/~{tokens.make(context.token_key, computer.id)}"
-    choices = context.directory.choices(computer.facts, assignment.package_id)
-    best = choices[0].mirror if choices else None
-    server = assignment.fragment_server
-    via = context.directory.via.get(assignment.package_id, Via.ORIGIN) if server is None else Via.ORIGIN
-    if best is not None and via is Via.DIRECT:
-        fragments = best.http + path
-    elif server is None or (best is None and has_variables(server)):
-        fragments = context.http + path
-    elif best is not None and has_variables(server):
-        fragments = substitute(server, best)
-    else:
-        fragments = server
-    native = computer.user_agent.startswith(NATIVE) and via is not Via.ORIGIN
-    return Pack(
-        assignment.package_id,
-        assignment.info_server or context.https + path,
-        fragments,
-        assignment.force,
-        assignment.schedule,
-        assignment.postcmd,
-        tuple(choice.mirror.http + path for choice in choices[:MAX_MIRRORS]) if native else (),
-    )
 
 
 def _subnets(request: InventoryRequest) -> str:

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Computer:
     """Texts are empty until an inventory fills them. `address` is the one that its agent had at its last contact, `ip`
-    those of its inventory. Times are in seconds; None: there was no inventory yet."""
+    those of its inventory. Times are in seconds; None: there was no inventory yet. `changed`: what of its identity has
+    changed (address, agent, serial, mac), until an operator clears it. `networks`: it may make contacts from these
+    only; none: from anywhere. `waiting`: in the waiting room."""
 
     id: int
     device_id: str
@@ -43,6 +45,10 @@ class Computer:
     workgroup: str
     userid: str
     tag: str
+    serial: str
+    changed: list[str]
+    networks: list[str]
+    waiting: bool
     first_seen_at_s: float
     last_seen_at_s: float
     last_inventory_at_s: float | None
@@ -62,16 +68,22 @@ class Detail:
 @dataclass(frozen=True, slots=True)
 class WantedComputers:
     """Which computers. `name`: of the computer or its DEVICEID, see `catalogue.lists.matches`; `tag`: the same of its
-    tag. None: all."""
+    tag. None: all. `changed`: only those of whose identity something has changed; `waiting`: only those in the waiting
+    room."""
 
     name: str | None = None
     tag: str | None = None
+    changed: bool = False
+    waiting: bool = False
 
 
 PLACE: Final = (str,)  # of a computer in the list: its DEVICEID
-_TEXTS = ("device_id", "name", "user_agent", "address", "os_name", "os_version", "ip", "workgroup", "userid", "tag")
+_TEXTS = (
+    *("device_id", "name", "user_agent", "address", "os_name", "os_version", "ip", "workgroup", "userid", "tag"),
+    "serial",
+)
 _TIMES = ("first_seen_at_us", "last_seen_at_us", "last_inventory_at_us")
-_COLUMNS = [computers.c[name] for name in ("id", *_TEXTS, *_TIMES)]
+_COLUMNS = [computers.c[name] for name in ("id", "changed", "networks", "waiting", *_TEXTS, *_TIMES)]
 
 
 def list_computers(conn: Connection, wanted: WantedComputers, window: Window) -> Page[Computer]:
@@ -131,6 +143,10 @@ def _conditions(wanted: WantedComputers) -> list[ColumnElement[bool]]:
         found.append(or_(matches(computers.c.name, wanted.name), matches(computers.c.device_id, wanted.name)))
     if wanted.tag is not None:
         found.append(matches(computers.c.tag, wanted.tag))
+    if wanted.changed:
+        found.append(computers.c.changed != "")
+    if wanted.waiting:
+        found.append(computers.c.waiting)
     return found
 
 
@@ -138,6 +154,9 @@ def _computer(row: Any) -> Computer:
     texts = {name: getattr(row, name) or "" for name in _TEXTS}
     return Computer(
         id=row.id,
+        changed=row.changed.split(),
+        networks=row.networks.split(),
+        waiting=row.waiting,
         first_seen_at_s=row.first_seen_at_us / 1_000_000,
         last_seen_at_s=row.last_seen_at_us / 1_000_000,
         last_inventory_at_s=seconds(row.last_inventory_at_us),

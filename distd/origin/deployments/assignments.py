@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import case, delete, func, insert, or_, select, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.lists import read_page
@@ -25,9 +25,11 @@ from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.mirror_rules import has_variables
 from distd.domain.page import EVERYTHING
 from distd.domain.records import Dialect
-from distd.domain.results import Outcome, classify, meaning
+from distd.domain.results import Outcome, classify, meaning, meaning_unproven
 from distd.domain.systems import is_for
-from distd.origin.packages.counters import current_code, is_latest, progress_of_assignment
+from distd.origin.deployments import proofs
+from distd.origin.deployments.named_computers import find_computers
+from distd.origin.packages.counters import current_code, is_latest, is_unproven, progress_of_assignment
 from distd.origin.packages.packages import show
 
 if TYPE_CHECKING:
@@ -79,7 +81,8 @@ class Assigned:
 class Result:
     """The latest assignment of a package to a computer. `code` is what the agent reported (or OCS's code while it has
     reported nothing), `state` its class, `meaning` a sentence about it; times in seconds, None: not yet.
-    `fragments_fetched` None: nobody knows, for the fragments are on a server that is not of distd."""
+    `fragments_fetched` None: nobody knows, for the fragments are on a server that is not of distd. `unproven`: only the
+    agent claims to have the package (`proofs`)."""
 
     device_id: str
     computer_name: str
@@ -87,6 +90,7 @@ class Result:
     package_id: str
     package_name: str
     state: str
+    unproven: bool
     code: str | None
     meaning: str
     withdrawn: bool
@@ -98,6 +102,11 @@ class Result:
     notified_at_s: float | None
     fetched_at_s: float | None
     result_at_s: float | None
+
+    @property
+    def shown_state(self) -> str:
+        """For people: "SUCCESS, unproven"."""
+        return f"{self.state}, unproven" if self.unproven else self.state
 
     @property
     def since_s(self) -> float:
@@ -121,18 +130,21 @@ def assign(
     skip: bool = False,
 ) -> Assigned:
     """Assign a package to all of these computers, or, where one is refused, to none. `skip` those that have it already;
-    with `force` those only that have an assignment without a result.
+    with `force` those only that have an assignment without a result; one that only the agent's history holds back is
+    replaced then.
 
     Raises `NotFound` for an unknown package or computer, `Conflict` for a package that is not active or not for a
     computer's system, or, without `skip`, that has an assignment without a result on one of the computers.
     """
     package = show(conn, package_id)
-    found = _computers(conn, list(dict.fromkeys(device_ids)))
+    found = find_computers(conn, device_ids)
     if not package.active:
         hint = "activate it first"
         raise Conflict("package", f"{package_id} is not active, so no agent would be notified of it", hint)
     if not terms.any_os:
         _check_system(package, found)
+    if terms.force:
+        proofs.drop_claimed(conn, package_id, [row.id for row in found.values()])
     had = _had(conn, package_id, deployed=skip and not terms.force)
     already = [device_id for device_id, row in found.items() if row.id in had]
     if already and not skip:
@@ -153,27 +165,13 @@ def _insert(
         "assigned_at_us": micros(now_s),
     }
     kind, detail = event_log.Kind.ASSIGNED, {"force": terms.force}
+    proofs.keep_proof(conn, package_id, computer_ids)
     for ids in dialect.chunks(computer_ids):
         conn.execute(delete(progress).where(progress.c.package_id == package_id, progress.c.computer_id.in_(ids)))
         conn.execute(insert(assignments), [row | {"computer_id": computer_id} for computer_id in ids])
         event_log.append_many(
             conn, [event_log.Note(kind, actor, now_s, package_id, computer_id, detail) for computer_id in ids]
         )
-
-
-def _computers(conn: Connection, device_ids: Sequence[str]) -> dict[str, Row[Any]]:
-    """By DEVICEID, in the order given. Raises `NotFound` for those that are unknown."""
-    found: dict[str, Row[Any]] = {}
-    columns = [computers.c[name] for name in ("device_id", "id", "user_agent", "os_name")]
-    for names in dialect.chunks(device_ids):
-        rows = conn.execute(select(*columns).where(computers.c.device_id.in_(names)))
-        found.update((row.device_id, row) for row in rows)
-    unknown = [device_id for device_id in device_ids if device_id not in found]
-    if unknown:
-        more = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
-        hint = "a computer is known after its agent's first contact"
-        raise NotFound("computers", "the DEVICEID of a computer", f"{', '.join(unknown[:NAMED])}{more}", hint)
-    return {device_id: found[device_id] for device_id in device_ids}
 
 
 def _had(conn: Connection, package_id: str, *, deployed: bool) -> set[int]:
@@ -206,7 +204,7 @@ def unassign(
 
     Raises `NotFound` when one of them has none; `skip`: those are left out instead.
     """
-    ids = {device_id: row.id for device_id, row in _computers(conn, list(dict.fromkeys(device_ids))).items()}
+    ids = {device_id: row.id for device_id, row in find_computers(conn, device_ids).items()}
     is_open = (assignments.c.package_id == package_id, assignments.c.result.is_(None))
     found = {row.computer_id: row for row in conn.execute(select(assignments).where(*is_open))}
     for device_id, computer_id in ids.items():
@@ -238,9 +236,11 @@ def _unassigned_note(actor: Actor, row: Row[Any], now_s: float) -> event_log.Not
     return event_log.Note(event_log.Kind.UNASSIGNED, actor, now_s, row.package_id, row.computer_id, detail)
 
 
-def results(conn: Connection, package_id: str, states: Sequence[Outcome], window: Window) -> Page[Result]:
+def results(
+    conn: Connection, package_id: str, states: Sequence[Outcome], window: Window, *, unproven: bool = False
+) -> Page[Result]:
     """The latest assignment on each computer that the package was assigned to, by DEVICEID; with `states` only those
-    in one of them. Raises `NotFound`.
+    in one of them, with `unproven` only those. Raises `NotFound`.
 
     A deleted package still has its results.
     """
@@ -249,6 +249,8 @@ def results(conn: Connection, package_id: str, states: Sequence[Outcome], window
     query = _select().where(assignments.c.package_id == package_id)
     if states:
         query = query.where(or_(*(_is_in(conn, package_id, state) for state in set(states))))
+    if unproven:
+        query = query.where(is_unproven())
     return read_page(conn, query, (computers.c.device_id,), window, _result)
 
 
@@ -313,6 +315,7 @@ def _select() -> Select[Any]:
             progress.c.sent_bytes,
             progress.c.last_at_us,
             activations.c.fragment_server,
+            case((is_unproven(), 1), else_=0).label("unproven"),
         )
         .join(computers, computers.c.id == assignments.c.computer_id)
         .join(packages, packages.c.id == assignments.c.package_id)
@@ -336,8 +339,9 @@ def _result(row: Any) -> Result:
         package_id=row.package_id,
         package_name=row.package_name,
         state=classify(code, row.fetched or 0),
+        unproven=bool(row.unproven),
         code=code,
-        meaning=meaning(code),
+        meaning=meaning_unproven(code) if row.unproven else meaning(code),
         withdrawn=row.withdrawn_at_us is not None,
         force=row.force,
         fragments_fetched=_fetched(row),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ from sqlalchemy import select, update
 
 from distd.catalogue import event_log
 from distd.catalogue.schema import NAME_LIMIT, micros, mirrors, packages
+from distd.origin.computers import revocation
 from distd.origin.deployments import progress
 from distd.origin.mirrors import contents
 from distd.wire import tokens
@@ -18,7 +20,7 @@ from distd.wire.number_ranges import parse
 from distd.wire.structs import convert
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -108,7 +110,9 @@ def apply_report(
     row = conn.execute(select(mirrors).where(mirrors.c.id == mirror.id)).one()
     status = row.status | msgspec.to_builtins(report.status)
     if report.access and report.batch != row.status.get("batch"):
-        progress.record(conn, _fetches(report, mirror.name, token_keys), now_s - report.age_s)
+        at_s = now_s - report.age_s
+        check = _token_check(conn, report, token_keys, at_s)
+        progress.record(conn, _fetches(report, mirror.name, check), at_s)
         status["batch"] = report.batch
     values = {"status": status, "heard_seq": max(report.seq, row.heard_seq), "seen_at_us": micros(now_s)}
     conn.execute(update(mirrors).where(mirrors.c.id == mirror.id).values(**values))
@@ -129,7 +133,16 @@ def _record_faults(conn: Connection, mirror: MirrorIdentity, faults: list[Fault]
         event_log.append(conn, kind, mirror.actor, at_s=now_s, **where)
 
 
-def _fetches(report: Report, mirror: str, token_keys: Sequence[bytes]) -> list[progress.Fetched]:
+def _token_check(
+    conn: Connection, report: Report, token_keys: Sequence[bytes], at_s: float
+) -> Callable[[str], int | None]:
+    """A mirror takes every token; here it is seen whose it is, and whether it is revoked or had ended at `at_s`."""
+    numbers = {number for access in report.access if (number := tokens.number_of(access.token)) is not None}
+    generations = revocation.generations_of(conn, numbers)
+    return partial(tokens.check_any, token_keys, today=tokens.day_of(at_s), generations=generations)
+
+
+def _fetches(report: Report, mirror: str, check: Callable[[str], int | None]) -> list[progress.Fetched]:
     """Of agents with a valid token, or with none; several rows of a computer and package become one."""
     numbers: dict[tuple[int, str, str], set[int]] = {}
     sent_bytes: dict[tuple[int, str, str], int] = {}
@@ -137,7 +150,7 @@ def _fetches(report: Report, mirror: str, token_keys: Sequence[bytes]) -> list[p
     unnamed: set[str] = set()
     left = MAX_NUMBERS
     for access in report.access:
-        computer_id = tokens.check_any(token_keys, access.token) if access.token else 0
+        computer_id = check(access.token) if access.token else 0
         fetched = _numbers(access.ranges, left)
         if computer_id is None or not fetched:
             continue

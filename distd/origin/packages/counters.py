@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, exists, func, select
+from sqlalchemy import and_, case, exists, func, or_, select
 
 from distd.catalogue import dialect
 from distd.catalogue.schema import assignments, progress
@@ -23,13 +23,15 @@ NOTIFIED = "NOTIFIED"  # OCS's code of an assignment whose agent was notified
 
 @dataclass(slots=True)
 class Counters:
-    """Numbers of computers by their state: see `domain.results.Outcome`."""
+    """Numbers of computers by their state: see `domain.results.Outcome`. `unproven`: of all these, those where only the
+    agent claims to have the package."""
 
     waiting: int = 0
     notified: int = 0
     downloading: int = 0
     success: int = 0
     failed: int = 0
+    unproven: int = 0
 
 
 def count_computers(conn: Connection, package_ids: Sequence[str]) -> Mapping[str, Counters]:
@@ -38,15 +40,17 @@ def count_computers(conn: Connection, package_ids: Sequence[str]) -> Mapping[str
     for ids in dialect.chunks(package_ids):
         code = current_code().label("code")
         fetched = case((progress.c.fragments > 0, 1), else_=0).label("fetched")
+        unproven = case((is_unproven(), 1), else_=0).label("unproven")
         query = (
-            select(assignments.c.package_id, code, fetched, func.count().label("computers"))
+            select(assignments.c.package_id, code, fetched, unproven, func.count().label("computers"))
             .select_from(assignments.outerjoin(progress, progress_of_assignment()))
             .where(assignments.c.package_id.in_(ids), is_latest())
-            .group_by(assignments.c.package_id, code, fetched)
+            .group_by(assignments.c.package_id, code, fetched, unproven)
         )
         for row in conn.execute(query):
             counters = found.setdefault(row.package_id, Counters())
             _add(counters, classify(row.code, row.fetched), row.computers)
+            counters.unproven += row.computers if row.unproven else 0
     return found
 
 
@@ -67,6 +71,18 @@ def is_latest() -> ColumnElement[bool]:
         newer.c.id > assignments.c.id,
     )
     return ~exists().where(is_newer)
+
+
+def is_claimed() -> ColumnElement[bool]:
+    """Whether an assignment waits because only the agent's history has its package."""
+    return and_(
+        assignments.c.result.is_(None), assignments.c.notified_at_us.is_(None), assignments.c.claimed_at_us.is_not(None)
+    )
+
+
+def is_unproven() -> ColumnElement[bool]:
+    """Whether only the agent claims to have the package. For rows of `assignments` with an outer join of `progress`."""
+    return or_(is_claimed(), and_(assignments.c.unproven_at_us.is_not(None), progress.c.fragments.is_(None)))
 
 
 def progress_of_assignment() -> ColumnElement[bool]:

@@ -37,7 +37,8 @@ class PackageState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListedPackage(Package):
-    """A package with its state, and with how many computers are `waiting`, `notified`, … with it."""
+    """A package with its state, and with how many computers are `waiting`, `notified`, … with it; `unproven`: of all
+    these, those where only the agent claims to have it."""
 
     state: str = PackageState.INACTIVE
     deleted_at_s: float | None = None
@@ -46,11 +47,14 @@ class ListedPackage(Package):
     downloading: int = 0
     success: int = 0
     failed: int = 0
+    unproven: int = 0
 
     @property
     def counters(self) -> dict[str, int]:
-        """How many computers are in which state, by its name in small letters, in the order of a deployment."""
-        return {name: getattr(self, name) for name in ("waiting", "notified", "downloading", "success", "failed")}
+        """How many computers are in which state, by its name in small letters, in the order of a deployment; how many
+        of all these are unproven."""
+        names = ("waiting", "notified", "downloading", "success", "failed", "unproven")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 from blake3 import blake3
+from quart import request
 from quart_schema import security_scheme
 
+from distd.domain import actor
 from distd.domain.addresses import peer_of
 from distd.domain.lru import Lru
 from distd.origin.operators import operators
@@ -19,6 +21,7 @@ from distd.web.api.problems import TooManyAttempts
 
 if TYPE_CHECKING:
     from distd.catalogue.reader import Reader
+    from distd.domain.actor import Actor
     from distd.domain.login_pauses import LoginPauses
     from distd.web.api.login_record import LoginRecord
 
@@ -71,6 +74,11 @@ class Logins:
     async def _verify(self, name: str, password: str) -> bool:
         known = await self._reader.run(partial(operators.password_hash, name=name))
         return await trio.to_thread.run_sync(operators.verify, known, password, limiter=self._thread)
+
+
+def acting_operator() -> Actor:
+    """The operator of this request, who has logged in."""
+    return actor.operator(read_basic(request.headers.get("Authorization", ""))[0])
 
 
 def read_basic(authorization: str) -> tuple[str, str]:

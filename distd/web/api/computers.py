@@ -26,6 +26,8 @@ class ComputerQuery:
 
     name: str | None = parameter(f"name or DEVICEID: {PATTERN}")
     tag: str | None = parameter(f"TAG: {PATTERN}")
+    changed: bool = parameter("only those of whose identity something has changed", default=False)
+    waiting: bool = parameter("only those in the waiting room", default=False)
     limit: int | None = limit_parameter()
     cursor: str | None = cursor_parameter()
 
@@ -54,7 +56,7 @@ class ComputerRoutes:
         @validate_response(ComputerPage)
         async def list_computers(query_args: ComputerQuery) -> Any:
             """Computers, by DEVICEID."""
-            wanted = WantedComputers(query_args.name, query_args.tag)
+            wanted = WantedComputers(query_args.name, query_args.tag, query_args.changed, query_args.waiting)
             window = read_window(query_args.limit, query_args.cursor, computers.PLACE)
             page = await self._reader.run(partial(computers.list_computers, wanted=wanted, window=window))
             return ComputerPage(page.items, page.next, page.total)

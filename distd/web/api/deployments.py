@@ -6,22 +6,27 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import trio
+from msgspec import Meta
 from quart_schema import validate_response
 
 from distd.domain.page import read_window
 from distd.domain.results import Outcome
-from distd.origin.deployments import assignments, forecasts
+from distd.origin.deployments import assignments, forecasts, proofs
 from distd.origin.deployments.assignments import Result  # noqa: TC001 - the API looks at the fields
 from distd.origin.deployments.forecasts import Plan, Question
 from distd.origin.packages import packages, planned_activations
 from distd.origin.packages.planned_activations import Planned  # noqa: TC001 - the API looks at the fields
 from distd.simulation.world import Line
 from distd.simulation.world_text import read_goal
-from distd.web.api.auth import for_operators
+from distd.web.api.auth import acting_operator, for_operators
+from distd.web.api.bodies import read_json
+from distd.web.api.description import answers
 from distd.web.api.queries import cursor_parameter, limit_parameter, parameter, takes
+from distd.wire.structs import convert
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from distd.catalogue.reader import Reader
+    from distd.catalogue.writer import Writer
     from distd.domain.settings import Settings
     from distd.simulation.world import World
 
@@ -50,6 +56,7 @@ class ResultQuery:
     """Which results, and which page of them."""
 
     state: tuple[str, ...] | None = parameter("only results in these states", choices=tuple(Outcome))
+    unproven: bool = parameter("only where nothing but the agent says that it has the package", default=False)
     limit: int | None = limit_parameter()
     cursor: str | None = cursor_parameter()
 
@@ -72,14 +79,28 @@ class PlannedPage:
     total: int
 
 
+@dataclass
+class Accepted:
+    """DEVICEIDs of the computers where the package counts as deployed now."""
+
+    accepted: list[str]
+
+
+class AcceptRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """DEVICEIDs of computers."""
+
+    computers: Annotated[list[str], Meta(min_length=1, max_length=10_000)]
+
+
 class DeploymentRoutes:
     """`forecast(world, question, name)` makes a plan, which takes some seconds: one at a time is made.
 
     `settings()` are the present ones.
     """
 
-    def __init__(self, reader: Reader, settings: Callable[[], Settings], forecast: Forecast) -> None:
+    def __init__(self, reader: Reader, writer: Writer, settings: Callable[[], Settings], forecast: Forecast) -> None:
         self._reader = reader
+        self._writer = writer
         self._settings = settings
         self._forecast = forecast
         self._one = trio.CapacityLimiter(1)
@@ -96,8 +117,23 @@ class DeploymentRoutes:
             states = assignments.read_states(query_args.state or (), "state")
             window = read_window(query_args.limit, query_args.cursor, assignments.PLACE)
             read = partial(assignments.results, package_id=package_id, states=states, window=window)
-            page = await self._reader.run(read)
+            page = await self._reader.run(partial(read, unproven=query_args.unproven))
             return ResultPage(page.items, page.next, page.total)
+
+        @app.post("/api/v1/packages/<package_id>/accept")
+        @for_operators
+        @answers(Accepted, body=AcceptRequest, problems=(400, 409, 413, 415))
+        async def accept(package_id: str) -> Any:
+            """Take what is unproven of a package for a success: on all of these computers, or on none."""
+            wanted = convert(await read_json(), AcceptRequest, "body")
+            act = partial(
+                proofs.accept,
+                actor=acting_operator(),
+                package_id=package_id,
+                device_ids=wanted.computers,
+                now_s=time.time(),
+            )
+            return Accepted(await self._writer.run(act))
 
         @app.get("/api/v1/activations/planned")
         @for_operators

@@ -88,4 +88,4 @@ def test_many_posts_need_no_more_statements_than_few(origin: TestOrigin) -> None
         origin.post_all(*(PrologRequest(f"pc{number}") for number in range(first, first + size)))
         event.remove(engine, "before_cursor_execute", count)
         counts.append(len(statements))
-    assert counts[0] == counts[1]
+    assert counts[0] >= counts[1]  # computers are counted at the first newcomer of a while

@@ -27,8 +27,8 @@ def notified(package_id: Any, priority: Any = 5, **fields: Any) -> Any:
     return waiting(package_id, priority, notified=True, **fields)
 
 
-def agent(user_agent: Any = WINDOWS, *history: Any, inventoried: Any = True) -> Any:
-    return Agent(user_agent, frozenset(history), inventoried)
+def agent(user_agent: Any = WINDOWS, *history: Any, inventoried: Any = True, proven: Any = True) -> Any:
+    return Agent(user_agent, frozenset(history), inventoried, frozenset(history if proven else ()))
 
 
 def ids(assignments: Any) -> Any:
@@ -51,6 +51,14 @@ CASES = {
     "withdrawn before it was listed": ([waiting("1", withdrawn=True)], agent(), CONFIG, "", "", ""),
     # trap 2: what the agent has in its history
     "trap 2: in history": ([waiting("1"), waiting("2")], agent(UNIX, "1"), CONFIG, "2", "2", "1"),
+    "trap 2: only claimed": (
+        [waiting("1"), waiting("2")],
+        agent(UNIX, "1", proven=False),
+        CONFIG,
+        "2",
+        "2",
+        "",
+    ),
     "trap 2: in history, forced": ([waiting("1", force=True)], agent(UNIX, "1"), CONFIG, "1", "1", ""),
     "trap 2: in history, listed already": ([notified("1")], agent(UNIX, "1"), CONFIG, "1", "", ""),
     "trap 2: in history, not active": ([waiting("1", active=False)], agent(UNIX, "1"), CONFIG, "", "", ""),
@@ -151,6 +159,7 @@ agents = st.builds(
     st.sampled_from([UNIX, WINDOWS, NATIVE]),
     st.frozensets(st.integers(0, 5).map(str)),
     st.booleans(),
+    st.frozensets(st.integers(0, 5).map(str)),
 )
 
 
@@ -158,22 +167,25 @@ agents = st.builds(
 def test_what_always_holds(mine: Any, asking: Any, on: Any) -> None:
     listing = choose_packages(mine, asking, dataclasses.replace(CONFIG, on=on))
     known = [assignment for assignment in mine if assignment.notified]
-    others = listing.new + listing.installed
+    others = listing.new + listing.installed + listing.claimed
     assert listing.listed == known + listing.new
     assert not any(assignment.notified for assignment in others)
     assert all(assignment.active and not assignment.withdrawn for assignment in others)
     assert all(assignment.force or assignment.package_id not in asking.history for assignment in listing.new)
+    assert all(assignment.package_id in asking.proven for assignment in listing.installed)
+    assert not any(assignment.force or assignment.package_id in asking.proven for assignment in listing.claimed)
     if any(assignment.priority == 0 for assignment in listing.new):
         assert len(listing.listed) == 1
 
 
 @given(assignments(), agents)
 def test_everything_active_is_listed_or_installed_in_the_end(mine: Any, asking: Any) -> None:
-    """An agent that reports on all that is listed has nothing left after some contacts: no rule blocks for ever."""
+    """An agent that reports on all that is listed has nothing left after some contacts: no rule blocks for ever. (An
+    operator sees to what it only claims to have.)"""
     waiting = {item.id for item in mine if item.notified or (item.active and not item.withdrawn)}
     for _ in range(len(mine) + 1):
         listing = choose_packages(mine, asking, CONFIG)
-        done = {assignment.id for assignment in listing.listed + listing.installed}
+        done = {assignment.id for assignment in listing.listed + listing.installed + listing.claimed}
         mine = [assignment for assignment in mine if assignment.id not in done]
         waiting -= done
     assert waiting == set()

@@ -18,8 +18,8 @@ from distd.domain.page import EVERYTHING
 from distd.domain.records import DownloadRequest, InventoryRequest, PrologRequest
 from distd.domain.settings import Settings
 from distd.origin.agents import posts
-from distd.origin.agents.posts import MAX_MIRRORS
-from distd.origin.computers import computers
+from distd.origin.agents.pack_lines import MAX_MIRRORS
+from distd.origin.computers import computers, revocation
 from distd.origin.computers.computers import WantedComputers
 from distd.origin.mirrors import directory
 from distd.origin.packages import packages
@@ -37,6 +37,11 @@ ALL_COMPUTERS = WantedComputers()
 
 def kinds(origin: Any, *wanted: Any) -> Any:
     return [(event.kind.value, event.package_id, event.detail.get("code")) for event in origin.events(*wanted)]
+
+
+def token_of(origin: TestOrigin, generation: int = 0) -> str:
+    """Of the first computer: it counts for download.timeout_days and agents.token_extra_days."""
+    return tokens.make(b"k" * 32, 1, tokens.last_day(origin.now_s, 60), generation)
 
 
 def test_the_first_contact_adds_a_computer(origin: TestOrigin) -> None:
@@ -114,6 +119,31 @@ def test_an_inventory_replaces_the_history_if_it_has_one(pc: TestOrigin) -> None
     assert pc.read(computers.show, "pc").history == []
 
 
+def test_changes_of_what_a_computer_is_known_by_are_events_and_flagged(pc: TestOrigin) -> None:
+    """Whoever sends another's DEVICEID was not noticed before."""
+
+    def inventory(serial: str, mac: str) -> None:
+        networks = ({"MACADDR": mac},)
+        pc.post(InventoryRequest("pc", {"NAME": "PC"}, {}, networks, frozenset(), {"SSN": serial}))
+
+    inventory("S1", "52:54:00:00:00:01")
+    assert pc.read(computers.show, "pc").computer.serial == "S1"
+    assert pc.events(Kind.COMPUTER_CHANGED) == []
+    pc.address = "10.0.0.10"  # a new lease
+    pc.prolog()
+    inventory("S2", "52:54:00:00:00:02")
+    pc.user_agent = WINDOWS
+    pc.prolog()
+    pc.address = "10.99.0.1"
+    pc.report("17", "SUCCESS")
+    found = [(event.detail["fact"], event.detail["flagged"]) for event in pc.events(Kind.COMPUTER_CHANGED)]
+    assert found == [("address", False), ("serial", True), ("mac", True), ("agent", True), ("address", True)]
+    assert pc.events(Kind.COMPUTER_CHANGED)[-1].detail["before"] == "10.0.0.10"
+    assert pc.read(computers.show, "pc").computer.changed == ["address", "agent", "mac", "serial"]
+    pc.inventory()  # without them: they stay known
+    assert pc.read(computers.show, "pc").computer.serial == "S2"
+
+
 def test_very_long_texts_are_cut(origin: TestOrigin) -> None:
     origin.inventory(hardware={"NAME": "x" * 4000}, account={"TAG": "y" * 4000})
     computer = origin.read(computers.show, "pc").computer
@@ -124,9 +154,18 @@ def test_a_package_is_served_from_here_with_the_computers_token(pc: TestOrigin) 
     pc.package("17")
     pc.assign("17", force=True, schedule="2026/12/01 08:00", postcmd="shutdown")
     (pack,) = pc.prolog().packs
-    token = tokens.make(b"k" * 32, 1)
+    token = token_of(pc)
     assert (pack.info_loc, pack.pack_loc) == (f"origin:8443/download/~{token}", f"origin:8080/download/~{token}")
     assert (pack.force, pack.schedule, pack.postcmd) == (True, "2026/12/01 08:00", "shutdown")
+
+
+def test_after_a_revocation_the_computer_gets_another_token(pc: TestOrigin) -> None:
+    pc.package("17")
+    pc.assign("17")
+    before = pc.prolog().packs[0].pack_loc
+    pc.act(revocation.revoke, ["pc"], pc.now_s)
+    assert pc.prolog().packs[0].pack_loc == f"origin:8080/download/~{token_of(pc, 1)}"
+    assert before == f"origin:8080/download/~{token_of(pc)}"
 
 
 def test_a_package_is_served_from_elsewhere_as_given(pc: TestOrigin) -> None:
@@ -147,7 +186,7 @@ def test_where_a_package_comes_from_that_a_mirror_has(pc: TestOrigin, via: Via, 
     pc.assign("18")
     report(pc, add_mirror(pc, "a"), have=[["17", 1]])
     pc.load_directory(via)
-    path = f"/download/~{tokens.make(b'k' * 32, 1)}"
+    path = f"/download/~{token_of(pc)}"
     packs = {pack.id: pack for pack in pc.prolog().packs}
     assert (packs["17"].info_loc, packs["17"].pack_loc) == (f"origin:8443{path}", f"{fragments}{path}")
     assert packs["18"].pack_loc == f"origin:8080{path}"  # no mirror has it
@@ -163,7 +202,7 @@ def test_distds_own_agent_gets_all_mirrors_the_best_first(pc: TestOrigin, via: V
     pc.load_directory(via)
     pc.user_agent = "distd-agent/1"
     (pack,) = pc.prolog().packs
-    path = f"/download/~{tokens.make(b'k' * 32, 1)}"
+    path = f"/download/~{token_of(pc)}"
     assert list(pack.mirrors) == [f"m{MAX_MIRRORS - number}:8080{path}" for number in range(named)]
 
 
@@ -251,7 +290,7 @@ def test_from_assignment_to_result_in_one_batch(pc: TestOrigin) -> None:
 
 def test_what_an_inventory_says_counts_for_what_follows_in_its_batch(origin: TestOrigin) -> None:
     """Its history, its tag, and that there is one."""
-    origin.values["agents.inventory_freq_days"] = -1
+    origin.values |= {"agents.inventory_freq_days": -1, "agents.trust_history": True}
     origin.prolog()
     for package_id in ("17", "18", "19"):
         origin.package(package_id)
@@ -265,7 +304,7 @@ def test_what_an_inventory_says_counts_for_what_follows_in_its_batch(origin: Tes
     first, _, account, second = (reply.body for reply in replies)
     assert [pack.id for pack in ocs.read_prolog_reply(first).packs] == ["17"]
     assert ocs.read_inventory_reply(account) == {"TAG": "R1"}
-    assert origin.code("18") == posts.ALREADY_IN_HISTORY
+    assert origin.code("18") == "SUCCESS_ALREADY_IN_HISTORY"
     origin.report("17", "SUCCESS")
     assert origin.listed() == ["19"]
     assert not ocs.read_prolog_reply(second).send_inventory
@@ -308,13 +347,49 @@ def test_packages_of_others_are_not_listed(pc: TestOrigin) -> None:
 
 
 def test_trap_2_a_package_in_the_history_gets_its_result_without_the_agent(pc: TestOrigin) -> None:
+    pc.values["agents.trust_history"] = True
+    pc.inventory("17")
+    for package_id in ("17", "18"):
+        pc.package(package_id)  # as imported: it has no plan
+        pc.assign(package_id)
+    assert pc.listed() == ["18"]
+    assert pc.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
+    assert kinds(pc, Kind.RESULT) == [("RESULT", "17", "SUCCESS_ALREADY_IN_HISTORY")]
+
+
+def test_trap_2_a_package_that_only_the_history_has_is_not_listed_and_no_success(pc: TestOrigin) -> None:
+    """An inventory in the name of another computer made all packages on it a success before."""
     pc.inventory("17")
     for package_id in ("17", "18"):
         pc.package(package_id)
         pc.assign(package_id)
     assert pc.listed() == ["18"]
-    assert pc.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
-    assert kinds(pc, Kind.RESULT) == [("RESULT", "17", "SUCCESS_ALREADY_IN_HISTORY")]
+    assert pc.listed() == ["18"]
+    (result,) = pc.results("17")
+    assert (result.state, result.unproven, result.code) == ("WAITING", True, None)
+    assert kinds(pc, Kind.UNPROVEN) == [("UNPROVEN", "17", None)]  # once
+    pc.inventory()  # it was not so after all
+    pc.report("18", "SUCCESS")
+    assert pc.listed() == ["17"]
+    (result,) = pc.results("17")
+    assert (result.state, result.unproven) == ("NOTIFIED", False)
+
+
+def test_a_history_is_trusted_in_the_first_inventory(origin: TestOrigin) -> None:
+    """Of a site that comes from OCS."""
+    origin.values["agents.trust_history"] = True
+    origin.prolog()
+    origin.inventory("17")
+    origin.inventory("17", "18")
+    for package_id in ("17", "18"):
+        origin.package(package_id, plan="0 fragments")
+        origin.assign(package_id)
+    assert origin.listed() == []
+    assert (origin.code("17"), origin.code("18")) == ("SUCCESS_ALREADY_IN_HISTORY", None)
+    origin.values["agents.trust_history"] = False
+    origin.assign("17")
+    assert origin.listed() == []
+    assert origin.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
 
 
 def test_trap_2_forced_it_is_listed(pc: TestOrigin) -> None:
@@ -328,6 +403,7 @@ def test_trap_2_results_add_to_the_history(pc: TestOrigin) -> None:
     pc.package("17")
     pc.assign("17")
     pc.listed()
+    pc.fetch("17")
     pc.report("17", "SUCCESS_3")
     pc.assign("17")
     assert pc.listed() == []
@@ -339,7 +415,7 @@ def test_trap_2_also_from_a_late_result_in_the_same_batch(pc: TestOrigin) -> Non
     pc.assign("17")
     _, reply = pc.post_all(DownloadRequest("pc", "17", "SUCCESS_"), PrologRequest("pc"))
     assert ocs.read_prolog_reply(reply.body).packs == ()
-    assert pc.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
+    assert [result.unproven for result in pc.results("17")] == [True]
 
 
 def test_trap_2_a_failure_adds_nothing_to_the_history(pc: TestOrigin) -> None:
@@ -370,7 +446,7 @@ def test_trap_2_one_at_a_time_until_the_history_is_known(origin: TestOrigin) -> 
     origin.inventory("17")
     origin.report("18", "SUCCESS")
     assert origin.listed() == []
-    assert origin.code("17") == "SUCCESS_ALREADY_IN_HISTORY"
+    assert [result.unproven for result in origin.results("17")] == [True]
 
 
 def test_trap_3_withdrawn_or_deactivated_it_is_listed_until_its_final_status(pc: TestOrigin) -> None:

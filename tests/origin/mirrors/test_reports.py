@@ -10,6 +10,7 @@ import pytest
 from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
 from distd.domain.errors import BadInput
+from distd.origin.computers import revocation
 from distd.origin.mirrors import mirrors, reports
 from distd.wire import tokens
 from tests.fixtures.mirrors import TOKEN_KEY, add_mirror, report
@@ -42,7 +43,7 @@ def test_fetches_count_once_and_at_the_time_when_they_were(origin: TestOrigin) -
     origin.assign("17")
     computer_id = origin.rows(schema.computers)[0]["id"]
     mirror = add_mirror(origin, "a")
-    token = tokens.make(TOKEN_KEY, computer_id)
+    token = tokens.make(TOKEN_KEY, computer_id, tokens.last_day(origin.now_s, 60))
     access = [
         [token, "10.0.0.1", "17", "1-2", 200],
         [token, "10.0.0.1", "17", "2,4", 200],
@@ -60,6 +61,21 @@ def test_fetches_count_once_and_at_the_time_when_they_were(origin: TestOrigin) -
     known, unknown = origin.events(Kind.FRAGMENTS_FETCHED)
     assert known.detail == {"numbers": "1-2,4", "bytes": 400, "mirror": "a", "address": "10.0.0.1"}
     assert (unknown.computer_id, unknown.detail["address"]) == (None, "10.0.0.9")
+
+
+def test_a_token_that_had_ended_or_is_revoked_counts_for_nobody(origin: TestOrigin) -> None:
+    """A mirror takes every token: it cannot tell."""
+    origin.package("17", fragments=5)
+    origin.prolog()
+    mirror = add_mirror(origin, "a")
+    day = tokens.day_of(origin.now_s)
+    ended, good = (tokens.make(TOKEN_KEY, 1, last) for last in (day - 1, day))
+    access = [[ended, "10.0.0.1", "17", "1", 100], [good, "10.0.0.1", "17", "2", 100]]
+    report(origin, mirror, batch="b1", access=access)
+    origin.act(revocation.revoke, ["pc"], origin.now_s)
+    report(origin, mirror, batch="b2", access=[[good, "10.0.0.1", "17", "3", 100]])
+    (row,) = origin.rows(schema.progress)
+    assert row["ranges"] == "2"
 
 
 def test_fetches_of_what_is_no_package_do_not_count(origin: TestOrigin) -> None:

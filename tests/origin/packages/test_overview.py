@@ -82,7 +82,7 @@ def test_each_computer_counts_once_in_its_latest_state(origin: TestOrigin) -> No
         if code:
             origin.report("17", code, device_id)
     origin.assign("17", "g", force=True)  # again, after its result
-    counted = Counters(waiting=2, notified=1, downloading=1, success=2, failed=1)
+    counted = Counters(waiting=2, notified=1, downloading=1, success=2, failed=1, unproven=1)
     assert origin.read(count_computers, ["17", "18"]) == {"17": counted}
     page = origin.read(overview.list_packages, WantedPackages(), EVERYTHING)
     numbers = {p.id: (p.waiting, p.notified, p.downloading, p.success, p.failed) for p in page.items}

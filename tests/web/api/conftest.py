@@ -59,7 +59,7 @@ def app(data: Any, reader: Any, writer: Any, forecasts: list[Any]) -> QuartTrio:
         HealthRoutes(reader, lambda: b"metrics\n"),
         PackageRoutes(reader),
         ComputerRoutes(reader),
-        DeploymentRoutes(reader, lambda: Settings(), forecast),
+        DeploymentRoutes(reader, writer, lambda: Settings(), forecast),
         EventRoutes(reader, lambda: False),
         MirrorRoutes(reader, lambda: Via.DIRECT),
         MirrorProtocolRoutes(data, reader, writer, lambda: (TOKEN_KEY,), lambda: 30),

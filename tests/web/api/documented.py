@@ -24,7 +24,7 @@ def describe() -> dict[str, Any]:
         HealthRoutes(nothing, lambda: b""),
         PackageRoutes(nothing),
         ComputerRoutes(nothing),
-        DeploymentRoutes(nothing, Settings, nothing),
+        DeploymentRoutes(nothing, nothing, Settings, nothing),
         EventRoutes(nothing, lambda: False),
         MirrorRoutes(nothing, lambda: Via.DIRECT),
         MirrorProtocolRoutes(nothing, nothing, nothing, tuple, int),

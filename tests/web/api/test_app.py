@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from distd.catalogue.event_log import Kind
 from distd.domain.errors import Unavailable
 from tests.fixtures.mirrors import add_mirror, report
 from tests.web.api.conftest import basic
@@ -90,6 +92,34 @@ async def test_packages_computers_and_results(client: Any, operator: Any, origin
     assert [assignment["package_id"] for assignment in shown["assignments"]] == ["17"]
     (result,) = (await get(client, "/api/v1/packages/17/results", operator))[1]["items"]
     assert (result["device_id"], result["code"], result["state"]) == ("pc", None, "WAITING")
+
+
+async def test_what_is_unproven_is_accepted(client: Any, operator: Any, origin: TestOrigin) -> None:
+    origin.prolog()
+    origin.inventory()
+    origin.package("17")
+    origin.assign("17")
+    origin.listed()
+    origin.report("17", "SUCCESS")
+    path = "/api/v1/packages/17"
+    _, page = await get(client, f"{path}/results?unproven=true", operator)
+    assert [(row["device_id"], row["state"], row["unproven"]) for row in page["items"]] == [("pc", "SUCCESS", True)]
+
+    async def accept(body: str, kind: str = "application/json") -> tuple[int, Any]:
+        sent = operator | {"Content-Type": kind}
+        answer = await client.post(f"{path}/accept", data=body, headers=sent)
+        return answer.status_code, await answer.get_json(force=True)
+
+    body = json.dumps({"computers": ["pc"]})
+    assert (await accept(body, "text/plain"))[0] == 415  # what a page of another site may send
+    for bad in ("", "[]", "{}", '{"computers": []}', '{"computers": [1]}', "{\xff"):
+        assert (await accept(bad))[0] == 400
+    assert (await accept(json.dumps({"computers": ["nobody"]})))[0] == 404
+    assert await accept(body) == (200, {"accepted": ["pc"]})
+    assert (await accept(body))[0] == 409
+    (event,) = origin.events(Kind.ACCEPTED)
+    assert str(event.actor) == "operator:admin"
+    assert (await get(client, f"{path}/results?unproven=true", operator))[1]["items"] == []
 
 
 async def test_mirrors_and_why(client: Any, operator: Any, origin: TestOrigin) -> None:

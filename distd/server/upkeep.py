@@ -1,0 +1,51 @@
+"""What a server does for its catalogue every now and then: old events go, computers that never came back too,
+results without proof are told."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from distd.catalogue import event_log
+from distd.domain.errors import Unavailable
+from distd.origin.computers import expiry
+from distd.origin.deployments import proofs
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+    from distd.catalogue.writer import Writer
+    from distd.domain.settings import Settings
+
+PRUNE_S: Final = 600.0
+SETTLE_S: Final = 20.0
+EXPIRE_S: Final = 600.0
+
+
+async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) -> None:
+    """Until cancelled. What the catalogue does not take is tried again the next time."""
+
+    async def every(interval_s: float, what: str, work: Callable[..., object]) -> None:
+        while True:
+            await trio.sleep(interval_s)
+            try:
+                await writer.run(partial(work, now_s=time.time()))
+            except Unavailable as error:
+                log.warning("%s: %s", what, error)
+
+    def prune(conn: Connection, now_s: float) -> None:
+        event_log.prune(conn, settings.events.keep)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(every, PRUNE_S, "old events are not deleted", prune)
+        forget_days = settings.agents.forget_days
+        if forget_days:
+            expire = partial(expiry.expire, after_days=forget_days)
+            nursery.start_soon(every, EXPIRE_S, "computers that never came back are not deleted", expire)
+        nursery.start_soon(every, SETTLE_S, "results are not looked at", proofs.settle)

@@ -1,0 +1,28 @@
+"""Bodies of requests in JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from quart import request
+
+from distd.domain.errors import BadInput
+from distd.web.api.problems import UnsupportedCoding
+
+JSON: Final = "application/json"
+
+
+async def read_json() -> dict[str, Any]:
+    """The JSON object that the request has for a body. Raises `BadInput`; `UnsupportedCoding` for another type, which
+    a page of another site could send in the name of an operator."""
+    if request.mimetype != JSON:
+        raise UnsupportedCoding("Content-Type", JSON, request.mimetype or "nothing")
+    coding = request.headers.get("Content-Encoding", "identity")
+    if coding.strip().lower() != "identity":
+        raise UnsupportedCoding("Content-Encoding", "the body as it is", coding)
+    body: Any = await request.get_data(as_text=False)
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadInput("body", "a JSON object", str(error)) from None
