@@ -14,14 +14,14 @@ from distd.storage.sealing import OriginKey
 from distd.wire import packing
 from redistrib.mirror_dir import Identity
 from redistrib.origin_client import KEY_S, MAX_KEY_BYTES, OriginClient
-from tests.redistrib.fakes import FakeClient, Reply
+from tests.fixtures.client import FakeClient, Reply
 
 if TYPE_CHECKING:
     from cryptography import x509
 
     from distd.storage.data_dir import DataDir
     from distd.storage.sealing import Proof
-    from tests.redistrib.fakes import Request
+    from tests.fixtures.client import Request
 
 URL = "https://origin:8443"
 KEY = "f" * 64
