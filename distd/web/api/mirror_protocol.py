@@ -104,6 +104,11 @@ class MirrorProtocolRoutes:
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the routes."""
+        self._add_for_everybody(app)
+        self._add_for_mirrors(app)
+
+    def _add_for_everybody(self, app: QuartTrio) -> None:
+        """What is asked for by those who have no key yet, and by agents."""
 
         @app.get(f"{PREFIX}ca")
         @answers(content_type=PEM)
@@ -147,6 +152,9 @@ class MirrorProtocolRoutes:
             if message.answer_key:
                 reply = {"sealed": seal_answer(packing.pack(reply), message.answer_key)}
             return _reply(reply)
+
+    def _add_for_mirrors(self, app: QuartTrio) -> None:
+        """What a mirror's key is needed for."""
 
         @app.post(f"{PREFIX}certificate")
         @security_scheme([{"mirror": []}])
