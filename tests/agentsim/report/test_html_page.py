@@ -27,6 +27,7 @@ from agentsim.report.page import (
     Tone,
     Verdict,
 )
+from distd.domain.visible import visible
 from tests.agentsim.report.parsed_page import ParsedPage
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def test_everything_given_is_escaped() -> None:
 def test_any_text_comes_through(text: str) -> None:
     page = ParsedPage(write_page("x", VERDICT, [Lines("t", "x", "y", [Curve(text, [(0, 1)])]), text], {}))
     assert page.data[0]["curves"][0]["name"] == text
-    assert text in page.texts["p"]
+    assert visible(text, "\n\t") in page.texts["p"]
 
 
 def test_uplot_is_what_its_digests_say() -> None:
