@@ -18,7 +18,8 @@ import click
 import trio
 from cryptography import x509
 
-from agentsim.native.agent import USER_AGENT, AgentConfig, NativeAgent, Rights
+from agentsim.native.agent import USER_AGENT, NativeAgent
+from agentsim.native.config import AgentConfig, Rights
 from agentsim.native.credentials import NO_ACCOUNT, AgentAccount
 from agentsim.native.state import MODE, open_state
 from agentsim.native.unpack import DEFAULT_LIMITS, UnpackLimits

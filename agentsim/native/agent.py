@@ -17,20 +17,21 @@ import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import trio
 from blake3 import blake3
 
 from agentsim.native import deploy, inventory
-from agentsim.native.credentials import NO_ACCOUNT, Credentials
+from agentsim.native.config import DEFAULT_CONFIG
+from agentsim.native.credentials import Credentials
 from agentsim.native.fetch import fetch_fragment
 from agentsim.native.sources import Sources
 from agentsim.native.state import is_disk_full, remove_tree
 from agentsim.native.store import store
 from agentsim.native.trust_updates import ManifestState, TrustUpdates
-from agentsim.native.unpack import DEFAULT_LIMITS, unpack
+from agentsim.native.unpack import unpack
 from distd import __version__
 from distd.domain.agent_actions import (
     Assemble,
@@ -64,9 +65,8 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from agentsim.native.credentials import AgentAccount
+    from agentsim.native.config import AgentConfig
     from agentsim.native.state import Folder, State
-    from agentsim.native.unpack import UnpackLimits
     from distd.domain.agent_actions import (
         Action,
         Event,
@@ -79,28 +79,6 @@ MAX_INFO_BYTES = 65_536
 MAX_MANIFEST_BYTES = 67_108_864
 MINUTE_S = 60
 _HEADERS = (("Content-Type", "application/x-compress"), ("Pragma", "no-cache"))
-
-
-@dataclass(frozen=True, slots=True)
-class Rights:
-    """What packages may do here: run commands (LAUNCH, EXECUTE), or only store files; what they may unpack to."""
-
-    commands: bool = False
-    unpack: UnpackLimits = DEFAULT_LIMITS
-
-
-NO_COMMANDS: Final = Rights()
-
-
-@dataclass(frozen=True, slots=True)
-class AgentConfig:
-    """What the administrator of the computer decides: what packages may do, and the log-in by which it enrols."""
-
-    rights: Rights = NO_COMMANDS
-    account: AgentAccount = NO_ACCOUNT
-
-
-DEFAULT_CONFIG: Final = AgentConfig()
 
 
 @dataclass(slots=True)

@@ -70,7 +70,7 @@ class SealedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class KeyProof:
     """The key of a mirror, and the BLAKE3 of the body that it sends; None: nothing says which one."""
 
     key: str
@@ -125,14 +125,14 @@ class OriginKey:
         except (InvalidTag, ValueError):
             raise BadInput("sealed", "a message sealed to this origin's key", "another one") from None
 
-    def proof_of(self, authorization: str, method: str, target: str, now_s: float) -> Proof | None:
+    def proof_of(self, authorization: str, method: str, target: str, now_s: float) -> KeyProof | None:
         """What an Authorization proves of a request; None: nothing, or it is of another request, or too old.
 
         A mirror that joined with an earlier version shows its key as it is (Bearer).
         """
         scheme, _, text = authorization.partition(" ")
         if scheme == "Bearer":
-            return Proof(text)
+            return KeyProof(text)
         if scheme != SCHEME or len(text) > MAX_AUTHORIZATION_CHARACTERS:
             return None
         try:
@@ -142,7 +142,7 @@ class OriginKey:
             return None
         is_recent = abs(found.time_s - now_s) <= MAX_AGE_S  # which no NaN is
         is_same = (found.method, found.target) == (method, target)
-        return Proof(found.key, found.body) if is_same and is_recent else None
+        return KeyProof(found.key, found.body) if is_same and is_recent else None
 
     def _private(self) -> X25519PrivateKey:
         try:

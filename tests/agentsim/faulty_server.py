@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from agentsim.native.agent import AgentConfig, NativeAgent, Rights
+from agentsim.native.agent import NativeAgent
+from agentsim.native.config import AgentConfig, Rights
 from agentsim.native.state import open_state
 from agentsim.native.trust_updates import TRUST_PATH
 from distd.domain.records import (

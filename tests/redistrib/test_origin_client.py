@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from distd.storage.data_dir import DataDir
-    from distd.storage.sealing import Proof
+    from distd.storage.sealing import KeyProof
     from tests.fixtures.client import Request
 
 URL = "https://origin:8443"
@@ -39,7 +39,7 @@ class Origin:
         self.client = FakeClient()
         self.client.handlers[URL] = self._answer
         self.client.handlers[f"{URL}/api/v1/mirror/key"] = self._key
-        self.proofs: list[Proof | None] = []
+        self.proofs: list[KeyProof | None] = []
         self.keys_given = 0
         self.status = 200
         self.skew_s = 0.0

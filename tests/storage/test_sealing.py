@@ -16,7 +16,7 @@ from distd.domain.errors import BadInput, Corrupt
 from distd.domain.records import Manifest
 from distd.storage import pki, sealing
 from distd.storage.data_dir import DataDir
-from distd.storage.sealing import JOIN, MAX_AGE_S, OriginKey, Proof, SealedRequest, read_announcement
+from distd.storage.sealing import JOIN, MAX_AGE_S, KeyProof, OriginKey, SealedRequest, read_announcement
 from distd.wire import manifest, packing
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def test_a_time_that_is_none_authorizes_nothing(origin: DataDir) -> None:
 
 def test_a_mirror_of_an_earlier_version_shows_its_key(origin: DataDir) -> None:
     proof = OriginKey(origin).proof_of("Bearer key", "GET", "/x", NOW_S)
-    assert proof == Proof("key")
+    assert proof == KeyProof("key")
     assert proof.covers(b"any body")
 
 

@@ -13,7 +13,8 @@ import trio
 
 from agentsim.native import agent as module
 from agentsim.native import deploy
-from agentsim.native.agent import NativeAgent, Rights
+from agentsim.native.agent import NativeAgent
+from agentsim.native.config import Rights
 from agentsim.native.trust_updates import TRUST_PATH
 from agentsim.native.unpack import UnpackLimits
 from distd.domain.records import Action
