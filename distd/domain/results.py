@@ -40,7 +40,7 @@ MEANINGS: Final = {
     "ERR_DOWNLOAD_INFO": "The info could not be fetched: the address, or the certificate, is wrong.",
     "ERR_DOWNLOAD_PACK": "The fragments could not be fetched.",
     "ERR_EXECUTE": "The command failed, or the file to launch is not there.",
-    "ERR_EXECUTE_NOT_ALLOWED": "distd's own agent may not run commands there: it was started without --allow-execute.",
+    "ERR_EXECUTE_NOT_ALLOWED": "The agent, distd's own, may run no commands: it was started without --allow-execute.",
     "ERR_EXECUTE_NO_EXIT_CODE": "The command's exit code could not be read.",
     "ERR_EXECUTE_PACK": "The command failed.",
     "ERR_EXECUTE_TIMEOUT": "The command took too long and was ended.",

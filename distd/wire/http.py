@@ -195,7 +195,7 @@ def _listed(values: dict[bytes, list[bytes]], name: bytes) -> bytes | None:
 _SCHEME: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _UPGRADE: Final = re.compile(rb"^(?:upgrade|http2-settings):[^\r\n]*\r\n", re.IGNORECASE | re.MULTILINE)
-_EMPTY_LINES: Final = re.compile(rb"(?:\r\n){0,8}")
+_EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+")
 
 
 def path_of(target: bytes) -> bytes:
@@ -225,7 +225,7 @@ def for_another_server(head: bytes) -> bytes:
 
 
 def without_empty_lines(data: bytes) -> bytes:
-    """Without the first eight empty lines, which are overlooked before a request (RFC 9112, 2.2)."""
+    """Without the empty lines before a request, which are overlooked (RFC 9112, 2.2)."""
     return _EMPTY_LINES.sub(b"", data, count=1)
 
 

@@ -118,7 +118,7 @@ BAD_POSTS = {
     "a zlib bomb": (BOMB, 413),
     "an entity bomb": (zlib.compress(ENTITY_BOMB), 400),
     "a plain entity bomb": (ENTITY_BOMB, 400),
-    "depth without end": (zlib.compress(DEEP), 400),
+    "depth without end": (zlib.compress(DEEP), 413),
     "an unknown encoding": (zlib.compress(b'<?xml version="1.0" encoding="klingon"?><REQUEST/>'), 400),
     "nothing": (b"", 400),
 }

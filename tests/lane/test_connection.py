@@ -216,11 +216,9 @@ def test_a_bad_request_is_answered_and_the_close_lingers(
     assert peer.reactor.interest is None
 
 
-@pytest.mark.parametrize(("lines", "expected"), [(1, 200), (2, 200), (8, 200), (9, 400), (10_000, 400)])
-def test_some_empty_lines_before_a_request_are_overlooked(
-    connect: Callable[..., Peer], lines: int, expected: int
-) -> None:
-    assert status(connect().send(b"\r\n" * lines + GET_INFO)) == expected
+@pytest.mark.parametrize("lines", [1, 2, 9, 10_000])
+def test_empty_lines_before_a_request_are_overlooked(connect: Callable[..., Peer], lines: int) -> None:
+    assert status(connect().send(b"\r\n" * lines + GET_INFO)) == 200
 
 
 def test_empty_lines_that_come_one_by_one_do_not_keep_a_connection(connect: Callable[..., Peer]) -> None:
