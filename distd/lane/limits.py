@@ -18,7 +18,7 @@ class Limits:
 
     head_bytes: int = 16_384
     body_bytes: int = 4_194_304
-    buffered_bytes: int = 134_217_728
+    buffered_bytes: int = 67_108_864
     head_timeout_s: float = 20
     idle_timeout_s: float = 75
     connections: int = 20_000
