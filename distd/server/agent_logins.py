@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -21,6 +20,7 @@ from distd.domain.identity_facts import ADDRESS_BITS, network_of
 from distd.domain.lru import Lru
 from distd.domain.token_bucket import TokenBucket
 from distd.origin.agents import logins
+from distd.web.api.background_thread import BackgroundThread
 
 if TYPE_CHECKING:
     import logging
@@ -55,7 +55,7 @@ class AgentLogins:
         self._queue: dict[bytes, tuple[str, str, list[Settle]]] = {}
         self._waiting = 0
         self._wake = trio.Event()
-        self._thread = trio.CapacityLimiter(1)
+        self._thread = BackgroundThread()
 
     def check(self, authorization: str, address: str, settle: Settle) -> None:
         """`settle(name)` is called, now or later, with the login's name; "": the password is wrong, or there is none.
@@ -109,8 +109,7 @@ class AgentLogins:
     async def _check_next(self) -> None:
         digest, (name, password, waiting) = next(iter(self._queue.items()))
         known = self._hashes.get(name)
-        verify = partial(logins.verify, known, password)
-        is_right = await trio.to_thread.run_sync(verify, limiter=self._thread)
+        is_right = await self._thread.run(logins.verify, known, password)
         del self._queue[digest]
         self._waiting -= len(waiting)
         (self._right if is_right else self._wrong).put(digest, known or "-")

@@ -16,6 +16,7 @@ from distd.domain import actor
 from distd.domain.addresses import peer_of
 from distd.domain.lru import Lru
 from distd.origin.operators import operators
+from distd.web.api.background_thread import BackgroundThread
 from distd.web.api.login_queue import LoginQueue
 from distd.web.api.problems import TooManyAttempts
 
@@ -45,7 +46,7 @@ class Logins:
         self._key = secrets.token_bytes(32)
         self._valid_until_s: Lru[bytes, float] = Lru(MAX_LOGINS)
         self._queue = LoginQueue(self._verify, pauses)
-        self._thread = trio.CapacityLimiter(1)  # of their own: who reads the catalogue does not wait for passwords
+        self._thread = BackgroundThread()
 
     async def check(self, authorization: str, address: str) -> bool:
         """Whether this field `Authorization`, which came from there, is that of an operator.
@@ -73,7 +74,7 @@ class Logins:
 
     async def _verify(self, name: str, password: str) -> bool:
         known = await self._reader.run(partial(operators.password_hash, name=name))
-        return await trio.to_thread.run_sync(operators.verify, known, password, limiter=self._thread)
+        return await self._thread.run(operators.verify, known, password)
 
 
 def acting_operator() -> Actor:

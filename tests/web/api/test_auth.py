@@ -15,6 +15,7 @@ from distd.domain.login_pauses import LoginPauses
 from distd.origin.operators import operators
 from distd.web.api import auth
 from distd.web.api.auth import Logins, read_basic
+from distd.web.api.background_thread import BackgroundThread
 from distd.web.api.login_record import LoginRecord
 from distd.web.api.problems import TooManyAttempts
 from tests.web.api.conftest import new_logins
@@ -39,10 +40,10 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def password_hash(_conn: Any, name: str) -> str | None:
         return "secret" if name == "ada" else None
 
-    async def run_sync(call: Any, *arguments: Any, limiter: Any = None) -> Any:
+    async def run(_: BackgroundThread, call: Any, *arguments: Any) -> Any:
         return call(*arguments)  # virtual time does not stand still for a thread
 
-    monkeypatch.setattr(trio.to_thread, "run_sync", run_sync)
+    monkeypatch.setattr(BackgroundThread, "run", run)
     monkeypatch.setattr(operators, "verify", verify)
     monkeypatch.setattr(operators, "password_hash", password_hash)
     return found
