@@ -17,7 +17,7 @@ import trio
 HEALTH_SLOTS: Final = 64
 MAX_WAITING: Final = 256
 MAX_WAITING_PER_ADDRESS: Final = 16
-MAX_WAIT_S: Final = 2.0
+MAX_WAIT_S: Final = 5.0
 _HEALTH: Final = (b"/healthz", b"/readyz", b"/metrics")
 _MIRRORS: Final = b"/api/v1/mirror/"
 

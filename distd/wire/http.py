@@ -96,7 +96,7 @@ class Head(NamedTuple):
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _METHOD: Final = re.compile(_TOKEN)
 # Origin form or absolute form (RFC 9112, 3.2). Servers behind the lane take other targets for paths.
-_TARGET: Final = re.compile(rb"(?:/|https?://[^/?#]+)[\x21-\x7e]*", re.IGNORECASE)
+_TARGET: Final = re.compile(rb"(?:/|https?://[!\"$-.0->@-~]+)[!-~]*", re.IGNORECASE)
 _FIELD: Final = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
 _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
 # A name of labels that a server can take for one of DNS, an address, a port; or nothing.

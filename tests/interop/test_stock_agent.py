@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from tests.programs.waiting import await_until
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -194,6 +196,8 @@ async def test_a_new_package_beside_one_in_the_history_and_again_by_force(
     operator.assign(old, computer)
     assert (await computer.run()).codes == ((old, "SUCCESS"),)
     (tmp_path / "stored" / "old.bin").unlink()
+    # What was sent is recorded within a second or so: it proves the history.
+    await await_until(lambda: operator.row(old, computer)["fragments_fetched"] == 2, "both fragments are recorded")
 
     operator.assign(old, computer)
     operator.assign(new, computer)

@@ -95,6 +95,7 @@ CASES = [
     Case("absolute form, another host than Host", ask(target=b"http://other" + FILE), "200 kept"),
     Case("absolute form, no path", ask(target=b"http://h"), "404 closed"),
     Case("absolute form, another scheme", ask(target=b"ftp://h" + FILE), "400 closed"),
+    Case("absolute form, a CR in the host", ask(target=b"http://h\r" + FILE), "400 closed"),
     Case("asterisk form", ask(target=b"*", method=b"OPTIONS"), "400 closed"),
     Case("asterisk form of GET", ask(target=b"*"), "400 closed"),
     Case("authority form", ask(target=b"h:80", method=b"CONNECT"), "400 closed"),
