@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from tests.programs.processes import DISTD, distd_serve
+from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,6 +83,12 @@ SILENT = b"POST /api/v1/%s HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n"
 H2C = get("/healthz", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n")
 
 
+async def served(server: Attacked) -> bool:
+    status = await server.log_in()
+    assert status in (200, 429)
+    return status == 200
+
+
 @pytest.mark.parametrize("flooding", ["127.0.0.1", "127.0.0.2"])
 @pytest.mark.parametrize(
     "raw", [b"", SILENT % b"mirror/join", SILENT % b"packages", H2C], ids=["nothing", "join", "api", "h2c"]
@@ -90,7 +97,10 @@ async def test_a_flood_of_connections_locks_no_operator_out(server: Attacked, ra
     async with AsyncExitStack() as stack:
         for _ in range(FLOOD):
             await stack.enter_async_context(await server.connect(raw, flooding))
-        assert await server.log_in() == 200
+        if flooding == "127.0.0.1":  # the operator's own address: its share may be taken for a moment
+            await await_until(lambda: served(server), "the operator gets in")
+        else:
+            assert await server.log_in() == 200
         assert await server.status(get("/healthz")) == 200
 
 
