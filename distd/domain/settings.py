@@ -196,6 +196,13 @@ class LimitSettings:
     web_connections_per_address: int = _setting(
         64, "of these, connections of one address (IPv6: of one /64)", low=1, high=100_000
     )
+    web_requests_per_s_per_address: int = _setting(
+        20,
+        "requests a second for API and console of an address from which nobody has logged in for an hour; of others "
+        "ten times as many",
+        low=1,
+        high=100_000,
+    )
     login_pause_ms: int = _setting(
         250,
         "milliseconds, at most, that a password waits after wrong ones from its address or for its name",

@@ -265,7 +265,7 @@ class Connection:
             return
         self.deadline_s = body.deadline_s()
         if not body.left_bytes:
-            self._serve(body.head, bytes(body.data))
+            self._serve(body.head, body.whole())
 
     def _serve(self, head: Head, body: bytes) -> None:
         """A whole request of the responder's is here: answer it at once, or wait for `_reply`."""

@@ -42,6 +42,11 @@ class RequestBody:
         self.left_bytes -= len(piece)
         return rest
 
+    def whole(self) -> bytes:
+        """All of it, once nothing is left to come; it is not kept here too."""
+        data, self.data = bytes(self.data), bytearray()
+        return data
+
     def deadline_s(self) -> float:
         """When the next piece must have come: it must keep coming, and it must come to an end."""
         return min(self._end_s, self._turn.now_s + self._turn.limits.head_timeout_s)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from distd.domain.login_pauses import LoginPauses
+from distd.domain.request_rates import RequestRates
 from distd.origin.installation import MIB, disk_limits
 from distd.server.forecasts import forecast_in_child
 from distd.server.handover import open_hand_over
@@ -49,18 +50,22 @@ async def open_application(
 ) -> AsyncIterator[HandOver]:
     """The application, started up, that takes the connections that the lane hands over."""
     record, slots = LoginRecord(writer, log), Slots(0, 0)
-    pauses = LoginPauses(0.0)
+    pauses, rates = LoginPauses(0.0), RequestRates(1)
 
     def use(settings: Settings) -> None:
         slots.limit(settings.limits.web_connections, settings.limits.web_connections_per_address)
+        rates.limit(settings.limits.web_requests_per_s_per_address)
         pauses.limit(settings.limits.login_pause_ms / 1000)
+
+    def trust(peer: str) -> None:
+        rates.trust(peer, trio.current_time())
 
     use(state.settings)
     state.follow(use)
-    app = _make_application(installation, state, Logins(reader, record, pauses), reader, writer, metrics)
+    app = _make_application(installation, state, Logins(reader, record, pauses, trust), reader, writer, metrics)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(record.run)
-        async with open_hand_over(app, slots, log, state.settings.limits.drain_s) as hand_over:
+        async with open_hand_over(app, slots, rates, log, state.settings.limits.drain_s) as hand_over:
             yield hand_over
         nursery.cancel_scope.cancel()
     await record.flush()

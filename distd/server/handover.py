@@ -34,10 +34,16 @@ if TYPE_CHECKING:
     from hypercorn.events import Event
     from hypercorn.typing import ASGIFramework, LifespanState
 
+    from distd.domain.request_rates import RequestRates
     from distd.lane.streams import PlainStream, TlsStream
     from distd.server.slots import Slots
 
 NEEDS_TLS: Final = "plain HTTP is for agents, fragments, health and metrics: use https, at the address of server.https"
+REFUSALS: Final = {
+    "web_connections": "as many connections are open as may be",
+    "web_connections_per_address": "as many connections of this address are open as may be",
+    "web_requests_per_s_per_address": "too many requests of this address wait",
+}
 RETRY_AFTER: Final = "Retry-After: 1\r\n"
 WATCH_S: Final = 1.0
 CLOSE_TIMEOUT_S: Final = 5.0  # what hypercorn gets to end a connection once its peer is known to be gone
@@ -54,12 +60,12 @@ class HandOver:
         config: Config,
         state: LifespanState,
         nursery: trio.Nursery,
-        slots: Slots,
+        queue: SlotQueue,
         log: logging.Logger,
     ) -> None:
         self.refused: defaultdict[str, int] = defaultdict(int)
         self.context = WorkerContext(None)
-        self._slots = SlotQueue(slots)
+        self._slots = queue
         self._app = app
         self._config = config
         self._log = log
@@ -70,7 +76,7 @@ class HandOver:
 
     def serve(self, stream: PlainStream | TlsStream, path: bytes) -> None:
         """Serve the stream, on which a request for `path` is coming, to its end; or refuse it, with a problem: by plain
-        HTTP from elsewhere (403), or when there is no slot for it (429, 503)."""
+        HTTP from elsewhere (403), or when there is no slot for it, or too many wait (429, 503)."""
         purpose, peer = purpose_of(path), peer_of(stream.address)
         if purpose is not Purpose.HEALTH and not is_private(stream):
             self.refused["plain_http"] += 1
@@ -99,7 +105,7 @@ class HandOver:
         if reached:
             self.refused[reached] += 1
             of_address = reached.endswith("_per_address")
-            why = f"as many connections{' of this address' if of_address else ''} are open as may be: limits.{reached}"
+            why = f"{REFUSALS[reached]}: limits.{reached}"
             refuse(stream, 429 if of_address else 503, why, RETRY_AFTER)
             return
         try:
@@ -158,7 +164,7 @@ def _awaits_request(server: TCPServer) -> bool:
 
 @asynccontextmanager
 async def open_hand_over(
-    app: ASGIFramework, slots: Slots, log: logging.Logger, grace_s: float
+    app: ASGIFramework, slots: Slots, rates: RequestRates, log: logging.Logger, grace_s: float
 ) -> AsyncIterator[HandOver]:
     """An application, started up, that takes streams. At the end its connections get `grace_s` to finish.
 
@@ -176,7 +182,7 @@ async def open_hand_over(
         await lifespan_nursery.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
         async with trio.open_nursery() as connections:
-            hand_over = HandOver(wrapped, config, state, connections, slots, log)
+            hand_over = HandOver(wrapped, config, state, connections, SlotQueue(slots, rates), log)
             try:
                 yield hand_over
                 await hand_over.context.terminated.set()

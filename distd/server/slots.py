@@ -3,16 +3,21 @@
 Each kind of request has slots of its own, so that no flood of one takes another's: operators get in while mirrors or
 monitoring are attacked, and the other way round. Of each kind an address has a share. Most requests take milliseconds:
 where there is no slot, one waits a little, and the newest gets the next slot, so that nobody stands behind a flood.
+Before that they are spread over time: see `domain.request_rates`.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import trio
+
+if TYPE_CHECKING:
+    from distd.domain.request_rates import RequestRates
 
 HEALTH_SLOTS: Final = 64
 MAX_WAITING: Final = 256
@@ -81,14 +86,19 @@ class _Waiter:
 
 
 class SlotQueue:
-    """Those who wait for a slot of `slots`."""
+    """Those who wait for a slot of `slots`, after what `rates` makes them wait."""
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, slots: Slots, rates: RequestRates) -> None:
         self._slots = slots
+        self._rates = rates
         self._waiting: list[_Waiter] = []
 
     async def take(self, purpose: Purpose, address: str) -> str:
-        """As `Slots.take`, after `MAX_WAIT_S` at most."""
+        """As `Slots.take`, after `MAX_WAIT_S` at most, or the delay of its rate."""
+        delay_s = self._rates.delay_s(purpose, address, trio.current_time())
+        if delay_s == math.inf:
+            return "web_requests_per_s_per_address"
+        await trio.sleep(delay_s)
         reached = self._slots.take(purpose, address)
         if not reached:
             return ""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from distd.domain.records import Request
 
 PIECE_BYTES: Final = 65_536
+INPUT_BYTES: Final = 16_384
 MAX_REPLY_BYTES: Final = 1_048_576
 MAX_VALUE_CHARACTERS: Final = 4096  # of DEVICEID, QUERY, ID and ERR; what is longer is cut off
 MAX_DEVICE_ID_CHARACTERS: Final = 255
@@ -53,8 +54,11 @@ def inflate(body: bytes, *, max_inflated_bytes: int, max_ratio: int = MAX_RATIO)
         return
     limit_bytes = min(max_inflated_bytes, FREE_BYTES + max_ratio * len(body))
     inflater = zlib.decompressobj()
-    rest, size_bytes = body, 0
+    rest, start, size_bytes = b"", 0, 0
     while not inflater.eof:
+        if not rest:
+            # Not the whole body: what is not inflated yet is copied each time.
+            rest, start = body[start : start + INPUT_BYTES], start + INPUT_BYTES
         try:
             piece = inflater.decompress(rest, PIECE_BYTES)
         except zlib.error as error:
@@ -62,12 +66,13 @@ def inflate(body: bytes, *, max_inflated_bytes: int, max_ratio: int = MAX_RATIO)
         size_bytes += len(piece)
         if size_bytes > limit_bytes:
             raise TooLarge("body", f"at most {limit_bytes} bytes when inflated", "more")
-        if not piece and not inflater.unconsumed_tail and not inflater.eof:
+        if not piece and not inflater.eof and start >= len(body):
             raise BadInput("body", "a whole zlib stream", f"{len(body)} bytes that end early")
         rest = inflater.unconsumed_tail
         yield piece
-    if inflater.unused_data:
-        raise BadInput("body", "one zlib stream", f"{len(inflater.unused_data)} bytes after it")
+    unused_bytes = len(inflater.unused_data) + max(len(body) - start, 0)
+    if unused_bytes:
+        raise BadInput("body", "one zlib stream", f"{unused_bytes} bytes after it")
 
 
 # --- requests ----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from distd.domain.errors import BadInput
+from distd.domain.request_rates import RequestRates
 from distd.lane.backend import Located
 from distd.lane.file_cache import FileCache
 from distd.lane.limits import Limits
@@ -110,7 +111,8 @@ async def lane(folder: Any) -> AsyncIterator[Any]:
     log = logging.getLogger("distd.lane")
     files = FileCache(write_files(folder), no_manifest)
     listener = socket.create_server(("127.0.0.1", 0))
-    async with open_hand_over(application, Slots(1000, 1000), log, 1) as hand_over, trio.open_nursery() as nursery:
+    slots, rates = Slots(1000, 1000), RequestRates(100_000)
+    async with open_hand_over(application, slots, rates, log, 1) as hand_over, trio.open_nursery() as nursery:
         nursery.start_soon(Lane(Backend(hand_over.serve), files, Limits(), log).run, [(listener, None)])
         yield listener.getsockname()
         nursery.cancel_scope.cancel()

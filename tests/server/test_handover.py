@@ -11,6 +11,7 @@ import trio
 import trio.testing
 from quart_trio import QuartTrio
 
+from distd.domain.request_rates import RequestRates
 from distd.lane.streams import PlainStream
 from distd.server.handover import open_hand_over
 from distd.server.slots import Slots
@@ -85,7 +86,7 @@ def clock() -> MockClock:
 @pytest.fixture
 async def connect() -> AsyncIterator[Any]:
     clients: list[Client] = []
-    async with open_hand_over(app, Slots(4, 2), LOG, grace_s=0.2) as hand_over:
+    async with open_hand_over(app, Slots(4, 2), RequestRates(100_000), LOG, grace_s=0.2) as hand_over:
 
         def connect(raw: Any, idle_timeout_s: Any = 5.0, address: Any = "127.0.0.1") -> Any:
             client = Client(hand_over, raw, idle_timeout_s, address)
@@ -145,7 +146,7 @@ async def test_a_quart_application_ends_its_connection_too(autojump_clock: MockC
     """quart-trio cancels the task in which hypercorn is told that the answer is complete."""
     quart = QuartTrio("test")
     quart.get("/hello")(_hello)
-    async with open_hand_over(quart, Slots(9, 9), LOG, grace_s=0.2) as hand_over:
+    async with open_hand_over(quart, Slots(9, 9), RequestRates(100_000), LOG, grace_s=0.2) as hand_over:
         for fields in (b"", b"Connection: close\r\n"):
             client = Client(hand_over, b"GET /hello HTTP/1.1\r\nHost: h\r\n" + fields + b"\r\n", 60)
             with trio.fail_after(5):
@@ -210,7 +211,7 @@ async def test_over_plain_http_only_health_and_metrics_are_answered(
 
 async def test_the_end_does_not_wait_for_those_who_do_not_finish(autojump_clock: MockClock) -> None:
     with trio.fail_after(5):
-        async with open_hand_over(app, Slots(9, 9), LOG, grace_s=0.2) as hand_over:
+        async with open_hand_over(app, Slots(9, 9), RequestRates(100_000), LOG, grace_s=0.2) as hand_over:
             client = Client(hand_over, b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n", 60)
             await client.stream.receive_some(1000)
     await trio.aclose_forcefully(client.stream)

@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 
+from distd.domain.request_rates import RequestRates
 from distd.server.slots import (
     HEALTH_SLOTS,
     MAX_WAIT_S,
@@ -74,8 +75,8 @@ def test_other_limits_are_for_those_who_come() -> None:
 class Waiters:
     """Those who ask a queue with one slot for each address, and what they got."""
 
-    def __init__(self, total: int = 1000) -> None:
-        self.queue = SlotQueue(Slots(total, 1))
+    def __init__(self, total: int = 1000, per_s: int = 100_000) -> None:
+        self.queue = SlotQueue(Slots(total, 1), RequestRates(per_s))
         self.got: dict[str, str] = {}
 
     async def _ask(self, name: str, address: str) -> None:
@@ -121,3 +122,18 @@ async def test_who_is_cancelled_leaves_no_slot_taken(autojump_clock: MockClock) 
         nursery.cancel_scope.cancel()
         waiters.queue.give_back(Purpose.OPERATORS, "a")  # to one who does not know yet that it is cancelled
     assert await waiters.queue.take(Purpose.OPERATORS, "a") == ""
+
+
+async def test_one_who_comes_too_often_waits_and_is_refused_beyond(autojump_clock: MockClock) -> None:
+    waiters = Waiters(per_s=2)
+    async with trio.open_nursery() as nursery:
+        await waiters.come(nursery, "now", "later", "latest", "later than that", "last", "refused")
+        assert waiters.got == {"now": "", "refused": "web_requests_per_s_per_address"}
+        begun_s = trio.current_time()
+        await waiters.come(nursery, "other", address="b")
+        assert waiters.got["other"] == ""
+        waiters.queue.give_back(Purpose.OPERATORS, "a")
+        await trio.sleep(0.6)
+        assert waiters.got["later"] == ""
+        assert trio.current_time() == pytest.approx(begun_s + 0.6)
+        nursery.cancel_scope.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import random
 import zlib
 from typing import Any
 
@@ -200,6 +201,17 @@ WHOLE = zlib.compress(PROLOG.encode())
 def test_bodies_that_are_no_zlib_stream(body: Any) -> None:
     with pytest.raises(BadInput):
         ocs.read_request(body, max_inflated_bytes=LIMIT_BYTES)
+
+
+@pytest.mark.parametrize("beyond", [1, ocs.INPUT_BYTES, 3 * ocs.INPUT_BYTES])
+def test_a_stream_of_many_pieces_is_read_to_its_end_and_not_beyond(beyond: int) -> None:
+    xml = b"<REQUEST>" + random.Random(1).randbytes(3 * ocs.INPUT_BYTES).hex().encode() + b"</REQUEST>"
+    body = zlib.compress(xml)
+    assert len(body) > 3 * ocs.INPUT_BYTES
+    assert b"".join(ocs.inflate(body, max_inflated_bytes=len(xml))) == xml
+    for changed in (body[:-beyond], body + bytes(beyond)):
+        with pytest.raises(BadInput, match="ends? early|after it"):
+            list(ocs.inflate(changed, max_inflated_bytes=len(xml)))
 
 
 def test_a_stream_cut_anywhere_is_refused() -> None:

@@ -21,6 +21,8 @@ from distd.web.api.login_queue import LoginQueue
 from distd.web.api.problems import TooManyAttempts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from distd.catalogue.reader import Reader
     from distd.domain.actor import Actor
     from distd.domain.login_pauses import LoginPauses
@@ -37,12 +39,15 @@ for_operators: Final = security_scheme([{"operator": []}])
 class Logins:
     """Checks operators' passwords, one at a time, and keeps the good ones (as a MAC) for a while.
 
-    Log-ins and wrong passwords are recorded.
+    Log-ins and wrong passwords are recorded; `on_success(peer)` hears of each request with a good one.
     """
 
-    def __init__(self, reader: Reader, record: LoginRecord, pauses: LoginPauses) -> None:
+    def __init__(
+        self, reader: Reader, record: LoginRecord, pauses: LoginPauses, on_success: Callable[[str], None]
+    ) -> None:
         self._reader = reader
         self._record = record
+        self._on_success = on_success
         self._key = secrets.token_bytes(32)
         self._valid_until_s: Lru[bytes, float] = Lru(MAX_LOGINS)
         self._queue = LoginQueue(self._verify, pauses)
@@ -59,6 +64,7 @@ class Logins:
         peer = peer_of(address)
         login = blake3(repr((name, password)).encode(), key=self._key).digest()
         if (self._valid_until_s.get(login) or 0.0) > trio.current_time():
+            self._on_success(peer)
             return True
         try:
             good = await self._queue.check(peer, name, password)
@@ -68,6 +74,7 @@ class Logins:
         if good:
             self._valid_until_s.put(login, trio.current_time() + LOGIN_S)
             self._record.succeeded(peer, name)
+            self._on_success(peer)
         else:
             self._record.failed(peer, name)
         return good

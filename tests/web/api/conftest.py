@@ -38,7 +38,7 @@ def basic(name: str, password: str) -> dict[str, str]:
 def new_logins(reader: Any) -> Logins:
     """Of a server that has just started; what it records is written nowhere."""
     nobody: Any = None
-    return Logins(reader, LoginRecord(nobody, logging.getLogger("distd.web")), LoginPauses(0.5))
+    return Logins(reader, LoginRecord(nobody, logging.getLogger("distd.web")), LoginPauses(0.5), lambda _peer: None)
 
 
 @pytest.fixture

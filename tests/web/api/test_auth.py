@@ -123,7 +123,7 @@ async def test_log_ins_and_wrong_passwords_are_recorded(
     autojump_clock: MockClock, origin: TestOrigin, reader: Any, writer: Any, verified: list[str]
 ) -> None:
     record = LoginRecord(writer, LOG)
-    logins = Logins(reader, record, LoginPauses(0.5))
+    logins = Logins(reader, record, LoginPauses(0.5), lambda _peer: None)
     await logins.check(field("ada:secret"), "10.0.0.1")
     await logins.check(field("eve:x"), "2001:db8::9")
     await record.flush()
