@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tracemalloc
 import random
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -210,7 +210,7 @@ def test_a_stream_of_many_pieces_is_read_to_its_end_and_not_beyond(beyond: int) 
     assert len(body) > 3 * ocs.INPUT_BYTES
     assert b"".join(ocs.inflate(body, max_inflated_bytes=len(xml))) == xml
     for changed in (body[:-beyond], body + bytes(beyond)):
-        with pytest.raises(BadInput, match="ends? early|after it"):
+        with pytest.raises(BadInput, match=r"end early|after it"):
             list(ocs.inflate(changed, max_inflated_bytes=len(xml)))
 
 
