@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 # Of TLS 1.2: forward secrecy and authenticated encryption alone, no CBC. What TLS 1.3 has is so in any case. OpenSSL
 # has had these since 1.0.1 (2012).
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
-M_ARENA_MAX: Final = -8  # malloc.h
+# malloc.h
+M_MMAP_THRESHOLD: Final = -3
+M_ARENA_MAX: Final = -8
+MAPPED_BYTES: Final = 1_048_576
 # For how long a thread keeps the interpreter when another wants it; 5 ms by default. The lane gives it away at each
 # system call, of which a fragment takes up to five: while the catalogue was written, one took tens of milliseconds.
 SWITCH_INTERVAL_S: Final = 0.0002
@@ -103,8 +106,11 @@ def _keep_one_heap() -> None:
 
     With glibc a thread that finds the heap locked makes one of its own. Those of the threads that write the catalogue
     become full of holes: over an hour's soak the process grew by a quarter (`loadtests/README.md`). With the
-    interpreter's lock there is hardly ever more than one thread that allocates. Elsewhere this does nothing.
+    interpreter's lock there is hardly ever more than one thread that allocates. And blocks from `MAPPED_BYTES` on are given back to the
+    system at once: glibc keeps larger and larger ones in the heap after the first was freed, such as bodies of requests.
+    Elsewhere this does nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_ARENA_MAX, 1)
+        mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NICENESS: Final = 10  # beside a busy thread it gets a tenth of a core, on an idle machine all of it
+NICENESS: Final = 5  # beside a busy thread it gets a quarter of a core, on an idle machine all of it
 
 
 class BackgroundThread:
