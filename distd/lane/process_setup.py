@@ -106,9 +106,9 @@ def _keep_one_heap() -> None:
 
     With glibc a thread that finds the heap locked makes one of its own. Those of the threads that write the catalogue
     become full of holes: over an hour's soak the process grew by a quarter (`loadtests/README.md`). With the
-    interpreter's lock there is hardly ever more than one thread that allocates. And blocks from `MAPPED_BYTES` on are given back to the
-    system at once: glibc keeps larger and larger ones in the heap after the first was freed, such as bodies of requests.
-    Elsewhere this does nothing.
+    interpreter's lock there is hardly ever more than one thread that allocates. And blocks from `MAPPED_BYTES` on are
+    given back to the system at once: glibc keeps larger and larger ones in the heap after the first was freed, such as
+    bodies of requests. Elsewhere this does nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

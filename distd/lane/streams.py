@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import ssl
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,6 @@ import trio
 from distd.lane.transport import TlsTransport
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from distd.lane.transport import Transport
@@ -92,8 +92,11 @@ class PlainStream(trio.abc.Stream):
         await self._stream.wait_send_all_might_not_block()
 
     async def send_eof(self) -> None:
-        """Send no more; what the peer sends is still received."""
-        await self._stream.send_eof()
+        """Send no more; what the peer sends is still received. A `send_all` beside it finds the stream closed:
+        hypercorn may end a connection while an application answers."""
+        await trio.lowlevel.checkpoint()
+        with contextlib.suppress(OSError):  # it is closed
+            self.socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Close the socket at once, whatever is on its way. Closing again does nothing."""

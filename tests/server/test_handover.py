@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -215,3 +216,14 @@ async def test_the_end_does_not_wait_for_those_who_do_not_finish(autojump_clock:
             client = Client(hand_over, b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n", 60)
             await client.stream.receive_some(1000)
     await trio.aclose_forcefully(client.stream)
+
+
+async def test_an_end_beside_an_answer_is_a_stream_that_is_closed(autojump_clock: MockClock) -> None:
+    theirs, ours = socket.socketpair()
+    theirs.setblocking(False)
+    stream = PlainStream(theirs, b"", 60.0)
+    with ours, closing(stream):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.send_eof)
+            with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
+                await stream.send_all(b"x" * 10_000_000)
