@@ -176,6 +176,9 @@ class LimitSettings:
     """What peers may take."""
 
     head_bytes: int = _setting(16_384, "bytes of the head of an HTTP request", low=1024, high=1_048_576)
+    large_body_bytes_per_s_per_address: int = _setting(
+        8_388_608, "bytes a second of one address's POSTs, of those whose body has more than 64 KiB", low=65_536
+    )
     body_bytes: int = _setting(4_194_304, "bytes of the body of a POST, as sent", low=1024, high=1_073_741_824)
     inflated_bytes: int = _setting(
         4_194_304, "bytes of the XML of a POST, inflated", low=4096, high=1_073_741_824, restart=True

@@ -246,7 +246,7 @@ class Connection:
 
     def _collect_body(self, head: Head, length: int) -> None:
         """Gather a body of `length` bytes; then the request is served."""
-        body = RequestBody(head, length, self._turn)
+        body = RequestBody(head, length, self.address, self._turn)
         if head.fields.expect is not None:
             if head.fields.expect.lower() != b"100-continue":
                 raise HeadError(417, "Expect: expected 100-continue")

@@ -18,6 +18,7 @@ class Limits:
 
     head_bytes: int = 16_384
     body_bytes: int = 4_194_304
+    large_body_bytes_per_s_per_address: int = 8_388_608
     buffered_bytes: int = 67_108_864
     head_timeout_s: float = 20
     idle_timeout_s: float = 75

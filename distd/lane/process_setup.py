@@ -67,6 +67,7 @@ def limits(settings: Settings) -> Limits:
     return Limits(
         head_bytes=settings.limits.head_bytes,
         body_bytes=settings.limits.body_bytes,
+        large_body_bytes_per_s_per_address=settings.limits.large_body_bytes_per_s_per_address,
         head_timeout_s=settings.limits.head_timeout_s,
         idle_timeout_s=settings.limits.idle_timeout_s,
         connections=settings.limits.connections,

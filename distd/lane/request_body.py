@@ -19,11 +19,13 @@ class RequestBody:
 
     __slots__ = ("_end_s", "_reserved_bytes", "_turn", "data", "head", "left_bytes")
 
-    def __init__(self, head: Head, length_bytes: int, turn: Turn) -> None:
-        """Raises `HeadError` (413) for a body that is too large."""
+    def __init__(self, head: Head, length_bytes: int, address: str, turn: Turn) -> None:
+        """Raises `HeadError`: 413 for a body that is too large, 429 for one that comes too soon after others."""
         limits = turn.limits
         if length_bytes > limits.body_bytes:
             raise HeadError(413, f"body of a request: expected at most {limits.body_bytes} bytes, got {length_bytes}")
+        if not turn.bodies.take(address, length_bytes, turn.now_s):
+            raise HeadError(429, "too many large bodies of this address: limits.large_body_bytes_per_s_per_address")
         self.head = head
         self.data = bytearray()
         self.left_bytes = length_bytes

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from distd.lane.address_limits import AddressLimits
+from distd.lane.body_rates import BodyRates
 from distd.wire import http
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Turn:
         "_waiting_handshakes",
         "addresses",
         "alone",
+        "bodies",
         "buffered_bytes",
         "counts",
         "handshakes_left",
@@ -75,6 +77,7 @@ class Turn:
     def set_limits(self, limits: Limits) -> None:
         """Other limits from now on."""
         self.limits = limits
+        self.bodies = BodyRates(limits.large_body_bytes_per_s_per_address)
         each = limits.connections_per_address, limits.heads_per_s_per_address
         self.addresses = AddressLimits(*each) if any(each) else None
 

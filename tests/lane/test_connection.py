@@ -305,6 +305,15 @@ def test_a_body_must_keep_coming_and_come_to_an_end(connect: Callable[..., Peer]
     assert peer.turn.buffered_bytes == 0
 
 
+async def test_large_bodies_of_an_address_come_at_a_limited_rate(connect: Callable[..., Peer]) -> None:
+    peer = connect(large_body_bytes_per_s_per_address=50_000)
+    assert status(peer.send(post(b"x" * 100_000))) == 200
+    answer = peer.send(post(b"", length=100_000))
+    assert status(answer) == 429
+    assert b"limits.large_body_bytes_per_s_per_address" in answer
+    assert peer.turn.buffered_bytes == 0
+
+
 async def test_what_is_pipelined_behind_a_post_waits(connect: Callable[..., Peer]) -> None:
     peer = connect()
     peer.backend.echo = False
