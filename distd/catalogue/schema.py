@@ -283,6 +283,19 @@ agent_logins = Table(
     _time("added_at_us"),
 )
 
+# Sessions of the console: `id` is the BLAKE3 of what the browser has.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("operator", String(NAME_LIMIT), nullable=False),
+    _time("opened_at_us"),
+    _time("seen_at_us"),
+    _name("address"),
+    _name("browser"),
+    Index("ix_sessions_operator", "operator"),
+)
+
 # The ids are no foreign keys: an event stays when its package is gone, and may name an id that never existed.
 events = Table(
     "events",

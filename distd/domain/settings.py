@@ -281,6 +281,13 @@ class EventSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """The console's."""
+
+    idle_h: int = _setting(8, "hours after which who has not used the console must sign in again", low=1, high=168)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The values in force. `origins` says of those that are not defaults where they come from: "--set", the variable,
     the file."""
@@ -294,6 +301,7 @@ class Settings:
     mirrors: MirrorSettings = MirrorSettings()
     redistrib: RedistribSettings = RedistribSettings()
     events: EventSettings = EventSettings()
+    console: ConsoleSettings = ConsoleSettings()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def value(self, name: str) -> Value:

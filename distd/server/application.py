@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -25,10 +26,18 @@ from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.mirrors import MirrorRoutes
 from distd.web.api.packages import PackageRoutes
 from distd.web.api.uploads import UploadsApi
+from distd.web.by_path import by_path
+from distd.web.console.app import Console
+from distd.web.console.components import ComponentPages
+from distd.web.console.packages import PackagePages
+from distd.web.console.sign_in import SignInPages
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import AsyncIterator
+
+    from hypercorn.typing import ASGIFramework
+    from quart_trio import QuartTrio
 
     from distd.catalogue.reader import Reader
     from distd.catalogue.writer import Writer
@@ -37,6 +46,8 @@ if TYPE_CHECKING:
     from distd.server.handover import HandOver
     from distd.server.metrics import Metrics
     from distd.server.state import ServerState
+
+HOUR_S: Final = 3600.0
 
 
 @asynccontextmanager
@@ -73,7 +84,7 @@ async def open_application(
 
 def _make_application(
     installation: Installation, state: ServerState, logins: Logins, reader: Reader, writer: Writer, metrics: Metrics
-) -> UploadsApi:
+) -> ASGIFramework:
     """All that the lane hands over, as one ASGI application."""
     routes = (
         HealthRoutes(reader, metrics.render),
@@ -89,4 +100,13 @@ def _make_application(
     uploads = Uploads(installation.data, installation.settings.limits.upload_mib * MIB, installation.disk_limits())
     uploads.remove_stale()
     state.follow(lambda settings: uploads.limit(settings.limits.upload_mib * MIB, disk_limits(settings)))
-    return UploadsApi(make_app(logins, routes), uploads, logins)
+    api = UploadsApi(make_app(logins, routes), uploads, logins)
+    return by_path(api, _make_console(state, logins, reader, writer))
+
+
+def _make_console(state: ServerState, logins: Logins, reader: Reader, writer: Writer) -> QuartTrio:
+    def idle_s() -> float:
+        return state.settings.console.idle_h * HOUR_S
+
+    pages = (SignInPages(logins, writer), PackagePages(reader), ComponentPages())
+    return Console(reader, writer, time.time, idle_s).make(pages)

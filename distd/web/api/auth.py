@@ -59,8 +59,10 @@ class Logins:
         Raises `Unavailable`, and `TooManyAttempts` where so many are tried that this one has no place.
         """
         name, password = read_basic(authorization)
-        if not name:
-            return False
+        return bool(name) and await self.check_password(name, password, address)
+
+    async def check_password(self, name: str, password: str, address: str) -> bool:
+        """Whether an operator has this name and password; raises as `check` does."""
         peer = peer_of(address)
         login = blake3(repr((name, password)).encode(), key=self._key).digest()
         if (self._valid_until_s.get(login) or 0.0) > trio.current_time():
