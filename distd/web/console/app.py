@@ -84,7 +84,7 @@ class Console:
         g.frame = Frame(language.load(code), theme if theme in THEMES else THEMES[0], self._clock())
         if request.path.startswith(static_files.PREFIX):
             return None
-        if not protection.is_of_this_site(request.method, dict(request.headers)):
+        if not protection.is_of_this_site(request.method, request.headers.get):
             return await _error_page(403)
         await self._find_session(cookies.get(COOKIE, ""))
         if g.frame.session is None and not request.path.startswith(OPEN_PATHS):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 FIELDS: Final = {
@@ -25,12 +25,12 @@ FIELDS: Final = {
 }
 
 
-def is_of_this_site(method: str, fields: Mapping[str, str]) -> bool:
-    """Whether a request may be obeyed: it changes nothing, or a page of this site has sent it."""
+def is_of_this_site(method: str, field: Callable[[str], str | None]) -> bool:
+    """`field(name)` gives a field of the request's head. Whether a request may be obeyed: it changes nothing, or a page of this site has sent it."""
     if method in SAFE_METHODS:
         return True
-    site = fields.get("Sec-Fetch-Site")
+    site = field("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"
-    origin = fields.get("Origin", "")
-    return bool(origin) and origin.partition("://")[2] == fields.get("Host", "")
+    origin = field("Origin") or ""
+    return bool(origin) and origin.partition("://")[2] == field("Host")

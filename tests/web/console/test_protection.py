@@ -23,7 +23,7 @@ from distd.web.console.protection import FIELDS, is_of_this_site
     ],
 )
 def test_what_may_be_obeyed(method: str, fields: dict[str, str], expected: bool) -> None:
-    assert is_of_this_site(method, fields) is expected
+    assert is_of_this_site(method, fields.get) is expected
 
 
 def test_no_script_or_style_within_a_page_and_none_from_elsewhere() -> None:
