@@ -26,7 +26,8 @@ FIELDS: Final = {
 
 
 def is_of_this_site(method: str, field: Callable[[str], str | None]) -> bool:
-    """`field(name)` gives a field of the request's head. Whether a request may be obeyed: it changes nothing, or a page of this site has sent it."""
+    """Whether a request may be obeyed: it changes nothing, or a page of this site has sent it. `field(name)` gives a
+    field of its head."""
     if method in SAFE_METHODS:
         return True
     site = field("Sec-Fetch-Site")
