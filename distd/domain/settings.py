@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from urllib.parse import parse_qsl, urlsplit
 
 from distd.domain import bandwidth
 from distd.domain.errors import BadInput
@@ -97,6 +98,25 @@ def _check_address(text: str, where: str) -> None:
     host, colon, port = text.rpartition(":")
     if not (host and colon and port.isdecimal() and len(port) <= 5 and int(port) <= 65_535):
         raise BadInput(where, "HOST:PORT", text)
+
+
+def check_database_url(text: str, where: str) -> None:
+    """Raises `BadInput` for what cannot be a URL of a database. No part of it is shown: it may hold a password."""
+    if not text:
+        return
+    expected, hint = "postgresql://USER@HOST/NAME", "HOST may be %2Frun%2Fpostgresql, the folder of a socket"
+    try:
+        parts = urlsplit(text)
+        names = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+        has_password = parts.password is not None or not names.isdisjoint({"password", "sslpassword"})
+        host = parts.hostname or names & {"host", "hostaddr", "service"}
+    except ValueError:
+        raise BadInput(where, expected, "a text that is no URL", hint) from None
+    if has_password:
+        hint = "put it into PGPASSWORD, ~/.pgpass or the file catalogue.password_file"
+        raise BadInput(where, expected, "a URL with a password in it", hint)
+    if not text.startswith("postgresql://") or not host or not text.isprintable() or " " in text:
+        raise BadInput(where, expected, "another text", hint)
 
 
 def _check_host(text: str, where: str) -> None:
@@ -274,6 +294,24 @@ class RedistribSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogueSettings:
+    """Where the database is."""
+
+    url: str = _setting(
+        "",
+        "the database: `postgresql://USER@HOST/NAME`; empty: the SQLite file of the data directory",
+        check=check_database_url,
+        restart=True,
+    )
+    password_file: str = _setting(
+        "", "a file with the password of its user; empty: PGPASSWORD or `~/.pgpass`", restart=True
+    )
+    ca_file: str = _setting(
+        "", "a file with the CAs that may sign its server's certificate; empty: those of the system", restart=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class EventSettings:
     """What is kept of the past."""
 
@@ -294,6 +332,7 @@ class Settings:
     mirrors: MirrorSettings = MirrorSettings()
     redistrib: RedistribSettings = RedistribSettings()
     events: EventSettings = EventSettings()
+    catalogue: CatalogueSettings = CatalogueSettings()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def value(self, name: str) -> Value:
