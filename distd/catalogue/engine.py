@@ -36,6 +36,8 @@ class Catalogue:
     def __init__(self, database: Database, engine: Engine) -> None:
         self._database = database
         self._engine = engine
+        self._is_settled = True  # or its schema is still to be looked at
+        self._settling, self._settles = threading.RLock(), False
         # A database's own queue polls, or keeps a connection; threads of one process queue here first.
         self._writing = threading.Lock()
         self.outage = Outage()
@@ -47,6 +49,7 @@ class Catalogue:
         Raises `Unavailable` for a lock or a failing disk, `Unreachable` (at once, when it is known) for a database that
         is away, `Corrupt` for one that is damaged, as `write` does.
         """
+        self._settle()
         with self._transaction(writes=False) as connection:
             yield connection
 
@@ -56,6 +59,7 @@ class Catalogue:
 
         Raises `Unavailable` when another process holds the lock for `BUSY_TIMEOUT_S`, or the disk is full or fails.
         """
+        self._settle()
         with self._writing, self._transaction(writes=True) as connection:
             yield connection
 
@@ -89,6 +93,28 @@ class Catalogue:
         except exc.TimeoutError as error:
             raise Unavailable("catalogue", "all its connections are in use") from error
         self.outage.succeeded(wrote=writes)
+
+    def settle(self) -> None:
+        """Migrate it to this version's schema if it is an older one. Raises as `open_catalogue`."""
+        if _needs_migration(self, self._database):
+            _migrate(self, self._database)
+
+    def settle_later(self) -> None:
+        """Whoever uses it first does what `settle` does."""
+        self._is_settled = False
+
+    def _settle(self) -> None:
+        if self._is_settled:
+            return
+        with self._settling:
+            if self._is_settled or self._settles:  # the second: `settle` itself uses the catalogue
+                return
+            self._settles = True
+            try:
+                self.settle()
+                self._is_settled = True
+            finally:
+                self._settles = False
 
     def _begun(self, *, writes: bool) -> tuple[Connection, str]:
         """A transaction has begun on the connection. One that was lost since it was last used is replaced."""
@@ -135,17 +161,22 @@ def one_line(error: exc.DBAPIError) -> str:
 
 
 @contextmanager
-def open_catalogue(place: Path | Database) -> Iterator[Catalogue]:
+def open_catalogue(place: Path | Database, *, later: bool = False) -> Iterator[Catalogue]:
     """The catalogue at `place` (`dialect.as_database`), migrated to this version's schema if it is an older one.
 
-    Raises `BadInput` (and changes nothing) when there is none, or when a newer distd wrote it; `Unreachable`.
+    Raises `BadInput` (and changes nothing) when there is none, or when a newer distd wrote it; `Unreachable` when it
+    does not answer, unless that may be `later`: then whoever uses it first gets the error.
     """
     database = as_database(place)
     database.require_there()
     with _engine(database) as engine:
         catalogue = Catalogue(database, engine)
-        if _needs_migration(catalogue, database):
-            _migrate(catalogue, database)
+        try:
+            catalogue.settle()
+        except Unreachable:
+            if not later:
+                raise
+            catalogue.settle_later()
         yield catalogue
 
 

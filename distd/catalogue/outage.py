@@ -9,9 +9,32 @@ from typing import TYPE_CHECKING, Final
 from distd.domain.errors import Unreachable
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable
 
+    from distd.domain.errors import Unavailable
+
 RETRY_S: Final = 1.0
+
+
+def warn(log: logging.Logger, error: Unavailable, message: str) -> None:
+    """A warning that something is not done; none in an outage, which has its own line (`Outage.on_change`)."""
+    if not isinstance(error, Unreachable):
+        log.warning("%s: %s", message, error)
+
+
+def log_outages(outage: Outage, log: logging.Logger) -> None:
+    """A line in the log when an outage of the catalogue begins, one when it is over."""
+
+    def tell(why: str) -> None:
+        if why:
+            log.error("the catalogue does not answer: %s; contacts are put off, fragments are served", why)
+        else:
+            log.info("the catalogue answers again")
+
+    outage.on_change = tell
+    if outage.why:
+        tell(outage.why)
 
 
 class Outage:

@@ -79,12 +79,15 @@ def disk_limits(settings: Settings) -> DiskLimits:
 
 
 @contextmanager
-def open_installation(root: Path, overrides: Mapping[str, str] = NO_OVERRIDES) -> Iterator[Installation]:
-    """Open a data directory with its settings and its catalogue. Raises `BadInput`."""
+def open_installation(
+    root: Path, overrides: Mapping[str, str] = NO_OVERRIDES, *, later: bool = False
+) -> Iterator[Installation]:
+    """Open a data directory with its settings and its catalogue. Raises `BadInput`, and `Unreachable` where the
+    catalogue does not answer, unless that may be `later`."""
     data = open_data_dir(root)
     settings = read_settings(data, overrides)
     key_pairs.settle(data.keys)
-    with open_catalogue(database_of(settings.catalogue, data.catalogue)) as catalogue:
+    with open_catalogue(database_of(settings.catalogue, data.catalogue), later=later) as catalogue:
         yield Installation(data, settings, catalogue)
 
 

@@ -79,6 +79,6 @@ class AgentAccess:
             try:
                 take(Proof(login=name))
             except Unavailable as error:
-                answer(503, f"{error}\n".encode(), b"Retry-After: 10\r\n")
+                answer(503, f"{error}\n".encode(), b"")
 
         self._logins.check(post.authorization, post.address, settle)

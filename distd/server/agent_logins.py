@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind
+from distd.catalogue.outage import warn
 from distd.domain.errors import Unavailable
 from distd.domain.identity_facts import ADDRESS_BITS, network_of
 from distd.domain.lru import Lru
@@ -122,7 +123,7 @@ class AgentLogins:
             try:
                 await reader.run(self.read)
             except Unavailable as error:
-                log.warning("logins of agents: %s", error)
+                warn(log, error, "logins of agents")
 
 
 def read_basic(authorization: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ import trio
 
 from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind
+from distd.catalogue.outage import warn
 from distd.domain.errors import Unavailable
 from distd.origin.operators import events
 from distd.origin.operators.events import Wanted
@@ -57,7 +58,7 @@ async def _follow(reader: Reader, log: logging.Logger) -> None:
             kinds = () if log.isEnabledFor(logging.DEBUG) else LOUD
             found, seq = await reader.run(partial(_read, kinds=kinds, seq=seq))
         except Unavailable as error:
-            log.warning("events are not logged: %s", error)
+            warn(log, error, "events are not logged")
             found = []
         write_lines(log, found)
         if len(found) < BATCH:

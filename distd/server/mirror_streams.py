@@ -27,6 +27,7 @@ from msgspec import structs
 
 from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind
+from distd.catalogue.outage import warn
 from distd.domain.errors import Unavailable
 from distd.lane.refusal import is_private, refuse
 from distd.origin.mirrors import identity, presence
@@ -121,7 +122,7 @@ class MirrorStreams:
 
     async def run(self) -> None:
         """Send mirrors what happens, for ever."""
-        self._seq = await self._reader.run(event_log.newest)
+        self._seq = await self._newest()
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -134,6 +135,15 @@ class MirrorStreams:
             with trio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
                 for mirror in lost:
                     await self._record_lost(mirror)
+
+    async def _newest(self) -> int:
+        """The newest event, as soon as the catalogue answers; until then no mirror is served."""
+        while True:
+            try:
+                return await self._reader.run(event_log.newest)
+            except Unavailable as error:
+                warn(self._log, error, "mirrors are not served")
+                await trio.sleep(POLL_S)
 
     def tell_all(self, changed: dict[str, Any]) -> None:
         """Send all mirrors the state with these `addresses` changed, at the next time that events are looked for."""
@@ -222,7 +232,7 @@ class MirrorStreams:
         try:
             await self._writer.run(partial(presence.set_lost, mirror=mirror, now_s=time.time()))
         except Unavailable as error:
-            self._log.warning("mirror %s: %s", mirror.name, error)
+            warn(self._log, error, f"mirror {mirror.name}")
 
     # --- something happens -----------------------------------------------------------------------------------------
 
@@ -236,7 +246,7 @@ class MirrorStreams:
                     self._heartbeat_s = trio.current_time()
                     await self._send_heartbeats()
             except Unavailable as error:
-                self._log.warning("events were not sent to the mirrors: %s", error)
+                warn(self._log, error, "events were not sent to the mirrors")
 
     async def _send_new_events(self) -> None:
         limit = mirror_messages.MAX_REPLAYED_EVENTS

@@ -14,6 +14,7 @@ import trio
 
 from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind
+from distd.catalogue.outage import warn
 from distd.domain.errors import Unavailable
 from distd.origin.computers import revocation
 from distd.wire import tokens
@@ -61,7 +62,7 @@ class TokenCheck:
             try:
                 changed = await reader.run(partial(self.read, now_s=time.time()))
             except Unavailable as error:
-                log.warning("revoked tokens: %s", error)
+                warn(log, error, "revoked tokens")
                 continue
             if changed:
                 self.computer_of.cache_clear()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from distd.catalogue import event_log
+from distd.catalogue.outage import warn
 from distd.domain.errors import Unavailable
 from distd.origin.computers import expiry
 from distd.origin.deployments import proofs
@@ -37,7 +38,7 @@ async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) ->
             try:
                 await writer.run(partial(work, now_s=time.time()))
             except Unavailable as error:
-                log.warning("%s: %s", what, error)
+                warn(log, error, what)
 
     def prune(conn: Connection, now_s: float) -> None:
         event_log.prune(conn, settings.events.keep)

@@ -76,7 +76,9 @@ class Cluster:
         assert done.returncode == 0, done.stderr
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, if it does not run, and wait until it answers."""
+        if self._process is not None:
+            return
         settings = [
             "listen_addresses=",
             f"unix_socket_directories={self.folder}",

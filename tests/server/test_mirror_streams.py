@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 from msgspec import to_builtins
+from sqlalchemy import text
 
 from distd.catalogue.event_log import Kind
 from distd.domain.errors import Unavailable
@@ -231,7 +232,7 @@ async def test_heartbeats_and_now_and_then_the_state(
 async def test_a_heartbeat_keeps_mirrors_online(autojump_clock: MockClock, connect: Any, origin: TestOrigin) -> None:
     await follow(connect, origin)
     row = {"seen_at_us": 0}
-    origin.write(lambda conn: conn.exec_driver_sql("UPDATE mirrors SET seen_at_us = :seen_at_us", row))
+    origin.write(lambda conn: conn.execute(text("UPDATE mirrors SET seen_at_us = :seen_at_us"), row))
     assert not state_of(origin)
     await trio.sleep(presence.HEARTBEAT_S + 1)
     assert state_of(origin)
