@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,9 +190,8 @@ COMMANDS = {
 def test_a_data_directory_of_a_newer_version(site: Any, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(site.folder)
     (site.folder / "good").write_bytes(bytes(5000))
-    with sqlite3.connect(site.data / "catalogue.db") as database:
-        database.execute("UPDATE alembic_version SET version_num = '0099'")
-    database.close()
+    with site.write() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '0099'"))
     before = site.snapshot()
     refused(site(*command), "--data", "schema up to", "got schema 0099", "upgrade distd")
     assert site.snapshot() == before

@@ -17,7 +17,7 @@ import psycopg
 from sqlalchemy import Column, insert, select, text
 
 from distd.catalogue.dialect.postgresql import PostgresqlDatabase
-from distd.catalogue.engine import create_catalogue, open_catalogue
+from distd.catalogue.engine import SCHEMA, create_catalogue, open_catalogue
 from distd.catalogue.schema import metadata
 
 if TYPE_CHECKING:
@@ -157,6 +157,7 @@ class Cluster:
         with psycopg.connect(self.conninfo(self._emptied)) as connection:
             for table in reversed(metadata.sorted_tables):
                 connection.execute(f"DELETE FROM {table.name}".encode())
+            connection.execute("UPDATE alembic_version SET version_num = %s WHERE version_num <> %s", [SCHEMA, SCHEMA])
             connection.execute(
                 "SELECT setval(oid, 1, false) FROM pg_class "
                 "WHERE relkind = 'S' AND relnamespace = to_regnamespace('public')"
