@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import exc, text
+from sqlalchemy import BigInteger, Integer, exc, text
 from sqlalchemy.dialects import postgresql as postgresql_sql
 from sqlalchemy.dialects import sqlite as sqlite_sql
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from distd.domain.settings import CatalogueSettings
 
     T = TypeVar("T")
+
+# A whole number of 64 bits: ids and the numbers of events. (SQLite counts up a primary key only where it is INTEGER.)
+BIG: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 # Options of a table. Without the first, the largest id is given again once its row is deleted (on SQLite).
 IDS_NEVER_REUSED: Final[Mapping[str, Any]] = {"sqlite_autoincrement": True}

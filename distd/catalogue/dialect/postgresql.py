@@ -10,13 +10,14 @@ have no limit of their length; whole numbers have 64 bits: as on SQLite.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import StrDumper
-from sqlalchemy import String, create_engine, text
-from sqlalchemy.dialects.postgresql.base import PGDDLCompiler, PGTypeCompiler
+from sqlalchemy import create_engine, text
+from sqlalchemy.dialects.postgresql.base import PGDDLCompiler
 
 from distd.catalogue.dialect import database
 from distd.catalogue.dialect.database import Database
@@ -80,7 +81,6 @@ class PostgresqlDatabase(Database):
             use_native_hstore=False,
         )
         engine.dialect.ddl_compiler = _Tables
-        engine.dialect.type_compiler_instance = _Types(engine.dialect)
         return engine
 
     def _connect(self) -> psycopg.Connection[Any]:
@@ -191,10 +191,12 @@ def _defaults(given: dict[str, Any], ca_file: Path | None) -> dict[str, Any]:
         "tcp_user_timeout": SENT_TIMEOUT_MS,
         **KEEPALIVE,
     }
+    if ca_file is not None:
+        values["sslrootcert"] = str(ca_file)
     hosts = [host for host in str(given.get("host") or given.get("hostaddr") or "").split(",") if host]
     if all(host.startswith(("/", "@")) or host == "localhost" or is_loopback(host) for host in hosts):
         return values
-    return {**values, "sslmode": "verify-full", "sslrootcert": "system" if ca_file is None else str(ca_file)}
+    return {"sslrootcert": "system", **values, "sslmode": "verify-full"}
 
 
 def _require(driver: psycopg.Connection[Any]) -> None:
@@ -216,24 +218,20 @@ class _TextDumper(StrDumper):
         return super().dump(obj.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in obj else obj)
 
 
-class _Types(PGTypeCompiler):
-    """Types as SQLite has them."""
-
-    def visit_VARCHAR(self, type_: Any, **_: Any) -> str:  # noqa: N802
-        return "TEXT"
-
-    def visit_INTEGER(self, type_: Any, **_: Any) -> str:  # noqa: N802
-        return "BIGINT"
-
-
 class _Tables(PGDDLCompiler):
-    """Columns that compare texts by their code points, and ids that are never given again, with 64 bits."""
+    """Tables as SQLite has them: texts without a limit that are compared by their code points, whole numbers of 64
+    bits, ids that are never given again."""
 
     def get_column_specification(self, column: Any, **kwargs: Any) -> str:
         specification: str = super().get_column_specification(column, **kwargs)  # type: ignore[no-untyped-call]
         name, _, rest = specification.partition(" ")
-        if isinstance(column.type, String):
-            rest = rest.replace("TEXT", 'TEXT COLLATE "C"', 1)
-        if rest.startswith("SERIAL"):
-            rest = rest.replace("SERIAL", "BIGSERIAL", 1)
+        for pattern, ours in _COLUMN_TYPES:
+            rest = pattern.sub(ours, rest, count=1)
         return f"{name} {rest}"
+
+
+_COLUMN_TYPES: Final = (
+    (re.compile(r"^(VARCHAR(\(\d+\))?|TEXT)"), 'TEXT COLLATE "C"'),
+    (re.compile(r"^INTEGER"), "BIGINT"),
+    (re.compile(r"^SERIAL"), "BIGSERIAL"),
+)
