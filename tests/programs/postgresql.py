@@ -19,6 +19,7 @@ from sqlalchemy import Column, insert, select, text
 from distd.catalogue.dialect.postgresql import PostgresqlDatabase
 from distd.catalogue.engine import SCHEMA, create_catalogue, open_catalogue
 from distd.catalogue.schema import metadata
+from tests.programs.processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 VERSION: Final = 15
 BIN: Final = Path(f"/usr/lib/postgresql/{VERSION}/bin")
 ROLE: Final = "distd"  # the owner of the databases, who may do nothing else
+SECRETIVE_ROLE: Final = "secretive"  # the only one that needs a password
 START_S: Final = 60
 STOP_S: Final = 60
 # A test's cluster need not outlive the machine.
@@ -37,8 +39,10 @@ NOT_DURABLE: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=o
 class Cluster:
     """A running PostgreSQL. Its superuser is `postgres`; whoever reaches its socket is who he says he is."""
 
-    def __init__(self, folder: Path, options: Sequence[str]) -> None:
+    def __init__(self, folder: Path, options: Sequence[str], *, tcp: bool) -> None:
         self.folder = folder  # of the socket, and of the data
+        self.port = int(free_port()) if tcp else 5432
+        self._addresses = "127.0.0.1" if tcp else ""
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._names = count(1)
@@ -74,13 +78,17 @@ class Cluster:
         ]
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=self.folder, **_as_user())
         assert done.returncode == 0, done.stderr
+        rules = self.data / "pg_hba.conf"
+        needs_password = f"local all {SECRETIVE_ROLE} scram-sha-256"
+        rules.write_text(f"{needs_password}\nlocal all all trust\nhost all all 127.0.0.1/32 trust\n")
 
     def start(self) -> None:
         """Start it, if it does not run, and wait until it answers."""
         if self._process is not None:
             return
         settings = [
-            "listen_addresses=",
+            f"listen_addresses={self._addresses}",
+            f"port={self.port}",
             f"unix_socket_directories={self.folder}",
             "max_connections=100",
             *self._options,
@@ -116,11 +124,11 @@ class Cluster:
 
     def conninfo(self, database: str, user: str = ROLE) -> str:
         """How libpq connects."""
-        return f"host={self.folder} dbname={database} user={user}"
+        return f"host={self.folder} port={self.port} dbname={database} user={user}"
 
     def url(self, database: str) -> str:
         """The setting `catalogue.url`."""
-        return f"postgresql://{ROLE}@{str(self.folder).replace('/', '%2F')}/{database}"
+        return f"postgresql://{ROLE}@{str(self.folder).replace('/', '%2F')}:{self.port}/{database}"
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """Of the superuser, in the database `postgres`."""
@@ -133,7 +141,7 @@ class Cluster:
         """An empty database, or a copy of `template`; gives its name."""
         name = f"test_{next(self._names)}"
         if self.execute("SELECT 1 FROM pg_roles WHERE rolname = 'distd'") == []:
-            self.execute(f"CREATE ROLE {ROLE} LOGIN")
+            self.execute(f"CREATE ROLE {ROLE} LOGIN; CREATE ROLE {SECRETIVE_ROLE} LOGIN")
         self.execute(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {template}")
         return name
 
@@ -189,15 +197,30 @@ def _as_user() -> dict[str, Any]:
     return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
 
 
+def _copied(file: Path, folder: Path) -> Path:
+    """A copy of a file in `folder` that PostgreSQL may read, and nobody else."""
+    copy = Path(shutil.copy(file, folder))
+    copy.chmod(0o600)
+    if os.geteuid() == 0:
+        shutil.chown(copy, "postgres", "postgres")
+    return copy
+
+
 @contextmanager
-def running_cluster(*, durable: bool = False, options: Sequence[str] = ()) -> Iterator[Cluster]:
-    """A running cluster. `durable`: what is committed is on the disk, as in earnest; `options` are like "fsync=on"."""
+def running_cluster(
+    *, durable: bool = False, options: Sequence[str] = (), tls: tuple[Path, Path] | None = None
+) -> Iterator[Cluster]:
+    """A running cluster. `durable`: what is committed is on the disk, as in earnest; `options` are like "fsync=on".
+    `tls`: it also listens on 127.0.0.1, with this certificate and its key."""
     folder = Path(tempfile.mkdtemp(prefix="distd-pg-"))
     if os.geteuid() == 0:
         user = pwd.getpwnam("postgres")
         os.chown(folder, user.pw_uid, user.pw_gid)
         folder.chmod(0o755)  # others connect to the socket in it
-    cluster = Cluster(folder, [*(() if durable else NOT_DURABLE), *options])
+    files = {} if tls is None else dict(zip(("ssl_cert_file", "ssl_key_file"), tls, strict=True))
+    encrypted = [f"{name}={_copied(file, folder)}" for name, file in files.items()]
+    kept = () if durable else NOT_DURABLE
+    cluster = Cluster(folder, [*kept, *options, *encrypted, *(["ssl=on"] if tls else [])], tcp=tls is not None)
     try:
         cluster.make()
         cluster.start()

@@ -102,6 +102,9 @@ class PostgresqlDatabase(Database):
         with engine.connect() as connection:
             if found := self.count_tables(connection):
                 raise BadInput("database", "a database without tables", f"{self}, which has {found}")
+            if not connection.scalar(text("SELECT has_schema_privilege(current_schema(), 'CREATE')")):
+                hint = "whose owner is the user: CREATE DATABASE … OWNER …"
+                raise BadInput("database", "a database in which tables may be made", f"{self}, which denies it", hint)
 
     def begin(self, connection: Connection, *, writes: bool) -> str:
         """A writer first takes the lock. Each of its statements sees what is committed by then, so all of it."""
@@ -194,7 +197,9 @@ def _defaults(given: dict[str, Any], ca_file: Path | None) -> dict[str, Any]:
     if ca_file is not None:
         values["sslrootcert"] = str(ca_file)
     hosts = [host for host in str(given.get("host") or given.get("hostaddr") or "").split(",") if host]
-    if all(host.startswith(("/", "@")) or host == "localhost" or is_loopback(host) for host in hosts):
+    if given.get("sslmode") or all(
+        host.startswith(("/", "@")) or host == "localhost" or is_loopback(host) for host in hosts
+    ):
         return values
     return {"sslrootcert": "system", **values, "sslmode": "verify-full"}
 
