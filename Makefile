@@ -26,7 +26,7 @@ coverage: setup  ## all tests, and how many branches they take (of processes tha
 mutants: $(READY)  ## small changes to the source: do the tests notice? (an hour at the most; ARGS="--minutes 20 redistrib/sync.py")
 	$(PY) -m tests.mutants $(ARGS)
 
-quick: $(READY)  ## the tests that start no program
+quick: $(READY)  ## the tests that start no program, so on SQLite alone
 	$(PYTEST) -m "not programs"
 
 lint: $(READY)   ## ruff
@@ -39,8 +39,8 @@ types: $(READY)  ## mypy
 layers: $(READY) ## which room may import which
 	$(VENV)/bin/lint-imports --no-cache
 
-demo: setup      ## deploy a real package to a native and a stock agent on this machine
-	$(PY) -m loadtests.demo
+demo: setup      ## deploy a real package to a native and a stock agent on this machine (ARGS="--database postgresql": with one)
+	$(PY) -m loadtests.demo $(ARGS)
 
 bench-transfer: setup  ## fragments beside nginx and Apache, some 40 minutes (ARGS=--quick: 4; ARGS=--readme: into README.md)
 	@sh .ci/debian-packages bench
@@ -104,7 +104,7 @@ audit:           ## known vulnerabilities of what requirements.txt pins; needs p
 reference: $(READY)  ## what distd/docs has from the code: the reference, the picture of the rooms
 	$(PY) -m tests.docs.reference
 
-setup: debian $(READY)   ## the virtual environment; as root also Debian packages: stock OCS agent, nginx, squid, curl, iproute2, faketime
+setup: debian $(READY)   ## the virtual environment; as root also Debian packages: stock OCS agent, nginx, squid, curl, iproute2, faketime, postgresql
 
 debian:
 	@sh .ci/debian-packages

@@ -206,7 +206,10 @@ def test_tls_is_verified(data: Any) -> None:
         create_catalogue(place)
         with open_catalogue(place) as catalogue, catalogue.read() as conn:
             assert conn.scalar(text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")) is True
-        for other, ca in ((url, None), (f"{url.replace('localhost', 'db.example.org')}&hostaddr=127.0.0.1", data.ca_certificate)):
+        for other, ca in (
+            (url, None),
+            (f"{url.replace('localhost', 'db.example.org')}&hostaddr=127.0.0.1", data.ca_certificate),
+        ):
             with pytest.raises(Unreachable, match="certificate"), open_catalogue(PostgresqlDatabase(other, None, ca)):
                 pass
 
