@@ -67,6 +67,7 @@ OTHER_TESTS: Final = {
     "agentsim/fleet/test_final_states": "how each agent ends, through all of the fleet",
     "agentsim/native/test_earlier_versions": "the state that an agent of an earlier version left",
     "agentsim/test_agent_command": "agentsim.cli: `agentsim agent`",
+    "catalogue/dialect/test_dialect": "the package catalogue.dialect itself, and that nothing else knows a database",
     "catalogue/test_migrations": "the folder distd/catalogue/migrations",
     "cli/test_bad_input": "what all commands do with wrong options",
     "cli/test_commands": "all commands, as an operator uses them one after the other",

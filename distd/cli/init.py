@@ -12,8 +12,9 @@ import click
 
 from distd.cli.actor import unix_actor
 from distd.cli.options import data_option
+from distd.domain.database_url import check_database_url
 from distd.domain.errors import BadInput
-from distd.domain.settings import CatalogueSettings, check_database_url
+from distd.domain.settings import CatalogueSettings
 from distd.origin.installation import create_installation, open_installation
 from distd.origin.operators import operators
 from distd.terminal.options import FolderPath, example, json_option, options_record

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
+from tests.fixtures.databases import sqlite_database
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+__all__ = ["sqlite_database"]  # what is tested here is the same on each
 
 STORE = ("--name", "x", "--os", "LINUX", "--action", "STORE", "--path", "/tmp/x")
 UNKNOWN = "1234567890"
