@@ -71,7 +71,8 @@ async def run_server(
     settings, catalogue = installation.settings, installation.catalogue
     state = ServerState(installation, listeners, read_settings)
     set_up_process(settings.limits.connections, log)
-    log_outages(catalogue.outage, log)
+    if not is_worker():  # else the supervisor does it, once for all workers
+        log_outages(catalogue.outage, log)
     reader, metrics, drain_s = Reader(catalogue), Metrics(), settings.limits.drain_s
     space = CatalogueSpace(catalogue, installation.data.root, settings.store.keep_free_mib * MIB)
     state.follow(lambda now: space.limit(now.store.keep_free_mib * MIB))
