@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import BigInteger, Integer, exc, text
-from sqlalchemy.dialects import postgresql as postgresql_sql
 from sqlalchemy.dialects import sqlite as sqlite_sql
 
 from distd.catalogue.dialect import sqlite
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Table
+    from sqlalchemy.dialects import postgresql as postgresql_sql
 
     from distd.catalogue.dialect.database import Database
     from distd.domain.settings import CatalogueSettings
@@ -89,7 +89,11 @@ def upsert(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *,
 
 
 def _insert(conn: Connection, table: Table) -> sqlite_sql.Insert | postgresql_sql.Insert:
-    return sqlite_sql.insert(table) if conn.dialect.name == "sqlite" else postgresql_sql.insert(table)
+    if conn.dialect.name == "sqlite":
+        return sqlite_sql.insert(table)
+    from sqlalchemy.dialects import postgresql as postgresql_sql  # here, like its driver
+
+    return postgresql_sql.insert(table)
 
 
 def chunks(items: Sequence[T], size: int = MAX_ITEMS) -> Iterator[Sequence[T]]:
