@@ -7,6 +7,7 @@ are, stands in `catalogue.dialect`.
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from distd.catalogue.dialect.database import Database
 
 SCHEMA: Final = "0007"  # the newest revision under migrations/versions
+# A commit whose answer was lost is looked up for so long, so often.
+LOOK_UP_S: Final = 3.0
+LOOK_UP_PAUSE_S: Final = 0.1
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -131,14 +135,20 @@ class Catalogue:
         raise AssertionError  # the second time it has returned or raised
 
     def _is_committed(self, transaction: str) -> bool:
-        """Of a writing transaction whose connection was lost while it was being committed."""
+        """Of a writing transaction whose connection was lost while it was being committed. It waits for a database that
+        restarts, as far as the others who want to write can wait."""
         if not transaction:
             return False
-        try:
-            with self._engine.connect() as connection:
-                return self._database.is_committed(connection, transaction)
-        except exc.DBAPIError:
-            return False
+        end_s = time.monotonic() + LOOK_UP_S
+        while True:
+            try:
+                with self._engine.connect() as connection:
+                    committed = self._database.is_committed(connection, transaction)
+            except exc.DBAPIError:
+                committed = None
+            if committed is not None or time.monotonic() > end_s:
+                return bool(committed)
+            time.sleep(LOOK_UP_PAUSE_S)
 
     def _raise(self, error: exc.DBAPIError) -> None:
         if self._database.is_unreachable(error):

@@ -36,8 +36,8 @@ class Database(ABC):
         """
 
     @abstractmethod
-    def is_committed(self, connection: Connection, transaction: str) -> bool:
-        """Whether a transaction whose connection was lost at its end is committed nevertheless."""
+    def is_committed(self, connection: Connection, transaction: str) -> bool | None:
+        """Whether a transaction whose connection was lost at its end is committed nevertheless; None: it still runs."""
 
     @abstractmethod
     def count_tables(self, connection: Connection) -> int:

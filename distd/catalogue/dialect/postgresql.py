@@ -115,10 +115,10 @@ class PostgresqlDatabase(Database):
         row = connection.exec_driver_sql(_LOCK).one()
         return str(row.transaction)
 
-    def is_committed(self, connection: Connection, transaction: str) -> bool:
-        """By the number of the transaction; one that still runs is ended by the server, as its client is gone."""
-        query = text("SELECT pg_xact_status(CAST(:id AS xid8))")
-        return bool(connection.scalar(query, {"id": transaction}) == "committed")
+    def is_committed(self, connection: Connection, transaction: str) -> bool | None:
+        """By the number of the transaction."""
+        status = connection.scalar(text("SELECT pg_xact_status(CAST(:id AS xid8))"), {"id": transaction})
+        return None if status == "in progress" else bool(status == "committed")
 
     def count_tables(self, connection: Connection) -> int:
         """How many tables and views there are where ours are made."""

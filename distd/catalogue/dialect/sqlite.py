@@ -80,7 +80,7 @@ class SqliteFile(Database):
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
         return ""
 
-    def is_committed(self, connection: Connection, transaction: str) -> bool:
+    def is_committed(self, connection: Connection, transaction: str) -> bool | None:
         """There is no connection that could be lost."""
         return False
 
