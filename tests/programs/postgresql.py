@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -32,6 +34,7 @@ ROLE: Final = "distd"  # the owner of the databases, who may do nothing else
 SECRETIVE_ROLE: Final = "secretive"  # the only one that needs a password
 START_S: Final = 60
 STOP_S: Final = 60
+PR_SET_PDEATHSIG: Final = 1  # of linux/prctl.h
 # A test's cluster need not outlive the machine.
 NOT_DURABLE: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 
@@ -100,6 +103,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                preexec_fn=_end_with_parent,
                 **_as_user(),
             )
         end_s = time.monotonic() + START_S
@@ -118,7 +122,7 @@ class Cluster:
             self._admin.close()
             self._admin = None
         if self._process is not None:
-            self._process.send_signal(2 if cleanly else 3)  # SIGINT: fast, SIGQUIT: immediate
+            self._process.send_signal(signal.SIGINT if cleanly else signal.SIGQUIT)
             self._process.wait(STOP_S)
             self._process = None
 
@@ -190,6 +194,11 @@ class Cluster:
     def cut_connections(self, database: str) -> None:
         """End all connections to a database."""
         self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+
+
+def _end_with_parent() -> None:
+    """The kernel ends it when whoever started it is killed and cannot."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def _as_user() -> dict[str, Any]:
