@@ -207,6 +207,8 @@ class LimitSettings:
         low=1,
         high=100_000,
     )
+    event_streams: int = _setting(64, "event streams that operators have open at the same time", low=1, high=10_000)
+    event_streams_per_operator: int = _setting(8, "of these, streams of one operator", low=1, high=10_000)
     login_pause_ms: int = _setting(
         250,
         "milliseconds, at most, that a password waits after wrong ones from its address or for its name",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from distd.catalogue.event_watch import EventWatch
 from distd.catalogue.outage import RETRY_S, log_outages
 from distd.catalogue.reader import Reader
 from distd.catalogue.writer import open_writer
@@ -74,12 +75,13 @@ async def run_server(
     if not is_worker():  # else the supervisor does it, once for all workers
         log_outages(catalogue.outage, log)
     reader, metrics, drain_s = Reader(catalogue), Metrics(), settings.limits.drain_s
+    event_watch = EventWatch(reader, log)
     space = CatalogueSpace(catalogue, installation.data.root, settings.store.keep_free_mib * MIB)
     state.follow(lambda now: space.limit(now.store.keep_free_mib * MIB))
     async with (
         open_writer(catalogue) as writer,
         open_post_queues(catalogue, state.answer, settings, space) as queues,
-        open_application(installation, state, reader, writer, metrics, log) as web,
+        open_application(installation, state, event_watch, writer, metrics, log) as web,
         trio.open_nursery() as nursery,
     ):
         steering = Steering(reader)
@@ -88,7 +90,7 @@ async def run_server(
         addresses = {"http": state.context.http, "https": state.context.https, **state.mirror_keys}
         state.follow(lambda _: addresses.update(http=state.context.http, https=state.context.https))
         origin_key = OriginKey(installation.data)
-        mirrors = MirrorStreams(reader, writer, waves, addresses, monitor.notify, origin_key, log)
+        mirrors = MirrorStreams(event_watch, writer, waves, addresses, monitor.notify, origin_key, log)
         progress = ProgressRecorder(writer, log)
         hand_over = partial(_hand_over, mirrors, web)
         access = AgentAccess(state.token_keys, lambda: state.settings.agents, log)
@@ -100,10 +102,11 @@ async def run_server(
             nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, state.tls_context())])
             nursery.start_soon(watch, state.keys_identity, partial(_use_keys, state, lane, backend, mirrors))
             nursery.start_soon(metrics.run, Sources(lane.counts, progress, lambda: state.directory, web.refused))
+            nursery.start_soon(event_watch.run)
             nursery.start_soon(mirrors.run)
             nursery.start_soon(monitor.run)
             nursery.start_soon(steering.run)
-            nursery.start_soon(access.run, reader)
+            nursery.start_soon(access.run, event_watch)
             if not is_prepared:
                 nursery.start_soon(_prepare_later, installation, access)
             nursery.start_soon(progress.run)
@@ -112,9 +115,9 @@ async def run_server(
             announce(state.context.http, state.context.https)
             async with AsyncExitStack() as stack:
                 if not is_worker():  # else the supervisor does it, once for all workers
-                    await stack.enter_async_context(logged_events(reader, log))
+                    await stack.enter_async_context(logged_events(event_watch, log))
                 await _wait_for_end(signals, partial(state.reload, lane, log))
-        state.stopping = True
+        state.stop()
         log.info("finishing what is being sent, at most %d s", drain_s)
         lane.stop()
         with trio.move_on_after(drain_s):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 from prometheus_client.multiprocess import mark_process_dead
 
+from distd.catalogue.event_watch import EventWatch
 from distd.domain.backoff import Backoff
 from distd.domain.errors import Unavailable
 from distd.lane.pacer import make_shared
@@ -65,7 +66,9 @@ class Supervisor:
                 for index in range(len(self._listeners)):
                     await nursery.start(self._keep_alive, index)
                 announce()
-                async with logged_events(self._reader, log):
+                watch = EventWatch(self._reader, log)
+                nursery.start_soon(watch.run)
+                async with logged_events(watch, log):
                     await self._wait_for_end(signals)
                 self._stopping.set()
                 for listeners in self._listeners:
