@@ -16,6 +16,7 @@ from sqlalchemy import exc, text
 
 from distd.catalogue.dialect import as_database, is_transient
 from distd.catalogue.dialect.database import MAX_LOG_BYTES
+from distd.catalogue.event_log import APPENDED
 from distd.catalogue.outage import Outage
 from distd.domain.errors import BadInput, Corrupt, Unavailable, Unreachable
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from distd.catalogue.dialect.database import Database
+    from distd.catalogue.dialect.database import Database, Listener
 
 SCHEMA: Final = "0007"  # the newest revision under migrations/versions
 # A commit whose answer was lost is looked up for so long, so often.
@@ -67,6 +68,10 @@ class Catalogue:
         with self._writing, self._transaction(writes=True) as connection:
             yield connection
 
+    def listen(self) -> Listener | None:
+        """What hears of new events, wherever they are written; None: there is no such thing. See `Database.listen`."""
+        return self._database.listen()
+
     def reusable_bytes(self) -> int | None:
         """What the database can take without growing its file in the data directory; None: it is not there."""
         with self.read() as connection:
@@ -84,8 +89,11 @@ class Catalogue:
         try:
             connection, transaction = self._begun(writes=writes)
             with connection:
+                connection.info.pop(APPENDED, None)  # of one that was rolled back
                 try:
                     yield connection
+                    if writes and connection.info.pop(APPENDED, False):
+                        self._database.announce_events(connection)
                     is_done = True
                     connection.commit()
                 except BaseException:

@@ -80,6 +80,8 @@ OF_PACKAGES: Final = (
     Kind.PACKAGE_DELETED,
 )
 MAX_NUMBERS: Final = 10_000
+# In `Connection.info` once events were appended in a transaction; `Catalogue.write` takes it out again.
+APPENDED: Final = "events_appended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def append(
 def append_many(conn: Connection, notes: Sequence[Note]) -> None:
     """Write events in their order, by one statement."""
     if notes:
+        conn.info[APPENDED] = True
         conn.execute(insert(events), [_row(note) for note in notes])
 
 

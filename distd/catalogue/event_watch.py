@@ -6,6 +6,7 @@ nothing: what counts is in the log.
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -17,26 +18,35 @@ from distd.domain.errors import Unavailable
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from sqlalchemy import Connection
 
+    from distd.catalogue.dialect.database import Listener
     from distd.catalogue.event_log import Kind
     from distd.catalogue.reader import Reader
 
 POLL_S: Final = 0.25
+LISTENING_POLL_S: Final = 2.0  # while the database tells of events by itself
+PAUSE_S: Final = 0.05  # between two looks, however often events are announced
+RETRY_S: Final = 5.0  # after the listening connection was lost
 
 
 class EventWatch:
-    """`run` watches the log. A follower has read everything up to a number, and waits for more by `beyond`; it reads by
-    the same `reader`.
+    """`run` watches the log: by polling and, where the database announces events, by `listen`ing too. A follower has
+    read everything up to a number, and waits for more by `beyond`; it reads by the same `reader`.
 
     Error handling: while the catalogue does not answer, followers wait; `run` logs the outage once.
     """
 
-    def __init__(self, reader: Reader, log: logging.Logger) -> None:
+    def __init__(
+        self, reader: Reader, log: logging.Logger, listen: Callable[[], Listener | None] = lambda: None
+    ) -> None:
         self.reader = reader
         self._log = log
+        self._listen = listen
+        self._poll_s = POLL_S
+        self._announced = trio.Event()
         self._newest: int | None = None  # None: it was never read
         self._known_from = 0  # which kinds the events up to this number have is not known
         self._newest_of: dict[str, int] = {}  # by kind, after `_known_from`
@@ -45,6 +55,11 @@ class EventWatch:
 
     async def run(self) -> None:
         """Watch the log, for ever."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep_listening)
+            await self._look()
+
+    async def _look(self) -> None:
         is_away = False
         while True:
             try:
@@ -55,7 +70,35 @@ class EventWatch:
                 is_away = True
             else:
                 is_away = False
-            await trio.sleep(POLL_S)
+            await trio.sleep(PAUSE_S)
+            with trio.move_on_after(self._poll_s - PAUSE_S):
+                await self._announced.wait()
+            self._announced = trio.Event()
+
+    async def _keep_listening(self) -> None:
+        """Look at once when events are announced. Whatever is missed by it is found by polling."""
+        while True:
+            try:
+                listener = await trio.to_thread.run_sync(self._listen)
+                if listener is None:
+                    return
+                self._log.debug("events are announced by the database")
+                with closing(listener):
+                    await self._hear(listener)
+            except Unavailable as error:
+                self._log.info("events are looked for every %g s, as none are announced: %s", POLL_S, error)
+            finally:
+                self._poll_s = POLL_S
+                self._announced.set()
+            await trio.sleep(RETRY_S)
+
+    async def _hear(self, listener: Listener) -> None:
+        self._poll_s = LISTENING_POLL_S
+        self._announced.set()  # what was written before it listened
+        while True:
+            await trio.lowlevel.wait_readable(listener.fileno())
+            if listener.receive():
+                self._announced.set()
 
     async def refresh(self) -> int:
         """Read the newest number now, and give it; 0: there is no event. Raises `Unavailable`."""

@@ -85,14 +85,13 @@ def serve(root: Path, options: ServeOptions, overrides: Mapping[str, str], as_js
             )
         else:
             from distd.catalogue.outage import log_outages
-            from distd.catalogue.reader import Reader
             from distd.server.supervisor import Supervisor
 
             host, port = installation.settings.server.host, listeners[0].https.getsockname()[1]
             command = _worker_command(root, options, overrides)
-            reader, drain_s = Reader(installation.catalogue), installation.settings.limits.drain_s
+            drain_s = installation.settings.limits.drain_s
             log_outages(installation.catalogue.outage, logging.getLogger("distd"))
-            supervisor = Supervisor(command, listeners, drain_s, reader)
+            supervisor = Supervisor(command, listeners, drain_s, installation.catalogue)
             trio.run(supervisor.run, partial(announce, "", f"{host}:{port}"))
 
 

@@ -13,6 +13,22 @@ BUSY_TIMEOUT_S: Final = 30  # how long a writing transaction waits for the one b
 MAX_LOG_BYTES: Final = 67_108_864
 
 
+class Listener(ABC):
+    """Hears of events of other connections, in whatever process."""
+
+    @abstractmethod
+    def fileno(self) -> int:
+        """What becomes readable when there is something to `receive`."""
+
+    @abstractmethod
+    def receive(self) -> bool:
+        """Take what has come, without waiting; whether events were announced. Raises `Unavailable` when it is lost."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Hear no more."""
+
+
 class Database(ABC):
     """A database of one kind, at one place; it need not be there yet. `str` names it, without a secret."""
 
@@ -33,6 +49,20 @@ class Database(ABC):
         """Begin a transaction: of one state of the database or, where it `writes`, as the only one that does so.
 
         Gives what `is_committed` knows it by; "": nothing.
+        """
+
+    @abstractmethod
+    def announce_events(self, connection: Connection) -> None:
+        """Wake those who listen (`listen`) when this writing transaction is committed, in which events were appended.
+
+        It may be lost: who listens also looks now and then.
+        """
+
+    @abstractmethod
+    def listen(self) -> Listener | None:
+        """A connection of its own that hears of events; None: this kind of database has no such thing. Blocks.
+
+        Raises `Unavailable`.
         """
 
     @abstractmethod

@@ -20,9 +20,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.dialects.postgresql.base import PGDDLCompiler
 
 from distd.catalogue.dialect import database
-from distd.catalogue.dialect.database import Database
+from distd.catalogue.dialect.database import Database, Listener
 from distd.domain.addresses import is_loopback
-from distd.domain.errors import BadInput
+from distd.domain.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MIN_VERSION: Final = 15
 LOCK: Final = 0x6469737464  # of writing transactions; advisory locks are of one database
+CHANNEL: Final = "distd_events"  # of NOTIFY; channels are of one database
 POOL: Final = 8  # connections of one process: the reading threads, the writer, builds, and some to spare
 CONNECT_TIMEOUT_S: Final = 5
 STATEMENT_TIMEOUT_S: Final = 300
@@ -83,9 +84,9 @@ class PostgresqlDatabase(Database):
         engine.dialect.ddl_compiler = _Tables
         return engine
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self, **more: str) -> psycopg.Connection[Any]:
         secret: dict[str, Any] = {} if self._password is None else {"password": self._password}
-        driver = psycopg.connect(**self._parameters, **secret, autocommit=True)
+        driver = psycopg.connect(**{**self._parameters, **secret, **more}, autocommit=True)
         try:
             _require(driver)
         except BaseException:
@@ -114,6 +115,19 @@ class PostgresqlDatabase(Database):
         connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
         row = connection.exec_driver_sql(_LOCK).one()
         return str(row.transaction)
+
+    def announce_events(self, connection: Connection) -> None:
+        """By NOTIFY, which takes effect with the commit, and takes a lock of the whole server until then."""
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+    def listen(self) -> Listener | None:
+        """By LISTEN."""
+        try:
+            driver = self._connect(application_name="distd listener")
+            driver.execute(f"LISTEN {CHANNEL}".encode())
+        except psycopg.Error as error:
+            raise Unavailable("catalogue", " ".join(str(error).split())) from error
+        return _NotifyListener(driver)
 
     def is_committed(self, connection: Connection, transaction: str) -> bool | None:
         """By the number of the transaction."""
@@ -151,6 +165,32 @@ class PostgresqlDatabase(Database):
     def is_other(self, error: exc.DBAPIError) -> bool:
         """It has tables, but not the one that says which schema it is."""
         return _has_state(error.orig, (_NO_TABLE,)) and "alembic_version" in str(error.orig)
+
+
+class _NotifyListener(Listener):
+    """On a connection of its own."""
+
+    def __init__(self, driver: psycopg.Connection[Any]) -> None:
+        self._driver = driver
+
+    def fileno(self) -> int:
+        """Of the connection's socket."""
+        return self._driver.fileno()
+
+    def receive(self) -> bool:
+        """As the base class has it."""
+        found = False
+        try:
+            self._driver.pgconn.consume_input()
+            while self._driver.pgconn.notifies() is not None:
+                found = True
+        except psycopg.Error as error:
+            raise Unavailable("catalogue", " ".join(str(error).split())) from error
+        return found
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._driver.close()
 
 
 _LOCK: Final = f"""

@@ -23,6 +23,8 @@ from distd.domain.errors import BadInput, Unavailable
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, exc
 
+    from distd.catalogue.dialect.database import Listener
+
 # The write-ahead log: what is left of its file once its changes are all in the database. (SQLite brings them there
 # every 4 MB by itself, but begins anew only when no reader needs the log.)
 KEPT_LOG_BYTES: Final = 16_777_216
@@ -79,6 +81,13 @@ class SqliteFile(Database):
         """By SQLite's own lock of the file."""
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
         return ""
+
+    def announce_events(self, connection: Connection) -> None:
+        """Who follows them looks by itself."""
+
+    def listen(self) -> Listener | None:
+        """There is no such thing."""
+        return None
 
     def is_committed(self, connection: Connection, transaction: str) -> bool | None:
         """There is no connection that could be lost."""
