@@ -82,23 +82,22 @@ class EventWatch:
                 listener = await trio.to_thread.run_sync(self._listen)
                 if listener is None:
                     return
-                self._log.debug("events are announced by the database")
                 with closing(listener):
                     await self._hear(listener)
             except Unavailable as error:
                 self._log.info("events are looked for every %g s, as none are announced: %s", POLL_S, error)
-            finally:
-                self._poll_s = POLL_S
-                self._announced.set()
             await trio.sleep(RETRY_S)
 
     async def _hear(self, listener: Listener) -> None:
         self._poll_s = LISTENING_POLL_S
-        self._announced.set()  # what was written before it listened
-        while True:
-            await trio.lowlevel.wait_readable(listener.fileno())
-            if listener.receive():
-                self._announced.set()
+        try:
+            while True:
+                self._announced.set()  # the first time for what was written before it listened
+                while not listener.receive():
+                    await trio.lowlevel.wait_readable(listener.fileno())
+        finally:
+            self._poll_s = POLL_S
+            self._announced.set()
 
     async def refresh(self) -> int:
         """Read the newest number now, and give it; 0: there is no event. Raises `Unavailable`."""

@@ -1,4 +1,4 @@
-"""kill -9 of a server at random moments under load: `make loadtest-kills` does it 100 times."""
+"""kill -9 of a server at random moments under load: `make bench-kills` does it 100 times."""
 
 from __future__ import annotations
 
