@@ -26,6 +26,7 @@ from tests.programs.processes import distd_serve
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from agentsim.report.page import Table
@@ -72,14 +73,14 @@ class _Streams:
         return bytes(data)
 
 
-async def measure(data: Path, streams: int, rate: float, seconds: float) -> list[list[str]]:
-    """Rows of goals."""
+async def measure(data: Path, streams: int, rate: float, seconds: float, within: Sequence[str]) -> list[list[str]]:
+    """Rows of goals. `within`: what runs the server, as `distd_serve` has it."""
     names = [f"operator{number}" for number in range(-(-streams // OF_OPERATOR))]
     with open_installation(data) as installation:
         with installation.catalogue.write() as conn:
             for name in names:
                 operators.create(conn, ADMIN, name, PASSWORD, time.time())
-        async with distd_serve(data) as server, trio.open_nursery() as nursery:
+        async with distd_serve(data, within=within) as server, trio.open_nursery() as nursery:
             rows = [await _cpu_row("no stream", server.process.pid, seconds)]
             found = _Streams(int(server.http.rpartition(":")[2]))
             for number in range(streams):
@@ -136,13 +137,16 @@ def table_of(database: str, rows: list[list[str]]) -> Table:
 @click.option("--rate", default=20.0, show_default=True, help="Events a second.")
 @click.option("--seconds", default=15.0, show_default=True, help="Of each measurement.")
 @click.option("--database", "databases", multiple=True, type=click.Choice(DATABASES), help="[default: both]")
+@click.option("--python", multiple=True, help="Of another installation, whose distd is measured.")
 @click.option("--show", "is_shown", is_flag=True, help="Print only; write nothing.")
-def main(streams: int, rate: float, seconds: float, databases: tuple[str, ...], is_shown: bool) -> None:
+def main(
+    streams: int, rate: float, seconds: float, databases: tuple[str, ...], python: tuple[str, ...], is_shown: bool
+) -> None:
     """Measure event streams."""
     tables = []
     for database in databases or DATABASES:
         with new_site(database) as data:
-            tables.append(table_of(database, trio.run(measure, data, streams, rate, seconds)))
+            tables.append(table_of(database, trio.run(measure, data, streams, rate, seconds, python)))
     if "postgresql" in (databases or DATABASES):
         rows = event_order.measure((1, 4), seconds / 3)
         tables.append(goal_table(f"Order of events on PostgreSQL, {event_order.EVENTS} events a transaction", rows))

@@ -10,6 +10,7 @@ import trio
 
 from loadtests.databases import DATABASES, new_site
 from loadtests.results import finish, goal_row, goal_table, publish
+from tests.programs import processes
 from tests.programs.killed_server import run_kills
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def table_of(database: str, found: KillResult) -> Table:
 @click.option("--database", "databases", multiple=True, type=click.Choice(DATABASES), help="[default: both]")
 def main(kills: int, seed: int, databases: tuple[str, ...]) -> None:
     """Kill servers."""
+    processes.FORKING = True  # no time is measured, and most of a start would be imports
     tables = []
     for database in databases or DATABASES:
         with new_site(database) as data:

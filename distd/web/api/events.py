@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 STREAM: Final = "text/event-stream"
 MAX_SEQ: Final = 10**18 - 1
+PAUSE_S: Final = 0.2  # between what a stream is sent: one message costs about as much as hundreds together
 RETRY_S: Final = 0.5  # after the catalogue did not answer
 HEARTBEAT_S: Final = 15.0  # a proxy closes what is silent for long
 MESSAGES: Final = "Server-Sent Events: `id` is the sequence number, `event` the kind, `data` an item of the list."
@@ -132,6 +133,7 @@ class EventRoutes:
                 if messages:
                     yield messages
                     sent_s = trio.current_time()
+                    await trio.sleep(PAUSE_S)
         finally:
             self._streams.give_back(operator)
 
