@@ -45,6 +45,7 @@ SHARED_CLASS_NAMES: Final = {
 }
 """Class name → why several rooms have a class of that name."""
 HARMLESS_SLEEPS: Final = {
+    "catalogue/test_event_log_order::write": "a commit that takes some time, however long",
     "agentsim/fleet/conftest::Fleet.spoil.spoiled": "an answer that never comes, or in virtual time",
     "agentsim/fleet/virtual_network::VirtualLink.exchange": "virtual: the tests that use it have a clock",
     "lane/client/test_pool::CountingServer.__call__": "virtual: the tests that use it have a clock",

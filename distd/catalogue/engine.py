@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from distd.catalogue.dialect.database import Database, Listener
+    from distd.catalogue.dialect.database import Database, EventListener
 
 SCHEMA: Final = "0007"  # the newest revision under migrations/versions
 # A commit whose answer was lost is looked up for so long, so often.
@@ -68,7 +68,7 @@ class Catalogue:
         with self._writing, self._transaction(writes=True) as connection:
             yield connection
 
-    def listen(self) -> Listener | None:
+    def listen(self) -> EventListener | None:
         """What hears of new events, wherever they are written; None: there is no such thing. See `Database.listen`."""
         return self._database.listen()
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from distd.catalogue.dialect.database import Listener
+    from distd.catalogue.dialect.database import EventListener
     from distd.catalogue.event_log import Kind
     from distd.catalogue.reader import Reader
 
@@ -40,7 +40,7 @@ class EventWatch:
     """
 
     def __init__(
-        self, reader: Reader, log: logging.Logger, listen: Callable[[], Listener | None] = lambda: None
+        self, reader: Reader, log: logging.Logger, listen: Callable[[], EventListener | None] = lambda: None
     ) -> None:
         self.reader = reader
         self._log = log
@@ -88,7 +88,7 @@ class EventWatch:
                 self._log.info("events are looked for every %g s, as none are announced: %s", POLL_S, error)
             await trio.sleep(RETRY_S)
 
-    async def _hear(self, listener: Listener) -> None:
+    async def _hear(self, listener: EventListener) -> None:
         self._poll_s = LISTENING_POLL_S
         try:
             while True:

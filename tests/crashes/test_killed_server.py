@@ -8,7 +8,7 @@ import pytest
 
 from distd.cli.main import run
 from tests.fixtures.databases import BOTH
-from tests.programs.killed_server import run_kills
+from tests.programs.killed_server import OF_ROUND, run_kills
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,4 +26,4 @@ async def test_nothing_that_was_acknowledged_is_lost(request: pytest.FixtureRequ
     assert run(["init", "--data", str(data), "--host", "localhost", *options]) == 0
     result = await run_kills(data, KILLS, seed=1)
     assert result.faults == []
-    assert (result.kills, result.failed > 0, result.reports) == (KILLS, True, KILLS * 96)
+    assert (result.kills, result.failed > 0, result.reports) == (KILLS, True, KILLS * OF_ROUND)

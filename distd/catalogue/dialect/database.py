@@ -13,7 +13,7 @@ BUSY_TIMEOUT_S: Final = 30  # how long a writing transaction waits for the one b
 MAX_LOG_BYTES: Final = 67_108_864
 
 
-class Listener(ABC):
+class EventListener(ABC):
     """Hears of events of other connections, in whatever process."""
 
     @abstractmethod
@@ -59,7 +59,7 @@ class Database(ABC):
         """
 
     @abstractmethod
-    def listen(self) -> Listener | None:
+    def listen(self) -> EventListener | None:
         """A connection of its own that hears of events; None: this kind of database has no such thing. Blocks.
 
         Raises `Unavailable`.

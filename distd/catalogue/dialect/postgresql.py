@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.dialects.postgresql.base import PGDDLCompiler
 
 from distd.catalogue.dialect import database
-from distd.catalogue.dialect.database import Database, Listener
+from distd.catalogue.dialect.database import Database, EventListener
 from distd.domain.addresses import is_loopback
 from distd.domain.errors import BadInput, Unavailable
 
@@ -120,7 +120,7 @@ class PostgresqlDatabase(Database):
         """By NOTIFY, which takes effect with the commit, and takes a lock of the whole server until then."""
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
-    def listen(self) -> Listener | None:
+    def listen(self) -> EventListener | None:
         """By LISTEN."""
         try:
             driver = self._connect(application_name="distd listener")
@@ -167,7 +167,7 @@ class PostgresqlDatabase(Database):
         return _has_state(error.orig, (_NO_TABLE,)) and "alembic_version" in str(error.orig)
 
 
-class _NotifyListener(Listener):
+class _NotifyListener(EventListener):
     """On a connection of its own."""
 
     def __init__(self, driver: psycopg.Connection[Any]) -> None:

@@ -23,7 +23,7 @@ from distd.domain.errors import BadInput, Unavailable
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, exc
 
-    from distd.catalogue.dialect.database import Listener
+    from distd.catalogue.dialect.database import EventListener
 
 # The write-ahead log: what is left of its file once its changes are all in the database. (SQLite brings them there
 # every 4 MB by itself, but begins anew only when no reader needs the log.)
@@ -85,7 +85,7 @@ class SqliteFile(Database):
     def announce_events(self, connection: Connection) -> None:
         """Who follows them looks by itself."""
 
-    def listen(self) -> Listener | None:
+    def listen(self) -> EventListener | None:
         """There is no such thing."""
         return None
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from distd.catalogue.event_watch import POLL_S
 from distd.domain.errors import Unavailable
 from distd.domain.settings import LimitSettings
 from distd.origin.operators import operators
 from distd.web.api import events as routes
 from distd.web.api.app import make_app
 from distd.web.api.event_feed import EventFeed
+from tests.programs.waiting import await_until
 from tests.web.api.conftest import basic, new_logins
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ async def test_an_outage_of_the_catalogue_loses_no_event(
         busy.package("18")
 
     async def recover() -> None:
-        await trio.sleep(2 * POLL_S)
+        await await_until(lambda: reader.refused > 1, "it was asked for more than once")
         reader.error = None
 
     async with trio.open_nursery() as nursery:

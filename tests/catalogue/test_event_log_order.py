@@ -76,7 +76,6 @@ def test_a_follower_skips_no_event_while_many_write(catalogues: list[Catalogue])
         writer.start()
     while any(writer.is_alive() for writer in writers):
         follower.look()
-        time.sleep(0.001)
     follower.look()
     assert follower.seen == follower.there()
     assert len(follower.seen) >= WRITERS * TRANSACTIONS // 2

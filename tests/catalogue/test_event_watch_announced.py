@@ -22,7 +22,7 @@ from tests.programs.waiting import await_until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from distd.catalogue.dialect.database import Listener
+    from distd.catalogue.dialect.database import EventListener
     from distd.catalogue.engine import Catalogue
     from tests.programs.postgresql import Cluster
 
@@ -137,6 +137,6 @@ def test_a_listener_of_a_database_that_is_away(
             receive_to_the_end(listener)
 
 
-def receive_to_the_end(listener: Listener) -> None:
+def receive_to_the_end(listener: EventListener) -> None:
     while not listener.receive():
         pass
