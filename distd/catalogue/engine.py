@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import exc, text
+from sqlalchemy import exc, inspect, text
 
 from distd.catalogue.dialect import as_database, is_transient
 from distd.catalogue.dialect.database import MAX_LOG_BYTES
@@ -30,6 +30,7 @@ SCHEMA: Final = "0007"  # the newest revision under migrations/versions
 # A commit whose answer was lost is looked up for so long, so often.
 LOOK_UP_S: Final = 3.0
 LOOK_UP_PAUSE_S: Final = 0.1
+COPYING: Final = "copying"  # in place of a revision, with one after it: a copy into the database is not finished
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -190,6 +191,28 @@ def open_catalogue(place: Path | Database, *, later: bool = False) -> Iterator[C
         yield catalogue
 
 
+@contextmanager
+def open_as_it_is(place: Path | Database) -> Iterator[Catalogue]:
+    """The catalogue at `place`, whatever its schema is. Raises as `open_catalogue` for one that is not there."""
+    database = SqliteFile(place) if isinstance(place, Path) else place
+    database.require_there()
+    with _engine(database) as engine:
+        yield Catalogue(database, engine)
+
+
+def found_schema(conn: Connection) -> str | None:
+    """The newest revision that the database has; None where it has none."""
+    if not inspect(conn).has_table("alembic_version"):
+        return None
+    found: str | None = conn.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def set_schema(conn: Connection, name: str) -> None:
+    """Say that the database has this revision, or another `name` by which no server takes it."""
+    conn.execute(text("UPDATE alembic_version SET version_num = :name"), {"name": name})
+
+
 def create_catalogue(place: Path | Database) -> None:
     """An empty catalogue at `place` (`dialect.as_database`). Raises `BadInput` when there is something already."""
     database = as_database(place)
@@ -224,6 +247,9 @@ def _needs_migration(catalogue: Catalogue, database: Database) -> bool:
     if not tables:
         hint = f"{database} is empty; restore it from a backup"
         raise BadInput("data", "a data directory made by `distd init`", "an empty database", hint)
+    if str(found).startswith(COPYING):
+        hint = "the same `distd db copy` goes on with it"
+        raise BadInput("data", "a whole catalogue", "one into which a copy was not finished", hint)
     if found is None or str(found) > SCHEMA:
         hint = "it was written by a newer distd: upgrade distd"
         raise BadInput("data", f"a data directory of schema up to {SCHEMA}", f"schema {found}", hint)
