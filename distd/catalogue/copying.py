@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from distd.catalogue import dialect_upkeep
 from distd.catalogue.engine import COPYING, SCHEMA, found_schema, set_schema
-from distd.catalogue.row_digest import ZERO, RowDigest, select_all, value_of
+from distd.catalogue.row_digest import ZERO, RowDigest, TableState, select_all, value_of
 from distd.catalogue.schema import metadata
 from distd.domain.errors import BadInput, Conflict, Corrupt
 
@@ -63,20 +63,11 @@ progress = Table(
 
 
 @dataclass(frozen=True, slots=True)
-class TableCopy:
-    """A table that is copied: how many rows, and their digest (`row_digest`), which is that of both databases."""
-
-    name: str
-    rows: int
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
 class CopyReport:
     """`resumed`: whether an earlier copy went on; `begun_anew`: whether what it had copied was given up, because the
     source has changed since."""
 
-    tables: tuple[TableCopy, ...]
+    tables: tuple[TableState, ...]
     resumed: bool
     begun_anew: bool
 
@@ -205,20 +196,22 @@ def _verify(target: Catalogue, table: Table, expected: RowDigest) -> None:
         conn.execute(update(progress).where(progress.c.name == table.name).values(verified=True))
 
 
-def _finish(source: Connection, target: Catalogue) -> tuple[TableCopy, ...]:
+def _finish(source: Connection, target: Catalogue) -> tuple[TableState, ...]:
     """Ids go on after the largest that was ever given; from now on the target is a catalogue."""
     with target.write() as conn:
         rows = {row.name: row for row in conn.execute(select(progress))}
         for table in metadata.sorted_tables:
-            last = dialect_upkeep.last_id(source, table)
-            if last is not None:
-                dialect_upkeep.set_last_id(conn, table, last)
+            counted = dialect_upkeep.counted_id(source, table)
+            if counted is not None:
+                (key,) = table.primary_key
+                largest = conn.scalar(select(func.max(key))) or 0
+                dialect_upkeep.set_last_id(conn, table, max(counted, largest))
         progress.drop(conn)
         set_schema(conn, SCHEMA)
     with target.write() as conn:
         dialect_upkeep.gather_statistics(conn)
     return tuple(
-        TableCopy(table.name, rows[table.name].row_count, rows[table.name].digest) for table in metadata.sorted_tables
+        TableState(table.name, rows[table.name].row_count, rows[table.name].digest) for table in metadata.sorted_tables
     )
 
 

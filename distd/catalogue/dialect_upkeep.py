@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import column, delete, func, insert, select, table, text
+from sqlalchemy import column, delete, insert, select, table, text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
@@ -12,13 +12,12 @@ if TYPE_CHECKING:
 _COUNTERS: Final = table("sqlite_sequence", column("name"), column("seq"))
 
 
-def last_id(conn: Connection, of: Table) -> int | None:
-    """The largest id that a table has ever given; None where it gives none that must not come again."""
+def counted_id(conn: Connection, of: Table) -> int | None:
+    """The last id that a table has given by itself, 0 before the first; None where it gives none that may not come
+    again."""
     if not of.dialect_options["sqlite"]["autoincrement"]:
         return None
-    (key,) = of.primary_key
-    counted = conn.scalar(select(_COUNTERS.c.seq).where(_COUNTERS.c.name == of.name))
-    return max(counted or 0, conn.scalar(select(func.max(key))) or 0)
+    return conn.scalar(select(_COUNTERS.c.seq).where(_COUNTERS.c.name == of.name)) or 0
 
 
 def set_last_id(conn: Connection, of: Table, last: int) -> None:

@@ -8,6 +8,7 @@ NULL and JSON's null differ.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 _BITS: Final = 256
 ZERO: Final = "0" * (_BITS // 4)
 IS_NULL: Final = "_is_null"  # after the name of a column with JSON: whether it holds SQL's NULL
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """A table: how many rows, and their digest."""
+
+    name: str
+    rows: int
+    digest: str
 
 
 class RowDigest:
