@@ -131,7 +131,7 @@ def _fill(conn: Connection, site: Site) -> None:
         for number in range(site.computers)
     ]
     computers = _insert(conn, "computers", rows)
-    ids = dict(conn.execute(select(computers.c.device_id, computers.c.id)).tuples())
+    ids = {row.device_id: row.id for row in conn.execute(select(computers.c.device_id, computers.c.id))}
     numbers = range(site.computers)
     _insert(conn, "inventories", [{"computer_id": ids[device_id(each)], "content": INVENTORY} for each in numbers])
     terms = {"package_id": site.package_id, "force": False, "schedule": "", "postcmd": "", "assigned_at_us": now_us}
