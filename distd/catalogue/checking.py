@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import exc, func, select
 
-from distd.catalogue import dialect_upkeep
 from distd.catalogue.copying import digest_of
+from distd.catalogue.dialect import upkeep
 from distd.catalogue.engine import SCHEMA, found_schema
 from distd.catalogue.row_digest import TableState
 from distd.catalogue.schema import metadata
@@ -34,7 +34,7 @@ class CheckReport:
 
 def check_catalogue(conn: Connection) -> CheckReport:
     """Look at everything that `conn` reads, and change nothing."""
-    faults = dialect_upkeep.damage(conn)
+    faults = upkeep.damage(conn)
     schema = found_schema(conn)
     if schema != SCHEMA:
         faults.append(f"the schema is {schema}, and this version's is {SCHEMA}")
@@ -92,7 +92,7 @@ def _orphans(conn: Connection, table: Table, constraint: ForeignKeyConstraint) -
 
 
 def _counter_faults(conn: Connection, table: Table) -> Iterator[str]:
-    counted = dialect_upkeep.counted_id(conn, table)
+    counted = upkeep.counted_id(conn, table)
     if counted is None:
         return
     (key,) = table.primary_key

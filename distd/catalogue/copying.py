@@ -31,7 +31,7 @@ from sqlalchemy import (
     update,
 )
 
-from distd.catalogue import dialect_upkeep
+from distd.catalogue.dialect import upkeep
 from distd.catalogue.engine import COPYING, SCHEMA, found_schema, set_schema
 from distd.catalogue.row_digest import ZERO, RowDigest, TableState, select_all, value_of
 from distd.catalogue.schema import metadata
@@ -201,15 +201,15 @@ def _finish(source: Connection, target: Catalogue) -> tuple[TableState, ...]:
     with target.write() as conn:
         rows = {row.name: row for row in conn.execute(select(progress))}
         for table in metadata.sorted_tables:
-            counted = dialect_upkeep.counted_id(source, table)
+            counted = upkeep.counted_id(source, table)
             if counted is not None:
                 (key,) = table.primary_key
                 largest = conn.scalar(select(func.max(key))) or 0
-                dialect_upkeep.set_last_id(conn, table, max(counted, largest))
+                upkeep.set_counted_id(conn, table, max(counted, largest))
         progress.drop(conn)
         set_schema(conn, SCHEMA)
     with target.write() as conn:
-        dialect_upkeep.gather_statistics(conn)
+        upkeep.gather_statistics(conn)
     return tuple(
         TableState(table.name, rows[table.name].row_count, rows[table.name].digest) for table in metadata.sorted_tables
     )

@@ -194,7 +194,7 @@ def open_catalogue(place: Path | Database, *, later: bool = False) -> Iterator[C
 @contextmanager
 def open_as_it_is(place: Path | Database) -> Iterator[Catalogue]:
     """The catalogue at `place`, whatever its schema is. Raises as `open_catalogue` for one that is not there."""
-    database = SqliteFile(place) if isinstance(place, Path) else place
+    database = as_database(place)
     database.require_there()
     with _engine(database) as engine:
         yield Catalogue(database, engine)

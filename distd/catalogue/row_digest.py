@@ -2,7 +2,7 @@
 
 It is the sum of the SHA-256 of all rows: databases sort text differently, so the order of the rows does not count. What
 counts is their values as Python has them: a flag is a flag however it is kept, and the keys of JSON are sorted. SQL's
-NULL and JSON's null differ.
+NULL and JSON's null differ. A NUL in a text counts as the character that stands for it where there can be none.
 """
 
 from __future__ import annotations
@@ -83,6 +83,8 @@ def _form_of(column: Any) -> Callable[[Any, str], object]:
 
 def _plain(values: Any, name: str) -> object:
     value = values[name]
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
     return bytes(value) if isinstance(value, memoryview) else value
 
 

@@ -46,6 +46,11 @@ class SqliteFile(Database):
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._path
+
     def __str__(self) -> str:
         return str(self._path)
 
