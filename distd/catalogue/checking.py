@@ -59,7 +59,10 @@ def schema_differences(conn: Connection) -> list[str]:
     from alembic.autogenerate import compare_metadata  # here, because it costs 0.1 s that other commands do not need
     from alembic.migration import MigrationContext
 
-    context = MigrationContext.configure(conn, opts={"compare_type": True})
+    def is_other_type(_context: Any, _there: Any, _ours: Any, found: Any, expected: Any) -> bool:
+        return upkeep.type_name(conn, found) != upkeep.type_name(conn, expected)
+
+    context = MigrationContext.configure(conn, opts={"compare_type": is_other_type})
     return [f"the schema differs: {shorten(_said(change))}" for change in compare_metadata(context, metadata)]
 
 

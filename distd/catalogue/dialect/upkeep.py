@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection, Table
+    from sqlalchemy.types import TypeEngine
 
     from distd.catalogue.dialect.database import Database
 
@@ -23,25 +24,31 @@ STOP_IT: Final = "stop it first"
 
 _COUNTERS: Final = table("sqlite_sequence", column("name"), column("seq"))
 _OF_SEQUENCE: Final = "CAST(pg_get_serial_sequence(:table, :column) AS regclass)"
+# The types that columns have in PostgreSQL in the place of those that they are declared with.
+_LONGER: Final = {"INTEGER": "BIGINT", "VARCHAR": "TEXT", "TEXT": "TEXT", "FLOAT": "DOUBLE PRECISION"}
 _OTHERS: Final = """
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name LIKE 'distd%' AND pid <> pg_backend_pid()
 """
-_SCHEMA: Final = "to_regnamespace(CAST(current_schema() AS text))"
 # What PostgreSQL knows to be wrong, or may be wrong without its knowing.
 _DAMAGE: Final = (
-    f"""
-    SELECT format('index %s is not valid', relname) FROM pg_index JOIN pg_class ON oid = indexrelid
-    WHERE NOT (indisvalid AND indisready) AND relnamespace = {_SCHEMA} ORDER BY relname
+    """
+    SELECT format('index %s is not valid', relname)
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = current_schema() AND NOT (indisvalid AND indisready)
+    ORDER BY relname
     """,
-    f"""
-    SELECT format('constraint %s does not hold for all rows', conname) FROM pg_constraint
-    WHERE NOT convalidated AND connamespace = {_SCHEMA} ORDER BY conname
+    """
+    SELECT format('constraint %s does not hold for all rows', conname)
+    FROM pg_constraint JOIN pg_namespace ON pg_namespace.oid = connamespace
+    WHERE nspname = current_schema() AND NOT convalidated
+    ORDER BY conname
     """,
-    f"""
+    """
     SELECT format('column %s.%s is ordered by the collation %s, not by "C"', relname, attname, collname)
-    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_collation ON pg_collation.oid = attcollation
-    WHERE relnamespace = {_SCHEMA} AND relkind = 'r' AND relname <> 'alembic_version' AND collname <> 'C'
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    JOIN pg_collation ON pg_collation.oid = attcollation
+    WHERE nspname = current_schema() AND relkind = 'r' AND relname <> 'alembic_version' AND collname <> 'C'
     ORDER BY relname, attname
     """,
 )
@@ -110,6 +117,14 @@ def gather_statistics(conn: Connection) -> None:
     if conn.dialect.name != "sqlite":
         conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
         conn.exec_driver_sql("ANALYZE")
+
+
+def type_name(conn: Connection, of_column: TypeEngine[Any]) -> str:
+    """A type as the database names it, of a table that is there or of one that would be made."""
+    name = of_column.compile(conn.dialect)
+    if conn.dialect.name == "sqlite":
+        return name
+    return _LONGER.get(name.partition("(")[0].partition(" COLLATE")[0], name)
 
 
 def damage(conn: Connection) -> list[str]:
