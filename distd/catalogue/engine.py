@@ -22,6 +22,7 @@ from distd.domain.errors import BadInput, Corrupt, Unavailable, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from alembic.config import Config
     from sqlalchemy import Connection, Engine
 
     from distd.catalogue.dialect.database import Database
@@ -193,11 +194,16 @@ def open_catalogue(place: Path | Database, *, later: bool = False) -> Iterator[C
 
 @contextmanager
 def open_as_it_is(place: Path | Database) -> Iterator[Catalogue]:
-    """The catalogue at `place`, whatever its schema is. Raises as `open_catalogue` for one that is not there."""
+    """What is at `place`, also a catalogue of another schema, a part of a copy, or a database without tables.
+
+    Raises `BadInput` when there is nothing, or what is there is no database; `Unreachable`.
+    """
     database = as_database(place)
     database.require_there()
     with _engine(database) as engine:
-        yield Catalogue(database, engine)
+        catalogue = Catalogue(database, engine)
+        _look(catalogue, database)
+        yield catalogue
 
 
 def found_schema(conn: Connection) -> str | None:
@@ -234,16 +240,21 @@ def _engine(database: Database) -> Iterator[Engine]:
         engine.dispose()
 
 
-def _needs_migration(catalogue: Catalogue, database: Database) -> bool:
+def _look(catalogue: Catalogue, database: Database) -> tuple[int, str | None]:
+    """How many tables there are, and the schema. Raises `BadInput` where it is no catalogue."""
     try:
         with catalogue.read() as connection:
             tables = database.count_tables(connection)
-            found = connection.scalar(text("SELECT version_num FROM alembic_version")) if tables else None
+            return tables, connection.scalar(text("SELECT version_num FROM alembic_version")) if tables else None
     except exc.DBAPIError as error:
         if database.is_other(error):
             hint = f"{database}: {one_line(error)}"
             raise BadInput("data", "a data directory made by `distd init`", "another database", hint) from error
         raise
+
+
+def _needs_migration(catalogue: Catalogue, database: Database) -> bool:
+    tables, found = _look(catalogue, database)
     if not tables:
         hint = f"{database} is empty; restore it from a backup"
         raise BadInput("data", "a data directory made by `distd init`", "an empty database", hint)
@@ -256,17 +267,24 @@ def _needs_migration(catalogue: Catalogue, database: Database) -> bool:
     return str(found) < SCHEMA
 
 
+def alembic_config() -> Config:
+    """Where alembic finds the migrations."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
 def _migrate(catalogue: Catalogue, database: Database) -> None:
     """All steps in one transaction: a crash leaves the old schema or the new one.
 
     A second process waits for its turn to write and then finds nothing left to do.
     """
     from alembic import command  # here, because it costs 0.1 s that hardly any start needs
-    from alembic.config import Config
     from alembic.util import CommandError
 
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config = alembic_config()
     with catalogue.write() as connection:
         database.allow_long_statements(connection)
         attributes: dict[str, Any] = config.attributes

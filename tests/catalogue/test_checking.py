@@ -10,6 +10,7 @@ import pytest
 from distd.catalogue.checking import check_catalogue
 from distd.catalogue.engine import SCHEMA, create_catalogue, open_as_it_is
 from distd.catalogue.schema import metadata
+from distd.domain.errors import BadInput
 from tests.catalogue.rows import fill
 
 if TYPE_CHECKING:
@@ -76,7 +77,6 @@ FAULTS: dict[str, tuple[list[str], str]] = {
     "a column that is too much": (["ALTER TABLE operators ADD mail TEXT"], "the schema differs: remove_column"),
     "a table that is gone": (["DROP TABLE mirror_rules"], "the schema differs: add_table mirror_rules"),
     "another schema": (["UPDATE alembic_version SET version_num = '0003'"], "the schema is 0003, and this"),
-    "no schema": (["DROP TABLE alembic_version"], "the schema is None, and this"),
     "a value that may not be": (
         ["UPDATE sqlite_master SET sql = replace(sql, 'os VARCHAR(16) NOT NULL', 'os VARCHAR(16)')"],
         "the schema differs: modify_nullable packages os",
@@ -90,6 +90,12 @@ def test_a_fault_is_a_line(path: Path, statements: list[str], fault: str) -> Non
     found = [line for line in _check(path).faults if line.startswith(fault)]
     assert found, _check(path).faults
     assert not any("\n" in line for line in found)
+
+
+def test_what_is_no_catalogue_is_not_checked(path: Path) -> None:
+    _damage(path, "DROP TABLE alembic_version")
+    with pytest.raises(BadInput, match="got another database"):
+        _check(path)
 
 
 def test_damage_that_the_database_finds(path: Path) -> None:

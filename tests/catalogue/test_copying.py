@@ -3,46 +3,72 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, inspect, select, text, update
 
 from distd.catalogue import copying
+from distd.catalogue.checking import check_catalogue
 from distd.catalogue.copying import copy_catalogue
-from distd.catalogue.engine import create_catalogue, open_as_it_is, open_catalogue, set_schema
+from distd.catalogue.dialect import upkeep
+from distd.catalogue.dialect.sqlite import SqliteFile
+from distd.catalogue.engine import open_as_it_is, open_catalogue, set_schema
+from distd.catalogue.row_digest import select_all
 from distd.catalogue.schema import computers, events, mirrors, operators, package_ids, packages
 from distd.domain.errors import BadInput, Conflict, Corrupt
 from tests.catalogue.rows import fill
+from tests.fixtures.databases import POSTGRESQL, PostgresqlTestDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from distd.catalogue.dialect.database import Database
     from distd.catalogue.engine import Catalogue
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty catalogue, made once."""
-    path = tmp_path_factory.mktemp("empty") / "catalogue.db"
-    create_catalogue(path)
-    return path
+ANY_PAIR = [
+    "sqlite sqlite",
+    pytest.param("sqlite postgresql", marks=POSTGRESQL.marks),
+    pytest.param("postgresql sqlite", marks=POSTGRESQL.marks),
+]
+ONE_PAIR = pytest.mark.parametrize("pair", ["sqlite sqlite"], indirect=True)
+
+
+@pytest.fixture(params=ANY_PAIR)
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Database]]:
+    """An empty catalogue of each of two kinds."""
+    made: list[Database] = []
+    closing = ExitStack()
+    for kind in request.param.split():
+        if kind == "sqlite":
+            path = tmp_path / f"{len(made)}.db"
+            shutil.copy(request.getfixturevalue("empty_sqlite"), path)
+            made.append(SqliteFile(path))
+        else:
+            databases = PostgresqlTestDatabase(request.getfixturevalue("postgresql_cluster"))
+            closing.callback(databases.close)
+            made.append(databases.make())
+    with closing:
+        yield made
 
 
 @pytest.fixture
-def source(tmp_path: Path, empty: Path) -> Iterator[Catalogue]:
-    shutil.copy(empty, tmp_path / "source.db")
-    with open_catalogue(tmp_path / "source.db") as catalogue:
+def source(pair: list[Database]) -> Iterator[Catalogue]:
+    with open_catalogue(pair[0]) as catalogue:
         with catalogue.write() as conn:
             fill(conn, copying.metadata)
+            for table in TABLES:
+                if upkeep.counted_id(conn, table) is not None:
+                    upkeep.set_counted_id(conn, table, 9)
         yield catalogue
 
 
 @pytest.fixture
-def target(tmp_path: Path, empty: Path) -> Iterator[Catalogue]:
-    shutil.copy(empty, tmp_path / "target.db")
-    with open_catalogue(tmp_path / "target.db") as catalogue:
+def target(pair: list[Database]) -> Iterator[Catalogue]:
+    with open_catalogue(pair[1]) as catalogue:
         yield catalogue
 
 
@@ -52,9 +78,12 @@ def _copy(source: Catalogue, target: Catalogue, tell: copying.Tell = lambda *_: 
 
 
 def _contents(catalogue: Catalogue) -> dict[str, list[Any]]:
-    """All rows as the database has them: SQL's NULL and JSON's null differ."""
+    """All rows. SQL's NULL and JSON's null differ."""
     with catalogue.read() as conn:
-        return {table.name: sorted(map(repr, conn.execute(text(f'SELECT * FROM "{table.name}"')))) for table in TABLES}
+        return {
+            table.name: sorted(repr(dict(row)) for row in conn.execute(select_all(table)).mappings())
+            for table in TABLES
+        }
 
 
 TABLES = copying.metadata.sorted_tables
@@ -87,11 +116,11 @@ def test_a_copy_has_all_rows_as_they_were(source: Catalogue, target: Catalogue) 
     assert not report.resumed
 
 
-def test_nothing_is_left_of_the_copy_itself(source: Catalogue, target: Catalogue, tmp_path: Path) -> None:
+def test_nothing_is_left_of_the_copy_itself(source: Catalogue, target: Catalogue, pair: list[Database]) -> None:
     _copy(source, target)
-    with open_catalogue(tmp_path / "target.db") as opened, opened.read() as conn, source.read() as other:
-        names = "SELECT name FROM sqlite_master ORDER BY name"
-        assert list(conn.scalars(text(names))) == list(other.scalars(text(names)))
+    with open_catalogue(pair[1]) as opened, opened.read() as conn, source.read() as other:
+        assert set(inspect(conn).get_table_names()) == set(inspect(other).get_table_names())
+        assert check_catalogue(conn).faults == ()
 
 
 def test_an_id_that_was_given_once_does_not_come_again(source: Catalogue, target: Catalogue) -> None:
@@ -118,10 +147,11 @@ def test_an_interrupted_copy_goes_on(source: Catalogue, target: Catalogue, table
     assert all(done >= rows for name, done, _ in told if name == table)
 
 
-def test_no_server_starts_on_a_part(source: Catalogue, target: Catalogue, tmp_path: Path) -> None:
+@ONE_PAIR
+def test_no_server_starts_on_a_part(source: Catalogue, target: Catalogue, pair: list[Database]) -> None:
     _interrupted(source, target, "events")
     expected = "copy was not finished; the same `distd db copy` goes on with it"
-    with pytest.raises(BadInput, match=expected), open_catalogue(tmp_path / "target.db"):
+    with pytest.raises(BadInput, match=expected), open_catalogue(pair[1]):
         pass
 
 
@@ -140,6 +170,7 @@ CHANGES = {
 }
 
 
+@ONE_PAIR
 @pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_it_begins_anew_when_the_source_has_changed(source: Catalogue, target: Catalogue, change: Any) -> None:
@@ -151,6 +182,7 @@ def test_it_begins_anew_when_the_source_has_changed(source: Catalogue, target: C
     assert _contents(target) == _contents(source)
 
 
+@ONE_PAIR
 def test_a_copy_that_is_not_what_was_read_is_refused(source: Catalogue, target: Catalogue) -> None:
     """And stays unfinished."""
 
@@ -166,12 +198,27 @@ def test_a_copy_that_is_not_what_was_read_is_refused(source: Catalogue, target: 
 
 
 def test_a_row_that_the_target_does_not_take_is_named(source: Catalogue, target: Catalogue) -> None:
+    """And the copy goes on when it is seen to."""
     with target.write() as conn:
         conn.execute(text("CREATE UNIQUE INDEX more ON operators (substr(password_hash, 1, 0))"))
-    with pytest.raises(Corrupt, match=r"table operators: .*keys \['1'\] to \['9'\]: UNIQUE"):
+    with pytest.raises(Corrupt, match=r"table operators: .*keys \['1'\] to \['9'\]: .*(UNIQUE|unique)"):
         _copy(source, target)
+    with target.write() as conn:
+        conn.execute(text("DROP INDEX more"))
+    assert _copy(source, target).resumed
 
 
+def test_a_nul_in_a_text_is_no_difference(source: Catalogue, target: Catalogue) -> None:
+    """PostgreSQL cannot have it."""
+    with source.write() as conn:
+        conn.execute(update(operators).where(operators.c.name == "1").values(password_hash="a\0b"))
+    _copy(source, target)
+    with target.read() as conn:
+        found = conn.scalar(select(operators.c.password_hash).where(operators.c.name == "1"))
+    assert found in ("a\0b", "a\ufffdb")
+
+
+@ONE_PAIR
 def test_only_an_empty_database_is_copied_into(source: Catalogue, target: Catalogue) -> None:
     with target.write() as conn:
         conn.execute(insert(package_ids).values(id=1))
@@ -182,6 +229,7 @@ def test_only_an_empty_database_is_copied_into(source: Catalogue, target: Catalo
     assert _contents(target) == before
 
 
+@ONE_PAIR
 @pytest.mark.parametrize(
     ("schema", "hint"),
     [
@@ -211,8 +259,9 @@ def test_no_table_refers_to_itself_or_in_a_circle() -> None:
         seen.add(table.name)
 
 
-def test_an_unfinished_copy_is_opened_only_as_it_is(target: Catalogue, tmp_path: Path) -> None:
+@ONE_PAIR
+def test_an_unfinished_copy_is_opened_only_as_it_is(target: Catalogue, pair: list[Database]) -> None:
     with target.write() as conn:
         set_schema(conn, copying.UNFINISHED)
-    with open_as_it_is(tmp_path / "target.db") as catalogue, catalogue.read() as conn:
+    with open_as_it_is(pair[1]) as catalogue, catalogue.read() as conn:
         assert conn.scalar(select(func.count()).select_from(computers)) == 0
