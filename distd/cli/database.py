@@ -12,7 +12,6 @@ import click
 from distd.catalogue import copying
 from distd.catalogue.checking import check_catalogue
 from distd.catalogue.dialect import database_of, upkeep
-from distd.catalogue.dialect.sqlite import SqliteFile
 from distd.catalogue.engine import SCHEMA, create_catalogue, found_schema, open_as_it_is, open_catalogue
 from distd.catalogue.migration_steps import steps_from
 from distd.catalogue.schema import metadata
@@ -103,7 +102,7 @@ def copy(options: CopyOptions, as_json: bool) -> None:
     if str(source.database) == str(target.database):
         raise BadInput("to", "another database than that of --from", str(target.database))
     switched = _directory_to_switch(source, target) if options.switch else None
-    report = _copy(source.database, target.database)
+    report = _copy(source.database, target)
     if switched is not None:
         change_texts(switched.settings_file, _named(target.settings))
     if as_json:
@@ -152,7 +151,7 @@ def _named(settings: CatalogueSettings) -> dict[str, str]:
     return {f"catalogue.{name}": value for name, value in asdict(settings).items()}
 
 
-def _copy(source: Database, target: Database) -> CopyReport:
+def _copy(source: Database, target: _Place) -> CopyReport:
     upkeep.require_alone(source)
     with open_as_it_is(source) as opened:
         with opened.read() as conn:
@@ -160,18 +159,18 @@ def _copy(source: Database, target: Database) -> CopyReport:
         with opened.read() as conn:
             upkeep.hold(conn, metadata.sorted_tables)
             _make(target)
-            with open_as_it_is(target) as made:
+            with open_as_it_is(target.database) as made:
                 return copying.copy_catalogue(conn, made, _tell)
 
 
-def _make(target: Database) -> None:
+def _make(target: _Place) -> None:
     """Tables, where there are none."""
     try:
-        create_catalogue(target)
+        create_catalogue(target.database)
     except BadInput:
         return  # something is there: whether it can be copied into is seen by who copies
-    if isinstance(target, SqliteFile):
-        target.path.chmod(0o640)
+    if target.data is not None:
+        target.data.catalogue.chmod(0o640)
 
 
 def _tell(table: str, done: int, total: int) -> None:

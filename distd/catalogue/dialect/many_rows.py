@@ -1,7 +1,7 @@
 """Statements of many rows, each in one round trip.
 
-SQLite runs a statement once a row, within the process. PostgreSQL gets all rows as one parameter, an array a column or a
-JSON document: the statement's text is the same whatever their number, so it is planned once. The names in these texts
+SQLite runs a statement once a row, within the process. PostgreSQL gets all rows as one parameter, an array a column or
+a JSON document: the statement's text is the same whatever their number, so it is planned once. The names in these texts
 are those of our own tables.
 """
 
