@@ -7,6 +7,7 @@ same disk (`TMPDIR`).
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import tempfile
@@ -27,7 +28,7 @@ from loadtests.catalogue_cases import LISTS, POSTS
 from loadtests.catalogue_site import USER_AGENT, make_site, open_kinds, opened, reset
 from loadtests.results import goal_row, goal_table
 from tests.programs import wrk
-from tests.programs.processes import serve_command, started_server
+from tests.programs.processes import run, serve_command, started_server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -212,13 +213,26 @@ def list_table(bench: Bench) -> Table:
     return Table("Lists, ms", ("list", *names), rows)
 
 
-async def measure(folder: Path, kinds: Sequence[Kind], computers: int, rounds: int, seconds: int) -> list[Table]:
+async def copy_table(site: Site, url: str) -> Table:
+    """What `distd db copy` of a site takes, from its start to its end."""
+    begun_s = time.perf_counter()
+    printed = await run([site.kind.program, "db", "copy", "--from", str(site.data), "--to", url, "--json"])
+    took_s = time.perf_counter() - begun_s
+    count = sum(table["rows"] for table in json.loads(printed)["tables"])
+    rows = [[f"{count:,} rows", f"{took_s:.1f}", f"{count / took_s:,.0f}"]]
+    return Table("Copied from SQLite to PostgreSQL, and compared, once", ("what", "s", "rows a second"), rows)
+
+
+async def measure(
+    folder: Path, kinds: Sequence[Kind], empty_url: str, computers: int, rounds: int, seconds: int
+) -> list[Table]:
     """All tables."""
     sites = [await make_site(kind, folder / f"site{number}", computers) for number, kind in enumerate(kinds)]
+    copied = await copy_table(next(site for site in sites if site.kind.name == "SQLite"), empty_url)
     bench = Bench(folder, sites, seconds)
     await trio.to_thread.run_sync(within_this_process, bench, rounds)
     await through_servers(bench, rounds)
-    return [load_table(bench), *batch_tables(bench), list_table(bench)]
+    return [load_table(bench), *batch_tables(bench), list_table(bench), copied]
 
 
 def _place(folder: Path) -> str:
@@ -239,8 +253,8 @@ def main(computers: int, rounds: int, seconds: int, before: Path | None, quick: 
     """What agents' posts and lists cost on SQLite and on PostgreSQL."""
     if quick:
         computers, rounds, seconds = 5000, 1, 1
-    with open_kinds(before) as kinds, tempfile.TemporaryDirectory(prefix="distd-bench-") as made:
-        tables = trio.run(measure, Path(made), kinds, computers, rounds, seconds)
+    with open_kinds(before) as (kinds, empty_url), tempfile.TemporaryDirectory(prefix="distd-bench-") as made:
+        tables = trio.run(measure, Path(made), kinds, empty_url, computers, rounds, seconds)
         where = f"Both on {_place(Path(made))}, synced at each commit; {computers:,} computers, {rounds} rounds."
     tables[0] = Table(tables[0].title, tables[0].columns, tables[0].rows, where)
     if quick:

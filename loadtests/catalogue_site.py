@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import MetaData, Table, create_engine, insert, select
-from tests.programs.postgresql import running_cluster
 
 from distd.origin.installation import open_installation
+from tests.programs.postgresql import running_cluster
 from tests.programs.processes import DISTD, run
 
 if TYPE_CHECKING:
@@ -80,8 +80,9 @@ def shuffled(numbers: range) -> list[int]:
 
 
 @contextlib.contextmanager
-def open_kinds(before: Path | None) -> Iterator[list[Kind]]:
-    """SQLite and a PostgreSQL that runs for as long as the block lasts, and syncs what it commits to the disk.
+def open_kinds(before: Path | None) -> Iterator[tuple[list[Kind], str]]:
+    """SQLite, and a PostgreSQL that runs for as long as the block lasts and syncs what it commits to the disk; and the
+    URL of another, empty database of it.
 
     `before`: another checkout with its virtual environment, which is measured too, on SQLite.
     """
@@ -91,7 +92,7 @@ def open_kinds(before: Path | None) -> Iterator[list[Kind]]:
         kinds = [Kind("SQLite"), Kind("PostgreSQL", url, pid=pid)]
         if before is not None:
             kinds.insert(0, Kind(f"SQLite, {before.name}", program=str(before / ".venv/bin/distd")))
-        yield kinds
+        yield kinds, cluster.url(cluster.create_database())
 
 
 async def make_site(kind: Kind, folder: Path, computers: int) -> Site:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Float, Integer, LargeBinary, String, Text, insert
+from sqlalchemy import JSON, BigInteger, Boolean, Float, Integer, LargeBinary, String, Text, UniqueConstraint, insert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,5 +49,5 @@ def _value(column: Column[Any], index: int) -> Any:
 
 def _is_unique(column: Column[Any]) -> bool:
     indexes = [index for index in column.table.indexes if index.unique]
-    constraints = [each for each in column.table.constraints if type(each).__name__ == "UniqueConstraint"]
+    constraints = [each for each in column.table.constraints if isinstance(each, UniqueConstraint)]
     return bool(column.unique) or any(column.name in each.columns for each in (*indexes, *constraints))

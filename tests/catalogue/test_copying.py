@@ -14,9 +14,9 @@ from distd.catalogue.checking import check_catalogue
 from distd.catalogue.copying import copy_catalogue
 from distd.catalogue.dialect import upkeep
 from distd.catalogue.dialect.sqlite import SqliteFile
-from distd.catalogue.engine import open_as_it_is, open_catalogue, set_schema
+from distd.catalogue.engine import SCHEMA, open_as_it_is, open_catalogue, set_schema
 from distd.catalogue.row_digest import select_all
-from distd.catalogue.schema import computers, events, mirrors, operators, package_ids, packages
+from distd.catalogue.schema import computers, events, metadata, mirrors, operators, package_ids, packages
 from distd.domain.errors import BadInput, Conflict, Corrupt
 from tests.catalogue.rows import fill
 from tests.fixtures.databases import POSTGRESQL, PostgresqlTestDatabase
@@ -59,7 +59,7 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Databa
 def source(pair: list[Database]) -> Iterator[Catalogue]:
     with open_catalogue(pair[0]) as catalogue:
         with catalogue.write() as conn:
-            fill(conn, copying.metadata)
+            fill(conn, metadata)
             for table in TABLES:
                 if upkeep.counted_id(conn, table) is not None:
                     upkeep.set_counted_id(conn, table, 9)
@@ -86,7 +86,7 @@ def _contents(catalogue: Catalogue) -> dict[str, list[Any]]:
         }
 
 
-TABLES = copying.metadata.sorted_tables
+TABLES = metadata.sorted_tables
 
 
 def _interrupted(source: Catalogue, target: Catalogue, name: str, rows: int = 0) -> None:
@@ -124,15 +124,20 @@ def test_nothing_is_left_of_the_copy_itself(source: Catalogue, target: Catalogue
 
 
 def test_an_id_that_was_given_once_does_not_come_again(source: Catalogue, target: Catalogue) -> None:
+    seq = _next_event(source)
     with source.write() as conn:
-        (seq,) = conn.execute(insert(events), {"at_us": 0, "kind": "INVENTORY", "detail": {}}).inserted_primary_key
         conn.execute(delete(events))
     _copy(source, target)
+    assert _next_event(target) == seq + 1
     with target.write() as conn:
-        (again,) = conn.execute(insert(events), {"at_us": 0, "kind": "INVENTORY", "detail": {}}).inserted_primary_key
-        values = {"device_id": "new", "first_seen_at_us": 0, "last_seen_at_us": 0}
-        (computer,) = conn.execute(insert(computers), values).inserted_primary_key
-    assert (again, computer) == (seq + 1, 10)
+        conn.execute(insert(computers), {"device_id": "new", "first_seen_at_us": 0, "last_seen_at_us": 0})
+        assert conn.scalar(select(func.max(computers.c.id))) == 10
+
+
+def _next_event(catalogue: Catalogue) -> int:
+    with catalogue.write() as conn:
+        conn.execute(insert(events), {"at_us": 0, "kind": "INVENTORY", "detail": {}})
+        return conn.scalar(select(func.max(events.c.seq))) or 0
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -246,7 +251,7 @@ def test_only_a_database_of_this_schema_is_copied(source: Catalogue, target: Cat
     with target.write() as conn:
         set_schema(conn, "0001")
     with source.write() as conn:
-        set_schema(conn, copying.SCHEMA)
+        set_schema(conn, SCHEMA)
     with pytest.raises(BadInput, match="to: expected an empty database of schema"):
         _copy(source, target)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,8 +37,8 @@ async def test_the_catalogue_moves_while_an_agent_downloads(
             await running.until(f"Success downloading {package_id}-1")
             server.process.terminate()
             await server.process.wait()
-            move = (DISTD, "db", "copy", "--from", operator.data, "--to", url, "--switch")
-            report = await trio.to_thread.run_sync(commands.command, *map(str, move))
+            move = ("db", "copy", "--from", operator.data, "--to", url, "--switch")
+            report = await trio.to_thread.run_sync(partial(commands.command, DISTD, *move))
             (operator.data / "catalogue.db").rename(tmp_path / "before.db")
             assert report["switched"] == str(operator.data)
             async with serve(http=server.http, https=server.https):

@@ -80,7 +80,7 @@ def test_those_that_are_missing_come_in(catalogue: Catalogue) -> None:
 
 def test_each_row_gets_its_own_values(catalogue: Catalogue) -> None:
     first, second, third = _computers(catalogue)
-    new = {
+    new: dict[int, dict[str, Any]] = {
         first: {"last_seen_at_us": 2**60, "name": None, "tag": TEXTS[1], "waiting": True},
         third: {"last_seen_at_us": 0, "name": "", "tag": "{a,b}", "waiting": False},
         10**6: {"last_seen_at_us": 0, "name": "nobody", "tag": None, "waiting": False},
@@ -89,7 +89,7 @@ def test_each_row_gets_its_own_values(catalogue: Catalogue) -> None:
         update_rows(conn, computers, new)
         update_rows(conn, computers, {first: {"serial": None}})
         query = select(*(computers.c[name] for name in ("id", *new[first])))
-        found = {row.id: dict(row._mapping) for row in conn.execute(query)}
+        found = {row["id"]: dict(row) for row in conn.execute(query).mappings()}
     assert found.keys() == {first, second, third}
     assert found[first] == {"id": first, **new[first]}
     assert found[third] == {"id": third, **new[third]}
