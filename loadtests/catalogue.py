@@ -25,7 +25,7 @@ from agentsim.report.terminal import show
 from loadtests import machine, results
 from loadtests.catalogue_batch import medians_ms, run_batch, watched_statements
 from loadtests.catalogue_cases import LISTS, POSTS
-from loadtests.catalogue_site import USER_AGENT, make_site, open_kinds, opened, reset
+from loadtests.catalogue_site import COMMAND_S, USER_AGENT, make_site, open_kinds, opened, reset
 from loadtests.results import goal_row, goal_table
 from tests.programs import wrk
 from tests.programs.processes import run, serve_command, started_server
@@ -216,7 +216,8 @@ def list_table(bench: Bench) -> Table:
 async def copy_table(site: Site, url: str) -> Table:
     """What `distd db copy` of a site takes, from its start to its end."""
     begun_s = time.perf_counter()
-    printed = await run([site.kind.program, "db", "copy", "--from", str(site.data), "--to", url, "--json"])
+    command = [site.kind.program, "db", "copy", "--from", str(site.data), "--to", url, "--json"]
+    printed = await run(command, timeout_s=COMMAND_S)
     took_s = time.perf_counter() - begun_s
     count = sum(table["rows"] for table in json.loads(printed)["tables"])
     rows = [[f"{count:,} rows", f"{took_s:.1f}", f"{count / took_s:,.0f}"]]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 USER_AGENT: Final = "OCS-NG_unified_unix_agent_v2.10.0"
 ADDRESS: Final = "127.0.0.1"
 KNOWN_SHARE: Final = 5  # one computer of so many has no assignment; all others have one of the package
+COMMAND_S: Final = 900.0  # of a command, at most: a machine may be slow
 ROWS: Final = 5000  # of one statement that fills a table
 INVENTORY: Final = zlib.compress(json.dumps({"hardware": {"NAME": "x" * 200}}).encode())
 
@@ -100,12 +101,12 @@ async def make_site(kind: Kind, folder: Path, computers: int) -> Site:
     folder.mkdir()
     data = folder / "site"
     more = ["--database", kind.database] if kind.database else []
-    await run([kind.program, "init", "--data", str(data), "--host", "localhost", *more])
+    await run([kind.program, "init", "--data", str(data), "--host", "localhost", *more], timeout_s=COMMAND_S)
     (folder / "package").write_bytes(bytes(10_000))
     build = ["package", "build", str(folder / "package"), "--name", "Package", "--os", "LINUX", "--action", "STORE"]
     command = [kind.program, *build, "--path", "/tmp/x", "--data", str(data), "--json"]
-    package_id = json.loads(await run(command))["id"]
-    await run([kind.program, "package", "activate", package_id, "--data", str(data)])
+    package_id = json.loads(await run(command, timeout_s=COMMAND_S))["id"]
+    await run([kind.program, "package", "activate", package_id, "--data", str(data)], timeout_s=COMMAND_S)
     site = Site(kind, data, computers, package_id)
     if kind.is_this_tree:
         with open_installation(data) as installation, installation.catalogue.write() as conn:

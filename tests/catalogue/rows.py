@@ -48,6 +48,6 @@ def _value(column: Column[Any], index: int) -> Any:
 
 
 def _is_unique(column: Column[Any]) -> bool:
-    indexes = [index for index in column.table.indexes if index.unique]
-    constraints = [each for each in column.table.constraints if isinstance(each, UniqueConstraint)]
-    return bool(column.unique) or any(column.name in each.columns for each in (*indexes, *constraints))
+    several = [each.columns for each in column.table.indexes if each.unique]
+    several += [each.columns for each in column.table.constraints if isinstance(each, UniqueConstraint)]
+    return bool(column.unique) or any(column.name in columns for columns in several)

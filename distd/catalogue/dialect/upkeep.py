@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import column, delete, insert, select, table, text
 
-from distd.catalogue.dialect.sqlite import SqliteFile
+from distd.catalogue.dialect.sqlite import SqliteFile, is_open_elsewhere
 from distd.domain.errors import Conflict
 
 if TYPE_CHECKING:
@@ -56,21 +55,8 @@ _DAMAGE: Final = (
 
 def require_alone(database: Database) -> None:
     """Raises `Conflict` where somebody has the file of a database open. (Of one that is none see `hold`.)"""
-    if not isinstance(database, SqliteFile):
-        return
-    driver = sqlite3.connect(f"{database.path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=0)
-    try:
-        # Whoever has it open holds a lock that others share, but for one that wants to be alone.
-        driver.execute("PRAGMA locking_mode = EXCLUSIVE")
-        driver.execute("BEGIN IMMEDIATE")
-        driver.execute("ROLLBACK")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise Conflict("from", IN_USE, STOP_IT) from None
-    except sqlite3.DatabaseError:
-        pass  # it is no database, which whoever opens it says better
-    finally:
-        driver.close()
+    if isinstance(database, SqliteFile) and is_open_elsewhere(database.path):
+        raise Conflict("from", IN_USE, STOP_IT)
 
 
 def hold(conn: Connection, tables: Sequence[Table]) -> None:
