@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -31,9 +33,9 @@ from sqlalchemy import (
     update,
 )
 
-from distd.catalogue.dialect import upkeep
+from distd.catalogue.dialect import many_rows, upkeep
 from distd.catalogue.engine import COPYING, SCHEMA, found_schema, set_schema
-from distd.catalogue.row_digest import ZERO, RowDigest, TableState, select_all, value_of
+from distd.catalogue.row_digest import ZERO, RowDigest, TableState, json_columns, select_all, value_of
 from distd.catalogue.schema import metadata
 from distd.domain.errors import BadInput, Conflict, Corrupt
 
@@ -178,11 +180,22 @@ def _copy_table(source: Connection, target: Catalogue, table: Table, done: Row[A
 
 def _insert(conn: Connection, table: Table, rows: Sequence[RowMapping]) -> None:
     try:
-        conn.execute(insert(table), [value_of(row) for row in rows])
+        if _is_plain(table, rows):
+            many_rows.insert_rows(conn, table, [dict(row) for row in rows])
+        else:
+            conn.execute(insert(table), [value_of(row) for row in rows])
     except (exc.DataError, exc.IntegrityError) as error:
         places = f"keys {_place(table, rows[0])} to {_place(table, rows[-1])}"
         got = f"{places}: {' '.join(str(error.orig).split())}"
         raise Corrupt(f"table {table.name}", "rows that the database takes", got) from error
+
+
+def _is_plain(table: Table, rows: Sequence[RowMapping]) -> bool:
+    """Whether all values are such that a statement of many rows takes them: no bytes, no NULL or null of JSON."""
+    if not all(isinstance(column.type, String | Integer | Boolean | JSON) for column in table.columns):
+        return False
+    names = [column.name for column in table.columns if isinstance(column.type, JSON)]
+    return not json_columns(table) and all(row[name] is not None for name in names for row in rows)
 
 
 def _verify(target: Catalogue, table: Table, expected: RowDigest) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import JSON, null, select
 
+from distd.catalogue.dialect.many_rows import NUL, without_nul
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -89,7 +91,9 @@ def _plain(values: Any, name: str) -> object:
 
 
 def _json(values: Any, name: str) -> object:
-    return json.dumps(values[name], sort_keys=True, separators=(",", ":"))
+    value = values[name]
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return text if NUL not in text else json.dumps(without_nul(value), sort_keys=True, separators=(",", ":"))
 
 
 def _nullable_json(values: Any, name: str) -> object:

@@ -270,3 +270,12 @@ def test_an_unfinished_copy_is_opened_only_as_it_is(target: Catalogue, pair: lis
         set_schema(conn, copying.UNFINISHED)
     with open_as_it_is(pair[1]) as catalogue, catalogue.read() as conn:
         assert conn.scalar(select(func.count()).select_from(computers)) == 0
+
+
+def test_a_nul_in_json_is_no_difference(source: Catalogue, target: Catalogue) -> None:
+    with source.write() as conn:
+        conn.execute(update(events).where(events.c.seq == 1).values(detail={"a": ["\0", "\\u0000"]}))
+    _copy(source, target)
+    with target.read() as conn:
+        found = conn.scalar(select(events.c.detail).where(events.c.seq == 1))
+    assert found in ({"a": ["\0", "\\u0000"]}, {"a": ["\ufffd", "\\u0000"]})

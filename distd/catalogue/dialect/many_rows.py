@@ -89,13 +89,13 @@ def _type_of(column: Column[Any]) -> str:
 
 def _document(rows: Sequence[Mapping[str, Any]]) -> str:
     found = json.dumps([dict(row) for row in rows])
-    return found if NUL not in found else json.dumps([_without_nul(row) for row in rows])
+    return found if NUL not in found else json.dumps([without_nul(row) for row in rows])
 
 
-def _without_nul(value: Any) -> Any:
-    """With the character that stands for a broken one in the place of each NUL."""
+def without_nul(value: Any) -> Any:
+    """What JSON can say, with the character that stands for a broken one in the place of each NUL."""
     if isinstance(value, str):
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
     if isinstance(value, dict):
-        return {_without_nul(key): _without_nul(each) for key, each in value.items()}
-    return [_without_nul(each) for each in value] if isinstance(value, list | tuple) else value
+        return {without_nul(key): without_nul(each) for key, each in value.items()}
+    return [without_nul(each) for each in value] if isinstance(value, list | tuple) else value
