@@ -16,8 +16,9 @@ from distd.catalogue.engine import SCHEMA, create_catalogue, found_schema, open_
 from distd.catalogue.migration_steps import steps_from
 from distd.catalogue.schema import metadata
 from distd.cli.options import data_option
+from distd.domain.database_url import check_database_url
 from distd.domain.errors import BadInput
-from distd.domain.settings import CatalogueSettings, check_database_url
+from distd.domain.settings import CatalogueSettings
 from distd.origin.installation import NO_OVERRIDES, read_settings
 from distd.storage.data_dir import open_data_dir
 from distd.storage.settings_file import change_texts
