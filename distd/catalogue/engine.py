@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import exc, text
+from sqlalchemy import exc, inspect, text
 
 from distd.catalogue.dialect import as_database, is_transient
 from distd.catalogue.dialect.database import MAX_LOG_BYTES
@@ -23,6 +23,7 @@ from distd.domain.errors import BadInput, Corrupt, Unavailable, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from alembic.config import Config
     from sqlalchemy import Connection, Engine
 
     from distd.catalogue.dialect.database import Database, EventListener
@@ -31,6 +32,7 @@ SCHEMA: Final = "0007"  # the newest revision under migrations/versions
 # A commit whose answer was lost is looked up for so long, so often.
 LOOK_UP_S: Final = 3.0
 LOOK_UP_PAUSE_S: Final = 0.1
+COPYING: Final = "copying"  # in place of a revision, with one after it: a copy into the database is not finished
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -198,6 +200,33 @@ def open_catalogue(place: Path | Database, *, later: bool = False) -> Iterator[C
         yield catalogue
 
 
+@contextmanager
+def open_as_it_is(place: Path | Database) -> Iterator[Catalogue]:
+    """What is at `place`, also a catalogue of another schema, a part of a copy, or a database without tables.
+
+    Raises `BadInput` when there is nothing, or what is there is no database; `Unreachable`.
+    """
+    database = as_database(place)
+    database.require_there()
+    with _engine(database) as engine:
+        catalogue = Catalogue(database, engine)
+        _look(catalogue, database)
+        yield catalogue
+
+
+def found_schema(conn: Connection) -> str | None:
+    """The newest revision that the database has; None where it has none."""
+    if not inspect(conn).has_table("alembic_version"):
+        return None
+    found: str | None = conn.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def set_schema(conn: Connection, name: str) -> None:
+    """Say that the database has this revision, or another `name` by which no server takes it."""
+    conn.execute(text("UPDATE alembic_version SET version_num = :name"), {"name": name})
+
+
 def create_catalogue(place: Path | Database) -> None:
     """An empty catalogue at `place` (`dialect.as_database`). Raises `BadInput` when there is something already."""
     database = as_database(place)
@@ -219,23 +248,40 @@ def _engine(database: Database) -> Iterator[Engine]:
         engine.dispose()
 
 
-def _needs_migration(catalogue: Catalogue, database: Database) -> bool:
+def _look(catalogue: Catalogue, database: Database) -> tuple[int, str | None]:
+    """How many tables there are, and the schema. Raises `BadInput` where it is no catalogue."""
     try:
         with catalogue.read() as connection:
             tables = database.count_tables(connection)
-            found = connection.scalar(text("SELECT version_num FROM alembic_version")) if tables else None
+            return tables, connection.scalar(text("SELECT version_num FROM alembic_version")) if tables else None
     except exc.DBAPIError as error:
         if database.is_other(error):
             hint = f"{database}: {one_line(error)}"
             raise BadInput("data", "a data directory made by `distd init`", "another database", hint) from error
         raise
+
+
+def _needs_migration(catalogue: Catalogue, database: Database) -> bool:
+    tables, found = _look(catalogue, database)
     if not tables:
         hint = f"{database} is empty; restore it from a backup"
         raise BadInput("data", "a data directory made by `distd init`", "an empty database", hint)
+    if str(found).startswith(COPYING):
+        hint = "the same `distd db copy` goes on with it"
+        raise BadInput("data", "a whole catalogue", "one into which a copy was not finished", hint)
     if found is None or str(found) > SCHEMA:
         hint = "it was written by a newer distd: upgrade distd"
         raise BadInput("data", f"a data directory of schema up to {SCHEMA}", f"schema {found}", hint)
     return str(found) < SCHEMA
+
+
+def alembic_config() -> Config:
+    """Where alembic finds the migrations."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
 
 
 def _migrate(catalogue: Catalogue, database: Database) -> None:
@@ -244,11 +290,9 @@ def _migrate(catalogue: Catalogue, database: Database) -> None:
     A second process waits for its turn to write and then finds nothing left to do.
     """
     from alembic import command  # here, because it costs 0.1 s that hardly any start needs
-    from alembic.config import Config
     from alembic.util import CommandError
 
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config = alembic_config()
     with catalogue.write() as connection:
         database.allow_long_statements(connection)
         attributes: dict[str, Any] = config.attributes

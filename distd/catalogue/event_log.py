@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 
+from distd.catalogue.dialect import many_rows
 from distd.catalogue.schema import events, micros
 from distd.domain.actor import Actor, ActorKind
 
@@ -127,7 +128,7 @@ def append_many(conn: Connection, notes: Sequence[Note]) -> None:
     """Write events in their order, by one statement."""
     if notes:
         conn.info[APPENDED] = True
-        conn.execute(insert(events), [_row(note) for note in notes])
+        many_rows.insert_rows(conn, events, [_row(note) for note in notes])
 
 
 def newest(conn: Connection) -> int:

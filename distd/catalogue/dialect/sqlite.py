@@ -48,6 +48,11 @@ class SqliteFile(Database):
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._path
+
     def __str__(self) -> str:
         return str(self._path)
 
@@ -159,3 +164,20 @@ def _driver(connection: Connection) -> sqlite3.Connection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
     return driver
+
+
+def is_open_elsewhere(path: Path) -> bool:
+    """Whether anybody, in this process or another one, has the file open as a database. One that is none is not."""
+    driver = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=0)
+    try:
+        # Whoever has it open holds a lock that others share, but for one that wants to be alone.
+        driver.execute("PRAGMA locking_mode = EXCLUSIVE")
+        driver.execute("BEGIN IMMEDIATE")
+        driver.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        driver.close()
+    return False

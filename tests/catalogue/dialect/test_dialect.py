@@ -75,15 +75,8 @@ def test_upsert_inserts_and_updates_but_keeps_what_it_is_told_to(conn: Connectio
     assert rows(conn) == [(1, 1, 10, 20), (1, 2, 20, 20)]
 
 
-def test_what_is_there_is_not_inserted_again(conn: Connection) -> None:
-    dialect.insert_missing(conn, TABLE, [{"a": 1, "b": 1, "first": 10, "last": 10}])
-    dialect.insert_missing(conn, TABLE, [{"a": a, "b": 1, "first": 20, "last": 20} for a in (1, 2)])
-    assert rows(conn) == [(1, 1, 10, 10), (2, 1, 20, 20)]
-
-
 def test_no_rows_are_no_statement(conn: Connection) -> None:
     dialect.upsert(conn, TABLE, [])
-    dialect.insert_missing(conn, TABLE, [])
     assert rows(conn) == []
 
 
