@@ -6,7 +6,7 @@ PYTEST := $(PY) -m pytest -n 3 --dist worksteal
 READY  := $(VENV)/.ready
 SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
-    bench-load bench-packages bench-store bench-transfer
+    bench-load bench-packages bench-store bench-catalogue bench-transfer bench-events bench-kills
 
 .PHONY: help test test-slow-machine coverage mutants quick lint types layers audit demo bench attack loadtest fuzz reference \
     setup debian lock clean $(BENCHES)
@@ -26,7 +26,7 @@ coverage: setup  ## all tests, and how many branches they take (of processes tha
 mutants: $(READY)  ## small changes to the source: do the tests notice? (an hour at the most; ARGS="--minutes 20 redistrib/sync.py")
 	$(PY) -m tests.mutants $(ARGS)
 
-quick: $(READY)  ## the tests that start no program
+quick: $(READY)  ## the tests that start no program, so on SQLite alone
 	$(PYTEST) -m "not programs"
 
 lint: $(READY)   ## ruff
@@ -39,8 +39,8 @@ types: $(READY)  ## mypy
 layers: $(READY) ## which room may import which
 	$(VENV)/bin/lint-imports --no-cache
 
-demo: setup      ## deploy a real package to a native and a stock agent on this machine
-	$(PY) -m loadtests.demo
+demo: setup      ## deploy a real package to a native and a stock agent on this machine (ARGS="--database postgresql": with one)
+	$(PY) -m loadtests.demo $(ARGS)
 
 bench-transfer: setup  ## fragments beside nginx and Apache, some 40 minutes (ARGS=--quick: 4; ARGS=--readme: into README.md)
 	@sh .ci/debian-packages bench
@@ -65,6 +65,16 @@ bench-build: setup  ## building, checking and verifying packages beside MD5 and 
 
 bench-store: setup  ## what quota and clean-up cost in a store of 10,000 fragments, beside reading all of it (20 seconds)
 	$(PY) -m loadtests.store $(ARGS)
+
+bench-events: setup  ## 50 event streams on both databases: CPU, delay; what the order of events costs on PostgreSQL (4 minutes)
+	$(PY) -m loadtests.event_streams $(ARGS)
+
+bench-kills: setup  ## a server is killed 100 times under load on PostgreSQL, and 100 on SQLite: nothing is lost (20 minutes)
+	$(PY) -m loadtests.kills $(ARGS)
+
+bench-catalogue: setup  ## contacts, inventories, results, lists on SQLite and PostgreSQL (5 minutes; ARGS="--before ../main": and another tree)
+	@sh .ci/debian-packages bench
+	$(PY) -m loadtests.catalogue $(ARGS)
 
 bench-upload: setup  ## 10 GB by curl to the API: speed, memory, resuming (3 minutes)
 	$(PY) -m loadtests.upload $(ARGS)
@@ -104,7 +114,7 @@ audit:           ## known vulnerabilities of what requirements.txt pins; needs p
 reference: $(READY)  ## what distd/docs has from the code: the reference, the picture of the rooms
 	$(PY) -m tests.docs.reference
 
-setup: debian $(READY)   ## the virtual environment; as root also Debian packages: stock OCS agent, nginx, squid, curl, iproute2, faketime
+setup: debian $(READY)   ## the virtual environment; as root also Debian packages: stock OCS agent, nginx, squid, curl, iproute2, faketime, postgresql
 
 debian:
 	@sh .ci/debian-packages

@@ -1,11 +1,14 @@
 """`make demo`: a real package through a real server to real agents, on this machine; every byte must arrive.
 
 A native agent deploys it, and Debian's stock agent too where it is installed. Exit status 0 only if all of them report
-SUCCESS and what they stored is byte-identical to the source.
+SUCCESS and what they stored is byte-identical to the source. With `--database postgresql` the server's database is a
+PostgreSQL that the demo starts.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import filecmp
 import json
 import os
@@ -21,12 +24,13 @@ import trio
 from rich.console import Console
 from rich.table import Table
 
+from tests.programs.postgresql import running_cluster
 from tests.programs.processes import AGENTSIM, DISTD, ProgramFailed, child, distd_serve, run
 from tests.programs.stock_agent import StockAgent
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from tests.programs.processes import RunningServer
 
@@ -54,12 +58,22 @@ class Computer:
     took_s: float = 0.0
 
 
-async def main() -> int:
-    """The exit status."""
+async def main(database: str) -> int:
+    """The exit status. `database` is sqlite or postgresql."""
     source = await fetch_wheel()
     say(f"package    {source.name}, {source.stat().st_size:,} bytes")
-    with tempfile.TemporaryDirectory(prefix="distd-demo-") as folder:
-        return await deploy(source, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="distd-demo-") as folder, contextlib.ExitStack() as stack:
+        options = () if database == "sqlite" else ("--database", stack.enter_context(new_database()))
+        return await deploy(source, Path(folder), options)
+
+
+@contextlib.contextmanager
+def new_database() -> Iterator[str]:
+    """The URL of an empty database of a PostgreSQL of its own."""
+    with running_cluster(durable=True) as cluster:
+        url = cluster.url(cluster.create_database())
+        say(f"database   PostgreSQL {cluster.execute('SHOW server_version')[0][0]}, {url}")
+        yield url
 
 
 async def fetch_wheel() -> Path:
@@ -69,10 +83,10 @@ async def fetch_wheel() -> Path:
     return max(WHEELS.glob("*.whl"), key=lambda path: path.stat().st_size)
 
 
-async def deploy(source: Path, folder: Path) -> int:
-    """Deploy the file with a new server in `folder`; the exit status."""
+async def deploy(source: Path, folder: Path, options: Sequence[str]) -> int:
+    """Deploy the file with a new server in `folder`; the exit status. `options` are those of `distd init`."""
     data = folder / "site"
-    await run([DISTD, "init", "--data", str(data), "--host", "localhost"])
+    await run([DISTD, "init", "--data", str(data), "--host", "localhost", *options])
     package = json.loads(await build(source, data))
     package_id = package["id"]
     await run([DISTD, "package", "activate", package_id, "--data", str(data)])
@@ -189,8 +203,11 @@ def say(line: str) -> None:
 if __name__ == "__main__":
     if sys.platform != "linux":
         sys.exit(f"the demo needs Linux, this is {platform.system()}")
+    parser = argparse.ArgumentParser(description="Deploy a package to agents on this machine.")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite", help="where the catalogue is")
+    chosen = parser.parse_args()
     os.umask(0o022)
     try:
-        sys.exit(trio.run(main))
+        sys.exit(trio.run(main, chosen.database))
     except* ProgramFailed as failed:
         sys.exit("\n".join(str(error) for error in failed.exceptions))

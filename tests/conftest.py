@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.fixtures.databases import database, empty_sqlite, postgresql_cluster
 from tests.programs import processes
 from tests.time_limit import limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["database", "empty_sqlite", "postgresql_cluster"]
 
 # A property is decided by what an example shows, not by how long it takes.
 settings.register_profile("untimed", deadline=None)

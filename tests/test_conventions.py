@@ -45,6 +45,7 @@ SHARED_CLASS_NAMES: Final = {
 }
 """Class name → why several rooms have a class of that name."""
 HARMLESS_SLEEPS: Final = {
+    "catalogue/test_event_log_order::write": "a commit that takes some time, however long",
     "agentsim/fleet/conftest::Fleet.spoil.spoiled": "an answer that never comes, or in virtual time",
     "agentsim/fleet/virtual_network::VirtualLink.exchange": "virtual: the tests that use it have a clock",
     "lane/client/test_pool::CountingServer.__call__": "virtual: the tests that use it have a clock",
@@ -67,6 +68,7 @@ OTHER_TESTS: Final = {
     "agentsim/fleet/test_final_states": "how each agent ends, through all of the fleet",
     "agentsim/native/test_earlier_versions": "the state that an agent of an earlier version left",
     "agentsim/test_agent_command": "agentsim.cli: `agentsim agent`",
+    "catalogue/dialect/test_dialect": "the package catalogue.dialect itself, and that nothing else knows a database",
     "catalogue/test_migrations": "the folder distd/catalogue/migrations",
     "cli/test_bad_input": "what all commands do with wrong options",
     "cli/test_commands": "all commands, as an operator uses them one after the other",

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 
+from distd.catalogue.dialect import many_rows
 from distd.catalogue.schema import events, micros
 from distd.domain.actor import Actor, ActorKind
 
@@ -80,6 +81,8 @@ OF_PACKAGES: Final = (
     Kind.PACKAGE_DELETED,
 )
 MAX_NUMBERS: Final = 10_000
+# In `Connection.info` once events were appended in a transaction; `Catalogue.write` takes it out again.
+APPENDED: Final = "events_appended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,8 @@ def append(
 def append_many(conn: Connection, notes: Sequence[Note]) -> None:
     """Write events in their order, by one statement."""
     if notes:
-        conn.execute(insert(events), [_row(note) for note in notes])
+        conn.info[APPENDED] = True
+        many_rows.insert_rows(conn, events, [_row(note) for note in notes])
 
 
 def newest(conn: Connection) -> int:
@@ -143,6 +147,12 @@ def numbers(conn: Connection, after: int, kinds: Collection[Kind]) -> list[int]:
     return sorted(conn.scalars(query.order_by(events.c.seq.desc()).limit(MAX_NUMBERS)))
 
 
+def newest_of_kinds(conn: Connection, after: int, last: int) -> dict[str, int]:
+    """The newest sequence number of each kind of which there are events after `after`, up to `last`."""
+    query = select(events.c.kind, func.max(events.c.seq)).where(events.c.seq > after, events.c.seq <= last)
+    return dict(conn.execute(query.group_by(events.c.kind)).all())
+
+
 def has_any(conn: Connection, after: int, last: int, kinds: Collection[Kind]) -> bool:
     """Whether there is an event of these kinds after `after`, up to `last`."""
     query = select(events.c.seq).where(events.c.seq > after, events.c.seq <= last)
@@ -150,9 +160,12 @@ def has_any(conn: Connection, after: int, last: int, kinds: Collection[Kind]) ->
     return conn.scalar(query.where(events.c.kind.in_(wanted)).limit(1)) is not None
 
 
-def since(conn: Connection, seq: int, limit: int, kinds: Collection[Kind] = ()) -> list[Event]:
-    """The oldest `limit` events after sequence number `seq`; only of these `kinds`, unless there are none."""
+def since(conn: Connection, seq: int, limit: int, kinds: Collection[Kind] = (), last: int | None = None) -> list[Event]:
+    """The oldest `limit` events after sequence number `seq`, up to `last`; only of these `kinds`, unless there are
+    none."""
     query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+    if last is not None:
+        query = query.where(events.c.seq <= last)
     if kinds:
         query = query.where(events.c.kind.in_([kind.value for kind in kinds]))
     return [event_of(row) for row in conn.execute(query)]

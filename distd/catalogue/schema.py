@@ -22,7 +22,7 @@ from sqlalchemy import (
     Text,
 )
 
-from distd.catalogue.dialect import IDS_NEVER_REUSED, ORDERED_BY_KEY, only_where
+from distd.catalogue.dialect import BIG, IDS_NEVER_REUSED, ORDERED_BY_KEY, only_where
 
 metadata = MetaData(
     naming_convention={
@@ -59,7 +59,7 @@ def _name(name: str, *, nullable: bool = False, limit: int = NAME_LIMIT) -> Colu
 
 
 # Every id that a package ever had. Two builds at the same time get two ids because each inserts its own here first.
-package_ids = Table("package_ids", metadata, Column("id", Integer, primary_key=True))
+package_ids = Table("package_ids", metadata, Column("id", BIG, primary_key=True))
 
 # The row of a deleted package stays: agents have its id in their history, results show its name. `md5` is empty where
 # agents check another digest. `plan` is a fragment plan as `domain.fragment_plan` writes it; `recipe` and `arguments`
@@ -103,7 +103,7 @@ activations = Table(
 computers = Table(
     "computers",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BIG, primary_key=True),
     Column("device_id", String(NAME_LIMIT), nullable=False, unique=True),
     _name("name", nullable=True),
     _name("user_agent", nullable=True),
@@ -155,7 +155,7 @@ history = Table(
 assignments = Table(
     "assignments",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BIG, primary_key=True),
     Column("computer_id", ForeignKey("computers.id"), nullable=False),
     Column("package_id", ForeignKey("packages.id"), nullable=False),
     Column("force", Boolean, nullable=False),
@@ -205,7 +205,7 @@ progress = Table(
 mirrors = Table(
     "mirrors",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BIG, primary_key=True),
     Column("name", String(NAME_LIMIT), nullable=False, unique=True),
     _name("http"),
     _name("https"),
@@ -224,7 +224,7 @@ mirrors = Table(
     _time("revoked_at_us", nullable=True),
     _time("seen_at_us", nullable=True),
     Column("connected", Boolean, nullable=False, server_default="0"),
-    Column("heard_seq", Integer, nullable=False, server_default="0"),
+    Column("heard_seq", BIG, nullable=False, server_default="0"),
     Column("status", JSON, nullable=False),
     # Serial numbers (hexadecimal) and ends (Unix time) of its certificates; what it asks a CA that is offline for, in
     # PEM, and what it got.
@@ -300,14 +300,14 @@ sessions = Table(
 events = Table(
     "events",
     metadata,
-    Column("seq", Integer, primary_key=True),
+    Column("seq", BIG, primary_key=True),
     _time("at_us"),
     _name("kind", limit=32),
     # Who acted (`domain.actor`); "" where distd 0.1 wrote the event.
     Column("actor_kind", String(16), nullable=False, server_default=""),
     Column("actor_name", String(NAME_LIMIT), nullable=False, server_default=""),
     Column("package_id", String(20), nullable=True),
-    Column("computer_id", Integer, nullable=True),
+    Column("computer_id", BIG, nullable=True),
     Column("detail", JSON, nullable=False),
     Index("ix_events_package", "package_id", "seq", **only_where("package_id IS NOT NULL")),
     Index("ix_events_computer", "computer_id", "seq", **only_where("computer_id IS NOT NULL")),

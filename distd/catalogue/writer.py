@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import trio
 
 from distd.catalogue.dialect import is_transient
-from distd.domain.errors import Unavailable
+from distd.domain.errors import Unavailable, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -144,10 +144,13 @@ class Batcher(Generic[Item, Prepared, Reply]):
             answer(Unavailable("catalogue", "the server is stopping"))
 
     async def _work(self, items: list[Item]) -> list[Reply | Exception]:
-        """One outcome an item. A catalogue that is locked, full or failing is tried again after each pause."""
+        """One outcome an item. A catalogue that is locked, full or failing is tried again after each pause; in an
+        outage nobody waits."""
         for pause_s in self._pauses_s:
             try:
                 return await self._in_thread(items)
+            except Unreachable as error:
+                return [error] * len(items)
             except Unavailable:
                 await trio.sleep(pause_s)
         try:

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "assign": "distd.cli.assignments:assign",
     "computer": "distd.cli.computer:computer",
     "config": "distd.cli.config:config",
+    "db": "distd.cli.database:db",
     "events": "distd.cli.events:events",
     "init": "distd.cli.init:init",
     "keys": "distd.cli.keys:keys",

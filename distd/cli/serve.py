@@ -58,7 +58,8 @@ class ServeOptions:
 def serve(root: Path, options: ServeOptions, overrides: Mapping[str, str], as_json: bool) -> None:
     """Serve agents and operators until SIGTERM or SIGINT; then transfers are finished first.
 
-    SIGHUP reloads settings and certificate without closing a connection. Sockets that systemd passes are used instead
+    SIGHUP reloads settings and certificate without closing a connection. While a database of PostgreSQL does not
+    answer, fragments are served all the same, also at the start. Sockets that systemd passes are used instead
     of --http and --https. With --json the addresses are printed as one line of JSON as soon as it serves.
     """
     import trio  # here, like the server: without it the other commands start in half the time
@@ -67,7 +68,7 @@ def serve(root: Path, options: ServeOptions, overrides: Mapping[str, str], as_js
 
     workers = options.workers
     log_lines.set_up(logging.getLogger("distd"), options.log_level, options.log_format)
-    with open_installation(root, overrides) as installation, ExitStack() as stack:
+    with open_installation(root, overrides, later=True) as installation, ExitStack() as stack:
         listeners = _listeners(installation.settings, options)
         for opened in listeners:
             stack.enter_context(closing(opened))
@@ -83,13 +84,14 @@ def serve(root: Path, options: ServeOptions, overrides: Mapping[str, str], as_js
                 )
             )
         else:
-            from distd.catalogue.reader import Reader
+            from distd.catalogue.outage import log_outages
             from distd.server.supervisor import Supervisor
 
             host, port = installation.settings.server.host, listeners[0].https.getsockname()[1]
             command = _worker_command(root, options, overrides)
-            reader, drain_s = Reader(installation.catalogue), installation.settings.limits.drain_s
-            supervisor = Supervisor(command, listeners, drain_s, reader)
+            drain_s = installation.settings.limits.drain_s
+            log_outages(installation.catalogue.outage, logging.getLogger("distd"))
+            supervisor = Supervisor(command, listeners, drain_s, installation.catalogue)
             trio.run(supervisor.run, partial(announce, "", f"{host}:{port}"))
 
 

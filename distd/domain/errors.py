@@ -10,6 +10,7 @@ class               the caller                         seen as
 `Conflict`          waits, or resolves the conflict    exit status 1, HTTP 409
 `Corrupt`           discards, fetches elsewhere        exit status 1, HTTP 500
 `Unavailable`       retries or fails over              exit status 1, HTTP 503
+`Unreachable`       the same, but later                exit status 1, HTTP 503
 `NoSpace`           frees the disk                     exit status 1, HTTP 507
 ==================  =================================  ===========================
 
@@ -90,6 +91,10 @@ class Unavailable(DistdError):
 
     def __str__(self) -> str:
         return f"{self.what}: {self.why}"
+
+
+class Unreachable(Unavailable):
+    """It is known not to answer for a while: who has others that wait does not try again by itself."""
 
 
 class NoSpace(Unavailable):

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from distd.domain import bandwidth
+from distd.domain.database_url import check_database_url
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via, parse_networks
 
@@ -206,6 +207,8 @@ class LimitSettings:
         low=1,
         high=100_000,
     )
+    event_streams: int = _setting(64, "event streams that operators have open at the same time", low=1, high=10_000)
+    event_streams_per_operator: int = _setting(8, "of these, streams of one operator", low=1, high=10_000)
     login_pause_ms: int = _setting(
         250,
         "milliseconds, at most, that a password waits after wrong ones from its address or for its name",
@@ -274,6 +277,24 @@ class RedistribSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogueSettings:
+    """Where the database is."""
+
+    url: str = _setting(
+        "",
+        "the database: `postgresql://USER@HOST/NAME`; empty: the SQLite file of the data directory",
+        check=check_database_url,
+        restart=True,
+    )
+    password_file: str = _setting(
+        "", "a file with the password of its user; empty: PGPASSWORD or `~/.pgpass`", restart=True
+    )
+    ca_file: str = _setting(
+        "", "a file with the CAs that may sign its server's certificate; empty: those of the system", restart=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class EventSettings:
     """What is kept of the past."""
 
@@ -302,6 +323,7 @@ class Settings:
     redistrib: RedistribSettings = RedistribSettings()
     events: EventSettings = EventSettings()
     console: ConsoleSettings = ConsoleSettings()
+    catalogue: CatalogueSettings = CatalogueSettings()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def value(self, name: str) -> Value:

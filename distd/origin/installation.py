@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import tomllib
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from distd.catalogue.dialect import database_of
 from distd.catalogue.engine import create_catalogue, open_catalogue
 from distd.domain.errors import BadInput
-from distd.domain.settings import load
+from distd.domain.settings import CatalogueSettings, load
 from distd.origin.packages.publishing import PackageStore
 from distd.storage import key_pairs, pki
-from distd.storage.data_dir import create_data_dir, open_data_dir
+from distd.storage.data_dir import DataDir, create_data_dir, open_data_dir
 from distd.storage.quota import DiskLimits
 from distd.storage.trust_file import load_trust
 
@@ -24,20 +25,28 @@ if TYPE_CHECKING:
 
     from distd.catalogue.engine import Catalogue
     from distd.domain.settings import Settings
-    from distd.storage.data_dir import DataDir
 
 MIB: Final = 1_048_576
+EMBEDDED: Final = CatalogueSettings()  # the catalogue is a file of the data directory
 NO_OVERRIDES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def create_installation(root: Path, hosts: Sequence[str], ca_folder: Path | None = None) -> DataDir:
+def create_installation(
+    root: Path, hosts: Sequence[str], ca_folder: Path | None = None, place: CatalogueSettings = EMBEDDED
+) -> DataDir:
     """A new data directory in `root` with an empty catalogue. `hosts[0]` is the name that agents are given.
 
-    The CA's key is put into `ca_folder`, with its certificate; None: into the data directory.
+    The CA's key is put into `ca_folder`, with its certificate; None: into the data directory. `place` says where the
+    catalogue is, and is kept in the settings.
 
-    Raises `BadInput` when something is there already; then, and when anything fails, nothing is changed.
+    Raises `BadInput` when something is there already, `Unavailable` for a database that does not answer; then, and when
+    anything fails, nothing is changed.
     """
-    return create_data_dir(root, hosts, create_catalogue, ca_folder)
+    if place == EMBEDDED:
+        return create_data_dir(root, hosts, create_catalogue, ca_folder)
+    kept = {f"catalogue.{name}": value for name, value in asdict(place).items() if value}
+    database = database_of(place, DataDir(root).catalogue)
+    return create_data_dir(root, hosts, lambda _: create_catalogue(database), ca_folder, kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +79,15 @@ def disk_limits(settings: Settings) -> DiskLimits:
 
 
 @contextmanager
-def open_installation(root: Path, overrides: Mapping[str, str] = NO_OVERRIDES) -> Iterator[Installation]:
-    """Open a data directory with its settings and its catalogue. Raises `BadInput`."""
+def open_installation(
+    root: Path, overrides: Mapping[str, str] = NO_OVERRIDES, *, later: bool = False
+) -> Iterator[Installation]:
+    """Open a data directory with its settings and its catalogue. Raises `BadInput`, and `Unreachable` where the
+    catalogue does not answer, unless that may be `later`."""
     data = open_data_dir(root)
     settings = read_settings(data, overrides)
     key_pairs.settle(data.keys)
-    with open_catalogue(data.catalogue) as catalogue:
+    with open_catalogue(database_of(settings.catalogue, data.catalogue), later=later) as catalogue:
         yield Installation(data, settings, catalogue)
 
 

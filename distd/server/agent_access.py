@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from distd.catalogue.reader import Reader
+    from distd.catalogue.event_watch import EventWatch
     from distd.domain.settings import AgentSettings
     from distd.lane.backend import Post, PostAnswer
 
@@ -44,11 +44,11 @@ class AgentAccess:
         """The keys of tokens have changed."""
         self.computer_of.cache_clear()
 
-    async def run(self, reader: Reader) -> None:
+    async def run(self, watch: EventWatch) -> None:
         """Follow what changes, and check passwords, for ever."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._tokens.run, reader, self._log)
-            nursery.start_soon(self._logins.run, reader, self._log)
+            nursery.start_soon(self._tokens.run, watch, self._log)
+            nursery.start_soon(self._logins.run, watch, self._log)
 
     def prove(self, post: Post, take: Callable[[Proof], None], answer: PostAnswer) -> None:
         """Call `take(proof)`, now or later, or answer that a log-in is needed.
@@ -79,6 +79,6 @@ class AgentAccess:
             try:
                 take(Proof(login=name))
             except Unavailable as error:
-                answer(503, f"{error}\n".encode(), b"Retry-After: 10\r\n")
+                answer(503, f"{error}\n".encode(), b"")
 
         self._logins.check(post.authorization, post.address, settle)

@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind
+from distd.catalogue.outage import warn
 from distd.domain.errors import Unavailable
 from distd.domain.identity_facts import ADDRESS_BITS, network_of
 from distd.domain.lru import Lru
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from distd.catalogue.reader import Reader
+    from distd.catalogue.event_watch import EventWatch
 
     Settle = Callable[[str], None]
 
@@ -38,16 +39,17 @@ MAX_QUEUED: Final = 64  # different names and passwords among them
 MAX_ADDRESSES: Final = 50_000
 TRIES: Final = 10  # of one address at once; then one in so many seconds:
 TRY_AGAIN_S: Final = 6.0
-POLL_S: Final = 1.0
+RETRY_S: Final = 1.0
 _KINDS: Final = (Kind.AGENT_LOGIN_SET, Kind.AGENT_LOGIN_DELETED)
 
 
 class AgentLogins:
-    """`check` is called on the trio thread and returns at once. `read` comes before the first check, then in `run`."""
+    """`check` is called on the trio thread and returns at once. `read` comes before the first check; `run` follows
+    what changes."""
 
     def __init__(self) -> None:
         self._hashes: Mapping[str, str] = {}
-        self._seq = -1
+        self._seq = 0
         self._key = secrets.token_bytes(32)
         self._right: Lru[bytes, str] = Lru(MAX_REMEMBERED)  # the hash that the password was right for
         self._wrong: Lru[bytes, str] = Lru(MAX_REMEMBERED)  # the hash that it was wrong for
@@ -90,16 +92,13 @@ class AgentLogins:
         self._wake.set()
 
     def read(self, conn: Connection) -> None:
-        """Read the logins, where anything has changed."""
-        newest = event_log.newest(conn)
-        if self._seq < 0 or event_log.has_any(conn, self._seq, newest, _KINDS):
-            self._hashes = logins.hashes(conn)
-        self._seq = newest
+        """Read the logins."""
+        self._seq, self._hashes = event_log.newest(conn), logins.hashes(conn)
 
-    async def run(self, reader: Reader, log: logging.Logger) -> None:
+    async def run(self, watch: EventWatch, log: logging.Logger) -> None:
         """Check what waits, and follow changes, for ever."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._follow, reader, log)
+            nursery.start_soon(self._follow, watch, log)
             while True:
                 await self._wake.wait()
                 self._wake = trio.Event()
@@ -116,13 +115,16 @@ class AgentLogins:
         for settle in waiting:
             settle(name if is_right else "")
 
-    async def _follow(self, reader: Reader, log: logging.Logger) -> None:
+    async def _follow(self, watch: EventWatch, log: logging.Logger) -> None:
         while True:
-            await trio.sleep(POLL_S)
+            newest = await watch.beyond(self._seq, _KINDS)
             try:
-                await reader.run(self.read)
+                self._hashes = await watch.reader.run(logins.hashes)
             except Unavailable as error:
-                log.warning("logins of agents: %s", error)
+                warn(log, error, "logins of agents")
+                await trio.sleep(RETRY_S)
+            else:
+                self._seq = newest
 
 
 def read_basic(authorization: str) -> tuple[str, str]:

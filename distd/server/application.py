@@ -19,6 +19,7 @@ from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
 from distd.web.api.computers import ComputerRoutes
 from distd.web.api.deployments import DeploymentRoutes
+from distd.web.api.event_feed import EventFeed
 from distd.web.api.events import EventRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework
     from quart_trio import QuartTrio
 
+    from distd.catalogue.event_watch import EventWatch
     from distd.catalogue.reader import Reader
     from distd.catalogue.writer import Writer
     from distd.domain.settings import Settings
@@ -54,7 +56,7 @@ HOUR_S: Final = 3600.0
 async def open_application(
     installation: Installation,
     state: ServerState,
-    reader: Reader,
+    watch: EventWatch,
     writer: Writer,
     metrics: Metrics,
     log: logging.Logger,
@@ -73,7 +75,8 @@ async def open_application(
 
     use(state.settings)
     state.follow(use)
-    app = _make_application(installation, state, Logins(reader, record, pauses, trust), reader, writer, metrics)
+    logins = Logins(watch.reader, record, pauses, trust)
+    app = _make_application(installation, state, logins, watch, writer, metrics)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(record.run)
         async with open_hand_over(app, slots, rates, log, state.settings.limits.drain_s) as hand_over:
@@ -83,15 +86,17 @@ async def open_application(
 
 
 def _make_application(
-    installation: Installation, state: ServerState, logins: Logins, reader: Reader, writer: Writer, metrics: Metrics
+    installation: Installation, state: ServerState, logins: Logins, watch: EventWatch, writer: Writer, metrics: Metrics
 ) -> ASGIFramework:
     """All that the lane hands over, as one ASGI application."""
+    reader, feed = watch.reader, EventFeed(watch)
+    state.at_stop(feed.close)
     routes = (
         HealthRoutes(reader, metrics.render),
         PackageRoutes(reader),
         ComputerRoutes(reader),
         DeploymentRoutes(reader, writer, lambda: state.settings, forecast_in_child),
-        EventRoutes(reader, lambda: state.stopping),
+        EventRoutes(feed, lambda: state.settings.limits),
         MirrorRoutes(reader, state.default_via),
         MirrorProtocolRoutes(
             installation.data, reader, writer, state.token_keys, lambda: state.settings.mirrors.certificate_days

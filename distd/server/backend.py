@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from distd.domain.errors import DistdError
+from distd.domain.errors import DistdError, Unreachable
 from distd.domain.records import DownloadRequest, InventoryRequest, PrologRequest
 from distd.lane.backend import Located
 from distd.origin.agents import posts
@@ -87,7 +87,8 @@ class OriginBackend:
         """One line in the log; gives the status of the answer."""
         if isinstance(error, DistdError):
             status = status_of(error)
-            self._log.warning("%s: %d %s", post.address, status, error)
+            level = logging.DEBUG if isinstance(error, Unreachable) else logging.WARNING  # an outage has its own line
+            self._log.log(level, "%s: %d %s", post.address, status, error)
             return status
         self._log.error("%s: an error of this server in a POST", post.address, exc_info=error)
         return 500

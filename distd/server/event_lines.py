@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind
+from distd.catalogue.outage import warn
 from distd.domain.errors import Unavailable
 from distd.origin.operators import events
 from distd.origin.operators.events import Wanted
@@ -23,12 +23,10 @@ from distd.origin.operators.events import Wanted
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from sqlalchemy import Connection
-
-    from distd.catalogue.reader import Reader
+    from distd.catalogue.event_watch import EventWatch
     from distd.origin.operators.events import LoggedEvent
 
-POLL_S: Final = 1.0
+RETRY_S: Final = 1.0
 BATCH: Final = 1000
 QUIET: Final = (Kind.NOTIFIED, Kind.INVENTORY, Kind.FRAGMENTS_FETCHED)
 LOUD: Final = tuple(kind for kind in Kind if kind not in QUIET)
@@ -40,37 +38,28 @@ OF_MANY: Final = (
 
 
 @asynccontextmanager
-async def logged_events(reader: Reader, log: logging.Logger) -> AsyncIterator[None]:
+async def logged_events(watch: EventWatch, log: logging.Logger) -> AsyncIterator[None]:
     """Log what happens, for as long as the block lasts."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_follow, reader, log)
+        nursery.start_soon(_follow, watch, log)
         yield
         nursery.cancel_scope.cancel()
 
 
-async def _follow(reader: Reader, log: logging.Logger) -> None:
-    seq: int | None = None
+async def _follow(watch: EventWatch, log: logging.Logger) -> None:
+    seq = await watch.current()
     while True:
+        kinds = () if log.isEnabledFor(logging.DEBUG) else LOUD
+        newest = await watch.beyond(seq, kinds)
+        read = partial(events.following, wanted=Wanted(kinds=kinds), seq=seq, limit=BATCH, last=newest)
         try:
-            if seq is None:
-                seq = await reader.run(event_log.newest)
-            kinds = () if log.isEnabledFor(logging.DEBUG) else LOUD
-            found, seq = await reader.run(partial(_read, kinds=kinds, seq=seq))
+            found = await watch.reader.run(read)
         except Unavailable as error:
-            log.warning("events are not logged: %s", error)
-            found = []
+            warn(log, error, "events are not logged")
+            await trio.sleep(RETRY_S)
+            continue
         write_lines(log, found)
-        if len(found) < BATCH:
-            await trio.sleep(POLL_S)
-
-
-def _read(conn: Connection, kinds: Sequence[Kind], seq: int) -> tuple[list[LoggedEvent], int]:
-    """The events after `seq`, and where to go on."""
-    newest = event_log.newest(conn)
-    if newest == seq:
-        return [], seq
-    found = events.following(conn, Wanted(kinds=tuple(kinds)), seq, BATCH)
-    return found, found[-1].seq if len(found) == BATCH else newest
+        seq = found[-1].seq if len(found) == BATCH else newest
 
 
 def write_lines(log: logging.Logger, found: Sequence[LoggedEvent]) -> None:

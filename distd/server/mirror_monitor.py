@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from distd.catalogue.outage import warn
 from distd.domain.errors import Unavailable
 from distd.origin.mirrors import directory
 from distd.origin.packages import planned_activations
@@ -62,7 +63,7 @@ class MirrorMonitor:
                 load = partial(directory.load, default=self._default_via(), now_s=time.time())
                 found = await self._reader.run(load)
             except Unavailable as error:
-                self._log.warning("mirrors: %s", error)
+                warn(self._log, error, "mirrors")
                 continue
             for use in self._users:
                 use(found)

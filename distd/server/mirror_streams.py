@@ -27,6 +27,7 @@ from msgspec import structs
 
 from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind
+from distd.catalogue.outage import warn
 from distd.domain.errors import Unavailable
 from distd.lane.refusal import is_private, refuse
 from distd.origin.mirrors import identity, presence
@@ -36,9 +37,10 @@ from distd.wire.mirror_events import Heartbeat
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from distd.catalogue.reader import Reader
+    from distd.catalogue.event_log import Event as LoggedEvent
+    from distd.catalogue.event_watch import EventWatch
     from distd.catalogue.writer import Writer
     from distd.lane.streams import PlainStream, TlsStream
     from distd.origin.mirrors.identity import MirrorIdentity
@@ -49,7 +51,8 @@ if TYPE_CHECKING:
     Stream = PlainStream | TlsStream
 
 PATH: Final = b"/api/v1/mirror/events"
-POLL_S: Final = 0.25
+LOOK_S: Final = 0.25  # heartbeats are looked for so often; events come at once
+RETRY_S: Final = 0.25  # after the catalogue did not answer
 STATE_S: Final = 3600.0  # a mirror is sent the state so often at least
 MAX_MIRRORS: Final = 2000
 MAX_PENDING_HANDSHAKES: Final = 8  # mirrors that get their first message at the same time: it takes memory
@@ -93,7 +96,7 @@ class MirrorStreams:
 
     def __init__(
         self,
-        reader: Reader,
+        watch: EventWatch,
         writer: Writer,
         waves: Waves,
         addresses: dict[str, Any],
@@ -102,7 +105,8 @@ class MirrorStreams:
         log: logging.Logger,
     ) -> None:
         self._origin_key = origin_key
-        self._reader = reader
+        self._watch = watch
+        self._reader = watch.reader
         self._writer = writer
         self._waves = waves
         self._addresses = addresses
@@ -121,7 +125,7 @@ class MirrorStreams:
 
     async def run(self) -> None:
         """Send mirrors what happens, for ever."""
-        self._seq = await self._reader.run(event_log.newest)
+        self._seq = await self._watch.current()
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -222,35 +226,43 @@ class MirrorStreams:
         try:
             await self._writer.run(partial(presence.set_lost, mirror=mirror, now_s=time.time()))
         except Unavailable as error:
-            self._log.warning("mirror %s: %s", mirror.name, error)
+            warn(self._log, error, f"mirror {mirror.name}")
 
     # --- something happens -----------------------------------------------------------------------------------------
 
     async def _follow_events(self) -> None:
         self._heartbeat_s = trio.current_time()
         while True:
-            await trio.sleep(POLL_S)
+            newest = None
+            with trio.move_on_after(LOOK_S):
+                newest = await self._watch.beyond(self._seq, WATCHED)
             try:
-                await self._send_new_events()
+                if newest is not None:
+                    await self._send_new_events(newest)
                 if trio.current_time() - self._heartbeat_s >= presence.HEARTBEAT_S:
                     self._heartbeat_s = trio.current_time()
                     await self._send_heartbeats()
             except Unavailable as error:
-                self._log.warning("events were not sent to the mirrors: %s", error)
+                warn(self._log, error, "events were not sent to the mirrors")
+                await trio.sleep(RETRY_S)
 
-    async def _send_new_events(self) -> None:
+    async def _send_new_events(self, newest: int) -> None:
         limit = mirror_messages.MAX_REPLAYED_EVENTS
-        found = await self._reader.run(partial(event_log.since, seq=self._seq, limit=limit, kinds=WATCHED))
-        if not found:
-            return
-        self._seq = found[-1].seq
+        read = partial(event_log.since, seq=self._seq, limit=limit, kinds=WATCHED, last=newest)
+        found = await self._reader.run(read)
+        last = found[-1].seq if len(found) == limit else newest
+        if found:
+            await self._send_events(found, last)
+        self._seq = last  # not before they are sent: the catalogue may fail in between
+
+    async def _send_events(self, found: Sequence[LoggedEvent], last: int) -> None:
         self._changed()
         for event in found:
             if event.kind is Kind.MIRROR_REVOKED:
                 self._disconnect_all(event.detail.get("mirror", ""))
         changed = {event.package_id for event in found if event.kind in event_log.OF_PACKAGES and event.package_id}
         if changed and self._followers:
-            read = partial(mirror_messages.package_message, changed=changed, seq=self._seq)
+            read = partial(mirror_messages.package_message, changed=changed, seq=last)
             change = await self._reader.run(read)
             for position, follower in enumerate(list(self._followers.values())):
                 self._send(follower, structs.replace(change, wait_s=self._waves.wait_s(position)))
@@ -261,7 +273,8 @@ class MirrorStreams:
             return
         ids = sorted({follower.mirror.id for follower in self._followers.values()})
         await self._writer.run(partial(presence.record_heartbeat, mirror_ids=ids, now_s=time.time()))
-        newest = await self._reader.run(event_log.newest)
+        # A mirror takes the number in it for one up to which it has been sent everything.
+        await self._send_new_events(await self._watch.refresh())
         now_s = trio.current_time()
         state: Event | None = None
         for follower in list(self._followers.values()):
@@ -271,7 +284,7 @@ class MirrorStreams:
                     state = await self._reader.run(mirror_messages.state_message)
                 self._send(follower, state)
             else:
-                self._send(follower, Heartbeat(newest))
+                self._send(follower, Heartbeat(self._seq))
 
     def _disconnect_all(self, name: str) -> None:
         for follower in [follower for follower in self._followers.values() if follower.mirror.name == name]:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from distd.catalogue.event_watch import EventWatch
+from distd.catalogue.outage import RETRY_S, log_outages
 from distd.catalogue.reader import Reader
 from distd.catalogue.writer import open_writer
-from distd.domain.errors import Unavailable
+from distd.domain.errors import Unavailable, Unreachable
 from distd.lane.file_cache import FileCache
 from distd.lane.file_watch import watch
 from distd.lane.pacer import Levels
@@ -70,14 +72,16 @@ async def run_server(
     settings, catalogue = installation.settings, installation.catalogue
     state = ServerState(installation, listeners, read_settings)
     set_up_process(settings.limits.connections, log)
-    _reconcile(installation)
+    if not is_worker():  # else the supervisor does it, once for all workers
+        log_outages(catalogue.outage, log)
     reader, metrics, drain_s = Reader(catalogue), Metrics(), settings.limits.drain_s
+    event_watch = EventWatch(reader, log, catalogue.listen)
     space = CatalogueSpace(catalogue, installation.data.root, settings.store.keep_free_mib * MIB)
     state.follow(lambda now: space.limit(now.store.keep_free_mib * MIB))
     async with (
         open_writer(catalogue) as writer,
         open_post_queues(catalogue, state.answer, settings, space) as queues,
-        open_application(installation, state, reader, writer, metrics, log) as web,
+        open_application(installation, state, event_watch, writer, metrics, log) as web,
         trio.open_nursery() as nursery,
     ):
         steering = Steering(reader)
@@ -86,10 +90,11 @@ async def run_server(
         addresses = {"http": state.context.http, "https": state.context.https, **state.mirror_keys}
         state.follow(lambda _: addresses.update(http=state.context.http, https=state.context.https))
         origin_key = OriginKey(installation.data)
-        mirrors = MirrorStreams(reader, writer, waves, addresses, monitor.notify, origin_key, log)
+        mirrors = MirrorStreams(event_watch, writer, waves, addresses, monitor.notify, origin_key, log)
         progress = ProgressRecorder(writer, log)
         hand_over = partial(_hand_over, mirrors, web)
-        access = _agent_access(installation, state)
+        access = AgentAccess(state.token_keys, lambda: state.settings.agents, log)
+        is_prepared = _prepare(installation, access)
         backend = OriginBackend(queues, steering, progress, hand_over, access, metrics.observe_post, log)
         levels = Levels(fd=shared_levels())
         lane = Lane(backend, _file_cache(installation.data), limits(settings), log, levels)
@@ -97,19 +102,22 @@ async def run_server(
             nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, state.tls_context())])
             nursery.start_soon(watch, state.keys_identity, partial(_use_keys, state, lane, backend, mirrors))
             nursery.start_soon(metrics.run, Sources(lane.counts, progress, lambda: state.directory, web.refused))
+            nursery.start_soon(event_watch.run)
             nursery.start_soon(mirrors.run)
             nursery.start_soon(monitor.run)
             nursery.start_soon(steering.run)
-            nursery.start_soon(access.run, reader)
+            nursery.start_soon(access.run, event_watch)
+            if not is_prepared:
+                nursery.start_soon(_prepare_later, installation, access)
             nursery.start_soon(progress.run)
             nursery.start_soon(run_upkeep, writer, settings, log)
             nursery.start_soon(limit_log, catalogue)
             announce(state.context.http, state.context.https)
             async with AsyncExitStack() as stack:
                 if not is_worker():  # else the supervisor does it, once for all workers
-                    await stack.enter_async_context(logged_events(reader, log))
+                    await stack.enter_async_context(logged_events(event_watch, log))
                 await _wait_for_end(signals, partial(state.reload, lane, log))
-        state.stopping = True
+        state.stop()
         log.info("finishing what is being sent, at most %d s", drain_s)
         lane.stop()
         with trio.move_on_after(drain_s):
@@ -135,16 +143,23 @@ async def limit_log(catalogue: Catalogue) -> None:
             log.warning("the log of changes is not shortened: %s", error)
 
 
-def _reconcile(installation: Installation) -> None:
-    for package_id in reconcile(installation.catalogue, installation.data).missing:
-        log.error("package %s: its folder is gone from the download directory", package_id)
+def _prepare(installation: Installation, access: AgentAccess) -> bool:
+    """What comes before the first request, where the catalogue answers; gives whether it does."""
+    try:
+        for package_id in reconcile(installation.catalogue, installation.data).missing:
+            log.error("package %s: its folder is gone from the download directory", package_id)
+        with installation.catalogue.read() as conn:
+            access.read(conn, time.time())
+    except Unreachable:
+        return False
+    return True
 
 
-def _agent_access(installation: Installation, state: ServerState) -> AgentAccess:
-    access = AgentAccess(state.token_keys, lambda: state.settings.agents, log)
-    with installation.catalogue.read() as conn:
-        access.read(conn, time.time())
-    return access
+async def _prepare_later(installation: Installation, access: AgentAccess) -> None:
+    while True:
+        await trio.sleep(RETRY_S)
+        if await trio.to_thread.run_sync(_prepare, installation, access):
+            return
 
 
 def _hand_over(mirrors: MirrorStreams, web: HandOver, stream: PlainStream | TlsStream, path: bytes) -> None:

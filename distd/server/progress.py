@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from distd.domain.errors import Unavailable
+from distd.domain.errors import Unavailable, Unreachable
 from distd.origin.deployments.progress import Fetched, record
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class ProgressRecorder:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what was sent since the last time. What the catalogue does not take is lost, with a warning."""
+        """Write what was sent since the last time, and what an outage has kept. What the catalogue does not take for
+        another reason is lost, with a warning."""
         pending, self._pending = self._pending, {}
         if not pending:
             return
@@ -63,5 +64,16 @@ class ProgressRecorder:
         ]
         try:
             await self._writer.run(partial(record, fetches=rows, now_s=time.time()))
+        except Unreachable:
+            self._put_back(pending)
         except Unavailable as error:
             self._log.warning("progress is not recorded, of downloads: %d; %s", len(rows), error)
+
+    def _put_back(self, unwritten: dict[tuple[int, str], tuple[list[int], int]]) -> None:
+        """For the next time, as far as there is space beside what was sent since."""
+        for key, (numbers, sent_bytes) in unwritten.items():
+            if key in self._pending:
+                later, later_bytes = self._pending[key]
+                self._pending[key] = numbers + later, sent_bytes + later_bytes
+            elif len(self._pending) < MAX_PAIRS:
+                self._pending[key] = numbers, sent_bytes

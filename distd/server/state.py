@@ -53,7 +53,7 @@ class ServerState:
         self.mirror_keys = _mirror_keys(installation.data)
         self.directory = EMPTY
         self._admission = Admission()
-        self.stopping = False  # what has no end by itself ends then
+        self._at_stop: list[Callable[[], None]] = []
         self._started = installation.settings
         self._followers: list[Callable[[Settings], None]] = []
         self._data = installation.data
@@ -91,6 +91,15 @@ class ServerState:
     def follow(self, use: Callable[[Settings], None]) -> None:
         """Call `use` with the settings whenever they have been read again."""
         self._followers.append(use)
+
+    def at_stop(self, end: Callable[[], None]) -> None:
+        """Call `end` when the server stops: what has no end by itself ends then."""
+        self._at_stop.append(end)
+
+    def stop(self) -> None:
+        """The server stops."""
+        for end in self._at_stop:
+            end()
 
     def reload(self, lane: Lane, log: logging.Logger) -> None:
         """Use changed settings and certificates. Connections stay; if something cannot be read, nothing changes.

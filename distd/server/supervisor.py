@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Final
 import trio
 from prometheus_client.multiprocess import mark_process_dead
 
+from distd.catalogue.event_watch import EventWatch
+from distd.catalogue.reader import Reader
 from distd.domain.backoff import Backoff
 from distd.domain.errors import Unavailable
 from distd.lane.pacer import make_shared
@@ -30,7 +32,7 @@ from distd.server.metrics import FOLDER_VARIABLE
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from distd.catalogue.reader import Reader
+    from distd.catalogue.engine import Catalogue
     from distd.lane.sockets import Listeners
 
 FIRST_PAUSE_S: Final = 0.5
@@ -42,14 +44,16 @@ log = logging.getLogger("distd.supervisor")
 
 
 class Supervisor:
-    """Runs `command` once for each of `listeners`, which it closes at the end, and logs events, which `reader` reads.
+    """Runs `command` once for each of `listeners`, which it closes at the end, and logs the events of `catalogue`.
     `drain_s`: what workers get to end."""
 
-    def __init__(self, command: Sequence[str], listeners: Sequence[Listeners], drain_s: float, reader: Reader) -> None:
+    def __init__(
+        self, command: Sequence[str], listeners: Sequence[Listeners], drain_s: float, catalogue: Catalogue
+    ) -> None:
         self._command = list(command)
         self._listeners = listeners
         self._drain_s = drain_s
-        self._reader = reader
+        self._catalogue = catalogue
         self._levels = make_shared()
         self._metrics = TemporaryDirectory(prefix="distd-metrics-")  # gone with the supervisor
         self._processes: dict[int, trio.Process] = {}
@@ -65,7 +69,9 @@ class Supervisor:
                 for index in range(len(self._listeners)):
                     await nursery.start(self._keep_alive, index)
                 announce()
-                async with logged_events(self._reader, log):
+                watch = EventWatch(Reader(self._catalogue), log, self._catalogue.listen)
+                nursery.start_soon(watch.run)
+                async with logged_events(watch, log):
                     await self._wait_for_end(signals)
                 self._stopping.set()
                 for listeners in self._listeners:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from distd.catalogue import event_log
+from distd.catalogue.outage import warn
 from distd.domain.errors import Unavailable
 from distd.origin.computers import expiry
 from distd.origin.deployments import proofs
+from distd.origin.operators import sessions
 
 if TYPE_CHECKING:
     import logging
@@ -37,7 +39,7 @@ async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) ->
             try:
                 await writer.run(partial(work, now_s=time.time()))
             except Unavailable as error:
-                log.warning("%s: %s", what, error)
+                warn(log, error, what)
 
     def prune(conn: Connection, now_s: float) -> None:
         event_log.prune(conn, settings.events.keep)
@@ -48,4 +50,6 @@ async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) ->
         if forget_days:
             expire = partial(expiry.expire, after_days=forget_days)
             nursery.start_soon(every, EXPIRE_S, "computers that never came back are not deleted", expire)
+        rest = partial(sessions.expire, idle_s=settings.console.idle_h * 3600.0)
+        nursery.start_soon(every, EXPIRE_S, "sessions that have ended are not deleted", rest)
         nursery.start_soon(every, SETTLE_S, "results are not looked at", proofs.settle)

@@ -34,12 +34,14 @@ _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
 
 
-def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """`path` holds `data`, or what it held before."""
+def write_file(path: Path, data: bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """`path` holds `data`, or what it held before. `owner`: user and group by number; None: those of the process."""
     new = path.with_name(f"{NEW}{path.name}-{os.getpid()}")
     try:
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with os.fdopen(fd, "wb") as file:
+            if owner is not None:
+                os.fchown(fd, *owner)
             os.fchmod(fd, mode)  # whatever the umask says
             file.write(data)
             file.flush()

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from distd.domain.errors import BadInput
 from distd.domain.settings import TABLE
 from distd.storage import atomic, pki
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from distd.domain.settings import Setting
+
+
+NO_VALUES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +88,17 @@ def open_data_dir(root: Path) -> DataDir:
 
 
 def create_data_dir(
-    root: Path, hosts: Sequence[str], create_catalogue: Callable[[Path], None], ca_folder: Path | None = None
+    root: Path,
+    hosts: Sequence[str],
+    create_catalogue: Callable[[Path], None],
+    ca_folder: Path | None = None,
+    values: Mapping[str, str] = NO_VALUES,
 ) -> DataDir:
     """Make a data directory in `root`, a folder that is empty or not there yet. `hosts[0]` is the name for agents.
 
-    `create_catalogue(path)` makes the database. The CA's key, and its certificate once more, are put into `ca_folder`,
-    which is made and must not be there yet; None: the key is put with the others.
+    `create_catalogue(path)` makes the database, at that path or elsewhere, after all else. `values` are those of
+    further settings that stand in the file, by "section.key". The CA's key, and its certificate once more, are put into
+    `ca_folder`, which is made and must not be there yet; None: the key is put with the others.
 
     Raises `BadInput` when something is there already; then, and when anything fails, nothing is changed.
     """
@@ -108,7 +116,7 @@ def create_data_dir(
     except OSError as error:
         raise BadInput("data", "a folder that can be made", f"{root}: {error.strerror}") from None
     try:
-        return _fill(DataDir(root), hosts, create_catalogue, ca_folder)
+        return _fill(DataDir(root), create_catalogue, ca_folder, hosts, {"server.host": hosts[0], **values})
     except BaseException:
         for path in root.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -123,20 +131,25 @@ def _check_ca_folder(ca_folder: Path, root: Path) -> None:
 
 
 def _fill(
-    data: DataDir, hosts: Sequence[str], create_catalogue: Callable[[Path], None], ca_folder: Path | None
+    data: DataDir,
+    create_catalogue: Callable[[Path], None],
+    ca_folder: Path | None,
+    hosts: Sequence[str],
+    values: Mapping[str, str],
 ) -> DataDir:
     for folder, mode in ((data.download, 0o755), (data.keys, 0o700)):
         folder.mkdir()
         folder.chmod(mode)
-    create_catalogue(data.catalogue)
     with ExitStack() as stack:
         if ca_folder is not None:
             stack.enter_context(_new_folder(ca_folder))
         pki.create_keys(data.keys, data.ca_certificate, hosts, ca_folder)
         if ca_folder is not None:
             atomic.write_file(ca_folder / data.ca_certificate.name, data.ca_certificate.read_bytes())
-    os.chmod(data.catalogue, 0o640)
-    atomic.write_file(data.settings_file, _settings_text(hosts[0]).encode(), mode=0o640)
+        create_catalogue(data.catalogue)
+        if data.catalogue.exists():
+            data.catalogue.chmod(0o640)
+        atomic.write_file(data.settings_file, _settings_text(values).encode(), mode=0o640)
     return data
 
 
@@ -154,8 +167,8 @@ def _new_folder(folder: Path) -> Iterator[None]:
         raise
 
 
-def _settings_text(host: str) -> str:
-    """distd.toml with every setting in it, all but the host commented out."""
+def _settings_text(values: Mapping[str, str]) -> str:
+    """distd.toml with every setting in it, all but those that have one of `values` commented out."""
     lines = ["# Settings of distd. What is commented out has its default."]
     section = ""
     for setting in TABLE.values():
@@ -163,13 +176,13 @@ def _settings_text(host: str) -> str:
         if name != section:
             lines += ["", f"[{name}]"]
             section = name
-        lines += _lines_of(setting, key, host)
+        lines += _lines_of(setting, key, values.get(setting.name))
     return "\n".join(lines) + "\n"
 
 
-def _lines_of(setting: Setting, key: str, host: str) -> Iterable[str]:
+def _lines_of(setting: Setting, key: str, value: str | None) -> Iterable[str]:
     yield f"# {setting.meaning}"
-    yield f'{key} = "{host}"' if setting.name == "server.host" else f"# {key} = {_toml(setting.default)}"
+    yield f"# {key} = {_toml(setting.default)}" if value is None else f"{key} = {_toml(value)}"
 
 
 def _toml(value: bool | int | str) -> str:

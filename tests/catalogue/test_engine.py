@@ -1,39 +1,39 @@
-"""The catalogue's file: what opens, what does not, and who may write when."""
+"""A catalogue: who may write when, what an older and a newer schema are. On each database."""
 
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import delete, insert, select, text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import insert, inspect, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from distd.catalogue import engine as module
 from distd.catalogue.engine import create_catalogue, open_catalogue
 from distd.catalogue.schema import activations, package_ids
-from distd.domain.errors import BadInput, Unavailable
+from distd.domain.errors import BadInput, Corrupt, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from distd.catalogue.dialect.database import Database
     from distd.catalogue.engine import Catalogue
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Any:
-    create_catalogue(tmp_path / "catalogue.db")
-    return tmp_path / "catalogue.db"
+def place(database: Any) -> Any:
+    """Of a catalogue whose tables a test may change."""
+    return database.make()
 
 
 @pytest.fixture
-def catalogue(path: Any) -> Iterator[Any]:
-    with open_catalogue(path) as opened:
+def catalogue(database: Any) -> Iterator[Any]:
+    with open_catalogue(database.place) as opened:
         yield opened
 
 
@@ -46,21 +46,6 @@ def _add(catalogue: Catalogue, *numbers: int) -> None:
     with catalogue.write() as conn:
         for number in numbers:
             conn.execute(insert(package_ids).values(id=number))
-
-
-@pytest.mark.parametrize(
-    ("pragma", "value"),
-    [
-        ("journal_mode", "wal"),
-        ("synchronous", 2),
-        ("foreign_keys", 1),
-        ("busy_timeout", 30_000),
-        ("journal_size_limit", 16_777_216),
-    ],
-)
-def test_every_connection_is_set_up(catalogue: Any, pragma: Any, value: Any) -> None:
-    with catalogue.read() as conn:
-        assert conn.scalar(text(f"PRAGMA {pragma}")) == value
 
 
 def test_a_write_is_committed_or_rolled_back_as_a_whole(catalogue: Any) -> None:
@@ -84,135 +69,45 @@ def test_foreign_keys_hold(catalogue: Any) -> None:
 
 
 def test_a_bug_of_ours_is_not_called_unavailable(catalogue: Any) -> None:
-    with pytest.raises(OperationalError), catalogue.read() as conn:
+    with pytest.raises((DBAPIError, Corrupt)), catalogue.read() as conn:
         conn.execute(text("SELECT * FROM nothing"))
 
 
-def test_a_lock_that_is_not_let_go_is_unavailable(path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BUSY_TIMEOUT_S", 0)
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with open_catalogue(path) as catalogue:
-        with pytest.raises(Unavailable, match="catalogue: database is locked"), catalogue.write():
-            pass
-        other.execute("ROLLBACK")
-        _add(catalogue, 1)
-    other.close()
+def test_a_catalogue_is_not_made_over_another(place: Database) -> None:
+    with pytest.raises(BadInput, match=r"no catalogue there yet|a database without tables"):
+        create_catalogue(place)
 
 
-def test_a_full_disk_is_unavailable(catalogue: Any) -> None:
-    with catalogue.write() as conn:
-        conn.execute(text(f"PRAGMA max_page_count = {conn.scalar(text('PRAGMA page_count'))}"))
-    with pytest.raises(Unavailable, match="full"):
-        _add(catalogue, *range(10_000))
-    assert _numbers(catalogue) == []
-
-
-def _fill(catalogue: Catalogue, size: int) -> None:
-    """So many rows at once, of some 10 bytes."""
-    with catalogue.write() as conn:
-        conn.execute(insert(package_ids), [{"id": number} for number in range(size)])
-
-
-def _log_bytes(path: Path) -> int:
-    return path.with_name("catalogue.db-wal").stat().st_size
-
-
-def test_a_log_of_changes_that_has_grown_is_cut(path: Path, catalogue: Catalogue) -> None:
-    _fill(catalogue, 20_000)
-    grown_bytes = _log_bytes(path)
-    assert grown_bytes > 100_000
-    catalogue.limit_log(grown_bytes)
-    assert _log_bytes(path) == grown_bytes, "it is not over its limit"
-    catalogue.limit_log(grown_bytes - 1)
-    assert _log_bytes(path) == 0
-    assert len(_numbers(catalogue)) == 20_000
-    catalogue.limit_log(0)
-
-
-def test_a_log_of_changes_is_not_cut_under_those_who_need_it(path: Path, catalogue: Catalogue) -> None:
-    """And nobody is waited for: neither a reader of an earlier state nor a writer."""
-    with catalogue.read() as reader:
-        assert list(reader.scalars(select(package_ids.c.id))) == []
-        _fill(catalogue, 1000)
-        catalogue.limit_log(0)
-        assert _log_bytes(path) > 0
-        assert list(reader.scalars(select(package_ids.c.id))) == []
-    with catalogue.write() as conn:
-        conn.execute(insert(package_ids).values(id=5000))
-        catalogue.limit_log(0)
-    catalogue.limit_log(0)
-    assert _log_bytes(path) == 0
-    with catalogue.read() as conn:
-        assert conn.scalar(text("PRAGMA busy_timeout")) == 30_000, "as for all connections"
-
-
-def test_a_catalogue_without_a_log_of_changes(path: Path, catalogue: Catalogue) -> None:
-    path.with_name("catalogue.db-wal").unlink()
-    catalogue.limit_log(0)
-
-
-def test_deleted_rows_make_pages_that_are_used_again(catalogue: Catalogue) -> None:
-    assert catalogue.reusable_bytes() == 0
-    _fill(catalogue, 20_000)
-    with catalogue.write() as conn:
-        conn.execute(delete(package_ids))
-    freed_bytes = catalogue.reusable_bytes()
-    assert freed_bytes > 100_000
-    _fill(catalogue, 10_000)
-    assert 0 < catalogue.reusable_bytes() < freed_bytes
-
-
-def _foreign(path: Any) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("CREATE TABLE something (x)")
-    connection.close()
-
-
-CREATES = {
-    "nothing there": lambda path: None,
-    "a directory": lambda path: path.mkdir(),
-    "no database": lambda path: path.write_bytes(b"this is no database at all" * 100),
-    "somebody else's database": _foreign,
-    "an empty file": lambda path: path.touch(),
-}
-
-
-@pytest.mark.parametrize("create", CREATES.values(), ids=CREATES)
-def test_what_is_no_catalogue_is_refused(tmp_path: Path, create: Any) -> None:
-    path = tmp_path / "catalogue.db"
-    create(path)
-    with pytest.raises(BadInput, match="data: expected a data directory made by `distd init`"), open_catalogue(path):
+def test_an_empty_database_is_no_catalogue(database: Any) -> None:
+    place = database.make(empty=True)
+    with pytest.raises(BadInput, match="data: expected a data directory made by `distd init`"), open_catalogue(place):
         pass
 
 
-def test_a_catalogue_is_not_made_over_another(path: Any) -> None:
-    with pytest.raises(BadInput, match="no catalogue there yet"):
-        create_catalogue(path)
+def test_somebody_elses_database_is_no_catalogue(database: Any) -> None:
+    place = database.make(empty=True)
+    engine = place.make_engine()
+    with engine.begin() as conn:
+        conn.execute(text("CREATE TABLE something (x INTEGER)"))
+    engine.dispose()
+    with pytest.raises(BadInput, match="data: expected a data directory made by `distd init`"), open_catalogue(place):
+        pass
 
 
-def _set_schema(path: Any, version: Any) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
-    connection.commit()
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-
-
-def test_a_newer_schema_is_refused_and_left_alone(path: Any) -> None:
-    _set_schema(path, "0999")
-    before = path.read_bytes()
-    with pytest.raises(BadInput) as caught, open_catalogue(path):
+def test_a_newer_schema_is_refused_and_left_alone(place: Database) -> None:
+    with open_catalogue(place) as catalogue, catalogue.write() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '0999'"))
+    with pytest.raises(BadInput) as caught, open_catalogue(place):
         pass
     assert str(caught.value) == (
         f"data: expected a data directory of schema up to {module.SCHEMA}, got schema 0999; "
         "it was written by a newer distd: upgrade distd"
     )
-    assert path.read_bytes() == before
+    assert _columns(place)[1] == "0999"
 
 
 def test_an_older_schema_is_migrated_in_one_transaction(
-    path: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    place: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """With a migration that exists only here; one that fails leaves the old schema."""
     scripts = tmp_path / "migrations"
@@ -228,30 +123,62 @@ def test_an_older_schema_is_migrated_in_one_transaction(
     monkeypatch.setattr(module, "SCHEMA", new)
 
     newest.write_text(head + add + "    raise RuntimeError('midway')\n")
-    with pytest.raises(RuntimeError, match="midway"), open_catalogue(path):
+    with pytest.raises(RuntimeError, match="midway"), open_catalogue(place):
         pass
-    assert _columns(path) == (["name", "password_hash"], old)
+    assert _columns(place) == (["name", "password_hash"], old)
     newest.write_text(head + add)
-    with open_catalogue(path):
-        assert _columns(path) == (["name", "password_hash", "mail"], new)
+    with open_catalogue(place):
+        assert _columns(place) == (["name", "password_hash", "mail"], new)
 
 
-def _columns(path: Any) -> Any:
-    connection = sqlite3.connect(path)
-    names = [row[1] for row in connection.execute("PRAGMA table_info(operators)")]
-    (version,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    connection.close()
+def _columns(place: Database) -> tuple[list[str], str]:
+    engine = place.make_engine()
+    with engine.connect() as conn:
+        names = [column["name"] for column in inspect(conn).get_columns("operators")]
+        version = conn.scalar(text("SELECT version_num FROM alembic_version")) or ""
+    engine.dispose()
     return names, version
+
+
+def test_what_is_opened_later_is_looked_at_when_it_is_first_used(place: Database) -> None:
+    """By all threads that use it, once; also where it fails."""
+    with open_catalogue(place) as catalogue, catalogue.write() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '0999'"))
+    engine = place.make_engine()
+    catalogue = module.Catalogue(place, engine)
+    catalogue.settle_later()
+    for transaction in (catalogue.read, catalogue.write):
+        with pytest.raises(BadInput, match="upgrade distd"), transaction():
+            pass
+    with engine.begin() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = :schema"), {"schema": module.SCHEMA})
+    threads = [threading.Thread(target=_add, args=(catalogue, number)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert _numbers(catalogue) == list(range(4))
+    engine.dispose()
+
+
+def test_in_an_outage_one_tries_and_the_others_are_refused_at_once(catalogue: Any) -> None:
+    catalogue.outage.failed("the server is gone", reads=False)
+    with pytest.raises(Unreachable, match="catalogue: the server is gone"), catalogue.read():
+        pass
+    with pytest.raises(Unreachable), catalogue.write():
+        pass
 
 
 # Reads and then writes in one transaction: with a deferred BEGIN most of them would end by "database is locked".
 COUNTER = """
 import sys
-from pathlib import Path
 from sqlalchemy import func, insert, select
+from pathlib import Path
+from distd.catalogue.dialect import database_of
 from distd.catalogue.engine import open_catalogue
 from distd.catalogue.schema import package_ids
-with open_catalogue(Path(sys.argv[1])) as catalogue:
+from distd.domain.settings import CatalogueSettings
+with open_catalogue(database_of(CatalogueSettings(sys.argv[1]), Path(sys.argv[2]))) as catalogue:
     for _ in range(100):
         with catalogue.write() as conn:
             newest = conn.scalar(select(func.max(package_ids.c.id))) or 0
@@ -259,10 +186,11 @@ with open_catalogue(Path(sys.argv[1])) as catalogue:
 """
 
 
-def test_two_processes_write_at_once(path: Any) -> None:
-    writers = [subprocess.Popen([sys.executable, "-c", COUNTER, path]) for _ in range(2)]
+def test_two_processes_write_at_once(database: Any, tmp_path: Path) -> None:
+    place, file = database.place, tmp_path / "catalogue.db"
+    writers = [subprocess.Popen([sys.executable, "-c", COUNTER, database.url, str(file)]) for _ in range(2)]
     assert [writer.wait() for writer in writers] == [0, 0]
-    with open_catalogue(path) as catalogue:
+    with open_catalogue(place) as catalogue:
         assert _numbers(catalogue) == list(range(1, 201))
 
 

@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from distd.catalogue import event_log
-from distd.catalogue.engine import create_catalogue, open_catalogue
+from distd.catalogue.engine import open_catalogue
 from distd.catalogue.event_log import Event, Kind, Note
 from distd.domain.actor import AGENT, Actor, ActorKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from distd.catalogue.engine import Catalogue
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Any]:
-    create_catalogue(tmp_path / "catalogue.db")
-    with open_catalogue(tmp_path / "catalogue.db") as opened:
+def catalogue(database: Any) -> Iterator[Any]:
+    with open_catalogue(database.place) as opened:
         yield opened
 
 

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 from sqlalchemy import insert, select, text
 
-from distd.catalogue.engine import create_catalogue, open_catalogue
+from distd.catalogue.engine import open_catalogue
 from distd.catalogue.schema import package_ids
 from distd.catalogue.writer import BatchLimits, open_batcher, open_writer
 from distd.domain.errors import BadInput, Unavailable
@@ -20,7 +20,6 @@ from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 class Watched:
@@ -50,9 +49,8 @@ class Watched:
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Any]:
-    create_catalogue(tmp_path / "catalogue.db")
-    with open_catalogue(tmp_path / "catalogue.db") as opened:
+def catalogue(database: Any) -> Iterator[Any]:
+    with open_catalogue(database.place) as opened:
         yield Watched(opened)
 
 
@@ -146,6 +144,7 @@ async def test_a_catalogue_that_stays_busy_is_unavailable_and_may_come_back(cata
     assert catalogue.numbers() == [2]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_a_disk_that_is_full_within_an_operation_is_no_fault_of_that_operation(catalogue: Any) -> None:
     """The database may roll back the whole transaction then, so all are tried again."""
     tries = []

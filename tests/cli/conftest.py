@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import insert, select
 
+from distd.catalogue.dialect import database_of
+from distd.catalogue.schema import computers, metadata
 from distd.cli.main import run
+from distd.origin.installation import open_installation, read_settings
+from distd.storage.data_dir import DataDir
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from sqlalchemy import Connection, Engine
 
 
 @dataclass
@@ -53,22 +61,42 @@ class Site:
 
     def computer(self, device_id: Any = "pc-2026-01-01-00-00-00") -> Any:
         """A computer that has been in contact."""
-        with sqlite3.connect(self.data / "catalogue.db") as database:
-            database.execute(
-                "INSERT INTO computers (device_id, first_seen_at_us, last_seen_at_us) VALUES (?, 1, 1)", (device_id,)
-            )
-        database.close()
+        with self.write() as conn:
+            conn.execute(insert(computers).values(device_id=device_id, first_seen_at_us=1, last_seen_at_us=1))
         return device_id
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Into the catalogue."""
+        with open_installation(self.data) as installation, installation.catalogue.write() as conn:
+            yield conn
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Out of the catalogue."""
+        with open_installation(self.data) as installation, installation.catalogue.read() as conn:
+            yield conn
 
     def snapshot(self) -> Any:
         """Everything on the disk and in the catalogue."""
         skipped = ("catalogue.db", "catalogue.db-wal", "catalogue.db-shm")
         paths = (path for path in sorted(self.data.rglob("*")) if path.name not in skipped)
         tree = {str(path.relative_to(self.data)): path.read_bytes() if path.is_file() else None for path in paths}
-        database = sqlite3.connect(self.data / "catalogue.db")
-        rows = list(database.iterdump())
-        database.close()
+        with open_engine(self.data) as engine, engine.connect() as conn:
+            order = {table: [*table.primary_key] for table in metadata.sorted_tables}
+            rows = {table.name: conn.execute(select(table).order_by(*keys)).all() for table, keys in order.items()}
         return tree, rows
+
+
+@contextmanager
+def open_engine(data: Path) -> Iterator[Engine]:
+    """The database of a data directory, whatever its schema is."""
+    found = DataDir(data)
+    engine = database_of(read_settings(found, {}).catalogue, found.catalogue).make_engine()
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +107,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture
-def site(template: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+def site(template: Any, tmp_path: Path, database: Any, capsys: pytest.CaptureFixture[str]) -> Any:
     shutil.copytree(template, tmp_path / "site", symlinks=True)
+    database.take_over(DataDir(tmp_path / "site"))
     return Site(tmp_path, capsys)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import update
 
+from distd.catalogue.schema import assignments
 from distd.terminal import lists
 
 if TYPE_CHECKING:
@@ -32,13 +33,9 @@ def deployed(site: Any) -> Any:
 
 def succeed(site: Any, count: int) -> None:
     """The first computers say that they have the package; nothing was sent to them."""
-    with sqlite3.connect(site.data / "catalogue.db") as database:
-        database.execute(
-            "UPDATE assignments SET notified_at_us = 1, result = 'SUCCESS', result_at_us = 2, unproven_at_us = 2"
-            " WHERE id <= ?",
-            (count,),
-        )
-    database.close()
+    reported = {"notified_at_us": 1, "result": "SUCCESS", "result_at_us": 2, "unproven_at_us": 2}
+    with site.write() as conn:
+        conn.execute(update(assignments).where(assignments.c.id <= count).values(reported))
 
 
 def test_what_is_unproven_is_listed_and_accepted(deployed: Any) -> None:
@@ -190,7 +187,7 @@ def test_a_schedule_is_told_to_agents_in_their_form(deployed: Any) -> None:
     computer = deployed.computer("new")
     done = deployed("assign", deployed.ids[0], "--computer", computer, "--schedule", "2099-12-01 18:00")
     assert done.status == 0
-    assert any("'2099/12/01 18:00'" in row for row in deployed.snapshot()[1])
+    assert "'2099/12/01 18:00'" in repr(deployed.snapshot()[1])
     for text in ("tomorrow", "2020-01-01"):
         refused = deployed("assign", deployed.ids[1], "--computer", computer, "--schedule", text)
         assert (refused.status, refused.err.startswith("distd: --schedule: expected a time ")) == (2, True)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
-import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
+
+from tests.fixtures.databases import sqlite_database
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+__all__ = ["sqlite_database"]  # what is tested here is the same on each
 
 STORE = ("--name", "x", "--os", "LINUX", "--action", "STORE", "--path", "/tmp/x")
 UNKNOWN = "1234567890"
@@ -190,9 +194,8 @@ COMMANDS = {
 def test_a_data_directory_of_a_newer_version(site: Any, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(site.folder)
     (site.folder / "good").write_bytes(bytes(5000))
-    with sqlite3.connect(site.data / "catalogue.db") as database:
-        database.execute("UPDATE alembic_version SET version_num = '0099'")
-    database.close()
+    with site.write() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '0099'"))
     before = site.snapshot()
     refused(site(*command), "--data", "schema up to", "got schema 0099", "upgrade distd")
     assert site.snapshot() == before

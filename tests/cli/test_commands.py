@@ -12,9 +12,13 @@ import pytest
 
 from distd.cli.main import cli
 from distd.domain.settings import TABLE
+from tests.fixtures.databases import sqlite_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+__all__ = ["sqlite_database"]  # what is tested here is the same on each
 
 
 def commands(group: Any = cli, path: Any = ()) -> Iterator[Any]:

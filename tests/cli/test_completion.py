@@ -7,7 +7,10 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from distd.cli.main import cli
+from tests.fixtures.databases import sqlite_database
 from tests.programs.processes import AGENTSIM, DISTD, REDISTRIB, plain_environment
+
+__all__ = ["sqlite_database"]  # what is tested here is the same on each
 
 
 def completed(*words: str, incomplete: str = "") -> list[tuple[str, str | None]]:

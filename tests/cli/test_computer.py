@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 import pytest
+from sqlalchemy import update
+
+from distd.catalogue.schema import computers
 
 PC = "pc-2026-01-01-00-00-00"
 OTHER = "pc-2026-01-01-00-00-01"
@@ -14,11 +16,10 @@ OTHER = "pc-2026-01-01-00-00-01"
 @pytest.fixture
 def room(site: Any) -> Any:
     """Two computers: one in the waiting room, one of whose identity something has changed."""
-    for name, column, value in ((PC, "waiting", 1), (OTHER, "changed", "address mac")):
+    for name, column, value in ((PC, "waiting", True), (OTHER, "changed", "address mac")):
         site.computer(name)
-        with sqlite3.connect(site.data / "catalogue.db") as database:
-            database.execute(f"UPDATE computers SET {column} = ? WHERE device_id = ?", (value, name))
-        database.close()
+        with site.write() as conn:
+            conn.execute(update(computers).where(computers.c.device_id == name).values({column: value}))
     return site
 
 

@@ -9,9 +9,13 @@ import pytest
 
 from distd.storage import issuing, pki, token_keys
 from distd.wire import tokens
+from tests.fixtures.databases import sqlite_database
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+__all__ = ["sqlite_database"]  # what is tested here is the same on each
 
 
 def keys(site: Any, *words: Any) -> Any:

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from distd.catalogue.engine import open_catalogue
 from distd.origin.agents import logins
 
 
 def may_log_in(site: Any, name: str, password: str) -> bool:
-    with open_catalogue(site.data / "catalogue.db") as catalogue, catalogue.read() as conn:
+    with site.read() as conn:
         return logins.verify(logins.hashes(conn).get(name), password)
 
 

@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from distd.catalogue.engine import open_catalogue
 from distd.origin.operators import operators
 
 
 def may_sign_in(site: Any, name: str, password: str) -> bool:
-    with open_catalogue(site.data / "catalogue.db") as catalogue, catalogue.read() as conn:
+    with site.read() as conn:
         return operators.check(conn, name, password)
 
 

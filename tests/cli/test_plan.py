@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import sqlite3
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from sqlalchemy import insert
 
-from distd.catalogue.engine import open_catalogue
+from distd.catalogue.schema import computers
 from distd.domain.actor import SYSTEM
 from distd.origin.operators import operators
 from distd.simulation import goals
@@ -33,15 +33,11 @@ HOUR_S, DAY_S = 3600.0, 86_400.0
 def populate(site: Any, package_id: Any, count: Any = 60, assigned: Any = 40) -> None:
     """Computers in two subnets, some Windows; the package is assigned to the first ones."""
     agents = ("OCS-NG_WINDOWS_AGENT_v2.10", "OCS-NG_unified_unix_agent_v2.10.0")
-    with sqlite3.connect(site.data / "catalogue.db") as database:
+    seen = {"first_seen_at_us": 1, "last_seen_at_us": 1}
+    with site.write() as conn:
         for number in range(count):
-            row = (f"pc-{number}", agents[number % 2], f"10.0.{number % 4 // 3}.0")
-            database.execute(
-                "INSERT INTO computers (device_id, user_agent, subnets, first_seen_at_us, last_seen_at_us)"
-                " VALUES (?, ?, ?, 1, 1)",
-                row,
-            )
-    database.close()
+            row = {"user_agent": agents[number % 2], "subnets": f"10.0.{number % 4 // 3}.0"}
+            conn.execute(insert(computers).values(device_id=f"pc-{number}", **row, **seen))
     chosen = [part for number in range(assigned) for part in ("--computer", f"pc-{number}")]
     assert site("package", "activate", package_id).status == 0
     assert not chosen or site("assign", package_id, *chosen, "--any-os").status == 0
@@ -158,7 +154,7 @@ def test_an_unknown_package(site: Any) -> None:
 
 async def test_the_api_tells_the_same(site: Any, package_id: Any, tmp_path: Path) -> None:
     populate(site, package_id)
-    with open_catalogue(site.data / "catalogue.db") as catalogue, catalogue.write() as conn:
+    with site.write() as conn:
         operators.create(conn, SYSTEM, "eve", "secret", 0.0)
     async with distd_serve(site.data) as server:
 

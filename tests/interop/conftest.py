@@ -141,16 +141,24 @@ class Address:
     https: str
 
 
-def new_operator(folder: Path) -> Operator:
-    """A fresh data directory, for agents that know the server as localhost."""
+def new_operator(folder: Path, url: str = "") -> Operator:
+    """A fresh data directory, for agents that know the server as localhost. `url`: of an empty database."""
     operator = Operator(folder / "site")
-    operator.distd("init", "--host", "localhost", "--host", "127.0.0.1")
+    operator.distd("init", "--host", "localhost", "--host", "127.0.0.1", *(["--database", url] if url else []))
     return operator
 
 
 @pytest.fixture(scope="session")
-def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    return new_operator(tmp_path_factory.mktemp("interop"))
+def operator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """On SQLite, unless a test has the parameter "postgresql"."""
+    folder = tmp_path_factory.mktemp("interop")
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield new_operator(folder)
+        return
+    cluster = request.getfixturevalue("postgresql_cluster")
+    name = cluster.create_database()
+    yield new_operator(folder, cluster.url(name))
+    cluster.drop_database(name)
 
 
 @pytest.fixture(scope="session")

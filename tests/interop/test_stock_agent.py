@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from tests.fixtures.databases import BOTH
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.interop.conftest import Operator
     from tests.interop.fixture_types import NewComputer, Noise, Server
+
+pytestmark = pytest.mark.parametrize("operator", BOTH, indirect=True, scope="session")
 
 
 @pytest.mark.parametrize(

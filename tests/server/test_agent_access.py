@@ -20,6 +20,7 @@ from distd.server.agent_access import AgentAccess
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from distd.catalogue.event_watch import EventWatch
     from tests.fixtures.origin import TestOrigin
 
 LOG = logging.getLogger("distd")
@@ -62,14 +63,17 @@ class Asked:
 
 @pytest.fixture
 async def asked(
-    origin: TestOrigin, reader: Any, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+    autojump_clock: trio.testing.MockClock,
+    origin: TestOrigin,
+    event_watch: EventWatch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Asked]:
     monkeypatch.setattr(logins, "verify", lambda known, password: password == "one")
     origin.act(logins.put, "school", "one", 1.0)
     found = Asked()
     origin.read(found.access.read, 1.0)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(found.access.run, reader)
+        nursery.start_soon(found.access.run, event_watch)
         yield found
         nursery.cancel_scope.cancel()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -12,14 +12,16 @@ import trio.testing
 
 from distd.domain.errors import Unavailable
 from distd.origin.agents import logins
-from distd.server.agent_logins import MAX_QUEUED, POLL_S, TRIES, TRY_AGAIN_S, AgentLogins, read_basic, read_bearer
+from distd.server.agent_logins import MAX_QUEUED, TRIES, TRY_AGAIN_S, AgentLogins, read_basic, read_bearer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from distd.catalogue.event_watch import EventWatch
     from tests.fixtures.origin import TestOrigin
 
 LOG = logging.getLogger("distd")
+WAIT_S = 1.0
 pytestmark = pytest.mark.usefixtures("autojump_clock")
 
 
@@ -48,7 +50,10 @@ class Checks:
 
 @pytest.fixture
 async def checks(
-    origin: TestOrigin, reader: Any, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+    autojump_clock: trio.testing.MockClock,
+    origin: TestOrigin,
+    event_watch: EventWatch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Checks]:
     verified: list[str] = []
 
@@ -62,7 +67,7 @@ async def checks(
     found = AgentLogins()
     origin.read(found.read)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(found.run, reader, LOG)
+        nursery.start_soon(found.run, event_watch, LOG)
         yield Checks(found, verified)
         nursery.cancel_scope.cancel()
 
@@ -123,20 +128,27 @@ async def test_another_password_counts_within_a_second_or_so(origin: TestOrigin,
     assert await checks.ask(basic("school", "two")) == ""
     assert await checks.ask(GOOD) == "school"
     origin.act(logins.put, "school", "two", 2.0)
-    await trio.sleep(POLL_S * 2)
+    await trio.sleep(WAIT_S)
     assert (await checks.ask(GOOD), await checks.ask(basic("school", "two"))) == ("", "school")
     origin.act(logins.delete, "school", 3.0)
-    await trio.sleep(POLL_S * 2)
+    await trio.sleep(WAIT_S)
     assert await checks.ask(basic("school", "two")) == ""
 
 
-async def test_a_catalogue_that_is_away_changes_nothing(
-    checks: Checks, reader: Any, caplog: pytest.LogCaptureFixture
+async def test_a_catalogue_that_is_away_delays_another_password(
+    origin: TestOrigin, checks: Checks, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader.error = Unavailable("catalogue", "it is locked")
-    await trio.sleep(POLL_S * 2)
-    assert await checks.ask(GOOD) == "school"
+    def is_away(_: object) -> None:
+        raise Unavailable("catalogue", "it is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(logins, "hashes", is_away)
+        origin.act(logins.put, "school", "two", 2.0)
+        await trio.sleep(WAIT_S)
+        assert await checks.ask(GOOD) == "school"
     assert "logins of agents: catalogue: it is locked" in caplog.messages
+    await trio.sleep(2 * WAIT_S)
+    assert await checks.ask(basic("school", "two")) == "school"
 
 
 async def test_what_is_in_the_field() -> None:

@@ -11,8 +11,10 @@ import pytest
 import trio
 import trio.testing
 from msgspec import to_builtins
+from sqlalchemy import text
 
 from distd.catalogue.event_log import Kind
+from distd.catalogue.event_watch import POLL_S
 from distd.domain.errors import Unavailable
 from distd.lane.streams import PlainStream
 from distd.origin.mirrors import mirrors, presence
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from trio.testing import MockClock
 
+    from distd.catalogue.event_watch import EventWatch
     from tests.fixtures.origin import TestOrigin
 
 
@@ -97,9 +100,9 @@ def changes() -> Changes:
 
 
 @pytest.fixture
-async def streams(data: Any, reader: Any, writer: Any, changes: Changes) -> AsyncIterator[MirrorStreams]:
+async def streams(data: Any, event_watch: EventWatch, writer: Any, changes: Changes) -> AsyncIterator[MirrorStreams]:
     addresses = {"http": "o:80", "https": "o:443"}
-    streams = MirrorStreams(reader, writer, Waves(1, 30), addresses, changes, OriginKey(data), log)
+    streams = MirrorStreams(event_watch, writer, Waves(1, 30), addresses, changes, OriginKey(data), log)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(streams.run)
         await trio.testing.wait_all_tasks_blocked()
@@ -198,7 +201,7 @@ async def test_what_happens_to_packages_is_sent_in_waves(
     await trio.sleep(1)
     before = changes.count
     origin.act(packages.deactivate, "17", origin.now_s)
-    await trio.sleep(mirror_streams.POLL_S + 0.01)
+    await trio.sleep(POLL_S + 0.01)
     assert changes.count == before + 1
     for peer, wait_s in ((a, 0), (b, 30)):
         message = peer.messages()[-1]
@@ -231,7 +234,7 @@ async def test_heartbeats_and_now_and_then_the_state(
 async def test_a_heartbeat_keeps_mirrors_online(autojump_clock: MockClock, connect: Any, origin: TestOrigin) -> None:
     await follow(connect, origin)
     row = {"seen_at_us": 0}
-    origin.write(lambda conn: conn.exec_driver_sql("UPDATE mirrors SET seen_at_us = :seen_at_us", row))
+    origin.write(lambda conn: conn.execute(text("UPDATE mirrors SET seen_at_us = :seen_at_us"), row))
     assert not state_of(origin)
     await trio.sleep(presence.HEARTBEAT_S + 1)
     assert state_of(origin)
@@ -330,10 +333,10 @@ async def test_by_plain_http_no_key_is_looked_at(autojump_clock: MockClock, stre
 
 
 async def test_at_the_end_all_are_lost(
-    autojump_clock: MockClock, data: Any, reader: Any, writer: Any, origin: TestOrigin
+    autojump_clock: MockClock, data: Any, event_watch: EventWatch, writer: Any, origin: TestOrigin
 ) -> None:
     addresses = {"http": "o:80", "https": "o:443"}
-    streams = MirrorStreams(reader, writer, Waves(1, 1), addresses, lambda: None, OriginKey(data), log)
+    streams = MirrorStreams(event_watch, writer, Waves(1, 1), addresses, lambda: None, OriginKey(data), log)
     key = join_mirror(origin, "a")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(streams.run)

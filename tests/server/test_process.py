@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
-import sqlite3
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trio
+from sqlalchemy import text
 
 from distd.domain.errors import Unavailable
+from distd.origin.installation import open_installation
 from distd.server import process
 from tests.programs.processes import distd_serve
 
@@ -77,9 +78,9 @@ async def test_inventories_that_inflate_take_neither_memory_nor_disk(data: Any) 
         stored_bytes = sum(path.stat().st_size for path in data.root.glob("catalogue.db*"))
     assert grown_bytes < 50 * MB
     assert stored_bytes < 5 * MB  # the log of changes has up to 4 of them
-    with contextlib.closing(sqlite3.connect(data.catalogue)) as database:
+    with open_installation(data.root) as installation, installation.catalogue.read() as conn:
         query = "SELECT device_id, length(content) FROM computers LEFT JOIN inventories ON computers.id = computer_id"
-        found = dict(database.execute(query))
+        found = {row[0]: row[1] for row in conn.execute(text(query))}
     assert len(found) == 6, "those that were refused are not known"
     sent_bytes = max(map(len, just_far_enough))
     assert found.pop("good") is None

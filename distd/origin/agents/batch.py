@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import bindparam, delete, select, tuple_
 
 from distd.catalogue import dialect, event_log
+from distd.catalogue.dialect import many_rows
 from distd.catalogue.schema import activations, assignments, computers, history, inventories, micros, packages
 from distd.domain.actor import AGENT
 from distd.domain.identity_facts import UNKNOWN, IdentityFacts
@@ -113,19 +114,19 @@ _COLUMNS: Final = (
 
 def _computers(conn: Connection, device_ids: Collection[str]) -> dict[str, Row[Any]]:
     columns = (*_COLUMNS, *directory.COLUMNS)
-    query = select(*(computers.c[name] for name in columns)).where(computers.c.device_id.in_(device_ids))
+    query = select(*(computers.c[name] for name in columns)).where(
+        many_rows.is_one_of(conn, computers.c.device_id, device_ids)
+    )
     return {row.device_id: row for row in conn.execute(query)}
 
 
 def _insert(conn: Connection, unknown: Mapping[str, float], *, waiting: bool) -> dict[str, Row[Any]]:
     seen = {device_id: micros(at_s) for device_id, at_s in unknown.items()}
-    conn.execute(
-        insert(computers),
-        [
-            {"device_id": device_id, "first_seen_at_us": at_us, "last_seen_at_us": at_us, "waiting": waiting}
-            for device_id, at_us in seen.items()
-        ],
-    )
+    new = [
+        {"device_id": device_id, "first_seen_at_us": at_us, "last_seen_at_us": at_us, "waiting": waiting}
+        for device_id, at_us in seen.items()
+    ]
+    many_rows.insert_rows(conn, computers, new)
     rows = _computers(conn, unknown)
     kind = event_log.Kind.COMPUTER_SEEN
     event_log.append_many(
@@ -228,18 +229,22 @@ class Changes:
 
     def write(self, conn: Connection) -> None:
         """One statement for all computers of each kind of change; none where nothing has changed."""
-        _update(conn, computers, self.seen)
-        _update(conn, computers, self.identities)
-        _update(conn, computers, self.described)
+        many_rows.update_rows(conn, computers, self.seen)
+        many_rows.update_rows(conn, computers, self.identities)
+        many_rows.update_rows(conn, computers, self.described)
         self._write_inventories(conn)
-        _update(conn, computers, {key: {"key_hash": key_hash} for key, key_hash in self.key_hashes.items()})
-        _update(conn, assignments, {key: {"notified_at_us": at_us} for key, at_us in self.notified.items()})
+        many_rows.update_rows(
+            conn, computers, {key: {"key_hash": key_hash} for key, key_hash in self.key_hashes.items()}
+        )
+        many_rows.update_rows(
+            conn, assignments, {key: {"notified_at_us": at_us} for key, at_us in self.notified.items()}
+        )
         results = {
             key: {"result": code, "result_at_us": at_us, "unproven_at_us": at_us if needs_proof else None}
             for key, (code, at_us, needs_proof) in self.results.items()
         }
-        _update(conn, assignments, results)
-        _update(conn, assignments, {key: {"claimed_at_us": at_us} for key, at_us in self.claimed.items()})
+        many_rows.update_rows(conn, assignments, results)
+        many_rows.update_rows(conn, assignments, {key: {"claimed_at_us": at_us} for key, at_us in self.claimed.items()})
         self._write_history(conn)
         event_log.append_many(conn, self.notes)
 
@@ -265,17 +270,4 @@ class Changes:
             {"computer_id": computer_id, "package_id": package_id, "trusted": computer_id in self.trusted}
             for computer_id, package_id in new
         ]
-        dialect.insert_missing(conn, history, added)
-
-
-def _update(conn: Connection, table: Any, rows: Mapping[int, Mapping[str, Any]]) -> None:
-    """Set the values of the rows with these ids; all have the same columns."""
-    if not rows:
-        return
-    columns = next(iter(rows.values()))
-    statement = update(table).where(table.c.id == bindparam("key"))
-    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
-    conn.execute(
-        statement.values(values),
-        [{"key": key, **{f"new_{name}": row[name] for name in columns}} for key, row in rows.items()],
-    )
+        many_rows.insert_rows(conn, history, added, missing_only=True)

@@ -48,6 +48,9 @@ class CatalogueSpace:
 
     def _check(self) -> str:
         free_bytes = shutil.disk_usage(self._folder).free
-        if free_bytes >= self._keep_free_bytes or self._catalogue.reusable_bytes() >= MIN_REUSABLE_BYTES:
+        if free_bytes >= self._keep_free_bytes:
+            return ""
+        reusable_bytes = self._catalogue.reusable_bytes()
+        if reusable_bytes is None or reusable_bytes >= MIN_REUSABLE_BYTES:
             return ""
         return f"{free_bytes} bytes of the disk are free, store.keep_free_mib keeps {self._keep_free_bytes}"

@@ -121,8 +121,9 @@ def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
     Raises `NotFound` for the first that is unknown; then none is deleted.
     """
     ids: dict[str, int] = {}
+    known = select(computers.c.device_id, computers.c.id).order_by(computers.c.id)
     for names in dialect.chunks(list(device_ids)):
-        rows = conn.execute(select(computers.c.device_id, computers.c.id).where(computers.c.device_id.in_(names)))
+        rows = conn.execute(known.where(computers.c.device_id.in_(names)))
         ids.update((row.device_id, row.id) for row in rows)
     for device_id in device_ids:
         if device_id not in ids:

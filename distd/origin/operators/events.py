@@ -52,6 +52,7 @@ class Wanted:
 
 
 ALL: Final = Wanted()
+_PEOPLE: Final = frozenset(kind.value for kind in PEOPLE)
 
 
 def newest(conn: Connection, wanted: Wanted, window: Window) -> Page[LoggedEvent]:
@@ -60,9 +61,11 @@ def newest(conn: Connection, wanted: Wanted, window: Window) -> Page[LoggedEvent
     return read_page(conn, query, (events.c.seq,), window, _entry, newest_first=True)
 
 
-def following(conn: Connection, wanted: Wanted, seq: int, limit: int) -> list[LoggedEvent]:
-    """The oldest `limit` events after sequence number `seq`, the oldest first."""
+def following(conn: Connection, wanted: Wanted, seq: int, limit: int, last: int | None = None) -> list[LoggedEvent]:
+    """The oldest `limit` events after sequence number `seq`, up to `last`, the oldest first."""
     query = _select().where(*_conditions(wanted), events.c.seq > seq).order_by(events.c.seq)
+    if last is not None:
+        query = query.where(events.c.seq <= last)
     return [_entry(row) for row in conn.execute(query.limit(limit))]
 
 
@@ -71,6 +74,19 @@ def following_page(conn: Connection, wanted: Wanted, seq: int, limit: int) -> Pa
     found = following(conn, wanted, seq, limit + 1)
     items = found[:limit]
     return Page(items, str(items[-1].seq) if len(found) > limit else None, _count(conn, _conditions(wanted)))
+
+
+def matches(wanted: Wanted, event: LoggedEvent) -> bool:
+    """Whether this event is one of those that `following` finds."""
+    kind, _, name = event.actor.partition(":")
+    return (
+        wanted.package_id in (None, event.package_id)
+        and wanted.device_id in (None, event.device_id)
+        and (wanted.actor is None or _names(wanted.actor, kind, name))
+        and (not wanted.kinds or event.kind in wanted.kinds)
+        and (wanted.since_s is None or micros(event.at_s) >= micros(wanted.since_s))
+        and (not wanted.by_people or kind in _PEOPLE)
+    )
 
 
 def read_kinds(texts: tuple[str, ...], field: str) -> tuple[Kind, ...]:
@@ -112,6 +128,14 @@ def _is_of(text: str) -> ColumnElement[bool]:
     if colon and kind in set(ActorKind):
         return and_(events.c.actor_kind == kind, events.c.actor_name == name)
     return or_(events.c.actor_kind == text, events.c.actor_name == text)
+
+
+def _names(text: str, actor_kind: str, actor_name: str) -> bool:
+    """As `_is_of`, in memory."""
+    kind, colon, name = text.partition(":")
+    if colon and kind in set(ActorKind):
+        return (actor_kind, actor_name) == (kind, name)
+    return text in (actor_kind, actor_name)
 
 
 def _count(conn: Connection, conditions: list[ColumnElement[bool]]) -> int:

@@ -30,8 +30,8 @@ class Reconciled:
 
 def reconcile(catalogue: Catalogue, data: DataDir) -> Reconciled:
     """Remove what crashes left in the download directory. To be called when a server or a build starts."""
-    crashed = package_dirs.remove_stale(data)
     with catalogue.write() as conn:
+        crashed = package_dirs.remove_stale(data)
         query = select(schema.packages.c.id, schema.packages.c.version).where(schema.packages.c.deleted_at_us.is_(None))
         live = {row.id: row.version for row in conn.execute(query)}
         found = set(package_dirs.list_ids(data))

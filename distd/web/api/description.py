@@ -39,7 +39,7 @@ MEANINGS: Final[Mapping[int, str]] = {
     413: "The body is over its limit.",
     415: "The body is compressed; only `identity` is taken.",
     422: "What came is not what the digest says that was sent with it.",
-    429: "The address asks too often: see `Retry-After`.",
+    429: "The address or the operator asks too often, or for too much at once: see `Retry-After`.",
     431: "The head of the request is over its limit.",
     500: "A fault of the server.",
     503: "The catalogue does not answer at present, or too much is going on: see `Retry-After`.",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -16,11 +16,11 @@ from distd.catalogue import event_log
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.page import read_window
 from distd.domain.units import parse_past
-from distd.domain.visible import visible_json
 from distd.origin.operators import events
 from distd.origin.operators.events import LoggedEvent, Wanted  # noqa: TC001 - the API looks at the fields
-from distd.web.api.auth import for_operators
+from distd.web.api.auth import acting_operator, for_operators
 from distd.web.api.description import answers, header
+from distd.web.api.problems import TooMany
 from distd.web.api.queries import cursor_parameter, limit_parameter, parameter, takes
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
     from quart_trio import QuartTrio
 
-    from distd.catalogue.reader import Reader
+    from distd.domain.settings import LimitSettings
+    from distd.web.api.event_feed import EventFeed
 
 STREAM: Final = "text/event-stream"
-MAX_STREAMS: Final = 64
 MAX_SEQ: Final = 10**18 - 1
-POLL_S: Final = 0.5
+PAUSE_S: Final = 0.2  # between what a stream is sent: one message costs about as much as hundreds together
+RETRY_S: Final = 0.5  # after the catalogue did not answer
 HEARTBEAT_S: Final = 15.0  # a proxy closes what is silent for long
-STREAM_PAGE: Final = 500
 MESSAGES: Final = "Server-Sent Events: `id` is the sequence number, `event` the kind, `data` an item of the list."
 LAST_EVENT_ID: Final = header(
     "Last-Event-ID",
@@ -68,13 +68,12 @@ class EventPage:
 
 
 class EventRoutes:
-    """List, follow, audit trail. At most `max_streams` are open at the same time; they end when `is_stopping()`."""
+    """List, follow, audit trail. Streams give what `feed` gives, until it is closed."""
 
-    def __init__(self, reader: Reader, is_stopping: Callable[[], bool], max_streams: int = MAX_STREAMS) -> None:
-        self._reader = reader
-        self._is_stopping = is_stopping
-        self._max_streams = max_streams
-        self._streams = trio.CapacityLimiter(max_streams)
+    def __init__(self, feed: EventFeed, limits: Callable[[], LimitSettings]) -> None:
+        self._feed = feed
+        self._reader = feed.reader
+        self._streams = OpenStreams(limits)
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the routes."""
@@ -88,7 +87,7 @@ class EventRoutes:
             """What happened, the newest first; with `Accept: text/event-stream` what happens, as it happens."""
             wanted, seq = _wanted(query_args), _last_seq(query_args)
             if STREAM in request.headers.get("Accept", "") and request.method == "GET":
-                return self._open_stream(wanted, seq)
+                return await self._open_stream(wanted, seq)
             return await self._page(wanted, query_args)
 
         @app.get("/api/v1/audit")
@@ -108,35 +107,68 @@ class EventRoutes:
             page = await self._reader.run(follow)
         return EventPage(page.items, page.next, page.total)
 
-    def _open_stream(self, wanted: Wanted, seq: int | None) -> Response:
-        if not self._streams.available_tokens:
-            raise Unavailable("events", f"as many streams are open as may be: {self._max_streams}")
-        response = Response(self._stream(wanted, seq), content_type=STREAM)
+    async def _open_stream(self, wanted: Wanted, seq: int | None) -> Response:
+        operator = acting_operator().name
+        self._streams.check(operator)
+        newest = await self._feed.newest()
+        begin = newest if seq is None else min(seq, newest)
+        response = Response(self._stream(operator, wanted, begin), content_type=STREAM)
         response.timeout = None  # it has no end
         return response
 
-    async def _stream(self, wanted: Wanted, seq: int | None) -> AsyncIterator[bytes]:
-        borrower = object()
-        await self._streams.acquire_on_behalf_of(borrower)
+    async def _stream(self, operator: str, wanted: Wanted, seq: int) -> AsyncIterator[bytes]:
+        if not self._streams.take(operator):
+            return  # several were opened in the same moment
         try:
-            if seq is None:
-                seq = await self._reader.run(event_log.newest)
-            sent_s = trio.current_time()
             yield b": events\n\n"  # the head goes out with it
-            while not self._is_stopping():
-                find = partial(events.following, wanted=wanted, seq=seq, limit=STREAM_PAGE)
-                found = await self._reader.run(find)
-                if found:
-                    seq = found[-1].seq
-                    yield b"".join(map(_message, found))
-                elif trio.current_time() - sent_s >= HEARTBEAT_S:
-                    yield b": still here\n\n"
-                else:
-                    await trio.sleep(POLL_S)
-                    continue
-                sent_s = trio.current_time()
+            sent_s = trio.current_time()
+            while not self._feed.closed:
+                try:
+                    messages, seq = await self._feed.next(wanted, seq, sent_s + HEARTBEAT_S)
+                except Unavailable:
+                    await trio.sleep(RETRY_S)
+                    messages = b""
+                if not messages and trio.current_time() - sent_s >= HEARTBEAT_S:
+                    messages = b": still here\n\n"
+                if messages:
+                    yield messages
+                    sent_s = trio.current_time()
+                    await trio.sleep(PAUSE_S)
         finally:
-            self._streams.release_on_behalf_of(borrower)
+            self._streams.give_back(operator)
+
+
+class OpenStreams:
+    """How many streams are open, of all operators and of each; `limits()` are the present ones."""
+
+    def __init__(self, limits: Callable[[], LimitSettings]) -> None:
+        self._limits = limits
+        self._open: Counter[str] = Counter()
+
+    def check(self, operator: str) -> None:
+        """Raises `TooMany` where this operator may open no more, `Unavailable` where nobody may."""
+        limits = self._limits()
+        if self._open[operator] >= limits.event_streams_per_operator:
+            why = f"this operator has as many streams open as one may: {limits.event_streams_per_operator}"
+            raise TooMany("events", f"{why} (limits.event_streams_per_operator)")
+        if self._open.total() >= limits.event_streams:
+            why = f"as many streams are open as may be: {limits.event_streams}"
+            raise Unavailable("events", f"{why} (limits.event_streams)")
+
+    def take(self, operator: str) -> bool:
+        """Open one more, if it may be."""
+        try:
+            self.check(operator)
+        except Unavailable:
+            return False
+        self._open[operator] += 1
+        return True
+
+    def give_back(self, operator: str) -> None:
+        """One is closed."""
+        self._open[operator] -= 1
+        if not self._open[operator]:
+            del self._open[operator]
 
 
 def _wanted(query: EventQuery, *, by_people: bool = False) -> Wanted:
@@ -155,8 +187,3 @@ def _last_seq(query: EventQuery) -> int | None:
     if not (given.isascii() and given.isdecimal() and len(given) <= 18):
         raise BadInput(field, "the sequence number of an event", given)
     return int(given)
-
-
-def _message(event: LoggedEvent) -> bytes:
-    data = visible_json(json.dumps(asdict(event), ensure_ascii=False))
-    return f"id: {event.seq}\nevent: {event.kind}\ndata: {data}\n\n".encode()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from distd.catalogue.outage import warn
 from distd.domain.errors import Unavailable
 from distd.domain.lru import Lru
 from distd.origin.operators import log_ins
@@ -114,7 +115,7 @@ class LoginRecord:
         try:
             await self._writer.run(partial(log_ins.record, found=found))
         except Unavailable as error:
-            self._log.warning("log-ins are not recorded yet: %s", error)
+            warn(self._log, error, "log-ins are not recorded yet")
             self._waiting = (found + self._waiting)[:MAX_WAITING]
 
 

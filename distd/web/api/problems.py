@@ -39,8 +39,12 @@ class UnsupportedCoding(BadInput):
     """A body that is compressed (HTTP 415)."""
 
 
-class TooManyAttempts(Unavailable):
-    """So many passwords are tried that this one has no place (HTTP 429)."""
+class TooMany(Unavailable):
+    """One asks for more than its share (HTTP 429)."""
+
+
+class TooManyAttempts(TooMany):
+    """So many passwords are tried that this one has no place."""
 
 
 @dataclass
@@ -75,7 +79,7 @@ STATUS: Final[Mapping[type[DistdError], int]] = {
     Conflict: 409,
     Corrupt: 500,
     NoSpace: 507,
-    TooManyAttempts: 429,
+    TooMany: 429,
     Unavailable: 503,
 }
 UNAUTHORIZED: Final = "expected an operator's name and password"

@@ -62,6 +62,10 @@ AGENTS = [("NOTIFIED", "agent"), ("COMPUTER_SEEN", "agent")]
         (Wanted(actor="operator"), OPERATORS),
         (Wanted(actor="agent"), AGENTS),
         (Wanted(actor="operator:eve"), []),
+        (Wanted(actor="operator:"), []),
+        (Wanted(actor="eve:admin"), []),
+        (Wanted(actor="agent:"), AGENTS),
+        (Wanted(actor=""), AGENTS),
         (Wanted(actor="mirror:admin"), []),
         (Wanted(by_people=True), OPERATORS),
         (Wanted(kinds=(Kind.ASSIGNED, Kind.NOTIFIED)), [AGENTS[0], OPERATORS[1]]),
@@ -70,6 +74,8 @@ AGENTS = [("NOTIFIED", "agent"), ("COMPUTER_SEEN", "agent")]
 )
 def test_events_are_found(busy: TestOrigin, wanted: Wanted, expected: Any) -> None:
     assert found(busy, wanted) == expected
+    everything = busy.read(events.newest, ALL, Window(100)).items
+    assert [(entry.kind, entry.actor) for entry in everything if events.matches(wanted, entry)] == expected
 
 
 def test_an_entry_names_its_package_and_its_computer(busy: TestOrigin) -> None:

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from distd.catalogue.event_watch import EventWatch
 from distd.domain.login_pauses import LoginPauses
 from distd.domain.mirror_rules import Via
-from distd.domain.settings import Settings
+from distd.domain.settings import LimitSettings, Settings
 from distd.origin.operators import operators
 from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
 from distd.web.api.computers import ComputerRoutes
 from distd.web.api.deployments import DeploymentRoutes
+from distd.web.api.event_feed import EventFeed
 from distd.web.api.events import EventRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
@@ -48,7 +50,13 @@ def forecasts() -> list[Any]:
 
 
 @pytest.fixture
-def app(data: Any, reader: Any, writer: Any, forecasts: list[Any]) -> QuartTrio:
+def watch(reader: Any) -> EventWatch:
+    """Nobody runs it, but for tests of streams."""
+    return EventWatch(reader, logging.getLogger("distd"))
+
+
+@pytest.fixture
+def app(data: Any, reader: Any, writer: Any, watch: EventWatch, forecasts: list[Any]) -> QuartTrio:
     async def forecast(world: Any, question: Any, name: str) -> Any:
         from distd.origin.deployments import forecasts as use_cases
 
@@ -60,7 +68,7 @@ def app(data: Any, reader: Any, writer: Any, forecasts: list[Any]) -> QuartTrio:
         PackageRoutes(reader),
         ComputerRoutes(reader),
         DeploymentRoutes(reader, writer, lambda: Settings(), forecast),
-        EventRoutes(reader, lambda: False),
+        EventRoutes(EventFeed(watch), LimitSettings),
         MirrorRoutes(reader, lambda: Via.DIRECT),
         MirrorProtocolRoutes(data, reader, writer, lambda: (TOKEN_KEY,), lambda: 30),
     )

@@ -6,7 +6,7 @@ import json
 from typing import Any, cast
 
 from distd.domain.mirror_rules import Via
-from distd.domain.settings import Settings
+from distd.domain.settings import LimitSettings, Settings
 from distd.web.api.app import make_app
 from distd.web.api.computers import ComputerRoutes
 from distd.web.api.deployments import DeploymentRoutes
@@ -25,7 +25,7 @@ def describe() -> dict[str, Any]:
         PackageRoutes(nothing),
         ComputerRoutes(nothing),
         DeploymentRoutes(nothing, nothing, Settings, nothing),
-        EventRoutes(nothing, lambda: False),
+        EventRoutes(nothing, LimitSettings),
         MirrorRoutes(nothing, lambda: Via.DIRECT),
         MirrorProtocolRoutes(nothing, nothing, nothing, tuple, int),
     )

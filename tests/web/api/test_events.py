@@ -6,19 +6,39 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
+from distd.domain.errors import Unavailable
+from distd.domain.settings import LimitSettings
+from distd.origin.operators import operators
 from distd.web.api import events as routes
 from distd.web.api.app import make_app
-from tests.web.api.conftest import new_logins
+from distd.web.api.event_feed import EventFeed
+from tests.programs.waiting import await_until
+from tests.web.api.conftest import basic, new_logins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
+    from distd.catalogue.event_watch import EventWatch
     from tests.fixtures.origin import TestOrigin
 
 
 async def get(client: Any, path: str, headers: Any) -> tuple[int, Any]:
     answer = await client.get(path, headers=headers)
     return answer.status_code, await answer.get_json(force=True)
+
+
+@pytest.fixture
+async def feed(watch: EventWatch) -> AsyncIterator[EventFeed]:
+    """What it follows runs."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.run)
+        yield EventFeed(watch)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def client(app: Any, feed: EventFeed) -> Any:
+    return app.test_client()
 
 
 @pytest.fixture
@@ -138,26 +158,129 @@ async def test_a_bad_last_event_id_is_refused(client: Any, operator: Any) -> Non
     assert answer.status_code == 400
 
 
-async def test_there_are_no_more_streams_than_the_limit(reader: Any, operator: Any, busy: TestOrigin) -> None:
-    client = make_app(new_logins(reader), [routes.EventRoutes(reader, lambda: False, 1)]).test_client()
-    asked = {**operator, "Accept": routes.STREAM}
-    with trio.CancelScope() as reading:
-        async with client.request("/api/v1/events?after=0", headers=asked) as connection:
-            await connection.send_complete()
-            await connection.receive()
-            status, found = await get(client, "/api/v1/events", asked)
-            assert (status, found["detail"]) == (503, "events: as many streams are open as may be: 1")
-            reading.cancel()
-    assert await received(client, operator, "/api/v1/events?after=0", 1)  # its place is free again
+class Opened:
+    """Streams that stay open until `close`."""
+
+    def __init__(self, nursery: trio.Nursery, client: Any) -> None:
+        self._nursery = nursery
+        self._client = client
+        self._ended = trio.Event()
+
+    async def open(self, operator: Any) -> None:
+        await self._nursery.start(self._read, {**operator, "Accept": routes.STREAM})
+
+    def close(self) -> None:
+        self._ended.set()
+
+    async def _read(self, headers: Any, *, task_status: trio.TaskStatus[None]) -> None:
+        with trio.CancelScope() as reading:
+            async with self._client.request("/api/v1/events?after=0", headers=headers) as stream:
+                await stream.send_complete()
+                await stream.receive()
+                task_status.started()
+                await self._ended.wait()
+                reading.cancel()
 
 
-async def test_streams_end_when_the_server_stops(reader: Any, operator: Any, busy: TestOrigin) -> None:
-    stopping: list[bool] = []
-    client = make_app(new_logins(reader), [routes.EventRoutes(reader, lambda: bool(stopping))]).test_client()
+@pytest.mark.parametrize(
+    ("limits", "status", "detail"),
+    [
+        (LimitSettings(event_streams=2), 503, "as many streams are open as may be: 2 (limits.event_streams)"),
+        (
+            LimitSettings(event_streams_per_operator=2),
+            429,
+            "this operator has as many streams open as one may: 2 (limits.event_streams_per_operator)",
+        ),
+    ],
+)
+async def test_there_are_no_more_streams_than_the_limits(
+    reader: Any, feed: EventFeed, operator: Any, busy: TestOrigin, limits: LimitSettings, status: int, detail: str
+) -> None:
+    app = make_app(new_logins(reader), [routes.EventRoutes(feed, lambda: limits)])
+    client = app.test_client()
+    async with trio.open_nursery() as nursery:
+        streams = Opened(nursery, client)
+        await streams.open(operator)
+        await streams.open(operator)
+        found_status, found = await get(client, "/api/v1/events", {**operator, "Accept": routes.STREAM})
+        assert (found_status, found["detail"]) == (status, f"events: {detail}")
+        assert (await get(client, "/api/v1/events", operator))[0] == 200  # a list is no stream
+        streams.close()
+    assert await received(client, operator, "/api/v1/events?after=0", 1)  # their places are free again
+
+
+async def test_another_operator_has_streams_of_its_own(
+    reader: Any, feed: EventFeed, operator: Any, origin: TestOrigin
+) -> None:
+    origin.act(operators.create, "eve", "secret", 0.0)
+    limits = LimitSettings(event_streams_per_operator=1)
+    client = make_app(new_logins(reader), [routes.EventRoutes(feed, lambda: limits)]).test_client()
+    async with trio.open_nursery() as nursery:
+        streams = Opened(nursery, client)
+        await streams.open(operator)
+        assert await received(client, basic("eve", "secret"), "/api/v1/events?after=0", 1)
+        streams.close()
+
+
+async def test_streams_that_are_opened_in_the_same_moment_are_counted() -> None:
+    streams = routes.OpenStreams(lambda: LimitSettings(event_streams=2, event_streams_per_operator=2))
+    assert [streams.take(name) for name in ("a", "a", "a", "b")] == [True, True, False, False]
+    streams.give_back("a")
+    assert [streams.take(name) for name in ("b", "a")] == [True, False]
+
+
+async def test_streams_end_when_the_server_stops(reader: Any, feed: EventFeed, operator: Any, busy: TestOrigin) -> None:
+    client = make_app(new_logins(reader), [routes.EventRoutes(feed, LimitSettings)]).test_client()
     asked = {**operator, "Accept": routes.STREAM}
     async with client.request("/api/v1/events?after=0", headers=asked) as connection:
         await connection.send_complete()
         await connection.receive()
-        stopping.append(True)
+        feed.close()
         while await connection.receive():
             pass
+
+
+async def test_a_stream_that_begins_while_the_catalogue_is_away_is_refused(
+    client: Any, reader: Any, operator: Any
+) -> None:
+    await get(client, "/api/v1/events", operator)  # it has logged in
+    reader.error = Unavailable("catalogue", "it is locked")
+    status, found = await get(client, "/api/v1/events", {**operator, "Accept": routes.STREAM})
+    assert (status, found["detail"]) == (503, "catalogue: it is locked")
+
+
+async def test_an_outage_of_the_catalogue_loses_no_event(
+    client: Any, reader: Any, operator: Any, busy: TestOrigin
+) -> None:
+    def break_off() -> None:
+        reader.error = Unavailable("catalogue", "it is locked")
+        busy.package("18")
+
+    async def recover() -> None:
+        await await_until(lambda: reader.refused > 1, "it was asked for more than once")
+        reader.error = None
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(recover)
+        found = await received(client, operator, "/api/v1/events", 1, begun=break_off)
+    assert [(kind, data["package_id"]) for _, kind, data in found] == [("PACKAGE_ACTIVATED", "18")]
+
+
+async def test_a_client_from_the_future_goes_on_from_now(client: Any, operator: Any, busy: TestOrigin) -> None:
+    """The database was replaced by an earlier state of it."""
+    found = await received(client, operator, "/api/v1/events", 1, begun=lambda: busy.package("18"), last=10**6)
+    assert [kind for _, kind, _ in found] == ["PACKAGE_ACTIVATED"]
+
+
+async def test_a_stream_that_is_idle_has_heartbeats(
+    client: Any, operator: Any, busy: TestOrigin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "HEARTBEAT_S", 0.01)
+    with trio.CancelScope() as reading:
+        async with client.request("/api/v1/events", headers={**operator, "Accept": routes.STREAM}) as connection:
+            await connection.send_complete()
+            text = b""
+            while b": still here\n\n: still here\n\n" not in text:
+                text += await connection.receive()
+            reading.cancel()
+    assert text.startswith(b": events\n\n: still here\n\n")

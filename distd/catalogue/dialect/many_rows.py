@@ -1,0 +1,101 @@
+"""Statements of many rows, each in one round trip.
+
+SQLite runs a statement once a row, within the process. PostgreSQL gets all rows as one parameter, an array a column or
+a JSON document: the statement's text is the same whatever their number, so it is planned once. The names in these texts
+are those of our own tables.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import ARRAY, JSON, String, any_, bindparam, text, update
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from sqlalchemy import Column, ColumnElement, Connection, Table, TextClause
+
+NUL: Final = "\\u0000"  # as JSON has it; PostgreSQL has none in texts
+
+
+def insert_rows(
+    conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, missing_only: bool = False
+) -> None:
+    """Insert rows, which have the same columns each and no bytes, in their order. `missing_only`: those whose key is in
+    the table already change nothing."""
+    if not rows:
+        return
+    if conn.dialect.name == "sqlite":
+        statement = sqlite.insert(table)
+        conn.execute(statement.on_conflict_do_nothing() if missing_only else statement, rows)
+        return
+    quoted, names = conn.dialect.identifier_preparer, tuple(rows[0])
+    of_all = _insert_statement(quoted, table, names, missing_only=missing_only)
+    conn.execute(of_all, {"rows": _document(rows)})
+
+
+def update_rows(conn: Connection, table: Table, rows: Mapping[int, Mapping[str, Any]]) -> None:
+    """Set the values of the rows with these ids; all have the same columns."""
+    if not rows:
+        return
+    names = tuple(next(iter(rows.values())))
+    if conn.dialect.name == "sqlite":
+        statement = update(table).where(table.c.id == bindparam("key"))
+        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+        new = [{"key": key, **{f"new_{name}": row[name] for name in names}} for key, row in rows.items()]
+        conn.execute(statement.values(values), new)
+        return
+    columns = {f"new_{name}": [row[name] for row in rows.values()] for name in names}
+    statement_of_all = _update_statement(conn.dialect.identifier_preparer, table, names)
+    conn.execute(statement_of_all, {"key": list(rows), **columns})
+
+
+def is_one_of(conn: Connection, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
+    """Whether the column has one of the values."""
+    if conn.dialect.name == "sqlite":
+        return column.in_(values)
+    return column == any_(bindparam(f"{column.name}s", list(values), ARRAY(column.type)))
+
+
+@lru_cache(64)
+def _insert_statement(quoted: Any, table: Table, names: tuple[str, ...], *, missing_only: bool) -> TextClause:
+    columns = ", ".join(map(quoted.quote, names))
+    types = ", ".join(f"{quoted.quote(name)} {_type_of(table.c[name])}" for name in names)
+    rows = f"ROWS FROM (json_to_recordset(CAST(:rows AS json)) AS ({types})) WITH ORDINALITY AS v ({columns}, place)"
+    into, end = quoted.format_table(table), "ON CONFLICT DO NOTHING" if missing_only else ""
+    return text(f"INSERT INTO {into} ({columns}) SELECT {columns} FROM {rows} ORDER BY place {end}")  # noqa: S608
+
+
+@lru_cache(64)
+def _update_statement(quoted: Any, table: Table, names: tuple[str, ...]) -> TextClause:
+    target, columns = quoted.format_table(table), {name: quoted.quote(name) for name in names}
+    arrays = ", ".join(f"CAST(:new_{name} AS {_type_of(table.c[name])}[])" for name in names)
+    rows = f"unnest(CAST(:key AS bigint[]), {arrays}) AS v (key, {', '.join(columns.values())})"
+    values = ", ".join(f"{column} = v.{column}" for column in columns.values())
+    return text(f"UPDATE {target} SET {values} FROM {rows} WHERE {target}.id = v.key")  # noqa: S608
+
+
+def _type_of(column: Column[Any]) -> str:
+    if isinstance(column.type, String):
+        return "text"
+    if isinstance(column.type, JSON):
+        return "json"
+    return {bool: "boolean", int: "bigint", float: "double precision"}[column.type.python_type]
+
+
+def _document(rows: Sequence[Mapping[str, Any]]) -> str:
+    found = json.dumps([dict(row) for row in rows])
+    return found if NUL not in found else json.dumps([without_nul(row) for row in rows])
+
+
+def without_nul(value: Any) -> Any:
+    """What JSON can say, with the character that stands for a broken one in the place of each NUL."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, dict):
+        return {without_nul(key): without_nul(each) for key, each in value.items()}
+    return [without_nul(each) for each in value] if isinstance(value, list | tuple) else value
