@@ -178,7 +178,7 @@ class LimitSettings:
 
     head_bytes: int = _setting(16_384, "bytes of the head of an HTTP request", low=1024, high=1_048_576)
     large_body_bytes_per_s_per_address: int = _setting(
-        8_388_608, "bytes a second of one address's POSTs, of those whose body has more than 64 KiB", low=65_536
+        8_388_608, "bytes a second of POSTs of more than 64 KiB", low=65_536
     )
     body_bytes: int = _setting(4_194_304, "bytes of the body of a POST, as sent", low=1024, high=1_073_741_824)
     inflated_bytes: int = _setting(
@@ -202,10 +202,8 @@ class LimitSettings:
     )
     web_requests_per_s_per_address: int = _setting(
         20,
-        "requests a second for API and console of an address from which nobody has logged in for an hour; of others "
-        "ten times as many",
+        "requests a second for API and console of an address without a log-in lately; ten times as many with one",
         low=1,
-        high=100_000,
     )
     event_streams: int = _setting(64, "event streams that operators have open at the same time", low=1, high=10_000)
     event_streams_per_operator: int = _setting(8, "of these, streams of one operator", low=1, high=10_000)

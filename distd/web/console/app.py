@@ -87,7 +87,8 @@ class Console:
         if not protection.is_of_this_site(request.method, request.headers.get):
             return await _error_page(403)
         await self._find_session(cookies.get(COOKIE, ""))
-        if g.frame.session is None and not request.path.startswith(OPEN_PATHS):
+        is_page = request.url_rule is not None  # else it is answered by 404, to anybody
+        if is_page and g.frame.session is None and not request.path.startswith(OPEN_PATHS):
             return _to_login()
         return None
 

@@ -50,3 +50,7 @@ async def test_pages_are_compressed(browser: Browser) -> None:
 async def test_htmx_is_led_to_the_sign_in(browser: Browser) -> None:
     answer = await browser.get("/packages", **{"HX-Request": "true"})
     assert answer.headers["HX-Redirect"] == "/login"
+
+
+async def test_what_is_not_there_is_said_to_everybody_at_once(browser: Browser) -> None:
+    assert (await browser.get("/nothing")).status_code == 404
