@@ -194,9 +194,7 @@ class LimitSettings:
     connections: int = _setting(20_000, "connections in total", low=1, high=1_000_000)
     connections_per_address: int = _setting(0, "connections of one address (remember NAT); 0: no limit")
     heads_per_s_per_address: int = _setting(0, "requests a second of one address; 0: no limit")
-    web_connections: int = _setting(
-        1000, "connections at the same time for API and console; mirrors' requests have as many", low=16, high=100_000
-    )
+    web_connections: int = _setting(1000, "connections for API and console; as many for mirrors", low=16, high=100_000)
     web_connections_per_address: int = _setting(
         64, "of these, connections of one address (IPv6: of one /64)", low=1, high=100_000
     )
