@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import exc, text
+from sqlalchemy import String, exc, text
 from sqlalchemy.dialects.sqlite import insert
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ _TRANSIENT: Final = (
 )
 # The file is no database, or one without our tables.
 _NOT_OURS: Final = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+def compared_by_code_points(limit: int) -> String:
+    """The type of a text that is compared, sorted and indexed by its characters' numbers, as Python does."""
+    return String(limit).with_variant(String(limit, collation="C"), "postgresql")
 
 
 def only_where(condition: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from sqlalchemy import (
     Text,
 )
 
-from distd.catalogue.dialect import IDS_NEVER_REUSED, ORDERED_BY_KEY, only_where
+from distd.catalogue.dialect import IDS_NEVER_REUSED, ORDERED_BY_KEY, compared_by_code_points, only_where
 
 metadata = MetaData(
     naming_convention={
@@ -56,6 +56,17 @@ def _time(name: str, *, nullable: bool = False) -> Column[Any]:
 
 def _name(name: str, *, nullable: bool = False, limit: int = NAME_LIMIT) -> Column[Any]:
     return Column(name, String(limit), nullable=nullable)
+
+
+def _text(name: str, *, limit: int = NAME_LIMIT) -> Column[Any]:
+    """A text that is empty where nothing is known."""
+    return Column(name, String(limit), nullable=False, server_default="")
+
+
+def _key(name: str) -> Column[Any]:
+    """What is searched and sorted: a text as `domain.folding`, `domain.versions` or `domain.addresses` makes it of the
+    column beside it. Empty where nothing is known."""
+    return Column(name, compared_by_code_points(NAME_LIMIT), nullable=False, server_default="")
 
 
 # Every id that a package ever had. Two builds at the same time get two ids because each inserts its own here first.
@@ -100,6 +111,9 @@ activations = Table(
     _time("deactivated_at_us", nullable=True),
 )
 
+# What an inventory says in columns is in `domain.computer_facts`, key by key; `workgroup` is the filters' domain,
+# `userid` their user. Numbers are NULL, and texts empty, where nothing is known. `disk_free_bytes` and
+# `disk_total_bytes`: of all fixed drives together; `system_free_bytes`: of the drive on which an agent downloads.
 computers = Table(
     "computers",
     metadata,
@@ -126,7 +140,39 @@ computers = Table(
     Column("waiting", Boolean, nullable=False, server_default="0"),  # in the waiting room
     Column("key_hash", String(64), nullable=True),  # the BLAKE3 of the key of distd's own agent
     Column("token_generation", Integer, nullable=False, server_default="0"),  # how often its tokens were revoked
+    _key("device_id_key"),
+    _key("name_key"),
+    _key("tag_key"),
+    _key("ip_key"),
+    _key("os_name_key"),
+    _key("os_version_key"),  # a version key
+    _text("os_comments"),
+    _text("arch"),
+    _text("agent"),  # its program, without the version
+    _key("agent_key"),
+    _text("agent_version"),
+    _key("agent_version_key"),  # a version key
+    _key("workgroup_key"),
+    _text("userdomain"),
+    _key("userdomain_key"),
+    _key("userid_key"),
+    _text("description"),
+    _key("description_key"),
+    _text("manufacturer"),
+    _key("manufacturer_key"),
+    _text("model"),
+    _key("model_key"),
+    _key("serial_key"),
+    _text("cpu"),
+    _key("cpu_key"),
+    Column("cores", Integer, nullable=True),
+    Column("memory_bytes", BigInteger, nullable=True),
+    Column("disk_free_bytes", BigInteger, nullable=True),
+    Column("disk_total_bytes", BigInteger, nullable=True),
+    Column("system_free_bytes", BigInteger, nullable=True),
     Index("ix_computers_revoked", "token_generation", **only_where(HAS_REVOKED_TOKENS)),
+    Index("ix_computers_name_key", "name_key"),
+    Index("ix_computers_serial_key", "serial_key"),
     **IDS_NEVER_REUSED,  # tokens carry the id
 )
 
@@ -137,6 +183,96 @@ inventories = Table(
     Column("computer_id", ForeignKey("computers.id"), primary_key=True),
     Column("content", LargeBinary, nullable=False),
     Column("document", LargeBinary, nullable=True),
+)
+
+# What a computer's inventory was taken over from, so that only what has changed is taken over again: a digest for each
+# section, as `domain.section_digests` packs them.
+inventory_digests = Table(
+    "inventory_digests",
+    metadata,
+    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
+    Column("digests", LargeBinary, nullable=False),
+)
+
+# The account info of a computer. TAG is one of its keys, and `computers.tag` the same value. `by_operator`: an operator
+# has set it, so what the agent says does not count.
+computer_accounts = Table(
+    "computer_accounts",
+    metadata,
+    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
+    Column("key_key", compared_by_code_points(NAME_LIMIT), primary_key=True),  # the key, folded
+    _name("key"),
+    _text("value", limit=1024),
+    _key("value_key"),
+    Column("by_operator", Boolean, nullable=False, server_default="0"),
+    Index("ix_computer_accounts_value", "key_key", "value_key", "computer_id"),
+    **ORDERED_BY_KEY,
+)
+
+# The network interfaces of a computer, a row for each address of them (IPv4 and IPv6), and one where there is none.
+# Addresses and MACs are in the usual form in small letters, so they have no folded copy. `ip_key` and `subnet_key` are
+# made by `domain.addresses.address_key`: a network is a range of them. `status`: as the agent says it, "Up" or "Down".
+interfaces = Table(
+    "interfaces",
+    metadata,
+    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),  # from 0
+    _text("description"),
+    _text("ip"),
+    _key("ip_key"),
+    _text("mask"),
+    _text("subnet"),
+    _key("subnet_key"),
+    _text("gateway"),
+    Column("mac", compared_by_code_points(NAME_LIMIT), nullable=False, server_default=""),
+    _text("status", limit=32),
+    Index("ix_interfaces_ip_key", "ip_key", "computer_id"),
+    Index("ix_interfaces_subnet_key", "subnet_key", "computer_id"),
+    Index("ix_interfaces_mac", "mac", "computer_id"),
+    **ORDERED_BY_KEY,
+)
+
+# The drives and file systems of a computer. `letter`: "C:", or where it is mounted; `kind`: as the agent says it.
+# `fixed`: neither removable nor elsewhere nor made of memory, so its bytes count in `computers.disk_free_bytes`.
+drives = Table(
+    "drives",
+    metadata,
+    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),  # from 0
+    _text("letter"),
+    _text("volume"),
+    _text("kind"),
+    _text("filesystem", limit=32),
+    Column("fixed", Boolean, nullable=False),
+    Column("size_bytes", BigInteger, nullable=True),
+    Column("free_bytes", BigInteger, nullable=True),
+    **ORDERED_BY_KEY,
+)
+
+# Each name, version and publisher once, whatever computers have it. `digest`: of the three. A row that no computer has
+# is deleted after a while.
+software = Table(
+    "software",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", LargeBinary(16), nullable=False, unique=True),
+    _name("name"),
+    _key("name_key"),
+    _text("version"),
+    _key("version_key"),  # a version key
+    _text("publisher"),
+    _key("publisher_key"),
+    Index("ix_software_name_key", "name_key"),
+    **IDS_NEVER_REUSED,  # a server remembers ids
+)
+
+installed = Table(
+    "installed",
+    metadata,
+    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
+    Column("software_id", ForeignKey("software.id"), primary_key=True),
+    Index("ix_installed_software_id_computer_id", "software_id", "computer_id"),
+    **ORDERED_BY_KEY,
 )
 
 # The package ids in the agent's own history; some may be of packages that this server never had. `trusted`: taken for
