@@ -164,6 +164,9 @@ class AgentSettings:
     new_per_address: int = _setting(2000, "new DEVICEIDs of one address within an hour (not of 127.0.0.1); 0: no limit")
     new_per_network: int = _setting(20_000, "new DEVICEIDs of one network, /16 or /48, within an hour; 0: no limit")
     max_computers: int = _setting(500_000, "computers in all, beyond which no new DEVICEID is taken; 0: no limit")
+    new_software_per_day: int = _setting(
+        500_000, "new names or versions of software that are taken in a day, one address a fifth of it; 0: no limit"
+    )
     waiting_room: bool = _setting(False, "new computers get no packages until `distd computer admit`")
     forget_days: int = _setting(90, "days until a computer is deleted that came once only; 0: never", restart=True)
     trust_history: bool = _setting(
