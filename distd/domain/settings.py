@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from distd.domain import bandwidth
+from distd.domain.duplicates import DuplicateReason
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via, parse_networks
 
@@ -175,6 +176,20 @@ class AgentSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ComputerSettings:
+    """Which DEVICEIDs are one computer."""
+
+    merge_by: str = _setting(
+        "off",
+        "merge a computer that is silent into a newer one with the same serial number, MAC or name "
+        "(anybody can send another's)",
+        choices=("off", *DuplicateReason),
+        restart=True,
+    )
+    merge_after_h: int = _setting(24, "hours of silence before that", low=1, high=87_600, restart=True)
+
+
+@dataclass(frozen=True, slots=True)
 class LimitSettings:
     """What peers may take."""
 
@@ -291,6 +306,7 @@ class Settings:
     server: ServerSettings = ServerSettings()
     download: DownloadConfig = DownloadConfig()
     agents: AgentSettings = AgentSettings()
+    computers: ComputerSettings = ComputerSettings()
     limits: LimitSettings = LimitSettings()
     bandwidth: BandwidthSettings = BandwidthSettings()
     store: StoreSettings = StoreSettings()
