@@ -11,9 +11,10 @@ import click
 from distd.cli.actor import unix_actor
 from distd.cli.completion import complete_computers
 from distd.cli.options import data_option
+from distd.domain.duplicates import DuplicateReason
 from distd.domain.errors import BadInput
-from distd.domain.units import format_count, format_time
-from distd.origin.computers import computer_settings, computers, revocation
+from distd.domain.units import format_count, format_size, format_time
+from distd.origin.computers import computer_settings, computers, duplicates, merging, revocation
 from distd.origin.computers.computers import WantedComputers
 from distd.origin.installation import open_installation
 from distd.terminal.lists import Column, list_options, print_list, print_table
@@ -22,7 +23,11 @@ from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
-    from distd.origin.computers.computers import Computer
+    from collections.abc import Iterable, Sequence
+
+    from distd.domain.computer_facts import InstalledSoftware
+    from distd.origin.computers.computers import Computer, Detail
+    from distd.origin.computers.duplicates import Duplicates
     from distd.origin.deployments.assignments import Result
     from distd.terminal.lists import ListOptions
 
@@ -54,6 +59,18 @@ COLUMNS: Final[tuple[Column[Computer], ...]] = (
     Column("Last contact", lambda row: format_time(row.last_seen_at_s), rank=1),
 )
 
+SOFTWARE: Final[tuple[Column[InstalledSoftware], ...]] = (
+    Column("Software", lambda row: row.name),
+    Column("Version", lambda row: row.version, rank=1),
+    Column("Publisher", lambda row: row.publisher, rank=2, cut=True),
+)
+DUPLICATES: Final[tuple[Column[Duplicates], ...]] = (
+    Column("Same", lambda row: row.reason),
+    Column("Value", lambda row: row.value, rank=1),
+    Column("Computers", lambda row: str(row.count), rank=2, right=True),
+    Column("DEVICEIDs, the newest first", lambda row: " ".join(member.device_id for member in row.computers)),
+)
+
 
 @computer.command("list", epilog=example("distd computer list --name 'pc-lyon-*' --data /srv/distd"))
 @option("--name", metavar="TEXT", help="Only those whose name or DEVICEID has this in it; ? and * as in a shell.")
@@ -77,43 +94,69 @@ def list_(root: Path, options: WantedComputers, listing: ListOptions) -> None:
 
 @computer.command(epilog=example("distd computer show pc17-2026-01-31-08-00-00 --data /srv/distd"))
 @argument("device_id", metavar="DEVICEID", hint="see `distd computer list`", shell_complete=complete_computers)
-@option("--document", metavar="FILE", type=click.Path(path_type=Path), help="Write its last inventory's XML there.")
+@option("--raw", is_flag=True, help="Print its last inventory's XML instead, as its agent sent it.")
+@option("--document", metavar="FILE", type=click.Path(path_type=Path), help="Write that XML to a file, too.")
 @data_option
 @json_option
-def show(device_id: str, document: Path | None, root: Path, as_json: bool) -> None:
-    """One computer, with its assignments and its history."""
+def show(device_id: str, raw: bool, document: Path | None, root: Path, as_json: bool) -> None:
+    """One computer: its inventory, its assignments and its history. `distd computer software` lists what is
+    installed."""
     with open_installation(root) as installation, installation.catalogue.read() as conn:
+        if raw:
+            click.echo(computers.read_document(conn, device_id))
+            return
         found = computers.show(conn, device_id)
         if document is not None:
             document.write_bytes(computers.read_document(conn, device_id))
     if as_json:
         print_json(found)
         return
-    shown = found.computer
-    print_record(
-        (
-            ("DEVICEID", shown.device_id),
-            ("Name", shown.name),
-            ("OS", _system(shown)),
-            ("Agent", shown.user_agent),
-            ("Address", ", ".join(dict.fromkeys(filter(None, (shown.ip, shown.address))))),
-            ("Workgroup", shown.workgroup),
-            ("User", shown.userid),
-            ("Tag", shown.tag),
-            ("Serial", shown.serial),
-            ("Changed", ", ".join(shown.changed)),
-            ("Networks", " ".join(shown.networks)),
-            ("Waiting", "in the waiting room" if shown.waiting else ""),
-            ("First contact", format_time(shown.first_seen_at_s)),
-            ("Last contact", format_time(shown.last_seen_at_s)),
-            ("Last inventory", format_time(shown.last_inventory_at_s)),
-            ("History", ", ".join(found.history)),
-        )
-    )
-    if found.assignments:
-        click.echo()
-        titles = ("Package", "Name", "State", "Code", "Fragments", "Since", "Meaning")
-        print_table(titles, map(_assignment, found.assignments), "")
+    print_record(_facts(found))
+    for titles, rows in _tables(found):
+        if rows:
+            click.echo()
+            print_table(titles, rows, "")
+
+
+@computer.command(epilog=example("distd computer software pc17-2026-01-31-08-00-00 --name 'libre*' --data /srv/distd"))
+@argument("device_id", metavar="DEVICEID", hint="see `distd computer list`", shell_complete=complete_computers)
+@option("--name", metavar="TEXT", help="Only software that has this in its name; ? and * as in a shell.")
+@data_option
+@list_options
+def software(device_id: str, name: str | None, root: Path, listing: ListOptions) -> None:
+    """What is installed on a computer, by name."""
+    with open_installation(root) as installation, installation.catalogue.read() as conn:
+        page = computers.software_of(conn, device_id, name, listing.window)
+    print_list(page, SOFTWARE, listing, "No such software." if name else "No software is known of it.")
+
+
+@computer.command("duplicates", epilog=example("distd computer duplicates --reason serial --data /srv/distd"))
+@option("--reason", type=click.Choice([*DuplicateReason]), help="Only those that have this in common.")
+@data_option
+@list_options
+def duplicates_(reason: str | None, root: Path, listing: ListOptions) -> None:
+    """Computers that are probably the same one: a computer that is installed anew gets another DEVICEID.
+
+    Values that say nothing, such as "To be filled by O.E.M." or the MAC of a dock, do not count. `distd computer merge`
+    makes one of two.
+    """
+    with open_installation(root) as installation, installation.catalogue.read() as conn:
+        page = duplicates.list_duplicates(conn, () if reason is None else (reason,), listing.window)
+    print_list(page, DUPLICATES, listing, "No duplicates.")
+
+
+@computer.command(
+    epilog=example("distd computer merge pc17-2026-01-31-08-00-00 pc17-2026-11-02-09-12-44 --data /srv/distd")
+)
+@argument("old", metavar="OLD", hint="see `distd computer duplicates`", shell_complete=complete_computers)
+@argument("new", metavar="NEW", hint="see `distd computer duplicates`", shell_complete=complete_computers)
+@data_option
+def merge(old: str, new: str, root: Path) -> None:
+    """Make one computer of two, after it was installed anew: NEW gets OLD's assignments, results and events, and OLD is
+    deleted."""
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        merging.merge(conn, unix_actor(), old, new, time.time())
+    click.echo(f"Computer {old} is {new} now.")
 
 
 @computer.command(epilog=example("distd computer delete pc17-2026-01-31-08-00-00 --data /srv/distd"))
@@ -140,7 +183,8 @@ def set_(device_id: str, pairs: tuple[str, ...], root: Path) -> None:
     """Set values of a computer.
 
     changed=: what has changed of its identity is known, and no longer shown. networks=10.1.0.0/16,10.2.0.0/16: contacts
-    from elsewhere are refused; networks=: from anywhere again.
+    from elsewhere are refused; networks=: from anywhere again. tag=VALUE, account.KEY=VALUE: its account info, whatever
+    its agent says; tag=: what its agent says counts again.
     """
     values = {}
     for pair in pairs:
@@ -195,6 +239,59 @@ def revoke(device_ids: tuple[str, ...], root: Path, as_json: bool) -> None:
         return
     for device_id in dict.fromkeys(device_ids):
         click.echo(f"Computer {device_id}: its tokens are revoked.")
+
+
+def _facts(found: Detail) -> Iterable[tuple[str, object]]:
+    shown = found.computer
+    return (
+        ("DEVICEID", shown.device_id),
+        ("Name", shown.name),
+        ("Description", shown.description),
+        ("OS", " ".join(filter(None, (_system(shown), shown.arch)))),
+        ("OS comments", shown.os_comments),
+        ("Agent", shown.user_agent),
+        ("Address", ", ".join(dict.fromkeys(filter(None, (shown.ip, shown.address))))),
+        ("Workgroup", shown.workgroup),
+        ("User", "\\".join(filter(None, (shown.userdomain, shown.userid)))),
+        ("Tag", shown.tag),
+        ("Manufacturer", shown.manufacturer),
+        ("Model", shown.model),
+        ("Serial", shown.serial),
+        ("CPU", shown.cpu),
+        ("Cores", shown.cores),
+        ("Memory", _size(shown.memory_bytes)),
+        ("Disks", f"{_size(shown.disk_free_bytes)} of {_size(shown.disk_total_bytes)} free" if found.drives else ""),
+        ("Software", f"{found.software:,} installed" if found.software else ""),
+        ("Changed", ", ".join(shown.changed)),
+        ("Networks", " ".join(shown.networks)),
+        ("Waiting", "in the waiting room" if shown.waiting else ""),
+        ("First contact", format_time(shown.first_seen_at_s)),
+        ("Last contact", format_time(shown.last_seen_at_s)),
+        ("Last inventory", format_time(shown.last_inventory_at_s)),
+        ("History", ", ".join(found.history)),
+    )
+
+
+def _tables(found: Detail) -> Iterable[tuple[Sequence[str], list[tuple[object, ...]]]]:
+    accounts = [(key, value) for key, value in found.accounts.items() if key != "TAG"]
+    yield ("Account", "Value"), list(accounts)
+    yield (
+        ("Interface", "Address", "Mask", "Subnet", "MAC", "Status"),
+        [(each.description, each.ip, each.mask, each.subnet, each.mac, each.status) for each in found.interfaces],
+    )
+    yield (
+        ("Drive", "Volume", "Kind", "File system", "Size", "Free"),
+        [
+            (each.letter, each.volume, each.kind, each.filesystem, _size(each.size_bytes), _size(each.free_bytes))
+            for each in found.drives
+        ],
+    )
+    titles = ("Package", "Name", "State", "Code", "Fragments", "Since", "Meaning")
+    yield titles, list(map(_assignment, found.assignments))
+
+
+def _size(size_bytes: int | None) -> str:
+    return "" if size_bytes is None else format_size(size_bytes)
 
 
 def _assignment(row: Result) -> tuple[object, ...]:

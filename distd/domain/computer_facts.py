@@ -7,8 +7,9 @@ tables have exactly these values, so that what is judged in memory and what SQL 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from distd.domain.addresses import address_key, read_address
 from distd.domain.folding import fold
@@ -54,7 +55,8 @@ _NOT_A_DISK: Final = frozenset(
 _SYSTEM_DRIVES: Final = ("/var/lib", "/var", "/", "C:", "c:")
 
 
-class Interface(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Interface:
     """An address of a network interface, or an interface without one. The keys are those of `domain.addresses`;
     addresses and MACs are canonical, in small letters; what is no address stays as it is."""
 
@@ -69,7 +71,8 @@ class Interface(NamedTuple):
     status: str = ""
 
 
-class Drive(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Drive:
     """A drive or file system. `letter`: "C:", or where it is mounted; `kind`: as the agent says it. `fixed`: it is a
     disk of this computer."""
 
@@ -82,7 +85,8 @@ class Drive(NamedTuple):
     free_bytes: int | None = None
 
 
-class InstalledSoftware(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class InstalledSoftware:
     """A program, or a package of the system."""
 
     name: str
@@ -90,7 +94,8 @@ class InstalledSoftware(NamedTuple):
     publisher: str = ""
 
 
-class Account(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Account:
     """A value of the account info."""
 
     key: str
@@ -194,7 +199,8 @@ _fold: Final = lru_cache(maxsize=16_384)(fold)
 
 def _with_address(common: Interface, each: Mapping[str, str], six: str) -> Interface:
     ip, subnet = canonical_address(each[f"IPADDRESS{six}"]), canonical_address(each.get(f"IPSUBNET{six}", ""))
-    return common._replace(
+    return replace(
+        common,
         ip=ip,
         ip_key=address_key(ip),
         mask=canonical_address(each.get(f"IPMASK{six}", "")),

@@ -3,7 +3,7 @@ has not changed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -78,9 +78,9 @@ class InventoryChanges:
         }
         self.documents[computer_id] = facts.content, taken.sent.document
         if new.interfaces != known.interfaces:
-            self.interfaces[computer_id] = [each._asdict() for each in facts.interfaces]
+            self.interfaces[computer_id] = list(map(asdict, facts.interfaces))
         if new.drives != known.drives:
-            self.drives[computer_id] = [each._asdict() for each in facts.drives]
+            self.drives[computer_id] = list(map(asdict, facts.drives))
         if new.accounts != known.accounts:
             self.accounts[computer_id] = _accounts(facts, taken)
         if facts.software is not None:
@@ -156,7 +156,7 @@ def _accounts(facts: Facts, taken: Taken) -> list[dict[str, Any]]:
     found = dict(facts.accounts)
     if taken.tag:
         found[TAG_KEY] = Account("TAG", taken.tag)
-    return [account_row(*each) for key, each in found.items() if key not in taken.fixed]
+    return [account_row(each.key, each.value) for key, each in found.items() if key not in taken.fixed]
 
 
 def _replace(conn: Connection, table: Any, lists: Mapping[int, list[dict[str, Any]]]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import delete as delete_from
 from sqlalchemy import func, or_, select
@@ -33,12 +33,14 @@ from distd.origin.deployments import assignments
 from distd.origin.deployments.assignments import Result  # noqa: TC001 - the API reads the annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
     from distd.domain.actor import Actor
     from distd.domain.page import Page, Window
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,8 @@ def show(conn: Connection, device_id: str) -> Detail:
     return Detail(
         _computer(row),
         accounts={account.key: account.value for account in conn.execute(ordered)},
-        interfaces=[Interface(*each) for each in _rows(conn, interfaces, Interface._fields, of_it)],
-        drives=[Drive(*each) for each in _rows(conn, drives, Drive._fields, of_it)],
+        interfaces=_rows(conn, interfaces, Interface, of_it),
+        drives=_rows(conn, drives, Drive, of_it),
         software=conn.scalar(select(func.count()).select_from(installed).where(installed.c.computer_id == of_it)) or 0,
         inventory=_content(row.content),
         assignments=assignments.of_computer(conn, of_it),
@@ -157,7 +159,7 @@ def software_of(conn: Connection, device_id: str, name: str | None, window: Wind
     computer_id = conn.scalar(select(computers.c.id).where(computers.c.device_id == device_id))
     if computer_id is None:
         raise NotFound("device_id", "the DEVICEID of a computer", device_id)
-    query = select(software.c.name_key, software.c.id, *(software.c[each] for each in InstalledSoftware._fields))
+    query = select(software.c.name_key, software.c.id, software.c.name, software.c.version, software.c.publisher)
     query = query.join(installed, installed.c.software_id == software.c.id).where(
         installed.c.computer_id == computer_id
     )
@@ -205,9 +207,11 @@ def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
     )
 
 
-def _rows(conn: Connection, table: Any, columns: Sequence[str], computer_id: int) -> Iterable[Any]:
-    query = select(*(table.c[name] for name in columns)).where(table.c.computer_id == computer_id)
-    return conn.execute(query.order_by(table.c.position))
+def _rows(conn: Connection, table: Any, record: Callable[..., T], computer_id: int) -> list[T]:
+    """As records whose fields are columns of the table."""
+    columns = [table.c[field.name] for field in fields(record)]  # type: ignore[arg-type]
+    query = select(*columns).where(table.c.computer_id == computer_id).order_by(table.c.position)
+    return [record(*row) for row in conn.execute(query)]
 
 
 def _content(packed: bytes | None) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from distd.catalogue.lists import read_page
 from distd.catalogue.schema import computers, interfaces, micros
 from distd.domain.actor import SYSTEM
 from distd.domain.duplicates import JUNK_MAC_PREFIXES, JUNK_MACS, JUNK_SERIALS, MIN_SERIAL, DuplicateReason
+from distd.domain.errors import BadInput
 from distd.origin.computers.merging import merge
 
 if TYPE_CHECKING:
@@ -67,10 +68,13 @@ _VALUES: Final[Mapping[DuplicateReason, tuple[Any, Any, ColumnElement[bool]]]] =
 }
 
 
-def list_duplicates(conn: Connection, reason: DuplicateReason | None, window: Window) -> Page[Duplicates]:
-    """By reason and value; None: for all reasons."""
-    reasons = tuple(DuplicateReason) if reason is None else (reason,)
-    shared = union_all(*map(_shared, reasons)).subquery()
+def list_duplicates(conn: Connection, reasons: Collection[str], window: Window) -> Page[Duplicates]:
+    """By reason and value; for these reasons, none: for all. Raises `BadInput` for what is no reason."""
+    wrong = set(reasons) - set(DuplicateReason)
+    if wrong:
+        raise BadInput("reason", f"one of {', '.join(DuplicateReason)}", min(wrong))
+    wanted = [reason for reason in DuplicateReason if not reasons or reason in reasons]
+    shared = union_all(*map(_shared, wanted)).subquery()
 
     def item(row: Any) -> Duplicates:
         return Duplicates(row.reason, row.value, row.number, _members(conn, row.reason, row.value))

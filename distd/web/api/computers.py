@@ -10,7 +10,7 @@ from quart import Response
 from quart_schema import validate_response
 
 from distd.domain.computer_facts import InstalledSoftware  # noqa: TC001 - the API looks at the fields
-from distd.domain.duplicates import DuplicateReason  # noqa: TC001
+from distd.domain.duplicates import DuplicateReason
 from distd.domain.page import read_window
 from distd.origin.computers import computers, duplicates
 from distd.origin.computers.computers import Computer, Detail, WantedComputers  # noqa: TC001 - the API looks at the fields
@@ -67,7 +67,11 @@ class SoftwarePage:
 class DuplicateQuery:
     """Which duplicates, and which page of them."""
 
-    reason: DuplicateReason | None = parameter("what they have in common")
+    reason: tuple[str, ...] = parameter(
+        f"what they have in common, with commas between: {', '.join(DuplicateReason)}",
+        default=(),
+        choices=tuple(DuplicateReason),
+    )
     limit: int | None = limit_parameter()
     cursor: str | None = cursor_parameter()
 
@@ -108,7 +112,7 @@ class ComputerRoutes:
         async def list_duplicates(query_args: DuplicateQuery) -> Any:
             """Computers that are probably the same one, after an installation."""
             window = read_window(query_args.limit, query_args.cursor, duplicates.PLACE)
-            listed = partial(duplicates.list_duplicates, reason=query_args.reason, window=window)
+            listed = partial(duplicates.list_duplicates, reasons=query_args.reason, window=window)
             page = await self._reader.run(listed)
             return DuplicatePage(page.items, page.next, page.total)
 
