@@ -67,6 +67,28 @@ def upsert(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *,
     conn.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
 
 
+def insert_pairs(conn: Connection, table: Table, pairs: Sequence[tuple[int, int]]) -> None:
+    """Insert rows of a table that has two columns, twice as quickly as by a mapping for each. Raises SQLAlchemy's
+    `IntegrityError`."""
+    if pairs:
+        first, second, mark = *table.columns.keys(), _mark(conn)
+        sql = f"INSERT INTO {table.name} ({first}, {second}) VALUES ({mark}, {mark})"  # noqa: S608 - names of ours
+        conn.exec_driver_sql(sql, list(pairs))
+
+
+def delete_pairs(conn: Connection, table: Table, pairs: Sequence[tuple[int, int]]) -> None:
+    """Delete rows of a table that has two columns."""
+    if pairs:
+        first, second, mark = *table.columns.keys(), _mark(conn)
+        sql = f"DELETE FROM {table.name} WHERE {first} = {mark} AND {second} = {mark}"  # noqa: S608 - names of ours
+        conn.exec_driver_sql(sql, list(pairs))
+
+
+def _mark(conn: Connection) -> str:
+    """What stands for a value in SQL that goes to the driver as it is."""
+    return "?" if conn.dialect.paramstyle == "qmark" else "%s"
+
+
 def chunks(items: Sequence[T], size: int = MAX_ITEMS) -> Iterator[Sequence[T]]:
     """The items, as many at a time as one statement can take."""
     for start in range(0, len(items), size):

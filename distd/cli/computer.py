@@ -25,8 +25,7 @@ from distd.terminal.program import Group, argument, option
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from distd.domain.computer_facts import InstalledSoftware
-    from distd.origin.computers.computers import Computer, Detail
+    from distd.origin.computers.computers import Computer, Detail, SoftwareItem
     from distd.origin.computers.duplicates import Duplicates
     from distd.origin.deployments.assignments import Result
     from distd.terminal.lists import ListOptions
@@ -59,7 +58,7 @@ COLUMNS: Final[tuple[Column[Computer], ...]] = (
     Column("Last contact", lambda row: format_time(row.last_seen_at_s), rank=1),
 )
 
-SOFTWARE: Final[tuple[Column[InstalledSoftware], ...]] = (
+SOFTWARE: Final[tuple[Column[SoftwareItem], ...]] = (
     Column("Software", lambda row: row.name),
     Column("Version", lambda row: row.version, rank=1),
     Column("Publisher", lambda row: row.publisher, rank=2, cut=True),

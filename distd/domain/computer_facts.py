@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from distd.domain.addresses import address_key, read_address
 from distd.domain.folding import fold
@@ -85,9 +85,8 @@ class Drive:
     free_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InstalledSoftware:
-    """A program, or a package of the system."""
+class InstalledSoftware(NamedTuple):
+    """A program, or a package of the system. A tuple: there are hundreds of a computer, which are compared as keys."""
 
     name: str
     version: str = ""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sqlalchemy import delete, exists, insert, select, tuple_
+from sqlalchemy import delete, exists, select
+from sqlalchemy.exc import IntegrityError
 
 from distd.catalogue import dialect
 from distd.catalogue.schema import installed, software
@@ -52,27 +53,34 @@ class SoftwareRegister:
     def replace(self, conn: Connection, lists: Mapping[int, SoftwareOf], new_per_day: int) -> dict[int, int]:
         """These computers have this software and no other. Gives how many items of each were left out, because too
         many are new; only of those where some were."""
-        ids = self._find_ids(conn, {item for each in lists.values() for item in each.items})
-        left_out = self._add_new(conn, lists, ids, new_per_day)
-        wanted = {(key, ids[item]) for key, each in lists.items() for item in each.items if item in ids}
         known: set[tuple[int, int]] = set()
         for keys in dialect.chunks(list(lists)):
-            rows = conn.execute(select(installed).where(installed.c.computer_id.in_(keys)))
-            known.update((row.computer_id, row.software_id) for row in rows)
-        for pairs in dialect.chunks(sorted(known - wanted)):
-            conn.execute(delete(installed).where(tuple_(*installed.c).in_(pairs)))
-        if new := sorted(wanted - known):
-            conn.execute(
-                insert(installed), [dict(zip(("computer_id", "software_id"), pair, strict=True)) for pair in new]
-            )
+            known.update(map(tuple, conn.execute(select(installed).where(installed.c.computer_id.in_(keys))).all()))
+        ids = self._find_ids(conn, {item for each in lists.values() for item in each.items})
+        left_out = self._add_new(conn, lists, ids, new_per_day)
+        try:
+            with conn.begin_nested():
+                self._write(conn, lists, ids, known)
+        except IntegrityError:  # another process has deleted some that are remembered here
+            self._ids = Lru(MAX_REMEMBERED)
+            ids = _read_ids(conn, list(ids))
+            left_out = self._add_new(conn, lists, ids, 0)
+            self._write(conn, lists, ids, known)
         return left_out
+
+    def _write(
+        self,
+        conn: Connection,
+        lists: Mapping[int, SoftwareOf],
+        ids: Mapping[InstalledSoftware, int],
+        known: set[tuple[int, int]],
+    ) -> None:
+        wanted = {(key, ids[item]) for key, each in lists.items() for item in each.items if item in ids}
+        dialect.delete_pairs(conn, installed, sorted(known - wanted))
+        dialect.insert_pairs(conn, installed, sorted(wanted - known))
 
     def _find_ids(self, conn: Connection, items: Collection[InstalledSoftware]) -> dict[InstalledSoftware, int]:
         found = {item: known for item in items if (known := self._ids.get(item)) is not None}
-        there: set[int] = set()
-        for some in dialect.chunks(sorted(found.values())):
-            there.update(conn.scalars(select(software.c.id).where(software.c.id.in_(some))))
-        found = {item: key for item, key in found.items() if key in there}  # another process may have deleted some
         read = _read_ids(conn, [item for item in items if item not in found])
         for item, key in read.items():
             # Only what is committed is remembered: an id of a transaction that is rolled back is given again.

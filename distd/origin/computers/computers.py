@@ -25,7 +25,7 @@ from distd.catalogue.schema import (
     seconds,
     software,
 )
-from distd.domain.computer_facts import Drive, InstalledSoftware, Interface
+from distd.domain.computer_facts import Drive, Interface
 from distd.domain.errors import NotFound
 from distd.domain.folding import fold
 from distd.domain.inventory import unpack
@@ -103,6 +103,15 @@ class Detail:
 
 
 @dataclass(frozen=True, slots=True)
+class SoftwareItem:
+    """A program that is installed, or a package of the system."""
+
+    name: str
+    version: str
+    publisher: str
+
+
+@dataclass(frozen=True, slots=True)
 class WantedComputers:
     """Which computers. `name`: of the computer or its DEVICEID, see `catalogue.lists.matches`; `tag`: the same of its
     tag. None: all. `changed`: only those of whose identity something has changed; `waiting`: only those in the waiting
@@ -154,7 +163,7 @@ def show(conn: Connection, device_id: str) -> Detail:
     )
 
 
-def software_of(conn: Connection, device_id: str, name: str | None, window: Window) -> Page[InstalledSoftware]:
+def software_of(conn: Connection, device_id: str, name: str | None, window: Window) -> Page[SoftwareItem]:
     """What is installed on a computer, by name. `name`: see `catalogue.lists.matches`; None: all. Raises `NotFound`."""
     computer_id = conn.scalar(select(computers.c.id).where(computers.c.device_id == device_id))
     if computer_id is None:
@@ -166,8 +175,8 @@ def software_of(conn: Connection, device_id: str, name: str | None, window: Wind
     if name is not None:
         query = query.where(matches(software.c.name_key, fold(name)))
 
-    def item(row: Any) -> InstalledSoftware:
-        return InstalledSoftware(row.name, row.version, row.publisher)
+    def item(row: Any) -> SoftwareItem:
+        return SoftwareItem(row.name, row.version, row.publisher)
 
     return read_page(conn, query, (software.c.name_key, software.c.id), window, item)
 

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 from quart import Response
 from quart_schema import validate_response
 
-from distd.domain.computer_facts import InstalledSoftware  # noqa: TC001 - the API looks at the fields
 from distd.domain.duplicates import DuplicateReason
 from distd.domain.page import read_window
 from distd.origin.computers import computers, duplicates
-from distd.origin.computers.computers import Computer, Detail, WantedComputers  # noqa: TC001 - the API looks at the fields
+from distd.origin.computers.computers import (  # noqa: TC001 - the API looks at the fields
+    Computer,
+    Detail,
+    SoftwareItem,
+    WantedComputers,
+)
 from distd.origin.computers.duplicates import Duplicates  # noqa: TC001
 from distd.web.api.auth import for_operators
 from distd.web.api.queries import PATTERN, cursor_parameter, limit_parameter, parameter, takes
@@ -58,7 +62,7 @@ class SoftwareQuery:
 class SoftwarePage:
     """Software, by name."""
 
-    items: list[InstalledSoftware]
+    items: list[SoftwareItem]
     next: str | None
     total: int
 
