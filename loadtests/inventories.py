@@ -168,7 +168,8 @@ def measure(bench: InventoryBench, count: int, sample: int) -> list[Table]:
         ("INVENTORY, the first of known ones", lambda: bench.post(bench.bodies(drawn)), None),
         ("INVENTORY, unchanged", lambda: bench.post(bench.bodies(drawn)), 2000),
         ("INVENTORY, all but the software changed", lambda: bench.post(bench.bodies(drawn, name=1)), None),
-        ("INVENTORY, all changed", lambda: bench.post(bench.bodies(drawn, name=2, software=1)), 400),
+        ("INVENTORY, all changed, names new", lambda: bench.post(bench.bodies(drawn, name=2, software=1)), None),
+        ("INVENTORY, all changed, names known", lambda: bench.post(bench.bodies(drawn)), 400),
         ("PROLOG", lambda: bench.post(bench.prologs(drawn), PROLOG_BATCH), None),
     ]
     rows = []

@@ -18,7 +18,7 @@ from distd.origin.computers import computer_settings, computers, duplicates, mer
 from distd.origin.computers.computers import WantedComputers
 from distd.origin.installation import open_installation
 from distd.terminal.lists import Column, list_options, print_list, print_table
-from distd.terminal.options import example, json_option, options_record
+from distd.terminal.options import example, json_option, one_of, options_record
 from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, argument, option
 
@@ -130,7 +130,7 @@ def software(device_id: str, name: str | None, root: Path, listing: ListOptions)
 
 
 @computer.command("duplicates", epilog=example("distd computer duplicates --reason serial --data /srv/distd"))
-@option("--reason", type=click.Choice([*DuplicateReason]), help="Only those that have this in common.")
+@option("--reason", type=one_of(map(str, DuplicateReason)), help="Only those that have this in common.")
 @data_option
 @list_options
 def duplicates_(reason: str | None, root: Path, listing: ListOptions) -> None:
