@@ -5,7 +5,7 @@ The migrations under `migrations/` make the database; a test compares the two.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     JSON,
@@ -22,6 +22,13 @@ from sqlalchemy import (
     Text,
 )
 
+from distd.catalogue.columns import NAME_LIMIT as NAME_LIMIT
+from distd.catalogue.columns import TEXT_LIMIT as TEXT_LIMIT
+from distd.catalogue.columns import bytes_column as _bytes
+from distd.catalogue.columns import key_column as _key
+from distd.catalogue.columns import name_column as _name
+from distd.catalogue.columns import text_column as _text
+from distd.catalogue.columns import time_column as _time
 from distd.catalogue.dialect import IDS_NEVER_REUSED, ORDERED_BY_KEY, compared_by_code_points, only_where
 
 metadata = MetaData(
@@ -32,9 +39,6 @@ metadata = MetaData(
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     }
 )
-
-NAME_LIMIT: Final = 255  # characters of any name, address or server
-TEXT_LIMIT: Final = 4096  # characters of a path, a command line
 
 
 HAS_REVOKED_TOKENS: Final = "token_generation > 0"  # the condition of a partial index: the same text in a query
@@ -50,24 +54,12 @@ def seconds(at_us: int | None) -> float | None:
     return None if at_us is None else at_us / 1_000_000
 
 
-def _time(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, BigInteger, nullable=nullable)
-
-
-def _name(name: str, *, nullable: bool = False, limit: int = NAME_LIMIT) -> Column[Any]:
-    return Column(name, String(limit), nullable=nullable)
-
-
-def _text(name: str, *, limit: int = NAME_LIMIT) -> Column[Any]:
-    """A text that is empty where nothing is known."""
-    return Column(name, String(limit), nullable=False, server_default="")
-
-
-def _key(name: str) -> Column[Any]:
-    """What is searched and sorted: a text as `domain.folding`, `domain.versions` or `domain.addresses` makes it of the
-    column beside it. Empty where nothing is known."""
-    return Column(name, compared_by_code_points(NAME_LIMIT), nullable=False, server_default="")
-
+# Of computers. The keys of os_version and agent_version are version keys.
+_TEXTS: Final = "os_comments arch agent agent_version userdomain description manufacturer model cpu"
+_KEYS: Final = (
+    "device_id_key name_key tag_key ip_key os_name_key os_version_key agent_key agent_version_key workgroup_key "
+    "userdomain_key userid_key description_key manufacturer_key model_key serial_key cpu_key"
+)
 
 # Every id that a package ever had. Two builds at the same time get two ids because each inserts its own here first.
 package_ids = Table("package_ids", metadata, Column("id", Integer, primary_key=True))
@@ -140,36 +132,10 @@ computers = Table(
     Column("waiting", Boolean, nullable=False, server_default="0"),  # in the waiting room
     Column("key_hash", String(64), nullable=True),  # the BLAKE3 of the key of distd's own agent
     Column("token_generation", Integer, nullable=False, server_default="0"),  # how often its tokens were revoked
-    _key("device_id_key"),
-    _key("name_key"),
-    _key("tag_key"),
-    _key("ip_key"),
-    _key("os_name_key"),
-    _key("os_version_key"),  # a version key
-    _text("os_comments"),
-    _text("arch"),
-    _text("agent"),  # its program, without the version
-    _key("agent_key"),
-    _text("agent_version"),
-    _key("agent_version_key"),  # a version key
-    _key("workgroup_key"),
-    _text("userdomain"),
-    _key("userdomain_key"),
-    _key("userid_key"),
-    _text("description"),
-    _key("description_key"),
-    _text("manufacturer"),
-    _key("manufacturer_key"),
-    _text("model"),
-    _key("model_key"),
-    _key("serial_key"),
-    _text("cpu"),
-    _key("cpu_key"),
+    *map(_text, _TEXTS.split()),
+    *map(_key, _KEYS.split()),
     Column("cores", Integer, nullable=True),
-    Column("memory_bytes", BigInteger, nullable=True),
-    Column("disk_free_bytes", BigInteger, nullable=True),
-    Column("disk_total_bytes", BigInteger, nullable=True),
-    Column("system_free_bytes", BigInteger, nullable=True),
+    *map(_bytes, ("memory_bytes", "disk_free_bytes", "disk_total_bytes", "system_free_bytes")),
     Index("ix_computers_revoked", "token_generation", **only_where(HAS_REVOKED_TOKENS)),
     Index("ix_computers_name_key", "name_key"),
     Index("ix_computers_serial_key", "serial_key"),
@@ -217,14 +183,8 @@ interfaces = Table(
     metadata,
     Column("computer_id", ForeignKey("computers.id"), primary_key=True),
     Column("position", Integer, primary_key=True),  # from 0
-    _text("description"),
-    _text("ip"),
-    _key("ip_key"),
-    _text("mask"),
-    _text("subnet"),
-    _key("subnet_key"),
-    _text("gateway"),
-    Column("mac", compared_by_code_points(NAME_LIMIT), nullable=False, server_default=""),
+    *map(_text, ("description", "ip", "mask", "subnet", "gateway")),
+    *map(_key, ("ip_key", "subnet_key", "mac")),
     _text("status", limit=32),
     Index("ix_interfaces_ip_key", "ip_key", "computer_id"),
     Index("ix_interfaces_subnet_key", "subnet_key", "computer_id"),
@@ -239,13 +199,10 @@ drives = Table(
     metadata,
     Column("computer_id", ForeignKey("computers.id"), primary_key=True),
     Column("position", Integer, primary_key=True),  # from 0
-    _text("letter"),
-    _text("volume"),
-    _text("kind"),
+    *map(_text, ("letter", "volume", "kind")),
     _text("filesystem", limit=32),
     Column("fixed", Boolean, nullable=False),
-    Column("size_bytes", BigInteger, nullable=True),
-    Column("free_bytes", BigInteger, nullable=True),
+    *map(_bytes, ("size_bytes", "free_bytes")),
     **ORDERED_BY_KEY,
 )
 
@@ -257,11 +214,8 @@ software = Table(
     Column("id", Integer, primary_key=True),
     Column("digest", LargeBinary(16), nullable=False, unique=True),
     _name("name"),
-    _key("name_key"),
-    _text("version"),
-    _key("version_key"),  # a version key
-    _text("publisher"),
-    _key("publisher_key"),
+    *map(_text, ("version", "publisher")),
+    *map(_key, ("name_key", "version_key", "publisher_key")),
     Index("ix_software_name_key", "name_key"),
     **IDS_NEVER_REUSED,  # a server remembers ids
 )

@@ -30,9 +30,10 @@ _CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\r"))
 _NO_CHARACTERS: Final = ("\ufffe", "\uffff")
 _QUERY: Final = b"<QUERY>INVENTORY</QUERY>"
 _DEVICE_ID: Final = re.compile(rb"<DEVICEID>([^<&]{1,255})</DEVICEID>")
-_SPACE: Final = r"[ \t\r\n]*"
-_LEAF: Final = r"<(?:([A-Z][A-Z_0-9]*)>[^<]*</\1>|[A-Z][A-Z_0-9]* ?/>)"
-_ITEMS: Final = re.compile(f"(?:{_SPACE}<SOFTWARES>(?:{_SPACE}{_LEAF})*{_SPACE}</SOFTWARES>)*{_SPACE}")
+# Possessive: what is not of this shape is found out in one pass.
+_SPACE: Final = r"[ \t\r\n]*+"
+_LEAF: Final = r"<(?:([A-Z][A-Z_0-9]*+)>[^<]*+</\1>|[A-Z][A-Z_0-9]*+ ?/>)"
+_ITEMS: Final = re.compile(f"(?:{_SPACE}<SOFTWARES>(?:{_SPACE}{_LEAF})*+{_SPACE}</SOFTWARES>)*+{_SPACE}")
 _FIELD: Final = re.compile(f"<({'|'.join(_SECTION.fields)})>([^<]*)<|</SOFTWARES>")
 _REFERENCE: Final = re.compile("&(?:#([0-9]{1,7})|#x([0-9a-fA-F]{1,6})|(amp|lt|gt|quot|apos));|&")
 _ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}

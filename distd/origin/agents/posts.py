@@ -13,14 +13,12 @@ from distd.catalogue.event_log import Kind, Note
 from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.domain import results
 from distd.domain.actor import AGENT
-from distd.domain.computer_facts import agent_columns
-from distd.domain.folding import fold
-from distd.domain.identity_facts import changes, read_macs
 from distd.domain.records import Dialect, DownloadRequest, InventoryRequest, PrologReply, PrologRequest
 from distd.domain.section_digests import NOTHING
 from distd.origin.agents import batch, inventories
 from distd.origin.agents.admission import ELSEWHERE, Admission, may_come_from
 from distd.origin.agents.authentication import KEY, LOG_IN, NO_PROOF, Judgement, hash_key, judge
+from distd.origin.agents.identities import identity_columns, update_identity
 from distd.origin.agents.inventory_changes import TAG_KEY, Taken
 from distd.origin.agents.listing import NATIVE, Agent, choose_packages, may_switch_off
 from distd.origin.agents.pack_lines import pack_line
@@ -350,25 +348,10 @@ class _Answers:
             self.note_identity(post, computer)
 
     def note_identity(self, post: AgentRequest, computer: ComputerState) -> None:
-        """Keep what the computer is known by. Where it has changed, another may send its DEVICEID."""
-        identity = computer.identity._replace(address=post.address, user_agent=computer.user_agent)
-        if isinstance(post.request, InventoryRequest):
-            macs = read_macs(interface.get("MACADDR", "") for interface in post.request.networks)
-            serial = post.request.bios.get("SSN", "")[:NAME_LIMIT]
-            identity = identity._replace(serial=serial or identity.serial, macs=macs or identity.macs)
-        for change in changes(computer.identity, identity):
+        for change in update_identity(computer, post.address, post.request):
             detail = {"fact": str(change.fact), "before": change.before, "after": change.after}
             self.note(post, Kind.COMPUTER_CHANGED, computer, None, flagged=change.flagged, **detail)
-            if change.flagged:
-                computer.changed.add(str(change.fact))
-        computer.identity = identity
-        self.changes.identities[computer.id] = {
-            **agent_columns(identity.user_agent),
-            "serial": identity.serial or None,
-            "serial_key": fold(identity.serial),
-            "macs": " ".join(sorted(identity.macs)) or None,
-            "changed": " ".join(sorted(computer.changed)),
-        }
+        self.changes.identities[computer.id] = identity_columns(computer)
 
     def note(
         self, post: AgentRequest, kind: Kind, computer: ComputerState | None, package_id: str | None, **detail: Any

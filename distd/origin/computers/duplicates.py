@@ -28,7 +28,7 @@ MAX_MERGED: Final = 100  # of one transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class DuplicateComputer:
     """One of several computers that are probably the same. Times are in seconds."""
 
     device_id: str
@@ -46,7 +46,7 @@ class Duplicates:
     reason: str
     value: str
     count: int
-    computers: list[Member]
+    computers: list[DuplicateComputer]
 
 
 def _telling_serials() -> ColumnElement[bool]:
@@ -89,14 +89,14 @@ def _shared(reason: DuplicateReason) -> Select[Any]:
     return select(*columns).where(telling).group_by(value).having(count > 1)
 
 
-def _members(conn: Connection, reason: str, value: str) -> list[Member]:
+def _members(conn: Connection, reason: str, value: str) -> list[DuplicateComputer]:
     column, computer_id, _ = _VALUES[DuplicateReason(reason)]
     ids = select(computer_id).where(column == value)
     query = (
         select(computers).where(computers.c.id.in_(ids)).order_by(computers.c.last_seen_at_us.desc(), computers.c.id)
     )
     return [
-        Member(
+        DuplicateComputer(
             row.device_id,
             row.name or "",
             row.tag or "",
