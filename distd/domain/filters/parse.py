@@ -16,6 +16,8 @@ from distd.domain.filters.fields import ACCOUNT, FIELDS, KEYWORDS, nearest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from lark.parsers.lalr_interactive_parser import InteractiveParser
+
     from distd.domain.filters.tree import Node
 
 T = TypeVar("T")
@@ -71,7 +73,7 @@ def parse(text: str) -> Node:
         found: Node = _parser(text)
     except UnexpectedInput as error:
         raise _syntax_error(error, text) from None
-    except _Placed as error:
+    except Placed as error:
         cause = error.cause
         raise BadFilter(cause.expected, str(cause.got), cause.hint, text, error.place) from None
     try:
@@ -80,7 +82,7 @@ def parse(text: str) -> Node:
         raise BadFilter(error.expected, str(error.got), error.hint, text, (0, len(text))) from None
 
 
-class _Placed(Exception):
+class Placed(Exception):
     """A value that cannot be used, and where it is."""
 
     def __init__(self, cause: BadInput, place: tuple[int, int]) -> None:
@@ -98,7 +100,7 @@ class _Builder(Transformer[Token, Any]):
             is_field = token.lower() in FIELDS
             expected = f"an operator after {token}" if is_field else "a field or a word"
             hint = f'the word itself is "{token}" in quotes'
-            raise _Placed(BadInput("filter", expected, "nothing" if is_field else str(token), hint), _span(token))
+            raise Placed(BadInput("filter", expected, "nothing" if is_field else str(token), hint), _span(token))
         return _at(token, lambda: tree.word(_text(token)))
 
     def field(self, parts: list[Token]) -> Token:
@@ -161,7 +163,7 @@ def _compared(field: Token, op: Token, values: list[Token]) -> Node:
     try:
         return tree.compare(_field(field), str(op), texts)
     except BadInput as error:
-        raise _Placed(error, _place_of(error, field, op, values)) from None
+        raise Placed(error, _place_of(error, field, op, values)) from None
 
 
 def _place_of(error: BadInput, field: Token, op: Token, values: list[Token]) -> tuple[int, int]:
@@ -177,25 +179,25 @@ def _call(name: Token, arguments: list[list[Token]], op: Token | None, values: l
     function = name.lower()
     if function not in FUNCTIONS:
         hint = nearest(function, FUNCTIONS) or "words before parentheses need AND or OR, or a space"
-        raise _Placed(BadInput("filter", f"one of {', '.join(FUNCTIONS)} before (", str(name), hint), _span(name))
+        raise Placed(BadInput("filter", f"one of {', '.join(FUNCTIONS)} before (", str(name), hint), _span(name))
     if function == "software":
         if op is not None:
             hint = 'say it within the parentheses, such as software("7-Zip", version < "24")'
-            raise _Placed(BadInput("filter", "AND, OR or the end", str(op), hint), _span(name))
+            raise Placed(BadInput("filter", "AND, OR or the end", str(op), hint), _span(name))
         return _at(name, lambda: tree.software([_of_software(place, each) for place, each in enumerate(arguments)]))
     if len(arguments) != 1 or len(arguments[0]) != 1:
-        raise _Placed(BadInput("filter", f'{function}("NAME")', f"{len(arguments)} values", ""), _span(name))
+        raise Placed(BadInput("filter", f'{function}("NAME")', f"{len(arguments)} values", ""), _span(name))
     ((value,),) = arguments
     if function == "group":
         if op is not None:
-            raise _Placed(BadInput("filter", "AND, OR or the end", str(op), ""), _span(name))
+            raise Placed(BadInput("filter", "AND, OR or the end", str(op), ""), _span(name))
         return _at(value, lambda: tree.group(_text(value)))
     return _package(value, op, values)
 
 
 def _package(value: Token, op: Token | None, values: list[Token]) -> Node:
     if op is not None and op not in ("=", "!=", "in"):
-        raise _Placed(BadInput("operator", "one of = != in for the state of a package", str(op)), _span(op))
+        raise Placed(BadInput("operator", "one of = != in for the state of a package", str(op)), _span(op))
     is_id = value.type != "STRING" and value.isdecimal()
     which = (str(value), "") if is_id else ("", _text(value))
     _at(value, lambda: tree.package(*which))
@@ -212,11 +214,11 @@ def _of_software(place: int, argument: list[Token]) -> tree.OfSoftware:
         try:
             return tree.of_software(str(field), str(op), _text(value))
         except BadInput as error:
-            raise _Placed(error, _place_of(error, field, op, [value])) from None
+            raise Placed(error, _place_of(error, field, op, [value])) from None
     (value,) = argument
     if place:
         expected = f"one of {', '.join(tree.SOFTWARE_FIELDS)} and an operator"
-        raise _Placed(BadInput("filter", expected, _text(value)), _span(value))
+        raise Placed(BadInput("filter", expected, _text(value)), _span(value))
     return _at(value, lambda: tree.of_software("name", "~", _text(value)))
 
 
@@ -224,7 +226,7 @@ def _at(token: Token, make: Callable[[], T]) -> T:
     try:
         return make()
     except BadInput as error:
-        raise _Placed(error, _span(token)) from None
+        raise Placed(error, _span(token)) from None
 
 
 def _span(token: Token) -> tuple[int, int]:
@@ -285,3 +287,8 @@ def _lark() -> Lark:
 
 def _parser(text: str) -> Any:
     return _lark().parse(text)
+
+
+def interactive(text: str) -> InteractiveParser:
+    """A parser that stands before the text: for `complete`. What it reads may raise `UnexpectedInput` and `Placed`."""
+    return _lark().parse_interactive(text)

@@ -16,6 +16,7 @@ from distd.catalogue.schema import (
     computer_accounts,
     computers,
     drives,
+    group_members,
     history,
     installed,
     interfaces,
@@ -133,17 +134,17 @@ _TEXTS = (
 )
 _NUMBERS = ("cores", "memory_bytes", "disk_free_bytes", "disk_total_bytes", "system_free_bytes")
 _TIMES = ("first_seen_at_us", "last_seen_at_us", "last_inventory_at_us")
-_COLUMNS = [computers.c[name] for name in ("id", "changed", "networks", "waiting", *_TEXTS, *_NUMBERS, *_TIMES)]
+COLUMNS = [computers.c[name] for name in ("id", "changed", "networks", "waiting", *_TEXTS, *_NUMBERS, *_TIMES)]
 
 
 def list_computers(conn: Connection, wanted: WantedComputers, window: Window) -> Page[Computer]:
     """By DEVICEID."""
-    return read_page(conn, select(*_COLUMNS).where(*_conditions(wanted)), (computers.c.device_id,), window, _computer)
+    return read_page(conn, select(*COLUMNS).where(*conditions(wanted)), (computers.c.device_id,), window, computer_of)
 
 
 def show(conn: Connection, device_id: str) -> Detail:
     """All that is known of one computer. Raises `NotFound`."""
-    query = select(*_COLUMNS, inventories.c.content).outerjoin(inventories).where(computers.c.device_id == device_id)
+    query = select(*COLUMNS, inventories.c.content).outerjoin(inventories).where(computers.c.device_id == device_id)
     row = conn.execute(query).one_or_none()
     if row is None:
         raise NotFound("device_id", "the DEVICEID of a computer", device_id)
@@ -152,7 +153,7 @@ def show(conn: Connection, device_id: str) -> Detail:
     accounts = select(computer_accounts).where(computer_accounts.c.computer_id == of_it)
     ordered = accounts.order_by(computer_accounts.c.key_key)
     return Detail(
-        _computer(row),
+        computer_of(row),
         accounts={account.key: account.value for account in conn.execute(ordered)},
         interfaces=_rows(conn, interfaces, Interface, of_it),
         drives=_rows(conn, drives, Drive, of_it),
@@ -207,7 +208,7 @@ def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
         if device_id not in ids:
             raise NotFound("computers", "the DEVICEID of a computer", device_id)
     for chunk in dialect.chunks(list(ids.values())):
-        for table in (*OF_INVENTORIES, history, progress, assignments_table):
+        for table in (*OF_INVENTORIES, group_members, history, progress, assignments_table):
             conn.execute(delete_from(table).where(table.c.computer_id.in_(chunk)))
         conn.execute(delete_from(computers).where(computers.c.id.in_(chunk)))
     kind = event_log.Kind.COMPUTER_DELETED
@@ -232,7 +233,8 @@ def _content(packed: bytes | None) -> dict[str, Any] | None:
     return content
 
 
-def _conditions(wanted: WantedComputers) -> list[ColumnElement[bool]]:
+def conditions(wanted: WantedComputers) -> list[ColumnElement[bool]]:
+    """What is true of the rows of computers that are wanted."""
     found: list[ColumnElement[bool]] = []
     if wanted.name is not None:
         found.append(or_(matches(computers.c.name, wanted.name), matches(computers.c.device_id, wanted.name)))
@@ -245,7 +247,8 @@ def _conditions(wanted: WantedComputers) -> list[ColumnElement[bool]]:
     return found
 
 
-def _computer(row: Any) -> Computer:
+def computer_of(row: Any) -> Computer:
+    """The computer in a row of `COLUMNS`."""
     values: dict[str, Any] = {name: getattr(row, name) or "" for name in _TEXTS}
     values |= {name: getattr(row, name) for name in _NUMBERS}
     return Computer(

@@ -45,8 +45,8 @@ def _insert_packages_and_groups(conn: Connection) -> None:
         row: dict[str, Any] = {"id": key, "name": name, "os": "OTHER", "action": "STORE", "priority": 5, "target": "/x"}
         row |= {"fragments": 3, "size_bytes": 1, "md5": "", "created_at_us": 0}
         conn.execute(insert(schema.packages).values(**row))
-    for key, name in enumerate(GROUPS, 1):
-        conn.execute(insert(schema.groups).values(id=key, name=name, name_key=fold(name)))
+    for number, name in enumerate(GROUPS, 1):
+        conn.execute(insert(schema.groups).values(id=number, name=name, name_key=fold(name)))
 
 
 class Undone(Exception):
@@ -113,7 +113,8 @@ def _software(conn: Connection, name: str, version: str, publisher: str) -> int:
     row |= {"version_key": version_key(version), "publisher_key": fold(publisher)}
     if conn.scalar(query) is None:
         conn.execute(insert(schema.software).values(**row))
-    return conn.scalars(query).one()
+    found: int = conn.scalars(query).one()
+    return found
 
 
 def _assign(conn: Connection, computer_id: int, package_id: str, code: str | None, at: int) -> None:
