@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
-
-from sqlalchemy import delete, func, insert, select
-
-from distd.catalogue.schema import events, micros
-from distd.domain.actor import Actor, ActorKind
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from sqlalchemy import Connection, Row
 
 
 class Kind(StrEnum):

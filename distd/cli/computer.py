@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from distd.cli.actor import unix_actor
-from distd.cli.completion import complete_computers
+from distd.cli.completion import complete_computers, complete_filter
+from distd.cli.computer_lists import chosen_columns, print_everything
 from distd.cli.options import data_option
 from distd.domain.duplicates import DuplicateReason
 from distd.domain.errors import BadInput
 from distd.domain.units import format_count, format_size, format_time
-from distd.origin.computers import computer_settings, computers, duplicates, merging, revocation
+from distd.origin.computers import computer_settings, computers, duplicates, merging, revocation, saved_filters
+from distd.origin.computers.columns import read_columns
 from distd.origin.computers.computers import WantedComputers
+from distd.origin.computers.search import Search, read_sort, search
 from distd.origin.installation import open_installation
 from distd.terminal.lists import Column, list_options, print_list, print_table
 from distd.terminal.options import example, json_option, one_of, options_record
@@ -45,7 +48,7 @@ device_ids_argument = argument(
     hint="see `distd computer list`",
     shell_complete=complete_computers,
 )
-COLUMNS: Final[tuple[Column[Computer], ...]] = (
+COLUMNS: Final[tuple[Column[Any], ...]] = (
     Column("DEVICEID", lambda row: row.device_id),
     Column("Name", lambda row: row.name, rank=3, cut=True),
     Column("OS", lambda row: _system(row), rank=4, cut=True),
@@ -71,7 +74,10 @@ DUPLICATES: Final[tuple[Column[Duplicates], ...]] = (
 )
 
 
-@computer.command("list", epilog=example("distd computer list --name 'pc-lyon-*' --data /srv/distd"))
+@computer.command("list", epilog=example("distd computer list 'os ~ \"windows*\" memory < 8GiB' --data /srv/distd"))
+@argument("text", field="filter", metavar="[FILTER]", default="", shell_complete=complete_filter)
+@option("--sort", metavar="FIELD", default="device_id", show_default=True, help="By this field; -FIELD: descending.")
+@option("--columns", metavar="FIELDS", default="", help="Only these fields of filters, with commas between them.")
 @option("--name", metavar="TEXT", help="Only those whose name or DEVICEID has this in it; ? and * as in a shell.")
 @option("--tag", metavar="TEXT", help="Only those with such a TAG.")
 @option("--changed", is_flag=True, help="Only those of whose identity something has changed.")
@@ -79,16 +85,25 @@ DUPLICATES: Final[tuple[Column[Duplicates], ...]] = (
 @data_option
 @list_options
 @options_record(WantedComputers)
-def list_(root: Path, options: WantedComputers, listing: ListOptions) -> None:
-    """The computers, by DEVICEID.
+def list_(text: str, sort: str, columns: str, root: Path, options: WantedComputers, listing: ListOptions) -> None:
+    """The computers, all or those that a filter finds: a word (in name, tag, user, address, system), comparisons such
+    as memory >= 8GiB, software("7-Zip*"), with AND, OR, NOT; @NAME is a saved filter.
 
     Changed: the agent comes from another network, it is another program, or the computer has another serial number or
     other interfaces. So somebody else may use its DEVICEID; `distd computer set DEVICEID changed=` clears it.
     """
+    chosen = read_columns(columns)
     with open_installation(root) as installation, installation.catalogue.read() as conn:
-        page = computers.list_computers(conn, options, listing.window)
+        tree = saved_filters.read_filter(conn, unix_actor(), text)
+        asked = Search(time.time(), tree, read_sort(sort), chosen, options)
+        if listing.everything and (listing.as_csv or listing.as_json):
+            print_everything(conn, asked, as_csv=listing.as_csv)
+            return
+        page = search(conn, asked, listing.window)
     nothing = "No computers yet: a computer appears with the first contact of its agent."
-    print_list(page, COLUMNS, listing, nothing if options == WantedComputers() else "No such computers.")
+    is_whole = options == WantedComputers() and tree is None
+    shown = chosen_columns(chosen) if chosen else COLUMNS
+    print_list(page, shown, listing, nothing if is_whole else "No such computers.", is_exact=page.is_exact)
 
 
 @computer.command(epilog=example("distd computer show pc17-2026-01-31-08-00-00 --data /srv/distd"))

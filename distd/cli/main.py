@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "computer": "distd.cli.computer:computer",
     "config": "distd.cli.config:config",
     "events": "distd.cli.events:events",
+    "filter": "distd.cli.filter:filter_",
     "init": "distd.cli.init:init",
     "keys": "distd.cli.keys:keys",
     "mirror": "distd.cli.mirror:mirror",

@@ -84,12 +84,13 @@ def show(conn: Connection, actor: Actor, name: str) -> SavedFilter:
     return _saved(row)
 
 
-def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
-    """Delete what `show` shows. Raises `NotFound`."""
+def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> SavedFilter:
+    """Delete what `show` shows, and give it. Raises `NotFound`."""
     found = show(conn, actor, name)
     conn.execute(delete_from(saved_filters).where(*_same(actor, name, shared=found.shared)))
     kind = event_log.Kind.FILTER_DELETED
     event_log.append(conn, kind, actor, at_s=now_s, name=found.name, text=found.text, shared=found.shared)
+    return found
 
 
 def read_filter(conn: Connection, actor: Actor, text: str) -> Node | None:

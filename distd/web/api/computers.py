@@ -1,4 +1,4 @@
-"""The API's computers."""
+"""The API's computers: one of them, duplicates. `computer_search` lists them."""
 
 from __future__ import annotations
 
@@ -26,27 +26,6 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from distd.catalogue.reader import Reader
-
-
-@dataclass
-class ComputerQuery:
-    """Which computers, and which page of them."""
-
-    name: str | None = parameter(f"name or DEVICEID: {PATTERN}")
-    tag: str | None = parameter(f"TAG: {PATTERN}")
-    changed: bool = parameter("only those of whose identity something has changed", default=False)
-    waiting: bool = parameter("only those in the waiting room", default=False)
-    limit: int | None = limit_parameter()
-    cursor: str | None = cursor_parameter()
-
-
-@dataclass
-class ComputerPage:
-    """Computers, by DEVICEID."""
-
-    items: list[Computer]
-    next: str | None
-    total: int
 
 
 @dataclass
@@ -90,24 +69,13 @@ class DuplicatePage:
 
 
 class ComputerRoutes:
-    """List, show, duplicates."""
+    """Show, duplicates."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the routes."""
-
-        @app.get("/api/v1/computers")
-        @for_operators
-        @takes(ComputerQuery)
-        @validate_response(ComputerPage)
-        async def list_computers(query_args: ComputerQuery) -> Any:
-            """Computers, by DEVICEID."""
-            wanted = WantedComputers(query_args.name, query_args.tag, query_args.changed, query_args.waiting)
-            window = read_window(query_args.limit, query_args.cursor, computers.PLACE)
-            page = await self._reader.run(partial(computers.list_computers, wanted=wanted, window=window))
-            return ComputerPage(page.items, page.next, page.total)
 
         @app.get("/api/v1/computers/duplicates")
         @for_operators

@@ -14,9 +14,11 @@ from distd.domain.settings import Settings
 from distd.origin.operators import operators
 from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
+from distd.web.api.computer_search import ComputerSearchRoutes
 from distd.web.api.computers import ComputerRoutes
 from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.events import EventRoutes
+from distd.web.api.filters import FilterRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
@@ -59,6 +61,8 @@ def app(data: Any, reader: Any, writer: Any, forecasts: list[Any]) -> QuartTrio:
         HealthRoutes(reader, lambda: b"metrics\n"),
         PackageRoutes(reader),
         ComputerRoutes(reader),
+        ComputerSearchRoutes(reader),
+        FilterRoutes(reader, writer),
         DeploymentRoutes(reader, writer, lambda: Settings(), forecast),
         EventRoutes(reader, lambda: False),
         MirrorRoutes(reader, lambda: Via.DIRECT),
