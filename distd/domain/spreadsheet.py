@@ -25,12 +25,14 @@ def csv_lines(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def csv_cell(value: object) -> object:
-    """Lists and objects as JSON. A text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    """Lists and objects as JSON. A text that a spreadsheet would take for a formula gets an apostrophe in front. Within
+    a text lines end as the rows do."""
     if isinstance(value, dict | list | tuple):
         return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    text = f"'{value}" if value.startswith(_FORMULA) else value
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _written(rows: Iterable[Iterable[object]]) -> str:

@@ -94,7 +94,9 @@ def _of_software(
     counted = []
     for name in conn.scalars(query.limit(MAX_NAMES)):
         ids = select(software.c.id).where(column == name)
-        rows = select(installed.c.computer_id).where(installed.c.software_id.in_(ids)).limit(COUNTED).subquery()
+        rows = (
+            select(installed.c.computer_id).where(installed.c.software_id.in_(ids)).distinct().limit(COUNTED).subquery()
+        )
         counted.append((name, conn.scalar(select(func.count()).select_from(rows)) or 0))
     counted.sort(key=lambda pair: -pair[1])
     return [Suggestion(quote(name), "software", count) for name, count in counted[:MAX_VALUES]]
