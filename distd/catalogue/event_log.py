@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import delete, func, insert, select
+
+from distd.catalogue.schema import events, micros
+from distd.domain.actor import Actor, ActorKind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Connection, Row
 
 
 class Kind(StrEnum):
@@ -49,4 +61,124 @@ class Kind(StrEnum):
     TOKENS_REVOKED = "TOKENS_REVOKED"  # of a computer
     FILTER_SAVED = "FILTER_SAVED"  # detail.name, .text, .shared
     FILTER_DELETED = "FILTER_DELETED"  # detail.name, .text, .shared
-    INVENTORY = "INVENTORY"
+    INVENTORY = "INVENTORY"  # detail.software_left_out: how many new names or versions were beyond the limit
+    ASSIGNED = "ASSIGNED"
+    UNASSIGNED = "UNASSIGNED"  # detail.listed: the agent had been notified, so it stays listed until its final status
+    NOTIFIED = "NOTIFIED"
+    FRAGMENTS_FETCHED = "FRAGMENTS_FETCHED"  # detail.numbers "1-3,7", .bytes; from a mirror: .mirror, .address
+    RESULT = "RESULT"  # detail.code; detail.ignored: why it is the result of no assignment
+    UNPROVEN = "UNPROVEN"  # only the agent claims to have it: detail.code, or none: it is in its history
+    ACCEPTED = "ACCEPTED"  # an operator takes what was unproven for a success; detail.code
+
+
+# The events that mirrors are sent.
+OF_PACKAGES: Final = (
+    Kind.PACKAGE_PUBLISHED,
+    Kind.PACKAGE_ACTIVATED,
+    Kind.PACKAGE_DEACTIVATED,
+    Kind.PACKAGE_EDITED,
+    Kind.PACKAGE_SIGNED,
+    Kind.PACKAGE_SUPERSEDED,
+    Kind.PACKAGE_WITHDRAWN,
+    Kind.PACKAGE_DELETED,
+)
+MAX_NUMBERS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An event that is to be written."""
+
+    kind: Kind
+    actor: Actor
+    at_s: float
+    package_id: str | None
+    computer_id: int | None
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event of the log. `actor` None: an earlier version wrote it."""
+
+    seq: int
+    at_s: float
+    kind: Kind
+    actor: Actor | None
+    package_id: str | None
+    computer_id: int | None
+    detail: dict[str, Any]
+
+
+def append(
+    conn: Connection,
+    kind: Kind,
+    actor: Actor,
+    *,
+    at_s: float,
+    package_id: str | None = None,
+    computer_id: int | None = None,
+    **detail: Any,
+) -> None:
+    """Write one event."""
+    append_many(conn, [Note(kind, actor, at_s, package_id, computer_id, detail)])
+
+
+def append_many(conn: Connection, notes: Sequence[Note]) -> None:
+    """Write events in their order, by one statement."""
+    if notes:
+        conn.execute(insert(events), [_row(note) for note in notes])
+
+
+def newest(conn: Connection) -> int:
+    """The sequence number of the newest event; 0: there is none."""
+    return conn.scalar(select(func.max(events.c.seq))) or 0
+
+
+def oldest(conn: Connection) -> int:
+    """The sequence number of the oldest event that is still kept; 0: there is none."""
+    return conn.scalar(select(func.min(events.c.seq))) or 0
+
+
+def numbers(conn: Connection, after: int, kinds: Collection[Kind]) -> list[int]:
+    """The sequence numbers of the events of these kinds after `after`, ascending; only the newest `MAX_NUMBERS`."""
+    query = select(events.c.seq).where(events.c.seq > after, events.c.kind.in_([kind.value for kind in kinds]))
+    return sorted(conn.scalars(query.order_by(events.c.seq.desc()).limit(MAX_NUMBERS)))
+
+
+def has_any(conn: Connection, after: int, last: int, kinds: Collection[Kind]) -> bool:
+    """Whether there is an event of these kinds after `after`, up to `last`."""
+    query = select(events.c.seq).where(events.c.seq > after, events.c.seq <= last)
+    wanted = [kind.value for kind in kinds]
+    return conn.scalar(query.where(events.c.kind.in_(wanted)).limit(1)) is not None
+
+
+def since(conn: Connection, seq: int, limit: int, kinds: Collection[Kind] = ()) -> list[Event]:
+    """The oldest `limit` events after sequence number `seq`; only of these `kinds`, unless there are none."""
+    query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+    if kinds:
+        query = query.where(events.c.kind.in_([kind.value for kind in kinds]))
+    return [event_of(row) for row in conn.execute(query)]
+
+
+def event_of(row: Row[Any]) -> Event:
+    """The event in a row of the table."""
+    actor = Actor(ActorKind(row.actor_kind), row.actor_name) if row.actor_kind else None
+    return Event(row.seq, row.at_us / 1_000_000, Kind(row.kind), actor, row.package_id, row.computer_id, row.detail)
+
+
+def prune(conn: Connection, keep: int) -> int:
+    """Delete all but about the newest `keep` events; gives how many."""
+    return conn.execute(delete(events).where(events.c.seq <= newest(conn) - keep)).rowcount
+
+
+def _row(note: Note) -> dict[str, Any]:
+    return {
+        "at_us": micros(note.at_s),
+        "kind": note.kind,
+        "actor_kind": note.actor.kind,
+        "actor_name": note.actor.name,
+        "package_id": note.package_id,
+        "computer_id": note.computer_id,
+        "detail": note.detail,
+    }

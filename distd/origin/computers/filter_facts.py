@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
@@ -44,10 +45,10 @@ def read_facts(conn: Connection, computer_ids: Sequence[int]) -> dict[int, Filte
 
 def _read(conn: Connection, ids: Sequence[int]) -> dict[int, FilterFacts]:
     rows = conn.execute(select(computers).where(computers.c.id.in_(ids))).mappings().all()
-    names = [interfaces.c[name] for name in Interface._fields]
+    names = [interfaces.c[name] for name in _names(Interface)]
     addresses = _by_computer(conn, select(interfaces.c.computer_id, *names).where(interfaces.c.computer_id.in_(ids)))
     owned = installed.join(software)
-    texts = [software.c[name] for name in InstalledSoftware._fields]
+    texts = [software.c[name] for name in _names(InstalledSoftware)]
     programs = _by_computer(
         conn,
         select(installed.c.computer_id, *texts).select_from(owned).where(installed.c.computer_id.in_(ids)),
@@ -79,6 +80,10 @@ def _read(conn: Connection, ids: Sequence[int]) -> dict[int, FilterFacts]:
         )
         for row in rows
     }
+
+
+def _names(record: type[Any]) -> list[str]:
+    return [field.name for field in fields(record)]
 
 
 def _columns(row: Mapping[Any, Any]) -> Mapping[str, Any]:
