@@ -48,7 +48,7 @@ KNOWN: Final = (  # name, how many versions, share of computers that have one of
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class SearchedSite:
     """How many rows it has."""
 
     computers: int
@@ -58,7 +58,7 @@ class Site:
 
 def fill(
     conn_of: Callable[[], Any], count: int, copy: Callable[[Connection, np.ndarray[Any, Any]], None] | None = None
-) -> Site:
+) -> SearchedSite:
     """Fill an empty catalogue; `conn_of()` opens a transaction. `copy` writes pairs of ids to `installed` in the
     database's quickest way."""
     names = _software(20_000)
@@ -76,13 +76,20 @@ def fill(
             (copy or _insert_pairs)(conn, pairs)
     with conn_of() as conn:
         conn.execute(text("ANALYZE"))
-    return Site(count, rows, len(names))
+    return SearchedSite(count, rows, len(names))
 
 
 def _insert_pairs(conn: Connection, pairs: np.ndarray[Any, Any]) -> None:
     conn.exec_driver_sql(
         "INSERT INTO installed (computer_id, software_id) VALUES (?, ?)", list(map(tuple, pairs.tolist()))
     )
+
+
+def copy_pairs(conn: Connection, pairs: np.ndarray[Any, Any]) -> None:
+    """By COPY of PostgreSQL."""
+    driver: Any = conn.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy("COPY installed (computer_id, software_id) FROM STDIN") as copy:
+        copy.write("".join(f"{computer}\t{software}\n" for computer, software in pairs.tolist()))
 
 
 def _software(others: int) -> list[dict[str, Any]]:

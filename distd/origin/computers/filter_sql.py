@@ -7,9 +7,10 @@ NOT is what it is in memory, and of what a computer has several of it says that 
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, exists, false, func, not_, or_, select
+from sqlalchemy import BigInteger, and_, bindparam, exists, false, func, not_, or_, select
 
 from distd.catalogue.schema import (
     assignments,
@@ -56,22 +57,36 @@ if TYPE_CHECKING:
 
 NUMBERS: Final = (Kind.NUMBER, Kind.SIZE, Kind.TIME)
 MAX_NAMED: Final = 1000  # ids of software that a statement names; more are asked for within it
-# Installed rows up to which a set of computers is made of them at once, instead of asking for each computer.
-MAX_SET: Final = 20_000
+# Where some computers are wanted of many: rows of what they have from which on each computer is asked for its own.
+MAX_SET: Final = 3000
 
 
-def condition(conn: Connection, tree: Node, now_s: float) -> ColumnElement[bool]:
+class Way(StrEnum):
+    """How computers are found that have something of which there are many rows. It changes nothing but the time."""
+
+    SETS = "sets"  # all that have it at once: for those who read all computers
+    SLICES = "slices"  # the same, among those with ids after `:above_id`, up to `:up_to_id`: for those who read parts
+    EACH = "each"  # each is asked, unless few have it: for those who stop after some
+
+
+def condition(conn: Connection, tree: Node, now_s: float, way: Way = Way.SETS) -> ColumnElement[bool]:
     """Whether the filter holds for a row of `computers` at this time.
 
     Packages and software are looked up by `conn` first: they are few beside what computers have of them.
     """
-    return _Interpreter(conn, now_s).of(tree)
+    return _Interpreter(conn, now_s, way).of(tree)
+
+
+def in_slice(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether an id of a computer is in the slice of a statement (`Way.SLICES`)."""
+    return and_(column > bindparam("above_id", type_=BigInteger), column <= bindparam("up_to_id", type_=BigInteger))
 
 
 class _Interpreter:
-    def __init__(self, conn: Connection, now_s: float) -> None:
+    def __init__(self, conn: Connection, now_s: float, way: Way) -> None:
         self._conn = conn
         self._now_s = now_s
+        self._way = way
 
     def of(self, node: Node) -> ColumnElement[bool]:
         match node:
@@ -83,12 +98,12 @@ class _Interpreter:
                 return not_(self.of(part))
             case Compare(field, op, values):
                 found = find_field(field)
-                return _of_field(found, criterion_of(found.kind, op, values, self._now_s))
+                return self._of_field(found, criterion_of(found.kind, op, values, self._now_s))
             case Empty(field):
-                return not_(_of_field(find_field(field), None))
+                return not_(self._of_field(find_field(field), None))
             case Word(text):
                 like = Criterion(Like(read_pattern(text)), of_text=True)
-                return or_(*(_of_field(find_field(name), like) for name in WORD_FIELDS))
+                return or_(*(self._of_field(find_field(name), like) for name in WORD_FIELDS))
             case Software(criteria):
                 return self._software(criteria)
             case PackageState():
@@ -101,11 +116,36 @@ class _Interpreter:
         found = list(self._conn.scalars(select(software.c.id).where(wanted).limit(MAX_NAMED + 1)))
         if not found:
             return false()
-        which = installed.c.software_id.in_(found if len(found) <= MAX_NAMED else select(software.c.id).where(wanted))
-        few = select(installed.c.computer_id).where(which).limit(MAX_SET + 1).subquery()
-        if (self._conn.scalar(select(func.count()).select_from(few)) or 0) <= MAX_SET:
-            return computers.c.id.in_(select(installed.c.computer_id).where(which))
-        return exists().where(installed.c.computer_id == computers.c.id, which)
+        ids = found if len(found) <= MAX_NAMED else select(software.c.id).where(wanted)
+        which = installed.c.software_id.in_(ids)
+        # Added to 0, for else each of the ids is looked for, which takes longer than to read all that a computer has.
+        return self._among(installed, which, (installed.c.software_id + 0).in_(ids))
+
+    def _of_field(self, field: Field, criterion: Criterion | None) -> ColumnElement[bool]:
+        """Whether one value of the field meets the criterion; None: whether there is a value."""
+        key = account_key(field.name)
+        if key is not None:
+            accounts = computer_accounts.c
+            return _has(computer_accounts, accounts.key_key == key, _of_column(accounts, field, criterion))
+        if not field.many:
+            return _of_column(computers.c, field, criterion)
+        which = _of_column(interfaces.c, field, criterion)
+        if criterion is None or isinstance(criterion.test, Like):
+            return _has(interfaces, which)  # no index helps
+        return self._among(interfaces, which, which)
+
+    def _among(self, table: Table, which: ColumnElement[bool], of_one: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Whether a computer has a row of `table` for which `which` is true, which an index finds. `of_one`: the same,
+        for one computer."""
+        found = select(table.c.computer_id).where(which)
+        match self._way:
+            case Way.SLICES:
+                found = found.where(in_slice(table.c.computer_id))
+            case Way.EACH:
+                some = found.limit(MAX_SET + 1).subquery()
+                if (self._conn.scalar(select(func.count()).select_from(some)) or 0) > MAX_SET:
+                    return _has(table, of_one)
+        return computers.c.id.in_(found)
 
     def _package(self, node: PackageState) -> ColumnElement[bool]:
         ids = [node.package_id]
@@ -120,17 +160,6 @@ class _Interpreter:
         if node.states:
             query = query.where(or_(*(in_state(self._conn, ids, Outcome(state)) for state in node.states)))
         return query.correlate(computers).exists()
-
-
-def _of_field(field: Field, criterion: Criterion | None) -> ColumnElement[bool]:
-    """Whether one value of the field meets the criterion; None: whether there is a value."""
-    key = account_key(field.name)
-    if key is not None:
-        accounts = computer_accounts.c
-        return _has(computer_accounts, accounts.key_key == key, _of_column(accounts, field, criterion))
-    if field.many:
-        return _has(interfaces, _of_column(interfaces.c, field, criterion))
-    return _of_column(computers.c, field, criterion)
 
 
 def _has(table: Table, *wanted: ColumnElement[bool]) -> ColumnElement[bool]:

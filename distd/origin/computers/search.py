@@ -14,7 +14,7 @@ from distd.domain.filters.fields import FIELDS, Kind, account_key, find_field
 from distd.domain.page import write_cursor
 from distd.origin.computers.columns import read_values
 from distd.origin.computers.computers import COLUMNS, WantedComputers, computer_of, conditions
-from distd.origin.computers.filter_sql import condition
+from distd.origin.computers.filter_sql import Way, condition, in_slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 COUNT_S: Final = 1.0  # counting may take so long; then the rest is estimated
 SLICES: Final = 8  # parts that are counted one after the other
-SMALL: Final = 20_000  # so many computers are counted at once
+SMALL: Final = 10_000  # so many computers at least are counted at once
 NEVER_EMPTY: Final = ("device_id", "first_contact", "last_contact")
 _NUMBERS: Final = (Kind.NUMBER, Kind.SIZE, Kind.TIME)
 
@@ -92,42 +92,48 @@ def read_sort(text: str) -> Sort:
 
 def search(conn: Connection, asked: Search, window: Window, clock: Callable[[], float] = time.monotonic) -> Found:
     """The page that `window` asks for. Raises `BadInput` for a cursor of another sort."""
-    where = _where(conn, asked)
-    items, place = _read(conn, asked, where, window)
+    items, place = read_part(conn, asked, window)
     if window.place is None and place is None:
         return Found(items, None, len(items), True)
-    total, is_exact = _count(conn, where, clock)
+    total, is_exact = count(conn, asked, clock)
     return Found(items, None if place is None else write_cursor(place), total, is_exact)
 
 
 def read_part(conn: Connection, asked: Search, window: Window) -> tuple[list[Computer | dict[str, Any]], Place | None]:
     """What `window` asks for, and the place of the last item; None: there are no more. Nothing is counted."""
-    return _read(conn, asked, _where(conn, asked), window)
+    way = Way.EACH if asked.sort.field.name == "device_id" else Way.SETS
+    where = _where(conn, asked, way)
+    rows = conn.execute(_paged(asked.sort, where, window, with_all=not asked.columns)).all()
+    shown = rows[: window.limit]
+    if len(rows) == len(shown):
+        return _items(conn, asked, shown), None
+    last = shown[-1]
+    return _items(conn, asked, shown), [asked.sort.name, last.is_empty, last.sorted_by, last.device_id]
+
+
+def count(conn: Connection, asked: Search, clock: Callable[[], float] = time.monotonic) -> tuple[int, bool]:
+    """How many are found, and whether that is exact: what is not counted after `COUNT_S` is taken to be as the rest."""
+    last_id = conn.scalar(select(func.max(computers.c.id))) or 0
+    where = _where(conn, asked, Way.SLICES)
+    counting = select(func.count()).select_from(computers).where(in_slice(computers.c.id), *where)
+    began_s, found, step = clock(), 0, max(SMALL, -(-last_id // SLICES))
+    for above_id in range(0, last_id, step):
+        if above_id and clock() - began_s > COUNT_S:
+            return round(found * last_id / above_id), False
+        found += conn.scalar(counting, {"above_id": above_id, "up_to_id": above_id + step}) or 0
+    return found, True
 
 
 def find_ids(conn: Connection, asked: Search) -> list[int]:
     """The ids of all computers that are found."""
-    return list(conn.scalars(select(computers.c.id).where(*_where(conn, asked)).order_by(computers.c.id)))
+    return list(conn.scalars(select(computers.c.id).where(*_where(conn, asked, Way.SETS)).order_by(computers.c.id)))
 
 
-def _where(conn: Connection, asked: Search) -> list[ColumnElement[bool]]:
+def _where(conn: Connection, asked: Search, way: Way) -> list[ColumnElement[bool]]:
     found = conditions(asked.wanted)
     if asked.tree is not None:
-        found.append(condition(conn, asked.tree, asked.now_s))
+        found.append(condition(conn, asked.tree, asked.now_s, way))
     return found
-
-
-def _read(
-    conn: Connection, asked: Search, where: Sequence[ColumnElement[bool]], window: Window
-) -> tuple[list[Computer | dict[str, Any]], Place | None]:
-    rows = conn.execute(_paged(asked.sort, where, window, with_all=not asked.columns)).all()
-    shown = rows[: window.limit]
-    last = (
-        [asked.sort.name, shown[-1].is_empty, shown[-1].sorted_by, shown[-1].device_id]
-        if len(rows) > len(shown)
-        else None
-    )
-    return _items(conn, asked, shown), last
 
 
 def _items(conn: Connection, asked: Search, rows: Sequence[Row[Any]]) -> list[Computer | dict[str, Any]]:
@@ -174,17 +180,3 @@ def _sort_columns(sort: Sort) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     raw = computers.c[field.key_column] if field.kind in _NUMBERS else None
     is_empty = raw.is_(None) if raw is not None else column == ""
     return case((is_empty, 1), else_=0), column
-
-
-def _count(conn: Connection, where: Sequence[ColumnElement[bool]], clock: Callable[[], float]) -> tuple[int, bool]:
-    """How many there are, and whether that is exact: what is not counted after `COUNT_S` is taken to be as the rest."""
-    last_id = conn.scalar(select(func.max(computers.c.id))) or 0
-    counting = select(func.count()).select_from(computers).where(*where)
-    if last_id <= SMALL:
-        return conn.scalar(counting) or 0, True
-    began_s, found, step = clock(), 0, -(-last_id // SLICES)
-    for start in range(0, last_id, step):
-        if clock() - began_s > COUNT_S:
-            return round(found * last_id / start), False
-        found += conn.scalar(counting.where(computers.c.id > start, computers.c.id <= start + step)) or 0
-    return found, True

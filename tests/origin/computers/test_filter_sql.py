@@ -11,33 +11,30 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 
 from distd.catalogue import schema
-from distd.catalogue.engine import create_catalogue, open_catalogue
 from distd.domain.filters.judge import compile_filter
 from distd.domain.filters.render import render
 from distd.domain.folding import fold
 from distd.domain.versions import version_key
 from distd.origin.computers import filter_sql
 from distd.origin.computers.filter_facts import read_facts
-from distd.origin.computers.filter_sql import condition
+from distd.origin.computers.filter_sql import Way, condition, in_slice
 from tests.fixtures import filters
 from tests.fixtures.filters import GROUPS, NOW_S, PACKAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
     from distd.domain.filters.tree import Node
+    from tests.fixtures.origin import TestOrigin
 
 
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    path = tmp_path_factory.mktemp("filters") / "catalogue.db"
-    create_catalogue(path)
-    with open_catalogue(path) as opened:
-        with opened.write() as conn:
-            _insert_packages_and_groups(conn)
-        yield opened
+@pytest.fixture
+def catalogue(origin: TestOrigin) -> Any:
+    """With packages and groups; examples leave nothing behind."""
+    origin.write(_insert_packages_and_groups)
+    return origin.catalogue
 
 
 def _insert_packages_and_groups(conn: Connection) -> None:
@@ -59,9 +56,15 @@ class Undone(Exception):
     trees=st.lists(filters.trees, min_size=1, max_size=6),
     max_named=st.sampled_from((0, 1, 1000)),
     max_set=st.sampled_from((0, 1000)),
+    way=st.sampled_from(Way),
 )
 def test_sql_and_memory_agree(
-    catalogue: Any, computers: Sequence[dict[str, Any]], trees: Sequence[Node], max_named: int, max_set: int
+    catalogue: Any,
+    computers: Sequence[dict[str, Any]],
+    trees: Sequence[Node],
+    max_named: int,
+    max_set: int,
+    way: Way,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, suppress(Undone), catalogue.write() as conn:
         patch.setattr(filter_sql, "MAX_NAMED", max_named)
@@ -71,13 +74,18 @@ def test_sql_and_memory_agree(
         for tree in trees:
             judged = compile_filter(tree).matches
             expected = [key for key in ids if judged(facts[key], NOW_S)]
-            assert _found(conn, tree) == expected, render(tree)
+            assert _found(conn, tree, way) == expected, render(tree)
         raise Undone
 
 
-def _found(conn: Connection, tree: Node) -> list[int]:
-    query = select(schema.computers.c.id).where(condition(conn, tree, NOW_S)).order_by(schema.computers.c.id)
-    return list(conn.scalars(query))
+def _found(conn: Connection, tree: Node, way: Way) -> list[int]:
+    """In two slices, where it is done so."""
+    key = schema.computers.c.id
+    query = select(key).where(condition(conn, tree, NOW_S, way)).order_by(key)
+    if way is not Way.SLICES:
+        return list(conn.scalars(query))
+    slices = ({"above_id": 0, "up_to_id": 2}, {"above_id": 2, "up_to_id": 9})
+    return [found for each in slices for found in conn.scalars(query.where(in_slice(key)), each)]
 
 
 def _insert(conn: Connection, number: int, rows: dict[str, Any]) -> int:
