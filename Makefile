@@ -6,7 +6,7 @@ PYTEST := $(PY) -m pytest -n 3 --dist worksteal
 READY  := $(VENV)/.ready
 SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
-    bench-load bench-packages bench-store bench-transfer
+    bench-load bench-packages bench-search bench-store bench-transfer
 
 .PHONY: help test test-slow-machine coverage mutants quick lint types layers audit demo bench attack loadtest fuzz reference \
     setup debian lock clean $(BENCHES)
@@ -65,6 +65,9 @@ bench-build: setup  ## building, checking and verifying packages beside MD5 and 
 
 bench-store: setup  ## what quota and clean-up cost in a store of 10,000 fragments, beside reading all of it (20 seconds)
 	$(PY) -m loadtests.store $(ARGS)
+
+bench-search: setup  ## searching 100,000 computers with 8 million rows of software (5 minutes; ARGS="--database URL": in PostgreSQL)
+	$(PY) -m loadtests.search $(ARGS)
 
 bench-upload: setup  ## 10 GB by curl to the API: speed, memory, resuming (3 minutes)
 	$(PY) -m loadtests.upload $(ARGS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lark.exceptions import UnexpectedInput
 
 from distd.domain.errors import BadInput
-from distd.domain.filters.criteria import OPERATORS, OPPOSITES
+from distd.domain.filters.criteria import operators_of
 from distd.domain.filters.fields import ACCOUNT, FIELDS, Kind, find_field
 from distd.domain.filters.parse import FUNCTIONS, MAX_TEXT, Placed, interactive
 from distd.domain.filters.tree import SOFTWARE_FIELDS
@@ -118,15 +118,11 @@ def _operators(tokens: Sequence[Token]) -> Sequence[str]:
     name = str(tokens[-1]).replace('"', "")
     if _is_in_software(tokens):
         kinds = [field.kind for known, field in SOFTWARE_FIELDS.items() if known == name.lower()]
-        return [text for kind in kinds for text in _texts(kind) if text != "in"]
+        return [text for kind in kinds for text in operators_of(kind) if text != "in"]
     try:
-        return [*_texts(find_field(name).kind), "is empty", "is not empty"]
+        return [*operators_of(find_field(name).kind), "is empty", "is not empty"]
     except BadInput:
         return ()
-
-
-def _texts(kind: Kind) -> list[str]:
-    return [*map(str, OPERATORS[kind]), *(text for text, op in OPPOSITES.items() if op in OPERATORS[kind])]
 
 
 def _values(tokens: Sequence[Token]) -> tuple[Iterable[str], Source, Field | None]:

@@ -70,6 +70,11 @@ OPERATORS: Final[Mapping[Kind, tuple[Op, ...]]] = {
 }
 
 
+def operators_of(kind: Kind) -> list[str]:
+    """All operators that a field of this kind can be compared by, as people write them."""
+    return [*map(str, OPERATORS[kind]), *(text for text, op in OPPOSITES.items() if op in OPERATORS[kind])]
+
+
 @dataclass(frozen=True, slots=True)
 class Like:
     """A text is like the pattern."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+from msgspec import Meta
 from quart import request
 
 from distd.domain.errors import BadInput
@@ -14,10 +15,10 @@ from distd.domain.filters.parse import MAX_TEXT
 from distd.domain.page import read_window
 from distd.origin.computers import saved_filters, search
 from distd.origin.computers.columns import read_columns
-from distd.origin.computers.computers import Computer, WantedComputers  # noqa: TC001 - the API looks at the fields
+from distd.origin.computers.computers import WantedComputers
 from distd.origin.computers.search import Search, read_sort
 from distd.web.api.auth import acting_operator, for_operators
-from distd.web.api.description import answers
+from distd.web.api.description import REFERENCE, answers
 from distd.web.api.exports import stream
 from distd.web.api.queries import PATTERN, cursor_parameter, limit_parameter, parameter, takes
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from distd.catalogue.reader import Reader
 
 FORMS: Final = ("csv", "json")
+# A `Computer`, whose shape is in the document with `computers.Detail`; or chosen columns.
+ITEM: Final = {"anyOf": [{"$ref": REFERENCE.format(name="Computer")}, {"type": "object"}]}
 
 
 @dataclass
@@ -50,7 +53,7 @@ class ComputerPage:
     """Computers, by DEVICEID or as they are sorted. Where columns were chosen, an item has these alone. `is_exact`: all
     were counted; else that would have taken too long, and `total` is an estimate."""
 
-    items: list[Computer | dict[str, Any]]
+    items: list[Annotated[Any, Meta(extra_json_schema=ITEM)]]
     next: str | None
     total: int
     is_exact: bool

@@ -12,7 +12,7 @@ from msgspec import Meta
 from quart_schema import validate_response
 
 from distd.domain.errors import BadInput
-from distd.domain.filters.criteria import OPERATORS, OPPOSITES
+from distd.domain.filters.criteria import operators_of
 from distd.domain.filters.fields import FIELDS
 from distd.domain.filters.json_form import from_json, to_json
 from distd.domain.filters.parse import MAX_TEXT, parse
@@ -188,8 +188,4 @@ class FilterRoutes:
 
 def _field(name: str) -> FieldOfFilters:
     field = FIELDS[name]
-    operators = [
-        *map(str, OPERATORS[field.kind]),
-        *(text for text, op in OPPOSITES.items() if op in OPERATORS[field.kind]),
-    ]
-    return FieldOfFilters(name, str(field.kind), field.meaning, operators, field.many, field.suggests)
+    return FieldOfFilters(name, str(field.kind), field.meaning, operators_of(field.kind), field.many, field.suggests)
