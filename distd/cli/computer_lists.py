@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from distd.domain.filters.fields import Field
+    from distd.domain.filters.fields import FilterField
     from distd.domain.page import Place
     from distd.origin.computers.search import Search
 
@@ -30,7 +30,7 @@ PART: Final = 1000  # computers that are in memory at a time
 RIGHT: Final = (Kind.NUMBER, Kind.SIZE)
 
 
-def chosen_columns(fields: Sequence[Field]) -> tuple[Column[dict[str, Any]], ...]:
+def chosen_columns(fields: Sequence[FilterField]) -> tuple[Column[dict[str, Any]], ...]:
     """Columns of a table, whose rows have values by the names of `origin.computers.columns`. The first names the
     row."""
     return tuple(
@@ -72,7 +72,7 @@ def _parts(conn: Connection, asked: Search) -> Iterator[list[dict[str, Any]]]:
             return
 
 
-def _text(field: Field, row: dict[str, Any]) -> str:
+def _text(field: FilterField, row: dict[str, Any]) -> str:
     value = row[column_name(field)]
     if value is None or value == "":
         return ""

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from lark import Token
 
-    from distd.domain.filters.fields import Field
+    from distd.domain.filters.fields import FilterField
 
 _OPERATOR: Final = re.compile(r"[=!~<>]+$")
 _WORD: Final = re.compile(r'[^\s()"=!~<>,]*$')
 
 
-class Source(StrEnum):
+class ValueSource(StrEnum):
     """Where the values come from that may stand at a place."""
 
     NONE = ""
@@ -47,8 +47,8 @@ class Place:
     start: int
     typed: str
     words: tuple[str, ...]
-    source: Source = Source.NONE
-    field: Field | None = None
+    source: ValueSource = ValueSource.NONE
+    field: FilterField | None = None
 
 
 def place_at(text: str, at: int) -> Place:
@@ -63,7 +63,7 @@ def place_at(text: str, at: int) -> Place:
     words, source, field = _expected(tokens, accepted or frozenset())
     wanted = typed.lower()
     if ACCOUNT in words and wanted.startswith(ACCOUNT):
-        source = Source.ACCOUNT
+        source = ValueSource.ACCOUNT
     return Place(start, typed, tuple(word for word in words if word.lower().startswith(wanted)), source, field)
 
 
@@ -94,7 +94,9 @@ def _before(text: str) -> tuple[Sequence[Token], frozenset[str] | None]:
         return (), None
 
 
-def _expected(tokens: Sequence[Token], accepted: frozenset[str]) -> tuple[Iterable[str], Source, Field | None]:
+def _expected(
+    tokens: Sequence[Token], accepted: frozenset[str]
+) -> tuple[Iterable[str], ValueSource, FilterField | None]:
     if "QUANTITY" in accepted:
         return _values(tokens)
     words: list[str] = []
@@ -109,7 +111,7 @@ def _expected(tokens: Sequence[Token], accepted: frozenset[str]) -> tuple[Iterab
     words += [
         word for terminal, word in (("_EMPTY", "empty"), ("_NOT", "not"), ("_CLOSE", ")")) if terminal in accepted
     ]
-    return dict.fromkeys(words), Source.NONE, None
+    return dict.fromkeys(words), ValueSource.NONE, None
 
 
 def _operators(tokens: Sequence[Token]) -> Sequence[str]:
@@ -125,29 +127,33 @@ def _operators(tokens: Sequence[Token]) -> Sequence[str]:
         return ()
 
 
-def _values(tokens: Sequence[Token]) -> tuple[Iterable[str], Source, Field | None]:
+def _values(tokens: Sequence[Token]) -> tuple[Iterable[str], ValueSource, FilterField | None]:
     """Of the field or function before the last operator, `in` or parenthesis."""
     place = len(tokens) - 1
     while place > 0 and tokens[place].type not in ("OPERATOR", "_IN", "FUNCTION"):
         place -= 1
     if place < 0:
-        return (), Source.NONE, None
+        return (), ValueSource.NONE, None
     if tokens[place].type == "FUNCTION":
         if tokens[-1].type == "COMMA":
-            return SOFTWARE_FIELDS, Source.NONE, None
-        return (), Source(tokens[place].lower()), None
+            return SOFTWARE_FIELDS, ValueSource.NONE, None
+        return (), ValueSource(tokens[place].lower()), None
     before = tokens[place - 1]
     if before.type == "_CLOSE":
-        return [str(state) for state in Outcome], Source.NONE, None
+        return [str(state) for state in Outcome], ValueSource.NONE, None
     if _is_in_software(tokens[:place]):
-        return (), {"name": Source.SOFTWARE, "publisher": Source.PUBLISHER}.get(before.lower(), Source.NONE), None
+        return (
+            (),
+            {"name": ValueSource.SOFTWARE, "publisher": ValueSource.PUBLISHER}.get(before.lower(), ValueSource.NONE),
+            None,
+        )
     try:
         field = find_field(str(before).replace('"', ""))
     except BadInput:
-        return (), Source.NONE, None
+        return (), ValueSource.NONE, None
     if field.kind is Kind.TIME:
-        return ("1d", "7d", "30d"), Source.NONE, field
-    return (), Source.FIELD if field.suggests else Source.NONE, field
+        return ("1d", "7d", "30d"), ValueSource.NONE, field
+    return (), ValueSource.FIELD if field.suggests else ValueSource.NONE, field
 
 
 def _is_in_software(tokens: Sequence[Token]) -> bool:

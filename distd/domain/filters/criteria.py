@@ -44,7 +44,7 @@ MOMENTS: Final = (
 Key: TypeAlias = str | int
 
 
-class Op(StrEnum):
+class FilterOp(StrEnum):
     """How a value is compared. The opposites `!=` and `!~` are a `Not` around these."""
 
     EQUAL = "="
@@ -56,17 +56,17 @@ class Op(StrEnum):
     IN = "in"
 
 
-ORDERED: Final = (Op.LESS, Op.AT_MOST, Op.MORE, Op.AT_LEAST)
-OPPOSITES: Final = {"!=": Op.EQUAL, "!~": Op.LIKE}
-_OF_TEXTS: Final = (Op.EQUAL, Op.LIKE, Op.IN)
-OPERATORS: Final[Mapping[Kind, tuple[Op, ...]]] = {
+ORDERED: Final = (FilterOp.LESS, FilterOp.AT_MOST, FilterOp.MORE, FilterOp.AT_LEAST)
+OPPOSITES: Final = {"!=": FilterOp.EQUAL, "!~": FilterOp.LIKE}
+_OF_TEXTS: Final = (FilterOp.EQUAL, FilterOp.LIKE, FilterOp.IN)
+OPERATORS: Final[Mapping[Kind, tuple[FilterOp, ...]]] = {
     Kind.TEXT: _OF_TEXTS,
     Kind.VERSION: (*_OF_TEXTS, *ORDERED),
     Kind.ADDRESS: _OF_TEXTS,
     Kind.MAC: _OF_TEXTS,
-    Kind.NUMBER: (Op.EQUAL, *ORDERED, Op.IN),
-    Kind.SIZE: (Op.EQUAL, *ORDERED),
-    Kind.TIME: (Op.EQUAL, *ORDERED),
+    Kind.NUMBER: (FilterOp.EQUAL, *ORDERED, FilterOp.IN),
+    Kind.SIZE: (FilterOp.EQUAL, *ORDERED),
+    Kind.TIME: (FilterOp.EQUAL, *ORDERED),
 }
 
 
@@ -136,7 +136,7 @@ class Criterion:
     of_text: bool = False
 
 
-def read_value(kind: Kind, op: Op, text: str) -> str:
+def read_value(kind: Kind, op: FilterOp, text: str) -> str:
     """The canonical text of a value that is compared so. Raises `BadInput`, with the field "operator" or "value"."""
     if op not in OPERATORS[kind]:
         raise BadInput("operator", f"one of {' '.join(OPERATORS[kind])} for a {kind}", op)
@@ -144,15 +144,15 @@ def read_value(kind: Kind, op: Op, text: str) -> str:
         raise BadInput("value", f"at most {MAX_VALUE} printable characters", text)
     if not text.strip():
         raise BadInput("value", f"a {kind}", text, "say `is empty` for computers that have none")
-    if op is Op.LIKE:
+    if op is FilterOp.LIKE:
         read_pattern(text)
         return text
     return _READERS[kind](text if kind is Kind.TEXT else text.strip(), op)
 
 
-def criterion_of(kind: Kind, op: Op, texts: Iterable[str], now_s: float) -> Criterion:
+def criterion_of(kind: Kind, op: FilterOp, texts: Iterable[str], now_s: float) -> Criterion:
     """The meaning of a comparison with canonical values (one; of `in` some). `now_s`: from when ages count."""
-    if op is Op.LIKE:
+    if op is FilterOp.LIKE:
         (text,) = texts
         return Criterion(Like(read_pattern(text.replace("-", ":") if kind is Kind.MAC else text)), of_text=True)
     if kind is Kind.ADDRESS:
@@ -161,7 +161,7 @@ def criterion_of(kind: Kind, op: Op, texts: Iterable[str], now_s: float) -> Crit
         (text,) = texts
         return Criterion(Ranges((_time_range(op, text, now_s),)))
     keys = [_KEYS[kind](text) for text in texts]
-    if op in (Op.EQUAL, Op.IN):
+    if op in (FilterOp.EQUAL, FilterOp.IN):
         return Criterion(OneOf(frozenset(key for key in keys if key != "")))
     (limit,) = keys
     return Criterion(Ranges((_range(op, limit, limit),)))
@@ -182,21 +182,21 @@ def ascii_lower(text: str) -> str:
     return text.encode().lower().decode()
 
 
-def _range(op: Op, first: Key, last: Key) -> Range:
+def _range(op: FilterOp, first: Key, last: Key) -> Range:
     """Of a value that reaches from `first` to `last`, both included."""
     match op:
-        case Op.LESS:
+        case FilterOp.LESS:
             return Range(high=first, open_high=True)
-        case Op.AT_MOST:
+        case FilterOp.AT_MOST:
             return Range(high=last)
-        case Op.MORE:
+        case FilterOp.MORE:
             return Range(low=last, open_low=True)
-        case Op.AT_LEAST:
+        case FilterOp.AT_LEAST:
             return Range(low=first)
     return Range(first, last)
 
 
-def _time_range(op: Op, text: str, now_s: float) -> Range:
+def _time_range(op: FilterOp, text: str, now_s: float) -> Range:
     if is_age(text):
         then_us = round(now_s * MICROS) - age_us(text)
         return _range(op, then_us, then_us)
@@ -213,17 +213,17 @@ def _micros(local: datetime) -> int:
     return round(local.timestamp()) * MICROS
 
 
-def _read_text(text: str, _op: Op) -> str:
+def _read_text(text: str, _op: FilterOp) -> str:
     return text
 
 
-def _read_number(text: str, _op: Op) -> str:
+def _read_number(text: str, _op: FilterOp) -> str:
     if not (text.isascii() and text.isdecimal() and int(text[:20]) <= MAX_NUMBER):
         raise BadInput("value", "a number", text)
     return str(int(text[:20]))
 
 
-def _read_size(text: str, _op: Op) -> str:
+def _read_size(text: str, _op: FilterOp) -> str:
     expected = "a size with its unit, such as 8GiB"
     if text.isdecimal() and text.strip("0"):
         raise BadInput("value", expected, text)
@@ -242,7 +242,7 @@ def write_size(size_bytes: int) -> str:
     return f"{size_bytes // factor}{unit}"
 
 
-def _read_time(text: str, op: Op) -> str:
+def _read_time(text: str, op: FilterOp) -> str:
     for form, _ in MOMENTS:
         try:
             then = datetime.strptime(text.replace("/", "-").replace("T", " "), form)  # noqa: DTZ007 - local
@@ -258,7 +258,7 @@ def _read_time(text: str, op: Op) -> str:
         raise BadInput("value", expected, text) from None
     if text.replace(".", "").replace(",", "").isdecimal():
         raise BadInput("value", expected, text, "an age has a unit: s, min, h or d")
-    if op is Op.EQUAL:
+    if op is FilterOp.EQUAL:
         raise BadInput("operator", f"one of {' '.join(ORDERED)} for an age", op)
     return _write_age(age_s)
 
@@ -271,7 +271,7 @@ def _write_age(age_s: float) -> str:
     raise AssertionError
 
 
-def _read_network(text: str, _op: Op) -> str:
+def _read_network(text: str, _op: FilterOp) -> str:
     try:
         found = ip_network(text, strict=False)
     except ValueError:
@@ -282,7 +282,7 @@ def _read_network(text: str, _op: Op) -> str:
     return str(found.network_address) if found.num_addresses == 1 else str(found)
 
 
-_READERS: Final[Mapping[Kind, Callable[[str, Op], str]]] = {
+_READERS: Final[Mapping[Kind, Callable[[str, FilterOp], str]]] = {
     Kind.TEXT: _read_text,
     Kind.VERSION: _read_text,
     Kind.MAC: lambda text, _op: canonical_mac(text),

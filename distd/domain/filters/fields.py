@@ -32,7 +32,7 @@ class Kind(StrEnum):
     TIME = "time"
 
 
-class Section(StrEnum):
+class ReadSection(StrEnum):
     """Where a value comes from: the sections of an inventory by the names in `domain.inventory`, and what else changes
     a computer."""
 
@@ -51,14 +51,14 @@ class Section(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FilterField:
     """`column` of the table of computers, or with `many`, of which a computer has several values, of interfaces;
     `key_column` is what is compared. `suggests`: values are offered by completion, the most frequent first. `meaning`
     for people."""
 
     name: str
     kind: Kind
-    section: Section
+    section: ReadSection
     column: str
     meaning: str
     many: bool = False
@@ -73,44 +73,52 @@ class Field:
 
 WITHOUT_KEY: Final = ("address",)  # they are in small letters and canonical as they are
 _TABLE: Final = (
-    Field("name", Kind.TEXT, Section.HARDWARE, "name", "the computer's name"),
-    Field("device_id", Kind.TEXT, Section.IDENTITY, "device_id", "its DEVICEID"),
-    Field("tag", Kind.TEXT, Section.ACCOUNT, "tag", "its TAG", suggests=True),
-    Field("os", Kind.TEXT, Section.HARDWARE, "os_name", "name of the system", suggests=True),
-    Field("os_version", Kind.VERSION, Section.HARDWARE, "os_version", "version of the system", suggests=True),
-    Field("agent", Kind.TEXT, Section.CONTACT, "agent", "the agent, as it names itself", suggests=True),
-    Field("agent_version", Kind.VERSION, Section.CONTACT, "agent_version", "version of the agent", suggests=True),
-    Field("ip", Kind.ADDRESS, Section.NETWORKS, "ip", "addresses of its interfaces", many=True),
-    Field("address", Kind.TEXT, Section.CONTACT, "address", "where its last contact came from"),
-    Field("subnet", Kind.ADDRESS, Section.NETWORKS, "subnet", "subnets of its interfaces", many=True, suggests=True),
-    Field("mac", Kind.MAC, Section.NETWORKS, "mac", "MAC addresses of its interfaces", many=True),
-    Field("domain", Kind.TEXT, Section.HARDWARE, "workgroup", "domain or workgroup", suggests=True),
-    Field("userdomain", Kind.TEXT, Section.HARDWARE, "userdomain", "domain of the user", suggests=True),
-    Field("user", Kind.TEXT, Section.HARDWARE, "userid", "user of the computer", suggests=True),
-    Field("description", Kind.TEXT, Section.HARDWARE, "description", "its description"),
-    Field("serial", Kind.TEXT, Section.BIOS, "serial", "serial number"),
-    Field("manufacturer", Kind.TEXT, Section.BIOS, "manufacturer", "manufacturer", suggests=True),
-    Field("model", Kind.TEXT, Section.BIOS, "model", "model", suggests=True),
-    Field("memory", Kind.SIZE, Section.HARDWARE, "memory_bytes", "memory, as its agent counts it"),
-    Field("cpu", Kind.TEXT, Section.HARDWARE, "cpu", "processor", suggests=True),
-    Field("cores", Kind.NUMBER, Section.CPUS, "cores", "cores of the processors", suggests=True),
-    Field("disk_free", Kind.SIZE, Section.DRIVES, "disk_free_bytes", "free space of its fixed drives together"),
-    Field(
+    FilterField("name", Kind.TEXT, ReadSection.HARDWARE, "name", "the computer's name"),
+    FilterField("device_id", Kind.TEXT, ReadSection.IDENTITY, "device_id", "its DEVICEID"),
+    FilterField("tag", Kind.TEXT, ReadSection.ACCOUNT, "tag", "its TAG", suggests=True),
+    FilterField("os", Kind.TEXT, ReadSection.HARDWARE, "os_name", "name of the system", suggests=True),
+    FilterField("os_version", Kind.VERSION, ReadSection.HARDWARE, "os_version", "version of the system", suggests=True),
+    FilterField("agent", Kind.TEXT, ReadSection.CONTACT, "agent", "the agent, as it names itself", suggests=True),
+    FilterField(
+        "agent_version", Kind.VERSION, ReadSection.CONTACT, "agent_version", "version of the agent", suggests=True
+    ),
+    FilterField("ip", Kind.ADDRESS, ReadSection.NETWORKS, "ip", "addresses of its interfaces", many=True),
+    FilterField("address", Kind.TEXT, ReadSection.CONTACT, "address", "where its last contact came from"),
+    FilterField(
+        "subnet", Kind.ADDRESS, ReadSection.NETWORKS, "subnet", "subnets of its interfaces", many=True, suggests=True
+    ),
+    FilterField("mac", Kind.MAC, ReadSection.NETWORKS, "mac", "MAC addresses of its interfaces", many=True),
+    FilterField("domain", Kind.TEXT, ReadSection.HARDWARE, "workgroup", "domain or workgroup", suggests=True),
+    FilterField("userdomain", Kind.TEXT, ReadSection.HARDWARE, "userdomain", "domain of the user", suggests=True),
+    FilterField("user", Kind.TEXT, ReadSection.HARDWARE, "userid", "user of the computer", suggests=True),
+    FilterField("description", Kind.TEXT, ReadSection.HARDWARE, "description", "its description"),
+    FilterField("serial", Kind.TEXT, ReadSection.BIOS, "serial", "serial number"),
+    FilterField("manufacturer", Kind.TEXT, ReadSection.BIOS, "manufacturer", "manufacturer", suggests=True),
+    FilterField("model", Kind.TEXT, ReadSection.BIOS, "model", "model", suggests=True),
+    FilterField("memory", Kind.SIZE, ReadSection.HARDWARE, "memory_bytes", "memory, as its agent counts it"),
+    FilterField("cpu", Kind.TEXT, ReadSection.HARDWARE, "cpu", "processor", suggests=True),
+    FilterField("cores", Kind.NUMBER, ReadSection.CPUS, "cores", "cores of the processors", suggests=True),
+    FilterField(
+        "disk_free", Kind.SIZE, ReadSection.DRIVES, "disk_free_bytes", "free space of its fixed drives together"
+    ),
+    FilterField(
         "system_free",
         Kind.SIZE,
-        Section.DRIVES,
+        ReadSection.DRIVES,
         "system_free_bytes",
         "free space of the drive on which its agent downloads",
     ),
-    Field("first_contact", Kind.TIME, Section.IDENTITY, "first_seen_at_us", "time of the first contact"),
-    Field("last_contact", Kind.TIME, Section.CONTACT, "last_seen_at_us", "time of the last contact"),
-    Field("last_inventory", Kind.TIME, Section.INVENTORY, "last_inventory_at_us", "time of the last inventory"),
+    FilterField("first_contact", Kind.TIME, ReadSection.IDENTITY, "first_seen_at_us", "time of the first contact"),
+    FilterField("last_contact", Kind.TIME, ReadSection.CONTACT, "last_seen_at_us", "time of the last contact"),
+    FilterField(
+        "last_inventory", Kind.TIME, ReadSection.INVENTORY, "last_inventory_at_us", "time of the last inventory"
+    ),
 )
-FIELDS: Final[Mapping[str, Field]] = MappingProxyType({field.name: field for field in _TABLE})
+FIELDS: Final[Mapping[str, FilterField]] = MappingProxyType({field.name: field for field in _TABLE})
 WORD_FIELDS: Final = ("name", "tag", "user", "ip", "address", "os")  # where a word is looked for
 
 
-def find_field(name: str) -> Field:
+def find_field(name: str) -> FilterField:
     """The field of this name, in capitals or not; `account.KEY` for any key. Raises `BadInput` with the nearest."""
     lowered = name.lower()
     if lowered.startswith(ACCOUNT):
@@ -118,7 +126,7 @@ def find_field(name: str) -> Field:
         if not fold(key) or len(key) > MAX_ACCOUNT_KEY or not key.isprintable():
             raise BadInput("filter", f"{ACCOUNT}KEY with a key of 1 to {MAX_ACCOUNT_KEY} characters", name)
         meaning = "this value of its account info"
-        return Field(f"{ACCOUNT}{key}", Kind.TEXT, Section.ACCOUNT, "value", meaning, suggests=True)
+        return FilterField(f"{ACCOUNT}{key}", Kind.TEXT, ReadSection.ACCOUNT, "value", meaning, suggests=True)
     found = FIELDS.get(lowered)
     if found is None:
         raise BadInput("filter", "a field", name, nearest(name, [*FIELDS, f"{ACCOUNT}KEY"]))

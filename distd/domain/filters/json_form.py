@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from distd.domain.errors import BadInput
 from distd.domain.filters import tree
-from distd.domain.filters.criteria import OPPOSITES, Op
-from distd.domain.filters.tree import And, Compare, Empty, InGroup, Not, Or, PackageState, Software, Word
+from distd.domain.filters.criteria import OPPOSITES, FilterOp
+from distd.domain.filters.tree import And, Compare, Empty, InGroup, Not, Or, PackageInState, Software, Word
 
 if TYPE_CHECKING:
     from distd.domain.filters.tree import Node
@@ -27,7 +27,7 @@ def to_json(node: Node) -> dict[str, Any]:
     match node:
         case Word(text):
             return {"word": text}
-        case Compare(field, Op.IN, values):
+        case Compare(field, FilterOp.IN, values):
             return {"field": field, "op": "in", "values": list(values)}
         case Compare(field, op, values):
             return {"field": field, "op": str(op), "value": values[0]}
@@ -35,7 +35,7 @@ def to_json(node: Node) -> dict[str, Any]:
             return {"field": field, "op": IS_EMPTY}
         case Software(criteria):
             return {"software": [_of_software(each) for each in criteria]}
-        case PackageState(package_id, name, states):
+        case PackageInState(package_id, name, states):
             which = {"package_id": package_id} if package_id else {"package": name}
             return which | ({"states": list(states)} if states else {})
         case InGroup(name):

@@ -17,7 +17,7 @@ from distd.domain.filters.tree import (
     InGroup,
     Not,
     Or,
-    PackageState,
+    PackageInState,
     Software,
     Word,
     leaves,
@@ -84,7 +84,7 @@ def _compile(node: Node) -> Judge:
             return _word(text)
         case Software(criteria):
             return _software(tuple(map(_of_software, criteria)))
-        case PackageState():
+        case PackageInState():
             return _package(node)
         case InGroup(name):
             pattern = read_pattern(name, whole=True)
@@ -137,7 +137,7 @@ def _of_software(each: OfSoftware) -> Callable[[InstalledFacts], bool]:
     return lambda installed: (installed.version[1] != "" and holds(installed.version[which])) is not negated
 
 
-def _package(node: PackageState) -> Judge:
+def _package(node: PackageInState) -> Judge:
     matches = read_pattern(node.name, whole=True).matches if node.name else node.package_id.__eq__
     states = frozenset(node.states)
 

@@ -101,6 +101,9 @@ class _Builder(Transformer[Token, Any]):
             expected = f"an operator after {token}" if is_field else "a field or a word"
             hint = f'the word itself is "{token}" in quotes'
             raise Placed(BadInput("filter", expected, "nothing" if is_field else str(token), hint), _span(token))
+        if token.type == "WORD" and token.startswith("@"):
+            hint = "it stands for a whole filter; a word that begins with @ is in quotes"
+            raise Placed(BadInput("filter", "no name of a saved filter here", str(token), hint), _span(token))
         return _at(token, lambda: tree.word(_text(token)))
 
     def field(self, parts: list[Token]) -> Token:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from distd.domain.filters.criteria import is_age
-from distd.domain.filters.fields import FIELDS, WORD_FIELDS, Kind, Section, account_field, find_field
-from distd.domain.filters.tree import Compare, Empty, InGroup, PackageState, Software, Word, leaves
+from distd.domain.filters.fields import FIELDS, WORD_FIELDS, Kind, ReadSection, account_field, find_field
+from distd.domain.filters.tree import Compare, Empty, InGroup, PackageInState, Software, Word, leaves
 
 if TYPE_CHECKING:
     from distd.domain.filters.tree import Leaf, Node
@@ -19,7 +19,7 @@ class Reads:
     patterns of the names of groups. `by_clock`: what holds may change without a change of the computer."""
 
     fields: frozenset[str]
-    sections: frozenset[Section]
+    sections: frozenset[ReadSection]
     groups: frozenset[str]
     by_clock: bool
 
@@ -27,7 +27,7 @@ class Reads:
 def reads_of(tree: Node) -> Reads:
     """What this filter reads."""
     fields: set[str] = set()
-    sections: set[Section] = set()
+    sections: set[ReadSection] = set()
     found = list(leaves(tree))
     for leaf in found:
         names = _fields_of(leaf)
@@ -51,14 +51,14 @@ def _fields_of(leaf: Leaf) -> tuple[str, ...]:
     return ()
 
 
-def _section_of(leaf: Leaf) -> tuple[Section, ...]:
+def _section_of(leaf: Leaf) -> tuple[ReadSection, ...]:
     match leaf:
         case Software():
-            return (Section.SOFTWARE,)
-        case PackageState():
-            return (Section.ASSIGNMENTS,)
+            return (ReadSection.SOFTWARE,)
+        case PackageInState():
+            return (ReadSection.ASSIGNMENTS,)
         case InGroup():
-            return (Section.GROUPS,)
+            return (ReadSection.GROUPS,)
     return ()
 
 

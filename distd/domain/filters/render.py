@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from distd.domain.filters.criteria import Op
+from distd.domain.filters.criteria import FilterOp
 from distd.domain.filters.fields import ACCOUNT, FIELDS, KEYWORDS, Kind, find_field
-from distd.domain.filters.tree import And, Compare, Empty, InGroup, Not, Or, PackageState, Software, Word
+from distd.domain.filters.tree import And, Compare, Empty, InGroup, Not, Or, PackageInState, Software, Word
 
 if TYPE_CHECKING:
     from distd.domain.filters.tree import Node, OfSoftware
 
 _PLAIN: Final = re.compile(r"[\w*?.:/+-]+")
-_OPPOSITE: Final = {Op.EQUAL: "!=", Op.LIKE: "!~"}
+_OPPOSITE: Final = {FilterOp.EQUAL: "!=", FilterOp.LIKE: "!~"}
 _QUOTED: Final = (Kind.TEXT, Kind.VERSION)
 
 
@@ -30,7 +30,7 @@ def render(tree: Node) -> str:
             return f"{render_field(field)} is empty"
         case Software(criteria):
             return f"software({', '.join(_of_software(place, each) for place, each in enumerate(criteria))})"
-        case PackageState():
+        case PackageInState():
             return _package(tree)
         case InGroup(name):
             return f"group({quote(name)})"
@@ -65,19 +65,19 @@ def _inner(node: Node) -> str:
 
 
 def _values(node: Compare) -> str:
-    is_quoted = node.op is Op.LIKE or find_field(node.field).kind in _QUOTED
+    is_quoted = node.op is FilterOp.LIKE or find_field(node.field).kind in _QUOTED
     texts = [quote(text) if is_quoted or not _PLAIN.fullmatch(text) else text for text in node.values]
-    return texts[0] if node.op is not Op.IN or (len(texts) == 1 and not is_quoted) else f"({', '.join(texts)})"
+    return texts[0] if node.op is not FilterOp.IN or (len(texts) == 1 and not is_quoted) else f"({', '.join(texts)})"
 
 
 def _of_software(place: int, each: OfSoftware) -> str:
-    if place == 0 and each.field == "name" and each.op is Op.LIKE and not each.negated:
+    if place == 0 and each.field == "name" and each.op is FilterOp.LIKE and not each.negated:
         return quote(each.value)
     op = _OPPOSITE[each.op] if each.negated else each.op
     return f"{each.field} {op} {quote(each.value)}"
 
 
-def _package(node: PackageState) -> str:
+def _package(node: PackageInState) -> str:
     text = f"package({node.package_id or quote(node.name)})"
     if not node.states:
         return text

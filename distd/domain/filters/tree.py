@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from distd.domain.errors import BadInput
-from distd.domain.filters.criteria import MAX_VALUE, OPPOSITES, Op, read_value
-from distd.domain.filters.fields import Field, Kind, Section, find_field, nearest
+from distd.domain.filters.criteria import MAX_VALUE, OPPOSITES, FilterOp, read_value
+from distd.domain.filters.fields import FilterField, Kind, ReadSection, find_field, nearest
 from distd.domain.filters.patterns import read_pattern
 from distd.domain.folding import fold
 from distd.domain.results import Outcome
@@ -25,10 +25,10 @@ MAX_DEPTH: Final = 24
 MAX_VALUES: Final = 1000  # of one `in`
 
 # What `software("…", version >= "115")` compares beside the name.
-SOFTWARE_FIELDS: Final[Mapping[str, Field]] = {
-    "name": Field("name", Kind.TEXT, Section.SOFTWARE, "name", "name of the software", suggests=True),
-    "version": Field("version", Kind.VERSION, Section.SOFTWARE, "version", "its version"),
-    "publisher": Field("publisher", Kind.TEXT, Section.SOFTWARE, "publisher", "its publisher", suggests=True),
+SOFTWARE_FIELDS: Final[Mapping[str, FilterField]] = {
+    "name": FilterField("name", Kind.TEXT, ReadSection.SOFTWARE, "name", "name of the software", suggests=True),
+    "version": FilterField("version", Kind.VERSION, ReadSection.SOFTWARE, "version", "its version"),
+    "publisher": FilterField("publisher", Kind.TEXT, ReadSection.SOFTWARE, "publisher", "its publisher", suggests=True),
 }
 
 
@@ -44,7 +44,7 @@ class Compare:
     """A value of the field compares so with the value; with `in`, with one of the values."""
 
     field: str
-    op: Op
+    op: FilterOp
     values: tuple[str, ...]
 
 
@@ -60,7 +60,7 @@ class OfSoftware:
     """What is compared of one installed software. `negated`: the comparison does not hold."""
 
     field: str
-    op: Op
+    op: FilterOp
     value: str
     negated: bool = False
 
@@ -73,7 +73,7 @@ class Software:
 
 
 @dataclass(frozen=True, slots=True)
-class PackageState:
+class PackageInState:
     """A package is assigned, by its id or by the pattern of its whole name; the latest assignment of it is in one of
     the states, none: in any."""
 
@@ -110,7 +110,7 @@ class Or:
     parts: tuple[Node, ...]
 
 
-Leaf: TypeAlias = Word | Compare | Empty | Software | PackageState | InGroup
+Leaf: TypeAlias = Word | Compare | Empty | Software | PackageInState | InGroup
 Node: TypeAlias = Leaf | Not | And | Or
 
 
@@ -127,7 +127,7 @@ def compare(field: str, op: str, values: Iterable[str]) -> Node:
     if op in ("=", "!=") and texts == [""]:
         return Empty(found.name) if opposite is None else Not(Empty(found.name))
     operator = opposite or _operator(op)
-    if operator is not Op.IN and len(texts) != 1:
+    if operator is not FilterOp.IN and len(texts) != 1:
         raise BadInput("value", "one value", f"{len(texts)} values")
     if not 1 <= len(texts) <= MAX_VALUES:
         raise BadInput("value", f"1 to {MAX_VALUES} values", f"{len(texts)} values")
@@ -148,7 +148,7 @@ def of_software(field: str, op: str, value: str) -> OfSoftware:
         raise BadInput("filter", expected, field, nearest(field, SOFTWARE_FIELDS))
     opposite = OPPOSITES.get(op)
     operator = opposite or _operator(op)
-    if operator is Op.IN:
+    if operator is FilterOp.IN:
         raise BadInput("operator", "an operator with one value", op)
     return OfSoftware(found.name, operator, read_value(found.kind, operator, value), opposite is not None)
 
@@ -161,7 +161,7 @@ def software(criteria: Iterable[OfSoftware]) -> Software:
     return Software(made)
 
 
-def package(package_id: str, name: str, states: Iterable[str] = ()) -> PackageState:
+def package(package_id: str, name: str, states: Iterable[str] = ()) -> PackageInState:
     """The state of an assignment; of `package_id` and `name` one is empty."""
     if package_id and not (package_id.isascii() and package_id.isdecimal() and len(package_id) <= 20):
         raise BadInput("package", "the id of a package, or its name in quotes", package_id)
@@ -172,7 +172,9 @@ def package(package_id: str, name: str, states: Iterable[str] = ()) -> PackageSt
         if state.strip().upper() not in set(Outcome):
             raise BadInput("value", f"one of {', '.join(Outcome)}", state, nearest(state, map(str.lower, Outcome)))
         found.append(str(Outcome(state.strip().upper())))
-    return PackageState(package_id, _pattern("package", name, whole=True) if name else "", tuple(dict.fromkeys(found)))
+    return PackageInState(
+        package_id, _pattern("package", name, whole=True) if name else "", tuple(dict.fromkeys(found))
+    )
 
 
 def group(name: str) -> InGroup:
@@ -231,10 +233,10 @@ def leaves(tree: Node) -> Iterator[Leaf]:
             yield node
 
 
-def _operator(text: str) -> Op:
-    if text not in set(Op):
-        raise BadInput("operator", f"one of {' '.join((*Op, *OPPOSITES))}", text)
-    return Op(text)
+def _operator(text: str) -> FilterOp:
+    if text not in set(FilterOp):
+        raise BadInput("operator", f"one of {' '.join((*FilterOp, *OPPOSITES))}", text)
+    return FilterOp(text)
 
 
 def _pattern(field: str, text: str, *, whole: bool = False) -> str:

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from distd.domain.filters.fields import Field
+    from distd.domain.filters.fields import FilterField
 
 MAX_COLUMNS: Final = 40
 
 
-def read_columns(text: str) -> tuple[Field, ...]:
+def read_columns(text: str) -> tuple[FilterField, ...]:
     """Fields with commas between them; none for an empty text. Raises `BadInput`."""
     names = [name.strip() for name in text.split(",")] if text.strip() else []
     if len(names) > MAX_COLUMNS:
@@ -33,13 +33,13 @@ def read_columns(text: str) -> tuple[Field, ...]:
         raise BadInput("columns", error.expected, error.got, error.hint) from None
 
 
-def column_name(field: Field) -> str:
+def column_name(field: FilterField) -> str:
     """The name of the values in JSON and CSV, with their unit: "memory_bytes", "last_contact_at_s"."""
     units = {Kind.SIZE: "_bytes", Kind.TIME: "_at_s"}
     return f"{field.name}{units.get(field.kind, '')}"
 
 
-def read_values(conn: Connection, ids: Sequence[int], fields: Sequence[Field]) -> list[dict[str, Any]]:
+def read_values(conn: Connection, ids: Sequence[int], fields: Sequence[FilterField]) -> list[dict[str, Any]]:
     """The values of these computers, in their order, by `column_name`. Texts are empty and numbers None where nothing
     is known; of a field that has several values they are a list."""
     found: dict[int, dict[str, Any]] = {}
@@ -48,7 +48,7 @@ def read_values(conn: Connection, ids: Sequence[int], fields: Sequence[Field]) -
     return [found[computer_id] for computer_id in ids if computer_id in found]
 
 
-def _read(conn: Connection, ids: Sequence[int], fields: Sequence[Field]) -> dict[int, dict[str, Any]]:
+def _read(conn: Connection, ids: Sequence[int], fields: Sequence[FilterField]) -> dict[int, dict[str, Any]]:
     single = [field for field in fields if not field.many and not field.name.startswith(ACCOUNT)]
     query = select(computers.c.id, *(computers.c[field.column].label(f"_{field.name}") for field in single))
     rows = {row["id"]: row for row in conn.execute(query.where(computers.c.id.in_(ids))).mappings()}
@@ -64,7 +64,7 @@ def _read(conn: Connection, ids: Sequence[int], fields: Sequence[Field]) -> dict
     }
 
 
-def _of_others(conn: Connection, ids: Sequence[int], field: Field) -> Mapping[int, Any]:
+def _of_others(conn: Connection, ids: Sequence[int], field: FilterField) -> Mapping[int, Any]:
     key = account_key(field.name)
     if key is not None:
         accounts = computer_accounts.c
@@ -80,7 +80,7 @@ def _of_others(conn: Connection, ids: Sequence[int], field: Field) -> Mapping[in
     return {computer_id: list(values) for computer_id, values in found.items()}
 
 
-def _shown(field: Field, value: Any) -> Any:
+def _shown(field: FilterField, value: Any) -> Any:
     match field.kind:
         case Kind.TIME:
             return seconds(value)

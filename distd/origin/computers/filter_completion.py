@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, select
 
 from distd.catalogue.schema import computer_accounts, computers, groups, installed, interfaces, packages, software
-from distd.domain.filters.complete import Source, place_at
+from distd.domain.filters.complete import ValueSource, place_at
 from distd.domain.filters.fields import ACCOUNT, Kind, account_key
 from distd.domain.filters.patterns import ESCAPE, escape, read_pattern
 from distd.domain.filters.render import quote, render_field
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Table
 
-    from distd.domain.filters.fields import Field
+    from distd.domain.filters.fields import FilterField
 
 MAX_VALUES: Final = 20
 MAX_NAMES: Final = 40  # of software, whose computers are counted
@@ -50,23 +50,23 @@ def complete(conn: Connection, text: str, at: int) -> Completion:
     found = [Suggestion(word, "word", None) for word in place.words]
     typed = fold(place.typed)
     match place.source:
-        case Source.FIELD if place.field is not None:
+        case ValueSource.FIELD if place.field is not None:
             found += _of_field(conn, place.field, typed)
-        case Source.SOFTWARE:
+        case ValueSource.SOFTWARE:
             found += _of_software(conn, software.c.name, software.c.name_key, typed)
-        case Source.PUBLISHER:
+        case ValueSource.PUBLISHER:
             found += _of_software(conn, software.c.publisher, software.c.publisher_key, typed)
-        case Source.PACKAGE:
+        case ValueSource.PACKAGE:
             found += _of_packages(conn, typed)
-        case Source.GROUP:
+        case ValueSource.GROUP:
             query = select(groups.c.name).where(_begins(groups.c.name_key, typed)).order_by(groups.c.name_key)
             found += [Suggestion(quote(name), "group", None) for name in conn.scalars(query.limit(MAX_VALUES))]
-        case Source.ACCOUNT:
+        case ValueSource.ACCOUNT:
             found += _of_accounts(conn, fold(place.typed[len(ACCOUNT) :].lstrip('"')))
     return Completion(place.start, found)
 
 
-def _of_field(conn: Connection, field: Field, typed: str) -> Iterable[Suggestion]:
+def _of_field(conn: Connection, field: FilterField, typed: str) -> Iterable[Suggestion]:
     account = account_key(field.name)
     table: Table = interfaces if field.many else computers if account is None else computer_accounts
     column = table.c[field.column]

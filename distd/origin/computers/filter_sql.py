@@ -35,7 +35,7 @@ from distd.domain.filters.tree import (
     InGroup,
     Not,
     Or,
-    PackageState,
+    PackageInState,
     Software,
     Word,
 )
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
     from distd.domain.filters.criteria import Range, Test
-    from distd.domain.filters.fields import Field
+    from distd.domain.filters.fields import FilterField
     from distd.domain.filters.tree import Node, OfSoftware
 
     Columns = ReadOnlyColumnCollection[str, Any]
@@ -106,7 +106,7 @@ class _Interpreter:
                 return or_(*(self._of_field(find_field(name), like) for name in WORD_FIELDS))
             case Software(criteria):
                 return self._software(criteria)
-            case PackageState():
+            case PackageInState():
                 return self._package(node)
             case InGroup(name):
                 return _in_group(name)
@@ -121,7 +121,7 @@ class _Interpreter:
         # Added to 0, for else each of the ids is looked for, which takes longer than to read all that a computer has.
         return self._among(installed, which, (installed.c.software_id + 0).in_(ids))
 
-    def _of_field(self, field: Field, criterion: Criterion | None) -> ColumnElement[bool]:
+    def _of_field(self, field: FilterField, criterion: Criterion | None) -> ColumnElement[bool]:
         """Whether one value of the field meets the criterion; None: whether there is a value."""
         key = account_key(field.name)
         if key is not None:
@@ -147,7 +147,7 @@ class _Interpreter:
                     return _has(table, of_one)
         return computers.c.id.in_(found)
 
-    def _package(self, node: PackageState) -> ColumnElement[bool]:
+    def _package(self, node: PackageInState) -> ColumnElement[bool]:
         ids = [node.package_id]
         if node.name:
             pattern = read_pattern(node.name, whole=True)
@@ -166,7 +166,7 @@ def _has(table: Table, *wanted: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(table.c.computer_id == computers.c.id, *wanted)
 
 
-def _of_column(columns: Columns, field: Field, criterion: Criterion | None) -> ColumnElement[bool]:
+def _of_column(columns: Columns, field: FilterField, criterion: Criterion | None) -> ColumnElement[bool]:
     key = columns[field.key_column]
     is_known: ColumnElement[bool] = (
         key.is_not(None) if field.kind in NUMBERS else (func.coalesce(key, "") if key.nullable else key) != ""
@@ -177,7 +177,7 @@ def _of_column(columns: Columns, field: Field, criterion: Criterion | None) -> C
     return and_(is_known, _holds(tested, criterion.test))
 
 
-def _text_of(columns: Columns, field: Field) -> ColumnElement[Any]:
+def _text_of(columns: Columns, field: FilterField) -> ColumnElement[Any]:
     """What patterns are compared with: texts as they are folded, versions as `criteria.ascii_lower` has them."""
     text: ColumnElement[Any] = columns[field.column if field.kind in (Kind.VERSION, Kind.ADDRESS) else field.key_column]
     return func.lower(func.coalesce(text, "")) if field.kind is Kind.VERSION else text

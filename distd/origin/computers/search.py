@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Row, Select
 
-    from distd.domain.filters.fields import Field
+    from distd.domain.filters.fields import FilterField
     from distd.domain.filters.tree import Node
     from distd.domain.page import Place, Window
     from distd.origin.computers.computers import Computer
@@ -37,7 +37,7 @@ _NUMBERS: Final = (Kind.NUMBER, Kind.SIZE, Kind.TIME)
 class Sort:
     """By which field; ties are by DEVICEID. Computers where it is empty are the last, also if `descending`."""
 
-    field: Field = FIELDS["device_id"]
+    field: FilterField = FIELDS["device_id"]
     descending: bool = False
 
     @property
@@ -63,7 +63,7 @@ class Search:
     now_s: float
     tree: Node | None = None
     sort: Sort = BY_DEVICE_ID
-    columns: tuple[Field, ...] = ()
+    columns: tuple[FilterField, ...] = ()
     wanted: WantedComputers = ALL
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from distd.domain.computer_facts import Account, InstalledSoftware, Interface
 from distd.domain.filters.facts import AssignedFacts, filter_facts
-from distd.domain.filters.fields import Section
+from distd.domain.filters.fields import ReadSection
 from distd.domain.filters.judge import compile_filter
 from distd.domain.filters.parse import parse
 from distd.domain.units import parse_past
@@ -153,5 +153,11 @@ def test_what_a_filter_reads() -> None:
     reads = compile_filter(parse('lyon account.Room = a software(x) package(17) group("A*") not memory > 1GiB')).reads
     assert reads.fields == {"name", "tag", "user", "ip", "address", "os", "account.room", "memory"}
     assert reads.groups == {"A*"}
-    assert reads.sections >= {Section.SOFTWARE, Section.ASSIGNMENTS, Section.GROUPS, Section.ACCOUNT, Section.NETWORKS}
-    assert Section.BIOS not in reads.sections
+    assert reads.sections >= {
+        ReadSection.SOFTWARE,
+        ReadSection.ASSIGNMENTS,
+        ReadSection.GROUPS,
+        ReadSection.ACCOUNT,
+        ReadSection.NETWORKS,
+    }
+    assert ReadSection.BIOS not in reads.sections

@@ -28,6 +28,7 @@ from distd.domain.filters.parse import MAX_TEXT, BadFilter, parse
         ("software(x, y)", 12, 1, "expected one of name, version, publisher and an operator, got y"),
         ("software()", 0, 8, "criteria"),
         ('software("x") = 3', 0, 8, "within the parentheses"),
+        ("a @old", 2, 4, "expected no name of a saved filter here, got @old"),
         ("a AND", 5, 1, "expected a field or a word, got the end"),
         ("AND a", 0, 3, "expected a field or a word, got AND"),
         ("last_contact = 7d", 13, 1, "expected one of < <= > >= for an age, got ="),

@@ -57,7 +57,7 @@ def test_what_cannot_be_saved(origin: TestOrigin, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(BadInput) as caught:
             save(origin, ALICE, name, "tag=x")
         assert caught.value.field == "name"
-    with pytest.raises(BadFilter):
+    with pytest.raises(BadFilter, match="no name of a saved filter"):
         save(origin, ALICE, "a", "@b")
     with pytest.raises(BadInput, match="description"):
         origin.write(saved_filters.save, ALICE, NewFilter("a", "x", description="\n"), 5.0)
