@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL, create_engine, event, exc, text
 
+from distd.catalogue import groups_schema as groups_schema  # so that the metadata has all tables
 from distd.catalogue.dialect import is_damaged, is_other_file, is_transient
 from distd.domain.errors import BadInput, Corrupt, Unavailable
 

@@ -229,43 +229,6 @@ installed = Table(
     **ORDERED_BY_KEY,
 )
 
-# Groups of computers, as far as searches read them. `name_key`: folded.
-groups = Table(
-    "groups",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("name", String(NAME_LIMIT), nullable=False),
-    Column("name_key", compared_by_code_points(NAME_LIMIT), nullable=False, unique=True),
-    **IDS_NEVER_REUSED,
-)
-
-group_members = Table(
-    "group_members",
-    metadata,
-    Column("group_id", ForeignKey("groups.id"), primary_key=True),
-    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
-    Index("ix_group_members_computer_id_group_id", "computer_id", "group_id"),
-    **ORDERED_BY_KEY,
-)
-
-# Filters by name. `text`: canonical (`domain.filters`). `owner`: who saved it, as `domain.actor` writes it. A shared
-# one is for everybody. Names are unique among the shared ones, and among the private ones of an owner.
-saved_filters = Table(
-    "saved_filters",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    _name("name"),
-    Column("name_key", compared_by_code_points(NAME_LIMIT), nullable=False),
-    _name("owner"),
-    Column("shared", Boolean, nullable=False),
-    Column("text", Text, nullable=False),
-    _text("description", limit=TEXT_LIMIT),
-    _time("saved_at_us"),
-    Index("ix_saved_filters_shared", "name_key", unique=True, **only_where("shared")),
-    Index("ix_saved_filters_private", "owner", "name_key", unique=True, **only_where("NOT shared")),
-    **IDS_NEVER_REUSED,
-)
-
 # The package ids in the agent's own history; some may be of packages that this server never had. `trusted`: taken for
 # true, although this server did not deliver the package.
 history = Table(

@@ -10,13 +10,13 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import func, or_, select
 
 from distd.catalogue import dialect, event_log
+from distd.catalogue.groups_schema import group_members
 from distd.catalogue.lists import matches, read_page
 from distd.catalogue.schema import assignments as assignments_table
 from distd.catalogue.schema import (
     computer_accounts,
     computers,
     drives,
-    group_members,
     history,
     installed,
     interfaces,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select
 
-from distd.catalogue.schema import computer_accounts, computers, groups, installed, interfaces, packages, software
+from distd.catalogue.groups_schema import groups
+from distd.catalogue.schema import computer_accounts, computers, installed, interfaces, packages, software
 from distd.domain.filters.complete import ValueSource, place_at
 from distd.domain.filters.fields import ACCOUNT, Kind, account_key
 from distd.domain.filters.patterns import ESCAPE, escape, read_pattern

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from distd.catalogue import dialect
+from distd.catalogue.groups_schema import group_members, groups
 from distd.catalogue.schema import (
     assignments,
     computer_accounts,
     computers,
-    group_members,
-    groups,
     installed,
     interfaces,
     packages,

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import BigInteger, and_, bindparam, exists, false, func, not_, or_, select
 
+from distd.catalogue.groups_schema import group_members, groups
 from distd.catalogue.schema import (
     assignments,
     computer_accounts,
     computers,
-    group_members,
-    groups,
     installed,
     interfaces,
     packages,

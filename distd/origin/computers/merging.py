@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select, update
 
 from distd.catalogue import event_log
-from distd.catalogue.schema import assignments, computer_accounts, computers, events, group_members, history, progress
+from distd.catalogue.groups_schema import group_members
+from distd.catalogue.schema import assignments, computer_accounts, computers, events, history, progress
 from distd.domain.errors import Conflict
 from distd.domain.folding import fold
 from distd.origin.agents.inventory_changes import TAG_KEY, forget_documents

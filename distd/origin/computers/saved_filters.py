@@ -9,8 +9,9 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import func, insert, or_, select, update
 
 from distd.catalogue import event_log
+from distd.catalogue.groups_schema import saved_filters
 from distd.catalogue.lists import read_page
-from distd.catalogue.schema import NAME_LIMIT, TEXT_LIMIT, micros, saved_filters
+from distd.catalogue.schema import NAME_LIMIT, TEXT_LIMIT, micros
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.filters.parse import parse
 from distd.domain.filters.render import render

@@ -13,10 +13,8 @@ from distd.domain.duplicates import DuplicateReason
 from distd.domain.page import read_window
 from distd.origin.computers import computers, duplicates
 from distd.origin.computers.computers import (  # noqa: TC001 - the API looks at the fields
-    Computer,
     Detail,
     SoftwareItem,
-    WantedComputers,
 )
 from distd.origin.computers.duplicates import Duplicates  # noqa: TC001
 from distd.web.api.auth import for_operators

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import insert
 
-from distd.catalogue import schema
+from distd.catalogue import groups_schema, schema
 from distd.domain.folding import fold
 from distd.origin.computers.filter_completion import complete
 
@@ -32,7 +32,7 @@ def room(origin: TestOrigin) -> TestOrigin:
             conn.execute(insert(schema.software).values(**row, publisher_key="moz"))
         pairs = ((1, 1), (1, 2), (2, 2), (3, 3))
         conn.execute(insert(schema.installed), [{"computer_id": a, "software_id": b} for a, b in pairs])
-        conn.execute(insert(schema.groups).values(id=1, name="Class A", name_key="class a"))
+        conn.execute(insert(groups_schema.groups).values(id=1, name="Class A", name_key="class a"))
     origin.package("17")
     return origin
 

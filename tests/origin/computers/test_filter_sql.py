@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 
-from distd.catalogue import schema
+from distd.catalogue import groups_schema, schema
 from distd.domain.filters.judge import compile_filter
 from distd.domain.filters.render import render
 from distd.domain.folding import fold
@@ -43,7 +43,7 @@ def _insert_packages_and_groups(conn: Connection) -> None:
         row |= {"fragments": 3, "size_bytes": 1, "md5": "", "created_at_us": 0}
         conn.execute(insert(schema.packages).values(**row))
     for number, name in enumerate(GROUPS, 1):
-        conn.execute(insert(schema.groups).values(id=number, name=name, name_key=fold(name)))
+        conn.execute(insert(groups_schema.groups).values(id=number, name=name, name_key=fold(name)))
 
 
 class Undone(Exception):
@@ -104,7 +104,7 @@ def _insert(conn: Connection, number: int, rows: dict[str, Any]) -> int:
     for at, (package_id, code) in enumerate(rows["assigned"]):
         _assign(conn, number, package_id, code, at)
     for name in rows["groups"]:
-        conn.execute(insert(schema.group_members).values(computer_id=number, group_id=GROUPS.index(name) + 1))
+        conn.execute(insert(groups_schema.group_members).values(computer_id=number, group_id=GROUPS.index(name) + 1))
     return number
 
 
