@@ -9,8 +9,10 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import String, exc, text
+from sqlalchemy import Integer, String, exc, text
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +40,25 @@ _TRANSIENT: Final = (
 )
 # The file is no database, or one without our tables.
 _NOT_OURS: Final = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+class unindexed(FunctionElement[int]):  # noqa: N801 - it is used as a function
+    """A number that SQLite compares in the rows that it reads, and does not look for in an index. PostgreSQL knows
+    better by itself."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(unindexed)
+def _compile_unindexed(element: unindexed, compiler: Any, **options: Any) -> str:
+    text: str = compiler.process(element.clauses, **options)
+    return text
+
+
+@compiles(unindexed, "sqlite")
+def _compile_unindexed_sqlite(element: unindexed, compiler: Any, **options: Any) -> str:
+    return f"+{compiler.process(element.clauses, **options)}"
 
 
 def compared_by_code_points(limit: int) -> String:

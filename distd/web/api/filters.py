@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 from quart_schema import validate_response
+from werkzeug.routing import BaseConverter
 
 from distd.domain.errors import BadInput
 from distd.domain.filters.criteria import operators_of
@@ -108,6 +109,12 @@ class SaveRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: Annotated[str, Meta(max_length=4096)] = ""
 
 
+class SavedName(BaseConverter):
+    """The name of a saved filter in a path: what has a route of its own is none."""
+
+    regex = f"(?!(?:{'|'.join(saved_filters.RESERVED)})$)[^/]+"
+
+
 class FilterRoutes:
     """Saved filters, and what helps to write one."""
 
@@ -117,6 +124,7 @@ class FilterRoutes:
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the routes."""
+        app.url_map.converters["saved"] = SavedName
         self._add_saved(app)
 
         @app.get("/api/v1/filters/fields")
@@ -170,14 +178,14 @@ class FilterRoutes:
             act = partial(saved_filters.save, actor=acting_operator(), new=new, now_s=time.time())
             return await self._writer.run(act)
 
-        @app.get("/api/v1/filters/<filter_name>")
+        @app.get("/api/v1/filters/<saved:filter_name>")
         @for_operators
         @validate_response(SavedFilter)
         async def show_filter(filter_name: str) -> Any:
             """A saved filter: the operator's own of this name, else the shared one."""
             return await self._reader.run(partial(saved_filters.show, actor=acting_operator(), name=filter_name))
 
-        @app.delete("/api/v1/filters/<filter_name>")
+        @app.delete("/api/v1/filters/<saved:filter_name>")
         @for_operators
         @answers(SavedFilter)
         async def delete_filter(filter_name: str) -> Any:

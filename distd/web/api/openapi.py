@@ -54,7 +54,7 @@ STREAM: Final = Operation(
     security="mirror",
 )
 
-_PART: Final = re.compile(r"<([^>:]+)>")
+_PART: Final = re.compile(r"<(?:[a-z]+:)?([^>:]+)>")
 
 
 class ApiDocument(OpenAPIProvider):
