@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from distd.domain import bandwidth
 from distd.domain.database_url import check_database_url
+from distd.domain.duplicates import DuplicateReason
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via, parse_networks
 
@@ -165,11 +166,28 @@ class AgentSettings:
     new_per_address: int = _setting(2000, "new DEVICEIDs of one address within an hour (not of 127.0.0.1); 0: no limit")
     new_per_network: int = _setting(20_000, "new DEVICEIDs of one network, /16 or /48, within an hour; 0: no limit")
     max_computers: int = _setting(500_000, "computers in all, beyond which no new DEVICEID is taken; 0: no limit")
+    new_software_per_day: int = _setting(
+        500_000, "new names or versions of software that are taken in a day, one address a fifth of it; 0: no limit"
+    )
     waiting_room: bool = _setting(False, "new computers get no packages until `distd computer admit`")
     forget_days: int = _setting(90, "days until a computer is deleted that came once only; 0: never", restart=True)
     trust_history: bool = _setting(
         False, "an agent's history counts as proven in its first inventory, and for imported packages (a site of OCS)"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ComputerSettings:
+    """Which DEVICEIDs are one computer."""
+
+    merge_by: str = _setting(
+        "off",
+        "merge a computer that is silent into a newer one with the same serial number, MAC or name "
+        "(anybody can send another's)",
+        choices=("off", *DuplicateReason),
+        restart=True,
+    )
+    merge_after_h: int = _setting(24, "hours of silence before that", low=1, high=87_600, restart=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +330,7 @@ class Settings:
     server: ServerSettings = ServerSettings()
     download: DownloadConfig = DownloadConfig()
     agents: AgentSettings = AgentSettings()
+    computers: ComputerSettings = ComputerSettings()
     limits: LimitSettings = LimitSettings()
     bandwidth: BandwidthSettings = BandwidthSettings()
     store: StoreSettings = StoreSettings()

@@ -17,10 +17,12 @@ from distd.server.slots import Slots
 from distd.storage.uploads import Uploads
 from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
+from distd.web.api.computer_search import ComputerSearchRoutes
 from distd.web.api.computers import ComputerRoutes
 from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.event_feed import EventFeed
 from distd.web.api.events import EventRoutes
+from distd.web.api.filters import FilterRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
@@ -95,6 +97,8 @@ def _make_application(
         HealthRoutes(reader, metrics.render),
         PackageRoutes(reader),
         ComputerRoutes(reader),
+        ComputerSearchRoutes(reader),
+        FilterRoutes(reader, writer),
         DeploymentRoutes(reader, writer, lambda: state.settings, forecast_in_child),
         EventRoutes(feed, lambda: state.settings.limits),
         MirrorRoutes(reader, state.default_via),

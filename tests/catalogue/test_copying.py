@@ -16,7 +16,8 @@ from distd.catalogue.dialect import upkeep
 from distd.catalogue.dialect.sqlite import SqliteFile
 from distd.catalogue.engine import SCHEMA, open_as_it_is, open_catalogue, set_schema
 from distd.catalogue.row_digest import select_all
-from distd.catalogue.schema import computers, events, metadata, mirrors, operators, package_ids, packages
+from distd.catalogue.schema import computers, events, mirrors, operators, package_ids, packages
+from distd.catalogue.tables import metadata
 from distd.domain.errors import BadInput, Conflict, Corrupt
 from tests.catalogue.rows import fill
 from tests.fixtures.databases import POSTGRESQL, PostgresqlTestDatabase

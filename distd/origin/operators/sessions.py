@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from blake3 import blake3
 from sqlalchemy import delete, insert, select, update
 
-from distd.catalogue.schema import NAME_LIMIT, micros, sessions
+from distd.catalogue.schema import NAME_LIMIT, micros
+from distd.catalogue.sessions_schema import sessions
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

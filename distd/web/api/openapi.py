@@ -29,6 +29,7 @@ twice. Errors are problems (RFC 9457). No answer is kept by caches. Each answer 
 PARTS: Final = {
     "package_id": in_path("package_id", "the id of a package: decimal digits", pattern="^[0-9]{1,20}$"),
     "device_id": in_path("device_id", "the DEVICEID of a computer", minLength=1),
+    "filter_name": in_path("filter_name", "the name of a saved filter", minLength=1),
     "name": in_path("name", "the name of a redistribution server", minLength=1),
 }
 STREAM: Final = Operation(
@@ -53,7 +54,7 @@ STREAM: Final = Operation(
     security="mirror",
 )
 
-_PART: Final = re.compile(r"<([^>:]+)>")
+_PART: Final = re.compile(r"<(?:[a-z]+:)?([^>:]+)>")
 
 
 class ApiDocument(OpenAPIProvider):

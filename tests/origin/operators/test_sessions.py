@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select
 
-from distd.catalogue import schema
+from distd.catalogue import sessions_schema
 from distd.origin.operators import sessions
 from distd.origin.operators.sessions import LONGEST_S, MAX_OF_OPERATOR
 
@@ -57,7 +57,7 @@ def test_none_lasts_for_ever(conn: Any) -> None:
 
 def test_the_catalogue_does_not_have_the_token(conn: Any) -> None:
     token = opened(conn)
-    assert token not in str(conn.execute(select(schema.sessions)).all())
+    assert token not in str(conn.execute(select(sessions_schema.sessions)).all())
 
 
 def test_the_least_used_makes_room(conn: Any) -> None:
@@ -81,5 +81,5 @@ def test_what_counts_no_longer_is_deleted(conn: Any) -> None:
     opened(conn, 0.0)
     token = opened(conn, 50.0)
     sessions.expire(conn, 120.0, IDLE_S)
-    assert len(conn.execute(select(schema.sessions)).all()) == 1
+    assert len(conn.execute(select(sessions_schema.sessions)).all()) == 1
     assert is_valid(conn, token, 120.0)

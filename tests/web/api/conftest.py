@@ -15,10 +15,12 @@ from distd.domain.settings import LimitSettings, Settings
 from distd.origin.operators import operators
 from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
+from distd.web.api.computer_search import ComputerSearchRoutes
 from distd.web.api.computers import ComputerRoutes
 from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.event_feed import EventFeed
 from distd.web.api.events import EventRoutes
+from distd.web.api.filters import FilterRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
@@ -67,6 +69,8 @@ def app(data: Any, reader: Any, writer: Any, watch: EventWatch, forecasts: list[
         HealthRoutes(reader, lambda: b"metrics\n"),
         PackageRoutes(reader),
         ComputerRoutes(reader),
+        ComputerSearchRoutes(reader),
+        FilterRoutes(reader, writer),
         DeploymentRoutes(reader, writer, lambda: Settings(), forecast),
         EventRoutes(EventFeed(watch), LimitSettings),
         MirrorRoutes(reader, lambda: Via.DIRECT),

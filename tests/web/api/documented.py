@@ -8,9 +8,11 @@ from typing import Any, cast
 from distd.domain.mirror_rules import Via
 from distd.domain.settings import LimitSettings, Settings
 from distd.web.api.app import make_app
+from distd.web.api.computer_search import ComputerSearchRoutes
 from distd.web.api.computers import ComputerRoutes
 from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.events import EventRoutes
+from distd.web.api.filters import FilterRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.mirrors import MirrorRoutes
@@ -24,6 +26,8 @@ def describe() -> dict[str, Any]:
         HealthRoutes(nothing, lambda: b""),
         PackageRoutes(nothing),
         ComputerRoutes(nothing),
+        ComputerSearchRoutes(nothing),
+        FilterRoutes(nothing, nothing),
         DeploymentRoutes(nothing, nothing, Settings, nothing),
         EventRoutes(nothing, LimitSettings),
         MirrorRoutes(nothing, lambda: Via.DIRECT),

@@ -113,7 +113,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             address = listening(server.stdout.readline())[0]
             contact(address, "pc-2026-01-01-00-00-00")
             commands.distd(data, "assign", package_id, "--computer", "pc-2026-01-01-00-00-00")
-            real = {"package_id": package_id, "device_id": "pc-2026-01-01-00-00-00", "name": "m"}
+            commands.distd(data, "filter", "save", "old", "windows", "--shared")
+            real = {"package_id": package_id, "device_id": "pc-2026-01-01-00-00-00", "name": "m", "filter_name": "old"}
             key = join(address, token)
             mirror = {"Authorization": f"Bearer {key}"}
             yield Site(f"http://{address}", address, basic("admin", password), mirror, real)
