@@ -107,6 +107,9 @@ def _members(conn: Connection, reason: str, value: str) -> list[DuplicateCompute
     ]
 
 
+_OF_COMPUTER: Final = ("id", "device_id", "first_seen_at_us", "last_seen_at_us")
+
+
 def merge_by_rule(conn: Connection, now_s: float, reason: DuplicateReason, silent_h: int) -> int:
     """Merge computers that share a value into the one that was first seen last, where they were in contact before it
     came and not for `silent_h` hours; at most `MAX_MERGED`. Gives how many.
@@ -116,7 +119,7 @@ def merge_by_rule(conn: Connection, now_s: float, reason: DuplicateReason, silen
     column, computer_id, _ = _VALUES[reason]
     shared = _shared(reason).subquery()
     query = (
-        select(column.label("value"), computers.c.device_id, computers.c.first_seen_at_us, computers.c.last_seen_at_us)
+        select(column.label("value"), *(computers.c[name] for name in _OF_COMPUTER))
         .select_from(computers if computer_id is computers.c.id else computers.join(interfaces))
         .where(column.in_(select(shared.c.value)))
         .order_by(column, computers.c.first_seen_at_us, computers.c.id)

@@ -44,10 +44,10 @@ def read_facts(conn: Connection, computer_ids: Sequence[int]) -> dict[int, Filte
 
 def _read(conn: Connection, ids: Sequence[int]) -> dict[int, FilterFacts]:
     rows = conn.execute(select(computers).where(computers.c.id.in_(ids))).mappings().all()
-    names = [interfaces.c[name] for name in _names(Interface)]
+    names = [interfaces.c[each.name] for each in fields(Interface)]
     addresses = _by_computer(conn, select(interfaces.c.computer_id, *names).where(interfaces.c.computer_id.in_(ids)))
     owned = installed.join(software)
-    texts = [software.c[name] for name in _names(InstalledSoftware)]
+    texts = [software.c[name] for name in InstalledSoftware._fields]
     programs = _by_computer(
         conn,
         select(installed.c.computer_id, *texts).select_from(owned).where(installed.c.computer_id.in_(ids)),
@@ -79,10 +79,6 @@ def _read(conn: Connection, ids: Sequence[int]) -> dict[int, FilterFacts]:
         )
         for row in rows
     }
-
-
-def _names(record: type[Any]) -> list[str]:
-    return [field.name for field in fields(record)]
 
 
 def _columns(row: Mapping[Any, Any]) -> Mapping[str, Any]:

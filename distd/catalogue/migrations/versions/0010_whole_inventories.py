@@ -1,5 +1,6 @@
 """Inventories, whole: what searches read of them, in columns and in tables of their own."""
 
+import zlib
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -37,6 +38,7 @@ KEYS = (
     "userdomain_key userid_key description_key manufacturer_key model_key serial_key cpu_key"
 )
 CHUNK = 200  # computers
+COLUMNS_BEFORE = ("name", "os_name", "os_version", "ip", "workgroup", "userid")
 KEYS_OF = ("device_id", "tag", "serial")
 SECTIONS = "hardware bios networks cpus memories drives storages software"
 SIZES = "memory_bytes disk_free_bytes disk_total_bytes system_free_bytes"
@@ -133,18 +135,25 @@ def _take_over(conn: sa.Connection) -> None:
     ids: dict[InstalledSoftware, int] = {}
     while rows := conn.execute(query.where(computers.c.id > after)).all():
         after = rows[-1].id
-        requests = {row.id: _request(row) for row in rows}
+        requests = {row.id: request for row in rows if (request := _request(row)) is not None}
         for row in rows:
             values = {f"{name}_key": fold(getattr(row, name) or "") for name in KEYS_OF}
             values |= agent_columns(row.user_agent or "")
-            if row.content is not None:
-                values |= columns_of(requests[row.id])
+            if row.id in requests:
+                found = columns_of(requests[row.id])
+                values |= {name: value for name, value in found.items() if name not in COLUMNS_BEFORE}
             conn.execute(sa.update(computers).where(computers.c.id == row.id).values(values))
-        _fill(conn, tables, {row.id: requests[row.id] for row in rows if row.content is not None}, ids)
+        _fill(conn, tables, requests, ids)
 
 
-def _request(row: Any) -> InventoryRequest:
-    content = {} if row.content is None else unpack(row.content)
+def _request(row: Any) -> InventoryRequest | None:
+    """None: there is no inventory, or what is kept of it cannot be read; the computer's next one is whole."""
+    try:
+        content: Any = unpack(row.content or b"")
+    except (zlib.error, ValueError):
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("hardware"), dict):
+        return None
     found: dict[str, Any] = {name: content[name] for name in SECTIONS.split() if name in content}
     return InventoryRequest(
         row.device_id,
