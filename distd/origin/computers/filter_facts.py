@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
@@ -82,7 +81,8 @@ def _read(conn: Connection, ids: Sequence[int]) -> dict[int, FilterFacts]:
 
 
 def _names(record: type[Any]) -> list[str]:
-    return [field.name for field in fields(record)]
+    """Of a dataclass or a named tuple, in their order."""
+    return list(record.__annotations__)
 
 
 def _columns(row: Mapping[Any, Any]) -> Mapping[str, Any]:
