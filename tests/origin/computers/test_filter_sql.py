@@ -53,7 +53,7 @@ class Undone(Exception):
 @settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     computers=st.lists(filters.computer_rows(), min_size=1, max_size=4),
-    trees=st.lists(filters.trees, min_size=1, max_size=6),
+    trees=st.lists(st.one_of(filters.trees, filters.comparisons()), min_size=4, max_size=16),
     max_named=st.sampled_from((0, 1, 1000)),
     max_set=st.sampled_from((0, 1000)),
     way=st.sampled_from(Way),
