@@ -37,7 +37,10 @@ NAME_LIMIT: Final = 255  # characters of any name, address or server
 TEXT_LIMIT: Final = 4096  # characters of a path, a command line
 
 
-HAS_REVOKED_TOKENS: Final = "token_generation > 0"  # the condition of a partial index: the same text in a query
+# Conditions of partial indexes: the same text in a query.
+HAS_REVOKED_TOKENS: Final = "token_generation > 0"
+ENDS_BY_ITSELF: Final = "not_after_us IS NOT NULL AND notified_at_us IS NULL AND result IS NULL"
+IS_CANCELLED: Final = "cancelled_at_us IS NOT NULL AND result IS NULL"
 
 
 def micros(at_s: float) -> int:
@@ -150,8 +153,14 @@ history = Table(
     **ORDERED_BY_KEY,
 )
 
-# `unproven_at_us`: since when a result waits for its proof, a fragment that was sent to the computer (in `progress`).
-# `claimed_at_us`: since when there is an event that says that only the agent claims to have the package.
+# A package for a computer: one attempt; a later attempt replaces it. `state`: a `domain.results.Outcome`, or REPLACED.
+# `unproven`: only the agent claims to have the package. Who changes these two or `result` changes `counters` too
+# (`origin.packages.counters`). `after_package_id`: the agent is notified only after a success of that package.
+# `origin_kind`, `origin_name`: what it was assigned by (`domain.assignment_terms.OriginKind`), `assigned_by`: by whom,
+# an actor in text; empty where a version before did it. `unproven_at_us`: since when a result waits for its proof, a
+# fragment that was sent to the computer. `claimed_at_us`: since when there is an event that says that only the agent
+# claims to have the package. `later_code`: another result, which the agent reported afterwards. `last_fragment_at_us`:
+# of a replaced attempt; else `progress` has it.
 assignments = Table(
     "assignments",
     metadata,
@@ -161,11 +170,26 @@ assignments = Table(
     Column("force", Boolean, nullable=False),
     _name("schedule"),
     _name("postcmd", limit=TEXT_LIMIT),
+    _time("not_before_us", nullable=True),
+    _time("not_after_us", nullable=True),
+    _name("after_package_id", nullable=True, limit=20),
+    Column("attempt", Integer, nullable=False, server_default="1"),
+    Column("origin_kind", String(16), nullable=False, server_default=""),
+    Column("origin_name", String(NAME_LIMIT), nullable=False, server_default=""),
+    Column("assigned_by", String(300), nullable=False, server_default=""),
+    Column("state", String(16), nullable=False, server_default="WAITING"),
+    Column("unproven", Boolean, nullable=False, server_default="0"),
     _time("assigned_at_us"),
     _time("notified_at_us", nullable=True),
+    _time("first_fragment_at_us", nullable=True),
+    _time("last_fragment_at_us", nullable=True),
     _time("withdrawn_at_us", nullable=True),
+    _time("cancelled_at_us", nullable=True),
     _name("result", nullable=True),
     _time("result_at_us", nullable=True),
+    _time("archived_at_us", nullable=True),
+    _name("later_code", nullable=True),
+    _time("later_at_us", nullable=True),
     _time("unproven_at_us", nullable=True),
     _time("claimed_at_us", nullable=True),
     Index("ix_assignments_package_id_computer_id", "package_id", "computer_id"),
@@ -182,10 +206,26 @@ assignments = Table(
         unique=True,
         **only_where("result IS NULL"),
     ),
+    Index("ix_assignments_not_after", "not_after_us", **only_where(ENDS_BY_ITSELF)),
+    Index("ix_assignments_cancelled", "computer_id", **only_where(IS_CANCELLED)),
     **IDS_NEVER_REUSED,
 )
 
-# The fragments of a package that were sent to a computer since its last assignment. `ranges` is like "1-3,7".
+# How many computers are where with each package: of the `assignments` that are not REPLACED, by `state`, `code` (the
+# result; "": none) and `unproven`. Written in the transaction that changes those. Rows may have 0.
+counters = Table(
+    "counters",
+    metadata,
+    Column("package_id", String(20), primary_key=True),
+    Column("state", String(16), primary_key=True),
+    Column("code", String(NAME_LIMIT), primary_key=True),
+    Column("unproven", Boolean, primary_key=True),
+    Column("computers", Integer, nullable=False),
+    **ORDERED_BY_KEY,
+)
+
+# The fragments of a package that were sent to a computer since its last assignment. `ranges` is like "1-3,7", `mirror`
+# sent the last of them; "": this server.
 progress = Table(
     "progress",
     metadata,
@@ -194,6 +234,7 @@ progress = Table(
     Column("fragments", Integer, nullable=False),
     Column("ranges", String, nullable=False),
     Column("sent_bytes", BigInteger, nullable=False),
+    Column("mirror", String(NAME_LIMIT), nullable=False, server_default=""),
     _time("first_at_us"),
     _time("last_at_us"),
     **ORDERED_BY_KEY,

@@ -23,7 +23,7 @@ from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
     from distd.origin.computers.computers import Computer
-    from distd.origin.deployments.assignments import Result
+    from distd.origin.deployments.result_list import Result
     from distd.terminal.lists import ListOptions
 
 

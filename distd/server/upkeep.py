@@ -1,5 +1,5 @@
 """What a server does for its catalogue every now and then: old events go, computers that never came back too,
-results without proof are told."""
+results without proof are told, assignments that are too late end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from distd.catalogue import event_log
 from distd.catalogue.outage import warn
 from distd.domain.errors import Unavailable
 from distd.origin.computers import expiry
-from distd.origin.deployments import proofs
+from distd.origin.deployments import deadlines, proofs
 from distd.origin.operators import sessions
 
 if TYPE_CHECKING:
@@ -53,3 +53,4 @@ async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) ->
         rest = partial(sessions.expire, idle_s=settings.console.idle_h * 3600.0)
         nursery.start_soon(every, EXPIRE_S, "sessions that have ended are not deleted", rest)
         nursery.start_soon(every, SETTLE_S, "results are not looked at", proofs.settle)
+        nursery.start_soon(every, SETTLE_S, "what is too late does not end", deadlines.end_expired)

@@ -15,8 +15,9 @@ from distd.catalogue.schema import assignments as assignments_table
 from distd.catalogue.schema import computers, history, inventories, progress, seconds
 from distd.domain.errors import NotFound
 from distd.domain.inventory import unpack
-from distd.origin.deployments import assignments
-from distd.origin.deployments.assignments import Result  # noqa: TC001 - the API reads the annotations
+from distd.origin.deployments import result_list
+from distd.origin.deployments.result_list import Result  # noqa: TC001 - the API reads the annotations
+from distd.origin.packages.counters import forget_computers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +100,7 @@ def show(conn: Connection, device_id: str) -> Detail:
         raise NotFound("device_id", "the DEVICEID of a computer", device_id)
     done = select(history.c.package_id).where(history.c.computer_id == row.id).order_by(history.c.package_id)
     inventory = None if row.content is None else unpack(row.content)
-    return Detail(_computer(row), inventory, assignments.of_computer(conn, row.id), list(conn.scalars(done)))
+    return Detail(_computer(row), inventory, result_list.of_computer(conn, row.id), list(conn.scalars(done)))
 
 
 def read_document(conn: Connection, device_id: str) -> bytes:
@@ -129,6 +130,7 @@ def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
         if device_id not in ids:
             raise NotFound("computers", "the DEVICEID of a computer", device_id)
     for chunk in dialect.chunks(list(ids.values())):
+        forget_computers(conn, chunk)
         for table in (history, inventories, progress, assignments_table):
             conn.execute(delete_from(table).where(table.c.computer_id.in_(chunk)))
         conn.execute(delete_from(computers).where(computers.c.id.in_(chunk)))

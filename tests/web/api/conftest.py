@@ -16,6 +16,7 @@ from distd.origin.operators import operators
 from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
 from distd.web.api.computers import ComputerRoutes
+from distd.web.api.deployment_acts import DeploymentActRoutes
 from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.event_feed import EventFeed
 from distd.web.api.events import EventRoutes
@@ -68,6 +69,7 @@ def app(data: Any, reader: Any, writer: Any, watch: EventWatch, forecasts: list[
         PackageRoutes(reader),
         ComputerRoutes(reader),
         DeploymentRoutes(reader, writer, lambda: Settings(), forecast),
+        DeploymentActRoutes(reader, writer, lambda: Settings()),
         EventRoutes(EventFeed(watch), LimitSettings),
         MirrorRoutes(reader, lambda: Via.DIRECT),
         MirrorProtocolRoutes(data, reader, writer, lambda: (TOKEN_KEY,), lambda: 30),
