@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from distd.origin.computers.computers import Computer, Detail, SoftwareItem
     from distd.origin.computers.duplicates import Duplicates
-    from distd.origin.deployments.assignments import Result
+    from distd.origin.deployments.result_list import Result
     from distd.terminal.lists import ListOptions
 
 

@@ -19,6 +19,7 @@ from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
 from distd.web.api.computer_search import ComputerSearchRoutes
 from distd.web.api.computers import ComputerRoutes
+from distd.web.api.deployment_acts import DeploymentActRoutes
 from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.event_feed import EventFeed
 from distd.web.api.events import EventRoutes
@@ -100,6 +101,7 @@ def _make_application(
         ComputerSearchRoutes(reader),
         FilterRoutes(reader, writer),
         DeploymentRoutes(reader, writer, lambda: state.settings, forecast_in_child),
+        DeploymentActRoutes(reader, writer, lambda: state.settings),
         EventRoutes(feed, lambda: state.settings.limits),
         MirrorRoutes(reader, state.default_via),
         MirrorProtocolRoutes(

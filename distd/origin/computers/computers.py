@@ -30,8 +30,9 @@ from distd.domain.computer_facts import Drive, Interface
 from distd.domain.errors import NotFound
 from distd.domain.folding import fold
 from distd.domain.inventory import unpack
-from distd.origin.deployments import assignments
-from distd.origin.deployments.assignments import Result  # noqa: TC001 - the API reads the annotations
+from distd.origin.deployments import result_list
+from distd.origin.deployments.result_list import Result  # noqa: TC001 - the API reads the annotations
+from distd.origin.packages.counters import forget_computers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -159,7 +160,7 @@ def show(conn: Connection, device_id: str) -> Detail:
         drives=_rows(conn, drives, Drive, of_it),
         software=conn.scalar(select(func.count()).select_from(installed).where(installed.c.computer_id == of_it)) or 0,
         inventory=_content(row.content),
-        assignments=assignments.of_computer(conn, of_it),
+        assignments=result_list.of_computer(conn, of_it),
         history=list(conn.scalars(done)),
     )
 
@@ -209,6 +210,7 @@ def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
         if device_id not in ids:
             raise NotFound("computers", "the DEVICEID of a computer", device_id)
     for chunk in dialect.chunks(list(ids.values())):
+        forget_computers(conn, chunk)
         for table in (*OF_INVENTORIES, group_members, history, progress, assignments_table):
             conn.execute(delete_from(table).where(table.c.computer_id.in_(chunk)))
         conn.execute(delete_from(computers).where(computers.c.id.in_(chunk)))

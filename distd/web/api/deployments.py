@@ -15,9 +15,9 @@ from quart_schema import validate_response
 
 from distd.domain.page import read_window
 from distd.domain.results import Outcome
-from distd.origin.deployments import assignments, forecasts, proofs
-from distd.origin.deployments.assignments import Result  # noqa: TC001 - the API looks at the fields
+from distd.origin.deployments import forecasts, proofs, result_list
 from distd.origin.deployments.forecasts import Plan, Question
+from distd.origin.deployments.result_list import Result  # noqa: TC001 - the API looks at the fields
 from distd.origin.packages import packages, planned_activations
 from distd.origin.packages.planned_activations import Planned  # noqa: TC001 - the API looks at the fields
 from distd.simulation.world import Line
@@ -57,6 +57,7 @@ class ResultQuery:
 
     state: tuple[str, ...] | None = parameter("only results in these states", choices=tuple(Outcome))
     unproven: bool = parameter("only where nothing but the agent says that it has the package", default=False)
+    attempts: bool = parameter("earlier attempts too, each with its result", default=False)
     limit: int | None = limit_parameter()
     cursor: str | None = cursor_parameter()
 
@@ -114,10 +115,10 @@ class DeploymentRoutes:
         @validate_response(ResultPage)
         async def show_results(package_id: str, query_args: ResultQuery) -> Any:
             """The results of a package on the computers that it was assigned to."""
-            states = assignments.read_states(query_args.state or (), "state")
-            window = read_window(query_args.limit, query_args.cursor, assignments.PLACE)
-            read = partial(assignments.results, package_id=package_id, states=states, window=window)
-            page = await self._reader.run(partial(read, unproven=query_args.unproven))
+            states = result_list.read_states(query_args.state or (), "state")
+            window = read_window(query_args.limit, query_args.cursor, result_list.PLACE)
+            read = partial(result_list.results, package_id=package_id, states=states, window=window)
+            page = await self._reader.run(partial(read, unproven=query_args.unproven, attempts=query_args.attempts))
             return ResultPage(page.items, page.next, page.total)
 
         @app.post("/api/v1/packages/<package_id>/accept")

@@ -17,6 +17,7 @@ from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
 from distd.web.api.computer_search import ComputerSearchRoutes
 from distd.web.api.computers import ComputerRoutes
+from distd.web.api.deployment_acts import DeploymentActRoutes
 from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.event_feed import EventFeed
 from distd.web.api.events import EventRoutes
@@ -72,6 +73,7 @@ def app(data: Any, reader: Any, writer: Any, watch: EventWatch, forecasts: list[
         ComputerSearchRoutes(reader),
         FilterRoutes(reader, writer),
         DeploymentRoutes(reader, writer, lambda: Settings(), forecast),
+        DeploymentActRoutes(reader, writer, lambda: Settings()),
         EventRoutes(EventFeed(watch), LimitSettings),
         MirrorRoutes(reader, lambda: Via.DIRECT),
         MirrorProtocolRoutes(data, reader, writer, lambda: (TOKEN_KEY,), lambda: 30),

@@ -10,6 +10,7 @@ from distd.domain.settings import LimitSettings, Settings
 from distd.web.api.app import make_app
 from distd.web.api.computer_search import ComputerSearchRoutes
 from distd.web.api.computers import ComputerRoutes
+from distd.web.api.deployment_acts import DeploymentActRoutes
 from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.events import EventRoutes
 from distd.web.api.filters import FilterRoutes
@@ -29,6 +30,7 @@ def describe() -> dict[str, Any]:
         ComputerSearchRoutes(nothing),
         FilterRoutes(nothing, nothing),
         DeploymentRoutes(nothing, nothing, Settings, nothing),
+        DeploymentActRoutes(nothing, nothing, Settings),
         EventRoutes(nothing, LimitSettings),
         MirrorRoutes(nothing, lambda: Via.DIRECT),
         MirrorProtocolRoutes(nothing, nothing, nothing, tuple, int),
