@@ -25,7 +25,7 @@ from loadtests.results import finish, goal_row, goal_table, publish
 from loadtests.searched_site import NOW_S, copy_pairs, fill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection
@@ -115,10 +115,7 @@ def main(computers: int, rounds: int, database: str | None) -> None:
             rows = measure(opened, rounds)
     where = "SQLite" if database is None else "PostgreSQL"
     what = f"{site.computers:,} computers, {site.installed:,} rows of software"
-    _publish(rows, where, what, f"make bench-search{'' if database is None else ' ARGS=--database URL'}")
-
-
-def _publish(rows: Sequence[Sequence[str]], where: str, what: str, command: str) -> None:
+    command = f"make bench-search{'' if database is None else ' ARGS=--database URL'}"
     tables: list[Any] = [goal_table(what, rows)]
     publish(f"search-{where.lower()}", f"Searching computers, on {where}", command, tables)
     finish(tables)

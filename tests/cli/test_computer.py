@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from distd.catalogue.engine import open_catalogue
 from distd.catalogue.schema import computers
 from distd.domain.settings import Settings
 from distd.origin.agents import posts
+from distd.origin.installation import open_installation
 
 PC = "pc-2026-01-01-00-00-00"
 OTHER = "pc-2026-01-01-00-00-01"
@@ -80,7 +80,7 @@ XML = """<REQUEST><CONTENT><HARDWARE><NAME>pc</NAME><MEMORY>2048</MEMORY></HARDW
 @pytest.fixture
 def inventoried(site: Any) -> Any:
     """Two DEVICEIDs of one computer, each with an inventory."""
-    with open_catalogue(site.data / "catalogue.db") as catalogue, catalogue.write() as conn:
+    with open_installation(site.data) as installation, installation.catalogue.write() as conn:
         context = posts.ReplyContext(Settings(), b"k" * 32, "origin:80", "origin:443")
         limits = posts.ReadLimits.of_settings(Settings())
         for name in (PC, OTHER):

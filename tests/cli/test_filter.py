@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sqlite3
 from typing import Any
 
 import pytest
+from sqlalchemy import update
+
+from distd.catalogue.schema import computers
+from distd.origin.installation import open_installation
 
 
 @pytest.fixture
@@ -16,12 +19,9 @@ def room(site: Any) -> Any:
     """Three computers."""
     for number, (name, mib) in enumerate((("lyon-1", 4096), ("=cmd", None), ("paris", 8192)), 1):
         site.computer(f"pc-{number}")
-        with sqlite3.connect(site.data / "catalogue.db") as database:
-            database.execute(
-                "UPDATE computers SET name = ?, name_key = ?, memory_bytes = ? * 1048576 WHERE device_id = ?",
-                (name, name, mib, f"pc-{number}"),
-            )
-        database.close()
+        values = {"name": name, "name_key": name, "memory_bytes": None if mib is None else mib * 1_048_576}
+        with open_installation(site.data) as installation, installation.catalogue.write() as conn:
+            conn.execute(update(computers).where(computers.c.device_id == f"pc-{number}").values(**values))
     return site
 
 
