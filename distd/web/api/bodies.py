@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from quart import request
 
 from distd.domain.errors import BadInput
 from distd.web.api.problems import UnsupportedCoding
+from distd.wire.structs import read_fields
 
 JSON: Final = "application/json"
+
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+async def read_body(kind: type[Body]) -> Body:
+    """The JSON object that the request has for a body, as a `kind`. Raises `BadInput`, `UnsupportedCoding`."""
+    return read_fields(await read_json(), kind)
 
 
 async def read_json() -> dict[str, Any]:

@@ -1,27 +1,26 @@
-"""The API's events: what happened, page by page or as a stream (Server-Sent Events), and the audit trail."""
+"""The API's events: what happened, page by page or as a stream (Server-Sent Events)."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from datetime import datetime
+import time
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from quart import Response, request
-from quart_schema import document_response, validate_response
+from quart_schema import document_response
 
 from distd.catalogue import event_log
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.page import read_window
-from distd.domain.units import parse_past
 from distd.domain.visible import visible_json
+from distd.operations.events import EventPage, EventQuery, wanted_of
 from distd.origin.operators import events
-from distd.origin.operators.events import LoggedEvent, Wanted  # noqa: TC001 - the API looks at the fields
 from distd.web.api.auth import for_operators
 from distd.web.api.description import answers, header
-from distd.web.api.queries import cursor_parameter, limit_parameter, parameter, takes
+from distd.web.api.queries import takes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from distd.catalogue.reader import Reader
+    from distd.origin.operators.events import LoggedEvent, Wanted
 
 STREAM: Final = "text/event-stream"
 MAX_STREAMS: Final = 64
-MAX_SEQ: Final = 10**18 - 1
 POLL_S: Final = 0.5
 HEARTBEAT_S: Final = 15.0  # a proxy closes what is silent for long
 STREAM_PAGE: Final = 500
@@ -44,31 +43,8 @@ LAST_EVENT_ID: Final = header(
 )
 
 
-@dataclass
-class EventQuery:
-    """Which events, and which page of them."""
-
-    package: str | None = parameter("the id of a package")
-    computer: str | None = parameter("the DEVICEID of a computer")
-    actor: str | None = parameter("who acted: a kind, a name or both, such as operator, admin, operator:admin")
-    kind: tuple[str, ...] | None = parameter("only events of these kinds", choices=tuple(event_log.Kind))
-    since: str | None = parameter("from this time on: 7d (ago), fri 18:00, or 2026-11-27 18:00")
-    limit: int | None = limit_parameter()
-    cursor: str | None = cursor_parameter()
-    after: int | None = parameter("those that follow this sequence number, the oldest first", high=MAX_SEQ)
-
-
-@dataclass
-class EventPage:
-    """Events: the newest first; with `after` those that follow this sequence number, in their order."""
-
-    items: list[LoggedEvent]
-    next: str | None
-    total: int
-
-
 class EventRoutes:
-    """List, follow, audit trail. At most `max_streams` are open at the same time; they end when `is_stopping()`."""
+    """List, follow. At most `max_streams` are open at the same time; they end when `is_stopping()`."""
 
     def __init__(self, reader: Reader, is_stopping: Callable[[], bool], max_streams: int = MAX_STREAMS) -> None:
         self._reader = reader
@@ -86,18 +62,10 @@ class EventRoutes:
         @answers(also={STREAM: MESSAGES}, parameters=(LAST_EVENT_ID,))
         async def list_events(query_args: EventQuery) -> Any:
             """What happened, the newest first; with `Accept: text/event-stream` what happens, as it happens."""
-            wanted, seq = _wanted(query_args), _last_seq(query_args)
+            wanted, seq = wanted_of(query_args, time.time()), _last_seq(query_args)
             if STREAM in request.headers.get("Accept", "") and request.method == "GET":
                 return self._open_stream(wanted, seq)
             return await self._page(wanted, query_args)
-
-        @app.get("/api/v1/audit")
-        @for_operators
-        @takes(EventQuery)
-        @validate_response(EventPage)
-        async def list_acts(query_args: EventQuery) -> Any:
-            """What people did, the newest first: operators, tokens, and command lines with their Unix users."""
-            return await self._page(_wanted(query_args, by_people=True), query_args)
 
     async def _page(self, wanted: Wanted, query: EventQuery) -> EventPage:
         window = read_window(query.limit, query.cursor, events.PLACE)
@@ -137,13 +105,6 @@ class EventRoutes:
                 sent_s = trio.current_time()
         finally:
             self._streams.release_on_behalf_of(borrower)
-
-
-def _wanted(query: EventQuery, *, by_people: bool = False) -> Wanted:
-    now = datetime.now()  # noqa: DTZ005 - "fri 18:00" is local
-    kinds = () if query.kind is None else events.read_kinds(query.kind, "kind")
-    since_s = None if query.since is None else parse_past(query.since, "since", now)
-    return Wanted(query.package, query.computer, query.actor, kinds, since_s, by_people)
 
 
 def _last_seq(query: EventQuery) -> int | None:
