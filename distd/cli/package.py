@@ -11,7 +11,7 @@ import click
 from distd.cli.package_options import notify_options, package_argument, target_of
 from distd.cli.package_text import describe_counters, describe_notify, describe_plan, describe_state
 from distd.cli.site import ask_list, site_option
-from distd.domain.errors import NotFound
+from distd.domain.errors import DistdError, NotFound
 from distd.domain.records import Action
 from distd.domain.units import format_size, format_time
 from distd.operations import packages as operations
@@ -96,6 +96,8 @@ def show(package_id: str, site: Site, as_json: bool) -> None:
     found = site.ask(operations.SHOW, package_id)
     if found.state == PackageState.DELETED:
         raise NotFound("package", "the id of a package", package_id)
+    if found.damage:
+        raise Damaged(found.damage)
     described, planned, notify = describe(found), found.planned, found.notify
     if as_json:
         print_json(described | {"notify": notify, "state": found.state, **found.counters, "planned": planned})
@@ -200,6 +202,10 @@ def edit(package_id: str, site: Site, options: EditOptions, overrides: Mapping[s
         click.echo(f"Package {package_id} is at version {found.version}.")
     for warning in found.warnings:
         click.echo(f"distd: note: {warning}", err=True)
+
+
+class Damaged(DistdError):
+    """The files of a package cannot be read."""
 
 
 def describe(package: PackageDetail) -> dict[str, object]:

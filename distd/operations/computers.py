@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from distd.operations.operation import Asked
 
 MAX_NAMED: Final = 100_000  # computers of one request
+MAX_NAMED_BYTES: Final = 8_388_608
 
 
 @dataclass
@@ -201,6 +202,7 @@ DELETE_MANY: Final = Operation(
     Act.OPERATE,
     body=NamedComputers,
     problems=(404,),
+    max_body_bytes=MAX_NAMED_BYTES,
 )
 ADMIT: Final = Operation(
     "admit_computers",
@@ -213,6 +215,7 @@ ADMIT: Final = Operation(
     Act.OPERATE,
     body=AdmitRequest,
     problems=(404,),
+    max_body_bytes=MAX_NAMED_BYTES,
 )
 REVOKE: Final = Operation(
     "revoke_computers",
@@ -225,5 +228,6 @@ REVOKE: Final = Operation(
     Act.OPERATE,
     body=NamedComputers,
     problems=(404,),
+    max_body_bytes=MAX_NAMED_BYTES,
 )
 ALL: Final = (LIST, SHOW, DOCUMENT, EDIT, DELETE, DELETE_MANY, ADMIT, REVOKE)

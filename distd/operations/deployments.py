@@ -14,7 +14,7 @@ from distd.domain.errors import BadInput
 from distd.domain.page import EVERYTHING, Page, read_window
 from distd.domain.results import Outcome
 from distd.domain.units import parse_moment
-from distd.operations.computers import MAX_NAMED
+from distd.operations.computers import MAX_NAMED, MAX_NAMED_BYTES
 from distd.operations.operation import Act, Operation, Way
 from distd.origin.deployments import assignments, proofs
 from distd.origin.deployments.assignments import SCHEDULE_FORMAT, Result, Terms
@@ -191,6 +191,7 @@ ASSIGN: Final = Operation(
     Way.WRITE,
     Act.OPERATE,
     body=AssignmentRequest,
+    max_body_bytes=MAX_NAMED_BYTES,
     problems=(404, 409),
     keyed=True,
 )
@@ -204,6 +205,7 @@ UNASSIGN: Final = Operation(
     Way.WRITE,
     Act.OPERATE,
     body=UnassignRequest,
+    max_body_bytes=MAX_NAMED_BYTES,
     problems=(409,),
 )
 ACCEPT: Final = Operation(
@@ -216,6 +218,7 @@ ACCEPT: Final = Operation(
     Way.WRITE,
     Act.OPERATE,
     body=AcceptRequest,
+    max_body_bytes=MAX_NAMED_BYTES,
     problems=(409,),
 )
 ALL: Final = (RESULTS, ASSIGN, UNASSIGN, ACCEPT)

@@ -75,6 +75,7 @@ class Operation(Generic[Answer]):
     tag_of: Callable[[Any], Any] | None = None
     guarded_by: Operation[Any] | None = None
     elsewhere: bool = False
+    max_body_bytes: int = 1_048_576
 
     def perform(self, conn: Connection | None, asked: Asked, names: tuple[str, ...], given: Any) -> Answer:
         """Do it; `conn` None: it is WORK. Raises `DryRun` instead of giving the answer where nothing is to be changed:

@@ -199,7 +199,6 @@ SHOW: Final = Operation(
     PackageDetail,
     _show,
     Way.WORK,
-    problems=(500,),
     tag_of=_tag_of,
 )
 STATE: Final = Operation(

@@ -11,6 +11,7 @@ from distd.domain.errors import BadInput
 from distd.web.api.problems import UnsupportedCoding
 from distd.wire.structs import read_fields
 
+BODY_LIMIT: Final = "_distd_body_limit"  # the attribute of a route whose bodies have a limit of their own, in bytes
 JSON: Final = "application/json"
 
 

@@ -17,7 +17,7 @@ from distd.operations.operation import Asked, DryRun, Way
 from distd.origin import idempotency
 from distd.origin.idempotency import Answered, KeyedRequest
 from distd.web.api.auth import acting_operator, for_operators
-from distd.web.api.bodies import read_body
+from distd.web.api.bodies import BODY_LIMIT, read_body
 from distd.web.api.description import JSON, answers, header
 from distd.web.api.problems import Changed, FromOtherSite
 from distd.web.api.queries import takes
@@ -76,6 +76,7 @@ class OperationRoutes:
         answer.__name__, answer.__doc__ = operation.name, operation.text
         route: Any = answer if operation.query is None else takes(operation.query)(answer)
         described: Callable[..., Any] = for_operators(_described(operation)(route))
+        setattr(described, BODY_LIMIT, operation.max_body_bytes)
         return described
 
     async def _answer(self, operation: Operation[Any], names: tuple[str, ...], query: Any) -> Response:
