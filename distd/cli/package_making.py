@@ -55,7 +55,9 @@ def build(site: Site, order: PackageOrder, source: Path | None) -> PackageDetail
     remote = _remote(site)
     if source is None:
         return _made(remote, remote.ask(job_operations.BUILD, given=order).job)
-    with _uploaded(remote, source, order.os or OperatingSystem.LINUX) as name:
+    # A recipe goes by the file's name; anything else is packed here, as it would be on the server: with its modes.
+    system = None if order.recipe is not None else order.os
+    with _uploaded(remote, source, system) as name:
         given = msgspec.structs.replace(order, source=UploadSource(name))
         return _made(remote, remote.ask(job_operations.BUILD, given=given).job)
 
@@ -70,7 +72,8 @@ def supersede(site: Site, package_id: str, successor: Successor) -> PackageDetai
             package = versions.supersede(store, unix_actor(), package_id, successor, time.time(), progress)
         return replace(site.ask(operations.SHOW, package.id), warnings=package.warnings)
     remote = _remote(site)
-    system = OperatingSystem(remote.ask(operations.STATE, package_id).os)
+    old = remote.ask(operations.STATE, package_id)
+    system = OperatingSystem(old.os) if old.recipe is None else None
     with _uploaded(remote, successor.source, system) as name:
         order = SupersedeOrder(UploadSource(name), successor.name, successor.target, successor.with_assignments)
         return _made(remote, remote.ask(job_operations.SUPERSEDE, package_id, given=order).job)
@@ -110,10 +113,11 @@ def _remote(site: Site) -> RemoteSite:
 
 
 @contextmanager
-def _uploaded(site: RemoteSite, source: Path, system: OperatingSystem) -> Iterator[str]:
-    """The name of an upload of a file, or of a folder's archive; it is removed at the end."""
+def _uploaded(site: RemoteSite, source: Path, system: OperatingSystem | None) -> Iterator[str]:
+    """The name of an upload of a source, packed for `system` where it is no archive (None: as it is); it is removed at
+    the end."""
     with tempfile.TemporaryDirectory() as folder:
-        path = _pack(source, Path(folder), system) if source.is_dir() else source
+        path = source if system is None else _packed(source, Path(folder), system)
         name = path.name
         upload = f"/uploads/{quote(name, safe='')}"
         try:
@@ -131,10 +135,13 @@ def _uploaded(site: RemoteSite, source: Path, system: OperatingSystem) -> Iterat
             site.request("DELETE", upload)
 
 
-def _pack(source: Path, folder: Path, system: OperatingSystem) -> Path:
+def _packed(source: Path, folder: Path, system: OperatingSystem) -> Path:
+    """An archive of it, in `folder`; or the source itself, where it is one. Raises `BadInput`."""
+    found = read_source(source, links=system is not OperatingSystem.WINDOWS, is_script=False)
+    if found.facts.is_archive:
+        return source
     suffix = ".zip" if system is OperatingSystem.WINDOWS else ".tar.gz"
     packed = folder / f"{source.resolve().name}{suffix}"
-    found = read_source(source, links=system is not OperatingSystem.WINDOWS, is_script=False)
     archive.pack(found.members, packed, system, None)
     return packed
 

@@ -278,7 +278,7 @@ def commands_with_server() -> Iterator[str]:
                 child = command.get_command(context, name)
                 assert child is not None
                 yield from walk(child, f"{path} {name}".strip())
-        elif any(param.name == "server" for param in command.params):
+        elif any(param.name == "server" and not getattr(param, "hidden", False) for param in command.params):
             yield path
 
     return walk(cli, "")

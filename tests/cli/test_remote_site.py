@@ -100,6 +100,11 @@ def test_which_site_is_meant(site: Any, monkeypatch: pytest.MonkeyPatch) -> None
     assert "--site: expected a command on the server itself" in site(*sites, data=False).err
 
 
+def test_what_is_about_the_machine_says_so(site: Any) -> None:
+    done = site("keys", "rotate", "token", "--server", URL)
+    assert (done.status, "--server: expected --data: this command is about the machine" in done.err) == (2, True)
+
+
 def test_a_server_that_is_not_there(site: Any) -> None:
     done = site("package", "list", "--server", "https://127.0.0.1:1", "--token", "t", data=False)
     assert (done.status, done.err) == (1, "distd: https://127.0.0.1:1: Connection refused\n")

@@ -163,7 +163,8 @@ def tell(conn: Connection, job_id: int, done_bytes: int, total_bytes: int, now_s
 def finish(conn: Connection, job_id: int, package_id: str | None, result: dict[str, Any], now_s: float) -> None:
     """It is done. To be called in the transaction that enters what was made: raises `Conflict` when the job has been
     ended meanwhile, so that nothing is entered then."""
-    if not _end(conn, job_id, now_s, JobState.DONE, package_id=package_id, result=result):
+    whole = {"package_id": package_id, "result": result, "done_bytes": jobs.c.total_bytes}
+    if not _end(conn, job_id, now_s, JobState.DONE, **whole):
         raise Conflict("job", f"{job_id} was ended meanwhile")
 
 

@@ -21,7 +21,7 @@ from distd.domain.fragment_plan import (
     BySize,
 )
 from distd.domain.package_spec import PackageSpec
-from distd.domain.records import Action, Digest, Notify, OperatingSystem  # noqa: TC001 - msgspec looks at the fields
+from distd.domain.records import Action, Digest, Notify, OperatingSystem
 from distd.origin.packages.publishing import NewPackage, RecipeUse
 from distd.origin.packages.versions import PackageChanges, Successor
 
@@ -127,7 +127,9 @@ def new_package(order: PackageOrder, source: Path | None, config: DownloadConfig
         line_ends=prepared.line_ends,
     )
     recipe = None if order.recipe is None else RecipeUse(order.recipe, order.arguments)
-    return NewPackage(order.name, source, spec, recipe, order.description)
+    # An upload has only the server's own mode. What is run must be executable, and all may read what is stored.
+    file_mode = None if order.source is None else 0o755 if prepared.action is Action.LAUNCH else 0o644
+    return NewPackage(order.name, source, spec, recipe, order.description, file_mode)
 
 
 def changes_of(edit: PackageEdit) -> PackageChanges:

@@ -66,13 +66,15 @@ class RecipeUse:
 
 @dataclass(frozen=True, slots=True)
 class NewPackage:
-    """What is to be published. `source` None: a command without a file. `recipe` None: the target is no recipe's."""
+    """What is to be published. `source` None: a command without a file. `recipe` None: the target is no recipe's.
+    `file_mode`: of a source that is a file without a mode of its own."""
 
     name: str
     source: Path | None
     spec: PackageSpec
     recipe: RecipeUse | None = None
     description: str = ""
+    file_mode: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def check(new: NewPackage, config: DownloadConfig) -> CheckedPackage:
     check_priority(new.spec.priority, config)
     if len(new.spec.target) > TEXT_LIMIT:
         raise BadInput("target", f"at most {TEXT_LIMIT} characters", len(new.spec.target))
-    return builder.check(new.source, new.spec)
+    return builder.check(new.source, new.spec, new.file_mode)
 
 
 def _same_name(store: PackageStore, name: str) -> list[str]:

@@ -33,6 +33,21 @@ async def read_json() -> dict[str, Any]:
         raise UnsupportedCoding("Content-Encoding", "the body as it is", coding)
     body: Any = await request.get_data(as_text=False)
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        found = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput("body", "a JSON object", str(error)) from None
+    if b"\\u" in body and not _is_text(found):
+        raise BadInput("body", "texts of Unicode characters without NUL", "others")
+    return found
+
+
+def _is_text(value: Any) -> bool:
+    """Whether all texts in it can be written down: they have no NUL, and no half of a surrogate pair."""
+    match value:
+        case str():
+            return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
+        case list():
+            return all(map(_is_text, value))
+        case dict():
+            return all(_is_text(name) and _is_text(each) for name, each in value.items())
+    return True

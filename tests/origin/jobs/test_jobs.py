@@ -52,7 +52,7 @@ def test_how_far_it_is_and_its_end(origin: TestOrigin) -> None:
     fault = {"what": "fragment 1", "expected": "a", "got": "b"}
     origin.write(jobs.finish, job_id, "17", {"faults": [fault]}, 4.0)
     found = show(origin, job_id)
-    assert (found.state, found.package, found.ended_at_s) == (JobState.DONE, "17", 4.0)
+    assert (found.state, found.package, found.ended_at_s, found.done_bytes) == (JobState.DONE, "17", 4.0, 10)
     assert [(one.what, one.got) for one in found.faults] == [("fragment 1", "b")]
     assert not origin.write(jobs.tell, job_id, 6, 10, 5.0)
 

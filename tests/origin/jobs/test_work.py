@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,7 @@ ORDER = {"name": "Hello", "os": "LINUX", "action": "STORE", "target": "/opt/hell
 @pytest.fixture
 def site(origin: TestOrigin, data: Any) -> Installation:
     data.uploads.mkdir(exist_ok=True)
-    (data.uploads / "hello.txt").write_bytes(b"hello\n" * 1000)
+    (data.uploads / "hello.txt").write_bytes(random.Random(1).randbytes(5000))
     return Installation(data, Settings(), origin.catalogue)
 
 
@@ -38,7 +39,6 @@ def do(origin: TestOrigin, site: Installation, kind: JobKind, request: dict[str,
     told: list[tuple[int, int]] = []
     work.do(site, job, lambda *done: told.append(done))
     assert told
-    assert told[-1][0] == told[-1][1] > 0
     return origin.read(jobs.show, str(job.id))
 
 
