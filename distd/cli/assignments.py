@@ -28,7 +28,7 @@ from distd.terminal.output import print_json
 from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
-    from distd.cli.site import Site
+    from distd.cli.site import SiteAccess
     from distd.origin.deployments.assignments import Result
     from distd.terminal.lists import ListOptions
 
@@ -90,7 +90,7 @@ class AssignOptions:
 @dry_run_option
 @json_option
 @options_record(AssignOptions)
-def assign(package_id: str, site: Site, options: AssignOptions, as_json: bool) -> None:
+def assign(package_id: str, site: SiteAccess, options: AssignOptions, as_json: bool) -> None:
     """Assign a package to computers: to all of them, or to none if one is refused.
 
     Computers of --computers that have the package already, assigned or deployed, are skipped; with --force those only
@@ -168,7 +168,7 @@ class UnassignOptions:
 @dry_run_option
 @json_option
 @options_record(UnassignOptions)
-def unassign(package_id: str, site: Site, options: UnassignOptions, as_json: bool) -> None:
+def unassign(package_id: str, site: SiteAccess, options: UnassignOptions, as_json: bool) -> None:
     """Remove the assignment of a package to computers. Agents that have been notified already still report a result.
 
     Computers of --computers to which it is not assigned, or that have a result, are skipped.
@@ -215,7 +215,7 @@ RESULT_COLUMNS: Final[tuple[Column[Result], ...]] = (
 @option("--unproven", is_flag=True, help="Only where nothing but the agent says that it has the package.")
 @site_option
 @list_options
-def results(package_id: str, site: Site, states: tuple[str, ...], unproven: bool, listing: ListOptions) -> None:
+def results(package_id: str, site: SiteAccess, states: tuple[str, ...], unproven: bool, listing: ListOptions) -> None:
     """The state of a package on each computer that it is assigned to, by DEVICEID.
 
     "SUCCESS, unproven": no fragment of it was sent to the computer. "WAITING, unproven": it is in the agent's history,
@@ -247,7 +247,7 @@ class AcceptOptions:
 @option("--all", "all_unproven", is_flag=True, help="All computers of which `distd results --unproven` shows it.")
 @json_option
 @options_record(AcceptOptions)
-def accept(package_id: str, site: Site, options: AcceptOptions, as_json: bool) -> None:
+def accept(package_id: str, site: SiteAccess, options: AcceptOptions, as_json: bool) -> None:
     """Take what is unproven of a package for a success: see `distd results --unproven`.
 
     Computers of --computers on which nothing is unproven are skipped.

@@ -23,7 +23,7 @@ from distd.terminal.program import Group, argument, option
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from distd.cli.site import Site
+    from distd.cli.site import SiteAccess
     from distd.origin.computers.computers import Computer
     from distd.origin.deployments.assignments import Result
     from distd.terminal.lists import ListOptions
@@ -65,7 +65,7 @@ COLUMNS: Final[tuple[Column[Computer], ...]] = (
 @site_option
 @list_options
 @options_record(WantedComputers)
-def list_(site: Site, options: WantedComputers, listing: ListOptions) -> None:
+def list_(site: SiteAccess, options: WantedComputers, listing: ListOptions) -> None:
     """The computers, by DEVICEID.
 
     Changed: the agent comes from another network, it is another program, or the computer has another serial number or
@@ -82,7 +82,7 @@ def list_(site: Site, options: WantedComputers, listing: ListOptions) -> None:
 @option("--document", metavar="FILE", type=click.Path(path_type=Path), help="Write its last inventory's XML there.")
 @site_option
 @json_option
-def show(device_id: str, document: Path | None, site: Site, as_json: bool) -> None:
+def show(device_id: str, document: Path | None, site: SiteAccess, as_json: bool) -> None:
     """One computer, with its assignments and its history."""
     found = site.ask(operations.SHOW, device_id)
     if document is not None:
@@ -120,7 +120,7 @@ def show(device_id: str, document: Path | None, site: Site, as_json: bool) -> No
 @computer.command(epilog=example("distd computer delete pc17-2026-01-31-08-00-00 --data /srv/distd"))
 @device_ids_argument
 @site_option
-def delete(device_ids: tuple[str, ...], site: Site) -> None:
+def delete(device_ids: tuple[str, ...], site: SiteAccess) -> None:
     """Delete computers with their assignments and results: all of them, or none if one is unknown.
 
     An agent that makes a contact again is a new computer.
@@ -135,7 +135,7 @@ def delete(device_ids: tuple[str, ...], site: Site) -> None:
 @argument("device_id", metavar="DEVICEID", hint="see `distd computer list`", shell_complete=complete_computers)
 @argument("pairs", field="values", metavar="KEY=VALUE...", nargs=-1, required=True)
 @site_option
-def set_(device_id: str, pairs: tuple[str, ...], site: Site) -> None:
+def set_(device_id: str, pairs: tuple[str, ...], site: SiteAccess) -> None:
     """Set values of a computer.
 
     changed=: what has changed of its identity is known, and no longer shown. networks=10.1.0.0/16,10.2.0.0/16: contacts
@@ -163,7 +163,7 @@ def set_(device_id: str, pairs: tuple[str, ...], site: Site) -> None:
 @option("--all", "everybody", is_flag=True, help="All that are in it.")
 @site_option
 @json_option
-def admit(device_ids: tuple[str, ...], everybody: bool, site: Site, as_json: bool) -> None:
+def admit(device_ids: tuple[str, ...], everybody: bool, site: SiteAccess, as_json: bool) -> None:
     """Let computers out of the waiting room (agents.waiting_room): from their next contacts on they get packages."""
     if bool(device_ids) == everybody:
         raise BadInput("computers", "DEVICEIDs, or --all", "both" if everybody else "none")
@@ -178,7 +178,7 @@ def admit(device_ids: tuple[str, ...], everybody: bool, site: Site, as_json: boo
 @device_ids_argument
 @site_option
 @json_option
-def revoke(device_ids: tuple[str, ...], site: Site, as_json: bool) -> None:
+def revoke(device_ids: tuple[str, ...], site: SiteAccess, as_json: bool) -> None:
     """Revoke the tokens by which computers are known when they fetch fragments; at its next contact each gets others.
 
     A Windows agent keeps the paths that it was told first: packages that it is fetching fail until its time-out.

@@ -22,7 +22,7 @@ from distd.terminal.options import example, options_record
 from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
-    from distd.cli.site import Site
+    from distd.cli.site import SiteAccess
     from distd.operations.events import EventPage
     from distd.operations.operation import Operation
     from distd.origin.operators.events import LoggedEvent
@@ -73,7 +73,7 @@ class EventOptions:
 @site_option
 @list_options
 @options_record(EventOptions)
-def events(site: Site, options: EventOptions, listing: ListOptions) -> None:
+def events(site: SiteAccess, options: EventOptions, listing: ListOptions) -> None:
     """What happened, and who did it: the newest last."""
     # The options are checked here, so that errors name them.
     log.read_kinds(options.kinds, "--kind")
@@ -91,7 +91,7 @@ def events(site: Site, options: EventOptions, listing: ListOptions) -> None:
 
 
 def _follow(
-    site: Site, operation: Operation[EventPage], query: EventQuery, found: list[LoggedEvent], *, as_json: bool
+    site: SiteAccess, operation: Operation[EventPage], query: EventQuery, found: list[LoggedEvent], *, as_json: bool
 ) -> None:
     """Print the events `found`, and those that come; each as a line of its own."""
     seq = 0 if found else _newest(site)
@@ -103,7 +103,7 @@ def _follow(
         found = site.ask(operation, given=replace(query, after=seq, limit=PAGE)).items
 
 
-def _newest(site: Site) -> int:
+def _newest(site: SiteAccess) -> int:
     found = site.ask(operations.LIST, given=EventQuery(limit=1)).items
     return found[0].seq if found else 0
 

@@ -31,7 +31,7 @@ from distd.terminal.program import Group, argument, option
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from distd.cli.site import Site
+    from distd.cli.site import SiteAccess
     from distd.origin.installation import Installation
     from distd.storage.data_dir import DataDir
     from distd.storage.key_pairs import Pair
@@ -53,7 +53,7 @@ for _command in (keys_offline.request, keys_offline.sign, keys_offline.install):
 @keys.command("list", epilog=example("distd keys list --data /srv/distd"))
 @site_option
 @json_option
-def list_(site: Site, as_json: bool) -> None:
+def list_(site: SiteAccess, as_json: bool) -> None:
     """The certificates in use and those before, with their serial numbers, and whether they are revoked."""
     rows = site.ask(operations.LIST).items
     if as_json:

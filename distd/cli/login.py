@@ -16,7 +16,7 @@ from distd.terminal.options import example, json_option
 from distd.terminal.program import Group, argument
 
 if TYPE_CHECKING:
-    from distd.cli.site import Site
+    from distd.cli.site import SiteAccess
     from distd.origin.agents.logins import AgentLogin
     from distd.terminal.lists import ListOptions
 
@@ -36,7 +36,7 @@ def login() -> None:
 @login.command("list", epilog=example("distd login list --data /srv/distd"))
 @site_option
 @list_options
-def list_(site: Site, listing: ListOptions) -> None:
+def list_(site: SiteAccess, listing: ListOptions) -> None:
     """The logins of agents, by name."""
     print_list(
         ask_list(site, operations.LIST_LOGINS, listing, OperatorQuery()),
@@ -51,7 +51,7 @@ def list_(site: Site, listing: ListOptions) -> None:
 @stdin_option
 @site_option
 @json_option
-def set_(name: str, from_stdin: bool, site: Site, as_json: bool) -> None:
+def set_(name: str, from_stdin: bool, site: SiteAccess, as_json: bool) -> None:
     """Add a login, or give it another password; prints the password, which nothing else knows.
 
     Agents have it in their options: ocsinventory-agent --user NAME --password PASSWORD --realm distd (2.10: the first
@@ -65,7 +65,7 @@ def set_(name: str, from_stdin: bool, site: Site, as_json: bool) -> None:
 @login.command(epilog=example("distd login delete school --data /srv/distd"))
 @name_argument
 @site_option
-def delete(name: str, site: Site) -> None:
+def delete(name: str, site: SiteAccess) -> None:
     """Agents can no longer log in by it."""
     site.ask(operations.DELETE_LOGIN, name)
     click.echo(f"Login {name} is deleted.")

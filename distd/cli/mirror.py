@@ -22,7 +22,7 @@ from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
-    from distd.cli.site import Site
+    from distd.cli.site import SiteAccess
     from distd.origin.mirrors.mirrors import Mirror
     from distd.terminal.lists import ListOptions
 
@@ -57,7 +57,7 @@ name_argument = argument("name", metavar="NAME", hint="see `distd mirror list`")
 @site_option
 @json_option
 @options_record(NewMirror)
-def add(site: Site, options: NewMirror, as_json: bool) -> None:
+def add(site: SiteAccess, options: NewMirror, as_json: bool) -> None:
     """Register a redistribution server; prints the token for `redistrib join`, valid once within 7 days."""
     given = MirrorRequest(**{field.name: getattr(options, field.name) for field in fields(options)})
     added = site.ask(operations.ADD, given=given)
@@ -86,7 +86,7 @@ COLUMNS: Final[tuple[Column[Mirror], ...]] = (
 @option("--name", "pattern", metavar="TEXT", help="Only those that have this in their name; ? and * as in a shell.")
 @site_option
 @list_options
-def list_(site: Site, pattern: str | None, listing: ListOptions) -> None:
+def list_(site: SiteAccess, pattern: str | None, listing: ListOptions) -> None:
     """The mirrors, by name: which are online, what they have, how far behind they are."""
     page = ask_list(site, operations.LIST, listing, MirrorQuery(pattern))
     nothing = "No mirrors yet: see `distd mirror add --help`."
@@ -119,7 +119,7 @@ def _hits(mirror: Mirror) -> str:
 @name_argument
 @site_option
 @json_option
-def show(name: str, site: Site, as_json: bool) -> None:
+def show(name: str, site: SiteAccess, as_json: bool) -> None:
     """One mirror, as `list` shows it, with its networks, location and free disk space."""
     found = site.ask(operations.SHOW, name)
     if as_json:
@@ -136,7 +136,7 @@ def show(name: str, site: Site, as_json: bool) -> None:
 @mirror.command(epilog=example("distd mirror revoke paris --data /srv/distd"))
 @name_argument
 @site_option
-def revoke(name: str, site: Site) -> None:
+def revoke(name: str, site: SiteAccess) -> None:
     """Revoke a mirror and its certificates: it gets nothing more, and no agent is directed to it.
 
     After `mirror add` with the same name it may join again.
@@ -151,7 +151,7 @@ def revoke(name: str, site: Site) -> None:
 @option("--clear", is_flag=True, help="Remove all rules.")
 @site_option
 @json_option
-def rules(rules: tuple[str, ...], clear: bool, site: Site, as_json: bool) -> None:
+def rules(rules: tuple[str, ...], clear: bool, site: SiteAccess, as_json: bool) -> None:
     """Show the rules that choose the mirror of a computer, in their order; or replace them by the given ones.
 
     A rule is FIELD OP FIELD: the computer's field EQUALS, DIFFERS from or is LIKE (with % and _) the mirror's field.
@@ -175,7 +175,7 @@ def rules(rules: tuple[str, ...], clear: bool, site: Site, as_json: bool) -> Non
 @package_argument
 @site_option
 @json_option
-def explain(device_id: str, package_id: str, site: Site, as_json: bool) -> None:
+def explain(device_id: str, package_id: str, site: SiteAccess, as_json: bool) -> None:
     """From which mirrors a computer would get a package now, and why not from the others."""
     found = site.ask(operations.EXPLAIN, device_id, package_id)
     if as_json:

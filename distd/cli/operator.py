@@ -18,7 +18,7 @@ from distd.terminal.output import print_json
 from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
-    from distd.cli.site import Site
+    from distd.cli.site import SiteAccess
     from distd.origin.operators.operators import Operator
     from distd.terminal.lists import ListOptions
 
@@ -41,7 +41,7 @@ def operator() -> None:
 @operator.command("list", epilog=example("distd operator list --data /srv/distd"))
 @site_option
 @list_options
-def list_(site: Site, listing: ListOptions) -> None:
+def list_(site: SiteAccess, listing: ListOptions) -> None:
     """The operators, by name."""
     print_list(ask_list(site, operations.LIST, listing, OperatorQuery()), COLUMNS, listing, "No operators.")
 
@@ -51,7 +51,7 @@ def list_(site: Site, listing: ListOptions) -> None:
 @stdin_option
 @site_option
 @json_option
-def add(name: str, from_stdin: bool, site: Site, as_json: bool) -> None:
+def add(name: str, from_stdin: bool, site: SiteAccess, as_json: bool) -> None:
     """Add an operator; prints the password, which nothing else knows."""
     password = read_password(from_stdin=from_stdin)
     site.ask(operations.ADD, given=OperatorRequest(name, password))
@@ -63,7 +63,7 @@ def add(name: str, from_stdin: bool, site: Site, as_json: bool) -> None:
 @stdin_option
 @site_option
 @json_option
-def password(name: str, from_stdin: bool, site: Site, as_json: bool) -> None:
+def password(name: str, from_stdin: bool, site: SiteAccess, as_json: bool) -> None:
     """Give an operator another password, and print it; the old one is not needed.
 
     A running server may take the old one for another minute.
@@ -76,7 +76,7 @@ def password(name: str, from_stdin: bool, site: Site, as_json: bool) -> None:
 @operator.command(epilog=example("distd operator delete alice --data /srv/distd"))
 @name_argument
 @site_option
-def delete(name: str, site: Site) -> None:
+def delete(name: str, site: SiteAccess) -> None:
     """Delete an operator; the last one stays.
 
     A running server may take the password for another minute.

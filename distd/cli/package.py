@@ -26,7 +26,7 @@ from distd.terminal.program import Group, option
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from distd.cli.site import Site
+    from distd.cli.site import SiteAccess
     from distd.origin.packages.detail import PackageDetail
     from distd.origin.packages.orders import NotifyChange
     from distd.origin.packages.overview import ListedPackage
@@ -77,7 +77,7 @@ COLUMNS: Final[tuple[Column[ListedPackage], ...]] = (
 @option("--deleted", is_flag=True, help="Deleted packages.")
 @site_option
 @list_options
-def list_(site: Site, name: str | None, active: bool | None, deleted: bool, listing: ListOptions) -> None:
+def list_(site: SiteAccess, name: str | None, active: bool | None, deleted: bool, listing: ListOptions) -> None:
     """The packages, newest first, and how many computers are where with each.
 
     Notified: the agent knows of it, and has no result yet. Deleted packages are listed with --deleted only.
@@ -91,7 +91,7 @@ def list_(site: Site, name: str | None, active: bool | None, deleted: bool, list
 @package_argument
 @site_option
 @json_option
-def show(package_id: str, site: Site, as_json: bool) -> None:
+def show(package_id: str, site: SiteAccess, as_json: bool) -> None:
     """One package, with its digests and where it is activated."""
     found = site.ask(operations.SHOW, package_id)
     if found.state == PackageState.DELETED:
@@ -124,7 +124,7 @@ def show(package_id: str, site: Site, as_json: bool) -> None:
 @package.command(epilog=example("distd package delete 1700000001 --data /srv/distd"))
 @package_argument
 @site_option
-def delete(package_id: str, site: Site) -> None:
+def delete(package_id: str, site: SiteAccess) -> None:
     """Delete the files of a package. Its name and results are kept."""
     site.ask(operations.DELETE, package_id)
     click.echo(f"Package {package_id} is deleted.")
@@ -134,7 +134,7 @@ def delete(package_id: str, site: Site) -> None:
 @package_argument
 @site_option
 @json_option
-def withdraw(package_id: str, site: Site, as_json: bool) -> None:
+def withdraw(package_id: str, site: SiteAccess, as_json: bool) -> None:
     """Stop a package that agents are already fetching.
 
     No more agents are notified of it. The others get empty fragments from now on: they find a wrong digest, delete the
@@ -180,7 +180,7 @@ class EditOptions:
 @set_option
 @json_option
 @options_record(EditOptions)
-def edit(package_id: str, site: Site, options: EditOptions, overrides: Mapping[str, str], as_json: bool) -> None:
+def edit(package_id: str, site: SiteAccess, options: EditOptions, overrides: Mapping[str, str], as_json: bool) -> None:
     """Change the name, description, priority, target or notification of a package. Its files and its id stay the same.
 
     What is not given is not changed. Agents that have been notified of the package go on with the old values.

@@ -22,7 +22,7 @@ from distd.terminal.output import print_json
 from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
-    from distd.cli.site import Site
+    from distd.cli.site import SiteAccess
     from distd.origin.packages.overview import ListedPackage
 
 
@@ -67,7 +67,7 @@ class ActivateOptions:
 @option("--latest", metavar="TIME", help="Activate it then, even if not enough mirrors have it.")
 @json_option
 @options_record(ActivateOptions)
-def activate(package_id: str, site: Site, options: ActivateOptions, as_json: bool) -> None:
+def activate(package_id: str, site: SiteAccess, options: ActivateOptions, as_json: bool) -> None:
     """Notify agents of a package that is assigned to them, from now on or from a later time.
 
     They fetch it from this server, or from the given servers. Mirrors fetch a package as soon as it is built: with
@@ -101,7 +101,7 @@ def activate(package_id: str, site: Site, options: ActivateOptions, as_json: boo
         _print(done.planned, f"{text}{instead}.", as_json=as_json)
 
 
-def _print_active(site: Site, package: ListedPackage, options: ActivateOptions, *, as_json: bool) -> None:
+def _print_active(site: SiteAccess, package: ListedPackage, options: ActivateOptions, *, as_json: bool) -> None:
     info_server = options.info_server
     where = f"info {info_server}, fragments {options.fragment_server}" if info_server else "from this server"
     _print(package, f"Package {package.id} is active: {where}.", as_json=as_json)
@@ -119,7 +119,7 @@ def _print(found: object, text: str, *, as_json: bool) -> None:
 @command(epilog=example("distd package deactivate 1700000001 --data /srv/distd"))
 @package_argument
 @site_option
-def deactivate(package_id: str, site: Site) -> None:
+def deactivate(package_id: str, site: SiteAccess) -> None:
     """Notify no more agents of a package. Those that have been notified go on until they have a result."""
     site.ask(operations.DEACTIVATE, package_id)
     click.echo(f"Package {package_id} is no longer active.")

@@ -36,7 +36,7 @@ from distd.terminal.program import argument, command, option
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from distd.cli.site import Site
+    from distd.cli.site import SiteAccess
     from distd.origin.installation import Installation
     from distd.origin.packages.detail import PackageDetail
     from distd.origin.packages.orders import NotifyChange
@@ -83,7 +83,7 @@ _DURATION_HELP = "Cut so that an agent's latencies add up to this time, such as 
 @notify_options
 @set_option
 @json_option
-def build(source: Path | None, site: Site, overrides: Mapping[str, str], as_json: bool, **given: Any) -> None:
+def build(source: Path | None, site: SiteAccess, overrides: Mapping[str, str], as_json: bool, **given: Any) -> None:
     """Make a package of a file or folder: archive, fragments, digests, signed manifest.
 
     A ready zip or tar.gz is taken as it is; anything else becomes a zip (WINDOWS) or a tar.gz, the same input always
@@ -145,7 +145,7 @@ class _BuildOptions:
 def supersede(
     package_id: str,
     source: Path,
-    site: Site,
+    site: SiteAccess,
     with_assignments: bool,
     overrides: Mapping[str, str],
     as_json: bool,
@@ -285,7 +285,7 @@ def _target(options: _BuildOptions) -> str:
     return target_of(Action(options.action), targets) or ""
 
 
-def _show(site: Site, package: PackageDetail, *, as_json: bool) -> None:
+def _show(site: SiteAccess, package: PackageDetail, *, as_json: bool) -> None:
     described = describe(package)
     for warning in package.warnings:
         click.echo(f"distd: note: {warning}", err=True)

@@ -31,7 +31,7 @@ from distd.terminal.output import progress_bar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from distd.cli.site import Site
+    from distd.cli.site import SiteAccess
     from distd.origin.jobs.jobs import Job
     from distd.origin.packages.detail import PackageDetail
     from distd.origin.packages.orders import PackageOrder
@@ -42,7 +42,7 @@ FIRST_PAUSE_S: Final = 0.1  # between two looks at a job; each is longer than th
 LONGEST_PAUSE_S: Final = 1.0
 
 
-def build(site: Site, order: PackageOrder, source: Path | None) -> PackageDetail:
+def build(site: SiteAccess, order: PackageOrder, source: Path | None) -> PackageDetail:
     """Make a package of a file or folder; with its warnings. Raises what `publishing.publish` raises."""
     if isinstance(site, LocalSite):
         installation = site.installation
@@ -62,7 +62,7 @@ def build(site: Site, order: PackageOrder, source: Path | None) -> PackageDetail
         return _made(remote, remote.ask(job_operations.BUILD, given=given).job)
 
 
-def supersede(site: Site, package_id: str, successor: Successor) -> PackageDetail:
+def supersede(site: SiteAccess, package_id: str, successor: Successor) -> PackageDetail:
     """Make a package that takes the place of another; with its warnings. Raises what `versions.supersede` raises."""
     if isinstance(site, LocalSite):
         installation = site.installation
@@ -107,7 +107,7 @@ def _made(site: RemoteSite, job_id: int) -> PackageDetail:
     return replace(site.ask(operations.SHOW, job.package), warnings=tuple(job.warnings))
 
 
-def _remote(site: Site) -> RemoteSite:
+def _remote(site: SiteAccess) -> RemoteSite:
     assert isinstance(site, RemoteSite)
     return site
 

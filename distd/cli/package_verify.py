@@ -35,7 +35,7 @@ from distd.terminal.program import argument, command, option
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from distd.cli.site import Site
+    from distd.cli.site import SiteAccess
     from distd.origin.installation import Installation
     from distd.origin.packages.packages import Package
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @site_option
 @option("--repair-from", "mirror", metavar="URL", help="Fetch bad files from this download folder of another server.")
 @json_option
-def verify(package_ids: tuple[str, ...], site: Site, mirror: str | None, as_json: bool) -> None:
+def verify(package_ids: tuple[str, ...], site: SiteAccess, mirror: str | None, as_json: bool) -> None:
     """Check the digests of packages on the disk: of the given ones, or of all.
 
     A package must be of the version that the catalogue has. Each fault is printed; the exit status is 1 if one remains.
@@ -79,7 +79,7 @@ def _verify_here(installation: Installation, package_ids: Sequence[str], mirror:
             return list(threads.map(lambda package: _verify(installation, package, mirror, total.part()), found))
 
 
-def _verify_there(site: Site, package_ids: Sequence[str], mirror: str | None) -> list[dict[str, Any]]:
+def _verify_there(site: SiteAccess, package_ids: Sequence[str], mirror: str | None) -> list[dict[str, Any]]:
     """By a job of the server for each package, one after the other."""
     if mirror is not None:
         local_only(site, "--repair-from")

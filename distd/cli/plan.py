@@ -27,7 +27,7 @@ from distd.terminal.program import command, option
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from distd.cli.site import Site
+    from distd.cli.site import SiteAccess
     from distd.origin.deployments.forecasts import Plan
     from distd.simulation.records import Answer, Forecast, Goal
 
@@ -67,7 +67,7 @@ class PlanOptions:
 @set_option
 @json_option
 @options_record(PlanOptions)
-def plan(package_id: str, site: Site, options: PlanOptions, overrides: Mapping[str, str], as_json: bool) -> None:
+def plan(package_id: str, site: SiteAccess, options: PlanOptions, overrides: Mapping[str, str], as_json: bool) -> None:
     """Simulate the deployment of a package: when computers are done and what each line carries.
 
     The computers are those that have the package assigned and no result yet, by subnet; if there are none, all that are
@@ -86,7 +86,7 @@ def plan(package_id: str, site: Site, options: PlanOptions, overrides: Mapping[s
     click.get_current_context().exit(0 if is_possible else 1)
 
 
-def _of_sites(site: Site, package_id: str, options: PlanOptions, query: PlanQuery) -> Plan:
+def _of_sites(site: SiteAccess, package_id: str, options: PlanOptions, query: PlanQuery) -> Plan:
     """Of the given sites instead of the computers that are known."""
     installation = local_only(site, "--site").installation
     now = datetime.now()  # noqa: DTZ005 - local

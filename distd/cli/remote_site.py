@@ -59,7 +59,7 @@ class RemoteSite:
         return f"--server {self.url}"
 
     def ask(self, operation: Operation[T], *names: str, given: Any = None) -> T:
-        """See `cli.site.Site.ask`."""
+        """See `cli.site.SiteAccess.ask`."""
         path = operation.path
         for name in names:
             before, _, rest = path.partition("{")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Site(Protocol):
+class SiteAccess(Protocol):
     """Where operations are done."""
 
     @property
@@ -68,7 +68,7 @@ class LocalSite:
         return self._installation
 
     def ask(self, operation: Operation[T], *names: str, given: Any = None) -> T:
-        """See `Site.ask`."""
+        """See `SiteAccess.ask`."""
         installation = self.installation
         asked = Asked(unix_actor(), time.time(), installation)
         if operation.body is not None:
@@ -86,7 +86,7 @@ class LocalSite:
             return answer
 
 
-def ask_list(site: Site, operation: Operation[Any], listing: ListOptions, query: Any, *names: str) -> Page[Any]:
+def ask_list(site: SiteAccess, operation: Operation[Any], listing: ListOptions, query: Any, *names: str) -> Page[Any]:
     """The items of a list that were asked for, page by page."""
     wanted, found, cursor = listing.window.limit, list[Any](), query.cursor
     while True:
@@ -98,7 +98,7 @@ def ask_list(site: Site, operation: Operation[Any], listing: ListOptions, query:
             return Page(found, cursor, page.total)
 
 
-def local_only(site: Site, option_name: str) -> LocalSite:
+def local_only(site: SiteAccess, option_name: str) -> LocalSite:
     """The data directory, for what only a command on it can do. Raises `BadInput`."""
     if isinstance(site, LocalSite):
         return site
@@ -140,7 +140,7 @@ _OPTIONS: Final = (
 
 
 def site_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--data, or --server and how to log in there: the command gets them as the argument `site`, a `Site`."""
+    """--data, or --server and how to log in there: the command gets them as the argument `site`, a `SiteAccess`."""
 
     @wraps(command)
     def with_site(

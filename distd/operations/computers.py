@@ -10,7 +10,8 @@ from msgspec import Meta
 
 from distd.domain.errors import BadInput
 from distd.domain.page import Page, read_window
-from distd.operations.operation import Act, Done, Operation, Way
+from distd.domain.permissions import Act
+from distd.operations.operation import Named, Operation, Way
 from distd.origin.computers import computer_settings, computers, revocation
 from distd.origin.computers.computers import Computer, Detail, WantedComputers
 from distd.wire.query import PATTERN, cursor_parameter, limit_parameter, parameter
@@ -80,7 +81,7 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Revoked:
+class TokensRevoked:
     """DEVICEIDs of the computers whose tokens are valid no more."""
 
     revoked: list[str]
@@ -115,9 +116,9 @@ def _edit(conn: Connection, asked: Asked, device_id: str, given: ComputerEdit) -
     return computers.show(conn, device_id)
 
 
-def _delete(conn: Connection, asked: Asked, device_id: str) -> Done:
+def _delete(conn: Connection, asked: Asked, device_id: str) -> Named:
     computers.delete(conn, asked.actor, [device_id], asked.now_s)
-    return Done(device_id)
+    return Named(device_id)
 
 
 def _delete_many(conn: Connection, asked: Asked, given: NamedComputers) -> Deleted:
@@ -134,9 +135,9 @@ def _admit(conn: Connection, asked: Asked, given: AdmitRequest) -> Admitted:
     return Admitted(computer_settings.admit(conn, asked.actor, chosen, asked.now_s))
 
 
-def _revoke(conn: Connection, asked: Asked, given: NamedComputers) -> Revoked:
+def _revoke(conn: Connection, asked: Asked, given: NamedComputers) -> TokensRevoked:
     revocation.revoke(conn, asked.actor, given.computers, asked.now_s)
-    return Revoked(list(dict.fromkeys(given.computers)))
+    return TokensRevoked(list(dict.fromkeys(given.computers)))
 
 
 def _tag_of(found: Detail) -> Any:
@@ -147,7 +148,14 @@ def _tag_of(found: Detail) -> Any:
 _ONE: Final = "/computers/{device_id}"
 
 LIST: Final = Operation(
-    "list_computers", "GET", "/computers", "Computers, by DEVICEID.", ComputerPage, _list, query=ComputerQuery
+    "list_computers",
+    "GET",
+    "/computers",
+    "Computers, by DEVICEID.",
+    ComputerPage,
+    _list,
+    Act.COMPUTERS_READ,
+    query=ComputerQuery,
 )
 SHOW: Final = Operation(
     "show_computer",
@@ -156,6 +164,7 @@ SHOW: Final = Operation(
     "One computer: its inventory, assignments and history.",
     Detail,
     _show,
+    Act.COMPUTERS_READ,
     tag_of=_tag_of,
 )
 DOCUMENT: Final = Operation(
@@ -165,6 +174,7 @@ DOCUMENT: Final = Operation(
     "A computer's last inventory, as its agent sent it.",
     Document,
     _read_document,
+    Act.COMPUTERS_READ,
 )
 EDIT: Final = Operation(
     "edit_computer",
@@ -173,8 +183,8 @@ EDIT: Final = Operation(
     "Set values of a computer.",
     Detail,
     _edit,
+    Act.COMPUTERS_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     body=ComputerEdit,
     guarded_by=SHOW,
 )
@@ -185,10 +195,10 @@ DELETE: Final = Operation(
     """Delete a computer with its assignments and results.
 
     An agent that makes a contact again is a new computer.""",
-    Done,
+    Named,
     _delete,
+    Act.COMPUTERS_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     guarded_by=SHOW,
 )
 DELETE_MANY: Final = Operation(
@@ -198,8 +208,8 @@ DELETE_MANY: Final = Operation(
     "Delete computers with their assignments and results: all of them, or none if one is unknown.",
     Deleted,
     _delete_many,
+    Act.COMPUTERS_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     body=NamedComputers,
     problems=(404,),
     max_body_bytes=MAX_NAMED_BYTES,
@@ -211,8 +221,8 @@ ADMIT: Final = Operation(
     "Let computers out of the waiting room: from their next contacts on they get packages.",
     Admitted,
     _admit,
+    Act.COMPUTERS_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     body=AdmitRequest,
     problems=(404,),
     max_body_bytes=MAX_NAMED_BYTES,
@@ -222,10 +232,10 @@ REVOKE: Final = Operation(
     "POST",
     "/computers/revoke",
     "Revoke the tokens by which computers are known when they fetch fragments; each gets others at its next contact.",
-    Revoked,
+    TokensRevoked,
     _revoke,
+    Act.COMPUTERS_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     body=NamedComputers,
     problems=(404,),
     max_body_bytes=MAX_NAMED_BYTES,

@@ -12,10 +12,11 @@ from msgspec import Meta
 from distd.catalogue.schema import TEXT_LIMIT
 from distd.domain.errors import BadInput
 from distd.domain.page import EVERYTHING, Page, read_window
+from distd.domain.permissions import Act
 from distd.domain.results import Outcome
 from distd.domain.units import parse_moment
 from distd.operations.computers import MAX_NAMED, MAX_NAMED_BYTES
-from distd.operations.operation import Act, Operation, Way
+from distd.operations.operation import Operation, Way
 from distd.origin.deployments import assignments, proofs
 from distd.origin.deployments.assignments import SCHEDULE_FORMAT, Result, Terms
 from distd.wire.query import cursor_parameter, limit_parameter, parameter
@@ -179,6 +180,7 @@ RESULTS: Final = Operation(
     "The results of a package on the computers that it was assigned to.",
     ResultPage,
     _results,
+    Act.DEPLOYMENTS_READ,
     query=ResultQuery,
 )
 ASSIGN: Final = Operation(
@@ -188,8 +190,8 @@ ASSIGN: Final = Operation(
     "Assign a package to computers.",
     AssignmentAnswer,
     _assign,
+    Act.DEPLOYMENTS_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     body=AssignmentRequest,
     max_body_bytes=MAX_NAMED_BYTES,
     problems=(404, 409),
@@ -202,8 +204,8 @@ UNASSIGN: Final = Operation(
     "Remove the assignment of a package to computers. Agents that were notified already still report a result.",
     UnassignAnswer,
     _unassign,
+    Act.DEPLOYMENTS_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     body=UnassignRequest,
     max_body_bytes=MAX_NAMED_BYTES,
     problems=(409,),
@@ -215,8 +217,8 @@ ACCEPT: Final = Operation(
     "Take what is unproven of a package for a success.",
     Accepted,
     _accept,
+    Act.DEPLOYMENTS_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     body=AcceptRequest,
     max_body_bytes=MAX_NAMED_BYTES,
     problems=(409,),

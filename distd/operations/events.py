@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from distd.catalogue import event_log
 from distd.domain.page import Page, read_window
+from distd.domain.permissions import Act
 from distd.domain.units import parse_past
-from distd.operations.operation import Act, Operation
+from distd.operations.operation import Operation
 from distd.origin.operators import events
 from distd.origin.operators.events import LoggedEvent, Wanted
 from distd.wire.query import cursor_parameter, limit_parameter, parameter
@@ -73,6 +74,7 @@ LIST: Final = Operation(
     "What happened, the newest first; with `Accept: text/event-stream` what happens, as it happens.",
     EventPage,
     _list,
+    Act.EVENTS_READ,
     query=EventQuery,
     elsewhere=True,
 )
@@ -83,7 +85,7 @@ AUDIT: Final = Operation(
     "What people did, the newest first: operators, tokens, and command lines with their Unix users.",
     EventPage,
     _list_acts,
-    act=Act.ADMINISTER,
+    Act.AUDIT_READ,
     query=EventQuery,
 )
 ALL: Final = (LIST, AUDIT)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from distd.domain.permissions import Act
 from distd.domain.units import DAY_MIN
 from distd.operations.operation import Operation, Way
 from distd.origin.deployments import forecasts
@@ -57,6 +58,7 @@ PLAN: Final = Operation(
     "How a package's deployment will go; with `by`, also what to set to have it done by then.",
     Plan,
     _plan,
+    Act.DEPLOYMENTS_READ,
     Way.WORK,
     query=PlanQuery,
     elsewhere=True,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from distd.domain.page import Page, read_window
-from distd.operations.operation import Act, Operation, Way
+from distd.domain.permissions import Act
+from distd.operations.operation import Operation, Way
 from distd.origin.jobs import jobs
 from distd.origin.jobs.jobs import Job, JobKind
 from distd.origin.packages import packages, publishing, versions
@@ -100,8 +101,8 @@ BUILD: Final = Operation(
     What cannot be is refused at once. The upload stays, until it is removed.""",
     JobCreated,
     _build,
+    Act.PACKAGES_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     body=PackageOrder,
     check=_check_build,
     status=202,
@@ -117,8 +118,8 @@ SUPERSEDE: Final = Operation(
     This one is deactivated; agents that were told of it finish it first.""",
     JobCreated,
     _supersede,
+    Act.PACKAGES_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     body=SupersedeOrder,
     check=_check_supersede,
     status=202,
@@ -132,15 +133,24 @@ VERIFY: Final = Operation(
     "Check the digests of a package on the server's disk. A job that is DONE says in `faults` what is wrong.",
     JobCreated,
     _verify,
+    Act.PACKAGES_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     status=202,
     problems=(409,),
 )
 LIST: Final = Operation(
-    "list_jobs", "GET", "/jobs", "Jobs, the newest first. The last thousand are kept.", JobPage, _list, query=JobQuery
+    "list_jobs",
+    "GET",
+    "/jobs",
+    "Jobs, the newest first. The last thousand are kept.",
+    JobPage,
+    _list,
+    Act.PACKAGES_READ,
+    query=JobQuery,
 )
-SHOW: Final = Operation("show_job", "GET", _ONE, "How far a job is, and what has become of it.", Job, _show)
+SHOW: Final = Operation(
+    "show_job", "GET", _ONE, "How far a job is, and what has become of it.", Job, _show, Act.PACKAGES_READ
+)
 CANCEL: Final = Operation(
     "cancel_job",
     "DELETE",
@@ -148,8 +158,8 @@ CANCEL: Final = Operation(
     "End a job: it has FAILED then. Nothing is left of what it made.",
     Job,
     _cancel,
+    Act.PACKAGES_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     problems=(409,),
 )
 ALL: Final = (BUILD, SUPERSEDE, VERIFY, LIST, SHOW, CANCEL)

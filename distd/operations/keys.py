@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from distd.domain.page import Page
+from distd.domain.permissions import Act
 from distd.operations.operation import Operation, Way
 from distd.storage.certificate_list import KnownCertificate, list_certificates
 
@@ -30,6 +31,7 @@ LIST: Final = Operation(
     "The server's certificates in use and those before, and whether they are revoked.",
     CertificatePage,
     _list,
+    Act.OPERATORS_READ,
     Way.WORK,
 )
 ALL: Final = (LIST,)

@@ -11,7 +11,8 @@ from msgspec import Meta
 from distd.catalogue.schema import NAME_LIMIT
 from distd.domain.mirror_rules import MAX_NETWORKS, MAX_RULES, Via
 from distd.domain.page import Page, read_window
-from distd.operations.operation import Act, Operation, Way
+from distd.domain.permissions import Act
+from distd.operations.operation import Operation, Way
 from distd.origin.mirrors import explanation, mirrors, revocation
 from distd.origin.mirrors import rules as mirror_rules
 from distd.origin.mirrors.explanation import Explanation
@@ -130,10 +131,18 @@ LIST: Final = Operation(
     "Redistribution servers: which are online, what they have, how far behind they are.",
     MirrorPage,
     _list,
+    Act.MIRRORS_READ,
     query=MirrorQuery,
 )
 SHOW: Final = Operation(
-    "show_mirror", "GET", "/mirrors/{name}", "One redistribution server.", Mirror, _show, tag_of=_tag_of
+    "show_mirror",
+    "GET",
+    "/mirrors/{name}",
+    "One redistribution server.",
+    Mirror,
+    _show,
+    Act.MIRRORS_READ,
+    tag_of=_tag_of,
 )
 ADD: Final = Operation(
     "add_mirror",
@@ -142,8 +151,8 @@ ADD: Final = Operation(
     "Register a redistribution server; gives the token for `redistrib join`, which nothing else knows.",
     MirrorAdded,
     _add,
+    Act.MIRRORS_WRITE,
     Way.WRITE,
-    Act.ADMINISTER,
     body=MirrorRequest,
     status=201,
     problems=(409,),
@@ -157,8 +166,8 @@ REVOKE: Final = Operation(
     "Revoke a redistribution server and its certificates: it gets nothing more, and no agent is directed to it.",
     MirrorRevoked,
     _revoke,
+    Act.MIRRORS_WRITE,
     Way.WORK,
-    Act.ADMINISTER,
     problems=(409,),
     guarded_by=SHOW,
 )
@@ -169,6 +178,7 @@ RULES: Final = Operation(
     "The rules that choose the mirror of a computer.",
     RuleList,
     _rules,
+    Act.MIRRORS_READ,
     tag_of=lambda found: found.rules,
 )
 SET_RULES: Final = Operation(
@@ -178,8 +188,8 @@ SET_RULES: Final = Operation(
     "Replace all rules by these.",
     RuleList,
     _set_rules,
+    Act.MIRRORS_WRITE,
     Way.WRITE,
-    Act.ADMINISTER,
     body=RuleList,
     guarded_by=RULES,
 )
@@ -190,5 +200,6 @@ EXPLAIN: Final = Operation(
     "Which mirrors a computer would get a package from now, and why.",
     Explanation,
     _explain,
+    Act.MIRRORS_READ,
 )
 ALL: Final = (LIST, SHOW, ADD, REVOKE, RULES, SET_RULES, EXPLAIN)

@@ -1,7 +1,8 @@
 """An operation: what an operator can ask for, by a command or by the API.
 
-One record says all of it: method and path, what is given and answered, which use case does it, who may. The API makes a
-route of it (`web.api.operations`), and its description; a command calls it, here or on a server (`cli.site`).
+One record says all of it: method and path, what is given and answered, which use case does it, what one must be allowed
+to do. The API makes a route of it (`web.api.operations`), and its description; a command calls it, here or on a server
+(`cli.site`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from distd.domain.actor import Actor
+    from distd.domain.permissions import Act
     from distd.origin.installation import Installation
 
 Answer = TypeVar("Answer")
@@ -27,14 +29,6 @@ class Way(StrEnum):
     READ = "read"  # run(conn, asked, *names[, given])
     WRITE = "write"  # the same, in a transaction that writes
     WORK = "work"  # run(asked, *names[, given]), in a thread: it reads files, or makes transactions of its own
-
-
-class Act(StrEnum):
-    """What somebody must be allowed to do."""
-
-    VIEW = "view"
-    OPERATE = "operate"  # packages, computers, assignments
-    ADMINISTER = "administer"  # operators, mirrors, keys, log-ins of agents
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +57,8 @@ class Operation(Generic[Answer]):
     text: str
     answer: type[Answer]
     run: Callable[..., Answer]
+    act: Act
     way: Way = Way.READ
-    act: Act = Act.VIEW
     query: type[Any] | None = None
     body: type[Any] | None = None
     check: Callable[..., None] | None = None
@@ -99,7 +93,7 @@ class DryRun(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """It is done; `name` says of what."""
+class Named:
+    """It is done, with what has this name."""
 
     name: str

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from distd.domain.page import Page, read_window
-from distd.operations.operation import Act, Done, Operation, Way
+from distd.domain.permissions import Act
+from distd.operations.operation import Named, Operation, Way
 from distd.origin.agents import logins
 from distd.origin.agents.logins import MAX_PASSWORD_CHARACTERS, AgentLogin
 from distd.origin.operators import operators
@@ -70,9 +71,9 @@ def _set_password(conn: Connection, asked: Asked, name: str, given: PasswordRequ
     return Operator(name)
 
 
-def _delete(conn: Connection, asked: Asked, name: str) -> Done:
+def _delete(conn: Connection, asked: Asked, name: str) -> Named:
     operators.delete(conn, asked.actor, name, asked.now_s)
-    return Done(name)
+    return Named(name)
 
 
 def _list_logins(conn: Connection, _: Asked, query: OperatorQuery) -> AgentLoginPage:
@@ -80,14 +81,14 @@ def _list_logins(conn: Connection, _: Asked, query: OperatorQuery) -> AgentLogin
     return AgentLoginPage(page.items, page.next, page.total)
 
 
-def _put_login(conn: Connection, asked: Asked, name: str, given: PasswordRequest) -> Done:
+def _put_login(conn: Connection, asked: Asked, name: str, given: PasswordRequest) -> Named:
     logins.put(conn, asked.actor, name, given.password, asked.now_s)
-    return Done(name)
+    return Named(name)
 
 
-def _delete_login(conn: Connection, asked: Asked, name: str) -> Done:
+def _delete_login(conn: Connection, asked: Asked, name: str) -> Named:
     logins.delete(conn, asked.actor, name, asked.now_s)
-    return Done(name)
+    return Named(name)
 
 
 LIST: Final = Operation(
@@ -97,7 +98,7 @@ LIST: Final = Operation(
     "Operators, by name.",
     OperatorPage,
     _list,
-    act=Act.ADMINISTER,
+    Act.OPERATORS_READ,
     query=OperatorQuery,
 )
 ADD: Final = Operation(
@@ -107,8 +108,8 @@ ADD: Final = Operation(
     "Add an operator.",
     Operator,
     _add,
+    Act.OPERATORS_WRITE,
     Way.WRITE,
-    Act.ADMINISTER,
     body=OperatorRequest,
     status=201,
     problems=(409,),
@@ -120,8 +121,8 @@ SET_PASSWORD: Final = Operation(
     "Give an operator another password. The server may take the old one for another minute.",
     Operator,
     _set_password,
+    Act.OPERATORS_WRITE,
     Way.WRITE,
-    Act.ADMINISTER,
     body=PasswordRequest,
 )
 DELETE: Final = Operation(
@@ -129,10 +130,10 @@ DELETE: Final = Operation(
     "DELETE",
     "/operators/{name}",
     "Delete an operator; the last one stays. The server may take the password for another minute.",
-    Done,
+    Named,
     _delete,
+    Act.OPERATORS_WRITE,
     Way.WRITE,
-    Act.ADMINISTER,
     problems=(409,),
 )
 LIST_LOGINS: Final = Operation(
@@ -142,7 +143,7 @@ LIST_LOGINS: Final = Operation(
     "Names by which agents log in.",
     AgentLoginPage,
     _list_logins,
-    act=Act.ADMINISTER,
+    Act.OPERATORS_READ,
     query=OperatorQuery,
 )
 PUT_LOGIN: Final = Operation(
@@ -150,10 +151,10 @@ PUT_LOGIN: Final = Operation(
     "PUT",
     "/agent-logins/{name}",
     "Add a name by which agents log in, or give it another password.",
-    Done,
+    Named,
     _put_login,
+    Act.OPERATORS_WRITE,
     Way.WRITE,
-    Act.ADMINISTER,
     body=PasswordRequest,
 )
 DELETE_LOGIN: Final = Operation(
@@ -161,9 +162,9 @@ DELETE_LOGIN: Final = Operation(
     "DELETE",
     "/agent-logins/{name}",
     "Agents can no longer log in by it.",
-    Done,
+    Named,
     _delete_login,
+    Act.OPERATORS_WRITE,
     Way.WRITE,
-    Act.ADMINISTER,
 )
 ALL: Final = (LIST, ADD, SET_PASSWORD, DELETE, LIST_LOGINS, PUT_LOGIN, DELETE_LOGIN)

@@ -14,8 +14,9 @@ from distd.domain import recipes
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via  # noqa: TC001 - the API looks at the fields
 from distd.domain.page import Page, read_window
+from distd.domain.permissions import Act
 from distd.domain.units import parse_moment
-from distd.operations.operation import Act, Done, Operation, Way
+from distd.operations.operation import Named, Operation, Way
 from distd.origin.packages import detail, overview, packages, planned_activations, publishing, versions
 from distd.origin.packages.detail import PackageDetail
 from distd.origin.packages.orders import PackageEdit, changes_of
@@ -156,9 +157,9 @@ def _withdraw(asked: Asked, package_id: str) -> PackageDetail:
     return _show(asked, package_id)
 
 
-def _delete(asked: Asked, package_id: str) -> Done:
+def _delete(asked: Asked, package_id: str) -> Named:
     publishing.delete(asked.site.package_store(), asked.actor, package_id, asked.now_s)
-    return Done(package_id)
+    return Named(package_id)
 
 
 def _recipes(_: Connection, __: Asked) -> RecipePage:
@@ -189,6 +190,7 @@ LIST: Final = Operation(
     "Packages, the newest first, with how many computers are where with each.",
     PackagePage,
     _list,
+    Act.PACKAGES_READ,
     query=PackageQuery,
 )
 SHOW: Final = Operation(
@@ -198,6 +200,7 @@ SHOW: Final = Operation(
     "One package, whole; also a deleted one.",
     PackageDetail,
     _show,
+    Act.PACKAGES_READ,
     Way.WORK,
     tag_of=_tag_of,
 )
@@ -208,6 +211,7 @@ STATE: Final = Operation(
     "One package as the list has it: how many computers are where with it; also a deleted one.",
     ListedPackage,
     _state,
+    Act.PACKAGES_READ,
 )
 EDIT: Final = Operation(
     "edit_package",
@@ -218,8 +222,8 @@ EDIT: Final = Operation(
     Its files and its id stay the same. Agents that were notified of it go on with the old values.""",
     PackageDetail,
     _edit,
+    Act.PACKAGES_WRITE,
     Way.WORK,
-    Act.OPERATE,
     body=PackageEdit,
     problems=(409, 507),
     guarded_by=SHOW,
@@ -229,10 +233,10 @@ DELETE: Final = Operation(
     "DELETE",
     _ONE,
     "Delete the files of a package. Its name and results are kept.",
-    Done,
+    Named,
     _delete,
+    Act.PACKAGES_WRITE,
     Way.WORK,
-    Act.OPERATE,
     problems=(409,),
     guarded_by=SHOW,
 )
@@ -243,8 +247,8 @@ ACTIVATE: Final = Operation(
     "Notify agents of a package that is assigned to them, from now on or from a later time.",
     Activated,
     _activate,
+    Act.PACKAGES_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     body=Activation,
     problems=(409,),
 )
@@ -255,8 +259,8 @@ DEACTIVATE: Final = Operation(
     "Notify no more agents of a package. Those that were go on until they have a result.",
     ListedPackage,
     _deactivate,
+    Act.PACKAGES_WRITE,
     Way.WRITE,
-    Act.OPERATE,
     problems=(409,),
 )
 WITHDRAW: Final = Operation(
@@ -268,8 +272,8 @@ WITHDRAW: Final = Operation(
     They get empty fragments from now on, so that they delete the package and report ERR_BAD_DIGEST.""",
     PackageDetail,
     _withdraw,
+    Act.PACKAGES_WRITE,
     Way.WORK,
-    Act.OPERATE,
     problems=(409, 507),
 )
 LIST_PLANNED: Final = Operation(
@@ -279,8 +283,15 @@ LIST_PLANNED: Final = Operation(
     "Activations that wait for mirrors, or for their time.",
     PlannedPage,
     _list_planned,
+    Act.PACKAGES_READ,
 )
 RECIPES: Final = Operation(
-    "list_recipes", "GET", "/recipes", "What a package can be made by instead of an action.", RecipePage, _recipes
+    "list_recipes",
+    "GET",
+    "/recipes",
+    "What a package can be made by instead of an action.",
+    RecipePage,
+    _recipes,
+    Act.PACKAGES_READ,
 )
 ALL: Final = (LIST, SHOW, STATE, EDIT, DELETE, ACTIVATE, DEACTIVATE, WITHDRAW, LIST_PLANNED, RECIPES)
