@@ -204,7 +204,7 @@ DELETE: Final = Operation(
 DELETE_MANY: Final = Operation(
     "delete_computers",
     "POST",
-    "/computers/delete",
+    "/computer-deletions",
     "Delete computers with their assignments and results: all of them, or none if one is unknown.",
     Deleted,
     _delete_many,
@@ -217,7 +217,7 @@ DELETE_MANY: Final = Operation(
 ADMIT: Final = Operation(
     "admit_computers",
     "POST",
-    "/computers/admit",
+    "/admissions",
     "Let computers out of the waiting room: from their next contacts on they get packages.",
     Admitted,
     _admit,
@@ -230,7 +230,7 @@ ADMIT: Final = Operation(
 REVOKE: Final = Operation(
     "revoke_computers",
     "POST",
-    "/computers/revoke",
+    "/token-revocations",
     "Revoke the tokens by which computers are known when they fetch fragments; each gets others at its next contact.",
     TokensRevoked,
     _revoke,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 
-from distd.cli import remote_site
 from distd.cli.remote_site import RemoteSite
 from distd.domain.errors import BadInput, Conflict, DigestMismatch, NoSpace, NotFound, Unavailable
 from distd.operations import packages
@@ -81,8 +82,8 @@ def test_who_one_is(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == [("Bearer t", "ca.pem"), ("Basic YWRtaW46c2VjcmV0", None)]
     monkeypatch.delenv("DISTD_PASSWORD")
     assert "DISTD_PASSWORD" in site(*server, "--operator", "admin", data=False).err
-    monkeypatch.setattr(remote_site.sys.stdin, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(remote_site.click, "prompt", lambda *_, **__: "typed")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(click, "prompt", lambda *_, **__: "typed")
     assert site(*server, "--operator", "admin", data=False).status == 0
     assert seen[-1] == ("Basic YWRtaW46dHlwZWQ=", None)
     assert "--token: expected a token, or an operator" in site(*server, data=False).err

@@ -50,7 +50,7 @@ class Sites:
 
     def plain(self, which: int, text: str) -> str:
         """Without what differs: ids, the option that names the site, times, secrets, digests, who it was."""
-        text = re.sub(r'"(\w+_at_s|until_s)": [\d.]+', r'"\1": 0', text)
+        text = re.sub(r'"(\w+_at_s|at_s|until_s|seq)": [\d.]+', r'"\1": 0', text)
         for name, both in sorted(self.names.items()):
             text = text.replace(both[which], f"{{{name}}}")
         for place in (self.local, self.remote):
@@ -163,7 +163,8 @@ COMMANDS: list[tuple[int, str]] = [
     (0, "package show {command} --json"),
     (2, "package show 17"),
     (0, "package edit {package} --priority 3 --name Hullo --done-text Done"),
-    (2, "package edit {package} --priority 3"),
+    (0, "package edit {package} --priority 3"),
+    (2, "package edit {package}"),
     (2, "package edit {package} --path /x"),
     (2, "package edit 17 --priority 3"),
     (0, "package verify {store}"),

@@ -42,7 +42,8 @@ async def ended(origin: TestOrigin, job_id: int) -> Job:
     """The job once it has ended."""
 
     def is_ended() -> bool:
-        return origin.read(jobs.show, str(job_id)).state != JobState.RUNNING
+        state: str = origin.read(jobs.show, str(job_id)).state
+        return state != JobState.RUNNING
 
     await await_until(is_ended, "the job has ended")
     found: Job = origin.read(jobs.show, str(job_id))

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 PREFIX: Final = "/api/v1"
 MAX_THREADS: Final = 4  # that read files, or make transactions of their own
 MAX_KEY: Final = 255  # characters
-IF_MATCH: Final = header("If-Match", "the ETag of what is to be changed, or `*`", maxLength=1000)
+MAX_TAGS: Final = 1000  # characters of If-Match
+IF_MATCH: Final = header("If-Match", "the ETag of what is to be changed, or `*`", maxLength=MAX_TAGS)
 KEY: Final = header(
     idempotency.FIELD, "sent again within a day with this key, it is not done again", pattern="^[!-~]{1,255}$"
 )
@@ -134,8 +135,10 @@ def etag_of(operation: Operation[Any], answer: Any) -> str:
 
 
 def _check_tag(guard: Operation[Any], found: Any, wanted: str) -> None:
-    """Raises `Changed`."""
+    """Raises `Changed`, `BadInput`."""
     tag = etag_of(guard, found)
+    if len(wanted) > MAX_TAGS:
+        raise BadInput("If-Match", f"at most {MAX_TAGS} characters", f"{len(wanted)} characters")
     if wanted.strip() != "*" and tag not in [text.strip() for text in wanted.split(",")]:
         raise Changed("If-Match", f"it is no longer as it was: its ETag is {tag}", "look at it again")
 

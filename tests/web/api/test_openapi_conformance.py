@@ -155,9 +155,9 @@ def test_the_server_gives_this_document(site: Site) -> None:
 )
 def test_answers_are_as_described(case: schemathesis.Case[Any], site: Site) -> None:
     is_valid = case.meta is None or case.meta.generation.mode.is_positive
-    if is_valid:  # every second valid request is for something that is there
+    if is_valid:  # every second valid request is for something that is there; the mirror stays
         for name, value in case.path_parameters.items():
-            if "uploads" not in case.path and len(str(value)) % 2:
+            if not case.path.endswith(("/uploads/{name}", "/revoke")) and len(str(value)) % 2:
                 case.path_parameters[name] = site.real[name]
     schemathesis_checks.load_all_checks()
     wanted: Any = schemathesis_checks.CHECKS.get_by_names(CHECKS)

@@ -128,12 +128,12 @@ async def test_computers_are_edited_and_deleted(ask: Any, pc: Any) -> None:
     assert (await ask("PATCH", "/computers/pc", {"networks": []}, If_Match=tag))[0] == 412
     assert (await ask("GET", "/computers/pc/document"))[0] == 200
     some = {"computers": ["pc"]}
-    assert (await ask("POST", "/computers/revoke", some))[1] == {"revoked": ["pc"]}
-    assert (await ask("POST", "/computers/admit", some))[1] == {"admitted": []}
-    assert (await ask("POST", "/computers/admit", {}))[0] == 400
-    assert (await ask("POST", "/computers/delete", some | {"dry_run": True}))[1] == {"deleted": ["pc"]}
+    assert (await ask("POST", "/token-revocations", some))[1] == {"revoked": ["pc"]}
+    assert (await ask("POST", "/admissions", some))[1] == {"admitted": []}
+    assert (await ask("POST", "/admissions", {}))[0] == 400
+    assert (await ask("POST", "/computer-deletions", some | {"dry_run": True}))[1] == {"deleted": ["pc"]}
     assert len(pc.rows(computers)) == 1
-    assert (await ask("POST", "/computers/delete", {"computers": ["pc", "nobody"]}))[0] == 404
+    assert (await ask("POST", "/computer-deletions", {"computers": ["pc", "nobody"]}))[0] == 404
     assert (await ask("DELETE", "/computers/pc"))[0] == 200
     assert pc.rows(computers) == []
 
