@@ -33,11 +33,13 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks, and when; `site` with the settings in force."""
+    """Who asks, and when; `site` with the settings in force. `seen`: what `guarded_by` answered, where it had the ETag
+    of `If-Match`."""
 
     actor: Actor
     now_s: float
     site: Installation
+    seen: Any = None
 
 
 @dataclass(frozen=True, slots=True)

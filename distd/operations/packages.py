@@ -148,7 +148,8 @@ def _deactivate(conn: Connection, asked: Asked, package_id: str) -> ListedPackag
 
 
 def _edit(asked: Asked, package_id: str, given: PackageEdit) -> PackageDetail:
-    changed = versions.edit(asked.site.package_store(), asked.actor, package_id, changes_of(given), asked.now_s)
+    store = asked.site.package_store()
+    changed = versions.edit(store, asked.actor, package_id, changes_of(given), asked.now_s, asked.seen)
     return replace(_show(asked, package_id), warnings=changed.warnings)
 
 

@@ -117,11 +117,18 @@ def withdraw(store: PackageStore, actor: Actor, package_id: str, now_s: float) -
     FragmentStore(store.data.fragments).remove_unused()
 
 
-def edit(store: PackageStore, actor: Actor, package_id: str, changes: PackageChanges, now_s: float) -> Package:
+def edit(
+    store: PackageStore,
+    actor: Actor,
+    package_id: str,
+    changes: PackageChanges,
+    now_s: float,
+    seen: Package | None = None,
+) -> Package:
     """Change the name or description of a package, and what its info says, under the same id, in one step.
 
-    Agents that have fetched the info already go on with what it said. Raises `NotFound`, `BadInput`, and `Conflict`,
-    also when somebody else has changed it at the same time.
+    `seen`: how it was when the changes were thought of; None: as it is. Agents that have fetched the info already go on
+    with what it said. Raises `NotFound`, `BadInput`, and `Conflict`, also when somebody else has changed it meanwhile.
     """
     package = _refuse_withdrawn(store, package_id)
     old = package_dirs.read_info(store.data, package_id)
@@ -140,23 +147,28 @@ def edit(store: PackageStore, actor: Actor, package_id: str, changes: PackageCha
     system = OperatingSystem(package.os)
     spec = PackageSpec(system, info.priority, info.action, info.target, notify=info.notify)
     builder.check_spec(spec)
-    if info != old:
+
+    def mark(conn: Connection, version: int | None) -> None:
+        _refuse_changed(conn, seen or package)
+        if version is not None:
+            packages.mark_edited(conn, actor, info, version, now_s)
+        _describe(conn, actor, package, changes, now_s)
+
+    if info == old:
+        with store.catalogue.write() as conn:
+            mark(conn, None)
+    else:
         with revise.edit(store.data, info, store.signer, store.ca) as staged:
             version = staged.manifest.version
-
-            def mark(conn: Connection) -> None:
-                _refuse_changed(conn, package)
-                packages.mark_edited(conn, actor, info, version, now_s)
-
-            _replace(store, staged, mark)
-    with store.catalogue.write() as conn:
-        _describe(conn, actor, package, changes, now_s)
+            _replace(store, staged, lambda conn: mark(conn, version))
+    with store.catalogue.read() as conn:
         return replace(packages.show(conn, package_id), warnings=warnings(spec, NO_SOURCE))
 
 
-def _refuse_changed(conn: Connection, package: Package) -> None:
-    if packages.show(conn, package.id).version != package.version:
-        raise Conflict("package", f"{package.id} was changed by somebody else meanwhile", "look at it, and try again")
+def _refuse_changed(conn: Connection, seen: Package) -> None:
+    now = packages.show(conn, seen.id)
+    if (now.version, now.name, now.description) != (seen.version, seen.name, seen.description):
+        raise Conflict("package", f"{seen.id} was changed by somebody else meanwhile", "look at it, and try again")
 
 
 def _describe(conn: Connection, actor: Actor, package: Package, changes: PackageChanges, now_s: float) -> None:

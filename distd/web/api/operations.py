@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -105,7 +106,9 @@ class OperationRoutes:
     ) -> Any:
         guard, wanted = operation.guarded_by, request.headers.get("If-Match")
         if guard is not None and wanted is not None and guard.way is Way.WORK:
-            _check_tag(guard, await self._in_thread(guard.run, asked, *names), wanted)
+            found = await self._in_thread(guard.run, asked, *names)
+            _check_tag(guard, found, wanted)
+            asked = replace(asked, seen=found)
         if operation.way is Way.WORK:
             return await self._in_thread(operation.perform, None, asked, names, given)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import random
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,6 +63,19 @@ def test_build_supersede_and_verify(origin: TestOrigin, site: Installation) -> N
     (site.data.package(newer.package) / f"{newer.package}-1").write_bytes(b"x")
     faults = do(origin, site, JobKind.VERIFY, {"package": newer.package}).faults
     assert [f"fragment 1 of {newer.package}" in fault.what for fault in faults] == [True]
+
+
+@pytest.mark.parametrize(
+    ("order", "mode"), [({}, 0o644), ({"action": "LAUNCH", "target": "hello.txt"}, 0o755)], ids=["STORE", "LAUNCH"]
+)
+def test_an_upload_gets_the_mode_that_it_needs(
+    origin: TestOrigin, site: Installation, order: dict[str, Any], mode: int
+) -> None:
+    (site.data.uploads / "hello.txt").chmod(0o600)
+    built = do(origin, site, JobKind.BUILD, ORDER | order)
+    content = (site.data.package(built.package) / f"{built.package}-1").read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(content)) as packed:
+        assert [(member.name, member.mode) for member in packed] == [("hello.txt", mode)]
 
 
 def test_a_job_that_was_cancelled_leaves_nothing(origin: TestOrigin, site: Installation) -> None:
