@@ -57,7 +57,7 @@ class JobError:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class PackageFault:
     """A file of a package that is not what its digest says."""
 
     what: str
@@ -79,7 +79,7 @@ class Job:
     package: str | None
     error: JobError | None
     warnings: list[str]
-    faults: list[Fault]
+    faults: list[PackageFault]
     created_at_s: float
     started_at_s: float | None
     ended_at_s: float | None
@@ -215,7 +215,7 @@ def _job(row: Row[Any]) -> Job:
         package=row.package_id,
         error=None if row.error is None else JobError(**({"errors": []} | row.error)),
         warnings=list(result.get("warnings", ())),
-        faults=[Fault(**fault) for fault in result.get("faults", ())],
+        faults=[PackageFault(**fault) for fault in result.get("faults", ())],
         created_at_s=row.created_at_us / 1_000_000,
         started_at_s=seconds(row.started_at_us),
         ended_at_s=seconds(row.ended_at_us),
