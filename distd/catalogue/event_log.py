@@ -27,6 +27,7 @@ class Kind(StrEnum):
     PACKAGE_EDITED = "PACKAGE_EDITED"  # detail.version
     PACKAGE_SIGNED = "PACKAGE_SIGNED"  # by another signer; detail.version
     PACKAGE_RENAMED = "PACKAGE_RENAMED"  # detail.name
+    PACKAGE_DESCRIBED = "PACKAGE_DESCRIBED"  # detail.description
     PACKAGE_SUPERSEDED = "PACKAGE_SUPERSEDED"  # detail.by
     PACKAGE_WITHDRAWN = "PACKAGE_WITHDRAWN"
     PACKAGE_DELETED = "PACKAGE_DELETED"

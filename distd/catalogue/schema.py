@@ -84,6 +84,7 @@ packages = Table(
     _name("arguments", nullable=True, limit=TEXT_LIMIT),
     _name("superseded_by", nullable=True, limit=20),
     _time("withdrawn_at_us", nullable=True),
+    Column("description", String(TEXT_LIMIT), nullable=False, server_default=""),
 )
 
 # The servers are both NULL (this server serves the package) or both "host[:port]/path". The row of a deactivated
@@ -281,6 +282,44 @@ agent_logins = Table(
     Column("name", String(NAME_LIMIT), primary_key=True),
     _name("password_hash"),
     _time("added_at_us"),
+)
+
+# Work that takes long, and that one of the serving processes does. `request` is what was asked for, `error` a problem
+# (RFC 9457), `result` depends on `kind`. `started_at_us` NULL: it waits for its turn. `seen_at_us`: when its process
+# was heard of last.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("actor_kind", String(16), nullable=False),
+    _name("actor_name"),
+    Column("request", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("package_id", String(20), nullable=True),
+    Column("done_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("total_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("error", JSON, nullable=True),
+    Column("result", JSON, nullable=True),
+    _time("created_at_us"),
+    _time("started_at_us", nullable=True),
+    _time("ended_at_us", nullable=True),
+    _time("seen_at_us", nullable=True),
+    Index("ix_jobs_state", "state"),
+    **IDS_NEVER_REUSED,
+)
+
+# What was asked for with a key, so that it is not done twice. `digest` is the BLAKE3 of the request; `answer` NULL: it
+# held a secret, and is not kept.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("actor", String(300), primary_key=True),
+    Column("key", String(NAME_LIMIT), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("answer", JSON, nullable=True),
+    _time("at_us"),
+    Index("ix_idempotency_keys_at_us", "at_us"),
 )
 
 # The ids are no foreign keys: an event stays when its package is gone, and may name an id that never existed.

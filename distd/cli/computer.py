@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from distd.cli.actor import unix_actor
 from distd.cli.completion import complete_computers
-from distd.cli.options import data_option
+from distd.cli.site import ask_list, site_option
 from distd.domain.errors import BadInput
 from distd.domain.units import format_count, format_time
-from distd.origin.computers import computer_settings, computers, revocation
+from distd.operations import computers as operations
+from distd.operations.computers import AdmitRequest, ComputerEdit, ComputerQuery, NamedComputers
+from distd.origin.computers.computer_settings import KEYS
 from distd.origin.computers.computers import WantedComputers
-from distd.origin.installation import open_installation
 from distd.terminal.lists import Column, list_options, print_list, print_table
 from distd.terminal.options import example, json_option, options_record
 from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from distd.cli.site import SiteAccess
     from distd.origin.computers.computers import Computer
     from distd.origin.deployments.assignments import Result
     from distd.terminal.lists import ListOptions
@@ -60,17 +62,17 @@ COLUMNS: Final[tuple[Column[Computer], ...]] = (
 @option("--tag", metavar="TEXT", help="Only those with such a TAG.")
 @option("--changed", is_flag=True, help="Only those of whose identity something has changed.")
 @option("--waiting", is_flag=True, help="Only those in the waiting room: see `distd computer admit`.")
-@data_option
+@site_option
 @list_options
 @options_record(WantedComputers)
-def list_(root: Path, options: WantedComputers, listing: ListOptions) -> None:
+def list_(site: SiteAccess, options: WantedComputers, listing: ListOptions) -> None:
     """The computers, by DEVICEID.
 
     Changed: the agent comes from another network, it is another program, or the computer has another serial number or
     other interfaces. So somebody else may use its DEVICEID; `distd computer set DEVICEID changed=` clears it.
     """
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        page = computers.list_computers(conn, options, listing.window)
+    query = ComputerQuery(options.name, options.tag, options.changed, options.waiting)
+    page = ask_list(site, operations.LIST, listing, query)
     nothing = "No computers yet: a computer appears with the first contact of its agent."
     print_list(page, COLUMNS, listing, nothing if options == WantedComputers() else "No such computers.")
 
@@ -78,14 +80,13 @@ def list_(root: Path, options: WantedComputers, listing: ListOptions) -> None:
 @computer.command(epilog=example("distd computer show pc17-2026-01-31-08-00-00 --data /srv/distd"))
 @argument("device_id", metavar="DEVICEID", hint="see `distd computer list`", shell_complete=complete_computers)
 @option("--document", metavar="FILE", type=click.Path(path_type=Path), help="Write its last inventory's XML there.")
-@data_option
+@site_option
 @json_option
-def show(device_id: str, document: Path | None, root: Path, as_json: bool) -> None:
+def show(device_id: str, document: Path | None, site: SiteAccess, as_json: bool) -> None:
     """One computer, with its assignments and its history."""
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        found = computers.show(conn, device_id)
-        if document is not None:
-            document.write_bytes(computers.read_document(conn, device_id))
+    found = site.ask(operations.SHOW, device_id)
+    if document is not None:
+        document.write_bytes(site.ask(operations.DOCUMENT, device_id).document)
     if as_json:
         print_json(found)
         return
@@ -118,15 +119,13 @@ def show(device_id: str, document: Path | None, root: Path, as_json: bool) -> No
 
 @computer.command(epilog=example("distd computer delete pc17-2026-01-31-08-00-00 --data /srv/distd"))
 @device_ids_argument
-@data_option
-def delete(device_ids: tuple[str, ...], root: Path) -> None:
+@site_option
+def delete(device_ids: tuple[str, ...], site: SiteAccess) -> None:
     """Delete computers with their assignments and results: all of them, or none if one is unknown.
 
     An agent that makes a contact again is a new computer.
     """
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        computers.delete(conn, unix_actor(), list(dict.fromkeys(device_ids)), time.time())
-    for device_id in dict.fromkeys(device_ids):
+    for device_id in site.ask(operations.DELETE_MANY, given=NamedComputers(device_ids)).deleted:
         click.echo(f"Computer {device_id} is deleted.")
 
 
@@ -135,8 +134,8 @@ def delete(device_ids: tuple[str, ...], root: Path) -> None:
 )
 @argument("device_id", metavar="DEVICEID", hint="see `distd computer list`", shell_complete=complete_computers)
 @argument("pairs", field="values", metavar="KEY=VALUE...", nargs=-1, required=True)
-@data_option
-def set_(device_id: str, pairs: tuple[str, ...], root: Path) -> None:
+@site_option
+def set_(device_id: str, pairs: tuple[str, ...], site: SiteAccess) -> None:
     """Set values of a computer.
 
     changed=: what has changed of its identity is known, and no longer shown. networks=10.1.0.0/16,10.2.0.0/16: contacts
@@ -148,8 +147,7 @@ def set_(device_id: str, pairs: tuple[str, ...], root: Path) -> None:
         if not equals:
             raise BadInput("values", "KEY=VALUE", pair)
         values[name.strip()] = value
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        computer_settings.change(conn, unix_actor(), device_id, values, time.time())
+    site.ask(operations.EDIT, device_id, given=_edit(values))
     click.echo(f"Computer {device_id}: {', '.join(values)} set.")
 
 
@@ -163,15 +161,13 @@ def set_(device_id: str, pairs: tuple[str, ...], root: Path) -> None:
     shell_complete=complete_computers,
 )
 @option("--all", "everybody", is_flag=True, help="All that are in it.")
-@data_option
+@site_option
 @json_option
-def admit(device_ids: tuple[str, ...], everybody: bool, root: Path, as_json: bool) -> None:
+def admit(device_ids: tuple[str, ...], everybody: bool, site: SiteAccess, as_json: bool) -> None:
     """Let computers out of the waiting room (agents.waiting_room): from their next contacts on they get packages."""
     if bool(device_ids) == everybody:
         raise BadInput("computers", "DEVICEIDs, or --all", "both" if everybody else "none")
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        chosen = None if everybody else device_ids
-        admitted = computer_settings.admit(conn, unix_actor(), chosen, time.time())
+    admitted = site.ask(operations.ADMIT, given=AdmitRequest(device_ids, everybody)).admitted
     if as_json:
         print_json({"admitted": admitted})
         return
@@ -180,21 +176,29 @@ def admit(device_ids: tuple[str, ...], everybody: bool, root: Path, as_json: boo
 
 @computer.command(epilog=example("distd computer revoke pc17-2026-01-31-08-00-00 --data /srv/distd"))
 @device_ids_argument
-@data_option
+@site_option
 @json_option
-def revoke(device_ids: tuple[str, ...], root: Path, as_json: bool) -> None:
+def revoke(device_ids: tuple[str, ...], site: SiteAccess, as_json: bool) -> None:
     """Revoke the tokens by which computers are known when they fetch fragments; at its next contact each gets others.
 
     A Windows agent keeps the paths that it was told first: packages that it is fetching fail until its time-out.
     If it is distd's own agent and has a key, it must enrol anew.
     """
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        revocation.revoke(conn, unix_actor(), device_ids, time.time())
+    revoked = site.ask(operations.REVOKE, given=NamedComputers(device_ids)).revoked
     if as_json:
-        print_json({"revoked": list(dict.fromkeys(device_ids))})
+        print_json({"revoked": revoked})
         return
-    for device_id in dict.fromkeys(device_ids):
+    for device_id in revoked:
         click.echo(f"Computer {device_id}: its tokens are revoked.")
+
+
+def _edit(values: Mapping[str, str]) -> ComputerEdit:
+    """Raises `BadInput` that names the value."""
+    for name in values:
+        if name not in KEYS:
+            raise BadInput(name, f"one of {', '.join(KEYS)}", name)
+    networks = values["networks"].replace(",", " ").split() if "networks" in values else None
+    return ComputerEdit(values["changed"].strip() if "changed" in values else None, networks)
 
 
 def _assignment(row: Result) -> tuple[object, ...]:

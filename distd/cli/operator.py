@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import secrets
 import sys
-import time
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from distd.cli.actor import unix_actor
-from distd.cli.options import data_option
+from distd.cli.site import ask_list, site_option
 from distd.domain.errors import BadInput
-from distd.origin.installation import open_installation
-from distd.origin.operators import operators
+from distd.operations import operators as operations
+from distd.operations.operators import OperatorQuery, OperatorRequest, PasswordRequest
 from distd.terminal.lists import Column, list_options, print_list
 from distd.terminal.options import example, json_option
 from distd.terminal.output import print_json
 from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from distd.cli.site import SiteAccess
     from distd.origin.operators.operators import Operator
     from distd.terminal.lists import ListOptions
 
@@ -42,54 +39,49 @@ def operator() -> None:
 
 
 @operator.command("list", epilog=example("distd operator list --data /srv/distd"))
-@data_option
+@site_option
 @list_options
-def list_(root: Path, listing: ListOptions) -> None:
+def list_(site: SiteAccess, listing: ListOptions) -> None:
     """The operators, by name."""
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        page = operators.list_operators(conn, listing.window)
-    print_list(page, COLUMNS, listing, "No operators.")
+    print_list(ask_list(site, operations.LIST, listing, OperatorQuery()), COLUMNS, listing, "No operators.")
 
 
 @operator.command(epilog=example("distd operator add alice --data /srv/distd"))
 @name_argument
 @stdin_option
-@data_option
+@site_option
 @json_option
-def add(name: str, from_stdin: bool, root: Path, as_json: bool) -> None:
+def add(name: str, from_stdin: bool, site: SiteAccess, as_json: bool) -> None:
     """Add an operator; prints the password, which nothing else knows."""
     password = read_password(from_stdin=from_stdin)
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        operators.create(conn, unix_actor(), name, password, time.time())
+    site.ask(operations.ADD, given=OperatorRequest(name, password))
     print_password("operator", name, None if from_stdin else password, as_json=as_json)
 
 
 @operator.command(epilog=example("distd operator password admin --data /srv/distd"))
 @name_argument
 @stdin_option
-@data_option
+@site_option
 @json_option
-def password(name: str, from_stdin: bool, root: Path, as_json: bool) -> None:
+def password(name: str, from_stdin: bool, site: SiteAccess, as_json: bool) -> None:
     """Give an operator another password, and print it; the old one is not needed.
 
     A running server may take the old one for another minute.
     """
     chosen = read_password(from_stdin=from_stdin)
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        operators.set_password(conn, unix_actor(), name, chosen, time.time())
+    site.ask(operations.SET_PASSWORD, name, given=PasswordRequest(chosen))
     print_password("operator", name, None if from_stdin else chosen, as_json=as_json)
 
 
 @operator.command(epilog=example("distd operator delete alice --data /srv/distd"))
 @name_argument
-@data_option
-def delete(name: str, root: Path) -> None:
+@site_option
+def delete(name: str, site: SiteAccess) -> None:
     """Delete an operator; the last one stays.
 
     A running server may take the password for another minute.
     """
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        operators.delete(conn, unix_actor(), name, time.time())
+    site.ask(operations.DELETE, name)
     click.echo(f"Operator {name} is deleted.")
 
 

@@ -23,7 +23,12 @@ Value: TypeAlias = bool | int | str
 Check: TypeAlias = Callable[[str, str], object]  # of the value, and where it stood; raises `BadInput`
 
 DEFAULT: Final = "default"
-OTHER_VARIABLES: Final = frozenset({"DISTD_DATA", "DISTD_SOCKETS", "DISTD_DEVELOPMENT"})  # no settings, but ours
+OTHER_VARIABLES: Final = frozenset(  # no settings, but ours
+    {
+        *("DISTD_DATA", "DISTD_SOCKETS", "DISTD_DEVELOPMENT"),
+        *("DISTD_SERVER", "DISTD_TOKEN", "DISTD_OPERATOR", "DISTD_PASSWORD", "DISTD_CA"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +226,12 @@ class LimitSettings:
         32, "MiB that the bodies of these POSTs may take", low=1, high=65_536, restart=True
     )
     upload_mib: int = _setting(20_480, "MiB of a file that an operator uploads", low=1)
+    jobs: int = _setting(
+        1,
+        "packages that are built or verified for the API at the same time, each by a process of its own",
+        low=1,
+        high=64,
+    )
     drain_s: int = _setting(10, "seconds for transfers to end when the server stops", high=3600, restart=True)
 
 

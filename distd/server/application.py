@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trio
 
 from distd.domain.login_pauses import LoginPauses
 from distd.domain.request_rates import RequestRates
+from distd.operations.table import OPERATIONS
 from distd.origin.installation import MIB, disk_limits
 from distd.server.forecasts import forecast_in_child
 from distd.server.handover import open_hand_over
@@ -16,15 +18,13 @@ from distd.server.slots import Slots
 from distd.storage.uploads import Uploads
 from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
-from distd.web.api.computers import ComputerRoutes
-from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.event_feed import EventFeed
 from distd.web.api.events import EventRoutes
+from distd.web.api.forecasts import ForecastRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
-from distd.web.api.mirrors import MirrorRoutes
-from distd.web.api.packages import PackageRoutes
+from distd.web.api.operations import OperationRoutes
 from distd.web.api.uploads import UploadsApi
 
 if TYPE_CHECKING:
@@ -81,11 +81,9 @@ def _make_application(
     state.at_stop(feed.close)
     routes = (
         HealthRoutes(reader, metrics.render),
-        PackageRoutes(reader),
-        ComputerRoutes(reader),
-        DeploymentRoutes(reader, writer, lambda: state.settings, forecast_in_child),
+        OperationRoutes(OPERATIONS, reader, writer, lambda: replace(installation, settings=state.settings)),
+        ForecastRoutes(reader, lambda: state.settings, forecast_in_child),
         EventRoutes(feed, lambda: state.settings.limits),
-        MirrorRoutes(reader, state.default_via),
         MirrorProtocolRoutes(
             installation.data, reader, writer, state.token_keys, lambda: state.settings.mirrors.certificate_days
         ),

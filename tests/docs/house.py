@@ -24,6 +24,7 @@ ROOMS: Final = {
     "distd.terminal": "what the commands of all three programs have in common: options, lists, errors",
     "distd.server": "a serving process: start, reload, drain, workers, metrics",
     "distd.web": "the API (quart); the console is not there yet",
+    "distd.operations": "what operators can ask for, by the API and by commands: tables",
     "distd.origin": "use cases: agents, packages, computers, deployments, mirrors, operators",
     "distd.lane": "the data plane: HTTP and TLS at full speed; client",
     "distd.catalogue": "the database: schema, migrations, reader, writer, event log",

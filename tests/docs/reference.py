@@ -208,7 +208,7 @@ def api(document: dict[str, Any]) -> str:
     """The API's routes and the shapes that they answer with, from its OpenAPI document."""
     introduction = (
         "For operators, by HTTPS: HTTP Basic with an operator's name and password. JSON. A running server describes\n"
-        "it at `/api/v1/openapi.json` (OpenAPI 3.1). It reads; only [uploads](../guide/uploads.md) write so far.\n"
+        "it at `/api/v1/openapi.json` (OpenAPI 3.1). How it is used: [the API by curl](../guide/api.md).\n"
         "Errors are [problems](#problem) with the statuses of [errors](errors.md); beside those that are named at a\n"
         "route there may always be 405, 408, 429, 431 and 500. A parameter that a route does not have is refused.\n"
         "The routes of mirrors, `/api/v1/mirror/…`, are between `distd` and `redistrib` and may change.\n\n```\n"
@@ -266,6 +266,9 @@ def _parameter(row: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _shape(name: str, shape: dict[str, Any]) -> str:
+    if "enum" in shape:
+        values = ", ".join(f"`{value}`" for value in shape["enum"])
+        return f"### {name}\n\n{' '.join(shape.get('description', '').split())}\n\nOne of {values}.\n"
     rows = [(f"`{field}`", _type(value)) for field, value in shape.get("properties", {}).items()]
     if not rows:
         rows = [(f"item {number}", _type(value)) for number, value in enumerate(shape["prefixItems"], 1)]

@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from distd import __version__
 from distd.domain.errors import DistdError
 from distd.web.api import mirror_protocol, openapi, queries
+from distd.web.api.bodies import BODY_LIMIT
 from distd.web.api.late_body import LateBodyApp
 from distd.web.api.problems import UNAUTHORIZED, answer, content_of_error
 from distd.wire.problem import content_of
@@ -75,6 +76,7 @@ def _add_log_in(app: QuartTrio, logins: Logins) -> None:
         if not await logins.check(request.headers.get("Authorization", ""), address):
             return answer(content_of(401, UNAUTHORIZED))
         late: Any = request
+        late.limit_body(getattr(app.view_functions.get(request.endpoint or ""), BODY_LIMIT, MAX_BODY_BYTES))
         late.want_body()
         return None
 

@@ -23,6 +23,7 @@ from distd.domain.errors import (
     Unavailable,
     shorten,
 )
+from distd.origin.idempotency import KeyReused
 from distd.wire.problem import CONTENT_TYPE, content_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,14 @@ if TYPE_CHECKING:
 
 class LengthRequired(BadInput):
     """A body whose length is not known before it (HTTP 411)."""
+
+
+class Changed(Conflict):
+    """What is to be edited is no longer as it was when its ETag was given (HTTP 412)."""
+
+
+class FromOtherSite(Conflict):
+    """A browser sends it for a page of another site (HTTP 403)."""
 
 
 class UnsupportedCoding(BadInput):
@@ -75,7 +84,10 @@ STATUS: Final[Mapping[type[DistdError], int]] = {
     TooLarge: 413,
     UnsupportedCoding: 415,
     DigestMismatch: 422,
+    KeyReused: 422,
     BadInput: 400,
+    Changed: 412,
+    FromOtherSite: 403,
     Conflict: 409,
     Corrupt: 500,
     NoSpace: 507,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from distd.storage.uploads import Upload
-from distd.web.api.description import Operation, Success, header, in_path
+from distd.web.api.description import Described, Success, header, in_path
 
 PATH: Final = "/api/v1/uploads"
 
@@ -47,7 +47,7 @@ _DIGEST: Final = header(
 _OFFSET: Final = {"size_bytes": {"type": "integer", "description": "so much has come: the next part begins there"}}
 
 OPERATIONS: Final = (
-    Operation(
+    Described(
         PATH,
         "get",
         "list_uploads",
@@ -56,7 +56,7 @@ OPERATIONS: Final = (
         (400, 401, 503),
         security="operator",
     ),
-    Operation(
+    Described(
         f"{PATH}/{{name}}",
         "get",
         "show_upload",
@@ -66,7 +66,7 @@ OPERATIONS: Final = (
         (_NAME,),
         security="operator",
     ),
-    Operation(
+    Described(
         f"{PATH}/{{name}}",
         "put",
         "upload",
@@ -85,7 +85,7 @@ OPERATIONS: Final = (
         body=("application/octet-stream", None),
         extended={409: _OFFSET},
     ),
-    Operation(
+    Described(
         f"{PATH}/{{name}}",
         "delete",
         "remove_upload",

@@ -10,20 +10,19 @@ import pytest
 
 from distd.catalogue.event_watch import EventWatch
 from distd.domain.login_pauses import LoginPauses
-from distd.domain.mirror_rules import Via
 from distd.domain.settings import LimitSettings, Settings
+from distd.operations.table import OPERATIONS
+from distd.origin.installation import Installation
 from distd.origin.operators import operators
 from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
-from distd.web.api.computers import ComputerRoutes
-from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.event_feed import EventFeed
 from distd.web.api.events import EventRoutes
+from distd.web.api.forecasts import ForecastRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
-from distd.web.api.mirrors import MirrorRoutes
-from distd.web.api.packages import PackageRoutes
+from distd.web.api.operations import OperationRoutes
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
@@ -56,7 +55,7 @@ def watch(reader: Any) -> EventWatch:
 
 
 @pytest.fixture
-def app(data: Any, reader: Any, writer: Any, watch: EventWatch, forecasts: list[Any]) -> QuartTrio:
+def app(origin: TestOrigin, data: Any, reader: Any, writer: Any, watch: EventWatch, forecasts: list[Any]) -> QuartTrio:
     async def forecast(world: Any, question: Any, name: str) -> Any:
         from distd.origin.deployments import forecasts as use_cases
 
@@ -65,11 +64,9 @@ def app(data: Any, reader: Any, writer: Any, watch: EventWatch, forecasts: list[
 
     routes = (
         HealthRoutes(reader, lambda: b"metrics\n"),
-        PackageRoutes(reader),
-        ComputerRoutes(reader),
-        DeploymentRoutes(reader, writer, lambda: Settings(), forecast),
+        OperationRoutes(OPERATIONS, reader, writer, lambda: Installation(data, Settings(), origin.catalogue)),
+        ForecastRoutes(reader, lambda: Settings(), forecast),
         EventRoutes(EventFeed(watch), LimitSettings),
-        MirrorRoutes(reader, lambda: Via.DIRECT),
         MirrorProtocolRoutes(data, reader, writer, lambda: (TOKEN_KEY,), lambda: 30),
     )
     return make_app(new_logins(reader), routes)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from distd.domain.mirror_rules import Via
 from distd.domain.settings import LimitSettings, Settings
+from distd.operations.table import OPERATIONS
 from distd.web.api.app import make_app
-from distd.web.api.computers import ComputerRoutes
-from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.events import EventRoutes
+from distd.web.api.forecasts import ForecastRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
-from distd.web.api.mirrors import MirrorRoutes
-from distd.web.api.packages import PackageRoutes
+from distd.web.api.operations import OperationRoutes
 
 
 def describe() -> dict[str, Any]:
@@ -22,11 +20,9 @@ def describe() -> dict[str, Any]:
     nothing = cast("Any", None)
     routes = (
         HealthRoutes(nothing, lambda: b""),
-        PackageRoutes(nothing),
-        ComputerRoutes(nothing),
-        DeploymentRoutes(nothing, nothing, Settings, nothing),
+        OperationRoutes(OPERATIONS, nothing, nothing, nothing),
+        ForecastRoutes(nothing, Settings, nothing),
         EventRoutes(nothing, LimitSettings),
-        MirrorRoutes(nothing, lambda: Via.DIRECT),
         MirrorProtocolRoutes(nothing, nothing, nothing, tuple, int),
     )
     app = make_app(nothing, routes)

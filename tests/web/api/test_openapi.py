@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from distd.domain.page import MAX_CURSOR
-from distd.web.api import queries
+from distd.wire.query import MAX_TEXT
 from tests.web.api.documented import DOCUMENT
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_every_parameter_says_what_it_takes(name: str) -> None:
             case "query", "integer":
                 assert "minimum" in schema
             case "query", "string":
-                assert schema["maxLength"] in (queries.MAX_TEXT, MAX_CURSOR)
+                assert schema["maxLength"] in (MAX_TEXT, MAX_CURSOR)
             case "query", "array":
                 assert schema["items"]["enum"]
 

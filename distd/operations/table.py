@@ -1,0 +1,22 @@
+"""All operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from distd.operations import computers, deployments, events, forecasts, jobs, keys, mirrors, operators, packages
+
+if TYPE_CHECKING:
+    from distd.operations.operation import Operation
+
+OPERATIONS: Final[tuple[Operation[Any], ...]] = (
+    *packages.ALL,
+    *jobs.ALL,
+    *computers.ALL,
+    *deployments.ALL,
+    *forecasts.ALL,
+    *mirrors.ALL,
+    *operators.ALL,
+    *events.ALL,
+    *keys.ALL,
+)
