@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-SCHEMA: Final = "0007"  # the newest revision under migrations/versions
+SCHEMA: Final = "0012"  # the newest revision under migrations/versions
 BUSY_TIMEOUT_S: Final = 30
 # The write-ahead log: what is left of its file once its changes are all in the database, and from where on `limit_log`
 # brings them there. (SQLite does so every 4 MB by itself, but begins anew only when no reader needs the log.)

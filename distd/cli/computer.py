@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,10 +12,13 @@ import click
 from distd.cli.actor import unix_actor
 from distd.cli.completion import complete_computers
 from distd.cli.options import data_option
+from distd.cli.parameters import apply, dry_run_option, pairs_argument, print_parameters, read_pairs
 from distd.domain.errors import BadInput
+from distd.domain.parameters import Level
 from distd.domain.units import format_count, format_time
-from distd.origin.computers import computer_settings, computers, revocation
+from distd.origin.computers import computer_settings, computers, parameters, revocation
 from distd.origin.computers.computers import WantedComputers
+from distd.origin.computers.parameters import Subject
 from distd.origin.installation import open_installation
 from distd.terminal.lists import Column, list_options, print_list, print_table
 from distd.terminal.options import example, json_option, options_record
@@ -84,10 +88,11 @@ def show(device_id: str, document: Path | None, root: Path, as_json: bool) -> No
     """One computer, with its assignments and its history."""
     with open_installation(root) as installation, installation.catalogue.read() as conn:
         found = computers.show(conn, device_id)
+        of_agent = parameters.show(conn, unix_actor(), installation.settings, Subject(Level.COMPUTER, device_id))
         if document is not None:
             document.write_bytes(computers.read_document(conn, device_id))
     if as_json:
-        print_json(found)
+        print_json({field.name: getattr(found, field.name) for field in fields(found)} | {"parameters": of_agent})
         return
     shown = found.computer
     print_record(
@@ -110,6 +115,8 @@ def show(device_id: str, document: Path | None, root: Path, as_json: bool) -> No
             ("History", ", ".join(found.history)),
         )
     )
+    click.echo()
+    print_parameters(of_agent)
     if found.assignments:
         click.echo()
         titles = ("Package", "Name", "State", "Code", "Fragments", "Since", "Meaning")
@@ -134,23 +141,37 @@ def delete(device_ids: tuple[str, ...], root: Path) -> None:
     "set", epilog=example("distd computer set pc17-2026-01-31-08-00-00 networks=10.1.0.0/16 --data /srv/distd")
 )
 @argument("device_id", metavar="DEVICEID", hint="see `distd computer list`", shell_complete=complete_computers)
-@argument("pairs", field="values", metavar="KEY=VALUE...", nargs=-1, required=True)
+@pairs_argument
+@dry_run_option
 @data_option
-def set_(device_id: str, pairs: tuple[str, ...], root: Path) -> None:
-    """Set values of a computer.
+@json_option
+def set_(device_id: str, pairs: tuple[str, ...], dry_run: bool, root: Path, as_json: bool) -> None:
+    """Set values of a computer, or parameters of its agent.
 
     changed=: what has changed of its identity is known, and no longer shown. networks=10.1.0.0/16,10.2.0.0/16: contacts
     from elsewhere are refused; networks=: from anywhere again.
+
+    download.frag_latency_s=3: its agent has it after its next contact, whatever its groups and the site have;
+    download.frag_latency_s=: as they have it. `distd computer show` lists all parameters.
     """
-    values = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise BadInput("values", "KEY=VALUE", pair)
-        values[name.strip()] = value
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        computer_settings.change(conn, unix_actor(), device_id, values, time.time())
-    click.echo(f"Computer {device_id}: {', '.join(values)} set.")
+    texts = read_pairs(pairs)
+    own = {name: text for name, text in texts.items() if name in computer_settings.KEYS}
+    others = {name: text for name, text in texts.items() if name not in own}
+    if own and others:
+        raise BadInput("values", "parameters of the agent, or others, not both", " ".join(pairs))
+    with open_installation(root) as installation:
+        if others:
+            subject = Subject(Level.COMPUTER, device_id)
+            apply(installation, subject, others, dry_run=dry_run, as_json=as_json)
+            return
+        if dry_run:
+            raise BadInput("values", "parameters of the agent, with --dry-run", " ".join(pairs))
+        with installation.catalogue.write() as conn:
+            computer_settings.change(conn, unix_actor(), device_id, own, time.time())
+    if as_json:
+        print_json({"device_id": device_id, "set": list(own)})
+        return
+    click.echo(f"Computer {device_id}: {', '.join(own)} set.")
 
 
 @computer.command(epilog=example("distd computer admit pc17-2026-01-31-08-00-00 --data /srv/distd"))

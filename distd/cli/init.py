@@ -12,8 +12,10 @@ import click
 from distd.catalogue.engine import open_catalogue
 from distd.cli.actor import unix_actor
 from distd.cli.options import data_option
+from distd.domain.permissions import Role
 from distd.origin.installation import create_installation
 from distd.origin.operators import operators
+from distd.origin.operators.operators import Grant
 from distd.terminal.options import FolderPath, example, json_option
 from distd.terminal.output import print_json
 from distd.terminal.program import command, option
@@ -45,7 +47,7 @@ def init(root: Path, hosts: tuple[str, ...], offline_ca: Path | None, as_json: b
     password = secrets.token_urlsafe(12)
     data = create_installation(root, hosts or (socket.getfqdn(),), offline_ca)
     with open_catalogue(data.catalogue) as catalogue, catalogue.write() as conn:
-        operators.create(conn, unix_actor(), ADMIN, password, time.time())
+        operators.create(conn, unix_actor(), ADMIN, password, time.time(), Grant(Role.ADMINISTRATOR))
     if as_json:
         print_json({"data": str(root), "ca": str(data.ca_certificate), "operator": ADMIN, "password": password})
         return

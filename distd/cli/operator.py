@@ -12,10 +12,14 @@ import click
 from distd.cli.actor import unix_actor
 from distd.cli.options import data_option
 from distd.domain.errors import BadInput
+from distd.domain.permissions import Role, read_role
+from distd.domain.sign_in import Source
+from distd.domain.units import format_time
 from distd.origin.installation import open_installation
 from distd.origin.operators import operators
+from distd.origin.operators.operators import Grant
 from distd.terminal.lists import Column, list_options, print_list
-from distd.terminal.options import example, json_option
+from distd.terminal.options import example, json_option, one_of
 from distd.terminal.output import print_json
 from distd.terminal.program import Group, argument, option
 
@@ -33,12 +37,28 @@ stdin_option = option(
 )
 
 
-COLUMNS: Final[tuple[Column[Operator], ...]] = (Column("Operator", lambda row: row.name),)
+role_option = option(
+    "--role", type=one_of(Role), help="viewer: sees; operator: deploys; administrator: also decides who may."
+)
+filter_option = option(
+    "--filter",
+    "filter_",
+    field="filter",
+    metavar="FILTER",
+    help="Only with computers that match it, such as 'tag = \"site 4\"'; '': with all.",
+)
+COLUMNS: Final[tuple[Column[Operator], ...]] = (
+    Column("Operator", lambda row: row.name),
+    Column("Role", lambda row: row.role),
+    Column("Only with", lambda row: row.filter, rank=2, cut=True),
+    Column("Password", lambda row: "here" if row.source == Source.LOCAL else row.source, rank=3),
+    Column("Signed in", lambda row: format_time(row.seen_at_s), rank=1),
+)
 
 
 @click.group(cls=Group)
 def operator() -> None:
-    """Operators, who may use the API: add, list, delete, and give another password."""
+    """Operators, who may use the API: add, list, change, delete, and give another password."""
 
 
 @operator.command("list", epilog=example("distd operator list --data /srv/distd"))
@@ -51,17 +71,40 @@ def list_(root: Path, listing: ListOptions) -> None:
     print_list(page, COLUMNS, listing, "No operators.")
 
 
-@operator.command(epilog=example("distd operator add alice --data /srv/distd"))
+@operator.command(epilog=example("distd operator add alice --role viewer --data /srv/distd"))
 @name_argument
 @stdin_option
+@role_option
+@filter_option
 @data_option
 @json_option
-def add(name: str, from_stdin: bool, root: Path, as_json: bool) -> None:
-    """Add an operator; prints the password, which nothing else knows."""
+def add(name: str, from_stdin: bool, role: str | None, filter_: str | None, root: Path, as_json: bool) -> None:
+    """Add an operator, with the role `operator` if none is given; prints the password, which nothing else knows."""
     password = read_password(from_stdin=from_stdin)
+    grant = Grant(read_role(role or Role.OPERATOR), filter_ or "")
     with open_installation(root) as installation, installation.catalogue.write() as conn:
-        operators.create(conn, unix_actor(), name, password, time.time())
+        operators.create(conn, unix_actor(), name, password, time.time(), grant)
     print_password("operator", name, None if from_stdin else password, as_json=as_json)
+
+
+@operator.command("set", epilog=example("distd operator set alice --role operator --data /srv/distd"))
+@name_argument
+@role_option
+@filter_option
+@data_option
+@json_option
+def set_(name: str, role: str | None, filter_: str | None, root: Path, as_json: bool) -> None:
+    """Give an operator another role, or restrict it to other computers: at once, also on a running server."""
+    if role is None and filter_ is None:
+        raise BadInput("role", "--role or --filter", "neither")
+    wanted = None if role is None else read_role(role)
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        changed = operators.change(conn, unix_actor(), name, time.time(), role=wanted, filter_=filter_)
+    if as_json:
+        print_json(changed)
+        return
+    restricted = f", only with computers where {changed.filter}" if changed.filter else ""
+    click.echo(f"Operator {name}: {changed.role}{restricted}.")
 
 
 @operator.command(epilog=example("distd operator password admin --data /srv/distd"))
@@ -70,10 +113,7 @@ def add(name: str, from_stdin: bool, root: Path, as_json: bool) -> None:
 @data_option
 @json_option
 def password(name: str, from_stdin: bool, root: Path, as_json: bool) -> None:
-    """Give an operator another password, and print it; the old one is not needed.
-
-    A running server may take the old one for another minute.
-    """
+    """Give an operator another password, and print it; the old one is not needed, and no longer taken."""
     chosen = read_password(from_stdin=from_stdin)
     with open_installation(root) as installation, installation.catalogue.write() as conn:
         operators.set_password(conn, unix_actor(), name, chosen, time.time())
@@ -84,10 +124,7 @@ def password(name: str, from_stdin: bool, root: Path, as_json: bool) -> None:
 @name_argument
 @data_option
 def delete(name: str, root: Path) -> None:
-    """Delete an operator; the last one stays.
-
-    A running server may take the password for another minute.
-    """
+    """Delete an operator and its tokens; the last administrator with a password here stays."""
     with open_installation(root) as installation, installation.catalogue.write() as conn:
         operators.delete(conn, unix_actor(), name, time.time())
     click.echo(f"Operator {name} is deleted.")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from distd.domain.errors import BadInput
 from distd.domain.login_pauses import LoginPauses
-from distd.domain.request_rates import RequestRates
 from distd.origin.installation import MIB, disk_limits
 from distd.server.forecasts import forecast_in_child
 from distd.server.handover import open_hand_over
@@ -23,8 +23,12 @@ from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.mirrors import MirrorRoutes
+from distd.web.api.operators import OperatorRoutes
 from distd.web.api.packages import PackageRoutes
+from distd.web.api.parameters import ParameterRoutes
+from distd.web.api.tokens import TokenRoutes
 from distd.web.api.uploads import UploadsApi
+from distd.web.sign_in.sources import make_sources
 
 if TYPE_CHECKING:
     import logging
@@ -50,22 +54,23 @@ async def open_application(
 ) -> AsyncIterator[HandOver]:
     """The application, started up, that takes the connections that the lane hands over."""
     record, slots = LoginRecord(writer, log), Slots(0, 0)
-    pauses, rates = LoginPauses(0.0), RequestRates(1)
+    pauses, vouching = LoginPauses(0.0), [make_sources(state.settings.sign_in, log)]
 
     def use(settings: Settings) -> None:
+        try:
+            vouching[0] = make_sources(settings.sign_in, log)
+        except BadInput as error:
+            log.error("reload: %s; sign-in is as it was", error)
         slots.limit(settings.limits.web_connections, settings.limits.web_connections_per_address)
-        rates.limit(settings.limits.web_requests_per_s_per_address)
         pauses.limit(settings.limits.login_pause_ms / 1000)
-
-    def trust(peer: str) -> None:
-        rates.trust(peer, trio.current_time())
 
     use(state.settings)
     state.follow(use)
-    app = _make_application(installation, state, Logins(reader, record, pauses, trust), reader, writer, metrics)
+    logins = Logins(reader, writer, record, pauses, lambda: vouching[0])
+    app = _make_application(installation, state, logins, reader, writer, metrics)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(record.run)
-        async with open_hand_over(app, slots, rates, log, state.settings.limits.drain_s) as hand_over:
+        async with open_hand_over(app, slots, log, state.settings.limits.drain_s) as hand_over:
             yield hand_over
         nursery.cancel_scope.cancel()
     await record.flush()
@@ -81,6 +86,9 @@ def _make_application(
         ComputerRoutes(reader),
         DeploymentRoutes(reader, writer, lambda: state.settings, forecast_in_child),
         EventRoutes(reader, lambda: state.stopping),
+        OperatorRoutes(reader, writer, logins),
+        TokenRoutes(reader, writer),
+        ParameterRoutes(reader, writer, lambda: state.settings),
         MirrorRoutes(reader, state.default_via),
         MirrorProtocolRoutes(
             installation.data, reader, writer, state.token_keys, lambda: state.settings.mirrors.certificate_days

@@ -267,6 +267,7 @@ def _parameter(row: dict[str, Any]) -> tuple[str, str, str]:
 
 def _shape(name: str, shape: dict[str, Any]) -> str:
     rows = [(f"`{field}`", _type(value)) for field, value in shape.get("properties", {}).items()]
+    rows += [(f"`{value}`", "text") for value in shape.get("enum", ())]
     if not rows:
         rows = [(f"item {number}", _type(value)) for number, value in enumerate(shape["prefixItems"], 1)]
     text = " ".join(shape.get("description", "").split())
@@ -284,6 +285,8 @@ def _type(schema: dict[str, Any]) -> str:
     if schema.get("type") == "array":
         count = f"{schema['minItems']} × " if schema.get("minItems") == schema.get("maxItems", 0) else ""
         return f"list of {count}{_type(schema['items'])}"
+    if isinstance(schema.get("additionalProperties"), dict):
+        return f"object whose values are {_type(schema['additionalProperties'])}"
     return str(schema.get("type", "any"))
 
 

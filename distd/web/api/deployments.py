@@ -14,6 +14,7 @@ from msgspec import Meta
 from quart_schema import validate_response
 
 from distd.domain.page import read_window
+from distd.domain.permissions import Act
 from distd.domain.results import Outcome
 from distd.origin.deployments import assignments, forecasts, proofs
 from distd.origin.deployments.assignments import Result  # noqa: TC001 - the API looks at the fields
@@ -22,7 +23,7 @@ from distd.origin.packages import packages, planned_activations
 from distd.origin.packages.planned_activations import Planned  # noqa: TC001 - the API looks at the fields
 from distd.simulation.world import Line
 from distd.simulation.world_text import read_goal
-from distd.web.api.auth import acting_operator, for_operators
+from distd.web.api.auth import acting_operator, needs
 from distd.web.api.bodies import read_json
 from distd.web.api.description import answers
 from distd.web.api.queries import cursor_parameter, limit_parameter, parameter, takes
@@ -109,7 +110,7 @@ class DeploymentRoutes:
         """Add the routes."""
 
         @app.get("/api/v1/packages/<package_id>/results")
-        @for_operators
+        @needs(Act.DEPLOYMENTS_READ)
         @takes(ResultQuery)
         @validate_response(ResultPage)
         async def show_results(package_id: str, query_args: ResultQuery) -> Any:
@@ -117,11 +118,11 @@ class DeploymentRoutes:
             states = assignments.read_states(query_args.state or (), "state")
             window = read_window(query_args.limit, query_args.cursor, assignments.PLACE)
             read = partial(assignments.results, package_id=package_id, states=states, window=window)
-            page = await self._reader.run(partial(read, unproven=query_args.unproven))
+            page = await self._reader.run(partial(read, unproven=query_args.unproven, actor=acting_operator()))
             return ResultPage(page.items, page.next, page.total)
 
         @app.post("/api/v1/packages/<package_id>/accept")
-        @for_operators
+        @needs(Act.DEPLOYMENTS_WRITE)
         @answers(Accepted, body=AcceptRequest, problems=(400, 409, 413, 415))
         async def accept(package_id: str) -> Any:
             """Take what is unproven of a package for a success: on all of these computers, or on none."""
@@ -136,7 +137,7 @@ class DeploymentRoutes:
             return Accepted(await self._writer.run(act))
 
         @app.get("/api/v1/activations/planned")
-        @for_operators
+        @needs(Act.DEPLOYMENTS_READ)
         @validate_response(PlannedPage)
         async def list_planned() -> Any:
             """Activations that wait for mirrors, or for their time."""
@@ -144,7 +145,7 @@ class DeploymentRoutes:
             return PlannedPage(found, None, len(found))
 
         @app.get("/api/v1/packages/<package_id>/plan")
-        @for_operators
+        @needs(Act.DEPLOYMENTS_READ)
         @takes(PlanQuery)
         @validate_response(Plan)
         async def plan(package_id: str, query_args: PlanQuery) -> Any:

@@ -15,11 +15,12 @@ from quart_schema import document_response, validate_response
 from distd.catalogue import event_log
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.page import read_window
+from distd.domain.permissions import Act
 from distd.domain.units import parse_past
 from distd.domain.visible import visible_json
 from distd.origin.operators import events
 from distd.origin.operators.events import LoggedEvent, Wanted  # noqa: TC001 - the API looks at the fields
-from distd.web.api.auth import for_operators
+from distd.web.api.auth import acting_operator, needs
 from distd.web.api.description import answers, header
 from distd.web.api.queries import cursor_parameter, limit_parameter, parameter, takes
 
@@ -80,7 +81,7 @@ class EventRoutes:
         """Add the routes."""
 
         @app.get("/api/v1/events")
-        @for_operators
+        @needs(Act.EVENTS_READ)
         @takes(EventQuery)
         @document_response(EventPage)
         @answers(also={STREAM: MESSAGES}, parameters=(LAST_EVENT_ID,))
@@ -92,7 +93,7 @@ class EventRoutes:
             return await self._page(wanted, query_args)
 
         @app.get("/api/v1/audit")
-        @for_operators
+        @needs(Act.AUDIT_READ)
         @takes(EventQuery)
         @validate_response(EventPage)
         async def list_acts(query_args: EventQuery) -> Any:
@@ -143,7 +144,7 @@ def _wanted(query: EventQuery, *, by_people: bool = False) -> Wanted:
     now = datetime.now()  # noqa: DTZ005 - "fri 18:00" is local
     kinds = () if query.kind is None else events.read_kinds(query.kind, "kind")
     since_s = None if query.since is None else parse_past(query.since, "since", now)
-    return Wanted(query.package, query.computer, query.actor, kinds, since_s, by_people)
+    return Wanted(query.package, query.computer, query.actor, kinds, since_s, by_people, acting_operator())
 
 
 def _last_seq(query: EventQuery) -> int | None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from quart_schema import validate_response
 
 from distd.domain.page import read_window
+from distd.domain.permissions import Act
 from distd.origin.mirrors import explanation, mirrors
 from distd.origin.mirrors.explanation import Explanation
 from distd.origin.mirrors.mirrors import Mirror
-from distd.web.api.auth import for_operators
+from distd.web.api.auth import acting_operator, needs
 from distd.web.api.queries import PATTERN, cursor_parameter, limit_parameter, parameter, takes
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class MirrorRoutes:
         """Add the routes."""
 
         @app.get("/api/v1/mirrors")
-        @for_operators
+        @needs(Act.MIRRORS_READ)
         @takes(MirrorQuery)
         @validate_response(MirrorPage)
         async def list_mirrors(query_args: MirrorQuery) -> Any:
@@ -66,20 +67,20 @@ class MirrorRoutes:
             return MirrorPage(page.items, page.next, page.total)
 
         @app.get("/api/v1/mirrors/<name>")
-        @for_operators
+        @needs(Act.MIRRORS_READ)
         @validate_response(Mirror)
         async def show_mirror(name: str) -> Any:
             """One redistribution server."""
             return await self._reader.run(partial(mirrors.show, name=name, now_s=time.time()))
 
         @app.get("/api/v1/computers/<device_id>/mirrors/<package_id>")
-        @for_operators
+        @needs(Act.MIRRORS_READ)
         @validate_response(Explanation)
         async def explain(device_id: str, package_id: str) -> Any:
             """Which mirrors a computer would get a package from now, and why."""
-            default, now_s = self._default_via(), time.time()
+            default, now_s, actor = self._default_via(), time.time(), acting_operator()
 
             def read(conn: Connection) -> Explanation:
-                return explanation.explain(conn, device_id, package_id, default, now_s)
+                return explanation.explain(conn, device_id, package_id, default, now_s, actor)
 
             return await self._reader.run(read)

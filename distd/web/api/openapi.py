@@ -29,6 +29,9 @@ twice. Errors are problems (RFC 9457). No answer is kept by caches. Each answer 
 PARTS: Final = {
     "package_id": in_path("package_id", "the id of a package: decimal digits", pattern="^[0-9]{1,20}$"),
     "device_id": in_path("device_id", "the DEVICEID of a computer", minLength=1),
+    "operator": in_path("operator", "the name of an operator", minLength=1),
+    "token": in_path("token", "the name of a token", minLength=1),
+    "group": in_path("group", "the name of a group", minLength=1),
     "name": in_path("name", "the name of a redistribution server", minLength=1),
 }
 STREAM: Final = Operation(
@@ -87,7 +90,7 @@ class ApiDocument(OpenAPIProvider):
         schemes = [name for scheme in getattr(route, QUART_SCHEMA_SECURITY_ATTRIBUTE, ()) for name in scheme]
         problems = {*notes.problems}
         if "operator" in schemes:
-            problems |= {400, 401, 503}
+            problems |= {400, 401, 403, 503}
         if rule.arguments:
             problems.add(404)
         return Operation(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from quart_schema import validate_response
 
 from distd.domain.page import read_window
+from distd.domain.permissions import Act
 from distd.origin.packages import overview
 from distd.origin.packages.overview import ListedPackage, WantedPackages
-from distd.web.api.auth import for_operators
+from distd.web.api.auth import needs
 from distd.web.api.queries import PATTERN, cursor_parameter, limit_parameter, parameter, takes
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class PackageRoutes:
         """Add the routes."""
 
         @app.get("/api/v1/packages")
-        @for_operators
+        @needs(Act.PACKAGES_READ)
         @takes(PackageQuery)
         @validate_response(PackagePage)
         async def list_packages(query_args: PackageQuery) -> Any:
@@ -61,7 +62,7 @@ class PackageRoutes:
             return PackagePage(page.items, page.next, page.total)
 
         @app.get("/api/v1/packages/<package_id>")
-        @for_operators
+        @needs(Act.PACKAGES_READ)
         @validate_response(ListedPackage)
         async def show_package(package_id: str) -> Any:
             """One package, also a deleted one."""

@@ -21,11 +21,16 @@ from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.mirrors import MirrorRoutes
+from distd.web.api.operators import OperatorRoutes
 from distd.web.api.packages import PackageRoutes
+from distd.web.api.parameters import ParameterRoutes
+from distd.web.api.tokens import TokenRoutes
+from distd.web.sign_in.sources import NO_SOURCES
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
+    from distd.web.sign_in.sources import Sources
     from tests.fixtures.origin import TestOrigin
 
 TOKEN_KEY = b"k" * 32
@@ -35,10 +40,12 @@ def basic(name: str, password: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
 
 
-def new_logins(reader: Any) -> Logins:
+def new_logins(reader: Any, writer: Any = None, sources: Sources = NO_SOURCES) -> Logins:
     """Of a server that has just started; what it records is written nowhere."""
     nobody: Any = None
-    return Logins(reader, LoginRecord(nobody, logging.getLogger("distd.web")), LoginPauses(0.5), lambda _peer: None)
+    return Logins(
+        reader, writer, LoginRecord(nobody, logging.getLogger("distd.web")), LoginPauses(0.5), lambda: sources
+    )
 
 
 @pytest.fixture
@@ -55,16 +62,20 @@ def app(data: Any, reader: Any, writer: Any, forecasts: list[Any]) -> QuartTrio:
         forecasts.append((world, question, name))
         return use_cases.forecast(world, question, name)
 
+    logins = new_logins(reader, writer)
     routes = (
         HealthRoutes(reader, lambda: b"metrics\n"),
         PackageRoutes(reader),
         ComputerRoutes(reader),
         DeploymentRoutes(reader, writer, lambda: Settings(), forecast),
         EventRoutes(reader, lambda: False),
+        OperatorRoutes(reader, writer, logins),
+        TokenRoutes(reader, writer),
+        ParameterRoutes(reader, writer, Settings),
         MirrorRoutes(reader, lambda: Via.DIRECT),
         MirrorProtocolRoutes(data, reader, writer, lambda: (TOKEN_KEY,), lambda: 30),
     )
-    return make_app(new_logins(reader), routes)
+    return make_app(logins, routes)
 
 
 @pytest.fixture
@@ -75,5 +86,5 @@ def client(app: QuartTrio) -> Any:
 @pytest.fixture
 def operator(origin: TestOrigin) -> dict[str, str]:
     """The header of an operator."""
-    origin.act(operators.create, "admin", "secret", 0.0)
+    origin.act(operators.set_password, "admin", "secret", 0.0)
     return basic("admin", "secret")

@@ -14,7 +14,10 @@ from distd.web.api.events import EventRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.mirrors import MirrorRoutes
+from distd.web.api.operators import OperatorRoutes
 from distd.web.api.packages import PackageRoutes
+from distd.web.api.parameters import ParameterRoutes
+from distd.web.api.tokens import TokenRoutes
 
 
 def describe() -> dict[str, Any]:
@@ -26,6 +29,9 @@ def describe() -> dict[str, Any]:
         ComputerRoutes(nothing),
         DeploymentRoutes(nothing, nothing, Settings, nothing),
         EventRoutes(nothing, lambda: False),
+        OperatorRoutes(nothing, nothing, nothing),
+        TokenRoutes(nothing, nothing),
+        ParameterRoutes(nothing, nothing, Settings),
         MirrorRoutes(nothing, lambda: Via.DIRECT),
         MirrorProtocolRoutes(nothing, nothing, nothing, tuple, int),
     )
