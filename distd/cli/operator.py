@@ -13,7 +13,7 @@ from distd.cli.actor import unix_actor
 from distd.cli.options import data_option
 from distd.domain.errors import BadInput
 from distd.domain.permissions import Role, read_role
-from distd.domain.sign_in import Source
+from distd.domain.sign_in import SignInSource
 from distd.domain.units import format_time
 from distd.origin.installation import open_installation
 from distd.origin.operators import operators
@@ -51,7 +51,7 @@ COLUMNS: Final[tuple[Column[Operator], ...]] = (
     Column("Operator", lambda row: row.name),
     Column("Role", lambda row: row.role),
     Column("Only with", lambda row: row.filter, rank=2, cut=True),
-    Column("Password", lambda row: "here" if row.source == Source.LOCAL else row.source, rank=3),
+    Column("Password", lambda row: "here" if row.source == SignInSource.LOCAL else row.source, rank=3),
     Column("Signed in", lambda row: format_time(row.seen_at_s), rank=1),
 )
 

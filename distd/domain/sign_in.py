@@ -22,7 +22,7 @@ MAX_ENTRIES: Final = 64
 _ENTRY: Final = re.compile(r"\s*(\w+)\s*:\s*([^\[\]]*?)\s*(?:\[([^\[\]]*)\])?\s*")
 
 
-class Source(StrEnum):
+class SignInSource(StrEnum):
     """Who vouches for an operator."""
 
     LOCAL = "local"  # a password that is kept here
@@ -42,11 +42,11 @@ class GroupRole:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class OperatorIdentity:
     """Somebody for whom `source` vouches. `filter` None: as an administrator has set it here."""
 
     name: str
-    source: Source
+    source: SignInSource
     role: Role
     filter: str | None = None
 
@@ -72,7 +72,9 @@ def normal_group(name: str) -> str:
     return ",".join(part.strip() for part in name.strip().lower().split(",")) if "=" in name else name.strip().lower()
 
 
-def identify(name: str, source: Source, groups: Collection[str], roles: Collection[GroupRole]) -> Identity | None:
+def identify(
+    name: str, source: SignInSource, groups: Collection[str], roles: Collection[GroupRole]
+) -> OperatorIdentity | None:
     """Who that is here: the highest role that one of its `groups` gives; None: none does.
 
     It is restricted only where every group that gives this role restricts it, then to the first one's filter.
@@ -83,4 +85,4 @@ def identify(name: str, source: Source, groups: Collection[str], roles: Collecti
     if role is None:
         return None
     filters = [entry.filter for entry in matching if entry.role is role]
-    return Identity(name, source, role, filters[0] if all(filters) else None)
+    return OperatorIdentity(name, source, role, filters[0] if all(filters) else None)

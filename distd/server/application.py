@@ -9,6 +9,7 @@ import trio
 
 from distd.domain.errors import BadInput
 from distd.domain.login_pauses import LoginPauses
+from distd.domain.request_rates import RequestRates
 from distd.origin.installation import MIB, disk_limits
 from distd.server.forecasts import forecast_in_child
 from distd.server.handover import open_hand_over
@@ -28,7 +29,7 @@ from distd.web.api.packages import PackageRoutes
 from distd.web.api.parameters import ParameterRoutes
 from distd.web.api.tokens import TokenRoutes
 from distd.web.api.uploads import UploadsApi
-from distd.web.sign_in.sources import make_sources
+from distd.web.sign_in.from_settings import make_sources
 
 if TYPE_CHECKING:
     import logging
@@ -54,7 +55,8 @@ async def open_application(
 ) -> AsyncIterator[HandOver]:
     """The application, started up, that takes the connections that the lane hands over."""
     record, slots = LoginRecord(writer, log), Slots(0, 0)
-    pauses, vouching = LoginPauses(0.0), [make_sources(state.settings.sign_in, log)]
+    pauses, rates = LoginPauses(0.0), RequestRates(1)
+    vouching = [make_sources(state.settings.sign_in, log)]
 
     def use(settings: Settings) -> None:
         try:
@@ -62,15 +64,19 @@ async def open_application(
         except BadInput as error:
             log.error("reload: %s; sign-in is as it was", error)
         slots.limit(settings.limits.web_connections, settings.limits.web_connections_per_address)
+        rates.limit(settings.limits.web_requests_per_s_per_address)
         pauses.limit(settings.limits.login_pause_ms / 1000)
+
+    def trust(peer: str) -> None:
+        rates.trust(peer, trio.current_time())
 
     use(state.settings)
     state.follow(use)
-    logins = Logins(reader, writer, record, pauses, lambda: vouching[0])
+    logins = Logins(reader, writer, record, pauses, trust, lambda: vouching[0])
     app = _make_application(installation, state, logins, reader, writer, metrics)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(record.run)
-        async with open_hand_over(app, slots, log, state.settings.limits.drain_s) as hand_over:
+        async with open_hand_over(app, slots, rates, log, state.settings.limits.drain_s) as hand_over:
             yield hand_over
         nursery.cancel_scope.cancel()
     await record.flush()

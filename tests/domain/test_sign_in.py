@@ -6,7 +6,7 @@ import pytest
 
 from distd.domain.errors import BadInput
 from distd.domain.permissions import Role
-from distd.domain.sign_in import GroupRole, Identity, Source, identify, read_roles
+from distd.domain.sign_in import GroupRole, OperatorIdentity, SignInSource, identify, read_roles
 
 ROLES = read_roles(
     'administrator: CN=Admins, OU=Groups,DC=x; operator: technicians; operator: lyon-tech [tag = "Lyon"];'
@@ -33,8 +33,8 @@ def test_entries_are_read() -> None:
     ],
 )
 def test_the_highest_role_of_all_groups_holds(groups: list[str], expected: tuple[Role, str | None] | None) -> None:
-    found = identify("zoë", Source.OIDC, groups, ROLES)
-    assert found == (None if expected is None else Identity("zoë", Source.OIDC, *expected))
+    found = identify("zoë", SignInSource.OIDC, groups, ROLES)
+    assert found == (None if expected is None else OperatorIdentity("zoë", SignInSource.OIDC, *expected))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, bindparam, literal, select, union_all
 
@@ -12,13 +12,13 @@ from distd.domain.parameters import Level, Own, of_agent, of_settings
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from sqlalchemy import Connection
+    from sqlalchemy import BindParameter, Connection
 
     from distd.domain.parameters import AgentParameters, Number
     from distd.domain.settings import Settings
 
 _ANY: Final = select(parameters.c.subject_id).limit(1)
-_OF: Final = bindparam("ids", expanding=True)
+_OF: Final[BindParameter[Any]] = bindparam("ids", expanding=True)
 _VALUES: Final = (parameters.c.name, parameters.c.value)
 _ROWS: Final = union_all(
     select(literal(0).label("computer_id"), literal("").label("group_name"), *_VALUES).where(

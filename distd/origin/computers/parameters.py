@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, select
 
@@ -81,7 +81,10 @@ def set_values(
     key = {"level": str(subject.level), "subject_id": subject_id}
     rows = [{**key, "name": name, "value": value} for name, value in changed.items() if value is not None]
     dialect.upsert(conn, parameters, rows)
-    detail = {"level": str(subject.level), "before": {name: _typed(name, before.get(name)) for name in changed}}
+    detail: dict[str, Any] = {
+        "level": str(subject.level),
+        "before": {name: _typed(name, before.get(name)) for name in changed},
+    }
     detail["after"] = {name: _typed(name, value) for name, value in changed.items()}
     if subject.level is Level.GROUP:
         detail["group"] = subject.name
@@ -127,11 +130,11 @@ def _computers(conn: Connection, subject: Subject, subject_id: int) -> Iterator[
         _, found = agent_parameters.read(conn, some)
         for computer_id in some:
             own = found.get(computer_id, NOTHING)
-            key = (tuple(sorted(own.groups)), tuple(sorted(own.computer.items())))
+            key: tuple[object, ...] = (tuple(sorted(own.groups)), tuple(sorted(own.computer.items())))
             kinds[key] = own
             alike[key] += 1
-    for key, count in alike.items():
-        yield count, site, kinds[key]
+    for alike_key, count in alike.items():
+        yield count, site, kinds[alike_key]
 
 
 def _changed(

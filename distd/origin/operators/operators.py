@@ -14,8 +14,8 @@ from distd.catalogue import event_log
 from distd.catalogue.lists import read_page
 from distd.catalogue.schema import NAME_LIMIT, api_tokens, micros, operators, seconds
 from distd.domain.errors import BadInput, Conflict, NotFound
-from distd.domain.permissions import Access, Role
-from distd.domain.sign_in import Source
+from distd.domain.permissions import Rights, Role
+from distd.domain.sign_in import SignInSource
 from distd.origin.operators.restrictions import check_filter
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from distd.domain.actor import Actor
     from distd.domain.page import Page, Window
-    from distd.domain.sign_in import Identity
+    from distd.domain.sign_in import OperatorIdentity
 
 SEEN_S: Final = 3600.0  # how exactly it is known when an operator last signed in
 PLACE: Final = (str,)  # of an operator in the list: its name
@@ -56,8 +56,8 @@ class KnownOperator:
 
     name: str
     password_hash: str
-    access: Access
-    source: Source
+    access: Rights
+    source: SignInSource
     seen_at_s: float | None
 
 
@@ -76,7 +76,7 @@ def create_hashed(conn: Connection, actor: Actor, name: str, hashed: str, now_s:
     check_filter(grant.filter)
     if find(conn, name) is not None:
         raise Conflict("name", f"there is an operator {name} already")
-    row = {"role": str(grant.role), "filter": grant.filter.strip(), "source": str(Source.LOCAL)}
+    row = {"role": str(grant.role), "filter": grant.filter.strip(), "source": str(SignInSource.LOCAL)}
     conn.execute(insert(operators).values(name=name, password_hash=hashed, **row))
     event_log.append(conn, event_log.Kind.OPERATOR_ADDED, actor, at_s=now_s, operator=name, after=row)
 
@@ -97,7 +97,7 @@ def change(
     before = {"role": known.role, "filter": known.filter}
     if wanted != before:
         conn.execute(update(operators).where(operators.c.name == name).values(**wanted))
-        detail = {"operator": name, "before": before, "after": wanted}
+        detail: dict[str, Any] = {"operator": name, "before": before, "after": wanted}
         event_log.append(conn, event_log.Kind.OPERATOR_CHANGED, actor, at_s=now_s, **detail)
     return show(conn, name)
 
@@ -111,7 +111,7 @@ def set_password(conn: Connection, actor: Actor, name: str, password: str, now_s
 def set_hashed_password(conn: Connection, actor: Actor, name: str, hashed: str, now_s: float) -> None:
     """As `set_password`, with the hash of a password that is not empty."""
     known = _row(conn, name)
-    if known.source != Source.LOCAL:
+    if known.source != SignInSource.LOCAL:
         raise Conflict("password", f"the password of {name} is not kept here, but by {known.source}")
     conn.execute(update(operators).where(operators.c.name == name).values(password_hash=hashed))
     event_log.append(conn, event_log.Kind.PASSWORD_CHANGED, actor, at_s=now_s, operator=name)
@@ -136,7 +136,7 @@ def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
     event_log.append(conn, event_log.Kind.OPERATOR_DELETED, actor, at_s=now_s, operator=name)
 
 
-def admit(conn: Connection, actor: Actor, identity: Identity, now_s: float) -> None:
+def admit(conn: Connection, actor: Actor, identity: OperatorIdentity, now_s: float) -> None:
     """Somebody for whom another vouches has signed in: it becomes an operator here, or gets the role that it has there
     by now. Raises `Conflict` where a local operator, or one of another source, has this name."""
     _check_name(identity.name)
@@ -150,7 +150,7 @@ def admit(conn: Connection, actor: Actor, identity: Identity, now_s: float) -> N
     if before is None:
         row = {"name": identity.name, "password_hash": "", "source": str(identity.source)}
         conn.execute(insert(operators).values(**row, **values))
-        detail = {"operator": identity.name, "after": after | {"source": str(identity.source)}}
+        detail: dict[str, Any] = {"operator": identity.name, "after": after | {"source": str(identity.source)}}
         event_log.append(conn, event_log.Kind.OPERATOR_ADDED, actor, at_s=now_s, **detail)
         return
     conn.execute(update(operators).where(operators.c.name == identity.name).values(**values))
@@ -169,8 +169,8 @@ def find(conn: Connection, name: str) -> KnownOperator | None:
     row = conn.execute(select(operators).where(operators.c.name == name)).one_or_none()
     if row is None:
         return None
-    access = Access(Role(row.role), row.filter)
-    return KnownOperator(row.name, row.password_hash, access, Source(row.source), seconds(row.seen_at_us))
+    access = Rights(Role(row.role), row.filter)
+    return KnownOperator(row.name, row.password_hash, access, SignInSource(row.source), seconds(row.seen_at_us))
 
 
 def check(conn: Connection, name: str, password: str) -> bool:
@@ -220,7 +220,7 @@ def _check_administrators(conn: Connection, leaving: Row[Any]) -> None:
         return
     count = select(func.count()).select_from(operators).where(operators.c.role == str(Role.ADMINISTRATOR))
     others = count.where(
-        operators.c.source == str(Source.LOCAL), operators.c.filter == "", operators.c.name != leaving.name
+        operators.c.source == str(SignInSource.LOCAL), operators.c.filter == "", operators.c.name != leaving.name
     )
     if not conn.scalar(others):
         hint = "`distd operator add NAME --role administrator` another one first"
@@ -228,7 +228,7 @@ def _check_administrators(conn: Connection, leaving: Row[Any]) -> None:
 
 
 def _is_local_administrator(row: Row[Any]) -> bool:
-    return row.role == Role.ADMINISTRATOR and row.source == Source.LOCAL and not row.filter
+    return row.role == Role.ADMINISTRATOR and row.source == SignInSource.LOCAL and not row.filter
 
 
 def _row(conn: Connection, name: str) -> Row[Any]:

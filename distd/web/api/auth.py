@@ -21,7 +21,7 @@ from distd.domain.addresses import peer_of
 from distd.domain.errors import Conflict
 from distd.domain.lru import Lru
 from distd.domain.permissions import Role, missing
-from distd.domain.sign_in import Source
+from distd.domain.sign_in import SignInSource
 from distd.origin.operators import api_tokens, operators
 from distd.web.api.background_thread import BackgroundThread
 from distd.web.api.login_queue import LoginQueue
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from distd.catalogue.reader import Reader
     from distd.catalogue.writer import Writer
     from distd.domain.login_pauses import LoginPauses
-    from distd.domain.permissions import Access, Act
-    from distd.domain.sign_in import Identity
+    from distd.domain.permissions import Act, Rights
+    from distd.domain.sign_in import OperatorIdentity
     from distd.origin.operators.operators import KnownOperator
     from distd.web.api.login_record import LoginRecord
     from distd.web.sign_in.sources import Sources
@@ -57,7 +57,7 @@ class SignedIn:
     """Who asks, and what it may."""
 
     actor: Actor
-    access: Access
+    access: Rights
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Logins:
         if known is not None and is_fresh and right is not None and right.password_hash == known.password_hash:
             return _signed_in(known, address)
         try:
-            if (known is not None and known.source is Source.LOCAL) or not self._sources().has_directory:
+            if (known is not None and known.source is SignInSource.LOCAL) or not self._sources().has_directory:
                 found = known if await self._queue.check(peer, name, password) else None
             else:
                 identity = await self._directory_queue.check(peer, name, password)
@@ -167,7 +167,7 @@ class Logins:
         self._record.failed(peer, "a token")
         return None
 
-    async def _admit(self, identity: Identity, address: str) -> SignedIn | None:
+    async def _admit(self, identity: OperatorIdentity, address: str) -> SignedIn | None:
         """Somebody for whom another vouches, without a password."""
         known = await self._find(identity.name)
         is_new = known is None or known.source is not identity.source or not _is_up_to_date(known, identity)
@@ -177,7 +177,7 @@ class Logins:
         self._record.succeeded(peer_of(address), identity.name)
         return _signed_in(found, address)
 
-    async def _enter(self, identity: Identity, address: str) -> KnownOperator | None:
+    async def _enter(self, identity: OperatorIdentity, address: str) -> KnownOperator | None:
         who = actors.operator(identity.name, address)
         try:
             await self._writer.run(partial(operators.admit, actor=who, identity=identity, now_s=time.time()))
@@ -193,7 +193,7 @@ class Logins:
         known = await self._find(name)
         return await self._thread.run(operators.verify, None if known is None else known.password_hash, password)
 
-    async def _ask_directory(self, name: str, password: str) -> Identity | None:
+    async def _ask_directory(self, name: str, password: str) -> OperatorIdentity | None:
         return await self._sources().by_password(name, password)
 
 
@@ -212,7 +212,7 @@ def needs(act: Act) -> Callable[[Route], Route]:
 
     def decorate(route: Route) -> Route:
         setattr(route, _ACT, act)
-        return for_operators(route)  # type: ignore[no-any-return]
+        return for_operators(route)
 
     return decorate
 
@@ -270,7 +270,7 @@ def _signed_in(known: KnownOperator, address: str) -> SignedIn:
     return SignedIn(actors.operator(known.name, address), known.access)
 
 
-def _is_up_to_date(known: KnownOperator, identity: Identity) -> bool:
+def _is_up_to_date(known: KnownOperator, identity: OperatorIdentity) -> bool:
     """Whether nothing is to be written of a sign-in."""
     is_seen = known.seen_at_s is not None and time.time() - known.seen_at_s < operators.SEEN_S
     same_filter = identity.filter is None or identity.filter == known.access.filter

@@ -112,7 +112,11 @@ class OperatorRoutes:
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the routes."""
+        self._add_reading(app)
+        self._add_writing(app)
+        self._add_own(app)
 
+    def _add_reading(self, app: QuartTrio) -> None:
         @app.get("/api/v1/operators")
         @needs(Act.OPERATORS_READ)
         @takes(OperatorQuery)
@@ -123,6 +127,14 @@ class OperatorRoutes:
             page = await self._reader.run(partial(operators.list_operators, window=window))
             return OperatorPage(page.items, page.next, page.total)
 
+        @app.get("/api/v1/operators/<operator>")
+        @needs(Act.OPERATORS_READ)
+        @validate_response(Operator)
+        async def show_operator(operator: str) -> Any:
+            """One operator."""
+            return await self._reader.run(partial(operators.show, name=operator))
+
+    def _add_writing(self, app: QuartTrio) -> None:
         @app.post("/api/v1/operators")
         @needs(Act.OPERATORS_WRITE)
         @answers(AddedOperator, body=OperatorRequest, problems=(400, 409, 413, 415))
@@ -138,13 +150,6 @@ class OperatorRoutes:
                 return operators.show(conn, wanted.name)
 
             return AddedOperator(await self._writer.run(add), made)
-
-        @app.get("/api/v1/operators/<operator>")
-        @needs(Act.OPERATORS_READ)
-        @validate_response(Operator)
-        async def show_operator(operator: str) -> Any:
-            """One operator."""
-            return await self._reader.run(partial(operators.show, name=operator))
 
         @app.patch("/api/v1/operators/<operator>")
         @needs(Act.OPERATORS_WRITE)
@@ -174,6 +179,7 @@ class OperatorRoutes:
             await self._writer.run(partial(operators.delete, actor=actor, name=operator, now_s=time.time()))
             return DeletedOperator(operator)
 
+    def _add_own(self, app: QuartTrio) -> None:
         @app.post("/api/v1/password")
         @needs(Act.PASSWORD_CHANGE)
         @answers(ChangedPassword, body=PasswordRequest, problems=(409, 413, 415, 429))

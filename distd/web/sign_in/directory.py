@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from distd.domain.errors import BadInput, Unavailable
 from distd.web.sign_in.secret_files import read_secret
-from distd.web.sign_in.sources import Member
+from distd.web.sign_in.sources import SignInMember
 
 try:
     import ldap3
@@ -71,7 +71,7 @@ class LdapDirectory:
             connect_timeout=self._timeout_s,
         )
 
-    def check(self, name: str, password: str) -> Member | None:
+    def check(self, name: str, password: str) -> SignInMember | None:
         """Who that is; None: there is nobody of this name and password. Raises `Unavailable`."""
         try:
             service = self._connect(self._settings.ldap_bind_dn, self._service_password())
@@ -86,7 +86,7 @@ class LdapDirectory:
                 if user is None:
                     return None
                 user.close()
-                return Member(own_name, frozenset(self._groups_of(service.connection, dn)))
+                return SignInMember(own_name, frozenset(self._groups_of(service.connection, dn)))
         except (LDAPException, OSError) as error:
             raise self._unavailable(str(error)) from error
 

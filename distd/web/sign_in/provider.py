@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from distd.domain.errors import BadInput, Unavailable
 from distd.web.sign_in.secret_files import read_secret
-from distd.web.sign_in.sources import Member
+from distd.web.sign_in.sources import SignInMember
 
 try:
     import requests
@@ -40,7 +40,7 @@ UNKNOWN_KEY_S: Final = 30.0  # between two fetches for keys that are unknown
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartedSignIn:
     """A sign-in that has begun: where the browser goes, and what must be kept until it comes back."""
 
     url: str
@@ -61,22 +61,22 @@ class OidcProvider:
         self._fetched_at_s = 0.0
         self._tried_at_s = 0.0
 
-    def read(self, token: str) -> Member | None:
+    def read(self, token: str) -> SignInMember | None:
         """Whose ID token or access token it is; None: it is not valid here. Raises `Unavailable`."""
         if len(token) > MAX_TOKEN or token.count(".") != 2:
             return None
         claims = self._claims(token)
         return None if claims is None else self._member(claims)
 
-    def start(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> Started:
+    def start(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> StartedSignIn:
         """Begin a sign-in in a browser. `verifier` (PKCE): 43 to 128 random characters. Raises `Unavailable`."""
         with self._session(redirect_uri) as session:
             url, _ = session.create_authorization_url(
                 self._endpoint("authorization_endpoint"), state=state, nonce=nonce, code_verifier=verifier
             )
-        return Started(url, state, nonce, verifier)
+        return StartedSignIn(url, state, nonce, verifier)
 
-    def finish(self, redirect_uri: str, code: str, started: Started) -> Member | None:
+    def finish(self, redirect_uri: str, code: str, started: StartedSignIn) -> SignInMember | None:
         """Who has signed in, by the code with which the browser came back. Raises `Unavailable`."""
         try:
             with self._session(redirect_uri) as session:
@@ -187,12 +187,12 @@ class OidcProvider:
         session.verify = self._verify
         return session
 
-    def _member(self, claims: Mapping[str, Any]) -> Member | None:
+    def _member(self, claims: Mapping[str, Any]) -> SignInMember | None:
         name, groups = claims.get(self._settings.oidc_name_claim), claims.get(self._settings.oidc_groups_claim, [])
         if not isinstance(name, str) or not name:
             return None
         listed = groups.split() if isinstance(groups, str) else groups if isinstance(groups, list) else []
-        return Member(name, frozenset(each for each in listed if isinstance(each, str)))
+        return SignInMember(name, frozenset(each for each in listed if isinstance(each, str)))
 
     @property
     def _audience(self) -> str:

@@ -1,4 +1,4 @@
-"""Who else vouches for operators, behind one interface; made of the settings `sign_in.*`.
+"""Who else vouches for operators, behind one interface.
 
 Each source says who somebody is and in which groups, `sign_in.roles` says which role these give. A source that does not
 answer is asked again after a while only; until then its operators are told so at once, and all others sign in as ever.
@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 import trio
 
 from distd.domain.errors import Unavailable
-from distd.domain.mirror_rules import parse_networks
-from distd.domain.sign_in import Source, identify, read_roles
+from distd.domain.sign_in import SignInSource, identify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from distd.domain.sign_in import GroupRole, Identity
-    from distd.domain.sign_in_settings import SignInSettings
+    from distd.domain.sign_in import GroupRole, OperatorIdentity
 
     T = TypeVar("T")
 
@@ -30,7 +28,7 @@ RETRY_S: Final = 10.0  # a source that did not answer is not asked for so long
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class SignInMember:
     """Who somebody is to a source: the name, and the groups (names, or DNs)."""
 
     name: str
@@ -40,14 +38,14 @@ class Member:
 class Directory(Protocol):
     """Checks passwords. Blocks, with time-outs."""
 
-    def check(self, name: str, password: str) -> Member | None:
+    def check(self, name: str, password: str) -> SignInMember | None:
         """Who that is; None: there is nobody of this name and password. Raises `Unavailable`."""
 
 
 class Issuer(Protocol):
     """Reads tokens that it has issued. Blocks, with time-outs."""
 
-    def read(self, token: str) -> Member | None:
+    def read(self, token: str) -> SignInMember | None:
         """Whose it is; None: it is not valid. Raises `Unavailable`."""
 
 
@@ -86,13 +84,13 @@ class TrustedHeader:
     name_field: str
     groups_field: str
 
-    def read(self, headers: Mapping[str, str], address: str) -> Member | None:
+    def read(self, headers: Mapping[str, str], address: str) -> SignInMember | None:
         """Whom the proxy names; None: nobody, or it is not the proxy that asks."""
         name = headers.get(self.name_field, "").strip()
         if not name or not self._is_proxy(address):
             return None
         groups = headers.get(self.groups_field, "") if self.groups_field else ""
-        return Member(name, frozenset(filter(None, map(str.strip, groups.replace(";", ",").split(",")))))
+        return SignInMember(name, frozenset(filter(None, map(str.strip, groups.replace(";", ",").split(",")))))
 
     def _is_proxy(self, address: str) -> bool:
         try:
@@ -128,23 +126,25 @@ class Sources:
         """Whether passwords that are not kept here may be right."""
         return self._directory is not None
 
-    async def by_password(self, name: str, password: str) -> Identity | None:
+    async def by_password(self, name: str, password: str) -> OperatorIdentity | None:
         """Who that is by the directory. Raises `Unavailable`."""
         if self._directory is None or not password:  # an empty one is an anonymous bind, which succeeds
             return None
-        return self._identify(Source.LDAP, await self._asked.call(self._directory.check, name, password))
+        return self._identify(SignInSource.LDAP, await self._asked.call(self._directory.check, name, password))
 
-    async def by_bearer(self, token: str) -> Identity | None:
+    async def by_bearer(self, token: str) -> OperatorIdentity | None:
         """Who that is by the provider's token. Raises `Unavailable`."""
         if self._issuer is None:
             return None
-        return self._identify(Source.OIDC, await self._issued.call(self._issuer.read, token))
+        return self._identify(SignInSource.OIDC, await self._issued.call(self._issuer.read, token))
 
-    def by_header(self, headers: Mapping[str, str], address: str) -> Identity | None:
+    def by_header(self, headers: Mapping[str, str], address: str) -> OperatorIdentity | None:
         """Whom a proxy in front names."""
-        return None if self._header is None else self._identify(Source.HEADER, self._header.read(headers, address))
+        return (
+            None if self._header is None else self._identify(SignInSource.HEADER, self._header.read(headers, address))
+        )
 
-    def _identify(self, source: Source, member: Member | None) -> Identity | None:
+    def _identify(self, source: SignInSource, member: SignInMember | None) -> OperatorIdentity | None:
         if member is None:
             return None
         found = identify(member.name, source, member.groups, self._roles)
@@ -154,20 +154,3 @@ class Sources:
 
 
 NO_SOURCES: Final = Sources((), logging.getLogger("distd.web"))
-
-
-def make_sources(settings: SignInSettings, log: logging.Logger) -> Sources:
-    """The sources that are set. Raises `BadInput`, also where a library is missing that one of them needs."""
-    directory = issuer = header = None
-    if settings.ldap_url:
-        from distd.web.sign_in.directory import LdapDirectory  # its library is an extra
-
-        directory = LdapDirectory(settings)
-    if settings.oidc_issuer:
-        from distd.web.sign_in.provider import OidcProvider  # as well
-
-        issuer = OidcProvider(settings)
-    if settings.header_proxies:
-        networks = tuple(parse_networks(settings.header_proxies.split()))
-        header = TrustedHeader(networks, settings.header_name.lower(), settings.header_groups.lower())
-    return Sources(read_roles(settings.roles), log, directory, issuer, header)

@@ -10,7 +10,7 @@ from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.permissions import Role
-from distd.domain.sign_in import Identity, Source
+from distd.domain.sign_in import OperatorIdentity, SignInSource
 from distd.origin.operators import operators
 from distd.origin.operators.operators import Grant
 
@@ -73,7 +73,7 @@ def test_an_operator_gets_another_role_and_another_filter(origin: TestOrigin) ->
 
 
 def test_one_administrator_stays_who_needs_no_other_server(origin: TestOrigin) -> None:
-    identity = Identity("lda", Source.LDAP, Role.ADMINISTRATOR)
+    identity = OperatorIdentity("lda", SignInSource.LDAP, Role.ADMINISTRATOR)
     origin.act(operators.admit, identity, 0.0)
     origin.act(operators.create, "eve", "secret word", 0.0, Grant(Role.ADMINISTRATOR, "tag = x"))
     for change in ({"role": Role.OPERATOR}, {"filter_": "tag = x"}):
@@ -85,18 +85,18 @@ def test_one_administrator_stays_who_needs_no_other_server(origin: TestOrigin) -
 
 
 def test_who_signs_in_elsewhere_becomes_an_operator_with_the_role_of_its_groups(origin: TestOrigin) -> None:
-    origin.act(operators.admit, Identity("lda", Source.LDAP, Role.VIEWER), 0.0)
+    origin.act(operators.admit, OperatorIdentity("lda", SignInSource.LDAP, Role.VIEWER), 0.0)
     origin.act(operators.change, "lda", 1.0, filter_="tag = x")
-    origin.act(operators.admit, Identity("lda", Source.LDAP, Role.OPERATOR), 7.0)
+    origin.act(operators.admit, OperatorIdentity("lda", SignInSource.LDAP, Role.OPERATOR), 7.0)
     assert origin.read(operators.show, "lda") == operators.Operator("lda", "operator", "tag = x", "ldap", 7.0)
-    origin.act(operators.admit, Identity("lda", Source.LDAP, Role.OPERATOR, "tag = y"), 8.0)
+    origin.act(operators.admit, OperatorIdentity("lda", SignInSource.LDAP, Role.OPERATOR, "tag = y"), 8.0)
     assert origin.read(operators.show, "lda").filter == "tag = y"
     assert not origin.read(operators.check, "lda", "")
     with pytest.raises(Conflict, match="the password of lda is not kept here, but by ldap"):
         origin.act(operators.set_password, "lda", "secret word", 9.0)
 
 
-@pytest.mark.parametrize("source", [Source.LDAP, Source.OIDC, Source.HEADER])
-def test_nobody_elsewhere_takes_the_name_of_an_operator_here(origin: TestOrigin, source: Source) -> None:
+@pytest.mark.parametrize("source", [SignInSource.LDAP, SignInSource.OIDC, SignInSource.HEADER])
+def test_nobody_elsewhere_takes_the_name_of_an_operator_here(origin: TestOrigin, source: SignInSource) -> None:
     with pytest.raises(Conflict, match=f"the operator admin is one of local, not of {source}"):
-        origin.act(operators.admit, Identity("admin", source, Role.ADMINISTRATOR), 0.0)
+        origin.act(operators.admit, OperatorIdentity("admin", source, Role.ADMINISTRATOR), 0.0)

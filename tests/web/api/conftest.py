@@ -43,9 +43,8 @@ def basic(name: str, password: str) -> dict[str, str]:
 def new_logins(reader: Any, writer: Any = None, sources: Sources = NO_SOURCES) -> Logins:
     """Of a server that has just started; what it records is written nowhere."""
     nobody: Any = None
-    return Logins(
-        reader, writer, LoginRecord(nobody, logging.getLogger("distd.web")), LoginPauses(0.5), lambda: sources
-    )
+    record = LoginRecord(nobody, logging.getLogger("distd.web"))
+    return Logins(reader, writer, record, LoginPauses(0.5), lambda _peer: None, lambda: sources)
 
 
 @pytest.fixture

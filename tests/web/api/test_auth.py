@@ -12,8 +12,8 @@ import trio.testing
 
 from distd.catalogue.event_log import Kind
 from distd.domain.login_pauses import LoginPauses
-from distd.domain.permissions import Access, Role
-from distd.domain.sign_in import Source
+from distd.domain.permissions import Rights, Role
+from distd.domain.sign_in import SignInSource
 from distd.origin.operators import operators
 from distd.origin.operators.operators import KnownOperator
 from distd.web.api import auth
@@ -41,7 +41,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return password == known
 
     def find(_conn: Any, name: str) -> KnownOperator | None:
-        return KnownOperator("ada", "secret", Access(Role.VIEWER), Source.LOCAL, None) if name == "ada" else None
+        return KnownOperator("ada", "secret", Rights(Role.VIEWER), SignInSource.LOCAL, None) if name == "ada" else None
 
     async def run(_: BackgroundThread, call: Any, *arguments: Any) -> Any:
         return call(*arguments)  # virtual time does not stand still for a thread
@@ -130,7 +130,7 @@ async def test_log_ins_and_wrong_passwords_are_recorded(
     autojump_clock: MockClock, origin: TestOrigin, reader: Any, writer: Any, verified: list[str]
 ) -> None:
     record = LoginRecord(writer, LOG)
-    logins = Logins(reader, writer, record, LoginPauses(0.5))
+    logins = Logins(reader, writer, record, LoginPauses(0.5), lambda _peer: None)
     await logins.check(of(field("ada:secret")), "10.0.0.1")
     await logins.check(of(field("eve:x")), "2001:db8::9")
     await record.flush()

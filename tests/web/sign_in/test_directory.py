@@ -101,12 +101,11 @@ async def test_passwords_and_nested_groups(settings: SignInSettings, running: Sl
     assert (await check(settings, "eve*", "of eve")).name == "eve*"
 
 
-async def test_nothing_is_told_to_a_server_that_is_not_the_one(
-    settings: SignInSettings, running: Slapd, tmp_path: Path
-) -> None:
+async def test_nothing_is_told_to_a_server_that_is_not_the_one(settings: SignInSettings, running: Slapd) -> None:
     """Without its CA, or by another name, no password is sent."""
     by_address = running.ldaps.replace("localhost", "127.0.0.2")
-    for changes in ({"ldap_ca": ""}, {"ldap_url": by_address}, {"ldap_url": running.ldap, "ldap_ca": ""}):
+    wrong: list[dict[str, Any]] = [{"ldap_ca": ""}, {"ldap_url": by_address}, {"ldap_url": running.ldap, "ldap_ca": ""}]
+    for changes in wrong:
         with pytest.raises(Unavailable, match="the directory ldap"):
             await check(dataclasses.replace(settings, **changes), "ada", "of ada")
 
@@ -115,12 +114,13 @@ async def test_what_is_wrong_with_the_directory_is_told(settings: SignInSettings
     (tmp_path / "wrong").write_text("wrong")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent_url = f"ldaps://localhost:{silent.getsockname()[1]}"
-        for changes, message in (
+        wrong: list[tuple[dict[str, Any], str]] = [
             ({"ldap_password_file": str(tmp_path / "wrong")}, f"it refuses {ADMIN}"),
             ({"ldap_password_file": str(tmp_path / "none")}, "sign_in.ldap_password_file: .*No such file"),
             ({"ldap_users": "ou=nowhere,dc=x"}, "the search in ou=nowhere,dc=x failed: noSuchObject"),
             ({"ldap_url": "ldaps://localhost:1"}, "the directory ldaps://localhost:1: "),
             ({"ldap_url": silent_url, "timeout_s": 1}, f"the directory {silent_url}: "),
-        ):
+        ]
+        for changes, message in wrong:
             with pytest.raises(Unavailable, match=message):
                 await check(dataclasses.replace(settings, **changes), "ada", "of ada")

@@ -17,7 +17,7 @@ from joserfc.jwk import OctKey, RSAKey
 from distd.domain.errors import Unavailable
 from distd.domain.sign_in_settings import SignInSettings
 from distd.web.sign_in.provider import OidcProvider
-from distd.web.sign_in.sources import Member
+from distd.web.sign_in.sources import SignInMember
 from tests.programs.oidc_provider import oidc_provider
 from tests.programs.waiting import LIMIT_S
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 BACK = "https://distd.example.org/back"
 VERIFIER = "v" * 43
-ADA = Member("ada", frozenset({"distd-admins", "staff"}))
+ADA = SignInMember("ada", frozenset({"distd-admins", "staff"}))
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ import trio
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.permissions import Role
 from distd.domain.settings import load
-from distd.domain.sign_in import Identity, Source, read_roles
+from distd.domain.sign_in import OperatorIdentity, SignInSource, read_roles
 from distd.domain.sign_in_settings import NO_SIGN_IN
 from distd.origin.operators import operators
-from distd.web.sign_in.sources import RETRY_S, Member, Sources, make_sources
+from distd.web.sign_in.from_settings import make_sources
+from distd.web.sign_in.sources import RETRY_S, SignInMember, Sources
 from tests.web.api.conftest import basic, new_logins
 
 if TYPE_CHECKING:
@@ -36,15 +37,15 @@ class FakeDirectory:
         self.error: Exception | None = None
         self.asked: list[str] = []
 
-    def check(self, name: str, password: str) -> Member | None:
+    def check(self, name: str, password: str) -> SignInMember | None:
         self.asked.append(name)
         if self.error is not None:
             raise self.error
         if name not in self.members or password != name[::-1]:
             return None
-        return Member(name, frozenset(self.members[name].split()))
+        return SignInMember(name, frozenset(self.members[name].split()))
 
-    def read(self, token: str) -> Member | None:
+    def read(self, token: str) -> SignInMember | None:
         return self.check(token.partition(".")[0], token.partition(".")[2])
 
 
@@ -55,15 +56,15 @@ def fields(name: str, password: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("address", "headers", "expected"),
     [
-        ("10.1.0.5", HEADERS, Identity("zoë", Source.HEADER, Role.VIEWER, 'tag = "x"')),
-        ("::ffff:10.1.0.5", HEADERS, Identity("zoë", Source.HEADER, Role.VIEWER, 'tag = "x"')),
+        ("10.1.0.5", HEADERS, OperatorIdentity("zoë", SignInSource.HEADER, Role.VIEWER, 'tag = "x"')),
+        ("::ffff:10.1.0.5", HEADERS, OperatorIdentity("zoë", SignInSource.HEADER, Role.VIEWER, 'tag = "x"')),
         ("10.2.0.5", HEADERS, None),
         ("", HEADERS, None),
         ("10.1.0.5", {"x-remote-groups": "admins"}, None),
         ("10.1.0.5", {"x-remote-user": "zoë"}, None),
     ],
 )
-def test_only_listed_proxies_say_who_signs_in(address: str, headers: Any, expected: Identity | None) -> None:
+def test_only_listed_proxies_say_who_signs_in(address: str, headers: Any, expected: OperatorIdentity | None) -> None:
     roles = 'administrator: admins; viewer: staff [tag = "x"]'
     settings = dataclasses.replace(NO_SIGN_IN, roles=roles, header_proxies="10.1.0.0/24 fd00::/8")
     assert make_sources(settings, LOG).by_header(headers, address) == expected
