@@ -93,7 +93,7 @@ _RANK: Final[Mapping[Role, int]] = {role: rank for rank, role in enumerate(Role)
 
 
 @dataclass(frozen=True, slots=True)
-class Rights:
+class OperatorRights:
     """What somebody who has signed in may do. `filter`: only with computers that match it; "": with all. `acts`: of a
     token, only these; none: all that its role may. `is_token`: not the operator in person."""
 
@@ -103,7 +103,7 @@ class Rights:
     is_token: bool = False
 
 
-def missing(access: Rights, act: Act) -> str:
+def missing(access: OperatorRights, act: Act) -> str:
     """What is missing to do `act`, in words that follow "expected"; empty: nothing."""
     rule = TABLE[act]
     if _RANK[access.role] < _RANK[rule.role]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from distd.domain.errors import BadInput
-from distd.domain.permissions import TABLE, Act, Rights, Role, highest, least, missing, read_acts, read_role
+from distd.domain.permissions import TABLE, Act, OperatorRights, Role, highest, least, missing, read_acts, read_role
 
+TOKEN = OperatorRights(Role.ADMINISTRATOR, is_token=True)
+MANAGER = OperatorRights(Role.ADMINISTRATOR, acts=frozenset({Act.OPERATORS_WRITE}), is_token=True)
 WRITING = {act for act in Act if not act.endswith(".read")}
 OF_ADMINISTRATORS = {
     Act.PARAMETERS_WRITE_SITE,
@@ -24,44 +26,56 @@ def test_the_table_has_every_act() -> None:
 
 @pytest.mark.parametrize("act", Act)
 def test_each_role_may_what_the_one_below_it_may(act: Act) -> None:
-    may = [not missing(Rights(role), act) for role in Role]
+    may = [not missing(OperatorRights(role), act) for role in Role]
     assert may == sorted(may)
     assert may[-1]
     assert (not may[1]) == (act in OF_ADMINISTRATORS)
 
 
 def test_a_viewer_changes_nothing_but_its_own() -> None:
-    assert {act for act in WRITING if not missing(Rights(Role.VIEWER), act)} == OF_EVERYBODY
+    assert {act for act in WRITING if not missing(OperatorRights(Role.VIEWER), act)} == OF_EVERYBODY
 
 
 @pytest.mark.parametrize("act", sorted(OF_ADMINISTRATORS | {Act.PACKAGES_WRITE, Act.GROUPS_WRITE, Act.UPLOADS_WRITE}))
 def test_who_is_restricted_reaches_no_further(act: Act) -> None:
-    assert missing(Rights(Role.ADMINISTRATOR, "tag = x"), act) == f"an operator of all computers for {act}"
-    assert not missing(Rights(Role.ADMINISTRATOR), act)
+    assert missing(OperatorRights(Role.ADMINISTRATOR, "tag = x"), act) == f"an operator of all computers for {act}"
+    assert not missing(OperatorRights(Role.ADMINISTRATOR), act)
 
 
 @pytest.mark.parametrize(
     ("access", "act", "lacking"),
     [
-        (Rights(Role.VIEWER), Act.DEPLOYMENTS_WRITE, "the role operator for deployments.write"),
-        (Rights(Role.ADMINISTRATOR, is_token=True), Act.PACKAGES_WRITE, ""),
-        (Rights(Role.ADMINISTRATOR, is_token=True), Act.OPERATORS_READ, ""),
+        (OperatorRights(Role.VIEWER), Act.DEPLOYMENTS_WRITE, "the role operator for deployments.write"),
+        (TOKEN, Act.PACKAGES_WRITE, ""),
+        (TOKEN, Act.OPERATORS_READ, ""),
         (
-            Rights(Role.ADMINISTRATOR, is_token=True),
+            TOKEN,
             Act.OPERATORS_WRITE,
             "a token whose acts include operators.write",
         ),
-        (Rights(Role.ADMINISTRATOR, acts=frozenset({Act.OPERATORS_WRITE}), is_token=True), Act.OPERATORS_WRITE, ""),
         (
-            Rights(Role.ADMINISTRATOR, acts=frozenset({Act.OPERATORS_WRITE}), is_token=True),
+            MANAGER,
+            Act.OPERATORS_WRITE,
+            "",
+        ),
+        (
+            MANAGER,
             Act.PACKAGES_READ,
             "a token whose acts include packages.read",
         ),
-        (Rights(Role.ADMINISTRATOR, is_token=True), Act.TOKENS_WRITE, "an operator, not a token, for tokens.write"),
-        (Rights(Role.VIEWER, is_token=True), Act.PASSWORD_CHANGE, "an operator, not a token, for password.change"),
+        (
+            TOKEN,
+            Act.TOKENS_WRITE,
+            "an operator, not a token, for tokens.write",
+        ),
+        (
+            OperatorRights(Role.VIEWER, is_token=True),
+            Act.PASSWORD_CHANGE,
+            "an operator, not a token, for password.change",
+        ),
     ],
 )
-def test_what_is_missing(access: Rights, act: Act, lacking: str) -> None:
+def test_what_is_missing(access: OperatorRights, act: Act, lacking: str) -> None:
     assert missing(access, act) == lacking
 
 

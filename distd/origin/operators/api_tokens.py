@@ -14,7 +14,7 @@ from distd.domain import api_tokens as tokens
 from distd.domain.actor import ActorKind
 from distd.domain.api_tokens import DEFAULT_DAYS, MAX_DAYS
 from distd.domain.errors import BadInput, Conflict, NotFound
-from distd.domain.permissions import TABLE, Act, Rights, Role, least
+from distd.domain.permissions import TABLE, Act, OperatorRights, Role, least
 from distd.origin.operators.restrictions import check_filter
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class KnownToken:
     """Whose token it is, and what it may now: no more than its owner may."""
 
     name: str
-    access: Rights
+    access: OperatorRights
     used_at_s: float | None
 
 
@@ -130,7 +130,7 @@ def find(conn: Connection, token: str, now_s: float) -> KnownToken | None:
     if owner is None:
         return None
     acts = frozenset(map(Act, row.acts.split()))
-    access = Rights(least(Role(row.role), owner.role), row.filter or owner.filter, acts, is_token=True)
+    access = OperatorRights(least(Role(row.role), owner.role), row.filter or owner.filter, acts, is_token=True)
     return KnownToken(row.name, access, seconds(row.used_at_us))
 
 
@@ -140,11 +140,11 @@ def mark_used(conn: Connection, name: str, address: str, now_s: float) -> None:
     conn.execute(update(api_tokens).where(api_tokens.c.name == name).values(**values))
 
 
-def _owner_access(conn: Connection, owner: str) -> Rights | None:
+def _owner_access(conn: Connection, owner: str) -> OperatorRights | None:
     if not owner:  # it was made by a command on this machine
-        return Rights(Role.ADMINISTRATOR)
+        return OperatorRights(Role.ADMINISTRATOR)
     row = conn.execute(select(operators.c.role, operators.c.filter).where(operators.c.name == owner)).one_or_none()
-    return None if row is None else Rights(Role(row.role), row.filter)
+    return None if row is None else OperatorRights(Role(row.role), row.filter)
 
 
 def _token(row: Row[Any]) -> ApiToken:

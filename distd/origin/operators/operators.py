@@ -14,7 +14,7 @@ from distd.catalogue import event_log
 from distd.catalogue.lists import read_page
 from distd.catalogue.schema import NAME_LIMIT, api_tokens, micros, operators, seconds
 from distd.domain.errors import BadInput, Conflict, NotFound
-from distd.domain.permissions import Rights, Role
+from distd.domain.permissions import OperatorRights, Role
 from distd.domain.sign_in import SignInSource
 from distd.origin.operators.restrictions import check_filter
 
@@ -56,7 +56,7 @@ class KnownOperator:
 
     name: str
     password_hash: str
-    access: Rights
+    access: OperatorRights
     source: SignInSource
     seen_at_s: float | None
 
@@ -169,7 +169,7 @@ def find(conn: Connection, name: str) -> KnownOperator | None:
     row = conn.execute(select(operators).where(operators.c.name == name)).one_or_none()
     if row is None:
         return None
-    access = Rights(Role(row.role), row.filter)
+    access = OperatorRights(Role(row.role), row.filter)
     return KnownOperator(row.name, row.password_hash, access, SignInSource(row.source), seconds(row.seen_at_us))
 
 

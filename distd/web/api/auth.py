@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from distd.catalogue.reader import Reader
     from distd.catalogue.writer import Writer
     from distd.domain.login_pauses import LoginPauses
-    from distd.domain.permissions import Act, Rights
+    from distd.domain.permissions import Act, OperatorRights
     from distd.domain.sign_in import OperatorIdentity
     from distd.origin.operators.operators import KnownOperator
     from distd.web.api.login_record import LoginRecord
@@ -57,7 +57,7 @@ class SignedIn:
     """Who asks, and what it may."""
 
     actor: Actor
-    access: Rights
+    access: OperatorRights
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from quart_schema.openapi import QUART_SCHEMA_SECURITY_ATTRIBUTE
 from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
 from distd.domain.actor import Actor, ActorKind
-from distd.domain.permissions import Rights, Role, missing
+from distd.domain.permissions import OperatorRights, Role, missing
 from distd.origin.operators import api_tokens, operators
 from distd.origin.operators.api_tokens import NewToken
 from distd.origin.operators.operators import Grant
@@ -64,11 +64,11 @@ def test_every_route_says_what_it_needs(app: QuartTrio) -> None:
 
 def test_what_says_nothing_is_for_administrators_in_person() -> None:
     who = Actor(ActorKind.OPERATOR, "ada")
-    demand(SignedIn(who, Rights(Role.ADMINISTRATOR)), None)
+    demand(SignedIn(who, OperatorRights(Role.ADMINISTRATOR)), None)
     for access in (
-        Rights(Role.OPERATOR),
-        Rights(Role.ADMINISTRATOR, "tag = x"),
-        Rights(Role.ADMINISTRATOR, is_token=True),
+        OperatorRights(Role.OPERATOR),
+        OperatorRights(Role.ADMINISTRATOR, "tag = x"),
+        OperatorRights(Role.ADMINISTRATOR, is_token=True),
     ):
         with pytest.raises(Forbidden, match="access: expected an administrator, got operator:ada"):
             demand(SignedIn(who, access), None)
@@ -76,7 +76,7 @@ def test_what_says_nothing_is_for_administrators_in_person() -> None:
 
 @pytest.mark.parametrize("role", Role)
 async def test_each_route_is_for_its_roles(app: QuartTrio, client: Any, origin: TestOrigin, role: Role) -> None:
-    headers, access = token_of(origin, role=role), Rights(role, is_token=True)
+    headers, access = token_of(origin, role=role), OperatorRights(role, is_token=True)
     asked = 0
     for rule in app.url_map.iter_rules():
         act = act_of(app.view_functions[rule.endpoint])

@@ -12,7 +12,7 @@ import trio.testing
 
 from distd.catalogue.event_log import Kind
 from distd.domain.login_pauses import LoginPauses
-from distd.domain.permissions import Rights, Role
+from distd.domain.permissions import OperatorRights, Role
 from distd.domain.sign_in import SignInSource
 from distd.origin.operators import operators
 from distd.origin.operators.operators import KnownOperator
@@ -41,7 +41,11 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return password == known
 
     def find(_conn: Any, name: str) -> KnownOperator | None:
-        return KnownOperator("ada", "secret", Rights(Role.VIEWER), SignInSource.LOCAL, None) if name == "ada" else None
+        return (
+            KnownOperator("ada", "secret", OperatorRights(Role.VIEWER), SignInSource.LOCAL, None)
+            if name == "ada"
+            else None
+        )
 
     async def run(_: BackgroundThread, call: Any, *arguments: Any) -> Any:
         return call(*arguments)  # virtual time does not stand still for a thread
