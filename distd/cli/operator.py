@@ -38,7 +38,7 @@ stdin_option = option(
 
 
 role_option = option(
-    "--role", type=one_of(Role), help="viewer: sees; operator: deploys; administrator: also decides who may."
+    "--role", type=one_of(map(str, Role)), help="viewer: sees; operator: deploys; administrator: also decides who may."
 )
 filter_option = option(
     "--filter",

@@ -67,8 +67,20 @@ def list_(root: Path, listing: ListOptions) -> None:
 
 @token.command(epilog=example("distd token create backup --role viewer --days 30 --data /srv/distd"))
 @name_argument
-@option("--role", type=one_of(Role), default=str(Role.VIEWER), show_default=True, help="What it may, as an operator.")
-@option("--act", "acts", type=one_of(Act), multiple=True, help="Only this. Repeatable; without it all of its role.")
+@option(
+    "--role",
+    type=one_of(map(str, Role)),
+    default=str(Role.VIEWER),
+    show_default=True,
+    help="What it may, as an operator.",
+)
+@option(
+    "--act",
+    "acts",
+    type=one_of(map(str, Act)),
+    multiple=True,
+    help="Only this. Repeatable; without it all of its role.",
+)
 @option("--filter", "filter_", field="filter", metavar="FILTER", default="", help="Only with such computers.")
 @option(
     "--days", type=click.IntRange(1, MAX_DAYS), default=DEFAULT_DAYS, show_default=True, help="How long it is valid."
