@@ -16,9 +16,9 @@ def add(site: Any) -> None:
     """A computer in a group."""
     with open_catalogue(site.data / "catalogue.db") as catalogue, catalogue.write() as conn:
         row = {"device_id": "pc", "first_seen_at_us": 0, "last_seen_at_us": 0}
-        (computer_id,) = conn.execute(insert(schema.computers).values(**row)).inserted_primary_key or ()
-        (group_id,) = conn.execute(insert(schema.groups).values(name="lab", name_key="lab")).inserted_primary_key or ()
-        conn.execute(insert(schema.group_members).values(group_id=group_id, computer_id=computer_id))
+        conn.execute(insert(schema.computers).values(id=1, **row))
+        conn.execute(insert(schema.groups).values(id=2, name="lab", name_key="lab"))
+        conn.execute(insert(schema.group_members).values(group_id=2, computer_id=1))
 
 
 def test_the_site_a_group_and_a_computer_have_their_own(site: Any) -> None:
