@@ -268,11 +268,66 @@ planned_activations = Table(
     _time("planned_at_us"),
 )
 
+# `role`: a `permissions.Role`. `filter`: which computers, "": all. `source`: who vouches for the operator, a
+# `sign_in.Source`; only local ones have a password here. `seen_at_us`: when it last signed in, about.
 operators = Table(
     "operators",
     metadata,
     Column("name", String(NAME_LIMIT), primary_key=True),
     _name("password_hash"),
+    Column("role", String(16), nullable=False, server_default="viewer"),
+    Column("filter", String(TEXT_LIMIT), nullable=False, server_default=""),
+    Column("source", String(16), nullable=False, server_default="local"),
+    _time("seen_at_us", nullable=True),
+)
+
+# Tokens of the API. Of the token only the BLAKE3 is kept. `owner`: the operator that it acts for, "": it was made by a
+# command on this machine. `acts`: with spaces between them; "": all that its role may.
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(NAME_LIMIT), nullable=False, unique=True),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("owner", String(NAME_LIMIT), nullable=False, index=True),
+    Column("role", String(16), nullable=False),
+    Column("acts", String(TEXT_LIMIT), nullable=False),
+    Column("filter", String(TEXT_LIMIT), nullable=False),
+    _time("created_at_us"),
+    _time("expires_at_us"),
+    _time("used_at_us", nullable=True),
+    _name("used_from", nullable=True),
+    **IDS_NEVER_REUSED,
+)
+
+# `domain.parameters`: what holds for the site (subject 0), a group or a computer (their ids), each by its own row.
+# A boolean is 0 or 1.
+parameters = Table(
+    "parameters",
+    metadata,
+    Column("level", String(16), primary_key=True),
+    Column("subject_id", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(64), primary_key=True),
+    Column("value", Integer, nullable=False),
+    **ORDERED_BY_KEY,
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _name("name"),
+    Column("name_key", String(NAME_LIMIT), nullable=False, unique=True),  # the name without regard to capitals
+    **IDS_NEVER_REUSED,
+)
+
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("group_id", ForeignKey("groups.id"), primary_key=True),
+    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
+    Index("ix_group_members_computer_id_group_id", "computer_id", "group_id"),
+    **ORDERED_BY_KEY,
 )
 
 # Names and passwords by which agents log in.
@@ -332,6 +387,7 @@ events = Table(
     # Who acted (`domain.actor`); "" where distd 0.1 wrote the event.
     Column("actor_kind", String(16), nullable=False, server_default=""),
     Column("actor_name", String(NAME_LIMIT), nullable=False, server_default=""),
+    Column("actor_address", String(NAME_LIMIT), nullable=False, server_default=""),
     Column("package_id", String(20), nullable=True),
     Column("computer_id", BIG, nullable=True),
     Column("detail", JSON, nullable=False),

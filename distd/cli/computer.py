@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from distd.cli.completion import complete_computers
+from distd.cli.parameters import apply, dry_run_option, pairs_argument, print_parameters, read_pairs
 from distd.cli.site import ask_list, site_option
 from distd.domain.errors import BadInput
+from distd.domain.parameters import Level
 from distd.domain.units import format_count, format_time
 from distd.operations import computers as operations
 from distd.operations.computers import AdmitRequest, ComputerEdit, ComputerQuery, NamedComputers
+from distd.operations.parameters import SHOW
 from distd.origin.computers.computer_settings import KEYS
 from distd.origin.computers.computers import WantedComputers
 from distd.terminal.lists import Column, list_options, print_list, print_table
@@ -85,10 +89,11 @@ def list_(site: SiteAccess, options: WantedComputers, listing: ListOptions) -> N
 def show(device_id: str, document: Path | None, site: SiteAccess, as_json: bool) -> None:
     """One computer, with its assignments and its history."""
     found = site.ask(operations.SHOW, device_id)
+    of_agent = site.ask(SHOW[Level.COMPUTER], device_id)
     if document is not None:
         document.write_bytes(site.ask(operations.DOCUMENT, device_id).document)
     if as_json:
-        print_json(found)
+        print_json({field.name: getattr(found, field.name) for field in fields(found)} | {"parameters": of_agent})
         return
     shown = found.computer
     print_record(
@@ -111,6 +116,8 @@ def show(device_id: str, document: Path | None, site: SiteAccess, as_json: bool)
             ("History", ", ".join(found.history)),
         )
     )
+    click.echo()
+    print_parameters(of_agent)
     if found.assignments:
         click.echo()
         titles = ("Package", "Name", "State", "Code", "Fragments", "Since", "Meaning")
@@ -133,22 +140,34 @@ def delete(device_ids: tuple[str, ...], site: SiteAccess) -> None:
     "set", epilog=example("distd computer set pc17-2026-01-31-08-00-00 networks=10.1.0.0/16 --data /srv/distd")
 )
 @argument("device_id", metavar="DEVICEID", hint="see `distd computer list`", shell_complete=complete_computers)
-@argument("pairs", field="values", metavar="KEY=VALUE...", nargs=-1, required=True)
+@pairs_argument
+@dry_run_option
 @site_option
-def set_(device_id: str, pairs: tuple[str, ...], site: SiteAccess) -> None:
-    """Set values of a computer.
+@json_option
+def set_(device_id: str, pairs: tuple[str, ...], dry_run: bool, site: SiteAccess, as_json: bool) -> None:
+    """Set values of a computer, or parameters of its agent.
 
     changed=: what has changed of its identity is known, and no longer shown. networks=10.1.0.0/16,10.2.0.0/16: contacts
     from elsewhere are refused; networks=: from anywhere again.
+
+    download.frag_latency_s=3: its agent has it after its next contact, whatever its groups and the site have;
+    download.frag_latency_s=: as they have it. `distd computer show` lists all parameters.
     """
-    values = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise BadInput("values", "KEY=VALUE", pair)
-        values[name.strip()] = value
-    site.ask(operations.EDIT, device_id, given=_edit(values))
-    click.echo(f"Computer {device_id}: {', '.join(values)} set.")
+    texts = read_pairs(pairs)
+    own = {name: text for name, text in texts.items() if name in KEYS}
+    others = {name: text for name, text in texts.items() if name not in own}
+    if own and others:
+        raise BadInput("values", "parameters of the agent, or others, not both", " ".join(pairs))
+    if others:
+        apply(site, Level.COMPUTER, (device_id,), others, dry_run=dry_run, as_json=as_json)
+        return
+    if dry_run:
+        raise BadInput("values", "parameters of the agent, with --dry-run", " ".join(pairs))
+    site.ask(operations.EDIT, device_id, given=_edit(own))
+    if as_json:
+        print_json({"device_id": device_id, "set": list(own)})
+        return
+    click.echo(f"Computer {device_id}: {', '.join(own)} set.")
 
 
 @computer.command(epilog=example("distd computer admit pc17-2026-01-31-08-00-00 --data /srv/distd"))
@@ -193,10 +212,7 @@ def revoke(device_ids: tuple[str, ...], site: SiteAccess, as_json: bool) -> None
 
 
 def _edit(values: Mapping[str, str]) -> ComputerEdit:
-    """Raises `BadInput` that names the value."""
-    for name in values:
-        if name not in KEYS:
-            raise BadInput(name, f"one of {', '.join(KEYS)}", name)
+    """Of values by their names in `KEYS`."""
     networks = values["networks"].replace(",", " ").split() if "networks" in values else None
     return ComputerEdit(values["changed"].strip() if "changed" in values else None, networks)
 

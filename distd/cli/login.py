@@ -10,7 +10,7 @@ from distd.cli.operator import print_password, read_password, stdin_option
 from distd.cli.site import ask_list, site_option
 from distd.domain.units import format_time
 from distd.operations import operators as operations
-from distd.operations.operators import OperatorQuery, PasswordRequest
+from distd.operations.operators import AgentPasswordRequest, OperatorQuery
 from distd.terminal.lists import Column, list_options, print_list
 from distd.terminal.options import example, json_option
 from distd.terminal.program import Group, argument
@@ -58,7 +58,7 @@ def set_(name: str, from_stdin: bool, site: SiteAccess, as_json: bool) -> None:
     two in Base64), on Windows /USER and /PWD. A running server knows it within a second.
     """
     password = read_password(from_stdin=from_stdin)
-    site.ask(operations.PUT_LOGIN, name, given=PasswordRequest(password))
+    site.ask(operations.PUT_LOGIN, name, given=AgentPasswordRequest(password))
     print_password("login", name, None if from_stdin else password, as_json=as_json)
 
 

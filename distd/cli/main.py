@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "config": "distd.cli.config:config",
     "db": "distd.cli.database:db",
     "events": "distd.cli.events:events",
+    "group": "distd.cli.group:group",
     "init": "distd.cli.init:init",
     "keys": "distd.cli.keys:keys",
     "mirror": "distd.cli.mirror:mirror",
@@ -27,7 +28,9 @@ COMMANDS: Final = {
     "package": "distd.cli.package:package",
     "plan": "distd.cli.plan:plan",
     "results": "distd.cli.assignments:results",
+    "parameters": "distd.cli.parameters:parameters",
     "serve": "distd.cli.serve:serve",
+    "token": "distd.cli.token:token",
     "unassign": "distd.cli.assignments:unassign",
 }
 

@@ -7,13 +7,18 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import click
+from msgspec import UNSET
 
 from distd.cli.site import ask_list, site_option
 from distd.domain.errors import BadInput
+from distd.domain.permissions import Role, read_role
+from distd.domain.sign_in import SignInSource
+from distd.domain.units import format_time
 from distd.operations import operators as operations
-from distd.operations.operators import OperatorQuery, OperatorRequest, PasswordRequest
+from distd.operations.operators import OperatorChange, OperatorQuery, OperatorRequest
+from distd.origin.operators.operators import MAX_PASSWORD
 from distd.terminal.lists import Column, list_options, print_list
-from distd.terminal.options import example, json_option
+from distd.terminal.options import example, json_option, one_of
 from distd.terminal.output import print_json
 from distd.terminal.program import Group, argument, option
 
@@ -22,7 +27,6 @@ if TYPE_CHECKING:
     from distd.origin.operators.operators import Operator
     from distd.terminal.lists import ListOptions
 
-MAX_PASSWORD: Final = 1024  # characters
 
 name_argument = argument("name", metavar="NAME", hint="see `distd operator list`")
 stdin_option = option(
@@ -30,12 +34,28 @@ stdin_option = option(
 )
 
 
-COLUMNS: Final[tuple[Column[Operator], ...]] = (Column("Operator", lambda row: row.name),)
+role_option = option(
+    "--role", type=one_of(map(str, Role)), help="viewer: sees; operator: deploys; administrator: also decides who may."
+)
+filter_option = option(
+    "--filter",
+    "filter_",
+    field="filter",
+    metavar="FILTER",
+    help="Only with computers that match it, such as 'tag = \"site 4\"'; '': with all.",
+)
+COLUMNS: Final[tuple[Column[Operator], ...]] = (
+    Column("Operator", lambda row: row.name),
+    Column("Role", lambda row: row.role),
+    Column("Only with", lambda row: row.filter, rank=2, cut=True),
+    Column("Password", lambda row: "here" if row.source == SignInSource.LOCAL else row.source, rank=3),
+    Column("Signed in", lambda row: format_time(row.seen_at_s), rank=1),
+)
 
 
 @click.group(cls=Group)
 def operator() -> None:
-    """Operators, who may use the API: add, list, delete, and give another password."""
+    """Operators, who may use the API: add, list, change, delete, and give another password."""
 
 
 @operator.command("list", epilog=example("distd operator list --data /srv/distd"))
@@ -46,16 +66,37 @@ def list_(site: SiteAccess, listing: ListOptions) -> None:
     print_list(ask_list(site, operations.LIST, listing, OperatorQuery()), COLUMNS, listing, "No operators.")
 
 
-@operator.command(epilog=example("distd operator add alice --data /srv/distd"))
+@operator.command(epilog=example("distd operator add alice --role viewer --data /srv/distd"))
 @name_argument
 @stdin_option
+@role_option
+@filter_option
 @site_option
 @json_option
-def add(name: str, from_stdin: bool, site: SiteAccess, as_json: bool) -> None:
-    """Add an operator; prints the password, which nothing else knows."""
+def add(name: str, from_stdin: bool, role: str | None, filter_: str | None, site: SiteAccess, as_json: bool) -> None:
+    """Add an operator, with the role `operator` if none is given; prints the password, which nothing else knows."""
     password = read_password(from_stdin=from_stdin)
-    site.ask(operations.ADD, given=OperatorRequest(name, password))
+    site.ask(operations.ADD, given=OperatorRequest(name, read_role(role or Role.OPERATOR), filter_ or "", password))
     print_password("operator", name, None if from_stdin else password, as_json=as_json)
+
+
+@operator.command("set", epilog=example("distd operator set alice --role operator --data /srv/distd"))
+@name_argument
+@role_option
+@filter_option
+@site_option
+@json_option
+def set_(name: str, role: str | None, filter_: str | None, site: SiteAccess, as_json: bool) -> None:
+    """Give an operator another role, or restrict it to other computers: at once, also on a running server."""
+    if role is None and filter_ is None:
+        raise BadInput("role", "--role or --filter", "neither")
+    wanted = OperatorChange(UNSET if role is None else read_role(role), UNSET if filter_ is None else filter_)
+    changed = site.ask(operations.CHANGE, name, given=wanted)
+    if as_json:
+        print_json(changed)
+        return
+    restricted = f", only with computers where {changed.filter}" if changed.filter else ""
+    click.echo(f"Operator {name}: {changed.role}{restricted}.")
 
 
 @operator.command(epilog=example("distd operator password admin --data /srv/distd"))
@@ -64,12 +105,9 @@ def add(name: str, from_stdin: bool, site: SiteAccess, as_json: bool) -> None:
 @site_option
 @json_option
 def password(name: str, from_stdin: bool, site: SiteAccess, as_json: bool) -> None:
-    """Give an operator another password, and print it; the old one is not needed.
-
-    A running server may take the old one for another minute.
-    """
+    """Give an operator another password, and print it; the old one is not needed, and no longer taken."""
     chosen = read_password(from_stdin=from_stdin)
-    site.ask(operations.SET_PASSWORD, name, given=PasswordRequest(chosen))
+    site.ask(operations.CHANGE, name, given=OperatorChange(password=chosen))
     print_password("operator", name, None if from_stdin else chosen, as_json=as_json)
 
 
@@ -77,10 +115,7 @@ def password(name: str, from_stdin: bool, site: SiteAccess, as_json: bool) -> No
 @name_argument
 @site_option
 def delete(name: str, site: SiteAccess) -> None:
-    """Delete an operator; the last one stays.
-
-    A running server may take the password for another minute.
-    """
+    """Delete an operator and its tokens; the last administrator with a password here stays."""
     site.ask(operations.DELETE, name)
     click.echo(f"Operator {name} is deleted.")
 

@@ -17,6 +17,7 @@ import msgspec
 from distd.cli.actor import unix_actor
 from distd.domain.errors import BadInput
 from distd.domain.page import MAX_LIMIT, Page
+from distd.domain.permissions import OperatorRights, Role
 from distd.operations.operation import Asked, DryRun, Way
 from distd.origin.installation import NO_OVERRIDES, open_installation
 from distd.terminal.options import FolderPath
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from distd.terminal.lists import ListOptions
 
 T = TypeVar("T")
+
+ON_MACHINE: Final = OperatorRights(Role.ADMINISTRATOR)  # what a command on the data directory may
 
 
 class SiteAccess(Protocol):
@@ -70,7 +73,7 @@ class LocalSite:
     def ask(self, operation: Operation[T], *names: str, given: Any = None) -> T:
         """See `SiteAccess.ask`."""
         installation = self.installation
-        asked = Asked(unix_actor(), time.time(), installation)
+        asked = Asked(unix_actor(), ON_MACHINE, time.time(), installation)
         if operation.body is not None:
             given = read_fields(msgspec.to_builtins(given), operation.body)
         if operation.check is not None:

@@ -94,18 +94,19 @@ class Deleted:
     deleted: list[str]
 
 
-def _list(conn: Connection, _: Asked, query: ComputerQuery) -> ComputerPage:
+def _list(conn: Connection, asked: Asked, query: ComputerQuery) -> ComputerPage:
     wanted = WantedComputers(query.name, query.tag, query.changed, query.waiting)
-    page = computers.list_computers(conn, wanted, read_window(query.limit, query.cursor, computers.PLACE))
+    window = read_window(query.limit, query.cursor, computers.PLACE)
+    page = computers.list_computers(conn, wanted, window, asked.actor)
     return ComputerPage(page.items, page.next, page.total)
 
 
-def _show(conn: Connection, _: Asked, device_id: str) -> Detail:
-    return computers.show(conn, device_id)
+def _show(conn: Connection, asked: Asked, device_id: str) -> Detail:
+    return computers.show(conn, device_id, asked.actor)
 
 
-def _read_document(conn: Connection, _: Asked, device_id: str) -> Document:
-    return Document(device_id, computers.read_document(conn, device_id))
+def _read_document(conn: Connection, asked: Asked, device_id: str) -> Document:
+    return Document(device_id, computers.read_document(conn, device_id, asked.actor))
 
 
 def _edit(conn: Connection, asked: Asked, device_id: str, given: ComputerEdit) -> Detail:

@@ -129,10 +129,10 @@ class Accepted:
     accepted: list[str]
 
 
-def _results(conn: Connection, _: Asked, package_id: str, query: ResultQuery) -> ResultPage:
+def _results(conn: Connection, asked: Asked, package_id: str, query: ResultQuery) -> ResultPage:
     states = assignments.read_states(query.state or (), "state")
     window = read_window(query.limit, query.cursor, assignments.PLACE)
-    page = assignments.results(conn, package_id, states, window, unproven=query.unproven)
+    page = assignments.results(conn, package_id, states, window, unproven=query.unproven, actor=asked.actor)
     return ResultPage(page.items, page.next, page.total)
 
 
@@ -156,7 +156,7 @@ def _unassign(conn: Connection, asked: Asked, package_id: str, given: UnassignRe
         raise BadInput("computers", "computers or states", "neither")
     found: Sequence[str] = given.computers
     if given.states:
-        found = list(dict.fromkeys([*found, *assignments.in_states(conn, package_id, given.states)]))
+        found = list(dict.fromkeys([*found, *assignments.in_states(conn, package_id, given.states, asked.actor)]))
     skip = not given.strict
     became = assignments.unassign(conn, asked.actor, package_id, found, asked.now_s, skip=skip)
     return UnassignAnswer(package_id, [TakenBack(device_id, how) for device_id, how in became.items()])
@@ -167,7 +167,7 @@ def _accept(conn: Connection, asked: Asked, package_id: str, given: AcceptReques
         raise BadInput("computers", "computers or everybody", "neither")
     found = list(given.computers)
     if given.everybody:
-        page = assignments.results(conn, package_id, (), EVERYTHING, unproven=True)
+        page = assignments.results(conn, package_id, (), EVERYTHING, unproven=True, actor=asked.actor)
         found = list(dict.fromkeys([*found, *(row.device_id for row in page.items)]))
     skip = given.everybody or not given.strict
     return Accepted(package_id, proofs.accept(conn, asked.actor, package_id, found, asked.now_s, skip=skip))

@@ -116,7 +116,8 @@ def _set_rules(conn: Connection, asked: Asked, given: RuleList) -> RuleList:
 
 
 def _explain(conn: Connection, asked: Asked, device_id: str, package_id: str) -> Explanation:
-    return explanation.explain(conn, device_id, package_id, Via(asked.site.settings.mirrors.via), asked.now_s)
+    default = Via(asked.site.settings.mirrors.via)
+    return explanation.explain(conn, device_id, package_id, default, asked.now_s, asked.actor)
 
 
 def _tag_of(mirror: Mirror) -> Any:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from distd.domain.actor import Actor
-    from distd.domain.permissions import Act
+    from distd.domain.permissions import Act, OperatorRights
     from distd.origin.installation import Installation
 
 Answer = TypeVar("Answer")
@@ -33,10 +33,11 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks, and when; `site` with the settings in force. `seen`: what `guarded_by` answered, where it had the ETag
-    of `If-Match`."""
+    """Who asks, what that actor may, and when; `site` with the settings in force. `seen`: what `guarded_by` answered,
+    where it had the ETag of `If-Match`."""
 
     actor: Actor
+    access: OperatorRights
     now_s: float
     site: Installation
     seen: Any = None

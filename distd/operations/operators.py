@@ -1,20 +1,22 @@
-"""Operators, and the log-ins of agents."""
+"""Operators: who may use the API, with which role; and the log-ins of agents."""
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from distd.domain.page import Page, read_window
-from distd.domain.permissions import Act
+from distd.domain.permissions import Act, Role
+from distd.domain.restriction import MAX_FILTER
 from distd.operations.operation import Named, Operation, Way
 from distd.origin.agents import logins
 from distd.origin.agents.logins import MAX_PASSWORD_CHARACTERS, AgentLogin
 from distd.origin.operators import operators
-from distd.origin.operators.operators import Operator
+from distd.origin.operators.operators import MAX_PASSWORD, Grant, Operator
 from distd.wire.query import cursor_parameter, limit_parameter
 
 if TYPE_CHECKING:
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
 
     from distd.operations.operation import Asked
 
-_Password = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_CHARACTERS)]
+PASSWORD_BYTES: Final = 12  # of one that is made here
+
+_Password = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD)]
+_AgentPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_CHARACTERS)]
+_Filter = Annotated[str, Meta(extra_json_schema={"maxLength": MAX_FILTER})]
 
 
 @dataclass
@@ -43,32 +49,63 @@ class AgentLoginPage(Page[AgentLogin]):
     """Log-ins of agents, by name."""
 
 
-class OperatorRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A new operator."""
+@dataclass(frozen=True, slots=True)
+class AddedOperator:
+    """A new operator. `password`: the one that was made, which nothing else knows; null: it was given."""
+
+    operator: Operator
+    password: str | None
+
+
+class OperatorRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A new operator. Without a `password` one is made. `filter`: only with computers that match it."""
 
     name: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 255})]
-    password: _Password
+    role: Role = Role.OPERATOR
+    filter: _Filter = ""
+    password: _Password | None = None
 
 
-class PasswordRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Another password."""
+class OperatorChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be different; what is left out stays."""
 
-    password: _Password
+    role: Role | UnsetType = UNSET
+    filter: _Filter | UnsetType = UNSET
+    password: _Password | UnsetType = UNSET
+
+
+class AgentPasswordRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """By which password agents log in."""
+
+    password: _AgentPassword
 
 
 def _list(conn: Connection, _: Asked, query: OperatorQuery) -> OperatorPage:
-    page = operators.list_operators(conn, read_window(query.limit, query.cursor, (str,)))
+    page = operators.list_operators(conn, read_window(query.limit, query.cursor, operators.PLACE))
     return OperatorPage(page.items, page.next, page.total)
 
 
-def _add(conn: Connection, asked: Asked, given: OperatorRequest) -> Operator:
-    operators.create(conn, asked.actor, given.name, given.password, asked.now_s)
-    return Operator(given.name)
+def _show(conn: Connection, _: Asked, name: str) -> Operator:
+    return operators.show(conn, name)
 
 
-def _set_password(conn: Connection, asked: Asked, name: str, given: PasswordRequest) -> Operator:
-    operators.set_password(conn, asked.actor, name, given.password, asked.now_s)
-    return Operator(name)
+def _add(asked: Asked, given: OperatorRequest) -> AddedOperator:
+    made = secrets.token_urlsafe(PASSWORD_BYTES) if given.password is None else None
+    hashed = operators.hash_password(given.password or made or "")  # takes a while: before the transaction
+    with asked.site.catalogue.write() as conn:
+        grant = Grant(given.role, given.filter)
+        operators.create_hashed(conn, asked.actor, given.name, hashed, asked.now_s, grant)
+        return AddedOperator(operators.show(conn, given.name), made)
+
+
+def _change(asked: Asked, name: str, given: OperatorChange) -> Operator:
+    role = None if isinstance(given.role, UnsetType) else given.role
+    filter_ = None if isinstance(given.filter, UnsetType) else given.filter
+    hashed = None if isinstance(given.password, UnsetType) else operators.hash_password(given.password)
+    with asked.site.catalogue.write() as conn:
+        if hashed is not None:
+            operators.set_hashed_password(conn, asked.actor, name, hashed, asked.now_s)
+        return operators.change(conn, asked.actor, name, asked.now_s, role=role, filter_=filter_)
 
 
 def _delete(conn: Connection, asked: Asked, name: str) -> Named:
@@ -81,7 +118,7 @@ def _list_logins(conn: Connection, _: Asked, query: OperatorQuery) -> AgentLogin
     return AgentLoginPage(page.items, page.next, page.total)
 
 
-def _put_login(conn: Connection, asked: Asked, name: str, given: PasswordRequest) -> Named:
+def _put_login(conn: Connection, asked: Asked, name: str, given: AgentPasswordRequest) -> Named:
     logins.put(conn, asked.actor, name, given.password, asked.now_s)
     return Named(name)
 
@@ -90,6 +127,8 @@ def _delete_login(conn: Connection, asked: Asked, name: str) -> Named:
     logins.delete(conn, asked.actor, name, asked.now_s)
     return Named(name)
 
+
+_ONE: Final = "/operators/{operator}"
 
 LIST: Final = Operation(
     "list_operators",
@@ -101,35 +140,37 @@ LIST: Final = Operation(
     Act.OPERATORS_READ,
     query=OperatorQuery,
 )
+SHOW: Final = Operation("show_operator", "GET", _ONE, "One operator.", Operator, _show, Act.OPERATORS_READ)
 ADD: Final = Operation(
     "add_operator",
     "POST",
     "/operators",
     "Add an operator.",
-    Operator,
+    AddedOperator,
     _add,
     Act.OPERATORS_WRITE,
-    Way.WRITE,
+    Way.WORK,
     body=OperatorRequest,
     status=201,
     problems=(409,),
 )
-SET_PASSWORD: Final = Operation(
-    "set_password",
-    "PUT",
-    "/operators/{name}/password",
-    "Give an operator another password. The server may take the old one for another minute.",
+CHANGE: Final = Operation(
+    "change_operator",
+    "PATCH",
+    _ONE,
+    "Give an operator another role, another filter, another password: at once.",
     Operator,
-    _set_password,
+    _change,
     Act.OPERATORS_WRITE,
-    Way.WRITE,
-    body=PasswordRequest,
+    Way.WORK,
+    body=OperatorChange,
+    problems=(409,),
 )
 DELETE: Final = Operation(
     "delete_operator",
     "DELETE",
-    "/operators/{name}",
-    "Delete an operator; the last one stays. The server may take the password for another minute.",
+    _ONE,
+    "Delete an operator and its tokens; the last administrator with a password here stays.",
     Named,
     _delete,
     Act.OPERATORS_WRITE,
@@ -155,7 +196,7 @@ PUT_LOGIN: Final = Operation(
     _put_login,
     Act.OPERATORS_WRITE,
     Way.WRITE,
-    body=PasswordRequest,
+    body=AgentPasswordRequest,
 )
 DELETE_LOGIN: Final = Operation(
     "delete_agent_login",
@@ -167,4 +208,4 @@ DELETE_LOGIN: Final = Operation(
     Act.OPERATORS_WRITE,
     Way.WRITE,
 )
-ALL: Final = (LIST, ADD, SET_PASSWORD, DELETE, LIST_LOGINS, PUT_LOGIN, DELETE_LOGIN)
+ALL: Final = (LIST, SHOW, ADD, CHANGE, DELETE, LIST_LOGINS, PUT_LOGIN, DELETE_LOGIN)

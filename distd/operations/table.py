@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from distd.operations import computers, deployments, events, forecasts, jobs, keys, mirrors, operators, packages
+from distd.operations import (
+    computers,
+    deployments,
+    events,
+    forecasts,
+    jobs,
+    keys,
+    mirrors,
+    operators,
+    packages,
+    parameters,
+    tokens,
+)
 
 if TYPE_CHECKING:
     from distd.operations.operation import Operation
@@ -17,6 +29,8 @@ OPERATIONS: Final[tuple[Operation[Any], ...]] = (
     *forecasts.ALL,
     *mirrors.ALL,
     *operators.ALL,
+    *tokens.ALL,
+    *parameters.ALL,
     *events.ALL,
     *keys.ALL,
 )

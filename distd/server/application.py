@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from distd.domain.errors import BadInput
 from distd.domain.login_pauses import LoginPauses
 from distd.domain.request_rates import RequestRates
 from distd.operations.table import OPERATIONS
@@ -25,7 +26,9 @@ from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.operations import OperationRoutes
+from distd.web.api.own_password import OwnPasswordRoutes
 from distd.web.api.uploads import UploadsApi
+from distd.web.sign_in.from_settings import make_sources
 
 if TYPE_CHECKING:
     import logging
@@ -52,8 +55,13 @@ async def open_application(
     """The application, started up, that takes the connections that the lane hands over."""
     record, slots = LoginRecord(writer, log), Slots(0, 0)
     pauses, rates = LoginPauses(0.0), RequestRates(1)
+    vouching = [make_sources(state.settings.sign_in, log)]
 
     def use(settings: Settings) -> None:
+        try:
+            vouching[0] = make_sources(settings.sign_in, log)
+        except BadInput as error:
+            log.error("reload: %s; sign-in is as it was", error)
         slots.limit(settings.limits.web_connections, settings.limits.web_connections_per_address)
         rates.limit(settings.limits.web_requests_per_s_per_address)
         pauses.limit(settings.limits.login_pause_ms / 1000)
@@ -63,7 +71,7 @@ async def open_application(
 
     use(state.settings)
     state.follow(use)
-    logins = Logins(watch.reader, record, pauses, trust)
+    logins = Logins(watch.reader, writer, record, pauses, trust, lambda: vouching[0])
     app = _make_application(installation, state, logins, watch, writer, metrics)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(record.run)
@@ -84,6 +92,7 @@ def _make_application(
         OperationRoutes(OPERATIONS, reader, writer, lambda: replace(installation, settings=state.settings)),
         ForecastRoutes(reader, lambda: state.settings, forecast_in_child),
         EventRoutes(feed, lambda: state.settings.limits),
+        OwnPasswordRoutes(writer, logins),
         MirrorProtocolRoutes(
             installation.data, reader, writer, state.token_keys, lambda: state.settings.mirrors.certificate_days
         ),

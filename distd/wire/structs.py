@@ -16,8 +16,8 @@ Message = TypeVar("Message", bound=msgspec.Struct)
 
 # As msgspec says it: "Expected `int`, got `str` - at `$.rows[...].size`", "Object missing required field `token`".
 _PLACE: Final = re.compile(r" - at `\$(.*)`$")
-_UNKNOWN: Final = re.compile(r"Object contains unknown field (\w+)")
-_MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
+_UNKNOWN: Final = re.compile(r"Object contains unknown field ([\w.]+)")
+_MISSING: Final = re.compile(r"Object missing required field `([\w.]+)`")
 
 
 def convert(values: Mapping[str, object], kind: type[Message], name: str) -> Message:

@@ -12,11 +12,15 @@ from sqlalchemy import or_, select
 from distd.catalogue import dialect, event_log
 from distd.catalogue.lists import matches, read_page
 from distd.catalogue.schema import assignments as assignments_table
-from distd.catalogue.schema import computers, history, inventories, progress, seconds
+from distd.catalogue.schema import computers, group_members, history, inventories, progress, seconds
+from distd.domain.actor import SYSTEM
 from distd.domain.errors import NotFound
 from distd.domain.inventory import unpack
+from distd.domain.parameters import Level
+from distd.origin.computers import parameters
 from distd.origin.deployments import assignments
 from distd.origin.deployments.assignments import Result  # noqa: TC001 - the API reads the annotations
+from distd.origin.operators.restrictions import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,15 +90,16 @@ _TIMES = ("first_seen_at_us", "last_seen_at_us", "last_inventory_at_us")
 _COLUMNS = [computers.c[name] for name in ("id", "changed", "networks", "waiting", *_TEXTS, *_TIMES)]
 
 
-def list_computers(conn: Connection, wanted: WantedComputers, window: Window) -> Page[Computer]:
-    """By DEVICEID."""
-    return read_page(conn, select(*_COLUMNS).where(*_conditions(wanted)), (computers.c.device_id,), window, _computer)
+def list_computers(conn: Connection, wanted: WantedComputers, window: Window, actor: Actor = SYSTEM) -> Page[Computer]:
+    """By DEVICEID; those that `actor` may see."""
+    query = select(*_COLUMNS).where(*_conditions(wanted), visible(conn, actor))
+    return read_page(conn, query, (computers.c.device_id,), window, _computer)
 
 
-def show(conn: Connection, device_id: str) -> Detail:
-    """All that is known of one computer. Raises `NotFound`."""
+def show(conn: Connection, device_id: str, actor: Actor = SYSTEM) -> Detail:
+    """All that is known of one computer. Raises `NotFound`, also where `actor` may not see it."""
     query = select(*_COLUMNS, inventories.c.content).outerjoin(inventories).where(computers.c.device_id == device_id)
-    row = conn.execute(query).one_or_none()
+    row = conn.execute(query.where(visible(conn, actor))).one_or_none()
     if row is None:
         raise NotFound("device_id", "the DEVICEID of a computer", device_id)
     done = select(history.c.package_id).where(history.c.computer_id == row.id).order_by(history.c.package_id)
@@ -102,10 +107,11 @@ def show(conn: Connection, device_id: str) -> Detail:
     return Detail(_computer(row), inventory, assignments.of_computer(conn, row.id), list(conn.scalars(done)))
 
 
-def read_document(conn: Connection, device_id: str) -> bytes:
-    """The XML of a computer's last inventory, as its agent sent it. Raises `NotFound`, also where it was not kept."""
+def read_document(conn: Connection, device_id: str, actor: Actor = SYSTEM) -> bytes:
+    """The XML of a computer's last inventory, as its agent sent it. Raises `NotFound`, also where it was not kept, or
+    `actor` may not see the computer."""
     query = select(inventories.c.document).select_from(computers.outerjoin(inventories))
-    row = conn.execute(query.where(computers.c.device_id == device_id)).one_or_none()
+    row = conn.execute(query.where(computers.c.device_id == device_id, visible(conn, actor))).one_or_none()
     if row is None:
         raise NotFound("device_id", "the DEVICEID of a computer", device_id)
     if row.document is None:
@@ -121,7 +127,7 @@ def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
     Raises `NotFound` for the first that is unknown; then none is deleted.
     """
     ids: dict[str, int] = {}
-    known = select(computers.c.device_id, computers.c.id).order_by(computers.c.id)
+    known = select(computers.c.device_id, computers.c.id).where(visible(conn, actor)).order_by(computers.c.id)
     for names in dialect.chunks(list(device_ids)):
         rows = conn.execute(known.where(computers.c.device_id.in_(names)))
         ids.update((row.device_id, row.id) for row in rows)
@@ -129,7 +135,8 @@ def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
         if device_id not in ids:
             raise NotFound("computers", "the DEVICEID of a computer", device_id)
     for chunk in dialect.chunks(list(ids.values())):
-        for table in (history, inventories, progress, assignments_table):
+        parameters.forget(conn, Level.COMPUTER, chunk)
+        for table in (history, inventories, progress, group_members, assignments_table):
             conn.execute(delete_from(table).where(table.c.computer_id.in_(chunk)))
         conn.execute(delete_from(computers).where(computers.c.id.in_(chunk)))
     kind = event_log.Kind.COMPUTER_DELETED

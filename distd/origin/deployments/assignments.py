@@ -21,6 +21,7 @@ from distd.catalogue.schema import (
     progress,
     seconds,
 )
+from distd.domain.actor import SYSTEM
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.mirror_rules import has_variables
 from distd.domain.page import EVERYTHING
@@ -29,6 +30,7 @@ from distd.domain.results import Outcome, classify, meaning, meaning_unproven
 from distd.domain.systems import is_for
 from distd.origin.deployments import proofs
 from distd.origin.deployments.named_computers import find_computers
+from distd.origin.operators.restrictions import visible
 from distd.origin.packages.counters import current_code, is_latest, is_unproven, progress_of_assignment
 from distd.origin.packages.packages import show
 
@@ -137,7 +139,7 @@ def assign(
     computer's system, or, without `skip`, that has an assignment without a result on one of the computers.
     """
     package = show(conn, package_id)
-    found = find_computers(conn, device_ids)
+    found = find_computers(conn, device_ids, actor)
     if not package.active:
         hint = "activate it first"
         raise Conflict("package", f"{package_id} is not active, so no agent would be notified of it", hint)
@@ -204,7 +206,7 @@ def unassign(
 
     Raises `NotFound` when one of them has none; `skip`: those are left out instead.
     """
-    ids = {device_id: row.id for device_id, row in find_computers(conn, device_ids).items()}
+    ids = {device_id: row.id for device_id, row in find_computers(conn, device_ids, actor).items()}
     is_open = (assignments.c.package_id == package_id, assignments.c.result.is_(None))
     found = {row.computer_id: row for row in conn.execute(select(assignments).where(*is_open))}
     for device_id, computer_id in ids.items():
@@ -218,9 +220,10 @@ def unassign(
     return {device_id: became[row.notified_at_us is not None] for device_id, row in mine.items()}
 
 
-def in_states(conn: Connection, package_id: str, states: Sequence[Outcome]) -> list[str]:
-    """DEVICEIDs of the computers whose latest assignment of the package is in one of these states."""
-    return [result.device_id for result in results(conn, package_id, states, EVERYTHING).items]
+def in_states(conn: Connection, package_id: str, states: Sequence[Outcome], actor: Actor) -> list[str]:
+    """DEVICEIDs of the computers whose latest assignment of the package is in one of these states, and that `actor` may
+    see."""
+    return [result.device_id for result in results(conn, package_id, states, EVERYTHING, actor=actor).items]
 
 
 def _take_back(conn: Connection, rows: Sequence[Row[Any]], now_s: float) -> None:
@@ -237,16 +240,22 @@ def _unassigned_note(actor: Actor, row: Row[Any], now_s: float) -> event_log.Not
 
 
 def results(
-    conn: Connection, package_id: str, states: Sequence[Outcome], window: Window, *, unproven: bool = False
+    conn: Connection,
+    package_id: str,
+    states: Sequence[Outcome],
+    window: Window,
+    *,
+    unproven: bool = False,
+    actor: Actor = SYSTEM,
 ) -> Page[Result]:
     """The latest assignment on each computer that the package was assigned to, by DEVICEID; with `states` only those
-    in one of them, with `unproven` only those. Raises `NotFound`.
+    in one of them, with `unproven` only those; of computers that `actor` may see. Raises `NotFound`.
 
     A deleted package still has its results.
     """
     if conn.scalar(select(packages.c.id).where(packages.c.id == package_id)) is None:
         raise NotFound("package", "the id of a package", package_id)
-    query = _select().where(assignments.c.package_id == package_id)
+    query = _select().where(assignments.c.package_id == package_id, visible(conn, actor))
     if states:
         query = query.where(or_(*(_is_in(conn, package_id, state) for state in set(states))))
     if unproven:

@@ -29,8 +29,8 @@ _NOTES: Final = "_distd_notes"
 # What a status means here, where it does not come from one route alone.
 MEANINGS: Final[Mapping[int, str]] = {
     400: "A parameter, a header field or a body that cannot be used; `errors` says which, and what was expected.",
-    401: "The request needs a log-in: an operator's name and password, or the key of a mirror.",
-    403: "A browser has sent it for a page of another site.",
+    401: "The request needs a log-in: an operator's name and password, a token, or the key of a mirror.",
+    403: "Who asks may not do this, or a browser has sent it for a page of another site; `errors` says which.",
     404: "There is nothing of this name.",
     405: "The path has other methods: see `Allow`.",
     408: "The request did not come in time.",
@@ -48,6 +48,7 @@ MEANINGS: Final[Mapping[int, str]] = {
 }
 # Whatever is asked for: by another method, too slowly, too often, with too long a head; or when the server has a fault.
 ANYWHERE: Final = (405, 408, 429, 431, 500)
+SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {"operator": ("operator", "token")}  # one of them suffices
 _FIELDS: Final = {
     401: "WWW-Authenticate",
     405: "Allow",
@@ -173,7 +174,7 @@ def _describe(operation: Described, by_model: Mapping[str, Any]) -> dict[str, An
     if rest.strip():
         described["description"] = rest.strip()
     if operation.security:
-        described["security"] = [{operation.security: []}]
+        described["security"] = [{scheme: []} for scheme in SCHEMES.get(operation.security, (operation.security,))]
     if operation.parameters:
         described["parameters"] = list(operation.parameters)
     if operation.body is not None:

@@ -13,9 +13,9 @@ from quart_schema import document_response
 
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.page import read_window
-from distd.operations.events import EventPage, EventQuery, wanted_of
+from distd.operations.events import LIST, EventPage, EventQuery, wanted_of
 from distd.origin.operators import events
-from distd.web.api.auth import acting_operator, for_operators
+from distd.web.api.auth import acting_operator, needs
 from distd.web.api.description import answers, header
 from distd.web.api.problems import TooMany
 from distd.web.api.queries import takes
@@ -52,13 +52,13 @@ class EventRoutes:
         """Add the routes."""
 
         @app.get("/api/v1/events")
-        @for_operators
+        @needs(LIST.act)
         @takes(EventQuery)
         @document_response(EventPage)
         @answers(also={STREAM: MESSAGES}, parameters=(LAST_EVENT_ID,))
         async def list_events(query_args: EventQuery) -> Any:
             """What happened, the newest first; with `Accept: text/event-stream` what happens, as it happens."""
-            wanted, seq = wanted_of(query_args, time.time()), _last_seq(query_args)
+            wanted, seq = wanted_of(query_args, acting_operator(), time.time()), _last_seq(query_args)
             if STREAM in request.headers.get("Accept", "") and request.method == "GET":
                 return await self._open_stream(wanted, seq)
             return await self._page(wanted, query_args)
@@ -73,7 +73,7 @@ class EventRoutes:
         return EventPage(page.items, page.next, page.total)
 
     async def _open_stream(self, wanted: Wanted, seq: int | None) -> Response:
-        operator = acting_operator().name
+        operator = str(acting_operator())
         self._streams.check(operator)
         newest = await self._feed.newest()
         begin = newest if seq is None else min(seq, newest)

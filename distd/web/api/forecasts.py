@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import trio
 from quart_schema import validate_response
 
-from distd.operations.forecasts import PlanQuery, question_of
+from distd.operations.forecasts import PLAN, PlanQuery, question_of
 from distd.origin.deployments import forecasts
 from distd.origin.deployments.forecasts import Plan
 from distd.origin.packages import packages
-from distd.web.api.auth import for_operators
+from distd.web.api.auth import needs
 from distd.web.api.queries import takes
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class ForecastRoutes:
         """Add the routes."""
 
         @app.get("/api/v1/packages/<package_id>/plan")
-        @for_operators
+        @needs(PLAN.act)
         @takes(PlanQuery)
         @validate_response(Plan)
         async def plan(package_id: str, query_args: PlanQuery) -> Any:

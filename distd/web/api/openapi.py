@@ -32,8 +32,11 @@ answer is kept by caches. Each answer ends its connection."""
 PARTS: Final = {
     "package_id": in_path("package_id", "the id of a package: decimal digits", pattern="^[0-9]{1,20}$"),
     "device_id": in_path("device_id", "the DEVICEID of a computer", minLength=1),
-    "name": in_path("name", "the name of a redistribution server, an operator, or a log-in of agents", minLength=1),
+    "name": in_path("name", "the name of a redistribution server, or a log-in of agents", minLength=1),
     "job_id": in_path("job_id", "the id of a job", pattern="^[0-9]{1,18}$"),
+    "operator": in_path("operator", "the name of an operator", minLength=1),
+    "token": in_path("token", "the name of a token", minLength=1),
+    "group": in_path("group", "the name of a group", minLength=1),
 }
 STREAM: Final = Described(
     path="/api/v1/mirror/events",
@@ -91,7 +94,7 @@ class ApiDocument(OpenAPIProvider):
         schemes = [name for scheme in getattr(route, QUART_SCHEMA_SECURITY_ATTRIBUTE, ()) for name in scheme]
         problems = {*notes.problems}
         if "operator" in schemes:
-            problems |= {400, 401, 503}
+            problems |= {400, 401, 403, 503}
         if rule.arguments:
             problems.add(404)
         return Described(

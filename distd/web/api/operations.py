@@ -17,7 +17,7 @@ from distd.domain.errors import BadInput
 from distd.operations.operation import Asked, DryRun, Way
 from distd.origin import idempotency
 from distd.origin.idempotency import Answered, KeyedRequest
-from distd.web.api.auth import acting_operator, for_operators
+from distd.web.api.auth import needs, signed_in
 from distd.web.api.bodies import BODY_LIMIT, read_body
 from distd.web.api.description import JSON, answers, header
 from distd.web.api.problems import Changed, FromOtherSite
@@ -77,14 +77,15 @@ class OperationRoutes:
 
         answer.__name__, answer.__doc__ = operation.name, operation.text
         route: Any = answer if operation.query is None else takes(operation.query)(answer)
-        described: Callable[..., Any] = for_operators(_described(operation)(route))
+        described: Callable[..., Any] = needs(operation.act)(_described(operation)(route))
         setattr(described, BODY_LIMIT, operation.max_body_bytes)
         return described
 
     async def _answer(self, operation: Operation[Any], names: tuple[str, ...], query: Any) -> Response:
         if operation.method != "GET":
             _refuse_other_sites()
-        asked = Asked(acting_operator(), time.time(), self._site())
+        who = signed_in()
+        asked = Asked(who.actor, who.access, time.time(), self._site())
         given = query if operation.body is None else await read_body(operation.body)
         keyed = _keyed(operation, names, given)
         try:
@@ -109,6 +110,8 @@ class OperationRoutes:
             found = await self._in_thread(guard.run, asked, *names)
             _check_tag(guard, found, wanted)
             asked = replace(asked, seen=found)
+        if guard is not None and wanted is not None and guard.way is Way.READ and operation.way is Way.WORK:
+            _check_tag(guard, await self._reader.run(lambda conn: guard.run(conn, asked, *names)), wanted)
         if operation.way is Way.WORK:
             return await self._in_thread(operation.perform, None, asked, names, given)
 
@@ -149,8 +152,6 @@ def _check_tag(guard: Operation[Any], found: Any, wanted: str) -> None:
 def _described(operation: Operation[Any]) -> Callable[[Any], Any]:
     """What the API's description says of it."""
     problems, parameters = set(operation.problems), []
-    if operation.method != "GET":
-        problems.add(403)
     if operation.body is not None:
         problems |= {413, 415}
     if operation.guarded_by is not None:

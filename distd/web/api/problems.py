@@ -56,6 +56,10 @@ class TooManyAttempts(TooMany):
     """So many passwords are tried that this one has no place."""
 
 
+class Forbidden(BadInput):
+    """Who asks may not do this (HTTP 403); `expected` names what is missing."""
+
+
 @dataclass
 class ProblemField:
     """What is wrong with a field of the request. `hint` says what to do about it; it may be empty."""
@@ -80,6 +84,7 @@ class Problem:
 # By kind; the first that fits.
 STATUS: Final[Mapping[type[DistdError], int]] = {
     NotFound: 404,
+    Forbidden: 403,
     LengthRequired: 411,
     TooLarge: 413,
     UnsupportedCoding: 415,
@@ -94,7 +99,7 @@ STATUS: Final[Mapping[type[DistdError], int]] = {
     TooMany: 429,
     Unavailable: 503,
 }
-UNAUTHORIZED: Final = "expected an operator's name and password"
+UNAUTHORIZED: Final = "expected an operator's name and password, or a token"
 CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="distd"'}
 RETRY_AFTER_S: Final = 10
 

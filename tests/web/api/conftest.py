@@ -23,10 +23,13 @@ from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.operations import OperationRoutes
+from distd.web.api.own_password import OwnPasswordRoutes
+from distd.web.sign_in.sources import NO_SOURCES
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
+    from distd.web.sign_in.sources import Sources
     from tests.fixtures.origin import TestOrigin
 
 TOKEN_KEY = b"k" * 32
@@ -36,10 +39,11 @@ def basic(name: str, password: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
 
 
-def new_logins(reader: Any) -> Logins:
+def new_logins(reader: Any, writer: Any = None, sources: Sources = NO_SOURCES) -> Logins:
     """Of a server that has just started; what it records is written nowhere."""
     nobody: Any = None
-    return Logins(reader, LoginRecord(nobody, logging.getLogger("distd.web")), LoginPauses(0.5), lambda _peer: None)
+    record = LoginRecord(nobody, logging.getLogger("distd.web"))
+    return Logins(reader, writer, record, LoginPauses(0.5), lambda _peer: None, lambda: sources)
 
 
 @pytest.fixture
@@ -62,14 +66,16 @@ def app(origin: TestOrigin, data: Any, reader: Any, writer: Any, watch: EventWat
         forecasts.append((world, question, name))
         return use_cases.forecast(world, question, name)
 
+    logins = new_logins(reader, writer)
     routes = (
         HealthRoutes(reader, lambda: b"metrics\n"),
         OperationRoutes(OPERATIONS, reader, writer, lambda: Installation(data, Settings(), origin.catalogue)),
         ForecastRoutes(reader, lambda: Settings(), forecast),
         EventRoutes(EventFeed(watch), LimitSettings),
+        OwnPasswordRoutes(writer, logins),
         MirrorProtocolRoutes(data, reader, writer, lambda: (TOKEN_KEY,), lambda: 30),
     )
-    return make_app(new_logins(reader), routes)
+    return make_app(logins, routes)
 
 
 @pytest.fixture
@@ -80,5 +86,5 @@ def client(app: QuartTrio) -> Any:
 @pytest.fixture
 def operator(origin: TestOrigin) -> dict[str, str]:
     """The header of an operator."""
-    origin.act(operators.create, "admin", "secret", 0.0)
+    origin.act(operators.set_password, "admin", "secret", 0.0)
     return basic("admin", "secret")

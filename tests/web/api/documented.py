@@ -13,6 +13,7 @@ from distd.web.api.forecasts import ForecastRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.operations import OperationRoutes
+from distd.web.api.own_password import OwnPasswordRoutes
 
 
 def describe() -> dict[str, Any]:
@@ -23,6 +24,7 @@ def describe() -> dict[str, Any]:
         OperationRoutes(OPERATIONS, nothing, nothing, nothing),
         ForecastRoutes(nothing, Settings, nothing),
         EventRoutes(nothing, LimitSettings),
+        OwnPasswordRoutes(nothing, nothing),
         MirrorProtocolRoutes(nothing, nothing, nothing, tuple, int),
     )
     app = make_app(nothing, routes)

@@ -31,7 +31,7 @@ async def test_the_api_is_for_operators(client: Any, operator: Any, headers: Any
         "type": "about:blank",
         "title": "Unauthorized",
         "status": 401,
-        "detail": "expected an operator's name and password",
+        "detail": "expected an operator's name and password, or a token",
     }
 
 

@@ -103,6 +103,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     package_id = commands.distd(data, *build, "--path", "/x", "--fragments", 4)["id"]
     commands.distd(data, "package", "activate", package_id)
     token = commands.distd(data, "mirror", "add", "m", "--url", "http://mirror:8080")["token"]
+    commands.distd(data, "operator", "add", "eve", "--role", "viewer")
+    commands.distd(data, "token", "create", "t")
     command = serve_command(data, {}, "127.0.0.1:0", "127.0.0.1:0")
     with (
         (folder / "log").open("wb") as log,
@@ -118,6 +120,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             url = f"http://{address}"
             job = requests.post(f"{url}/api/v1/packages/{package_id}/verify", headers=operator, timeout=LIMIT_S).json()
             names = {"package_id": package_id, "device_id": "pc-2026-01-01-00-00-00", "name": "m"}
+            names |= {"operator": "eve", "token": "t", "group": "lab"}
             yield Site(url, address, operator, mirror, names | {"job_id": str(job["job"])})
         finally:
             server.terminate()

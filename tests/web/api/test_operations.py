@@ -146,6 +146,7 @@ async def test_mirrors_and_rules(ask: Any, origin: TestOrigin) -> None:
     assert (status, "secret" in problem["detail"]) == (409, True)
     assert (await ask("POST", "/mirrors", new | {"url": "x"}))[0] == 400
     add_mirror(origin, "a")
+    assert (await ask("POST", "/mirrors/a/revoke", If_Match='"x"'))[0] == 412
     assert (await ask("POST", "/mirrors/a/revoke"))[1] == {"name": "a", "final": True}
     assert (await ask("POST", "/mirrors/a/revoke"))[0] == 409
     rules = {"rules": ["IPSUBNET EQUALS IPSUBNET"]}
@@ -157,7 +158,8 @@ async def test_mirrors_and_rules(ask: Any, origin: TestOrigin) -> None:
 
 async def test_operators_log_ins_and_keys(ask: Any) -> None:
     assert (await ask("POST", "/operators", {"name": "alice", "password": "secret"}))[0] == 201
-    assert (await ask("PUT", "/operators/alice/password", {"password": "other"}))[0] == 200
+    assert (await ask("PATCH", "/operators/alice", {"password": "other"}))[1]["role"] == "operator"
+    assert (await ask("GET", "/operators/alice"))[1]["filter"] == ""
     assert [row["name"] for row in (await ask("GET", "/operators"))[1]["items"]] == ["admin", "alice"]
     assert (await ask("DELETE", "/operators/alice"))[1] == {"name": "alice"}
     assert (await ask("PUT", "/agent-logins/school", {"password": "secret"}))[0] == 200

@@ -6,7 +6,7 @@ from alembic import op
 from distd.catalogue.dialect import IDS_NEVER_REUSED
 
 revision = "0013"
-down_revision = "0007"
+down_revision = "0012"
 
 
 def upgrade() -> None:
