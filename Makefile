@@ -6,7 +6,7 @@ PYTEST := $(PY) -m pytest -n 3 --dist worksteal
 READY  := $(VENV)/.ready
 SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
-    bench-load bench-packages bench-store bench-catalogue bench-transfer bench-events bench-kills
+    bench-load bench-packages bench-search bench-store bench-catalogue bench-transfer bench-events bench-kills
 
 .PHONY: help test test-slow-machine coverage mutants quick lint types layers audit demo bench attack loadtest fuzz reference \
     setup debian lock clean $(BENCHES)
@@ -75,6 +75,9 @@ bench-kills: setup  ## a server is killed 100 times under load on PostgreSQL, an
 bench-catalogue: setup  ## contacts, inventories, results, lists on SQLite and PostgreSQL (5 minutes; ARGS="--before ../main": and another tree)
 	@sh .ci/debian-packages bench
 	$(PY) -m loadtests.catalogue $(ARGS)
+
+bench-search: setup  ## searching 100,000 computers with 8 million rows of software (5 minutes; ARGS="--database URL": in PostgreSQL)
+	$(PY) -m loadtests.search $(ARGS)
 
 bench-upload: setup  ## 10 GB by curl to the API: speed, memory, resuming (3 minutes)
 	$(PY) -m loadtests.upload $(ARGS)

@@ -19,6 +19,8 @@ from distd.wire import xml
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from agentsim.fleet.programs import Program
+
 # Sites by size, the largest first: as many computers as 1, 1/2, 1/3, … to each other.
 _SITE_CODES: Final = (
     "PAR LYO MAR TOU NIC NAN STR MON BOR LIL REN REI LEH STE TLN GRE DIJ ANG NIM VIL CLE LEM AIX BRE TOR AMI LIM ANN "
@@ -93,15 +95,18 @@ def computer(seed: int, number: int, dialects: Mapping[Dialect, float]) -> Emula
     return EmulatedComputer(f"{name}-{installed}-{at}", name, site, address, dialect)
 
 
-def inventory(seed: int, computer: EmulatedComputer, history: Iterable[str]) -> bytes:
-    """The body of its INVENTORY: some 15 kB of XML, deflated."""
+def inventory(
+    seed: int, computer: EmulatedComputer, history: Iterable[str], software: Iterable[Program] | None = None
+) -> bytes:
+    """The body of its INVENTORY, deflated: some 15 kB of XML where `software` does not say what is installed."""
+    kind, number = _kind(computer), zlib.crc32(computer.name.encode()) % SOFTWARE_LISTS
     content = "".join(
         (
             xml.element("HARDWARE", {}, _leaves(_hardware(seed, computer))),
             xml.element("NETWORKS", {}, _leaves(_network(computer))),
             xml.element("ACCOUNTINFO", {}, _leaves({"KEYNAME": "TAG", "KEYVALUE": computer.name.rpartition("-")[0]})),
             _bios(seed, computer),
-            _software(_kind(computer), zlib.crc32(computer.name.encode()) % SOFTWARE_LISTS),
+            _software(kind, number) if software is None else "".join(map(_line, software)),
             xml.element("DOWNLOAD", {}, xml.element("HISTORY", {}, _packages(history))),
         )
     )
@@ -186,6 +191,19 @@ def _software(kind: str, number: int) -> str:
         }
         rows.append(xml.element("SOFTWARES", {}, _leaves(known)))
     return "".join(rows)
+
+
+@lru_cache(maxsize=65_536)
+def _line(program: Program) -> str:
+    known = {
+        "NAME": program.name,
+        "VERSION": program.version,
+        "PUBLISHER": program.publisher,
+        "COMMENTS": f"{program.name}, as its maker describes it",
+        "FILESIZE": "0",
+        "FROM": "Registry" if program.publisher else "deb",
+    }
+    return xml.element("SOFTWARES", {}, _leaves(known))
 
 
 def _packages(history: Iterable[str]) -> str:

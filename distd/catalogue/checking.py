@@ -11,7 +11,7 @@ from distd.catalogue.copying import digest_of
 from distd.catalogue.dialect import upkeep
 from distd.catalogue.engine import SCHEMA, found_schema
 from distd.catalogue.row_digest import TableState
-from distd.catalogue.schema import metadata
+from distd.catalogue.tables import metadata
 from distd.domain.errors import shorten
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from sqlalchemy import (
 from distd.catalogue.dialect import many_rows, upkeep
 from distd.catalogue.engine import COPYING, SCHEMA, found_schema, set_schema
 from distd.catalogue.row_digest import ZERO, RowDigest, TableState, json_columns, select_all, value_of
-from distd.catalogue.schema import metadata
+from distd.catalogue.tables import metadata
 from distd.domain.errors import BadInput, Conflict, Corrupt
 
 if TYPE_CHECKING:

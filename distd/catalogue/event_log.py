@@ -60,11 +60,14 @@ class Kind(StrEnum):
     COMPUTER_SEEN = "COMPUTER_SEEN"  # for the first time
     COMPUTER_DELETED = "COMPUTER_DELETED"  # detail.device_id
     COMPUTER_ADMITTED = "COMPUTER_ADMITTED"  # out of the waiting room
+    COMPUTER_MERGED = "COMPUTER_MERGED"  # with another, which is deleted: detail.device_id
     CONTACT_REFUSED = "CONTACT_REFUSED"  # detail.why, .address; .device_id, where it is of no computer
     COMPUTER_CHANGED = "COMPUTER_CHANGED"  # detail.fact (address, agent, serial, mac), .before, .after, .flagged
     COMPUTER_SET = "COMPUTER_SET"  # an operator's settings of a computer: the values in detail; .before: earlier ones
     TOKENS_REVOKED = "TOKENS_REVOKED"  # of a computer
-    INVENTORY = "INVENTORY"
+    FILTER_SAVED = "FILTER_SAVED"  # detail.name, .text, .shared
+    FILTER_DELETED = "FILTER_DELETED"  # detail.name, .text, .shared
+    INVENTORY = "INVENTORY"  # detail.software_left_out: how many new names or versions were beyond the limit
     ASSIGNED = "ASSIGNED"
     UNASSIGNED = "UNASSIGNED"  # detail.listed: the agent had been notified, so it stays listed until its final status
     NOTIFIED = "NOTIFIED"

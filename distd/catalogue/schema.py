@@ -5,7 +5,7 @@ The migrations under `migrations/` make the database; a test compares the two.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     JSON,
@@ -22,6 +22,13 @@ from sqlalchemy import (
     Text,
 )
 
+from distd.catalogue.columns import NAME_LIMIT as NAME_LIMIT
+from distd.catalogue.columns import TEXT_LIMIT as TEXT_LIMIT
+from distd.catalogue.columns import bytes_column as _bytes
+from distd.catalogue.columns import key_column as _key
+from distd.catalogue.columns import name_column as _name
+from distd.catalogue.columns import text_column as _text
+from distd.catalogue.columns import time_column as _time
 from distd.catalogue.dialect import BIG, IDS_NEVER_REUSED, ORDERED_BY_KEY, only_where
 
 metadata = MetaData(
@@ -32,9 +39,6 @@ metadata = MetaData(
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     }
 )
-
-NAME_LIMIT: Final = 255  # characters of any name, address or server
-TEXT_LIMIT: Final = 4096  # characters of a path, a command line
 
 
 HAS_REVOKED_TOKENS: Final = "token_generation > 0"  # the condition of a partial index: the same text in a query
@@ -50,13 +54,12 @@ def seconds(at_us: int | None) -> float | None:
     return None if at_us is None else at_us / 1_000_000
 
 
-def _time(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, BigInteger, nullable=nullable)
-
-
-def _name(name: str, *, nullable: bool = False, limit: int = NAME_LIMIT) -> Column[Any]:
-    return Column(name, String(limit), nullable=nullable)
-
+# Of computers. The keys of os_version and agent_version are version keys.
+_TEXTS: Final = "os_comments arch agent agent_version userdomain description manufacturer model cpu"
+_KEYS: Final = (
+    "device_id_key name_key tag_key ip_key os_name_key os_version_key agent_key agent_version_key workgroup_key "
+    "userdomain_key userid_key description_key manufacturer_key model_key serial_key cpu_key"
+)
 
 # Every id that a package ever had. Two builds at the same time get two ids because each inserts its own here first.
 package_ids = Table("package_ids", metadata, Column("id", BIG, primary_key=True))
@@ -101,6 +104,9 @@ activations = Table(
     _time("deactivated_at_us", nullable=True),
 )
 
+# What an inventory says in columns is in `domain.computer_facts`, key by key; `workgroup` is the filters' domain,
+# `userid` their user. Numbers are NULL, and texts empty, where nothing is known. `disk_free_bytes` and
+# `disk_total_bytes`: of all fixed drives together; `system_free_bytes`: of the drive on which an agent downloads.
 computers = Table(
     "computers",
     metadata,
@@ -127,7 +133,13 @@ computers = Table(
     Column("waiting", Boolean, nullable=False, server_default="0"),  # in the waiting room
     Column("key_hash", String(64), nullable=True),  # the BLAKE3 of the key of distd's own agent
     Column("token_generation", Integer, nullable=False, server_default="0"),  # how often its tokens were revoked
+    *map(_text, _TEXTS.split()),
+    *map(_key, _KEYS.split()),
+    Column("cores", Integer, nullable=True),
+    *map(_bytes, ("memory_bytes", "disk_free_bytes", "disk_total_bytes", "system_free_bytes")),
     Index("ix_computers_revoked", "token_generation", **only_where(HAS_REVOKED_TOKENS)),
+    Index("ix_computers_name_key", "name_key"),
+    Index("ix_computers_serial_key", "serial_key"),
     **IDS_NEVER_REUSED,  # tokens carry the id
 )
 
@@ -138,6 +150,84 @@ inventories = Table(
     Column("computer_id", ForeignKey("computers.id"), primary_key=True),
     Column("content", LargeBinary, nullable=False),
     Column("document", LargeBinary, nullable=True),
+)
+
+# What a computer's inventory was taken over from, so that only what has changed is taken over again: a digest for each
+# section, as `domain.section_digests` packs them.
+inventory_digests = Table(
+    "inventory_digests",
+    metadata,
+    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
+    Column("digests", LargeBinary, nullable=False),
+)
+
+# The account info of a computer. TAG is one of its keys, and `computers.tag` the same value. `by_operator`: an operator
+# has set it, so what the agent says does not count.
+computer_accounts = Table(
+    "computer_accounts",
+    metadata,
+    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
+    Column("key_key", String(NAME_LIMIT), primary_key=True),  # the key, folded
+    _name("key"),
+    _text("value", limit=1024),
+    _key("value_key"),
+    Column("by_operator", Boolean, nullable=False, server_default="0"),
+    Index("ix_computer_accounts_value", "key_key", "value_key", "computer_id"),
+    **ORDERED_BY_KEY,
+)
+
+# The network interfaces of a computer, a row for each address of them (IPv4 and IPv6), and one where there is none.
+# Addresses and MACs are in the usual form in small letters, so they have no folded copy. `ip_key` and `subnet_key` are
+# made by `domain.addresses.address_key`: a network is a range of them. `status`: as the agent says it, "Up" or "Down".
+interfaces = Table(
+    "interfaces",
+    metadata,
+    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),  # from 0
+    *map(_text, ("description", "ip", "mask", "subnet", "gateway")),
+    *map(_key, ("ip_key", "subnet_key", "mac")),
+    _text("status", limit=32),
+    Index("ix_interfaces_ip_key", "ip_key", "computer_id"),
+    Index("ix_interfaces_subnet_key", "subnet_key", "computer_id"),
+    Index("ix_interfaces_mac", "mac", "computer_id"),
+    **ORDERED_BY_KEY,
+)
+
+# The drives and file systems of a computer. `letter`: "C:", or where it is mounted; `kind`: as the agent says it.
+# `fixed`: neither removable nor elsewhere nor made of memory, so its bytes count in `computers.disk_free_bytes`.
+drives = Table(
+    "drives",
+    metadata,
+    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),  # from 0
+    *map(_text, ("letter", "volume", "kind")),
+    _text("filesystem", limit=32),
+    Column("fixed", Boolean, nullable=False),
+    *map(_bytes, ("size_bytes", "free_bytes")),
+    **ORDERED_BY_KEY,
+)
+
+# Each name, version and publisher once, whatever computers have it. `digest`: of the three. A row that no computer has
+# is deleted after a while.
+software = Table(
+    "software",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", LargeBinary(16), nullable=False, unique=True),
+    _name("name"),
+    *map(_text, ("version", "publisher")),
+    *map(_key, ("name_key", "version_key", "publisher_key")),
+    Index("ix_software_name_key", "name_key"),
+    **IDS_NEVER_REUSED,  # a server remembers ids
+)
+
+installed = Table(
+    "installed",
+    metadata,
+    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
+    Column("software_id", ForeignKey("software.id"), primary_key=True),
+    Index("ix_installed_software_id_computer_id", "software_id", "computer_id"),
+    **ORDERED_BY_KEY,
 )
 
 # The package ids in the agent's own history; some may be of packages that this server never had. `trusted`: taken for
@@ -279,102 +369,6 @@ operators = Table(
     Column("filter", String(TEXT_LIMIT), nullable=False, server_default=""),
     Column("source", String(16), nullable=False, server_default="local"),
     _time("seen_at_us", nullable=True),
-)
-
-# Tokens of the API. Of the token only the BLAKE3 is kept. `owner`: the operator that it acts for, "": it was made by a
-# command on this machine. `acts`: with spaces between them; "": all that its role may.
-api_tokens = Table(
-    "api_tokens",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("name", String(NAME_LIMIT), nullable=False, unique=True),
-    Column("token_hash", String(64), nullable=False, unique=True),
-    Column("owner", String(NAME_LIMIT), nullable=False, index=True),
-    Column("role", String(16), nullable=False),
-    Column("acts", String(TEXT_LIMIT), nullable=False),
-    Column("filter", String(TEXT_LIMIT), nullable=False),
-    _time("created_at_us"),
-    _time("expires_at_us"),
-    _time("used_at_us", nullable=True),
-    _name("used_from", nullable=True),
-    **IDS_NEVER_REUSED,
-)
-
-# `domain.parameters`: what holds for the site (subject 0), a group or a computer (their ids), each by its own row.
-# A boolean is 0 or 1.
-parameters = Table(
-    "parameters",
-    metadata,
-    Column("level", String(16), primary_key=True),
-    Column("subject_id", Integer, primary_key=True, autoincrement=False),
-    Column("name", String(64), primary_key=True),
-    Column("value", Integer, nullable=False),
-    **ORDERED_BY_KEY,
-)
-
-groups = Table(
-    "groups",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    _name("name"),
-    Column("name_key", String(NAME_LIMIT), nullable=False, unique=True),  # the name without regard to capitals
-    **IDS_NEVER_REUSED,
-)
-
-group_members = Table(
-    "group_members",
-    metadata,
-    Column("group_id", ForeignKey("groups.id"), primary_key=True),
-    Column("computer_id", ForeignKey("computers.id"), primary_key=True),
-    Index("ix_group_members_computer_id_group_id", "computer_id", "group_id"),
-    **ORDERED_BY_KEY,
-)
-
-# Names and passwords by which agents log in.
-agent_logins = Table(
-    "agent_logins",
-    metadata,
-    Column("name", String(NAME_LIMIT), primary_key=True),
-    _name("password_hash"),
-    _time("added_at_us"),
-)
-
-# Work that takes long, and that one of the serving processes does. `request` is what was asked for, `error` a problem
-# (RFC 9457), `result` depends on `kind`. `started_at_us` NULL: it waits for its turn. `seen_at_us`: when its process
-# was heard of last.
-jobs = Table(
-    "jobs",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("kind", String(16), nullable=False),
-    Column("actor_kind", String(16), nullable=False),
-    _name("actor_name"),
-    Column("request", JSON, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("package_id", String(20), nullable=True),
-    Column("done_bytes", BigInteger, nullable=False, server_default="0"),
-    Column("total_bytes", BigInteger, nullable=False, server_default="0"),
-    Column("error", JSON, nullable=True),
-    Column("result", JSON, nullable=True),
-    _time("created_at_us"),
-    _time("started_at_us", nullable=True),
-    _time("ended_at_us", nullable=True),
-    _time("seen_at_us", nullable=True),
-    Index("ix_jobs_state", "state"),
-    **IDS_NEVER_REUSED,
-)
-
-# What was asked for with a key, so that it is not done twice. `digest` is the BLAKE3 of the request; `answer` NULL: it
-# held a secret, and is not kept.
-idempotency_keys = Table(
-    "idempotency_keys",
-    metadata,
-    Column("actor", String(300), primary_key=True),
-    Column("key", String(NAME_LIMIT), primary_key=True),
-    Column("digest", String(64), nullable=False),
-    Column("answer", JSON, nullable=True),
-    _time("at_us"),
-    Index("ix_idempotency_keys_at_us", "at_us"),
 )
 
 # The ids are no foreign keys: an event stays when its package is gone, and may name an id that never existed.

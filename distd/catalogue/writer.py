@@ -54,9 +54,10 @@ class Batcher(Generic[Item, Prepared, Reply]):
     """Items that wait for one transaction in common. Made by `open_batcher`.
 
     `prepare(item)` runs in the worker thread before BEGIN; one that raises costs its own item only, and never touches
-    the database. `handle(connection, prepared)` gives one reply an item, in their order. When it raises, everything is
-    rolled back and its items are tried one by one, so that an item that fails costs no other. `size_of(item)` is its
-    size in bytes, for the limits.
+    the database. `look_up(connection, prepared)` then reads for all of them, also before BEGIN; it gives in place of
+    each what is to be handled, or what is wrong with it. `handle(connection, prepared)` gives one reply an item, in
+    their order. When it raises, everything is rolled back and its items are tried one by one, so that an item that
+    fails costs no other. `size_of(item)` is its size in bytes, for the limits.
     """
 
     def __init__(
@@ -68,10 +69,12 @@ class Batcher(Generic[Item, Prepared, Reply]):
         limits: BatchLimits,
         size_of: Callable[[Item], int],
         pauses_s: Sequence[float],
+        look_up: Callable[[Connection, Sequence[Prepared]], Sequence[Prepared | Exception]] | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._handle = handle
         self._prepare = prepare
+        self._look_up = look_up
         self._limits = limits
         self._size_of = size_of
         self._pauses_s = pauses_s
@@ -164,6 +167,11 @@ class Batcher(Generic[Item, Prepared, Reply]):
     def _commit(self, items: list[Item]) -> list[Reply | Exception]:
         prepared = [_attempt(partial(self._prepare, item)) for item in items]
         good = [outcome.value for outcome in prepared if outcome.error is None]
+        if self._look_up is not None and good:
+            with self._catalogue.read() as connection:
+                found = iter(self._look_up(connection, good))
+            prepared = [_looked_up(next(found)) if outcome.error is None else outcome for outcome in prepared]
+            good = [outcome.value for outcome in prepared if outcome.error is None]
         replies = iter(self._transaction(good) if good else ())
         return [next(replies) if outcome.error is None else outcome.error for outcome in prepared]
 
@@ -226,12 +234,13 @@ async def open_batcher(
     limits: BatchLimits,
     size_of: Callable[[Item], int] = _no_size,
     pauses_s: Sequence[float] = PAUSES_S,
+    look_up: Callable[[Connection, Sequence[Prepared]], Sequence[Prepared | Exception]] | None = None,
 ) -> AsyncIterator[Batcher[Item, Prepared, Reply]]:
     """A running batcher. At the end of the block it still serves what waits.
 
     Cancel the block to give that up: a transaction that runs is finished, the others' answers are `Unavailable`.
     """
-    batcher = Batcher(catalogue, handle, prepare, limits=limits, size_of=size_of, pauses_s=pauses_s)
+    batcher = Batcher(catalogue, handle, prepare, limits=limits, size_of=size_of, pauses_s=pauses_s, look_up=look_up)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(batcher.serve)
         try:
@@ -264,6 +273,10 @@ def _attempt(call: Callable[[], Any]) -> _Outcome:
         if is_transient(error):
             raise  # not the fault of this item: all are tried again
         return _Outcome(None, error)
+
+
+def _looked_up(found: Any) -> _Outcome:
+    return _Outcome(None, found) if isinstance(found, Exception) else _Outcome(found, None)
 
 
 def _run_all(connection: Connection, operations: Sequence[Callable[[Connection], Any]]) -> list[_Outcome]:

@@ -42,10 +42,27 @@ def complete_computers(ctx: click.Context, _: click.Parameter, incomplete: str) 
     return _complete(ctx, incomplete, find)
 
 
+def complete_filter(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Filters that begin with what is typed, one word, operator or value longer."""
+    from distd.origin.computers import filter_completion
+
+    def find(conn: Connection) -> Iterator[tuple[str, str]]:
+        found = filter_completion.complete(conn, incomplete, len(incomplete))
+        for each in found.suggestions:
+            yield incomplete[: found.start] + each.text, "" if each.count is None else f"{each.count:,} computers"
+
+    return _complete(ctx, incomplete, find, begins=False)
+
+
 def _complete(
-    ctx: click.Context, incomplete: str, find: Callable[[Connection], Iterator[tuple[str, str]]]
+    ctx: click.Context,
+    incomplete: str,
+    find: Callable[[Connection], Iterator[tuple[str, str]]],
+    *,
+    begins: bool = True,
 ) -> list[CompletionItem]:
-    """Those that begin with `incomplete`; none where there is no data directory: a shell shows no errors."""
+    """What is found, with `begins` only what begins with `incomplete`; none where there is no data directory: a shell
+    shows no errors."""
     from distd.origin.installation import open_installation
 
     root = ctx.params.get("root") or os.environ.get("DISTD_DATA")
@@ -53,7 +70,7 @@ def _complete(
         return []
     try:
         with open_installation(Path(root)) as installation, installation.catalogue.read() as conn:
-            found = [(value, name) for value, name in find(conn) if value.startswith(incomplete)]
+            found = [(value, name) for value, name in find(conn) if not begins or value.startswith(incomplete)]
     except (DistdError, OSError):
         return []
     return [CompletionItem(value, help=name or None) for value, name in found[:MAX_ITEMS]]

@@ -14,7 +14,7 @@ from distd.catalogue.checking import check_catalogue
 from distd.catalogue.dialect import database_of, upkeep
 from distd.catalogue.engine import SCHEMA, create_catalogue, found_schema, open_as_it_is, open_catalogue
 from distd.catalogue.migration_steps import steps_from
-from distd.catalogue.schema import metadata
+from distd.catalogue.tables import metadata
 from distd.cli.options import data_option
 from distd.domain.database_url import check_database_url
 from distd.domain.errors import BadInput

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "config": "distd.cli.config:config",
     "db": "distd.cli.database:db",
     "events": "distd.cli.events:events",
+    "filter": "distd.cli.filter:filter_",
     "group": "distd.cli.group:group",
     "init": "distd.cli.init:init",
     "keys": "distd.cli.keys:keys",

@@ -16,7 +16,7 @@ import msgspec
 
 from distd.cli.actor import unix_actor
 from distd.domain.errors import BadInput
-from distd.domain.page import MAX_LIMIT, Page
+from distd.domain.page import MAX_LIMIT
 from distd.domain.permissions import OperatorRights, Role
 from distd.operations.operation import Asked, DryRun, Way
 from distd.origin.installation import NO_OVERRIDES, open_installation
@@ -89,8 +89,8 @@ class LocalSite:
             return answer
 
 
-def ask_list(site: SiteAccess, operation: Operation[Any], listing: ListOptions, query: Any, *names: str) -> Page[Any]:
-    """The items of a list that were asked for, page by page."""
+def ask_list(site: SiteAccess, operation: Operation[Any], listing: ListOptions, query: Any, *names: str) -> Any:
+    """The items of a list that were asked for, page by page: a `Page` as the operation answers."""
     wanted, found, cursor = listing.window.limit, list[Any](), query.cursor
     while True:
         limit = min(wanted - len(found), MAX_LIMIT)
@@ -98,7 +98,7 @@ def ask_list(site: SiteAccess, operation: Operation[Any], listing: ListOptions, 
         found += page.items
         cursor = page.next
         if cursor is None or len(found) >= wanted:
-            return Page(found, cursor, page.total)
+            return replace(page, items=found)
 
 
 def local_only(site: SiteAccess, option_name: str) -> LocalSite:

@@ -97,21 +97,27 @@ SECTIONS: Final[Mapping[str, Section]] = MappingProxyType(
             "storages",
             _fields("DISKSIZE FIRMWARE INTERFACE", "DESCRIPTION MANUFACTURER MODEL NAME SERIALNUMBER TYPE"),
         ),
+        "PRINTERS": Section("printers", _fields("", "DRIVER NAME PORT", "DESCRIPTION")),
+        "MONITORS": Section("monitors", _fields("", "CAPTION DESCRIPTION MANUFACTURER SERIAL TYPE")),
+        "VIDEOS": Section("videos", _fields("MEMORY RESOLUTION", "CHIPSET NAME"), characters=16_384),
         # A Debian server has 900 packages with 60 characters each, a workstation 4,000.
         "SOFTWARES": Section(
             "software",
-            _fields("ARCHITECTURE BITSWIDTH FROM INSTALLDATE", "LANGUAGE NAME PUBLISHER VERSION"),
+            _fields("", "NAME PUBLISHER VERSION"),
             items=8000,
             characters=1_048_576,
         ),
     }
 )
 
+KEPT_AS_SENT: Final = tuple(section for section in SECTIONS.values() if section.name != "software")
+
 
 def content_of(request: InventoryRequest) -> dict[str, Any]:
-    """What is stored of an inventory, in plain values: "hardware", "account" and "bios" are objects, the other sections
-    lists of objects, by the names of `SECTIONS`; "is_cut" says whether something was beyond the limits."""
-    sections = {section.name: getattr(request, section.name) for section in SECTIONS.values()}
+    """What is stored of an inventory as its agent wrote it, in plain values: "hardware", "account" and "bios" are
+    objects, the other sections lists of objects, by the names of `SECTIONS`; "is_cut" says whether something was beyond
+    the limits. Software is not among it: it has tables of its own."""
+    sections = {section.name: getattr(request, section.name) for section in KEPT_AS_SENT}
     return sections | {"account": request.account, "is_cut": request.is_cut}
 
 

@@ -31,6 +31,9 @@ class Act(StrEnum):
     PACKAGES_WRITE = "packages.write"
     COMPUTERS_READ = "computers.read"
     COMPUTERS_WRITE = "computers.write"
+    DUPLICATES_READ = "duplicates.read"  # whatever computers they are
+    FILTERS_READ = "filters.read"
+    FILTERS_WRITE = "filters.write"  # also shared ones
     GROUPS_READ = "groups.read"
     GROUPS_WRITE = "groups.write"
     DEPLOYMENTS_READ = "deployments.read"
@@ -68,6 +71,9 @@ TABLE: Final[Mapping[Act, Permission]] = {
     Act.PACKAGES_WRITE: Permission(Role.OPERATOR, restricted=False),
     Act.COMPUTERS_READ: Permission(Role.VIEWER),
     Act.COMPUTERS_WRITE: Permission(Role.OPERATOR),
+    Act.DUPLICATES_READ: Permission(Role.VIEWER, restricted=False),
+    Act.FILTERS_READ: Permission(Role.VIEWER),
+    Act.FILTERS_WRITE: Permission(Role.OPERATOR, restricted=False),
     Act.GROUPS_READ: Permission(Role.VIEWER),
     Act.GROUPS_WRITE: Permission(Role.OPERATOR, restricted=False),
     Act.DEPLOYMENTS_READ: Permission(Role.VIEWER),

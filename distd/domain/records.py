@@ -180,6 +180,9 @@ class InventoryRequest:
     memories: Items = ()
     drives: Items = ()
     storages: Items = ()
+    printers: Items = ()
+    monitors: Items = ()
+    videos: Items = ()
     software: Items = ()
     is_cut: bool = False
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from distd.domain import bandwidth
 from distd.domain.database_url import check_database_url
+from distd.domain.duplicates import DuplicateReason
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via, parse_networks
 from distd.domain.setting import Setting
@@ -104,6 +105,9 @@ class AgentSettings:
     new_per_address: int = _setting(2000, "new DEVICEIDs of one address within an hour (not of 127.0.0.1); 0: no limit")
     new_per_network: int = _setting(20_000, "new DEVICEIDs of one network, /16 or /48, within an hour; 0: no limit")
     max_computers: int = _setting(500_000, "computers in all, beyond which no new DEVICEID is taken; 0: no limit")
+    new_software_per_day: int = _setting(
+        500_000, "new names or versions of software that are taken in a day, one address a fifth of it; 0: no limit"
+    )
     waiting_room: bool = _setting(False, "new computers get no packages until `distd computer admit`")
     forget_days: int = _setting(90, "days until a computer is deleted that came once only; 0: never", restart=True)
     trust_history: bool = _setting(
@@ -112,12 +116,26 @@ class AgentSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ComputerSettings:
+    """Which DEVICEIDs are one computer."""
+
+    merge_by: str = _setting(
+        "off",
+        "merge a computer that is silent into a newer one with the same serial number, MAC or name "
+        "(anybody can send another's)",
+        choices=("off", *DuplicateReason),
+        restart=True,
+    )
+    merge_after_h: int = _setting(24, "hours of silence before that", low=1, high=87_600, restart=True)
+
+
+@dataclass(frozen=True, slots=True)
 class LimitSettings:
     """What peers may take."""
 
     head_bytes: int = _setting(16_384, "bytes of the head of an HTTP request", low=1024, high=1_048_576)
     large_body_bytes_per_s_per_address: int = _setting(
-        8_388_608, "bytes a second of one address's POSTs, of those whose body has more than 64 KiB", low=65_536
+        8_388_608, "bytes a second of POSTs of more than 64 KiB", low=65_536
     )
     body_bytes: int = _setting(4_194_304, "bytes of the body of a POST, as sent", low=1024, high=1_073_741_824)
     inflated_bytes: int = _setting(
@@ -133,18 +151,14 @@ class LimitSettings:
     connections: int = _setting(20_000, "connections in total", low=1, high=1_000_000)
     connections_per_address: int = _setting(0, "connections of one address (remember NAT); 0: no limit")
     heads_per_s_per_address: int = _setting(0, "requests a second of one address; 0: no limit")
-    web_connections: int = _setting(
-        1000, "connections at the same time for API and console; mirrors' requests have as many", low=16, high=100_000
-    )
+    web_connections: int = _setting(1000, "connections for API and console; as many for mirrors", low=16, high=100_000)
     web_connections_per_address: int = _setting(
         64, "of these, connections of one address (IPv6: of one /64)", low=1, high=100_000
     )
     web_requests_per_s_per_address: int = _setting(
         20,
-        "requests a second for API and console of an address from which nobody has logged in for an hour; of others "
-        "ten times as many",
+        "requests a second for API and console of an address without a log-in lately; ten times as many with one",
         low=1,
-        high=100_000,
     )
     event_streams: int = _setting(64, "event streams that operators have open at the same time", low=1, high=10_000)
     event_streams_per_operator: int = _setting(8, "of these, streams of one operator", low=1, high=10_000)
@@ -247,6 +261,13 @@ class EventSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """The console's."""
+
+    idle_h: int = _setting(8, "hours after which who has not used the console must sign in again", low=1, high=168)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The values in force. `origins` says of those that are not defaults where they come from: "--set", the variable,
     the file."""
@@ -254,12 +275,14 @@ class Settings:
     server: ServerSettings = ServerSettings()
     download: DownloadConfig = DownloadConfig()
     agents: AgentSettings = AgentSettings()
+    computers: ComputerSettings = ComputerSettings()
     limits: LimitSettings = LimitSettings()
     bandwidth: BandwidthSettings = BandwidthSettings()
     store: StoreSettings = StoreSettings()
     mirrors: MirrorSettings = MirrorSettings()
     redistrib: RedistribSettings = RedistribSettings()
     events: EventSettings = EventSettings()
+    console: ConsoleSettings = ConsoleSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
     sign_in: SignInSettings = NO_SIGN_IN
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -27,7 +27,8 @@ WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DATE_FORMATS: Final = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y-%m-%d")
 
 # French: "o" (octet) for B, "j" (jour) for d.
-_PREFIXES: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+_DECIMAL: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_PREFIXES: Final = _DECIMAL | {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 # A bare letter counts in powers of two, as in `dd` and `split`.
 _BARE: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _SIZE_UNITS: Final = _BARE | {f"{prefix}{unit}": factor for prefix, factor in _PREFIXES.items() for unit in "bo"}

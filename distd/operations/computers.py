@@ -8,27 +8,39 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from distd.domain.duplicates import DuplicateReason
 from distd.domain.errors import BadInput
+from distd.domain.filters.parse import MAX_TEXT
 from distd.domain.page import Page, read_window
 from distd.domain.permissions import Act
 from distd.operations.operation import Named, Operation, Way
-from distd.origin.computers import computer_settings, computers, revocation
-from distd.origin.computers.computers import Computer, Detail, WantedComputers
+from distd.origin.computers import computer_settings, computers, duplicates, merging, revocation, saved_filters
+from distd.origin.computers.columns import read_columns
+from distd.origin.computers.computers import Detail, SoftwareItem, WantedComputers
+from distd.origin.computers.duplicates import Duplicates
+from distd.origin.computers.search import Search, read_sort, search
 from distd.wire.query import PATTERN, cursor_parameter, limit_parameter, parameter
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from distd.domain.actor import Actor
     from distd.operations.operation import Asked
 
 MAX_NAMED: Final = 100_000  # computers of one request
 MAX_NAMED_BYTES: Final = 8_388_608
+# A `Computer`, whose shape is in the document with `Detail`; or chosen columns.
+ITEM: Final = {"anyOf": [{"$ref": "#/components/schemas/Computer"}, {"type": "object"}]}
 
 
 @dataclass
 class ComputerQuery:
     """Which computers, and which page of them."""
 
+    filter: str | None = parameter("a filter, or @NAME of a saved one (guide: Search)", max_length=MAX_TEXT)
+    sort: str = parameter("a field of filters; with - before it descending", default="device_id")
+    columns: str = parameter("fields of filters with commas between them: only these, by name", default="")
+    format: str | None = parameter("csv or json: everything that is found, at once")
     name: str | None = parameter(f"name or DEVICEID: {PATTERN}")
     tag: str | None = parameter(f"TAG: {PATTERN}")
     changed: bool = parameter("only those of whose identity something has changed", default=False)
@@ -38,8 +50,39 @@ class ComputerQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class ComputerPage(Page[Computer]):
-    """Computers, by DEVICEID."""
+class ComputerPage(Page[Annotated[Any, Meta(extra_json_schema=ITEM)]]):
+    """Computers, by DEVICEID or as they are sorted. Where columns were chosen, an item has these alone. `is_exact`: all
+    were counted; else that would have taken too long, and `total` is an estimate."""
+
+    is_exact: bool
+
+
+@dataclass
+class SoftwareQuery:
+    """Which software of a computer, and which page of it."""
+
+    name: str | None = parameter(f"its name: {PATTERN}")
+    limit: int | None = limit_parameter()
+    cursor: str | None = cursor_parameter()
+
+
+@dataclass(frozen=True, slots=True)
+class SoftwarePage(Page[SoftwareItem]):
+    """Software, by name."""
+
+
+@dataclass
+class DuplicateQuery:
+    """Which duplicates, and which page of them."""
+
+    reason: tuple[str, ...] | None = parameter("what they have in common", choices=tuple(DuplicateReason))
+    limit: int | None = limit_parameter()
+    cursor: str | None = cursor_parameter()
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatePage(Page[Duplicates]):
+    """Computers that are probably the same one, by what they have in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +95,19 @@ class Document:
 
 class ComputerEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Values of a computer; null: as they were. `changed`, an empty text: what has changed of its identity is known.
-    `networks`: it may make contacts from these only; none: from anywhere."""
+    `networks`: it may make contacts from these only; none: from anywhere. `account`: its account info by key, such as
+    TAG, whatever its agent says; an empty text: what its agent says counts again."""
 
     changed: Annotated[str, Meta(extra_json_schema={"maxLength": 0})] | None = None
     networks: Annotated[list[str], Meta(extra_json_schema={"maxItems": computer_settings.MAX_NETWORKS})] | None = None
+    account: dict[str, str] | None = None
+
+
+class MergeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """DEVICEIDs of a computer before and after it was installed anew."""
+
+    old: str
+    new: str
 
 
 class NamedComputers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -95,10 +147,38 @@ class Deleted:
 
 
 def _list(conn: Connection, asked: Asked, query: ComputerQuery) -> ComputerPage:
-    wanted = WantedComputers(query.name, query.tag, query.changed, query.waiting)
-    window = read_window(query.limit, query.cursor, computers.PLACE)
-    page = computers.list_computers(conn, wanted, window, asked.actor)
-    return ComputerPage(page.items, page.next, page.total)
+    wanted = search_of(conn, asked.actor, query, asked.now_s)
+    found = search(conn, wanted, read_window(query.limit, query.cursor, wanted.sort.place))
+    return ComputerPage(found.items, found.next, found.total, found.is_exact)
+
+
+def search_of(conn: Connection, actor: Actor, query: ComputerQuery, now_s: float) -> Search:
+    """What a query of `actor` asks for. Raises `BadInput`, `NotFound` for a saved filter."""
+    return Search(
+        now_s=now_s,
+        tree=saved_filters.read_filter(conn, actor, query.filter or ""),
+        sort=read_sort(query.sort),
+        columns=read_columns(query.columns),
+        wanted=WantedComputers(query.name, query.tag, query.changed, query.waiting),
+        reader=actor,
+    )
+
+
+def _list_software(conn: Connection, asked: Asked, device_id: str, query: SoftwareQuery) -> SoftwarePage:
+    window = read_window(query.limit, query.cursor, computers.SOFTWARE_PLACE)
+    page = computers.software_of(conn, device_id, query.name, window, asked.actor)
+    return SoftwarePage(page.items, page.next, page.total)
+
+
+def _list_duplicates(conn: Connection, _: Asked, query: DuplicateQuery) -> DuplicatePage:
+    window = read_window(query.limit, query.cursor, duplicates.PLACE)
+    page = duplicates.list_duplicates(conn, query.reason or (), window)
+    return DuplicatePage(page.items, page.next, page.total)
+
+
+def _merge(conn: Connection, asked: Asked, given: MergeRequest) -> Named:
+    merging.merge(conn, asked.actor, given.old, given.new, asked.now_s)
+    return Named(given.new)
 
 
 def _show(conn: Connection, asked: Asked, device_id: str) -> Detail:
@@ -113,6 +193,7 @@ def _edit(conn: Connection, asked: Asked, device_id: str, given: ComputerEdit) -
     values = {} if given.changed is None else {"changed": given.changed}
     if given.networks is not None:
         values["networks"] = " ".join(given.networks)
+    values |= {f"{computer_settings.ACCOUNT}{key}": text for key, text in (given.account or {}).items()}
     computer_settings.change(conn, asked.actor, device_id, values, asked.now_s)
     return computers.show(conn, device_id)
 
@@ -152,11 +233,46 @@ LIST: Final = Operation(
     "list_computers",
     "GET",
     "/computers",
-    "Computers, by DEVICEID.",
+    "Computers that a filter finds.",
     ComputerPage,
     _list,
     Act.COMPUTERS_READ,
     query=ComputerQuery,
+    elsewhere=True,
+)
+SOFTWARE: Final = Operation(
+    "list_software",
+    "GET",
+    f"{_ONE}/software",
+    "What is installed on a computer, by name.",
+    SoftwarePage,
+    _list_software,
+    Act.COMPUTERS_READ,
+    query=SoftwareQuery,
+)
+DUPLICATES: Final = Operation(
+    "list_duplicates",
+    "GET",
+    "/computers/duplicates",
+    "Computers that are probably the same one, after an installation.",
+    DuplicatePage,
+    _list_duplicates,
+    Act.DUPLICATES_READ,
+    query=DuplicateQuery,
+)
+MERGE: Final = Operation(
+    "merge_computers",
+    "POST",
+    "/computer-merges",
+    """Make one computer of two, after it was installed anew.
+
+    The new one gets the old one's assignments, results and events; the old one is deleted.""",
+    Named,
+    _merge,
+    Act.COMPUTERS_WRITE,
+    Way.WRITE,
+    body=MergeRequest,
+    problems=(404, 409),
 )
 SHOW: Final = Operation(
     "show_computer",
@@ -241,4 +357,4 @@ REVOKE: Final = Operation(
     problems=(404,),
     max_body_bytes=MAX_NAMED_BYTES,
 )
-ALL: Final = (LIST, SHOW, DOCUMENT, EDIT, DELETE, DELETE_MANY, ADMIT, REVOKE)
+ALL: Final = (LIST, SOFTWARE, DUPLICATES, MERGE, SHOW, DOCUMENT, EDIT, DELETE, DELETE_MANY, ADMIT, REVOKE)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, func, insert, select
 
-from distd.catalogue.schema import idempotency_keys, micros
+from distd.catalogue.jobs_schema import idempotency_keys
+from distd.catalogue.schema import micros
 from distd.domain.errors import BadInput, Conflict
 
 if TYPE_CHECKING:

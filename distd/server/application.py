@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -19,8 +20,10 @@ from distd.server.slots import Slots
 from distd.storage.uploads import Uploads
 from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
+from distd.web.api.computer_search import ComputerSearchRoutes
 from distd.web.api.event_feed import EventFeed
 from distd.web.api.events import EventRoutes
+from distd.web.api.filters import FilterRoutes
 from distd.web.api.forecasts import ForecastRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
@@ -28,19 +31,30 @@ from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.operations import OperationRoutes
 from distd.web.api.own_password import OwnPasswordRoutes
 from distd.web.api.uploads import UploadsApi
+from distd.web.by_path import by_path
+from distd.web.console.app import Console
+from distd.web.console.components import ComponentPages
+from distd.web.console.packages import PackagePages
+from distd.web.console.sign_in import SignInPages
 from distd.web.sign_in.from_settings import make_sources
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import AsyncIterator
 
+    from hypercorn.typing import ASGIFramework
+    from quart_trio import QuartTrio
+
     from distd.catalogue.event_watch import EventWatch
+    from distd.catalogue.reader import Reader
     from distd.catalogue.writer import Writer
     from distd.domain.settings import Settings
     from distd.origin.installation import Installation
     from distd.server.handover import HandOver
     from distd.server.metrics import Metrics
     from distd.server.state import ServerState
+
+HOUR_S: Final = 3600.0
 
 
 @asynccontextmanager
@@ -83,13 +97,15 @@ async def open_application(
 
 def _make_application(
     installation: Installation, state: ServerState, logins: Logins, watch: EventWatch, writer: Writer, metrics: Metrics
-) -> UploadsApi:
+) -> ASGIFramework:
     """All that the lane hands over, as one ASGI application."""
     reader, feed = watch.reader, EventFeed(watch)
     state.at_stop(feed.close)
     routes = (
         HealthRoutes(reader, metrics.render),
         OperationRoutes(OPERATIONS, reader, writer, lambda: replace(installation, settings=state.settings)),
+        ComputerSearchRoutes(reader),
+        FilterRoutes(reader, writer),
         ForecastRoutes(reader, lambda: state.settings, forecast_in_child),
         EventRoutes(feed, lambda: state.settings.limits),
         OwnPasswordRoutes(writer, logins),
@@ -100,4 +116,13 @@ def _make_application(
     uploads = Uploads(installation.data, installation.settings.limits.upload_mib * MIB, installation.disk_limits())
     uploads.remove_stale()
     state.follow(lambda settings: uploads.limit(settings.limits.upload_mib * MIB, disk_limits(settings)))
-    return UploadsApi(make_app(logins, routes), uploads, logins)
+    api = UploadsApi(make_app(logins, routes), uploads, logins)
+    return by_path(api, _make_console(state, logins, reader, writer))
+
+
+def _make_console(state: ServerState, logins: Logins, reader: Reader, writer: Writer) -> QuartTrio:
+    def idle_s() -> float:
+        return state.settings.console.idle_h * HOUR_S
+
+    pages = (SignInPages(logins, writer), PackagePages(reader), ComponentPages())
+    return Console(reader, writer, time.time, idle_s).make(pages)

@@ -33,7 +33,7 @@ LOUD: Final = tuple(kind for kind in Kind if kind not in QUIET)
 # One command does them to many computers.
 OF_MANY: Final = (
     *(Kind.ASSIGNED, Kind.UNASSIGNED, Kind.ACCEPTED),
-    *(Kind.COMPUTER_DELETED, Kind.COMPUTER_ADMITTED, Kind.TOKENS_REVOKED),
+    *(Kind.COMPUTER_DELETED, Kind.COMPUTER_ADMITTED, Kind.COMPUTER_MERGED, Kind.TOKENS_REVOKED),
 )
 
 

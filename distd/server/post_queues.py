@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from distd.catalogue.writer import MAX_BATCH, BatchLimits, open_batcher
 from distd.origin.agents import posts
+from distd.origin.agents.inventories import MIN_DIVIDED_BYTES
 from distd.origin.installation import MIB
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     PostBatcher: TypeAlias = Batcher[posts.Post, posts.AgentRequest, posts.Reply]
 
 # Bytes of a body. PROLOGs and results are shorter, even with the longest DEVICEIDs; hardly any inventory is.
-MAX_SHORT_BYTES: Final = 512
+MAX_SHORT_BYTES: Final = MIN_DIVIDED_BYTES - 1
 SHORT_BATCH_BYTES: Final = 65_536
 LONG_BATCH_BYTES: Final = 131_072
 MAX_LONG_BATCH: Final = 32
@@ -65,7 +66,7 @@ async def open_post_queues(
 
     async with (
         open_batcher(catalogue, answer, read, limits=short_limits, size_of=_size_of) as short,
-        open_batcher(catalogue, answer, read, limits=long_limits, size_of=_size_of) as long,
+        open_batcher(catalogue, answer, read, limits=long_limits, size_of=_size_of, look_up=posts.look_up) as long,
     ):
         yield PostQueues(short, long)
 

@@ -11,6 +11,7 @@ from distd.lane.file_watch import identity_of
 from distd.lane.process_setup import limits, log_reload, tls
 from distd.origin.agents import posts
 from distd.origin.agents.admission import Admission
+from distd.origin.agents.software_register import SoftwareRegister
 from distd.origin.mirrors.directory import EMPTY
 from distd.storage import key_pairs, pki, renewal_time, token_keys
 from distd.storage.trust_file import load_trust
@@ -54,6 +55,7 @@ class ServerState:
         self.directory = EMPTY
         self._admission = Admission()
         self._at_stop: list[Callable[[], None]] = []
+        self.software_register = SoftwareRegister()
         self._started = installation.settings
         self._followers: list[Callable[[Settings], None]] = []
         self._data = installation.data
@@ -138,7 +140,8 @@ class ServerState:
     def _make_context(self) -> posts.ReplyContext:
         host = self.settings.server.host
         http, https = (f"{host}:{port}" for port in self._ports)
-        return posts.ReplyContext(self.settings, self._token_keys.current, http, https, self.directory, self._admission)
+        memory = self._admission, self.software_register
+        return posts.ReplyContext(self.settings, self._token_keys.current, http, https, self.directory, *memory)
 
 
 def _mirror_keys(data: DataDir) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""What a server does for its catalogue every now and then: old events go, computers that never came back too,
-results without proof are told."""
+"""What a server does for its catalogue every now and then: old events go, computers that never came back and software
+that nobody has too, computers that are the same one become one, results without proof are told."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import trio
 
 from distd.catalogue import event_log
 from distd.catalogue.outage import warn
+from distd.domain.duplicates import DuplicateReason
 from distd.domain.errors import Unavailable
-from distd.origin.computers import expiry
+from distd.origin.agents import software_register
+from distd.origin.computers import duplicates, expiry
 from distd.origin.deployments import proofs
+from distd.origin.operators import sessions
 
 if TYPE_CHECKING:
     import logging
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 PRUNE_S: Final = 600.0
 SETTLE_S: Final = 20.0
 EXPIRE_S: Final = 600.0
+SOFTWARE_S: Final = 3600.0
+MERGE_S: Final = 600.0
 
 
 async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) -> None:
@@ -43,10 +48,21 @@ async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) ->
     def prune(conn: Connection, now_s: float) -> None:
         event_log.prune(conn, settings.events.keep)
 
+    def delete_software(conn: Connection, now_s: float) -> None:
+        del now_s
+        software_register.delete_unused(conn)
+
     async with trio.open_nursery() as nursery:
         nursery.start_soon(every, PRUNE_S, "old events are not deleted", prune)
         forget_days = settings.agents.forget_days
         if forget_days:
             expire = partial(expiry.expire, after_days=forget_days)
             nursery.start_soon(every, EXPIRE_S, "computers that never came back are not deleted", expire)
+        rest = partial(sessions.expire, idle_s=settings.console.idle_h * 3600.0)
+        nursery.start_soon(every, EXPIRE_S, "sessions that have ended are not deleted", rest)
+        if settings.computers.merge_by != "off":
+            reason, silent_h = DuplicateReason(settings.computers.merge_by), settings.computers.merge_after_h
+            merge = partial(duplicates.merge_by_rule, reason=reason, silent_h=silent_h)
+            nursery.start_soon(every, MERGE_S, "computers are not merged", merge)
+        nursery.start_soon(every, SOFTWARE_S, "software that nobody has is not deleted", delete_software)
         nursery.start_soon(every, SETTLE_S, "results are not looked at", proofs.settle)

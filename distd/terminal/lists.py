@@ -6,29 +6,26 @@ the rest fits. What names the row is never cut. In a pipe nothing is left out fo
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import shutil
 import sys
 from dataclasses import asdict, dataclass, fields
 from functools import wraps
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import click
 from rich.cells import cell_len, set_cell_size
 
 from distd.domain.page import EVERYTHING, Window
+from distd.domain.spreadsheet import csv_head, csv_lines
 from distd.domain.visible import visible
 from distd.terminal.output import print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from distd.domain.page import Page
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 DEFAULT_LIMIT: Final = 50
 GAP: Final = "  "
@@ -93,8 +90,27 @@ def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
-def print_list(page: Page[T], columns: Sequence[Column[T]], listing: ListOptions, nothing: str) -> None:
-    """Print a page as it was asked for; `nothing` is the sentence for people when it is empty."""
+class Listed(Protocol[T_co]):
+    """A page of a list: `domain.page.Page`, or what has the same."""
+
+    @property
+    def items(self) -> Sequence[T_co]:
+        """The rows."""
+
+    @property
+    def next(self) -> str | None:
+        """The cursor of the page that follows."""
+
+    @property
+    def total(self) -> int:
+        """How many rows the list has."""
+
+
+def print_list(
+    page: Listed[T], columns: Sequence[Column[T]], listing: ListOptions, nothing: str, *, is_exact: bool = True
+) -> None:
+    """Print a page as it was asked for; `nothing` is the sentence for people when it is empty. `is_exact`: its total
+    was counted, and is no estimate."""
     if listing.as_json:
         print_json({"items": page.items, "next": page.next, "total": page.total})
         return
@@ -109,7 +125,8 @@ def print_list(page: Page[T], columns: Sequence[Column[T]], listing: ListOptions
     else:
         click.echo(nothing)
     if len(page.items) < page.total:
-        click.echo(f"{len(page.items):,} of {page.total:,}; --all shows the rest.", err=True)
+        about = "" if is_exact else "about "
+        click.echo(f"{len(page.items):,} of {about}{page.total:,}; --all shows the rest.", err=True)
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
@@ -183,20 +200,15 @@ def _pad(text: str, width: int, *, right: bool) -> str:
 
 
 def _csv(items: Iterable[Any]) -> str:
-    rows = [asdict(item) for item in items]
+    rows = [item if isinstance(item, dict) else asdict(item) for item in items]
+    return csv_text(rows, with_head=True)
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]], *, with_head: bool) -> str:
+    """Rows that have the same names, as CSV; on a terminal their texts are made visible."""
     if not rows:
         return ""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
-    return file.getvalue()
-
-
-def _csv_cell(value: object) -> object:
-    """Lists and objects as JSON. A text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    if isinstance(value, dict | list | tuple):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        value = f"'{value}"
-    return visible(value) if isinstance(value, str) and sys.stdout.isatty() else value
+    if sys.stdout.isatty():
+        rows = [{name: visible(text) if isinstance(text, str) else text for name, text in row.items()} for row in rows]
+    names = list(rows[0])
+    return (csv_head(names) if with_head else "") + csv_lines(names, rows)

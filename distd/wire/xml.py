@@ -40,6 +40,11 @@ def escape(text: str, field: str) -> str:
     return text.translate(_ESCAPES)
 
 
+def is_character(number: int) -> bool:
+    """Whether XML 1.0 has the character with this number."""
+    return number <= 0x10FFFF and _NOT_XML.match(chr(number)) is None
+
+
 def element(name: str, attributes: Mapping[str, str], content: str | None = None) -> str:
     """An element. The attributes keep their order; `content` is XML already, None for an empty element."""
     start = "".join((f"<{name}", *(f' {key}="{escape(value, f"{name}/{key}")}"' for key, value in attributes.items())))

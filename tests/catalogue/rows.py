@@ -37,9 +37,13 @@ def _rows(table: Table, rows: int) -> Iterator[dict[str, Any]]:
 
 
 def _value(column: Column[Any], index: int) -> Any:
-    """Keys, and what refers to them, are numbers from 1 on with a gap; texts of keys are such numbers too."""
+    """Keys, and what refers to them, are numbers from 1 on with a gap; texts and bytes of keys are such numbers too."""
     if column.primary_key or column.foreign_keys or _is_unique(column):
         number = 2 * index + 1
+        if isinstance(column.type, Boolean):
+            return bool(index % 2)
+        if isinstance(column.type, LargeBinary):
+            return bytes([number])
         return number if isinstance(column.type, Integer) else str(number)
     if column.nullable and index == 0:
         return None

@@ -9,7 +9,7 @@ import pytest
 
 from distd.catalogue.checking import check_catalogue
 from distd.catalogue.engine import SCHEMA, create_catalogue, open_as_it_is
-from distd.catalogue.schema import metadata
+from distd.catalogue.tables import metadata
 from distd.domain.errors import BadInput
 from tests.catalogue.rows import fill
 

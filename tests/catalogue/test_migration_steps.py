@@ -11,7 +11,7 @@ from distd.catalogue import engine
 from distd.catalogue.checking import check_catalogue
 from distd.catalogue.engine import SCHEMA, create_catalogue, open_as_it_is, open_catalogue
 from distd.catalogue.migration_steps import Step, all_revisions, steps_from
-from distd.catalogue.schema import metadata
+from distd.catalogue.tables import metadata
 from distd.domain.errors import BadInput
 from tests.catalogue.rows import fill
 

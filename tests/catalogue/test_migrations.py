@@ -15,7 +15,9 @@ from sqlalchemy import JSON, Boolean, Integer, LargeBinary, MetaData, insert, se
 
 import distd.catalogue.engine as module
 from distd.catalogue.engine import SCHEMA, create_catalogue, open_catalogue
-from distd.catalogue.schema import metadata
+from distd.catalogue.tables import metadata
+from distd.domain.inventory import pack
+from distd.domain.page import EVERYTHING
 from distd.origin.computers import computers
 
 if TYPE_CHECKING:
@@ -63,13 +65,56 @@ def test_inventories_of_the_version_before_are_taken_over(database: Any, monkeyp
     engine.dispose()
     with open_catalogue(place) as catalogue, catalogue.read() as conn:
         found = {device_id: computers.show(conn, device_id) for device_id in contents}
-    assert {device_id for device_id, detail in found.items() if detail.inventory == known} == contents.keys() - {
+    assert {each for each, detail in found.items() if detail.inventory == known} == contents.keys() - {
         "huge",
         "none",
     }
     assert (found["huge"].inventory, found["none"].inventory) == (None, None)
     assert found["huge"].computer.last_inventory_at_s is None
     assert found["pc7"].computer.last_inventory_at_s == 7 / 1_000_000
+
+
+def test_what_searches_read_is_filled_from_the_inventories_that_are_kept(
+    database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = database.make(empty=True)
+    with monkeypatch.context() as context:
+        context.setattr(module, "SCHEMA", "0007")
+        create_catalogue(place)
+    known: dict[str, Any] = {"hardware": {"NAME": "Zo\u00eb", "MEMORY": "512"}, "account": {"TAG": "Salle \u00c9"}}
+    known |= {"networks": [{"IPADDRESS": "10.1.0.7", "MACADDR": "02-00-5E-10-00-01"}], "bios": {}, "is_cut": False}
+    known |= {"drives": [{"LETTER": "C:/", "TYPE": "Hard Drive", "TOTAL": "1000", "FREE": "10"}]}
+    known |= {"software": [{"NAME": "7-Zip", "VERSION": "24.08", "PUBLISHER": "Igor Pavlov"}, {"NAME": "Git"}]}
+    content = pack(known)
+    engine = place.make_engine()
+    with engine.begin() as old:
+        for number in range(250):
+            old.execute(
+                text(
+                    "INSERT INTO computers "
+                    "(device_id, name, tag, serial, user_agent, first_seen_at_us, last_seen_at_us) "
+                    "VALUES (:device_id, 'Zo\u00eb', 'Salle \u00c9', 'ABC', 'OCS-NG_WINDOWS_AGENT_v2.10.1.0', 0, 0)"
+                ),
+                {"device_id": f"PC{number}"},
+            )
+            if number:
+                kept = {"computer_id": number + 1, "content": content}
+                columns = "(computer_id, content) VALUES (:computer_id, :content)"
+                old.execute(text(f"INSERT INTO inventories {columns}"), kept)
+    engine.dispose()
+    with open_catalogue(place) as catalogue, catalogue.read() as conn:
+        detail = computers.show(conn, "PC249")
+        listed = computers.software_of(conn, "PC249", None, EVERYTHING).items
+        row = conn.execute(text("SELECT * FROM computers WHERE device_id = 'PC249'")).one()
+        empty = computers.show(conn, "PC0")
+        assert conn.scalar(text("SELECT count(*) FROM software")) == 2
+    assert (row.device_id_key, row.name_key, row.tag_key, row.serial_key) == ("pc249", "zoe", "salle e", "abc")
+    assert (row.agent, row.agent_version, row.memory_bytes) == ("OCS-NG_WINDOWS_AGENT", "2.10.1.0", 512 * 1_048_576)
+    assert detail.accounts == {"TAG": "Salle \u00c9"}
+    assert [(each.ip, each.mac) for each in detail.interfaces] == [("10.1.0.7", "02:00:5e:10:00:01")]
+    assert [(each.letter, each.free_bytes) for each in detail.drives] == [("C:", 10 * 1_048_576)]
+    assert [(each.name, each.version) for each in listed] == [("7-Zip", "24.08"), ("Git", "")]
+    assert (empty.software, empty.computer.agent) == (0, "OCS-NG_WINDOWS_AGENT")
 
 
 INVENTORY = "(:device_id, 0, 0, 7, :content)"

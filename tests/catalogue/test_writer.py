@@ -279,3 +279,24 @@ async def test_a_cancelled_batcher_finishes_its_transaction_and_refuses_the_rest
     assert catalogue.numbers() == [1]
     with pytest.raises(Unavailable, match="stopping"):
         batcher.put("3", answers.to("3"))
+
+
+async def test_all_items_are_looked_up_before_their_transaction(catalogue: Any) -> None:
+    """What is looked up stands in the place of the item; one that is wrong costs no other."""
+    seen: list[Any] = []
+
+    def look_up(conn: Any, items: Any) -> Any:
+        seen.append((conn.scalar(text("SELECT 1")), list(items), catalogue.transactions))
+        return [BadInput("number", "another", item) if item == 2 else item * 10 for item in items]
+
+    def handle(conn: Any, items: Any) -> Any:
+        return [add(item, conn) or item for item in items]
+
+    answers: list[Any] = []
+    limits = BatchLimits(10)
+    async with open_batcher(catalogue, handle, int, limits=limits, look_up=look_up) as batcher:
+        for number in ("1", "2", "none", "3"):
+            batcher.put(number, answers.append)
+    assert seen == [(1, [1, 2, 3], 0)]
+    assert (answers[0], answers[3], catalogue.numbers()) == (10, 30, [10, 30])
+    assert [type(answer) for answer in answers[1:3]] == [BadInput, ValueError]

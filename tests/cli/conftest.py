@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from distd.catalogue.dialect import database_of
-from distd.catalogue.schema import computers, metadata
+from distd.catalogue.schema import computers
+from distd.catalogue.tables import metadata
 from distd.cli.main import run
 from distd.origin.installation import open_installation, read_settings
 from distd.storage.data_dir import DataDir

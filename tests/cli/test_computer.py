@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from distd.catalogue.engine import open_catalogue
 from distd.catalogue.schema import computers
+from distd.domain.settings import Settings
+from distd.origin.agents import posts
 
 PC = "pc-2026-01-01-00-00-00"
 OTHER = "pc-2026-01-01-00-00-01"
@@ -63,3 +66,65 @@ def test_tokens_are_revoked(room: Any) -> None:
     assert room("computer", "revoke", "nobody").status == 2
     kinds = [event["kind"] for event in room("events", "--audit", "--json").json["items"]]
     assert kinds.count("TOKENS_REVOKED") == 2
+
+
+XML = """<REQUEST><CONTENT><HARDWARE><NAME>pc</NAME><MEMORY>2048</MEMORY></HARDWARE>
+<BIOS><SSN>ABC1234</SSN></BIOS><NETWORKS><DESCRIPTION>eth0</DESCRIPTION><IPADDRESS>10.1.0.7</IPADDRESS></NETWORKS>
+<DRIVES><TYPE>/</TYPE><TOTAL>1000</TOTAL><FREE>400</FREE></DRIVES>
+<ACCOUNTINFO><KEYNAME>ROOM</KEYNAME><KEYVALUE>B12</KEYVALUE></ACCOUNTINFO>
+<SOFTWARES><NAME>Git</NAME><VERSION>2.1</VERSION></SOFTWARES><SOFTWARES><NAME>7-Zip</NAME></SOFTWARES>
+</CONTENT><DEVICEID>{}</DEVICEID><QUERY>INVENTORY</QUERY></REQUEST>
+"""
+
+
+@pytest.fixture
+def inventoried(site: Any) -> Any:
+    """Two DEVICEIDs of one computer, each with an inventory."""
+    with open_catalogue(site.data / "catalogue.db") as catalogue, catalogue.write() as conn:
+        context = posts.ReplyContext(Settings(), b"k" * 32, "origin:80", "origin:443")
+        limits = posts.ReadLimits.of_settings(Settings())
+        for name in (PC, OTHER):
+            post = posts.Post(XML.format(name).encode(), "10.0.0.9", "OCS-NG_unified_unix_agent_v2.10.0", 1e9)
+            posts.answer(conn, [posts.read(post, limits)], context)
+    return site
+
+
+def test_all_of_a_computer_is_shown(inventoried: Any) -> None:
+    text = inventoried("computer", "show", PC).out
+    for part in ("ABC1234", "2.0 GiB", "10.1.0.7", "eth0", "ROOM", "B12", "2 installed"):
+        assert part in text, part
+    detail = inventoried("computer", "show", PC, "--json").json
+    assert detail["computer"]["disk_free_bytes"] == 400 * 1_048_576
+    assert (detail["interfaces"][0]["ip"], detail["drives"][0]["letter"]) == ("10.1.0.7", "/")
+    assert (detail["accounts"], detail["software"]) == ({"ROOM": "B12"}, 2)
+    assert inventoried("computer", "show", PC, "--raw").out == XML.format(PC) + "\n"
+
+
+def test_software_of_a_computer(inventoried: Any) -> None:
+    assert [line.split()[0] for line in inventoried("computer", "software", PC).out.splitlines()[1:]] == [
+        "7-Zip",
+        "Git",
+    ]
+    found = inventoried("computer", "software", PC, "--name", "GI*", "--json").json
+    assert found["items"] == [{"name": "Git", "version": "2.1", "publisher": ""}]
+    assert inventoried("computer", "software", PC, "--name", "none").out == "No such software.\n"
+    assert inventoried("computer", "software", "nobody").status == 2
+
+
+def test_duplicates_are_found_and_merged(inventoried: Any) -> None:
+    done = inventoried("computer", "duplicates", "--reason", "serial", "--json")
+    assert done.err == ""
+    found = done.json["items"]
+    assert [(each["reason"], each["value"], each["count"]) for each in found] == [("serial", "abc1234", 2)]
+    assert PC in inventoried("computer", "duplicates").out
+    assert inventoried("computer", "merge", PC, OTHER).out == f"Computer {PC} is {OTHER} now.\n"
+    assert listed(inventoried) == [OTHER]
+    assert inventoried("computer", "duplicates").out == "No duplicates.\n"
+    assert inventoried("computer", "merge", OTHER, OTHER).status in (1, 2)
+
+
+def test_account_info_is_set(room: Any) -> None:
+    assert room("computer", "set", PC, "tag=R1", "account.ROOM=B12").status == 0
+    detail = room("computer", "show", PC, "--json").json
+    assert (detail["computer"]["tag"], detail["accounts"]) == ("R1", {"TAG": "R1", "ROOM": "B12"})
+    assert room("computer", "set", PC, "account.=x").status == 2

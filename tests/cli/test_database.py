@@ -11,7 +11,7 @@ import pytest
 import distd.catalogue.engine as engine
 from distd.catalogue.dialect.sqlite import SqliteFile
 from distd.catalogue.engine import SCHEMA, create_catalogue, open_as_it_is, open_catalogue, set_schema
-from distd.catalogue.schema import metadata
+from distd.catalogue.tables import metadata
 
 if TYPE_CHECKING:
     from pathlib import Path

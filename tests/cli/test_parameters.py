@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from distd.catalogue import schema
+from distd.catalogue import groups_schema, schema
 from distd.catalogue.engine import open_catalogue
 
 FRAG = "download.frag_latency_s"
@@ -17,8 +17,8 @@ def add(site: Any) -> None:
     with open_catalogue(site.data / "catalogue.db") as catalogue, catalogue.write() as conn:
         row = {"device_id": "pc", "first_seen_at_us": 0, "last_seen_at_us": 0}
         conn.execute(insert(schema.computers).values(id=1, **row))
-        conn.execute(insert(schema.groups).values(id=2, name="lab", name_key="lab"))
-        conn.execute(insert(schema.group_members).values(group_id=2, computer_id=1))
+        conn.execute(insert(groups_schema.groups).values(id=2, name="lab", name_key="lab"))
+        conn.execute(insert(groups_schema.group_members).values(group_id=2, computer_id=1))
 
 
 def test_the_site_a_group_and_a_computer_have_their_own(site: Any) -> None:

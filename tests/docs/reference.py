@@ -19,6 +19,8 @@ from urllib.request import urlopen
 import click
 
 from distd.domain import recipes, results
+from distd.domain.filters.criteria import operators_of
+from distd.domain.filters.fields import FIELDS, find_field
 from distd.domain.settings import TABLE
 from distd.server.metrics import COUNTERS, GAUGES, POST_HISTOGRAM
 from tests.docs import house
@@ -293,6 +295,24 @@ def _type(schema: dict[str, Any]) -> str:
     return str(schema.get("type", "any"))
 
 
+def filter_fields() -> str:
+    """The fields of filters, and their operators."""
+    rows = [
+        (
+            f"`{field.name}`",
+            str(field.kind),
+            " ".join(f"`{op}`" for op in operators_of(field.kind)),
+            f"{field.meaning}{' (several)' if field.many else ''}",
+        )
+        for field in (*FIELDS.values(), find_field("account.KEY"))
+    ]
+    introduction = (
+        "What a [filter](../guide/search.md) compares. Every field can be `is empty` and `is not empty`; all but those "
+        "with several values can be sorted by (of `ip` the main address counts).\n"
+    )
+    return f"# Fields of filters\n\n{GENERATED}\n{introduction}\n" + table(("field", "kind", "operators", ""), rows)
+
+
 def pages() -> dict[str, str]:
     """File name in `FOLDER` and text, of every generated page."""
     with tempfile.TemporaryDirectory() as folder:
@@ -307,6 +327,7 @@ def pages() -> dict[str, str]:
             mirror = get(f"{url}/metrics")
     return {
         "commands.md": commands(),
+        "filters.md": filter_fields(),
         "settings.md": settings(),
         "result-codes.md": result_codes(),
         "recipes.md": recipe_table(),

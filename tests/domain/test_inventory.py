@@ -39,6 +39,6 @@ def test_packing_and_unpacking() -> None:
     packed = pack(content_of(request))
     assert unpack(packed) == content_of(request) | {
         "networks": [{"IPADDRESS": "10.0.0.1"}],
-        **{name: [] for name in ("cpus", "memories", "drives", "storages", "software")},
+        **{name: [] for name in ("cpus", "memories", "drives", "storages", "printers", "monitors", "videos")},
     }
     assert zlib.decompress(packed).startswith(b'{"hardware":{"NAME":"zo\xc3\xab"}')

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from distd.catalogue.schema import idempotency_keys
+from distd.catalogue.jobs_schema import idempotency_keys
 from distd.domain import actor
 from distd.domain.errors import Conflict
 from distd.origin import idempotency

@@ -20,7 +20,7 @@ from sqlalchemy import Column, insert, select, text
 
 from distd.catalogue.dialect.postgresql import PostgresqlDatabase
 from distd.catalogue.engine import SCHEMA, create_catalogue, open_catalogue
-from distd.catalogue.schema import metadata
+from distd.catalogue.tables import metadata
 from tests.programs.processes import free_port
 
 if TYPE_CHECKING:

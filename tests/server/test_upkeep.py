@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import trio
 import trio.testing
 
+from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
 from distd.domain.errors import Unavailable
+from distd.domain.records import InventoryRequest
 from distd.domain.settings import settings_of
-from distd.server.upkeep import PRUNE_S, run_upkeep
+from distd.server.upkeep import MERGE_S, PRUNE_S, SOFTWARE_S, run_upkeep
 
 if TYPE_CHECKING:
     import pytest
@@ -48,3 +50,18 @@ async def test_a_catalogue_that_is_away_is_asked_again(
     assert [line for line in caplog.messages if line.startswith("old events")] == [
         "old events are not deleted: catalogue: it is locked"
     ] * 2
+
+
+async def test_computers_are_merged_and_software_that_nobody_has_goes(
+    origin: TestOrigin, writer: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    for name, software in (("old", ({"NAME": "Git"},)), ("new", ())):
+        origin.now_s += 60
+        origin.post(InventoryRequest(name, {}, {}, (), None, bios={"SSN": "ABC1234"}, software=software))
+    async with trio.open_nursery() as nursery:
+        settings = settings_of({"computers.merge_by": "serial", "agents.forget_days": 0})
+        nursery.start_soon(run_upkeep, writer, settings, LOG)
+        await trio.sleep(max(MERGE_S, SOFTWARE_S) + 1)
+        nursery.cancel_scope.cancel()
+    assert [row["device_id"] for row in origin.rows(schema.computers)] == ["new"]
+    assert origin.rows(schema.software) == []

@@ -71,6 +71,13 @@ def only_where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
+def insert_missing(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert `rows`; those whose key is in the table already change nothing. Rows without bytes go more quickly by
+    `many_rows.insert_rows`."""
+    if rows:
+        conn.execute(_insert(conn, table).on_conflict_do_nothing(), rows)
+
+
 def upsert(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, keep: Sequence[str] = ()) -> None:
     """Insert `rows`, which have the same columns each; where the primary key is there already, its row takes the new
     values, but for the columns to `keep`."""

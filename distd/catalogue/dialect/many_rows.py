@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, ColumnElement, Connection, Table, TextClause
 
+_PAIRS: Final = "unnest(CAST(:a AS bigint[]), CAST(:b AS bigint[])) AS v (a, b)"
 NUL: Final = "\\u0000"  # as JSON has it; PostgreSQL has none in texts
 
 
@@ -59,6 +60,32 @@ def is_one_of(conn: Connection, column: Column[Any], values: Collection[Any]) ->
     if conn.dialect.name == "sqlite":
         return column.in_(values)
     return column == any_(bindparam(f"{column.name}s", list(values), ARRAY(column.type)))
+
+
+def insert_pairs(conn: Connection, table: Table, pairs: Sequence[tuple[int, int]]) -> None:
+    """Insert rows of a table that has two columns of numbers. Raises SQLAlchemy's `IntegrityError`."""
+    first, second = table.columns.keys()
+    rows = f"INSERT INTO {table.name} ({first}, {second}) "
+    _run_pairs(conn, pairs, rows + "VALUES (?, ?)", f"{rows} SELECT a, b FROM {_PAIRS}")  # noqa: S608
+
+
+def delete_pairs(conn: Connection, table: Table, pairs: Sequence[tuple[int, int]]) -> None:
+    """Delete rows of a table that has two columns of numbers."""
+    first, second = table.columns.keys()
+    rows, name = "DELETE FROM ", table.name
+    of_all = f"{rows}{name} USING {_PAIRS} WHERE {name}.{first} = v.a AND {name}.{second} = v.b"
+    _run_pairs(conn, pairs, f"{rows}{name} WHERE {first} = ? AND {second} = ?", of_all)
+
+
+def _run_pairs(conn: Connection, pairs: Sequence[tuple[int, int]], of_each: str, of_all: str) -> None:
+    """In SQLite by positions, which takes half the time of a mapping a row."""
+    if not pairs:
+        return
+    if conn.dialect.name == "sqlite":
+        conn.exec_driver_sql(of_each, list(pairs))
+        return
+    first, second = zip(*pairs, strict=True)
+    conn.execute(text(of_all), {"a": list(first), "b": list(second)})
 
 
 @lru_cache(64)

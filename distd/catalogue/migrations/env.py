@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from distd.catalogue.schema import metadata
+from distd.catalogue.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, bindparam, literal, select, union_all
 
-from distd.catalogue.schema import group_members, groups, parameters
+from distd.catalogue.access_schema import parameters
+from distd.catalogue.groups_schema import group_members, groups
 from distd.domain.parameters import Level, Own, of_agent, of_settings
 
 if TYPE_CHECKING:

@@ -13,9 +13,13 @@ from sqlalchemy import bindparam, delete, select, tuple_
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.dialect import many_rows
-from distd.catalogue.schema import activations, assignments, computers, history, inventories, micros, packages
+from distd.catalogue.schema import activations, assignments, computers, history, micros, packages
 from distd.domain.actor import AGENT
+from distd.domain.folding import fold
 from distd.domain.identity_facts import UNKNOWN, IdentityFacts
+from distd.domain.section_digests import NOTHING
+from distd.origin.agents.inventories import known_digests
+from distd.origin.agents.inventory_changes import InventoryChanges, fixed_accounts, forget_documents
 from distd.origin.agents.listing import OpenAssignment
 from distd.origin.deployments import proofs
 from distd.origin.mirrors import directory
@@ -26,7 +30,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from distd.domain.mirror_rules import ComputerFacts
-    from distd.origin.agents.inventories import PackedInventory
+    from distd.domain.section_digests import SectionDigests
+    from distd.origin.agents.software_register import SoftwareRegister
 
 
 @dataclass(slots=True)
@@ -36,7 +41,8 @@ class ComputerState:
     `history` holds only packages with an open assignment, and those that this batch has added; `delivered` are those of
     them that this server has delivered, `trusted` those that count as if it had. `facts` are what its mirrors are
     chosen by, as they were before the batch; `identity` and `changed` are kept up to date. `last_inventory_at_s` is
-    None before the first inventory.
+    None before the first inventory. `digests` and `fixed_accounts` are only known of those that send one now
+    (`load_inventories`).
     """
 
     id: int
@@ -54,6 +60,8 @@ class ComputerState:
     key_hash: str = ""
     trusted: set[str] = field(default_factory=set)
     delivered: set[str] = field(default_factory=set)
+    digests: SectionDigests = NOTHING
+    fixed_accounts: set[str] = field(default_factory=set)
 
 
 def load(
@@ -82,6 +90,17 @@ def load(
         _load_history(conn, by_id, open_pairs)
         _load_delivered(conn, by_id)
     return states
+
+
+def load_inventories(conn: Connection, states: Collection[ComputerState]) -> None:
+    """What is known of the inventories of these computers, which send one now."""
+    by_id = {state.id: state for state in states}
+    if not by_id:
+        return
+    for computer_id, digests in known_digests(conn, by_id).items():
+        by_id[computer_id].digests = digests
+    for computer_id, keys in fixed_accounts(conn, by_id).items():
+        by_id[computer_id].fixed_accounts = keys
 
 
 def _load_history(conn: Connection, by_id: Mapping[int, ComputerState], pairs: Collection[tuple[int, str]]) -> None:
@@ -123,7 +142,13 @@ def _computers(conn: Connection, device_ids: Collection[str]) -> dict[str, Row[A
 def _insert(conn: Connection, unknown: Mapping[str, float], *, waiting: bool) -> dict[str, Row[Any]]:
     seen = {device_id: micros(at_s) for device_id, at_s in unknown.items()}
     new = [
-        {"device_id": device_id, "first_seen_at_us": at_us, "last_seen_at_us": at_us, "waiting": waiting}
+        {
+            "device_id": device_id,
+            "device_id_key": fold(device_id),
+            "first_seen_at_us": at_us,
+            "last_seen_at_us": at_us,
+            "waiting": waiting,
+        }
         for device_id, at_us in seen.items()
     ]
     many_rows.insert_rows(conn, computers, new)
@@ -208,8 +233,7 @@ class Changes:
     """What a batch is going to write. The last values of a computer or an assignment count."""
 
     seen: dict[int, dict[str, Any]] = field(default_factory=dict)
-    described: dict[int, dict[str, Any]] = field(default_factory=dict)  # by an inventory
-    inventories: dict[int, PackedInventory] = field(default_factory=dict)
+    inventories: InventoryChanges = field(default_factory=InventoryChanges)
     identities: dict[int, dict[str, Any]] = field(default_factory=dict)
     key_hashes: dict[int, str] = field(default_factory=dict)  # of computers
     notified: dict[int, int] = field(default_factory=dict)  # assignment: µs
@@ -227,12 +251,14 @@ class Changes:
             self.trusted.add(computer_id)
         self.additions = {(other, package_id) for other, package_id in self.additions if other != computer_id}
 
-    def write(self, conn: Connection) -> None:
+    def write(self, conn: Connection, register: SoftwareRegister, new_software_per_day: int) -> None:
         """One statement for all computers of each kind of change; none where nothing has changed."""
         many_rows.update_rows(conn, computers, self.seen)
         many_rows.update_rows(conn, computers, self.identities)
-        many_rows.update_rows(conn, computers, self.described)
-        self._write_inventories(conn)
+        left_out = self.inventories.write(conn, register, new_software_per_day)
+        for note in self.notes:
+            if note.kind is event_log.Kind.INVENTORY and note.computer_id in left_out:
+                note.detail["software_left_out"] = left_out[note.computer_id]
         many_rows.update_rows(
             conn, computers, {key: {"key_hash": key_hash} for key, key_hash in self.key_hashes.items()}
         )
@@ -246,14 +272,8 @@ class Changes:
         many_rows.update_rows(conn, assignments, results)
         many_rows.update_rows(conn, assignments, {key: {"claimed_at_us": at_us} for key, at_us in self.claimed.items()})
         self._write_history(conn)
+        forget_documents(conn, {computer_id for computer_id, _ in self.additions})
         event_log.append_many(conn, self.notes)
-
-    def _write_inventories(self, conn: Connection) -> None:
-        rows = [
-            {"computer_id": key, "content": packed.content, "document": packed.document}
-            for key, packed in self.inventories.items()
-        ]
-        dialect.upsert(conn, inventories, rows)
 
     def _write_history(self, conn: Connection) -> None:
         known: set[tuple[int, str]] = set()

@@ -7,20 +7,22 @@ only after the commit, so nothing that was replied to is lost.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from distd.catalogue.event_log import Kind, Note
 from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.domain import results
 from distd.domain.actor import AGENT
-from distd.domain.identity_facts import changes, read_macs
 from distd.domain.records import Dialect, DownloadRequest, InventoryRequest, PrologReply, PrologRequest
-from distd.origin.agents import agent_parameters, batch
+from distd.domain.section_digests import NOTHING
+from distd.origin.agents import agent_parameters, batch, inventories
 from distd.origin.agents.admission import ELSEWHERE, Admission, may_come_from
 from distd.origin.agents.authentication import KEY, LOG_IN, NO_PROOF, Judgement, hash_key, judge
-from distd.origin.agents.inventories import pack_inventory
+from distd.origin.agents.identities import identity_columns, update_identity
+from distd.origin.agents.inventory_changes import TAG_KEY, Taken
 from distd.origin.agents.listing import NATIVE, Agent, choose_packages, may_switch_off
 from distd.origin.agents.pack_lines import pack_line
+from distd.origin.agents.software_register import SoftwareRegister
 from distd.origin.deployments.proofs import ALREADY_IN_HISTORY
 from distd.origin.mirrors.directory import EMPTY
 from distd.wire import ocs, tokens
@@ -35,20 +37,9 @@ if TYPE_CHECKING:
     from distd.origin.agents.agent_parameters import BatchParameters
     from distd.origin.agents.authentication import Proof
     from distd.origin.agents.batch import ComputerState
-    from distd.origin.agents.inventories import PackedInventory
+    from distd.origin.agents.inventories import Facts, SentInventory
     from distd.origin.agents.listing import OpenAssignment
     from distd.origin.mirrors.directory import MirrorDirectory
-
-
-# A column of `computers`, and the HARDWARE element of an INVENTORY that fills it.
-_HARDWARE: Final = {
-    "name": "NAME",
-    "os_name": "OSNAME",
-    "os_version": "OSVERSION",
-    "ip": "IPADDR",
-    "workgroup": "WORKGROUP",
-    "userid": "USERID",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +55,15 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class AgentRequest:
-    """A POST that could be read: `request` is its body. `inventory`: that of an INVENTORY, as it is stored."""
+    """A POST that could be read: `request` is its body; of an INVENTORY that is not parsed yet it is
+    without content. `inventory`: that of an INVENTORY."""
 
     request: Request
     address: str
     user_agent: str
     now_s: float
     proof: Proof = NO_PROOF
-    inventory: PackedInventory | None = None
+    inventory: SentInventory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +100,41 @@ class ReplyContext:
     https: str
     directory: MirrorDirectory = EMPTY
     admission: Admission = field(default_factory=Admission)
+    register: SoftwareRegister = field(default_factory=SoftwareRegister)
 
 
 def read(post: Post, limits: ReadLimits) -> AgentRequest:
-    """Read the body. Raises `BadInput` when it is no request of an agent, `TooLarge` when it inflates too far."""
-    request = ocs.read_request(post.body, max_inflated_bytes=limits.inflated_bytes, max_ratio=limits.ratio)
-    inventory = None
-    if isinstance(request, InventoryRequest):
-        inventory = pack_inventory(request, post.body, max_document_bytes=limits.document_bytes)
+    """Read the body, but for an INVENTORY that `look_up` compares first.
+
+    Raises `BadInput` when it is no request of an agent, `TooLarge` when it inflates too far.
+    """
+    inventory = _open_inventory(post.body, limits) if len(post.body) >= inventories.MIN_DIVIDED_BYTES else None
+    request: Request
+    if inventory is not None:
+        request = InventoryRequest(inventory.device_id, {}, {}, (), None)
+    else:
+        request = ocs.read_request(post.body, max_inflated_bytes=limits.inflated_bytes, max_ratio=limits.ratio)
+        if isinstance(request, InventoryRequest):
+            inventory = inventories.whole_inventory(request, post.body, max_document_bytes=limits.document_bytes)
     return AgentRequest(
         request, post.address[:NAME_LIMIT], post.user_agent[:NAME_LIMIT], post.now_s, post.proof, inventory
     )
+
+
+def _open_inventory(body: bytes, limits: ReadLimits) -> SentInventory | None:
+    return inventories.open_inventory(
+        body,
+        max_inflated_bytes=limits.inflated_bytes,
+        max_ratio=limits.ratio,
+        max_document_bytes=limits.document_bytes,
+    )
+
+
+def look_up(conn: Connection, posts: Sequence[AgentRequest]) -> list[AgentRequest | Exception]:
+    """Parse the inventories of which the catalogue has not the same yet. What is wrong with one stands in its place."""
+    sent = [post.inventory for post in posts if post.inventory is not None]
+    errors = iter(inventories.look_up(conn, sent) if sent else ())
+    return [post if post.inventory is None else next(errors) or post for post in posts]
 
 
 def answer(conn: Connection, posts: Sequence[AgentRequest], context: ReplyContext) -> list[Reply]:
@@ -139,9 +155,11 @@ def answer(conn: Connection, posts: Sequence[AgentRequest], context: ReplyContex
         for post in posts
         if isinstance(post.request, PrologRequest) and post.request.device_id in computers
     }
+    senders = {post.request.device_id for post in posts if post.inventory is not None}
+    batch.load_inventories(conn, [computers[device_id] for device_id in senders & computers.keys()])
     answers = _Answers(context, refused, agent_parameters.load(conn, context.settings, telling))
     replies = [answers.reply(post, computers.get(post.request.device_id)) for post in posts]
-    answers.changes.write(conn)
+    answers.changes.write(conn, context.register, context.settings.agents.new_software_per_day)
     return replies
 
 
@@ -154,6 +172,10 @@ class _Answers:
     encoded: dict[PrologReply, bytes] = field(default_factory=dict)  # most replies of a batch are equal
 
     def reply(self, post: AgentRequest, computer: ComputerState | None) -> Reply:
+        facts = None
+        if computer is not None and post.inventory is not None:
+            facts = post.inventory.parse_against(computer.digests)
+            post = replace(post, request=facts.request) if facts is not None else post
         if computer is None:
             if post.request.device_id in self.refused:
                 return self.refuse(post, None, 429, self.refused[post.request.device_id])
@@ -173,7 +195,7 @@ class _Answers:
                 return Reply(200, self.prolog(post, computer), request)
             case InventoryRequest() as request:
                 assert computer is not None
-                return Reply(200, self.inventory(post, request, computer), request)
+                return Reply(200, self.inventory(post, facts, computer), request)
 
     def refuse(self, post: AgentRequest, computer: ComputerState | None, status: int, why: str) -> Reply:
         who = post.address if computer is None else post.request.device_id
@@ -256,21 +278,32 @@ class _Answers:
         http, https = context.http + path, context.https + path
         return tuple(pack_line(each, computer, path, (http, https), context.directory) for each in listed)
 
-    def inventory(self, post: AgentRequest, request: InventoryRequest, computer: ComputerState) -> bytes:
+    def inventory(self, post: AgentRequest, facts: Facts | None, computer: ComputerState) -> bytes:
+        """`facts` is None where it is just the inventory that the catalogue has."""
         self.mark_seen(post, computer)
-        computer.tag = request.account.get("TAG", "")[:NAME_LIMIT] or computer.tag
         trusted = self.context.settings.agents.trust_history and computer.last_inventory_at_s is None
         computer.last_inventory_at_s = post.now_s
-        self.changes.described[computer.id] = _described(request, computer)
-        if post.inventory is not None:
-            self.changes.inventories[computer.id] = post.inventory
-        if request.history is not None:
-            computer.history = set(request.history)
-            if trusted:
-                computer.trusted |= request.history
-            self.changes.replace_history(computer.id, request.history, trusted=trusted)
+        if facts is None:
+            self.changes.inventories.keep(computer.id, post.now_s)
+        else:
+            self.take_over(post, facts, computer)
+            history = facts.request.history
+            if history is not None:
+                computer.history = set(history)
+                if trusted:
+                    computer.trusted |= history
+                self.changes.replace_history(computer.id, history, trusted=trusted)
         self.note(post, Kind.INVENTORY, computer, None)
         return ocs.write_account_update(computer.tag or "NA")
+
+    def take_over(self, post: AgentRequest, facts: Facts, computer: ComputerState) -> None:
+        assert post.inventory is not None
+        self.note_identity(post, computer)
+        if TAG_KEY not in computer.fixed_accounts:
+            computer.tag = facts.request.account.get("TAG", "")[:NAME_LIMIT] or computer.tag
+        fixed, tag = computer.fixed_accounts, computer.tag or ""
+        taken = Taken(post.inventory, facts, computer.digests, tag, fixed, post.address, post.now_s)
+        computer.digests = self.changes.inventories.take_over(computer.id, taken)
 
     def report(self, post: AgentRequest, request: DownloadRequest, computer: ComputerState | None) -> None:
         """Trap 8: nothing is refused, nothing is lost. The result of no assignment is an event nevertheless."""
@@ -281,6 +314,7 @@ class _Answers:
         final = results.is_final(request.code)
         if final and results.in_history(Dialect.of_user_agent(computer.user_agent), request.code):
             computer.history.add(request.package_id)
+            computer.digests = NOTHING
             self.changes.additions.add((computer.id, request.package_id))
         assignment = _notified(computer, request.package_id)
         if assignment is None or not final:
@@ -320,28 +354,14 @@ class _Answers:
             "user_agent": computer.user_agent,
         }
         known = computer.identity
-        is_inventory = isinstance(post.request, InventoryRequest)
-        if is_inventory or (known.address, known.user_agent) != (post.address, computer.user_agent):
+        if (known.address, known.user_agent) != (post.address, computer.user_agent):
             self.note_identity(post, computer)
 
     def note_identity(self, post: AgentRequest, computer: ComputerState) -> None:
-        """Keep what the computer is known by. Where it has changed, another may send its DEVICEID."""
-        identity = computer.identity._replace(address=post.address, user_agent=computer.user_agent)
-        if isinstance(post.request, InventoryRequest):
-            macs = read_macs(interface.get("MACADDR", "") for interface in post.request.networks)
-            serial = post.request.bios.get("SSN", "")[:NAME_LIMIT]
-            identity = identity._replace(serial=serial or identity.serial, macs=macs or identity.macs)
-        for change in changes(computer.identity, identity):
+        for change in update_identity(computer, post.address, post.request):
             detail = {"fact": str(change.fact), "before": change.before, "after": change.after}
             self.note(post, Kind.COMPUTER_CHANGED, computer, None, flagged=change.flagged, **detail)
-            if change.flagged:
-                computer.changed.add(str(change.fact))
-        computer.identity = identity
-        self.changes.identities[computer.id] = {
-            "serial": identity.serial or None,
-            "macs": " ".join(sorted(identity.macs)) or None,
-            "changed": " ".join(sorted(computer.changed)),
-        }
+        self.changes.identities[computer.id] = identity_columns(computer)
 
     def note(
         self, post: AgentRequest, kind: Kind, computer: ComputerState | None, package_id: str | None, **detail: Any
@@ -375,21 +395,3 @@ def _wants_inventory(freq_days: int, computer: ComputerState, now_s: float) -> b
     if computer.last_inventory_at_s is None or freq_days == 0:
         return True
     return freq_days > 0 and now_s - computer.last_inventory_at_s > freq_days * 86_400
-
-
-def _subnets(request: InventoryRequest) -> str:
-    """The subnets of the interfaces that are up, as many as fit into the column."""
-    found = dict.fromkeys(interface.get("IPSUBNET", "").strip() for interface in request.networks)
-    text = " ".join(subnet for subnet in found if subnet and " " not in subnet)
-    return text if len(text) <= NAME_LIMIT else text[:NAME_LIMIT].rpartition(" ")[0]
-
-
-def _described(request: InventoryRequest, computer: ComputerState) -> dict[str, Any]:
-    """What an inventory says of its computer in columns."""
-    row: dict[str, Any] = {
-        column: request.hardware.get(element, "")[:NAME_LIMIT] for column, element in _HARDWARE.items()
-    }
-    row["tag"] = computer.tag
-    row["subnets"] = _subnets(request)
-    row["last_inventory_at_us"] = micros(computer.last_inventory_at_s or 0)
-    return row

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, func, select, update
 
 from distd.catalogue import dialect, event_log
-from distd.catalogue.schema import computers
+from distd.catalogue.schema import NAME_LIMIT, computer_accounts, computers
 from distd.domain.errors import BadInput
+from distd.domain.folding import fold
+from distd.domain.inventory import LONG_TEXT, MAX_ACCOUNT_KEYS
 from distd.domain.mirror_rules import parse_networks
+from distd.origin.agents.inventory_changes import TAG_KEY, account_row, forget_documents
 from distd.origin.deployments.named_computers import find_computers
 from distd.origin.operators.restrictions import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 
 MAX_NETWORKS: Final = 64
+ACCOUNT: Final = "account."
 
 
 def admit(conn: Connection, actor: Actor, device_ids: Sequence[str] | None, now_s: float) -> list[str]:
@@ -44,20 +48,68 @@ def admit(conn: Connection, actor: Actor, device_ids: Sequence[str] | None, now_
 
 
 def change(conn: Connection, actor: Actor, device_id: str, values: Mapping[str, str], now_s: float) -> None:
-    """Set the values of a computer, by their names in `KEYS`. Raises `NotFound`, and `BadInput` that names it."""
+    """Set the values of a computer, by their names in `KEYS`; "tag" and "account.KEY" are its account info, which its
+    agent is told and no longer decides, until they are set to nothing.
+
+    Raises `NotFound`, and `BadInput` that names it.
+    """
     row = find_computers(conn, [device_id], actor)[device_id]
     columns: dict[str, Any] = {}
+    accounts: dict[str, str] = {}
     for name, text in values.items():
-        if name not in KEYS:
-            raise BadInput(name, f"one of {', '.join(KEYS)}", name)
-        columns[name] = KEYS[name](text.strip())
-    if not columns:
+        if name == "tag" or name.startswith(ACCOUNT):
+            key = "TAG" if name == "tag" else name.removeprefix(ACCOUNT).strip()
+            accounts[key] = _account(name, key, text.strip())
+        elif name in KEYS:
+            columns[name] = KEYS[name](text.strip())
+        else:
+            raise BadInput(name, f"one of {', '.join(KEYS)}, tag, account.KEY", name)
+    if not columns and not accounts:
         raise BadInput("values", "KEY=VALUE", "nothing")
-    found = conn.execute(select(*(computers.c[name] for name in columns)).where(computers.c.id == row.id)).one()
-    before = {name: getattr(found, name) for name in columns}
-    conn.execute(update(computers).where(computers.c.id == row.id).values(**columns))
+    told = columns | {f"account.{key}": value for key, value in accounts.items()}
+    before = _values(conn, row.id, columns) | {f"account.{key}": _value(conn, row.id, key) for key in accounts}
+    for key, value in accounts.items():
+        columns |= _set_account(conn, row.id, key, value)
+    if columns:
+        conn.execute(update(computers).where(computers.c.id == row.id).values(**columns))
     kind = event_log.Kind.COMPUTER_SET
-    event_log.append(conn, kind, actor, at_s=now_s, computer_id=row.id, before=before, **columns)
+    event_log.append(conn, kind, actor, at_s=now_s, computer_id=row.id, before=before, **told)
+
+
+def _values(conn: Connection, computer_id: int, names: Iterable[str]) -> dict[str, Any]:
+    of_it = [computers.c[name] for name in names]
+    row = conn.execute(select(computers.c.id, *of_it).where(computers.c.id == computer_id)).one()
+    return {column.name: getattr(row, column.name) for column in of_it}
+
+
+def _value(conn: Connection, computer_id: int, key: str) -> str:
+    mine = computer_accounts.c.computer_id == computer_id, computer_accounts.c.key_key == fold(key)
+    return conn.scalar(select(computer_accounts.c.value).where(*mine)) or ""
+
+
+def _account(name: str, key: str, value: str) -> str:
+    if not 1 <= len(key) <= NAME_LIMIT or not key.isprintable():
+        raise BadInput(name, f"a key of 1 to {NAME_LIMIT} printable characters", key)
+    limit = NAME_LIMIT if fold(key) == TAG_KEY else LONG_TEXT
+    if len(value) > limit or not (value.isprintable() or not value):
+        raise BadInput(name, f"at most {limit} printable characters", value[:NAME_LIMIT])
+    return value
+
+
+def _set_account(conn: Connection, computer_id: int, key: str, value: str) -> dict[str, Any]:
+    """Gives what else of the computer changes with it."""
+    of_key = computer_accounts.c.computer_id == computer_id, computer_accounts.c.key_key == fold(key)
+    if not value:
+        conn.execute(delete(computer_accounts).where(*of_key, computer_accounts.c.by_operator))
+    else:
+        others = computer_accounts.c.computer_id == computer_id, computer_accounts.c.by_operator
+        count = conn.scalar(select(func.count()).select_from(computer_accounts).where(*others)) or 0
+        if count >= MAX_ACCOUNT_KEYS:
+            raise BadInput(f"account.{key}", f"at most {MAX_ACCOUNT_KEYS} values of a computer", "more")
+        row = {"computer_id": computer_id, **account_row(key, value), "by_operator": True}
+        dialect.upsert(conn, computer_accounts, [row])
+    forget_documents(conn, [computer_id])  # what its agent says counts where nothing else is set
+    return {"tag": value or None, "tag_key": fold(value)} if fold(key) == TAG_KEY else {}
 
 
 def _no_flags(text: str) -> str:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, select
 
 from distd.catalogue import dialect, event_log
-from distd.catalogue.schema import computers, group_members, groups, parameters
+from distd.catalogue.access_schema import parameters
+from distd.catalogue.groups_schema import group_members, groups
+from distd.catalogue.schema import computers
 from distd.domain.errors import NotFound
 from distd.domain.parameters import (
     NOTHING,

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import case, delete, func, insert, or_, select, update
+from sqlalchemy import case, delete, insert, or_, select, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.lists import read_page
@@ -31,13 +31,13 @@ from distd.domain.systems import is_for
 from distd.origin.deployments import proofs
 from distd.origin.deployments.named_computers import find_computers
 from distd.origin.operators.restrictions import visible
-from distd.origin.packages.counters import current_code, is_latest, is_unproven, progress_of_assignment
+from distd.origin.packages.counters import current_code, in_state, is_latest, is_unproven, progress_of_assignment
 from distd.origin.packages.packages import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Row, Select
+    from sqlalchemy import Connection, Row, Select
 
     from distd.domain.actor import Actor
     from distd.domain.page import Page, Window
@@ -257,7 +257,7 @@ def results(
         raise NotFound("package", "the id of a package", package_id)
     query = _select().where(assignments.c.package_id == package_id, visible(conn, actor))
     if states:
-        query = query.where(or_(*(_is_in(conn, package_id, state) for state in set(states))))
+        query = query.where(or_(*(in_state(conn, [package_id], state) for state in set(states))))
     if unproven:
         query = query.where(is_unproven())
     return read_page(conn, query, (computers.c.device_id,), window, _result)
@@ -278,21 +278,6 @@ def read_states(texts: Iterable[str], field: str) -> tuple[Outcome, ...]:
             raise BadInput(field, f"one of {', '.join(Outcome)}", text)
         found.append(Outcome(name))
     return tuple(found)
-
-
-def _is_in(conn: Connection, package_id: str, state: Outcome) -> ColumnElement[bool]:
-    """Codes are any text, and only Python can tell which of them are a success: so their few values are asked for."""
-    is_open, is_notified = assignments.c.result.is_(None), assignments.c.notified_at_us.is_not(None)
-    has_fetched = func.coalesce(progress.c.fragments, 0) > 0
-    match state:
-        case Outcome.WAITING:
-            return is_open & ~is_notified
-        case Outcome.NOTIFIED:
-            return is_open & is_notified & ~has_fetched
-        case Outcome.DOWNLOADING:
-            return is_open & is_notified & has_fetched
-    codes = conn.scalars(select(assignments.c.result).where(assignments.c.package_id == package_id).distinct())
-    return assignments.c.result.in_([code for code in codes if code is not None and classify(code) is state])
 
 
 def _check_schedule(text: str) -> str:

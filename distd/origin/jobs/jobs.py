@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, func, insert, select, update
 
+from distd.catalogue.jobs_schema import jobs
 from distd.catalogue.lists import read_page
-from distd.catalogue.schema import jobs, micros, seconds
+from distd.catalogue.schema import micros, seconds
 from distd.domain.actor import Actor, ActorKind
 from distd.domain.errors import Conflict, NotFound
 from distd.wire.problem import content_of

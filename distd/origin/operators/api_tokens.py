@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, func, insert, select, update
 
 from distd.catalogue import event_log
+from distd.catalogue.access_schema import api_tokens
 from distd.catalogue.lists import read_page
-from distd.catalogue.schema import NAME_LIMIT, api_tokens, micros, operators, seconds
+from distd.catalogue.schema import NAME_LIMIT, micros, operators, seconds
 from distd.domain import api_tokens as tokens
 from distd.domain.actor import ActorKind
 from distd.domain.api_tokens import DEFAULT_DAYS, MAX_DAYS

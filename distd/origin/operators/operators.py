@@ -11,11 +11,13 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import func, insert, select, update
 
 from distd.catalogue import event_log
+from distd.catalogue.access_schema import api_tokens
 from distd.catalogue.lists import read_page
-from distd.catalogue.schema import NAME_LIMIT, api_tokens, micros, operators, seconds
+from distd.catalogue.schema import NAME_LIMIT, micros, operators, seconds
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.permissions import OperatorRights, Role
 from distd.domain.sign_in import SignInSource
+from distd.origin.operators import sessions
 from distd.origin.operators.restrictions import check_filter
 
 if TYPE_CHECKING:
@@ -114,6 +116,7 @@ def set_hashed_password(conn: Connection, actor: Actor, name: str, hashed: str, 
     if known.source != SignInSource.LOCAL:
         raise Conflict("password", f"the password of {name} is not kept here, but by {known.source}")
     conn.execute(update(operators).where(operators.c.name == name).values(password_hash=hashed))
+    sessions.close_all(conn, name)
     event_log.append(conn, event_log.Kind.PASSWORD_CHANGED, actor, at_s=now_s, operator=name)
 
 
@@ -133,6 +136,7 @@ def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
     _check_administrators(conn, _row(conn, name))
     conn.execute(delete_from(api_tokens).where(api_tokens.c.owner == name))
     conn.execute(delete_from(operators).where(operators.c.name == name))
+    sessions.close_all(conn, name)
     event_log.append(conn, event_log.Kind.OPERATOR_DELETED, actor, at_s=now_s, operator=name)
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, false, select, true
 
-from distd.catalogue.schema import api_tokens, computers, operators
+from distd.catalogue.access_schema import api_tokens
+from distd.catalogue.schema import computers, operators
 from distd.domain.actor import ActorKind
 from distd.domain.restriction import read_tags
 

@@ -9,14 +9,12 @@ from sqlalchemy import and_, case, exists, func, or_, select
 
 from distd.catalogue import dialect
 from distd.catalogue.schema import assignments, progress
-from distd.domain.results import classify
+from distd.domain.results import Outcome, classify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection
-
-    from distd.domain.results import Outcome
 
 NOTIFIED = "NOTIFIED"  # OCS's code of an assignment whose agent was notified
 
@@ -83,6 +81,25 @@ def is_claimed() -> ColumnElement[bool]:
 def is_unproven() -> ColumnElement[bool]:
     """Whether only the agent claims to have the package. For rows of `assignments` with an outer join of `progress`."""
     return or_(is_claimed(), and_(assignments.c.unproven_at_us.is_not(None), progress.c.fragments.is_(None)))
+
+
+def in_state(conn: Connection, package_ids: Sequence[str], state: Outcome) -> ColumnElement[bool]:
+    """Whether an assignment of one of these packages is in this state. For rows of `assignments` with an outer join of
+    `progress`. Codes are any text, and only Python can tell which of them are a success: so their few values are asked
+    for."""
+    is_open, is_notified = assignments.c.result.is_(None), assignments.c.notified_at_us.is_not(None)
+    has_fetched = func.coalesce(progress.c.fragments, 0) > 0
+    match state:
+        case Outcome.WAITING:
+            return is_open & ~is_notified
+        case Outcome.NOTIFIED:
+            return is_open & is_notified & ~has_fetched
+        case Outcome.DOWNLOADING:
+            return is_open & is_notified & has_fetched
+    codes: set[str | None] = set()
+    for ids in dialect.chunks(package_ids):
+        codes.update(conn.scalars(select(assignments.c.result).where(assignments.c.package_id.in_(ids)).distinct()))
+    return assignments.c.result.in_(sorted(code for code in codes if code is not None and classify(code) is state))
 
 
 def progress_of_assignment() -> ColumnElement[bool]:

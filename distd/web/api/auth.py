@@ -120,6 +120,14 @@ class Logins:
         identity = self._sources().by_header(headers, address)
         return None if identity is None else await self._admit(identity, address)
 
+    async def check_password(self, name: str, password: str, address: str) -> str | None:
+        """The operator that has this name and password, by the name that it has here; raises as `check` does."""
+        found = await self._by_password(name, password, address)
+        if found is None:
+            return None
+        self._on_success(peer_of(address))
+        return found.actor.name
+
     async def hash_password(self, password: str) -> str:
         """What is kept of a password. Raises `BadInput`."""
         operators.check_password(password)

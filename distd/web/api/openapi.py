@@ -37,6 +37,7 @@ PARTS: Final = {
     "operator": in_path("operator", "the name of an operator", minLength=1),
     "token": in_path("token", "the name of a token", minLength=1),
     "group": in_path("group", "the name of a group", minLength=1),
+    "filter_name": in_path("filter_name", "the name of a saved filter", minLength=1),
 }
 STREAM: Final = Described(
     path="/api/v1/mirror/events",
@@ -60,7 +61,7 @@ STREAM: Final = Described(
     security="mirror",
 )
 
-_PART: Final = re.compile(r"<([^>:]+)>")
+_PART: Final = re.compile(r"<(?:[a-z]+:)?([^>:]+)>")
 
 
 class ApiDocument(OpenAPIProvider):

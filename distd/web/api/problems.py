@@ -23,6 +23,7 @@ from distd.domain.errors import (
     Unavailable,
     shorten,
 )
+from distd.domain.filters.parse import BadFilter
 from distd.origin.idempotency import KeyReused
 from distd.wire.problem import CONTENT_TYPE, content_of
 
@@ -62,12 +63,15 @@ class Forbidden(BadInput):
 
 @dataclass
 class ProblemField:
-    """What is wrong with a field of the request. `hint` says what to do about it; it may be empty."""
+    """What is wrong with a field of the request. `hint` says what to do about it; it may be empty. Of a text, `at` is
+    the first character that is wrong, from 0, and `length` says how many are."""
 
     field: str
     expected: str
     got: str
     hint: str
+    at: int | None = None
+    length: int | None = None
 
 
 @dataclass
@@ -113,7 +117,14 @@ def content_of_error(error: DistdError) -> dict[str, Any]:
     """The JSON object that says what is wrong."""
     content = content_of(status_of(error), str(error))
     if isinstance(error, BadInput):
-        fault = {"field": error.field, "expected": error.expected, "got": shorten(error.got), "hint": error.hint}
+        fault: dict[str, Any] = {
+            "field": error.field,
+            "expected": error.expected,
+            "got": shorten(error.got),
+            "hint": error.hint,
+        }
+        if isinstance(error, BadFilter):
+            fault |= {"at": error.at, "length": error.length}
         content["errors"] = [fault]
     elif isinstance(error, Conflict):
         content["errors"] = [{"field": error.field, "expected": "", "got": "", "hint": error.hint}]

@@ -11,7 +11,8 @@ from sqlalchemy import insert, select, text
 from distd.catalogue.dialect import upkeep
 from distd.catalogue.dialect.sqlite import SqliteFile
 from distd.catalogue.engine import open_catalogue
-from distd.catalogue.schema import computers, metadata, operators, package_ids
+from distd.catalogue.schema import computers, operators, package_ids
+from distd.catalogue.tables import metadata
 from distd.domain.errors import Conflict
 
 if TYPE_CHECKING:

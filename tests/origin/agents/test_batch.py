@@ -64,13 +64,13 @@ def test_what_the_last_post_says_counts(origin: TestOrigin) -> None:
     changes.replace_history(1, ["17", "18"])
     changes.replace_history(1, ["18", "19"])
     changes.additions.add((1, "20"))
-    origin.write(changes.write)
+    origin.write(changes.write, origin.register, 0)
     assert histories(origin) == {(1, "18"), (1, "19"), (1, "20"), (2, "17")}
     changes = Changes()
     changes.replace_history(1, ["20"])
     changes.additions.add((2, "17"))  # it has it already
     changes.notes.append(Note(Kind.INVENTORY, AGENT, 5.0, None, 1, {}))
-    origin.write(changes.write)
+    origin.write(changes.write, origin.register, 0)
     assert histories(origin) == {(1, "20"), (2, "17")}
     assert origin.events(Kind.INVENTORY)[0].at_s == 5.0
 

@@ -97,7 +97,9 @@ def test_an_inventory_describes_the_computer(origin: TestOrigin) -> None:
         "memories": [],
         "drives": [],
         "storages": [],
-        "software": [],
+        "printers": [],
+        "monitors": [],
+        "videos": [],
         "is_cut": False,
     }
     assert [event.kind for event in origin.events()] == [Kind.COMPUTER_SEEN, Kind.INVENTORY]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import insert
 
-from distd.catalogue import schema
+from distd.catalogue import access_schema, groups_schema, schema
 from distd.catalogue.event_log import Kind
 from distd.domain.errors import NotFound
 from distd.domain.parameters import Effective, Level
@@ -26,9 +26,11 @@ def add_group(origin: TestOrigin, name: str, *device_ids: str) -> Subject:
     ids = {row["device_id"]: row["id"] for row in origin.rows(schema.computers)}
 
     def add(conn: Any) -> None:
-        (group_id,) = conn.execute(insert(schema.groups).values(name=name, name_key=name.lower())).inserted_primary_key
+        (group_id,) = conn.execute(
+            insert(groups_schema.groups).values(name=name, name_key=name.lower())
+        ).inserted_primary_key
         rows = [{"group_id": group_id, "computer_id": ids[each]} for each in device_ids]
-        conn.execute(insert(schema.group_members), rows)
+        conn.execute(insert(groups_schema.group_members), rows)
 
     origin.write(add)
     return Subject(Level.GROUP, name)
@@ -126,5 +128,5 @@ def test_what_is_unknown_is_told(room: TestOrigin) -> None:
 def test_a_deleted_computer_leaves_nothing(room: TestOrigin) -> None:
     set_(room, Subject(Level.COMPUTER, "a"), frag=3)
     room.act(computers.delete, ["a"], 1.0)
-    assert room.rows(schema.parameters) == []
-    assert len(room.rows(schema.group_members)) == 1
+    assert room.rows(access_schema.parameters) == []
+    assert len(room.rows(groups_schema.group_members)) == 1

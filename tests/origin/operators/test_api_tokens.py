@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from distd.catalogue import schema
+from distd.catalogue import access_schema
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.page import EVERYTHING
 from distd.domain.permissions import Act, Role
@@ -41,7 +41,7 @@ def test_what_no_token_can_be(origin: TestOrigin, changes: Any, message: str) ->
 
 def test_only_the_digest_is_kept_and_names_are_given_once(origin: TestOrigin) -> None:
     token = origin.act(api_tokens.create, VIEW, SECRET, 0.0)
-    (row,) = origin.rows(schema.api_tokens)
+    (row,) = origin.rows(access_schema.api_tokens)
     assert token not in str(row)
     with pytest.raises(Conflict, match="there is a token view already"):
         origin.act(api_tokens.create, VIEW, b"t" * 32, 0.0)
@@ -55,4 +55,4 @@ def test_an_operator_revokes_its_own_only(origin: TestOrigin) -> None:
     with pytest.raises(NotFound, match="the name of a token, got view"):
         origin.write(api_tokens.revoke, ADMIN, "view", 1.0, "eve")
     origin.write(api_tokens.revoke, ADMIN, "view", 1.0, "admin")
-    assert origin.rows(schema.api_tokens) == []
+    assert origin.rows(access_schema.api_tokens) == []

@@ -16,8 +16,10 @@ from distd.origin.installation import Installation
 from distd.origin.operators import operators
 from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
+from distd.web.api.computer_search import ComputerSearchRoutes
 from distd.web.api.event_feed import EventFeed
 from distd.web.api.events import EventRoutes
+from distd.web.api.filters import FilterRoutes
 from distd.web.api.forecasts import ForecastRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
@@ -70,6 +72,8 @@ def app(origin: TestOrigin, data: Any, reader: Any, writer: Any, watch: EventWat
     routes = (
         HealthRoutes(reader, lambda: b"metrics\n"),
         OperationRoutes(OPERATIONS, reader, writer, lambda: Installation(data, Settings(), origin.catalogue)),
+        ComputerSearchRoutes(reader),
+        FilterRoutes(reader, writer),
         ForecastRoutes(reader, lambda: Settings(), forecast),
         EventRoutes(EventFeed(watch), LimitSettings),
         OwnPasswordRoutes(writer, logins),

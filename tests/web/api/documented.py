@@ -8,7 +8,9 @@ from typing import Any, cast
 from distd.domain.settings import LimitSettings, Settings
 from distd.operations.table import OPERATIONS
 from distd.web.api.app import make_app
+from distd.web.api.computer_search import ComputerSearchRoutes
 from distd.web.api.events import EventRoutes
+from distd.web.api.filters import FilterRoutes
 from distd.web.api.forecasts import ForecastRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
@@ -22,6 +24,8 @@ def describe() -> dict[str, Any]:
     routes = (
         HealthRoutes(nothing, lambda: b""),
         OperationRoutes(OPERATIONS, nothing, nothing, nothing),
+        ComputerSearchRoutes(nothing),
+        FilterRoutes(nothing, nothing),
         ForecastRoutes(nothing, Settings, nothing),
         EventRoutes(nothing, LimitSettings),
         OwnPasswordRoutes(nothing, nothing),

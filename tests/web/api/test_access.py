@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from quart_schema.openapi import QUART_SCHEMA_SECURITY_ATTRIBUTE
 
-from distd.catalogue import schema
+from distd.catalogue import access_schema
 from distd.catalogue.event_log import Kind
 from distd.domain.actor import Actor, ActorKind
 from distd.domain.permissions import OperatorRights, Role, missing
@@ -105,7 +105,7 @@ async def test_who_is_restricted_finds_no_trace_of_other_computers(
 ) -> None:
     restricted, whole = token_of(two, 1, filter='tag = "here"'), token_of(two, 2)
     named = {"package_id": "17", "device_id": "pc-there", "name": "x", "operator": "x", "token": "x", "group": "x"}
-    named["job_id"] = "1"
+    named |= {"job_id": "1", "filter_name": "x"}
     seen_by_all, seen_by_some = "", ""
     for rule in app.url_map.iter_rules():
         if act_of(app.view_functions[rule.endpoint]) is None or "GET" not in (rule.methods or ()):
@@ -137,14 +137,15 @@ async def test_who_is_restricted_changes_nothing_of_other_computers(client: Any,
     body = {"computers": ["pc-there"]}
     answer = await client.post("/api/v1/packages/17/accept", headers=headers, json=body)
     assert answer.status_code == 404
-    for body in ({"states": ["NOTIFIED"]}, {"computers": ["pc-there"], "strict": True}):
-        answer = await client.post("/api/v1/packages/17/unassign", headers=headers, json=body | {"dry_run": True})
+    bodies: tuple[dict[str, Any], ...] = ({"states": ["NOTIFIED"]}, {"computers": ["pc-there"], "strict": True})
+    for named in bodies:
+        answer = await client.post("/api/v1/packages/17/unassign", headers=headers, json=named | {"dry_run": True})
         assert "pc-there" not in json.dumps((await answer.get_json()).get("items", []))
-    for path, body in (
+    for path, everybody in (
         ("/packages/17/accept", {"everybody": True, "dry_run": True}),
         ("/admissions", {"everybody": True, "dry_run": True}),
     ):
-        answer = await client.post(f"/api/v1{path}", headers=headers, json=body)
+        answer = await client.post(f"/api/v1{path}", headers=headers, json=everybody)
         assert (answer.status_code, b"there" in await answer.get_data()) == (200, False)
     answer = await client.put("/api/v1/parameters", headers=headers, json={"download.frag_latency_s": 3})
     assert (await answer.get_json())["errors"][0]["expected"] == (
@@ -162,7 +163,7 @@ async def test_a_token_is_shown_once_and_ends_with_its_time_its_owner_or_its_rev
     listed = await (await client.get("/api/v1/tokens", headers=operator)).get_data()
     assert b"backup" in listed
     assert made["secret"].encode() not in listed
-    (row,) = origin.rows(schema.api_tokens)
+    (row,) = origin.rows(access_schema.api_tokens)
     assert row["used_at_us"] is not None
     assert made["secret"] not in str(row) + str(origin.events())
     found = api_tokens.find

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from distd.catalogue.event_log import Kind
-from distd.catalogue.schema import assignments, computers, jobs
+from distd.catalogue.jobs_schema import jobs
+from distd.catalogue.schema import assignments, computers
 from tests.fixtures.mirrors import add_mirror
 
 if TYPE_CHECKING:

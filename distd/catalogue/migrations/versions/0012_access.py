@@ -6,7 +6,7 @@ from alembic import op
 from distd.catalogue.dialect import IDS_NEVER_REUSED, ORDERED_BY_KEY
 
 revision = "0012"
-down_revision = "0007"
+down_revision = "0011"
 
 
 def upgrade() -> None:
@@ -14,8 +14,6 @@ def upgrade() -> None:
     _operators()
     _api_tokens()
     _parameters()
-    if not sa.inspect(op.get_bind()).has_table("groups"):
-        _groups()
     op.add_column("events", sa.Column("actor_address", sa.String(255), nullable=False, server_default=""))
 
 
@@ -56,21 +54,3 @@ def _parameters() -> None:
         sa.Column("value", sa.Integer, nullable=False),
         **ORDERED_BY_KEY,
     )
-
-
-def _groups() -> None:
-    op.create_table(
-        "groups",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("name", sa.String(255), nullable=False),
-        sa.Column("name_key", sa.String(255), nullable=False),
-        sa.UniqueConstraint("name_key", name="uq_groups_name_key"),
-        **IDS_NEVER_REUSED,
-    )
-    op.create_table(
-        "group_members",
-        sa.Column("group_id", sa.Integer, sa.ForeignKey("groups.id"), primary_key=True),
-        sa.Column("computer_id", sa.Integer, sa.ForeignKey("computers.id"), primary_key=True),
-        **ORDERED_BY_KEY,
-    )
-    op.create_index("ix_group_members_computer_id_group_id", "group_members", ["computer_id", "group_id"])

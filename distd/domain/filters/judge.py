@@ -1,0 +1,150 @@
+"""Whether a filter holds for one computer, in memory: for dynamic groups. A filter is compiled once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from distd.domain.filters.criteria import MICROS, age_us, criterion_of, is_age
+from distd.domain.filters.fields import WORD_FIELDS, Kind, account_field, find_field
+from distd.domain.filters.patterns import read_pattern
+from distd.domain.filters.reads import reads_of
+from distd.domain.filters.tree import (
+    SOFTWARE_FIELDS,
+    And,
+    Compare,
+    Empty,
+    InGroup,
+    Not,
+    Or,
+    PackageInState,
+    Software,
+    Word,
+    leaves,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from distd.domain.filters.facts import FilterFacts, InstalledFacts
+    from distd.domain.filters.reads import Reads
+    from distd.domain.filters.tree import Node, OfSoftware
+
+    Judge: TypeAlias = Callable[[FilterFacts, float], bool]
+
+
+_OF_TEXT_AND_KEY: Final = (Kind.VERSION, Kind.ADDRESS)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledFilter:
+    """A filter that can be asked often. `matches(facts, now_s)`: whether it holds then."""
+
+    tree: Node
+    reads: Reads
+    matches: Judge
+
+    def next_change_s(self, facts: FilterFacts, now_s: float) -> float | None:
+        """From when on the filter may hold otherwise by the clock alone; None: it never does."""
+        now_us = round(now_s * MICROS)
+        moments = [
+            value + age_us(leaf.values[0])
+            for leaf in leaves(self.tree)
+            if isinstance(leaf, Compare) and _is_aged(leaf)
+            for value in facts.values.get(leaf.field, ())
+            if isinstance(value, int)
+        ]
+        # At the moment itself `<=` and `>` change, a microsecond after it `<` and `>=`.
+        later = [at_us for moment in moments for at_us in (moment, moment + 1) if at_us > now_us]
+        return min(later) / MICROS if later else None
+
+
+def compile_filter(tree: Node) -> CompiledFilter:
+    """The filter of this tree."""
+    return CompiledFilter(tree, reads_of(tree), _compile(tree))
+
+
+def _compile(node: Node) -> Judge:
+    match node:
+        case And(parts):
+            judges = tuple(map(_compile, parts))
+            return lambda facts, now_s: all(judge(facts, now_s) for judge in judges)
+        case Or(parts):
+            judges = tuple(map(_compile, parts))
+            return lambda facts, now_s: any(judge(facts, now_s) for judge in judges)
+        case Not(part):
+            opposite = _compile(part)
+            return lambda facts, now_s: not opposite(facts, now_s)
+        case Compare():
+            return _compare(node)
+        case Empty(field):
+            name = account_field(field)
+            return lambda facts, _: not facts.values.get(name)
+        case Word(text):
+            return _word(text)
+        case Software(criteria):
+            return _software(tuple(map(_of_software, criteria)))
+        case PackageInState():
+            return _package(node)
+        case InGroup(name):
+            pattern = read_pattern(name, whole=True)
+            return lambda facts, _: any(map(pattern.matches, facts.groups))
+
+
+def _compare(node: Compare) -> Judge:
+    field = find_field(node.field)
+    name, has_pair = account_field(field.name), field.kind in _OF_TEXT_AND_KEY
+    if _is_aged(node):
+        return lambda facts, now_s: any(
+            criterion_of(field.kind, node.op, node.values, now_s).test.holds(value)  # type: ignore[arg-type]
+            for value in facts.values.get(name, ())
+        )
+    criterion = criterion_of(field.kind, node.op, node.values, 0.0)
+    holds = criterion.test.holds
+    if has_pair:
+        which = 0 if criterion.of_text else 1
+        return lambda facts, _: any(holds(value[which]) for value in facts.values.get(name, ()))  # type: ignore[index]
+    return lambda facts, _: any(map(holds, facts.values.get(name, ())))  # type: ignore[arg-type]
+
+
+def _is_aged(node: Compare) -> bool:
+    return find_field(node.field).kind is Kind.TIME and is_age(node.values[0])
+
+
+def _word(text: str) -> Judge:
+    matches = read_pattern(text).matches
+
+    def holds(facts: FilterFacts, _now_s: float) -> bool:
+        found = (value for name in WORD_FIELDS for value in facts.values.get(name, ()))
+        return any(matches(value[0] if isinstance(value, tuple) else value) for value in found)  # type: ignore[arg-type]
+
+    return holds
+
+
+def _software(criteria: tuple[Callable[[InstalledFacts], bool], ...]) -> Judge:
+    return lambda facts, _: any(all(holds(each) for holds in criteria) for each in facts.software)
+
+
+def _of_software(each: OfSoftware) -> Callable[[InstalledFacts], bool]:
+    criterion = criterion_of(SOFTWARE_FIELDS[each.field].kind, each.op, [each.value], 0.0)
+    holds, negated = criterion.test.holds, each.negated
+    match each.field:
+        case "name":
+            return lambda installed: (installed.name != "" and holds(installed.name)) is not negated
+        case "publisher":
+            return lambda installed: (installed.publisher != "" and holds(installed.publisher)) is not negated
+    which = 0 if criterion.of_text else 1
+    return lambda installed: (installed.version[1] != "" and holds(installed.version[which])) is not negated
+
+
+def _package(node: PackageInState) -> Judge:
+    matches = read_pattern(node.name, whole=True).matches if node.name else node.package_id.__eq__
+    states = frozenset(node.states)
+
+    def holds(facts: FilterFacts, _now_s: float) -> bool:
+        return any(
+            matches(each.name if node.name else each.package_id) and (not states or each.state in states)
+            for each in facts.packages
+        )
+
+    return holds

@@ -1,0 +1,103 @@
+"""What every page has: who is signed in, the language, the theme, the navigation."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from quart import Response, g, render_template, request
+
+from distd.web.console import static_files
+from distd.web.console.language import iso
+
+if TYPE_CHECKING:
+    from distd.domain.errors import DistdError
+    from distd.origin.operators.sessions import ConsoleSession
+    from distd.web.console.language import Language
+
+THEMES: Final = ("auto", "light", "dark")
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationEntry:
+    """An entry of the navigation. `text` is English; `count`: the number beside it has this name in the frame's."""
+
+    text: str
+    path: str
+    icon: str
+    count: str = ""
+
+
+# An empty one is a gap.
+NAVIGATION: Final = (
+    NavigationEntry("Overview", "/", "home"),
+    NavigationEntry("Packages", "/packages", "package", "packages"),
+    NavigationEntry("Computers", "/computers", "computer", "computers"),
+    NavigationEntry("Groups", "/groups", "group", "groups"),
+    NavigationEntry("Deployments", "/deployments", "deployment", "deployments"),
+    NavigationEntry("Redistribution", "/mirrors", "mirror", "mirrors"),
+    NavigationEntry("", "", ""),
+    NavigationEntry("Audit", "/events", "audit"),
+    NavigationEntry("Settings", "/settings", "settings"),
+    NavigationEntry("Operators", "/operators", "operator"),
+)
+
+
+@dataclass(slots=True)
+class Frame:
+    """Of one request. `session` is None before the sign-in; `counts` are the numbers in the navigation."""
+
+    language: Language
+    theme: str
+    now_s: float
+    session: ConsoleSession | None = None
+    counts: dict[str, int] | None = None
+
+    @property
+    def operator(self) -> str:
+        """Who is signed in; empty: nobody."""
+        return self.session.operator if self.session else ""
+
+
+def current() -> Frame:
+    """The frame of this request."""
+    frame: Frame = g.frame
+    return frame
+
+
+def is_fragment() -> bool:
+    """Whether htmx asks for a part of a page, not for the page."""
+    return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true"
+
+
+async def page(template: str, status: int = 200, **values: Any) -> Response:
+    """The answer with a page, from its template."""
+    return Response(await render_template(template, **values), status, content_type="text/html; charset=utf-8")
+
+
+def values_of_templates() -> dict[str, Any]:
+    """What every template may use."""
+    frame = current()
+    language = frame.language
+    return {
+        "frame": frame,
+        "lang": language,
+        "_": language.text,
+        "ngettext": language.plural,
+        "navigation": NAVIGATION,
+        "static": static_files.address_of,
+        "iso": iso,
+        "now_s": frame.now_s,
+        "here": request.path,
+    }
+
+
+def fault_of(error: DistdError, field: str = "") -> dict[str, str]:
+    """The message beside an input, by its name; what belongs to none is under ""."""
+    return {getattr(error, "field", field): str(error)}
+
+
+def now_s() -> float:
+    """Seconds since 1970, the same during a request."""
+    return current().now_s if "frame" in g else time.time()
