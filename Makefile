@@ -6,7 +6,8 @@ PYTEST := $(PY) -m pytest -n 3 --dist worksteal
 READY  := $(VENV)/.ready
 SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
-    bench-load bench-packages bench-search bench-store bench-catalogue bench-transfer bench-events bench-kills
+    bench-load bench-packages bench-search bench-store bench-catalogue bench-transfer bench-events bench-kills \
+    bench-deployments
 
 .PHONY: help test test-slow-machine coverage mutants quick lint types layers audit demo bench attack loadtest fuzz reference \
     setup debian lock clean $(BENCHES)
@@ -78,6 +79,9 @@ bench-catalogue: setup  ## contacts, inventories, results, lists on SQLite and P
 
 bench-search: setup  ## searching 100,000 computers with 8 million rows of software (5 minutes; ARGS="--database URL": in PostgreSQL)
 	$(PY) -m loadtests.search $(ARGS)
+
+bench-deployments: setup  ## assigning to 50,000 computers, a package of 100,000, counters beside counting (1 minute)
+	$(PY) -m loadtests.deployments $(ARGS)
 
 bench-upload: setup  ## 10 GB by curl to the API: speed, memory, resuming (3 minutes)
 	$(PY) -m loadtests.upload $(ARGS)

@@ -11,7 +11,7 @@ from distd.catalogue.schema import computers
 from distd.domain.page import Window
 from distd.domain.records import DownloadRequest, InventoryRequest, PrologRequest
 from distd.origin.computers.computers import WantedComputers, list_computers
-from distd.origin.deployments import assignments
+from distd.origin.deployments import result_list
 from distd.origin.packages.overview import WantedPackages, list_packages
 from distd.wire import ocs
 from loadtests.catalogue_site import device_id, shuffled
@@ -108,5 +108,5 @@ LISTS: Final = (
     ListCase("computers: how many", lambda conn, _: conn.scalar(select(func.count()).select_from(computers))),
     ListCase("packages with their counters", lambda conn, _: list_packages(conn, WantedPackages(), Window())),
     ListCase("results of a package: first page",
-             lambda conn, site: assignments.results(conn, site.package_id, (), Window())),
+             lambda conn, site: result_list.results(conn, site.package_id, (), Window())),
 )  # fmt: skip

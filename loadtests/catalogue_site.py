@@ -171,7 +171,8 @@ def reset(site: Site, *, notified: bool) -> None:
 def _reset(conn: Connection, *, notified: bool) -> None:
     table = Table("assignments", MetaData(), autoload_with=conn)
     at_us = int(time.time() * 1e6) if notified else None
-    values = {"notified_at_us": at_us, "result": None, "result_at_us": None, "unproven_at_us": None}
+    values: dict[str, Any] = {"notified_at_us": at_us, "result": None, "result_at_us": None, "unproven_at_us": None}
+    values |= {"state": "NOTIFIED" if notified else "WAITING", "unproven": False}
     known = {name: value for name, value in values.items() if name in table.c}
     changed = table.c.result.is_not(None) | (
         table.c.notified_at_us.is_(None) if notified else table.c.notified_at_us.is_not(None)

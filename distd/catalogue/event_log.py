@@ -73,6 +73,10 @@ class Kind(StrEnum):
     NOTIFIED = "NOTIFIED"
     FRAGMENTS_FETCHED = "FRAGMENTS_FETCHED"  # detail.numbers "1-3,7", .bytes; from a mirror: .mirror, .address
     RESULT = "RESULT"  # detail.code; detail.ignored: why it is the result of no assignment
+    ARCHIVED = "ARCHIVED"  # an operator took note of the result; detail.code
+    RENOTIFIED = "RENOTIFIED"  # another attempt: detail.attempt, .force, .before: the result of the one before
+    CANCELLED = "CANCELLED"  # the agent gets no more of it, and reports ERR_BAD_DIGEST
+    DEPLOYMENT_ACT = "DEPLOYMENT_ACT"  # one act on many computers: detail.act, .computers: on how many
     UNPROVEN = "UNPROVEN"  # only the agent claims to have it: detail.code, or none: it is in its history
     ACCEPTED = "ACCEPTED"  # an operator takes what was unproven for a success; detail.code
 

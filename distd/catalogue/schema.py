@@ -19,7 +19,6 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Text,
 )
 
 from distd.catalogue.columns import NAME_LIMIT as NAME_LIMIT
@@ -41,7 +40,10 @@ metadata = MetaData(
 )
 
 
-HAS_REVOKED_TOKENS: Final = "token_generation > 0"  # the condition of a partial index: the same text in a query
+# Conditions of partial indexes: the same text in a query.
+HAS_REVOKED_TOKENS: Final = "token_generation > 0"
+ENDS_BY_ITSELF: Final = "not_after_us IS NOT NULL AND notified_at_us IS NULL AND result IS NULL"
+IS_CANCELLED: Final = "cancelled_at_us IS NOT NULL AND result IS NULL"
 
 
 def micros(at_s: float) -> int:
@@ -241,8 +243,14 @@ history = Table(
     **ORDERED_BY_KEY,
 )
 
-# `unproven_at_us`: since when a result waits for its proof, a fragment that was sent to the computer (in `progress`).
-# `claimed_at_us`: since when there is an event that says that only the agent claims to have the package.
+# A package for a computer: one attempt; a later attempt replaces it. `state`: a `domain.results.Outcome`, or REPLACED.
+# `unproven`: only the agent claims to have the package. Who changes these two or `result` changes `counters` too
+# (`origin.packages.counters`). `after_package_id`: the agent is notified only after a success of that package.
+# `origin_kind`, `origin_name`: what it was assigned by (`domain.assignment_terms.OriginKind`), `assigned_by`: by whom,
+# an actor in text; empty where a version before did it. `unproven_at_us`: since when a result waits for its proof, a
+# fragment that was sent to the computer. `claimed_at_us`: since when there is an event that says that only the agent
+# claims to have the package. `later_code`: another result, which the agent reported afterwards. `last_fragment_at_us`:
+# of a replaced attempt; else `progress` has it.
 assignments = Table(
     "assignments",
     metadata,
@@ -252,11 +260,26 @@ assignments = Table(
     Column("force", Boolean, nullable=False),
     _name("schedule"),
     _name("postcmd", limit=TEXT_LIMIT),
+    _time("not_before_us", nullable=True),
+    _time("not_after_us", nullable=True),
+    _name("after_package_id", nullable=True, limit=20),
+    Column("attempt", Integer, nullable=False, server_default="1"),
+    Column("origin_kind", String(16), nullable=False, server_default=""),
+    Column("origin_name", String(NAME_LIMIT), nullable=False, server_default=""),
+    Column("assigned_by", String(300), nullable=False, server_default=""),
+    Column("state", String(16), nullable=False, server_default="WAITING"),
+    Column("unproven", Boolean, nullable=False, server_default="0"),
     _time("assigned_at_us"),
     _time("notified_at_us", nullable=True),
+    _time("first_fragment_at_us", nullable=True),
+    _time("last_fragment_at_us", nullable=True),
     _time("withdrawn_at_us", nullable=True),
+    _time("cancelled_at_us", nullable=True),
     _name("result", nullable=True),
     _time("result_at_us", nullable=True),
+    _time("archived_at_us", nullable=True),
+    _name("later_code", nullable=True),
+    _time("later_at_us", nullable=True),
     _time("unproven_at_us", nullable=True),
     _time("claimed_at_us", nullable=True),
     Index("ix_assignments_package_id_computer_id", "package_id", "computer_id"),
@@ -273,10 +296,26 @@ assignments = Table(
         unique=True,
         **only_where("result IS NULL"),
     ),
+    Index("ix_assignments_not_after", "not_after_us", **only_where(ENDS_BY_ITSELF)),
+    Index("ix_assignments_cancelled", "computer_id", **only_where(IS_CANCELLED)),
     **IDS_NEVER_REUSED,
 )
 
-# The fragments of a package that were sent to a computer since its last assignment. `ranges` is like "1-3,7".
+# How many computers are where with each package: of the `assignments` that are not REPLACED, by `state`, `code` (the
+# result; "": none) and `unproven`. Written in the transaction that changes those. Rows may have 0.
+counters = Table(
+    "counters",
+    metadata,
+    Column("package_id", String(20), primary_key=True),
+    Column("state", String(16), primary_key=True),
+    Column("code", String(NAME_LIMIT), primary_key=True),
+    Column("unproven", Boolean, primary_key=True),
+    Column("computers", Integer, nullable=False),
+    **ORDERED_BY_KEY,
+)
+
+# The fragments of a package that were sent to a computer since its last assignment. `ranges` is like "1-3,7", `mirror`
+# sent the last of them; "": this server.
 progress = Table(
     "progress",
     metadata,
@@ -285,63 +324,10 @@ progress = Table(
     Column("fragments", Integer, nullable=False),
     Column("ranges", String, nullable=False),
     Column("sent_bytes", BigInteger, nullable=False),
+    Column("mirror", String(NAME_LIMIT), nullable=False, server_default=""),
     _time("first_at_us"),
     _time("last_at_us"),
     **ORDERED_BY_KEY,
-)
-
-# Redistribution servers. `http` and `https` are the "host:port" that agents get; `networks` are CIDRs with spaces
-# between them. Of the join token, and of the key by which a mirror authenticates, only the BLAKE3 is kept. `heard_seq`
-# is the newest event that it has processed, `status` its last status report.
-mirrors = Table(
-    "mirrors",
-    metadata,
-    Column("id", BIG, primary_key=True),
-    Column("name", String(NAME_LIMIT), nullable=False, unique=True),
-    _name("http"),
-    _name("https"),
-    _name("address", nullable=True),
-    Column("networks", String(TEXT_LIMIT), nullable=False, server_default=""),
-    _name("location", nullable=True),
-    _name("workgroup", nullable=True),
-    _name("userid", nullable=True),
-    _name("tag", nullable=True),
-    Column("local", Boolean, nullable=False),
-    _name("token_hash", nullable=True, limit=64),
-    _time("token_until_us"),
-    _name("key_hash", nullable=True, limit=64),
-    _time("added_at_us"),
-    _time("joined_at_us", nullable=True),
-    _time("revoked_at_us", nullable=True),
-    _time("seen_at_us", nullable=True),
-    Column("connected", Boolean, nullable=False, server_default="0"),
-    Column("heard_seq", BIG, nullable=False, server_default="0"),
-    Column("status", JSON, nullable=False),
-    # Serial numbers (hexadecimal) and ends (Unix time) of its certificates; what it asks a CA that is offline for, in
-    # PEM, and what it got.
-    Column("certificates", JSON, nullable=True),
-    Column("certificate_request", Text, nullable=True),
-    Column("certificate", Text, nullable=True),
-    **IDS_NEVER_REUSED,
-)
-
-# The packages that a mirror has verified and serves, and their versions.
-mirror_packages = Table(
-    "mirror_packages",
-    metadata,
-    Column("mirror_id", ForeignKey("mirrors.id"), primary_key=True),
-    Column("package_id", ForeignKey("packages.id"), primary_key=True),
-    Column("version", Integer, nullable=False),
-    _time("ready_at_us"),
-    **ORDERED_BY_KEY,
-)
-
-# `domain.mirror_rules.Rule`s, in the order of their positions from 1.
-mirror_rules = Table(
-    "mirror_rules",
-    metadata,
-    Column("position", Integer, primary_key=True),
-    Column("rule", String(64), nullable=False),
 )
 
 # Activations that wait for a time, and until enough mirrors have the package. `sites` are locations or names of mirrors

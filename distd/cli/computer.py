@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from distd.cli.site import SiteAccess
     from distd.origin.computers.computers import Detail, SoftwareItem
     from distd.origin.computers.duplicates import Duplicates
-    from distd.origin.deployments.assignments import Result
+    from distd.origin.deployments.result_list import Result
     from distd.terminal.lists import ListOptions
 
 

@@ -15,7 +15,9 @@ from distd.terminal.program import Group
 COMMANDS: Final = {
     "accept": "distd.cli.assignments:accept",
     "login": "distd.cli.login:login",
-    "assign": "distd.cli.assignments:assign",
+    "archive": "distd.cli.acts:archive",
+    "assign": "distd.cli.assign:assign",
+    "cancel": "distd.cli.acts:cancel",
     "computer": "distd.cli.computer:computer",
     "config": "distd.cli.config:config",
     "db": "distd.cli.database:db",
@@ -28,9 +30,11 @@ COMMANDS: Final = {
     "operator": "distd.cli.operator:operator",
     "package": "distd.cli.package:package",
     "plan": "distd.cli.plan:plan",
+    "renotify": "distd.cli.acts:renotify",
     "results": "distd.cli.assignments:results",
     "parameters": "distd.cli.parameters:parameters",
     "serve": "distd.cli.serve:serve",
+    "statistics": "distd.cli.statistics:statistics",
     "token": "distd.cli.token:token",
     "unassign": "distd.cli.assignments:unassign",
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from distd.cli.options import data_option
 from distd.cli.package_options import notify_options, package_argument, target_of
 from distd.cli.package_text import describe_counters, describe_notify, describe_plan, describe_state
 from distd.cli.site import ask_list, site_option
@@ -16,6 +17,8 @@ from distd.domain.records import Action
 from distd.domain.units import format_size, format_time
 from distd.operations import packages as operations
 from distd.operations.packages import PackageQuery
+from distd.origin.installation import open_installation
+from distd.origin.packages import counters
 from distd.origin.packages.orders import PackageEdit
 from distd.origin.packages.overview import PackageState
 from distd.terminal.lists import Column, format_number, list_options, print_list
@@ -25,6 +28,7 @@ from distd.terminal.program import Group, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from distd.cli.site import SiteAccess
     from distd.origin.packages.detail import PackageDetail
@@ -60,6 +64,7 @@ COLUMNS: Final[tuple[Column[ListedPackage], ...]] = (
     Column("Notified", lambda row: format_number(row.notified + row.downloading), rank=3, right=True),
     Column("Success", lambda row: format_number(row.success), rank=3, right=True),
     Column("Failed", lambda row: format_number(row.failed), rank=3, right=True),
+    Column("Archived", lambda row: format_number(row.archived), rank=3, right=True),
     Column("Unproven", lambda row: format_number(row.unproven), rank=3, right=True),
     Column("OS", lambda row: row.os, rank=5),
     Column("Action", lambda row: row.action, rank=8),
@@ -148,6 +153,26 @@ def withdraw(package_id: str, site: SiteAccess, as_json: bool) -> None:
         click.echo(f"Package {package_id} is withdrawn.")
     if server:
         click.echo(f"distd: note: agents fetch it from {server}: copy the folder {package_id} there too", err=True)
+
+
+@package.command(epilog=example("distd package recount --data /srv/distd"))
+@data_option
+@json_option
+def recount(root: Path, as_json: bool) -> None:
+    """Count again how many computers are where with each package, and say where the numbers were wrong.
+
+    They are kept with each change, so they never should be. Exit status 1: they were, and are right now.
+    """
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        wrong = counters.recount_all(conn)
+    if as_json:
+        print_json([position._asdict() | {"missing": count} for position, count in wrong.items()])
+    for position, count in {} if as_json else wrong.items():
+        what = f"{position.state} {position.code}".strip()
+        click.echo(f"{position.package_id}: {abs(count):,} {'too few' if count > 0 else 'too many'} {what}: put right.")
+    if not (wrong or as_json):
+        click.echo("All numbers are right.")
+    click.get_current_context().exit(1 if wrong else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class Act(StrEnum):
     GROUPS_WRITE = "groups.write"
     DEPLOYMENTS_READ = "deployments.read"
     DEPLOYMENTS_WRITE = "deployments.write"
+    STATISTICS_READ = "statistics.read"  # of all computers
     PARAMETERS_READ = "parameters.read"
     PARAMETERS_WRITE = "parameters.write"  # of computers
     PARAMETERS_WRITE_GROUP = "parameters.write_group"
@@ -78,6 +79,7 @@ TABLE: Final[Mapping[Act, Permission]] = {
     Act.GROUPS_WRITE: Permission(Role.OPERATOR, restricted=False),
     Act.DEPLOYMENTS_READ: Permission(Role.VIEWER),
     Act.DEPLOYMENTS_WRITE: Permission(Role.OPERATOR),
+    Act.STATISTICS_READ: Permission(Role.VIEWER, restricted=False),
     Act.PARAMETERS_READ: Permission(Role.VIEWER),
     Act.PARAMETERS_WRITE: Permission(Role.OPERATOR),
     Act.PARAMETERS_WRITE_GROUP: Permission(Role.OPERATOR, restricted=False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
@@ -9,24 +11,37 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from distd.catalogue import dialect
 from distd.catalogue.schema import TEXT_LIMIT
+from distd.domain.assignment_terms import BY_HAND, AssignmentOrigin, OriginKind, Terms, read_moment, read_schedule
 from distd.domain.errors import BadInput
 from distd.domain.page import EVERYTHING, Page, read_window
 from distd.domain.permissions import Act
 from distd.domain.results import Outcome
-from distd.domain.units import parse_moment
 from distd.operations.computers import MAX_NAMED, MAX_NAMED_BYTES
 from distd.operations.operation import Operation, Way
-from distd.origin.deployments import assignments, proofs
-from distd.origin.deployments.assignments import SCHEDULE_FORMAT, Result, Terms
-from distd.wire.query import cursor_parameter, limit_parameter, parameter
+from distd.origin.agents import agent_parameters
+from distd.origin.deployments import assignments, choices, proofs, result_list
+from distd.origin.deployments.assignments import Assigned
+from distd.origin.deployments.named_computers import find_computers
+from distd.origin.deployments.result_list import Result
+from distd.wire.query import MAX_TEXT, cursor_parameter, limit_parameter, parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from sqlalchemy import Connection
 
+    from distd.domain.actor import Actor
+    from distd.domain.settings import DownloadConfig
     from distd.operations.operation import Asked
+
+ASSIGNED: Final = "ASSIGNED"
+ALREADY: Final = "ALREADY"
+SKIPPED: Final = "SKIPPED"
+_COUNTED: Final = ("assigned", "already", "skipped", "doubtful")
+_Text = Annotated[str, Meta(max_length=MAX_TEXT)]
+_PackageId = Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
 
 
 @dataclass
@@ -35,6 +50,7 @@ class ResultQuery:
 
     state: tuple[str, ...] | None = parameter("only results in these states", choices=tuple(Outcome))
     unproven: bool = parameter("only where nothing but the agent says that it has the package", default=False)
+    attempts: bool = parameter("earlier attempts too, each with its result", default=False)
     limit: int | None = limit_parameter()
     cursor: str | None = cursor_parameter()
 
@@ -44,71 +60,63 @@ class ResultPage(Page[Result]):
     """Results, by DEVICEID."""
 
 
-class Recipients(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """To whom a package is assigned: `computers` by their DEVICEIDs."""
+class AssignmentTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """For which computers: those named, those of a list that was made elsewhere (`list_name`, such as a file), and all
+    with such a tag (? is one character, * are several)."""
 
-    computers: Annotated[tuple[str, ...], Meta(min_length=1, max_length=MAX_NAMED)]
+    computers: Annotated[tuple[str, ...], Meta(max_length=MAX_NAMED)] = ()
+    listed: Annotated[tuple[str, ...], Meta(max_length=MAX_NAMED)] = ()
+    list_name: _Text = ""
+    tag: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)] | None = None
 
 
-class AssignmentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Assign a package: to all, or, if one is refused, to none. Computers that have it already are skipped, or with
-    `strict` are a reason to refuse. `force`: run it even where it is in the agent's history; `any_os`: also on other
-    systems; `schedule`, a time such as "fri 18:00" or "2h", and `postcmd` are for Windows. `dry_run`: tell what would
-    be done, and do nothing."""
+class NewAssignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A package (its id) for computers: for all of them, or, where one is refused, for none. `strict`: also refuse
+    where one that is named has it already; else those are passed over. `force`: also where the agent has it in its
+    history; `any_os`: also on other systems. Times as "fri 18:00", "2026-12-01 18:00" or "2h"; empty: none. Windows
+    agents keep `schedule` and `postcmd`, the server keeps the others: `after` is the id of a package that must be
+    deployed first. `skip_unfit`: pass over computers that cannot take it. `dry_run`: only tell what would be done."""
 
-    package: Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
-    to: Recipients
+    package: _PackageId
+    to: AssignmentTarget
     strict: bool = False
     force: bool = False
     any_os: bool = False
-    schedule: Annotated[str, Meta(max_length=100)] = ""
+    schedule: _Text = ""
     postcmd: Annotated[str, Meta(max_length=TEXT_LIMIT)] = ""
+    not_before: _Text | None = None
+    not_after: _Text | None = None
+    after: _PackageId | None = None
+    skip_unfit: bool = False
     dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """A computer that does not get it, and why."""
+class AssignmentItem:
+    """What became of a computer: ASSIGNED, ALREADY (it has the package) or SKIPPED. `reason`: why it cannot take it.
+    `by`: how it was chosen: hand, csv, tag."""
 
     device_id: str
-    why: str
+    outcome: str
+    reason: str | None
+    detail: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
-class AssignmentAnswer:
-    """DEVICEIDs of the computers that are `assigned` the package now, and of those that have it `already`; those that
-    are `skipped` for another reason."""
+class AssignmentOutcome:
+    """How many computers were assigned the package, had it already, were skipped; `doubtful`: of those assigned, the
+    ones that cannot take it. `reasons`: how many cannot, by the reason. `refusal`: why what was only tried would be
+    refused. `items`: the first 100,000, those that were not assigned before the others."""
 
-    package_id: str
-    assigned: list[str]
-    already: list[str]
-    skipped: list[Skipped]
-
-
-class UnassignRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """From which `computers`, and from all those in one of `states`. Those to which it is not assigned, or that have a
-    result, are skipped; with `strict` they are a reason to refuse. `dry_run`: tell what would be done."""
-
-    computers: Annotated[tuple[str, ...], Meta(max_length=MAX_NAMED)] = ()
-    states: tuple[Outcome, ...] = ()
-    strict: bool = False
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TakenBack:
-    """An assignment that was taken back: it was REMOVED, or WITHDRAWN, so that it stays until the agent reports."""
-
-    device_id: str
-    became: str
-
-
-@dataclass(frozen=True, slots=True)
-class UnassignAnswer:
-    """The assignments that were taken back."""
-
-    package_id: str
-    items: list[TakenBack]
+    dry_run: bool
+    assigned: int
+    already: int
+    skipped: int
+    doubtful: int
+    reasons: dict[str, int]
+    refusal: str | None
+    items: list[AssignmentItem]
 
 
 class AcceptRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -130,36 +138,93 @@ class Accepted:
 
 
 def _results(conn: Connection, asked: Asked, package_id: str, query: ResultQuery) -> ResultPage:
-    states = assignments.read_states(query.state or (), "state")
-    window = read_window(query.limit, query.cursor, assignments.PLACE)
-    page = assignments.results(conn, package_id, states, window, unproven=query.unproven, actor=asked.actor)
+    states = result_list.read_states(query.state or (), "state")
+    window = read_window(query.limit, query.cursor, result_list.PLACE)
+    marks = {"unproven": query.unproven, "attempts": query.attempts}
+    page = result_list.results(conn, package_id, states, window, actor=asked.actor, **marks)
     return ResultPage(page.items, page.next, page.total)
 
 
-def _assign(conn: Connection, asked: Asked, given: AssignmentRequest) -> AssignmentAnswer:
-    terms = Terms(given.force, _schedule(given.schedule, asked.now_s), given.postcmd, given.any_os)
-    computers, skip = given.to.computers, not given.strict
-    done = assignments.assign(conn, asked.actor, given.package, computers, asked.now_s, terms, skip=skip)
-    return AssignmentAnswer(given.package, done.assigned, done.already, [])
+def _assign(conn: Connection, asked: Asked, given: NewAssignment) -> AssignmentOutcome:
+    chosen = _chosen(conn, asked.actor, given.to)
+    if not chosen:
+        raise BadInput("to", "computers, listed or a tag", "neither")
+    terms, done = _terms(given, asked.now_s), list[tuple[AssignmentOrigin, Assigned]]()
+    for device_ids, origin in chosen:
+        request = assignments.AssignmentRequest(
+            given.package,
+            device_ids,
+            terms,
+            origin,
+            skip_had=origin != BY_HAND or not given.strict,
+            skip_unfit=given.skip_unfit,
+            config_of=_schedules(conn, asked, device_ids),
+        )
+        if given.dry_run:
+            done.append((origin, assignments.preview(conn, request, asked.now_s, asked.actor)))
+        else:
+            done.append((origin, assignments.assign(conn, asked.actor, request, asked.now_s)))
+    return _outcome(done, dry_run=given.dry_run)
 
 
-def _schedule(text: str, now_s: float) -> str:
-    """As agents get it: local time, which is that of the computers too, or should be."""
-    if not text:
-        return ""
+def _chosen(conn: Connection, actor: Actor, target: AssignmentTarget) -> list[tuple[Sequence[str], AssignmentOrigin]]:
+    """DEVICEIDs for each way to choose computers; a computer is in one of them only."""
+    ways: list[tuple[Sequence[str], AssignmentOrigin]] = [(target.computers, BY_HAND)]
+    ways.append((target.listed, AssignmentOrigin(OriginKind.CSV, target.list_name)))
+    if target.tag is not None:
+        origin = AssignmentOrigin(OriginKind.TAG, target.tag)
+        ways.append((choices.choose(conn, origin, actor), origin))
+    seen, found = set[str](), list[tuple[Sequence[str], AssignmentOrigin]]()
+    for device_ids, origin in ways:
+        new = [device_id for device_id in dict.fromkeys(device_ids) if device_id not in seen]
+        seen |= set(new)
+        if new or origin.kind == OriginKind.TAG:
+            found.append((new, origin))
+    return found
+
+
+def _schedules(conn: Connection, asked: Asked, device_ids: Sequence[str]) -> Callable[[int], DownloadConfig]:
+    """What each computer's agent is told."""
+    found: dict[int, DownloadConfig] = {}
+    ids = [row.id for row in find_computers(conn, device_ids, asked.actor).values()]
+    for some in dialect.chunks(ids):
+        told = agent_parameters.load(conn, asked.site.settings, some)
+        found.update((computer_id, told.of(computer_id).download) for computer_id in some)
+    return found.__getitem__
+
+
+def _terms(given: NewAssignment, now_s: float) -> Terms:
     now = datetime.fromtimestamp(now_s)  # noqa: DTZ006 - local, as agents take it
-    return datetime.fromtimestamp(parse_moment(text, "schedule", now)).strftime(SCHEDULE_FORMAT)  # noqa: DTZ006
+    return Terms(
+        given.force,
+        read_schedule(given.schedule, now),
+        given.postcmd,
+        given.any_os,
+        read_moment(given.not_before, now, "not_before"),
+        read_moment(given.not_after, now, "not_after"),
+        given.after,
+    )
 
 
-def _unassign(conn: Connection, asked: Asked, package_id: str, given: UnassignRequest) -> UnassignAnswer:
-    if not (given.computers or given.states):
-        raise BadInput("computers", "computers or states", "neither")
-    found: Sequence[str] = given.computers
-    if given.states:
-        found = list(dict.fromkeys([*found, *assignments.in_states(conn, package_id, given.states, asked.actor)]))
-    skip = not given.strict
-    became = assignments.unassign(conn, asked.actor, package_id, found, asked.now_s, skip=skip)
-    return UnassignAnswer(package_id, [TakenBack(device_id, how) for device_id, how in became.items()])
+def _outcome(done: Sequence[tuple[AssignmentOrigin, Assigned]], *, dry_run: bool) -> AssignmentOutcome:
+    passed, assigned = list[AssignmentItem](), list[AssignmentItem]()
+    reasons = Counter[str]()
+    for origin, each in done:
+        by = str(origin.kind)
+        doubts = {unfit.device_id: unfit for unfit in each.doubtful}
+        passed += [AssignmentItem(unfit.device_id, SKIPPED, unfit.reason, unfit.detail, by) for unfit in each.skipped]
+        passed += [AssignmentItem(device_id, ALREADY, None, "", by) for device_id in each.already]
+        for device_id in each.assigned:
+            doubt = doubts.get(device_id)
+            assigned.append(
+                AssignmentItem(device_id, ASSIGNED, doubt.reason if doubt else None, doubt.detail if doubt else "", by)
+            )
+        reasons.update({str(reason): count for reason, count in each.reasons.items()})
+    counts = {name: sum(len(getattr(each, name)) for _, each in done) for name in _COUNTED}
+    refusals = [each.refusal for _, each in done if each.refusal]
+    items = [*passed, *assigned][:MAX_NAMED]
+    refusal = refusals[0] if refusals else None
+    return AssignmentOutcome(dry_run=dry_run, **counts, reasons=dict(reasons), refusal=refusal, items=items)
 
 
 def _accept(conn: Connection, asked: Asked, package_id: str, given: AcceptRequest) -> Accepted:
@@ -167,7 +232,7 @@ def _accept(conn: Connection, asked: Asked, package_id: str, given: AcceptReques
         raise BadInput("computers", "computers or everybody", "neither")
     found = list(given.computers)
     if given.everybody:
-        page = assignments.results(conn, package_id, (), EVERYTHING, unproven=True, actor=asked.actor)
+        page = result_list.results(conn, package_id, (), EVERYTHING, unproven=True, actor=asked.actor)
         found = list(dict.fromkeys([*found, *(row.device_id for row in page.items)]))
     skip = given.everybody or not given.strict
     return Accepted(package_id, proofs.accept(conn, asked.actor, package_id, found, asked.now_s, skip=skip))
@@ -187,28 +252,18 @@ ASSIGN: Final = Operation(
     "assign",
     "POST",
     "/assignments",
-    "Assign a package to computers.",
-    AssignmentAnswer,
+    """Assign a package to computers: to all of them, or, where one is refused, to none.
+
+    Those that have it already, assigned or deployed, are passed over; with `force` those only that have no result
+    yet.""",
+    AssignmentOutcome,
     _assign,
     Act.DEPLOYMENTS_WRITE,
     Way.WRITE,
-    body=AssignmentRequest,
+    body=NewAssignment,
     max_body_bytes=MAX_NAMED_BYTES,
     problems=(404, 409),
     keyed=True,
-)
-UNASSIGN: Final = Operation(
-    "unassign",
-    "POST",
-    "/packages/{package_id}/unassign",
-    "Remove the assignment of a package to computers. Agents that were notified already still report a result.",
-    UnassignAnswer,
-    _unassign,
-    Act.DEPLOYMENTS_WRITE,
-    Way.WRITE,
-    body=UnassignRequest,
-    max_body_bytes=MAX_NAMED_BYTES,
-    problems=(409,),
 )
 ACCEPT: Final = Operation(
     "accept",
@@ -223,4 +278,4 @@ ACCEPT: Final = Operation(
     max_body_bytes=MAX_NAMED_BYTES,
     problems=(409,),
 )
-ALL: Final = (RESULTS, ASSIGN, UNASSIGN, ACCEPT)
+ALL: Final = (RESULTS, ASSIGN, ACCEPT)

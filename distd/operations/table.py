@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from distd.operations import (
+    acts,
     computers,
     deployments,
     events,
@@ -26,6 +27,7 @@ OPERATIONS: Final[tuple[Operation[Any], ...]] = (
     *jobs.ALL,
     *computers.ALL,
     *deployments.ALL,
+    *acts.ALL,
     *forecasts.ALL,
     *mirrors.ALL,
     *operators.ALL,

@@ -30,6 +30,7 @@ from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.operations import OperationRoutes
 from distd.web.api.own_password import OwnPasswordRoutes
+from distd.web.api.statistics import StatisticsRoutes
 from distd.web.api.uploads import UploadsApi
 from distd.web.by_path import by_path
 from distd.web.console.app import Console
@@ -106,6 +107,7 @@ def _make_application(
         OperationRoutes(OPERATIONS, reader, writer, lambda: replace(installation, settings=state.settings)),
         ComputerSearchRoutes(reader),
         FilterRoutes(reader, writer),
+        StatisticsRoutes(reader),
         ForecastRoutes(reader, lambda: state.settings, forecast_in_child),
         EventRoutes(feed, lambda: state.settings.limits),
         OwnPasswordRoutes(writer, logins),

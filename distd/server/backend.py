@@ -94,8 +94,8 @@ class OriginBackend:
         return 500
 
     def may_be_redirected(self, package_id: str) -> bool:
-        """Whether agents that ask for this package's fragments are sent to mirrors."""
-        return package_id in self._steering.steered
+        """Whether agents that ask for this package's fragments may be sent to mirrors, or get empty ones."""
+        return package_id in self._steering.asked
 
     def find(self, wanted: FileRequest, answer: Callable[[Located], None]) -> Located | None:
         """Where a file is: see `Steering.find`."""

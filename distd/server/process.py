@@ -30,6 +30,7 @@ from distd.server import mirror_streams
 from distd.server.agent_access import AgentAccess
 from distd.server.application import open_application
 from distd.server.backend import OriginBackend
+from distd.server.cancellations import Cancellations
 from distd.server.event_lines import logged_events
 from distd.server.jobs import JobRunner
 from distd.server.metrics import Metrics, Sources
@@ -107,6 +108,7 @@ async def run_server(
             nursery.start_soon(mirrors.run)
             nursery.start_soon(monitor.run)
             nursery.start_soon(steering.run)
+            nursery.start_soon(Cancellations(steering.cancel).run, event_watch, log)
             nursery.start_soon(access.run, event_watch)
             if not is_prepared:
                 nursery.start_soon(_prepare_later, installation, access)

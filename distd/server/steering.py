@@ -1,12 +1,15 @@
-"""Agents that ask this server for a fragment are sent to the best mirror of this moment.
+"""Agents that ask this server for a fragment are sent to the best mirror of this moment, or get an empty one.
 
 A stock agent knows one address for all fragments of a package. It is this server's, and each fragment is answered with
 a 302: so agents leave a mirror that fails, in the middle of a package. An agent that asks again for the same fragment
 did not get it from the mirror that it was sent to: that mirror is left out for this agent for a while.
+
+For whom a package is cancelled, all its fragments are empty: so both stock agents end it (ADR 27).
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -17,6 +20,7 @@ from distd.domain.errors import Unavailable
 from distd.domain.lru import Lru
 from distd.domain.mirror_rules import Via
 from distd.lane.backend import LOCAL, Located
+from distd.lane.file_cache import OpenFile
 from distd.origin.mirrors.directory import EMPTY, load_computers
 
 if TYPE_CHECKING:
@@ -47,14 +51,17 @@ class _Agent:
 
 
 class Steering:
-    """Decides for each request. `steered` are the packages whose fragments are looked for at mirrors.
+    """Decides for each request. `asked` are the packages for whose fragments it must be asked.
 
     All but `run` returns at once.
     """
 
     def __init__(self, reader: Reader) -> None:
         self.directory: MirrorDirectory = EMPTY
-        self.steered: frozenset[str] = frozenset()
+        self.asked: frozenset[str] = frozenset()
+        self._steered: frozenset[str] = frozenset()
+        self._cancelled: frozenset[tuple[int, str]] = frozenset()
+        self._empty = Located(file=_empty_file())
         self._reader = reader
         self._agents: Lru[int, _Agent] = Lru(MAX_COMPUTERS)
         self._waiting: list[tuple[FileRequest, Callable[[Located], None]]] = []
@@ -63,14 +70,27 @@ class Steering:
     def use(self, directory: MirrorDirectory) -> None:
         """Use this directory from now on."""
         self.directory = directory
-        self.steered = frozenset(
+        self._steered = frozenset(
             package_id
             for package_id, via in directory.via.items()
             if via is Via.STEER and directory.ready.get(package_id)
         )
+        self._join()
+
+    def cancel(self, pairs: frozenset[tuple[int, str]]) -> None:
+        """From now on these computers get empty fragments of these packages."""
+        self._cancelled = pairs
+        self._join()
+
+    def _join(self) -> None:
+        self.asked = self._steered | {package_id for _, package_id in self._cancelled}
 
     def find(self, wanted: FileRequest, answer: Callable[[Located], None]) -> Located | None:
         """See `lane.backend`: the computer's mirror at once, or later by `answer` when it must be looked up."""
+        if wanted.number and (wanted.computer_id, wanted.package_id) in self._cancelled:
+            return self._empty
+        if wanted.package_id not in self._steered:
+            return LOCAL
         agent = self._agents.get(wanted.computer_id)
         now_s = trio.current_time()
         if agent is not None and now_s - agent.read_at_s < MAX_AGE_S:
@@ -123,3 +143,9 @@ class Steering:
             if choice.mirror.id not in agent.avoid:
                 return choice.mirror
         return None
+
+
+def _empty_file() -> OpenFile:
+    """It counts as nobody's fragment."""
+    fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    return OpenFile(fd, os.fstat(fd), "empty", b'"cancelled"', 0.0)

@@ -1,5 +1,6 @@
 """What a server does for its catalogue every now and then: old events go, computers that never came back and software
-that nobody has too, computers that are the same one become one, results without proof are told."""
+that nobody has too, computers that are the same one become one, results without proof are told, assignments that are
+too late end."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from distd.domain.duplicates import DuplicateReason
 from distd.domain.errors import Unavailable
 from distd.origin.agents import software_register
 from distd.origin.computers import duplicates, expiry
-from distd.origin.deployments import proofs
+from distd.origin.deployments import deadlines, proofs
 from distd.origin.operators import sessions
 
 if TYPE_CHECKING:
@@ -66,3 +67,4 @@ async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) ->
             nursery.start_soon(every, MERGE_S, "computers are not merged", merge)
         nursery.start_soon(every, SOFTWARE_S, "software that nobody has is not deleted", delete_software)
         nursery.start_soon(every, SETTLE_S, "results are not looked at", proofs.settle)
+        nursery.start_soon(every, SETTLE_S, "what is too late does not end", deadlines.end_expired)

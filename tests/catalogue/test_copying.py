@@ -15,8 +15,9 @@ from distd.catalogue.copying import copy_catalogue
 from distd.catalogue.dialect import upkeep
 from distd.catalogue.dialect.sqlite import SqliteFile
 from distd.catalogue.engine import SCHEMA, open_as_it_is, open_catalogue, set_schema
+from distd.catalogue.mirrors_schema import mirrors
 from distd.catalogue.row_digest import select_all
-from distd.catalogue.schema import computers, events, mirrors, operators, package_ids, packages
+from distd.catalogue.schema import computers, events, operators, package_ids, packages
 from distd.catalogue.tables import metadata
 from distd.domain.errors import BadInput, Conflict, Corrupt
 from tests.catalogue.rows import fill

@@ -34,8 +34,11 @@ def deployed(site: Any) -> Any:
 def succeed(site: Any, count: int) -> None:
     """The first computers say that they have the package; nothing was sent to them."""
     reported = {"notified_at_us": 1, "result": "SUCCESS", "result_at_us": 2, "unproven_at_us": 2}
+    reported |= {"state": "SUCCESS", "unproven": True}
     with site.write() as conn:
         conn.execute(update(assignments).where(assignments.c.id <= count).values(reported))
+    assert site("package", "recount").status == 1
+    assert site("package", "recount").out == "All numbers are right.\n"
 
 
 def test_what_is_unproven_is_listed_and_accepted(deployed: Any) -> None:

@@ -129,16 +129,18 @@ def _values(setting: Setting) -> str:
 
 def result_codes() -> str:
     """What agents report, and the state that it makes."""
-    rows = [(f"`{code}`", str(results.classify(code)), text) for code, text in results.MEANINGS.items()]
     extra = ("SUCCESS_3", "EXIT_CODE_0", "EXIT_CODE_3", "ERR_EXIT_CODE_3")
-    rows += [(f"`{code}`", str(results.classify(code)), results.meaning(code)) for code in extra]
+    rows = [
+        (f"`{code}`", str(results.classify(code)), str(results.class_of(code)), results.meaning(code))
+        for code in (*results.CODES, *extra)
+    ]
     return (
         "# Result codes\n\n" + GENERATED + "\n"
         "What an agent reports of a package, as `distd results` shows it. An assignment without a code is WAITING.\n"
         "Numbers behind `SUCCESS_`, `EXIT_CODE_` and `ERR_EXIT_CODE_` are exit codes of programs; a Unix agent\n"
         "reports `SUCCESS_<exit code>` of a program that failed too, and distd counts that as FAILED. A code that is\n"
-        "not in the table is kept as it is: it is a SUCCESS if it begins so, else FAILED.\n\n"
-        + table(("code", "state", "meaning"), rows)
+        "not in the table is kept as it is: it is a SUCCESS if it begins so, else FAILED. The class says more:\n"
+        "that it was the user's choice, for instance.\n\n" + table(("code", "state", "class", "meaning"), rows)
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from distd.domain.records import Dialect
-from distd.domain.results import MEANINGS, Outcome, classify, in_history, is_final, meaning
+from distd.domain.results import CODES, CodeClass, Outcome, class_of, classify, in_history, is_final, meaning
 
 OUTCOMES = {
     None: Outcome.WAITING,
@@ -85,7 +85,7 @@ def test_outcomes(code: Any, outcome: Any) -> None:
 
 @pytest.mark.parametrize("code", KNOWN)
 def test_known_codes_have_a_sentence_of_their_own(code: Any) -> None:
-    assert meaning(code) == MEANINGS[code]
+    assert meaning(code) == CODES[code][1]
     assert "no more than its code" not in meaning(code)
 
 
@@ -115,10 +115,47 @@ def test_any_code_is_taken_and_explained(code: Any) -> None:
 
 
 def test_sentences_are_sentences() -> None:
-    for sentence in MEANINGS.values():
+    sentences = [sentence for _, sentence in CODES.values()]
+    for sentence in sentences:
         assert sentence[0].isupper()
         assert sentence.endswith(".")
-    assert len(set(MEANINGS.values())) == len(MEANINGS)
+    assert len(set(sentences)) == len(CODES)
+
+
+CLASSES = {
+    None: CodeClass.PROGRESS,
+    "NOTIFIED": CodeClass.PROGRESS,
+    "SUCCESS_REBOOT_REQUIRED": CodeClass.SUCCESS,
+    "EXIT_CODE_0": CodeClass.SUCCESS,
+    "SUCCESS_OF_TOMORROW": CodeClass.SUCCESS,
+    "SUCCESS_3": CodeClass.ERROR,
+    "ERR_BUILD": CodeClass.ERROR,
+    "ERR_OF_TOMORROW": CodeClass.ERROR,
+    "ERR_ABORTED": CodeClass.USER_CHOICE,
+    "SUCCESS_ALREADY_SETUP": CodeClass.ALREADY_THERE,
+    "SUCCESS_ALREADY_IN_HISTORY": CodeClass.ALREADY_THERE,
+    "ERR_ALREADY_SETUP": CodeClass.ALREADY_THERE,
+    "ERR_TIMEOUT": CodeClass.TOO_LATE,
+    "ERR_EXPIRED": CodeClass.TOO_LATE,
+}
+
+
+@pytest.mark.parametrize(("code", "expected"), CLASSES.items())
+def test_classes(code: str | None, expected: CodeClass) -> None:
+    assert class_of(code) is expected
+
+
+def test_an_error_after_a_cancellation_is_none() -> None:
+    assert class_of("ERR_BAD_DIGEST", cancelled=True) is CodeClass.CANCELLED
+    assert class_of("SUCCESS", cancelled=True) is CodeClass.SUCCESS
+
+
+def test_codes_of_one_class_have_one_state() -> None:
+    """But for what is there already, which two kinds of agents tell in two ways."""
+    states: dict[CodeClass, set[Outcome]] = {}
+    for code, (code_class, _) in CODES.items():
+        states.setdefault(code_class, set()).add(classify(code))
+    assert {code_class for code_class, found in states.items() if len(found) > 1} == {CodeClass.ALREADY_THERE}
 
 
 # code: whether a Unix, a Windows and a native agent have the package in their history then.

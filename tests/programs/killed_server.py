@@ -27,6 +27,7 @@ from distd.domain.errors import Unavailable
 from distd.domain.records import DownloadRequest, PrologRequest
 from distd.lane.client.http_client import open_client
 from distd.origin.deployments import assignments
+from distd.origin.deployments.assignments import AssignmentRequest
 from distd.origin.installation import open_installation
 from distd.origin.packages import packages
 from distd.wire import ocs
@@ -176,7 +177,7 @@ def _deploy(catalogue: Catalogue, package_id: str, names: Sequence[str]) -> None
     with catalogue.write() as conn:
         conn.execute(insert(schema.packages).values(**row, created_at_us=0))
         packages.activate(conn, ADMIN, package_id, None, None, time.time())
-        assignments.assign(conn, ADMIN, package_id, names, time.time())
+        assignments.assign(conn, ADMIN, AssignmentRequest(package_id, names), time.time())
 
 
 def _newest(catalogue: Catalogue) -> int:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from distd.catalogue import event_log
 from distd.catalogue.engine import open_catalogue
-from distd.catalogue.schema import mirror_packages, mirrors
+from distd.catalogue.mirrors_schema import mirror_packages, mirrors
 from tests.programs.commands import run_command
 from tests.programs.mirror import command, join, metric
 from tests.programs.processes import DISTD, distd_serve, free_port, plain_environment

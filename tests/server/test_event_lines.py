@@ -9,6 +9,7 @@ import trio
 
 from distd.domain.errors import Unavailable
 from distd.origin.deployments import assignments
+from distd.origin.deployments.assignments import AssignmentRequest
 from distd.origin.deployments.progress import Fetched, record
 from distd.server import event_lines
 from distd.server.event_lines import logged_events
@@ -37,7 +38,7 @@ def deploy(origin: TestOrigin) -> None:
     for device_id in ("a", "b", "c"):
         origin.prolog(device_id)
         origin.inventory(device_id=device_id)
-    origin.act(assignments.assign, "17", ["a", "b", "c"], origin.now_s)
+    origin.act(assignments.assign, AssignmentRequest("17", ["a", "b", "c"]), origin.now_s)
     origin.listed("a")
     origin.write(record, [Fetched(1, "17", [1], 10)], origin.now_s)
     origin.report("17", "ERR_TIMEOUT", "a")

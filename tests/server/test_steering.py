@@ -63,7 +63,22 @@ async def ask(steering: Steering, number: int = 1, wanted: FileRequest = WANTED)
 
 
 def test_only_what_a_mirror_has_is_answered_elsewhere() -> None:
-    assert make().steered == {"17"}  # no mirror has 18, and 19 is not steered
+    assert make().asked == {"17"}  # no mirror has 18, and 19 is not steered
+
+
+async def test_who_is_to_end_a_package_gets_empty_fragments(steering: Steering) -> None:
+    steering.cancel(frozenset({(1, "17"), (2, "20")}))
+    assert steering.asked == {"17", "20"}
+    found = (await ask(steering)).file
+    assert found is not None
+    assert (found.size, found.number, found.in_memory) == (0, 0, True)
+    assert found.fields.startswith(b"Content-Length: 0\r\n") or b"\r\nContent-Length: 0\r\n" in found.fields
+    assert (await ask(steering, number=0)).file is None  # the info is what it was
+    other = dataclasses.replace(WANTED, computer_id=3, package_id="20", key="20/20-1")
+    assert steering.find(other, lambda _: None) == LOCAL
+    steering.cancel(frozenset())
+    assert (await ask(steering)).location
+    assert steering.asked == {"17"}
 
 
 async def test_to_the_best_with_the_same_token(steering: Steering) -> None:

@@ -32,11 +32,14 @@ async def test_old_events_go_and_unproven_results_are_told(
     origin.assign("17")
     origin.listed()
     origin.report("17", "SUCCESS")
+    origin.package("18")
+    origin.assign("18", not_after_s=origin.now_s + 1)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run_upkeep, writer, settings_of({"events.keep": 1000}), LOG)
         await trio.sleep(PRUNE_S + 1)
         nursery.cancel_scope.cancel()
     assert [event.package_id for event in origin.events(Kind.UNPROVEN)] == ["17"]
+    assert origin.code("18") == "ERR_EXPIRED"
 
 
 async def test_a_catalogue_that_is_away_is_asked_again(

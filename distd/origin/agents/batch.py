@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,16 +14,26 @@ from sqlalchemy import bindparam, delete, select, tuple_
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.dialect import many_rows
-from distd.catalogue.schema import activations, assignments, computers, history, micros, packages
+from distd.catalogue.schema import (
+    NAME_LIMIT,
+    activations,
+    assignments,
+    computers,
+    history,
+    micros,
+    packages,
+)
 from distd.domain.actor import AGENT
 from distd.domain.folding import fold
 from distd.domain.identity_facts import UNKNOWN, IdentityFacts
+from distd.domain.results import classify, is_final
 from distd.domain.section_digests import NOTHING
 from distd.origin.agents.inventories import known_digests
 from distd.origin.agents.inventory_changes import InventoryChanges, fixed_accounts, forget_documents
 from distd.origin.agents.listing import OpenAssignment
-from distd.origin.deployments import proofs
+from distd.origin.deployments import predecessors, proofs
 from distd.origin.mirrors import directory
+from distd.origin.packages.counters import Position, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -30,6 +41,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from distd.domain.mirror_rules import ComputerFacts
+    from distd.domain.records import DownloadRequest
     from distd.domain.section_digests import SectionDigests
     from distd.origin.agents.software_register import SoftwareRegister
 
@@ -39,10 +51,11 @@ class ComputerState:
     """A computer after those posts of the batch that are answered already.
 
     `history` holds only packages with an open assignment, and those that this batch has added; `delivered` are those of
-    them that this server has delivered, `trusted` those that count as if it had. `facts` are what its mirrors are
-    chosen by, as they were before the batch; `identity` and `changed` are kept up to date. `last_inventory_at_s` is
-    None before the first inventory. `digests` and `fixed_accounts` are only known of those that send one now
-    (`load_inventories`).
+    them that this server has delivered, `trusted` those that count as if it had. `succeeded` are deployed packages that
+    others wait for; `ended` has the assignments that are closed, of packages that a post of the batch reports on.
+    `facts` are what its mirrors are chosen by, as they were before the batch; `identity` and `changed` are kept up to
+    date. `last_inventory_at_s` is None before the first inventory. `digests` and `fixed_accounts` are only known of
+    those that send one now (`load_inventories`).
     """
 
     id: int
@@ -62,6 +75,16 @@ class ComputerState:
     delivered: set[str] = field(default_factory=set)
     digests: SectionDigests = NOTHING
     fixed_accounts: set[str] = field(default_factory=set)
+    succeeded: set[str] = field(default_factory=set)
+    ended: dict[str, EndedAssignment] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EndedAssignment:
+    """An assignment with its result."""
+
+    id: int
+    code: str
 
 
 def load(
@@ -89,6 +112,7 @@ def load(
     if open_pairs:
         _load_history(conn, by_id, open_pairs)
         _load_delivered(conn, by_id)
+        _load_succeeded(conn, by_id)
     return states
 
 
@@ -101,6 +125,32 @@ def load_inventories(conn: Connection, states: Collection[ComputerState]) -> Non
         by_id[computer_id].digests = digests
     for computer_id, keys in fixed_accounts(conn, by_id).items():
         by_id[computer_id].fixed_accounts = keys
+
+
+def load_ended(conn: Connection, states: Mapping[str, ComputerState], reports: Collection[DownloadRequest]) -> None:
+    """Fill `ended`: of the reported packages that have no assignment a result could be of."""
+    pairs = {}
+    for report in reports:
+        state = states.get(report.device_id)
+        if state is not None and not any(each.notified and each.package_id == report.package_id for each in state.open):
+            pairs[state.id, report.package_id] = state
+    query = select(assignments.c.id, assignments.c.computer_id, assignments.c.package_id, assignments.c.result)
+    for some in dialect.chunks(sorted(pairs)):
+        of_these = tuple_(assignments.c.computer_id, assignments.c.package_id).in_(some)
+        for row in conn.execute(query.where(of_these, assignments.c.result.is_not(None)).order_by(assignments.c.id)):
+            pairs[row.computer_id, row.package_id].ended[row.package_id] = EndedAssignment(row.id, row.result)
+
+
+def _load_succeeded(conn: Connection, by_id: Mapping[int, ComputerState]) -> None:
+    """Of the packages that others wait for."""
+    pairs = {
+        (computer_id, each.after)
+        for computer_id, state in by_id.items()
+        for each in state.open
+        if each.after and not each.notified
+    }
+    for computer_id, package_id in predecessors.succeeded(conn, pairs) if pairs else ():
+        by_id[computer_id].succeeded.add(package_id)
 
 
 def _load_history(conn: Connection, by_id: Mapping[int, ComputerState], pairs: Collection[tuple[int, str]]) -> None:
@@ -172,6 +222,12 @@ _OPEN = (
         assignments.c.notified_at_us,
         assignments.c.withdrawn_at_us,
         assignments.c.claimed_at_us,
+        assignments.c.unproven,
+        assignments.c.cancelled_at_us,
+        assignments.c.first_fragment_at_us,
+        assignments.c.not_before_us,
+        assignments.c.not_after_us,
+        assignments.c.after_package_id,
         packages.c.priority,
         packages.c.fragments,
         packages.c.plan,
@@ -225,6 +281,12 @@ def _open(row: Any) -> OpenAssignment:
         fragments=row.fragments,
         imported=not row.plan,  # all packages that are built here have a plan
         claimed=row.claimed_at_us is not None,
+        unproven=row.unproven,
+        cancelled=row.cancelled_at_us is not None,
+        fetched=row.first_fragment_at_us is not None,
+        not_before_s=(row.not_before_us or 0) / 1_000_000,
+        not_after_s=math.inf if row.not_after_us is None else row.not_after_us / 1_000_000,
+        after=row.after_package_id or "",
     )
 
 
@@ -236,13 +298,29 @@ class Changes:
     inventories: InventoryChanges = field(default_factory=InventoryChanges)
     identities: dict[int, dict[str, Any]] = field(default_factory=dict)
     key_hashes: dict[int, str] = field(default_factory=dict)  # of computers
-    notified: dict[int, int] = field(default_factory=dict)  # assignment: µs
-    results: dict[int, tuple[str, int, bool]] = field(default_factory=dict)  # assignment: code, µs, needs_proof
-    claimed: dict[int, int] = field(default_factory=dict)  # assignment: µs
+    notified: dict[int, dict[str, Any]] = field(default_factory=dict)  # by assignments, as the next three
+    results: dict[int, dict[str, Any]] = field(default_factory=dict)
+    claimed: dict[int, dict[str, Any]] = field(default_factory=dict)
+    later: dict[int, dict[str, Any]] = field(default_factory=dict)  # results after the first
+    tally: Tally = field(default_factory=Tally)
     histories: dict[int, set[str]] = field(default_factory=dict)  # computer: all packages that it has
     trusted: set[int] = field(default_factory=set)  # computers of whose history the new rows are trusted
     additions: set[tuple[int, str]] = field(default_factory=set)  # computer, package: one more that it has
     notes: list[event_log.Note] = field(default_factory=list)
+
+    def ignore(self, computer: ComputerState, report: DownloadRequest, at_us: int) -> str:
+        """Why a report is no result, where there is no assignment that it could be of. The first result counts; one
+        that contradicts it is kept beside it."""
+        if any(each.package_id == report.package_id for each in computer.open):
+            return "the agent has not been notified of the assignment"
+        ended, code = computer.ended.get(report.package_id), report.code[:NAME_LIMIT]
+        if ended is None:
+            return "no open assignment"
+        if code == ended.code:
+            return "it has this result already"
+        if is_final(code) and classify(code) is not classify(ended.code):
+            self.later[ended.id] = {"later_code": code, "later_at_us": at_us}
+        return f"it has the result {ended.code}"
 
     def replace_history(self, computer_id: int, package_ids: Iterable[str], *, trusted: bool = False) -> None:
         """The computer has these packages and no others."""
@@ -250,6 +328,27 @@ class Changes:
         if trusted:
             self.trusted.add(computer_id)
         self.additions = {(other, package_id) for other, package_id in self.additions if other != computer_id}
+
+    def notify(self, assignment: OpenAssignment, at_us: int) -> None:
+        """The agent is told of it now."""
+        before = _position(assignment)
+        assignment.notified, assignment.unproven = True, False
+        self.notified[assignment.id] = {"notified_at_us": at_us, "state": assignment.state, "unproven": False}
+        self.tally.move(before, _position(assignment))
+
+    def claim(self, assignment: OpenAssignment, at_us: int) -> None:
+        """Only the agent claims to have it."""
+        before = _position(assignment)
+        assignment.claimed = assignment.unproven = True
+        self.claimed[assignment.id] = {"claimed_at_us": at_us, "unproven": True}
+        self.tally.move(before, _position(assignment))
+
+    def end(self, assignment: OpenAssignment, code: str, at_us: int, *, needs_proof: bool) -> None:
+        """It has its result."""
+        unproven, state = needs_proof and not assignment.fetched, classify(code)
+        proof = {"unproven_at_us": at_us if unproven else None, "unproven": unproven}
+        self.results[assignment.id] = {"result": code, "result_at_us": at_us, "state": state, **proof}
+        self.tally.move(_position(assignment), Position(assignment.package_id, state, code, unproven))
 
     def write(self, conn: Connection, register: SoftwareRegister, new_software_per_day: int) -> None:
         """One statement for all computers of each kind of change; none where nothing has changed."""
@@ -262,15 +361,9 @@ class Changes:
         many_rows.update_rows(
             conn, computers, {key: {"key_hash": key_hash} for key, key_hash in self.key_hashes.items()}
         )
-        many_rows.update_rows(
-            conn, assignments, {key: {"notified_at_us": at_us} for key, at_us in self.notified.items()}
-        )
-        results = {
-            key: {"result": code, "result_at_us": at_us, "unproven_at_us": at_us if needs_proof else None}
-            for key, (code, at_us, needs_proof) in self.results.items()
-        }
-        many_rows.update_rows(conn, assignments, results)
-        many_rows.update_rows(conn, assignments, {key: {"claimed_at_us": at_us} for key, at_us in self.claimed.items()})
+        for rows in (self.claimed, self.notified, self.results, self.later):
+            many_rows.update_rows(conn, assignments, rows)
+        self.tally.write(conn)
         self._write_history(conn)
         forget_documents(conn, {computer_id for computer_id, _ in self.additions})
         event_log.append_many(conn, self.notes)
@@ -291,3 +384,7 @@ class Changes:
             for computer_id, package_id in new
         ]
         many_rows.insert_rows(conn, history, added, missing_only=True)
+
+
+def _position(assignment: OpenAssignment) -> Position:
+    return Position(assignment.package_id, assignment.state, unproven=assignment.unproven)

@@ -7,8 +7,11 @@ those of docs/protocol.md, section 4.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from distd.domain.results import Outcome
 
 if TYPE_CHECKING:
     from distd.domain.settings import DownloadConfig
@@ -20,7 +23,9 @@ NATIVE: Final = "distd-agent"
 @dataclass(slots=True)
 class OpenAssignment:
     """An assignment without a result, with what its PACK line says. A server None: this server. `imported`: OCS made
-    the package; `claimed`: it is recorded that the agent only claims to have it."""
+    the package; `claimed`: it is recorded that the agent only claims to have it, `unproven`: that this is so now.
+    `cancelled`: the agent is to end it. `fetched`: a fragment was sent. `after`: the package whose success it waits
+    for, "": none."""
 
     id: int
     package_id: str
@@ -36,6 +41,19 @@ class OpenAssignment:
     fragments: int = 0
     imported: bool = False
     claimed: bool = False
+    unproven: bool = False
+    cancelled: bool = False
+    fetched: bool = False
+    not_before_s: float = 0.0
+    not_after_s: float = math.inf
+    after: str = ""
+
+    @property
+    def state(self) -> Outcome:
+        """Where its computer is with the package."""
+        if not self.notified:
+            return Outcome.WAITING
+        return Outcome.DOWNLOADING if self.fetched else Outcome.NOTIFIED
 
     @property
     def needs_proof(self) -> bool:
@@ -46,24 +64,28 @@ class OpenAssignment:
 @dataclass(frozen=True, slots=True)
 class Agent:
     """What is known of the agent. `inventoried`: it has sent an inventory, so its history is known. `proven` are the
-    packages of its history that this server has delivered, or that are trusted."""
+    packages of its history that this server has delivered, or that are trusted; `succeeded`: those that others wait
+    for and that are deployed. `now_s`: the time of its contact."""
 
     user_agent: str
     history: frozenset[str]
     inventoried: bool
     proven: frozenset[str] = frozenset()
+    succeeded: frozenset[str] = frozenset()
+    now_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """`listed` are in the reply, `new` are those of them that the agent has not seen before. `installed` are in the
     agent's history already, so they get their result without it; `claimed` are in its history too, but nothing proves
-    it."""
+    it. `expired`: their time was over before the agent was notified, so they end without it."""
 
     listed: list[OpenAssignment]
     new: list[OpenAssignment]
     installed: list[OpenAssignment]
     claimed: list[OpenAssignment]
+    expired: list[OpenAssignment]
 
 
 def choose_packages(assignments: list[OpenAssignment], agent: Agent, config: DownloadConfig) -> Listing:
@@ -79,11 +101,13 @@ def choose_packages(assignments: list[OpenAssignment], agent: Agent, config: Dow
     had = [assignment for assignment in waiting if _is_in_history(assignment, agent)]
     installed = [assignment for assignment in had if assignment.package_id in agent.proven]
     claimed = [assignment for assignment in had if assignment.package_id not in agent.proven]
-    new = [assignment for assignment in waiting if assignment not in had]
+    # Only where the agent was not notified: trap 3 again.
+    expired = [each for each in waiting if each not in had and each.not_after_s < agent.now_s]
+    new = [assignment for assignment in waiting if assignment not in had and assignment not in expired]
     new.sort(key=lambda assignment: (assignment.priority, assignment.id))
     for rule in RULES:
         new = rule(new, notified, agent, config)
-    return Listing(notified + new, new, installed, claimed)
+    return Listing(notified + new, new, installed, claimed, expired)
 
 
 def may_switch_off(assignments: list[OpenAssignment], agent: Agent) -> bool:
@@ -101,6 +125,17 @@ def _is_in_history(assignment: OpenAssignment, agent: Agent) -> bool:
     """Trap 2: a listed package of its own history makes the agent's child die (a division by zero) as soon as another
     is unfinished."""
     return not assignment.force and assignment.package_id in agent.history
+
+
+def _not_due(
+    new: list[OpenAssignment], _notified: list[OpenAssignment], agent: Agent, _config: DownloadConfig
+) -> list[OpenAssignment]:
+    """What is not to begin yet, or waits for another package's success. It holds nothing else back."""
+    return [each for each in new if each.not_before_s <= agent.now_s and _is_after(each, agent)]
+
+
+def _is_after(assignment: OpenAssignment, agent: Agent) -> bool:
+    return not assignment.after or assignment.after in agent.succeeded
 
 
 def _switched_off(
@@ -142,4 +177,4 @@ def _absolute_priority(
 
 
 # Each takes the new assignments by priority and the notified ones, and returns the new ones that may be listed.
-RULES: Final = (_switched_off, _busy_child, _absolute_priority, _unknown_history)
+RULES: Final = (_not_due, _switched_off, _busy_child, _absolute_priority, _unknown_history)

@@ -22,9 +22,10 @@ def pack_line(
     """The PACK line. `path` has the computer's token, so that it is known who fetches; `own` are this server's
     "host:port/path" by HTTP and by HTTPS.
 
-    distd's own agent gets all the mirrors that can serve it, the best first.
+    distd's own agent gets all the mirrors that can serve it, the best first. One that is to end a cancelled package is
+    told this server, which has empty fragments for it.
     """
-    choices = directory.choices(computer.facts, assignment.package_id)
+    choices = [] if assignment.cancelled else directory.choices(computer.facts, assignment.package_id)
     best = choices[0].mirror if choices else None
     server = assignment.fragment_server
     via = directory.via.get(assignment.package_id, Via.ORIGIN) if server is None else Via.ORIGIN

@@ -18,6 +18,7 @@ from distd.domain.section_digests import NOTHING
 from distd.origin.agents import agent_parameters, batch, inventories
 from distd.origin.agents.admission import ELSEWHERE, Admission, may_come_from
 from distd.origin.agents.authentication import KEY, LOG_IN, NO_PROOF, Judgement, hash_key, judge
+from distd.origin.agents.batch import EndedAssignment
 from distd.origin.agents.identities import identity_columns, update_identity
 from distd.origin.agents.inventory_changes import TAG_KEY, Taken
 from distd.origin.agents.listing import NATIVE, Agent, choose_packages, may_switch_off
@@ -150,14 +151,12 @@ def answer(conn: Connection, posts: Sequence[AgentRequest], context: ReplyContex
     newcomers = {device_id: post.now_s for device_id, post in contacts.items()}
     waiting = context.settings.agents.waiting_room
     computers = batch.load(conn, {post.request.device_id for post in posts}, newcomers, refuse, waiting=waiting)
-    telling = {
-        computers[post.request.device_id].id
-        for post in posts
-        if isinstance(post.request, PrologRequest) and post.request.device_id in computers
-    }
+    asking = {each.request.device_id for each in posts if isinstance(each.request, PrologRequest)}
+    told = agent_parameters.load(conn, context.settings, {computers[name].id for name in asking & computers.keys()})
     senders = {post.request.device_id for post in posts if post.inventory is not None}
     batch.load_inventories(conn, [computers[device_id] for device_id in senders & computers.keys()])
-    answers = _Answers(context, refused, agent_parameters.load(conn, context.settings, telling))
+    batch.load_ended(conn, computers, [each.request for each in posts if isinstance(each.request, DownloadRequest)])
+    answers = _Answers(context, refused, told)
     replies = [answers.reply(post, computers.get(post.request.device_id)) for post in posts]
     answers.changes.write(conn, context.register, context.settings.agents.new_software_per_day)
     return replies
@@ -242,19 +241,19 @@ class _Answers:
 
     def prolog(self, post: AgentRequest, computer: ComputerState) -> bytes:
         self.mark_seen(post, computer)
-        told = self.parameters.of(computer.id)
-        config = told.download
-        agent = _agent(computer, trust_history=self.context.settings.agents.trust_history)
+        config = (told := self.parameters.of(computer.id)).download
+        agent = _agent(computer, post.now_s, trust_history=self.context.settings.agents.trust_history)
         listing = choose_packages(computer.open, agent, config)
         if not config.on and not may_switch_off(computer.open, agent):
             config = replace(config, on=True)
         for assignment in listing.installed:
             self.set_result(post, computer, assignment, ALREADY_IN_HISTORY, needs_proof=False)
+        for assignment in listing.expired:
+            self.set_result(post, computer, assignment, results.EXPIRED, needs_proof=False)
         for assignment in listing.claimed:
             self.set_claimed(post, computer, assignment)
         for assignment in listing.new:
-            assignment.notified = True
-            self.changes.notified[assignment.id] = micros(post.now_s)
+            self.changes.notify(assignment, micros(post.now_s))
             self.note(post, Kind.NOTIFIED, computer, assignment.package_id)
         reply = PrologReply(
             send_inventory=_wants_inventory(told.inventory_freq_days, computer, post.now_s),
@@ -318,7 +317,7 @@ class _Answers:
             self.changes.additions.add((computer.id, request.package_id))
         assignment = _notified(computer, request.package_id)
         if assignment is None or not final:
-            why = "not final" if assignment else "no open assignment"
+            why = "not final" if assignment else self.changes.ignore(computer, request, micros(post.now_s))
             self.note(post, Kind.RESULT, computer, request.package_id, **_ignored(request, why))
         else:
             is_success = request.code.startswith("SUCCESS") or results.classify(request.code) is results.Outcome.SUCCESS
@@ -336,14 +335,16 @@ class _Answers:
     ) -> None:
         """The first final result counts: a later one finds no open assignment."""
         computer.open.remove(assignment)
-        self.changes.results[assignment.id] = (code, micros(post.now_s), needs_proof)
+        self.changes.end(assignment, code, micros(post.now_s), needs_proof=needs_proof)
+        computer.ended[assignment.package_id] = EndedAssignment(assignment.id, code)
+        if results.classify(code) is results.Outcome.SUCCESS:
+            computer.succeeded.add(assignment.package_id)
         self.note(post, Kind.RESULT, computer, assignment.package_id, code=code)
 
     def set_claimed(self, post: AgentRequest, computer: ComputerState, assignment: OpenAssignment) -> None:
         """Only the agent's history says that it has the package: the assignment waits for an operator."""
         if not assignment.claimed:
-            assignment.claimed = True
-            self.changes.claimed[assignment.id] = micros(post.now_s)
+            self.changes.claim(assignment, micros(post.now_s))
             self.note(post, Kind.UNPROVEN, computer, assignment.package_id)
 
     def mark_seen(self, post: AgentRequest, computer: ComputerState) -> None:
@@ -380,13 +381,15 @@ def _ignored(request: DownloadRequest, why: str) -> dict[str, str]:
     return {"code": request.code[:NAME_LIMIT], "ignored": why}
 
 
-def _agent(computer: ComputerState, *, trust_history: bool) -> Agent:
+def _agent(computer: ComputerState, now_s: float, *, trust_history: bool) -> Agent:
     imported = {assignment.package_id for assignment in computer.open if trust_history and assignment.imported}
     return Agent(
         computer.user_agent,
         frozenset(computer.history),
         inventoried=computer.last_inventory_at_s is not None,
         proven=frozenset(computer.delivered | computer.trusted | imported),
+        succeeded=frozenset(computer.succeeded),
+        now_s=now_s,
     )
 
 

@@ -33,9 +33,10 @@ from distd.domain.folding import fold
 from distd.domain.inventory import unpack
 from distd.domain.parameters import Level
 from distd.origin.computers import parameters
-from distd.origin.deployments import assignments
-from distd.origin.deployments.assignments import Result  # noqa: TC001 - the API reads the annotations
+from distd.origin.deployments import result_list
+from distd.origin.deployments.result_list import Result  # noqa: TC001 - the API reads the annotations
 from distd.origin.operators.restrictions import visible
+from distd.origin.packages.counters import forget_computers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -164,7 +165,7 @@ def show(conn: Connection, device_id: str, actor: Actor = SYSTEM) -> Detail:
         drives=_rows(conn, drives, Drive, of_it),
         software=conn.scalar(select(func.count()).select_from(installed).where(installed.c.computer_id == of_it)) or 0,
         inventory=_content(row.content),
-        assignments=assignments.of_computer(conn, of_it),
+        assignments=result_list.of_computer(conn, of_it),
         history=list(conn.scalars(done)),
     )
 
@@ -220,6 +221,7 @@ def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
             raise NotFound("computers", "the DEVICEID of a computer", device_id)
     for chunk in dialect.chunks(list(ids.values())):
         parameters.forget(conn, Level.COMPUTER, chunk)
+        forget_computers(conn, chunk)
         for table in (*OF_INVENTORIES, group_members, history, progress, assignments_table):
             conn.execute(delete_from(table).where(table.c.computer_id.in_(chunk)))
         conn.execute(delete_from(computers).where(computers.c.id.in_(chunk)))

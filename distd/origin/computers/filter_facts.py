@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from distd.catalogue import dialect
 from distd.catalogue.groups_schema import group_members, groups
@@ -17,14 +17,13 @@ from distd.catalogue.schema import (
     installed,
     interfaces,
     packages,
-    progress,
     software,
 )
 from distd.domain.computer_facts import Account, InstalledSoftware, Interface
 from distd.domain.filters.facts import AssignedFacts, filter_facts
 from distd.domain.folding import fold
-from distd.domain.results import classify
-from distd.origin.packages.counters import current_code, is_latest, progress_of_assignment
+from distd.domain.results import Outcome
+from distd.origin.packages.counters import is_latest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -71,10 +70,7 @@ def _read(conn: Connection, ids: Sequence[int]) -> dict[int, FilterFacts]:
             [Interface(*each) for each in addresses[row["id"]]],
             {each[0]: Account(*each[1:]) for each in accounts[row["id"]]},
             [InstalledSoftware(*each) for each in programs[row["id"]]],
-            [
-                AssignedFacts(key, fold(name), classify(code, fetched))
-                for key, name, code, fetched in assigned[row["id"]]
-            ],
+            [AssignedFacts(key, fold(name), Outcome(state)) for key, name, state in assigned[row["id"]]],
             [each[0] for each in members[row["id"]]],
         )
         for row in rows
@@ -91,14 +87,9 @@ def _assigned(ids: Sequence[int]) -> Select[Any]:
             assignments.c.computer_id,
             assignments.c.package_id,
             packages.c.name,
-            current_code(),
-            func.coalesce(progress.c.fragments, 0),
+            assignments.c.state,
         )
-        .select_from(
-            assignments.join(packages, packages.c.id == assignments.c.package_id).outerjoin(
-                progress, progress_of_assignment()
-            )
-        )
+        .join(packages, packages.c.id == assignments.c.package_id)
         .where(assignments.c.computer_id.in_(ids), is_latest())
     )
 

@@ -21,7 +21,6 @@ from distd.catalogue.schema import (
     installed,
     interfaces,
     packages,
-    progress,
     software,
 )
 from distd.domain.filters.criteria import Criterion, Like, OneOf, criterion_of
@@ -40,8 +39,7 @@ from distd.domain.filters.tree import (
     Word,
 )
 from distd.domain.folding import fold
-from distd.domain.results import Outcome
-from distd.origin.packages.counters import in_state, is_latest, progress_of_assignment
+from distd.origin.packages.counters import is_latest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,10 +153,10 @@ class _Interpreter:
             ids = [row.id for row in rows if pattern.matches(fold(row.name))]
         if not ids:
             return false()
-        query = select(assignments.c.id).select_from(assignments.outerjoin(progress, progress_of_assignment()))
+        query = select(assignments.c.id)
         query = query.where(assignments.c.computer_id == computers.c.id, assignments.c.package_id.in_(ids), is_latest())
         if node.states:
-            query = query.where(or_(*(in_state(self._conn, ids, Outcome(state)) for state in node.states)))
+            query = query.where(assignments.c.state.in_(node.states))
         return query.correlate(computers).exists()
 
 

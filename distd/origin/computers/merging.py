@@ -13,9 +13,12 @@ from distd.catalogue.schema import assignments, computer_accounts, computers, ev
 from distd.domain.errors import Conflict
 from distd.domain.folding import fold
 from distd.domain.parameters import Level
+from distd.domain.results import Outcome
 from distd.origin.agents.inventory_changes import TAG_KEY, forget_documents
 from distd.origin.computers.computers import OF_INVENTORIES
 from distd.origin.deployments.named_computers import find_computers
+from distd.origin.packages import attempts
+from distd.origin.packages.counters import forget_computers
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -59,6 +62,7 @@ def _move_parameters(conn: Connection, old_id: int, new_id: int) -> None:
 
 def _move_assignments(conn: Connection, old_id: int, new_id: int) -> None:
     """What is open of a package that `new` has had assigned itself stays behind."""
+    forget_computers(conn, [old_id, new_id])
     theirs = select(assignments.c.package_id).where(assignments.c.computer_id == new_id)
     of_old, is_open = assignments.c.computer_id == old_id, assignments.c.result.is_(None)
     conn.execute(delete(assignments).where(of_old, is_open, assignments.c.package_id.in_(theirs)))
@@ -67,10 +71,12 @@ def _move_assignments(conn: Connection, old_id: int, new_id: int) -> None:
     of_results = progress.c.package_id.not_in(opened), progress.c.package_id.not_in(sent_to_new)
     conn.execute(update(progress).where(progress.c.computer_id == old_id, *of_results).values(computer_id=new_id))
     untold: dict[str, Any] = {"notified_at_us": None, "claimed_at_us": None}
+    untold |= {"state": Outcome.WAITING, "unproven": False}
     withdrawn = assignments.c.withdrawn_at_us.is_not(None)
     conn.execute(delete(assignments).where(of_old, is_open, withdrawn))
     conn.execute(update(assignments).where(of_old, is_open).values(computer_id=new_id, **untold))
     conn.execute(update(assignments).where(of_old).values(computer_id=new_id))
+    attempts.order(conn, new_id)
 
 
 def _move_accounts(conn: Connection, old_id: int, new_id: int) -> None:

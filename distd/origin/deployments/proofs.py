@@ -1,21 +1,23 @@
 """What agents only claim: successes without a fragment that was sent to them, and packages that only their history has.
 
 Anybody can post in the name of a computer. What a package's fragments that were sent to it do not prove is *unproven*,
-until an operator accepts it. A mirror may tell only later what it has sent, so proof is looked for at each reading.
+until an operator accepts it. A mirror may tell only later what it has sent: that proves it then (`progress`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, delete, exists, select, tuple_, update
+from sqlalchemy import and_, select, tuple_, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import assignments, history, micros, packages, progress
 from distd.domain.actor import AGENT
 from distd.domain.errors import Conflict, NotFound
+from distd.domain.results import classify
 from distd.origin.deployments.named_computers import find_computers
-from distd.origin.packages.counters import is_claimed, is_latest, is_unproven, progress_of_assignment
+from distd.origin.packages import attempts
+from distd.origin.packages.counters import Position, Tally, is_claimed, is_latest, position_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -33,7 +35,7 @@ MAX_SETTLED: Final = 1000  # results of one transaction
 def delivered(conn: Connection, pairs: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
     """Those of the pairs (computer, package) where an earlier success is proven, or fragments were sent."""
     found: set[tuple[int, str]] = set()
-    proven = and_(assignments.c.result.like("SUCCESS%"), assignments.c.unproven_at_us.is_(None))
+    proven = and_(assignments.c.result.like("SUCCESS%"), ~assignments.c.unproven)
     for some in dialect.chunks(sorted(pairs)):
         earlier = tuple_(assignments.c.computer_id, assignments.c.package_id).in_(some)
         query = select(assignments.c.computer_id, assignments.c.package_id).where(earlier, proven)
@@ -44,20 +46,11 @@ def delivered(conn: Connection, pairs: Collection[tuple[int, str]]) -> set[tuple
     return found
 
 
-def keep_proof(conn: Connection, package_id: str, computer_ids: Sequence[int]) -> None:
-    """Results that fragments prove need them no more: the progress of these computers is about to be deleted."""
-    mine = (assignments.c.package_id == package_id, assignments.c.unproven_at_us.is_not(None))
-    has_progress = exists().where(progress_of_assignment())
-    for ids in dialect.chunks(computer_ids):
-        of_these = assignments.c.computer_id.in_(ids)
-        conn.execute(update(assignments).where(*mine, of_these, has_progress).values(unproven_at_us=None))
-
-
 def drop_claimed(conn: Connection, package_id: str, computer_ids: Sequence[int]) -> None:
     """Remove the assignments that only the agents' history holds back: another takes their place."""
     for ids in dialect.chunks(computer_ids):
         mine = (assignments.c.package_id == package_id, assignments.c.computer_id.in_(ids))
-        conn.execute(delete(assignments).where(*mine, is_claimed()))
+        attempts.remove(conn, conn.execute(select(assignments).where(*mine, is_claimed())).all())
 
 
 def accept(
@@ -82,24 +75,32 @@ def accept(
 
 def _unproven(conn: Connection, package_id: str, computer_ids: Sequence[int]) -> dict[int, Row[Any]]:
     found: dict[int, Row[Any]] = {}
-    query = select(assignments).outerjoin(progress, progress_of_assignment())
     for ids in dialect.chunks(computer_ids):
         mine = (assignments.c.package_id == package_id, assignments.c.computer_id.in_(ids), is_latest())
-        found.update((row.computer_id, row) for row in conn.execute(query.where(*mine, is_unproven())))
+        rows = conn.execute(select(assignments).where(*mine, assignments.c.unproven))
+        found.update((row.computer_id, row) for row in rows)
     return found
 
 
 def _accept_rows(conn: Connection, rows: Sequence[Row[Any]], now_s: float) -> None:
+    tally = Tally()
+    for row in rows:
+        before = position_of(row)
+        code = row.result or ALREADY_IN_HISTORY
+        state = row.state if row.result else str(classify(code))
+        tally.move(before, Position(row.package_id, state, code))
     reported = [row.id for row in rows if row.result is not None]
     waiting = [row for row in rows if row.result is None]
+    proven = {"unproven_at_us": None, "unproven": False}
     for ids in dialect.chunks(reported):
-        conn.execute(update(assignments).where(assignments.c.id.in_(ids)).values(unproven_at_us=None))
-    ended = {"result": ALREADY_IN_HISTORY, "result_at_us": micros(now_s)}
+        conn.execute(update(assignments).where(assignments.c.id.in_(ids)).values(**proven))
+    ended = {"result": ALREADY_IN_HISTORY, "result_at_us": micros(now_s), "state": classify(ALREADY_IN_HISTORY)}
     for ids in dialect.chunks([row.id for row in waiting]):
-        conn.execute(update(assignments).where(assignments.c.id.in_(ids)).values(**ended))
+        conn.execute(update(assignments).where(assignments.c.id.in_(ids)).values(**ended, **proven))
     for pairs in dialect.chunks([(row.computer_id, row.package_id) for row in waiting]):
         mine = tuple_(history.c.computer_id, history.c.package_id).in_(pairs)
         conn.execute(update(history).where(mine).values(trusted=True))
+    tally.write(conn)
 
 
 def _accepted(actor: Actor, row: Row[Any], now_s: float) -> event_log.Note:
@@ -108,25 +109,21 @@ def _accepted(actor: Actor, row: Row[Any], now_s: float) -> event_log.Note:
 
 
 def settle(conn: Connection, now_s: float) -> int:
-    """Look at the results that need a proof: with one they need it no more, without one there is an event after
-    `PROOF_WAIT_S`. At most `MAX_SETTLED`; gives how many."""
+    """Look at the results that wait for a proof: those that have none after `PROOF_WAIT_S` get an event. At most
+    `MAX_SETTLED`; gives how many."""
     query = (
-        select(assignments, progress.c.fragments.label("fetched"))
-        .outerjoin(progress, progress_of_assignment())
+        select(assignments)
         .where(assignments.c.unproven_at_us.is_not(None), assignments.c.claimed_at_us.is_(None))
-        .where(assignments.c.unproven_at_us < micros(now_s - PROOF_WAIT_S))
+        .where(assignments.c.unproven_at_us < micros(now_s - PROOF_WAIT_S), assignments.c.unproven)
         .order_by(assignments.c.unproven_at_us)
         .limit(MAX_SETTLED)
     )
     rows = conn.execute(query).all()
-    proven = [row.id for row in rows if row.fetched]
-    unproven = [row for row in rows if not row.fetched]
-    conn.execute(update(assignments).where(assignments.c.id.in_(proven)).values(unproven_at_us=None))
-    marked = update(assignments).where(assignments.c.id.in_([row.id for row in unproven]))
+    marked = update(assignments).where(assignments.c.id.in_([row.id for row in rows]))
     conn.execute(marked.values(claimed_at_us=micros(now_s)))
     kind = event_log.Kind.UNPROVEN
     event_log.append_many(
         conn,
-        [event_log.Note(kind, AGENT, now_s, row.package_id, row.computer_id, {"code": row.result}) for row in unproven],
+        [event_log.Note(kind, AGENT, now_s, row.package_id, row.computer_id, {"code": row.result}) for row in rows],
     )
     return len(rows)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy import select, update
 
-from distd.catalogue.schema import mirrors
+from distd.catalogue.mirrors_schema import mirrors
 from distd.domain.errors import BadInput, NotFound
 from distd.origin.mirrors.identity import hosts_of
 from distd.storage import issuing

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, exists, select
 
 from distd.catalogue import dialect, event_log
-from distd.catalogue.schema import activations, assignments, micros, mirror_packages, packages
+from distd.catalogue.mirrors_schema import mirror_packages
+from distd.catalogue.schema import activations, assignments, micros, packages
 from distd.wire.mirror_events import WantedPackage
 
 if TYPE_CHECKING:

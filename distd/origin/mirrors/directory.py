@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
-from distd.catalogue.schema import activations, computers, mirror_packages, mirrors, packages
+from distd.catalogue.mirrors_schema import mirror_packages, mirrors
+from distd.catalogue.schema import activations, computers, packages
 from distd.domain.mirror_rules import ComputerFacts, Field, MirrorFacts, Via, fields_of, parse_networks, rank
 from distd.origin.mirrors.presence import is_online
 from distd.origin.mirrors.rules import list_rules

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from distd.catalogue.schema import mirrors
+from distd.catalogue.mirrors_schema import mirrors
 from distd.domain.actor import SYSTEM
 from distd.origin.computers import computers
 from distd.origin.mirrors import directory

@@ -14,7 +14,8 @@ from blake3 import blake3
 from sqlalchemy import delete, select, update
 
 from distd.catalogue import event_log
-from distd.catalogue.schema import micros, mirror_packages, mirrors
+from distd.catalogue.mirrors_schema import mirror_packages, mirrors
+from distd.catalogue.schema import micros
 from distd.domain.actor import Actor, ActorKind
 from distd.domain.errors import BadInput
 

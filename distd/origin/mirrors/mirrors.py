@@ -13,7 +13,8 @@ from sqlalchemy import delete, func, insert, select, update
 
 from distd.catalogue import event_log
 from distd.catalogue.lists import matches, read_page
-from distd.catalogue.schema import NAME_LIMIT, micros, mirror_packages, mirrors, packages, seconds
+from distd.catalogue.mirrors_schema import mirror_packages, mirrors
+from distd.catalogue.schema import NAME_LIMIT, micros, packages, seconds
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.mirror_rules import MAX_NETWORKS, parse_networks
 from distd.domain.page import Page

@@ -8,7 +8,8 @@ from sqlalchemy import select, update
 
 from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind
-from distd.catalogue.schema import micros, mirrors
+from distd.catalogue.mirrors_schema import mirrors
+from distd.catalogue.schema import micros
 from distd.domain.actor import SYSTEM
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from msgspec import UNSET, Meta
 from sqlalchemy import select, update
 
 from distd.catalogue import event_log
-from distd.catalogue.schema import NAME_LIMIT, micros, mirrors, packages
+from distd.catalogue.mirrors_schema import mirrors
+from distd.catalogue.schema import NAME_LIMIT, micros, packages
 from distd.origin.computers import revocation
 from distd.origin.deployments import progress
 from distd.origin.mirrors import contents

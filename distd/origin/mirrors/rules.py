@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, insert, select
 
 from distd.catalogue import event_log
-from distd.catalogue.schema import mirror_rules
+from distd.catalogue.mirrors_schema import mirror_rules
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import MAX_RULES, parse_rule
 

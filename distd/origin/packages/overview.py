@@ -47,13 +47,14 @@ class ListedPackage(Package):
     downloading: int = 0
     success: int = 0
     failed: int = 0
+    archived: int = 0
     unproven: int = 0
 
     @property
     def counters(self) -> dict[str, int]:
         """How many computers are in which state, by its name in small letters, in the order of a deployment; how many
         of all these are unproven."""
-        names = ("waiting", "notified", "downloading", "success", "failed", "unproven")
+        names = ("waiting", "notified", "downloading", "success", "failed", "archived", "unproven")
         return {name: getattr(self, name) for name in names}
 
 

@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import NAME_LIMIT, activations, assignments, micros, packages, seconds
 from distd.domain.errors import BadInput, Conflict, NotFound
+from distd.origin.packages import attempts
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
@@ -125,12 +126,13 @@ def mark_withdrawn(conn: Connection, actor: Actor, package_id: str, version: int
     """No more agents are notified of it; where one was, the package stays listed until it reports a result."""
     at_us = micros(now_s)
     mine, is_open = assignments.c.package_id == package_id, assignments.c.result.is_(None)
+    unheard = conn.execute(select(assignments).where(mine, is_open, assignments.c.notified_at_us.is_(None)))
+    attempts.remove(conn, unheard.all())
     for statement in (
         update(packages).where(packages.c.id == package_id).values(withdrawn_at_us=at_us, version=version),
         update(activations)
         .where(activations.c.package_id == package_id, activations.c.deactivated_at_us.is_(None))
         .values(deactivated_at_us=at_us),
-        delete(assignments).where(mine, is_open, assignments.c.notified_at_us.is_(None)),
         update(assignments).where(mine, is_open, assignments.c.withdrawn_at_us.is_(None)).values(withdrawn_at_us=at_us),
     ):
         conn.execute(statement)

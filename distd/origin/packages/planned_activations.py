@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select
 
 from distd.catalogue import dialect, event_log
-from distd.catalogue.schema import TEXT_LIMIT, micros, mirror_packages, mirrors, packages, planned_activations, seconds
+from distd.catalogue.mirrors_schema import mirror_packages, mirrors
+from distd.catalogue.schema import TEXT_LIMIT, micros, packages, planned_activations, seconds
 from distd.domain.actor import SYSTEM
 from distd.domain.errors import BadInput, Conflict
 from distd.origin.packages.packages import activate, show

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, update
 
 from distd.catalogue import event_log, schema
-from distd.catalogue.schema import mirror_packages
+from distd.catalogue.mirrors_schema import mirror_packages
 from distd.domain.errors import Corrupt
 from distd.storage import atomic, package_dirs
 from distd.wire import manifest as manifest_format

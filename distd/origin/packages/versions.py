@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import select, update
 
 from distd.catalogue import event_log, schema
 from distd.catalogue.event_log import Kind
@@ -17,7 +17,8 @@ from distd.domain import fragment_plan, recipes
 from distd.domain.errors import BadInput, Conflict
 from distd.domain.package_spec import NO_SOURCE, PackageSpec, warnings
 from distd.domain.records import Action, Digest, OperatingSystem
-from distd.origin.packages import packages
+from distd.origin.packages import attempts, packages
+from distd.origin.packages.counters import is_latest
 from distd.origin.packages.publishing import (
     NewPackage,
     RecipeUse,
@@ -243,26 +244,21 @@ def _assign_again(conn: Connection, actor: Actor, old_id: str, new_id: str, now_
 
     What an agent was never told of the old package it need not be told any more.
     """
-    latest = select(func.max(assignments.c.id)).where(assignments.c.package_id == old_id)
-    query = select(assignments).where(
-        assignments.c.id.in_(latest.group_by(assignments.c.computer_id)), assignments.c.withdrawn_at_us.is_(None)
-    )
-    rows: list[dict[str, Any]] = [
-        {
-            "computer_id": row.computer_id,
-            "package_id": new_id,
-            "force": row.force,
-            "schedule": row.schedule,
-            "postcmd": row.postcmd,
-            "assigned_at_us": micros(now_s),
-        }
-        for row in conn.execute(query)
+    mine = assignments.c.package_id == old_id
+    query = select(assignments).where(mine, is_latest(), assignments.c.withdrawn_at_us.is_(None))
+    found = conn.execute(query).all()
+    rows = [
+        {name: getattr(row, name) for name in ("computer_id", *attempts.KEPT)}
+        | {"assigned_by": str(actor), "assigned_at_us": micros(now_s)}
+        for row in found
     ]
     if not rows:
         return
-    conn.execute(insert(assignments), rows)
+    attempts.add(conn, new_id, rows)
     kind = Kind.ASSIGNED
     notes = [event_log.Note(kind, actor, now_s, new_id, row["computer_id"], {"force": row["force"]}) for row in rows]
     event_log.append_many(conn, notes)
-    unheard = assignments.c.result.is_(None) & assignments.c.notified_at_us.is_(None)
-    conn.execute(assignments.delete().where(assignments.c.package_id == old_id, unheard))
+    is_unheard = assignments.c.result.is_(None) & assignments.c.notified_at_us.is_(None)
+    attempts.remove(conn, conn.execute(select(assignments).where(mine, is_unheard)).all())
+    waiting = update(assignments).where(assignments.c.after_package_id == old_id, is_unheard)
+    conn.execute(waiting.values(after_package_id=new_id))

@@ -35,6 +35,9 @@ def ids(assignments: Any) -> Any:
     return " ".join(assignment.package_id for assignment in assignments)
 
 
+# Contact at 1000 s; package 9 is deployed.
+NOW = dataclasses.replace(agent(WINDOWS), now_s=1000.0, succeeded=frozenset("9"))
+
 # name: (assignments, agent, config, listed, new, installed)
 CASES = {
     "nothing": ([], agent(), CONFIG, "", "", ""),
@@ -132,6 +135,22 @@ CASES = {
         "2",
     ),
     "trap 14: Windows takes it": ([notified("1"), waiting("2")], agent(WINDOWS), CONFIG, "1 2", "2", ""),
+    # times, and packages that wait for others
+    "not before": ([waiting("1", not_before_s=1001), waiting("2", not_before_s=1000)], NOW, CONFIG, "2", "2", ""),
+    "not before, told already": ([notified("1", not_before_s=1001)], NOW, CONFIG, "1", "", ""),
+    "a 0 that is not due blocks no other": (
+        [waiting("1", 0, not_before_s=1001), waiting("2")],
+        NOW,
+        CONFIG,
+        "2",
+        "2",
+        "",
+    ),
+    "not before, in history": ([waiting("1", not_before_s=2000)], agent(UNIX, "1"), CONFIG, "", "", "1"),
+    "after a success": ([waiting("1", after="8"), waiting("2", after="9")], NOW, CONFIG, "2", "2", ""),
+    "after, told already": ([notified("1", after="8")], NOW, CONFIG, "1", "", ""),
+    "not after": ([waiting("1", not_after_s=999), waiting("2", not_after_s=1000)], NOW, CONFIG, "2", "2", ""),
+    "not after, told already": ([notified("1", not_after_s=999)], NOW, CONFIG, "1", "", ""),
     "trap 14: the native agent too": ([notified("1"), waiting("2")], agent(NATIVE), CONFIG, "1 2", "2", ""),
 }
 
@@ -143,15 +162,28 @@ def test_the_rules(case: Any) -> None:
     assert (ids(listing.listed), ids(listing.new), ids(listing.installed)) == (listed, new, installed)
 
 
+def test_what_is_too_late_ends_unless_the_agent_was_notified() -> None:
+    late = [waiting("1", not_after_s=999), notified("2", not_after_s=999), waiting("3", not_after_s=999, active=False)]
+    assert ids(choose_packages(late, NOW, CONFIG).expired) == "1"
+    assert ids(choose_packages(late, dataclasses.replace(NOW, history=frozenset("1")), CONFIG).expired) == ""
+
+
 def _open(number: Any, **fields: Any) -> Any:
     return OpenAssignment(number, str(number), **fields)
+
+
+TIMES = st.sampled_from([999.0, 1000.0, 1001.0])
 
 
 @st.composite
 def assignments(draw: Any) -> Any:
     flags = {name: st.booleans() for name in ("force", "notified", "withdrawn", "active")}
     count = draw(st.integers(0, 6))
-    return [_open(n, priority=draw(st.integers(0, 10)), **draw(st.fixed_dictionaries(flags))) for n in range(count)]
+    terms = {"not_before_s": TIMES, "not_after_s": TIMES, "after": st.sampled_from(["", "8", "9"])}
+    return [
+        _open(n, priority=draw(st.integers(0, 10)), **draw(st.fixed_dictionaries(flags, optional=terms)))
+        for n in range(count)
+    ]
 
 
 agents = st.builds(
@@ -160,6 +192,8 @@ agents = st.builds(
     st.frozensets(st.integers(0, 5).map(str)),
     st.booleans(),
     st.frozensets(st.integers(0, 5).map(str)),
+    st.sampled_from([frozenset(), frozenset("9")]),
+    st.just(1000.0),
 )
 
 
@@ -167,7 +201,11 @@ agents = st.builds(
 def test_what_always_holds(mine: Any, asking: Any, on: Any) -> None:
     listing = choose_packages(mine, asking, dataclasses.replace(CONFIG, on=on))
     known = [assignment for assignment in mine if assignment.notified]
-    others = listing.new + listing.installed + listing.claimed
+    others = listing.new + listing.installed + listing.claimed + listing.expired
+    assert len({id(each) for each in others}) == len(others)
+    assert all(each.not_before_s <= 1000 <= each.not_after_s for each in listing.new)
+    assert all(each.after in ("", *asking.succeeded) for each in listing.new)
+    assert all(each.not_after_s < 1000 for each in listing.expired)
     assert listing.listed == known + listing.new
     assert not any(assignment.notified for assignment in others)
     assert all(assignment.active and not assignment.withdrawn for assignment in others)
@@ -183,9 +221,10 @@ def test_everything_active_is_listed_or_installed_in_the_end(mine: Any, asking: 
     """An agent that reports on all that is listed has nothing left after some contacts: no rule blocks for ever. (An
     operator sees to what it only claims to have.)"""
     waiting = {item.id for item in mine if item.notified or (item.active and not item.withdrawn)}
+    asking = dataclasses.replace(asking, now_s=1001.0, succeeded=frozenset("89"))
     for _ in range(len(mine) + 1):
         listing = choose_packages(mine, asking, CONFIG)
-        done = {assignment.id for assignment in listing.listed + listing.installed + listing.claimed}
+        done = {assignment.id for assignment in listing.listed + listing.installed + listing.claimed + listing.expired}
         mine = [assignment for assignment in mine if assignment.id not in done]
         waiting -= done
     assert waiting == set()

@@ -467,7 +467,10 @@ def test_trap_3_withdrawn_or_deactivated_it_is_listed_until_its_final_status(pc:
 IGNORED = {
     "an unknown computer": (DownloadRequest("nobody", "17", "SUCCESS"), "unknown computer"),
     "an unknown package": (DownloadRequest("pc", "99", "SUCCESS"), "no open assignment"),
-    "one that was not listed": (DownloadRequest("pc", "17", "SUCCESS_"), "no open assignment"),
+    "one that was not listed": (
+        DownloadRequest("pc", "17", "SUCCESS_"),
+        "the agent has not been notified of the assignment",
+    ),
 }
 
 
@@ -494,16 +497,30 @@ def test_trap_8_the_first_final_result_counts(pc: TestOrigin) -> None:
     pc.package("17")
     pc.assign("17")
     pc.listed()
-    for code in ("NOTIFIED", "SUCCESS_0", "SUCCESS", "SUCCESS_", "ERR_CLEAN"):
+    for code in ("NOTIFIED", "SUCCESS_0", "SUCCESS_0", "SUCCESS_"):
         pc.report("17", code)
-    assert pc.code("17") == "SUCCESS_0"
+    assert pc.results("17")[0].later_code is None
+    pc.now_s += 60
+    pc.report("17", "ERR_CLEAN")
+    (result,) = pc.results("17")
+    assert (result.code, result.later_code, result.later_at_s) == ("SUCCESS_0", "ERR_CLEAN", pc.now_s)
+    assert result.shown_state == "SUCCESS, unproven, contradicted"
     assert [(event.detail["code"], event.detail.get("ignored")) for event in pc.events(Kind.RESULT)] == [
         ("NOTIFIED", "not final"),
         ("SUCCESS_0", None),
-        ("SUCCESS", "no open assignment"),
-        ("SUCCESS_", "no open assignment"),
-        ("ERR_CLEAN", "no open assignment"),
+        ("SUCCESS_0", "it has this result already"),
+        ("SUCCESS_", "it has the result SUCCESS_0"),
+        ("ERR_CLEAN", "it has the result SUCCESS_0"),
     ]
+
+
+def test_reports_of_one_batch_are_compared_with_each_other(pc: TestOrigin) -> None:
+    pc.package("17")
+    pc.assign("17")
+    pc.listed()
+    pc.post_all(*(DownloadRequest("pc", "17", code) for code in ("ERR_BUILD", "ERR_BUILD", "SUCCESS")))
+    (result,) = pc.results("17")
+    assert (result.code, result.later_code) == ("ERR_BUILD", "SUCCESS")
 
 
 def test_trap_8_an_endless_code_is_kept_as_far_as_it_fits(pc: TestOrigin) -> None:

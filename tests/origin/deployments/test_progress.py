@@ -40,6 +40,7 @@ def test_fetches_add_up_and_a_repeated_fragment_counts_once(pc: TestOrigin) -> N
             "fragments": 3,
             "ranges": "1-3",
             "sent_bytes": 40,
+            "mirror": "",
             "first_at_us": 100_000_000,
             "last_at_us": 101_500_000,
         }

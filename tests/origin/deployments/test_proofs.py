@@ -10,7 +10,7 @@ from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
 from distd.domain.errors import Conflict, NotFound
 from distd.domain.page import EVERYTHING
-from distd.origin.deployments import assignments, proofs
+from distd.origin.deployments import proofs, result_list
 from distd.origin.packages import packages
 from distd.origin.packages.counters import count_computers
 
@@ -79,7 +79,7 @@ def test_only_the_unproven_are_listed(reported: TestOrigin) -> None:
     reported.package("18")
     reported.assign("18")
     listed = [
-        len(reported.read(lambda conn, i=i: assignments.results(conn, i, (), EVERYTHING, unproven=True)).items)
+        len(reported.read(lambda conn, i=i: result_list.results(conn, i, (), EVERYTHING, unproven=True)).items)
         for i in ("17", "18")
     ]
     assert listed == [1, 0]

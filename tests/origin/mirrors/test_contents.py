@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from distd.catalogue import schema
+from distd.catalogue import mirrors_schema, schema
 from distd.catalogue.event_log import Kind
 from distd.origin.mirrors import contents
 from distd.origin.packages import packages
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def held(origin: TestOrigin, mirror: MirrorIdentity) -> dict[str, int]:
-    rows = origin.rows(schema.mirror_packages)
+    rows = origin.rows(mirrors_schema.mirror_packages)
     return {row["package_id"]: row["version"] for row in rows if row["mirror_id"] == mirror.id}
 
 

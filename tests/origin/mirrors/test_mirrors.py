@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from distd.catalogue import schema
+from distd.catalogue import mirrors_schema
 from distd.catalogue.event_log import Kind
 from distd.domain.actor import Actor, ActorKind
 from distd.domain.errors import BadInput, Conflict, NotFound
@@ -59,7 +59,7 @@ def test_a_mirror_with_all_that_there_may_be(origin: TestOrigin) -> None:
     )
     origin.act(mirrors.add, new, 0)
     origin.act(mirrors.add, NewMirror("b", "http://b:1"), 0)
-    (row, other) = origin.rows(schema.mirrors)
+    (row, other) = origin.rows(mirrors_schema.mirrors)
     assert (row["http"], row["https"], other["http"], other["https"]) == ("a:65535", "a:8443", "b:1", "b:8443")
     assert (row["address"], row["location"], row["workgroup"], row["userid"], row["tag"], row["local"]) == (
         "10.0.0.5",
@@ -84,7 +84,7 @@ def test_a_revoked_mirror_has_nothing_and_may_join_again(origin: TestOrigin) -> 
     mirror = add_mirror(origin, "a")
     report(origin, mirror, have=[["17", 1]])
     origin.act(mirrors.revoke, "a", origin.now_s)
-    assert origin.rows(schema.mirror_packages) == []
+    assert origin.rows(mirrors_schema.mirror_packages) == []
     assert origin.read(mirrors.show, "a", origin.now_s).state == "REVOKED"
     with pytest.raises(Conflict):
         origin.act(mirrors.revoke, "a", origin.now_s)

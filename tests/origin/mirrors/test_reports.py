@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from distd.catalogue import schema
+from distd.catalogue import mirrors_schema, schema
 from distd.catalogue.event_log import Kind
 from distd.domain.errors import BadInput
 from distd.origin.computers import revocation
@@ -25,9 +25,12 @@ def test_only_changes_are_reported_after_the_first_report(origin: TestOrigin) ->
     mirror = add_mirror(origin, "a")
     report(origin, mirror, have=[["17", 1], ["18", 1]])
     report(origin, mirror, ready=[], gone=["17"])
-    assert [row["package_id"] for row in origin.rows(schema.mirror_packages)] == ["18"]
+    assert [row["package_id"] for row in origin.rows(mirrors_schema.mirror_packages)] == ["18"]
     report(origin, mirror, ready=[["17", 2]])
-    assert {row["package_id"]: row["version"] for row in origin.rows(schema.mirror_packages)} == {"17": 2, "18": 1}
+    assert {row["package_id"]: row["version"] for row in origin.rows(mirrors_schema.mirror_packages)} == {
+        "17": 2,
+        "18": 1,
+    }
 
 
 def test_a_status_keeps_the_values_that_a_report_leaves_out(origin: TestOrigin) -> None:
@@ -91,7 +94,7 @@ def test_a_report_says_how_far_its_mirror_is(origin: TestOrigin) -> None:
     mirror = add_mirror(origin, "a")
     report(origin, mirror, seq=7)
     report(origin, mirror, seq=3)  # one that came late
-    (row,) = origin.rows(schema.mirrors)
+    (row,) = origin.rows(mirrors_schema.mirrors)
     assert (row["heard_seq"], row["seen_at_us"]) == (7, origin.now_s * 1_000_000)
 
 

@@ -26,6 +26,7 @@ from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.operations import OperationRoutes
 from distd.web.api.own_password import OwnPasswordRoutes
+from distd.web.api.statistics import StatisticsRoutes
 from distd.web.sign_in.sources import NO_SOURCES
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def app(origin: TestOrigin, data: Any, reader: Any, writer: Any, watch: EventWat
         OperationRoutes(OPERATIONS, reader, writer, lambda: Installation(data, Settings(), origin.catalogue)),
         ComputerSearchRoutes(reader),
         FilterRoutes(reader, writer),
+        StatisticsRoutes(reader),
         ForecastRoutes(reader, lambda: Settings(), forecast),
         EventRoutes(EventFeed(watch), LimitSettings),
         OwnPasswordRoutes(writer, logins),

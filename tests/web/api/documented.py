@@ -16,6 +16,7 @@ from distd.web.api.health import HealthRoutes
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
 from distd.web.api.operations import OperationRoutes
 from distd.web.api.own_password import OwnPasswordRoutes
+from distd.web.api.statistics import StatisticsRoutes
 
 
 def describe() -> dict[str, Any]:
@@ -26,6 +27,7 @@ def describe() -> dict[str, Any]:
         OperationRoutes(OPERATIONS, nothing, nothing, nothing),
         ComputerSearchRoutes(nothing),
         FilterRoutes(nothing, nothing),
+        StatisticsRoutes(nothing),
         ForecastRoutes(nothing, Settings, nothing),
         EventRoutes(nothing, LimitSettings),
         OwnPasswordRoutes(nothing, nothing),

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from distd.catalogue import schema
+from distd.catalogue import mirrors_schema
 from distd.origin.mirrors import identity, mirrors
 from distd.origin.mirrors.mirrors import NewMirror
 from distd.storage import pki, sealing
@@ -51,7 +51,7 @@ async def test_a_mirror_joins_and_reports(client: Any, origin: TestOrigin, monke
     assert origin.read(identity.identify, joined["key"]).name == "a"
     status, body = await post(client, "report", {"seq": 1, "have": [["17", 1]]}, joined["key"])
     assert (status, packing.unpack(body, dict[str, Any], "answer")) == (200, {})
-    assert [row["package_id"] for row in origin.rows(schema.mirror_packages)] == ["17"]
+    assert [row["package_id"] for row in origin.rows(mirrors_schema.mirror_packages)] == ["17"]
 
 
 async def origin_key(client: Any, data: Any) -> OriginPublicKey:

@@ -1,0 +1,159 @@
+"""`distd assign`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from distd.cli.computer_options import computer_option, file_option, read_device_ids
+from distd.cli.package_options import package_argument
+from distd.cli.site import site_option
+from distd.domain.assignment_terms import OriginKind, read_moment, read_schedule
+from distd.domain.errors import BadInput
+from distd.domain.units import format_count
+from distd.operations.deployments import ALREADY, ASSIGN, ASSIGNED, SKIPPED, AssignmentTarget, NewAssignment
+from distd.terminal.options import example, json_option, options_record
+from distd.terminal.output import print_json
+from distd.terminal.program import command, option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from distd.cli.site import SiteAccess
+    from distd.operations.deployments import AssignmentItem, AssignmentOutcome
+
+SHOWN = 3  # computers that are named for a reason
+
+
+@dataclass(frozen=True, slots=True)
+class AssignOptions:
+    """The options of `distd assign`."""
+
+    device_ids: tuple[str, ...]
+    file: TextIO | None
+    tag: str | None
+    force: bool
+    any_os: bool
+    schedule: str
+    postcmd: str
+    not_before: str | None
+    not_after: str | None
+    after: str | None
+    skip_unfit: bool
+    dry_run: bool
+
+
+@command(epilog=example("distd assign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
+@package_argument
+@site_option
+@computer_option
+@file_option
+@option("--tag", metavar="TEXT", help="All computers with such a TAG; ? and * as in a shell.")
+@option("--force", is_flag=True, help="Run it even on computers that have it in their history.")
+@option("--any-os", is_flag=True, help="Also on computers with another system than the package is for.")
+@option(
+    "--schedule",
+    default="",
+    metavar="TIME",
+    help='Windows: not before "18:00", "fri 18:00", "2026-12-01 18:00", "2h" (from now).',
+)
+@option("--postcmd", default="", metavar="COMMAND", help="Windows: run this command afterwards.")
+@option("--not-before", metavar="TIME", help="Notify no agent before this time, in the same forms.")
+@option("--not-after", metavar="TIME", help="An agent that was not notified by then is not any more: ERR_EXPIRED.")
+@option("--after", metavar="PACKAGE", help="Notify each agent only after a success of this package on its computer.")
+@option("--skip-unfit", is_flag=True, help="Pass over computers that cannot take it: --dry-run tells which.")
+@option("--dry-run", is_flag=True, help="Assign nothing: tell how many would get it, and who cannot take it, and why.")
+@json_option
+@options_record(AssignOptions)
+def assign(package_id: str, site: SiteAccess, options: AssignOptions, as_json: bool) -> None:
+    """Assign a package to computers: to all of them, or to none if one is refused.
+
+    Computers of --computers and --tag that have the package already, assigned or deployed, are skipped; with --force
+    those only that have no result yet.
+    """
+    if not (options.device_ids or options.file or options.tag):
+        raise BadInput("--computer", "at least one DEVICEID, here or in --computers FILE", "none")
+    now = datetime.now()  # noqa: DTZ005 - local, as agents take it
+    read_schedule(options.schedule, now, "--schedule")  # here, so that errors name the option
+    read_moment(options.not_before, now, "--not-before")
+    read_moment(options.not_after, now, "--not-after")
+    done = site.ask(ASSIGN, given=_request(package_id, options))
+    if as_json:
+        print_json(_as_json(package_id, done))
+    elif options.dry_run:
+        _tell_what_would_be(package_id, done)
+    else:
+        _tell(package_id, options, done)
+
+
+def _request(package_id: str, options: AssignOptions) -> NewAssignment:
+    listed = read_device_ids(options.file) if options.file else []
+    name = options.file.name if options.file else ""
+    return NewAssignment(
+        package=package_id,
+        to=AssignmentTarget(options.device_ids, tuple(listed), name, options.tag),
+        strict=True,
+        force=options.force,
+        any_os=options.any_os,
+        schedule=options.schedule,
+        postcmd=options.postcmd,
+        not_before=options.not_before,
+        not_after=options.not_after,
+        after=options.after,
+        skip_unfit=options.skip_unfit,
+        dry_run=options.dry_run,
+    )
+
+
+def _as_json(package_id: str, done: AssignmentOutcome) -> dict[str, object]:
+    return {
+        "package_id": package_id,
+        "dry_run": done.dry_run,
+        "assigned": [item.device_id for item in _of(done, ASSIGNED)],
+        "already": [item.device_id for item in _of(done, ALREADY)],
+        "skipped": [_unfit(item) for item in _of(done, SKIPPED)],
+        "doubtful": [_unfit(item) for item in _of(done, ASSIGNED) if item.reason],
+        "refusal": done.refusal,
+    }
+
+
+def _unfit(item: AssignmentItem) -> dict[str, object]:
+    return {"device_id": item.device_id, "reason": item.reason, "detail": item.detail}
+
+
+def _of(done: AssignmentOutcome, outcome: str, by: str | None = None) -> list[AssignmentItem]:
+    return [item for item in done.items if item.outcome == outcome and by in (None, item.by)]
+
+
+def _tell(package_id: str, options: AssignOptions, done: AssignmentOutcome) -> None:
+    for item in _of(done, ASSIGNED, OriginKind.HAND):
+        click.echo(f"{item.device_id}: will be notified of {package_id} at its next contact.")
+    for by, name in ((OriginKind.CSV, options.file and options.file.name), (OriginKind.TAG, options.tag)):
+        if name:
+            count = len(_of(done, ASSIGNED, by))
+            click.echo(f"{name}: {format_count(count, 'computer')} will be notified at the next contact.")
+            if already := len(_of(done, ALREADY, by)):
+                click.echo(f"{name}: {format_count(already, 'computer')} skipped: they have it already.")
+    _tell_unfit(_of(done, SKIPPED), "skipped")
+    _tell_unfit([item for item in _of(done, ASSIGNED) if item.reason], "may fail", err=True)
+
+
+def _tell_what_would_be(package_id: str, done: AssignmentOutcome) -> None:
+    click.echo(f"{format_count(done.assigned, 'computer')} would be assigned {package_id}; nothing is done.")
+    if done.already:
+        click.echo(f"{format_count(done.already, 'computer')}: have it already.")
+    _tell_unfit(_of(done, SKIPPED), "cannot take it")
+    _tell_unfit([item for item in _of(done, ASSIGNED) if item.reason], "would be assigned it, but may fail")
+    if done.refusal:
+        click.echo(f"It would be refused: {done.refusal}.")
+
+
+def _tell_unfit(unfit: Sequence[AssignmentItem], what: str, *, err: bool = False) -> None:
+    for reason, count in Counter(each.reason for each in unfit).items():
+        named = [f"{each.device_id} {each.detail}" for each in unfit if each.reason == reason]
+        more = ", …" if count > SHOWN else ""
+        click.echo(f"{format_count(count, 'computer')} {what}: {', '.join(named[:SHOWN])}{more}.", err=err)
