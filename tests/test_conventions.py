@@ -64,6 +64,7 @@ ROOMS_WITHOUT_SOURCE: Final = {
     "interop": "distd beside programs of others",
 }
 OTHER_TESTS: Final = {
+    "web/api/test_access": "who may ask what, through all routes of the API",
     "agentsim/fleet/test_bad_addresses": "addresses where no server answers, through all of the fleet",
     "agentsim/fleet/test_final_states": "how each agent ends, through all of the fleet",
     "agentsim/native/test_earlier_versions": "the state that an agent of an earlier version left",

@@ -27,13 +27,14 @@ class Kind(StrEnum):
     PACKAGE_EDITED = "PACKAGE_EDITED"  # detail.version
     PACKAGE_SIGNED = "PACKAGE_SIGNED"  # by another signer; detail.version
     PACKAGE_RENAMED = "PACKAGE_RENAMED"  # detail.name
+    PACKAGE_DESCRIBED = "PACKAGE_DESCRIBED"  # detail.description
     PACKAGE_SUPERSEDED = "PACKAGE_SUPERSEDED"  # detail.by
     PACKAGE_WITHDRAWN = "PACKAGE_WITHDRAWN"
     PACKAGE_DELETED = "PACKAGE_DELETED"
     MIRROR_ADDED = "MIRROR_ADDED"  # detail.mirror, as in all of these
     MIRROR_JOINED = "MIRROR_JOINED"
     MIRROR_REVOKED = "MIRROR_REVOKED"
-    MIRROR_RULES = "MIRROR_RULES"  # detail.rules
+    MIRROR_RULES = "MIRROR_RULES"  # detail.rules, .before
     MIRROR_CONNECTED = "MIRROR_CONNECTED"
     MIRROR_LOST = "MIRROR_LOST"
     MIRROR_READY = "MIRROR_READY"  # detail.version
@@ -42,9 +43,13 @@ class Kind(StrEnum):
     MIRROR_BAD = "MIRROR_BAD"  # detail.name: a bad file that could not be replaced
     ACTIVATION_PLANNED = "ACTIVATION_PLANNED"
     ACTIVATION_CANCELLED = "ACTIVATION_CANCELLED"
-    OPERATOR_ADDED = "OPERATOR_ADDED"  # detail.operator
+    OPERATOR_ADDED = "OPERATOR_ADDED"  # detail.operator, .after: role, filter, source
+    OPERATOR_CHANGED = "OPERATOR_CHANGED"  # detail.operator, .before, .after
     OPERATOR_DELETED = "OPERATOR_DELETED"
-    PASSWORD_CHANGED = "PASSWORD_CHANGED"
+    PASSWORD_CHANGED = "PASSWORD_CHANGED"  # detail.operator
+    API_TOKEN_ADDED = "API_TOKEN_ADDED"  # detail.token: its name; .after: owner, role, acts, filter, expires_at_s
+    API_TOKEN_REVOKED = "API_TOKEN_REVOKED"  # detail.token, .owner
+    PARAMETERS_SET = "PARAMETERS_SET"  # detail.level, .group, .before, .after: those that have changed; null: inherited
     LOGGED_IN = "LOGGED_IN"  # detail.address; an operator's from an address once an hour
     LOG_IN_FAILED = "LOG_IN_FAILED"  # detail.address, .names, .count, .unchecked: of an address in a minute
     KEYS_ROTATED = "KEYS_ROTATED"  # detail.keys: which
@@ -58,7 +63,7 @@ class Kind(StrEnum):
     COMPUTER_MERGED = "COMPUTER_MERGED"  # with another, which is deleted: detail.device_id
     CONTACT_REFUSED = "CONTACT_REFUSED"  # detail.why, .address; .device_id, where it is of no computer
     COMPUTER_CHANGED = "COMPUTER_CHANGED"  # detail.fact (address, agent, serial, mac), .before, .after, .flagged
-    COMPUTER_SET = "COMPUTER_SET"  # an operator's settings of a computer: the values in detail
+    COMPUTER_SET = "COMPUTER_SET"  # an operator's settings of a computer: the values in detail; .before: earlier ones
     TOKENS_REVOKED = "TOKENS_REVOKED"  # of a computer
     FILTER_SAVED = "FILTER_SAVED"  # detail.name, .text, .shared
     FILTER_DELETED = "FILTER_DELETED"  # detail.name, .text, .shared
@@ -180,7 +185,7 @@ def since(conn: Connection, seq: int, limit: int, kinds: Collection[Kind] = (), 
 
 def event_of(row: Row[Any]) -> Event:
     """The event in a row of the table."""
-    actor = Actor(ActorKind(row.actor_kind), row.actor_name) if row.actor_kind else None
+    actor = Actor(ActorKind(row.actor_kind), row.actor_name, row.actor_address) if row.actor_kind else None
     return Event(row.seq, row.at_us / 1_000_000, Kind(row.kind), actor, row.package_id, row.computer_id, row.detail)
 
 
@@ -195,6 +200,7 @@ def _row(note: Note) -> dict[str, Any]:
         "kind": note.kind,
         "actor_kind": note.actor.kind,
         "actor_name": note.actor.name,
+        "actor_address": note.actor.address,
         "package_id": note.package_id,
         "computer_id": note.computer_id,
         "detail": note.detail,

@@ -89,6 +89,7 @@ packages = Table(
     _name("arguments", nullable=True, limit=TEXT_LIMIT),
     _name("superseded_by", nullable=True, limit=20),
     _time("withdrawn_at_us", nullable=True),
+    Column("description", String(TEXT_LIMIT), nullable=False, server_default=""),
 )
 
 # The servers are both NULL (this server serves the package) or both "host[:port]/path". The row of a deactivated
@@ -343,20 +344,17 @@ planned_activations = Table(
     _time("planned_at_us"),
 )
 
+# `role`: a `permissions.Role`. `filter`: which computers, "": all. `source`: who vouches for the operator, a
+# `sign_in.Source`; only local ones have a password here. `seen_at_us`: when it last signed in, about.
 operators = Table(
     "operators",
     metadata,
     Column("name", String(NAME_LIMIT), primary_key=True),
     _name("password_hash"),
-)
-
-# Names and passwords by which agents log in.
-agent_logins = Table(
-    "agent_logins",
-    metadata,
-    Column("name", String(NAME_LIMIT), primary_key=True),
-    _name("password_hash"),
-    _time("added_at_us"),
+    Column("role", String(16), nullable=False, server_default="viewer"),
+    Column("filter", String(TEXT_LIMIT), nullable=False, server_default=""),
+    Column("source", String(16), nullable=False, server_default="local"),
+    _time("seen_at_us", nullable=True),
 )
 
 # The ids are no foreign keys: an event stays when its package is gone, and may name an id that never existed.
@@ -369,6 +367,7 @@ events = Table(
     # Who acted (`domain.actor`); "" where distd 0.1 wrote the event.
     Column("actor_kind", String(16), nullable=False, server_default=""),
     Column("actor_name", String(NAME_LIMIT), nullable=False, server_default=""),
+    Column("actor_address", String(NAME_LIMIT), nullable=False, server_default=""),
     Column("package_id", String(20), nullable=True),
     Column("computer_id", BIG, nullable=True),
     Column("detail", JSON, nullable=False),

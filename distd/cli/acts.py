@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from distd.cli.actor import unix_actor
 from distd.cli.computer_options import computer_option, file_option, read_device_ids
-from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
+from distd.cli.site import site_option
 from distd.domain.errors import BadInput
-from distd.domain.results import FINAL, Outcome
+from distd.domain.results import FINAL
 from distd.domain.units import format_count
+from distd.operations.acts import ACTS, ActRequest
 from distd.origin.deployments import acts
-from distd.origin.deployments.acts import ChosenAssignments
-from distd.origin.installation import open_installation
 from distd.terminal.options import example, json_option, one_of, options_record
 from distd.terminal.output import print_json
 from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import Any, TypeVar
 
-    from distd.origin.deployments.acts import ActDone
+    from distd.cli.site import SiteAccess
+    from distd.domain.results import Outcome
 
     FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)
 
@@ -64,7 +60,7 @@ def _state_option(states: tuple[Outcome, ...], text: str) -> Callable[[FC], FC]:
 
 @command(epilog=example("distd archive 1700000001 --state SUCCESS --data /srv/distd"))
 @package_argument
-@data_option
+@site_option
 @computer_option
 @file_option
 @_state_option(FINAL, "Results in this state: SUCCESS, all successes.")
@@ -72,14 +68,14 @@ def _state_option(states: tuple[Outcome, ...], text: str) -> Callable[[FC], FC]:
 @_dry_run_option
 @json_option
 @options_record(ActOptions)
-def archive(package_id: str, root: Path, options: ActOptions, as_json: bool) -> None:
+def archive(package_id: str, site: SiteAccess, options: ActOptions, as_json: bool) -> None:
     """Take note of results: their state is ARCHIVED from now on, and counts no more as SUCCESS or FAILED."""
-    _run(acts.archive, root, package_id, options, ("archived", as_json))
+    _run("archive", site, package_id, options, ("archived", as_json))
 
 
 @command(epilog=example("distd renotify 1700000001 --state FAILED --data /srv/distd"))
 @package_argument
-@data_option
+@site_option
 @computer_option
 @file_option
 @_state_option(acts.ENDED, "Results in this state: FAILED, all failures.")
@@ -88,53 +84,54 @@ def archive(package_id: str, root: Path, options: ActOptions, as_json: bool) -> 
 @_dry_run_option
 @json_option
 @options_record(ActOptions)
-def renotify(package_id: str, root: Path, options: ActOptions, force: bool, as_json: bool) -> None:
+def renotify(package_id: str, site: SiteAccess, options: ActOptions, force: bool, as_json: bool) -> None:
     """Assign the package again, by the same terms, where it has a result: a new attempt.
 
     The result stays with the attempt before: `distd results --attempts`.
     """
-    _run(
-        partial(acts.renotify, force=force), root, package_id, options, ("notified again at the next contact", as_json)
-    )
+    shown = ("notified again at the next contact", as_json)
+    _run("renotify", site, package_id, options, shown, force=force)
 
 
 @command(epilog=example("distd cancel 1700000001 --state DOWNLOADING --data /srv/distd"))
 @package_argument
-@data_option
+@site_option
 @computer_option
 @file_option
 @_state_option(acts.FETCHING, "Computers in this state: DOWNLOADING, all that are fetching it.")
 @_dry_run_option
 @json_option
 @options_record(CancelOptions)
-def cancel(package_id: str, root: Path, options: CancelOptions, as_json: bool) -> None:
+def cancel(package_id: str, site: SiteAccess, options: CancelOptions, as_json: bool) -> None:
     """Stop the package on computers whose agents were notified of it; others keep it.
 
     Their agents get empty fragments from now on: they find a wrong digest, delete the package and report
     ERR_BAD_DIGEST. What an agent gets from a redistribution server cannot be stopped.
     """
     chosen = ActOptions(options.device_ids, options.file, options.states, (), options.dry_run)
-    _run(acts.cancel, root, package_id, chosen, ("told to end it", as_json))
+    _run("cancel", site, package_id, chosen, ("told to end it", as_json))
 
 
 def _run(
-    act: Callable[..., ActDone], root: Path, package_id: str, options: ActOptions, shown: tuple[str, bool]
+    act: str, site: SiteAccess, package_id: str, options: ActOptions, shown: tuple[str, bool], *, force: bool = False
 ) -> None:
     device_ids = [*options.device_ids, *(read_device_ids(options.file) if options.file else ())]
     if not (device_ids or options.states or options.codes):
         raise BadInput("--computer", "computers, here or by --computers, --state or --code", "none")
-    named = list(dict.fromkeys(device_ids)) if options.device_ids or options.file else None
-    chosen = ChosenAssignments([Outcome(state) for state in options.states], options.codes, named)
-    with open_installation(root) as installation:
-        transaction = installation.catalogue.read if options.dry_run else installation.catalogue.write
-        with transaction() as conn:
-            done = act(conn, unix_actor(), package_id, chosen, time.time(), dry_run=options.dry_run)
+    request = ActRequest(
+        states=tuple(options.states) or None,
+        codes=options.codes or None,
+        computers=tuple(dict.fromkeys(device_ids)) or None,
+        force=force,
+        dry_run=options.dry_run,
+    )
+    done = site.ask(ACTS[act], package_id, given=request)
     what, as_json = shown
     if as_json:
-        print_json({"package_id": package_id, "dry_run": options.dry_run, "items": done.computers})
+        print_json({"package_id": package_id, "dry_run": options.dry_run, "items": done.items})
         return
     would = "would be " if options.dry_run else ""
-    click.echo(f"{format_count(len(done.computers), 'computer')}: {would}{what}.")
+    click.echo(f"{format_count(done.computers, 'computer')}: {would}{what}.")
     if done.passed_over:
         click.echo(f"{format_count(done.passed_over, 'computer')}: passed over, it is in no such state there.")
     if done.elsewhere:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 
-from distd.cli.actor import unix_actor
 from distd.cli.computer_options import computer_option, file_option, read_device_ids
-from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
 from distd.cli.package_text import describe_counters
+from distd.cli.site import ask_list, site_option
 from distd.domain.errors import BadInput
-from distd.domain.page import EVERYTHING
 from distd.domain.results import OPEN, Outcome
 from distd.domain.units import format_count, format_time
-from distd.origin.deployments import assignments, proofs, result_list
+from distd.operations import packages as package_operations
+from distd.operations.acts import ACTS, ActRequest
+from distd.operations.deployments import ACCEPT, RESULTS, AcceptRequest, ResultQuery
 from distd.origin.deployments.assignments import Unassigned
-from distd.origin.installation import open_installation
-from distd.origin.packages import overview
 from distd.origin.packages.overview import PackageState
 from distd.terminal.lists import Column, list_options, print_list
 from distd.terminal.options import example, json_option, one_of, options_record
@@ -30,10 +26,9 @@ from distd.terminal.output import print_json
 from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from sqlalchemy import Connection
-
+    from distd.cli.site import SiteAccess
     from distd.origin.deployments.result_list import Result
     from distd.terminal.lists import ListOptions
 
@@ -56,7 +51,7 @@ class UnassignOptions:
 
 @command(epilog=example("distd unassign 1700000001 --state WAITING --data /srv/distd"))
 @package_argument
-@data_option
+@site_option
 @computer_option
 @file_option
 @option(
@@ -69,7 +64,7 @@ class UnassignOptions:
 @option("--dry-run", is_flag=True, help="Change nothing: tell how many computers it would be for.")
 @json_option
 @options_record(UnassignOptions)
-def unassign(package_id: str, root: Path, options: UnassignOptions, as_json: bool) -> None:
+def unassign(package_id: str, site: SiteAccess, options: UnassignOptions, as_json: bool) -> None:
     """Remove the assignment of a package to computers. Agents that have been notified already still report a result.
 
     Computers of --computers to which it is not assigned, or that have a result, are skipped.
@@ -77,42 +72,46 @@ def unassign(package_id: str, root: Path, options: UnassignOptions, as_json: boo
     file = options.file
     if not (options.device_ids or file or options.states):
         raise BadInput("--computer", "computers, here or by --computers or --state", "none")
-    listed = read_device_ids(file) if file else []
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        if options.dry_run:
-            _tell_unassigned(conn, package_id, options, listed, as_json=as_json)
-            return
-        take = partial(assignments.unassign, conn, unix_actor(), package_id, now_s=time.time())
-        if options.states:
-            states = [Outcome(state) for state in options.states]
-            listed = [*listed, *result_list.in_states(conn, package_id, states)]
-        became = take(options.device_ids) if options.device_ids else {}
-        many = take([device_id for device_id in listed if device_id not in became], skip=True)
-    if as_json:
-        items = [{"device_id": device_id, "became": how} for device_id, how in (became | many).items()]
-        print_json({"package_id": package_id, "items": items})
+    done = [site.ask(ACTS["unassign"], package_id, given=request) for request in _requests(options)]
+    items = list(dict.fromkeys(device_id for each in done for device_id in each.items))
+    withdrawn = {device_id for each in done for device_id in each.withdrawn}
+    if options.dry_run:
+        _tell_what_would_be(package_id, items, as_json=as_json)
         return
-    for device_id, how in became.items():
-        click.echo(f"{device_id}: {_UNASSIGNED[how]}.")
+    became = {name: Unassigned.WITHDRAWN if name in withdrawn else Unassigned.REMOVED for name in items}
+    if as_json:
+        print_json({"package_id": package_id, "items": [{"device_id": name, "became": became[name]} for name in items]})
+        return
+    named = [name for name in items if name in options.device_ids]
+    for name in named:
+        click.echo(f"{name}: {_UNASSIGNED[became[name]]}.")
     if file or options.states:
-        for how, count in sorted(Counter(many.values()).items()):
+        many = Counter(how for name, how in became.items() if name not in options.device_ids)
+        for how, count in sorted(many.items()):
             click.echo(f"{format_count(count, 'computer')}: {_UNASSIGNED[how]}.")
         if not many:
             click.echo(f"No computer of those has {package_id} assigned without a result.")
 
 
-def _tell_unassigned(
-    conn: Connection, package_id: str, options: UnassignOptions, listed: list[str], *, as_json: bool
-) -> None:
-    """What would be done."""
-    found = set(result_list.in_states(conn, package_id, OPEN))
+def _requests(options: UnassignOptions) -> list[ActRequest]:
+    """One for each way to choose computers. Those that are named must have it; unless it is only tried."""
+    listed = tuple(dict.fromkeys(read_device_ids(options.file))) if options.file else ()
+    found = []
+    if options.device_ids:
+        named, strict = tuple(dict.fromkeys(options.device_ids)), not options.dry_run
+        found.append(ActRequest(computers=named, strict=strict, dry_run=options.dry_run))
+    if others := tuple(device_id for device_id in listed if device_id not in options.device_ids):
+        found.append(ActRequest(computers=others, dry_run=options.dry_run))
     if options.states:
-        listed = [*listed, *result_list.in_states(conn, package_id, [Outcome(state) for state in options.states])]
-    would = [device_id for device_id in dict.fromkeys((*options.device_ids, *listed)) if device_id in found]
+        found.append(ActRequest(states=options.states, dry_run=options.dry_run))
+    return found
+
+
+def _tell_what_would_be(package_id: str, items: Sequence[str], *, as_json: bool) -> None:
     if as_json:
-        print_json({"package_id": package_id, "dry_run": True, "items": [{"device_id": name} for name in would]})
+        print_json({"package_id": package_id, "dry_run": True, "items": [{"device_id": name} for name in items]})
         return
-    click.echo(f"{format_count(len(would), 'computer')}: would be unassigned {package_id}; nothing is done.")
+    click.echo(f"{format_count(len(items), 'computer')}: would be unassigned {package_id}; nothing is done.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +139,18 @@ RESULT_COLUMNS: Final[tuple[Column[Result], ...]] = (
 @option("--state", "states", multiple=True, type=one_of(Outcome), help="Only results in this state. Repeatable.")
 @option("--unproven", is_flag=True, help="Only where nothing but the agent says that it has the package.")
 @option("--attempts", is_flag=True, help="Earlier attempts too, each with its result.")
-@data_option
+@site_option
 @list_options
 @options_record(ResultOptions)
-def results(package_id: str, root: Path, options: ResultOptions, listing: ListOptions) -> None:
+def results(package_id: str, site: SiteAccess, options: ResultOptions, listing: ListOptions) -> None:
     """The state of a package on each computer that it is assigned to, by DEVICEID.
 
     "SUCCESS, unproven": no fragment of it was sent to the computer. "WAITING, unproven": it is in the agent's history,
     but this server never delivered it. `distd accept` takes both for a success; `distd assign --force` has it run.
     """
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        package = overview.show(conn, package_id)
-        wanted, marks = [Outcome(state) for state in options.states], asdict(options)
-        del marks["states"]
-        page = result_list.results(conn, package_id, wanted, listing.window, **marks)
+    package = site.ask(package_operations.STATE, package_id)
+    query = ResultQuery(options.states or None, options.unproven, options.attempts)
+    page = ask_list(site, RESULTS, listing, query, package_id)
     is_deleted = package.state == PackageState.DELETED
     nothing = "This package is deleted; no computer had it." if is_deleted else "No computer has this package assigned."
     print_list(
@@ -177,13 +174,13 @@ class AcceptOptions:
 
 @command(epilog=example("distd accept 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
 @package_argument
-@data_option
+@site_option
 @computer_option
 @file_option
 @option("--all", "all_unproven", is_flag=True, help="All computers of which `distd results --unproven` shows it.")
 @json_option
 @options_record(AcceptOptions)
-def accept(package_id: str, root: Path, options: AcceptOptions, as_json: bool) -> None:
+def accept(package_id: str, site: SiteAccess, options: AcceptOptions, as_json: bool) -> None:
     """Take what is unproven of a package for a success: see `distd results --unproven`.
 
     Computers of --computers on which nothing is unproven are skipped.
@@ -192,14 +189,12 @@ def accept(package_id: str, root: Path, options: AcceptOptions, as_json: bool) -
     if not (options.device_ids or file or options.all_unproven):
         raise BadInput("--computer", "computers, here or by --computers or --all", "none")
     listed = read_device_ids(file) if file else []
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        take = partial(proofs.accept, conn, unix_actor(), package_id, now_s=time.time())
-        named = take(options.device_ids) if options.device_ids else []
-        if options.all_unproven:
-            page = result_list.results(conn, package_id, (), EVERYTHING, unproven=True)
-            listed += [row.device_id for row in page.items]
-        others = take([device_id for device_id in listed if device_id not in named], skip=True)
-    accepted = [*named, *others]
+    request = AcceptRequest(
+        computers=tuple(dict.fromkeys([*options.device_ids, *listed])),
+        everybody=options.all_unproven,
+        strict=not (listed or options.all_unproven),
+    )
+    accepted = site.ask(ACCEPT, package_id, given=request).accepted
     if as_json:
         print_json({"package_id": package_id, "accepted": accepted})
         return

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from distd.catalogue import event_log
 from distd.cli.completion import complete_computers, complete_packages
-from distd.cli.options import data_option
+from distd.cli.site import ask_list, site_option
 from distd.domain.units import format_time, parse_past
 from distd.domain.visible import visible_json
-from distd.origin.installation import open_installation
+from distd.operations import events as operations
+from distd.operations.events import EventQuery
 from distd.origin.operators import events as log
-from distd.origin.operators.events import Wanted
 from distd.terminal.lists import Column, list_options, print_list, table_lines
 from distd.terminal.options import example, options_record
 from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from distd.catalogue.engine import Catalogue
+    from distd.cli.site import SiteAccess
+    from distd.operations.events import EventPage
+    from distd.operations.operation import Operation
     from distd.origin.operators.events import LoggedEvent
     from distd.terminal.lists import ListOptions
 
@@ -71,41 +70,42 @@ class EventOptions:
 @option("--since", metavar="TIME", help='Only from then on: "1d" (ago), "fri 18:00", "2026-11-27 18:00".')
 @option("--audit", "by_people", is_flag=True, help="Only what people did: the audit trail.")
 @option("--follow", is_flag=True, help="Go on printing what happens, until it is interrupted.")
-@data_option
+@site_option
 @list_options
 @options_record(EventOptions)
-def events(root: Path, options: EventOptions, listing: ListOptions) -> None:
+def events(site: SiteAccess, options: EventOptions, listing: ListOptions) -> None:
     """What happened, and who did it: the newest last."""
-    now = datetime.now()  # noqa: DTZ005 - "fri 18:00" is local
-    since_s = None if options.since is None else parse_past(options.since, "--since", now)
-    kinds = log.read_kinds(options.kinds, "--kind")
-    wanted = Wanted(options.package_id, options.device_id, options.actor, kinds, since_s, options.by_people)
-    with open_installation(root) as installation:
-        catalogue = installation.catalogue
-        with catalogue.read() as conn:
-            page = log.newest(conn, wanted, listing.window)
-        page.items.reverse()
-        if options.follow:
-            _follow(catalogue, wanted, page.items, as_json=listing.as_json)
-        else:
-            print_list(page, COLUMNS, listing, "Nothing of that kind has happened, or is kept.")
+    # The options are checked here, so that errors name them.
+    log.read_kinds(options.kinds, "--kind")
+    if options.since is not None:
+        parse_past(options.since, "--since", datetime.now())  # noqa: DTZ005 - "fri 18:00" is local
+    kinds = tuple(kind.strip().upper().replace("-", "_") for kind in options.kinds) or None
+    query = EventQuery(options.package_id, options.device_id, options.actor, kinds, options.since)
+    operation = operations.AUDIT if options.by_people else operations.LIST
+    page = ask_list(site, operation, listing, query)
+    page.items.reverse()
+    if options.follow:
+        _follow(site, operation, query, page.items, as_json=listing.as_json)
+    else:
+        print_list(page, COLUMNS, listing, "Nothing of that kind has happened, or is kept.")
 
 
-def _follow(catalogue: Catalogue, wanted: Wanted, found: list[LoggedEvent], *, as_json: bool) -> None:
+def _follow(
+    site: SiteAccess, operation: Operation[EventPage], query: EventQuery, found: list[LoggedEvent], *, as_json: bool
+) -> None:
     """Print the events `found`, and those that come; each as a line of its own."""
-    seq = 0 if found else _newest(catalogue)
+    seq = 0 if found else _newest(site)
     while True:
         for entry in found:
             click.echo(visible_json(json.dumps(asdict(entry), ensure_ascii=False)) if as_json else _line(entry))
             seq = entry.seq
         time.sleep(POLL_S)
-        with catalogue.read() as conn:
-            found = log.following(conn, wanted, seq, PAGE)
+        found = site.ask(operation, given=replace(query, after=seq, limit=PAGE)).items
 
 
-def _newest(catalogue: Catalogue) -> int:
-    with catalogue.read() as conn:
-        return event_log.newest(conn)
+def _newest(site: SiteAccess) -> int:
+    found = site.ask(operations.LIST, given=EventQuery(limit=1)).items
+    return found[0].seq if found else 0
 
 
 def _line(entry: LoggedEvent) -> str:

@@ -14,9 +14,11 @@ from distd.cli.actor import unix_actor
 from distd.cli.options import data_option
 from distd.domain.database_url import check_database_url
 from distd.domain.errors import BadInput
+from distd.domain.permissions import Role
 from distd.domain.settings import CatalogueSettings
 from distd.origin.installation import create_installation, open_installation
 from distd.origin.operators import operators
+from distd.origin.operators.operators import Grant
 from distd.terminal.options import FolderPath, example, json_option, options_record
 from distd.terminal.output import print_json
 from distd.terminal.program import command, option
@@ -87,7 +89,7 @@ def init(root: Path, options: InitOptions, as_json: bool) -> None:
     password = secrets.token_urlsafe(12)
     data = create_installation(root, options.hosts or (socket.getfqdn(),), options.offline_ca, options.place())
     with open_installation(root) as installation, installation.catalogue.write() as conn:
-        operators.create(conn, unix_actor(), ADMIN, password, time.time())
+        operators.create(conn, unix_actor(), ADMIN, password, time.time(), Grant(Role.ADMINISTRATOR))
     if as_json:
         print_json({"data": str(root), "ca": str(data.ca_certificate), "operator": ADMIN, "password": password})
         return

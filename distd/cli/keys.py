@@ -13,14 +13,16 @@ from distd.cli import keys_offline
 from distd.cli.actor import unix_actor
 from distd.cli.keys_revoking import revoke_certificates
 from distd.cli.options import data_option
+from distd.cli.site import site_option
 from distd.domain.errors import BadInput
 from distd.domain.units import DAY_S, format_time, parse_duration
+from distd.operations import keys as operations
 from distd.origin.installation import open_installation
 from distd.origin.mirrors import certificates as mirror_certificates
 from distd.origin.packages import signing
-from distd.storage import issuing, key_pairs, pki, renewal_time, revoking, token_keys
+from distd.storage import issuing, key_pairs, pki, renewal_time, token_keys
+from distd.storage.certificate_list import list_certificates
 from distd.storage.key_pairs import SERVER, SIGNER
-from distd.storage.trust_file import load_trust
 from distd.terminal.lists import print_table
 from distd.terminal.options import example, json_option, options_record
 from distd.terminal.output import print_json, print_record
@@ -29,8 +31,7 @@ from distd.terminal.program import Group, argument, option
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cryptography import x509
-
+    from distd.cli.site import SiteAccess
     from distd.origin.installation import Installation
     from distd.storage.data_dir import DataDir
     from distd.storage.key_pairs import Pair
@@ -50,40 +51,16 @@ for _command in (keys_offline.request, keys_offline.sign, keys_offline.install):
 
 
 @keys.command("list", epilog=example("distd keys list --data /srv/distd"))
-@data_option
+@site_option
 @json_option
-def list_(root: Path, as_json: bool) -> None:
+def list_(site: SiteAccess, as_json: bool) -> None:
     """The certificates in use and those before, with their serial numbers, and whether they are revoked."""
-    with open_installation(root) as installation:
-        rows = _certificates(installation.data)
+    rows = site.ask(operations.LIST).items
     if as_json:
         print_json(rows)
         return
-    table = [(row["name"], row["state"], format_time(row["until_s"]), row["serial"]) for row in rows]
+    table = [(row.name, row.state, format_time(row.until_s), row.serial) for row in rows]
     print_table(("Certificate", "State", "Valid until", "Serial number"), table, "")
-
-
-def _certificates(data: DataDir) -> list[dict[str, Any]]:
-    trust, waiting = load_trust(data), {one.serial for one in revoking.pending(data)}
-
-    def row(name: str, state: str, certificate: x509.Certificate) -> dict[str, Any]:
-        serial = certificate.serial_number
-        if serial in trust.revocations.serials:
-            state = "revoked"
-        elif serial in waiting:
-            state = "to be revoked"
-        return {
-            "name": name,
-            "state": state,
-            "serial": f"{serial:x}",
-            "until_s": certificate.not_valid_after_utc.timestamp(),
-        }
-
-    rows = [row("CA", "in use" if (data.keys / pki.CA_KEY).exists() else "offline", pki.load_ca(data.ca_certificate))]
-    for pair in (SERVER, SIGNER):
-        rows.append(row(pair.name, "in use", pki.load_certificate(data.keys / pair.certificate)))
-        rows += [row(pair.name, "before", old) for old in reversed(key_pairs.retired(data.keys, pair))]
-    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,18 +200,18 @@ def revoke(serial: str, root: Path, as_json: bool) -> None:
     Of a signer: agents and mirrors take no manifest any more that it signed. See `rotate --revoke` for one in use.
     """
     with open_installation(root) as installation:
-        rows = [row for row in _certificates(installation.data) if row["serial"].startswith(serial.lower())]
+        rows = [row for row in list_certificates(installation.data) if row.serial.startswith(serial.lower())]
         if len(rows) != 1 or not serial:
             raise BadInput("SERIAL", "the serial number of one certificate", serial, "see `distd keys list`")
         (row,) = rows
-        if row["state"] in ("in use", "offline"):
-            hint = f"`distd keys rotate {'signing' if row['name'] == 'signer' else row['name']} --revoke` replaces it"
+        if row.state in ("in use", "offline"):
+            hint = f"`distd keys rotate {'signing' if row.name == 'signer' else row.name} --revoke` replaces it"
             raise BadInput("SERIAL", "a certificate that is not in use", serial, hint)
-        if row["name"] == SIGNER.name and signing.is_pending(installation.data.keys):
+        if row.name == SIGNER.name and signing.is_pending(installation.data.keys):
             hint = "`distd keys rotate signing` goes on with it"
             raise BadInput("SERIAL", "a signer of no package any more", serial, hint)
-        epoch = revoke_certificates(installation, [int(row["serial"], 16)])
+        epoch = revoke_certificates(installation, [int(row.serial, 16)])
     if as_json:
-        print_json({"serial": row["serial"], "epoch": epoch})
+        print_json({"serial": row.serial, "epoch": epoch})
     elif epoch:
-        click.echo(f"Certificate {row['serial']} is revoked: epoch {epoch}.")
+        click.echo(f"Certificate {row.serial} is revoked: epoch {epoch}.")

@@ -9,8 +9,7 @@ import click
 
 from distd.catalogue import event_log
 from distd.cli.actor import unix_actor
-from distd.storage import revoking
-from distd.storage.trust_file import load_trust
+from distd.origin.mirrors import revocation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,13 +21,9 @@ WAITS = "distd: note: the CA's key is not here: what is revoked counts once it i
 
 def revoke_certificates(installation: Installation, serials: Sequence[int]) -> int:
     """Revoke certificates by their serial numbers; the epoch of the trust file, 0: it waits for the CA."""
-    now_s, trust = time.time(), load_trust(installation.data)
-    serials = [serial for serial in serials if serial not in trust.revocations.serials]
-    if not serials:
-        return trust.revocations.epoch
-    epoch = revoking.revoke(installation.data, serials, now_s)
-    record_revoked(installation, serials, epoch)
-    if not epoch:
+    actor, now_s = unix_actor(), time.time()
+    new, epoch = revocation.revoke_certificates(installation.catalogue, installation.data, actor, serials, now_s)
+    if new and not epoch:
         click.echo(WAITS, err=True)
     return epoch
 
@@ -43,6 +38,4 @@ def record_rotated(installation: Installation, names: Sequence[str]) -> None:
 
 def record_revoked(installation: Installation, serials: Sequence[int], epoch: int) -> None:
     """Write the event."""
-    kind, names = event_log.Kind.CERTIFICATES_REVOKED, [f"{serial:x}" for serial in serials[:100]]
-    with installation.catalogue.write() as conn:
-        event_log.append(conn, kind, unix_actor(), at_s=time.time(), serials=names, epoch=epoch)
+    revocation.record_revoked(installation.catalogue, unix_actor(), serials, epoch, time.time())

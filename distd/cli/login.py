@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from distd.cli.actor import unix_actor
 from distd.cli.operator import print_password, read_password, stdin_option
-from distd.cli.options import data_option
+from distd.cli.site import ask_list, site_option
 from distd.domain.units import format_time
-from distd.origin.agents import logins
-from distd.origin.installation import open_installation
+from distd.operations import operators as operations
+from distd.operations.operators import AgentPasswordRequest, OperatorQuery
 from distd.terminal.lists import Column, list_options, print_list
 from distd.terminal.options import example, json_option
 from distd.terminal.program import Group, argument
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from distd.cli.site import SiteAccess
     from distd.origin.agents.logins import AgentLogin
     from distd.terminal.lists import ListOptions
 
@@ -37,37 +34,38 @@ def login() -> None:
 
 
 @login.command("list", epilog=example("distd login list --data /srv/distd"))
-@data_option
+@site_option
 @list_options
-def list_(root: Path, listing: ListOptions) -> None:
+def list_(site: SiteAccess, listing: ListOptions) -> None:
     """The logins of agents, by name."""
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        page = logins.list_logins(conn, listing.window)
-    print_list(page, COLUMNS, listing, "No logins: agents need none.")
+    print_list(
+        ask_list(site, operations.LIST_LOGINS, listing, OperatorQuery()),
+        COLUMNS,
+        listing,
+        "No logins: agents need none.",
+    )
 
 
 @login.command("set", epilog=example("distd login set school --data /srv/distd"))
 @name_argument
 @stdin_option
-@data_option
+@site_option
 @json_option
-def set_(name: str, from_stdin: bool, root: Path, as_json: bool) -> None:
+def set_(name: str, from_stdin: bool, site: SiteAccess, as_json: bool) -> None:
     """Add a login, or give it another password; prints the password, which nothing else knows.
 
     Agents have it in their options: ocsinventory-agent --user NAME --password PASSWORD --realm distd (2.10: the first
     two in Base64), on Windows /USER and /PWD. A running server knows it within a second.
     """
     password = read_password(from_stdin=from_stdin)
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        logins.put(conn, unix_actor(), name, password, time.time())
+    site.ask(operations.PUT_LOGIN, name, given=AgentPasswordRequest(password))
     print_password("login", name, None if from_stdin else password, as_json=as_json)
 
 
 @login.command(epilog=example("distd login delete school --data /srv/distd"))
 @name_argument
-@data_option
-def delete(name: str, root: Path) -> None:
+@site_option
+def delete(name: str, site: SiteAccess) -> None:
     """Agents can no longer log in by it."""
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        logins.delete(conn, unix_actor(), name, time.time())
+    site.ask(operations.DELETE_LOGIN, name)
     click.echo(f"Login {name} is deleted.")

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "db": "distd.cli.database:db",
     "events": "distd.cli.events:events",
     "filter": "distd.cli.filter:filter_",
+    "group": "distd.cli.group:group",
     "init": "distd.cli.init:init",
     "keys": "distd.cli.keys:keys",
     "mirror": "distd.cli.mirror:mirror",
@@ -31,8 +32,10 @@ COMMANDS: Final = {
     "plan": "distd.cli.plan:plan",
     "renotify": "distd.cli.acts:renotify",
     "results": "distd.cli.assignments:results",
+    "parameters": "distd.cli.parameters:parameters",
     "serve": "distd.cli.serve:serve",
     "statistics": "distd.cli.statistics:statistics",
+    "token": "distd.cli.token:token",
     "unassign": "distd.cli.assignments:unassign",
 }
 

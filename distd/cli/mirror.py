@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from distd.cli.actor import unix_actor
 from distd.cli.completion import complete_computers
-from distd.cli.keys_revoking import revoke_certificates
-from distd.cli.options import data_option
+from distd.cli.keys_revoking import WAITS
 from distd.cli.package_options import package_argument
+from distd.cli.site import ask_list, site_option
 from distd.domain.errors import BadInput
-from distd.domain.mirror_rules import Via
 from distd.domain.units import format_size, format_time
-from distd.origin.installation import open_installation
-from distd.origin.mirrors import certificates, explanation, mirrors
-from distd.origin.mirrors import rules as mirror_rules
+from distd.operations import mirrors as operations
+from distd.operations.mirrors import MirrorQuery, MirrorRequest, RuleList
 from distd.origin.mirrors.mirrors import NewMirror
-from distd.storage import pki
 from distd.terminal.lists import Column, format_number, list_options, print_list, print_table
 from distd.terminal.options import example, json_option, options_record
 from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from distd.cli.site import SiteAccess
     from distd.origin.mirrors.mirrors import Mirror
     from distd.terminal.lists import ListOptions
 
@@ -59,22 +54,18 @@ name_argument = argument("name", metavar="NAME", hint="see `distd mirror list`")
 @option(
     "--local", is_flag=True, help="Only for computers of its networks or its location, or for which a rule matches."
 )
-@data_option
+@site_option
 @json_option
 @options_record(NewMirror)
-def add(root: Path, options: NewMirror, as_json: bool) -> None:
+def add(site: SiteAccess, options: NewMirror, as_json: bool) -> None:
     """Register a redistribution server; prints the token for `redistrib join`, valid once within 7 days."""
-    with open_installation(root) as installation:
-        with installation.catalogue.write() as conn:
-            secret = mirrors.add(conn, unix_actor(), options, time.time())
-        token = f"{secret}.{pki.fingerprint(pki.load_ca(installation.data.ca_certificate))}"
-        host, https = installation.settings.server.host, installation.settings.server.https
-    port = https.rpartition(":")[2]
+    given = MirrorRequest(**{field.name: getattr(options, field.name) for field in fields(options)})
+    added = site.ask(operations.ADD, given=given)
     if as_json:
-        print_json({"name": options.name, "token": token})
+        print_json({"name": added.name, "token": added.token})
         return
     click.echo(f"Mirror {options.name} may join once within 7 days. Run there:")
-    click.echo(f"  redistrib join https://{host}:{port} --token {token} --data /srv/redistrib")
+    click.echo(f"  redistrib join {added.server} --token {added.token} --data /srv/redistrib")
 
 
 COLUMNS: Final[tuple[Column[Mirror], ...]] = (
@@ -93,12 +84,11 @@ COLUMNS: Final[tuple[Column[Mirror], ...]] = (
 
 @mirror.command("list", epilog=example("distd mirror list --data /srv/distd"))
 @option("--name", "pattern", metavar="TEXT", help="Only those that have this in their name; ? and * as in a shell.")
-@data_option
+@site_option
 @list_options
-def list_(root: Path, pattern: str | None, listing: ListOptions) -> None:
+def list_(site: SiteAccess, pattern: str | None, listing: ListOptions) -> None:
     """The mirrors, by name: which are online, what they have, how far behind they are."""
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        page = mirrors.list_mirrors(conn, pattern, listing.window, time.time())
+    page = ask_list(site, operations.LIST, listing, MirrorQuery(pattern))
     nothing = "No mirrors yet: see `distd mirror add --help`."
     print_list(page, COLUMNS, listing, nothing if pattern is None else "No such mirrors.")
 
@@ -127,12 +117,11 @@ def _hits(mirror: Mirror) -> str:
 
 @mirror.command(epilog=example("distd mirror show paris --data /srv/distd"))
 @name_argument
-@data_option
+@site_option
 @json_option
-def show(name: str, root: Path, as_json: bool) -> None:
+def show(name: str, site: SiteAccess, as_json: bool) -> None:
     """One mirror, as `list` shows it, with its networks, location and free disk space."""
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        found = mirrors.show(conn, name, time.time())
+    found = site.ask(operations.SHOW, name)
     if as_json:
         print_json(found)
         return
@@ -146,26 +135,23 @@ def show(name: str, root: Path, as_json: bool) -> None:
 
 @mirror.command(epilog=example("distd mirror revoke paris --data /srv/distd"))
 @name_argument
-@data_option
-def revoke(name: str, root: Path) -> None:
+@site_option
+def revoke(name: str, site: SiteAccess) -> None:
     """Revoke a mirror and its certificates: it gets nothing more, and no agent is directed to it.
 
     After `mirror add` with the same name it may join again.
     """
-    with open_installation(root) as installation:
-        with installation.catalogue.write() as conn:
-            mirrors.revoke(conn, unix_actor(), name, time.time())
-            serials = certificates.serials(conn, name)
-        revoke_certificates(installation, serials)
+    if not site.ask(operations.REVOKE, name).final:
+        click.echo(WAITS, err=True)
     click.echo(f"Mirror {name} is revoked.")
 
 
 @mirror.command(epilog=example('distd mirror rules "IPSUBNET EQUALS IPSUBNET" "NAME LIKE TAG" --data /srv/distd'))
 @argument("rules", metavar="[RULE]...", nargs=-1)
 @option("--clear", is_flag=True, help="Remove all rules.")
-@data_option
+@site_option
 @json_option
-def rules(rules: tuple[str, ...], clear: bool, root: Path, as_json: bool) -> None:
+def rules(rules: tuple[str, ...], clear: bool, site: SiteAccess, as_json: bool) -> None:
     """Show the rules that choose the mirror of a computer, in their order; or replace them by the given ones.
 
     A rule is FIELD OP FIELD: the computer's field EQUALS, DIFFERS from or is LIKE (with % and _) the mirror's field.
@@ -173,30 +159,25 @@ def rules(rules: tuple[str, ...], clear: bool, root: Path, as_json: bool) -> Non
     """
     if rules and clear:
         raise BadInput("--clear", "no rules beside it", rules[0])
-    with open_installation(root) as installation:
-        if rules or clear:
-            with installation.catalogue.write() as conn:
-                found = mirror_rules.set_rules(conn, unix_actor(), rules, time.time())
-        else:
-            with installation.catalogue.read() as conn:
-                found = mirror_rules.list_rules(conn)
+    if rules or clear:
+        found = site.ask(operations.SET_RULES, given=RuleList(rules)).rules
+    else:
+        found = site.ask(operations.RULES).rules
     if as_json:
-        print_json([str(rule) for rule in found])
+        print_json(found)
         return
-    rows = ((number, *str(rule).split()) for number, rule in enumerate(found, 1))
+    rows = ((number, *rule.split()) for number, rule in enumerate(found, 1))
     print_table(("Rule", "Computer's", "", "Mirror's"), rows, "No rules: networks, locations and load decide.")
 
 
 @mirror.command(epilog=example("distd mirror explain pc17-2026-11-23-08-00-00 1700000001 --data /srv/distd"))
 @argument("device_id", metavar="DEVICEID", hint="see `distd computer list`", shell_complete=complete_computers)
 @package_argument
-@data_option
+@site_option
 @json_option
-def explain(device_id: str, package_id: str, root: Path, as_json: bool) -> None:
+def explain(device_id: str, package_id: str, site: SiteAccess, as_json: bool) -> None:
     """From which mirrors a computer would get a package now, and why not from the others."""
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        default = Via(installation.settings.mirrors.via)
-        found = explanation.explain(conn, device_id, package_id, default, time.time())
+    found = site.ask(operations.EXPLAIN, device_id, package_id)
     if as_json:
         print_json(found)
         return

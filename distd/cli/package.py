@@ -8,30 +8,32 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from distd.cli.actor import unix_actor
 from distd.cli.options import data_option
 from distd.cli.package_options import notify_options, package_argument, target_of
 from distd.cli.package_text import describe_counters, describe_notify, describe_plan, describe_state
+from distd.cli.site import ask_list, site_option
+from distd.domain.errors import DistdError, NotFound
 from distd.domain.records import Action
 from distd.domain.units import format_size, format_time
+from distd.operations import packages as operations
+from distd.operations.packages import PackageQuery
 from distd.origin.installation import open_installation
-from distd.origin.packages import counters, overview, packages, planned_activations, publishing, versions
-from distd.origin.packages.overview import WantedPackages
-from distd.storage import package_dirs as directories
-from distd.storage import pki
+from distd.origin.packages import counters
+from distd.origin.packages.orders import PackageEdit
+from distd.origin.packages.overview import PackageState
 from distd.terminal.lists import Column, format_number, list_options, print_list
 from distd.terminal.options import example, json_option, options_record, set_option
 from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from distd.domain.records import Notify
-    from distd.origin.installation import Installation
+    from distd.cli.site import SiteAccess
+    from distd.origin.packages.detail import PackageDetail
+    from distd.origin.packages.orders import NotifyChange
     from distd.origin.packages.overview import ListedPackage
-    from distd.origin.packages.packages import Package
     from distd.terminal.lists import ListOptions
 
 
@@ -78,34 +80,32 @@ COLUMNS: Final[tuple[Column[ListedPackage], ...]] = (
 @option("--name", metavar="TEXT", help="Only those that have this in their name; ? and * as in a shell.")
 @option("--active/--inactive", default=None, help="Only those that are active, or are not.")
 @option("--deleted", is_flag=True, help="Deleted packages.")
-@data_option
+@site_option
 @list_options
-def list_(root: Path, name: str | None, active: bool | None, deleted: bool, listing: ListOptions) -> None:
+def list_(site: SiteAccess, name: str | None, active: bool | None, deleted: bool, listing: ListOptions) -> None:
     """The packages, newest first, and how many computers are where with each.
 
     Notified: the agent knows of it, and has no result yet. Deleted packages are listed with --deleted only.
     """
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        page = overview.list_packages(conn, WantedPackages(name, active, deleted), listing.window)
+    page = ask_list(site, operations.LIST, listing, PackageQuery(name, active, deleted))
     is_all = not (name or deleted) and active is None
     print_list(page, COLUMNS, listing, NO_PACKAGES if is_all else "No such packages.")
 
 
 @package.command(epilog=example("distd package show 1700000001 --data /srv/distd"))
 @package_argument
-@data_option
+@site_option
 @json_option
-def show(package_id: str, root: Path, as_json: bool) -> None:
+def show(package_id: str, site: SiteAccess, as_json: bool) -> None:
     """One package, with its digests and where it is activated."""
-    with open_installation(root) as installation:
-        with installation.catalogue.read() as conn:
-            found = packages.show(conn, package_id)
-            listed = overview.show(conn, package_id)
-            planned = planned_activations.planned_of(conn, package_id)
-        described = describe(installation, found)
-        notify = directories.read_info(installation.data, package_id).notify
+    found = site.ask(operations.SHOW, package_id)
+    if found.state == PackageState.DELETED:
+        raise NotFound("package", "the id of a package", package_id)
+    if found.damage:
+        raise Damaged(found.damage)
+    described, planned, notify = describe(found), found.planned, found.notify
     if as_json:
-        print_json(described | {"notify": notify, "state": listed.state, **listed.counters, "planned": planned})
+        print_json(described | {"notify": notify, "state": found.state, **found.counters, "planned": planned})
         return
     described |= {
         "size": f"{found.size_bytes} bytes ({format_size(found.size_bytes)})",
@@ -113,7 +113,7 @@ def show(package_id: str, root: Path, as_json: bool) -> None:
         "created": format_time(found.created_at_s),
         "withdrawn_at_s": None,
         "withdrawn": format_time(found.withdrawn_at_s),
-        "state": describe_state(listed, planned, time.time()),
+        "state": describe_state(found, planned, time.time()),
         "version": found.version if found.version > 1 else None,
         "plan": None,
         "cut into": describe_plan(found.plan) if found.fragments else None,
@@ -121,37 +121,32 @@ def show(package_id: str, root: Path, as_json: bool) -> None:
         "active": None,
         "info_server": None,
         "fragment_server": None,
-        "computers": describe_counters(listed),
+        "computers": describe_counters(found),
     }
     print_record(described.items())
 
 
 @package.command(epilog=example("distd package delete 1700000001 --data /srv/distd"))
 @package_argument
-@data_option
-def delete(package_id: str, root: Path) -> None:
+@site_option
+def delete(package_id: str, site: SiteAccess) -> None:
     """Delete the files of a package. Its name and results are kept."""
-    with open_installation(root) as installation:
-        publishing.delete(installation.package_store(), unix_actor(), package_id, time.time())
+    site.ask(operations.DELETE, package_id)
     click.echo(f"Package {package_id} is deleted.")
 
 
 @package.command(epilog=example("distd package withdraw 1700000001 --data /srv/distd"))
 @package_argument
-@data_option
+@site_option
 @json_option
-def withdraw(package_id: str, root: Path, as_json: bool) -> None:
+def withdraw(package_id: str, site: SiteAccess, as_json: bool) -> None:
     """Stop a package that agents are already fetching.
 
     No more agents are notified of it. The others get empty fragments from now on: they find a wrong digest, delete the
     package and report ERR_BAD_DIGEST, instead of asking for it until their time-out. Its name and results are kept.
     """
-    with open_installation(root) as installation:
-        with installation.catalogue.read() as conn:
-            server = packages.show(conn, package_id).fragment_server
-        versions.withdraw(installation.package_store(), unix_actor(), package_id, time.time())
-        with installation.catalogue.read() as conn:
-            described = describe(installation, packages.show(conn, package_id))
+    found = site.ask(operations.WITHDRAW, package_id)
+    server, described = found.fragment_server, describe(found)
     if as_json:
         print_json(described)
     else:
@@ -182,19 +177,20 @@ def recount(root: Path, as_json: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class EditOptions:
-    """The options of `distd package edit`; None: not given. `notify` makes the new notification from the old one."""
+    """The options of `distd package edit`; None: not given."""
 
     name: str | None
     priority: int | None
     path: str | None
     launch: str | None
     command: str | None
-    notify: Callable[[Notify], Notify]
+    description: str | None
+    notify: NotifyChange
 
 
 @package.command(epilog=example("distd package edit 1700000001 --data /srv/distd --priority 3 --done-text Done"))
 @package_argument
-@data_option
+@site_option
 @option("--name", help="Its name, for people.")
 @option(
     "--priority",
@@ -204,23 +200,27 @@ class EditOptions:
 @option("--path", field="target", help="STORE: the folder to copy to.")
 @option("--launch", field="target", help="LAUNCH: the file of the package to run, with its arguments.")
 @option("--command", field="target", help="EXECUTE: the command line.")
+@option("--description", help="What it is, for people.")
 @notify_options
 @set_option
 @json_option
 @options_record(EditOptions)
-def edit(package_id: str, root: Path, options: EditOptions, overrides: Mapping[str, str], as_json: bool) -> None:
-    """Change the name, priority, target or notification of a package. Its files and its id stay the same.
+def edit(package_id: str, site: SiteAccess, options: EditOptions, overrides: Mapping[str, str], as_json: bool) -> None:
+    """Change the name, description, priority, target or notification of a package. Its files and its id stay the same.
 
     What is not given is not changed. Agents that have been notified of the package go on with the old values.
     """
     targets = {"path": options.path, "launch": options.launch, "command": options.command}
-    with open_installation(root, overrides) as installation:
-        with installation.catalogue.read() as conn:
-            action = Action(packages.show(conn, package_id).action)
-        target = target_of(action, targets, needed=False)
-        changes = versions.PackageChanges(options.notify, options.name, options.priority, target)
-        found = versions.edit(installation.package_store(), unix_actor(), package_id, changes, time.time())
-        described = describe(installation, found)
+    action = Action(site.ask(operations.STATE, package_id).action)
+    change = PackageEdit(
+        name=options.name,
+        priority=options.priority,
+        target=target_of(action, targets, needed=False),
+        notify=options.notify,
+        description=options.description,
+    )
+    found = site.ask(operations.EDIT, package_id, given=change)
+    described = describe(found)
     if as_json:
         print_json(described)
     else:
@@ -229,9 +229,12 @@ def edit(package_id: str, root: Path, options: EditOptions, overrides: Mapping[s
         click.echo(f"distd: note: {warning}", err=True)
 
 
-def describe(installation: Installation, package: Package) -> dict[str, object]:
+class Damaged(DistdError):
+    """The files of a package cannot be read."""
+
+
+def describe(package: PackageDetail) -> dict[str, object]:
     """A package with its digests, as `package show --json` prints it."""
-    manifest = directories.read_manifest(installation.data, package.id, pki.load_ca(installation.data.ca_certificate))
     return {
         "id": package.id,
         "name": package.name,
@@ -241,9 +244,9 @@ def describe(installation: Installation, package: Package) -> dict[str, object]:
         "priority": package.priority,
         "fragments": package.fragments,
         "size": package.size_bytes,
-        "md5": manifest.md5.hex(),
-        "sha256": manifest.sha256.hex(),
-        "blake3": manifest.blake3.hex(),
+        "md5": package.md5,
+        "sha256": package.sha256,
+        "blake3": package.blake3,
         "created_at_s": package.created_at_s,
         "version": package.version,
         "plan": package.plan,
@@ -254,4 +257,5 @@ def describe(installation: Installation, package: Package) -> dict[str, object]:
         "active": package.active,
         "info_server": package.info_server,
         "fragment_server": package.fragment_server,
+        "description": package.description,
     }

@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distd.cli.actor import unix_actor
-from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
 from distd.cli.package_text import describe_planned
+from distd.cli.site import site_option
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
 from distd.domain.units import parse_moment
-from distd.origin.installation import open_installation
-from distd.origin.packages import overview, packages, planned_activations
-from distd.origin.packages.planned_activations import Conditions
+from distd.operations import packages as operations
+from distd.operations.packages import Activation
 from distd.terminal.options import example, json_option, one_of, options_record
 from distd.terminal.output import print_json
 from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from distd.cli.site import SiteAccess
+    from distd.origin.packages.overview import ListedPackage
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class ActivateOptions:
 
 @command(epilog=example("distd package activate 1700000001 --data /srv/distd"))
 @package_argument
-@data_option
+@site_option
 @option("--info-server", metavar="HOST[:PORT]/PATH", help="The server of the info (HTTPS), beside --fragment-server.")
 @option("--fragment-server", metavar="HOST[:PORT]/PATH", help="That of the fragments (HTTP). Neither: this one.")
 @option(
@@ -68,52 +67,46 @@ class ActivateOptions:
 @option("--latest", metavar="TIME", help="Activate it then, even if not enough mirrors have it.")
 @json_option
 @options_record(ActivateOptions)
-def activate(package_id: str, root: Path, options: ActivateOptions, as_json: bool) -> None:
+def activate(package_id: str, site: SiteAccess, options: ActivateOptions, as_json: bool) -> None:
     """Notify agents of a package that is assigned to them, from now on or from a later time.
 
     They fetch it from this server, or from the given servers. Mirrors fetch a package as soon as it is built: with
     --when-ready or --at they have it before agents ask for it.
     """
-    if options.ready_percent is None and options.at is None:
-        _activate_now(package_id, root, options, as_json=as_json)
-    else:
-        _activate_later(package_id, root, options, as_json=as_json)
-
-
-def _activate_now(package_id: str, root: Path, options: ActivateOptions, *, as_json: bool) -> None:
-    if options.latest is not None or options.sites:
+    is_later = options.ready_percent is not None or options.at is not None
+    if not is_later and (options.latest is not None or options.sites):
         raise BadInput("--latest" if options.latest else "--site", "--when-ready or --at beside it", "neither")
-    info_server, fragment_server = options.info_server, options.fragment_server
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        actor, now_s = unix_actor(), time.time()
-        planned_activations.cancel(conn, actor, package_id, now_s)
-        found = packages.activate(conn, actor, package_id, info_server, fragment_server, now_s, options.via or "")
-        is_assigned = any(overview.show(conn, package_id).counters.values())
-    where = f"info {info_server}, fragments {fragment_server}" if info_server else "from this server"
-    _print(found, f"Package {package_id} is active: {where}.", as_json=as_json)
-    if not (as_json or is_assigned):
-        click.echo(f"Next: distd assign {package_id} --computer DEVICEID --data {root}")
-
-
-def _activate_later(package_id: str, root: Path, options: ActivateOptions, *, as_json: bool) -> None:
-    now_s = time.time()
-    other_server = options.info_server or options.fragment_server
-    if other_server:
+    if is_later and (options.info_server or options.fragment_server):
+        other_server = options.info_server or options.fragment_server
         raise BadInput("--info-server", "no server beside --when-ready and --at", other_server)
-    now = datetime.fromtimestamp(now_s)  # noqa: DTZ006 - "fri 18:00" is local
-    conditions = Conditions(
-        ready_percent=options.ready_percent or 0,
-        not_before_s=now_s if options.at is None else parse_moment(options.at, "--at", now),
-        latest_s=None if options.latest is None else parse_moment(options.latest, "--latest", now),
+    for field, moment in (("--at", options.at), ("--latest", options.latest)):
+        if moment is not None:  # here, so that errors name the option
+            parse_moment(moment, field, datetime.now())  # noqa: DTZ005 - "fri 18:00" is local
+    request = Activation(
+        info_server=options.info_server,
+        fragment_server=options.fragment_server,
+        via=Via(options.via) if options.via else None,
+        when_ready_percent=options.ready_percent,
         sites=options.sites,
+        not_before=options.at,
+        latest=options.latest,
     )
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        via = Via(options.via) if options.via else None
-        before = planned_activations.planned_of(conn, package_id)
-        waiting = planned_activations.plan(conn, unix_actor(), package_id, via, conditions, now_s)
-    text = f"`distd serve` activates package {package_id} {describe_planned(waiting, now_s)}"
-    instead = f"; until now: {describe_planned(before, now_s)}" if before else ""
-    _print(waiting, f"{text}{instead}.", as_json=as_json)
+    done = site.ask(operations.ACTIVATE, package_id, given=request)
+    if done.planned is None:
+        _print_active(site, done.package, options, as_json=as_json)
+    else:
+        now_s, before = time.time(), done.replaces
+        text = f"`distd serve` activates package {package_id} {describe_planned(done.planned, now_s)}"
+        instead = f"; until now: {describe_planned(before, now_s)}" if before else ""
+        _print(done.planned, f"{text}{instead}.", as_json=as_json)
+
+
+def _print_active(site: SiteAccess, package: ListedPackage, options: ActivateOptions, *, as_json: bool) -> None:
+    info_server = options.info_server
+    where = f"info {info_server}, fragments {options.fragment_server}" if info_server else "from this server"
+    _print(package, f"Package {package.id} is active: {where}.", as_json=as_json)
+    if not (as_json or any(package.counters.values())):
+        click.echo(f"Next: distd assign {package.id} --computer DEVICEID {site.where}")
 
 
 def _print(found: object, text: str, *, as_json: bool) -> None:
@@ -125,9 +118,8 @@ def _print(found: object, text: str, *, as_json: bool) -> None:
 
 @command(epilog=example("distd package deactivate 1700000001 --data /srv/distd"))
 @package_argument
-@data_option
-def deactivate(package_id: str, root: Path) -> None:
+@site_option
+def deactivate(package_id: str, site: SiteAccess) -> None:
     """Notify no more agents of a package. Those that have been notified go on until they have a result."""
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        packages.deactivate(conn, unix_actor(), package_id, time.time())
+    site.ask(operations.DEACTIVATE, package_id)
     click.echo(f"Package {package_id} is no longer active.")

@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from distd.cli import package_making
 from distd.cli.actor import unix_actor
 from distd.cli.options import data_option
 from distd.cli.package import describe
 from distd.cli.package_options import notify_options, package_argument, target_of
+from distd.cli.site import site_option
 from distd.domain import recipes
 from distd.domain.errors import BadInput, Conflict, Corrupt
-from distd.domain.fragment_plan import ByContent, ByCount, ByDuration, BySize
-from distd.domain.package_spec import TARGETS, PackageSpec
-from distd.domain.records import Action, Digest, Notify, OperatingSystem
+from distd.domain.package_spec import TARGETS
+from distd.domain.records import Action, Digest, OperatingSystem
 from distd.domain.units import format_size, parse_duration, parse_size
+from distd.operations import packages as operations
 from distd.origin.installation import open_installation
-from distd.origin.packages import packages, publishing, versions
-from distd.origin.packages.publishing import ForeignPackage, NewPackage, RecipeUse
+from distd.origin.packages import detail, publishing
+from distd.origin.packages.orders import FragmentOrder, PackageOrder
+from distd.origin.packages.publishing import ForeignPackage
 from distd.origin.packages.recovery import reconcile
 from distd.origin.packages.versions import Successor
 from distd.packaging import ocs_import
@@ -31,12 +34,12 @@ from distd.terminal.output import print_json, progress_bar
 from distd.terminal.program import argument, command, option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from distd.domain.fragment_plan import Plan
-    from distd.domain.settings import DownloadConfig
+    from distd.cli.site import SiteAccess
     from distd.origin.installation import Installation
-    from distd.origin.packages.packages import Package
+    from distd.origin.packages.detail import PackageDetail
+    from distd.origin.packages.orders import NotifyChange
 
 _SIZE_HELP = "Bytes of a fragment, such as 512KiB; with --chunking cdc on average.  [default: 1MiB]"
 _DURATION_HELP = "Cut so that an agent's latencies add up to this time, such as 2h."
@@ -49,7 +52,7 @@ _DURATION_HELP = "Cut so that an agent's latencies add up to this time, such as 
     )
 )
 @argument("source", metavar="[FILE|DIR]", required=False, type=click.Path(path_type=Path))
-@data_option
+@site_option
 @option("--name", required=True, help="Its name.")
 @option("--os", "system", field="os", type=one_of(OperatingSystem), help="The system it is for.")
 @option(
@@ -75,35 +78,33 @@ _DURATION_HELP = "Cut so that an agent's latencies add up to this time, such as 
     show_default=True,
     help="What agents check; SHA256 is for Windows agents only, and quicker to build.",
 )
+@option("--description", default="", help="What it is, for people.")
 @option("--protocol", type=one_of(["HTTP"]), expose_value=False, help="HTTP, as OCS's console says; there is no other.")
 @notify_options
 @set_option
 @json_option
-def build(source: Path | None, root: Path, overrides: Mapping[str, str], as_json: bool, **given: Any) -> None:
+def build(source: Path | None, site: SiteAccess, overrides: Mapping[str, str], as_json: bool, **given: Any) -> None:
     """Make a package of a file or folder: archive, fragments, digests, signed manifest.
 
     A ready zip or tar.gz is taken as it is; anything else becomes a zip (WINDOWS) or a tar.gz, the same input always
-    the same bytes.
+    the same bytes. With --server it is uploaded, and made there.
     """
     options = _BuildOptions(**given)
-    prepared = _prepare(source, options)
-    with open_installation(root, overrides) as site:
-        spec = PackageSpec(
-            os=prepared.os,
-            priority=options.priority,
-            action=prepared.action,
-            target=prepared.target,
-            plan=_plan(options, site.settings.download),
-            digest=Digest(options.digest),
-            notify=options.notify(Notify()),
-            line_ends=prepared.line_ends,
-        )
-        recipe = None if options.recipe is None else RecipeUse(options.recipe, options.arguments)
-        new = NewPackage(options.name, source, spec, recipe)
-        reconcile(site.catalogue, site.data)
-        with progress_bar("Building") as progress:
-            package = publishing.publish(site.package_store(), unix_actor(), new, time.time(), progress)
-        _show(site, package, as_json=as_json)
+    target = _target(options)
+    order = PackageOrder(
+        name=options.name,
+        os=None if options.system is None else OperatingSystem(options.system),
+        action=None if options.action is None else Action(options.action),
+        target=target,
+        recipe=options.recipe,
+        arguments=options.arguments,
+        priority=options.priority,
+        fragments=_fragment_order(options),
+        digest=Digest(options.digest),
+        notify=options.notify,
+        description=options.description,
+    )
+    _show(site, package_making.build(site, order, source), as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,8 @@ class _BuildOptions:
     duration: str | None
     chunking: str | None
     digest: str
-    notify: Callable[[Notify], Notify]
+    description: str
+    notify: NotifyChange
 
 
 @command(
@@ -132,7 +134,7 @@ class _BuildOptions:
 )
 @package_argument
 @argument("source", metavar="FILE|DIR", type=click.Path(path_type=Path))
-@data_option
+@site_option
 @option("--name", help="Its name.  [default: as the old one]")
 @option("--assignments", "with_assignments", is_flag=True, help="Assign it to the old one's computers.")
 @option("--path", field="target", help="STORE: another folder to copy to.")
@@ -143,7 +145,7 @@ class _BuildOptions:
 def supersede(
     package_id: str,
     source: Path,
-    root: Path,
+    site: SiteAccess,
     with_assignments: bool,
     overrides: Mapping[str, str],
     as_json: bool,
@@ -154,21 +156,15 @@ def supersede(
     What is not given it has from the old one: name, system, action, target, priority, notification, fragments,
     activation. The old one is deactivated; agents that were told of it finish it first.
     """
-    with open_installation(root, overrides) as site:
-        reconcile(site.catalogue, site.data)
-        with site.catalogue.read() as conn:
-            action = Action(packages.show(conn, package_id).action)
-        targets = {name: given[name] for name in TARGETS.values()}
-        successor = Successor(
-            source=source,
-            name=given["name"],
-            target=target_of(action, targets, needed=False),
-            with_assignments=with_assignments,
-        )
-        with progress_bar("Building") as progress:
-            store, now_s = site.package_store(), time.time()
-            package = versions.supersede(store, unix_actor(), package_id, successor, now_s, progress)
-        _show(site, package, as_json=as_json)
+    action = Action(site.ask(operations.STATE, package_id).action)
+    targets = {name: given[name] for name in TARGETS.values()}
+    successor = Successor(
+        source=source,
+        name=given["name"],
+        target=target_of(action, targets, needed=False),
+        with_assignments=with_assignments,
+    )
+    _show(site, package_making.supersede(site, package_id, successor), as_json=as_json)
 
 
 @command("import", epilog=example("distd package import /var/lib/ocsinventory-reports/download --data /srv/distd"))
@@ -213,7 +209,7 @@ def import_(
                 click.echo(f"distd: {path.name} is not imported: {error}", err=True)
                 failed += not isinstance(error, Conflict)
                 continue
-            taken.append(describe(site, package))
+            taken.append(describe(detail_of(site, package.id)))
     if as_json:
         print_json(taken)
     else:
@@ -243,7 +239,13 @@ def list_recipes(as_json: bool) -> None:
         print_table(columns, rows, "")
 
 
-def _plan(options: _BuildOptions, config: DownloadConfig) -> Plan:
+def detail_of(site: Installation, package_id: str) -> PackageDetail:
+    """A package that was imported."""
+    with site.catalogue.read() as conn:
+        return detail.show(conn, site.data, package_id)
+
+
+def _fragment_order(options: _BuildOptions) -> FragmentOrder:
     """How it is to be cut."""
     given = {
         "--fragment-size": options.fragment_size,
@@ -254,18 +256,17 @@ def _plan(options: _BuildOptions, config: DownloadConfig) -> Plan:
     named = [option for option, value in given.items() if value is not None]
     if len(named) > 1 and named != ["--fragment-size", "--chunking"]:
         raise BadInput(named[1], f"either {' or '.join(named)}", "more than one")
-    if options.fragments is not None:
-        return ByCount(options.fragments)
-    if options.duration is not None:
-        return ByDuration(parse_duration(options.duration, "--duration"), options.priority, config)
-    kind = BySize if options.chunking is None else ByContent
-    size = options.fragment_size
-    return kind() if size is None else kind(parse_size(size, "--fragment-size"))
+    size, duration = options.fragment_size, options.duration
+    return FragmentOrder(
+        size_bytes=None if size is None else parse_size(size, "--fragment-size"),
+        count=options.fragments,
+        duration_s=None if duration is None else parse_duration(duration, "--duration"),
+        cdc=options.chunking is not None,
+    )
 
 
-def _prepare(source: Path | None, options: _BuildOptions) -> recipes.Prepared:
-    """System, action and target: from the recipe, or from the options one by one."""
-    known = None if options.system is None else OperatingSystem(options.system)
+def _target(options: _BuildOptions) -> str:
+    """What --path, --launch or --command says; nothing beside --recipe. Raises `BadInput`."""
     targets = {"path": options.path, "launch": options.launch, "command": options.command}
     if options.action is None and options.recipe is None:
         raise BadInput("--action", "either --action or --recipe", "neither")
@@ -275,18 +276,17 @@ def _prepare(source: Path | None, options: _BuildOptions) -> recipes.Prepared:
         for name, value in targets.items():
             if value is not None:
                 raise BadInput(f"--{name}", "nothing beside --recipe, which knows it", value)
-        return recipes.prepare(options.recipe, known, None if source is None else source.name, options.arguments)
+        return ""
     assert options.action is not None
-    if known is None:
+    if options.system is None:
         raise BadInput("--os", f"one of {', '.join(OperatingSystem)}", "nothing")
     if options.arguments:
         raise BadInput("--arguments", "only with --recipe", options.arguments)
-    action = Action(options.action)
-    return recipes.Prepared(known, action, target_of(action, targets) or "", None)
+    return target_of(Action(options.action), targets) or ""
 
 
-def _show(site: Installation, package: Package, *, as_json: bool) -> None:
-    described = describe(site, package)
+def _show(site: SiteAccess, package: PackageDetail, *, as_json: bool) -> None:
+    described = describe(package)
     for warning in package.warnings:
         click.echo(f"distd: note: {warning}", err=True)
     if as_json:
@@ -295,7 +295,7 @@ def _show(site: Installation, package: Package, *, as_json: bool) -> None:
     content = f"{format_size(package.size_bytes)} in {_fragments(package.fragments)}, MD5 {package.md5 or '-'}"
     click.echo(f"Package {package.id}: {content if package.fragments else 'a command, without a file'}")
     if not package.active:
-        click.echo(f"Next: distd package activate {package.id} --data {site.data.root}")
+        click.echo(f"Next: distd package activate {package.id} {site.where}")
 
 
 def _fragments(count: object) -> str:

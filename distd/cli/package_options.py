@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,13 @@ import click
 from distd.cli.completion import complete_packages
 from distd.domain.errors import BadInput
 from distd.domain.package_spec import TARGETS
+from distd.origin.packages.orders import NotifyChange
 from distd.terminal.program import argument, option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.domain.records import Action, Notify
+    from distd.domain.records import Action
 
 package_argument = argument(
     "package_id",
@@ -42,7 +42,7 @@ _NOTIFY = (
 
 
 def notify_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a notification. The command gets `notify`, which makes the new notification from the old one."""
+    """The options of a notification. The command gets them as `notify`, a `NotifyChange`."""
 
     @wraps(command)
     def with_notify(
@@ -54,18 +54,7 @@ def notify_options(command: Callable[..., Any]) -> Callable[..., Any]:
         done_text: str | None,
         **kwargs: Any,
     ) -> Any:
-        given: dict[str, Any] = {
-            "text": notify_text,
-            "countdown_s": notify_countdown,
-            "can_abort": notify_can_abort,
-            "can_delay": notify_can_delay,
-            "done_action_text": done_text,
-        }
-
-        def notify(old: Notify) -> Notify:
-            new: Notify = replace(old, **{name: value for name, value in given.items() if value is not None})
-            return replace(new, user=bool(new.text), done_action=bool(new.done_action_text))
-
+        notify = NotifyChange(notify_text, notify_countdown, notify_can_abort, notify_can_delay, done_text)
         return command(*args, notify=notify, **kwargs)
 
     for decorate in reversed(_NOTIFY):

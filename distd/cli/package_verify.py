@@ -13,46 +13,49 @@ from urllib.parse import urlsplit
 import click
 import trio
 
-from distd.cli.options import data_option
+from distd.cli.package_making import wait_for
 from distd.cli.package_repair import repair
-from distd.domain.errors import BadInput
+from distd.cli.remote_site import RemoteSite
+from distd.cli.site import LocalSite, ask_list, local_only, site_option
+from distd.domain.errors import BadInput, Corrupt
 from distd.domain.units import format_count
 from distd.domain.visible import visible
 from distd.lane.client.http_client import open_client
-from distd.origin.installation import open_installation
+from distd.operations import jobs as job_operations
+from distd.operations import packages as operations
+from distd.operations.packages import PackageQuery
 from distd.origin.packages import packages
 from distd.packaging.verify import verify as verify_package
 from distd.storage.trust_file import load_trust
+from distd.terminal.lists import ListOptions
 from distd.terminal.options import example, json_option
 from distd.terminal.output import print_json, progress_bar
 from distd.terminal.program import argument, command, option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
+    from distd.cli.site import SiteAccess
     from distd.origin.installation import Installation
     from distd.origin.packages.packages import Package
 
 
 @command(epilog=example("distd package verify --data /srv/distd --repair-from https://mirror.example/download"))
 @argument("package_ids", field="package", metavar="[PACKAGE]...", nargs=-1, hint="see `distd package list`")
-@data_option
+@site_option
 @option("--repair-from", "mirror", metavar="URL", help="Fetch bad files from this download folder of another server.")
 @json_option
-def verify(package_ids: tuple[str, ...], root: Path, mirror: str | None, as_json: bool) -> None:
+def verify(package_ids: tuple[str, ...], site: SiteAccess, mirror: str | None, as_json: bool) -> None:
     """Check the digests of packages on the disk: of the given ones, or of all.
 
     A package must be of the version that the catalogue has. Each fault is printed; the exit status is 1 if one remains.
     """
     if mirror is not None:
         _check_url(mirror)
-    with open_installation(root) as installation, progress_bar("Verifying") as progress:
-        with installation.catalogue.read() as conn:
-            found = [packages.show(conn, package_id) for package_id in package_ids] or packages.read_all(conn)
-        total = _TotalProgress(progress, sum(package.size_bytes for package in found))
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            rows = list(threads.map(lambda package: _verify(installation, package, mirror, total.part()), found))
+    if isinstance(site, LocalSite):
+        rows = _verify_here(site.installation, package_ids, mirror)
+    else:
+        rows = _verify_there(site, package_ids, mirror)
     if as_json:
         print_json(rows[0] if len(package_ids) == 1 else rows)
     good = [row for row in rows if row["good"]]
@@ -65,6 +68,32 @@ def verify(package_ids: tuple[str, ...], root: Path, mirror: str | None, as_json
         elif len(rows) != 1:
             click.echo(f"{len(good)} of {format_count(len(rows), 'package')} are good.")
     click.get_current_context().exit(0 if len(good) == len(rows) else 1)
+
+
+def _verify_here(installation: Installation, package_ids: Sequence[str], mirror: str | None) -> list[dict[str, Any]]:
+    with progress_bar("Verifying") as progress:
+        with installation.catalogue.read() as conn:
+            found = [packages.show(conn, package_id) for package_id in package_ids] or packages.read_all(conn)
+        total = _TotalProgress(progress, sum(package.size_bytes for package in found))
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            return list(threads.map(lambda package: _verify(installation, package, mirror, total.part()), found))
+
+
+def _verify_there(site: SiteAccess, package_ids: Sequence[str], mirror: str | None) -> list[dict[str, Any]]:
+    """By a job of the server for each package, one after the other."""
+    if mirror is not None:
+        local_only(site, "--repair-from")
+    assert isinstance(site, RemoteSite)
+    if not package_ids:
+        everything = ListOptions(limit=1, everything=True, wide=False, as_csv=False, as_json=False)
+        package_ids = [row.id for row in reversed(ask_list(site, operations.LIST, everything, PackageQuery()).items)]
+    rows = []
+    for package_id in package_ids:
+        with progress_bar(f"Verifying {package_id}") as show:
+            job = wait_for(site, site.ask(job_operations.VERIFY, package_id).job, show)
+        faults = [Corrupt(fault.what, fault.expected, fault.got) for fault in job.faults]
+        rows.append(_row(package_id, faults, []))
+    return rows
 
 
 def _check_url(url: str) -> None:
@@ -108,12 +137,16 @@ def _verify(
     if faults and mirror is not None:
         repaired = trio.run(_repair, installation, package, list(faults), mirror)
         faults = verify_package(installation.data, package.id, ca, version=package.version)
-    for fault in faults.values():
+    return _row(package.id, list(faults.values()), repaired)
+
+
+def _row(package_id: str, faults: Sequence[Corrupt], repaired: list[str]) -> dict[str, Any]:
+    for fault in faults:
         click.echo(f"distd: {visible(str(fault))}", err=True)
     return {
-        "id": package.id,
+        "id": package_id,
         "good": not faults,
-        "faults": [{"what": fault.what, "expected": fault.expected, "got": fault.got} for fault in faults.values()],
+        "faults": [{"what": fault.what, "expected": fault.expected, "got": fault.got} for fault in faults],
         "repaired": repaired,
     }
 

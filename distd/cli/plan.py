@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
-from distd.domain.units import DAY_MIN, format_count, format_duration, format_rate, format_volume
+from distd.cli.site import local_only, site_option
+from distd.domain.units import format_count, format_duration, format_rate, format_volume
+from distd.operations.forecasts import PLAN, PlanQuery, question_of
 from distd.origin.deployments import forecasts
-from distd.origin.installation import open_installation
 from distd.origin.packages import packages
 from distd.simulation.records import SHARES
 from distd.simulation.world import Line
@@ -26,8 +26,8 @@ from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+    from distd.cli.site import SiteAccess
     from distd.origin.deployments.forecasts import Plan
     from distd.simulation.records import Answer, Forecast, Goal
 
@@ -52,7 +52,7 @@ class PlanOptions:
     )
 )
 @package_argument
-@data_option
+@site_option
 @option("--by", metavar="TIME", help="Find settings to be done by then: 'fri 18:00', '2026-11-27 18:00', 3d.")
 @option("--share", default="95%", show_default=True, help="The share of the computers that are to be done by then.")
 @option("--most", metavar="RATE", help="The most that the line of a site may carry in any minute, such as 5MB/s.")
@@ -67,33 +67,35 @@ class PlanOptions:
 @set_option
 @json_option
 @options_record(PlanOptions)
-def plan(package_id: str, root: Path, options: PlanOptions, overrides: Mapping[str, str], as_json: bool) -> None:
+def plan(package_id: str, site: SiteAccess, options: PlanOptions, overrides: Mapping[str, str], as_json: bool) -> None:
     """Simulate the deployment of a package: when computers are done and what each line carries.
 
     The computers are those that have the package assigned and no result yet, by subnet; if there are none, all that are
     known. With --by it also searches for latencies, a priority and a fragment size that meet the goal. The exit status
     is 1 if none were found.
     """
-    now = datetime.now()  # noqa: DTZ005 - "fri 18:00" is local
-    with open_installation(root, overrides) as installation:
-        question = forecasts.Question(
-            package_id=package_id,
-            settings=installation.settings,
-            line=Line.read(options.line, "--line"),
-            sites=read_sites(options.sites, 0, options.line) if options.sites else (),
-            goal=read_goal(options.by, options.share, options.most, now),
-            begins_min=now.weekday() * DAY_MIN + now.hour * 60 + now.minute,
-        )
-        with installation.catalogue.read() as conn:
-            name = packages.show(conn, package_id).name
-            world = forecasts.world_of(conn, question, time.time())
-    found = forecasts.forecast(world, question, name)
+    goal = read_goal(options.by, options.share, options.most, datetime.now())  # noqa: DTZ005 - "fri 18:00" is local
+    Line.read(options.line, "--line")  # here, so that errors name the option
+    query = PlanQuery(options.by, options.share, options.most, options.line)
+    found = _of_sites(site, package_id, options, query) if options.sites else site.ask(PLAN, package_id, given=query)
     if as_json:
         print_json(found)
     else:
-        _print_plan(found, question.goal)
+        _print_plan(found, goal)
     is_possible = found.answer is None or found.is_met or found.answer.is_met
     click.get_current_context().exit(0 if is_possible else 1)
+
+
+def _of_sites(site: SiteAccess, package_id: str, options: PlanOptions, query: PlanQuery) -> Plan:
+    """Of the given sites instead of the computers that are known."""
+    installation = local_only(site, "--site").installation
+    now = datetime.now()  # noqa: DTZ005 - local
+    question = question_of(package_id, query, installation.settings, now)
+    question = replace(question, sites=read_sites(options.sites, 0, options.line))
+    with installation.catalogue.read() as conn:
+        name = packages.show(conn, package_id).name
+        world = forecasts.world_of(conn, question, time.time())
+    return forecasts.forecast(world, question, name)
 
 
 def _print_plan(found: Plan, goal: Goal | None) -> None:

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
+from distd.cli.site import site_option
 from distd.domain.results import meaning
-from distd.origin.deployments.statistics import COUNTS, rows_of, show_statistics
-from distd.origin.installation import open_installation
+from distd.operations.acts import STATISTICS
+from distd.origin.deployments.statistics import COUNTS, rows_of
 from distd.terminal.lists import print_table
 from distd.terminal.options import example, json_option
 from distd.terminal.output import print_json
 from distd.terminal.program import command, option
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from distd.cli.site import SiteAccess
     from distd.origin.deployments.statistics import PackageStatistics
 
 SHOWN: Final = 10  # of each kind
@@ -28,17 +27,16 @@ SHOWN: Final = 10  # of each kind
 
 @command(epilog=example("distd statistics 1700000001 --data /srv/distd"))
 @package_argument
-@data_option
+@site_option
 @option("--csv", "as_csv", is_flag=True, help="Print one table of all numbers as CSV, for spreadsheets.")
 @json_option
-def statistics(package_id: str, root: Path, as_csv: bool, as_json: bool) -> None:
+def statistics(package_id: str, site: SiteAccess, as_csv: bool, as_json: bool) -> None:
     """How many computers are where with a package: by state, result code, tag, subnet, redistribution server, system
     and agent; --json and --csv have them over time too.
 
     The 10 largest of each; --json and --csv have 100. A deleted package keeps its numbers.
     """
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        found = show_statistics(conn, package_id)
+    found = site.ask(STATISTICS, package_id)
     if as_json:
         print_json(found)
     elif as_csv:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -13,7 +13,7 @@ class ActorKind(StrEnum):
     """What kind of actor it is, and what its name then is."""
 
     OPERATOR = "operator"  # the operator's name; none: somebody who failed to sign in as one
-    TOKEN = "token"
+    TOKEN = "token"  # the token's name
     CLI = "cli"  # the Unix user who ran the command
     MIRROR = "mirror"  # the mirror's name
     AGENT = "agent"  # none: the event's computer says which
@@ -25,10 +25,12 @@ PEOPLE: Final = (ActorKind.OPERATOR, ActorKind.TOKEN, ActorKind.CLI)  # whose ac
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts. In text: "operator:admin", "cli:root", "mirror:paris", "agent", "system"."""
+    """Who acts. In text: "operator:admin", "cli:root", "mirror:paris", "agent", "system". `address`: from where, if it
+    is known; it does not say who it is."""
 
     kind: ActorKind
     name: str = ""
+    address: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}" if self.name else str(self.kind)
@@ -38,6 +40,6 @@ AGENT: Final = Actor(ActorKind.AGENT)
 SYSTEM: Final = Actor(ActorKind.SYSTEM)
 
 
-def operator(name: str) -> Actor:
+def operator(name: str, address: str = "") -> Actor:
     """An operator who has signed in."""
-    return Actor(ActorKind.OPERATOR, name)
+    return Actor(ActorKind.OPERATOR, name, address)

@@ -6,93 +6,32 @@ A value comes, in this order, from `--set section.name=value`, from the environm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from distd.domain import bandwidth
 from distd.domain.database_url import check_database_url
 from distd.domain.duplicates import DuplicateReason
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via, parse_networks
+from distd.domain.setting import Setting
+from distd.domain.setting import setting as _setting
+from distd.domain.sign_in_settings import NO_SIGN_IN, SignInSettings  # noqa: TC001 - `SECTIONS` looks at the fields
 
 if TYPE_CHECKING:
     from dataclasses import Field
 
-Value: TypeAlias = bool | int | str
-Check: TypeAlias = Callable[[str, str], object]  # of the value, and where it stood; raises `BadInput`
+    from distd.domain.setting import Value
 
 DEFAULT: Final = "default"
-OTHER_VARIABLES: Final = frozenset({"DISTD_DATA", "DISTD_SOCKETS", "DISTD_DEVELOPMENT"})  # no settings, but ours
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A setting. `name` is "section.key"; `low` and `high` are the limits of an int, both included; a text is one of
-    `choices`, or what `check` does not refuse. `restart`: a program that runs reads it at its start only; all others it
-    reads again on SIGHUP."""
-
-    name: str
-    default: Value
-    meaning: str
-    low: int = 0
-    high: int = 2**31 - 1
-    choices: tuple[str, ...] = ()
-    check: Check | None = None
-    restart: bool = False
-
-    @property
-    def variable(self) -> str:
-        """The environment variable that sets it."""
-        return "DISTD_" + self.name.replace(".", "_").upper()
-
-    @property
-    def expected(self) -> str:
-        """What a value must be, for error messages."""
-        if isinstance(self.default, bool):
-            return "true or false"
-        if isinstance(self.default, int):
-            return f"a whole number from {self.low} to {self.high}"
-        return ", ".join(self.choices) or "a text"
-
-    def parse_text(self, text: str, where: str) -> Value:
-        """The value that a text means, of a variable or of --set. Raises `BadInput` that names `where` it stood."""
-        if isinstance(self.default, bool):
-            return self.accept(_BOOLEANS.get(text.strip().lower(), text), where)
-        if isinstance(self.default, int):
-            return self.accept(_whole_number(text), where)
-        return self.accept(text, where)
-
-    def accept(self, value: object, where: str) -> Value:
-        """`value`, where it is of this setting's type and within its limits. Raises `BadInput`, as `parse_text`."""
-        if type(value) is not type(self.default) or not self._is_allowed(value):
-            raise BadInput(where, self.expected, value)
-        if self.check is not None:
-            self.check(str(value), where)
-        return value
-
-    def _is_allowed(self, value: object) -> bool:
-        if isinstance(value, bool):
-            return True
-        if isinstance(value, int):
-            return self.low <= value <= self.high
-        return not self.choices or value in self.choices
-
-
-_BOOLEANS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
-
-
-def _whole_number(text: str) -> int | str:
-    try:
-        return int(text) if len(text) <= 20 else text
-    except ValueError:
-        return text
-
-
-def _setting(default: Value, meaning: str, **limits: Any) -> Any:
-    """A field of a section; `limits` are those of `Setting`."""
-    return field(default=default, metadata={"meaning": meaning, **limits})
+OTHER_VARIABLES: Final = frozenset(  # no settings, but ours
+    {
+        *("DISTD_DATA", "DISTD_SOCKETS", "DISTD_DEVELOPMENT"),
+        *("DISTD_SERVER", "DISTD_TOKEN", "DISTD_OPERATOR", "DISTD_PASSWORD", "DISTD_CA"),
+    }
+)
 
 
 def _check_address(text: str, where: str) -> None:
@@ -235,6 +174,12 @@ class LimitSettings:
         32, "MiB that the bodies of these POSTs may take", low=1, high=65_536, restart=True
     )
     upload_mib: int = _setting(20_480, "MiB of a file that an operator uploads", low=1)
+    jobs: int = _setting(
+        1,
+        "packages that are built or verified for the API at the same time, each by a process of its own",
+        low=1,
+        high=64,
+    )
     drain_s: int = _setting(10, "seconds for transfers to end when the server stops", high=3600, restart=True)
 
 
@@ -339,6 +284,7 @@ class Settings:
     events: EventSettings = EventSettings()
     console: ConsoleSettings = ConsoleSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
+    sign_in: SignInSettings = NO_SIGN_IN
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def value(self, name: str) -> Value:
@@ -395,7 +341,7 @@ def load(
         if variable.startswith("DISTD_") and variable not in OTHER_VARIABLES:
             setting = variables.get(variable)
             if setting is None:
-                raise BadInput(variable, "the variable of a setting", variable, _nearest(variable, variables))
+                raise BadInput(variable, "the variable of a setting", variable, nearest(variable, variables))
             values[setting.name], origins[setting.name] = setting.parse_text(text, variable), variable
     for full, text in overrides.items():
         values[full], origins[full] = _row(full, f"--set {full}").parse_text(text, f"--set {full}"), "--set"
@@ -409,10 +355,11 @@ def needing_restart(before: Settings, after: Settings) -> list[str]:
 
 def _row(name: str, where: str) -> Setting:
     if name not in TABLE:
-        raise BadInput(where, "the name of a setting", name, _nearest(name, TABLE))
+        raise BadInput(where, "the name of a setting", name, nearest(name, TABLE))
     return TABLE[name]
 
 
-def _nearest(name: str, names: Mapping[str, object]) -> str:
+def nearest(name: str, names: Mapping[str, object]) -> str:
+    """A hint: which of the names may have been meant."""
     near = get_close_matches(name, names, 1)
     return f"did you mean {near[0]}?" if near else "`distd config show` lists them"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from stat import S_IFREG
 from typing import TYPE_CHECKING
 
 from distd.domain import fragment_plan, package_spec, recipes
@@ -46,14 +47,17 @@ class CheckedPackage:
     warnings: tuple[str, ...]
 
 
-def check(path: Path | None, spec: PackageSpec) -> CheckedPackage:
-    """Read the source at `path` (None: a command without a file), and hold the specification against it.
+def check(path: Path | None, spec: PackageSpec, file_mode: int | None = None) -> CheckedPackage:
+    """Read the source at `path` (None: a command without a file), and hold the specification against it. `file_mode`
+    is that of a single file in the package; None: as it is on the disk.
 
     All that can be known before anything is written. Raises `BadInput`.
     """
     check_spec(spec)
     links = spec.os is not OperatingSystem.WINDOWS
     source = read_source(path, links=links, is_script=spec.line_ends is not None)
+    if file_mode is not None and source.facts.kind in (SourceKind.FILE, SourceKind.SCRIPT):
+        source = replace(source, members=tuple(replace(one, mode=S_IFREG | file_mode) for one in source.members))
     package_spec.check_source(spec, source.facts)
     return CheckedPackage(spec, source, package_spec.warnings(spec, source.facts))
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import trio
 
+from distd.domain.errors import BadInput
 from distd.domain.login_pauses import LoginPauses
 from distd.domain.request_rates import RequestRates
+from distd.operations.table import OPERATIONS
 from distd.origin.installation import MIB, disk_limits
 from distd.server.forecasts import forecast_in_child
 from distd.server.handover import open_hand_over
@@ -18,23 +21,23 @@ from distd.storage.uploads import Uploads
 from distd.web.api.app import make_app
 from distd.web.api.auth import Logins
 from distd.web.api.computer_search import ComputerSearchRoutes
-from distd.web.api.computers import ComputerRoutes
-from distd.web.api.deployment_acts import DeploymentActRoutes
-from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.event_feed import EventFeed
 from distd.web.api.events import EventRoutes
 from distd.web.api.filters import FilterRoutes
+from distd.web.api.forecasts import ForecastRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.login_record import LoginRecord
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
-from distd.web.api.mirrors import MirrorRoutes
-from distd.web.api.packages import PackageRoutes
+from distd.web.api.operations import OperationRoutes
+from distd.web.api.own_password import OwnPasswordRoutes
+from distd.web.api.statistics import StatisticsRoutes
 from distd.web.api.uploads import UploadsApi
 from distd.web.by_path import by_path
 from distd.web.console.app import Console
 from distd.web.console.components import ComponentPages
 from distd.web.console.packages import PackagePages
 from distd.web.console.sign_in import SignInPages
+from distd.web.sign_in.from_settings import make_sources
 
 if TYPE_CHECKING:
     import logging
@@ -67,8 +70,13 @@ async def open_application(
     """The application, started up, that takes the connections that the lane hands over."""
     record, slots = LoginRecord(writer, log), Slots(0, 0)
     pauses, rates = LoginPauses(0.0), RequestRates(1)
+    vouching = [make_sources(state.settings.sign_in, log)]
 
     def use(settings: Settings) -> None:
+        try:
+            vouching[0] = make_sources(settings.sign_in, log)
+        except BadInput as error:
+            log.error("reload: %s; sign-in is as it was", error)
         slots.limit(settings.limits.web_connections, settings.limits.web_connections_per_address)
         rates.limit(settings.limits.web_requests_per_s_per_address)
         pauses.limit(settings.limits.login_pause_ms / 1000)
@@ -78,7 +86,7 @@ async def open_application(
 
     use(state.settings)
     state.follow(use)
-    logins = Logins(watch.reader, record, pauses, trust)
+    logins = Logins(watch.reader, writer, record, pauses, trust, lambda: vouching[0])
     app = _make_application(installation, state, logins, watch, writer, metrics)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(record.run)
@@ -96,14 +104,13 @@ def _make_application(
     state.at_stop(feed.close)
     routes = (
         HealthRoutes(reader, metrics.render),
-        PackageRoutes(reader),
-        ComputerRoutes(reader),
+        OperationRoutes(OPERATIONS, reader, writer, lambda: replace(installation, settings=state.settings)),
         ComputerSearchRoutes(reader),
         FilterRoutes(reader, writer),
-        DeploymentRoutes(reader, writer, lambda: state.settings, forecast_in_child),
-        DeploymentActRoutes(reader, writer, lambda: state.settings),
+        StatisticsRoutes(reader),
+        ForecastRoutes(reader, lambda: state.settings, forecast_in_child),
         EventRoutes(feed, lambda: state.settings.limits),
-        MirrorRoutes(reader, state.default_via),
+        OwnPasswordRoutes(writer, logins),
         MirrorProtocolRoutes(
             installation.data, reader, writer, state.token_keys, lambda: state.settings.mirrors.certificate_days
         ),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from distd.domain.settings import Setting
+    from distd.domain.setting import Setting
 
 
 NO_VALUES: Final[Mapping[str, str]] = MappingProxyType({})

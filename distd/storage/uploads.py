@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from distd.domain.errors import BadInput, Conflict, DigestMismatch, TooLarge
+from distd.domain.errors import BadInput, Conflict, DigestMismatch, NotFound, TooLarge
 from distd.domain.lru import Lru
 from distd.storage import quota
 from distd.storage.atomic import map_disk_full
@@ -183,6 +183,14 @@ def _checked(name: str) -> str:
         expected = f"a name of at most {MAX_NAME_CHARACTERS} characters and {MAX_NAME_BYTES} bytes in UTF-8"
         raise BadInput("name", expected, name)
     return name
+
+
+def find_whole(data: DataDir, name: str) -> Path:
+    """The file of an upload that is whole. Raises `BadInput` for a name, and `NotFound`."""
+    path = data.uploads / _checked(name)
+    if not path.is_file():
+        raise NotFound("source.upload", "the name of an upload that is whole", name)
+    return path
 
 
 class UnfinishedUpload:

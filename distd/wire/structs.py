@@ -16,7 +16,8 @@ Message = TypeVar("Message", bound=msgspec.Struct)
 
 # As msgspec says it: "Expected `int`, got `str` - at `$.rows[...].size`", "Object missing required field `token`".
 _PLACE: Final = re.compile(r" - at `\$(.*)`$")
-_MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
+_UNKNOWN: Final = re.compile(r"Object contains unknown field ([\w.]+)")
+_MISSING: Final = re.compile(r"Object missing required field `([\w.]+)`")
 
 
 def convert(values: Mapping[str, object], kind: type[Message], name: str) -> Message:
@@ -28,6 +29,20 @@ def convert(values: Mapping[str, object], kind: type[Message], name: str) -> Mes
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         raise _bad_input(str(error), name) from None
+
+
+def read_fields(values: Mapping[str, object], kind: type[Message]) -> Message:
+    """`values`, which an operator has given, as a `kind`. Raises `BadInput` with the path of the field, such as
+    "notify.countdown_s"."""
+    try:
+        return convert(values, kind, "")
+    except BadInput as error:
+        unknown = _UNKNOWN.fullmatch(error.expected)
+        field = error.field.strip("/").replace("/", ".")
+        if unknown is not None:
+            field = f"{field}.{unknown[1]}" if field else unknown[1]
+            raise BadInput(field, "a field that there is", unknown[1]) from None
+        raise BadInput(field or "body", error.expected, error.got, error.hint) from None
 
 
 def _bad_input(message: str, name: str) -> BadInput:

@@ -16,8 +16,9 @@ def may_sign_in(site: Any, name: str, password: str) -> bool:
 def test_operators_are_added_and_get_other_passwords(site: Any) -> None:
     added = site("operator", "add", "alice", "--json").json
     assert may_sign_in(site, "alice", added["password"])
-    assert site("operator", "list").out == "Operator\nadmin\nalice\n"
-    assert site("operator", "list", "--json").json["items"] == [{"name": "admin"}, {"name": "alice"}]
+    listed = site("operator", "list", "--json").json["items"]
+    assert [(row["name"], row["role"]) for row in listed] == [("admin", "administrator"), ("alice", "operator")]
+    assert site("operator", "list").out.splitlines()[1].split()[:2] == ["admin", "administrator"]
     changed = site("operator", "password", "alice").out
     assert not may_sign_in(site, "alice", added["password"])
     assert may_sign_in(site, "alice", changed.split()[3])
@@ -29,13 +30,24 @@ def test_an_operator_is_deleted_but_not_the_last_one(site: Any) -> None:
     added = site("operator", "add", "alice", "--json").json
     assert site("operator", "delete", "alice").out == "Operator alice is deleted.\n"
     assert not may_sign_in(site, "alice", added["password"])
-    assert site("operator", "list").out == "Operator\nadmin\n"
+    assert [row["name"] for row in site("operator", "list", "--json").json["items"]] == ["admin"]
     assert (
         site("events", "--kind", "OPERATOR_DELETED", "--audit", "--json").json["items"][0]["actor"].startswith("cli:")
     )
     last = site("operator", "delete", "admin")
     assert (last.status, last.err.count("\n")) == (1, 1)
-    assert last.err == "distd: NAME: admin is the last operator; `distd operator add` another one first\n"
+    assert last.err.startswith("distd: NAME: admin is the last administrator with a password here; `distd operator add")
+
+
+def test_an_operator_gets_another_role_and_another_filter(site: Any) -> None:
+    site("operator", "add", "alice", "--role", "viewer", "--filter", "tag = Lyon")
+    changed = site("operator", "set", "alice", "--role", "operator")
+    assert changed.out == "Operator alice: operator, only with computers where tag = Lyon.\n"
+    assert site("operator", "set", "alice", "--filter", "", "--json").json["filter"] == ""
+    assert site("operator", "set", "alice").err == "distd: --role: expected --role or --filter, got neither\n"
+    refused = site("operator", "set", "alice", "--filter", "os = x")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert refused.err.startswith("distd: --filter: expected a filter such as")
 
 
 def test_a_password_may_be_given(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:

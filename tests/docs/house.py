@@ -23,6 +23,7 @@ ROOMS: Final = {
     "distd.cli": "the command distd",
     "distd.terminal": "what the commands of all three programs have in common: options, lists, errors",
     "distd.server": "a serving process: start, reload, drain, workers, metrics",
+    "distd.operations": "what operators can ask for, by the API and by commands: tables",
     "distd.web": "the API and the console (quart)",
     "distd.origin": "use cases: agents, packages, computers, deployments, mirrors, operators",
     "distd.lane": "the data plane: HTTP and TLS at full speed; client",

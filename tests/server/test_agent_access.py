@@ -109,8 +109,8 @@ async def test_a_log_in_is_checked_where_it_may_be_needed(asked: Asked, settings
 async def test_a_catalogue_that_takes_no_more(asked: Asked) -> None:
     asked.settings = NETWORK
     asked.error = Unavailable("catalogue", "full")
-    for _ in range(2):  # later, and at once
-        assert await asked.post(basic("one")) == (503, b"catalogue: full\n", b"Retry-After: 10\r\n")
+    for _ in range(2):  # later, and at once; the lane says when to try again
+        assert await asked.post(basic("one")) == (503, b"catalogue: full\n", b"")
     with pytest.raises(Unavailable):
         await asked.post(address="10.2.0.1")
 

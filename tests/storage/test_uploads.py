@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from blake3 import blake3
 
-from distd.domain.errors import BadInput, Conflict, DigestMismatch, TooLarge
+from distd.domain.errors import BadInput, Conflict, DigestMismatch, NotFound, TooLarge
 from distd.storage.quota import NO_LIMITS
-from distd.storage.uploads import MAX_HASHERS, OffsetMismatch, Upload, Uploads
+from distd.storage.uploads import MAX_HASHERS, OffsetMismatch, Upload, Uploads, find_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,18 @@ def test_an_upload_in_two_parts(data: DataDir, uploads: Uploads) -> None:
     assert finished == Upload("a", 5, str(data.uploads / "a"), blake3(b"hello").hexdigest())
     assert (data.uploads / "a").read_bytes() == b"hello"
     assert uploads.all() == [Upload("a", 5, str(data.uploads / "a"))]
+
+
+def test_a_whole_upload_is_found(data: DataDir, uploads: Uploads) -> None:
+    add(uploads, "a", 0, b"hel")
+    with pytest.raises(NotFound, match=r"source\.upload: expected the name of an upload that is whole, got a"):
+        find_whole(data, "a")
+    with uploads.open("a", 3, 5) as upload:
+        upload.append(b"lo")
+        upload.finish("")
+    assert find_whole(data, "a").read_bytes() == b"hello"
+    with pytest.raises(BadInput, match="the name of a file"):
+        find_whole(data, "../a")
 
 
 @pytest.mark.parametrize("offset", [2, 4])

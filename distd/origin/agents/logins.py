@@ -11,8 +11,9 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import select
 
 from distd.catalogue import dialect, event_log
+from distd.catalogue.access_schema import agent_logins
 from distd.catalogue.lists import read_page
-from distd.catalogue.schema import NAME_LIMIT, agent_logins, micros
+from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.domain.errors import BadInput, NotFound
 
 if TYPE_CHECKING:

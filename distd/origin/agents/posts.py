@@ -15,7 +15,7 @@ from distd.domain import results
 from distd.domain.actor import AGENT
 from distd.domain.records import Dialect, DownloadRequest, InventoryRequest, PrologReply, PrologRequest
 from distd.domain.section_digests import NOTHING
-from distd.origin.agents import batch, inventories
+from distd.origin.agents import agent_parameters, batch, inventories
 from distd.origin.agents.admission import ELSEWHERE, Admission, may_come_from
 from distd.origin.agents.authentication import KEY, LOG_IN, NO_PROOF, Judgement, hash_key, judge
 from distd.origin.agents.batch import EndedAssignment
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from distd.domain.records import Pack, Request
     from distd.domain.settings import Settings
+    from distd.origin.agents.agent_parameters import BatchParameters
     from distd.origin.agents.authentication import Proof
     from distd.origin.agents.batch import ComputerState
     from distd.origin.agents.inventories import Facts, SentInventory
@@ -150,11 +151,12 @@ def answer(conn: Connection, posts: Sequence[AgentRequest], context: ReplyContex
     newcomers = {device_id: post.now_s for device_id, post in contacts.items()}
     waiting = context.settings.agents.waiting_room
     computers = batch.load(conn, {post.request.device_id for post in posts}, newcomers, refuse, waiting=waiting)
+    asking = {each.request.device_id for each in posts if isinstance(each.request, PrologRequest)}
+    told = agent_parameters.load(conn, context.settings, {computers[name].id for name in asking & computers.keys()})
     senders = {post.request.device_id for post in posts if post.inventory is not None}
     batch.load_inventories(conn, [computers[device_id] for device_id in senders & computers.keys()])
-    reports = [each.request for each in posts if isinstance(each.request, DownloadRequest)]
-    batch.load_ended(conn, computers, reports)
-    answers = _Answers(context, refused)
+    batch.load_ended(conn, computers, [each.request for each in posts if isinstance(each.request, DownloadRequest)])
+    answers = _Answers(context, refused, told)
     replies = [answers.reply(post, computers.get(post.request.device_id)) for post in posts]
     answers.changes.write(conn, context.register, context.settings.agents.new_software_per_day)
     return replies
@@ -164,6 +166,7 @@ def answer(conn: Connection, posts: Sequence[AgentRequest], context: ReplyContex
 class _Answers:
     context: ReplyContext
     refused: Mapping[str, str]  # new DEVICEIDs that are not taken, and why
+    parameters: BatchParameters  # of the computers that make a contact
     changes: batch.Changes = field(default_factory=batch.Changes)
     encoded: dict[PrologReply, bytes] = field(default_factory=dict)  # most replies of a batch are equal
 
@@ -238,7 +241,7 @@ class _Answers:
 
     def prolog(self, post: AgentRequest, computer: ComputerState) -> bytes:
         self.mark_seen(post, computer)
-        config = self.context.settings.download
+        config = (told := self.parameters.of(computer.id)).download
         agent = _agent(computer, post.now_s, trust_history=self.context.settings.agents.trust_history)
         listing = choose_packages(computer.open, agent, config)
         if not config.on and not may_switch_off(computer.open, agent):
@@ -253,20 +256,22 @@ class _Answers:
             self.changes.notify(assignment, micros(post.now_s))
             self.note(post, Kind.NOTIFIED, computer, assignment.package_id)
         reply = PrologReply(
-            send_inventory=_wants_inventory(self.context.settings.agents.inventory_freq_days, computer, post.now_s),
-            prolog_freq_h=self.context.settings.agents.prolog_freq_h,
+            send_inventory=_wants_inventory(told.inventory_freq_days, computer, post.now_s),
+            prolog_freq_h=told.prolog_freq_h,
             config=config,
-            packs=self.packs(listing.listed, computer, post.now_s),
+            packs=self.packs(listing.listed, computer, post.now_s, config.timeout_days),
         )
         if reply not in self.encoded:
             self.encoded[reply] = ocs.write_prolog_reply(reply)
         return self.encoded[reply]
 
-    def packs(self, listed: Sequence[OpenAssignment], computer: ComputerState, now_s: float) -> tuple[Pack, ...]:
+    def packs(
+        self, listed: Sequence[OpenAssignment], computer: ComputerState, now_s: float, timeout_days: int
+    ) -> tuple[Pack, ...]:
         if not listed:
             return ()
         settings = self.context.settings
-        last_day = tokens.last_day(now_s, settings.download.timeout_days + settings.agents.token_extra_days)
+        last_day = tokens.last_day(now_s, timeout_days + settings.agents.token_extra_days)
         token = tokens.make(self.context.token_key, computer.id, last_day, computer.token_generation)
         path, context = f"/download/~{token}", self.context
         http, https = context.http + path, context.https + path

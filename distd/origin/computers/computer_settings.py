@@ -14,9 +14,10 @@ from distd.domain.inventory import LONG_TEXT, MAX_ACCOUNT_KEYS
 from distd.domain.mirror_rules import parse_networks
 from distd.origin.agents.inventory_changes import TAG_KEY, account_row, forget_documents
 from distd.origin.deployments.named_computers import find_computers
+from distd.origin.operators.restrictions import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -28,14 +29,15 @@ ACCOUNT: Final = "account."
 
 
 def admit(conn: Connection, actor: Actor, device_ids: Sequence[str] | None, now_s: float) -> list[str]:
-    """Let computers out of the waiting room, None: all; gives the DEVICEIDs of those that were in it.
+    """Let computers out of the waiting room, None: all that `actor` may see; gives the DEVICEIDs of those that were in
+    it.
 
     Raises `NotFound` for the first that is unknown; then nothing is changed.
     """
-    query = select(computers.c.device_id, computers.c.id).where(computers.c.waiting).order_by(computers.c.device_id)
-    waiting = {row.device_id: row.id for row in conn.execute(query)}
+    query = select(computers.c.device_id, computers.c.id).where(computers.c.waiting, visible(conn, actor))
+    waiting = {row.device_id: row.id for row in conn.execute(query.order_by(computers.c.device_id))}
     if device_ids is not None:
-        waiting = {name: waiting[name] for name in find_computers(conn, device_ids) if name in waiting}
+        waiting = {name: waiting[name] for name in find_computers(conn, device_ids, actor) if name in waiting}
     for ids in dialect.chunks(list(waiting.values())):
         conn.execute(update(computers).where(computers.c.id.in_(ids)).values(waiting=False))
     kind = event_log.Kind.COMPUTER_ADMITTED
@@ -51,7 +53,7 @@ def change(conn: Connection, actor: Actor, device_id: str, values: Mapping[str, 
 
     Raises `NotFound`, and `BadInput` that names it.
     """
-    row = find_computers(conn, [device_id])[device_id]
+    row = find_computers(conn, [device_id], actor)[device_id]
     columns: dict[str, Any] = {}
     accounts: dict[str, str] = {}
     for name, text in values.items():
@@ -65,11 +67,24 @@ def change(conn: Connection, actor: Actor, device_id: str, values: Mapping[str, 
     if not columns and not accounts:
         raise BadInput("values", "KEY=VALUE", "nothing")
     told = columns | {f"account.{key}": value for key, value in accounts.items()}
+    before = _values(conn, row.id, columns) | {f"account.{key}": _value(conn, row.id, key) for key in accounts}
     for key, value in accounts.items():
         columns |= _set_account(conn, row.id, key, value)
     if columns:
         conn.execute(update(computers).where(computers.c.id == row.id).values(**columns))
-    event_log.append(conn, event_log.Kind.COMPUTER_SET, actor, at_s=now_s, computer_id=row.id, **told)
+    kind = event_log.Kind.COMPUTER_SET
+    event_log.append(conn, kind, actor, at_s=now_s, computer_id=row.id, before=before, **told)
+
+
+def _values(conn: Connection, computer_id: int, names: Iterable[str]) -> dict[str, Any]:
+    of_it = [computers.c[name] for name in names]
+    row = conn.execute(select(computers.c.id, *of_it).where(computers.c.id == computer_id)).one()
+    return {column.name: getattr(row, column.name) for column in of_it}
+
+
+def _value(conn: Connection, computer_id: int, key: str) -> str:
+    mine = computer_accounts.c.computer_id == computer_id, computer_accounts.c.key_key == fold(key)
+    return conn.scalar(select(computer_accounts.c.value).where(*mine)) or ""
 
 
 def _account(name: str, key: str, value: str) -> str:

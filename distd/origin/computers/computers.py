@@ -26,12 +26,16 @@ from distd.catalogue.schema import (
     seconds,
     software,
 )
+from distd.domain.actor import SYSTEM
 from distd.domain.computer_facts import Drive, Interface
 from distd.domain.errors import NotFound
 from distd.domain.folding import fold
 from distd.domain.inventory import unpack
+from distd.domain.parameters import Level
+from distd.origin.computers import parameters
 from distd.origin.deployments import result_list
 from distd.origin.deployments.result_list import Result  # noqa: TC001 - the API reads the annotations
+from distd.origin.operators.restrictions import visible
 from distd.origin.packages.counters import forget_computers
 
 if TYPE_CHECKING:
@@ -138,15 +142,16 @@ _TIMES = ("first_seen_at_us", "last_seen_at_us", "last_inventory_at_us")
 COLUMNS = [computers.c[name] for name in ("id", "changed", "networks", "waiting", *_TEXTS, *_NUMBERS, *_TIMES)]
 
 
-def list_computers(conn: Connection, wanted: WantedComputers, window: Window) -> Page[Computer]:
-    """By DEVICEID."""
-    return read_page(conn, select(*COLUMNS).where(*conditions(wanted)), (computers.c.device_id,), window, computer_of)
+def list_computers(conn: Connection, wanted: WantedComputers, window: Window, actor: Actor = SYSTEM) -> Page[Computer]:
+    """By DEVICEID; those that `actor` may see."""
+    query = select(*COLUMNS).where(*conditions(wanted), visible(conn, actor))
+    return read_page(conn, query, (computers.c.device_id,), window, computer_of)
 
 
-def show(conn: Connection, device_id: str) -> Detail:
-    """All that is known of one computer. Raises `NotFound`."""
+def show(conn: Connection, device_id: str, actor: Actor = SYSTEM) -> Detail:
+    """All that is known of one computer. Raises `NotFound`, also where `actor` may not see it."""
     query = select(*COLUMNS, inventories.c.content).outerjoin(inventories).where(computers.c.device_id == device_id)
-    row = conn.execute(query).one_or_none()
+    row = conn.execute(query.where(visible(conn, actor))).one_or_none()
     if row is None:
         raise NotFound("device_id", "the DEVICEID of a computer", device_id)
     of_it = row.id
@@ -165,9 +170,13 @@ def show(conn: Connection, device_id: str) -> Detail:
     )
 
 
-def software_of(conn: Connection, device_id: str, name: str | None, window: Window) -> Page[SoftwareItem]:
-    """What is installed on a computer, by name. `name`: see `catalogue.lists.matches`; None: all. Raises `NotFound`."""
-    computer_id = conn.scalar(select(computers.c.id).where(computers.c.device_id == device_id))
+def software_of(
+    conn: Connection, device_id: str, name: str | None, window: Window, actor: Actor = SYSTEM
+) -> Page[SoftwareItem]:
+    """What is installed on a computer, by name. `name`: see `catalogue.lists.matches`; None: all. Raises `NotFound`,
+    also where `actor` may not see the computer."""
+    seen = visible(conn, actor)
+    computer_id = conn.scalar(select(computers.c.id).where(computers.c.device_id == device_id, seen))
     if computer_id is None:
         raise NotFound("device_id", "the DEVICEID of a computer", device_id)
     query = select(software.c.name_key, software.c.id, software.c.name, software.c.version, software.c.publisher)
@@ -183,10 +192,11 @@ def software_of(conn: Connection, device_id: str, name: str | None, window: Wind
     return read_page(conn, query, (software.c.name_key, software.c.id), window, item)
 
 
-def read_document(conn: Connection, device_id: str) -> bytes:
-    """The XML of a computer's last inventory, as its agent sent it. Raises `NotFound`, also where it was not kept."""
+def read_document(conn: Connection, device_id: str, actor: Actor = SYSTEM) -> bytes:
+    """The XML of a computer's last inventory, as its agent sent it. Raises `NotFound`, also where it was not kept, or
+    `actor` may not see the computer."""
     query = select(inventories.c.document).select_from(computers.outerjoin(inventories))
-    row = conn.execute(query.where(computers.c.device_id == device_id)).one_or_none()
+    row = conn.execute(query.where(computers.c.device_id == device_id, visible(conn, actor))).one_or_none()
     if row is None:
         raise NotFound("device_id", "the DEVICEID of a computer", device_id)
     if row.document is None:
@@ -202,7 +212,7 @@ def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
     Raises `NotFound` for the first that is unknown; then none is deleted.
     """
     ids: dict[str, int] = {}
-    known = select(computers.c.device_id, computers.c.id).order_by(computers.c.id)
+    known = select(computers.c.device_id, computers.c.id).where(visible(conn, actor)).order_by(computers.c.id)
     for names in dialect.chunks(list(device_ids)):
         rows = conn.execute(known.where(computers.c.device_id.in_(names)))
         ids.update((row.device_id, row.id) for row in rows)
@@ -210,6 +220,7 @@ def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
         if device_id not in ids:
             raise NotFound("computers", "the DEVICEID of a computer", device_id)
     for chunk in dialect.chunks(list(ids.values())):
+        parameters.forget(conn, Level.COMPUTER, chunk)
         forget_computers(conn, chunk)
         for table in (*OF_INVENTORIES, group_members, history, progress, assignments_table):
             conn.execute(delete_from(table).where(table.c.computer_id.in_(chunk)))

@@ -9,21 +9,25 @@ from sqlalchemy import func, select
 
 from distd.catalogue.groups_schema import groups
 from distd.catalogue.schema import computer_accounts, computers, installed, interfaces, packages, software
+from distd.domain.actor import SYSTEM
 from distd.domain.filters.complete import ValueSource, place_at
 from distd.domain.filters.fields import ACCOUNT, Kind, account_key
 from distd.domain.filters.patterns import ESCAPE, escape, read_pattern
 from distd.domain.filters.render import quote, render_field
 from distd.domain.folding import fold
+from distd.origin.operators.restrictions import is_restricted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlalchemy import ColumnElement, Connection, Table
 
+    from distd.domain.actor import Actor
     from distd.domain.filters.fields import FilterField
 
 MAX_VALUES: Final = 20
 MAX_NAMES: Final = 40  # of software, whose computers are counted
+OF_COMPUTERS: Final = (ValueSource.FIELD, ValueSource.SOFTWARE, ValueSource.PUBLISHER, ValueSource.ACCOUNT)
 COUNTED: Final = 10_000  # computers with one software, at most
 
 
@@ -45,11 +49,14 @@ class Completion:
     suggestions: list[Suggestion]
 
 
-def complete(conn: Connection, text: str, at: int) -> Completion:
-    """What may stand at a place in a filter: values after what only the grammar knows. Raises `BadInput`."""
+def complete(conn: Connection, text: str, at: int, actor: Actor = SYSTEM) -> Completion:
+    """What may stand at a place in a filter: values after what only the grammar knows. Who does not see all computers
+    is told no values that they have. Raises `BadInput`."""
     place = place_at(text, at)
     found = [Suggestion(word, "word", None) for word in place.words]
     typed = fold(place.typed)
+    if place.source in OF_COMPUTERS and is_restricted(conn, actor):
+        return Completion(place.start, found)
     match place.source:
         case ValueSource.FIELD if place.field is not None:
             found += _of_field(conn, place.field, typed)

@@ -59,7 +59,7 @@ MAX_NAMED: Final = 1000  # ids of software that a statement names; more are aske
 MAX_SET: Final = 3000
 
 
-class Way(StrEnum):
+class SearchWay(StrEnum):
     """How computers are found that have something of which there are many rows. It changes nothing but the time."""
 
     SETS = "sets"  # all that have it at once: for those who read all computers
@@ -67,7 +67,7 @@ class Way(StrEnum):
     EACH = "each"  # each is asked, unless few have it: for those who stop after some
 
 
-def condition(conn: Connection, tree: Node, now_s: float, way: Way = Way.SETS) -> ColumnElement[bool]:
+def condition(conn: Connection, tree: Node, now_s: float, way: SearchWay = SearchWay.SETS) -> ColumnElement[bool]:
     """Whether the filter holds for a row of `computers` at this time.
 
     Packages and software are looked up by `conn` first: they are few beside what computers have of them.
@@ -76,12 +76,12 @@ def condition(conn: Connection, tree: Node, now_s: float, way: Way = Way.SETS) -
 
 
 def in_slice(column: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether an id of a computer is in the slice of a statement (`Way.SLICES`)."""
+    """Whether an id of a computer is in the slice of a statement (`SearchWay.SLICES`)."""
     return and_(column > bindparam("above_id", type_=BigInteger), column <= bindparam("up_to_id", type_=BigInteger))
 
 
 class _Interpreter:
-    def __init__(self, conn: Connection, now_s: float, way: Way) -> None:
+    def __init__(self, conn: Connection, now_s: float, way: SearchWay) -> None:
         self._conn = conn
         self._now_s = now_s
         self._way = way
@@ -137,9 +137,9 @@ class _Interpreter:
         for one computer."""
         found = select(table.c.computer_id).where(which)
         match self._way:
-            case Way.SLICES:
+            case SearchWay.SLICES:
                 found = found.where(in_slice(table.c.computer_id))
-            case Way.EACH:
+            case SearchWay.EACH:
                 some = found.limit(MAX_SET + 1).subquery()
                 if (self._conn.scalar(select(func.count()).select_from(some)) or 0) > MAX_SET:
                     return _has(table, of_one)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select, update
 
 from distd.catalogue import event_log
+from distd.catalogue.access_schema import parameters
 from distd.catalogue.groups_schema import group_members
 from distd.catalogue.schema import assignments, computer_accounts, computers, events, history, progress
 from distd.domain.errors import Conflict
 from distd.domain.folding import fold
+from distd.domain.parameters import Level
 from distd.domain.results import Outcome
 from distd.origin.agents.inventory_changes import TAG_KEY, forget_documents
 from distd.origin.computers.computers import OF_INVENTORIES
@@ -31,12 +33,13 @@ def merge(conn: Connection, actor: Actor, old: str, new: str, now_s: float) -> N
 
     Raises `NotFound` where one of them is unknown, `Conflict` where both are the same.
     """
-    found = find_computers(conn, [old, new])
+    found = find_computers(conn, [old, new], actor)
     if old == new:
         raise Conflict("new", "another computer than the old one", new)
     old_id, new_id = found[old].id, found[new].id
     _move_assignments(conn, old_id, new_id)
     _move_accounts(conn, old_id, new_id)
+    _move_parameters(conn, old_id, new_id)
     conn.execute(update(events).where(events.c.computer_id == old_id).values(computer_id=new_id))
     first = conn.scalar(select(computers.c.first_seen_at_us).where(computers.c.id == old_id))
     later = computers.c.id == new_id, computers.c.first_seen_at_us > first
@@ -46,6 +49,15 @@ def merge(conn: Connection, actor: Actor, old: str, new: str, now_s: float) -> N
     conn.execute(delete(computers).where(computers.c.id == old_id))
     forget_documents(conn, [new_id])
     event_log.append(conn, event_log.Kind.COMPUTER_MERGED, actor, at_s=now_s, computer_id=new_id, device_id=old)
+
+
+def _move_parameters(conn: Connection, old_id: int, new_id: int) -> None:
+    """Those that `new` has itself stay."""
+    level = parameters.c.level == str(Level.COMPUTER)
+    theirs = select(parameters.c.name).where(level, parameters.c.subject_id == new_id)
+    mine = level, parameters.c.subject_id == old_id
+    conn.execute(update(parameters).where(*mine, parameters.c.name.not_in(theirs)).values(subject_id=new_id))
+    conn.execute(delete(parameters).where(*mine))
 
 
 def _move_assignments(conn: Connection, old_id: int, new_id: int) -> None:

@@ -24,7 +24,7 @@ def revoke(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
 
     Raises `NotFound` for the first that is unknown; then nothing is changed.
     """
-    ids = [row.id for row in find_computers(conn, device_ids).values()]
+    ids = [row.id for row in find_computers(conn, device_ids, actor).values()]
     counted = update(computers).values(token_generation=computers.c.token_generation + 1, key_hash=None)
     for some in dialect.chunks(ids):
         conn.execute(counted.where(computers.c.id.in_(some)))

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, case, func, literal, or_, select
 
 from distd.catalogue.schema import computer_accounts, computers
+from distd.domain.actor import SYSTEM
 from distd.domain.errors import BadInput
 from distd.domain.filters.fields import FIELDS, Kind, account_key, find_field
 from distd.domain.page import write_cursor
 from distd.origin.computers.columns import read_values
 from distd.origin.computers.computers import COLUMNS, WantedComputers, computer_of, conditions
-from distd.origin.computers.filter_sql import Way, condition, in_slice
+from distd.origin.computers.filter_sql import SearchWay, condition, in_slice
+from distd.origin.operators.restrictions import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Row, Select
 
+    from distd.domain.actor import Actor
     from distd.domain.filters.fields import FilterField
     from distd.domain.filters.tree import Node
     from distd.domain.page import Place, Window
@@ -58,13 +61,14 @@ ALL: Final = WantedComputers()
 @dataclass(frozen=True, slots=True)
 class Search:
     """Computers for which all of this holds. `tree` None: no filter. `now_s`: from when its ages count. `columns`: what
-    is told of each computer; none: what a `Computer` has."""
+    is told of each computer; none: what a `Computer` has. `reader`: only those that it may see."""
 
     now_s: float
     tree: Node | None = None
     sort: Sort = BY_DEVICE_ID
     columns: tuple[FilterField, ...] = ()
     wanted: WantedComputers = ALL
+    reader: Actor = SYSTEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def search(conn: Connection, asked: Search, window: Window, clock: Callable[[], 
 
 def read_part(conn: Connection, asked: Search, window: Window) -> tuple[list[Computer | dict[str, Any]], Place | None]:
     """What `window` asks for, and the place of the last item; None: there are no more. Nothing is counted."""
-    way = Way.EACH if asked.sort.field.name == "device_id" else Way.SETS
+    way = SearchWay.EACH if asked.sort.field.name == "device_id" else SearchWay.SETS
     where = _where(conn, asked, way)
     rows = conn.execute(_paged(asked.sort, where, window, with_all=not asked.columns)).all()
     shown = rows[: window.limit]
@@ -114,7 +118,7 @@ def read_part(conn: Connection, asked: Search, window: Window) -> tuple[list[Com
 def count(conn: Connection, asked: Search, clock: Callable[[], float] = time.monotonic) -> tuple[int, bool]:
     """How many are found, and whether that is exact: what is not counted after `COUNT_S` is taken to be as the rest."""
     last_id = conn.scalar(select(func.max(computers.c.id))) or 0
-    where = _where(conn, asked, Way.SLICES)
+    where = _where(conn, asked, SearchWay.SLICES)
     counting = select(func.count()).select_from(computers).where(in_slice(computers.c.id), *where)
     began_s, found, step = clock(), 0, max(SMALL, -(-last_id // SLICES))
     for above_id in range(0, last_id, step):
@@ -126,11 +130,13 @@ def count(conn: Connection, asked: Search, clock: Callable[[], float] = time.mon
 
 def find_ids(conn: Connection, asked: Search) -> list[int]:
     """The ids of all computers that are found."""
-    return list(conn.scalars(select(computers.c.id).where(*_where(conn, asked, Way.SETS)).order_by(computers.c.id)))
+    return list(
+        conn.scalars(select(computers.c.id).where(*_where(conn, asked, SearchWay.SETS)).order_by(computers.c.id))
+    )
 
 
-def _where(conn: Connection, asked: Search, way: Way) -> list[ColumnElement[bool]]:
-    found = conditions(asked.wanted)
+def _where(conn: Connection, asked: Search, way: SearchWay) -> list[ColumnElement[bool]]:
+    found = [*conditions(asked.wanted), visible(conn, asked.reader)]
     if asked.tree is not None:
         found.append(condition(conn, asked.tree, asked.now_s, way))
     return found

@@ -6,7 +6,7 @@ one for the act.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, tuple_, update
@@ -19,6 +19,7 @@ from distd.domain.mirror_rules import has_variables
 from distd.domain.results import FINAL, Outcome
 from distd.origin.deployments.assignments import take_back
 from distd.origin.deployments.named_computers import find_computers
+from distd.origin.operators.restrictions import visible
 from distd.origin.packages import attempts
 from distd.origin.packages.counters import Tally, is_latest, position_of, progress_of_assignment
 from distd.origin.packages.packages import show
@@ -47,13 +48,15 @@ class ChosenAssignments:
 @dataclass(frozen=True, slots=True)
 class ActDone:
     """DEVICEIDs of the computers that an act was for, in their order. `passed_over`: how many of those that were named
-    are in no state that it is for. `elsewhere`: how many fetch from a redistribution server, where it has no effect."""
+    are in no state that it is for. `elsewhere`: how many fetch from a redistribution server, where it has no effect.
+    `withdrawn`: of `unassign`, those that stay until the agent reports."""
 
     act: str
     dry_run: bool
     computers: list[str]
     passed_over: int = 0
     elsewhere: int = 0
+    withdrawn: list[str] = field(default_factory=list)
 
 
 def archive(
@@ -62,7 +65,7 @@ def archive(
     """Take note of results: their state is ARCHIVED from now on. Without states: of successes, or, of computers or
     codes that are named, of all results. Raises `NotFound`, `BadInput`."""
     default = FINAL if chosen.codes or chosen.device_ids is not None else (Outcome.SUCCESS,)
-    rows, done = _choose(conn, "archive", package_id, chosen, (FINAL, default), dry_run=dry_run)
+    rows, done = _choose(conn, actor, "archive", package_id, chosen, (FINAL, default), dry_run=dry_run)
     if dry_run:
         return done
     tally = Tally()
@@ -81,7 +84,8 @@ def unassign(
     notified, or, of computers that are named, all. Raises `NotFound`, `BadInput`."""
     allowed = (Outcome.WAITING, *FETCHING)
     default = allowed if chosen.device_ids is not None else (Outcome.WAITING,)
-    rows, done = _choose(conn, "unassign", package_id, chosen, (allowed, default), dry_run=dry_run)
+    rows, done = _choose(conn, actor, "unassign", package_id, chosen, (allowed, default), dry_run=dry_run)
+    done = replace(done, withdrawn=[row.device_id for row in rows if row.notified_at_us is not None])
     if dry_run:
         return done
     new = [row for row in rows if row.withdrawn_at_us is None]
@@ -112,7 +116,7 @@ def renotify(
             "package", f"{package_id} is not active, so no agent would be notified of it", "activate it first"
         )
     default = ENDED if chosen.codes or chosen.device_ids is not None else (Outcome.FAILED,)
-    rows, done = _choose(conn, "renotify", package_id, chosen, (ENDED, default), dry_run=dry_run)
+    rows, done = _choose(conn, actor, "renotify", package_id, chosen, (ENDED, default), dry_run=dry_run)
     if dry_run:
         return done
     had = _in_history(conn, package_id, rows)
@@ -143,7 +147,7 @@ def cancel(
     server = conn.scalar(select(activations.c.fragment_server).where(activations.c.package_id == package_id))
     if server is not None and not has_variables(server):
         raise Conflict("package", f"agents fetch {package_id} from {server}, which this server cannot stop")
-    rows, done = _choose(conn, "cancel", package_id, chosen, (FETCHING, FETCHING), dry_run=dry_run)
+    rows, done = _choose(conn, actor, "cancel", package_id, chosen, (FETCHING, FETCHING), dry_run=dry_run)
     if dry_run:
         return done
     new = [row for row in rows if row.cancelled_at_us is None]
@@ -155,6 +159,7 @@ def cancel(
 
 def _choose(
     conn: Connection,
+    actor: Actor,
     act: str,
     package_id: str,
     chosen: ChosenAssignments,
@@ -173,7 +178,8 @@ def _choose(
         select(assignments, computers.c.device_id, progress.c.mirror)
         .join(computers, computers.c.id == assignments.c.computer_id)
         .outerjoin(progress, progress_of_assignment())
-        .where(assignments.c.package_id == package_id, is_latest(), assignments.c.state.in_(chosen.states or default))
+        .where(assignments.c.package_id == package_id, is_latest(), visible(conn, actor))
+        .where(assignments.c.state.in_(chosen.states or default))
     )
     if chosen.codes:
         query = query.where(assignments.c.result.in_(chosen.codes))
@@ -181,7 +187,7 @@ def _choose(
         rows = list(conn.execute(query))
         named = len(rows)
     else:
-        ids = [row.id for row in find_computers(conn, chosen.device_ids).values()]
+        ids = [row.id for row in find_computers(conn, chosen.device_ids, actor).values()]
         rows = [
             row
             for some in dialect.chunks(ids)

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import NAME_LIMIT, assignments, micros
+from distd.domain.actor import SYSTEM
 from distd.domain.assignment_terms import BY_HAND, NO_TERMS, check_terms
 from distd.domain.errors import Conflict, NotFound
 from distd.domain.results import Outcome, classify
@@ -83,7 +84,7 @@ def assign(conn: Connection, actor: Actor, request: AssignmentRequest, now_s: fl
     active or not for a computer's system, or that would wait for itself, or, without `skip_had`, that has an assignment
     without a result on one of the computers.
     """
-    plan = _plan(conn, request, now_s)
+    plan = _plan(conn, actor, request, now_s)
     if plan.error is not None:
         raise plan.error
     terms, ids = request.terms, [plan.found[device_id].id for device_id in plan.outcome.assigned]
@@ -112,10 +113,10 @@ def assign(conn: Connection, actor: Actor, request: AssignmentRequest, now_s: fl
     return plan.outcome
 
 
-def preview(conn: Connection, request: AssignmentRequest, now_s: float) -> Assigned:
+def preview(conn: Connection, request: AssignmentRequest, now_s: float, actor: Actor = SYSTEM) -> Assigned:
     """What `assign` would do; where computers would make it be refused, `refusal` says so, and the others are those
     that could be assigned. Raises `NotFound`, `BadInput`, and `Conflict` for what no choice of computers changes."""
-    plan = _plan(conn, request, now_s)
+    plan = _plan(conn, actor, request, now_s)
     return plan.outcome
 
 
@@ -126,10 +127,10 @@ class _Plan:
     error: Conflict | None
 
 
-def _plan(conn: Connection, request: AssignmentRequest, now_s: float) -> _Plan:
+def _plan(conn: Connection, actor: Actor, request: AssignmentRequest, now_s: float) -> _Plan:
     terms, package = request.terms, show(conn, request.package_id)
     check_terms(terms, now_s)
-    found = find_computers(conn, request.device_ids)
+    found = find_computers(conn, request.device_ids, actor)
     if not package.active:
         hint = "activate it first"
         raise Conflict("package", f"{package.id} is not active, so no agent would be notified of it", hint)
@@ -200,7 +201,7 @@ def unassign(
 
     Raises `NotFound` when one of them has none; `skip`: those are left out instead.
     """
-    ids = {device_id: row.id for device_id, row in find_computers(conn, device_ids).items()}
+    ids = {device_id: row.id for device_id, row in find_computers(conn, device_ids, actor).items()}
     is_open = (assignments.c.package_id == package_id, assignments.c.result.is_(None))
     found = {row.computer_id: row for row in conn.execute(select(assignments).where(*is_open))}
     for device_id, computer_id in ids.items():

@@ -9,23 +9,27 @@ from sqlalchemy import select
 from distd.catalogue import dialect
 from distd.catalogue.schema import computers
 from distd.domain.errors import NotFound
+from distd.origin.operators.restrictions import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection, Row
 
+    from distd.domain.actor import Actor
+
 NAMED: Final = 3  # of those that are unknown, in the error
 
 
-def find_computers(conn: Connection, device_ids: Sequence[str]) -> dict[str, Row[Any]]:
+def find_computers(conn: Connection, device_ids: Sequence[str], actor: Actor) -> dict[str, Row[Any]]:
     """`id`, `device_id`, `user_agent`, `os_name` by DEVICEID, in their order, each once. Raises `NotFound` for those
-    that are unknown."""
+    that are unknown, or that `actor` may not see."""
     found: dict[str, Row[Any]] = {}
     wanted = list(dict.fromkeys(device_ids))
+    seen = visible(conn, actor)
     columns = [computers.c[name] for name in ("device_id", "id", "user_agent", "os_name")]
     for names in dialect.chunks(wanted):
-        rows = conn.execute(select(*columns).where(computers.c.device_id.in_(names)))
+        rows = conn.execute(select(*columns).where(computers.c.device_id.in_(names), seen))
         found.update((row.device_id, row) for row in rows)
     unknown = [device_id for device_id in wanted if device_id not in found]
     if unknown:

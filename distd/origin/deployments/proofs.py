@@ -63,7 +63,7 @@ def accept(
     """
     if conn.scalar(select(packages.c.id).where(packages.c.id == package_id)) is None:
         raise NotFound("package", "the id of a package", package_id)
-    ids = {row.id: device_id for device_id, row in find_computers(conn, device_ids).items()}
+    ids = {row.id: device_id for device_id, row in find_computers(conn, device_ids, actor).items()}
     found = _unproven(conn, package_id, list(ids))
     for computer_id, device_id in ids.items():
         if computer_id not in found and not skip:

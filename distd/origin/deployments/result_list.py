@@ -9,10 +9,11 @@ from sqlalchemy import select
 
 from distd.catalogue.lists import read_page
 from distd.catalogue.schema import activations, assignments, computers, packages, progress, seconds
+from distd.domain.actor import SYSTEM
 from distd.domain.errors import BadInput, NotFound
 from distd.domain.mirror_rules import has_variables
-from distd.domain.page import EVERYTHING
 from distd.domain.results import REPLACED, Outcome, class_of, classify, meaning, meaning_unproven
+from distd.origin.operators.restrictions import visible
 from distd.origin.packages.counters import is_latest, progress_of_assignment
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
+    from distd.domain.actor import Actor
     from distd.domain.page import Page, Window
 
 PLACE: Final = (str, int)  # of a result in the list of a package: the DEVICEID, the id of the assignment
@@ -95,15 +97,17 @@ def results(
     *,
     unproven: bool = False,
     attempts: bool = False,
+    actor: Actor = SYSTEM,
 ) -> Page[Result]:
     """The latest assignment on each computer that the package was assigned to, by DEVICEID; with `states` only those
-    in one of them, with `unproven` only those. `attempts`: also the earlier ones, oldest first. Raises `NotFound`.
+    in one of them, with `unproven` only those. `attempts`: also the earlier ones, oldest first. Of computers
+    that `actor` may see. Raises `NotFound`.
 
     A deleted package still has its results.
     """
     if conn.scalar(select(packages.c.id).where(packages.c.id == package_id)) is None:
         raise NotFound("package", "the id of a package", package_id)
-    query = _select().where(assignments.c.package_id == package_id)
+    query = _select().where(assignments.c.package_id == package_id, visible(conn, actor))
     if not attempts:
         query = query.where(is_latest())
     if states:
@@ -117,11 +121,6 @@ def of_computer(conn: Connection, computer_id: int) -> list[Result]:
     """The latest assignment of each package that was assigned to the computer, oldest first."""
     query = _select().where(assignments.c.computer_id == computer_id, is_latest()).order_by(assignments.c.id)
     return [_result(row) for row in conn.execute(query)]
-
-
-def in_states(conn: Connection, package_id: str, states: Sequence[Outcome]) -> list[str]:
-    """DEVICEIDs of the computers whose latest assignment of the package is in one of these states."""
-    return [result.device_id for result in results(conn, package_id, states, EVERYTHING).items]
 
 
 def read_states(texts: Iterable[str], field: str) -> tuple[Outcome, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from distd.catalogue.mirrors_schema import mirrors
+from distd.domain.actor import SYSTEM
 from distd.origin.computers import computers
 from distd.origin.mirrors import directory
 from distd.origin.mirrors.presence import is_online
@@ -16,6 +17,7 @@ from distd.origin.packages import packages
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
+    from distd.domain.actor import Actor
     from distd.domain.mirror_rules import Via
     from distd.origin.mirrors.directory import MirrorDirectory
 
@@ -32,10 +34,12 @@ class Explanation:
     others: list[tuple[str, str]]
 
 
-def explain(conn: Connection, device_id: str, package_id: str, default: Via, now_s: float) -> Explanation:
-    """Explain it for one computer and package. Raises `NotFound`."""
+def explain(
+    conn: Connection, device_id: str, package_id: str, default: Via, now_s: float, actor: Actor = SYSTEM
+) -> Explanation:
+    """Explain it for one computer and package. Raises `NotFound`, also where `actor` may not see the computer."""
     package = packages.show(conn, package_id)
-    computer_id = computers.show(conn, device_id).computer.id
+    computer_id = computers.show(conn, device_id, actor).computer.id
     facts = directory.load_computers(conn, [computer_id])[computer_id]
     known = directory.load(conn, default, now_s)
     order = known.choices(facts, package_id)

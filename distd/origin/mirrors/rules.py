@@ -30,9 +30,11 @@ def set_rules(conn: Connection, actor: Actor, texts: Sequence[str], now_s: float
     if len(texts) > MAX_RULES:
         raise BadInput("rules", f"at most {MAX_RULES}", len(texts))
     rules = [parse_rule(text) for text in texts]
+    before = [str(rule) for rule in list_rules(conn)]
     conn.execute(delete(mirror_rules))
     if rules:
         rows = [{"position": number, "rule": str(rule)} for number, rule in enumerate(rules, 1)]
         conn.execute(insert(mirror_rules), rows)
-    event_log.append(conn, event_log.Kind.MIRROR_RULES, actor, at_s=now_s, rules=[str(rule) for rule in rules])
+    after = [str(rule) for rule in rules]
+    event_log.append(conn, event_log.Kind.MIRROR_RULES, actor, at_s=now_s, rules=after, before=before)
     return rules

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, func, or_, select
 
-from distd.catalogue.event_log import Kind
+from distd.catalogue.event_log import OF_PACKAGES, Kind
 from distd.catalogue.lists import read_page
 from distd.catalogue.schema import computers, events, micros, packages
-from distd.domain.actor import PEOPLE, Actor, ActorKind
+from distd.domain.actor import PEOPLE, SYSTEM, Actor, ActorKind
 from distd.domain.errors import BadInput
 from distd.domain.page import Page
+from distd.origin.operators.restrictions import is_restricted, visible
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Row, Select
@@ -25,12 +26,14 @@ PLACE: Final = (int,)  # of an event in the list: its sequence number
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
     """An event with the names of its package and its computer; None: it has none. `actor` is a kind, or a kind and a
-    name ("operator:admin"); "": an earlier version wrote the event. `detail` depends on `kind`."""
+    name ("operator:admin"); "": an earlier version wrote the event. `address`: from where it acted; "": from this
+    machine, or nobody knows. `detail` depends on `kind`."""
 
     seq: int
     at_s: float
     kind: str
     actor: str
+    address: str
     package_id: str | None
     package_name: str | None
     device_id: str | None
@@ -41,7 +44,8 @@ class LoggedEvent:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which events; None or nothing: all. `actor`: a kind, a name, or both ("operator", "admin", "operator:admin");
-    `since_s`: from this time on; `by_people`: those of operators, tokens and command lines alone."""
+    `since_s`: from this time on; `by_people`: those of operators, tokens and command lines alone; `reader`:
+    those of computers that it may see, and of packages."""
 
     package_id: str | None = None
     device_id: str | None = None
@@ -49,6 +53,7 @@ class Wanted:
     kinds: tuple[Kind, ...] = ()
     since_s: float | None = None
     by_people: bool = False
+    reader: Actor = SYSTEM
 
 
 ALL: Final = Wanted()
@@ -57,13 +62,13 @@ _PEOPLE: Final = frozenset(kind.value for kind in PEOPLE)
 
 def newest(conn: Connection, wanted: Wanted, window: Window) -> Page[LoggedEvent]:
     """The newest first. A computer or package that is unknown has no events."""
-    query = _select().where(*_conditions(wanted))
+    query = _select().where(*_conditions(conn, wanted))
     return read_page(conn, query, (events.c.seq,), window, _entry, newest_first=True)
 
 
 def following(conn: Connection, wanted: Wanted, seq: int, limit: int, last: int | None = None) -> list[LoggedEvent]:
     """The oldest `limit` events after sequence number `seq`, up to `last`, the oldest first."""
-    query = _select().where(*_conditions(wanted), events.c.seq > seq).order_by(events.c.seq)
+    query = _select().where(*_conditions(conn, wanted), events.c.seq > seq).order_by(events.c.seq)
     if last is not None:
         query = query.where(events.c.seq <= last)
     return [_entry(row) for row in conn.execute(query.limit(limit))]
@@ -73,11 +78,11 @@ def following_page(conn: Connection, wanted: Wanted, seq: int, limit: int) -> Pa
     """As `following`. `next` is the sequence number to go on from, in text; `total` counts all that are `wanted`."""
     found = following(conn, wanted, seq, limit + 1)
     items = found[:limit]
-    return Page(items, str(items[-1].seq) if len(found) > limit else None, _count(conn, _conditions(wanted)))
+    return Page(items, str(items[-1].seq) if len(found) > limit else None, _count(conn, _conditions(conn, wanted)))
 
 
 def matches(wanted: Wanted, event: LoggedEvent) -> bool:
-    """Whether this event is one of those that `following` finds."""
+    """Whether this event is one of those that `following` finds, for a reader who may see all computers."""
     kind, _, name = event.actor.partition(":")
     return (
         wanted.package_id in (None, event.package_id)
@@ -105,7 +110,7 @@ def _select() -> Select[Any]:
     return select(events, *names).select_from(joined)
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def _conditions(conn: Connection, wanted: Wanted) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.package_id is not None:
         found.append(events.c.package_id == wanted.package_id)
@@ -120,7 +125,15 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         found.append(events.c.at_us >= micros(wanted.since_s))
     if wanted.by_people:
         found.append(events.c.actor_kind.in_([kind.value for kind in PEOPLE]))
+    if is_restricted(conn, wanted.reader):
+        found.append(_may_read(visible(conn, wanted.reader)))
     return found
+
+
+def _may_read(seen: ColumnElement[bool]) -> ColumnElement[bool]:
+    mine = select(computers.c.id).where(seen).correlate(None)
+    of_packages = and_(events.c.computer_id.is_(None), events.c.kind.in_([kind.value for kind in OF_PACKAGES]))
+    return or_(events.c.computer_id.in_(mine), of_packages)
 
 
 def _is_of(text: str) -> ColumnElement[bool]:
@@ -145,4 +158,4 @@ def _count(conn: Connection, conditions: list[ColumnElement[bool]]) -> int:
 def _entry(row: Row[Any]) -> LoggedEvent:
     actor = str(Actor(ActorKind(row.actor_kind), row.actor_name)) if row.actor_kind else ""
     names = (row.package_id, row.package_name, row.device_id, row.computer_name)
-    return LoggedEvent(row.seq, row.at_us / 1_000_000, row.kind, actor, *names, row.detail)
+    return LoggedEvent(row.seq, row.at_us / 1_000_000, row.kind, actor, row.actor_address, *names, row.detail)

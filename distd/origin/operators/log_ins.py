@@ -9,6 +9,7 @@ from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind, Note
 from distd.domain import actor
 from distd.domain.actor import Actor, ActorKind
+from distd.origin.operators import operators
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +46,7 @@ def record(conn: Connection, found: Sequence[LogIn | WrongPasswords]) -> None:
         match each:
             case LogIn(at_s, address, name):
                 event_log.append(conn, Kind.LOGGED_IN, actor.operator(name), at_s=at_s, address=address)
+                operators.mark_seen(conn, name, at_s)
             case WrongPasswords(at_s, address, names, count, unchecked):
                 detail = {"address": address, "names": list(names), "count": count, "unchecked": unchecked}
                 event_log.append_many(conn, [Note(Kind.LOG_IN_FAILED, NOBODY, at_s, None, None, detail)])

@@ -52,6 +52,7 @@ class Package:
     arguments: str | None = None
     superseded_by: str | None = None
     withdrawn_at_s: float | None = None
+    description: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -169,6 +170,7 @@ def package_of(row: Row[Any]) -> Package:
         arguments=row.arguments,
         superseded_by=row.superseded_by,
         withdrawn_at_s=seconds(row.withdrawn_at_us),
+        description=row.description,
     )
 
 

@@ -23,7 +23,7 @@ from distd.packaging import builder, ocs_import
 from distd.storage import package_dirs, pki
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from distd.domain.package_spec import PackageSpec
     from distd.domain.records import Info, OperatingSystem
     from distd.domain.settings import DownloadConfig
+    from distd.packaging.builder import CheckedPackage
     from distd.packaging.progress import Progress
     from distd.storage.data_dir import DataDir
     from distd.storage.pki import Signer
@@ -65,12 +66,15 @@ class RecipeUse:
 
 @dataclass(frozen=True, slots=True)
 class NewPackage:
-    """What is to be published. `source` None: a command without a file. `recipe` None: the target is no recipe's."""
+    """What is to be published. `source` None: a command without a file. `recipe` None: the target is no recipe's.
+    `file_mode`: of a source that is a file without a mode of its own."""
 
     name: str
     source: Path | None
     spec: PackageSpec
     recipe: RecipeUse | None = None
+    description: str = ""
+    file_mode: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +94,18 @@ def publish(
     now_s: float,
     progress: Progress | None = None,
     also: InSameTransaction | None = None,
+    finish: InSameTransaction | None = None,
 ) -> Package:
     """Build a package and enter it. It is not active yet.
 
     The build runs outside any transaction. Its directory gets its final name within the one that enters it, so that
-    whoever holds the write lock knows a directory without a row for what a crash left (`reconcile`). `also` is done in
-    the same transaction. Raises `BadInput` for a package that cannot be, `Unavailable` when the disk is full.
+    whoever holds the write lock knows a directory without a row for what a crash left (`reconcile`). `also`, of a
+    package that takes the place of another, and `finish` are done in the same transaction.
+
+    Raises `BadInput` for a package that cannot be, `Unavailable` when the disk is full.
     """
     spec, recipe = new.spec, new.recipe
-    check_name(new.name)
-    check_priority(spec.priority, store.config)
-    if len(spec.target) > TEXT_LIMIT:
-        raise BadInput("target", f"at most {TEXT_LIMIT} characters", len(spec.target))
-    checked = builder.check(new.source, spec)
+    checked = check(new, store.config)
     with (
         _id_for(store.catalogue, lambda conn: _new_id(conn, now_s)) as package_id,
         builder.build(store.data, package_id, checked, store.signer, progress, store.disk_limits) as staged,
@@ -115,10 +118,21 @@ def publish(
             plan=fragment_plan.text_of(spec.plan),
             recipe=recipe.recipe if recipe else None,
             arguments=recipe.arguments if recipe else None,
+            description=new.description,
             warnings=checked.warnings if also else (*checked.warnings, *_same_name(store, new.name)),
         )
-        _publish(store, actor, staged, package, also)
+        _publish(store, actor, staged, package, [act for act in (also, finish) if act is not None])
     return package
+
+
+def check(new: NewPackage, config: DownloadConfig) -> CheckedPackage:
+    """All that can be known of a package before anything is written: it reads the source. Raises `BadInput`."""
+    check_name(new.name)
+    check_description(new.description)
+    check_priority(new.spec.priority, config)
+    if len(new.spec.target) > TEXT_LIMIT:
+        raise BadInput("target", f"at most {TEXT_LIMIT} characters", len(new.spec.target))
+    return builder.check(new.source, new.spec, new.file_mode)
 
 
 def _same_name(store: PackageStore, name: str) -> list[str]:
@@ -151,7 +165,7 @@ def import_package(
     ):
         described = _described(staged, found.info)
         package = Package(**described, name=foreign.name, os=(foreign.system or found.os).value, created_at_s=now_s)
-        _publish(store, actor, staged, package, None)
+        _publish(store, actor, staged, package, ())
     return package
 
 
@@ -175,6 +189,12 @@ def check_name(name: str) -> None:
     """Whether a package can be called so. Raises `BadInput`."""
     if not name.strip() or len(name) > NAME_LIMIT or not name.isprintable():
         raise BadInput("name", f"1 to {NAME_LIMIT} printable characters", name)
+
+
+def check_description(description: str) -> None:
+    """Whether a package can be described so. Raises `BadInput`."""
+    if len(description) > TEXT_LIMIT or "\0" in description:
+        raise BadInput("description", f"at most {TEXT_LIMIT} characters", f"{len(description)} characters")
 
 
 def check_priority(priority: int, config: DownloadConfig) -> None:
@@ -222,7 +242,7 @@ def _given_id(conn: Connection, package_id: str) -> str:
 
 
 def _publish(
-    store: PackageStore, actor: Actor, staged: StagedPackage, package: Package, also: InSameTransaction | None
+    store: PackageStore, actor: Actor, staged: StagedPackage, package: Package, also: Sequence[InSameTransaction]
 ) -> None:
     """The directory and its row together. When the row is not committed, the directory is removed again."""
     try:
@@ -231,8 +251,8 @@ def _publish(
             check_signer(store)
             staged.publish()
             _insert_row(conn, actor, package)
-            if also is not None:
-                also(conn, package)
+            for act in also:
+                act(conn, package)
     except BaseException:
         staged.discard()
         with suppress(Unavailable):
@@ -254,7 +274,7 @@ def _described(staged: StagedPackage, content: PackageSpec | Info) -> dict[str, 
 
 
 _CATALOGUE_COLUMNS = ("id", "name", "os", "action", "priority", "target", "fragments", "size_bytes", "md5")
-_HOW_MADE = ("plan", "recipe", "arguments")
+_HOW_MADE = ("plan", "recipe", "arguments", "description")
 
 
 def _insert_row(conn: Connection, actor: Actor, package: Package) -> None:

@@ -6,7 +6,7 @@ Its bytes never change under its id: agents may have some of its fragments alrea
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
@@ -19,7 +19,15 @@ from distd.domain.package_spec import NO_SOURCE, PackageSpec, warnings
 from distd.domain.records import Action, Digest, OperatingSystem
 from distd.origin.packages import attempts, packages
 from distd.origin.packages.counters import is_latest
-from distd.origin.packages.publishing import NewPackage, RecipeUse, check_name, check_priority, check_signer, publish
+from distd.origin.packages.publishing import (
+    NewPackage,
+    RecipeUse,
+    check_description,
+    check_name,
+    check_priority,
+    check_signer,
+    publish,
+)
 from distd.packaging import builder, revise
 from distd.storage import package_dirs
 from distd.storage.fragment_store import FragmentStore
@@ -33,9 +41,11 @@ if TYPE_CHECKING:
     from distd.domain.actor import Actor
     from distd.domain.records import Notify
     from distd.origin.packages.packages import Package
-    from distd.origin.packages.publishing import PackageStore
+    from distd.origin.packages.publishing import InSameTransaction, PackageStore
     from distd.packaging.progress import Progress
     from distd.storage.staged_package import StagedPackage
+
+MAX_LOGGED = 1000  # characters of a description, in its event
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,32 +69,44 @@ class PackageChanges:
     name: str | None = None
     priority: int | None = None
     target: str | None = None
+    description: str | None = None
 
 
 def supersede(
-    store: PackageStore, actor: Actor, old_id: str, successor: Successor, now_s: float, progress: Progress | None = None
+    store: PackageStore,
+    actor: Actor,
+    old_id: str,
+    successor: Successor,
+    now_s: float,
+    progress: Progress | None = None,
+    finish: InSameTransaction | None = None,
 ) -> Package:
     """Publish a new package that has from the old one whatever is not given: name, system, action, target, priority,
     notification, how it is cut, where it is active; and, if asked, the computers that it was assigned to.
 
     The old one is deactivated: agents that were told of it finish it. Raises `NotFound`, `Conflict`, `BadInput`.
     """
+    old, new = plan_successor(store, old_id, successor)
+
+    def inherit(conn: Connection, new: Package) -> None:
+        _inherit(conn, actor, old, new, now_s, with_assignments=successor.with_assignments)
+
+    published = publish(store, actor, new, now_s, progress, inherit, finish)
+    with store.catalogue.read() as conn:
+        return replace(packages.show(conn, published.id), warnings=published.warnings)
+
+
+def plan_successor(store: PackageStore, old_id: str, successor: Successor) -> tuple[Package, NewPackage]:
+    """The old package, and what is to be published in its place. Raises `NotFound`, `Conflict`, `BadInput`."""
     with store.catalogue.read() as conn:
         old = packages.show(conn, old_id)
     if old.superseded_by is not None:
         raise Conflict("package", f"{old_id} is superseded already", f"supersede {old.superseded_by}, its successor")
     if successor.with_assignments and not old.active:
         raise Conflict("package", f"{old_id} is not active, so no agent would be told", "activate it first")
-
-    def inherit(conn: Connection, new: Package) -> None:
-        _inherit(conn, actor, old, new, now_s, with_assignments=successor.with_assignments)
-
     recipe = None if old.recipe is None else RecipeUse(old.recipe, old.arguments or "")
     spec = _successor_spec(store, old, successor)
-    new = NewPackage(successor.name or old.name, successor.source, spec, recipe)
-    published = publish(store, actor, new, now_s, progress, inherit)
-    with store.catalogue.read() as conn:
-        return replace(packages.show(conn, published.id), warnings=published.warnings)
+    return old, NewPackage(successor.name or old.name, successor.source, spec, recipe, old.description)
 
 
 def withdraw(store: PackageStore, actor: Actor, package_id: str, now_s: float) -> None:
@@ -102,10 +124,12 @@ def edit(
     package_id: str,
     changes: PackageChanges,
     now_s: float,
+    seen: Package | None = None,
 ) -> Package:
-    """Change the name of a package, and what its info says, under the same id, in one step.
+    """Change the name or description of a package, and what its info says, under the same id, in one step.
 
-    Agents that have fetched the info already go on with what it said. Raises `NotFound`, `Conflict`, `BadInput`.
+    `seen`: how it was when the changes were thought of; None: as it is. Agents that have fetched the info already go on
+    with what it said. Raises `NotFound`, `BadInput`, and `Conflict`, also when somebody else has changed it meanwhile.
     """
     package = _refuse_withdrawn(store, package_id)
     old = package_dirs.read_info(store.data, package_id)
@@ -115,23 +139,49 @@ def edit(
         target=old.target if changes.target is None else changes.target,
         notify=changes.notify(old.notify),
     )
-    if info == old and changes.name is None and changes.priority is None and changes.target is None:
+    given = (changes.name, changes.priority, changes.target, changes.description)
+    if info == old and given == (None, None, None, None):
         raise BadInput("changes", "something to change: a name, a priority, a target or a notification", "nothing")
-    name = package.name if changes.name is None else changes.name
-    check_name(name)
+    check_name(package.name if changes.name is None else changes.name)
+    check_description(changes.description or "")
     check_priority(info.priority, store.config)
     system = OperatingSystem(package.os)
     spec = PackageSpec(system, info.priority, info.action, info.target, notify=info.notify)
     builder.check_spec(spec)
-    if info != old:
+
+    def mark(conn: Connection, version: int | None) -> None:
+        _refuse_changed(conn, seen or package)
+        if version is not None:
+            packages.mark_edited(conn, actor, info, version, now_s)
+        _describe(conn, actor, package, changes, now_s)
+
+    if info == old:
+        with store.catalogue.write() as conn:
+            mark(conn, None)
+    else:
         with revise.edit(store.data, info, store.signer, store.ca) as staged:
             version = staged.manifest.version
-            _replace(store, staged, lambda conn: packages.mark_edited(conn, actor, info, version, now_s))
-    with store.catalogue.write() as conn:
-        if name != package.name:
-            conn.execute(update(schema.packages).where(schema.packages.c.id == package_id).values(name=name))
-            event_log.append(conn, Kind.PACKAGE_RENAMED, actor, at_s=now_s, package_id=package_id, name=name)
+            _replace(store, staged, lambda conn: mark(conn, version))
+    with store.catalogue.read() as conn:
         return replace(packages.show(conn, package_id), warnings=warnings(spec, NO_SOURCE))
+
+
+def _refuse_changed(conn: Connection, seen: Package) -> None:
+    now = packages.show(conn, seen.id)
+    if (now.version, now.name, now.description) != (seen.version, seen.name, seen.description):
+        raise Conflict("package", f"{seen.id} was changed by somebody else meanwhile", "look at it, and try again")
+
+
+def _describe(conn: Connection, actor: Actor, package: Package, changes: PackageChanges, now_s: float) -> None:
+    """What is not in the info: the name and the description."""
+    for column, value, kind in (
+        ("name", changes.name, Kind.PACKAGE_RENAMED),
+        ("description", changes.description, Kind.PACKAGE_DESCRIBED),
+    ):
+        if value is not None and value != getattr(package, column):
+            conn.execute(update(schema.packages).where(schema.packages.c.id == package.id).values({column: value}))
+            detail: dict[str, Any] = {column: value[:MAX_LOGGED]}
+            event_log.append(conn, kind, actor, at_s=now_s, package_id=package.id, **detail)
 
 
 def _refuse_withdrawn(store: PackageStore, package_id: str) -> Package:

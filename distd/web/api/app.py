@@ -11,7 +11,8 @@ from werkzeug.exceptions import HTTPException
 
 from distd import __version__
 from distd.domain.errors import DistdError
-from distd.web.api import mirror_protocol, openapi, queries
+from distd.web.api import auth, mirror_protocol, openapi, queries
+from distd.web.api.bodies import BODY_LIMIT
 from distd.web.api.late_body import LateBodyApp
 from distd.web.api.problems import UNAUTHORIZED, answer, content_of_error
 from distd.wire.problem import content_of
@@ -52,6 +53,7 @@ def make_app(logins: Logins, routes: Iterable[Routes]) -> QuartTrio:
         info=Info(title="distd", version=__version__),
         security_schemes={
             "operator": HttpSecurityScheme(scheme="basic"),
+            "token": HttpSecurityScheme(scheme="bearer"),
             "mirror": HttpSecurityScheme(scheme="bearer"),
         },
     )
@@ -72,9 +74,15 @@ def _add_log_in(app: QuartTrio, logins: Logins) -> None:
         if request.path.startswith(mirror_protocol.PREFIX):
             return None  # mirrors have keys of their own
         address = (request.scope.get("client") or ("",))[0]
-        if not await logins.check(request.headers.get("Authorization", ""), address):
+        signed_in = await logins.check(auth.header_fields(request.scope["headers"]), address)
+        if signed_in is None:
             return answer(content_of(401, UNAUTHORIZED))
+        auth.use(signed_in)
+        route = app.view_functions.get(request.endpoint or "")
+        if route is not None:
+            auth.demand(signed_in, auth.act_of(route))
         late: Any = request
+        late.limit_body(getattr(route, BODY_LIMIT, MAX_BODY_BYTES))
         late.want_body()
         return None
 

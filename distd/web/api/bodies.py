@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from quart import request
 
 from distd.domain.errors import BadInput
 from distd.web.api.problems import UnsupportedCoding
+from distd.wire.structs import read_fields
 
+BODY_LIMIT: Final = "_distd_body_limit"  # the attribute of a route whose bodies have a limit of their own, in bytes
 JSON: Final = "application/json"
+
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+async def read_body(kind: type[Body]) -> Body:
+    """The JSON object that the request has for a body, as a `kind`. Raises `BadInput`, `UnsupportedCoding`."""
+    return read_fields(await read_json(), kind)
 
 
 async def read_json() -> dict[str, Any]:
@@ -23,6 +33,21 @@ async def read_json() -> dict[str, Any]:
         raise UnsupportedCoding("Content-Encoding", "the body as it is", coding)
     body: Any = await request.get_data(as_text=False)
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        found = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput("body", "a JSON object", str(error)) from None
+    if b"\\u" in body and not _is_text(found):
+        raise BadInput("body", "texts of Unicode characters without NUL", "others")
+    return found
+
+
+def _is_text(value: Any) -> bool:
+    """Whether all texts in it can be written down: they have no NUL, and no half of a surrogate pair."""
+    match value:
+        case str():
+            return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
+        case list():
+            return all(map(_is_text, value))
+        case dict():
+            return all(_is_text(name) and _is_text(each) for name, each in value.items())
+    return True

@@ -29,16 +29,17 @@ _NOTES: Final = "_distd_notes"
 # What a status means here, where it does not come from one route alone.
 MEANINGS: Final[Mapping[int, str]] = {
     400: "A parameter, a header field or a body that cannot be used; `errors` says which, and what was expected.",
-    401: "The request needs a log-in: an operator's name and password, or the key of a mirror.",
+    401: "The request needs a log-in: an operator's name and password, a token, or the key of a mirror.",
+    403: "Who asks may not do this, or a browser has sent it for a page of another site; `errors` says which.",
     404: "There is nothing of this name.",
     405: "The path has other methods: see `Allow`.",
     408: "The request did not come in time.",
     409: "The present state forbids it: it is in use, or a limit of what may be there is reached.",
     411: "The length of the body must be known before it (`Content-Length`).",
-    412: "There is nothing to be replaced.",
+    412: "It is no longer as `If-Match` says, or there is nothing to be replaced.",
     413: "The body is over its limit.",
     415: "The body is compressed; only `identity` is taken.",
-    422: "What came is not what the digest says that was sent with it.",
+    422: "What came is not what its digest says, or its `Idempotency-Key` was sent with another request.",
     429: "The address or the operator asks too often, or for too much at once: see `Retry-After`.",
     431: "The head of the request is over its limit.",
     500: "A fault of the server.",
@@ -47,6 +48,7 @@ MEANINGS: Final[Mapping[int, str]] = {
 }
 # Whatever is asked for: by another method, too slowly, too often, with too long a head; or when the server has a fault.
 ANYWHERE: Final = (405, 408, 429, 431, 500)
+SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {"operator": ("operator", "token")}  # one of them suffices
 _FIELDS: Final = {
     401: "WWW-Authenticate",
     405: "Allow",
@@ -59,16 +61,17 @@ _FIELDS: Final = {
 @dataclass(frozen=True, slots=True)
 class Success:
     """An answer that is no problem: `model` is the type of what it holds (None: text), `also` what other content types
-    hold that can be asked for."""
+    hold that can be asked for; `tagged`: it has an ETag."""
 
     text: str
     model: Any = None
     content_type: str = JSON
     also: Mapping[str, str] = field(default_factory=dict)
+    tagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class Described:
     """A method of a path. `body`: content type of the request's body, and its type (None: bytes). `problems` are the
     statuses of errors, `security` names the scheme; "": none."""
 
@@ -95,6 +98,9 @@ class Notes:
     problems: tuple[int, ...] = ()
     parameters: tuple[dict[str, Any], ...] = ()
     also: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
+    tagged: bool = False
+    """The answer has an ETag."""
 
 
 def answers(model: Any = None, **notes: Any) -> Callable[[Route], Route]:
@@ -123,7 +129,7 @@ def in_path(name: str, text: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "description": text, "schema": TEXT | schema}
 
 
-def document(operations: Sequence[Operation]) -> dict[str, Any]:
+def document(operations: Sequence[Described]) -> dict[str, Any]:
     """`paths` and `components` of an OpenAPI document: all types that are named are in it."""
     models = [Problem, *_models_of(operations)]
     references, shapes = msgspec.json.schema_components(models, ref_template=REFERENCE)
@@ -156,19 +162,19 @@ def _plain(schema: Any) -> Any:
     return schema
 
 
-def _models_of(operations: Sequence[Operation]) -> list[Any]:
+def _models_of(operations: Sequence[Described]) -> list[Any]:
     found = [success.model for operation in operations for success in operation.successes.values()]
     found += [operation.body[1] for operation in operations if operation.body is not None]
     return list({repr(model): model for model in found if model is not None}.values())
 
 
-def _describe(operation: Operation, by_model: Mapping[str, Any]) -> dict[str, Any]:
+def _describe(operation: Described, by_model: Mapping[str, Any]) -> dict[str, Any]:
     summary, _, rest = inspect.cleandoc(operation.text).partition("\n")
     described: dict[str, Any] = {"operationId": operation.name, "summary": summary, "tags": [_tag_of(operation.path)]}
     if rest.strip():
         described["description"] = rest.strip()
     if operation.security:
-        described["security"] = [{operation.security: []}]
+        described["security"] = [{scheme: []} for scheme in SCHEMES.get(operation.security, (operation.security,))]
     if operation.parameters:
         described["parameters"] = list(operation.parameters)
     if operation.body is not None:
@@ -189,7 +195,10 @@ def _describe_success(success: Success, by_model: Mapping[str, Any]) -> dict[str
     schema = TEXT if success.model is None else by_model[repr(success.model)]
     content = {success.content_type: {"schema": schema}}
     content |= {kind: {"schema": TEXT | {"description": text}} for kind, text in success.also.items()}
-    return {"description": success.text, "headers": _no_store(), "content": content}
+    headers = _no_store()
+    if success.tagged:
+        headers["ETag"] = {"description": "For `If-Match`.", "required": True, "schema": TEXT}
+    return {"description": success.text, "headers": headers, "content": content}
 
 
 def _describe_problem(status: int, by_model: Mapping[str, Any]) -> dict[str, Any]:

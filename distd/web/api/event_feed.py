@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from distd.catalogue.event_log import Kind
 from distd.domain.visible import visible_json
 from distd.origin.operators import events
 from distd.origin.operators.events import ALL
+from distd.origin.operators.restrictions import is_restricted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,12 +22,21 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from distd.catalogue.event_watch import EventWatch
+    from distd.domain.actor import Actor
     from distd.origin.operators.events import LoggedEvent, Wanted
 
     Entry = tuple[LoggedEvent, bytes]
 
 PAGE: Final = 500  # events that a stream gets at a time
 KEPT: Final = 4096
+MAX_READERS: Final = 256
+# What changes who may see which computers.
+OF_ACCESS: Final = frozenset(
+    {
+        *(Kind.OPERATOR_ADDED, Kind.OPERATOR_CHANGED, Kind.OPERATOR_DELETED),
+        *(Kind.API_TOKEN_ADDED, Kind.API_TOKEN_REVOKED),
+    }
+)
 BEHIND_PAUSE_S: Final = 0.02  # after a page for one stream alone, so that these never have the database for themselves
 
 
@@ -39,6 +50,8 @@ class EventFeed:
         self._low = self._high = 0
         self._entries: list[Entry] = []
         self._seqs: list[int] = []
+        # Whether there may be computers that a reader does not see; known until an event may have changed it.
+        self._restricted: dict[Actor, bool] = {}
         self._filling = trio.Lock()
         self._behind = trio.Lock()
         self._waits: set[trio.CancelScope] = set()
@@ -66,7 +79,7 @@ class EventFeed:
         if scope.cancelled_caught or newest < seq:
             return b"", seq if scope.cancelled_caught else newest
         await self._fill(seq, newest)
-        if seq < self._low:
+        if seq < self._low or await self._is_restricted(wanted.reader):
             return await self._read_behind(wanted, seq, newest)
         found: list[Entry] = []
         for entry in self._entries[bisect_right(self._seqs, seq) :]:
@@ -82,9 +95,12 @@ class EventFeed:
             if newest - self._high > KEPT or seq - self._high > PAGE or self._high > newest:
                 self._low = self._high = seq if newest - seq <= KEPT else newest
                 self._entries, self._seqs = [], []
+                self._restricted = {}
             while self._high < newest:
                 found = await self.reader.run(partial(_read, wanted=ALL, seq=self._high, last=newest))
                 self._entries += found
+                if any(event.kind in OF_ACCESS for event, _ in found):
+                    self._restricted = {}
                 self._seqs += [event.seq for event, _ in found]
                 self._high = found[-1][0].seq if len(found) == PAGE else newest
                 self._forget()
@@ -95,8 +111,17 @@ class EventFeed:
             self._low = self._seqs[extra - 1]
             del self._entries[:extra], self._seqs[:extra]
 
+    async def _is_restricted(self, who: Actor) -> bool:
+        while who not in self._restricted:
+            if len(self._restricted) >= MAX_READERS:
+                self._restricted = {}
+            known = self._restricted  # another one, once an event may have changed what is read here
+            known[who] = await self.reader.run(partial(is_restricted, actor=who))
+        return self._restricted[who]
+
     async def _read_behind(self, wanted: Wanted, seq: int, newest: int) -> tuple[bytes, int]:
-        """For a stream that is further behind than what is in memory; one at a time."""
+        """For a stream that is further behind than what is in memory, or of somebody who does not see all computers:
+        which of them, only the database knows. One at a time."""
         async with self._behind:
             found = await self.reader.run(partial(_read, wanted=wanted, seq=seq, last=newest))
             await trio.sleep(BEHIND_PAUSE_S)

@@ -1,27 +1,24 @@
-"""The API's events: what happened, page by page or as a stream (Server-Sent Events), and the audit trail."""
+"""The API's events: what happened, page by page or as a stream (Server-Sent Events)."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from quart import Response, request
-from quart_schema import document_response, validate_response
+from quart_schema import document_response
 
-from distd.catalogue import event_log
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.page import read_window
-from distd.domain.units import parse_past
+from distd.operations.events import LIST, EventPage, EventQuery, wanted_of
 from distd.origin.operators import events
-from distd.origin.operators.events import LoggedEvent, Wanted  # noqa: TC001 - the API looks at the fields
-from distd.web.api.auth import acting_operator, for_operators
+from distd.web.api.auth import acting_operator, needs
 from distd.web.api.description import answers, header
 from distd.web.api.problems import TooMany
-from distd.web.api.queries import cursor_parameter, limit_parameter, parameter, takes
+from distd.web.api.queries import takes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,10 +26,10 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from distd.domain.settings import LimitSettings
+    from distd.origin.operators.events import Wanted
     from distd.web.api.event_feed import EventFeed
 
 STREAM: Final = "text/event-stream"
-MAX_SEQ: Final = 10**18 - 1
 PAUSE_S: Final = 0.2  # between what a stream is sent: one message costs about as much as hundreds together
 RETRY_S: Final = 0.5  # after the catalogue did not answer
 HEARTBEAT_S: Final = 15.0  # a proxy closes what is silent for long
@@ -44,71 +41,39 @@ LAST_EVENT_ID: Final = header(
 )
 
 
-@dataclass
-class EventQuery:
-    """Which events, and which page of them."""
-
-    package: str | None = parameter("the id of a package")
-    computer: str | None = parameter("the DEVICEID of a computer")
-    actor: str | None = parameter("who acted: a kind, a name or both, such as operator, admin, operator:admin")
-    kind: tuple[str, ...] | None = parameter("only events of these kinds", choices=tuple(event_log.Kind))
-    since: str | None = parameter("from this time on: 7d (ago), fri 18:00, or 2026-11-27 18:00")
-    limit: int | None = limit_parameter()
-    cursor: str | None = cursor_parameter()
-    after: int | None = parameter("those that follow this sequence number, the oldest first", high=MAX_SEQ)
-
-
-@dataclass
-class EventPage:
-    """Events: the newest first; with `after` those that follow this sequence number, in their order."""
-
-    items: list[LoggedEvent]
-    next: str | None
-    total: int
-
-
 class EventRoutes:
-    """List, follow, audit trail. Streams give what `feed` gives, until it is closed."""
+    """List, follow. Streams give what `feed` gives, until it is closed."""
 
     def __init__(self, feed: EventFeed, limits: Callable[[], LimitSettings]) -> None:
         self._feed = feed
-        self._reader = feed.reader
         self._streams = OpenStreams(limits)
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the routes."""
 
         @app.get("/api/v1/events")
-        @for_operators
+        @needs(LIST.act)
         @takes(EventQuery)
         @document_response(EventPage)
         @answers(also={STREAM: MESSAGES}, parameters=(LAST_EVENT_ID,))
         async def list_events(query_args: EventQuery) -> Any:
             """What happened, the newest first; with `Accept: text/event-stream` what happens, as it happens."""
-            wanted, seq = _wanted(query_args), _last_seq(query_args)
+            wanted, seq = wanted_of(query_args, acting_operator(), time.time()), _last_seq(query_args)
             if STREAM in request.headers.get("Accept", "") and request.method == "GET":
                 return await self._open_stream(wanted, seq)
             return await self._page(wanted, query_args)
 
-        @app.get("/api/v1/audit")
-        @for_operators
-        @takes(EventQuery)
-        @validate_response(EventPage)
-        async def list_acts(query_args: EventQuery) -> Any:
-            """What people did, the newest first: operators, tokens, and command lines with their Unix users."""
-            return await self._page(_wanted(query_args, by_people=True), query_args)
-
     async def _page(self, wanted: Wanted, query: EventQuery) -> EventPage:
         window = read_window(query.limit, query.cursor, events.PLACE)
         if query.after is None:
-            page = await self._reader.run(partial(events.newest, wanted=wanted, window=window))
+            page = await self._feed.reader.run(partial(events.newest, wanted=wanted, window=window))
         else:
             follow = partial(events.following_page, wanted=wanted, seq=query.after, limit=window.limit)
-            page = await self._reader.run(follow)
+            page = await self._feed.reader.run(follow)
         return EventPage(page.items, page.next, page.total)
 
     async def _open_stream(self, wanted: Wanted, seq: int | None) -> Response:
-        operator = acting_operator().name
+        operator = str(acting_operator())
         self._streams.check(operator)
         newest = await self._feed.newest()
         begin = newest if seq is None else min(seq, newest)
@@ -169,13 +134,6 @@ class OpenStreams:
         self._open[operator] -= 1
         if not self._open[operator]:
             del self._open[operator]
-
-
-def _wanted(query: EventQuery, *, by_people: bool = False) -> Wanted:
-    now = datetime.now()  # noqa: DTZ005 - "fri 18:00" is local
-    kinds = () if query.kind is None else events.read_kinds(query.kind, "kind")
-    since_s = None if query.since is None else parse_past(query.since, "since", now)
-    return Wanted(query.package, query.computer, query.actor, kinds, since_s, by_people)
 
 
 def _last_seq(query: EventQuery) -> int | None:

@@ -20,10 +20,11 @@ from distd.domain.filters.parse import MAX_TEXT, parse
 from distd.domain.filters.reads import reads_of
 from distd.domain.filters.render import render
 from distd.domain.page import read_window
+from distd.domain.permissions import Act
 from distd.origin.computers import filter_completion, saved_filters
 from distd.origin.computers.filter_completion import Completion
 from distd.origin.computers.saved_filters import NewFilter, SavedFilter
-from distd.web.api.auth import acting_operator, for_operators
+from distd.web.api.auth import acting_operator, needs
 from distd.web.api.bodies import read_json
 from distd.web.api.description import answers
 from distd.web.api.queries import cursor_parameter, limit_parameter, parameter, takes
@@ -128,7 +129,7 @@ class FilterRoutes:
         self._add_saved(app)
 
         @app.get("/api/v1/filters/fields")
-        @for_operators
+        @needs(Act.FILTERS_READ)
         @validate_response(FieldPage)
         async def list_fields() -> Any:
             """The fields of filters."""
@@ -136,16 +137,18 @@ class FilterRoutes:
             return FieldPage(found, None, len(found))
 
         @app.get("/api/v1/filters/complete")
-        @for_operators
+        @needs(Act.FILTERS_READ)
         @takes(CompletionQuery)
         @validate_response(Completion)
         async def complete_filter(query_args: CompletionQuery) -> Any:
             """What may stand at a place of a filter: fields, operators, and the most frequent values."""
             at = len(query_args.text) if query_args.at is None else query_args.at
-            return await self._reader.run(partial(filter_completion.complete, text=query_args.text, at=at))
+            return await self._reader.run(
+                partial(filter_completion.complete, actor=acting_operator(), text=query_args.text, at=at)
+            )
 
         @app.post("/api/v1/filters/parse")
-        @for_operators
+        @needs(Act.FILTERS_READ)
         @answers(ParsedFilter, body=ParseRequest, problems=(400, 413, 415))
         async def parse_filter() -> Any:
             """A filter's canonical text and its tree, of one of them."""
@@ -158,7 +161,7 @@ class FilterRoutes:
 
     def _add_saved(self, app: QuartTrio) -> None:
         @app.get("/api/v1/filters")
-        @for_operators
+        @needs(Act.FILTERS_READ)
         @takes(FilterQuery)
         @validate_response(FilterPage)
         async def list_filters(query_args: FilterQuery) -> Any:
@@ -169,7 +172,7 @@ class FilterRoutes:
             return FilterPage(page.items, page.next, page.total)
 
         @app.post("/api/v1/filters")
-        @for_operators
+        @needs(Act.FILTERS_WRITE)
         @answers(SavedFilter, body=SaveRequest, problems=(400, 409, 413, 415))
         async def save_filter() -> Any:
             """Save a filter; the one of the same name, own or shared, is replaced."""
@@ -179,14 +182,14 @@ class FilterRoutes:
             return await self._writer.run(act)
 
         @app.get("/api/v1/filters/<saved:filter_name>")
-        @for_operators
+        @needs(Act.FILTERS_READ)
         @validate_response(SavedFilter)
         async def show_filter(filter_name: str) -> Any:
             """A saved filter: the operator's own of this name, else the shared one."""
             return await self._reader.run(partial(saved_filters.show, actor=acting_operator(), name=filter_name))
 
         @app.delete("/api/v1/filters/<saved:filter_name>")
-        @for_operators
+        @needs(Act.FILTERS_WRITE)
         @answers(SavedFilter)
         async def delete_filter(filter_name: str) -> Any:
             """Delete a saved filter; the answer is what it was."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import trio
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from distd.domain.login_pauses import LoginPauses
+
+Found = TypeVar("Found")
 
 MAX_WAITING: Final = 64
 MAX_WAITING_PER_PEER: Final = 8
@@ -38,10 +40,10 @@ class _Waiting:
     wake: trio.Event = field(default_factory=trio.Event)
 
 
-class LoginQueue:
-    """`verify(name, password)` is called for one at a time."""
+class LoginQueue(Generic[Found]):
+    """`verify(name, password)` is called for one at a time; what it returns is false where the password is wrong."""
 
-    def __init__(self, verify: Callable[[str, str], Awaitable[bool]], pauses: LoginPauses) -> None:
+    def __init__(self, verify: Callable[[str, str], Awaitable[Found]], pauses: LoginPauses) -> None:
         self._verify = verify
         self._pauses = pauses
         self._waiting: list[_Waiting] = []
@@ -51,8 +53,8 @@ class LoginQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    async def check(self, peer: str, name: str, password: str) -> bool:
-        """Whether the password is right, after its turn has come.
+    async def check(self, peer: str, name: str, password: str) -> Found:
+        """What `verify` says of the password, after its turn has come.
 
         Raises `TooManyAttempts` where others take its place or it waits too long, and what `verify` raises.
         """

@@ -11,7 +11,7 @@ from quart_schema.openapi import QUART_SCHEMA_SECURITY_ATTRIBUTE, OpenAPIProvide
 from quart_schema.validation import QUART_SCHEMA_RESPONSE_ATTRIBUTE
 
 from distd.web.api import upload_description
-from distd.web.api.description import Operation, Success, document, in_path, notes_of
+from distd.web.api.description import Described, Success, document, in_path, notes_of
 from distd.web.api.queries import describe, query_of
 
 if TYPE_CHECKING:
@@ -25,14 +25,21 @@ What operators and monitoring ask of a server; what agents ask is OCS's protocol
 
 Lists are pages: `items`, `next` (the `cursor` of the page that follows; null: there is none) and `total`. Times
 (`…_at_s`) are Unix times in seconds. A parameter that a route does not have is refused (400), and so is one that comes
-twice. Errors are problems (RFC 9457). No answer is kept by caches. Each answer ends its connection."""
+twice. Edits of what has an ETag take `If-Match`: it is refused (412) when somebody else has changed it. What creates
+takes an `Idempotency-Key`: sent again within a day with the same body, it gets the same answer and does nothing. Errors
+are problems (RFC 9457). No
+answer is kept by caches. Each answer ends its connection."""
 PARTS: Final = {
     "package_id": in_path("package_id", "the id of a package: decimal digits", pattern="^[0-9]{1,20}$"),
     "device_id": in_path("device_id", "the DEVICEID of a computer", minLength=1),
+    "name": in_path("name", "the name of a redistribution server, or a log-in of agents", minLength=1),
+    "job_id": in_path("job_id", "the id of a job", pattern="^[0-9]{1,18}$"),
+    "operator": in_path("operator", "the name of an operator", minLength=1),
+    "token": in_path("token", "the name of a token", minLength=1),
+    "group": in_path("group", "the name of a group", minLength=1),
     "filter_name": in_path("filter_name", "the name of a saved filter", minLength=1),
-    "name": in_path("name", "the name of a redistribution server", minLength=1),
 }
-STREAM: Final = Operation(
+STREAM: Final = Described(
     path="/api/v1/mirror/events",
     method="get",
     name="follow_events",
@@ -73,13 +80,13 @@ class ApiDocument(OpenAPIProvider):
         assert info is not None
         return {"openapi": "3.1.0", "info": info.schema(camelize=True) | {"description": ABOUT}, **found}
 
-    def _operations(self) -> Iterator[Operation]:
-        yield Operation(PATH, "get", "describe", "This document.", {200: Success("The document.", dict[str, Any])})
+    def _operations(self) -> Iterator[Described]:
+        yield Described(PATH, "get", "describe", "This document.", {200: Success("The document.", dict[str, Any])})
         for rule in self.generate_rules():
             for method in sorted(self.generate_methods(rule)):
                 yield self._operation(rule, method.lower())
 
-    def _operation(self, rule: Rule, method: str) -> Operation:
+    def _operation(self, rule: Rule, method: str) -> Described:
         route = self._app.view_functions[rule.endpoint]
         notes, query = notes_of(route), query_of(route)
         models = getattr(route, QUART_SCHEMA_RESPONSE_ATTRIBUTE, {})
@@ -88,15 +95,15 @@ class ApiDocument(OpenAPIProvider):
         schemes = [name for scheme in getattr(route, QUART_SCHEMA_SECURITY_ATTRIBUTE, ()) for name in scheme]
         problems = {*notes.problems}
         if "operator" in schemes:
-            problems |= {400, 401, 503}
+            problems |= {400, 401, 403, 503}
         if rule.arguments:
             problems.add(404)
-        return Operation(
+        return Described(
             path=_PART.sub(r"{\1}", rule.rule),
             method=method,
             name=route.__name__,
             text=inspect.getdoc(route) or "",
-            successes={200: Success(text or "Done.", model, notes.content_type, notes.also)},
+            successes={notes.status: Success(text or "Done.", model, notes.content_type, notes.also, notes.tagged)},
             problems=sorted(problems),
             parameters=[
                 *(PARTS[name] for name in _PART.findall(rule.rule)),

@@ -24,6 +24,7 @@ from distd.domain.errors import (
     shorten,
 )
 from distd.domain.filters.parse import BadFilter
+from distd.origin.idempotency import KeyReused
 from distd.wire.problem import CONTENT_TYPE, content_of
 
 if TYPE_CHECKING:
@@ -36,6 +37,14 @@ class LengthRequired(BadInput):
     """A body whose length is not known before it (HTTP 411)."""
 
 
+class Changed(Conflict):
+    """What is to be edited is no longer as it was when its ETag was given (HTTP 412)."""
+
+
+class FromOtherSite(Conflict):
+    """A browser sends it for a page of another site (HTTP 403)."""
+
+
 class UnsupportedCoding(BadInput):
     """A body that is compressed (HTTP 415)."""
 
@@ -46,6 +55,10 @@ class TooMany(Unavailable):
 
 class TooManyAttempts(TooMany):
     """So many passwords are tried that this one has no place."""
+
+
+class Forbidden(BadInput):
+    """Who asks may not do this (HTTP 403); `expected` names what is missing."""
 
 
 @dataclass
@@ -75,18 +88,22 @@ class Problem:
 # By kind; the first that fits.
 STATUS: Final[Mapping[type[DistdError], int]] = {
     NotFound: 404,
+    Forbidden: 403,
     LengthRequired: 411,
     TooLarge: 413,
     UnsupportedCoding: 415,
     DigestMismatch: 422,
+    KeyReused: 422,
     BadInput: 400,
+    Changed: 412,
+    FromOtherSite: 403,
     Conflict: 409,
     Corrupt: 500,
     NoSpace: 507,
     TooMany: 429,
     Unavailable: 503,
 }
-UNAUTHORIZED: Final = "expected an operator's name and password"
+UNAUTHORIZED: Final = "expected an operator's name and password, or a token"
 CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="distd"'}
 RETRY_AFTER_S: Final = 10
 

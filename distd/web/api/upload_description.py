@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from distd.storage.uploads import Upload
-from distd.web.api.description import Operation, Success, header, in_path
+from distd.web.api.description import Described, Success, header, in_path
 
 PATH: Final = "/api/v1/uploads"
 
@@ -47,26 +47,26 @@ _DIGEST: Final = header(
 _OFFSET: Final = {"size_bytes": {"type": "integer", "description": "so much has come: the next part begins there"}}
 
 OPERATIONS: Final = (
-    Operation(
+    Described(
         PATH,
         "get",
         "list_uploads",
         "Files that were uploaded, and those of which a part has come.",
         {200: Success("Uploads, by name: all of them.", UploadPage)},
-        (400, 401, 503),
+        (400, 401, 403, 503),
         security="operator",
     ),
-    Operation(
+    Described(
         f"{PATH}/{{name}}",
         "get",
         "show_upload",
         "How much of a file has come, and where it is when it is whole.",
         {200: Success("An upload.", Upload)},
-        (400, 401, 404, 503),
+        (400, 401, 403, 404, 503),
         (_NAME,),
         security="operator",
     ),
-    Operation(
+    Described(
         f"{PATH}/{{name}}",
         "put",
         "upload",
@@ -79,19 +79,19 @@ OPERATIONS: Final = (
             201: Success("The file is whole, at `path`.", Upload),
             202: Success("The part has come; the next one begins at `size_bytes`.", Upload),
         },
-        (400, 401, 409, 411, 412, 413, 415, 422, 503, 507),
+        (400, 401, 403, 409, 411, 412, 413, 415, 422, 503, 507),
         (_NAME, _RANGE, _DIGEST, _REPLACE),
         security="operator",
         body=("application/octet-stream", None),
         extended={409: _OFFSET},
     ),
-    Operation(
+    Described(
         f"{PATH}/{{name}}",
         "delete",
         "remove_upload",
         "Remove an upload, whether it is whole or not.",
         {200: Success("It is removed.", RemovedUpload)},
-        (400, 401, 404, 503),
+        (400, 401, 403, 404, 503),
         (_NAME,),
         security="operator",
     ),

@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import trio
 
 from distd.domain.errors import BadInput, DistdError
+from distd.domain.permissions import Act
 from distd.storage.uploads import OffsetMismatch, Upload
+from distd.web.api.auth import demand, header_fields
 from distd.web.api.problems import UNAUTHORIZED, LengthRequired, UnsupportedCoding, content_of_error, fields_of
 from distd.web.api.queries import check_names
 from distd.web.api.upload_description import PATH, RemovedUpload, UploadPage
@@ -74,8 +76,10 @@ class UploadsApi:
 
     async def _answer(self, scope: Any, receive: Receive, send: Send) -> tuple[int, Any]:
         fields = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        if not await self._logins.check(fields.get("authorization", ""), _address(scope)):
+        signed_in = await self._logins.check(header_fields(scope["headers"]), _address(scope))
+        if signed_in is None:
             return 401, content_of(401, UNAUTHORIZED)
+        demand(signed_in, Act.UPLOADS_WRITE if scope["method"] in ("PUT", "DELETE") else Act.UPLOADS_READ)
         check_names(None, scope.get("query_string", b""))
         name = _name_in(scope)
         match scope["method"], bool(name):

@@ -29,8 +29,8 @@ MAX_CHARACTERS: Final = 1024
 class Passwords(Protocol):
     """What checks names and passwords."""
 
-    async def check_password(self, name: str, password: str, address: str) -> bool:
-        """Whether an operator has this name and password. Raises `Unavailable` where too many are tried."""
+    async def check_password(self, name: str, password: str, address: str) -> str | None:
+        """The name of the operator that has this name and password. Raises `Unavailable` where too many are tried."""
 
 
 class SignInPages:
@@ -77,15 +77,17 @@ class SignInPages:
         _ = current().language.text
         is_long = len(name) > MAX_CHARACTERS or len(password) > MAX_CHARACTERS
         try:
-            good = not is_long and await self._passwords.check_password(name, password, address)
+            operator = None if is_long else await self._passwords.check_password(name, password, address)
         except Unavailable:
             fault = _("Too many passwords are being tried. Wait a moment and try again.")
             return await page("login.html", 429, next=goal, name=name, fault=fault)
-        if not good:
+        if operator is None:
             fault = _("This name and this password do not belong together.")
             return await page("login.html", 401, next=goal, name=name[:MAX_CHARACTERS], fault=fault)
         browser = request.headers.get("User-Agent", "")
-        opened = partial(sessions.open_session, operator=name, address=peer_of(address), browser=browser, now_s=now_s())
+        opened = partial(
+            sessions.open_session, operator=operator, address=peer_of(address), browser=browser, now_s=now_s()
+        )
         answer = redirect(goal, 303)
         token = await self._writer.run(opened)
         answer.set_cookie(COOKIE, token, secure=True, httponly=True, samesite="Lax", path="/")

@@ -25,7 +25,7 @@ def test_networks_are_set_and_cleared(pc: TestOrigin) -> None:
         pc.act(computer_settings.change, "pc", {"networks": text}, pc.now_s)
         assert pc.read(computers.show, "pc").computer.networks == expected
     first = pc.events(Kind.COMPUTER_SET)[0]
-    assert (first.computer_id, first.detail) == (1, {"networks": "10.0.0.0/8 fd00::/8"})
+    assert (first.computer_id, first.detail) == (1, {"networks": "10.0.0.0/8 fd00::/8", "before": {"networks": ""}})
 
 
 @pytest.mark.parametrize(

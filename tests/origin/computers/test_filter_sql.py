@@ -17,7 +17,7 @@ from distd.domain.folding import fold
 from distd.domain.versions import version_key
 from distd.origin.computers import filter_sql
 from distd.origin.computers.filter_facts import read_facts
-from distd.origin.computers.filter_sql import Way, condition, in_slice
+from distd.origin.computers.filter_sql import SearchWay, condition, in_slice
 from tests.fixtures import filters
 from tests.fixtures.filters import GROUPS, NOW_S, PACKAGES
 
@@ -56,7 +56,7 @@ class Undone(Exception):
     trees=st.lists(st.one_of(filters.trees, filters.comparisons()), min_size=4, max_size=16),
     max_named=st.sampled_from((0, 1, 1000)),
     max_set=st.sampled_from((0, 1000)),
-    way=st.sampled_from(Way),
+    way=st.sampled_from(SearchWay),
 )
 def test_sql_and_memory_agree(
     catalogue: Any,
@@ -64,7 +64,7 @@ def test_sql_and_memory_agree(
     trees: Sequence[Node],
     max_named: int,
     max_set: int,
-    way: Way,
+    way: SearchWay,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, suppress(Undone), catalogue.write() as conn:
         patch.setattr(filter_sql, "MAX_NAMED", max_named)
@@ -78,11 +78,11 @@ def test_sql_and_memory_agree(
         raise Undone
 
 
-def _found(conn: Connection, tree: Node, way: Way) -> list[int]:
+def _found(conn: Connection, tree: Node, way: SearchWay) -> list[int]:
     """In two slices, where it is done so."""
     key = schema.computers.c.id
     query = select(key).where(condition(conn, tree, NOW_S, way)).order_by(key)
-    if way is not Way.SLICES:
+    if way is not SearchWay.SLICES:
         return list(conn.scalars(query))
     slices = ({"above_id": 0, "up_to_id": 2}, {"above_id": 2, "up_to_id": 9})
     return [found for each in slices for found in conn.scalars(query.where(in_slice(key)), each)]

@@ -92,6 +92,24 @@ def test_a_name_alone_needs_no_new_version(origin: TestOrigin, package_store: An
     assert [event.kind for event in origin.events()] == [Kind.PACKAGE_PUBLISHED, Kind.PACKAGE_RENAMED]
 
 
+def test_who_has_seen_an_earlier_one_changes_nothing(origin: TestOrigin, package_store: Any, publish: Any) -> None:
+    seen = publish()
+
+    def edit_seen(**changes: Any) -> Any:
+        given = PackageChanges(lambda old: old, **changes)
+        return versions.edit(package_store, ADMIN, seen.id, given, LATER_S, seen)
+
+    described = edit_seen(description="for all", priority=3)
+    assert (described.description, described.version) == ("for all", 2)
+    assert origin.events(Kind.PACKAGE_DESCRIBED)[0].detail == {"description": "for all"}
+    for changes in ({"name": "New"}, {"priority": 4}):
+        with pytest.raises(Conflict, match="was changed by somebody else meanwhile"):
+            edit_seen(**changes)
+    now = origin.read(packages.show, seen.id)
+    assert (now.name, now.priority, now.version) == (seen.name, 3, 2)
+    assert directories.read_info(package_store.data, seen.id).priority == 3
+
+
 EDITS = {
     "a priority beyond the period": ({"priority": 11}, "priority"),
     "a path with a space": ({"target": "/opt/a b"}, "target"),

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from distd.domain.mirror_rules import Via
 from distd.domain.settings import LimitSettings, Settings
+from distd.operations.table import OPERATIONS
 from distd.web.api.app import make_app
 from distd.web.api.computer_search import ComputerSearchRoutes
-from distd.web.api.computers import ComputerRoutes
-from distd.web.api.deployment_acts import DeploymentActRoutes
-from distd.web.api.deployments import DeploymentRoutes
 from distd.web.api.events import EventRoutes
 from distd.web.api.filters import FilterRoutes
+from distd.web.api.forecasts import ForecastRoutes
 from distd.web.api.health import HealthRoutes
 from distd.web.api.mirror_protocol import MirrorProtocolRoutes
-from distd.web.api.mirrors import MirrorRoutes
-from distd.web.api.packages import PackageRoutes
+from distd.web.api.operations import OperationRoutes
+from distd.web.api.own_password import OwnPasswordRoutes
+from distd.web.api.statistics import StatisticsRoutes
 
 
 def describe() -> dict[str, Any]:
@@ -25,14 +24,13 @@ def describe() -> dict[str, Any]:
     nothing = cast("Any", None)
     routes = (
         HealthRoutes(nothing, lambda: b""),
-        PackageRoutes(nothing),
-        ComputerRoutes(nothing),
+        OperationRoutes(OPERATIONS, nothing, nothing, nothing),
         ComputerSearchRoutes(nothing),
         FilterRoutes(nothing, nothing),
-        DeploymentRoutes(nothing, nothing, Settings, nothing),
-        DeploymentActRoutes(nothing, nothing, Settings),
+        StatisticsRoutes(nothing),
+        ForecastRoutes(nothing, Settings, nothing),
         EventRoutes(nothing, LimitSettings),
-        MirrorRoutes(nothing, lambda: Via.DIRECT),
+        OwnPasswordRoutes(nothing, nothing),
         MirrorProtocolRoutes(nothing, nothing, nothing, tuple, int),
     )
     app = make_app(nothing, routes)

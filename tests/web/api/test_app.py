@@ -31,7 +31,7 @@ async def test_the_api_is_for_operators(client: Any, operator: Any, headers: Any
         "type": "about:blank",
         "title": "Unauthorized",
         "status": 401,
-        "detail": "expected an operator's name and password",
+        "detail": "expected an operator's name and password, or a token",
     }
 
 
@@ -115,7 +115,7 @@ async def test_what_is_unproven_is_accepted(client: Any, operator: Any, origin: 
     for bad in ("", "[]", "{}", '{"computers": []}', '{"computers": [1]}', "{\xff"):
         assert (await accept(bad))[0] == 400
     assert (await accept(json.dumps({"computers": ["nobody"]})))[0] == 404
-    assert await accept(body) == (200, {"accepted": ["pc"]})
+    assert await accept(body) == (200, {"package_id": "17", "accepted": ["pc"]})
     assert (await accept(body))[0] == 409
     (event,) = origin.events(Kind.ACCEPTED)
     assert str(event.actor) == "operator:admin"
@@ -132,7 +132,7 @@ async def test_mirrors_and_why(client: Any, operator: Any, origin: TestOrigin) -
     assert (await get(client, "/api/v1/mirrors/a", operator))[1] == listed
     assert (await get(client, "/api/v1/mirrors/b", operator))[0] == 404
     found = (await get(client, "/api/v1/computers/pc/mirrors/17", operator))[1]
-    assert (found["via"], [name for name, _ in found["others"]]) == ("direct", ["a"])  # by the clock on the wall
+    assert (found["via"], [name for name, _ in found["others"]]) == ("steer", ["a"])  # by the clock on the wall
     assert (await get(client, "/api/v1/activations/planned", operator))[1]["items"] == []
 
 

@@ -12,7 +12,10 @@ import trio.testing
 
 from distd.catalogue.event_log import Kind
 from distd.domain.login_pauses import LoginPauses
+from distd.domain.permissions import OperatorRights, Role
+from distd.domain.sign_in import SignInSource
 from distd.origin.operators import operators
+from distd.origin.operators.operators import KnownOperator
 from distd.web.api import auth
 from distd.web.api.auth import Logins, read_basic
 from distd.web.api.background_thread import BackgroundThread
@@ -37,16 +40,24 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(password)
         return password == known
 
-    def password_hash(_conn: Any, name: str) -> str | None:
-        return "secret" if name == "ada" else None
+    def find(_conn: Any, name: str) -> KnownOperator | None:
+        return (
+            KnownOperator("ada", "secret", OperatorRights(Role.VIEWER), SignInSource.LOCAL, None)
+            if name == "ada"
+            else None
+        )
 
     async def run(_: BackgroundThread, call: Any, *arguments: Any) -> Any:
         return call(*arguments)  # virtual time does not stand still for a thread
 
     monkeypatch.setattr(BackgroundThread, "run", run)
     monkeypatch.setattr(operators, "verify", verify)
-    monkeypatch.setattr(operators, "password_hash", password_hash)
+    monkeypatch.setattr(operators, "find", find)
     return found
+
+
+def of(authorization: str) -> dict[str, str]:
+    return {"authorization": authorization}
 
 
 def field(text: str) -> str:
@@ -73,14 +84,14 @@ async def test_a_good_password_is_known_for_a_while(
     autojump_clock: MockClock, origin: TestOrigin, reader: Any, verified: list[str]
 ) -> None:
     logins = new_logins(reader)
-    assert await logins.check(field("ada:secret"), "10.0.0.1")
-    assert await logins.check(field("ada:secret"), "10.0.0.2")
+    assert await logins.check(of(field("ada:secret")), "10.0.0.1")
+    assert await logins.check(of(field("ada:secret")), "10.0.0.2")
     assert verified == ["secret"]
-    assert not await logins.check(field("ada:other"), "10.0.0.1")
-    assert not await logins.check(field("ada:other"), "10.0.0.1")
+    assert not await logins.check(of(field("ada:other")), "10.0.0.1")
+    assert not await logins.check(of(field("ada:other")), "10.0.0.1")
     assert verified == ["secret", "other", "other"]
     await trio.sleep(auth.LOGIN_S + 1)
-    assert await logins.check(field("ada:secret"), "10.0.0.1")
+    assert await logins.check(of(field("ada:secret")), "10.0.0.1")
     assert verified[3:] == ["secret"]
 
 
@@ -88,7 +99,7 @@ async def test_a_good_password_is_known_for_a_while(
 async def test_without_a_name_no_password_is_checked(
     origin: TestOrigin, reader: Any, verified: list[str], authorization: str
 ) -> None:
-    assert not await new_logins(reader).check(authorization, "10.0.0.1")
+    assert not await new_logins(reader).check(of(authorization), "10.0.0.1")
     assert verified == []
 
 
@@ -102,7 +113,7 @@ async def test_after_a_flood_of_wrong_passwords_a_log_in_takes_less_than_a_secon
 
     async def guess(password: str) -> None:
         try:
-            answers.append(await logins.check(field(f"ada:{password}"), "10.0.0.1"))
+            answers.append(bool(await logins.check(of(field(f"ada:{password}")), "10.0.0.1")))
         except TooManyAttempts:
             answers.append(429)
 
@@ -111,7 +122,7 @@ async def test_after_a_flood_of_wrong_passwords_a_log_in_takes_less_than_a_secon
             nursery.start_soon(guess, str(number))
         await trio.testing.wait_all_tasks_blocked()
         begun_s = trio.current_time()
-        assert await logins.check(field("ada:secret"), address)
+        assert await logins.check(of(field("ada:secret")), address)
         assert trio.current_time() - begun_s < 1
         assert len(verified) < 10
     assert len(answers) == 100
@@ -123,9 +134,9 @@ async def test_log_ins_and_wrong_passwords_are_recorded(
     autojump_clock: MockClock, origin: TestOrigin, reader: Any, writer: Any, verified: list[str]
 ) -> None:
     record = LoginRecord(writer, LOG)
-    logins = Logins(reader, record, LoginPauses(0.5), lambda _peer: None)
-    await logins.check(field("ada:secret"), "10.0.0.1")
-    await logins.check(field("eve:x"), "2001:db8::9")
+    logins = Logins(reader, writer, record, LoginPauses(0.5), lambda _peer: None)
+    await logins.check(of(field("ada:secret")), "10.0.0.1")
+    await logins.check(of(field("eve:x")), "2001:db8::9")
     await record.flush()
     found = [
         (event.kind, str(event.actor), event.detail) for event in origin.events(Kind.LOGGED_IN, Kind.LOG_IN_FAILED)

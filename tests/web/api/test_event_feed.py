@@ -10,8 +10,9 @@ import trio.testing
 
 from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind, Note
+from distd.domain import actor as actors
 from distd.domain.actor import AGENT
-from distd.origin.operators import events
+from distd.origin.operators import events, operators
 from distd.origin.operators.events import ALL, Wanted
 from distd.web.api.event_feed import KEPT, PAGE, EventFeed
 
@@ -77,6 +78,28 @@ async def test_many_streams_cost_one_read(autojump_clock: Any, origin: TestOrigi
         happen(origin, 3)
     assert sorted(found, key=str) == [([1, 2, 3], 3)] * 30 + [([], 3)] * 10
     assert (reads.all, reads.behind) == (1, 0)
+
+
+async def test_who_does_not_see_all_computers_gets_what_the_database_finds(
+    autojump_clock: Any, origin: TestOrigin, reads: Reads
+) -> None:
+    """Also in a stream that is open when that changes."""
+    origin.act(operators.create_hashed, "ada", "-", 0.0)
+    wanted = Wanted(kinds=(Kind.RESULT,), reader=actors.operator("ada"))
+    happen(origin, 1)
+    assert await reads.seqs(wanted, 0) == ([2], 2)
+    assert reads.behind == 0
+    origin.act(operators.change, "ada", 1.0, filter_="tag = x")
+    happen(origin, 1)
+    assert await reads.seqs(wanted, 2) == ([], 4)
+    assert reads.behind == 1
+    origin.act(operators.change, "ada", 1.0, filter_="")
+    happen(origin, 1)
+    assert await reads.seqs(wanted, 4) == ([6], 6)
+    origin.act(operators.delete, "ada", 2.0)
+    happen(origin, 1)
+    assert await reads.seqs(wanted, 6) == ([], 8)
+    assert reads.behind == 2
 
 
 async def test_nothing_new_is_nothing_at_its_time(autojump_clock: Any, reads: Reads) -> None:

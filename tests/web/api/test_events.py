@@ -51,7 +51,7 @@ def busy(origin: TestOrigin, operator: Any) -> TestOrigin:
     return origin
 
 
-ALL = ["NOTIFIED", "ASSIGNED", "COMPUTER_SEEN", "PACKAGE_ACTIVATED", "OPERATOR_ADDED"]
+ALL = ["NOTIFIED", "ASSIGNED", "COMPUTER_SEEN", "PACKAGE_ACTIVATED", "PASSWORD_CHANGED"]
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ ALL = ["NOTIFIED", "ASSIGNED", "COMPUTER_SEEN", "PACKAGE_ACTIVATED", "OPERATOR_A
         ("events?computer=pc&actor=agent", ["NOTIFIED", "COMPUTER_SEEN"]),
         ("events?kind=notified,assigned", ["NOTIFIED", "ASSIGNED"]),
         ("events?limit=1", ["NOTIFIED"]),
-        ("events?after=0&limit=2", ["OPERATOR_ADDED", "PACKAGE_ACTIVATED"]),
+        ("events?after=0&limit=2", ["PASSWORD_CHANGED", "PACKAGE_ACTIVATED"]),
         ("events?since=now", []),
-        ("audit", ["ASSIGNED", "PACKAGE_ACTIVATED", "OPERATOR_ADDED"]),
+        ("audit", ["ASSIGNED", "PACKAGE_ACTIVATED", "PASSWORD_CHANGED"]),
         ("audit?actor=operator:admin&package=17", ["ASSIGNED", "PACKAGE_ACTIVATED"]),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from distd.domain.filters.parse import MAX_TEXT as MAX_FILTER
 from distd.domain.page import MAX_CURSOR
-from distd.web.api import queries
+from distd.wire.query import MAX_TEXT
 from tests.web.api.documented import DOCUMENT
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def test_every_parameter_says_what_it_takes(name: str) -> None:
             case "query", "integer":
                 assert "minimum" in schema
             case "query", "string":
-                assert schema["maxLength"] in (queries.MAX_TEXT, MAX_CURSOR, MAX_FILTER)
+                assert schema["maxLength"] in (MAX_TEXT, MAX_CURSOR, MAX_FILTER)
             case "query", "array":
                 assert schema["items"]["enum"]
 

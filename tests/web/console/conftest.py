@@ -27,10 +27,10 @@ SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 class FakePasswords:
     """Knows ada, whose password is "secret"; "flood" finds too many others."""
 
-    async def check_password(self, name: str, password: str, _address: str) -> bool:
+    async def check_password(self, name: str, password: str, _address: str) -> str | None:
         if name == "flood":
             raise Unavailable("log-in", "too many")
-        return (name, password) == ("ada", "secret")
+        return "ada" if (name, password) == ("ada", "secret") else None
 
 
 class Browser:

@@ -7,7 +7,7 @@ from distd.catalogue.dialect import ORDERED_BY_KEY, only_where
 from distd.domain.results import classify
 
 revision = "0014"
-down_revision = "0011"
+down_revision = "0013"
 
 TIMES = "not_before_us not_after_us first_fragment_at_us last_fragment_at_us cancelled_at_us archived_at_us later_at_us"
 

@@ -1,4 +1,4 @@
-"""The API's acts on assignments, and statistics."""
+"""The API's acts on assignments, and their statistics."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ async def test_tried_assigned_and_assigned_again(post: Any, two: TestOrigin) -> 
     status, done = await post("/api/v1/assignments", {"package": "17", "to": {"tag": "room ?"}})
     assert (done["assigned"], done["already"]) == (1, 1)
     assert done["items"] == [
-        {"device_id": "a", "outcome": "ALREADY", "reason": None, "detail": ""},
-        {"device_id": "b", "outcome": "ASSIGNED", "reason": None, "detail": ""},
+        {"device_id": "a", "outcome": "ALREADY", "reason": None, "detail": "", "by": "tag"},
+        {"device_id": "b", "outcome": "ASSIGNED", "reason": None, "detail": "", "by": "tag"},
     ]
     by_hand, by_tag = two.results("17")
     assert (by_hand.schedule, by_hand.origin_kind, by_hand.assigned_by) == (
@@ -75,7 +75,8 @@ async def test_tried_assigned_and_assigned_again(post: Any, two: TestOrigin) -> 
         (to("a", after="17"), 409, "after"),
         (to("nobody"), 404, "computers"),
         ({"package": "17", "to": {}}, 400, "to"),
-        ({"package": "17", "to": {"computers": ["a"], "tag": "x"}}, 400, "to"),
+        ({"package": "17", "to": {"computers": ["a"], "tag": "x"}}, 400, "tag"),
+        (to("b", strict=True, after="17"), 409, "after"),
         ({"package": "17", "to": {"tag": "nothing"}}, 400, "tag"),
         ({"package": "99", "to": {"computers": ["a"]}}, 404, "package"),
     ],
@@ -95,7 +96,15 @@ async def test_the_end_of_a_deployment(post: Any, client: Any, operator: Any, tw
         two.report("17", code, device_id)
     assert await post(f"{PATH}/archive", {"states": ["SUCCESS"], "dry_run": True}) == (
         200,
-        {"act": "archive", "dry_run": True, "computers": 1, "passed_over": 0, "elsewhere": 0, "items": ["a"]},
+        {
+            "act": "archive",
+            "dry_run": True,
+            "computers": 1,
+            "passed_over": 0,
+            "elsewhere": 0,
+            "items": ["a"],
+            "withdrawn": [],
+        },
     )
     assert (await post(f"{PATH}/archive", {"states": ["success"]}))[1]["computers"] == 1
     assert (await post(f"{PATH}/renotify", {"codes": ["ERR_BUILD"], "force": True}))[1]["items"] == ["b"]
@@ -120,6 +129,8 @@ async def test_the_end_of_a_deployment(post: Any, client: Any, operator: Any, tw
         ("unassign", {"states": ["SUCCESS"]}, 400),
         ("cancel", {"computers": ["nobody"]}, 404),
         ("renotify", {"states": []}, 400),
+        ("renotify", {"computers": ["a"], "strict": True}, 400),
+        ("unassign", {"computers": ["a"], "strict": True}, 404),
     ],
 )
 async def test_acts_that_are_refused(post: Any, two: TestOrigin, act: str, body: Any, status: int) -> None:

@@ -1,0 +1,38 @@
+"""All operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from distd.operations import (
+    acts,
+    computers,
+    deployments,
+    events,
+    forecasts,
+    jobs,
+    keys,
+    mirrors,
+    operators,
+    packages,
+    parameters,
+    tokens,
+)
+
+if TYPE_CHECKING:
+    from distd.operations.operation import Operation
+
+OPERATIONS: Final[tuple[Operation[Any], ...]] = (
+    *packages.ALL,
+    *jobs.ALL,
+    *computers.ALL,
+    *deployments.ALL,
+    *acts.ALL,
+    *forecasts.ALL,
+    *mirrors.ALL,
+    *operators.ALL,
+    *tokens.ALL,
+    *parameters.ALL,
+    *events.ALL,
+    *keys.ALL,
+)

@@ -1,0 +1,85 @@
+"""What jobs do: packages built, superseded, verified. It takes long and much CPU: a server has it done by a process of
+its own.
+
+The end of a job is written in the transaction that enters the package: either both are there, or none.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from distd.origin.jobs import jobs
+from distd.origin.jobs.jobs import JobKind
+from distd.origin.packages import packages, publishing, versions
+from distd.origin.packages.orders import PackageOrder, SupersedeOrder, new_package, successor_of
+from distd.origin.packages.recovery import reconcile
+from distd.packaging.verify import verify
+from distd.storage import uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy import Connection
+
+    from distd.origin.installation import Installation
+    from distd.origin.jobs.jobs import TakenJob
+    from distd.origin.packages.packages import Package
+    from distd.packaging.progress import Progress
+
+    Work = Callable[[Installation, TakenJob, Progress], None]
+
+MAX_FAULTS: Final = 1000  # of a package, that are kept
+
+
+def do(site: Installation, job: TakenJob, progress: Progress) -> None:
+    """Do a job, and write that it is done. Raises what the use case raises; then nothing of it is left."""
+    _WORK[job.kind](site, job, progress)
+
+
+def _build(site: Installation, job: TakenJob, progress: Progress) -> None:
+    order = msgspec.convert(job.request, PackageOrder)
+    source = None if order.source is None else uploads.find_whole(site.data, order.source.upload)
+    new = new_package(order, source, site.settings.download)
+    reconcile(site.catalogue, site.data)
+    publishing.publish(site.package_store(), job.actor, new, time.time(), progress, finish=_finish(job))
+
+
+def _supersede(site: Installation, job: TakenJob, progress: Progress) -> None:
+    request = dict(job.request)
+    package_id = request.pop("package")
+    order = msgspec.convert(request, SupersedeOrder)
+    successor = successor_of(order, uploads.find_whole(site.data, order.source.upload))
+    reconcile(site.catalogue, site.data)
+    versions.supersede(
+        site.package_store(), job.actor, package_id, successor, time.time(), progress, finish=_finish(job)
+    )
+
+
+def _finish(job: TakenJob) -> Callable[[Connection, Package], None]:
+    def finish(conn: Connection, package: Package) -> None:
+        jobs.finish(conn, job.id, package.id, {"warnings": list(package.warnings)}, time.time())
+
+    return finish
+
+
+def _verify(site: Installation, job: TakenJob, progress: Progress) -> None:
+    package_id = job.request["package"]
+    with site.catalogue.read() as conn:
+        package = packages.show(conn, package_id)
+    found = verify(site.data, package_id, site.package_store().ca, progress, version=package.version)
+    faults = [
+        {"what": fault.what, "expected": fault.expected, "got": fault.got}
+        for fault in list(found.values())[:MAX_FAULTS]
+    ]
+    with site.catalogue.write() as conn:
+        jobs.finish(conn, job.id, package_id, {"faults": faults}, time.time())
+
+
+_WORK: Final[Mapping[JobKind, Work]] = {
+    JobKind.BUILD: _build,
+    JobKind.SUPERSEDE: _supersede,
+    JobKind.VERIFY: _verify,
+}

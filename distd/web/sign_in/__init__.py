@@ -1,0 +1,1 @@
+"""Sign-in by others: a directory (LDAP), an OpenID Connect provider, a proxy in front."""

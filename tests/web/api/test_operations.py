@@ -1,0 +1,182 @@
+"""Routes of operations: what is given and answered, ETags, keys, dry runs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from distd.catalogue.event_log import Kind
+from distd.catalogue.jobs_schema import jobs
+from distd.catalogue.schema import assignments, computers
+from tests.fixtures.mirrors import add_mirror
+
+if TYPE_CHECKING:
+    from tests.fixtures.origin import TestOrigin
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def ask(client: Any, operator: Any) -> Any:
+    async def ask(method: str, path: str, body: Any = None, **fields: str) -> tuple[int, Any, Any]:
+        headers = operator | {name.replace("_", "-"): value for name, value in fields.items()}
+        data = None if body is None else json.dumps(body)
+        if data is not None:
+            headers |= JSON | {"Content-Length": str(len(data))}
+        answer = await client.open(f"/api/v1{path}", method=method, data=data, headers=headers)
+        return answer.status_code, await answer.get_json(force=True), answer.headers
+
+    return ask
+
+
+async def test_a_package_is_edited_by_who_has_seen_it(ask: Any, publish: Any) -> None:
+    path = f"/packages/{publish().id}"
+    status, shown, fields = await ask("GET", path)
+    assert (status, shown["version"], shown["notify"]["text"], shown["damage"]) == (200, 1, "", "")
+    assert (len(shown["md5"]), len(shown["blake3"])) == (32, 64)
+    tag = fields["ETag"]
+    change = {"priority": 3, "description": "for all", "notify": {"text": "Save your work", "countdown_s": 30}}
+    status, edited, fields = await ask("PATCH", path, change, If_Match=tag)
+    assert (status, edited["priority"], edited["description"], edited["version"]) == (200, 3, "for all", 2)
+    assert edited["notify"]["countdown_s"] == 30
+    assert edited["warnings"] == ["notifications are for Windows: a Unix agent shows none"]
+    assert fields["ETag"] not in ("", tag)
+    status, problem, _ = await ask("PATCH", path, {"name": "Other"}, If_Match=tag)
+    assert (status, problem["errors"][0]["field"]) == (412, "If-Match")
+    assert (await ask("PATCH", path, {"name": "Other"}, If_Match=f'"x", {fields["ETag"]}'))[0] == 200
+    assert (await ask("DELETE", path, If_Match='"x"'))[0] == 412
+    assert (await ask("DELETE", path, If_Match="*"))[0] == 200
+    assert (await ask("GET", path))[1]["state"] == "DELETED"
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "words"),
+    [
+        ({"priority": 11}, "priority", "at most download.period_length"),
+        ({"priority": "3"}, "priority", "int"),
+        ({"notify": {"countdown_s": -1}}, "notify.countdown_s", ">= 0"),
+        ({"notify": {"sound": True}}, "notify.sound", "a field that there is"),
+        ({"prio": 3}, "prio", "a field that there is"),
+        ({}, "changes", "something to change"),
+    ],
+)
+async def test_what_is_wrong_is_named_by_its_field(ask: Any, publish: Any, body: Any, field: str, words: str) -> None:
+    status, problem, _ = await ask("PATCH", f"/packages/{publish().id}", body)
+    assert status == 400
+    (error,) = problem["errors"]
+    assert (error["field"], words in error["expected"]) == (field, True)
+
+
+async def test_a_package_is_activated_and_assigned_once(ask: Any, origin: TestOrigin) -> None:
+    origin.package("17", active=False)
+    origin.prolog()
+    origin.prolog("other")
+    assert (await ask("POST", "/packages/17/deactivate"))[0] == 409
+    status, done, _ = await ask("POST", "/packages/17/activate", {"not_before": "2h"})
+    assert (status, done["package"]["state"], done["planned"]["count"]) == (200, "PLANNED", 0)
+    status, done, _ = await ask("POST", "/packages/17/activate", {})
+    assert (status, done["package"]["state"], done["planned"]) == (200, "ACTIVE", None)
+    wanted = {"package": "17", "to": {"computers": ["pc"]}}
+    status, tried, _ = await ask("POST", "/assignments", wanted | {"dry_run": True}, Idempotency_Key="k")
+    assert (status, tried["assigned"], origin.rows(assignments)) == (200, 1, [])
+    first = await ask("POST", "/assignments", wanted, Idempotency_Key="k")
+    again = await ask("POST", "/assignments", wanted, Idempotency_Key="k")
+    assert (first[0], first[1]) == (again[0], again[1]) == (200, tried | {"dry_run": False})
+    assert len(origin.events(Kind.ASSIGNED)) == 1
+    other = {"package": "17", "to": {"computers": ["other"]}}
+    status, problem, _ = await ask("POST", "/assignments", other, Idempotency_Key="k")
+    assert (status, problem["errors"][0]["field"]) == (422, "Idempotency-Key")
+    assert (await ask("POST", "/assignments", wanted))[1]["already"] == 1
+    assert (await ask("POST", "/assignments", wanted | {"strict": True}))[0] == 409
+    assert (await ask("POST", "/assignments", wanted, Idempotency_Key="a b"))[0] == 400
+    states = {"states": ["WAITING"]}
+    assert (await ask("POST", "/packages/17/unassign", states | {"dry_run": True}))[1]["items"] == ["pc"]
+    assert len(origin.rows(assignments)) == 1
+    assert (await ask("POST", "/packages/17/unassign", states))[0] == 200
+    assert origin.rows(assignments) == []
+    assert (await ask("POST", "/packages/17/unassign", {}))[0] == 400
+
+
+async def test_a_package_is_built_by_a_job(ask: Any, data: Any, origin: TestOrigin) -> None:
+    order = {"name": "Hello", "os": "LINUX", "action": "LAUNCH", "target": "hello.sh", "source": {"upload": "hello.sh"}}
+    assert (await ask("POST", "/packages", order))[0] == 404
+    data.uploads.mkdir()
+    (data.uploads / "hello.sh").write_text("#!/bin/sh\n")
+    status, problem, _ = await ask("POST", "/packages", order | {"target": "other.sh"})
+    assert (status, problem["errors"][0]["field"]) == (400, "target"), "before anything is built"
+    assert (await ask("POST", "/packages", order | {"fragments": {"count": 2, "size_bytes": 4096}}))[0] == 400
+    status, made, _ = await ask("POST", "/packages", order, Idempotency_Key="k")
+    assert status == 202
+    assert (await ask("POST", "/packages", order, Idempotency_Key="k"))[1] == made
+    (row,) = origin.rows(jobs)
+    assert (row["kind"], row["request"]["source"]) == ("BUILD", {"upload": "hello.sh"})
+    status, job, _ = await ask("GET", f"/jobs/{made['job']}")
+    assert (status, job["state"], job["package"], job["error"]) == (200, "RUNNING", None, None)
+    status, job, _ = await ask("DELETE", f"/jobs/{made['job']}")
+    assert (status, job["state"], job["error"]["status"]) == (200, "FAILED", 409)
+    assert (await ask("GET", "/jobs"))[1]["total"] == 1
+    assert (await ask("GET", "/jobs/x"))[0] == 404
+
+
+async def test_computers_are_edited_and_deleted(ask: Any, pc: Any) -> None:
+    tag = (await ask("GET", "/computers/pc"))[2]["ETag"]
+    status, found, _ = await ask("PATCH", "/computers/pc", {"networks": ["10.0.0.0/8"]}, If_Match=tag)
+    assert (status, found["computer"]["networks"]) == (200, ["10.0.0.0/8"])
+    assert (await ask("PATCH", "/computers/pc", {"networks": []}, If_Match=tag))[0] == 412
+    assert (await ask("GET", "/computers/pc/document"))[0] == 200
+    some = {"computers": ["pc"]}
+    assert (await ask("POST", "/token-revocations", some))[1] == {"revoked": ["pc"]}
+    assert (await ask("POST", "/admissions", some))[1] == {"admitted": []}
+    assert (await ask("POST", "/admissions", {}))[0] == 400
+    assert (await ask("POST", "/computer-deletions", some | {"dry_run": True}))[1] == {"deleted": ["pc"]}
+    assert len(pc.rows(computers)) == 1
+    assert (await ask("POST", "/computer-deletions", {"computers": ["pc", "nobody"]}))[0] == 404
+    assert (await ask("DELETE", "/computers/pc"))[0] == 200
+    assert pc.rows(computers) == []
+
+
+async def test_mirrors_and_rules(ask: Any, origin: TestOrigin) -> None:
+    new = {"name": "paris", "url": "http://mirror:8080", "networks": ["10.1.0.0/16"]}
+    status, added, _ = await ask("POST", "/mirrors", new, Idempotency_Key="k")
+    assert (status, added["server"], "." in added["token"]) == (201, "https://localhost:8443", True)
+    status, problem, _ = await ask("POST", "/mirrors", new, Idempotency_Key="k")
+    assert (status, "secret" in problem["detail"]) == (409, True)
+    assert (await ask("POST", "/mirrors", new | {"url": "x"}))[0] == 400
+    add_mirror(origin, "a")
+    assert (await ask("POST", "/mirrors/a/revoke", If_Match='"x"'))[0] == 412
+    assert (await ask("POST", "/mirrors/a/revoke"))[1] == {"name": "a", "final": True}
+    assert (await ask("POST", "/mirrors/a/revoke"))[0] == 409
+    rules = {"rules": ["IPSUBNET EQUALS IPSUBNET"]}
+    tag = (await ask("GET", "/mirror-rules"))[2]["ETag"]
+    assert (await ask("PUT", "/mirror-rules", rules, If_Match=tag))[1] == rules
+    assert (await ask("PUT", "/mirror-rules", rules, If_Match=tag))[0] == 412
+    assert (await ask("PUT", "/mirror-rules", {"rules": ["x"]}))[0] == 400
+
+
+async def test_operators_log_ins_and_keys(ask: Any) -> None:
+    assert (await ask("POST", "/operators", {"name": "alice", "password": "secret"}))[0] == 201
+    assert (await ask("PATCH", "/operators/alice", {"password": "other"}))[1]["role"] == "operator"
+    assert (await ask("GET", "/operators/alice"))[1]["filter"] == ""
+    assert [row["name"] for row in (await ask("GET", "/operators"))[1]["items"]] == ["admin", "alice"]
+    assert (await ask("DELETE", "/operators/alice"))[1] == {"name": "alice"}
+    assert (await ask("PUT", "/agent-logins/school", {"password": "secret"}))[0] == 200
+    assert (await ask("GET", "/agent-logins"))[1]["items"][0]["name"] == "school"
+    assert (await ask("DELETE", "/agent-logins/school"))[0] == 200
+    assert [row["name"] for row in (await ask("GET", "/keys"))[1]["items"]] == ["CA", "server", "signer"]
+    assert (await ask("GET", "/recipes"))[1]["total"] > 3
+
+
+async def test_a_page_of_another_site_changes_nothing(ask: Any, origin: TestOrigin) -> None:
+    origin.package("17")
+    assert (await ask("POST", "/packages/17/deactivate", Sec_Fetch_Site="cross-site"))[0] == 403
+    assert (await ask("POST", "/packages/17/deactivate", Sec_Fetch_Site="same-origin"))[0] == 200
+
+
+async def test_many_computers_fit_into_a_request(ask: Any, origin: TestOrigin) -> None:
+    origin.package("17")
+    many = [f"pc-{number:032}" for number in range(50_000)]
+    status, problem, _ = await ask("POST", "/assignments", {"package": "17", "to": {"computers": many}})
+    assert (status, problem["errors"][0]["field"]) == (404, "computers")
+    assert (await ask("POST", "/packages/17/activate", {"latest": "x" * 1_100_000}))[0] == 413
