@@ -75,13 +75,14 @@ def assign(package_id: str, site: SiteAccess, options: AssignOptions, as_json: b
     Computers of --computers and --tag that have the package already, assigned or deployed, are skipped; with --force
     those only that have no result yet.
     """
-    if not (options.device_ids or options.file or options.tag):
+    listed = read_device_ids(options.file) if options.file else []
+    if not (options.device_ids or listed or options.tag):
         raise BadInput("--computer", "at least one DEVICEID, here or in --computers FILE", "none")
     now = datetime.now()  # noqa: DTZ005 - local, as agents take it
     read_schedule(options.schedule, now, "--schedule")  # here, so that errors name the option
     read_moment(options.not_before, now, "--not-before")
     read_moment(options.not_after, now, "--not-after")
-    done = site.ask(ASSIGN, given=_request(package_id, options))
+    done = site.ask(ASSIGN, given=_request(package_id, options, listed))
     if as_json:
         print_json(_as_json(package_id, done))
     elif options.dry_run:
@@ -90,8 +91,7 @@ def assign(package_id: str, site: SiteAccess, options: AssignOptions, as_json: b
         _tell(package_id, options, done)
 
 
-def _request(package_id: str, options: AssignOptions) -> NewAssignment:
-    listed = read_device_ids(options.file) if options.file else []
+def _request(package_id: str, options: AssignOptions, listed: Sequence[str]) -> NewAssignment:
     name = options.file.name if options.file else ""
     return NewAssignment(
         package=package_id,

@@ -60,7 +60,7 @@ def print_everything(conn: Connection, asked: Search, *, as_csv: bool) -> None:
             )
         total += len(rows)
     if not as_csv:
-        click.echo(f'], "next": null, "total": {total}}}')
+        click.echo(f'], "next": null, "total": {total}, "is_exact": true}}')
 
 
 def _parts(conn: Connection, asked: Search) -> Iterator[list[dict[str, Any]]]:

@@ -107,12 +107,13 @@ class Listed(Protocol[T_co]):
 
 
 def print_list(
-    page: Listed[T], columns: Sequence[Column[T]], listing: ListOptions, nothing: str, *, is_exact: bool = True
+    page: Listed[T], columns: Sequence[Column[T]], listing: ListOptions, nothing: str, *, is_exact: bool | None = None
 ) -> None:
     """Print a page as it was asked for; `nothing` is the sentence for people when it is empty. `is_exact`: its total
-    was counted, and is no estimate."""
+    was counted, and is no estimate; None: as it always is in this list."""
     if listing.as_json:
-        print_json({"items": page.items, "next": page.next, "total": page.total})
+        more = {} if is_exact is None else {"is_exact": is_exact}
+        print_json({"items": page.items, "next": page.next, "total": page.total, **more})
         return
     if listing.as_csv:
         click.echo(_csv(page.items), nl=False)
@@ -125,7 +126,7 @@ def print_list(
     else:
         click.echo(nothing)
     if len(page.items) < page.total:
-        about = "" if is_exact else "about "
+        about = "about " if is_exact is False else ""
         click.echo(f"{len(page.items):,} of {about}{page.total:,}; --all shows the rest.", err=True)
 
 
