@@ -68,7 +68,7 @@ def test_everything_is_printed_while_it_is_read(room: Any, monkeypatch: pytest.M
     assert [row["device_id"] for row in whole["items"]] == ["pc-1", "pc-2", "pc-3"]
     assert (whole["next"], whole["total"]) == (None, 3)
     nothing = json.loads(room("computer", "list", "--all", "--json", "nowhere").out)
-    assert nothing == {"items": [], "next": None, "total": 0}
+    assert nothing == {"items": [], "next": None, "total": 0, "is_exact": True}
     assert room("computer", "list", "--all", "--csv", "nowhere").out == ""
 
 

@@ -234,7 +234,9 @@ async def test_the_api_tells_what_the_commands_tell(server: Any, made: Any, caps
 
     assert await ask("packages") == command("package", "list")
     assert await ask("computers") == command("computer", "list")
-    assert await ask("computers/pc") == command("computer", "show", "pc")
+    shown = command("computer", "show", "pc")
+    parameters = {name: value for name, value in shown.pop("parameters").items() if value["origin"] == "settings"}
+    assert (await ask("computers/pc"), parameters) == (shown, await ask("computers/pc/parameters"))
     for package in command("package", "list")["items"]:
         assert await ask(f"packages/{package['id']}") == package
         assert await ask(f"packages/{package['id']}/results") == command("results", package["id"])

@@ -57,6 +57,7 @@ def make_app(logins: Logins, routes: Iterable[Routes]) -> QuartTrio:
             "mirror": HttpSecurityScheme(scheme="bearer"),
         },
     )
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # details of events keep their order
     app.url_map.merge_slashes = False  # or //api/v1 would be answered by a redirect
     _add_log_in(app, logins)
     _add_checks(app)
