@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "plan": "distd.cli.plan:plan",
     "renotify": "distd.cli.acts:renotify",
     "results": "distd.cli.assignments:results",
+    "rollout": "distd.cli.rollout:rollout",
     "serve": "distd.cli.serve:serve",
     "statistics": "distd.cli.statistics:statistics",
     "unassign": "distd.cli.assignments:unassign",
