@@ -119,9 +119,7 @@ COLUMNS: Final[tuple[Column[Rollout], ...]] = (
 @option("--start-at", metavar="TIME", help='Not before "18:00", "fri 18:00", "2026-12-01 18:00", "2h" (from now).')
 @option("--windows", default="", metavar="TIMES", help="Only within these times, such as `mon-fri 18-6; sat,sun`.")
 @option("--retries", type=click.IntRange(0, 10), default=0, help="How often what failed is notified again.")
-@option(
-    "--roll-back-to", default="", metavar="PACKAGE", help="What `distd rollout roll-back` gives those that have it."
-)
+@option("--roll-back-to", default="", metavar="PACKAGE", help="What `distd rollout rollback` gives those that have it.")
 @option("--dynamic", is_flag=True, help="Computers that begin to match join; it runs until it is stopped.")
 @option("--approval", is_flag=True, help="Another operator has to approve it.")
 @option("--force", is_flag=True, help="Run it even on computers that have it in their history.")

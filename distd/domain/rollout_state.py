@@ -34,7 +34,7 @@ class RolloutAct(StrEnum):
     RESUME = "resume"  # what failed or stalls by then is accepted, if it was halted
     OPEN_WAVE = "open"  # the next one, whatever its conditions
     STOP = "stop"
-    ROLL_BACK = "roll-back"  # and stop
+    ROLL_BACK = "rollback"  # and stop
 
 
 class DecisionKind(StrEnum):

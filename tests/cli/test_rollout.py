@@ -81,4 +81,4 @@ def test_roll_back(room: Any) -> None:
     assert room("package", "activate", other).status == 0
     assert room("rollout", "create", "a", room.id, "--roll-back-to", other).status == 0
     assert room("rollout", "start", "a").status == 0
-    assert room("rollout", "roll-back", "a", "--json").json["phase"] == "STOPPED"
+    assert room("rollout", "rollback", "a", "--json").json["phase"] == "STOPPED"

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from distd.catalogue.dialect import IDS_NEVER_REUSED, ORDERED_BY_KEY
+
 revision = "0016"
 down_revision = "0015"
 
@@ -28,7 +30,7 @@ def upgrade() -> None:
         sa.Column("changed_at_us", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_rollouts"),
         sa.UniqueConstraint("name_key", name="uq_rollouts_name_key"),
-        sqlite_autoincrement=True,
+        **IDS_NEVER_REUSED,
     )
     op.create_index("ix_rollouts_phase", "rollouts", ["phase"])
     op.create_table(
@@ -41,7 +43,7 @@ def upgrade() -> None:
         sa.Column("accepted_stalled", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("rollout_id", "wave", name="pk_rollout_waves"),
         sa.ForeignKeyConstraint(["rollout_id"], ["rollouts.id"], name="fk_rollout_waves_rollout_id"),
-        sqlite_with_rowid=False,
+        **ORDERED_BY_KEY,
     )
     op.create_table(
         "rollout_members",
@@ -54,6 +56,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("rollout_id", "computer_id", name="pk_rollout_members"),
         sa.ForeignKeyConstraint(["rollout_id"], ["rollouts.id"], name="fk_rollout_members_rollout_id"),
         sa.ForeignKeyConstraint(["computer_id"], ["computers.id"], name="fk_rollout_members_computer_id"),
-        sqlite_with_rowid=False,
+        **ORDERED_BY_KEY,
     )
     op.create_index("ix_rollout_members_computer_id", "rollout_members", ["computer_id"])
