@@ -77,6 +77,22 @@ class Kind(StrEnum):
     RENOTIFIED = "RENOTIFIED"  # another attempt: detail.attempt, .force, .before: the result of the one before
     CANCELLED = "CANCELLED"  # the agent gets no more of it, and reports ERR_BAD_DIGEST
     DEPLOYMENT_ACT = "DEPLOYMENT_ACT"  # one act on many computers: detail.act, .computers: on how many
+    # Of roll-outs: detail.rollout, .name, .wave (from 1), .computers, and the figures that the decision rests on.
+    ROLLOUT_CREATED = "ROLLOUT_CREATED"
+    ROLLOUT_APPROVED = "ROLLOUT_APPROVED"
+    ROLLOUT_STARTED = "ROLLOUT_STARTED"
+    ROLLOUT_JOINED = "ROLLOUT_JOINED"  # computers that began to match
+    ROLLOUT_WAVE_OPENED = "ROLLOUT_WAVE_OPENED"
+    ROLLOUT_ASSIGNED = "ROLLOUT_ASSIGNED"
+    ROLLOUT_RETRIED = "ROLLOUT_RETRIED"
+    ROLLOUT_RECALLED = "ROLLOUT_RECALLED"  # what was assigned, and not notified yet, waits
+    ROLLOUT_PAUSED = "ROLLOUT_PAUSED"
+    ROLLOUT_RESUMED = "ROLLOUT_RESUMED"
+    ROLLOUT_HALTED = "ROLLOUT_HALTED"  # detail.cause
+    ROLLOUT_STOPPED = "ROLLOUT_STOPPED"
+    ROLLOUT_FINISHED = "ROLLOUT_FINISHED"
+    ROLLOUT_ROLLED_BACK = "ROLLOUT_ROLLED_BACK"  # detail.to: the package
+    ROLLOUT_RESTARTED = "ROLLOUT_RESTARTED"  # detail.before, .after: the packages
     UNPROVEN = "UNPROVEN"  # only the agent claims to have it: detail.code, or none: it is in its history
     ACCEPTED = "ACCEPTED"  # an operator takes what was unproven for a success; detail.code
 

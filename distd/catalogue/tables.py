@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from distd.catalogue import access_schema, groups_schema, jobs_schema, mirrors_schema, schema, sessions_schema
+from distd.catalogue import (
+    access_schema,
+    groups_schema,
+    jobs_schema,
+    mirrors_schema,
+    rollouts_schema,
+    schema,
+    sessions_schema,
+)
 
 # The modules that have tables; each puts its own into the metadata that they share.
-MODULES: Final = (schema, groups_schema, mirrors_schema, access_schema, jobs_schema, sessions_schema)
+MODULES: Final = (schema, groups_schema, mirrors_schema, access_schema, jobs_schema, sessions_schema, rollouts_schema)
 
 metadata: Final = schema.metadata

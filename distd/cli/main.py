@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "renotify": "distd.cli.acts:renotify",
     "results": "distd.cli.assignments:results",
     "parameters": "distd.cli.parameters:parameters",
+    "rollout": "distd.cli.rollout:rollout",
     "serve": "distd.cli.serve:serve",
     "statistics": "distd.cli.statistics:statistics",
     "token": "distd.cli.token:token",

@@ -8,12 +8,12 @@ connection has it for itself. Days and hours are in the server's local time. All
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from distd.domain.errors import BadInput
-from distd.domain.units import DAY_MIN, WEEKDAYS, split_rate
+from distd.domain.units import DAY_MIN, split_rate
+from distd.domain.weekly_windows import EVERY_DAY, WeeklyWindow, read_days, read_hours
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -22,8 +22,6 @@ EXPECTED: Final = (
     "rules such as `2MB/s mon-fri 8-18`, with `;` between them: a rate (kB/s, MB/s, KiB/s, MiB/s, kbit/s, Mbit/s …) "
     "and, where wanted, a network (10.1.0.0/16), `each`, days (mon-fri,sun), hours (8-18, 22:30-6)"
 )
-_HOURS: Final = re.compile(r"(\d{1,2})(?::(\d\d))?-(\d{1,2})(?::(\d\d))?h?")
-_EVERY_DAY: Final = frozenset(range(7))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Rule:
     bytes_per_s: float
     each: bool = False
     network: Network | None = None
-    days: frozenset[int] = _EVERY_DAY
+    days: frozenset[int] = EVERY_DAY
     begin_min: int = 0
     end_min: int = DAY_MIN
 
@@ -53,10 +51,7 @@ class Rule:
 
     def applies(self, day: int, minute: int) -> bool:
         """Whether it is in force on this day of the week, 0 to 6, at this minute of the day, 0 to 1439."""
-        if self.begin_min < self.end_min:
-            return day in self.days and self.begin_min <= minute < self.end_min
-        # After midnight it is still the period of the day before.
-        return (day in self.days and minute >= self.begin_min) or ((day - 1) % 7 in self.days and minute < self.end_min)
+        return WeeklyWindow(self.days, self.begin_min, self.end_min).holds(day, minute)
 
 
 def parse(text: str, where: str) -> tuple[Rule, ...]:
@@ -102,25 +97,13 @@ def _network(word: str) -> dict[str, object] | None:
 
 
 def _days(word: str) -> dict[str, object] | None:
-    days: set[int] = set()
-    for part in word.split(","):
-        first, _, last = part.partition("-")
-        if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
-            return None
-        begin, end = WEEKDAYS.index(first), WEEKDAYS.index(last or first)
-        days |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
-    return {"days": frozenset(days)}
+    days = read_days(word)
+    return None if days is None else {"days": days}
 
 
 def _hours(word: str) -> dict[str, object] | None:
-    match = _HOURS.fullmatch(word)
-    if match is None:
-        return None
-    begin_h, begin, end_h, end = (int(group or 0) for group in match.groups())
-    begin_min, end_min = begin_h * 60 + begin, end_h * 60 + end
-    if begin > 59 or end > 59 or begin_min >= DAY_MIN or end_min > DAY_MIN or begin_min == end_min:
-        return None
-    return {"begin_min": begin_min, "end_min": end_min}
+    hours = read_hours(word)
+    return None if hours is None else {"begin_min": hours[0], "end_min": hours[1]}
 
 
 _READERS: Final = (_each, _days, _hours, _network)

@@ -12,6 +12,7 @@ from sqlalchemy import func, or_, select
 from distd.catalogue import dialect, event_log
 from distd.catalogue.groups_schema import group_members
 from distd.catalogue.lists import matches, read_page
+from distd.catalogue.rollouts_schema import rollout_members
 from distd.catalogue.schema import assignments as assignments_table
 from distd.catalogue.schema import (
     computer_accounts,
@@ -222,7 +223,7 @@ def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
     for chunk in dialect.chunks(list(ids.values())):
         parameters.forget(conn, Level.COMPUTER, chunk)
         forget_computers(conn, chunk)
-        for table in (*OF_INVENTORIES, group_members, history, progress, assignments_table):
+        for table in (*OF_INVENTORIES, group_members, rollout_members, history, progress, assignments_table):
             conn.execute(delete_from(table).where(table.c.computer_id.in_(chunk)))
         conn.execute(delete_from(computers).where(computers.c.id.in_(chunk)))
     kind = event_log.Kind.COMPUTER_DELETED

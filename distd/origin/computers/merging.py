@@ -9,6 +9,7 @@ from sqlalchemy import delete, select, update
 from distd.catalogue import event_log
 from distd.catalogue.access_schema import parameters
 from distd.catalogue.groups_schema import group_members
+from distd.catalogue.rollouts_schema import rollout_members
 from distd.catalogue.schema import assignments, computer_accounts, computers, events, history, progress
 from distd.domain.errors import Conflict
 from distd.domain.folding import fold
@@ -44,7 +45,7 @@ def merge(conn: Connection, actor: Actor, old: str, new: str, now_s: float) -> N
     first = conn.scalar(select(computers.c.first_seen_at_us).where(computers.c.id == old_id))
     later = computers.c.id == new_id, computers.c.first_seen_at_us > first
     conn.execute(update(computers).where(*later).values(first_seen_at_us=first))
-    for table in (*OF_INVENTORIES, group_members, history, progress, assignments):
+    for table in (*OF_INVENTORIES, group_members, rollout_members, history, progress, assignments):
         conn.execute(delete(table).where(table.c.computer_id == old_id))
     conn.execute(delete(computers).where(computers.c.id == old_id))
     forget_documents(conn, [new_id])

@@ -1,0 +1,242 @@
+"""`distd rollout …`: a package in waves."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from distd.cli.actor import unix_actor
+from distd.cli.completion import complete_filter
+from distd.cli.options import data_option
+from distd.cli.package_options import package_argument
+from distd.domain.assignment_terms import AssignmentOrigin, OriginKind, read_moment
+from distd.domain.errors import BadInput
+from distd.domain.rollout_plan import (
+    DEFAULT_SUCCESS_PERCENT,
+    RolloutHalts,
+    RolloutLimits,
+    RolloutPlan,
+    WaveBy,
+    WavePlan,
+    parse_wave,
+)
+from distd.domain.rollout_state import RolloutAct
+from distd.domain.units import format_count, format_time, parse_duration, parse_rate
+from distd.origin.deployments import rollouts
+from distd.origin.deployments.rollouts import NewRollout
+from distd.origin.installation import open_installation
+from distd.terminal.lists import Column, list_options, print_list, print_table
+from distd.terminal.options import example, json_option, options_record
+from distd.terminal.output import print_json, print_record
+from distd.terminal.program import Group, argument, option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from distd.origin.deployments.rollouts import Rollout
+    from distd.terminal.lists import ListOptions
+
+PERCENT: Final = click.IntRange(1, 100)
+
+
+@click.group("rollout", cls=Group)
+def rollout() -> None:
+    """Deploy a package in waves: the next one opens when the one before has gone well."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutOptions:
+    """The options of `distd rollout create`."""
+
+    filter_text: str | None
+    group: str | None
+    tag: str | None
+    waves: tuple[str, ...]
+    success: int
+    after: str
+    by_hand: bool
+    halt_errors: int | None
+    halt_stalled: int | None
+    at_once: int | None
+    rate: str | None
+    start_at: str | None
+    windows: str
+    retries: int
+    roll_back_to: str
+    dynamic: bool
+    approval: bool
+    force: bool
+    any_os: bool
+
+
+name_argument = argument("name", metavar="NAME", hint="see `distd rollout list`")
+COLUMNS: Final[tuple[Column[Rollout], ...]] = (
+    Column("Name", lambda row: row.name),
+    Column("Package", lambda row: row.package_id, rank=1),
+    Column("Phase", lambda row: row.phase, rank=1),
+    Column("Waves open", lambda row: f"{row.opened} of {len(row.plan['waves'])}", rank=2),
+    Column("Why", lambda row: row.reason, rank=3, cut=True),
+    Column("Made by", lambda row: row.created_by, rank=4),
+)
+
+
+@rollout.command(
+    epilog=example(
+        "distd rollout create putty 1700000001 --wave 5 --wave '10%; after 1d' --wave rest --data /srv/distd"
+    )
+)
+@argument("name", metavar="NAME", hint="any name")
+@package_argument
+@data_option
+@option("--filter", "filter_text", metavar="FILTER", shell_complete=complete_filter, help="Whom it is for; else all.")
+@option("--group", metavar="NAME", help="Whom it is for: the computers of a group.")
+@option("--tag", metavar="TEXT", help="Whom it is for: those with such a TAG; ? and * as in a shell.")
+@option(
+    "--wave",
+    "waves",
+    metavar="WAVE",
+    multiple=True,
+    help="`5`, `10%`, `group NAME`, `filter FILTER`, `rest`; before it `NAME: `, after it `; success 95%`, "
+    "`; after 2h`, `; by hand`. Repeatable, in their order; else one wave with all.",
+)
+@option(
+    "--success",
+    type=click.IntRange(0, 100),
+    default=DEFAULT_SUCCESS_PERCENT,
+    show_default=True,
+    help="Percent of a wave that must have a success before the next one opens.",
+)
+@option("--after", default="0", metavar="TIME", help="A wave opens at least so long after the one before, such as 2h.")
+@option("--by-hand", is_flag=True, help="Waves open only by `distd rollout open`.")
+@option("--halt-errors", type=PERCENT, help="Halt when so many percent of a wave failed.")
+@option("--halt-stalled", type=PERCENT, help="Halt when so many percent of a wave stall.")
+@option("--at-once", type=click.IntRange(1), metavar="COMPUTERS", help="At most so many at the same time.")
+@option("--rate", metavar="RATE", help="At most so many at the same time as fetch this together, such as 5MB/s.")
+@option("--start-at", metavar="TIME", help='Not before "18:00", "fri 18:00", "2026-12-01 18:00", "2h" (from now).')
+@option("--windows", default="", metavar="TIMES", help="Only within these times, such as `mon-fri 18-6; sat,sun`.")
+@option("--retries", type=click.IntRange(0, 10), default=0, help="How often what failed is notified again.")
+@option("--roll-back-to", default="", metavar="PACKAGE", help="What `distd rollout rollback` gives those that have it.")
+@option("--dynamic", is_flag=True, help="Computers that begin to match join; it runs until it is stopped.")
+@option("--approval", is_flag=True, help="Another operator has to approve it.")
+@option("--force", is_flag=True, help="Run it even on computers that have it in their history.")
+@option("--any-os", is_flag=True, help="Also on computers with another system than the package is for.")
+@json_option
+@options_record(RolloutOptions)
+def create(name: str, package_id: str, root: Path, options: RolloutOptions, as_json: bool) -> None:
+    """Make a roll-out. Nothing is assigned before `distd rollout start`."""
+    new = NewRollout(name, package_id, _who(options), _plan(options), options.force, options.any_os)
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        made = rollouts.create(conn, unix_actor(), new, time.time())
+    _print(made, as_json=as_json)
+
+
+def _who(options: RolloutOptions) -> AssignmentOrigin:
+    texts = {OriginKind.FILTER: options.filter_text, OriginKind.GROUP: options.group, OriginKind.TAG: options.tag}
+    given = {kind: text for kind, text in texts.items() if text is not None}
+    if len(given) > 1:
+        raise BadInput("--filter", "one of --filter, --group and --tag", " and ".join(given))
+    return next((AssignmentOrigin(kind, text) for kind, text in given.items()), AssignmentOrigin(OriginKind.FILTER))
+
+
+def _plan(options: RolloutOptions) -> RolloutPlan:
+    default = WavePlan(
+        WaveBy.REST,
+        success_percent=options.success,
+        after_s=parse_duration(options.after, "--after") if options.after != "0" else 0.0,
+        by_hand=options.by_hand,
+    )
+    return RolloutPlan(
+        tuple(parse_wave(text, "--wave", default) for text in options.waves) or (default,),
+        RolloutLimits(options.at_once, None if options.rate is None else parse_rate(options.rate, "--rate")),
+        RolloutHalts(options.halt_errors, options.halt_stalled),
+        read_moment(options.start_at, datetime.now(), "--start-at"),  # noqa: DTZ005 - local, as people write it
+        options.windows,
+        options.dynamic,
+        options.approval,
+        options.retries,
+        options.roll_back_to,
+    )
+
+
+@rollout.command("list", epilog=example("distd rollout list --data /srv/distd"))
+@data_option
+@list_options
+def list_(root: Path, listing: ListOptions) -> None:
+    """All roll-outs, by name."""
+    with open_installation(root) as installation, installation.catalogue.read() as conn:
+        page = rollouts.list_rollouts(conn, listing.window)
+    print_list(page, COLUMNS, listing, "No roll-outs.")
+
+
+@rollout.command(epilog=example("distd rollout show putty --data /srv/distd"))
+@name_argument
+@data_option
+@json_option
+def show(name: str, root: Path, as_json: bool) -> None:
+    """A roll-out and its waves: how many computers are where."""
+    with open_installation(root) as installation, installation.catalogue.read() as conn:
+        found = rollouts.show(conn, name, time.time())
+    _print(found, as_json=as_json)
+
+
+def _print(found: Rollout, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    print_record(
+        (
+            ("Name", found.name),
+            ("Package", found.package_id),
+            ("For", f"{found.who_kind} {found.who}" if found.who else "all computers"),
+            ("Phase", found.phase),
+            ("Why", found.reason),
+            ("Made", f"{format_time(found.created_at_s)} by {found.created_by}"),
+            ("Approved by", found.approved_by),
+        )
+    )
+    titles = ("Wave", "Name", "For", "Open since", "Computers", "To do", "Active", "Stalled", "Success", "Failed")
+    rows = [
+        (
+            *(wave.number, wave.name, wave.who, format_time(wave.opened_at_s) if wave.opened_at_s else ""),
+            *(wave.members, wave.pending, wave.active, wave.stalled, wave.success, wave.failed),
+        )
+        for wave in found.waves
+    ]
+    print_table(titles, rows, "No waves.")
+    if found.left_out:
+        click.echo(f"distd: note: {format_count(found.left_out, 'computer')} are in no wave", err=True)
+
+
+def _act(what: RolloutAct, name: str, root: Path, *, as_json: bool) -> None:
+    with open_installation(root) as installation, installation.catalogue.write() as conn:
+        config = installation.settings.download
+        done = rollouts.act(conn, unix_actor(), name, what, time.time(), config)
+    _print(done, as_json=as_json)
+
+
+HELPS: Final = {
+    RolloutAct.START: "Start it: its first wave opens at its time, once it is approved.",
+    RolloutAct.APPROVE: "Approve a roll-out that another operator made.",
+    RolloutAct.PAUSE: "Pause it: no more agents are notified until it is resumed.",
+    RolloutAct.RESUME: "Go on with one that is paused, or halted: what failed or stalls by now is accepted then.",
+    RolloutAct.OPEN_WAVE: "Open its next wave now.",
+    RolloutAct.STOP: "Stop it for good. Agents that were notified finish the package.",
+    RolloutAct.ROLL_BACK: "Stop it, and assign those that have the package the one of --roll-back-to.",
+}
+
+
+def _add(what: RolloutAct) -> None:
+    @rollout.command(what.value, help=HELPS[what], epilog=example(f"distd rollout {what} putty --data /srv/distd"))
+    @name_argument
+    @data_option
+    @json_option
+    def run(name: str, root: Path, as_json: bool) -> None:
+        _act(what, name, root, as_json=as_json)
+
+
+for each in HELPS:
+    _add(each)

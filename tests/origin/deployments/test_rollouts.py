@@ -1,0 +1,280 @@
+"""Roll-outs in a catalogue: make, start, advance, halt, go on, roll back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import insert, update
+
+from distd.catalogue import groups_schema, schema
+from distd.catalogue.event_log import Kind
+from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
+from distd.domain.errors import BadInput, Conflict, NotFound
+from distd.domain.page import EVERYTHING
+from distd.domain.results import OPEN
+from distd.domain.rollout_plan import RolloutHalts, RolloutLimits, RolloutPlan, WaveBy, WavePlan
+from distd.domain.rollout_state import RolloutAct
+from distd.domain.settings import DownloadConfig
+from distd.origin.computers import computers
+from distd.origin.deployments import acts, rollouts
+from distd.origin.deployments.acts import ChosenAssignments
+from distd.origin.deployments.rollouts import NewRollout
+from distd.origin.packages import counters, packages
+
+if TYPE_CHECKING:
+    from distd.origin.deployments.rollouts import Rollout
+    from tests.fixtures.origin import TestOrigin
+
+CONFIG = DownloadConfig(frag_latency_s=0)
+ALL = AssignmentOrigin(OriginKind.FILTER)
+PLAN = RolloutPlan((WavePlan(WaveBy.NUMBER, "2", "pilot"), WavePlan(WaveBy.REST, after_s=60)), halts=RolloutHalts(50))
+NAMES = [f"pc{number}" for number in range(6)]
+
+
+@pytest.fixture
+def site(origin: TestOrigin) -> TestOrigin:
+    """Package 17, six computers, the first two in a group."""
+    origin.package("17")
+    for device_id in NAMES:
+        origin.prolog(device_id)
+        origin.inventory(device_id=device_id)
+    ids = {row["device_id"]: row["id"] for row in origin.rows(schema.computers)}
+    key = {"name": "Class A", "name_key": "class a"}
+    origin.write(lambda conn: conn.execute(insert(groups_schema.groups).values(id=1, **key)))
+    rows = [{"group_id": 1, "computer_id": ids[name]} for name in NAMES[:2]]
+    origin.write(lambda conn: conn.execute(insert(groups_schema.group_members), rows))
+    return origin
+
+
+def make(site: TestOrigin, plan: RolloutPlan = PLAN, who: AssignmentOrigin = ALL, **more: Any) -> Rollout:
+    made: Rollout = site.act(rollouts.create, NewRollout("Putty", "17", who, plan, **more), site.now_s)
+    return made
+
+
+def do(site: TestOrigin, what: RolloutAct) -> Rollout:
+    done: Rollout = site.act(rollouts.act, "putty", what, site.now_s, CONFIG)
+    return done
+
+
+def start(site: TestOrigin, plan: RolloutPlan = PLAN, **more: Any) -> Rollout:
+    make(site, plan, **more)
+    return do(site, RolloutAct.START)
+
+
+def advance(site: TestOrigin, seconds: float = 5) -> Rollout:
+    site.now_s += seconds
+    for _ in range(5):
+        site.write(rollouts.advance, site.now_s, CONFIG)
+    assert site.write(counters.recount_all) == {}
+    found: Rollout = site.read(rollouts.show, "Putty", site.now_s)
+    return found
+
+
+def assigned(site: TestOrigin) -> list[str]:
+    return [result.device_id for result in site.results("17") if result.state in OPEN]
+
+
+def report(site: TestOrigin, code: str, *device_ids: str) -> None:
+    for device_id in device_ids:
+        assert site.listed(device_id) == ["17"]
+        if code.startswith("SUCCESS"):
+            site.fetch("17", device_id)
+        site.report("17", code, device_id)
+
+
+def test_waves_one_after_the_other(site: TestOrigin) -> None:
+    made = make(site)
+    assert [(wave.name, wave.who, wave.members) for wave in made.waves] == [("pilot", "2", 2), ("", "rest", 4)]
+    assert (made.phase, assigned(site)) == ("DRAFT", [])
+    started = do(site, RolloutAct.START)
+    assert (started.phase, started.opened) == ("RUNNING", 1)
+    pilots = assigned(site)
+    assert len(pilots) == 2
+    report(site, "SUCCESS", *pilots)
+    assert advance(site).opened == 1
+    ended = advance(site, 60)
+    assert (ended.opened, ended.waves[0].success, ended.waves[1].active) == (2, 2, 4)
+    report(site, "SUCCESS", *assigned(site))
+    assert advance(site).phase == "FINISHED"
+    opened = site.events(Kind.ROLLOUT_WAVE_OPENED)[1]
+    assert (str(opened.actor), opened.package_id) == ("system", "17")
+    assert opened.detail | {"wanted_percent": 90, "success": 2, "members": 2, "wave": 2} == opened.detail
+    results = site.results("17")
+    assert {(result.origin_kind, result.origin_name) for result in results} == {("rollout", "Putty")}
+
+
+def test_it_halts_takes_back_and_goes_on(site: TestOrigin) -> None:
+    start(site)
+    first, second = assigned(site)
+    report(site, "ERR_EXECUTE", first)
+    halted = advance(site)
+    assert (halted.phase, halted.reason) == (
+        "HALTED",
+        "wave 1: 1 failed of 1 with a result, of 2; limit 50 %",
+    )
+    assert (assigned(site), site.listed(second)) == ([], [])
+    assert len(site.events(Kind.UNASSIGNED)) == 1
+    resumed = do(site, RolloutAct.RESUME)
+    assert (resumed.phase, assigned(site)) == ("RUNNING", [second])
+    report(site, "SUCCESS", second)
+    assert advance(site, 60).opened == 2
+
+
+def test_retries(site: TestOrigin) -> None:
+    start(site, replace(PLAN, retries=1, halts=RolloutHalts(100)))
+    first, second = assigned(site)
+    report(site, "ERR_DOWNLOAD_PACK", first)
+    assert advance(site).waves[0].active == 2
+    do(site, RolloutAct.PAUSE)
+    assert advance(site).waves[0].failed == 1
+    do(site, RolloutAct.RESUME)
+    report(site, "ERR_DOWNLOAD_PACK", first)
+    report(site, "SUCCESS", second)
+    found = advance(site)
+    assert (found.phase, found.waves[0].failed, site.listed(first)) == ("HALTED", 1, [])
+    assert [event.detail["computers"] for event in site.events(Kind.ROLLOUT_RETRIED)] == [1, 1]
+
+
+def test_what_a_user_refused_is_not_tried_again(site: TestOrigin) -> None:
+    start(site, replace(PLAN, retries=1))
+    report(site, "ERR_ABORTED", assigned(site)[0])
+    assert (advance(site).phase, site.events(Kind.ROLLOUT_RETRIED)) == ("HALTED", [])
+
+
+def test_limits_and_stop(site: TestOrigin) -> None:
+    plan = RolloutPlan((WavePlan(WaveBy.REST),), RolloutLimits(at_once=3))
+    start(site, plan)
+    assert len(assigned(site)) == 3
+    site.listed(assigned(site)[0])
+    stopped = do(site, RolloutAct.STOP)
+    assert (stopped.phase, len(assigned(site))) == ("STOPPED", 1)
+    with pytest.raises(Conflict, match="it is STOPPED"):
+        do(site, RolloutAct.START)
+
+
+def test_a_rate_limits_how_many(site: TestOrigin) -> None:
+    """A fragment of 10/3 bytes a second each."""
+    start(site, RolloutPlan((WavePlan(WaveBy.REST),), RolloutLimits(bytes_per_s=7)))
+    assert len(assigned(site)) == 2
+
+
+def test_pause_and_resume(site: TestOrigin) -> None:
+    start(site)
+    before = assigned(site)
+    assert (do(site, RolloutAct.PAUSE).phase, assigned(site)) == ("PAUSED", [])
+    assert advance(site).phase == "PAUSED"
+    do(site, RolloutAct.RESUME)
+    assert assigned(site) == before
+
+
+def test_groups_filters_and_tags(site: TestOrigin) -> None:
+    waves = (
+        WavePlan(WaveBy.GROUP, "class a"),
+        WavePlan(WaveBy.FILTER, "device_id = pc5"),
+        WavePlan(WaveBy.REST),
+    )
+    made = make(site, RolloutPlan(waves), AssignmentOrigin(OriginKind.FILTER, "NOT device_id = pc4"))
+    assert [wave.members for wave in made.waves] == [2, 1, 2]
+    do(site, RolloutAct.START)
+    assert assigned(site) == NAMES[:2]
+    grouped = NewRollout("B", "17", AssignmentOrigin(OriginKind.GROUP, "Class A"), RolloutPlan(waves[:1]))
+    assert site.act(rollouts.create, grouped, site.now_s).waves[0].members == 2
+    assert [each.name for each in site.read(rollouts.list_rollouts, EVERYTHING).items] == ["B", "Putty"]
+
+
+def test_those_that_begin_to_match_join(site: TestOrigin) -> None:
+    start(site, replace(PLAN, dynamic=True))
+    site.prolog("new")
+    site.inventory(device_id="new")
+    assert (site.write(rollouts.join, site.now_s), site.write(rollouts.join, site.now_s)) == (1, 0)
+    assert [wave.members for wave in advance(site).waves] == [2, 5]
+    (event,) = site.events(Kind.ROLLOUT_JOINED)
+    assert (event.detail["wave"], event.detail["computers"]) == (2, 1)
+
+
+def test_a_package_that_is_not_active_halts_it(site: TestOrigin) -> None:
+    make(site)
+    site.act(packages.deactivate, "17", site.now_s)
+    halted = do(site, RolloutAct.START)
+    assert halted.phase == "HALTED"
+    assert halted.reason.startswith("the package cannot be assigned: package: 17 is not active")
+
+
+def test_it_goes_on_with_the_superseding_package_from_the_first_wave(site: TestOrigin) -> None:
+    start(site)
+    first, _ = assigned(site)
+    report(site, "ERR_EXECUTE", first)
+    assert advance(site).phase == "HALTED"
+    site.package("18")
+    old = update(schema.packages).where(schema.packages.c.id == "17")
+    site.write(lambda conn: conn.execute(old.values(superseded_by="18")))
+    assert advance(site).package_id == "18"
+    resumed = do(site, RolloutAct.RESUME)
+    assert (resumed.phase, resumed.opened, resumed.waves[0].active) == ("RUNNING", 1, 2)
+    (event,) = site.events(Kind.ROLLOUT_RESTARTED)
+    assert (event.detail["before"], event.detail["after"]) == ("17", "18")
+
+
+def test_roll_back(site: TestOrigin) -> None:
+    site.package("16")
+    start(site, replace(PLAN, roll_back_to="16"))
+    first, _ = assigned(site)
+    report(site, "SUCCESS", first)
+    assert do(site, RolloutAct.ROLL_BACK).phase == "STOPPED"
+    assert [result.device_id for result in site.results("16")] == [first]
+    assert site.prolog(first).packs[0].force
+
+
+def test_what_operators_take_back_counts_no_more(site: TestOrigin) -> None:
+    start(site)
+    first, second = assigned(site)
+    site.act(acts.unassign, "17", ChosenAssignments(device_ids=[first]), site.now_s)
+    report(site, "SUCCESS", second)
+    site.act(acts.archive, "17", ChosenAssignments(), site.now_s)
+    found = advance(site, 60)
+    assert (found.waves[0].members, found.waves[0].success, found.opened) == (1, 1, 2)
+
+
+def test_a_computer_that_is_deleted_is_no_member(site: TestOrigin) -> None:
+    start(site)
+    site.act(computers.delete, [assigned(site)[0]], site.now_s)
+    assert advance(site).waves[0].members == 1
+
+
+def test_another_operator_approves(site: TestOrigin) -> None:
+    started = start(site, replace(PLAN, approval=True))
+    assert (started.phase, assigned(site)) == ("AWAITING_APPROVAL", [])
+    with pytest.raises(Conflict, match="operator:admin made it"):
+        do(site, RolloutAct.APPROVE)
+
+
+REFUSED: dict[str, tuple[type[Exception], str, dict[str, Any]]] = {
+    "an unknown package": (NotFound, "package", {"package_id": "99"}),
+    "no name": (BadInput, "name", {"name": " "}),
+    "a plan": (BadInput, "waves", {"plan": RolloutPlan(())}),
+    "a group": (NotFound, "group", {"who": AssignmentOrigin(OriginKind.GROUP, "none")}),
+    "a filter": (BadInput, "filter", {"who": AssignmentOrigin(OriginKind.FILTER, "memroy > 1")}),
+    "nobody": (BadInput, "who", {"who": AssignmentOrigin(OriginKind.TAG, "none")}),
+    "a kind": (BadInput, "who", {"who": AssignmentOrigin(OriginKind.HAND, "none")}),
+    "the package before": (NotFound, "package", {"plan": replace(PLAN, roll_back_to="99")}),
+}
+
+
+@pytest.mark.parametrize(("error", "field", "values"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused_changes_nothing(
+    site: TestOrigin, error: type[Exception], field: str, values: dict[str, Any]
+) -> None:
+    with pytest.raises(error) as caught:
+        site.act(rollouts.create, replace(NewRollout("Putty", "17", ALL, PLAN), **values), site.now_s)
+    assert getattr(caught.value, "field", "") == field
+    assert site.read(rollouts.list_rollouts, EVERYTHING).total == 0
+
+
+def test_names_are_unique_and_known(site: TestOrigin) -> None:
+    make(site)
+    with pytest.raises(Conflict, match="there is a roll-out Putty already"):
+        make(site)
+    with pytest.raises(NotFound):
+        site.act(rollouts.act, "other", RolloutAct.START, site.now_s, CONFIG)
