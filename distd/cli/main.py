@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "serve": "distd.cli.serve:serve",
     "statistics": "distd.cli.statistics:statistics",
     "unassign": "distd.cli.assignments:unassign",
+    "why": "distd.cli.why:why",
 }
 
 

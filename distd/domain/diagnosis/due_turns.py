@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,7 @@ from distd.domain.schedule import Pause, gets_no_turn, turns
 from distd.domain.units import HOUR_S
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from distd.domain.records import Dialect
     from distd.domain.settings import DownloadConfig
@@ -28,9 +29,13 @@ def contact_interval_s(contacts_at_s: Sequence[float], prolog_freq_h: int) -> fl
     return max(told_s, median(between)) if len(between) >= MIN_INTERVALS else told_s
 
 
-def due_gap_s(dialect: Dialect, config: DownloadConfig, package_id: str, priorities: Mapping[str, int]) -> float:
-    """The longest time between two turns of a package by the agent's own schedule, with all packages (id → priority)
+@lru_cache(maxsize=4096)  # agents have few different turns
+def due_gap_s(
+    dialect: Dialect, config: DownloadConfig, package_id: str, packages: tuple[tuple[str, int], ...]
+) -> float:
+    """The longest time between two turns of a package by the agent's own schedule, with all `packages` (id, priority)
     that it has to do, and nothing else to wait for. `math.inf`: it has no turn."""
+    priorities = dict(packages)
     if gets_no_turn(priorities[package_id], config):
         return math.inf
     at_s, longest_s, last_s, count, periods = 0.0, 0.0, 0.0, 0, 0

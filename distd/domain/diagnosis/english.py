@@ -264,6 +264,11 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "{execution_timeout_min} minutes.",
         "with all fragments, without a result",
     ),
+    _K.NO_RESULT: _T(
+        "The agent was notified at {notified_at_s} of a command that needs no file, and has not reported a result.",
+        "Is the computer switched on? Look at the agent's log there; its next contact is expected at {expected_at_s}.",
+        "that have not reported a result",
+    ),
     _K.ELSEWHERE: _T(
         "Its fragments come from {fragment_server}, not from this server: how far it is, nobody tells.",
         "From that computer: `curl -I http://{fragment_server}/{asked_id}/{asked_id}-1`.",

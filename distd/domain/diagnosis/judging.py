@@ -213,8 +213,8 @@ STAGES: Final[Mapping[Stage, tuple[Rule, ...]]] = {
     ),
     Stage.TOLD: (
         *(_waiting_room, _refused, told.ends_by_itself, told.off_while_told, unfit.no_turn, told.starved),
-        *(told.certificate, _contact_overdue, told.scheduled, told.disk_while_told, told.mirror_troubles),
-        *(told.line_full, told.turns_due, told.repeated, told.unnamed, unfit.option_ignored),
+        *(told.certificate, _contact_overdue, told.scheduled, told.disk_while_told, told.mirror_of_stall),
+        *(told.line_full, told.turns_due, told.mirror_beside, told.repeated, told.unnamed, unfit.option_ignored),
     ),
     Stage.ENDED: (_result, _contradicted, unfit.option_ignored),
 }

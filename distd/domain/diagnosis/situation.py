@@ -71,8 +71,8 @@ def expected_at_s(facts: DiagnosisFacts) -> float:
 def gap_s(facts: DiagnosisFacts) -> float:
     """See `due_gap_s`."""
     package = package_of(facts)
-    priorities = {package.id: package.priority, **dict(facts.others)}
-    return due_gap_s(computer_of(facts).dialect, facts.config, package.id, priorities)
+    packages = ((package.id, package.priority), *facts.others)
+    return due_gap_s(computer_of(facts).dialect, facts.config, package.id, packages)
 
 
 def fragment_s(facts: DiagnosisFacts) -> float:

@@ -67,8 +67,26 @@ def certificate(facts: DiagnosisFacts) -> Cause | None:
     return cause_of(facts, CauseKind.CERTIFICATE_NAME)
 
 
-def mirror_troubles(facts: DiagnosisFacts) -> Cause | None:
-    """What is wrong with the redistribution server that it fetches from, or should."""
+def mirror_of_stall(facts: DiagnosisFacts) -> Cause | None:
+    """What is wrong with the redistribution server that it fetches from, or should, where it is stalled."""
+    return _mirror(facts) if is_stalled(facts) else None
+
+
+def mirror_beside(facts: DiagnosisFacts) -> Cause | None:
+    """The same where it is not: others serve the computer."""
+    return None if is_stalled(facts) else _mirror(facts)
+
+
+def is_stalled(facts: DiagnosisFacts) -> bool:
+    """Whether two due turns have passed without a fragment."""
+    return not _is_done(facts) and facts.now_s - _since_s(facts) > stall_limit_s(facts)
+
+
+def _since_s(facts: DiagnosisFacts) -> float:
+    return facts.fetches.last_at_s or assignment_of(facts).notified_at_s or facts.now_s
+
+
+def _mirror(facts: DiagnosisFacts) -> Cause | None:
     mirror = facts.mirror
     if mirror is None or _is_done(facts):
         return None
@@ -100,7 +118,7 @@ def _is_done(facts: DiagnosisFacts) -> bool:
 def turns_due(facts: DiagnosisFacts) -> Cause | None:
     """What the agent's own schedule says: on it, or stalled."""
     package, fetches, longest_s = package_of(facts), facts.fetches, gap_s(facts)
-    since_s = fetches.last_at_s or assignment_of(facts).notified_at_s or facts.now_s
+    since_s = _since_s(facts)
     more: dict[str, Fact] = {
         "count": fetches.count,
         "fragments": package.fragments,
@@ -113,15 +131,14 @@ def turns_due(facts: DiagnosisFacts) -> Cause | None:
     }
     if package.fragment_server and not fetches.count and package.fragments:
         return cause_of(facts, CauseKind.ELSEWHERE, fragment_server=package.fragment_server)
-    is_late = facts.now_s - since_s > stall_limit_s(facts)
     if package.fragments and _is_done(facts):
         return cause_of(facts, CauseKind.ALL_FETCHED, **more)
     if math.isinf(longest_s):
         return None
-    if not is_late:
+    if facts.now_s - since_s <= stall_limit_s(facts):
         return cause_of(facts, CauseKind.ON_SCHEDULE if fetches.count else CauseKind.FIRST_TURN, **more)
-    if fetches.count:
-        return cause_of(facts, CauseKind.STALLED, **more)
+    if fetches.count or not package.fragments:
+        return cause_of(facts, CauseKind.STALLED if fetches.count else CauseKind.NO_RESULT, **more)
     is_windows = computer_of(facts).dialect is Dialect.WINDOWS
     return cause_of(facts, CauseKind.INFO_NOT_FETCHED if is_windows else CauseKind.NO_FRAGMENT, **more)
 
@@ -133,11 +150,11 @@ def disk_while_told(facts: DiagnosisFacts) -> Cause | None:
 
 def unnamed(facts: DiagnosisFacts) -> Cause | None:
     """Its address fetches on a path without a token."""
-    unnamed = facts.fetches.unnamed
-    return cause_of(facts, CauseKind.FETCHED_UNNAMED, unnamed=unnamed) if unnamed else None
+    count = facts.fetches.unnamed
+    return cause_of(facts, CauseKind.FETCHED_UNNAMED, unnamed=count) if count else None
 
 
 def repeated(facts: DiagnosisFacts) -> Cause | None:
     """Fragments were sent more than once."""
-    repeated = facts.fetches.repeated
-    return cause_of(facts, CauseKind.FETCHED_TWICE, repeated=repeated) if repeated else None
+    count = facts.fetches.repeated
+    return cause_of(facts, CauseKind.FETCHED_TWICE, repeated=count) if count else None

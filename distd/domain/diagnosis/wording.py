@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from distd.domain.diagnosis import english, french
+from distd.domain.diagnosis import english, french, french_codes
 from distd.domain.results import meaning
 from distd.domain.units import format_duration, format_rate, format_size, format_time
 from distd.domain.visible import visible
@@ -76,11 +76,11 @@ def _french_time(at_s: float) -> str:
 
 
 def _french_meaning(code: str) -> str:
-    known = french.CODES.get(code)
+    known = french_codes.CODES.get(code)
     if known is not None:
         return known
     exit_code = _EXIT_CODE.fullmatch(code)
-    return french.EXIT_CODE.format(number=exit_code[1]) if exit_code else french.UNKNOWN_CODE
+    return french_codes.EXIT_CODE.format(number=exit_code[1]) if exit_code else french_codes.UNKNOWN_CODE
 
 
 # Of the ends of names the longer ones come first: "_at_s" ends with "_s" too.
