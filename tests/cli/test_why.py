@@ -30,7 +30,7 @@ def test_why_of_a_whole_package(site: Any) -> None:
     assert site("why", "--package", package_id).err == f"Package {package_id} is assigned to no computer.\n"
     site.computer(PC)
     assert site("assign", package_id, "--computer", PC).status == 0
-    assert site("why", "--package", package_id).out == f"1 silent for longer than they should be: {PC}\n"
+    assert site("why", "--package", package_id).out == f"1 silent for too long: {PC}\n"
     assert site("why", PC).out.startswith(f"{package_id}: It has been silent since")
     (group,) = site("why", "--package", package_id, "--json", "--lang", "fr").json["groups"]
     assert (group["kind"], group["computers"], group["examples"]) == ("CONTACT_OVERDUE", 1, [PC])

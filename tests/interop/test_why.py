@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.interop.conftest import FAST
+from tests.programs.mirror import join, metric
+from tests.programs.processes import distd_serve
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.interop.conftest import Operator
-    from tests.interop.fixture_types import NewComputer, Noise, Server
+    from tests.interop.fixture_types import NewComputer, Noise, Server, Slow
     from tests.programs.stock_agent import StockAgent
 
 
@@ -52,7 +55,7 @@ async def test_an_agent_with_another_ca_file(
         f"curl --cacert cacert.pem -o /dev/null -f https://localhost:8443/download/{package_id}/info" in cause["advice"]
     )
     (group,) = operator.distd("why", "--package", package_id)["groups"]
-    assert group["sentence"] == "1 that cannot reach the HTTPS port, or refuse its certificate"
+    assert group["sentence"] == "1 not reaching the HTTPS port, or refusing its certificate"
 
 
 async def test_an_agent_whose_fragments_are_on_a_dead_server(
@@ -65,3 +68,34 @@ async def test_an_agent_whose_fragments_are_on_a_dead_server(
     async with computer.started():
         await await_until(lambda: operator.result(package_id, computer)[0] == "NOTIFIED", "the agent is notified")
     assert why(operator, computer, package_id) == ["ELSEWHERE"]
+
+
+async def test_a_name_that_is_not_in_the_certificate(slow: Slow, new_computer: NewComputer, noise: Noise) -> None:
+    operator, _ = slow
+    settings = operator.data / "distd.toml"
+    text = settings.read_text("utf-8")
+    settings.write_text(text.replace('host = "localhost"', 'host = "127.1"'), "utf-8")  # 127.0.0.1 by another name
+    assert text != settings.read_text("utf-8")
+    async with distd_serve(operator.data, FAST) as server:
+        package_id = operator.publish("STORE", "--path", "INSTALL_PATH/why", source=noise(4096))
+        computer = new_computer(operator, server)
+        operator.assign(package_id, computer)
+        report = await computer.run()
+        assert report.codes == ((package_id, "ERR_DOWNLOAD_INFO"),)
+        assert why(operator, computer, package_id) == ["INFO_FAILED", "CERTIFICATE_NAME"]
+
+
+async def test_a_mirror_that_is_gone(slow: Slow, new_computer: NewComputer, noise: Noise, tmp_path: Path) -> None:
+    operator, serve = slow
+    async with serve() as server:
+        mirror = join(operator.data, server.https_url, tmp_path, "paris", "--network", "127.0.0.0/8")
+        options = ("--path", "INSTALL_PATH/why", "--fragments", 8)
+        package_id = operator.publish("STORE", *options, source=noise(40_000))
+        computer = new_computer(operator, server)
+        operator.assign(package_id, computer)
+        async with mirror.serve():
+            await await_until(lambda: metric(server.http, "distd_mirrors_ready") >= 1, "the mirror is ready")
+            async with computer.started() as running:
+                await running.until(f"Success downloading {package_id}-1")
+        lost = "it is told that the mirror is gone"
+        await await_until(lambda: "MIRROR_LOST" in why(operator, computer, package_id), lost)

@@ -103,7 +103,8 @@ class Cause:
 @dataclass(frozen=True, slots=True)
 class CauseText:
     """What is told of a kind, with `{name}` for a fact. `sentence`: of one computer; `advice`: what to do; "": nothing.
-    `group`: it comes after the number of the computers of which this is the first cause."""
+    `group`: it comes after the number of the computers of which this is the first cause, and
+    "(s)" in it is an s for several."""
 
     sentence: str
     advice: str

@@ -33,7 +33,7 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.TOO_MANY_NEW: _T(
         "Its contact of {refused_at_s} from {address} was refused: too many new computers came from there.",
         "It is taken at a later contact; agents.new_per_address and agents.new_per_network are the limits.",
-        "refused, as too many new ones came from their network",
+        "refused, as too many new ones came from there",
     ),
     _K.WAITING_ROOM: _T(
         "It is in the waiting room: its contacts are taken, but it gets no packages.",
@@ -43,17 +43,17 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.WRONG_NETWORK: _T(
         "Its contact of {refused_at_s} was refused: it came from {address}, and the computer is bound to {networks}.",
         "If the computer has moved: `distd computer set {device_id} networks=NETWORK`, or networks= for any.",
-        "refused, as they come from another network",
+        "refused, coming from another network",
     ),
     _K.NO_LOGIN: _T(
         "Its contact of {refused_at_s} from {address} was refused: its agent did not log in.",
         "Set user, password and realm in the agent's configuration (agents.login_networks, agents.login_tags).",
-        "refused, as their agents do not log in",
+        "refused without a log-in",
     ),
     _K.NO_KEY: _T(
         "Its contact of {refused_at_s} from {address} was refused: it did not have the key of this computer.",
         "If distd's own agent has lost its key: `distd computer revoke {device_id}`, then it enrols anew.",
-        "refused, as they have not their key",
+        "refused without the key",
     ),
     _K.NOTHING_ASSIGNED: _T(
         "No package is assigned to it.", "`distd assign PACKAGE --computer {device_id}`.", "without an assignment"
@@ -67,7 +67,7 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.CONTACT_OVERDUE: _T(
         "It has been silent since {last_contact_at_s}, although a contact was expected at {expected_at_s}.",
         "Is the computer switched on, is the agent started, does `curl -i http://{http}/healthz` answer there?",
-        "silent for longer than they should be",
+        "silent for too long",
     ),
     _K.UNKNOWN_PACKAGE: _T("There is no package {asked_id}.", "`distd package list` has all.", "without the package"),
     _K.NOT_ASSIGNED: _T(
@@ -100,18 +100,18 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "The package is in the agent's history already: it ends with a success at the next contact, about "
         "{expected_at_s}, without running again.",
         "To have it run again: `distd assign {asked_id} --computer {device_id} --force`.",
-        "with the package in their history",
+        "with the package in the history",
     ),
     _K.CLAIMED: _T(
         "The agent has the package in its history, but this server never delivered it, so it is not listed.",
         "`distd accept {asked_id} --computer {device_id}` takes it for a success; `distd assign {asked_id} "
         "--computer {device_id} --force` has it run.",
-        "with the package in their history, unproven",
+        "with the package in the history, unproven",
     ),
     _K.TOO_LATE: _T(
         "It was to begin before {not_after_s}, and the agent was not notified by then: it ends with ERR_EXPIRED.",
         "Assign it again with a later --not-after.",
-        "whose time is over",
+        "too late to begin",
     ),
     _K.TOO_EARLY: _T(
         "It is not to begin before {not_before_s}.",
@@ -126,7 +126,7 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.WAITS_FOREVER: _T(
         "It waits for the success of package {after}, which is not assigned to this computer.",
         "`distd assign {after} --computer {device_id}`, or assign {asked_id} again without --after.",
-        "waiting for a package that they are not assigned",
+        "waiting for a package that is not assigned",
     ),
     _K.SWITCHED_OFF: _T(
         "Downloads are switched off by {switched_off_by}: agents begin nothing new.",
@@ -136,7 +136,7 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.BUSY_CHILD: _T(
         "The Unix agent is still busy with {others}: new packages wait until these have ended, or it would hang.",
         "`distd why {device_id} {first_other}` says how far that one is.",
-        "whose agents are busy with other packages",
+        "busy with other packages",
     ),
     _K.PRIORITY_ZERO: _T(
         "A package of priority 0 is deployed alone: this one and {others} wait for each other in the order of their "
@@ -147,12 +147,12 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.UNKNOWN_HISTORY: _T(
         "Its first inventory is missing, so its history is not known: only one package at a time is listed.",
         "Wait for the inventory (the agent is asked for it at each contact), or start the agent by hand.",
-        "whose first inventory is missing",
+        "without a first inventory",
     ),
     _K.LISTED_NEXT: _T(
         "Nothing holds it back: its agent is notified at its next contact, expected at {expected_at_s}.",
         "Wait, or start the agent on that computer by hand.",
-        "to be notified at their next contact",
+        "to be notified at the next contact",
     ),
     _K.OTHER_SYSTEM: _T(
         "The package is for {package_os}, and the computer has {os_name}.",
@@ -168,22 +168,22 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "Priority {priority} never has a turn: a period has only {period_length} cycles.",
         "`distd package edit {asked_id} --priority N` with N up to {period_length}, or a larger "
         "download.period_length.",
-        "whose periods are too short for its priority",
+        "with periods that are too short for its priority",
     ),
     _K.OPTION_IGNORED: _T(
         "The agent ignores {options}: only Windows agents know such options.",
         "Use --not-before in the place of --schedule; put the command into the package.",
-        "whose agents ignore an option",
+        "with an agent that ignores an option",
     ),
     _K.WITHDRAWN_TOLD: _T(
         "The package is withdrawn; the agent was notified before, gets empty fragments and reports ERR_BAD_DIGEST.",
         "Nothing: it ends by itself.",
-        "that end it, as it is withdrawn",
+        "ending it, as it is withdrawn",
     ),
     _K.CANCELLED_TOLD: _T(
         "It is cancelled for this computer: its agent gets empty fragments and reports ERR_BAD_DIGEST.",
         "Nothing: it ends by itself.",
-        "that end it, as it is cancelled",
+        "ending it, as it is cancelled",
     ),
     _K.STARVED: _T(
         "Package {first_other} of priority 0 keeps all others from having a turn until it has ended.",
@@ -198,26 +198,26 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.CERTIFICATE_NAME: _T(
         "Agents are told to fetch `info` from {server}, but the certificate is for {names}: agents refuse it.",
         "`distd keys rotate server` with --host, or set server.host to one of these names.",
-        "that are told a name which is not in the certificate",
+        "with a name that is not in the certificate",
     ),
     _K.CERTIFICATE_ENDED: _T(
         "The server's certificate ended at {ends_at_s}: agents refuse it.",
         "`distd keys rotate server` makes a new one.",
-        "that refuse the certificate, which has ended",
+        "refusing the certificate, which has ended",
     ),
     _K.INFO_NOT_FETCHED: _T(
         "The Windows agent was notified at {notified_at_s} and has fetched nothing since. Such an agent says nothing "
         "when it cannot fetch `info` from {server} by HTTPS: the port is closed, the certificate is refused, or the "
         "name is wrong.",
         _CHECK + _COMPARE,
-        "that probably cannot reach the HTTPS port, or refuse its certificate",
+        "probably not reaching the HTTPS port, or refusing its certificate",
     ),
     _K.NO_FRAGMENT: _T(
         "The agent was notified at {notified_at_s} and reported no error with `info`, but has fetched no fragment; a "
         "turn was due every {gap_s}.",
         "Is the computer switched on? Its agent begins again at the next contact, about {expected_at_s}. There, "
         "`curl -I http://{http}/healthz` says whether it reaches the server.",
-        "that have fetched no fragment",
+        "without any fragment",
     ),
     _K.STALLED: _T(
         "It has {count} of {fragments} fragments and waits for number {missing} since {last_at_s}; a turn was due "
@@ -228,17 +228,17 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.MIRROR_LOST: _T(
         "It fetches from redistribution server {mirror}, which is offline since {seen_at_s}.",
         "Start it again: `redistrib status` there. Windows agents stay with the server that they were told first.",
-        "whose redistribution server is offline",
+        "with a redistribution server that is offline",
     ),
     _K.MIRROR_BAD: _T(
         "Redistribution server {mirror} has a damaged file of the package, {bad_file}, and could not replace it.",
         "Look at its disk and at its connection to this server: `redistrib verify` there.",
-        "whose redistribution server has a damaged file",
+        "with a redistribution server that has a damaged file",
     ),
     _K.MIRROR_NOT_READY: _T(
         "Redistribution server {mirror}, which is meant for it, does not have the package yet.",
         "`distd mirror show {mirror}`; until then others serve the computer.",
-        "whose redistribution server does not have the package yet",
+        "with a redistribution server that does not have the package yet",
     ),
     _K.LINE_FULL: _T(
         "The line is full: the bandwidth rules leave {line_bytes_per_s} to each computer that fetches now, so a "
@@ -250,12 +250,12 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "It downloads on its schedule: {count} of {fragments} fragments, the last at {last_at_s}; the next turn is due "
         "until {due_at_s}.",
         "Wait. Shorter latencies or a smaller priority make it quicker.",
-        "downloading on their schedule",
+        "downloading on schedule",
     ),
     _K.FIRST_TURN: _T(
         "Its agent was notified at {notified_at_s}; its first turn is due until {due_at_s}.",
         "Wait.",
-        "before their first turn",
+        "before the first turn",
     ),
     _K.ALL_FETCHED: _T(
         "It has all {fragments} fragments since {last_at_s}, and has not reported a result: it assembles or runs the "
@@ -267,23 +267,23 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.NO_RESULT: _T(
         "The agent was notified at {notified_at_s} of a command that needs no file, and has not reported a result.",
         "Is the computer switched on? Look at the agent's log there; its next contact is expected at {expected_at_s}.",
-        "that have not reported a result",
+        "without a result",
     ),
     _K.ELSEWHERE: _T(
         "Its fragments come from {fragment_server}, not from this server: how far it is, nobody tells.",
         "From that computer: `curl -I http://{fragment_server}/{asked_id}/{asked_id}-1`.",
-        "that fetch from another server",
+        "fetching from another server",
     ),
     _K.FETCHED_UNNAMED: _T(
         "From its address {unnamed} fragments were fetched on a path that names no computer: the agent uses an address "
         "of before.",
         "It takes up the new one at its next contact; a Windows agent only with a new package.",
-        "that fetch on an old path",
+        "fetching on an old path",
     ),
     _K.FETCHED_TWICE: _T(
         "{repeated} fragments were fetched more than once: the agent could not keep them, or was interrupted.",
         "Look at that computer's disk, and at the line.",
-        "that fetch fragments more than once",
+        "fetching fragments more than once",
     ),
     _K.SUCCEEDED: _T("It is deployed since {result_at_s}: {meaning}", "", "done"),
     _K.UNPROVEN: _T(
@@ -299,13 +299,13 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.CONTRADICTED: _T(
         "Afterwards the agent reported {later_code}, which does not count: the first result does.",
         "Look at the agent's log on that computer.",
-        "that reported another result afterwards",
+        "with another result afterwards",
     ),
     _K.INFO_FAILED: _T(
         "The agent could not fetch `info` from {server} at {result_at_s} ({code}): the port is closed, the certificate "
         "is refused, or the name is wrong.",
         _CHECK + _COMPARE + " Then `distd renotify {asked_id} --computer {device_id}`.",
-        "that cannot reach the HTTPS port, or refuse its certificate",
+        "not reaching the HTTPS port, or refusing its certificate",
     ),
     _K.DISK_FULL: _T(
         "The computer's disk was too full at {result_at_s} ({code}): an agent needs three times the package, "
@@ -324,7 +324,7 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "The package was not complete within {timeout_days} days, so the agent gave it up at {result_at_s} ({code}).",
         "Shorter latencies or larger fragments (`distd plan {asked_id}`), then `distd renotify {asked_id} --computer "
         "{device_id}`.",
-        "that gave up after the time-out",
+        "with a time-out",
     ),
     _K.EXPIRED: _T(
         "Its agent was not notified before {not_after_s}, so it ended without ({code}).",
@@ -335,7 +335,7 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "The user of the computer refused the package at {result_at_s} ({code}).",
         "Talk to the user, then `distd renotify {asked_id} --computer {device_id}`; without --can-abort nobody can "
         "refuse.",
-        "whose users refused it",
+        "refused by the user",
     ),
     _K.CANCELLED: _T(
         "It was cancelled for this computer, and ended at {result_at_s} ({code}).",
@@ -345,7 +345,7 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.EXIT_CODE: _T(
         "The command ended at {result_at_s} with an exit code that is not 0 ({code}): {meaning}",
         "What the code means, its program's manual says; then `distd renotify {asked_id} --computer {device_id}`.",
-        "whose command failed with an exit code",
+        "with a command that ended with an exit code",
     ),
     _K.FAILED: _T(
         "It failed at {result_at_s} with {code}: {meaning}",

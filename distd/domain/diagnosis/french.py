@@ -28,12 +28,12 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.TOO_MANY_COMPUTERS: _T(
         "Son contact du {refused_at_s} depuis {address} a été refusé : plus aucun ordinateur n'est accepté.",
         "Supprimez des ordinateurs disparus, ou augmentez agents.max_computers.",
-        "refusés, car plus aucun ordinateur n'est accepté",
+        "refusé(s), car plus aucun ordinateur n'est accepté",
     ),
     _K.TOO_MANY_NEW: _T(
         "Son contact du {refused_at_s} depuis {address} a été refusé : trop de nouveaux ordinateurs en venaient.",
         "Il sera accepté à un contact suivant ; agents.new_per_address et agents.new_per_network sont les limites.",
-        "refusés, car trop de nouveaux venaient de leur réseau",
+        "refusé(s), car trop de nouveaux en venaient",
     ),
     _K.WAITING_ROOM: _T(
         "Il est dans la salle d'attente : ses contacts sont acceptés, mais il ne reçoit aucun paquet.",
@@ -43,17 +43,17 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.WRONG_NETWORK: _T(
         "Son contact du {refused_at_s} a été refusé : il venait de {address}, et l'ordinateur est lié à {networks}.",
         "Si l'ordinateur a déménagé : `distd computer set {device_id} networks=RÉSEAU`, ou networks= pour tous.",
-        "refusés, car venant d'un autre réseau",
+        "refusé(s), car venant d'un autre réseau",
     ),
     _K.NO_LOGIN: _T(
         "Son contact du {refused_at_s} depuis {address} a été refusé : son agent ne s'est pas identifié.",
         "Mettez user, password et realm dans la configuration de l'agent (agents.login_networks, agents.login_tags).",
-        "refusés, car leurs agents ne s'identifient pas",
+        "refusé(s) sans identification",
     ),
     _K.NO_KEY: _T(
         "Son contact du {refused_at_s} depuis {address} a été refusé : il n'avait pas la clé de cet ordinateur.",
         "Si l'agent de distd a perdu sa clé : `distd computer revoke {device_id}`, puis il s'inscrit de nouveau.",
-        "refusés, car sans leur clé",
+        "refusé(s) sans la clé",
     ),
     _K.NOTHING_ASSIGNED: _T(
         "Aucun paquet ne lui est affecté.", "`distd assign PAQUET --computer {device_id}`.", "sans affectation"
@@ -131,7 +131,7 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.WAITS_FOREVER: _T(
         "Il attend le succès du paquet {after}, qui n'est pas affecté à cet ordinateur.",
         "`distd assign {after} --computer {device_id}`, ou affectez {asked_id} de nouveau sans --after.",
-        "en attente d'un paquet qui ne leur est pas affecté",
+        "en attente d'un paquet non affecté",
     ),
     _K.SWITCHED_OFF: _T(
         "Les téléchargements sont désactivés par {switched_off_by} : les agents ne commencent rien de nouveau.",
@@ -156,7 +156,7 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.LISTED_NEXT: _T(
         "Rien ne le retient : son agent sera notifié à son prochain contact, attendu le {expected_at_s}.",
         "Attendez, ou lancez l'agent à la main sur cet ordinateur.",
-        "à notifier à leur prochain contact",
+        "à notifier au prochain contact",
     ),
     _K.OTHER_SYSTEM: _T(
         "Le paquet est pour {package_os}, et l'ordinateur a {os_name}.",
@@ -182,17 +182,17 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.WITHDRAWN_TOLD: _T(
         "Le paquet est retiré ; l'agent, notifié avant, reçoit des fragments vides et signalera ERR_BAD_DIGEST.",
         "Rien : il se termine de lui-même.",
-        "qui le terminent, car il est retiré",
+        "en train de le terminer, car retiré",
     ),
     _K.CANCELLED_TOLD: _T(
         "Il est annulé pour cet ordinateur : son agent reçoit des fragments vides et signalera ERR_BAD_DIGEST.",
         "Rien : il se termine de lui-même.",
-        "qui le terminent, car il est annulé",
+        "en train de le terminer, car annulé",
     ),
     _K.STARVED: _T(
         "Le paquet {first_other} de priorité 0 prive tous les autres de leur tour jusqu'à sa fin.",
         "`distd why {device_id} {first_other}` dit où en est celui-là.",
-        "privés de tour par un paquet de priorité 0",
+        "privé(s) de tour par un paquet de priorité 0",
     ),
     _K.SCHEDULED: _T(
         "L'agent Windows doit le déployer le {schedule}, à son heure locale.",
@@ -202,31 +202,31 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.CERTIFICATE_NAME: _T(
         "Les agents doivent télécharger `info` de {server}, mais le certificat est pour {names} : ils le refusent.",
         "`distd keys rotate server` avec --host, ou mettez un de ces noms dans server.host.",
-        "qui reçoivent un nom absent du certificat",
+        "avec un nom absent du certificat",
     ),
     _K.CERTIFICATE_ENDED: _T(
         "Le certificat du serveur a pris fin le {ends_at_s} : les agents le refusent.",
         "`distd keys rotate server` en fait un nouveau.",
-        "qui refusent le certificat, qui a pris fin",
+        "refusant le certificat, qui a pris fin",
     ),
     _K.INFO_NOT_FETCHED: _T(
         "L'agent Windows a été notifié le {notified_at_s} et n'a rien téléchargé depuis. Un tel agent ne dit rien "
         "quand il ne peut pas télécharger `info` de {server} par HTTPS : port fermé, certificat refusé, mauvais nom.",
         _CHECK + _COMPARE,
-        "qui n'atteignent sans doute pas le port HTTPS, ou refusent son certificat",
+        "sans doute sans accès au port HTTPS, ou refusant son certificat",
     ),
     _K.NO_FRAGMENT: _T(
         "L'agent a été notifié le {notified_at_s} et n'a signalé aucune erreur avec `info`, mais n'a téléchargé aucun "
         "fragment ; un tour lui revenait toutes les {gap_s}.",
         "L'ordinateur est-il allumé ? Son agent recommence au prochain contact, vers le {expected_at_s}. Là-bas, "
         "`curl -I http://{http}/healthz` dit s'il atteint le serveur.",
-        "qui n'ont téléchargé aucun fragment",
+        "sans aucun fragment",
     ),
     _K.STALLED: _T(
         "Il a {count} fragments sur {fragments} et attend le numéro {missing} depuis le {last_at_s} ; un tour lui "
         "revenait toutes les {gap_s}.",
         "L'ordinateur est-il allumé ? Son agent continue au prochain contact, vers le {expected_at_s}.",
-        "bloqués à un fragment",
+        "bloqué(s) à un fragment",
     ),
     _K.MIRROR_LOST: _T(
         "Il télécharge du serveur de redistribution {mirror}, hors ligne depuis le {seen_at_s}.",
@@ -253,42 +253,42 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "Il télécharge selon son horaire : {count} fragments sur {fragments}, le dernier le {last_at_s} ; le prochain "
         "tour lui revient avant le {due_at_s}.",
         "Attendez. Des latences plus courtes ou une priorité plus petite vont plus vite.",
-        "qui téléchargent selon leur horaire",
+        "en téléchargement, selon l'horaire",
     ),
     _K.FIRST_TURN: _T(
         "Son agent a été notifié le {notified_at_s} ; son premier tour lui revient avant le {due_at_s}.",
         "Attendez.",
-        "avant leur premier tour",
+        "avant le premier tour",
     ),
     _K.ALL_FETCHED: _T(
         "Il a les {fragments} fragments depuis le {last_at_s}, et n'a pas signalé de résultat : il assemble ou exécute "
         "le paquet, ou attend son utilisateur.",
         "Regardez l'écran de cet ordinateur et le journal de l'agent. Un agent Windows arrête une commande après "
         "{execution_timeout_min} minutes.",
-        "qui ont tous les fragments, sans résultat",
+        "avec tous les fragments, sans résultat",
     ),
     _K.NO_RESULT: _T(
         "L'agent a été notifié le {notified_at_s} d'une commande sans fichier, et n'a pas signalé de résultat.",
         "L'ordinateur est-il allumé ? Regardez-y le journal de l'agent ; prochain contact attendu le {expected_at_s}.",
-        "qui n'ont pas signalé de résultat",
+        "sans résultat",
     ),
     _K.ELSEWHERE: _T(
         "Ses fragments viennent de {fragment_server}, pas de ce serveur : personne ne dit où il en est.",
         "Depuis cet ordinateur : `curl -I http://{fragment_server}/{asked_id}/{asked_id}-1`.",
-        "qui téléchargent d'un autre serveur",
+        "servi(s) par un autre serveur",
     ),
     _K.FETCHED_UNNAMED: _T(
         "De son adresse, {unnamed} fragments ont été téléchargés sur un chemin qui ne nomme aucun ordinateur : l'agent "
         "utilise une ancienne adresse.",
         "Il prendra la nouvelle à son prochain contact ; un agent Windows seulement avec un nouveau paquet.",
-        "qui téléchargent sur un ancien chemin",
+        "sur un ancien chemin",
     ),
     _K.FETCHED_TWICE: _T(
         "{repeated} fragments ont été téléchargés plus d'une fois : l'agent n'a pu les garder, ou a été interrompu.",
         "Regardez le disque de cet ordinateur, et la ligne.",
-        "qui téléchargent des fragments plus d'une fois",
+        "avec des fragments téléchargés plus d'une fois",
     ),
-    _K.SUCCEEDED: _T("Il est déployé depuis le {result_at_s} : {meaning}", "", "terminés"),
+    _K.SUCCEEDED: _T("Il est déployé depuis le {result_at_s} : {meaning}", "", "terminé(s)"),
     _K.UNPROVEN: _T(
         "L'agent a signalé {code} le {result_at_s}, mais aucun fragment du paquet n'a été envoyé à cet ordinateur.",
         "`distd accept {asked_id} --computer {device_id}`, ou affectez-le avec --force.",
@@ -297,18 +297,18 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.ARCHIVED: _T(
         "Il s'est terminé par {code} le {result_at_s}, et un opérateur l'a archivé : {meaning}",
         "Pour le déployer de nouveau : `distd assign {asked_id} --computer {device_id} --force`.",
-        "archivés",
+        "archivé(s)",
     ),
     _K.CONTRADICTED: _T(
         "L'agent a ensuite signalé {later_code}, qui ne compte pas : le premier résultat compte.",
         "Regardez le journal de l'agent sur cet ordinateur.",
-        "qui ont ensuite signalé un autre résultat",
+        "avec un autre résultat signalé ensuite",
     ),
     _K.INFO_FAILED: _T(
         "L'agent n'a pas pu télécharger `info` de {server} le {result_at_s} ({code}) : port fermé, certificat refusé, "
         "ou mauvais nom.",
         _CHECK + _COMPARE + " Puis `distd renotify {asked_id} --computer {device_id}`.",
-        "qui n'atteignent pas le port HTTPS, ou refusent son certificat",
+        "sans accès au port HTTPS, ou refusant son certificat",
     ),
     _K.DISK_FULL: _T(
         "Le disque de l'ordinateur était trop plein le {result_at_s} ({code}) : il faut trois fois le paquet, "
@@ -327,12 +327,12 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "Le paquet n'était pas complet en {timeout_days} jours, l'agent y a donc renoncé le {result_at_s} ({code}).",
         "Des latences plus courtes ou des fragments plus grands (`distd plan {asked_id}`), puis `distd renotify "
         "{asked_id} --computer {device_id}`.",
-        "qui ont renoncé après le délai",
+        "au délai dépassé",
     ),
     _K.EXPIRED: _T(
         "Son agent n'a pas été notifié avant le {not_after_s}, il s'est donc terminé sans ({code}).",
         "Affectez-le de nouveau avec un --not-after plus tardif.",
-        "non notifiés à temps",
+        "non notifié(s) à temps",
     ),
     _K.REFUSED_BY_USER: _T(
         "L'utilisateur de l'ordinateur a refusé le paquet le {result_at_s} ({code}).",
@@ -342,7 +342,7 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.CANCELLED: _T(
         "Il a été annulé pour cet ordinateur, et s'est terminé le {result_at_s} ({code}).",
         "`distd renotify {asked_id} --computer {device_id}` recommence.",
-        "annulés",
+        "annulé(s)",
     ),
     _K.EXIT_CODE: _T(
         "La commande s'est terminée le {result_at_s} avec un code qui n'est pas 0 ({code}) : {meaning}",
@@ -356,6 +356,6 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "en échec",
     ),
     _K.NOT_JUDGED: _T(
-        "Il n'a pas été regardé.", "`distd why DEVICEID {asked_id}` le fait pour un seul.", "non regardés"
+        "Il n'a pas été regardé.", "`distd why DEVICEID {asked_id}` le fait pour un seul.", "non regardé(s)"
     ),
 }

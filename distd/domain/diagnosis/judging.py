@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     Rule = Callable[[DiagnosisFacts], Cause | None]
 
+INFO_ERROR: Final = "ERR_DOWNLOAD_INFO"
 OVERDUE_S: Final = HOUR_S  # agents wait up to some minutes at random, computers are started late
 
 
@@ -158,7 +159,7 @@ def _listed_next(facts: DiagnosisFacts) -> Cause | None:
 # --- ended ----------------------------------------------------------------------------------------------------------
 
 _OF_CODES: Final[Mapping[str, CauseKind]] = {
-    "ERR_DOWNLOAD_INFO": CauseKind.INFO_FAILED,
+    INFO_ERROR: CauseKind.INFO_FAILED,
     "ERR_OUT_OF_SPACE": CauseKind.DISK_FULL,
     "ERR_BAD_DIGEST": CauseKind.BAD_DIGEST,
     "ERR_TIMEOUT": CauseKind.TIMED_OUT,
@@ -197,6 +198,11 @@ def _result(facts: DiagnosisFacts) -> Cause | None:
     return cause_of(facts, kind, **more)
 
 
+def _certificate_of_failure(facts: DiagnosisFacts) -> Cause | None:
+    """Why `info` could not be fetched, where this server knows it."""
+    return told.certificate(facts) if assignment_of(facts).code == INFO_ERROR else None
+
+
 def _contradicted(facts: DiagnosisFacts) -> Cause | None:
     later = assignment_of(facts).later_code
     return cause_of(facts, CauseKind.CONTRADICTED, later_code=later) if later else None
@@ -216,5 +222,5 @@ STAGES: Final[Mapping[Stage, tuple[Rule, ...]]] = {
         *(told.certificate, _contact_overdue, told.scheduled, told.disk_while_told, told.mirror_of_stall),
         *(told.line_full, told.turns_due, told.mirror_beside, told.repeated, told.unnamed, unfit.option_ignored),
     ),
-    Stage.ENDED: (_result, _contradicted, unfit.option_ignored),
+    Stage.ENDED: (_result, _certificate_of_failure, _contradicted, unfit.option_ignored),
 }

@@ -43,7 +43,8 @@ class DiagnosisLanguage:
 
     def group(self, kind: CauseKind, computers: int) -> str:
         """ "4 with a full disk": how many computers have this as their first cause."""
-        return f"{self.number(computers)} {self.texts[kind].group}"
+        text = self.texts[kind].group.replace("(s)", "" if computers < 2 else "s")
+        return f"{self.number(computers)} {text}"
 
     def _fill(self, template: str, facts: Mapping[str, Fact]) -> str:
         shown = {name: self._show(name, value) for name, value in facts.items()}

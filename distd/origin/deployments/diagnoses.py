@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 MAX_PACKAGES: Final = 50  # of one computer
 MAX_JUDGED: Final = 20_000  # computers of one package; the others are told as not looked at
 MAX_REFUSALS: Final = 10_000
-REFUSAL_EVENTS: Final = 200_000  # of the log's newest, in which refused contacts are looked for
 NAMED: Final = 3  # computers of a group
 AT_ONCE: Final = 500
 
@@ -102,7 +101,7 @@ def group_by_cause(
     conn: Connection, context: DiagnosisContext, package_id: str, now_s: float, language: str
 ) -> list[CauseGroup]:
     """All computers of a package by their first causes, the largest group first; those that have ended by their
-    results. Raises `NotFound`."""
+    results, cancelled ones too. Raises `NotFound`."""
     package = reading.find_package(conn, package_id)
     if package is None:
         raise NotFound("package", "the id of a package", package_id)
@@ -158,7 +157,7 @@ def _judge(
 ) -> Iterable[tuple[str, CauseKind]]:
     """The DEVICEID and the first cause of each; few statements for many computers."""
     rules = bandwidth.parse(context.settings.bandwidth.rules, "bandwidth.rules")
-    oldest = event_log.newest(conn) - REFUSAL_EVENTS
+    oldest = event_log.newest(conn) - reading.NEWEST
     known = _Known(
         context,
         package,

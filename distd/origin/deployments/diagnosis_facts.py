@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography import x509
 from sqlalchemy import func, select
 
-from distd.catalogue import schema
+from distd.catalogue import event_log, schema
 from distd.catalogue.event_log import Kind
 from distd.catalogue.schema import assignments, computers, events, micros, planned_activations, progress, seconds
 from distd.domain import bandwidth
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 MAX_EVENTS: Final = 2000  # of a computer, or of a package, that are looked at
 MAX_REPEATED: Final = 100_000  # fragments in these events
 MAX_CONTACTS: Final = 20
+NEWEST: Final = 200_000  # events of the log in which refused contacts are looked for
 # What is told of a refused contact, and the cause that it is.
 REFUSALS: Final = {
     admission.TOO_MANY: CauseKind.TOO_MANY_COMPUTERS,
@@ -306,6 +307,7 @@ def _log_of(conn: Connection, computer_id: int) -> Sequence[Row[Any]]:
 def _of_nobody(conn: Connection, device_id: str) -> list[Row[Any]]:
     """Contacts that were refused before there was such a computer."""
     query = select(events).where(events.c.kind == str(Kind.CONTACT_REFUSED), events.c.computer_id.is_(None))
+    query = query.where(events.c.seq > event_log.newest(conn) - NEWEST)
     rows = conn.execute(query.order_by(events.c.seq.desc()).limit(MAX_EVENTS))
     return [row for row in rows if row.detail.get("device_id") == device_id]
 

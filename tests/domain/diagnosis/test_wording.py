@@ -51,6 +51,8 @@ def test_units_are_those_of_the_language() -> None:
     assert "laissent 64\u00a0ko/s" in FRENCH.sentence(line)
     assert "1\u00a0h\u00a030\u00a0min" in FRENCH.sentence(line)
     assert ENGLISH.group(CauseKind.DISK_FULL, 1204) == "1,204 with a full disk"
+    assert FRENCH.group(CauseKind.STALLED, 1) == "1 bloqué à un fragment"
+    assert FRENCH.group(CauseKind.STALLED, 2) == "2 bloqués à un fragment"
     assert FRENCH.group(CauseKind.DISK_FULL, 1204) == "1\u00a0204 au disque plein"
 
 

@@ -513,6 +513,12 @@ def info_could_not_be_fetched(origin: TestOrigin) -> None:
     ended(origin, "ERR_DOWNLOAD_INFO", fetch=False)
 
 
+@situation("INFO_FAILED CERTIFICATE_NAME", "could not fetch `info`", "n'a pas pu télécharger `info`")
+def info_could_not_be_fetched_by_that_name(origin: TestOrigin) -> None:
+    info_could_not_be_fetched(origin)
+    origin.server_changes = {"names": ("other",)}  # type: ignore[attr-defined]
+
+
 @situation("DISK_FULL", "disk was too full", "Le disque de l'ordinateur était trop plein")
 def the_disk_was_full(origin: TestOrigin) -> None:
     ended(origin, "ERR_OUT_OF_SPACE")
@@ -601,9 +607,9 @@ def test_a_package_as_a_whole(origin: TestOrigin) -> None:
     groups = origin.read(diagnoses.group_by_cause, context(origin), "17", origin.now_s, "en")
     assert {group.sentence: group.examples for group in groups} == {
         "3 without a contact since it was assigned": names[3:],
-        "1 that cannot reach the HTTPS port, or refuse its certificate": [],
+        "1 not reaching the HTTPS port, or refusing its certificate": [],
         "1 stuck at a fragment": [names[1]],
-        "1 that have fetched no fragment": [names[2]],
+        "1 without any fragment": [names[2]],
     }
     french = origin.read(diagnoses.group_by_cause, context(origin), "17", origin.now_s, "fr")
     assert french[0].sentence == "3 sans contact depuis l'affectation"
