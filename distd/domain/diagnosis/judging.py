@@ -18,7 +18,7 @@ from distd.domain.results import EXPIRED, CodeClass, Outcome, class_of, classify
 from distd.domain.units import HOUR_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from distd.domain.diagnosis.causes import Cause, Fact
     from distd.domain.diagnosis.facts import DiagnosisFacts
@@ -42,8 +42,19 @@ class Stage(Enum):
 
 def diagnose(facts: DiagnosisFacts) -> list[Cause]:
     """Why the package is not, or is, deployed on the computer. At least one."""
-    found = [cause for rule in STAGES[stage_of(facts)] if (cause := rule(facts)) is not None]
-    return found or [cause_of(facts, CauseKind.NOT_JUDGED)]
+    return list(_causes(facts)) or [cause_of(facts, CauseKind.NOT_JUDGED)]
+
+
+def first_cause(facts: DiagnosisFacts) -> Cause:
+    """The first of `diagnose`, without looking for the others."""
+    return next(_causes(facts), None) or cause_of(facts, CauseKind.NOT_JUDGED)
+
+
+def _causes(facts: DiagnosisFacts) -> Iterator[Cause]:
+    for rule in STAGES[stage_of(facts)]:
+        cause = rule(facts)
+        if cause is not None:
+            yield cause
 
 
 def stage_of(facts: DiagnosisFacts) -> Stage:

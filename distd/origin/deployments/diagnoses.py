@@ -13,7 +13,7 @@ from distd.catalogue.mirrors_schema import mirrors
 from distd.catalogue.schema import assignments, computers, progress
 from distd.domain import bandwidth
 from distd.domain.diagnosis.causes import CauseKind
-from distd.domain.diagnosis.judging import diagnose, kind_of_code
+from distd.domain.diagnosis.judging import diagnose, first_cause, kind_of_code
 from distd.domain.diagnosis.wording import DIAGNOSIS_LANGUAGES
 from distd.domain.errors import NotFound
 from distd.domain.results import OPEN, Outcome
@@ -224,4 +224,4 @@ class _Known:
             is_schedule_to_come=reading.is_to_come(row.schedule, now_s),
             **found,
         )
-        return diagnose(facts)[0].kind
+        return first_cause(facts).kind

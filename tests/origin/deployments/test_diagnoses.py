@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from distd.catalogue.schema import packages as package_table
 from distd.domain.diagnosis.causes import CauseKind
+from distd.domain.diagnosis.judging import first_cause
 from distd.domain.mirror_rules import Via
 from distd.domain.records import Action, Info, InventoryRequest, PrologRequest
 from distd.domain.results import Outcome
@@ -21,7 +22,7 @@ from distd.domain.settings import settings_of
 from distd.origin.computers import computer_settings
 from distd.origin.deployments import acts, diagnoses, progress
 from distd.origin.deployments.acts import ChosenAssignments
-from distd.origin.deployments.diagnosis_facts import DiagnosisContext
+from distd.origin.deployments.diagnosis_facts import DiagnosisContext, read_facts
 from distd.origin.deployments.progress import Fetched
 from distd.origin.mirrors import presence
 from distd.origin.packages import packages, planned_activations
@@ -567,6 +568,8 @@ def test_a_situation_and_what_is_told_of_it(origin: TestOrigin, name: str) -> No
     make, kinds, english, french = SITUATIONS[name]
     make(origin)
     found = causes(origin)
+    facts = origin.read(read_facts, context(origin), "pc", "17", origin.now_s)
+    assert first_cause(facts) == found[0]
     assert [str(cause.kind) for cause in found][: len(kinds)] == kinds
     for language, part in (("en", english), ("fr", french)):
         first = diagnoses.tell(found, language)[0]
