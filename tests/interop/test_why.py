@@ -61,8 +61,12 @@ async def test_an_agent_with_another_ca_file(
 async def test_an_agent_whose_fragments_are_on_a_dead_server(
     operator: Operator, server: Server, new_computer: NewComputer, noise: Noise
 ) -> None:
-    servers = {"info_server": f"{server.https}/download", "fragment_server": "127.0.0.1:9/files"}
-    package_id = operator.publish("STORE", "--path", "INSTALL_PATH/why", source=noise(4096), **servers)
+    package_id = operator.publish(
+        *("STORE", "--path", "INSTALL_PATH/why"),
+        source=noise(4096),
+        info_server=f"{server.https}/download",
+        fragment_server="127.0.0.1:9/files",
+    )
     computer = new_computer(operator, server)
     operator.assign(package_id, computer)
     async with computer.started():

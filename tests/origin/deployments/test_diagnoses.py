@@ -25,25 +25,29 @@ from distd.origin.deployments.acts import ChosenAssignments
 from distd.origin.deployments.diagnosis_facts import DiagnosisContext, read_facts
 from distd.origin.deployments.progress import Fetched
 from distd.origin.mirrors import presence
-from distd.origin.packages import packages, planned_activations
+from distd.origin.packages import packages, planned_activations, publishing, versions
 from distd.origin.packages.planned_activations import Conditions
 from tests.fixtures.databases import sqlite_database
 from tests.fixtures.mirrors import add_mirror, report
+from tests.fixtures.origin import ADMIN, NOW_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.fixtures.origin import TestOrigin
+
+    Make = Callable[[TestOrigin], None]
 
 __all__ = ["sqlite_database"]
 
 WINDOWS = "OCS-NG_WINDOWS_AGENT_v2.9.2.0"
 DAY_S = 86_400.0
-SITUATIONS: dict[str, tuple[Callable[[TestOrigin], None], list[str], str, str]] = {}
+SITUATIONS: dict[str, tuple[Make, list[str], str, str]] = {}
 
 
-def situation(kinds: str, english: str, french: str) -> Any:
-    def add(make: Any) -> Any:
+def situation(kinds: str, english: str, french: str) -> Callable[[Make], Make]:
+    def add(make: Make) -> Make:
         SITUATIONS[make.__name__] = (make, kinds.split(), english, french)
         return make
 
@@ -626,3 +630,21 @@ def test_of_a_whole_package_so_many_are_looked_at(origin: TestOrigin, monkeypatc
         origin.assign("17", name)
     groups = origin.read(diagnoses.group_by_cause, context(origin), "17", origin.now_s, "en")
     assert [(group.kind, group.computers) for group in groups] == [("NOT_JUDGED", 2), ("LISTED_NEXT", 1)]
+
+
+def test_a_package_that_is_superseded_and_deleted_with_its_files(
+    origin: TestOrigin, package_store: Any, publish: Any, tmp_path: Path
+) -> None:
+    old = publish()
+    origin.act(packages.activate, old.id, None, None, origin.now_s)
+    contact(origin)
+    origin.assign(old.id)
+    newer = tmp_path / "newer.txt"
+    newer.write_bytes(b"newer")
+    successor = versions.Successor(newer, None, None, with_assignments=False)
+    new = versions.supersede(package_store, ADMIN, old.id, successor, NOW_S + 1)
+    (first, *_) = causes(origin, old.id)
+    assert (first.kind, first.facts["superseded_by"]) == (CauseKind.SUPERSEDED, new.id)
+    origin.unassign(old.id)
+    publishing.delete(package_store, ADMIN, old.id, NOW_S + 2)
+    assert [cause.kind for cause in causes(origin, old.id)] == [CauseKind.DELETED, CauseKind.NOT_ASSIGNED]
