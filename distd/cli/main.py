@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "statistics": "distd.cli.statistics:statistics",
     "token": "distd.cli.token:token",
     "unassign": "distd.cli.assignments:unassign",
+    "why": "distd.cli.why:why",
 }
 
 

@@ -11,10 +11,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from distd.domain.hold_reasons import HoldReason
 from distd.domain.results import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from distd.domain.settings import DownloadConfig
+
+    Rule = Callable[[list["OpenAssignment"], list["OpenAssignment"], "Agent", DownloadConfig], list["OpenAssignment"]]
 
 STOCK_UNIX: Final = "OCS-NG_unified_unix_agent"
 NATIVE: Final = "distd-agent"
@@ -105,9 +110,29 @@ def choose_packages(assignments: list[OpenAssignment], agent: Agent, config: Dow
     expired = [each for each in waiting if each not in had and each.not_after_s < agent.now_s]
     new = [assignment for assignment in waiting if assignment not in had and assignment not in expired]
     new.sort(key=lambda assignment: (assignment.priority, assignment.id))
-    for rule in RULES:
+    for rule in RULES.values():
         new = rule(new, notified, agent, config)
     return Listing(notified + new, new, installed, claimed, expired)
+
+
+def held_back(assignments: list[OpenAssignment], agent: Agent, config: DownloadConfig) -> dict[int, HoldReason]:
+    """What keeps each assignment (by its id) of which the agent was not notified from being listed now. Those that
+    would be listed are left out."""
+    listing = choose_packages(assignments, agent, config)
+    found = {each.id: reason for reason, is_so in _NEVER_LISTED.items() for each in assignments if is_so(each)}
+    for reason, held in (
+        (HoldReason.INSTALLED, listing.installed),
+        (HoldReason.CLAIMED, listing.claimed),
+        (HoldReason.TOO_LATE, listing.expired),
+    ):
+        found |= {each.id: reason for each in held}
+    new = [each for each in assignments if not each.notified and each.id not in found]
+    new.sort(key=lambda assignment: (assignment.priority, assignment.id))
+    for reason, rule in RULES.items():
+        left = rule(new, [each for each in assignments if each.notified], agent, config)
+        found |= {each.id: reason for each in new if each not in left}
+        new = left
+    return found
 
 
 def may_switch_off(assignments: list[OpenAssignment], agent: Agent) -> bool:
@@ -127,15 +152,18 @@ def _is_in_history(assignment: OpenAssignment, agent: Agent) -> bool:
     return not assignment.force and assignment.package_id in agent.history
 
 
-def _not_due(
+def _too_early(
     new: list[OpenAssignment], _notified: list[OpenAssignment], agent: Agent, _config: DownloadConfig
 ) -> list[OpenAssignment]:
-    """What is not to begin yet, or waits for another package's success. It holds nothing else back."""
-    return [each for each in new if each.not_before_s <= agent.now_s and _is_after(each, agent)]
+    """What is not to begin yet. It holds nothing else back."""
+    return [each for each in new if each.not_before_s <= agent.now_s]
 
 
-def _is_after(assignment: OpenAssignment, agent: Agent) -> bool:
-    return not assignment.after or assignment.after in agent.succeeded
+def _waits_for_package(
+    new: list[OpenAssignment], _notified: list[OpenAssignment], agent: Agent, _config: DownloadConfig
+) -> list[OpenAssignment]:
+    """What waits for another package's success. It holds nothing else back."""
+    return [each for each in new if not each.after or each.after in agent.succeeded]
 
 
 def _switched_off(
@@ -177,4 +205,15 @@ def _absolute_priority(
 
 
 # Each takes the new assignments by priority and the notified ones, and returns the new ones that may be listed.
-RULES: Final = (_not_due, _switched_off, _busy_child, _absolute_priority, _unknown_history)
+RULES: Final[Mapping[HoldReason, Rule]] = {
+    HoldReason.TOO_EARLY: _too_early,
+    HoldReason.WAITS_FOR_PACKAGE: _waits_for_package,
+    HoldReason.SWITCHED_OFF: _switched_off,
+    HoldReason.BUSY_CHILD: _busy_child,
+    HoldReason.PRIORITY_ZERO: _absolute_priority,
+    HoldReason.UNKNOWN_HISTORY: _unknown_history,
+}
+_NEVER_LISTED: Final[Mapping[HoldReason, Callable[[OpenAssignment], bool]]] = {
+    HoldReason.NOT_ACTIVE: lambda each: not each.notified and not each.active,
+    HoldReason.WITHDRAWN: lambda each: not each.notified and each.withdrawn,
+}

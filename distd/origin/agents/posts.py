@@ -242,7 +242,7 @@ class _Answers:
     def prolog(self, post: AgentRequest, computer: ComputerState) -> bytes:
         self.mark_seen(post, computer)
         config = (told := self.parameters.of(computer.id)).download
-        agent = _agent(computer, post.now_s, trust_history=self.context.settings.agents.trust_history)
+        agent = agent_of(computer, post.now_s, trust_history=self.context.settings.agents.trust_history)
         listing = choose_packages(computer.open, agent, config)
         if not config.on and not may_switch_off(computer.open, agent):
             config = replace(config, on=True)
@@ -381,7 +381,8 @@ def _ignored(request: DownloadRequest, why: str) -> dict[str, str]:
     return {"code": request.code[:NAME_LIMIT], "ignored": why}
 
 
-def _agent(computer: ComputerState, now_s: float, *, trust_history: bool) -> Agent:
+def agent_of(computer: ComputerState, now_s: float, *, trust_history: bool) -> Agent:
+    """What its packages are chosen by, at a contact at `now_s`."""
     imported = {assignment.package_id for assignment in computer.open if trust_history and assignment.imported}
     return Agent(
         computer.user_agent,

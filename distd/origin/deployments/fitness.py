@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from distd.catalogue import dialect
 from distd.catalogue.schema import assignments, computers
+from distd.domain.diagnosis.unfit import DISK_FACTOR
 from distd.domain.records import Dialect
 from distd.domain.results import Outcome, classify
 from distd.domain.schedule import gets_no_turn
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from distd.domain.settings import DownloadConfig
     from distd.origin.packages.packages import Package
 
-DISK_FACTOR: Final = 3  # a Windows agent takes a package only when so many times its size is free
 _FREE: Final = computers.c.get("system_free_bytes")  # of the drive where the agent downloads; NULL: not known
 
 _is_for = lru_cache(maxsize=4096)(is_for)  # computers have few different systems

@@ -51,7 +51,7 @@ EMPTY: Final = MirrorDirectory()
 def load(conn: Connection, default: Via, now_s: float) -> MirrorDirectory:
     """The directory as of now. `default`: how agents get fragments where an activation does not say it."""
     rows = conn.execute(select(mirrors).where(mirrors.c.revoked_at_us.is_(None), mirrors.c.joined_at_us.is_not(None)))
-    online = {row.id: _mirror(row) for row in rows if is_online(row, now_s)}
+    online = {row.id: mirror_of(row) for row in rows if is_online(row, now_s)}
     return MirrorDirectory(online, _ready(conn, online.keys()), list_rules(conn), _via(conn, default))
 
 
@@ -71,7 +71,8 @@ def _via(conn: Connection, default: Via) -> dict[str, Via]:
     return {row.package_id: Via(row.via) if row.via else default for row in conn.execute(query)}
 
 
-def _mirror(row: Row[Any]) -> MirrorFacts:
+def mirror_of(row: Row[Any]) -> MirrorFacts:
+    """What is known of the mirror of this row."""
     networks = parse_networks(row.networks.split())
     others = {Field.WORKGROUP: row.workgroup, Field.USERID: row.userid, Field.TAG: row.tag}
     return MirrorFacts(

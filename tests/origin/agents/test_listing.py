@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distd.domain.settings import DownloadConfig
-from distd.origin.agents.listing import Agent, OpenAssignment, choose_packages
+from distd.origin.agents.listing import Agent, OpenAssignment, choose_packages, held_back
 
 UNIX = "OCS-NG_unified_unix_agent_v2.10.0"
 WINDOWS = "OCS-NG_WINDOWS_AGENT_v2.9.2.0"
@@ -228,3 +228,27 @@ def test_everything_active_is_listed_or_installed_in_the_end(mine: Any, asking: 
         mine = [assignment for assignment in mine if assignment.id not in done]
         waiting -= done
     assert waiting == set()
+
+
+HELD = {
+    "not active": ([waiting("1", active=False)], agent(), CONFIG, {1: "NOT_ACTIVE"}),
+    "withdrawn": ([waiting("1", withdrawn=True, active=False)], agent(), CONFIG, {1: "WITHDRAWN"}),
+    "installed": ([waiting("1")], agent(UNIX, "1"), CONFIG, {1: "INSTALLED"}),
+    "claimed": ([waiting("1"), waiting("2")], agent(UNIX, "1", proven=False), CONFIG, {1: "CLAIMED"}),
+    "too late": ([waiting("1", not_after_s=999.0)], NOW, CONFIG, {1: "TOO_LATE"}),
+    "too early": ([waiting("1", not_before_s=1001.0)], NOW, CONFIG, {1: "TOO_EARLY"}),
+    "waits": ([waiting("1", after="8"), waiting("2", after="9")], NOW, CONFIG, {1: "WAITS_FOR_PACKAGE"}),
+    "off": ([waiting("1"), notified("2")], agent(), OFF, {1: "SWITCHED_OFF"}),
+    "busy": ([waiting("1"), notified("2")], agent(UNIX), CONFIG, {1: "BUSY_CHILD"}),
+    "priority 0": ([waiting("1", 0), waiting("2")], agent(), CONFIG, {2: "PRIORITY_ZERO"}),
+    "no inventory": ([waiting("1"), waiting("2")], agent(inventoried=False), CONFIG, {2: "UNKNOWN_HISTORY"}),
+    "nothing": ([waiting("1"), notified("2")], agent(), CONFIG, {}),
+}
+
+
+@pytest.mark.parametrize(("assignments", "told", "config", "held"), HELD.values(), ids=HELD)
+def test_which_rule_holds_a_package_back(assignments: Any, told: Any, config: Any, held: Any) -> None:
+    assert held_back(assignments, told, config) == held
+    listed = {each.id for each in choose_packages(assignments, told, config).listed}
+    assert {each.id for each in assignments} == listed | held.keys()
+    assert not listed & held.keys()
