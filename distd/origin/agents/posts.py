@@ -246,10 +246,9 @@ class _Answers:
         listing = choose_packages(computer.open, agent, config)
         if not config.on and not may_switch_off(computer.open, agent):
             config = replace(config, on=True)
-        for assignment in listing.installed:
-            self.set_result(post, computer, assignment, ALREADY_IN_HISTORY, needs_proof=False)
-        for assignment in listing.expired:
-            self.set_result(post, computer, assignment, results.EXPIRED, needs_proof=False)
+        for ended, code in ((listing.installed, ALREADY_IN_HISTORY), (listing.expired, results.EXPIRED)):
+            for assignment in ended:
+                self.set_result(post, computer, assignment, code, needs_proof=False)
         for assignment in listing.claimed:
             self.set_claimed(post, computer, assignment)
         for assignment in listing.new:
