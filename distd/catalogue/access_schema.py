@@ -33,7 +33,7 @@ parameters = Table(
     "parameters",
     metadata,
     Column("level", String(16), primary_key=True),
-    Column("subject_id", Integer, primary_key=True, autoincrement=False),
+    Column("subject_id", Integer, primary_key=True),
     Column("name", String(64), primary_key=True),
     Column("value", Integer, nullable=False),
     **ORDERED_BY_KEY,

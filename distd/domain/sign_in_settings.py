@@ -71,7 +71,7 @@ class SignInSettings:
     roles: str = setting(
         "",
         "which role members of a group have: `administrator: distd-admins; viewer: teachers`; a group is a name or an"
-        ' LDAP DN, `[tag = "Lyon"]` after it restricts its members',
+        " LDAP DN, a filter in brackets after it restricts its members",
         check=_check_roles,
     )
     timeout_s: int = setting(5, "seconds that a directory or a provider may take to answer", low=1, high=60)

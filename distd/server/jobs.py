@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from distd.catalogue.outage import warn
 from distd.domain.errors import DistdError, Unavailable
 from distd.lane.child_process import ChildExited, open_child
 from distd.origin.installation import open_installation
@@ -56,7 +57,7 @@ class JobRunner:
                 try:
                     await self._look(nursery)
                 except Unavailable as error:
-                    self._log.warning("jobs: %s", error)
+                    warn(self._log, error, "jobs are not looked for")
                 await trio.sleep(POLL_S)
 
     async def _look(self, nursery: trio.Nursery) -> None:
@@ -104,14 +105,14 @@ class JobRunner:
                 if not await self._writer.run(partial(tell, now_s=time.time())):
                     return
             except Unavailable as error:
-                self._log.warning("job %d: %s", job.id, error)
+                warn(self._log, error, f"job {job.id}")
 
     async def _fail(self, job: TakenJob, error: dict[str, Any]) -> None:
         self._log.warning("job %d: %s", job.id, error["detail"])
         try:
             await self._writer.run(partial(jobs.fail, job_id=job.id, error=error, now_s=time.time()))
         except Unavailable as unavailable:  # `fail_lost` ends it later
-            self._log.warning("job %d: %s", job.id, unavailable)
+            warn(self._log, unavailable, f"job {job.id}")
 
 
 def work_in_child(tell: Callable[[Any], None], root: Path, settings: Settings, job: TakenJob) -> None:

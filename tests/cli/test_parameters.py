@@ -7,14 +7,14 @@ from typing import Any
 from sqlalchemy import insert
 
 from distd.catalogue import groups_schema, schema
-from distd.catalogue.engine import open_catalogue
+from distd.origin.installation import open_installation
 
 FRAG = "download.frag_latency_s"
 
 
 def add(site: Any) -> None:
     """A computer in a group."""
-    with open_catalogue(site.data / "catalogue.db") as catalogue, catalogue.write() as conn:
+    with open_installation(site.data) as installation, installation.catalogue.write() as conn:
         row = {"device_id": "pc", "first_seen_at_us": 0, "last_seen_at_us": 0}
         conn.execute(insert(schema.computers).values(id=1, **row))
         conn.execute(insert(groups_schema.groups).values(id=2, name="lab", name_key="lab"))

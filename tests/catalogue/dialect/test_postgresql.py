@@ -88,7 +88,8 @@ def test_texts_have_no_limit_and_no_nul(catalogue: Catalogue) -> None:
     with catalogue.write() as conn:
         conn.execute(insert(operators).values(name="x" * 5000, password_hash="a\0b"))
     with catalogue.read() as conn:
-        assert conn.execute(select(operators)).one() == ("x" * 5000, "a\N{REPLACEMENT CHARACTER}b")
+        found = conn.execute(select(operators.c.name, operators.c.password_hash)).one()
+        assert found == ("x" * 5000, "a\N{REPLACEMENT CHARACTER}b")
 
 
 def test_whole_numbers_have_64_bits(catalogue: Catalogue) -> None:

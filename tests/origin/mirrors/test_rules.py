@@ -19,7 +19,10 @@ def test_rules_replace_those_before_them(origin: TestOrigin) -> None:
     origin.act(rules.set_rules, ["name equals name"], 0.0)
     origin.act(rules.set_rules, ["TAG LIKE NAME", "IPSUBNET EQUALS IPSUBNET"], 0.0)
     assert [str(rule) for rule in origin.read(rules.list_rules)] == ["TAG LIKE NAME", "IPSUBNET EQUALS IPSUBNET"]
-    assert origin.events(Kind.MIRROR_RULES)[-1].detail == {"rules": ["TAG LIKE NAME", "IPSUBNET EQUALS IPSUBNET"]}
+    assert origin.events(Kind.MIRROR_RULES)[-1].detail == {
+        "rules": ["TAG LIKE NAME", "IPSUBNET EQUALS IPSUBNET"],
+        "before": ["NAME EQUALS NAME"],
+    }
     assert origin.act(rules.set_rules, [], 0.0) == origin.read(rules.list_rules) == []
 
 

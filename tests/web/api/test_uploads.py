@@ -13,13 +13,15 @@ import trio
 import trio.testing
 from blake3 import blake3
 
+from distd.domain import actor
 from distd.domain.errors import NoSpace
+from distd.domain.permissions import OperatorRights, Role
 from distd.storage import uploads as store
 from distd.storage.data_dir import DataDir
 from distd.storage.quota import DiskLimits
 from distd.storage.uploads import Uploads
 from distd.web.api import uploads as web
-from distd.web.api.auth import read_basic
+from distd.web.api.auth import SignedIn, read_basic
 from distd.web.api.uploads import UploadsApi
 
 if TYPE_CHECKING:
@@ -31,8 +33,10 @@ GOOD = "Basic " + base64.b64encode(b"admin:secret").decode()
 class AdminOnly:
     """Stands for `Logins`."""
 
-    async def check(self, authorization: Any, address: Any) -> Any:
-        return read_basic(authorization) == ("admin", "secret")
+    async def check(self, fields: Any, address: Any) -> Any:
+        if read_basic(fields.get("authorization", "")) != ("admin", "secret"):
+            return None
+        return SignedIn(actor.operator("admin"), OperatorRights(Role.ADMINISTRATOR))
 
 
 async def other(scope: Any, receive: Any, send: Any) -> None:
