@@ -49,7 +49,7 @@ def _parameters() -> None:
     op.create_table(
         "parameters",
         sa.Column("level", sa.String(16), primary_key=True),
-        sa.Column("subject_id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("subject_id", sa.Integer, primary_key=True),
         sa.Column("name", sa.String(64), primary_key=True),
         sa.Column("value", sa.Integer, nullable=False),
         **ORDERED_BY_KEY,
