@@ -253,7 +253,7 @@ SOFTWARE: Final = Operation(
 DUPLICATES: Final = Operation(
     "list_duplicates",
     "GET",
-    "/computers/duplicates",
+    "/duplicates",
     "Computers that are probably the same one, after an installation.",
     DuplicatePage,
     _list_duplicates,
