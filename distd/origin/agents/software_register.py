@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 DAY_S: Final = 86_400.0
 ADDRESS_SHARE: Final = 5  # one address (not of this machine) may use up a fifth of what is taken in a day
+PART: Final = 1000  # items of one statement: a longer one takes much memory while it is made
 MAX_REMEMBERED: Final = 65_536  # ids
 MAX_ADDRESSES: Final = 10_000
 MAX_DELETED: Final = 5_000  # of one transaction
@@ -101,7 +102,8 @@ class SoftwareRegister:
             if len(taken) < len(missing):
                 left_out[key] = len(missing) - len(taken)
         if new:
-            dialect.insert_missing(conn, software, [_row(item) for item in new])
+            for some in dialect.chunks(list(new), PART):
+                dialect.insert_missing(conn, software, [_row(item) for item in some])
             ids |= _read_ids(conn, list(new))
         return left_out
 
@@ -133,7 +135,7 @@ class SoftwareRegister:
 def _read_ids(conn: Connection, items: Sequence[InstalledSoftware]) -> dict[InstalledSoftware, int]:
     by_digest = {digest_of_values(item): item for item in items}
     found: dict[InstalledSoftware, int] = {}
-    for digests in dialect.chunks(list(by_digest)):
+    for digests in dialect.chunks(list(by_digest), PART):
         query = select(software.c.id, software.c.digest).where(software.c.digest.in_(digests))
         found.update((by_digest[row.digest], row.id) for row in conn.execute(query))
     return found
