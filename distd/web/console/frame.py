@@ -29,19 +29,8 @@ class NavigationEntry:
     count: str = ""
 
 
-# An empty one is a gap.
-NAVIGATION: Final = (
-    NavigationEntry("Overview", "/", "home"),
-    NavigationEntry("Packages", "/packages", "package", "packages"),
-    NavigationEntry("Computers", "/computers", "computer", "computers"),
-    NavigationEntry("Groups", "/groups", "group", "groups"),
-    NavigationEntry("Deployments", "/deployments", "deployment", "deployments"),
-    NavigationEntry("Redistribution", "/mirrors", "mirror", "mirrors"),
-    NavigationEntry("", "", ""),
-    NavigationEntry("Audit", "/events", "audit"),
-    NavigationEntry("Settings", "/settings", "settings"),
-    NavigationEntry("Operators", "/operators", "operator"),
-)
+# The pages that there are. An empty entry is a gap.
+NAVIGATION: Final = (NavigationEntry("Packages", "/packages", "package", "packages"),)
 
 
 @dataclass(slots=True)

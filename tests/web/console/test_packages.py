@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sqlalchemy import update
@@ -11,6 +12,14 @@ from distd.catalogue import schema
 if TYPE_CHECKING:
     from tests.fixtures.origin import TestOrigin
     from tests.web.console.conftest import Browser
+
+
+async def test_it_is_the_first_page_and_every_link_leads_somewhere(browser: Browser) -> None:
+    await browser.sign_in()
+    assert (await browser.get("/")).headers["Location"] == "/packages"
+    page = await (await browser.get("/packages")).get_data(as_text=True)
+    for path in set(re.findall(r'(?:href|action)="(/[^"#]*)"', page)):
+        assert (await browser.get(path)).status_code in (200, 303, 405), path
 
 
 async def test_an_empty_list_says_what_to_do(browser: Browser) -> None:
