@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tests.fixtures.origin import TestOrigin
 
 __all__ = ["event_watch", "origin", "reader"]
-pytestmark = pytest.mark.usefixtures("autojump_clock")
 NEVER_S = 100 * POLL_S
 
 
@@ -105,7 +104,7 @@ async def test_an_outage_is_logged_once_and_loses_nothing(
     assert caplog.messages == ["events are not followed: catalogue: it is locked"]
 
 
-async def test_while_it_was_never_read_followers_wait(origin: TestOrigin, reader: Any) -> None:
+async def test_while_it_was_never_read_followers_wait(autojump_clock: Any, origin: TestOrigin, reader: Any) -> None:
     happen(origin, Kind.RESULT)
     watch = EventWatch(reader, logging.getLogger("distd"))
     reader.error = Unavailable("catalogue", "it is locked")
@@ -131,7 +130,7 @@ async def test_an_earlier_state_of_the_database_is_followed_from_its_newest(
     assert await waited(event_watch, 2, (Kind.NOTIFIED,)) == 6  # numbers are never given again
 
 
-async def test_a_read_at_once_wakes_those_who_wait(origin: TestOrigin, reader: Any) -> None:
+async def test_a_read_at_once_wakes_those_who_wait(autojump_clock: Any, origin: TestOrigin, reader: Any) -> None:
     watch = EventWatch(reader, logging.getLogger("distd"))
     happen(origin, Kind.RESULT)
     assert await watch.refresh() == 1

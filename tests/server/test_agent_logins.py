@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("distd")
 WAIT_S = 1.0
-pytestmark = pytest.mark.usefixtures("autojump_clock")
 
 
 def basic(name: str, password: str) -> str:
@@ -77,12 +76,12 @@ class Hasher:
         return f"hash of {password}"
 
 
-async def test_a_right_password_is_verified_once(checks: Checks) -> None:
+async def test_a_right_password_is_verified_once(autojump_clock: Any, checks: Checks) -> None:
     assert [await checks.ask(GOOD, f"10.0.0.{number}") for number in range(50)] == ["school"] * 50
     assert checks.verified == ["one"]
 
 
-async def test_many_that_come_together_cost_one(checks: Checks) -> None:
+async def test_many_that_come_together_cost_one(autojump_clock: Any, checks: Checks) -> None:
     found: list[str] = []
     for number in range(100):
         checks.logins.check(GOOD, f"10.0.0.{number}", found.append)
@@ -94,17 +93,17 @@ async def test_many_that_come_together_cost_one(checks: Checks) -> None:
 
 
 @pytest.mark.parametrize("authorization", ["", "Basic", "Basic !", "Bearer x", basic("", "one"), "Basic \u00e9"])
-async def test_what_is_no_log_in_costs_nothing(checks: Checks, authorization: str) -> None:
+async def test_what_is_no_log_in_costs_nothing(autojump_clock: Any, checks: Checks, authorization: str) -> None:
     assert await checks.ask(authorization) == ""
     assert checks.verified == []
 
 
-async def test_a_wrong_password_is_remembered(checks: Checks) -> None:
+async def test_a_wrong_password_is_remembered(autojump_clock: Any, checks: Checks) -> None:
     assert [await checks.ask(basic("school", "two")) for _ in range(50)] == [""] * 50
     assert checks.verified == ["two"]
 
 
-async def test_an_address_has_few_tries_and_those_who_are_known_go_on(checks: Checks) -> None:
+async def test_an_address_has_few_tries_and_those_who_are_known_go_on(autojump_clock: Any, checks: Checks) -> None:
     """Argon2 costs 50 ms: before, a guesser would have had all of it."""
     assert await checks.ask(GOOD, "10.0.0.9") == "school"
     for number in range(TRIES):
@@ -117,14 +116,16 @@ async def test_an_address_has_few_tries_and_those_who_are_known_go_on(checks: Ch
     assert await checks.ask(basic("school", "one more")) == ""
 
 
-async def test_the_queue_has_an_end(checks: Checks) -> None:
+async def test_the_queue_has_an_end(autojump_clock: Any, checks: Checks) -> None:
     for number in range(MAX_QUEUED):
         checks.logins.check(basic("school", f"{number}"), f"10.1.0.{number}", lambda _: None)
     with pytest.raises(Unavailable, match="too many wait"):
         checks.logins.check(basic("school", "more"), "10.2.0.1", lambda _: None)
 
 
-async def test_another_password_counts_within_a_second_or_so(origin: TestOrigin, checks: Checks) -> None:
+async def test_another_password_counts_within_a_second_or_so(
+    autojump_clock: Any, origin: TestOrigin, checks: Checks
+) -> None:
     assert await checks.ask(basic("school", "two")) == ""
     assert await checks.ask(GOOD) == "school"
     origin.act(logins.put, "school", "two", 2.0)
@@ -136,7 +137,11 @@ async def test_another_password_counts_within_a_second_or_so(origin: TestOrigin,
 
 
 async def test_a_catalogue_that_is_away_delays_another_password(
-    origin: TestOrigin, checks: Checks, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: Any,
+    origin: TestOrigin,
+    checks: Checks,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def is_away(_: object) -> None:
         raise Unavailable("catalogue", "it is locked")
@@ -151,7 +156,7 @@ async def test_a_catalogue_that_is_away_delays_another_password(
     assert await checks.ask(basic("school", "two")) == "school"
 
 
-async def test_what_is_in_the_field() -> None:
+async def test_what_is_in_the_field(autojump_clock: Any) -> None:
     assert read_basic(basic("a", "b:c")) == ("a", "b:c")
     assert read_basic("basic " + basic("a", "b")[6:]) == ("a", "b")
     assert read_basic("Bearer x") == ("", "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import trio
 
 from distd.domain.errors import Unavailable
@@ -20,10 +19,9 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("distd")
 ALL = ChosenAssignments()
 WAIT_S = 3.0
-pytestmark = pytest.mark.usefixtures("autojump_clock")
 
 
-async def test_told_when_it_changes(pc: TestOrigin, reader: Any, event_watch: EventWatch) -> None:
+async def test_told_when_it_changes(autojump_clock: Any, pc: TestOrigin, reader: Any, event_watch: EventWatch) -> None:
     pc.package("17")
     pc.assign("17")
     pc.listed()

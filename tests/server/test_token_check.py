@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 KEY = b"k" * 32
 LOG = logging.getLogger("distd")
 WAIT_S = 1.0
-pytestmark = pytest.mark.usefixtures("autojump_clock")
 
 
 def token(number: int, generation: int = 0) -> str:
@@ -45,7 +44,9 @@ async def check(
         nursery.cancel_scope.cancel()
 
 
-async def test_a_revoked_token_counts_no_more_within_a_second(origin: TestOrigin, check: TokenCheck) -> None:
+async def test_a_revoked_token_counts_no_more_within_a_second(
+    autojump_clock: Any, origin: TestOrigin, check: TokenCheck
+) -> None:
     old, other = token(1), token(2)
     assert [check.computer_of(each) for each in (old, other, tokens.make_endless(KEY, 1))] == [1, 2, 1]
     origin.act(revocation.revoke, ["pc"], origin.now_s)
@@ -54,7 +55,7 @@ async def test_a_revoked_token_counts_no_more_within_a_second(origin: TestOrigin
     assert check.computer_of(token(1, 1)) == 1
 
 
-async def test_a_process_that_starts_knows_what_is_revoked(origin: TestOrigin) -> None:
+async def test_a_process_that_starts_knows_what_is_revoked(autojump_clock: Any, origin: TestOrigin) -> None:
     origin.prolog()
     origin.act(revocation.revoke, ["pc"], origin.now_s)
     check = TokenCheck(lambda: (KEY,))
@@ -62,7 +63,9 @@ async def test_a_process_that_starts_knows_what_is_revoked(origin: TestOrigin) -
     assert check.computer_of(token(1)) is None
 
 
-async def test_what_is_checked_is_remembered_until_something_is_revoked(origin: TestOrigin, check: TokenCheck) -> None:
+async def test_what_is_checked_is_remembered_until_something_is_revoked(
+    autojump_clock: Any, origin: TestOrigin, check: TokenCheck
+) -> None:
     for _ in range(5):
         check.computer_of(token(1))
         await trio.sleep(WAIT_S)
@@ -71,7 +74,7 @@ async def test_what_is_checked_is_remembered_until_something_is_revoked(origin: 
     assert check.computer_of.cache_info()[:2] == (4, 1)
 
 
-async def test_a_token_ends(origin: TestOrigin) -> None:
+async def test_a_token_ends(autojump_clock: Any, origin: TestOrigin) -> None:
     check = TokenCheck(lambda: (KEY,))
     now_s = time.time()
     last = tokens.day_of(now_s)
@@ -83,7 +86,11 @@ async def test_a_token_ends(origin: TestOrigin) -> None:
 
 
 async def test_a_catalogue_that_is_away_delays_what_is_revoked(
-    origin: TestOrigin, check: TokenCheck, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: Any,
+    origin: TestOrigin,
+    check: TokenCheck,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def is_away(_: object) -> None:
         raise Unavailable("catalogue", "it is locked")
