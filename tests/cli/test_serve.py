@@ -238,7 +238,10 @@ async def test_the_api_tells_what_the_commands_tell(server: Any, made: Any, caps
     parameters = {name: value for name, value in shown.pop("parameters").items() if value["origin"] == "settings"}
     assert (await ask("computers/pc"), parameters) == (shown, await ask("computers/pc/parameters"))
     for package in command("package", "list")["items"]:
-        assert await ask(f"packages/{package['id']}") == package
+        found, shown = await ask(f"packages/{package['id']}"), command("package", "show", package["id"])
+        assert {name: found[name] for name in package} == package
+        assert shown.pop("size") == found["size_bytes"]
+        assert {name: found[name] for name in shown} == shown
         assert await ask(f"packages/{package['id']}/results") == command("results", package["id"])
     assert "no such" in (await ask("computers/no%20such", 404))["detail"]
     assert "99" in (await ask("packages/99", 404))["detail"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from distd.domain.errors import Conflict
 from distd.domain.rollout import MAX_STEP, find_halt, new_state, refuse, restart, step
 from distd.domain.rollout_plan import RolloutHalts, RolloutLimits, RolloutPlan, WaveBy, WavePlan
-from distd.domain.rollout_state import DecisionKind, Moment, Phase, RolloutAct, RolloutFacts, WaveFacts
+from distd.domain.rollout_state import ENDED, DecisionKind, Moment, Phase, RolloutAct, RolloutFacts, WaveFacts
 from tests.domain.rollout_world import (
     ACTIVE,
     FAILED,
@@ -326,12 +326,12 @@ def move(world: World, kind: str, value: Any) -> None:
         world.minute = value
     elif kind == "share":
         world.share = value
-    elif kind == "join":  # the last open wave, or the first
+    elif kind == "join" and phase_of(world) not in ENDED:  # the last open wave, or the first
         world.waves[max(0, world.state.opened - 1)] += [Computer() for _ in range(value)]
     elif kind == "step":
         for _ in range(value):
             world.step()
-    else:
+    elif kind != "join":
         of = {SILENT: (WAITING,), SUCCESS: (STALLED, WAITING, NOTIFIED)}.get(kind, (WAITING, NOTIFIED))
         for computer in [each for each in world.computers if each.state in of][:value]:
             computer.state = kind

@@ -120,7 +120,7 @@ WEBSOCKET = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version:
 CHUNKED = b"POST /api/v1/mirror/join HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n%s\r\n0\r\n\r\n"
 BAD_REQUESTS = {
     "a target that is no path": (b"GET ?a HTTP/1.1\r\nHost: h\r\n\r\n", 400),
-    "a target without a path": (b"GET http://h?a HTTP/1.1\r\nHost: h\r\n\r\n", 404),
+    "a target without a path": (b"GET http://h?a HTTP/1.1\r\nHost: h\r\n\r\n", 303),
     "a Host with an empty label": (b"GET /healthz HTTP/1.1\r\nHost: x..\r\n\r\n", 400),
     "a Host with a long label": (b"GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n" % (b"x" * 64), 400),
     "a websocket to what there is not": (get("/nothing", WEBSOCKET), 404),
