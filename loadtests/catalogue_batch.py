@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Engine, event
 
 from distd.domain.settings import Settings
-from distd.origin.agents import posts
+from distd.origin.agents import posts, requests
 from loadtests.catalogue_site import ADDRESS, USER_AGENT
 
 if TYPE_CHECKING:
@@ -69,15 +69,15 @@ def run_batch(catalogue: Catalogue, bodies: Sequence[bytes], statements: Stateme
     """Answer one batch; seconds by part, with `ALL`."""
     settings = Settings()
     context = posts.ReplyContext(settings, b"k" * 32, "localhost:80", "localhost:443")
-    limits = posts.ReadLimits.of_settings(settings)
+    limits = requests.ReadLimits.of_settings(settings)
     marks_s = [time.perf_counter()]
-    came = [posts.Post(body, ADDRESS, USER_AGENT, time.time()) for body in bodies]
-    requests = [posts.read(post, limits) for post in came]
+    came = [requests.Post(body, ADDRESS, USER_AGENT, time.time()) for body in bodies]
+    asked = [requests.read(post, limits) for post in came]
     marks_s.append(time.perf_counter())
     with catalogue.write() as conn:
         statements.seconds.clear()
         marks_s.append(time.perf_counter())
-        replies = posts.answer(conn, requests, context)
+        replies = posts.answer(conn, asked, context)
         by_kind = dict(statements.seconds)
         marks_s.append(time.perf_counter())
     marks_s.append(time.perf_counter())

@@ -29,7 +29,7 @@ from distd.domain.records import Dialect, PrologRequest
 from distd.domain.section_digests import digest_of_values
 from distd.domain.settings import settings_of
 from distd.domain.versions import version_key
-from distd.origin.agents import posts
+from distd.origin.agents import posts, requests
 from distd.wire import ocs
 from loadtests.results import finish, goal_row, goal_table
 
@@ -68,7 +68,7 @@ class InventoryBench:
         self._catalogue = catalogue
         self._lines = lines
         self._context = posts.ReplyContext(SETTINGS, b"k" * 32, "origin:80", "origin:443")
-        self._limits = posts.ReadLimits.of_settings(SETTINGS)
+        self._limits = requests.ReadLimits.of_settings(SETTINGS)
 
     def fill(self, numbers: range) -> None:
         """Put these computers into the catalogue as their first inventories would, but for what is not searched."""
@@ -108,9 +108,9 @@ class InventoryBench:
         agent, found = user_agent(Dialect.WINDOWS), []
         for some in _batched(bodies, batch):
             begun_s, begun_cpu_s = time.perf_counter(), time.thread_time()
-            came = [posts.read(posts.Post(body, "127.0.0.1", agent, time.time()), self._limits) for body in some]
+            came = [requests.read(requests.Post(body, "127.0.0.1", agent, time.time()), self._limits) for body in some]
             with self._catalogue.read() as conn:
-                looked_up = [each for each in posts.look_up(conn, came) if isinstance(each, posts.AgentRequest)]
+                looked_up = [each for each in requests.look_up(conn, came) if isinstance(each, requests.AgentRequest)]
             with self._catalogue.write() as conn:
                 replies = posts.answer(conn, looked_up, self._context)
             cpu_us = (time.thread_time() - begun_cpu_s) / len(some) * 1e6

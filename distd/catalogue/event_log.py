@@ -67,6 +67,15 @@ class Kind(StrEnum):
     TOKENS_REVOKED = "TOKENS_REVOKED"  # of a computer
     FILTER_SAVED = "FILTER_SAVED"  # detail.name, .text, .shared
     FILTER_DELETED = "FILTER_DELETED"  # detail.name, .text, .shared
+    GROUP_CREATED = "GROUP_CREATED"  # detail.group, as in all of these; .filter (null: static), .members
+    GROUP_CHANGED = "GROUP_CHANGED"  # detail.before, .after
+    GROUP_DELETED = "GROUP_DELETED"  # detail.filter, .members
+    GROUP_MEMBERS_SET = "GROUP_MEMBERS_SET"  # by hand: detail.added, .removed, .reset: how many
+    GROUP_JOINED = "GROUP_JOINED"  # a computer is in it from now on
+    GROUP_LEFT = "GROUP_LEFT"
+    GROUP_GIVES = "GROUP_GIVES"  # a package to its members, now and later
+    GROUP_GIVES_NO_MORE = "GROUP_GIVES_NO_MORE"  # detail.computers: from how many it was taken back
+    GROUP_CANNOT_GIVE = "GROUP_CANNOT_GIVE"  # detail.computers: to how many; .why
     INVENTORY = "INVENTORY"  # detail.software_left_out: how many new names or versions were beyond the limit
     ASSIGNED = "ASSIGNED"
     UNASSIGNED = "UNASSIGNED"  # detail.listed: the agent had been notified, so it stays listed until its final status

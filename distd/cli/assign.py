@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from distd.cli.completion import complete_filter
 from distd.cli.computer_options import computer_option, file_option, read_device_ids
 from distd.cli.package_options import package_argument
 from distd.cli.site import site_option
@@ -36,6 +37,8 @@ class AssignOptions:
     device_ids: tuple[str, ...]
     file: TextIO | None
     tag: str | None
+    filter_: str | None
+    group: str | None
     force: bool
     any_os: bool
     schedule: str
@@ -53,6 +56,15 @@ class AssignOptions:
 @computer_option
 @file_option
 @option("--tag", metavar="TEXT", help="All computers with such a TAG; ? and * as in a shell.")
+@option(
+    "--filter",
+    "filter_",
+    field="filter",
+    metavar="FILTER",
+    shell_complete=complete_filter,
+    help="All computers that match this now, or @NAME, a saved filter.",
+)
+@option("--group", metavar="NAME", help="All computers in this group, now and later.")
 @option("--force", is_flag=True, help="Run it even on computers that have it in their history.")
 @option("--any-os", is_flag=True, help="Also on computers with another system than the package is for.")
 @option(
@@ -72,12 +84,13 @@ class AssignOptions:
 def assign(package_id: str, site: SiteAccess, options: AssignOptions, as_json: bool) -> None:
     """Assign a package to computers: to all of them, or to none if one is refused.
 
-    Computers of --computers and --tag that have the package already, assigned or deployed, are skipped; with --force
-    those only that have no result yet.
+    All but those named by --computer that have the package already, assigned or deployed, are skipped; with --force
+    those only that have no result yet. Who comes into the --group later is assigned it then.
     """
     listed = read_device_ids(options.file) if options.file else []
-    if not (options.device_ids or listed or options.tag):
-        raise BadInput("--computer", "at least one DEVICEID, here or in --computers FILE", "none")
+    if not (options.device_ids or listed or options.tag or options.filter_ or options.group):
+        expected = "computers, here or by --computers, --tag, --filter or --group"
+        raise BadInput("--computer", expected, "none")
     now = datetime.now()  # noqa: DTZ005 - local, as agents take it
     read_schedule(options.schedule, now, "--schedule")  # here, so that errors name the option
     read_moment(options.not_before, now, "--not-before")
@@ -95,7 +108,7 @@ def _request(package_id: str, options: AssignOptions, listed: Sequence[str]) -> 
     name = options.file.name if options.file else ""
     return NewAssignment(
         package=package_id,
-        to=AssignmentTarget(options.device_ids, tuple(listed), name, options.tag),
+        to=AssignmentTarget(options.device_ids, tuple(listed), name, options.tag, options.filter_, options.group),
         strict=True,
         force=options.force,
         any_os=options.any_os,
@@ -132,12 +145,20 @@ def _of(done: AssignmentOutcome, outcome: str, by: str | None = None) -> list[As
 def _tell(package_id: str, options: AssignOptions, done: AssignmentOutcome) -> None:
     for item in _of(done, ASSIGNED, OriginKind.HAND):
         click.echo(f"{item.device_id}: will be notified of {package_id} at its next contact.")
-    for by, name in ((OriginKind.CSV, options.file and options.file.name), (OriginKind.TAG, options.tag)):
+    chosen_by = {
+        OriginKind.CSV: options.file and options.file.name,
+        OriginKind.TAG: options.tag,
+        OriginKind.FILTER: options.filter_,
+        OriginKind.GROUP: options.group,
+    }
+    for by, name in chosen_by.items():
         if name:
             count = len(_of(done, ASSIGNED, by))
             click.echo(f"{name}: {format_count(count, 'computer')} will be notified at the next contact.")
             if already := len(_of(done, ALREADY, by)):
                 click.echo(f"{name}: {format_count(already, 'computer')} skipped: they have it already.")
+    if options.group:
+        click.echo(f"{options.group}: who comes later is assigned it then.")
     _tell_unfit(_of(done, SKIPPED), "skipped")
     _tell_unfit([item for item in _of(done, ASSIGNED) if item.reason], "may fail", err=True)
 

@@ -46,6 +46,7 @@ class UnassignOptions:
     device_ids: tuple[str, ...]
     file: TextIO | None
     states: tuple[str, ...]
+    group: str | None
     dry_run: bool
 
 
@@ -61,6 +62,7 @@ class UnassignOptions:
     type=one_of(OPEN),
     help="All computers that are in this state: WAITING, those that were not notified yet. Repeatable.",
 )
+@option("--group", metavar="NAME", help="What this group gave; it gives the package no more.")
 @option("--dry-run", is_flag=True, help="Change nothing: tell how many computers it would be for.")
 @json_option
 @options_record(UnassignOptions)
@@ -70,8 +72,8 @@ def unassign(package_id: str, site: SiteAccess, options: UnassignOptions, as_jso
     Computers of --computers to which it is not assigned, or that have a result, are skipped.
     """
     file = options.file
-    if not (options.device_ids or file or options.states):
-        raise BadInput("--computer", "computers, here or by --computers or --state", "none")
+    if not (options.device_ids or file or options.states or options.group):
+        raise BadInput("--computer", "computers, here or by --computers, --state or --group", "none")
     done = [site.ask(ACTS["unassign"], package_id, given=request) for request in _requests(options)]
     items = list(dict.fromkeys(device_id for each in done for device_id in each.items))
     withdrawn = {device_id for each in done for device_id in each.withdrawn}
@@ -85,7 +87,7 @@ def unassign(package_id: str, site: SiteAccess, options: UnassignOptions, as_jso
     named = [name for name in items if name in options.device_ids]
     for name in named:
         click.echo(f"{name}: {_UNASSIGNED[became[name]]}.")
-    if file or options.states:
+    if file or options.states or options.group:
         many = Counter(how for name, how in became.items() if name not in options.device_ids)
         for how, count in sorted(many.items()):
             click.echo(f"{format_count(count, 'computer')}: {_UNASSIGNED[how]}.")
@@ -104,6 +106,8 @@ def _requests(options: UnassignOptions) -> list[ActRequest]:
         found.append(ActRequest(computers=others, dry_run=options.dry_run))
     if options.states:
         found.append(ActRequest(states=options.states, dry_run=options.dry_run))
+    if options.group:
+        found.append(ActRequest(group=options.group, dry_run=options.dry_run))
     return found
 
 

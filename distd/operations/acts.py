@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from distd.catalogue.schema import NAME_LIMIT
 from distd.domain.errors import BadInput
 from distd.domain.permissions import Act
 from distd.operations.computers import MAX_NAMED, MAX_NAMED_BYTES
@@ -18,6 +19,7 @@ from distd.origin.deployments.acts import ActDone, ChosenAssignments
 from distd.origin.deployments.assignments import Unassigned
 from distd.origin.deployments.result_list import read_states
 from distd.origin.deployments.statistics import PackageStatistics, show_statistics
+from distd.origin.groups import given_packages, groups
 from distd.wire.query import MAX_TEXT
 
 if TYPE_CHECKING:
@@ -32,12 +34,14 @@ _Texts = Annotated[tuple[Annotated[str, Meta(max_length=MAX_TEXT)], ...], Meta(m
 
 class ActRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Assignments in one of these states, with one of these result codes, on one of these computers: of each that is
-    given, at least one. `force` is for renotify. `strict` is for unassign of computers alone: refuse where one of them
+    given, at least one. `group` is for unassign: what the group gave; it gives the package no more. `force` is for
+    renotify. `strict` is for unassign of computers alone: refuse where one of them
     has no such assignment. `dry_run`: only tell for how many it would be."""
 
     states: Annotated[tuple[str, ...], Meta(min_length=1, max_length=6)] | None = None
     codes: _Texts | None = None
     computers: Annotated[tuple[str, ...], Meta(min_length=1, max_length=MAX_NAMED)] | None = None
+    group: Annotated[str, Meta(min_length=1, max_length=NAME_LIMIT)] | None = None
     force: bool = False
     strict: bool = False
     dry_run: bool = False
@@ -59,8 +63,10 @@ class ActOutcome:
 
 
 def _run(conn: Connection, asked: Asked, package_id: str, given: ActRequest, *, act: str) -> ActOutcome:
-    if given.states is None and given.codes is None and given.computers is None:
-        raise BadInput("states", "states, codes or computers", "none of them")
+    if (given.states, given.codes, given.computers, given.group) == (None, None, None, None):
+        raise BadInput("states", "states, codes, computers or a group", "none of them")
+    if given.group is not None:
+        return _told(_unassign_group(conn, asked, package_id, given, act=act))
     if given.force and act != "renotify":
         raise BadInput("force", "only for renotify", True)
     if given.strict:
@@ -77,6 +83,14 @@ def _unassign_all(conn: Connection, asked: Asked, package_id: str, given: ActReq
     became = assignments.unassign(conn, asked.actor, package_id, given.computers, asked.now_s)
     withdrawn = [device_id for device_id, how in became.items() if how is Unassigned.WITHDRAWN]
     return ActDone(act, given.dry_run, list(became), withdrawn=withdrawn)
+
+
+def _unassign_group(conn: Connection, asked: Asked, package_id: str, given: ActRequest, *, act: str) -> ActDone:
+    if act != "unassign" or (given.states, given.codes, given.computers) != (None, None, None) or given.strict:
+        raise BadInput("group", "only for unassign, and nothing beside it", given.group)
+    name = groups.written_name(conn, given.group or "")
+    run = partial(given_packages.take_from_group, conn, asked.actor, package_id, name)
+    return run(ChosenAssignments(group=name), asked.now_s, dry_run=given.dry_run)
 
 
 def _told(done: ActDone) -> ActOutcome:

@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Meta
 
 from distd.catalogue import dialect
-from distd.catalogue.schema import TEXT_LIMIT
+from distd.catalogue.schema import NAME_LIMIT, TEXT_LIMIT
 from distd.domain.assignment_terms import BY_HAND, AssignmentOrigin, OriginKind, Terms, read_moment, read_schedule
 from distd.domain.errors import BadInput
+from distd.domain.filters.parse import MAX_TEXT as MAX_FILTER
 from distd.domain.page import EVERYTHING, Page, read_window
 from distd.domain.permissions import Act
 from distd.domain.results import Outcome
@@ -25,14 +26,14 @@ from distd.origin.deployments import assignments, choices, proofs, result_list
 from distd.origin.deployments.assignments import Assigned
 from distd.origin.deployments.named_computers import find_computers
 from distd.origin.deployments.result_list import Result
+from distd.origin.groups import given_packages, groups
 from distd.wire.query import MAX_TEXT, cursor_parameter, limit_parameter, parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection
 
-    from distd.domain.actor import Actor
     from distd.domain.settings import DownloadConfig
     from distd.operations.operation import Asked
 
@@ -61,13 +62,16 @@ class ResultPage(Page[Result]):
 
 
 class AssignmentTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """For which computers: those named, those of a list that was made elsewhere (`list_name`, such as a file), and all
-    with such a tag (? is one character, * are several)."""
+    """For which computers: those named, those of a list that was made elsewhere (`list_name`, such as a file), all with
+    such a tag (? is one character, * are several), all that a filter finds now (@NAME: a saved one), and those in a
+    group, now and later."""
 
     computers: Annotated[tuple[str, ...], Meta(max_length=MAX_NAMED)] = ()
     listed: Annotated[tuple[str, ...], Meta(max_length=MAX_NAMED)] = ()
     list_name: _Text = ""
     tag: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)] | None = None
+    filter: Annotated[str, Meta(min_length=1, max_length=MAX_FILTER)] | None = None
+    group: Annotated[str, Meta(min_length=1, max_length=NAME_LIMIT)] | None = None
 
 
 class NewAssignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -94,7 +98,7 @@ class NewAssignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 @dataclass(frozen=True, slots=True)
 class AssignmentItem:
     """What became of a computer: ASSIGNED, ALREADY (it has the package) or SKIPPED. `reason`: why it cannot take it.
-    `by`: how it was chosen: hand, csv, tag."""
+    `by`: how it was chosen: hand, csv, tag, filter, group."""
 
     device_id: str
     outcome: str
@@ -146,10 +150,12 @@ def _results(conn: Connection, asked: Asked, package_id: str, query: ResultQuery
 
 
 def _assign(conn: Connection, asked: Asked, given: NewAssignment) -> AssignmentOutcome:
-    chosen = _chosen(conn, asked.actor, given.to)
+    chosen = _chosen(conn, asked, given.to)
     if not chosen:
-        raise BadInput("to", "computers, listed or a tag", "neither")
+        raise BadInput("to", "computers, listed, a tag, a filter or a group", "none of them")
     terms, done = _terms(given, asked.now_s), list[tuple[AssignmentOrigin, Assigned]]()
+    if given.to.group is not None:
+        given_packages.keep(conn, asked.actor, given.to.group, given.package, terms, asked.now_s)
     for device_ids, origin in chosen:
         request = assignments.AssignmentRequest(
             given.package,
@@ -158,6 +164,7 @@ def _assign(conn: Connection, asked: Asked, given: NewAssignment) -> AssignmentO
             origin,
             skip_had=origin != BY_HAND or not given.strict,
             skip_unfit=given.skip_unfit,
+            skip_others=origin.kind is OriginKind.GROUP,
             config_of=_schedules(conn, asked, device_ids),
         )
         if given.dry_run:
@@ -167,20 +174,30 @@ def _assign(conn: Connection, asked: Asked, given: NewAssignment) -> AssignmentO
     return _outcome(done, dry_run=given.dry_run)
 
 
-def _chosen(conn: Connection, actor: Actor, target: AssignmentTarget) -> list[tuple[Sequence[str], AssignmentOrigin]]:
+def _chosen(conn: Connection, asked: Asked, target: AssignmentTarget) -> list[tuple[Sequence[str], AssignmentOrigin]]:
     """DEVICEIDs for each way to choose computers; a computer is in one of them only."""
     ways: list[tuple[Sequence[str], AssignmentOrigin]] = [(target.computers, BY_HAND)]
     ways.append((target.listed, AssignmentOrigin(OriginKind.CSV, target.list_name)))
-    if target.tag is not None:
-        origin = AssignmentOrigin(OriginKind.TAG, target.tag)
-        ways.append((choices.choose(conn, origin, actor), origin))
+    for kind, name in _named(conn, target):
+        origin = AssignmentOrigin(kind, name)
+        ways.append((choices.choose(conn, origin, asked.now_s, asked.actor), origin))
     seen, found = set[str](), list[tuple[Sequence[str], AssignmentOrigin]]()
     for device_ids, origin in ways:
         new = [device_id for device_id in dict.fromkeys(device_ids) if device_id not in seen]
         seen |= set(new)
-        if new or origin.kind == OriginKind.TAG:
+        if new or origin.kind in choices.CHOICES:
             found.append((new, origin))
     return found
+
+
+def _named(conn: Connection, target: AssignmentTarget) -> Iterator[tuple[OriginKind, str]]:
+    """What stands for computers. A group by its name as it is written in the catalogue."""
+    if target.tag is not None:
+        yield OriginKind.TAG, target.tag
+    if target.filter is not None:
+        yield OriginKind.FILTER, target.filter
+    if target.group is not None:
+        yield OriginKind.GROUP, groups.written_name(conn, target.group)
 
 
 def _schedules(conn: Connection, asked: Asked, device_ids: Sequence[str]) -> Callable[[int], DownloadConfig]:

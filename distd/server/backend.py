@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from distd.domain.errors import DistdError, Unreachable
 from distd.domain.records import DownloadRequest, InventoryRequest, PrologRequest
 from distd.lane.backend import Located
-from distd.origin.agents import posts
+from distd.origin.agents import posts, requests
 from distd.web.api.problems import status_of
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class OriginBackend:
                 answer(self._log_failure(post, outcome), f"{outcome}\n".encode())
 
         def take(proof: Proof) -> None:
-            self._queues.put(posts.Post(post.body, post.address, post.user_agent, time.time(), proof), done)
+            self._queues.put(requests.Post(post.body, post.address, post.user_agent, time.time(), proof), done)
 
         self._access.prove(post, take, answer)
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from distd.catalogue.writer import MAX_BATCH, BatchLimits, open_batcher
-from distd.origin.agents import posts
+from distd.origin.agents import requests
 from distd.origin.agents.inventories import MIN_DIVIDED_BYTES
 from distd.origin.installation import MIB
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from distd.catalogue.engine import Catalogue
     from distd.catalogue.writer import Batcher
     from distd.domain.settings import Settings
+    from distd.origin.agents import posts
     from distd.origin.agents.catalogue_space import CatalogueSpace
 
-    PostBatcher: TypeAlias = Batcher[posts.Post, posts.AgentRequest, posts.Reply]
+    PostBatcher: TypeAlias = Batcher[requests.Post, requests.AgentRequest, posts.Reply]
 
 # Bytes of a body. PROLOGs and results are shorter, even with the longest DEVICEIDs; hardly any inventory is.
 MAX_SHORT_BYTES: Final = MIN_DIVIDED_BYTES - 1
@@ -41,7 +42,7 @@ class PostQueues:
         self._short = short
         self._long = long
 
-    def put(self, post: posts.Post, answer: Callable[[posts.Reply | Exception], None]) -> None:
+    def put(self, post: requests.Post, answer: Callable[[posts.Reply | Exception], None]) -> None:
         """Take a POST: see `Batcher.put`. Raises `Unavailable` when too many wait."""
         queue = self._short if len(post.body) <= MAX_SHORT_BYTES else self._long
         queue.put(post, answer)
@@ -50,26 +51,26 @@ class PostQueues:
 @asynccontextmanager
 async def open_post_queues(
     catalogue: Catalogue,
-    answer: Callable[[Connection, Sequence[posts.AgentRequest]], Sequence[posts.Reply]],
+    answer: Callable[[Connection, Sequence[requests.AgentRequest]], Sequence[posts.Reply]],
     settings: Settings,
     space: CatalogueSpace,
 ) -> AsyncIterator[PostQueues]:
     """Running queues; at the end of the block what waits is still served. `answer`: `origin.agents.posts.answer`."""
-    read_limits = posts.ReadLimits.of_settings(settings)
+    read_limits = requests.ReadLimits.of_settings(settings)
     waiting, waiting_bytes = settings.limits.waiting_posts, settings.limits.waiting_posts_mib * MIB
     short_limits = BatchLimits(waiting, waiting_bytes, MAX_BATCH, SHORT_BATCH_BYTES)
     long_limits = BatchLimits(waiting, waiting_bytes, MAX_LONG_BATCH, LONG_BATCH_BYTES)
 
-    def read(post: posts.Post) -> posts.AgentRequest:
+    def read(post: requests.Post) -> requests.AgentRequest:
         space.require()
-        return posts.read(post, read_limits)
+        return requests.read(post, read_limits)
 
     async with (
         open_batcher(catalogue, answer, read, limits=short_limits, size_of=_size_of) as short,
-        open_batcher(catalogue, answer, read, limits=long_limits, size_of=_size_of, look_up=posts.look_up) as long,
+        open_batcher(catalogue, answer, read, limits=long_limits, size_of=_size_of, look_up=requests.look_up) as long,
     ):
         yield PostQueues(short, long)
 
 
-def _size_of(post: posts.Post) -> int:
+def _size_of(post: requests.Post) -> int:
     return len(post.body)

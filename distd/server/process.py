@@ -32,6 +32,7 @@ from distd.server.application import open_application
 from distd.server.backend import OriginBackend
 from distd.server.cancellations import Cancellations
 from distd.server.event_lines import logged_events
+from distd.server.group_upkeep import run_groups
 from distd.server.jobs import JobRunner
 from distd.server.metrics import Metrics, Sources
 from distd.server.mirror_messages import Waves
@@ -114,6 +115,7 @@ async def run_server(
                 nursery.start_soon(_prepare_later, installation, access)
             nursery.start_soon(progress.run)
             nursery.start_soon(run_upkeep, writer, settings, log)
+            nursery.start_soon(run_groups, reader, writer, log)
             jobs = JobRunner(installation.data.root, reader, writer, lambda: state.settings, log)
             nursery.start_soon(jobs.run)
             nursery.start_soon(limit_log, catalogue)

@@ -12,6 +12,7 @@ from distd.lane.process_setup import limits, log_reload, tls
 from distd.origin.agents import posts
 from distd.origin.agents.admission import Admission
 from distd.origin.agents.software_register import SoftwareRegister
+from distd.origin.groups.directory import GroupDirectory
 from distd.origin.mirrors.directory import EMPTY
 from distd.storage import key_pairs, pki, renewal_time, token_keys
 from distd.storage.trust_file import load_trust
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from distd.lane.limits import Limits
     from distd.lane.server import Lane
     from distd.lane.sockets import Listeners
+    from distd.origin.agents import requests
     from distd.origin.installation import Installation
     from distd.origin.mirrors.directory import MirrorDirectory
     from distd.storage.data_dir import DataDir
@@ -56,6 +58,7 @@ class ServerState:
         self._admission = Admission()
         self._at_stop: list[Callable[[], None]] = []
         self.software_register = SoftwareRegister()
+        self._groups = GroupDirectory()
         self._started = installation.settings
         self._followers: list[Callable[[Settings], None]] = []
         self._data = installation.data
@@ -86,7 +89,7 @@ class ServerState:
         """With the certificate as it is on the disk now."""
         return tls(self._keys / pki.SERVER_CERTIFICATE, self._keys / pki.SERVER_KEY)
 
-    def answer(self, conn: Connection, requests: Sequence[posts.AgentRequest]) -> list[posts.Reply]:
+    def answer(self, conn: Connection, requests: Sequence[requests.AgentRequest]) -> list[posts.Reply]:
         """The replies to a batch of agents' requests: see `origin.agents.posts.answer`."""
         return posts.answer(conn, requests, self.context)
 
@@ -140,7 +143,7 @@ class ServerState:
     def _make_context(self) -> posts.ReplyContext:
         host = self.settings.server.host
         http, https = (f"{host}:{port}" for port in self._ports)
-        memory = self._admission, self.software_register
+        memory = self._admission, self.software_register, self._groups
         return posts.ReplyContext(self.settings, self._token_keys.current, http, https, self.directory, *memory)
 
 

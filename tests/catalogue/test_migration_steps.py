@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import MetaData
 
-from distd.catalogue import engine
 from distd.catalogue.checking import check_catalogue
-from distd.catalogue.engine import SCHEMA, create_catalogue, open_as_it_is, open_catalogue
+from distd.catalogue.engine import SCHEMA, open_as_it_is, open_catalogue
 from distd.catalogue.migration_steps import Step, all_revisions, steps_from
 from distd.catalogue.tables import metadata
 from distd.domain.errors import BadInput
+from tests.catalogue.old_schema import make_old
 from tests.catalogue.rows import fill
 
 if TYPE_CHECKING:
@@ -35,12 +35,10 @@ def test_a_schema_that_is_not_known_is_refused(found: str | None) -> None:
 
 
 @pytest.mark.parametrize("revision", all_revisions())
-def test_rows_of_every_schema_so_far_are_kept(database: Any, revision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_every_schema_so_far_are_kept(database: Any, revision: str) -> None:
     """Columns that are gone by now were taken over into others, which has tests of its own."""
     place = database.make(empty=True)
-    with monkeypatch.context() as context:
-        context.setattr(engine, "SCHEMA", revision)
-        create_catalogue(place)
+    make_old(place, revision)
     before = MetaData()
     with open_as_it_is(place) as catalogue, catalogue.write() as conn:
         before.reflect(conn)

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from distd.catalogue.schema import computers
 from distd.domain.settings import Settings
-from distd.origin.agents import posts
+from distd.origin.agents import posts, requests
 from distd.origin.installation import open_installation
 
 PC = "pc-2026-01-01-00-00-00"
@@ -82,10 +82,10 @@ def inventoried(site: Any) -> Any:
     """Two DEVICEIDs of one computer, each with an inventory."""
     with open_installation(site.data) as installation, installation.catalogue.write() as conn:
         context = posts.ReplyContext(Settings(), b"k" * 32, "origin:80", "origin:443")
-        limits = posts.ReadLimits.of_settings(Settings())
+        limits = requests.ReadLimits.of_settings(Settings())
         for name in (PC, OTHER):
-            post = posts.Post(XML.format(name).encode(), "10.0.0.9", "OCS-NG_unified_unix_agent_v2.10.0", 1e9)
-            posts.answer(conn, [posts.read(post, limits)], context)
+            post = requests.Post(XML.format(name).encode(), "10.0.0.9", "OCS-NG_unified_unix_agent_v2.10.0", 1e9)
+            posts.answer(conn, [requests.read(post, limits)], context)
     return site
 
 

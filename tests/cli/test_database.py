@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import distd.catalogue.engine as engine
 from distd.catalogue.dialect.sqlite import SqliteFile
-from distd.catalogue.engine import SCHEMA, create_catalogue, open_as_it_is, open_catalogue, set_schema
+from distd.catalogue.engine import SCHEMA, open_as_it_is, open_catalogue, set_schema
 from distd.catalogue.tables import metadata
+from tests.catalogue.old_schema import make_old
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,12 +153,10 @@ def test_an_interrupted_copy_goes_on(site: Any, other: Path, monkeypatch: pytest
     assert _copy(site, site.data, other, "--json").json["resumed"]
 
 
-def test_a_schema_is_brought_up_to_date(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schema_is_brought_up_to_date(site: Any) -> None:
     assert site("db", "migrate").out == f"The schema is {SCHEMA} already.\n"
     (site.data / "catalogue.db").unlink()
-    with monkeypatch.context() as context:
-        context.setattr(engine, "SCHEMA", "0001")
-        create_catalogue(SqliteFile(site.data / "catalogue.db"))
+    make_old(SqliteFile(site.data / "catalogue.db"), "0001")
     planned = site("db", "migrate", "--dry-run")
     assert planned.out.splitlines()[0] == "0002  Versions of packages: edited, superseded, withdrawn."
     assert planned.out.endswith("Nothing is changed.\n")

@@ -11,7 +11,7 @@ import pytest
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.records import InventoryRequest, PrologRequest
 from distd.domain.settings import settings_of
-from distd.origin.agents import posts
+from distd.origin.agents import posts, requests
 from distd.server import post_queues
 from distd.server.post_queues import MAX_SHORT_BYTES, open_post_queues
 from distd.wire import ocs
@@ -38,8 +38,8 @@ class Space:
 NO_LIMIT = Space()
 
 
-def post(body: bytes) -> posts.Post:
-    return posts.Post(body, "10.0.0.9", "agent", 5.0)
+def post(body: bytes) -> requests.Post:
+    return requests.Post(body, "10.0.0.9", "agent", 5.0)
 
 
 def open_queues(origin: TestOrigin, space: Any = NO_LIMIT, **limits: Any) -> Any:
@@ -53,9 +53,9 @@ def open_queues(origin: TestOrigin, space: Any = NO_LIMIT, **limits: Any) -> Any
 async def test_a_prolog_does_not_wait_for_inventories(origin: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
     """Inventories that take for ever to read: one thread held up all POSTs, a PROLOG for 20 s."""
     assert len(PROLOG) <= MAX_SHORT_BYTES < len(INVENTORY)
-    gate, read = threading.Event(), posts.read
+    gate, read = threading.Event(), requests.read
 
-    def slow_read(item: posts.Post, limits: Any) -> Any:
+    def slow_read(item: requests.Post, limits: Any) -> Any:
         if len(item.body) > MAX_SHORT_BYTES:
             assert gate.wait(60)
         return read(item, limits)

@@ -43,13 +43,15 @@ class FilterFacts:
     """Folded texts, keys, numbers, microseconds since 1970.
 
     `values`: by the names of fields, `account.` with the folded key; without those that are empty. `groups`: folded
-    names. A filter that does not read a part (`reads`) does not need it here.
+    names. `software_marks`: what `shared_software` found of its software. A filter that does not read a part (`reads`)
+    does not need it here.
     """
 
     values: Mapping[str, tuple[Value, ...]]
     software: tuple[InstalledFacts, ...] = ()
     packages: tuple[AssignedFacts, ...] = ()
     groups: frozenset[str] = frozenset()
+    software_marks: int = 0
 
 
 def filter_facts(
@@ -78,11 +80,12 @@ def filter_facts(
             values[f"{ACCOUNT}{name}"] = (value,)
     return FilterFacts(
         values=values,
-        software=tuple(map(_installed, software)),
+        software=tuple(map(installed_facts, software)),
         packages=tuple(packages),
         groups=frozenset(map(fold, groups)),
     )
 
 
-def _installed(each: InstalledSoftware) -> InstalledFacts:
+def installed_facts(each: InstalledSoftware) -> InstalledFacts:
+    """One software, as it is compared."""
     return InstalledFacts(fold(each.name), (ascii_lower(each.version), version_key(each.version)), fold(each.publisher))

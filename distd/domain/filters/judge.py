@@ -59,21 +59,33 @@ class CompiledFilter:
         return min(later) / MICROS if later else None
 
 
-def compile_filter(tree: Node) -> CompiledFilter:
-    """The filter of this tree."""
-    return CompiledFilter(tree, reads_of(tree), _compile(tree))
+def judge_software(node: Software) -> Judge:
+    """Whether one of the facts' software is such."""
+    is_such = judge_installed(node)
+    return lambda facts, _: any(map(is_such, facts.software))
 
 
-def _compile(node: Node) -> Judge:
+def judge_installed(node: Software) -> Callable[[InstalledFacts], bool]:
+    """Whether one software is such."""
+    criteria = tuple(map(_of_software, node.criteria))
+    return lambda each: all(holds(each) for holds in criteria)
+
+
+def compile_filter(tree: Node, of_software: Callable[[Software], Judge] = judge_software) -> CompiledFilter:
+    """The filter of this tree. `of_software` compiles what it asks of software."""
+    return CompiledFilter(tree, reads_of(tree), _compile(tree, of_software))
+
+
+def _compile(node: Node, of_software: Callable[[Software], Judge]) -> Judge:
     match node:
         case And(parts):
-            judges = tuple(map(_compile, parts))
+            judges = tuple(_compile(part, of_software) for part in parts)
             return lambda facts, now_s: all(judge(facts, now_s) for judge in judges)
         case Or(parts):
-            judges = tuple(map(_compile, parts))
+            judges = tuple(_compile(part, of_software) for part in parts)
             return lambda facts, now_s: any(judge(facts, now_s) for judge in judges)
         case Not(part):
-            opposite = _compile(part)
+            opposite = _compile(part, of_software)
             return lambda facts, now_s: not opposite(facts, now_s)
         case Compare():
             return _compare(node)
@@ -82,8 +94,8 @@ def _compile(node: Node) -> Judge:
             return lambda facts, _: not facts.values.get(name)
         case Word(text):
             return _word(text)
-        case Software(criteria):
-            return _software(tuple(map(_of_software, criteria)))
+        case Software():
+            return of_software(node)
         case PackageInState():
             return _package(node)
         case InGroup(name):
@@ -119,10 +131,6 @@ def _word(text: str) -> Judge:
         return any(matches(value[0] if isinstance(value, tuple) else value) for value in found)  # type: ignore[arg-type]
 
     return holds
-
-
-def _software(criteria: tuple[Callable[[InstalledFacts], bool], ...]) -> Judge:
-    return lambda facts, _: any(all(holds(each) for holds in criteria) for each in facts.software)
 
 
 def _of_software(each: OfSoftware) -> Callable[[InstalledFacts], bool]:

@@ -6,22 +6,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, delete, select, tuple_
+from sqlalchemy import Row, delete, select, tuple_
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.dialect import many_rows
 from distd.catalogue.schema import (
     NAME_LIMIT,
-    activations,
     assignments,
     computers,
     history,
     micros,
-    packages,
 )
 from distd.domain.actor import AGENT
 from distd.domain.folding import fold
@@ -30,19 +27,18 @@ from distd.domain.results import classify, is_final
 from distd.domain.section_digests import NOTHING
 from distd.origin.agents.inventories import known_digests
 from distd.origin.agents.inventory_changes import InventoryChanges, fixed_accounts, forget_documents
-from distd.origin.agents.listing import OpenAssignment
-from distd.origin.deployments import predecessors, proofs
 from distd.origin.mirrors import directory
 from distd.origin.packages.counters import Position, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
     from distd.domain.mirror_rules import ComputerFacts
     from distd.domain.records import DownloadRequest
     from distd.domain.section_digests import SectionDigests
+    from distd.origin.agents.listing import OpenAssignment
     from distd.origin.agents.software_register import SoftwareRegister
 
 
@@ -54,8 +50,8 @@ class ComputerState:
     them that this server has delivered, `trusted` those that count as if it had. `succeeded` are deployed packages that
     others wait for; `ended` has the assignments that are closed, of packages that a post of the batch reports on.
     `facts` are what its mirrors are chosen by, as they were before the batch; `identity` and `changed` are kept up to
-    date. `last_inventory_at_s` is None before the first inventory. `digests` and `fixed_accounts` are only known of
-    those that send one now (`load_inventories`).
+    date. `is_new`: the batch has inserted it. `last_inventory_at_s` is None before the first inventory. `digests` and
+    `fixed_accounts` are only known of those that send one now (`load_inventories`).
     """
 
     id: int
@@ -77,6 +73,7 @@ class ComputerState:
     fixed_accounts: set[str] = field(default_factory=set)
     succeeded: set[str] = field(default_factory=set)
     ended: dict[str, EndedAssignment] = field(default_factory=dict)
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +92,16 @@ def load(
     *,
     waiting: bool = False,
 ) -> dict[str, ComputerState]:
-    """The computers by device id. Those of `newcomers` (device id: time in seconds) that are unknown are inserted, but
-    for those that `refuse` gives back; `waiting`: into the waiting room."""
-    rows = _computers(conn, device_ids)
+    """The computers by DEVICEID, without what `open_assignments` reads. Those of `newcomers` (DEVICEID: time in
+    seconds) that are unknown are inserted, but for those that `refuse` gives back; `waiting`: into the waiting room."""
+    rows, new = _computers(conn, device_ids), dict[str, Row[Any]]()
     unknown = {device_id: at_s for device_id, at_s in newcomers.items() if device_id not in rows}
     for device_id in refuse(unknown) if unknown else ():
         del unknown[device_id]
     if unknown:
-        rows |= _insert(conn, unknown, waiting=waiting)
-    states = {device_id: _state(row) for device_id, row in rows.items()}
-    by_id = {state.id: state for state in states.values()}
-    open_pairs = set()
-    for row in conn.execute(_OPEN, {"ids": list(by_id)}):
-        by_id[row.computer_id].open.append(_open(row))
-        open_pairs.add((row.computer_id, row.package_id))
-    if open_pairs:
-        _load_history(conn, by_id, open_pairs)
-        _load_delivered(conn, by_id)
-        _load_succeeded(conn, by_id)
-    return states
+        new = _insert(conn, unknown, waiting=waiting)
+    known = {device_id: _state(row) for device_id, row in rows.items()}
+    return known | {device_id: _state(row, is_new=True) for device_id, row in new.items()}
 
 
 def load_inventories(conn: Connection, states: Collection[ComputerState]) -> None:
@@ -139,40 +127,6 @@ def load_ended(conn: Connection, states: Mapping[str, ComputerState], reports: C
         of_these = tuple_(assignments.c.computer_id, assignments.c.package_id).in_(some)
         for row in conn.execute(query.where(of_these, assignments.c.result.is_not(None)).order_by(assignments.c.id)):
             pairs[row.computer_id, row.package_id].ended[row.package_id] = EndedAssignment(row.id, row.result)
-
-
-def _load_succeeded(conn: Connection, by_id: Mapping[int, ComputerState]) -> None:
-    """Of the packages that others wait for."""
-    pairs = {
-        (computer_id, each.after)
-        for computer_id, state in by_id.items()
-        for each in state.open
-        if each.after and not each.notified
-    }
-    for computer_id, package_id in predecessors.succeeded(conn, pairs) if pairs else ():
-        by_id[computer_id].succeeded.add(package_id)
-
-
-def _load_history(conn: Connection, by_id: Mapping[int, ComputerState], pairs: Collection[tuple[int, str]]) -> None:
-    ids = {computer_id for computer_id, _ in pairs}
-    package_ids = {package_id for _, package_id in pairs}
-    query = select(history).where(history.c.computer_id.in_(ids), history.c.package_id.in_(package_ids))
-    for computer_id, package_id, trusted in conn.execute(query):
-        by_id[computer_id].history.add(package_id)
-        if trusted:
-            by_id[computer_id].trusted.add(package_id)
-
-
-def _load_delivered(conn: Connection, by_id: Mapping[int, ComputerState]) -> None:
-    """Of the packages that are in the history and are to be listed for the first time."""
-    pairs = {
-        (computer_id, each.package_id)
-        for computer_id, state in by_id.items()
-        for each in state.open
-        if each.package_id in state.history and not (each.notified or each.force)
-    }
-    for computer_id, package_id in proofs.delivered(conn, pairs) if pairs else ():
-        by_id[computer_id].delivered.add(package_id)
 
 
 _COLUMNS: Final = (
@@ -211,40 +165,7 @@ def _insert(conn: Connection, unknown: Mapping[str, float], *, waiting: bool) ->
     return rows
 
 
-_OPEN = (
-    select(
-        assignments.c.id,
-        assignments.c.computer_id,
-        assignments.c.package_id,
-        assignments.c.force,
-        assignments.c.schedule,
-        assignments.c.postcmd,
-        assignments.c.notified_at_us,
-        assignments.c.withdrawn_at_us,
-        assignments.c.claimed_at_us,
-        assignments.c.unproven,
-        assignments.c.cancelled_at_us,
-        assignments.c.first_fragment_at_us,
-        assignments.c.not_before_us,
-        assignments.c.not_after_us,
-        assignments.c.after_package_id,
-        packages.c.priority,
-        packages.c.fragments,
-        packages.c.plan,
-        activations.c.activated_at_us,
-        activations.c.deactivated_at_us,
-        activations.c.info_server,
-        activations.c.fragment_server,
-        activations.c.via,
-    )
-    .join(packages, packages.c.id == assignments.c.package_id)
-    .outerjoin(activations, activations.c.package_id == assignments.c.package_id)
-    .where(assignments.c.result.is_(None), assignments.c.computer_id.in_(bindparam("ids", expanding=True)))
-    .order_by(assignments.c.id)
-)
-
-
-def _state(row: Any) -> ComputerState:
+def _state(row: Any, *, is_new: bool = False) -> ComputerState:
     return ComputerState(
         row.id,
         row.user_agent or "",
@@ -262,31 +183,7 @@ def _state(row: Any) -> ComputerState:
         networks=row.networks,
         waiting=row.waiting,
         key_hash=row.key_hash or "",
-    )
-
-
-def _open(row: Any) -> OpenAssignment:
-    return OpenAssignment(
-        row.id,
-        row.package_id,
-        row.priority,
-        force=row.force,
-        schedule=row.schedule,
-        postcmd=row.postcmd,
-        notified=row.notified_at_us is not None,
-        withdrawn=row.withdrawn_at_us is not None,
-        active=row.activated_at_us is not None and row.deactivated_at_us is None,
-        info_server=row.info_server,
-        fragment_server=row.fragment_server,
-        fragments=row.fragments,
-        imported=not row.plan,  # all packages that are built here have a plan
-        claimed=row.claimed_at_us is not None,
-        unproven=row.unproven,
-        cancelled=row.cancelled_at_us is not None,
-        fetched=row.first_fragment_at_us is not None,
-        not_before_s=(row.not_before_us or 0) / 1_000_000,
-        not_after_s=math.inf if row.not_after_us is None else row.not_after_us / 1_000_000,
-        after=row.after_package_id or "",
+        is_new=is_new,
     )
 
 

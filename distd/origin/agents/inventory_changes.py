@@ -21,6 +21,7 @@ from distd.catalogue.schema import (
     micros,
 )
 from distd.domain.computer_facts import Account
+from distd.domain.filters.fields import ReadSection
 from distd.domain.folding import fold
 from distd.origin.agents.software_register import SoftwareOf
 
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
     from distd.origin.agents.software_register import SoftwareRegister
 
 TAG_KEY: Final = "tag"  # the key of TAG, folded
+# What filters read of what has a digest. (A serial number comes with what an agent is known by: `identities`.)
+_SECTIONS: Final[Mapping[str, frozenset[ReadSection]]] = {
+    "columns": frozenset({ReadSection.HARDWARE, ReadSection.BIOS, ReadSection.CPUS, ReadSection.DRIVES}),
+    "interfaces": frozenset({ReadSection.NETWORKS}),
+    "accounts": frozenset({ReadSection.ACCOUNT}),
+}
 
 
 class Taken(NamedTuple):
@@ -62,10 +69,12 @@ class InventoryChanges:
     accounts: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     software: dict[int, SoftwareOf] = field(default_factory=dict)
     digests: dict[int, SectionDigests] = field(default_factory=dict)
+    sections: dict[int, set[ReadSection]] = field(default_factory=dict)  # what filters may find changed
 
     def keep(self, computer_id: int, now_s: float) -> None:
         """The computer's inventory has come, and is as it was."""
         self.unchanged_at_us[computer_id] = micros(now_s)
+        self.sections.setdefault(computer_id, set()).add(ReadSection.INVENTORY)
 
     def take_over(self, computer_id: int, taken: Taken) -> SectionDigests:
         """Take over what has changed; gives the digests of what the catalogue has then."""
@@ -87,6 +96,7 @@ class InventoryChanges:
         if facts.software is not None:
             self.software[computer_id] = SoftwareOf(facts.software, taken.address, taken.now_s)
         self.digests[computer_id] = new._replace(document=taken.sent.sent.document)
+        self.sections.setdefault(computer_id, set()).update(_changed_sections(facts, known))
         return self.digests[computer_id]
 
     def write(self, conn: Connection, register: SoftwareRegister, new_software_per_day: int) -> dict[int, int]:
@@ -139,6 +149,16 @@ def forget_documents(conn: Connection, computer_ids: Collection[int]) -> None:
 def account_row(key: str, value: str) -> dict[str, Any]:
     """A row of `computer_accounts`, without the computer."""
     return {"key_key": fold(key), "key": key, "value": value, "value_key": fold(value)}
+
+
+def _changed_sections(facts: Facts, known: SectionDigests) -> set[ReadSection]:
+    found = {ReadSection.INVENTORY}
+    if facts.software is not None:
+        found.add(ReadSection.SOFTWARE)
+    for name, sections in _SECTIONS.items():
+        if getattr(facts.digests, name) != getattr(known, name):
+            found |= sections
+    return found
 
 
 def _accounts(facts: Facts, taken: Taken) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The replies to agents' POSTs: the batch handler behind `POST /ocsinventory`.
 
-`read` runs before the transaction and `answer` within it; `catalogue.writer.open_batcher` calls both. Replies are sent
-only after the commit, so nothing that was replied to is lost.
+`requests.read` runs before the transaction and `answer` within it; `catalogue.writer.open_batcher` calls both. Replies
+are sent only after the commit, so nothing that was replied to is lost.
 """
 
 from __future__ import annotations
@@ -13,73 +13,38 @@ from distd.catalogue.event_log import Kind, Note
 from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.domain import results
 from distd.domain.actor import AGENT
+from distd.domain.filters.fields import ReadSection
 from distd.domain.records import Dialect, DownloadRequest, InventoryRequest, PrologReply, PrologRequest
 from distd.domain.section_digests import NOTHING
-from distd.origin.agents import agent_parameters, batch, inventories
+from distd.origin.agents import agent_parameters, batch
 from distd.origin.agents.admission import ELSEWHERE, Admission, may_come_from
-from distd.origin.agents.authentication import KEY, LOG_IN, NO_PROOF, Judgement, hash_key, judge
+from distd.origin.agents.authentication import KEY, LOG_IN, Judgement, hash_key, judge
 from distd.origin.agents.batch import EndedAssignment
 from distd.origin.agents.identities import identity_columns, update_identity
 from distd.origin.agents.inventory_changes import TAG_KEY, Taken
 from distd.origin.agents.listing import NATIVE, Agent, choose_packages, may_switch_off
+from distd.origin.agents.open_assignments import load_assignments
 from distd.origin.agents.pack_lines import pack_line
 from distd.origin.agents.software_register import SoftwareRegister
 from distd.origin.deployments.proofs import ALREADY_IN_HISTORY
+from distd.origin.groups.directory import GroupDirectory
+from distd.origin.groups.following import Contact, follow_contacts, follow_inventories
 from distd.origin.mirrors.directory import EMPTY
 from distd.wire import ocs, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
     from distd.domain.records import Pack, Request
     from distd.domain.settings import Settings
     from distd.origin.agents.agent_parameters import BatchParameters
-    from distd.origin.agents.authentication import Proof
     from distd.origin.agents.batch import ComputerState
-    from distd.origin.agents.inventories import Facts, SentInventory
+    from distd.origin.agents.inventories import Facts
     from distd.origin.agents.listing import OpenAssignment
+    from distd.origin.agents.requests import AgentRequest
     from distd.origin.mirrors.directory import MirrorDirectory
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """A POST as it came: `address` is the peer's, `now_s` seconds since 1970, `proof` who it says it is."""
-
-    body: bytes
-    address: str
-    user_agent: str
-    now_s: float
-    proof: Proof = NO_PROOF
-
-
-@dataclass(frozen=True, slots=True)
-class AgentRequest:
-    """A POST that could be read: `request` is its body; of an INVENTORY that is not parsed yet it is
-    without content. `inventory`: that of an INVENTORY."""
-
-    request: Request
-    address: str
-    user_agent: str
-    now_s: float
-    proof: Proof = NO_PROOF
-    inventory: SentInventory | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLimits:
-    """What a body may be: see `wire.ocs.read_request`. An inventory's document is kept up to `document_bytes`."""
-
-    inflated_bytes: int
-    ratio: int
-    document_bytes: int
-
-    @classmethod
-    def of_settings(cls, settings: Settings) -> ReadLimits:
-        """The limits that are set."""
-        limits = settings.limits
-        return cls(limits.inflated_bytes, limits.inflation_ratio, settings.agents.keep_document_kib * 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,40 +67,7 @@ class ReplyContext:
     directory: MirrorDirectory = EMPTY
     admission: Admission = field(default_factory=Admission)
     register: SoftwareRegister = field(default_factory=SoftwareRegister)
-
-
-def read(post: Post, limits: ReadLimits) -> AgentRequest:
-    """Read the body, but for an INVENTORY that `look_up` compares first.
-
-    Raises `BadInput` when it is no request of an agent, `TooLarge` when it inflates too far.
-    """
-    inventory = _open_inventory(post.body, limits) if len(post.body) >= inventories.MIN_DIVIDED_BYTES else None
-    request: Request
-    if inventory is not None:
-        request = InventoryRequest(inventory.device_id, {}, {}, (), None)
-    else:
-        request = ocs.read_request(post.body, max_inflated_bytes=limits.inflated_bytes, max_ratio=limits.ratio)
-        if isinstance(request, InventoryRequest):
-            inventory = inventories.whole_inventory(request, post.body, max_document_bytes=limits.document_bytes)
-    return AgentRequest(
-        request, post.address[:NAME_LIMIT], post.user_agent[:NAME_LIMIT], post.now_s, post.proof, inventory
-    )
-
-
-def _open_inventory(body: bytes, limits: ReadLimits) -> SentInventory | None:
-    return inventories.open_inventory(
-        body,
-        max_inflated_bytes=limits.inflated_bytes,
-        max_ratio=limits.ratio,
-        max_document_bytes=limits.document_bytes,
-    )
-
-
-def look_up(conn: Connection, posts: Sequence[AgentRequest]) -> list[AgentRequest | Exception]:
-    """Parse the inventories of which the catalogue has not the same yet. What is wrong with one stands in its place."""
-    sent = [post.inventory for post in posts if post.inventory is not None]
-    errors = iter(inventories.look_up(conn, sent) if sent else ())
-    return [post if post.inventory is None else next(errors) or post for post in posts]
+    groups: GroupDirectory = field(default_factory=GroupDirectory)
 
 
 def answer(conn: Connection, posts: Sequence[AgentRequest], context: ReplyContext) -> list[Reply]:
@@ -151,6 +83,9 @@ def answer(conn: Connection, posts: Sequence[AgentRequest], context: ReplyContex
     newcomers = {device_id: post.now_s for device_id, post in contacts.items()}
     waiting = context.settings.agents.waiting_room
     computers = batch.load(conn, {post.request.device_id for post in posts}, newcomers, refuse, waiting=waiting)
+    groups = context.groups.current(conn)
+    follow_contacts(conn, groups, _contacts(posts, computers))
+    load_assignments(conn, computers.values())
     asking = {each.request.device_id for each in posts if isinstance(each.request, PrologRequest)}
     told = agent_parameters.load(conn, context.settings, {computers[name].id for name in asking & computers.keys()})
     senders = {post.request.device_id for post in posts if post.inventory is not None}
@@ -159,7 +94,18 @@ def answer(conn: Connection, posts: Sequence[AgentRequest], context: ReplyContex
     answers = _Answers(context, refused, told)
     replies = [answers.reply(post, computers.get(post.request.device_id)) for post in posts]
     answers.changes.write(conn, context.register, context.settings.agents.new_software_per_day)
+    follow_inventories(conn, groups, answers.changes.inventories.sections, max(post.now_s for post in posts))
     return replies
+
+
+def _contacts(posts: Sequence[AgentRequest], computers: Mapping[str, ComputerState]) -> Iterator[Contact]:
+    """What memberships in groups may change by before it is answered."""
+    for post in posts:
+        computer = computers.get(post.request.device_id)
+        if computer is not None and isinstance(post.request, PrologRequest):
+            user_agent, known = post.user_agent or computer.user_agent, computer.identity
+            has_moved = (known.address, known.user_agent) != (post.address, user_agent)
+            yield Contact(computer.id, post.address, user_agent, post.now_s, computer.is_new, has_moved)
 
 
 @dataclass(slots=True)
@@ -296,7 +242,12 @@ class _Answers:
 
     def take_over(self, post: AgentRequest, facts: Facts, computer: ComputerState) -> None:
         assert post.inventory is not None
+        serial = computer.identity.serial
         self.note_identity(post, computer)
+        if computer.is_new:
+            self.changes.inventories.sections[computer.id] = set(ReadSection)
+        elif computer.identity.serial != serial:
+            self.changes.inventories.sections[computer.id] = {ReadSection.BIOS}
         if TAG_KEY not in computer.fixed_accounts:
             computer.tag = facts.request.account.get("TAG", "")[:NAME_LIMIT] or computer.tag
         fixed, tag = computer.fixed_accounts, computer.tag or ""

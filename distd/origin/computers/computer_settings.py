@@ -14,6 +14,7 @@ from distd.domain.inventory import LONG_TEXT, MAX_ACCOUNT_KEYS
 from distd.domain.mirror_rules import parse_networks
 from distd.origin.agents.inventory_changes import TAG_KEY, account_row, forget_documents
 from distd.origin.deployments.named_computers import find_computers
+from distd.origin.groups.following import follow_computers
 from distd.origin.operators.restrictions import visible
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def change(conn: Connection, actor: Actor, device_id: str, values: Mapping[str, 
         columns |= _set_account(conn, row.id, key, value)
     if columns:
         conn.execute(update(computers).where(computers.c.id == row.id).values(**columns))
+    follow_computers(conn, [row.id], now_s)
     kind = event_log.Kind.COMPUTER_SET
     event_log.append(conn, kind, actor, at_s=now_s, computer_id=row.id, before=before, **told)
 

@@ -10,7 +10,6 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import func, or_, select
 
 from distd.catalogue import dialect, event_log
-from distd.catalogue.groups_schema import group_members
 from distd.catalogue.lists import matches, read_page
 from distd.catalogue.rollouts_schema import rollout_members
 from distd.catalogue.schema import assignments as assignments_table
@@ -36,6 +35,7 @@ from distd.domain.parameters import Level
 from distd.origin.computers import parameters
 from distd.origin.deployments import result_list
 from distd.origin.deployments.result_list import Result  # noqa: TC001 - the API reads the annotations
+from distd.origin.groups import membership
 from distd.origin.operators.restrictions import visible
 from distd.origin.packages.counters import forget_computers
 
@@ -223,7 +223,8 @@ def delete(conn: Connection, actor: Actor, device_ids: Sequence[str], now_s: flo
     for chunk in dialect.chunks(list(ids.values())):
         parameters.forget(conn, Level.COMPUTER, chunk)
         forget_computers(conn, chunk)
-        for table in (*OF_INVENTORIES, group_members, rollout_members, history, progress, assignments_table):
+        membership.forget(conn, chunk)
+        for table in (*OF_INVENTORIES, rollout_members, history, progress, assignments_table):
             conn.execute(delete_from(table).where(table.c.computer_id.in_(chunk)))
         conn.execute(delete_from(computers).where(computers.c.id.in_(chunk)))
     kind = event_log.Kind.COMPUTER_DELETED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
@@ -21,52 +21,63 @@ from distd.catalogue.schema import (
 )
 from distd.domain.computer_facts import Account, InstalledSoftware, Interface
 from distd.domain.filters.facts import AssignedFacts, filter_facts
+from distd.domain.filters.fields import ReadSection
 from distd.domain.folding import fold
 from distd.domain.results import Outcome
 from distd.origin.packages.counters import is_latest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection, Select
 
     from distd.domain.filters.facts import FilterFacts
 
 
-def read_facts(conn: Connection, computer_ids: Sequence[int]) -> dict[int, FilterFacts]:
-    """All that filters read of these computers, by id; nothing of those that do not exist."""
+EVERYTHING: Final = frozenset(ReadSection)
+_NAMES: Final = [interfaces.c[each.name] for each in fields(Interface)]
+_TEXTS: Final = [software.c[name] for name in InstalledSoftware._fields]
+_ACCOUNTS: Final = [computer_accounts.c[name] for name in ("computer_id", "key_key", "key", "value")]
+# What a section has beside the row of the computer: the computer's id, and the values.
+_QUERIES: Final[Mapping[ReadSection, Select[Any]]] = {
+    ReadSection.NETWORKS: select(interfaces.c.computer_id, *_NAMES),
+    ReadSection.ACCOUNT: select(*_ACCOUNTS),
+    ReadSection.SOFTWARE: select(installed.c.computer_id, *_TEXTS).select_from(installed.join(software)),
+    ReadSection.ASSIGNMENTS: select(
+        assignments.c.computer_id, assignments.c.package_id, packages.c.name, assignments.c.state
+    )
+    .join(packages, packages.c.id == assignments.c.package_id)
+    .where(is_latest()),
+    ReadSection.GROUPS: select(group_members.c.computer_id, groups.c.name).join(
+        groups, groups.c.id == group_members.c.group_id
+    ),
+}
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+
+def read_facts(
+    conn: Connection,
+    computer_ids: Sequence[int],
+    sections: Collection[ReadSection] = EVERYTHING,
+    latest: Mapping[int, Mapping[str, Any]] | None = None,
+) -> dict[int, FilterFacts]:
+    """What filters that read these sections need of these computers, by id; nothing of those that do not exist.
+    `latest`: columns of `computers` that are not written yet, by id."""
     found: dict[int, FilterFacts] = {}
     for ids in dialect.chunks(computer_ids):
-        found |= _read(conn, ids)
+        found |= _read(conn, ids, sections, latest or {})
     return found
 
 
-def _read(conn: Connection, ids: Sequence[int]) -> dict[int, FilterFacts]:
+def _read(
+    conn: Connection, ids: Sequence[int], sections: Collection[ReadSection], latest: Mapping[int, Mapping[str, Any]]
+) -> dict[int, FilterFacts]:
     rows = conn.execute(select(computers).where(computers.c.id.in_(ids))).mappings().all()
-    names = [interfaces.c[each.name] for each in fields(Interface)]
-    addresses = _by_computer(conn, select(interfaces.c.computer_id, *names).where(interfaces.c.computer_id.in_(ids)))
-    owned = installed.join(software)
-    texts = [software.c[name] for name in InstalledSoftware._fields]
-    programs = _by_computer(
-        conn,
-        select(installed.c.computer_id, *texts).select_from(owned).where(installed.c.computer_id.in_(ids)),
-    )
-    accounts = _by_computer(
-        conn,
-        select(*(computer_accounts.c[name] for name in ("computer_id", "key_key", "key", "value"))).where(
-            computer_accounts.c.computer_id.in_(ids)
-        ),
-    )
-    members = _by_computer(
-        conn,
-        select(group_members.c.computer_id, groups.c.name)
-        .join(groups, groups.c.id == group_members.c.group_id)
-        .where(group_members.c.computer_id.in_(ids)),
-    )
-    assigned = _by_computer(conn, _assigned(ids))
+    beside = {section: _by_computer(conn, query, ids, section in sections) for section, query in _QUERIES.items()}
+    addresses, accounts, programs, assigned, members = beside.values()
     return {
         row["id"]: filter_facts(
-            _columns(row),
+            {**_columns(row), **latest.get(row["id"], _NOTHING)},
             [Interface(*each) for each in addresses[row["id"]]],
             {each[0]: Account(*each[1:]) for each in accounts[row["id"]]},
             [InstalledSoftware(*each) for each in programs[row["id"]]],
@@ -81,22 +92,12 @@ def _columns(row: Mapping[Any, Any]) -> Mapping[str, Any]:
     return {str(name): value for name, value in row.items()}
 
 
-def _assigned(ids: Sequence[int]) -> Select[Any]:
-    return (
-        select(
-            assignments.c.computer_id,
-            assignments.c.package_id,
-            packages.c.name,
-            assignments.c.state,
-        )
-        .join(packages, packages.c.id == assignments.c.package_id)
-        .where(assignments.c.computer_id.in_(ids), is_latest())
-    )
-
-
-def _by_computer(conn: Connection, query: Select[Any]) -> Mapping[int, Sequence[Sequence[Any]]]:
+def _by_computer(
+    conn: Connection, query: Select[Any], ids: Sequence[int], wanted: bool
+) -> Mapping[int, Sequence[Sequence[Any]]]:
     found: dict[int, list[Sequence[Any]]] = defaultdict(list)
-    rows: Iterable[Any] = conn.execute(query)
-    for computer_id, *values in rows:
-        found[computer_id].append(values)
+    if wanted:
+        rows: Iterable[Any] = conn.execute(query.where(query.selected_columns.computer_id.in_(ids)))
+        for computer_id, *values in rows:
+            found[computer_id].append(values)
     return found

@@ -8,7 +8,6 @@ from sqlalchemy import delete, select, update
 
 from distd.catalogue import event_log
 from distd.catalogue.access_schema import parameters
-from distd.catalogue.groups_schema import group_members
 from distd.catalogue.rollouts_schema import rollout_members
 from distd.catalogue.schema import assignments, computer_accounts, computers, events, history, progress
 from distd.domain.errors import Conflict
@@ -18,6 +17,8 @@ from distd.domain.results import Outcome
 from distd.origin.agents.inventory_changes import TAG_KEY, forget_documents
 from distd.origin.computers.computers import OF_INVENTORIES
 from distd.origin.deployments.named_computers import find_computers
+from distd.origin.groups import membership
+from distd.origin.groups.following import follow_computers
 from distd.origin.packages import attempts
 from distd.origin.packages.counters import forget_computers
 
@@ -41,14 +42,17 @@ def merge(conn: Connection, actor: Actor, old: str, new: str, now_s: float) -> N
     _move_assignments(conn, old_id, new_id)
     _move_accounts(conn, old_id, new_id)
     _move_parameters(conn, old_id, new_id)
+    membership.move(conn, old_id, new_id)
     conn.execute(update(events).where(events.c.computer_id == old_id).values(computer_id=new_id))
     first = conn.scalar(select(computers.c.first_seen_at_us).where(computers.c.id == old_id))
     later = computers.c.id == new_id, computers.c.first_seen_at_us > first
     conn.execute(update(computers).where(*later).values(first_seen_at_us=first))
-    for table in (*OF_INVENTORIES, group_members, rollout_members, history, progress, assignments):
+    membership.forget(conn, [old_id])
+    for table in (*OF_INVENTORIES, rollout_members, history, progress, assignments):
         conn.execute(delete(table).where(table.c.computer_id == old_id))
     conn.execute(delete(computers).where(computers.c.id == old_id))
     forget_documents(conn, [new_id])
+    follow_computers(conn, [new_id], now_s)
     event_log.append(conn, event_log.Kind.COMPUTER_MERGED, actor, at_s=now_s, computer_id=new_id, device_id=old)
 
 

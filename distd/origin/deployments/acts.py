@@ -13,7 +13,17 @@ from sqlalchemy import select, tuple_, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.event_log import Kind, Note
-from distd.catalogue.schema import activations, assignments, computers, history, micros, packages, progress
+from distd.catalogue.schema import (
+    NAME_LIMIT,
+    activations,
+    assignments,
+    computers,
+    history,
+    micros,
+    packages,
+    progress,
+)
+from distd.domain.assignment_terms import OriginKind
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.mirror_rules import has_variables
 from distd.domain.results import FINAL, Outcome
@@ -37,12 +47,13 @@ FETCHING: Final = (Outcome.NOTIFIED, Outcome.DOWNLOADING)
 
 @dataclass(frozen=True, slots=True)
 class ChosenAssignments:
-    """Those in one of these `states`, with one of these `codes`, and on one of these computers: of each that is given.
-    `device_ids` None: on any computer."""
+    """Those in one of these `states`, with one of these `codes`, on one of these computers, and given by this group: of
+    each that is given. `device_ids` None: on any computer."""
 
     states: Sequence[Outcome] = ()
     codes: Sequence[str] = ()
     device_ids: Sequence[str] | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +92,9 @@ def unassign(
     conn: Connection, actor: Actor, package_id: str, chosen: ChosenAssignments, now_s: float, *, dry_run: bool = False
 ) -> ActDone:
     """Take back assignments without a result: see `assignments.Unassigned`. Without states: of which no agent was
-    notified, or, of computers that are named, all. Raises `NotFound`, `BadInput`."""
+    notified, or, of computers or a group that are named, all. Raises `NotFound`, `BadInput`."""
     allowed = (Outcome.WAITING, *FETCHING)
-    default = allowed if chosen.device_ids is not None else (Outcome.WAITING,)
+    default = (Outcome.WAITING,) if chosen.device_ids is None and chosen.group is None else allowed
     rows, done = _choose(conn, actor, "unassign", package_id, chosen, (allowed, default), dry_run=dry_run)
     done = replace(done, withdrawn=[row.device_id for row in rows if row.notified_at_us is not None])
     if dry_run:
@@ -183,6 +194,9 @@ def _choose(
     )
     if chosen.codes:
         query = query.where(assignments.c.result.in_(chosen.codes))
+    if chosen.group is not None:
+        of_group = assignments.c.origin_kind == OriginKind.GROUP
+        query = query.where(of_group, assignments.c.origin_name == chosen.group[:NAME_LIMIT])
     if chosen.device_ids is None:
         rows = list(conn.execute(query))
         named = len(rows)

@@ -47,8 +47,8 @@ class Unassigned(StrEnum):
 class AssignmentRequest:
     """A package for computers. `origin`: what they were chosen by. `skip_had`: pass over those that have it already;
     with `force` those only that have an assignment without a result; one that only the agent's history holds back is
-    replaced then. `skip_unfit`: pass over those that cannot take it. `config_of(id)`: the schedule that a computer's
-    agent is told; None: priorities are not judged."""
+    replaced then. `skip_unfit`: pass over those that cannot take it; `skip_others`: those with another system.
+    `config_of(id)`: the schedule that a computer's agent is told; None: priorities are not judged."""
 
     package_id: str
     device_ids: Sequence[str]
@@ -56,6 +56,7 @@ class AssignmentRequest:
     origin: AssignmentOrigin = BY_HAND
     skip_had: bool = False
     skip_unfit: bool = False
+    skip_others: bool = False
     config_of: Callable[[int], DownloadConfig] | None = None
 
 
@@ -169,7 +170,7 @@ def _refusal(
     package: Package, found: dict[str, Row[Any]], unfit: list[Unfit], already: list[str], request: AssignmentRequest
 ) -> Conflict | None:
     others = [each for each in unfit if each.reason is UnfitReason.OTHER_SYSTEM]
-    if others and not request.skip_unfit:
+    if others and not (request.skip_unfit or request.skip_others):
         named = ", ".join(f"{each.device_id} {each.detail}" for each in others[:NAMED])
         more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
         count = f"{len(others):,} of {len(found):,} computers have another system: " if len(others) > 1 else ""

@@ -17,7 +17,7 @@ from distd.domain.diagnosis.judging import diagnose, first_cause, kind_of_code
 from distd.domain.diagnosis.wording import DIAGNOSIS_LANGUAGES
 from distd.domain.errors import NotFound
 from distd.domain.results import OPEN, Outcome
-from distd.origin.agents import batch
+from distd.origin.agents import open_assignments
 from distd.origin.deployments import diagnosis_facts as reading
 from distd.origin.deployments.diagnosed_mirrors import read_mirrors
 from distd.origin.packages.counters import is_latest, progress_of_assignment
@@ -168,7 +168,7 @@ def _judge(
         sharing=reading.count_downloading(conn) if rules else 0,
     )
     for some in dialect.chunks(rows, AT_ONCE):
-        states = batch.load(conn, [row.device_id for row in some if _has_to_do(row)], {})
+        states = open_assignments.read_computers(conn, [row.device_id for row in some if _has_to_do(row)])
         after_states = _after_states(conn, some)
         for row in some:
             yield row.device_id, known.first_cause(row, states.get(row.device_id), after_states.get(row.computer_id))

@@ -27,7 +27,7 @@ from distd.domain.diagnosis.facts import (
 from distd.domain.errors import DistdError, NotFound
 from distd.domain.hold_reasons import HoldReason
 from distd.domain.results import Outcome
-from distd.origin.agents import admission, authentication, batch
+from distd.origin.agents import admission, authentication, open_assignments
 from distd.origin.agents.listing import held_back
 from distd.origin.agents.posts import agent_of
 from distd.origin.deployments.diagnosed_mirrors import mirror_for
@@ -109,7 +109,7 @@ def read_facts(
     assigned = _latest(conn, row.id, package_id)
     if package is None or assigned is None:
         return facts_of(context, now_s, device_id, package, package_id, **common)
-    state = batch.load(conn, [device_id], {})[device_id]
+    state = open_assignments.read_computers(conn, [device_id])[device_id]
     held, others = held_and_others(state, package_id, context.settings, now_s)
     fetched = conn.execute(
         select(progress).where(progress.c.computer_id == row.id, progress.c.package_id == package_id)

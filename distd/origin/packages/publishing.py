@@ -13,6 +13,7 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import func, insert, select, update
 
 from distd.catalogue import event_log, schema
+from distd.catalogue.groups_schema import group_packages
 from distd.catalogue.schema import NAME_LIMIT, TEXT_LIMIT, assignments, micros, package_ids
 from distd.domain import fragment_plan
 from distd.domain.errors import BadInput, Conflict, Unavailable
@@ -178,6 +179,7 @@ def delete(store: PackageStore, actor: Actor, package_id: str, now_s: float) -> 
         packages.show(conn, package_id)
         _refuse_if_needed(conn, package_id)
         deleted = {"deleted_at_us": micros(now_s)}
+        conn.execute(sql_delete(group_packages).where(group_packages.c.package_id == package_id))
         conn.execute(update(schema.packages).where(schema.packages.c.id == package_id).values(**deleted))
         event_log.append(conn, event_log.Kind.PACKAGE_DELETED, actor, at_s=now_s, package_id=package_id)
     # After the commit: a crash here leaves a directory of no package, which `reconcile` removes.

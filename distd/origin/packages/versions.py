@@ -17,6 +17,7 @@ from distd.domain import fragment_plan, recipes
 from distd.domain.errors import BadInput, Conflict
 from distd.domain.package_spec import NO_SOURCE, PackageSpec, warnings
 from distd.domain.records import Action, Digest, OperatingSystem
+from distd.origin.groups import given_packages
 from distd.origin.packages import attempts, packages
 from distd.origin.packages.counters import is_latest
 from distd.origin.packages.publishing import (
@@ -237,6 +238,7 @@ def _inherit(
     packages.deactivate(conn, actor, old.id, now_s)
     if with_assignments:
         _assign_again(conn, actor, old.id, new.id, now_s)
+        given_packages.follow_package(conn, old.id, new.id, now_s)
 
 
 def _assign_again(conn: Connection, actor: Actor, old_id: str, new_id: str, now_s: float) -> None:

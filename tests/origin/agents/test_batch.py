@@ -12,13 +12,19 @@ from distd.domain.actor import AGENT
 from distd.domain.records import PrologRequest
 from distd.origin.agents import batch
 from distd.origin.agents.batch import Changes
+from distd.origin.agents.open_assignments import load_assignments
 
 if TYPE_CHECKING:
     from tests.fixtures.origin import TestOrigin
 
 
 def load(origin: TestOrigin, *device_ids: str, newcomers: dict[str, float] | None = None) -> Any:
-    return origin.write(batch.load, set(device_ids), newcomers or {})
+    def run(conn: Any) -> Any:
+        states = batch.load(conn, set(device_ids), newcomers or {})
+        load_assignments(conn, states.values())
+        return states
+
+    return origin.write(run)
 
 
 def histories(origin: TestOrigin) -> set[tuple[int, str]]:

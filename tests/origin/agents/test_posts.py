@@ -17,7 +17,7 @@ from distd.domain.mirror_rules import Field, Via
 from distd.domain.page import EVERYTHING
 from distd.domain.records import DownloadRequest, InventoryRequest, PrologRequest
 from distd.domain.settings import Settings
-from distd.origin.agents import posts
+from distd.origin.agents import posts, requests
 from distd.origin.agents.pack_lines import MAX_MIRRORS
 from distd.origin.computers import computers, revocation
 from distd.origin.computers.computers import WantedComputers
@@ -580,7 +580,7 @@ BAD = {
 @pytest.mark.parametrize(("body", "error"), BAD.values(), ids=BAD)
 def test_a_bad_body_is_refused_before_the_catalogue(body: Any, error: Any) -> None:
     with pytest.raises(error):
-        posts.read(posts.Post(body, "", "", 0), posts.ReadLimits.of_settings(Settings()))
+        requests.read(requests.Post(body, "", "", 0), requests.ReadLimits.of_settings(Settings()))
 
 
 async def test_the_batch_handler_under_the_batcher(origin: TestOrigin) -> None:
@@ -590,12 +590,12 @@ async def test_the_batch_handler_under_the_batcher(origin: TestOrigin) -> None:
         return posts.answer(conn, requests, origin.context)
 
     def read(post: Any) -> Any:
-        return posts.read(post, origin.read_limits)
+        return requests.read(post, origin.read_limits)
 
     bodies = {f"pc{n}": ocs.write_request(PrologRequest(f"pc{n}")) for n in range(100)} | {"bad": b"?"}
     async with open_batcher(origin.catalogue, handle, read, limits=BatchLimits(200)) as batcher:
         for name, body in bodies.items():
-            batcher.put(posts.Post(body, "10.0.0.1", "", 5.0), partial(replies.__setitem__, name))
+            batcher.put(requests.Post(body, "10.0.0.1", "", 5.0), partial(replies.__setitem__, name))
     assert isinstance(replies.pop("bad"), BadInput)
     assert {reply.status for reply in replies.values()} == {200}
     assert len(replies) == len(origin.rows(schema.computers)) == 100

@@ -98,14 +98,14 @@ def test_too_little_disk(mixed: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_by_tag_with_its_origin(mixed: TestOrigin) -> None:
     origin = AssignmentOrigin(OriginKind.TAG, "Micro*")
-    device_ids = mixed.read(choices.choose, origin)
+    device_ids = mixed.read(choices.choose, origin, mixed.now_s)
     assert device_ids == ["has", "windows"]
     mixed.act(assignments.assign, AssignmentRequest("17", device_ids, origin=origin, skip_had=True), mixed.now_s)
     by_hand, by_tag = mixed.results("17")
     assert (by_hand.origin_kind, by_hand.origin_name, by_hand.assigned_by) == ("hand", "", "operator:admin")
     assert (by_tag.origin_kind, by_tag.origin_name, by_tag.assigned_by) == ("tag", "Micro*", "operator:admin")
     with pytest.raises(BadInput, match="tag: expected a tag of computers that are there, got paris"):
-        mixed.read(choices.choose, AssignmentOrigin(OriginKind.TAG, "paris"))
+        mixed.read(choices.choose, AssignmentOrigin(OriginKind.TAG, "paris"), mixed.now_s)
 
 
 def test_what_no_choice_of_computers_changes_is_refused(mixed: TestOrigin) -> None:

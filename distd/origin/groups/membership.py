@@ -1,0 +1,151 @@
+"""Who is in which group: computers come and leave, and what follows from it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import delete, func, select, update
+
+from distd.catalogue import dialect, event_log
+from distd.catalogue.dialect import many_rows
+from distd.catalogue.event_log import Kind, Note
+from distd.catalogue.groups_schema import group_members, group_picks, groups
+from distd.catalogue.schema import installed, software
+from distd.domain.actor import SYSTEM
+from distd.domain.computer_facts import InstalledSoftware
+from distd.domain.filters.fields import ReadSection
+from distd.origin.computers.filter_facts import read_facts
+from distd.origin.groups import given_packages
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from sqlalchemy import Connection
+
+    from distd.domain.filters.facts import FilterFacts
+    from distd.domain.filters.shared_software import SharedSoftware
+    from distd.domain.groups import DynamicGroups
+
+Members = dict[int, list[int]]  # by the group's id, ids of computers
+_TEXTS: Final = [software.c[name] for name in InstalledSoftware._fields]
+
+
+def judge(
+    conn: Connection,
+    dynamic: DynamicGroups,
+    wanted: Mapping[int, Collection[int]],
+    now_s: float,
+    latest: Mapping[int, Mapping[str, Any]] | None = None,
+) -> None:
+    """Judge computers (by the id: the ids of groups) and change their memberships. `latest`: columns of `computers`
+    that are not written yet."""
+    asked = {computer_id: which for computer_id, which in wanted.items() if which}
+    if not asked:
+        return
+    sections = dynamic.sections(frozenset[int]().union(*asked.values())) | {ReadSection.GROUPS}
+    facts = read_facts(conn, list(asked), sections - {ReadSection.SOFTWARE}, latest)
+    if ReadSection.SOFTWARE in sections:
+        facts = _with_marks(conn, facts, dynamic.software)
+    picked = _picked(conn, list(facts))
+    joined: Members = defaultdict(list)
+    left: Members = defaultdict(list)
+    for computer_id, each in facts.items():
+        changed = dynamic.judge(each, now_s, asked[computer_id], picked.get(computer_id, {}))
+        for group_id, is_member in changed.items():
+            (joined if is_member else left)[group_id].append(computer_id)
+    if joined or left:
+        change(conn, joined, left, now_s)
+
+
+def change(
+    conn: Connection,
+    joined: Mapping[int, Collection[int]],
+    left: Mapping[int, Collection[int]],
+    now_s: float,
+    *,
+    noted: bool = True,
+) -> None:
+    """Computers come that are not in the group yet, and leave that are. `noted`: an event for each of them."""
+    many_rows.insert_pairs(conn, group_members, _pairs(joined))
+    many_rows.delete_pairs(conn, group_members, _pairs(left))
+    for group_id in joined.keys() | left.keys():
+        _count(conn, group_id, len(joined.get(group_id, ())) - len(left.get(group_id, ())))
+    if noted:
+        names = _names(conn, joined.keys() | left.keys())
+        notes = [
+            Note(kind, SYSTEM, now_s, None, computer_id, {"group": names[group_id]})
+            for kind, changed in ((Kind.GROUP_LEFT, left), (Kind.GROUP_JOINED, joined))
+            for group_id, computer_id in _pairs(changed)
+        ]
+        event_log.append_many(conn, notes)
+    given_packages.take(conn, left, now_s)
+    given_packages.give(conn, joined, now_s)
+
+
+def forget(conn: Connection, computer_ids: Collection[int]) -> None:
+    """These computers are about to be deleted, at most as many as one statement takes."""
+    theirs = group_members.c.computer_id.in_(computer_ids)
+    rows = conn.execute(select(group_members.c.group_id, func.count()).where(theirs).group_by(group_members.c.group_id))
+    for group_id, count in list(rows):
+        _count(conn, group_id, -count)
+    conn.execute(delete(group_members).where(theirs))
+    conn.execute(delete(group_picks).where(group_picks.c.computer_id.in_(computer_ids)))
+
+
+def move(conn: Connection, old_id: int, new_id: int) -> None:
+    """Two computers become one: what was decided by hand of the old one holds for the new one, too."""
+    dynamic = select(groups.c.id).where(groups.c.filter_text.is_not(None))
+    by_hand = group_members.c.computer_id == old_id, group_members.c.group_id.not_in(dynamic)
+    known = select(group_members.c.group_id).where(group_members.c.computer_id == new_id)
+    query = select(group_members.c.group_id).where(*by_hand, group_members.c.group_id.not_in(known))
+    joined = list(conn.scalars(query))
+    many_rows.insert_pairs(conn, group_members, [(group_id, new_id) for group_id in joined])
+    for group_id in joined:
+        _count(conn, group_id, 1)
+    decided = select(group_picks.c.group_id).where(group_picks.c.computer_id == new_id)
+    picks = update(group_picks).where(group_picks.c.computer_id == old_id, group_picks.c.group_id.not_in(decided))
+    conn.execute(picks.values(computer_id=new_id))
+
+
+def _count(conn: Connection, group_id: int, difference: int) -> None:
+    if difference:
+        changed = update(groups).where(groups.c.id == group_id)
+        conn.execute(changed.values(members=groups.c.members + difference))
+
+
+def _pairs(changed: Mapping[int, Collection[int]]) -> list[tuple[int, int]]:
+    return sorted((group_id, computer_id) for group_id, ids in changed.items() for computer_id in ids)
+
+
+def _names(conn: Connection, group_ids: Collection[int]) -> dict[int, str]:
+    return {row.id: row.name for row in conn.execute(select(groups).where(groups.c.id.in_(list(group_ids))))}
+
+
+def _picked(conn: Connection, computer_ids: Collection[int]) -> dict[int, dict[int, bool]]:
+    found: dict[int, dict[int, bool]] = defaultdict(dict)
+    for ids in dialect.chunks(sorted(computer_ids)):
+        for row in conn.execute(select(group_picks).where(group_picks.c.computer_id.in_(ids))):
+            found[row.computer_id][row.group_id] = row.included
+    return found
+
+
+def _with_marks(conn: Connection, facts: Mapping[int, FilterFacts], shared: SharedSoftware) -> dict[int, FilterFacts]:
+    """The facts with what is known of the computers' software."""
+    owned: dict[int, list[int]] = defaultdict(list)
+    for ids in dialect.chunks(sorted(facts)):
+        query = select(installed.c.computer_id, installed.c.software_id).where(installed.c.computer_id.in_(ids))
+        for computer_id, software_id in conn.execute(query):
+            owned[computer_id].append(software_id)
+    unknown = shared.unknown(software_id for ids in owned.values() for software_id in ids)
+    judged: dict[int, int] = {}
+    for ids in dialect.chunks(sorted(unknown)):
+        rows = conn.execute(select(software.c.id, *_TEXTS).where(software.c.id.in_(ids)))
+        judged |= shared.judge_all({key: InstalledSoftware(*texts) for key, *texts in rows})
+    # What this transaction has added may get another id, if it is rolled back: see `committed`.
+    shared.remember({key: marks for key, marks in judged.items() if key <= shared.committed})
+    return {
+        computer_id: replace(each, software_marks=shared.marks(owned[computer_id], judged))
+        for computer_id, each in facts.items()
+    }

@@ -1,0 +1,55 @@
+"""What a server does for groups every now and then: members follow filters that speak of time, of contacts and of
+packages, also where no agent makes a contact; and packages that were not active when members came are given."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from distd.catalogue import dialect
+from distd.catalogue.outage import warn
+from distd.domain.errors import Unavailable
+from distd.origin.groups import following, given_packages
+from distd.origin.groups.directory import GroupDirectory
+
+if TYPE_CHECKING:
+    import logging
+
+    from sqlalchemy import Connection
+
+    from distd.catalogue.reader import Reader
+    from distd.catalogue.writer import Writer
+
+FOLLOW_S: Final = 60.0
+WHOLE: Final = 60  # every so many times all groups are compared, whatever their filters read
+
+
+async def run_groups(reader: Reader, writer: Writer, log: logging.Logger) -> None:
+    """Until cancelled. What the catalogue does not take is tried again the next time."""
+    directory, rounds = GroupDirectory(), 0
+    while True:
+        await trio.sleep(FOLLOW_S)
+        try:
+            await _follow(reader, writer, directory, whole=rounds % WHOLE == 0)
+        except Unavailable as error:
+            warn(log, error, "members of groups do not follow")
+        rounds += 1
+
+
+async def _follow(reader: Reader, writer: Writer, directory: GroupDirectory, *, whole: bool) -> None:
+    """Searches read beside the writer; only computers that they find are judged in its transactions."""
+
+    def find(conn: Connection) -> dict[int, set[int]]:
+        dynamic = directory.current(conn)
+        return following.find_others(conn, dynamic, dynamic.all if whole else dynamic.volatile, time.time())
+
+    def follow(conn: Connection, found: dict[int, set[int]]) -> None:
+        following.follow_found(conn, directory.current(conn), found, time.time())
+
+    found = await reader.run(find)
+    for ids in dialect.chunks(list(found), following.MAX_JUDGED):
+        await writer.run(partial(follow, found={computer_id: found[computer_id] for computer_id in ids}))
+    await writer.run(partial(given_packages.catch_up, now_s=time.time()))

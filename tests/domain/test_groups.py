@@ -1,0 +1,85 @@
+"""Dynamic groups: their order, and which of them change by what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from distd.domain.errors import Conflict
+from distd.domain.filters.facts import FilterFacts
+from distd.domain.filters.fields import ReadSection
+from distd.domain.filters.parse import parse
+from distd.domain.groups import DynamicGroups, asks_for, in_order
+
+
+def groups_of(**filters: str) -> DynamicGroups:
+    return DynamicGroups({name: (number, parse(text)) for number, (name, text) in enumerate(filters.items(), 1)})
+
+
+def facts_of(*groups: str, **values: Any) -> FilterFacts:
+    return FilterFacts({name: (value,) for name, value in values.items()}, groups=frozenset(groups))
+
+
+def test_those_that_are_asked_for_come_first() -> None:
+    found = groups_of(a='group("b") AND group("c")', b='group("c")', c="os ~ windows")
+    assert [group.name for group in found.groups] == ["c", "b", "a"]
+    assert [sorted(group.asks_for) for group in found.groups] == [[], [3], [2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("filters", "path"),
+    [
+        ({"a": 'group("a")'}, "a asks for a"),
+        ({"a": 'group("b")', "b": 'NOT group("A")'}, "a asks for b asks for a"),
+        ({"a1": 'group("a*")'}, "a1 asks for a1"),
+    ],
+)
+def test_no_group_asks_for_itself(filters: dict[str, str], path: str) -> None:
+    with pytest.raises(Conflict, match="no group may ask for itself: ") as error:
+        groups_of(**filters)
+    names = set(path.split(" asks for "))
+    assert names == set(str(error.value).partition("itself: ")[2].partition(";")[0].split(" asks for "))
+
+
+def test_names_are_patterns_without_capitals() -> None:
+    assert asks_for(parse('group("class ?")'), ["Class A", "Class B2", "CLASS c"]) == ["Class A", "CLASS c"]
+    assert in_order({"x": ["y"], "y": []}) == ["y", "x"]
+
+
+def test_only_what_is_asked_for_is_judged() -> None:
+    found = groups_of(windows="os ~ windows", big="memory >= 8GiB")
+    facts = facts_of(os="windows 10", memory=16 * 2**30)
+    assert found.judge(facts, 0.0, {1}, {}) == {1: True}
+    assert found.judge(facts, 0.0, {1, 2}, {}) == {1: True, 2: True}
+    assert found.judge(facts_of("windows", os="linux"), 0.0, {1}, {}) == {1: False}
+    assert found.judge(facts_of("windows", os="windows 10"), 0.0, {1}, {}) == {}
+
+
+def test_who_asks_follows_in_the_same_step() -> None:
+    found = groups_of(outer='NOT group("inner")', inner="os ~ windows", third='group("outer")')
+    assert found.judge(facts_of("outer", "third", os="windows"), 0.0, {2}, {}) == {2: True, 1: False, 3: False}
+    assert found.judge(facts_of("inner", os="linux"), 0.0, {2}, {}) == {2: False, 1: True, 3: True}
+
+
+def test_what_was_decided_by_hand_holds() -> None:
+    found = groups_of(windows="os ~ windows", outer='group("windows")')
+    assert found.judge(facts_of(os="linux"), 0.0, {1}, {1: True}) == {1: True, 2: True}
+    assert found.judge(facts_of("windows", "outer", os="windows"), 0.0, {1}, {1: False}) == {1: False, 2: False}
+
+
+def test_what_filters_read() -> None:
+    found = groups_of(
+        a="os ~ windows",
+        b='software("firefox*")',
+        c="last_contact < 7d",
+        d='package("x") = SUCCESS',
+        e='group("b")',
+        f="address = 10.0.0.9",
+    )
+    assert found.reading([ReadSection.HARDWARE]) == {1}
+    assert found.reading([ReadSection.SOFTWARE, ReadSection.CONTACT]) == {2, 3, 6}
+    assert found.volatile == {3, 4, 6}
+    assert found.sections({2}) == {ReadSection.SOFTWARE, ReadSection.GROUPS}
+    assert found.asking_for("B") == {5}
+    assert len(found.software) == 1
