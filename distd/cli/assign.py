@@ -55,7 +55,7 @@ class AssignOptions:
 @site_option
 @computer_option
 @file_option
-@option("--tag", metavar="TEXT", help="All computers with such a TAG; ? and * as in a shell.")
+@option("--tag", field="to.tag", metavar="TEXT", help="All computers with such a TAG; ? and * as in a shell.")
 @option(
     "--filter",
     "filter_",
@@ -64,7 +64,7 @@ class AssignOptions:
     shell_complete=complete_filter,
     help="All computers that match this now, or @NAME, a saved filter.",
 )
-@option("--group", metavar="NAME", help="All computers in this group, now and later.")
+@option("--group", field="to.group", metavar="NAME", help="All computers in this group, now and later.")
 @option("--force", is_flag=True, help="Run it even on computers that have it in their history.")
 @option("--any-os", is_flag=True, help="Also on computers with another system than the package is for.")
 @option(

@@ -116,7 +116,7 @@ def show(name: str, site: SiteAccess, as_json: bool) -> None:
         click.echo(f"Package {given.package_id} {given.name}, by {given.assigned_by}{state}.")
     if values:
         print_parameters(values)
-    click.echo(f"Who is in it: distd computer list --filter 'group(\"{found.group.name}\")' {site.where}", err=True)
+    click.echo(f"Who is in it: distd computer list 'group(\"{found.group.name}\")' {site.where}", err=True)
 
 
 @group.command(epilog=example('distd group edit "Class A" --filter \'tag ~ "room *"\' --data /srv/distd'))

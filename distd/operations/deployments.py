@@ -154,8 +154,6 @@ def _assign(conn: Connection, asked: Asked, given: NewAssignment) -> AssignmentO
     if not chosen:
         raise BadInput("to", "computers, listed, a tag, a filter or a group", "none of them")
     terms, done = _terms(given, asked.now_s), list[tuple[AssignmentOrigin, Assigned]]()
-    if given.to.group is not None:
-        given_packages.keep(conn, asked.actor, given.to.group, given.package, terms, asked.now_s)
     for device_ids, origin in chosen:
         request = assignments.AssignmentRequest(
             given.package,
@@ -171,6 +169,8 @@ def _assign(conn: Connection, asked: Asked, given: NewAssignment) -> AssignmentO
             done.append((origin, assignments.preview(conn, request, asked.now_s, asked.actor)))
         else:
             done.append((origin, assignments.assign(conn, asked.actor, request, asked.now_s)))
+    if given.to.group is not None:
+        given_packages.keep(conn, asked.actor, given.to.group, given.package, terms, asked.now_s)
     return _outcome(done, dry_run=given.dry_run)
 
 
@@ -197,7 +197,7 @@ def _named(conn: Connection, target: AssignmentTarget) -> Iterator[tuple[OriginK
     if target.filter is not None:
         yield OriginKind.FILTER, target.filter
     if target.group is not None:
-        yield OriginKind.GROUP, groups.written_name(conn, target.group)
+        yield OriginKind.GROUP, groups.written_name(conn, target.group, "to.group")
 
 
 def _schedules(conn: Connection, asked: Asked, device_ids: Sequence[str]) -> Callable[[int], DownloadConfig]:

@@ -242,9 +242,9 @@ def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> ComputerG
     return found.group
 
 
-def written_name(conn: Connection, name: str) -> str:
+def written_name(conn: Connection, name: str, field: str = "group") -> str:
     """The name of a group as it was given; `name` may have other capitals. Raises `NotFound`."""
-    found: str = _row(conn, name).name
+    found: str = _row(conn, name, field).name
     return found
 
 
@@ -311,11 +311,11 @@ def _members(conn: Connection, group_id: int, among: Sequence[int] | None = None
     return found
 
 
-def _row(conn: Connection, name: str) -> Row[Any]:
+def _row(conn: Connection, name: str, field: str = "group") -> Row[Any]:
     row = conn.execute(select(groups).where(_COLUMNS.name_key == fold(name))).one_or_none()
     if row is None:
         near = nearest(name, conn.scalars(select(_COLUMNS.name).limit(MAX_GROUPS)))
-        raise NotFound("group", "the name of a group", name, near)
+        raise NotFound(field, "the name of a group", name, near)
     return row
 
 

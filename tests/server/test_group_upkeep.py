@@ -1,0 +1,71 @@
+"""What a server does for groups every minute."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import trio
+import trio.testing
+
+from distd.catalogue.groups_schema import group_members
+from distd.domain.errors import Unavailable
+from distd.origin.groups import following, groups, membership
+from distd.origin.groups.groups import NewComputerGroup
+from distd.server.group_upkeep import FOLLOW_S, WHOLE, run_groups
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.fixtures.origin import TestOrigin
+
+LOG = logging.getLogger("distd")
+
+
+async def run(reader: Any, writer: Any, rounds: int) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_groups, reader, writer, LOG)
+        await trio.sleep(FOLLOW_S * rounds + 1)
+        nursery.cancel_scope.cancel()
+
+
+def create(origin: TestOrigin, name: str, text: str) -> None:
+    origin.act(groups.create, NewComputerGroup(name, "", text), origin.now_s)
+
+
+async def test_members_follow_by_the_clock(
+    origin: TestOrigin, reader: Any, writer: Any, autojump_clock: trio.testing.MockClock, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(following, "MAX_JUDGED", 2)
+    origin.now_s = time.time()
+    for number in range(5):
+        origin.prolog(f"pc{number}")
+    create(origin, "lost", "last_contact < 7d")
+    assert origin.rows(group_members) == []
+    origin.write(lambda conn: conn.exec_driver_sql("UPDATE computers SET last_seen_at_us = 0 WHERE id > 2"))
+    await run(reader, writer, 1)
+    assert [row["computer_id"] for row in origin.rows(group_members)] == [3, 4, 5]
+
+
+async def test_all_are_compared_now_and_then(
+    origin: TestOrigin, reader: Any, writer: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    origin.prolog()
+    create(origin, "pcs", "device_id = pc")
+    for rounds in (1, WHOLE + 1):
+        origin.write(lambda conn: membership.change(conn, {}, {1: [1]}, 5.0))
+        await run(reader, writer, rounds)
+        assert len(origin.rows(group_members)) == 1
+
+
+async def test_a_catalogue_that_is_away_is_asked_again(
+    origin: TestOrigin,
+    reader: Any,
+    writer: Any,
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reader.error = Unavailable("catalogue", "it is locked")
+    await run(reader, writer, 2)
+    assert caplog.messages == ["members of groups do not follow: catalogue: it is locked"] * 2
