@@ -19,6 +19,7 @@ from distd.origin.computers import computer_settings, computers, parameters
 from distd.origin.computers.parameters import Subject
 from distd.origin.deployments import diagnoses
 from distd.origin.deployments.diagnosis_facts import read_context
+from distd.origin.groups import groups
 from distd.origin.operators import events
 from distd.origin.operators.events import Wanted
 from distd.web.console.frame import current, fault_of, page
@@ -54,6 +55,7 @@ class ShownComputer:
     causes: list[ToldCause]
     parameters: dict[str, Effective]
     events: list[LoggedEvent]
+    groups: list[str]
 
 
 class ComputerPages:
@@ -105,6 +107,7 @@ class ComputerPages:
             ranges={name: (TABLE[name].low, TABLE[name].high) for name in PARAMETERS},
             on=ON,
             events=found.events,
+            groups=[(name, _in_group(name)) for name in found.groups],
             faults=faults,
             form=form or {},
             open_of={row.package_id for row in found.detail.assignments if row.result_at_s is None},
@@ -178,6 +181,7 @@ def _read(conn: Connection, asked: Asked, device_id: str) -> ShownComputer:
         diagnoses.tell(causes, current().language.code),
         parameters.show(conn, asked.actor, asked.site.settings, Subject(Level.COMPUTER, device_id)),
         events.newest(conn, Wanted(device_id=device_id, reader=asked.actor), Window(MAX_EVENTS)).items,
+        groups.names_of(conn, device_id),
     )
 
 
@@ -187,6 +191,11 @@ def _common(detail: Detail) -> dict[str, Any]:
 
 def _unit_of(name: str) -> str:
     return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
+
+
+def _in_group(name: str) -> str:
+    """The computers of a group."""
+    return address("/computers", {"filter": f"group({quote_text(escape(name))})"})
 
 
 def _having(name: str) -> str:

@@ -10,6 +10,7 @@ from quart import Response, request
 
 from distd.domain.diagnosis.causes import CauseKind
 from distd.domain.diagnosis.wording import DIAGNOSIS_LANGUAGES
+from distd.domain.filters.patterns import escape
 from distd.domain.filters.render import quote as quote_text
 from distd.domain.page import read_window
 from distd.domain.permissions import Act
@@ -63,7 +64,7 @@ GOES_ON: Final = frozenset(
 )
 ENDED_WELL: Final = frozenset((str(CauseKind.SUCCEEDED), str(CauseKind.ARCHIVED)))
 # The field of filters for each kind of share.
-SHARE_FIELDS: Final = {"tag": "tag", "subnet": "subnet", "os": "os", "agent": "agent"}
+SHARE_FIELDS: Final = {"tag": "tag", "group": "group", "subnet": "subnet", "os": "os", "agent": "agent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +238,8 @@ def _share_link(package_id: str, by: str, name: str, state: str = "") -> str:
     if field is None or name == OTHERS:
         return ""
     of_it = f"{field} = {quote_text(name)}" if name else f"{field} is empty"
+    if by == "group":
+        of_it = f"group({quote_text(escape(name))})"
     return address("/computers", {"filter": f"{of_it} and package({package_id}){f' = {state}' if state else ''}"})
 
 

@@ -12,6 +12,8 @@ from distd.domain.records import InventoryRequest
 from distd.domain.settings import settings_of
 from distd.origin.computers import computers, parameters
 from distd.origin.computers.parameters import Subject
+from distd.origin.groups import groups
+from distd.origin.groups.groups import NewComputerGroup
 from distd.origin.operators import operators
 from tests.fixtures.origin import ADMIN
 
@@ -77,6 +79,14 @@ async def test_its_packages_and_why_they_are_where_they_are(browser: Browser, de
     french = await text_of(await browser.get("/computers/pc", **{"Accept-Language": "fr"}))
     assert "disque" in french
     assert "TÉLÉCHARGE" in french
+
+
+async def test_its_groups(browser: Browser, desk: TestOrigin) -> None:
+    desk.act(groups.create, NewComputerGroup("Room *4", computers=["pc"]), desk.now_s)
+    await browser.sign_in()
+    page = await text_of(await browser.get("/computers/pc"))
+    assert ">Room *4</a>" in page
+    assert "Desk" in await text_of(await browser.get("/computers?filter=group%28%22Room+%5C%5C*4%22%29"))
 
 
 async def test_software_is_searched_page_by_page(

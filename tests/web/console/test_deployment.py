@@ -89,7 +89,7 @@ async def test_a_live_page_is_sent_only_what_has_changed(browser: Browser, deplo
 
 async def test_tables_by_what_computers_have_in_common(browser: Browser, deployed: TestOrigin) -> None:
     await browser.sign_in()
-    for by in ("tag", "subnet", "mirror", "os", "agent", "nothing"):
+    for by in ("tag", "group", "subnet", "mirror", "os", "agent", "nothing"):
         page = await text_of(await browser.get(f"{PATH}/numbers?by={by}"))
         assert page.count('aria-current="page"') == 1
     page = await text_of(await browser.get(f"{PATH}?by=tag"))
