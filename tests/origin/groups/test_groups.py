@@ -223,4 +223,4 @@ def test_the_groups_of_a_computer(site: Site) -> None:
         site.inventory(device_id)
     site.create("B", None, "pc1")
     site.create("a", None, "pc1", "pc2")
-    assert [site.origin.read(use_cases.names_of, each) for each in ("pc1", "pc2", "nobody")] == [["a", "B"], ["a"], []]
+    assert [site.origin.read(groups.names_of, each) for each in ("pc1", "pc2", "nobody")] == [["a", "B"], ["a"], []]
