@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from distd.server.handover import HandOver
     from distd.server.metrics import Metrics
     from distd.server.state import ServerState
+    from distd.web.console.app import Pages
 
 HOUR_S: Final = 3600.0
 
@@ -124,5 +125,10 @@ def _make_application(
         return state.settings.console.idle_h * HOUR_S
 
     operations = ConsoleOperations(reader, writer, lambda: replace(installation, settings=state.settings))
-    pages = (SignInPages(logins, writer), PackagePages(reader), *site_pages(operations, writer), ComponentPages())
+    pages: tuple[Pages, ...] = (
+        SignInPages(logins, writer),
+        PackagePages(reader),
+        *site_pages(operations, writer),
+        ComponentPages(),
+    )
     return by_path(api, Console(reader, writer, time.time, idle_s).make(pages))

@@ -31,7 +31,7 @@ class Arc:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class DrawnCurve:
     """Lines by their names as points of a polyline; `levels`: a number and its height; `times`: a time and its place.
     `now_x`: the last point."""
 
@@ -52,7 +52,7 @@ def ring(counts: Mapping[str, int]) -> list[Arc]:
     return arcs
 
 
-def curve(points: Sequence[CurvePoint], names: Sequence[str], end_s: float) -> Curve | None:
+def curve(points: Sequence[CurvePoint], names: Sequence[str], end_s: float) -> DrawnCurve | None:
     """How many computers were where by when, until `end_s`; None: there is nothing to draw."""
     if not points:
         return None
@@ -73,7 +73,7 @@ def curve(points: Sequence[CurvePoint], names: Sequence[str], end_s: float) -> C
         lines[name] = " ".join([*places, f"{x(end_s)},{y(getattr(points[-1], name))}"])
     levels = [(number, y(number)) for number in range(0, high + 1, step)]
     moments = [begin_s + (end_s - begin_s) * place / (TIMES - 1) for place in range(TIMES)]
-    return Curve(lines, levels, [(at_s, x(at_s)) for at_s in moments], x(end_s))
+    return DrawnCurve(lines, levels, [(at_s, x(at_s)) for at_s in moments], x(end_s))
 
 
 def _nice(number: float) -> int:

@@ -22,5 +22,12 @@ if TYPE_CHECKING:
 def site_pages(operations: ConsoleOperations, writer: Writer) -> tuple[Pages, ...]:
     """All of them."""
     use_cases = UseCases(operations, writer)
-    kinds = (FirstPage, ComputerListPages, ComputerBatchPages, ComputerPages, DeploymentPages, DeploymentActPages)
-    return (*(kind(use_cases) for kind in kinds), JournalPages(use_cases))
+    return (
+        FirstPage(use_cases),
+        ComputerListPages(use_cases),
+        ComputerBatchPages(use_cases),
+        ComputerPages(use_cases),
+        DeploymentPages(use_cases),
+        DeploymentActPages(use_cases),
+        JournalPages(use_cases),
+    )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from quart_trio import QuartTrio
 
+    from distd.web.console.app import Pages
     from tests.fixtures.origin import TestOrigin
 
 NOW_S = 1_795_757_777.0
@@ -75,7 +76,7 @@ def clock() -> list[float]:
 def app(reader: Any, writer: Any, clock: list[float], origin: TestOrigin, tmp_path: Path) -> QuartTrio:
     site = Installation(DataDir(tmp_path), settings_of(origin.values), origin.catalogue)
     operations = ConsoleOperations(reader, writer, lambda: site)
-    pages = (
+    pages: tuple[Pages, ...] = (
         SignInPages(FakePasswords(), writer),
         PackagePages(reader),
         *site_pages(operations, writer),
