@@ -163,7 +163,7 @@ def _assign(conn: Connection, asked: Asked, given: NewAssignment) -> AssignmentO
             skip_had=origin != BY_HAND or not given.strict,
             skip_unfit=given.skip_unfit,
             skip_others=origin.kind is OriginKind.GROUP,
-            config_of=_schedules(conn, asked, device_ids),
+            config_of=schedules(conn, asked, device_ids),
         )
         if given.dry_run:
             done.append((origin, assignments.preview(conn, request, asked.now_s, asked.actor)))
@@ -200,8 +200,8 @@ def _named(conn: Connection, target: AssignmentTarget) -> Iterator[tuple[OriginK
         yield OriginKind.GROUP, groups.written_name(conn, target.group, "to.group")
 
 
-def _schedules(conn: Connection, asked: Asked, device_ids: Sequence[str]) -> Callable[[int], DownloadConfig]:
-    """What each computer's agent is told."""
+def schedules(conn: Connection, asked: Asked, device_ids: Sequence[str]) -> Callable[[int], DownloadConfig]:
+    """The schedule that each computer's agent is told, by the computer's id."""
     found: dict[int, DownloadConfig] = {}
     ids = [row.id for row in find_computers(conn, device_ids, asked.actor).values()]
     for some in dialect.chunks(ids):

@@ -35,8 +35,10 @@ from distd.web.api.uploads import UploadsApi
 from distd.web.by_path import by_path
 from distd.web.console.app import Console
 from distd.web.console.components import ComponentPages
+from distd.web.console.operations import ConsoleOperations
 from distd.web.console.packages import PackagePages
 from distd.web.console.sign_in import SignInPages
+from distd.web.console.site_pages import site_pages
 from distd.web.sign_in.from_settings import make_sources
 
 if TYPE_CHECKING:
@@ -44,16 +46,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from hypercorn.typing import ASGIFramework
-    from quart_trio import QuartTrio
 
     from distd.catalogue.event_watch import EventWatch
-    from distd.catalogue.reader import Reader
     from distd.catalogue.writer import Writer
     from distd.domain.settings import Settings
     from distd.origin.installation import Installation
     from distd.server.handover import HandOver
     from distd.server.metrics import Metrics
     from distd.server.state import ServerState
+    from distd.web.console.app import Pages
 
 HOUR_S: Final = 3600.0
 
@@ -119,12 +120,15 @@ def _make_application(
     uploads.remove_stale()
     state.follow(lambda settings: uploads.limit(settings.limits.upload_mib * MIB, disk_limits(settings)))
     api = UploadsApi(make_app(logins, routes), uploads, logins)
-    return by_path(api, _make_console(state, logins, reader, writer))
 
-
-def _make_console(state: ServerState, logins: Logins, reader: Reader, writer: Writer) -> QuartTrio:
     def idle_s() -> float:
         return state.settings.console.idle_h * HOUR_S
 
-    pages = (SignInPages(logins, writer), PackagePages(reader), ComponentPages())
-    return Console(reader, writer, time.time, idle_s).make(pages)
+    operations = ConsoleOperations(reader, writer, lambda: replace(installation, settings=state.settings))
+    pages: tuple[Pages, ...] = (
+        SignInPages(logins, writer),
+        PackagePages(reader),
+        *site_pages(operations, writer),
+        ComponentPages(),
+    )
+    return by_path(api, Console(reader, writer, time.time, idle_s).make(pages))

@@ -135,6 +135,12 @@ def find_ids(conn: Connection, asked: Search) -> list[int]:
     )
 
 
+def find_device_ids(conn: Connection, asked: Search) -> list[str]:
+    """The DEVICEIDs of all computers that are found, in their order."""
+    query = select(computers.c.device_id).where(*_where(conn, asked, SearchWay.SETS))
+    return list(conn.scalars(query.order_by(computers.c.device_id)))
+
+
 def _where(conn: Connection, asked: Search, way: SearchWay) -> list[ColumnElement[bool]]:
     found = [*conditions(asked.wanted), visible(conn, asked.reader)]
     if asked.tree is not None:

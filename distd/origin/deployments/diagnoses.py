@@ -98,15 +98,20 @@ def _troubled(conn: Connection, device_id: str) -> list[str]:
 
 
 def group_by_cause(
-    conn: Connection, context: DiagnosisContext, package_id: str, now_s: float, language: str
+    conn: Connection,
+    context: DiagnosisContext,
+    package_id: str,
+    now_s: float,
+    language: str,
+    at_most: int = MAX_JUDGED,
 ) -> list[CauseGroup]:
     """All computers of a package by their first causes, the largest group first; those that have ended by their
-    results, cancelled ones too. Raises `NotFound`."""
+    results, cancelled ones too. Of those without a result `at_most` are looked at. Raises `NotFound`."""
     package = reading.find_package(conn, package_id)
     if package is None:
         raise NotFound("package", "the id of a package", package_id)
     counted, examples = _ended(conn, package_id), dict[CauseKind, list[str]]()
-    rows = _open_rows(conn, package_id)
+    rows = _open_rows(conn, package_id, at_most)
     for device_id, kind in _judge(conn, context, package, rows, now_s):
         counted[kind] += 1
         examples.setdefault(kind, []).append(device_id)
@@ -139,7 +144,7 @@ def _count_open(conn: Connection, package_id: str) -> int:
 _COMPUTER: Final = ("device_id", "user_agent", "address", "os_name", "last_seen_at_us", "waiting", "networks")
 
 
-def _open_rows(conn: Connection, package_id: str) -> Sequence[Row[Any]]:
+def _open_rows(conn: Connection, package_id: str, at_most: int) -> Sequence[Row[Any]]:
     """Those without a result, with their computers and what these have fetched."""
     columns = [computers.c[name] for name in (*_COMPUTER, "system_free_bytes")]
     fetched = [progress.c[name] for name in ("fragments", "ranges", "mirror", "last_at_us")]
@@ -149,7 +154,7 @@ def _open_rows(conn: Connection, package_id: str) -> Sequence[Row[Any]]:
         .outerjoin(progress, progress_of_assignment())
         .where(assignments.c.package_id == package_id, assignments.c.result.is_(None))
     )
-    return conn.execute(query.order_by(assignments.c.id).limit(MAX_JUDGED)).all()
+    return conn.execute(query.order_by(assignments.c.id).limit(at_most)).all()
 
 
 def _judge(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select
 
+from distd.catalogue.groups_schema import group_members, groups
 from distd.catalogue.schema import assignments, computers, packages, progress
 from distd.domain.errors import NotFound
 from distd.domain.results import Outcome, class_of, classify
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 MAX_POINTS: Final = 200  # of the curve
 MAX_SHARES: Final = 100  # of one kind; the others are together
 OTHERS: Final = "*"
-KINDS: Final = ("tag", "subnet", "mirror", "os", "agent")
+KINDS: Final = ("tag", "group", "subnet", "mirror", "os", "agent")
+OF_COMPUTERS: Final = tuple(kind for kind in KINDS if kind != "group")  # of these a computer has one each
 COUNTS: Final = ("waiting", "notified", "downloading", "success", "failed", "archived")
 
 
@@ -54,7 +56,8 @@ class ShareOfComputers:
 class PackageStatistics:
     """Numbers of computers by the state of the package there, by result code, and by what a code says
     (`domain.results.CodeClass`); archived results too. `curve`: at most 200 points, the last as things are now.
-    `by_mirror`: the redistribution server that sent the last fragment; "": this server, or none yet."""
+    `by_mirror`: the redistribution server that sent the last fragment; "": this server, or none yet. `by_group`: a
+    computer may be in several groups; those in none are not in it."""
 
     package_id: str
     name: str
@@ -70,6 +73,7 @@ class PackageStatistics:
     by_class: dict[str, int]
     curve: list[CurvePoint]
     by_tag: list[ShareOfComputers]
+    by_group: list[ShareOfComputers]
     by_subnet: list[ShareOfComputers]
     by_mirror: list[ShareOfComputers]
     by_os: list[ShareOfComputers]
@@ -96,6 +100,7 @@ def show_statistics(conn: Connection, package_id: str) -> PackageStatistics:
         by_class=dict(by_class.most_common()),
         curve=_curve(conn, package_id),
         by_tag=shares["tag"],
+        by_group=_largest(_groups(conn, package_id)),
         by_subnet=shares["subnet"],
         by_mirror=shares["mirror"],
         by_os=shares["os"],
@@ -161,12 +166,27 @@ def _shares(conn: Connection, package_id: str) -> dict[str, list[ShareOfComputer
         .where(assignments.c.package_id == package_id, is_latest())
         .group_by(*columns)
     )
-    counted: dict[str, dict[str, Counter[str]]] = {kind: defaultdict(Counter) for kind in KINDS}
+    counted: dict[str, dict[str, Counter[str]]] = {kind: defaultdict(Counter) for kind in OF_COMPUTERS}
     for row in conn.execute(query):
         names = (row.tag, (row.subnets or "").partition(" ")[0], row.mirror, row.os_name, row.user_agent)
         for found, name in zip(counted.values(), names, strict=True):
             found[name or ""][row.state] += row.computers
     return {kind: _largest(found) for kind, found in counted.items()}
+
+
+def _groups(conn: Connection, package_id: str) -> dict[str, Counter[str]]:
+    query = (
+        select(groups.c.name, assignments.c.state, func.count().label("computers"))
+        .select_from(assignments)
+        .join(group_members, group_members.c.computer_id == assignments.c.computer_id)
+        .join(groups, groups.c.id == group_members.c.group_id)
+        .where(assignments.c.package_id == package_id, is_latest())
+        .group_by(groups.c.name, assignments.c.state)
+    )
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in conn.execute(query):
+        found[row.name][row.state] += row.computers
+    return found
 
 
 def _largest(found: dict[str, Counter[str]]) -> list[ShareOfComputers]:

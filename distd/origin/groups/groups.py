@@ -248,6 +248,15 @@ def written_name(conn: Connection, name: str, field: str = "group") -> str:
     return found
 
 
+def names_of(conn: Connection, device_id: str) -> list[str]:
+    """The groups that a computer is in, by name."""
+    query = select(groups.c.name).join(group_members, group_members.c.group_id == groups.c.id)
+    mine = query.join(computers, computers.c.id == group_members.c.computer_id).where(
+        computers.c.device_id == device_id
+    )
+    return list(conn.scalars(mine.order_by(groups.c.name_key)))
+
+
 def _values(conn: Connection, actor: Actor, row: Row[Any], changes: GroupChanges) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if changes.name is not None:

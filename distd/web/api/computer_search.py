@@ -14,8 +14,8 @@ from distd.operations.computers import DOCUMENT, LIST, ComputerPage, ComputerQue
 from distd.origin.computers import computers, search
 from distd.web.api.auth import acting_operator, needs
 from distd.web.api.description import answers
-from distd.web.api.exports import stream
 from distd.web.api.queries import takes
+from distd.web.exports import stream
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio

@@ -14,19 +14,25 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from distd.domain.errors import BadInput, Conflict, DistdError, NotFound, Unavailable
-from distd.origin.operators import sessions
+from distd.origin.operators import operators, sessions
 from distd.web.console import language, protection, static_files
+from distd.web.console.computer_words import COMPUTER_WORDS
+from distd.web.console.event_words import EVENT_WORDS
 from distd.web.console.frame import THEMES, Frame, current, page, values_of_templates
+from distd.web.console.operations import NotAllowed
 from distd.web.console.sign_in import COOKIE
 from distd.web.console.words import TEMPLATE_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from sqlalchemy import Connection
     from werkzeug.wrappers import Response as PlainResponse
 
     from distd.catalogue.reader import Reader
     from distd.catalogue.writer import Writer
+    from distd.origin.operators.operators import KnownOperator
+    from distd.origin.operators.sessions import ConsoleSession
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 MAX_FORM_BYTES: Final = 1_048_576
@@ -59,6 +65,8 @@ class Console:
         app.jinja_env.undefined = StrictUndefined
         app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
         app.jinja_env.globals.update(TEMPLATE_WORDS)
+        app.jinja_env.globals.update(COMPUTER_WORDS)
+        app.jinja_env.globals.update(EVENT_WORDS)
         app.context_processor(values_of_templates)
         app.before_request(self._begin)
         app.after_request(_finish)
@@ -96,10 +104,22 @@ class Console:
         if not token:
             return
         frame = current()
-        found = await self._reader.run(partial(sessions.find, token=token, now_s=frame.now_s, idle_s=self._idle_s()))
-        if found is not None and sessions.is_due(found, frame.now_s):
-            await self._writer.run(partial(sessions.note_use, session=found, now_s=frame.now_s))
-        frame.session = found
+        found = await self._reader.run(partial(find_session, token=token, now_s=frame.now_s, idle_s=self._idle_s()))
+        if found is None:
+            return
+        frame.session, operator = found
+        frame.access = operator.access
+        if sessions.is_due(frame.session, frame.now_s):
+            await self._writer.run(partial(sessions.note_use, session=frame.session, now_s=frame.now_s))
+
+
+def find_session(
+    conn: Connection, token: str, now_s: float, idle_s: float
+) -> tuple[ConsoleSession, KnownOperator] | None:
+    """The session of a token, and its operator; None: there is none, or it counts no longer."""
+    session = sessions.find(conn, token, now_s, idle_s)
+    operator = None if session is None else operators.find(conn, session.operator)
+    return None if session is None or operator is None else (session, operator)
 
 
 def _to_login() -> Response | PlainResponse:
@@ -137,6 +157,10 @@ def _add_errors(app: QuartTrio) -> None:
         assert isinstance(error, HTTPException)
         return await _error_page(error.code or 500)
 
+    async def not_allowed(error: Exception) -> Response:
+        return await page("not_allowed.html", 403, detail=str(error))
+
+    app.register_error_handler(NotAllowed, not_allowed)
     app.register_error_handler(DistdError, distd_error)
     app.register_error_handler(HTTPException, http_error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from distd.web.console.charts import ring
 from distd.web.console.frame import page
 
 if TYPE_CHECKING:
@@ -21,4 +22,4 @@ class ComponentPages:
 
         @app.get("/components")
         async def components() -> Response:
-            return await page("components.html", sample=SAMPLE, as_path="?sort={}".format)
+            return await page("components.html", sample=SAMPLE, ring=ring(SAMPLE), as_path="?sort={}".format)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from quart import Response, g, render_template, request
 
+from distd.domain.permissions import Act, missing
 from distd.web.console import static_files
 from distd.web.console.language import iso
 
 if TYPE_CHECKING:
     from distd.domain.errors import DistdError
+    from distd.domain.permissions import OperatorRights
     from distd.origin.operators.sessions import ConsoleSession
     from distd.web.console.language import Language
 
@@ -30,23 +32,35 @@ class NavigationEntry:
 
 
 # The pages that there are. An empty entry is a gap.
-NAVIGATION: Final = (NavigationEntry("Packages", "/packages", "package", "packages"),)
+NAVIGATION: Final = (
+    NavigationEntry("Overview", "/", "home"),
+    NavigationEntry("Packages", "/packages", "package", "packages"),
+    NavigationEntry("Computers", "/computers", "computer", "computers"),
+    NavigationEntry("", "", ""),
+    NavigationEntry("Journal", "/events", "audit"),
+)
 
 
 @dataclass(slots=True)
 class Frame:
-    """Of one request. `session` is None before the sign-in; `counts` are the numbers in the navigation."""
+    """Of one request. `session` and `access`, what its operator may, are None before the sign-in; `counts` are the
+    numbers in the navigation."""
 
     language: Language
     theme: str
     now_s: float
     session: ConsoleSession | None = None
     counts: dict[str, int] | None = None
+    access: OperatorRights | None = None
 
     @property
     def operator(self) -> str:
         """Who is signed in; empty: nobody."""
         return self.session.operator if self.session else ""
+
+    def may(self, act: str) -> bool:
+        """Whether who is signed in may do an act, by its name."""
+        return self.access is not None and not missing(self.access, Act(act))
 
 
 def current() -> Frame:
@@ -71,6 +85,7 @@ def values_of_templates() -> dict[str, Any]:
     language = frame.language
     return {
         "frame": frame,
+        "may": frame.may,
         "lang": language,
         "_": language.text,
         "ngettext": language.plural,

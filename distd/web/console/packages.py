@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from quart import redirect, request
+from quart import request
 
 from distd.domain.page import read_window
 from distd.origin.packages import overview
@@ -16,7 +16,6 @@ from distd.web.console.frame import page
 if TYPE_CHECKING:
     from quart import Response
     from quart_trio import QuartTrio
-    from werkzeug.wrappers import Response as PlainResponse
 
     from distd.catalogue.reader import Reader
 
@@ -40,10 +39,6 @@ class PackagePages:
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the pages."""
-
-        @app.get("/")
-        async def first_page() -> PlainResponse:
-            return redirect("/packages", 303)
 
         @app.get("/packages")
         async def packages() -> Response:

@@ -622,13 +622,12 @@ def test_a_package_as_a_whole(origin: TestOrigin) -> None:
     assert french[0].sentence == "3 sans contact depuis l'affectation"
 
 
-def test_of_a_whole_package_so_many_are_looked_at(origin: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnoses, "MAX_JUDGED", 1)
+def test_of_a_whole_package_so_many_are_looked_at(origin: TestOrigin) -> None:
     origin.package("17")
     for name in ("a", "b", "c"):
         origin.prolog(name)
         origin.assign("17", name)
-    groups = origin.read(diagnoses.group_by_cause, context(origin), "17", origin.now_s, "en")
+    groups = origin.read(diagnoses.group_by_cause, context(origin), "17", origin.now_s, "en", 1)
     assert [(group.kind, group.computers) for group in groups] == [("NOT_JUDGED", 2), ("LISTED_NEXT", 1)]
 
 

@@ -12,6 +12,8 @@ from distd.domain.errors import NotFound
 from distd.origin.deployments import assignments
 from distd.origin.deployments.assignments import AssignmentRequest
 from distd.origin.deployments.statistics import MAX_POINTS, MAX_SHARES, rows_of, show_statistics
+from distd.origin.groups import groups
+from distd.origin.groups.groups import NewComputerGroup
 
 if TYPE_CHECKING:
     from tests.fixtures.origin import TestOrigin
@@ -50,6 +52,17 @@ def test_by_state_code_and_what_they_have_in_common(deployed: TestOrigin) -> Non
     assert [share.name for share in found.by_agent] == [deployed.user_agent]
     for shares in (found.by_tag, found.by_subnet, found.by_mirror, found.by_os, found.by_agent):
         assert sum(share.total for share in shares) == found.total
+
+
+def test_by_groups_of_which_a_computer_may_be_in_several(deployed: TestOrigin) -> None:
+    assert deployed.read(show_statistics, "17").by_group == []
+    for name, device_ids in (("all of room 4", ["pc0", "pc2", "pc3"]), ("new", ["pc0"]), ("nobody", [])):
+        deployed.act(groups.create, NewComputerGroup(name, computers=device_ids), deployed.now_s)
+    found = deployed.read(show_statistics, "17").by_group
+    assert [(share.name, share.total, share.success, share.failed) for share in found] == [
+        ("all of room 4", 3, 1, 1),
+        ("new", 1, 1, 0),
+    ]
 
 
 def test_over_time(deployed: TestOrigin) -> None:

@@ -216,3 +216,11 @@ def test_nothing_is_done_where_something_is_wrong(site: Site) -> None:
     with pytest.raises(BadInput, match=r"^description: "):
         site.origin.act(groups.create, new, site.origin.now_s)
     assert site.origin.events(Kind.GROUP_CREATED) == []
+
+
+def test_the_groups_of_a_computer(site: Site) -> None:
+    for device_id in ("pc1", "pc2"):
+        site.inventory(device_id)
+    site.create("B", None, "pc1")
+    site.create("a", None, "pc1", "pc2")
+    assert [site.origin.read(groups.names_of, each) for each in ("pc1", "pc2", "nobody")] == [["a", "B"], ["a"], []]

@@ -84,7 +84,7 @@ async def test_bad_queries(client: Any, operator: dict[str, str], query: str, st
 async def test_exports(
     room: TestOrigin, client: Any, operator: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("distd.web.api.exports.PART", 1)
+    monkeypatch.setattr("distd.web.exports.PART", 1)
     for path, headers in (("&format=csv", {}), ("", {"Accept": "text/csv"})):
         response = await get(client, operator, f"/computers?columns=device_id,name,tag{path}", **headers)
         assert response.content_type == "text/csv; charset=utf-8"

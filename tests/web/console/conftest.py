@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 
 from distd.domain.errors import Unavailable
+from distd.domain.settings import settings_of
+from distd.origin.installation import Installation
 from distd.origin.operators import operators
+from distd.storage.data_dir import DataDir
 from distd.web.console.app import Console
 from distd.web.console.components import ComponentPages
+from distd.web.console.operations import ConsoleOperations
 from distd.web.console.packages import PackagePages
 from distd.web.console.sign_in import SignInPages
+from distd.web.console.site_pages import site_pages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from quart_trio import QuartTrio
 
+    from distd.web.console.app import Pages
     from tests.fixtures.origin import TestOrigin
 
 NOW_S = 1_795_757_777.0
@@ -42,8 +52,9 @@ class Browser:
     async def get(self, path: str, **fields: str) -> Any:
         return await self.client.get(path, headers=fields, scheme="https")
 
-    async def post(self, path: str, form: dict[str, str], **fields: str) -> Any:
-        return await self.client.post(path, form=form, headers=SAME_SITE | fields, scheme="https")
+    async def post(self, path: str, form: Mapping[str, str | Sequence[str]], **fields: str) -> Any:
+        headers = SAME_SITE | {"Content-Type": "application/x-www-form-urlencoded"} | fields
+        return await self.client.post(path, data=urlencode(form, doseq=True), headers=headers, scheme="https")
 
     async def sign_in(self) -> None:
         answer = await self.post("/login", {"name": "ada", "password": "secret"})
@@ -62,8 +73,15 @@ def clock() -> list[float]:
 
 
 @pytest.fixture
-def app(reader: Any, writer: Any, clock: list[float]) -> QuartTrio:
-    pages = (SignInPages(FakePasswords(), writer), PackagePages(reader), ComponentPages())
+def app(reader: Any, writer: Any, clock: list[float], origin: TestOrigin, tmp_path: Path) -> QuartTrio:
+    site = Installation(DataDir(tmp_path), settings_of(origin.values), origin.catalogue)
+    operations = ConsoleOperations(reader, writer, lambda: site)
+    pages: tuple[Pages, ...] = (
+        SignInPages(FakePasswords(), writer),
+        PackagePages(reader),
+        *site_pages(operations, writer),
+        ComponentPages(),
+    )
     return Console(reader, writer, lambda: clock[0], lambda: IDLE_S).make(pages)
 
 

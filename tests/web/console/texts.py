@@ -14,6 +14,8 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from distd.web.console import frame, words
+from distd.web.console.computer_words import COMPUTER_TABLES
+from distd.web.console.event_words import EVENT_TABLES
 
 CONSOLE = Path(frame.__file__).parent
 FRENCH = CONSOLE / "locale" / "fr.po"
@@ -28,8 +30,8 @@ def used() -> Catalog:
     keywords = {"_": None, "text": None, "ngettext": (1, 2), "plural": (1, 2)}
     for name, _, message, _, _ in extract_from_dir(CONSOLE, METHODS, keywords=keywords):
         catalog.add(message, locations=[(name, 0)])
-    for table in TABLES:
-        for text in table.values():
+    for table in (*TABLES, *COMPUTER_TABLES, *EVENT_TABLES):
+        for text in filter(None, table.values()):
             catalog.add(text, locations=[("words.py", 0)])
     for entry in frame.NAVIGATION:
         if entry.text:

@@ -23,6 +23,8 @@ function showChosen(table) {
   const batch = table.closest("form")?.querySelector(".batch");
   if (batch) {
     batch.hidden = chosen.length === 0;
+    const everything = batch.querySelector("input[name=all]");
+    if (everything && batch.hidden) everything.checked = false;
     const count = batch.querySelector("[data-chosen]");
     if (count) count.textContent = chosen.length.toLocaleString(document.documentElement.lang);
   }
@@ -45,4 +47,50 @@ document.addEventListener("click", (event) => {
     dialog.showModal();
   }
   if (event.target.closest?.("[data-close]")) event.target.closest("dialog")?.close();
+});
+
+// The bar of a table shows without scripts always, with them once something is chosen.
+function showAllChosen(event) {
+  for (const table of event.target.querySelectorAll("table.is-choosable")) showChosen(table);
+}
+showAllChosen({ target: document });
+document.addEventListener("htmx:afterSettle", showAllChosen);
+
+// Completion of filters: the server offers what may follow at the caret; arrows choose, Escape closes.
+document.addEventListener("htmx:configRequest", (event) => {
+  if (event.target.matches?.(".find input")) event.detail.parameters.set("at", event.target.selectionStart);
+});
+function closeOffers(find) {
+  find.querySelector("#completions")?.replaceChildren();
+}
+document.addEventListener("click", (event) => {
+  const find = event.target.closest?.(".find");
+  const offer = event.target.closest?.(".completions button");
+  if (!find) return document.querySelectorAll(".find").forEach(closeOffers);
+  if (!offer) return;
+  const input = find.querySelector("input[name=filter]");
+  input.value = offer.dataset.before + offer.dataset.after;
+  input.focus();
+  input.setSelectionRange(offer.dataset.before.length, offer.dataset.before.length);
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+});
+document.addEventListener("keydown", (event) => {
+  const find = event.target.closest?.(".find");
+  if (!find) return;
+  if (event.key === "Escape" && find.querySelector(".completions")) {
+    event.preventDefault(); // a search field would be emptied
+    closeOffers(find);
+    find.querySelector("input[name=filter]").focus();
+  }
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  const stops = [find.querySelector("input[name=filter]"), ...find.querySelectorAll(".completions button")];
+  const next = stops[stops.indexOf(document.activeElement) + (event.key === "ArrowDown" ? 1 : -1)];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+});
+
+// A page that nobody looks at asks for nothing.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden) event.preventDefault();
 });

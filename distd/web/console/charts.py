@@ -1,0 +1,86 @@
+"""Charts as SVG: where their parts are. Pure; templates draw them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from distd.origin.deployments.statistics import CurvePoint
+
+WIDTH: Final = 720
+HEIGHT: Final = 240
+LEFT: Final = 56  # for the numbers of the axis
+BOTTOM: Final = 28
+TOP: Final = 10
+RIGHT: Final = 12
+LINES: Final = 4  # of the grid, above the axis
+TIMES: Final = 4  # that are written below
+CIRCLE: Final = 100.0  # the length of a ring, whatever its radius: attribute pathLength
+
+
+@dataclass(frozen=True, slots=True)
+class Arc:
+    """A part of a ring, of `CIRCLE`: how long it is, and where it begins."""
+
+    kind: str
+    length: float
+    start: float
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnCurve:
+    """Lines by their names as points of a polyline; `levels`: a number and its height; `times`: a time and its place.
+    `now_x`: the last point."""
+
+    lines: dict[str, str] = field(default_factory=dict)
+    levels: list[tuple[int, float]] = field(default_factory=list)
+    times: list[tuple[float, float]] = field(default_factory=list)
+    now_x: float = 0.0
+
+
+def ring(counts: Mapping[str, int]) -> list[Arc]:
+    """The arcs of a ring, in the order of `counts`; none is too small to be seen."""
+    shown = {kind: max(count, sum(counts.values()) / 200) for kind, count in counts.items() if count}
+    total, arcs, start = sum(shown.values()), [], 0.0
+    for kind, count in shown.items():
+        length = CIRCLE * count / total
+        arcs.append(Arc(kind, round(length, 2), round(start, 2)))
+        start += length
+    return arcs
+
+
+def curve(points: Sequence[CurvePoint], names: Sequence[str], end_s: float) -> DrawnCurve | None:
+    """How many computers were where by when, until `end_s`; None: there is nothing to draw."""
+    if not points:
+        return None
+    begin_s, end_s = points[0].at_s, max(end_s, points[-1].at_s + 1)
+    top = max(1, *(point.assigned for point in points))
+    step = _nice(top / LINES)
+    high = step * -(-top // step)
+
+    def x(at_s: float) -> float:
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * (at_s - begin_s) / (end_s - begin_s), 1)
+
+    def y(number: float) -> float:
+        return round(HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * number / high, 1)
+
+    lines = {}
+    for name in names:
+        places = [f"{x(point.at_s)},{y(getattr(point, name))}" for point in points]
+        lines[name] = " ".join([*places, f"{x(end_s)},{y(getattr(points[-1], name))}"])
+    levels = [(number, y(number)) for number in range(0, high + 1, step)]
+    moments = [begin_s + (end_s - begin_s) * place / (TIMES - 1) for place in range(TIMES)]
+    return DrawnCurve(lines, levels, [(at_s, x(at_s)) for at_s in moments], x(end_s))
+
+
+def _nice(number: float) -> int:
+    """1, 2 or 5 and zeros, at least `number`."""
+    size = 1
+    while True:
+        for digit in (1, 2, 5):
+            if digit * size >= number:
+                return digit * size
+        size *= 10

@@ -1,0 +1,170 @@
+"""The first page: how many computers are in contact, what runs, what needs attention, what happened last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from distd.catalogue.event_log import Kind
+from distd.domain.page import EVERYTHING, Window
+from distd.domain.permissions import Act
+from distd.domain.rollout_state import ENDED, Phase
+from distd.origin.computers import duplicates
+from distd.origin.computers.contact_counts import count_contacts
+from distd.origin.deployments import rollouts
+from distd.origin.deployments.diagnosis_facts import read_context
+from distd.origin.mirrors import mirrors
+from distd.origin.operators import events
+from distd.origin.operators.events import Wanted
+from distd.origin.packages import overview
+from distd.origin.packages.overview import WantedPackages
+from distd.storage import quota
+from distd.web.console.frame import current, page
+from distd.web.console.links import address, of_deployment
+from distd.web.console.recent import RecentAnswers
+
+if TYPE_CHECKING:
+    from quart import Response
+    from quart_trio import QuartTrio
+    from sqlalchemy import Connection
+
+    from distd.operations.operation import Asked
+    from distd.origin.computers.contact_counts import ContactCounts
+    from distd.origin.deployments.rollouts import Rollout
+    from distd.origin.mirrors.mirrors import Mirror
+    from distd.origin.operators.events import LoggedEvent
+    from distd.origin.packages.overview import ListedPackage
+    from distd.web.console.use_cases import UseCases
+
+MAX_EVENTS: Final = 12
+TOLD: Final = tuple(kind for kind in Kind if kind is not Kind.LOGGED_IN)
+MAX_RUNNING: Final = 10
+MAX_PACKAGES: Final = 1000  # that are looked at, the newest
+COUNTS_KEPT_S: Final = 10.0
+DUPLICATES_KEPT_S: Final = 300.0
+CERTIFICATE_S: Final = 30 * 86_400.0
+LITTLE_BYTES: Final = 5_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Something that an operator should look at: how many of what, and where."""
+
+    number: int
+    kind: str
+    link: str = ""
+    detail: str = ""
+    at_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteNow:
+    """What the first page shows. `running`: packages of which some computers have no result yet."""
+
+    counts: ContactCounts
+    running: list[ListedPackage]
+    running_total: int
+    active: int
+    rollouts: list[Rollout]
+    mirrors: list[Mirror]
+    attention: list[Attention] = field(default_factory=list)
+
+
+class FirstPage:
+    """/ and the parts of it that come by themselves."""
+
+    def __init__(self, use_cases: UseCases) -> None:
+        self._use_cases = use_cases
+        self._now = RecentAnswers(COUNTS_KEPT_S)
+        self._duplicates = RecentAnswers(DUPLICATES_KEPT_S)
+
+    def add_to(self, app: QuartTrio) -> None:
+        """Add the pages."""
+
+        @app.get("/")
+        async def first_page() -> Response:
+            return await page("first_page.html", **await self._values(), events=await self._events())
+
+        @app.get("/overview/now")
+        async def site_now() -> Response:
+            return await page("site_now.html", **await self._values())
+
+        @app.get("/overview/duplicates")
+        async def duplicates_now() -> Response:
+            frame = current()
+
+            async def make() -> int:
+                return await self._use_cases.read(Act.DUPLICATES_READ, _count_duplicates)
+
+            number: int = await self._duplicates.get("duplicates", frame.now_s, make)
+            return await page("duplicates_now.html", number=number)
+
+    async def _values(self) -> dict[str, Any]:
+        frame = current()
+
+        async def make() -> SiteNow:
+            return await self._use_cases.read(Act.COMPUTERS_READ, _read)
+
+        # One answer for each operator, who may be restricted to some computers.
+        site: SiteNow = await self._now.get(frame.operator, frame.now_s, make)
+        return {"site": site, "deployment_link": of_deployment}
+
+    async def _events(self) -> list[LoggedEvent]:
+        def read(conn: Connection, asked: Asked) -> list[LoggedEvent]:
+            wanted = Wanted(kinds=TOLD, by_people=True, reader=asked.actor)
+            return events.newest(conn, wanted, Window(MAX_EVENTS)).items
+
+        return await self._use_cases.read(Act.EVENTS_READ, read)
+
+
+def _count_duplicates(conn: Connection, _: Asked) -> int:
+    return duplicates.list_duplicates(conn, (), Window(1)).total
+
+
+def _read(conn: Connection, asked: Asked) -> SiteNow:
+    active = overview.list_packages(conn, WantedPackages(None, True), Window(MAX_PACKAGES))
+    running = [each for each in active.items if each.waiting + each.notified + each.downloading]
+    open_rollouts = [each for each in rollouts.list_rollouts(conn, EVERYTHING).items if each.phase not in ENDED]
+    known = mirrors.list_mirrors(conn, None, EVERYTHING, asked.now_s).items
+    counts = count_contacts(conn, asked.actor, asked.now_s)
+    site = SiteNow(counts, running[:MAX_RUNNING], len(running), active.total, open_rollouts, known)
+    site.attention.extend(_attention(asked, site, active.items))
+    return site
+
+
+def _attention(asked: Asked, site: SiteNow, packages: list[ListedPackage]) -> list[Attention]:
+    found = []
+    halted = [each for each in site.rollouts if each.phase == Phase.HALTED]
+    found += [Attention(1, "ROLLOUT_HALTED", of_deployment(each.package_id), each.name) for each in halted]
+    waiting = [each for each in site.rollouts if each.phase == Phase.AWAITING_APPROVAL]
+    found += [Attention(1, "ROLLOUT_AWAITS", of_deployment(each.package_id), each.name) for each in waiting]
+    lost = [each for each in site.mirrors if each.state == "JOINED" and not each.alive]
+    found += [Attention(1, "MIRROR_LOST", "", each.name, each.seen_at_s) for each in lost]
+    found += _of_this_server(asked)
+    failed = sorted((each for each in packages if each.failed), key=lambda each: -each.failed)
+    failures = partial(address, kept={"state": "FAILED"})
+    found += [
+        Attention(each.failed, "FAILURES", failures(of_deployment(each.id)), each.name) for each in failed[:MAX_RUNNING]
+    ]
+    counts = site.counts
+    numbers = (
+        Attention(counts.waiting, "WAITING_ROOM", "/computers?show=waiting"),
+        Attention(counts.changed, "IDENTITY_CHANGED", "/computers?show=changed"),
+        Attention(counts.silent, "SILENT", address("/computers", {"filter": "last_contact < 30d"})),
+    )
+    return [*found, *(each for each in numbers if each.number)]
+
+
+def _of_this_server(asked: Asked) -> list[Attention]:
+    found = []
+    ends_at_s = read_context(asked.site.data, asked.site.settings).ends_at_s
+    if ends_at_s is not None and ends_at_s < asked.now_s + CERTIFICATE_S:
+        found.append(Attention(1, "CERTIFICATE_ENDS", "", "", ends_at_s))
+    try:
+        free_bytes = quota.free_bytes(asked.site.data, asked.site.disk_limits())
+    except OSError:
+        return found
+    if free_bytes < LITTLE_BYTES:
+        found.append(Attention(free_bytes, "LITTLE_DISK"))
+    return found

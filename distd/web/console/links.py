@@ -1,0 +1,25 @@
+"""Addresses of pages, with what they show in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def address(path: str, kept: Mapping[str, Any], **changes: Any) -> str:
+    """`path` with these parameters, of which `changes` replaces some; what is None or empty is left out."""
+    values = {key: value for key, value in {**kept, **changes}.items() if value not in (None, "", [], ())}
+    return f"{path}?{urlencode(values, doseq=True)}" if values else path
+
+
+def of_computer(device_id: str) -> str:
+    """The page of a computer."""
+    return f"/computers/{quote(device_id, safe='')}"
+
+
+def of_deployment(package_id: str) -> str:
+    """The page of a package's deployment."""
+    return f"/packages/{quote(package_id, safe='')}/deployment"

@@ -1,0 +1,58 @@
+"""The overview."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from distd.domain.records import InventoryRequest
+from distd.origin.operators import operators
+from tests.fixtures.origin import ADMIN
+
+if TYPE_CHECKING:
+    from tests.fixtures.origin import TestOrigin
+    from tests.web.console.conftest import Browser
+
+
+async def text_of(answer: Any, status: int = 200) -> str:
+    assert answer.status_code == status
+    text: str = await answer.get_data(as_text=True)
+    return text
+
+
+async def test_where_nothing_is_yet(browser: Browser) -> None:
+    await browser.sign_in()
+    page = await text_of(await browser.get("/"))
+    assert "Nothing is being deployed." in page
+    assert "Operator added" in page
+    for path in set(re.findall(r'(?:href|action|hx-get)="(/[^"#]*)"', page)):
+        assert (await browser.get(path.replace("&amp;", "&"))).status_code in (200, 204, 303, 405), path
+
+
+async def test_what_runs_and_what_needs_attention(browser: Browser, origin: TestOrigin, clock: list[float]) -> None:
+    origin.now_s = clock[0]
+    origin.package("17")
+    for device_id in ("one", "two"):
+        origin.prolog(device_id)
+        origin.post(InventoryRequest(device_id, {"NAME": "PC"}, {}, (), frozenset(), bios={"SSN": "ABC1234"}))
+        origin.assign("17", device_id)
+    origin.prolog("one")
+    origin.fetch("17", "one")
+    origin.report("17", "ERR_OUT_OF_SPACE", "one")
+    await browser.sign_in()
+    page = await browser.text("/")
+    assert re.search(r"\b2 computers", page)
+    assert "package 17" in page
+    assert "with an error of package 17" in page
+    assert "2 to do serial numbers" in await browser.text("/overview/duplicates")
+    assert "<html" not in await text_of(await browser.get("/overview/now"))
+
+
+async def test_answers_are_each_operators_own(browser: Browser, origin: TestOrigin, clock: list[float]) -> None:
+    origin.prolog("one")
+    await browser.sign_in()
+    assert re.search(r"\b1 computers", await browser.text("/"))
+    origin.write(operators.change, ADMIN, "ada", 0.0, filter_="tag = x")
+    clock[0] += 20
+    assert re.search(r"\b0 computers", await browser.text("/"))
+    await text_of(await browser.get("/overview/duplicates"), 403)
