@@ -24,7 +24,8 @@ PIECE_BYTES: Final = 1_048_576
 @dataclass(frozen=True, slots=True)
 class PackagePreview:
     """`total_bytes` are to be cut: as they are, or, where the file `is_packed` first, perhaps less. `digest` is that
-    which agents check (hexadecimal), empty where it is not known yet. `files`: how many are in it."""
+    which agents check (hexadecimal), empty where it is not known yet. `files`: how many are in it. `stamp`: of
+    the upload, see `stamp_of`."""
 
     file_name: str
     total_bytes: int
@@ -33,6 +34,7 @@ class PackagePreview:
     target: str
     digest: str
     warnings: tuple[str, ...]
+    stamp: str = ""
 
 
 def preview(data: DataDir, order: PackageOrder, config: DownloadConfig) -> PackagePreview:
@@ -51,7 +53,17 @@ def preview(data: DataDir, order: PackageOrder, config: DownloadConfig) -> Packa
         target=checked.spec.target,
         digest=digest,
         warnings=checked.warnings,
+        stamp=stamp_of(data, order),
     )
+
+
+def stamp_of(data: DataDir, order: PackageOrder) -> str:
+    """Another text when an upload of the same name has taken the place of the order's; empty without one. Raises
+    `NotFound`."""
+    if order.source is None:
+        return ""
+    state = uploads.find_whole(data, order.source.upload).stat()
+    return f"{state.st_size}-{state.st_mtime_ns}-{state.st_ino}"
 
 
 def _digest(path: Path, algorithm: str) -> str:

@@ -10,7 +10,7 @@ from quart import redirect, request
 
 from distd.domain import recipes, schedule
 from distd.domain.cut_preview import course_of, cut_by_count, cut_by_size
-from distd.domain.errors import BadInput, DistdError, NotFound, TooLarge
+from distd.domain.errors import BadInput, Conflict, DistdError, NotFound, TooLarge
 from distd.domain.permissions import Act
 from distd.domain.records import Dialect, OperatingSystem
 from distd.domain.units import parse_size
@@ -20,7 +20,7 @@ from distd.origin.packages.orders import FragmentOrder
 from distd.web.console.chart import line_chart
 from distd.web.console.faults import fault_text
 from distd.web.console.form_file import FORM_FILE_BYTES, read_form_with_file
-from distd.web.console.frame import is_fragment, page
+from distd.web.console.frame import current, is_fragment, page
 from distd.web.console.package_form import NEW, RECIPE, PackageForm, read_form
 from distd.web.console.words import size_input
 
@@ -154,6 +154,7 @@ class PackageCreationPages:
     async def _validate(self, form: PackageForm, values: Mapping[str, str]) -> Response | PlainResponse:
         """A job builds it."""
         try:
+            await self._check_stamp(form.order(), values.get("stamp", ""))
             fragments = FragmentOrder()
             total_bytes = _number(values, "total")
             if total_bytes:
@@ -166,6 +167,12 @@ class PackageCreationPages:
             return await self._second(form, values, {form.input_of(error): fault_text(error)}, 400)
         back = form.query(size=values.get("size", ""), count=values.get("count", ""))
         return redirect(f"/jobs/{created.job}?{back}", 303)
+
+    async def _check_stamp(self, order: PackageOrder, stamp: str) -> None:
+        """Uploads go by the names of their files: somebody else may have sent another one meanwhile."""
+        now = await self._operations.in_thread(previews.stamp_of, self._operations.site().data, order)
+        if now != stamp:
+            raise Conflict("source", current().language.text("The file was replaced meanwhile: look at it again."))
 
 
 def _course(cut: Cut, order: PackageOrder, line: float, config: DownloadConfig) -> Course:

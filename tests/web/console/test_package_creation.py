@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.fixtures.origin import TestOrigin
     from tests.web.console.conftest import Browser
 
+pytestmark = pytest.mark.usefixtures("data")
 PUTTY = {"name": "Putty", "os": "WINDOWS", "priority": "5", "action": "STORE", "path": "C:\\logiciels\\Putty"}
 FRENCH = {"Accept-Language": "fr"}
 
@@ -198,6 +199,16 @@ async def test_an_upload_that_has_gone_leads_back_to_the_first_step(browser: Bro
         assert answer.status_code == 303
         assert answer.headers["Location"].startswith("/packages/new?name=Putty")
     assert 'value="Putty"' in await browser.page(answer.headers["Location"])
+
+
+async def test_a_file_that_somebody_else_has_replaced_is_shown_again(browser: Browser, site: Installation) -> None:
+    _, form = await second_step(browser)
+    (site.data.uploads / "putty.exe").write_bytes(b"something else")
+    answer = await browser.post("/packages/new/fragments", form)
+    assert answer.status_code == 400
+    page = await answer.get_data(as_text=True)
+    assert "The file was replaced meanwhile" in text_of(page)
+    assert inputs(page)["total"] == "14"
 
 
 async def test_a_command_needs_no_file(browser: Browser, origin: TestOrigin, site: Installation) -> None:
