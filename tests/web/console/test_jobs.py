@@ -49,7 +49,7 @@ async def test_what_has_failed_leads_back_to_the_form(browser: Browser, origin: 
     page = await browser.page(f"/jobs/{job_id}?name=Putty&count=4")
     assert "no <room>" in text_of(page)
     assert 'href="/packages/new/fragments?name=Putty&amp;count=4"' in page
-    assert "hx-trigger" not in page
+    assert "every 1s" not in page
 
 
 async def test_it_can_be_cancelled(browser: Browser, origin: TestOrigin) -> None:
