@@ -14,6 +14,8 @@ from distd.domain.login_pauses import LoginPauses
 from distd.domain.request_rates import RequestRates
 from distd.operations.table import OPERATIONS
 from distd.origin.installation import MIB, disk_limits
+from distd.server import console_uploads
+from distd.server.console_uploads import ConsoleAskers
 from distd.server.forecasts import forecast_in_child
 from distd.server.handover import open_hand_over
 from distd.server.slots import Slots
@@ -36,7 +38,7 @@ from distd.web.by_path import by_path
 from distd.web.console.app import Console
 from distd.web.console.components import ComponentPages
 from distd.web.console.operations import ConsoleOperations
-from distd.web.console.packages import PackagePages
+from distd.web.console.packages import package_pages
 from distd.web.console.sign_in import SignInPages
 from distd.web.console.site_pages import site_pages
 from distd.web.sign_in.from_settings import make_sources
@@ -124,11 +126,15 @@ def _make_application(
     def idle_s() -> float:
         return state.settings.console.idle_h * HOUR_S
 
+    def own_servers() -> tuple[str, str]:
+        return state.context.http, state.context.https
+
     operations = ConsoleOperations(reader, writer, lambda: replace(installation, settings=state.settings))
     pages: tuple[Pages, ...] = (
         SignInPages(logins, writer),
-        PackagePages(reader),
+        *package_pages(operations, uploads, own_servers),
         *site_pages(operations, writer),
         ComponentPages(),
     )
-    return by_path(api, Console(reader, writer, time.time, idle_s).make(pages))
+    console = Console(reader, writer, time.time, idle_s).make(pages)
+    return by_path(api, UploadsApi(console, uploads, ConsoleAskers(reader, idle_s), console_uploads.PATH))

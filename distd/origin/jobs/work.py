@@ -21,11 +21,13 @@ from distd.storage import uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from sqlalchemy import Connection
 
     from distd.origin.installation import Installation
     from distd.origin.jobs.jobs import TakenJob
+    from distd.origin.packages.orders import UploadSource
     from distd.origin.packages.packages import Package
     from distd.packaging.progress import Progress
 
@@ -45,17 +47,26 @@ def _build(site: Installation, job: TakenJob, progress: Progress) -> None:
     new = new_package(order, source, site.settings.download)
     reconcile(site.catalogue, site.data)
     publishing.publish(site.package_store(), job.actor, new, time.time(), progress, finish=_finish(job))
+    _forget(source, order.source)
 
 
 def _supersede(site: Installation, job: TakenJob, progress: Progress) -> None:
     request = dict(job.request)
     package_id = request.pop("package")
     order = msgspec.convert(request, SupersedeOrder)
-    successor = successor_of(order, uploads.find_whole(site.data, order.source.upload))
+    source = uploads.find_whole(site.data, order.source.upload)
+    successor = successor_of(order, source)
     reconcile(site.catalogue, site.data)
     versions.supersede(
         site.package_store(), job.actor, package_id, successor, time.time(), progress, finish=_finish(job)
     )
+    _forget(source, order.source)
+
+
+def _forget(path: Path | None, source: UploadSource | None) -> None:
+    """The upload goes, where it is no longer wanted."""
+    if path is not None and source is not None and source.remove:
+        path.unlink(missing_ok=True)
 
 
 def _finish(job: TakenJob) -> Callable[[Connection, Package], None]:

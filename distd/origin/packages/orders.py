@@ -41,9 +41,10 @@ DEFAULT_PRIORITY: Final = 5
 
 
 class UploadSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a package is made of: a file that was uploaded."""
+    """What a package is made of: a file that was uploaded. `remove`: once the package is made, it goes."""
 
     upload: Name
+    remove: bool = False
 
 
 class FragmentOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -6,16 +6,19 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, case, cast, func, select
 
 from distd.catalogue.lists import matches, read_page
 from distd.catalogue.schema import activations, packages, planned_activations, seconds
-from distd.domain.errors import NotFound
+from distd.catalogue.schema import counters as counter_table
+from distd.domain.errors import BadInput, NotFound
 from distd.domain.page import Page
 from distd.origin.packages.counters import Counters, count_computers
 from distd.origin.packages.packages import Package, package_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import ColumnElement, Connection, Row
 
     from distd.domain.page import Window
@@ -60,18 +63,63 @@ class ListedPackage(Package):
 
 @dataclass(frozen=True, slots=True)
 class WantedPackages:
-    """Which packages. `name`: see `catalogue.lists.matches`. None: both. `deleted`: only these, else none of them."""
+    """Which packages. `name`: see `catalogue.lists.matches`. None: both. `deleted`: only these, else none of them.
+    `state`: only those of this state; None: of any."""
 
     name: str | None = None
     active: bool | None = None
     deleted: bool = False
+    state: PackageState | None = None
 
 
-def list_packages(conn: Connection, wanted: WantedPackages, window: Window) -> Page[ListedPackage]:
-    """The newest first."""
+@dataclass(frozen=True, slots=True)
+class PackageOrdering:
+    """An order of the list: the column, the other way round or not."""
+
+    column: str
+    down: bool
+
+    @property
+    def place(self) -> tuple[type, type]:
+        """The types of a package's place in this order."""
+        return (str if self.column in ("id", "name") else int, str)
+
+
+@dataclass(frozen=True, slots=True)
+class PackageTotals:
+    """Of the packages that are there: how many, how many of them active, how many bytes in all."""
+
+    packages: int
+    active: int
+    size_bytes: int
+
+
+NEWEST_FIRST: Final = PackageOrdering("created", down=True)
+
+
+def read_ordering(text: str) -> PackageOrdering:
+    """An order by its name, "name" or "-name" the other way round; the newest first for an empty text. Raises
+    `BadInput`."""
+    column = text.removeprefix("-")
+    if not text:
+        return NEWEST_FIRST
+    if column not in _SORTED_BY and column not in _COUNTED:
+        raise BadInput("sort", f"one of {', '.join((*_SORTED_BY, *_COUNTED))}, or one of them with a - before it", text)
+    return PackageOrdering(column, text != column)
+
+
+def list_packages(
+    conn: Connection, wanted: WantedPackages, window: Window, ordering: PackageOrdering = NEWEST_FIRST
+) -> Page[ListedPackage]:
+    """Packages in an order. The place in `window` is one of `ordering.place`."""
     query = _SELECT.where(*_conditions(wanted))
-    order = (packages.c.created_at_us, packages.c.id)
-    page = read_page(conn, query, order, window, lambda row: row, newest_first=True)
+    if ordering.column in _COUNTED:
+        by: ColumnElement[Any] = cast(func.coalesce(_count_of(ordering.column), 0), BigInteger)
+    else:
+        by = _SORTED_BY[ordering.column]
+    column = by.label("sorted_by")
+    order = (column, packages.c.id)
+    page = read_page(conn, query.add_columns(column), order, window, lambda row: row, newest_first=ordering.down)
     counters = count_computers(conn, [row.id for row in page.items])
     return Page([_listed(row, counters.get(row.id, NONE)) for row in page.items], page.next, page.total)
 
@@ -84,11 +132,43 @@ def show(conn: Connection, package_id: str) -> ListedPackage:
     return _listed(row, count_computers(conn, [package_id]).get(package_id, NONE))
 
 
-_SELECT: Final = (
-    select(packages, activations, planned_activations.c.planned_at_us)
-    .outerjoin(activations, activations.c.package_id == packages.c.id)
-    .outerjoin(planned_activations, planned_activations.c.package_id == packages.c.id)
+def totals(conn: Connection) -> PackageTotals:
+    """Of all packages that are there."""
+    is_active = func.sum(case((_STATE.in_([PackageState.ACTIVE.value]), 1), else_=0))
+    query = select(func.count(), is_active, func.sum(packages.c.size_bytes)).select_from(_JOINED)
+    count, active, size_bytes = conn.execute(query.where(packages.c.deleted_at_us.is_(None))).one()
+    return PackageTotals(count, int(active or 0), int(size_bytes or 0))
+
+
+_IS_ACTIVE: Final = activations.c.activated_at_us.is_not(None) & activations.c.deactivated_at_us.is_(None)
+# The first that holds.
+_STATE: Final = case(
+    (packages.c.deleted_at_us.is_not(None), PackageState.DELETED.value),
+    (packages.c.withdrawn_at_us.is_not(None), PackageState.WITHDRAWN.value),
+    (_IS_ACTIVE, PackageState.ACTIVE.value),
+    (planned_activations.c.planned_at_us.is_not(None), PackageState.PLANNED.value),
+    (packages.c.superseded_by.is_not(None), PackageState.SUPERSEDED.value),
+    else_=PackageState.INACTIVE.value,
 )
+_JOINED: Final = packages.outerjoin(activations, activations.c.package_id == packages.c.id).outerjoin(
+    planned_activations, planned_activations.c.package_id == packages.c.id
+)
+_SELECT: Final = select(packages, activations, _STATE.label("state_now")).select_from(_JOINED)
+_SORTED_BY: Final[Mapping[str, ColumnElement[Any]]] = {
+    "id": packages.c.id,
+    "created": packages.c.created_at_us,
+    "name": func.lower(packages.c.name),
+    "priority": packages.c.priority,
+    "fragments": packages.c.fragments,
+    "size": packages.c.size_bytes,
+}
+_COUNTED: Final = ("waiting", "success", "failed", "archived")
+
+
+def _count_of(state: str) -> ColumnElement[Any]:
+    """On how many computers a package is in this state."""
+    mine = (counter_table.c.package_id == packages.c.id) & (counter_table.c.state == state.upper())
+    return select(func.sum(counter_table.c.computers)).where(mine).correlate(packages).scalar_subquery()
 
 
 def _conditions(wanted: WantedPackages) -> list[ColumnElement[bool]]:
@@ -98,8 +178,9 @@ def _conditions(wanted: WantedPackages) -> list[ColumnElement[bool]]:
     if wanted.name is not None:
         found.append(matches(packages.c.name, wanted.name))
     if wanted.active is not None:
-        is_active = activations.c.activated_at_us.is_not(None) & activations.c.deactivated_at_us.is_(None)
-        found.append(is_active if wanted.active else ~is_active)
+        found.append(_IS_ACTIVE if wanted.active else ~_IS_ACTIVE)
+    if wanted.state is not None:
+        found.append(_STATE.in_([wanted.state.value]))
     return found
 
 
@@ -107,17 +188,5 @@ def _listed(row: Row[Any], counters: Counters) -> ListedPackage:
     package = package_of(row)
     given = {name: getattr(package, name) for name in Package.__dataclass_fields__}
     return ListedPackage(
-        **given, state=_state(row, package), deleted_at_s=seconds(row.deleted_at_us), **asdict(counters)
+        **given, state=PackageState(row.state_now), deleted_at_s=seconds(row.deleted_at_us), **asdict(counters)
     )
-
-
-def _state(row: Row[Any], package: Package) -> PackageState:
-    if row.deleted_at_us is not None:
-        return PackageState.DELETED
-    if package.withdrawn_at_s is not None:
-        return PackageState.WITHDRAWN
-    if package.active:
-        return PackageState.ACTIVE
-    if row.planned_at_us is not None:
-        return PackageState.PLANNED
-    return PackageState.SUPERSEDED if package.superseded_by else PackageState.INACTIVE

@@ -13,8 +13,8 @@ from distd import __version__
 from distd.domain.errors import DistdError
 from distd.web.api import auth, mirror_protocol, openapi, queries
 from distd.web.api.bodies import BODY_LIMIT
-from distd.web.api.late_body import LateBodyApp
 from distd.web.api.problems import UNAUTHORIZED, answer, content_of_error
+from distd.web.late_body import LateBodyApp
 from distd.wire.problem import content_of
 
 if TYPE_CHECKING:

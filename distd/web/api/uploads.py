@@ -20,7 +20,7 @@ import re
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import trio
 
@@ -35,10 +35,10 @@ from distd.wire import content_range
 from distd.wire.problem import CONTENT_TYPE, content_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from distd.storage.uploads import Uploads
-    from distd.web.api.auth import Logins
+    from distd.web.api.auth import SignedIn
 
     T = TypeVar("T")
     Receive = Callable[[], Awaitable[Any]]
@@ -51,19 +51,27 @@ MAX_THREADS: Final = 4  # that write, of all uploads together
 _BLAKE3: Final = re.compile("[0-9A-Fa-f]{64}")
 
 
-class UploadsApi:
-    """Answers the requests for `PATH`, and gives all others to `app`."""
+class Askers(Protocol):
+    """What knows who asks."""
 
-    def __init__(self, app: Application, uploads: Uploads, logins: Logins) -> None:
+    async def check(self, headers: Mapping[str, str], address: str) -> SignedIn | None:
+        """Who sent a request with these header fields (names in lower case) from there; None: nobody who is known."""
+
+
+class UploadsApi:
+    """Answers the requests for `path`, and gives all others to `app`."""
+
+    def __init__(self, app: Application, uploads: Uploads, askers: Askers, path: str = PATH) -> None:
         self._app = app
         self._uploads = uploads
-        self._logins = logins
+        self._askers = askers
+        self._path = path
         self._threads = trio.CapacityLimiter(MAX_THREADS)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI)."""
         path = scope.get("path", "")
-        if scope["type"] != "http" or not (path == PATH or path.startswith(f"{PATH}/")):
+        if scope["type"] != "http" or not (path == self._path or path.startswith(f"{self._path}/")):
             await self._app(scope, receive, send)
             return
         try:
@@ -72,16 +80,16 @@ class UploadsApi:
             status, content = _failure(error)
         except _Disconnected:
             return
-        await _send(send, scope, status, content)
+        await self._send(send, scope, status, content)
 
     async def _answer(self, scope: Any, receive: Receive, send: Send) -> tuple[int, Any]:
         fields = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        signed_in = await self._logins.check(header_fields(scope["headers"]), _address(scope))
+        signed_in = await self._askers.check(header_fields(scope["headers"]), _address(scope))
         if signed_in is None:
             return 401, content_of(401, UNAUTHORIZED)
         demand(signed_in, Act.UPLOADS_WRITE if scope["method"] in ("PUT", "DELETE") else Act.UPLOADS_READ)
         check_names(None, scope.get("query_string", b""))
-        name = _name_in(scope)
+        name = self._name_in(scope)
         match scope["method"], bool(name):
             case "OPTIONS", _:
                 return 204, None
@@ -96,7 +104,7 @@ class UploadsApi:
             case "DELETE", True:
                 removed = await self._in_thread(self._uploads.remove, name)
                 return (200, RemovedUpload(name)) if removed else (404, content_of(404, f"nothing of {name} has come"))
-        return 405, content_of(405, f"expected one of {_methods_for(scope)}")
+        return 405, content_of(405, f"expected one of {self._methods_for(scope)}")
 
     async def _put(self, name: str, fields: dict[str, str], receive: Receive) -> tuple[int, Any]:
         first, length, total = _extent(fields)
@@ -120,6 +128,29 @@ class UploadsApi:
 
     async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
         return await trio.to_thread.run_sync(partial(call, *arguments), limiter=self._threads)
+
+    def _name_in(self, scope: Any) -> str:
+        """The name in the path, which is decoded already; empty for the path of the list."""
+        name: str = scope["path"].removeprefix(self._path).removeprefix("/")
+        return name
+
+    def _methods_for(self, scope: Any) -> str:
+        return "GET, HEAD, PUT, DELETE, OPTIONS" if self._name_in(scope) else "GET, HEAD, OPTIONS"
+
+    async def _send(self, send: Send, scope: Any, status: int, content: Any) -> None:
+        """Send the answer. The rest of the body is not read: the connection ends with the answer."""
+        body = b"" if status == 204 else json.dumps(content, default=asdict).encode()
+        fields = {"Cache-Control": "no-store"} | fields_of(status)
+        if status != 204:
+            kind = "application/json" if status < 400 else CONTENT_TYPE
+            fields |= {"Content-Type": kind, "Content-Length": str(len(body))}
+        if status in (204, 405):
+            fields["Allow"] = self._methods_for(scope)
+        if scope["method"] == "HEAD":
+            body = b""
+        headers = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 class _Disconnected(Exception):
@@ -181,29 +212,3 @@ def _failure(error: DistdError) -> tuple[int, Any]:
 def _address(scope: Any) -> str:
     """The client's; "" where it is not known, as over a Unix socket."""
     return (scope.get("client") or ("",))[0]
-
-
-def _name_in(scope: Any) -> str:
-    """The name in the path, which is decoded already; empty for the path of the list."""
-    name: str = scope["path"].removeprefix(PATH).removeprefix("/")
-    return name
-
-
-def _methods_for(scope: Any) -> str:
-    return "GET, HEAD, PUT, DELETE, OPTIONS" if _name_in(scope) else "GET, HEAD, OPTIONS"
-
-
-async def _send(send: Send, scope: Any, status: int, content: Any) -> None:
-    """Send the answer. The rest of the body is not read: the connection ends with the answer."""
-    body = b"" if status == 204 else json.dumps(content, default=asdict).encode()
-    fields = {"Cache-Control": "no-store"} | fields_of(status)
-    if status != 204:
-        kind = "application/json" if status < 400 else CONTENT_TYPE
-        fields |= {"Content-Type": kind, "Content-Length": str(len(body))}
-    if status in (204, 405):
-        fields["Allow"] = _methods_for(scope)
-    if scope["method"] == "HEAD":
-        body = b""
-    headers = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

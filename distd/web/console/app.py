@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from jinja2 import StrictUndefined
 from quart import Response, g, redirect, request
-from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from distd.domain.errors import BadInput, Conflict, DistdError, NotFound, Unavailable
@@ -22,10 +21,12 @@ from distd.web.console.frame import THEMES, Frame, current, page, values_of_temp
 from distd.web.console.operations import NotAllowed
 from distd.web.console.sign_in import COOKIE
 from distd.web.console.words import TEMPLATE_WORDS
+from distd.web.late_body import LateBodyApp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from quart_trio import QuartTrio
     from sqlalchemy import Connection
     from werkzeug.wrappers import Response as PlainResponse
 
@@ -59,7 +60,7 @@ class Console:
 
     def make(self, pages: Iterable[Pages]) -> QuartTrio:
         """The application with these pages."""
-        app = QuartTrio("distd.web.console", template_folder=str(TEMPLATES), static_folder=None)
+        app = LateBodyApp("distd.web.console", template_folder=str(TEMPLATES), static_folder=None)
         app.config["MAX_CONTENT_LENGTH"] = MAX_FORM_BYTES
         app.url_map.merge_slashes = False
         app.jinja_env.undefined = StrictUndefined

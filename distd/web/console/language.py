@@ -22,6 +22,7 @@ FOLDER: Final = Path(__file__).parent / "locale"
 LANGUAGES: Final = ("en", "fr")
 SIZE_UNITS: Final = {"en": ("bytes", "kB", "MB", "GB", "TB"), "fr": ("octets", "Ko", "Mo", "Go", "To")}
 NO_BREAK: Final = "\u00a0"
+JUST_NOW_S: Final = 2
 NEVER: Final = "–"
 
 
@@ -70,11 +71,32 @@ class Language:
         """15 seconds, 6 minutes, 3 days: with one unit."""
         return format_timedelta(round(seconds), threshold=1.5 if seconds < 86_400 else 1.1, locale=self._locale)
 
+    def exact_duration(self, seconds: float) -> str:
+        """6 min 15 s, 2 h 5 min, 3 d 4 h: with two units; French has j for days."""
+        if not math.isfinite(seconds):
+            return NEVER
+        whole = round(seconds)
+        units = (("j" if self.code == "fr" else "d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+        first = next((place for place, (_, size) in enumerate(units) if whole >= size), 3)
+        parts: list[str] = []
+        for name, size in units[first : first + 2]:
+            number, whole = divmod(whole, size)
+            if number or not parts:
+                parts.append(f"{self.number(number)}{NO_BREAK}{name}")
+        return " ".join(parts)
+
+    def bits(self, bytes_per_s: float) -> str:
+        """The rate of a line, as providers name it: 10 Mbit/s."""
+        return f"{self.number(bytes_per_s * 8 / 1e6)}{NO_BREAK}Mbit/s"
+
     def ago(self, at_s: float | None, now_s: float) -> str:
         """12 minutes ago; a dash for never."""
         if at_s is None:
             return NEVER
-        return format_timedelta(round(at_s - now_s), add_direction=True, locale=self._locale)
+        seconds = round(at_s - now_s)
+        if 0 <= seconds <= JUST_NOW_S:  # what the page itself has caused
+            seconds = -1
+        return format_timedelta(seconds, add_direction=True, locale=self._locale)
 
     def moment(self, at_s: float | None) -> str:
         """The exact time: Fri 27 Nov 2026, 05:31:07."""

@@ -19,6 +19,19 @@ PACKAGE_STATES: Final = {
     "WITHDRAWN": "Withdrawn",
     "DELETED": "Deleted",
 }
+VIAS: Final = {"origin": "not at all", "direct": "to the mirror itself", "steer": "for each fragment anew"}
+# What was found at an address of an activation by hand: see `address_probe.Finding`.
+FINDINGS: Final = {
+    "ANSWERS": "It answers.",
+    "SILENT": "It does not answer.",
+    "STATUS": "It does not have this package: its answer is an error.",
+    "CERTIFICATE_FITS": "Its certificate fits.",
+    "CERTIFICATE_BAD": "Agents that trust the CA of this server refuse its certificate.",
+    "SAME": "The digest is right.",
+    "OTHER": "This is not what the package has: the digest is another one.",
+    "SAME_LENGTH": "The length is right; a fragment of this size is not read.",
+    "VARIABLES": "Another address for each mirror: it cannot be tested here.",
+}
 RESULT_STATES: Final = {
     "WAITING": "WAITING FOR NOTIFICATION",
     "NOTIFIED": "NOTIFIED",
@@ -34,9 +47,21 @@ def _of(words: Mapping[str, str]) -> Callable[[str], str]:
     return lambda code: current().language.text(words.get(code, code))
 
 
+def size_input(size_bytes: int) -> str:
+    """A size as it can be typed: with a unit where that is exact."""
+    letter = "o" if current().language.code == "fr" else "B"
+    for factor, prefix in ((1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki")):
+        if size_bytes and size_bytes % factor == 0:
+            return f"{size_bytes // factor} {prefix}{letter}"
+    return f"{size_bytes} {letter}"
+
+
 TEMPLATE_WORDS: Final = {
+    "size_input": size_input,
     "system_name": _of(SYSTEMS),
     "action_name": _of(ACTIONS),
     "state_name": _of(PACKAGE_STATES),
+    "via_name": _of(VIAS),
+    "finding_name": _of(FINDINGS),
     "result_name": _of(RESULT_STATES),
 }

@@ -93,3 +93,15 @@ def test_an_upload_that_is_gone(origin: TestOrigin, site: Installation) -> None:
     with pytest.raises(BadInput, match=r"source\.upload: expected the name of an upload that is whole, got hello\.txt"):
         work.do(site, job, lambda *_: None)
     assert packages(origin) == []
+
+
+def test_an_upload_goes_when_it_is_no_longer_wanted(origin: TestOrigin, site: Installation) -> None:
+    upload = site.data.uploads / "hello.txt"
+    do(origin, site, JobKind.BUILD, ORDER)
+    assert upload.exists()
+    built = do(origin, site, JobKind.BUILD, ORDER | {"source": {"upload": "hello.txt", "remove": True}})
+    assert not upload.exists()
+    upload.write_bytes(b"new")
+    request = {"package": built.package, "source": {"upload": "hello.txt", "remove": True}}
+    do(origin, site, JobKind.SUPERSEDE, request)
+    assert not upload.exists()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from distd.catalogue import schema
-from distd.domain.errors import NotFound
+from distd.domain.errors import BadInput, NotFound
 from distd.domain.page import EVERYTHING, Window, read_window
 from distd.origin.deployments.progress import Fetched, record
 from distd.origin.packages import overview, packages, planned_activations
 from distd.origin.packages.counters import Counters, count_computers
-from distd.origin.packages.overview import PLACE, WantedPackages
+from distd.origin.packages.overview import PLACE, PackageState, PackageTotals, WantedPackages, read_ordering
 from distd.origin.packages.planned_activations import Conditions
 
 if TYPE_CHECKING:
@@ -50,6 +50,53 @@ def test_states(shelf: TestOrigin) -> None:
     assert set(listed(shelf, name="PACKAGE 1?")) == set(states)
     assert set(listed(shelf, name="12")) == {"12"}
     assert listed(shelf, name="1") == states
+
+
+@pytest.mark.parametrize("state", PackageState)
+def test_those_of_one_state(shelf: TestOrigin, state: PackageState) -> None:
+    is_deleted = state is PackageState.DELETED
+    assert set(listed(shelf, state=state, deleted=is_deleted).values()) == {str(state)}
+
+
+def test_totals(shelf: TestOrigin) -> None:
+    assert shelf.read(overview.totals) == PackageTotals(5, 1, 50)
+
+
+def test_no_packages_have_totals_too(origin: TestOrigin) -> None:
+    assert origin.read(overview.totals) == PackageTotals(0, 0, 0)
+
+
+@pytest.mark.parametrize("column", ["id", "created", "name", "priority", "fragments", "size"])
+def test_an_order_goes_on_from_page_to_page(shelf: TestOrigin, column: str) -> None:
+    assert paged(shelf, column) == ["11", "12", "13", "14", "15"]
+    assert paged(shelf, f"-{column}") == ["15", "14", "13", "12", "11"]
+
+
+def test_an_order_by_a_counter(pc: TestOrigin) -> None:
+    for package_id in ("1", "2"):
+        pc.package(package_id)
+    pc.assign("1")
+    assert paged(pc, "waiting") == ["2", "1"]
+    assert paged(pc, "-waiting") == ["1", "2"]
+    assert paged(pc, "archived") == ["1", "2"]
+
+
+def test_there_is_no_other_order() -> None:
+    with pytest.raises(BadInput) as caught:
+        read_ordering("-target")
+    assert caught.value.field == "sort"
+
+
+def paged(origin: TestOrigin, sort: str) -> list[str]:
+    """The ids of all packages, asked for two by two."""
+    ordering, found, cursor = read_ordering(sort), [], None
+    while True:
+        window = read_window(2, cursor, ordering.place)
+        page = origin.read(overview.list_packages, WantedPackages(), window, ordering)
+        found += [package.id for package in page.items]
+        cursor = page.next
+        if cursor is None:
+            return found
 
 
 def test_a_deleted_package_is_shown(shelf: TestOrigin) -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import html
+import io
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
+from werkzeug.datastructures import FileStorage
 
 from distd.domain.errors import Unavailable
+from distd.domain.permissions import Role
 from distd.domain.settings import settings_of
 from distd.origin.installation import Installation
 from distd.origin.operators import operators
 from distd.storage.data_dir import DataDir
+from distd.storage.quota import DiskLimits
+from distd.storage.uploads import Uploads
 from distd.web.console.app import Console
 from distd.web.console.components import ComponentPages
 from distd.web.console.operations import ConsoleOperations
-from distd.web.console.packages import PackagePages
+from distd.web.console.packages import package_pages
 from distd.web.console.sign_in import SignInPages
 from distd.web.console.site_pages import site_pages
 
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
 
 NOW_S = 1_795_757_777.0
 IDLE_S = 3600.0
+OWN_SERVERS = ("origin:8080", "origin:8443")
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -56,14 +63,28 @@ class Browser:
         headers = SAME_SITE | {"Content-Type": "application/x-www-form-urlencoded"} | fields
         return await self.client.post(path, data=urlencode(form, doseq=True), headers=headers, scheme="https")
 
+    async def send(self, path: str, form: dict[str, str], name: str, content: bytes) -> Any:
+        """A form with a file, as a browser without scripts sends it."""
+        files = {"file": FileStorage(io.BytesIO(content), filename=name)}
+        return await self.client.post(path, form=form, files=files, headers=SAME_SITE, scheme="https")
+
+    async def page(self, path: str, **fields: str) -> str:
+        """The HTML of a page that is there."""
+        answer = await self.get(path, **fields)
+        assert answer.status_code == 200, (path, answer.status_code)
+        return str(await answer.get_data(as_text=True))
+
     async def sign_in(self) -> None:
         answer = await self.post("/login", {"name": "ada", "password": "secret"})
         assert answer.status_code == 303
 
     async def text(self, path: str, **fields: str) -> str:
-        answer = await self.get(path, **fields)
-        assert answer.status_code == 200
-        return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", await answer.get_data(as_text=True)))
+        return text_of(await self.page(path, **fields))
+
+
+def text_of(page: str) -> str:
+    """The texts of a page, without tags."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", page)))
 
 
 @pytest.fixture
@@ -73,16 +94,28 @@ def clock() -> list[float]:
 
 
 @pytest.fixture
-def app(reader: Any, writer: Any, clock: list[float], origin: TestOrigin, tmp_path: Path) -> QuartTrio:
-    site = Installation(DataDir(tmp_path), settings_of(origin.values), origin.catalogue)
-    operations = ConsoleOperations(reader, writer, lambda: site)
+def app(
+    request: pytest.FixtureRequest, reader: Any, writer: Any, clock: list[float], origin: TestOrigin, tmp_path: Path
+) -> QuartTrio:
+    """Over the data directory, where a test has one; to make keys takes long."""
+    data = request.getfixturevalue("data") if "data" in request.fixturenames else DataDir(tmp_path)
+    settings = settings_of({} if "data" in request.fixturenames else origin.values)
+    operations = ConsoleOperations(reader, writer, lambda: Installation(data, settings, origin.catalogue))
+    uploads = Uploads(data, 1 << 30, DiskLimits())
     pages: tuple[Pages, ...] = (
         SignInPages(FakePasswords(), writer),
-        PackagePages(reader),
+        *package_pages(operations, uploads, lambda: OWN_SERVERS),
         *site_pages(operations, writer),
         ComponentPages(),
     )
     return Console(reader, writer, lambda: clock[0], lambda: IDLE_S).make(pages)
+
+
+@pytest.fixture
+def viewer(browser: Browser, origin: TestOrigin) -> Browser:
+    """Whose operator may only look."""
+    origin.act(operators.change, "ada", 0.0, role=Role.VIEWER)
+    return browser
 
 
 @pytest.fixture

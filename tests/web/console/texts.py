@@ -13,14 +13,25 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-from distd.web.console import frame, words
+from distd.domain import recipes
+from distd.web.console import faults, frame, words
 from distd.web.console.computer_words import COMPUTER_TABLES
 from distd.web.console.event_words import EVENT_TABLES
 
 CONSOLE = Path(frame.__file__).parent
 FRENCH = CONSOLE / "locale" / "fr.po"
 METHODS = [("templates/**.html", "jinja2.ext:babel_extract"), ("**.py", "python")]
-TABLES = (words.SYSTEMS, words.ACTIONS, words.PACKAGE_STATES, words.RESULT_STATES)
+TABLES = (
+    words.SYSTEMS,
+    words.ACTIONS,
+    words.PACKAGE_STATES,
+    words.RESULT_STATES,
+    words.VIAS,
+    words.FINDINGS,
+    faults.MISSING,
+    {text: text for text in (*faults.EXPECTED, *faults.WARNINGS)},
+    {recipe.name: recipe.meaning for recipe in recipes.TABLE.values()},
+)
 HEADER = "# The French texts of the console. `python -m tests.web.console.texts` adds what is new."
 
 

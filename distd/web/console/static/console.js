@@ -94,3 +94,11 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden) event.preventDefault();
 });
+
+// A form that changes something is sent once: a second click within seconds does nothing.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (Date.now() - Number(form.dataset.sentAt ?? 0) < 3000) event.preventDefault();
+  else form.dataset.sentAt = Date.now();
+});

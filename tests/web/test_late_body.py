@@ -9,7 +9,7 @@ import trio
 import trio.testing
 from quart import request
 
-from distd.web.api.late_body import BODY_TIMEOUT_S, LateBodyApp
+from distd.web.late_body import BODY_TIMEOUT_S, LateBodyApp
 
 if TYPE_CHECKING:
     from trio.testing import MockClock

@@ -37,6 +37,10 @@ class LateBodyRequest(TrioRequest):
         """Receive it from now on."""
         self._wanted.set()
 
+    async def _load_form_data(self) -> None:
+        self.want_body()
+        await super()._load_form_data()
+
     async def get_data(self, *args: Any, **kwargs: Any) -> Any:
         """As Quart has it."""
         self.want_body()
@@ -62,6 +66,6 @@ class LateBodyApp(QuartTrio):
     request_class = LateBodyRequest
     asgi_http_class = _Connection
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
         self.config["BODY_TIMEOUT"] = BODY_TIMEOUT_S

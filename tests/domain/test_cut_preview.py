@@ -1,0 +1,71 @@
+"""Size and number of fragments bound to each other, and how long it lasts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distd.domain import fragment_plan
+from distd.domain.cut_preview import MAX_POINTS, Cut, course_of, cut_by_count, cut_by_size
+from distd.domain.errors import BadInput
+from distd.domain.records import Dialect
+from distd.domain.settings import DownloadConfig
+
+CONFIG = DownloadConfig()
+FAST = 1e12
+
+
+@given(st.integers(0, 10_000_000), st.integers(1024, 20_000_000))
+def test_a_size_gives_the_number_that_a_build_makes(total_bytes: int, fragment_bytes: int) -> None:
+    cut = cut_by_size(total_bytes, fragment_bytes)
+    assert cut.count == len(fragment_plan.by_size(total_bytes, fragment_bytes))
+
+
+@given(st.integers(1024, 10_000_000), st.integers(1, 1000))
+def test_a_number_gives_the_longest_fragment_that_a_build_makes(total_bytes: int, count: int) -> None:
+    count = min(count, total_bytes // 1024)
+    cut = cut_by_count(total_bytes, count)
+    assert cut.fragment_bytes == max(fragment_plan.by_count(total_bytes, count))
+
+
+def test_by_default_a_small_file_is_one_fragment() -> None:
+    assert cut_by_size(252_000) == Cut(252_000, 252_000, 1)
+    assert cut_by_size(0) == Cut(0, 1024, 1)
+    assert cut_by_size(3 << 20) == Cut(3 << 20, 1 << 20, 3)
+
+
+@pytest.mark.parametrize(
+    ("cut", "field"),
+    [
+        (lambda: cut_by_size(5000, 1023), "fragments.size_bytes"),
+        (lambda: cut_by_size(1 << 40, 1024), "fragments.size_bytes"),
+        (lambda: cut_by_count(5000, 5), "fragments.count"),
+        (lambda: cut_by_count(5000, 0), "fragments.count"),
+    ],
+)
+def test_what_cannot_be(cut: object, field: str) -> None:
+    assert callable(cut)
+    with pytest.raises(BadInput) as caught:
+        cut()
+    assert caught.value.field == field
+
+
+def test_the_course_of_the_handouts_package() -> None:
+    course = course_of(cut_by_size(252_000), 5, Dialect.WINDOWS, CONFIG, FAST)
+    # Its turns are in the cycles 5 and 10, after the pauses of the cycles before.
+    ((fetched_s, fragments),) = course.fetched
+    assert fragments == 1
+    assert fetched_s == pytest.approx(60.0)
+    assert course.done_s == pytest.approx(60.0 + 15 + 5 * 15)
+
+
+def test_a_thin_line_takes_longer_and_no_turn_takes_for_ever() -> None:
+    cut = cut_by_count(4_000_000, 400)
+    course = course_of(cut, 1, Dialect.UNIX, CONFIG, FAST)
+    assert course_of(cut, 1, Dialect.UNIX, CONFIG, 10_000).done_s == pytest.approx(course.done_s + 400)
+    assert len(course.fetched) <= MAX_POINTS + 1
+    assert course.fetched[-1][1] == 400
+    assert course_of(cut, 7, Dialect.UNIX, DownloadConfig(period_length=5), FAST).done_s == math.inf

@@ -1,0 +1,43 @@
+"""What is wrong with what was typed, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from quart import Quart, g
+
+from distd.domain.errors import BadInput, Conflict, Corrupt, NoSpace
+from distd.web.console.faults import fault_text
+from distd.web.console.frame import Frame
+from distd.web.console.language import load
+
+if TYPE_CHECKING:
+    from distd.domain.errors import DistdError
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (BadInput("name", "1 to 255 printable characters", " "), "Donnez-lui un nom."),
+        (BadInput("priority", "0 to 10", 11), "Attendu : 0 à 10. Reçu : 11."),
+        (
+            BadInput(
+                "target",
+                "a path without spaces and shell characters",
+                "/a b",
+                "the stock Unix agent gives it to a shell",
+            ),
+            "Attendu : un chemin sans espaces ni caractères du shell. Reçu : /a b. l'agent Unix le passe à un shell",
+        ),
+        (BadInput("x", "what nobody has translated", ""), "Attendu : what nobody has translated."),
+        (Conflict("package", "17 is active", "wait"), "17 is active; wait"),
+        (NoSpace("disk", "full"), "Le disque du serveur n'a plus de place : disk: full"),
+        (Corrupt("info", "a", "b"), "info: expected a, got b"),
+    ],
+)
+async def test_a_sentence_for_an_operator(error: DistdError, text: str) -> None:
+    app = Quart("test")
+    async with app.app_context():
+        g.frame = Frame(load("fr"), "auto", 0.0)
+        assert fault_text(error) == text
