@@ -21,6 +21,7 @@ from distd.domain.filters.tree import PackageInState, leaves
 from distd.domain.folding import fold
 from distd.origin.deployments.acts import unassign
 from distd.origin.deployments.assignments import AssignmentRequest, assign, take_back
+from distd.origin.deployments.named_computers import find_computers
 from distd.origin.groups.directory import stored_filter
 from distd.origin.operators.restrictions import is_restricted
 from distd.origin.packages.packages import show
@@ -117,7 +118,8 @@ def take_from_group(
     if conn.execute(delete(group_packages).where(*_of(row.id, package_id))).rowcount:
         detail = {"group": row.name, "computers": len(done.computers)}
         event_log.append(conn, Kind.GROUP_GIVES_NO_MORE, actor, at_s=now_s, package_id=package_id, **detail)
-    ids = list(conn.scalars(select(group_members.c.computer_id).where(group_members.c.group_id == row.id)))
+    removed = sorted(set(done.computers) - set(done.withdrawn))
+    ids = [each.id for each in find_computers(conn, removed, SYSTEM).values()]
     _give_from_others(conn, {package_id}, ids, now_s)
     return done
 
