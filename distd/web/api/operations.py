@@ -14,7 +14,7 @@ from blake3 import blake3
 from quart import Response, request
 
 from distd.domain.errors import BadInput
-from distd.operations.operation import Asked, DryRun, Way
+from distd.operations.operation import LANGUAGES, Asked, DryRun, Way
 from distd.origin import idempotency
 from distd.origin.idempotency import Answered, KeyedRequest
 from distd.web.api.auth import needs, signed_in
@@ -85,7 +85,8 @@ class OperationRoutes:
         if operation.method != "GET":
             _refuse_other_sites()
         who = signed_in()
-        asked = Asked(who.actor, who.access, time.time(), self._site())
+        language = request.accept_languages.best_match(LANGUAGES, LANGUAGES[0])
+        asked = Asked(who.actor, who.access, time.time(), self._site(), language=language)
         given = query if operation.body is None else await read_body(operation.body)
         keyed = _keyed(operation, names, given)
         try:
