@@ -26,14 +26,14 @@ class WhyQuery:
     """Which package, and in which language."""
 
     package: str | None = parameter("the id of a package; without it all that have no success on the computer")
-    lang: str | None = parameter(_LANGUAGE, max_length=8)
+    lang: str | None = parameter(_LANGUAGE)
 
 
 @dataclass
 class PackageWhyQuery:
     """In which language."""
 
-    lang: str | None = parameter(_LANGUAGE, max_length=8)
+    lang: str | None = parameter(_LANGUAGE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from distd.operations import (
     operators,
     packages,
     parameters,
+    rollouts,
     tokens,
 )
 
@@ -32,6 +33,7 @@ OPERATIONS: Final[tuple[Operation[Any], ...]] = (
     *deployments.ALL,
     *acts.ALL,
     *diagnoses.ALL,
+    *rollouts.ALL,
     *forecasts.ALL,
     *mirrors.ALL,
     *operators.ALL,

@@ -284,6 +284,44 @@ COMMANDS: list[tuple[int, str]] = [
     (0, "login delete school"),
     (2, "login delete school"),
     (0, "keys list"),
+    (0, f"why {PC} {{package}}"),
+    (0, f"why {PC} --lang fr"),
+    (0, f"why {PC} {{second}} --json"),
+    (0, "why nobody"),
+    (0, "why --package {package} --lang fr"),
+    (0, "why --package {second} --json"),
+    (2, "why --package 17"),
+    (2, "why"),
+    (0, "rollout list"),
+    (0, f"rollout create pilot {{package}} --wave 1 --wave pilot:_filter_device_id~{PC[:4]}*;by_hand --dry-run"),
+    (0, "rollout create pilot {package} --wave 1 --wave rest --approval --windows mon-fri_18-6 --rate 5MB/s --json"),
+    (1, "rollout create Pilot {package}"),
+    (2, "rollout create 17 {package}"),
+    (2, "rollout create a {package} --filter colour=red"),
+    (2, "rollout create a {package} --wave filter_colour=red"),
+    (2, "rollout create a {package} --filter x --tag y"),
+    (2, "rollout create a {package} --group nobody"),
+    (2, "rollout create a {package} --windows never"),
+    (2, "rollout create a {package} --start-at never"),
+    (2, "rollout create a {package} --roll-back-to 17"),
+    (2, "rollout create a 17"),
+    (0, "rollout create all {package} --any-os --force --retries 2 --at-once 10 --halt-errors 5"),
+    (0, "rollout show ALL"),
+    (2, "rollout show nobody"),
+    (0, "rollout start all"),
+    (0, "rollout pause all --json"),
+    (1, "rollout pause all"),
+    (0, "rollout resume all"),
+    (1, "rollout open all"),
+    (1, "rollout approve all"),
+    (1, "rollout rollback all"),
+    (0, "rollout stop all"),
+    (1, "rollout start all"),
+    (0, "rollout start pilot"),
+    (1, "rollout approve pilot"),
+    (0, "rollout stop pilot"),
+    (0, "rollout list --limit 1"),
+    (0, "rollout list --csv"),
     (0, "plan {package}"),
     (2, "plan {package} --by never"),
     (0, "events --kind ASSIGNED --json"),
@@ -304,6 +342,8 @@ def test_commands_end_the_same_way(sites: Sites) -> None:
     differing = []
     for status, line in COMMANDS:
         words = [word.replace("-EQUALS-", " EQUALS ") for word in line.split()]
+        if words[0] == "rollout":
+            words = [word.replace("_", " ").replace("device id", "device_id") for word in words]
         here, there = sites.both(*words)
         texts = [sites.plain(which, done.stdout + done.stderr) for which, done in enumerate((here, there))]
         if "password" in texts[0] and status == 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,8 @@ from distd.origin.deployments.rollout_steps import RunningRollout, carry_out, re
 from distd.origin.packages.packages import show as show_package
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import Connection, Row
 
     from distd.domain.actor import Actor
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 
 GOING_ON: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.PAUSED, Phase.HALTED)
 MAX_GOING_ON: Final = 200  # roll-outs that are looked at
+MAX_ID_DIGITS: Final = 18
+PLACE: Final = (str,)  # of a roll-out in the list: its folded name
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +108,15 @@ def create(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> Rol
     name = _checked_name(conn, new.name)
     show_package(conn, new.package_id)
     if new.plan.roll_back_to:
-        show_package(conn, new.plan.roll_back_to)
-    waves = tuple(
-        replace(wave, value=_canonical(conn, actor, wave.value)) if wave.by is WaveBy.FILTER else wave
-        for wave in new.plan.waves
-    )
-    plan, who = replace(new.plan, waves=waves), new.who
+        with _field("roll_back_to"):
+            show_package(conn, new.plan.roll_back_to)
+    waves = []
+    for place, wave in enumerate(new.plan.waves):
+        if wave.by is WaveBy.FILTER:
+            with _field(f"waves.{place}.value"):
+                wave = replace(wave, value=_canonical(conn, actor, wave.value))
+        waves.append(wave)
+    plan, who = replace(new.plan, waves=tuple(waves)), new.who
     if who.kind is OriginKind.FILTER:
         who = replace(who, name=_canonical(conn, actor, who.name))
     state = rollout.new_state(plan, str(actor))
@@ -142,11 +150,23 @@ def create(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> Rol
 
 def _checked_name(conn: Connection, text: str) -> str:
     name = text.strip()
+    if _is_id(name):
+        raise BadInput("name", "a name that is not only digits, which are an id", text)
     if not fold(name) or len(name) > NAME_LIMIT or not name.isprintable() or "/" in name:
         raise BadInput("name", f"1 to {NAME_LIMIT} printable characters without /", text)
     if conn.scalar(select(rollouts.c.id).where(rollouts.c.name_key == fold(name))) is not None:
         raise Conflict("name", f"there is a roll-out {name} already", "give it another name")
     return name
+
+
+@contextmanager
+def _field(name: str) -> Iterator[None]:
+    """What is wrong in the block is in this field."""
+    try:
+        yield
+    except BadInput as error:
+        error.field = name
+        raise
 
 
 def _canonical(conn: Connection, actor: Actor, text: str) -> str:
@@ -160,7 +180,7 @@ def list_rollouts(conn: Connection, window: Window) -> Page[Rollout]:
 
 
 def show(conn: Connection, name: str, now_s: float) -> Rollout:
-    """Raises `NotFound`."""
+    """By its name or its id. Raises `NotFound`."""
     found = _load(conn, _row(conn, name))
     return _shown(conn, _row(conn, name), _count(conn, found, now_s))
 
@@ -217,10 +237,16 @@ def _advance_one(conn: Connection, rollout_id: int, now_s: float, config: Downlo
 
 
 def _row(conn: Connection, name: str) -> Row[Any]:
-    row = conn.execute(select(rollouts).where(rollouts.c.name_key == fold(name))).one_or_none()
+    """By its name, or its id."""
+    is_it = rollouts.c.id == int(name) if _is_id(name) else rollouts.c.name_key == fold(name)
+    row = conn.execute(select(rollouts).where(is_it)).one_or_none()
     if row is None:
-        raise NotFound("name", "the name of a roll-out", name)
+        raise NotFound("rollout", "the name or the id of a roll-out", name)
     return row
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= MAX_ID_DIGITS
 
 
 def _load(conn: Connection, row: Row[Any]) -> RunningRollout:
