@@ -117,8 +117,13 @@ def recount(conn: Connection, package_ids: Iterable[str]) -> dict[Position, int]
 
 def recount_all(conn: Connection) -> dict[Position, int]:
     """The same for all packages."""
+    return recount(conn, packages_counted(conn))
+
+
+def packages_counted(conn: Connection) -> list[str]:
+    """All packages, and those that only the table has."""
     ids = set(conn.scalars(select(tables.packages.c.id)))
-    return recount(conn, ids | set(conn.scalars(select(tables.counters.c.package_id).distinct())))
+    return sorted(ids | set(conn.scalars(select(tables.counters.c.package_id).distinct())))
 
 
 def forget_computers(conn: Connection, computer_ids: Sequence[int]) -> None:

@@ -62,7 +62,7 @@ STREAM: Final = Described(
     security="mirror",
 )
 
-_PART: Final = re.compile(r"<(?:[a-z]+:)?([^>:]+)>")
+_PART: Final = re.compile(r"<(?:[a-z_]+:)?([^>:]+)>")
 
 
 class ApiDocument(OpenAPIProvider):
