@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+from msgspec import UNSET
 
 from distd.cli.completion import complete_filter
 from distd.cli.package_options import package_argument
@@ -19,7 +20,10 @@ from distd.domain.rollout_plan import (
 from distd.domain.units import format_count, format_time, parse_duration, parse_rate
 from distd.operations import rollouts as operations
 from distd.operations.rollouts import (
+    RolloutEdit,
+    RolloutHaltsEdit,
     RolloutHaltsRequest,
+    RolloutLimitsEdit,
     RolloutLimitsRequest,
     RolloutQuery,
     RolloutRequest,
@@ -161,6 +165,64 @@ def create(name: str, package_id: str, site: SiteAccess, options: RolloutOptions
         dry_run=options.dry_run,
     )
     _print(site.ask(operations.CREATE, given=request), as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutEditOptions:
+    """The options of `distd rollout edit`; None: not given."""
+
+    halt_errors: int | None
+    halt_stalled: int | None
+    at_once: int | None
+    rate: str | None
+    start_at: str | None
+    windows: str | None
+    retries: int | None
+    roll_back_to: str | None
+    dynamic: bool | None
+
+
+@rollout.command(epilog=example("distd rollout edit putty --halt-errors 10 --windows 'mon-fri 18-6' --data /srv/distd"))
+@name_argument
+@site_option
+@option("--halt-errors", type=click.IntRange(0, 100), help="Halt when so many percent of a wave failed; 0: never.")
+@option("--halt-stalled", type=click.IntRange(0, 100), help="Halt when so many percent of a wave stall; 0: never.")
+@option("--at-once", type=click.IntRange(0), metavar="COMPUTERS", help="At most so many at the same time; 0: all.")
+@option("--rate", metavar="RATE", help="At most so many as fetch this together, such as 5MB/s; '': all.")
+@option("--start-at", metavar="TIME", help="Not before this time; '': at once.")
+@option("--windows", metavar="TIMES", help="Only within these times; '': always.")
+@option("--retries", type=click.IntRange(0, 10), help="How often what failed is notified again.")
+@option("--roll-back-to", metavar="PACKAGE", help="What a roll-back gives; '': there is none.")
+@option("--dynamic/--not-dynamic", default=None, help="Whether computers that begin to match join.")
+@json_option
+@options_record(RolloutEditOptions)
+def edit(name: str, site: SiteAccess, options: RolloutEditOptions, as_json: bool) -> None:
+    """Change a roll-out, but for its waves; also while it runs. What is not given is not changed."""
+    rate = None if options.rate is None else parse_rate(options.rate, "--rate") if options.rate else ""
+    change = RolloutEdit(
+        limits=RolloutLimitsEdit(_edited(options.at_once), _edited(rate)),
+        halts=RolloutHaltsEdit(_edited(options.halt_errors), _edited(options.halt_stalled)),
+        start_at=_edited(options.start_at),
+        windows=UNSET if options.windows is None else options.windows,
+        dynamic=UNSET if options.dynamic is None else options.dynamic,
+        retries=UNSET if options.retries is None else options.retries,
+        roll_back_to=_edited(options.roll_back_to),
+    )
+    _print(site.ask(operations.EDIT, name, given=change), as_json=as_json)
+
+
+def _edited(value: Any) -> Any:
+    """Of an option whose 0 or '' stands for none."""
+    return UNSET if value is None else value or None
+
+
+@rollout.command(epilog=example("distd rollout delete putty --data /srv/distd"))
+@name_argument
+@site_option
+def delete(name: str, site: SiteAccess) -> None:
+    """Forget a roll-out that was not started, or has ended. What it assigned stays."""
+    site.ask(operations.DELETE, name)
+    click.echo(f"Roll-out {name} is deleted.")
 
 
 @rollout.command("list", epilog=example("distd rollout list --data /srv/distd"))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind, read_moment
 from distd.domain.errors import BadInput
@@ -30,9 +30,10 @@ from distd.domain.rollout_plan import (
     RolloutPlan,
     WaveBy,
     WavePlan,
+    read_plan,
 )
 from distd.domain.rollout_state import RolloutAct
-from distd.operations.operation import Operation, Way
+from distd.operations.operation import Named, Operation, Way
 from distd.origin.deployments import rollouts
 from distd.origin.deployments.rollouts import NewRollout, Rollout
 from distd.wire.query import MAX_TEXT as MAX_QUERY
@@ -127,6 +128,34 @@ class RolloutRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     dry_run: bool = False
 
 
+class RolloutLimitsEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is not exceeded from now on; null: no limit."""
+
+    at_once: Annotated[int, Meta(ge=1, le=MAX_AT_ONCE)] | UnsetType | None = UNSET
+    bytes_per_s: Annotated[float, Meta(ge=1, le=1000000000000000.0)] | UnsetType | None = UNSET
+
+
+class RolloutHaltsEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What halts it from now on; null: nothing."""
+
+    error_percent: _Percent | UnsetType | None = UNSET
+    stalled_percent: _Percent | UnsetType | None = UNSET
+    judged_from: Annotated[int, Meta(ge=1, le=MAX_AT_ONCE)] | UnsetType = UNSET
+    stalled_after_s: Annotated[float, Meta(ge=60, le=MAX_WAIT_S)] | UnsetType = UNSET
+
+
+class RolloutEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be different, as in `RolloutRequest`; what is left out stays, also within `limits` and `halts`."""
+
+    limits: RolloutLimitsEdit | UnsetType = UNSET
+    halts: RolloutHaltsEdit | UnsetType = UNSET
+    start_at: Annotated[str, Meta(max_length=100)] | UnsetType | None = UNSET
+    windows: Annotated[str, Meta(max_length=MAX_QUERY)] | UnsetType = UNSET
+    dynamic: bool | UnsetType = UNSET
+    retries: Annotated[int, Meta(ge=0, le=MAX_RETRIES)] | UnsetType = UNSET
+    roll_back_to: _PackageId | UnsetType | None = UNSET
+
+
 def _list(conn: Connection, _: Asked, query: RolloutQuery) -> RolloutPage:
     page = rollouts.list_rollouts(conn, read_window(query.limit, query.cursor, rollouts.PLACE))
     return RolloutPage(page.items, page.next, page.total)
@@ -153,8 +182,36 @@ def _create(conn: Connection, asked: Asked, given: RolloutRequest) -> Rollout:
     return rollouts.create(conn, asked.actor, new, asked.now_s)
 
 
+def _edit(conn: Connection, asked: Asked, rollout: str, given: RolloutEdit) -> Rollout:
+    changes = _values(given)
+    if not any(_values(value) if isinstance(value, msgspec.Struct) else True for value in changes.values()):
+        raise BadInput("changes", "something to change", "nothing")
+    plan = read_plan(rollouts.show(conn, rollout, asked.now_s).plan)
+    for name in ("limits", "halts"):
+        if name in changes:
+            changes[name] = replace(getattr(plan, name), **_values(changes[name]))
+    if "start_at" in changes:
+        now = datetime.fromtimestamp(asked.now_s)  # noqa: DTZ006 - local, as people write it
+        changes["start_at_s"] = read_moment(changes.pop("start_at"), now, "start_at")
+    if "roll_back_to" in changes:
+        changes["roll_back_to"] = changes["roll_back_to"] or ""
+    return rollouts.change(conn, asked.actor, rollout, changes, asked.now_s)
+
+
+def _delete(conn: Connection, asked: Asked, rollout: str) -> Named:
+    rollouts.delete(conn, asked.actor, rollout, asked.now_s)
+    return Named(rollout)
+
+
 def _values(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__struct_fields__}
+    """What was given."""
+    values = {name: getattr(record, name) for name in record.__struct_fields__}
+    return {name: value for name, value in values.items() if value is not UNSET}
+
+
+def _tag_of(found: Rollout) -> Any:
+    """What operators decide of it; not how many computers are where."""
+    return (found.id, found.package_id, found.phase, found.approved_by, found.opened, found.plan)
 
 
 def _who(target: RolloutTarget) -> AssignmentOrigin:
@@ -197,6 +254,7 @@ SHOW: Final = Operation(
     Rollout,
     _show,
     Act.ROLLOUTS_READ,
+    tag_of=_tag_of,
 )
 CREATE: Final = Operation(
     "create_rollout",
@@ -212,6 +270,33 @@ CREATE: Final = Operation(
     problems=(404, 409),
     keyed=True,
 )
+EDIT: Final = Operation(
+    "edit_rollout",
+    "PATCH",
+    _ONE,
+    """Change what limits and halts a roll-out, when it goes on, and the rest of its plan but for its waves.
+
+    Also while it runs; not once it has ended, nor where another operator has to approve it and it was started.""",
+    Rollout,
+    _edit,
+    Act.ROLLOUTS_WRITE,
+    Way.WRITE,
+    body=RolloutEdit,
+    problems=(409,),
+    guarded_by=SHOW,
+)
+DELETE: Final = Operation(
+    "delete_rollout",
+    "DELETE",
+    _ONE,
+    "Forget a roll-out that was not started, or has ended. What it assigned stays.",
+    Named,
+    _delete,
+    Act.ROLLOUTS_WRITE,
+    Way.WRITE,
+    problems=(409,),
+    guarded_by=SHOW,
+)
 ACTS: Final[Mapping[RolloutAct, Operation[Rollout]]] = {
     what: Operation(
         f"{what}_rollout",
@@ -226,4 +311,4 @@ ACTS: Final[Mapping[RolloutAct, Operation[Rollout]]] = {
     )
     for what, text in TEXTS.items()
 }
-ALL: Final[tuple[Operation[Any], ...]] = (LIST, SHOW, CREATE, *ACTS.values())
+ALL: Final[tuple[Operation[Any], ...]] = (LIST, SHOW, CREATE, EDIT, DELETE, *ACTS.values())

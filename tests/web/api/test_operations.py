@@ -240,7 +240,10 @@ async def test_a_roll_out_from_made_to_stopped(ask: Any, origin: TestOrigin) -> 
     listed = (await ask("GET", "/rollouts"))[1]
     assert [(item["name"], item["phase"], item["waves"]) for item in listed["items"]] == [("Putty", "STOPPED", [])]
     assert [event.actor.name for event in origin.events(Kind.ROLLOUT_CREATED)] == ["admin"]
-    for path in ("/rollouts/nobody", "/rollouts/99"):
+    assert (await ask("PATCH", "/rollouts/putty", {"retries": 2}))[0] == 409, "it has ended"
+    assert (await ask("DELETE", "/rollouts/putty", If_Match='"x"'))[0] == 412
+    assert (await ask("DELETE", "/rollouts/putty"))[1] == {"name": "putty"}
+    for path in ("/rollouts/putty", "/rollouts/nobody", "/rollouts/99"):
         assert (await ask("GET", path))[0] == 404
 
 
@@ -267,3 +270,34 @@ async def test_roll_outs_that_are_refused(ask: Any, origin: TestOrigin, change: 
     origin.prolog()
     status, problem, _ = await ask("POST", "/rollouts", {"name": "a", "package": "17"} | change)
     assert (status in (400, 404), [error["field"] for error in problem["errors"]]) == (True, [field]), problem
+
+
+async def test_a_roll_out_is_changed_by_who_has_seen_it(ask: Any, origin: TestOrigin) -> None:
+    origin.package("17")
+    origin.prolog()
+    wanted = {"name": "a", "package": "17", "halts": {"error_percent": 5, "judged_from": 50}, "windows": "mon-fri 18-6"}
+    assert (await ask("POST", "/rollouts", wanted))[0] == 201
+    _, shown, fields = await ask("GET", "/rollouts/a")
+    change = {"halts": {"error_percent": None, "stalled_percent": 9}, "windows": "", "start_at": "2h"}
+    status, changed, after = await ask("PATCH", "/rollouts/a", change, If_Match=fields["ETag"])
+    plan = shown["plan"] | {"windows": "", "start_at_s": changed["plan"]["start_at_s"]}
+    plan["halts"] |= {"error_percent": None, "stalled_percent": 9}
+    assert (status, changed["plan"]) == (200, plan)
+    assert plan["start_at_s"] > 0
+    assert (await ask("PATCH", "/rollouts/a", change, If_Match=fields["ETag"]))[0] == 412
+    assert (await ask("POST", "/rollouts/a/start"))[1]["phase"] == "SCHEDULED"
+    assert (await ask("PATCH", "/rollouts/a", change, If_Match=after["ETag"]))[0] == 412, "it is started"
+    _, changed, _ = await ask("PATCH", "/rollouts/a", {"start_at": None, "roll_back_to": "17"})
+    assert (changed["plan"]["start_at_s"], changed["plan"]["roll_back_to"]) == (None, "17")
+    for body, field in (
+        ({}, "changes"),
+        ({"limits": {}}, "changes"),
+        ({"waves": []}, "waves"),
+        ({"windows": "x"}, "windows"),
+    ):
+        status, problem, _ = await ask("PATCH", "/rollouts/a", body)
+        assert (status, problem["errors"][0]["field"]) == (400, field)
+    assert (await ask("DELETE", "/rollouts/a"))[0] == 409
+    first = origin.events(Kind.ROLLOUT_CHANGED)[0].detail
+    assert (first["before"]["windows"], first["after"]["windows"]) == ("mon-fri 18-6", "")
+    assert "retries" not in first["after"]
