@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType  # noqa: TC002 - the API reads the annotations
 
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind, read_moment
 from distd.domain.errors import BadInput
