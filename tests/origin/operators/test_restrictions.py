@@ -40,7 +40,7 @@ def room(origin: TestOrigin) -> TestOrigin:
     origin.assign("17", "pc-2")
     with origin.catalogue.write() as conn:
         ids = {row.device_id: row.id for row in conn.execute(select(schema.computers))}
-        row = {"name": "7-Zip", "name_key": "7-zip", "version": "9", "version_key": "9"}
+        row: dict[str, Any] = {"name": "7-Zip", "name_key": "7-zip", "version": "9", "version_key": "9"}
         row |= {"publisher": "", "publisher_key": "", "digest": b"x"}
         program = conn.execute(insert(schema.software).values(**row).returning(schema.software.c.id)).scalar_one()
         conn.execute(insert(schema.installed).values(computer_id=ids["pc-2"], software_id=program))
