@@ -70,7 +70,7 @@ def set_apart(two: TestOrigin) -> None:
         values = row | {"publisher_key": ""}
         program = conn.execute(insert(schema.software).values(**values).returning(schema.software.c.id)).scalar_one()
         conn.execute(insert(schema.installed).values(computer_id=ids["pc-here"], software_id=program))
-        conn.execute(insert(groups_schema.groups).values(id=1, name="over there", name_key="over there"))
+        conn.execute(insert(groups_schema.groups).values(id=1, name="others", name_key="others"))
         conn.execute(insert(groups_schema.group_members).values(group_id=1, computer_id=ids["pc-there"]))
 
 
@@ -128,7 +128,7 @@ async def test_each_route_is_for_its_roles(app: QuartTrio, client: Any, origin: 
         'tag = "here"',
         "account.TAG is not empty AND NOT (tag ~ there OR last_contact < 7d)",
         "package(17) = SUCCESS",
-        'NOT group("over there") software("only one*")',
+        'NOT group("others") software("only one*")',
     ],
 )
 async def test_who_is_restricted_finds_no_trace_of_other_computers(
@@ -136,7 +136,7 @@ async def test_who_is_restricted_finds_no_trace_of_other_computers(
 ) -> None:
     set_apart(two)
     restricted, whole = token_of(two, 1, filter=filter_), token_of(two, 2)
-    named = {"package_id": "17", "device_id": "pc-there", "name": "x", "operator": "x", "token": "x", "group": "x"}
+    named = {"package_id": "17", "device_id": "pc-there", "name": "x", "operator": "x", "token": "x", "group": "others"}
     named |= {"job_id": "1", "filter_name": "x", "rollout": "x"}
     seen_by_all, seen_by_some = "", ""
     for rule in app.url_map.iter_rules():
