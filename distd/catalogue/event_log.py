@@ -88,6 +88,8 @@ class Kind(StrEnum):
     DEPLOYMENT_ACT = "DEPLOYMENT_ACT"  # one act on many computers: detail.act, .computers: on how many
     # Of roll-outs: detail.rollout, .name, .wave (from 1), .computers, and the figures that the decision rests on.
     ROLLOUT_CREATED = "ROLLOUT_CREATED"
+    ROLLOUT_CHANGED = "ROLLOUT_CHANGED"  # detail.before, .after: of its plan what is different
+    ROLLOUT_DELETED = "ROLLOUT_DELETED"
     ROLLOUT_APPROVED = "ROLLOUT_APPROVED"
     ROLLOUT_STARTED = "ROLLOUT_STARTED"
     ROLLOUT_JOINED = "ROLLOUT_JOINED"  # computers that began to match

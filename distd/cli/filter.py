@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from distd.cli.actor import unix_actor
 from distd.cli.completion import complete_filter
-from distd.cli.options import data_option
+from distd.cli.site import ask_list, site_option
 from distd.domain.units import format_time
-from distd.origin.computers import saved_filters
-from distd.origin.computers.saved_filters import NewFilter
-from distd.origin.installation import open_installation
+from distd.operations import filters as operations
+from distd.operations.filters import FilterQuery, SaveRequest
 from distd.terminal.lists import Column, list_options, print_list
 from distd.terminal.options import example, json_option
 from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from distd.cli.site import SiteAccess
     from distd.origin.computers.saved_filters import SavedFilter
     from distd.terminal.lists import ListOptions
 
@@ -46,12 +42,11 @@ COLUMNS: Final[tuple[Column[SavedFilter], ...]] = (
 @argument("text", field="filter", metavar="FILTER", shell_complete=complete_filter)
 @option("--shared", is_flag=True, help="For everybody, not only for who saves it.")
 @option("--description", metavar="TEXT", default="", help="What it is for.")
-@data_option
+@site_option
 @json_option
-def save(name: str, text: str, shared: bool, description: str, root: Path, as_json: bool) -> None:
+def save(name: str, text: str, shared: bool, description: str, site: SiteAccess, as_json: bool) -> None:
     """Save a filter; the one of the same name, your own or a shared one, is replaced."""
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        saved = saved_filters.save(conn, unix_actor(), NewFilter(name, text, shared, description), time.time())
+    saved = site.ask(operations.SAVE, given=SaveRequest(name, text, shared, description))
     if as_json:
         print_json(saved)
         return
@@ -59,23 +54,21 @@ def save(name: str, text: str, shared: bool, description: str, root: Path, as_js
 
 
 @filter_.command("list", epilog=example("distd filter list --data /srv/distd"))
-@data_option
+@site_option
 @list_options
-def list_(root: Path, listing: ListOptions) -> None:
+def list_(site: SiteAccess, listing: ListOptions) -> None:
     """The saved filters, your own and shared ones, by name."""
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        page = saved_filters.list_filters(conn, unix_actor(), listing.window)
+    page = ask_list(site, operations.LIST, listing, FilterQuery())
     print_list(page, COLUMNS, listing, "No saved filters.")
 
 
 @filter_.command(epilog=example("distd filter show old --data /srv/distd"))
 @name_argument
-@data_option
+@site_option
 @json_option
-def show(name: str, root: Path, as_json: bool) -> None:
+def show(name: str, site: SiteAccess, as_json: bool) -> None:
     """One saved filter."""
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        found = saved_filters.show(conn, unix_actor(), name)
+    found = site.ask(operations.SHOW, name)
     if as_json:
         print_json(found)
         return
@@ -93,9 +86,8 @@ def show(name: str, root: Path, as_json: bool) -> None:
 
 @filter_.command(epilog=example("distd filter delete old --data /srv/distd"))
 @name_argument
-@data_option
-def delete(name: str, root: Path) -> None:
+@site_option
+def delete(name: str, site: SiteAccess) -> None:
     """Delete a saved filter: your own of this name, else the shared one."""
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        found = saved_filters.delete(conn, unix_actor(), name, time.time())
+    found = site.ask(operations.DELETE, name)
     click.echo(f"Filter {found.name} is deleted.")

@@ -42,7 +42,7 @@ filter_option = option(
     "filter_",
     field="filter",
     metavar="FILTER",
-    help="Only with computers that match it, such as 'tag = \"site 4\"'; '': with all.",
+    help="Only with computers that it finds, such as 'tag = \"site 4\"'; '': with all.",
 )
 COLUMNS: Final[tuple[Column[Operator], ...]] = (
     Column("Operator", lambda row: row.name),

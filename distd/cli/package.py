@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from distd.cli.options import data_option
 from distd.cli.package_options import notify_options, package_argument, target_of
 from distd.cli.package_text import describe_counters, describe_notify, describe_plan, describe_state
 from distd.cli.site import ask_list, site_option
@@ -17,8 +16,6 @@ from distd.domain.records import Action
 from distd.domain.units import format_size, format_time
 from distd.operations import packages as operations
 from distd.operations.packages import PackageQuery
-from distd.origin.installation import open_installation
-from distd.origin.packages import counters
 from distd.origin.packages.orders import PackageEdit
 from distd.origin.packages.overview import PackageState
 from distd.terminal.lists import Column, format_number, list_options, print_list
@@ -28,7 +25,6 @@ from distd.terminal.program import Group, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from distd.cli.site import SiteAccess
     from distd.origin.packages.detail import PackageDetail
@@ -156,20 +152,20 @@ def withdraw(package_id: str, site: SiteAccess, as_json: bool) -> None:
 
 
 @package.command(epilog=example("distd package recount --data /srv/distd"))
-@data_option
+@site_option
 @json_option
-def recount(root: Path, as_json: bool) -> None:
+def recount(site: SiteAccess, as_json: bool) -> None:
     """Count again how many computers are where with each package, and say where the numbers were wrong.
 
     They are kept with each change, so they never should be. Exit status 1: they were, and are right now.
     """
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        wrong = counters.recount_all(conn)
+    wrong = site.ask(operations.RECOUNT).wrong
     if as_json:
-        print_json([position._asdict() | {"missing": count} for position, count in wrong.items()])
-    for position, count in {} if as_json else wrong.items():
-        what = f"{position.state} {position.code}".strip()
-        click.echo(f"{position.package_id}: {abs(count):,} {'too few' if count > 0 else 'too many'} {what}: put right.")
+        print_json(wrong)
+    for each in () if as_json else wrong:
+        what = f"{each.state} {each.code}".strip()
+        how = "too few" if each.missing > 0 else "too many"
+        click.echo(f"{each.package_id}: {abs(each.missing):,} {how} {what}: put right.")
     if not (wrong or as_json):
         click.echo("All numbers are right.")
     click.get_current_context().exit(1 if wrong else 0)

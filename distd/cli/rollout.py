@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+from msgspec import UNSET
 
-from distd.cli.actor import unix_actor
 from distd.cli.completion import complete_filter
-from distd.cli.options import data_option
 from distd.cli.package_options import package_argument
-from distd.domain.assignment_terms import AssignmentOrigin, OriginKind, read_moment
-from distd.domain.errors import BadInput
+from distd.cli.site import ask_list, site_option
 from distd.domain.rollout_plan import (
     DEFAULT_SUCCESS_PERCENT,
-    RolloutHalts,
-    RolloutLimits,
-    RolloutPlan,
     WaveBy,
     WavePlan,
     parse_wave,
 )
-from distd.domain.rollout_state import RolloutAct
 from distd.domain.units import format_count, format_time, parse_duration, parse_rate
-from distd.origin.deployments import rollouts
-from distd.origin.deployments.rollouts import NewRollout
-from distd.origin.installation import open_installation
+from distd.operations import rollouts as operations
+from distd.operations.rollouts import (
+    RolloutEdit,
+    RolloutHaltsEdit,
+    RolloutHaltsRequest,
+    RolloutLimitsEdit,
+    RolloutLimitsRequest,
+    RolloutQuery,
+    RolloutRequest,
+    RolloutTarget,
+    WaveRequest,
+)
 from distd.terminal.lists import Column, list_options, print_list, print_table
 from distd.terminal.options import example, json_option, options_record
 from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from distd.cli.site import SiteAccess
+    from distd.domain.rollout_state import RolloutAct
     from distd.origin.deployments.rollouts import Rollout
     from distd.terminal.lists import ListOptions
 
@@ -71,9 +72,10 @@ class RolloutOptions:
     approval: bool
     force: bool
     any_os: bool
+    dry_run: bool
 
 
-name_argument = argument("name", metavar="NAME", hint="see `distd rollout list`")
+name_argument = argument("name", field="rollout", metavar="NAME", hint="see `distd rollout list`")
 COLUMNS: Final[tuple[Column[Rollout], ...]] = (
     Column("Name", lambda row: row.name),
     Column("Package", lambda row: row.package_id, rank=1),
@@ -91,8 +93,15 @@ COLUMNS: Final[tuple[Column[Rollout], ...]] = (
 )
 @argument("name", metavar="NAME", hint="any name")
 @package_argument
-@data_option
-@option("--filter", "filter_text", metavar="FILTER", shell_complete=complete_filter, help="Whom it is for; else all.")
+@site_option
+@option(
+    "--filter",
+    "filter_text",
+    field="filter",
+    metavar="FILTER",
+    shell_complete=complete_filter,
+    help="Whom it is for; else all.",
+)
 @option("--group", metavar="NAME", help="Whom it is for: the computers of a group.")
 @option("--tag", metavar="TEXT", help="Whom it is for: those with such a TAG; ? and * as in a shell.")
 @option(
@@ -124,63 +133,114 @@ COLUMNS: Final[tuple[Column[Rollout], ...]] = (
 @option("--approval", is_flag=True, help="Another operator has to approve it.")
 @option("--force", is_flag=True, help="Run it even on computers that have it in their history.")
 @option("--any-os", is_flag=True, help="Also on computers with another system than the package is for.")
+@option("--dry-run", is_flag=True, help="Make none: tell which waves it would have, and how many computers each.")
 @json_option
 @options_record(RolloutOptions)
-def create(name: str, package_id: str, root: Path, options: RolloutOptions, as_json: bool) -> None:
+def create(name: str, package_id: str, site: SiteAccess, options: RolloutOptions, as_json: bool) -> None:
     """Make a roll-out. Nothing is assigned before `distd rollout start`."""
-    new = NewRollout(name, package_id, _who(options), _plan(options), options.force, options.any_os)
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        made = rollouts.create(conn, unix_actor(), new, time.time())
-    _print(made, as_json=as_json)
-
-
-def _who(options: RolloutOptions) -> AssignmentOrigin:
-    texts = {OriginKind.FILTER: options.filter_text, OriginKind.GROUP: options.group, OriginKind.TAG: options.tag}
-    given = {kind: text for kind, text in texts.items() if text is not None}
-    if len(given) > 1:
-        raise BadInput("--filter", "one of --filter, --group and --tag", " and ".join(given))
-    return next((AssignmentOrigin(kind, text) for kind, text in given.items()), AssignmentOrigin(OriginKind.FILTER))
-
-
-def _plan(options: RolloutOptions) -> RolloutPlan:
     default = WavePlan(
         WaveBy.REST,
         success_percent=options.success,
         after_s=parse_duration(options.after, "--after") if options.after != "0" else 0.0,
         by_hand=options.by_hand,
     )
-    return RolloutPlan(
-        tuple(parse_wave(text, "--wave", default) for text in options.waves) or (default,),
-        RolloutLimits(options.at_once, None if options.rate is None else parse_rate(options.rate, "--rate")),
-        RolloutHalts(options.halt_errors, options.halt_stalled),
-        read_moment(options.start_at, datetime.now(), "--start-at"),  # noqa: DTZ005 - local, as people write it
-        options.windows,
-        options.dynamic,
-        options.approval,
-        options.retries,
-        options.roll_back_to,
+    waves = tuple(parse_wave(text, "--wave", default) for text in options.waves) or (default,)
+    request = RolloutRequest(
+        name,
+        package_id,
+        to=RolloutTarget(options.filter_text, options.group, options.tag),
+        waves=tuple(WaveRequest(**asdict(wave)) for wave in waves),
+        limits=RolloutLimitsRequest(
+            options.at_once, None if options.rate is None else parse_rate(options.rate, "--rate")
+        ),
+        halts=RolloutHaltsRequest(options.halt_errors, options.halt_stalled),
+        start_at=options.start_at,
+        windows=options.windows,
+        dynamic=options.dynamic,
+        approval=options.approval,
+        retries=options.retries,
+        roll_back_to=options.roll_back_to or None,
+        force=options.force,
+        any_os=options.any_os,
+        dry_run=options.dry_run,
     )
+    _print(site.ask(operations.CREATE, given=request), as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutEditOptions:
+    """The options of `distd rollout edit`; None: not given."""
+
+    halt_errors: int | None
+    halt_stalled: int | None
+    at_once: int | None
+    rate: str | None
+    start_at: str | None
+    windows: str | None
+    retries: int | None
+    roll_back_to: str | None
+    dynamic: bool | None
+
+
+@rollout.command(epilog=example("distd rollout edit putty --halt-errors 10 --windows 'mon-fri 18-6' --data /srv/distd"))
+@name_argument
+@site_option
+@option("--halt-errors", type=click.IntRange(0, 100), help="Halt when so many percent of a wave failed; 0: never.")
+@option("--halt-stalled", type=click.IntRange(0, 100), help="Halt when so many percent of a wave stall; 0: never.")
+@option("--at-once", type=click.IntRange(0), metavar="COMPUTERS", help="At most so many at the same time; 0: all.")
+@option("--rate", metavar="RATE", help="At most so many as fetch this together, such as 5MB/s; '': all.")
+@option("--start-at", metavar="TIME", help="Not before this time; '': at once.")
+@option("--windows", metavar="TIMES", help="Only within these times; '': always.")
+@option("--retries", type=click.IntRange(0, 10), help="How often what failed is notified again.")
+@option("--roll-back-to", metavar="PACKAGE", help="What a roll-back gives; '': there is none.")
+@option("--dynamic/--not-dynamic", default=None, help="Whether computers that begin to match join.")
+@json_option
+@options_record(RolloutEditOptions)
+def edit(name: str, site: SiteAccess, options: RolloutEditOptions, as_json: bool) -> None:
+    """Change a roll-out, but for its waves; also while it runs. What is not given is not changed."""
+    rate = None if options.rate is None else parse_rate(options.rate, "--rate") if options.rate else ""
+    change = RolloutEdit(
+        limits=RolloutLimitsEdit(_edited(options.at_once), _edited(rate)),
+        halts=RolloutHaltsEdit(_edited(options.halt_errors), _edited(options.halt_stalled)),
+        start_at=_edited(options.start_at),
+        windows=UNSET if options.windows is None else options.windows,
+        dynamic=UNSET if options.dynamic is None else options.dynamic,
+        retries=UNSET if options.retries is None else options.retries,
+        roll_back_to=_edited(options.roll_back_to),
+    )
+    _print(site.ask(operations.EDIT, name, given=change), as_json=as_json)
+
+
+def _edited(value: Any) -> Any:
+    """Of an option whose 0 or '' stands for none."""
+    return UNSET if value is None else value or None
+
+
+@rollout.command(epilog=example("distd rollout delete putty --data /srv/distd"))
+@name_argument
+@site_option
+def delete(name: str, site: SiteAccess) -> None:
+    """Forget a roll-out that was not started, or has ended. What it assigned stays."""
+    site.ask(operations.DELETE, name)
+    click.echo(f"Roll-out {name} is deleted.")
 
 
 @rollout.command("list", epilog=example("distd rollout list --data /srv/distd"))
-@data_option
+@site_option
 @list_options
-def list_(root: Path, listing: ListOptions) -> None:
+def list_(site: SiteAccess, listing: ListOptions) -> None:
     """All roll-outs, by name."""
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        page = rollouts.list_rollouts(conn, listing.window)
+    page = ask_list(site, operations.LIST, listing, RolloutQuery())
     print_list(page, COLUMNS, listing, "No roll-outs.")
 
 
 @rollout.command(epilog=example("distd rollout show putty --data /srv/distd"))
 @name_argument
-@data_option
+@site_option
 @json_option
-def show(name: str, root: Path, as_json: bool) -> None:
+def show(name: str, site: SiteAccess, as_json: bool) -> None:
     """A roll-out and its waves: how many computers are where."""
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        found = rollouts.show(conn, name, time.time())
-    _print(found, as_json=as_json)
+    _print(site.ask(operations.SHOW, name), as_json=as_json)
 
 
 def _print(found: Rollout, *, as_json: bool) -> None:
@@ -211,32 +271,16 @@ def _print(found: Rollout, *, as_json: bool) -> None:
         click.echo(f"distd: note: {format_count(found.left_out, 'computer')} are in no wave", err=True)
 
 
-def _act(what: RolloutAct, name: str, root: Path, *, as_json: bool) -> None:
-    with open_installation(root) as installation, installation.catalogue.write() as conn:
-        config = installation.settings.download
-        done = rollouts.act(conn, unix_actor(), name, what, time.time(), config)
-    _print(done, as_json=as_json)
-
-
-HELPS: Final = {
-    RolloutAct.START: "Start it: its first wave opens at its time, once it is approved.",
-    RolloutAct.APPROVE: "Approve a roll-out that another operator made.",
-    RolloutAct.PAUSE: "Pause it: no more agents are notified until it is resumed.",
-    RolloutAct.RESUME: "Go on with one that is paused, or halted: what failed or stalls by now is accepted then.",
-    RolloutAct.OPEN_WAVE: "Open its next wave now.",
-    RolloutAct.STOP: "Stop it for good. Agents that were notified finish the package.",
-    RolloutAct.ROLL_BACK: "Stop it, and assign those that have the package the one of --roll-back-to.",
-}
-
-
 def _add(what: RolloutAct) -> None:
-    @rollout.command(what.value, help=HELPS[what], epilog=example(f"distd rollout {what} putty --data /srv/distd"))
+    text = operations.TEXTS[what].replace("`roll_back_to`", "--roll-back-to")
+
+    @rollout.command(what.value, help=text, epilog=example(f"distd rollout {what} putty --data /srv/distd"))
     @name_argument
-    @data_option
+    @site_option
     @json_option
-    def run(name: str, root: Path, as_json: bool) -> None:
-        _act(what, name, root, as_json=as_json)
+    def run(name: str, site: SiteAccess, as_json: bool) -> None:
+        _print(site.ask(operations.ACTS[what], name), as_json=as_json)
 
 
-for each in HELPS:
+for each in operations.TEXTS:
     _add(each)

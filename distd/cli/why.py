@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from distd.cli.completion import complete_computers, complete_packages
-from distd.cli.options import data_option
+from distd.cli.site import site_option
 from distd.domain.diagnosis.wording import DIAGNOSIS_LANGUAGES
 from distd.domain.errors import BadInput
-from distd.origin.deployments import diagnoses
-from distd.origin.deployments.diagnosis_facts import read_context
-from distd.origin.installation import open_installation
+from distd.operations import diagnoses as operations
+from distd.operations.diagnoses import PackageWhyQuery, WhyQuery
 from distd.terminal.options import example, json_option, one_of, options_record
 from distd.terminal.output import print_json
 from distd.terminal.program import argument, command, option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from distd.cli.site import SiteAccess
     from distd.origin.deployments.diagnoses import ToldCause
 
 
@@ -48,7 +46,7 @@ class WhyOptions:
     shell_complete=complete_computers,
 )
 @argument("package_id", field="package", metavar="[PACKAGE]", default="", shell_complete=complete_packages)
-@data_option
+@site_option
 @option(
     "--package",
     "whole_package",
@@ -59,7 +57,7 @@ class WhyOptions:
 @option("--lang", "language", type=one_of(DIAGNOSIS_LANGUAGES), default="en", show_default=True, help="The language.")
 @json_option
 @options_record(WhyOptions)
-def why(device_id: str, package_id: str, root: Path, options: WhyOptions, as_json: bool) -> None:
+def why(device_id: str, package_id: str, site: SiteAccess, options: WhyOptions, as_json: bool) -> None:
     """Say why a package is not deployed on a computer, or how far it is: the causes, the most likely first, each with
     what to do.
 
@@ -68,26 +66,21 @@ def why(device_id: str, package_id: str, root: Path, options: WhyOptions, as_jso
     whole = options.whole_package
     if bool(device_id) == bool(whole):
         raise BadInput("device_id", "a DEVICEID, or --package", "both" if whole else "neither")
-    with open_installation(root) as installation, installation.catalogue.read() as conn:
-        context, now_s = read_context(installation.data, installation.settings), time.time()
-        if whole:
-            groups = diagnoses.group_by_cause(conn, context, whole, now_s, options.language)
-        else:
-            causes = diagnoses.why(conn, context, device_id, package_id or None, now_s)
     if whole:
+        found = site.ask(operations.OF_PACKAGE, whole, given=PackageWhyQuery(options.language))
         if as_json:
-            print_json({"package_id": whole, "groups": groups})
+            print_json(found)
             return
-        for group in groups:
+        for group in found.groups:
             click.echo(group.sentence + (f": {', '.join(group.examples)}" if group.examples else ""))
-        if not groups:
+        if not found.groups:
             click.echo(f"Package {whole} is assigned to no computer.", err=True)
         return
-    told = diagnoses.tell(causes, options.language)
+    told = site.ask(operations.OF_COMPUTER, device_id, given=WhyQuery(package_id or None, options.language))
     if as_json:
-        print_json({"device_id": device_id, "causes": told})
+        print_json(told)
         return
-    _print(told, with_package=not package_id)
+    _print(told.causes, with_package=not package_id)
 
 
 def _print(told: Sequence[ToldCause], *, with_package: bool) -> None:

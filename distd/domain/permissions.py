@@ -38,6 +38,8 @@ class Act(StrEnum):
     GROUPS_WRITE = "groups.write"
     DEPLOYMENTS_READ = "deployments.read"
     DEPLOYMENTS_WRITE = "deployments.write"
+    ROLLOUTS_READ = "rollouts.read"  # how many computers are where, whatever computers they are
+    ROLLOUTS_WRITE = "rollouts.write"
     STATISTICS_READ = "statistics.read"  # of all computers
     PARAMETERS_READ = "parameters.read"
     PARAMETERS_WRITE = "parameters.write"  # of computers
@@ -79,6 +81,8 @@ TABLE: Final[Mapping[Act, Permission]] = {
     Act.GROUPS_WRITE: Permission(Role.OPERATOR, restricted=False),
     Act.DEPLOYMENTS_READ: Permission(Role.VIEWER),
     Act.DEPLOYMENTS_WRITE: Permission(Role.OPERATOR),
+    Act.ROLLOUTS_READ: Permission(Role.VIEWER, restricted=False),
+    Act.ROLLOUTS_WRITE: Permission(Role.OPERATOR, restricted=False),
     Act.STATISTICS_READ: Permission(Role.VIEWER, restricted=False),
     Act.PARAMETERS_READ: Permission(Role.VIEWER),
     Act.PARAMETERS_WRITE: Permission(Role.OPERATOR),

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from distd.domain.errors import BadInput
 from distd.domain.permissions import Role, highest
-from distd.domain.restriction import read_tags
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -52,15 +51,16 @@ class OperatorIdentity:
 
 
 def read_roles(text: str, where: str = "sign_in.roles") -> tuple[GroupRole, ...]:
-    """The entries of `ROLE: GROUP; …`. Raises `BadInput` that names `where` it stood."""
+    """The entries of `ROLE: GROUP; …`. Raises `BadInput` that names `where` it stood. Whether a restriction is a filter
+    is looked at by `domain.restriction`."""
     found = []
     for entry in filter(None, map(str.strip, text.split(";"))):
         match = _ENTRY.fullmatch(entry)
         if match is None or match.group(1).lower() not in set(Role) or not match.group(2):
             raise BadInput(where, f"ROLE: GROUP; …, with a ROLE of {', '.join(Role)}", entry)
         role, group, restriction = match.group(1).lower(), normal_group(match.group(2)), match.group(3)
-        if restriction is not None:
-            read_tags(restriction, where)
+        if restriction is not None and not restriction.strip():
+            raise BadInput(where, "a filter between the brackets", entry)
         found.append(GroupRole(Role(role), group, restriction or ""))
     if len(found) > MAX_ENTRIES:
         raise BadInput(where, f"at most {MAX_ENTRIES} groups", len(found))

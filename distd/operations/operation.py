@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from distd.origin.installation import Installation
 
 Answer = TypeVar("Answer")
+
+LANGUAGES: Final = ("en", "fr")  # of texts for people; the first where none of them is wanted
 
 
 class Way(StrEnum):
@@ -34,13 +36,14 @@ class Way(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Who asks, what that actor may, and when; `site` with the settings in force. `seen`: what `guarded_by` answered,
-    where it had the ETag of `If-Match`."""
+    where it had the ETag of `If-Match`. `language`: in which texts are preferred, one of `LANGUAGES`."""
 
     actor: Actor
     access: OperatorRights
     now_s: float
     site: Installation
     seen: Any = None
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)

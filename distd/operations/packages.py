@@ -17,7 +17,7 @@ from distd.domain.page import Page, read_window
 from distd.domain.permissions import Act
 from distd.domain.units import parse_moment
 from distd.operations.operation import Named, Operation, Way
-from distd.origin.packages import detail, overview, packages, planned_activations, publishing, versions
+from distd.origin.packages import counters, detail, overview, packages, planned_activations, publishing, versions
 from distd.origin.packages.detail import PackageDetail
 from distd.origin.packages.orders import PackageEdit, changes_of
 from distd.origin.packages.overview import ListedPackage, WantedPackages
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from distd.operations.operation import Asked
+    from distd.origin.packages.counters import Position
 
 
 @dataclass
@@ -49,6 +50,25 @@ class PackagePage(Page[ListedPackage]):
 @dataclass(frozen=True, slots=True)
 class PlannedPage(Page[Planned]):
     """Planned activations: all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrongCount:
+    """How many computers in this state, with this code (empty: without a result), were not counted; less than 0: so
+    many too many were."""
+
+    package_id: str
+    state: str
+    code: str
+    unproven: bool
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recounted:
+    """Where the numbers were wrong; they are right now."""
+
+    wrong: list[WrongCount]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +181,17 @@ def _withdraw(asked: Asked, package_id: str) -> PackageDetail:
 def _delete(asked: Asked, package_id: str) -> Named:
     publishing.delete(asked.site.package_store(), asked.actor, package_id, asked.now_s)
     return Named(package_id)
+
+
+def _recount(asked: Asked) -> Recounted:
+    catalogue = asked.site.catalogue
+    with catalogue.read() as conn:
+        package_ids = counters.packages_counted(conn)
+    wrong: dict[Position, int] = {}
+    for package_id in package_ids:  # each by itself: meanwhile others write, too
+        with catalogue.write() as conn:
+            wrong |= counters.recount(conn, [package_id])
+    return Recounted([WrongCount(**at._asdict(), missing=count) for at, count in wrong.items()])
 
 
 def _recipes(_: Connection, __: Asked) -> RecipePage:
@@ -277,6 +308,18 @@ WITHDRAW: Final = Operation(
     Way.WORK,
     problems=(409, 507),
 )
+RECOUNT: Final = Operation(
+    "recount_packages",
+    "POST",
+    "/recounts",
+    """Count again how many computers are where with each package, and say where the numbers were wrong.
+
+    They are kept with each change, so they never should be.""",
+    Recounted,
+    _recount,
+    Act.PACKAGES_WRITE,
+    Way.WORK,
+)
 LIST_PLANNED: Final = Operation(
     "list_planned",
     "GET",
@@ -295,4 +338,4 @@ RECIPES: Final = Operation(
     _recipes,
     Act.PACKAGES_READ,
 )
-ALL: Final = (LIST, SHOW, STATE, EDIT, DELETE, ACTIVATE, DEACTIVATE, WITHDRAW, LIST_PLANNED, RECIPES)
+ALL: Final = (LIST, SHOW, STATE, EDIT, DELETE, ACTIVATE, DEACTIVATE, WITHDRAW, RECOUNT, LIST_PLANNED, RECIPES)

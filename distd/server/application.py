@@ -109,7 +109,7 @@ def _make_application(
         HealthRoutes(reader, metrics.render),
         OperationRoutes(OPERATIONS, reader, writer, lambda: replace(installation, settings=state.settings)),
         ComputerSearchRoutes(reader),
-        FilterRoutes(reader, writer),
+        FilterRoutes(reader),
         StatisticsRoutes(reader),
         ForecastRoutes(reader, lambda: state.settings, forecast_in_child),
         EventRoutes(feed, lambda: state.settings.limits),

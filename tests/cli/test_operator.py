@@ -45,7 +45,7 @@ def test_an_operator_gets_another_role_and_another_filter(site: Any) -> None:
     assert changed.out == "Operator alice: operator, only with computers where tag = Lyon.\n"
     assert site("operator", "set", "alice", "--filter", "", "--json").json["filter"] == ""
     assert site("operator", "set", "alice").err == "distd: --role: expected --role or --filter, got neither\n"
-    refused = site("operator", "set", "alice", "--filter", "os = x")
+    refused = site("operator", "set", "alice", "--filter", "colour = x")
     assert (refused.status, refused.err.count("\n")) == (2, 1)
     assert refused.err.startswith("distd: --filter: expected a filter such as")
 

@@ -143,7 +143,7 @@ class _Interpreter:
                 some = found.limit(MAX_SET + 1).subquery()
                 if (self._conn.scalar(select(func.count()).select_from(some)) or 0) > MAX_SET:
                     return _has(table, of_one)
-        return computers.c.id.in_(found)
+        return computers.c.id.in_(found.correlate(None))
 
     def _package(self, node: PackageInState) -> ColumnElement[bool]:
         ids = [node.package_id]
@@ -161,7 +161,8 @@ class _Interpreter:
 
 
 def _has(table: Table, *wanted: ColumnElement[bool]) -> ColumnElement[bool]:
-    return exists().where(table.c.computer_id == computers.c.id, *wanted)
+    # It is of the computers of the statement around it, and of nothing else that is there: also not of `table`.
+    return exists().where(table.c.computer_id == computers.c.id, *wanted).correlate(computers)
 
 
 def _of_column(columns: Columns, field: FilterField, criterion: Criterion | None) -> ColumnElement[bool]:
@@ -207,8 +208,12 @@ def _of_software(each: OfSoftware, now_s: float) -> ColumnElement[bool]:
 
 def _in_group(name: str) -> ColumnElement[bool]:
     like = read_pattern(name, whole=True).like
-    return exists().where(
-        group_members.c.computer_id == computers.c.id,
-        groups.c.id == group_members.c.group_id,
-        groups.c.name_key.like(like, escape=ESCAPE),
+    return (
+        exists()
+        .where(
+            group_members.c.computer_id == computers.c.id,
+            groups.c.id == group_members.c.group_id,
+            groups.c.name_key.like(like, escape=ESCAPE),
+        )
+        .correlate(computers)
     )

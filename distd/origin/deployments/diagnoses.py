@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, tuple_
 
-from distd.catalogue import dialect, event_log, schema
+from distd.catalogue import dialect, event_log
 from distd.catalogue.mirrors_schema import mirrors
 from distd.catalogue.schema import assignments, computers, progress
 from distd.domain import bandwidth
-from distd.domain.diagnosis.causes import CauseKind
+from distd.domain.actor import SYSTEM
+from distd.domain.diagnosis.causes import CauseKind, Fact  # noqa: TC001 - answers have it
 from distd.domain.diagnosis.judging import diagnose, first_cause, kind_of_code
 from distd.domain.diagnosis.wording import DIAGNOSIS_LANGUAGES
 from distd.domain.errors import NotFound
@@ -20,17 +21,20 @@ from distd.domain.results import OPEN, Outcome
 from distd.origin.agents import open_assignments
 from distd.origin.deployments import diagnosis_facts as reading
 from distd.origin.deployments.diagnosed_mirrors import read_mirrors
-from distd.origin.packages.counters import is_latest, progress_of_assignment
+from distd.origin.operators.restrictions import is_restricted, visible
+from distd.origin.packages.counters import count_anew, count_kept, is_latest, progress_of_assignment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection, Row
 
-    from distd.domain.diagnosis.causes import Cause, Fact
+    from distd.domain.actor import Actor
+    from distd.domain.diagnosis.causes import Cause
     from distd.domain.diagnosis.facts import DiagnosedMirror, DiagnosedPackage, Refusal
     from distd.origin.agents.batch import ComputerState
     from distd.origin.deployments.diagnosis_facts import DiagnosisContext
+    from distd.origin.packages.counters import Position
 
 MAX_PACKAGES: Final = 50  # of one computer
 MAX_JUDGED: Final = 20_000  # computers of one package; the others are told as not looked at
@@ -63,10 +67,22 @@ class CauseGroup:
 
 
 def why(
-    conn: Connection, context: DiagnosisContext, device_id: str, package_id: str | None, now_s: float
+    conn: Connection,
+    context: DiagnosisContext,
+    device_id: str,
+    package_id: str | None,
+    now_s: float,
+    reader: Actor = SYSTEM,
 ) -> list[Cause]:
     """The causes, the most likely first. Without a package: of each one that has no result yet on this computer, or
-    has failed, the first cause. An unknown computer or package is a cause, too."""
+    has failed, the first cause. An unknown computer or package is a cause, too.
+
+    Raises `NotFound` where `reader` does not see all computers, and not this one, whether it is there or not.
+    """
+    if is_restricted(conn, reader):
+        query = select(computers.c.id).where(computers.c.device_id == device_id, visible(conn, reader))
+        if conn.scalar(query) is None:
+            raise NotFound("device_id", "the DEVICEID of a computer", device_id)
     if package_id is not None:
         return diagnose(reading.read_facts(conn, context, device_id, package_id, now_s))
     found = []
@@ -104,18 +120,21 @@ def group_by_cause(
     now_s: float,
     language: str,
     at_most: int = MAX_JUDGED,
+    reader: Actor = SYSTEM,
 ) -> list[CauseGroup]:
-    """All computers of a package by their first causes, the largest group first; those that have ended by their
-    results, cancelled ones too. Of those without a result `at_most` are looked at. Raises `NotFound`."""
+    """All computers of a package that `reader` may see by their first causes, the largest group first; those that have
+    ended by their results, cancelled ones too. Of those without a result `at_most` are looked at. Raises
+    `NotFound`."""
     package = reading.find_package(conn, package_id)
     if package is None:
         raise NotFound("package", "the id of a package", package_id)
-    counted, examples = _ended(conn, package_id), dict[CauseKind, list[str]]()
-    rows = _open_rows(conn, package_id, at_most)
+    positions = _count(conn, package_id, reader)
+    counted, examples = _ended(positions), dict[CauseKind, list[str]]()
+    rows = _open_rows(conn, package_id, at_most, reader)
     for device_id, kind in _judge(conn, context, package, rows, now_s):
         counted[kind] += 1
         examples.setdefault(kind, []).append(device_id)
-    beyond = _count_open(conn, package_id) - len(rows)
+    beyond = sum(count for at, count in positions.items() if at.state in OPEN) - len(rows)
     counted[CauseKind.NOT_JUDGED] += max(beyond, 0)
     words = DIAGNOSIS_LANGUAGES[language]
     return [
@@ -125,34 +144,36 @@ def group_by_cause(
     ]
 
 
-def _ended(conn: Connection, package_id: str) -> Counter[CauseKind]:
+def _count(conn: Connection, package_id: str, reader: Actor) -> Mapping[Position, int]:
+    """How many computers that `reader` may see are where with the package."""
+    if is_restricted(conn, reader):
+        mine = select(computers.c.id).where(visible(conn, reader)).correlate(None)
+        return count_anew(conn, [package_id], mine)
+    return count_kept(conn, [package_id])
+
+
+def _ended(positions: Mapping[Position, int]) -> Counter[CauseKind]:
     found: Counter[CauseKind] = Counter()
-    for row in conn.execute(select(schema.counters).where(schema.counters.c.package_id == package_id)):
-        if row.state in OPEN:
+    for at, count in positions.items():
+        if at.state in OPEN:
             continue
-        kind = CauseKind.UNPROVEN if row.unproven else kind_of_code(row.code)
-        found[CauseKind.ARCHIVED if row.state == Outcome.ARCHIVED else kind] += row.computers
+        kind = CauseKind.UNPROVEN if at.unproven else kind_of_code(at.code)
+        found[CauseKind.ARCHIVED if at.state == Outcome.ARCHIVED else kind] += count
     return found
-
-
-def _count_open(conn: Connection, package_id: str) -> int:
-    mine = schema.counters.c.package_id == package_id
-    rows = conn.execute(select(schema.counters).where(mine))
-    return sum(row.computers for row in rows if row.state in OPEN)
 
 
 _COMPUTER: Final = ("device_id", "user_agent", "address", "os_name", "last_seen_at_us", "waiting", "networks")
 
 
-def _open_rows(conn: Connection, package_id: str, at_most: int) -> Sequence[Row[Any]]:
-    """Those without a result, with their computers and what these have fetched."""
+def _open_rows(conn: Connection, package_id: str, at_most: int, reader: Actor) -> Sequence[Row[Any]]:
+    """Those without a result that `reader` may see, with their computers and what these have fetched."""
     columns = [computers.c[name] for name in (*_COMPUTER, "system_free_bytes")]
     fetched = [progress.c[name] for name in ("fragments", "ranges", "mirror", "last_at_us")]
     query = (
         select(assignments, *columns, *fetched)
         .join(computers, computers.c.id == assignments.c.computer_id)
         .outerjoin(progress, progress_of_assignment())
-        .where(assignments.c.package_id == package_id, assignments.c.result.is_(None))
+        .where(assignments.c.package_id == package_id, assignments.c.result.is_(None), visible(conn, reader))
     )
     return conn.execute(query.order_by(assignments.c.id).limit(at_most)).all()
 

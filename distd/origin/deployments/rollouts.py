@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy import delete as delete_from
 from sqlalchemy import insert, select, update
 
 from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind
 from distd.catalogue.lists import read_page
+from distd.catalogue.rollouts_schema import rollout_members as rollout_members_table
 from distd.catalogue.rollouts_schema import rollout_waves, rollouts
 from distd.catalogue.schema import NAME_LIMIT, micros, seconds
 from distd.domain import rollout
@@ -25,13 +28,15 @@ from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.filters.render import render
 from distd.domain.folding import fold
 from distd.domain.rollout_plan import WaveBy, check_plan, describe_wave, read_plan, write_plan
-from distd.domain.rollout_state import Moment, Phase, RolloutAct, RolloutFacts, RolloutState, WaveState
+from distd.domain.rollout_state import ENDED, Moment, Phase, RolloutAct, RolloutFacts, RolloutState, WaveState
 from distd.origin.computers import saved_filters
 from distd.origin.deployments import rollout_members
 from distd.origin.deployments.rollout_steps import RunningRollout, carry_out, recall, supersede
 from distd.origin.packages.packages import show as show_package
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from sqlalchemy import Connection, Row
 
     from distd.domain.actor import Actor
@@ -42,6 +47,8 @@ if TYPE_CHECKING:
 
 GOING_ON: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.PAUSED, Phase.HALTED)
 MAX_GOING_ON: Final = 200  # roll-outs that are looked at
+MAX_ID_DIGITS: Final = 18
+PLACE: Final = (str,)  # of a roll-out in the list: its folded name
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +110,15 @@ def create(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> Rol
     name = _checked_name(conn, new.name)
     show_package(conn, new.package_id)
     if new.plan.roll_back_to:
-        show_package(conn, new.plan.roll_back_to)
-    waves = tuple(
-        replace(wave, value=_canonical(conn, actor, wave.value)) if wave.by is WaveBy.FILTER else wave
-        for wave in new.plan.waves
-    )
-    plan, who = replace(new.plan, waves=waves), new.who
+        with _field("roll_back_to"):
+            show_package(conn, new.plan.roll_back_to)
+    waves = []
+    for place, wave in enumerate(new.plan.waves):
+        if wave.by is WaveBy.FILTER:
+            with _field(f"waves.{place}.value"):
+                wave = replace(wave, value=_canonical(conn, actor, wave.value))
+        waves.append(wave)
+    plan, who = replace(new.plan, waves=tuple(waves)), new.who
     if who.kind is OriginKind.FILTER:
         who = replace(who, name=_canonical(conn, actor, who.name))
     state = rollout.new_state(plan, str(actor))
@@ -142,11 +152,23 @@ def create(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> Rol
 
 def _checked_name(conn: Connection, text: str) -> str:
     name = text.strip()
+    if _is_id(name):
+        raise BadInput("name", "a name that is not only digits, which are an id", text)
     if not fold(name) or len(name) > NAME_LIMIT or not name.isprintable() or "/" in name:
         raise BadInput("name", f"1 to {NAME_LIMIT} printable characters without /", text)
     if conn.scalar(select(rollouts.c.id).where(rollouts.c.name_key == fold(name))) is not None:
         raise Conflict("name", f"there is a roll-out {name} already", "give it another name")
     return name
+
+
+@contextmanager
+def _field(name: str) -> Iterator[None]:
+    """What is wrong in the block is in this field."""
+    try:
+        yield
+    except BadInput as error:
+        error.field = name
+        raise
 
 
 def _canonical(conn: Connection, actor: Actor, text: str) -> str:
@@ -160,7 +182,7 @@ def list_rollouts(conn: Connection, window: Window) -> Page[Rollout]:
 
 
 def show(conn: Connection, name: str, now_s: float) -> Rollout:
-    """Raises `NotFound`."""
+    """By its name or its id. Raises `NotFound`."""
     found = _load(conn, _row(conn, name))
     return _shown(conn, _row(conn, name), _count(conn, found, now_s))
 
@@ -179,6 +201,46 @@ def act(conn: Connection, actor: Actor, name: str, what: RolloutAct, now_s: floa
         recall(conn, found, None, None, now_s)
     _advance_one(conn, found.id, now_s, config)
     return replace(show(conn, name, now_s), left_out=left_out)
+
+
+def change(conn: Connection, actor: Actor, name: str, changes: Mapping[str, Any], now_s: float) -> Rollout:
+    """Give a roll-out other values of its plan, by the names of `RolloutPlan`, but for its waves. What was decided
+    stays. Raises `BadInput`, `NotFound`, and `Conflict` where it has ended, or is to be approved as it was made."""
+    found = _load(conn, _row(conn, name))
+    plan, phase = replace(found.plan, **changes), found.state.phase
+    check_plan(plan)
+    if plan.roll_back_to:
+        with _field("roll_back_to"):
+            show_package(conn, plan.roll_back_to)
+    if phase in ENDED:
+        raise Conflict("rollout", f"it is {phase}, so nothing of it changes", "make another one")
+    if plan.approval and (phase is not Phase.DRAFT or found.state.approved_by):
+        raise Conflict("rollout", "it is approved as it is, or will be", "stop it, and make another one")
+    before, after = write_plan(found.plan), write_plan(plan)
+    different = [key for key in after if before[key] != after[key]]
+    if different:
+        values = {"plan": json.dumps(after), "changed_at_us": micros(now_s)}
+        conn.execute(update(rollouts).where(rollouts.c.id == found.id).values(**values))
+        detail = {"before": {key: before[key] for key in different}, "after": {key: after[key] for key in different}}
+        _note(conn, Kind.ROLLOUT_CHANGED, actor, found, now_s, **detail)
+    return show(conn, name, now_s)
+
+
+def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
+    """Forget a roll-out. Assignments that it made, and events, stay. Raises `NotFound`, and `Conflict` for one that was
+    started and has not ended."""
+    found = _load(conn, _row(conn, name))
+    if found.state.phase not in (Phase.DRAFT, *ENDED):
+        raise Conflict("rollout", f"it is {found.state.phase}", "stop it first")
+    for table in (rollout_members_table, rollout_waves):
+        conn.execute(delete_from(table).where(table.c.rollout_id == found.id))
+    conn.execute(delete_from(rollouts).where(rollouts.c.id == found.id))
+    _note(conn, Kind.ROLLOUT_DELETED, actor, found, now_s)
+
+
+def _note(conn: Connection, kind: Kind, actor: Actor, found: RunningRollout, now_s: float, **more: Any) -> None:
+    detail: dict[str, Any] = {"rollout": found.id, "name": found.name, **more}
+    event_log.append(conn, kind, actor, at_s=now_s, package_id=found.package_id, **detail)
 
 
 def advance(conn: Connection, now_s: float, config: DownloadConfig) -> int:
@@ -217,10 +279,16 @@ def _advance_one(conn: Connection, rollout_id: int, now_s: float, config: Downlo
 
 
 def _row(conn: Connection, name: str) -> Row[Any]:
-    row = conn.execute(select(rollouts).where(rollouts.c.name_key == fold(name))).one_or_none()
+    """By its name, or its id."""
+    is_it = rollouts.c.id == int(name) if _is_id(name) else rollouts.c.name_key == fold(name)
+    row = conn.execute(select(rollouts).where(is_it)).one_or_none()
     if row is None:
-        raise NotFound("name", "the name of a roll-out", name)
+        raise NotFound("rollout", "the name or the id of a roll-out", name)
     return row
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= MAX_ID_DIGITS
 
 
 def _load(conn: Connection, row: Row[Any]) -> RunningRollout:

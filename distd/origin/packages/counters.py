@@ -85,7 +85,7 @@ def count_computers(conn: Connection, package_ids: Sequence[str]) -> Mapping[str
     """The counters of each of these packages that is assigned to a computer."""
     found: dict[str, Counters] = {}
     for ids in dialect.chunks(package_ids):
-        for position, computers in _kept(conn, ids).items():
+        for position, computers in count_kept(conn, ids).items():
             counters = found.setdefault(position.package_id, Counters())
             name = position.state.lower()
             setattr(counters, name, getattr(counters, name) + computers)
@@ -96,7 +96,7 @@ def count_computers(conn: Connection, package_ids: Sequence[str]) -> Mapping[str
 def count_codes(conn: Connection, package_id: str) -> dict[str, int]:
     """How many computers have each result of a package, archived ones too; those that have most first."""
     found: Counter[str] = Counter()
-    for position, computers in _kept(conn, [package_id]).items():
+    for position, computers in count_kept(conn, [package_id]).items():
         found[position.code] += computers if position.code else 0
     return {code: count for code, count in found.most_common() if count}
 
@@ -105,7 +105,7 @@ def recount(conn: Connection, package_ids: Iterable[str]) -> dict[Position, int]
     """Count the assignments of these packages, and write that; gives where the table was wrong, and by how much."""
     wrong: Counter[Position] = Counter()
     for ids in dialect.chunks(sorted(set(package_ids))):
-        kept, counted = _kept(conn, ids), count_anew(conn, ids)
+        kept, counted = count_kept(conn, ids), count_anew(conn, ids)
         wrong.update(counted)
         wrong.subtract(kept)
         conn.execute(delete(tables.counters).where(tables.counters.c.package_id.in_(ids)))
@@ -117,8 +117,13 @@ def recount(conn: Connection, package_ids: Iterable[str]) -> dict[Position, int]
 
 def recount_all(conn: Connection) -> dict[Position, int]:
     """The same for all packages."""
+    return recount(conn, packages_counted(conn))
+
+
+def packages_counted(conn: Connection) -> list[str]:
+    """All packages, and those that only the table has."""
     ids = set(conn.scalars(select(tables.packages.c.id)))
-    return recount(conn, ids | set(conn.scalars(select(tables.counters.c.package_id).distinct())))
+    return sorted(ids | set(conn.scalars(select(tables.counters.c.package_id).distinct())))
 
 
 def forget_computers(conn: Connection, computer_ids: Sequence[int]) -> None:
@@ -162,14 +167,20 @@ def _at(position: Position) -> dict[str, Any]:
     return {f"at_{name}": value for name, value in position._asdict().items()}
 
 
-def _kept(conn: Connection, ids: Sequence[str]) -> dict[Position, int]:
+def count_kept(conn: Connection, ids: Sequence[str]) -> dict[Position, int]:
+    """Where computers are with these packages, as the table has it."""
     query = select(tables.counters).where(tables.counters.c.package_id.in_(ids), tables.counters.c.computers != 0)
     return _read(conn, query)
 
 
-def count_anew(conn: Connection, ids: Sequence[str]) -> dict[Position, int]:
-    """Count the assignments of these packages; the table is left as it is."""
+def count_anew(
+    conn: Connection, ids: Sequence[str], computer_ids: Select[tuple[int]] | None = None
+) -> dict[Position, int]:
+    """Count the assignments of these packages, of all computers or of those that are selected; the table is left as it
+    is."""
     query = select(*_PLACE, func.count().label("computers")).where(assignments.c.package_id.in_(ids), is_latest())
+    if computer_ids is not None:
+        query = query.where(assignments.c.computer_id.in_(computer_ids))
     return _read(conn, query.group_by(*_PLACE))
 
 

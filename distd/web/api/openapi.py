@@ -37,6 +37,7 @@ PARTS: Final = {
     "operator": in_path("operator", "the name of an operator", minLength=1),
     "token": in_path("token", "the name of a token", minLength=1),
     "group": in_path("group", "the name of a group", minLength=1),
+    "rollout": in_path("rollout", "the id of a roll-out, or its name", minLength=1),
     "filter_name": in_path("filter_name", "the name of a saved filter", minLength=1),
 }
 STREAM: Final = Described(
@@ -61,7 +62,7 @@ STREAM: Final = Described(
     security="mirror",
 )
 
-_PART: Final = re.compile(r"<(?:[a-z]+:)?([^>:]+)>")
+_PART: Final = re.compile(r"<(?:[a-z_]+:)?([^>:]+)>")
 
 
 class ApiDocument(OpenAPIProvider):

@@ -12,10 +12,12 @@ import msgspec
 import trio
 from blake3 import blake3
 from quart import Response, request
+from werkzeug.routing import BaseConverter
 
 from distd.domain.errors import BadInput
-from distd.operations.operation import Asked, DryRun, Way
+from distd.operations.operation import LANGUAGES, Asked, DryRun, Way
 from distd.origin import idempotency
+from distd.origin.computers import saved_filters
 from distd.origin.idempotency import Answered, KeyedRequest
 from distd.web.api.auth import needs, signed_in
 from distd.web.api.bodies import BODY_LIMIT, read_body
@@ -46,6 +48,16 @@ KEY: Final = header(
 _PART: Final = re.compile(r"{(\w+)}")
 
 
+class SavedName(BaseConverter):
+    """The name of a saved filter in a path: what has a route of its own is none."""
+
+    regex = f"(?!(?:{'|'.join(saved_filters.RESERVED)})$)[^/]+"
+
+
+# Parts of paths that are not any text, by their names.
+_CONVERTERS: Final = {"filter_name": SavedName}
+
+
 class OperationRoutes:
     """`site()` is the installation with the settings in force."""
 
@@ -64,9 +76,10 @@ class OperationRoutes:
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the routes."""
+        app.url_map.converters.update(_CONVERTERS)
         for operation in self._operations:
             if not operation.elsewhere:
-                rule = PREFIX + operation.path.replace("{", "<").replace("}", ">")
+                rule = PREFIX + _PART.sub(_rule_of, operation.path)
                 app.add_url_rule(rule, operation.name, self._route(operation), methods=[operation.method])
 
     def _route(self, operation: Operation[Any]) -> Callable[..., Any]:
@@ -85,7 +98,8 @@ class OperationRoutes:
         if operation.method != "GET":
             _refuse_other_sites()
         who = signed_in()
-        asked = Asked(who.actor, who.access, time.time(), self._site())
+        language = request.accept_languages.best_match(LANGUAGES, LANGUAGES[0])
+        asked = Asked(who.actor, who.access, time.time(), self._site(), language=language)
         given = query if operation.body is None else await read_body(operation.body)
         keyed = _keyed(operation, names, given)
         try:
@@ -132,6 +146,12 @@ class OperationRoutes:
 
     async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
         return await trio.to_thread.run_sync(partial(call, *arguments), limiter=self._threads)
+
+
+def _rule_of(part: re.Match[str]) -> str:
+    """A part of a path as werkzeug has it."""
+    name = part[1]
+    return f"<{name}:{name}>" if name in _CONVERTERS else f"<{name}>"
 
 
 def etag_of(operation: Operation[Any], answer: Any) -> str:

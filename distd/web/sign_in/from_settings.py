@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from distd.domain.mirror_rules import parse_networks
+from distd.domain.restriction import read_restriction
 from distd.domain.sign_in import read_roles
 from distd.web.sign_in.sources import Sources, TrustedHeader
 
@@ -31,4 +32,8 @@ def make_sources(settings: SignInSettings, log: logging.Logger) -> Sources:
     if settings.header_proxies:
         networks = tuple(parse_networks(settings.header_proxies.split()))
         header = TrustedHeader(networks, settings.header_name.lower(), settings.header_groups.lower())
-    return Sources(read_roles(settings.roles), log, directory, issuer, header)
+    roles = read_roles(settings.roles)
+    for role in roles:
+        if role.filter:
+            read_restriction(role.filter, "sign_in.roles")
+    return Sources(roles, log, directory, issuer, header)

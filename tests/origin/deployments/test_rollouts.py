@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import insert, update
 
-from distd.catalogue import groups_schema, schema
+from distd.catalogue import groups_schema, rollouts_schema, schema
 from distd.catalogue.event_log import Kind
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.errors import BadInput, Conflict, NotFound
@@ -258,7 +258,7 @@ REFUSED: dict[str, tuple[type[Exception], str, dict[str, Any]]] = {
     "a filter": (BadInput, "filter", {"who": AssignmentOrigin(OriginKind.FILTER, "memroy > 1")}),
     "nobody": (BadInput, "who", {"who": AssignmentOrigin(OriginKind.TAG, "none")}),
     "a kind": (BadInput, "who", {"who": AssignmentOrigin(OriginKind.HAND, "none")}),
-    "the package before": (NotFound, "package", {"plan": replace(PLAN, roll_back_to="99")}),
+    "the package before": (NotFound, "roll_back_to", {"plan": replace(PLAN, roll_back_to="99")}),
 }
 
 
@@ -278,3 +278,37 @@ def test_names_are_unique_and_known(site: TestOrigin) -> None:
         make(site)
     with pytest.raises(NotFound):
         site.act(rollouts.act, "other", RolloutAct.START, site.now_s, CONFIG)
+
+
+def test_what_is_changed_counts_from_the_next_step_on(site: TestOrigin) -> None:
+    start(site, replace(PLAN, limits=RolloutLimits(at_once=1)))
+    assert len(assigned(site)) == 1
+    changed = site.act(rollouts.change, "putty", {"limits": RolloutLimits(), "retries": 1}, site.now_s)
+    assert (changed.phase, changed.opened) == ("RUNNING", 1)
+    advance(site)
+    assert len(assigned(site)) == 2
+    (event,) = site.events(Kind.ROLLOUT_CHANGED)
+    assert event.detail["after"] == {"limits": {"at_once": None, "bytes_per_s": None}, "retries": 1}
+    site.act(rollouts.change, "putty", {"retries": 1}, site.now_s)
+    assert len(site.events(Kind.ROLLOUT_CHANGED)) == 1, "nothing was different"
+
+
+def test_what_is_approved_stays_as_it_is(site: TestOrigin) -> None:
+    make(site, replace(PLAN, approval=True))
+    site.act(rollouts.change, "putty", {"retries": 1}, site.now_s)
+    do(site, RolloutAct.START)
+    with pytest.raises(Conflict, match="it is approved as it is, or will be"):
+        site.act(rollouts.change, "putty", {"retries": 2}, site.now_s)
+
+
+def test_one_that_ended_is_forgotten_with_its_computers(site: TestOrigin) -> None:
+    start(site)
+    with pytest.raises(Conflict, match="it is RUNNING; stop it first"):
+        site.act(rollouts.delete, "putty", site.now_s)
+    pilots = assigned(site)
+    site.listed(pilots[0])
+    do(site, RolloutAct.STOP)
+    site.act(rollouts.delete, "putty", site.now_s)
+    assert assigned(site) == [pilots[0]], "its agent was told"
+    assert site.rows(rollouts_schema.rollout_members) == site.rows(rollouts_schema.rollout_waves) == []
+    assert make(site).phase == "DRAFT", "the name is free"

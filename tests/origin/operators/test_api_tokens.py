@@ -27,7 +27,7 @@ VIEW = NewToken("view", Role.VIEWER)
     [
         ({"name": ""}, "name: expected 1 to 255 printable characters"),
         ({"days": 0}, "days: expected 1 to 3650, got 0"),
-        ({"filter": "x"}, "filter: expected"),
+        ({"filter": "colour = x"}, "filter: expected"),
         ({"role": Role.ADMINISTRATOR}, "role: expected at most operator, as its owner, got administrator"),
         ({"acts": frozenset({Act.DEPLOYMENTS_WRITE})}, "acts: expected acts that the role viewer may do"),
     ],

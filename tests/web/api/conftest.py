@@ -74,7 +74,7 @@ def app(origin: TestOrigin, data: Any, reader: Any, writer: Any, watch: EventWat
         HealthRoutes(reader, lambda: b"metrics\n"),
         OperationRoutes(OPERATIONS, reader, writer, lambda: Installation(data, Settings(), origin.catalogue)),
         ComputerSearchRoutes(reader),
-        FilterRoutes(reader, writer),
+        FilterRoutes(reader),
         StatisticsRoutes(reader),
         ForecastRoutes(reader, lambda: Settings(), forecast),
         EventRoutes(EventFeed(watch), LimitSettings),

@@ -26,7 +26,7 @@ def describe() -> dict[str, Any]:
         HealthRoutes(nothing, lambda: b""),
         OperationRoutes(OPERATIONS, nothing, nothing, nothing),
         ComputerSearchRoutes(nothing),
-        FilterRoutes(nothing, nothing),
+        FilterRoutes(nothing),
         StatisticsRoutes(nothing),
         ForecastRoutes(nothing, Settings, nothing),
         EventRoutes(nothing, LimitSettings),

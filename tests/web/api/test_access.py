@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from quart_schema.openapi import QUART_SCHEMA_SECURITY_ATTRIBUTE
+from sqlalchemy import insert, select, update
 
-from distd.catalogue import access_schema
+from distd.catalogue import access_schema, groups_schema, schema
 from distd.catalogue.event_log import Kind
 from distd.domain.actor import Actor, ActorKind
 from distd.domain.permissions import OperatorRights, Role, missing
@@ -50,6 +51,27 @@ def two(origin: TestOrigin) -> TestOrigin:
         origin.assign("17", device_id)
         origin.prolog(device_id)
     return origin
+
+
+def set_apart(two: TestOrigin) -> None:
+    """Both have made a contact just now; only one has the package and a program; the other is in a group."""
+    two.report("17", "SUCCESS", "pc-here")
+    with two.catalogue.write() as conn:
+        conn.execute(update(schema.computers).values(last_seen_at_us=schema.micros(time.time())))
+        ids = {row.device_id: row.id for row in conn.execute(select(schema.computers))}
+        row = {
+            "name": "only one",
+            "name_key": "only one",
+            "version": "",
+            "version_key": "",
+            "publisher": "",
+            "digest": b"x",
+        }
+        values = row | {"publisher_key": ""}
+        program = conn.execute(insert(schema.software).values(**values).returning(schema.software.c.id)).scalar_one()
+        conn.execute(insert(schema.installed).values(computer_id=ids["pc-here"], software_id=program))
+        conn.execute(insert(groups_schema.groups).values(id=1, name="others", name_key="others"))
+        conn.execute(insert(groups_schema.group_members).values(group_id=1, computer_id=ids["pc-there"]))
 
 
 def test_every_route_says_what_it_needs(app: QuartTrio) -> None:
@@ -100,12 +122,22 @@ async def test_each_route_is_for_its_roles(app: QuartTrio, client: Any, origin: 
     assert asked > 20
 
 
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        'tag = "here"',
+        "account.TAG is not empty AND NOT (tag ~ there OR last_contact < 7d)",
+        "package(17) = SUCCESS",
+        'NOT group("others") software("only one*")',
+    ],
+)
 async def test_who_is_restricted_finds_no_trace_of_other_computers(
-    app: QuartTrio, client: Any, two: TestOrigin
+    app: QuartTrio, client: Any, two: TestOrigin, filter_: str
 ) -> None:
-    restricted, whole = token_of(two, 1, filter='tag = "here"'), token_of(two, 2)
-    named = {"package_id": "17", "device_id": "pc-there", "name": "x", "operator": "x", "token": "x", "group": "x"}
-    named |= {"job_id": "1", "filter_name": "x"}
+    set_apart(two)
+    restricted, whole = token_of(two, 1, filter=filter_), token_of(two, 2)
+    named = {"package_id": "17", "device_id": "pc-there", "name": "x", "operator": "x", "token": "x", "group": "others"}
+    named |= {"job_id": "1", "filter_name": "x", "rollout": "x"}
     seen_by_all, seen_by_some = "", ""
     for rule in app.url_map.iter_rules():
         if act_of(app.view_functions[rule.endpoint]) is None or "GET" not in (rule.methods or ()):
@@ -137,6 +169,11 @@ async def test_who_is_restricted_changes_nothing_of_other_computers(client: Any,
     body = {"computers": ["pc-there"]}
     answer = await client.post("/api/v1/packages/17/accept", headers=headers, json=body)
     assert answer.status_code == 404
+    for device_id, status in (("pc-there", 404), ("nobody", 404), ("pc-here", 200)):
+        answer = await client.get(f"/api/v1/computers/{device_id}/why", headers=headers)
+        assert answer.status_code == status
+    grouped = await (await client.get("/api/v1/packages/17/why", headers=headers)).get_json()
+    assert [(group["computers"], group["examples"]) for group in grouped["groups"]] == [(1, ["pc-here"])]
     bodies: tuple[dict[str, Any], ...] = ({"states": ["NOTIFIED"]}, {"computers": ["pc-there"], "strict": True})
     for named in bodies:
         answer = await client.post("/api/v1/packages/17/unassign", headers=headers, json=named | {"dry_run": True})

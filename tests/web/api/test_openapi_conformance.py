@@ -121,7 +121,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             job = requests.post(f"{url}/api/v1/packages/{package_id}/verify", headers=operator, timeout=LIMIT_S).json()
             names = {"package_id": package_id, "device_id": "pc-2026-01-01-00-00-00", "name": "m"}
             commands.distd(data, "filter", "save", "old", "windows", "--shared")
-            names |= {"filter_name": "old", "operator": "eve", "token": "t", "group": "lab"}
+            commands.distd(data, "rollout", "create", "pilot", package_id, "--wave", "1", "--dynamic")
+            names |= {"filter_name": "old", "operator": "eve", "token": "t", "group": "lab", "rollout": "pilot"}
             yield Site(url, address, operator, mirror, names | {"job_id": str(job["job"])})
         finally:
             server.terminate()

@@ -180,3 +180,124 @@ async def test_many_computers_fit_into_a_request(ask: Any, origin: TestOrigin) -
     status, problem, _ = await ask("POST", "/assignments", {"package": "17", "to": {"computers": many}})
     assert (status, problem["errors"][0]["field"]) == (404, "computers")
     assert (await ask("POST", "/packages/17/activate", {"latest": "x" * 1_100_000}))[0] == 413
+
+
+async def test_why_a_package_is_not_deployed(ask: Any, origin: TestOrigin) -> None:
+    origin.package("17", active=False)
+    origin.prolog()
+    status, found, _ = await ask("GET", "/computers/pc/why?package=17")
+    assert (status, found["device_id"]) == (200, "pc")
+    first = found["causes"][0]
+    assert (first["kind"], first["package_id"]) == ("NOT_ACTIVE", "17")
+    assert first["sentence"] == "The package is not active, so no agents are notified of it."
+    for path, fields in (("&lang=fr", {}), ("", {"Accept_Language": "de, fr;q=0.8, en;q=0.5"})):
+        _, found, _ = await ask("GET", f"/computers/pc/why?package=17{path}", **fields)
+        assert found["causes"][0]["sentence"].startswith("Le paquet n'est pas actif")
+    _, found, _ = await ask("GET", "/computers/pc/why?package=17&lang=en", Accept_Language="fr")
+    assert found["causes"][0]["sentence"] == first["sentence"]
+    status, problem, _ = await ask("GET", "/computers/pc/why?lang=de")
+    assert (status, problem["errors"][0]["field"]) == (400, "lang")
+    assert (await ask("GET", "/computers/nobody/why"))[1]["causes"][0]["kind"] == "UNKNOWN_COMPUTER"
+
+
+async def test_why_the_computers_of_a_package_wait(ask: Any, origin: TestOrigin) -> None:
+    origin.package("17")
+    for device_id in ("pc-1", "pc-2", "pc-3"):
+        origin.prolog(device_id)
+        origin.assign("17", device_id)
+    origin.prolog("pc-1")
+    origin.report("17", "SUCCESS", "pc-1")
+    _, found, _ = await ask("GET", "/packages/17/why")
+    assert found["package_id"] == "17"
+    groups = {group["kind"]: (group["computers"], group["examples"]) for group in found["groups"]}
+    assert groups == {"CONTACT_OVERDUE": (2, ["pc-2", "pc-3"]), "UNPROVEN": (1, [])}
+    _, found, _ = await ask("GET", "/packages/17/why?lang=fr")
+    assert found["groups"][0]["sentence"].startswith("2 ")
+    assert (await ask("GET", "/packages/18/why"))[0] == 404
+
+
+async def test_a_roll_out_from_made_to_stopped(ask: Any, origin: TestOrigin) -> None:
+    origin.package("17")
+    for number in range(5):
+        origin.prolog(f"pc-{number}")
+    waves = [{"by": "number", "value": "2", "name": "pilot"}, {"by": "rest", "by_hand": True}]
+    wanted = {"name": "Putty", "package": "17", "to": {"filter": "device_id ~ pc-*"}, "waves": waves}
+    status, tried, _ = await ask("POST", "/rollouts", wanted | {"dry_run": True})
+    assert (status, [wave["members"] for wave in tried["waves"]]) == (201, [2, 3])
+    assert (await ask("GET", "/rollouts"))[1]["total"] == 0
+    made = await ask("POST", "/rollouts", wanted | {"halts": {"error_percent": 5}}, Idempotency_Key="k")
+    assert (made[0], made[1]["phase"], made[1]["plan"]["halts"]["error_percent"]) == (201, "DRAFT", 5)
+    again = await ask("POST", "/rollouts", wanted | {"halts": {"error_percent": 5}}, Idempotency_Key="k")
+    assert again[1] == made[1]
+    assert (await ask("POST", "/rollouts", wanted))[0] == 409
+    path = f"/rollouts/{made[1]['id']}"
+    started = (await ask("POST", f"{path}/start"))[1]
+    assert [wave["active"] for wave in started["waves"]] == [2, 0]
+    assert (await ask("POST", "/rollouts/putty/open"))[1]["opened"] == 2
+    assert (await ask("POST", f"{path}/open"))[0] == 409
+    for act, phase in (("pause", "PAUSED"), ("resume", "RUNNING"), ("stop", "STOPPED")):
+        assert (await ask("POST", f"{path}/{act}"))[1]["phase"] == phase
+    listed = (await ask("GET", "/rollouts"))[1]
+    assert [(item["name"], item["phase"], item["waves"]) for item in listed["items"]] == [("Putty", "STOPPED", [])]
+    assert [event.actor.name for event in origin.events(Kind.ROLLOUT_CREATED)] == ["admin"]
+    assert (await ask("PATCH", "/rollouts/putty", {"retries": 2}))[0] == 409, "it has ended"
+    assert (await ask("DELETE", "/rollouts/putty", If_Match='"x"'))[0] == 412
+    assert (await ask("DELETE", "/rollouts/putty"))[1] == {"name": "putty"}
+    for path in ("/rollouts/putty", "/rollouts/nobody", "/rollouts/99"):
+        assert (await ask("GET", path))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": "17"}, "name"),
+        ({"name": ""}, "name"),
+        ({"waves": []}, "waves"),
+        ({"waves": [{"by": "rest"}, {"by": "number", "value": "1"}]}, "waves.0"),
+        ({"waves": [{"by": "number", "value": "1"}, {"by": "filter", "value": "memroy > 1"}]}, "waves.1.value"),
+        ({"waves": [{"by": "colour"}]}, "waves.by"),
+        ({"to": {"filter": "memroy > 1"}}, "filter"),
+        ({"to": {"filter": "a", "tag": "b"}}, "to"),
+        ({"limits": {"at_once": 0}}, "limits.at_once"),
+        ({"halts": {"errors": 5}}, "halts.errors"),
+        ({"windows": "noon"}, "windows"),
+        ({"start_at": "never"}, "start_at"),
+        ({"roll_back_to": "99"}, "roll_back_to"),
+    ],
+)
+async def test_roll_outs_that_are_refused(ask: Any, origin: TestOrigin, change: dict[str, Any], field: str) -> None:
+    origin.package("17")
+    origin.prolog()
+    status, problem, _ = await ask("POST", "/rollouts", {"name": "a", "package": "17"} | change)
+    assert (status in (400, 404), [error["field"] for error in problem["errors"]]) == (True, [field]), problem
+
+
+async def test_a_roll_out_is_changed_by_who_has_seen_it(ask: Any, origin: TestOrigin) -> None:
+    origin.package("17")
+    origin.prolog()
+    wanted = {"name": "a", "package": "17", "halts": {"error_percent": 5, "judged_from": 50}, "windows": "mon-fri 18-6"}
+    assert (await ask("POST", "/rollouts", wanted))[0] == 201
+    _, shown, fields = await ask("GET", "/rollouts/a")
+    change = {"halts": {"error_percent": None, "stalled_percent": 9}, "windows": "", "start_at": "2h"}
+    status, changed, after = await ask("PATCH", "/rollouts/a", change, If_Match=fields["ETag"])
+    plan = shown["plan"] | {"windows": "", "start_at_s": changed["plan"]["start_at_s"]}
+    plan["halts"] |= {"error_percent": None, "stalled_percent": 9}
+    assert (status, changed["plan"]) == (200, plan)
+    assert plan["start_at_s"] > 0
+    assert (await ask("PATCH", "/rollouts/a", change, If_Match=fields["ETag"]))[0] == 412
+    assert (await ask("POST", "/rollouts/a/start"))[1]["phase"] == "SCHEDULED"
+    assert (await ask("PATCH", "/rollouts/a", change, If_Match=after["ETag"]))[0] == 412, "it is started"
+    _, changed, _ = await ask("PATCH", "/rollouts/a", {"start_at": None, "roll_back_to": "17"})
+    assert (changed["plan"]["start_at_s"], changed["plan"]["roll_back_to"]) == (None, "17")
+    for body, field in (
+        ({}, "changes"),
+        ({"limits": {}}, "changes"),
+        ({"waves": []}, "waves"),
+        ({"windows": "x"}, "windows"),
+    ):
+        status, problem, _ = await ask("PATCH", "/rollouts/a", body)
+        assert (status, problem["errors"][0]["field"]) == (400, field)
+    assert (await ask("DELETE", "/rollouts/a"))[0] == 409
+    first = origin.events(Kind.ROLLOUT_CHANGED)[0].detail
+    assert (first["before"]["windows"], first["after"]["windows"]) == ("mon-fri 18-6", "")
+    assert "retries" not in first["after"]

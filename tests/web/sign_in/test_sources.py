@@ -133,3 +133,9 @@ async def test_a_bearer_of_the_provider_signs_in(origin: TestOrigin, reader: Any
 def test_settings_that_cannot_be(name: str, value: str) -> None:
     with pytest.raises(BadInput, match=rf"sign_in\.{name}"):
         load({}, {}, {f"sign_in.{name}": value})
+
+
+def test_restrictions_of_roles_are_filters() -> None:
+    make_sources(dataclasses.replace(NO_SIGN_IN, roles="viewer: staff [os ~ windows* NOT tag = x]"), LOG)
+    with pytest.raises(BadInput, match=r"sign_in\.roles: expected a field"):
+        make_sources(dataclasses.replace(NO_SIGN_IN, roles="viewer: staff [colour = x]"), LOG)
