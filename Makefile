@@ -10,6 +10,7 @@ BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-uplo
     bench-deployments
 
 .PHONY: help test test-slow-machine coverage mutants quick lint types layers audit demo bench attack loadtest fuzz reference \
+    state-machine \
     setup debian lock clean $(BENCHES)
 
 help:            ## this list
@@ -112,6 +113,9 @@ loadtest: setup  ## SCENARIO=class, site, storm, thin-line, mirror-lost, update,
 fuzz: $(READY)   ## all that reads bytes from outside under atheris, for FUZZ_SECONDS (240) in all (ARGS="--target post")
 	$(VENV)/bin/pip install --quiet --require-hashes -r loadtests/fuzz-requirements.txt
 	$(PY) -m loadtests.fuzz --seconds $(or $(FUZZ_SECONDS),240) $(ARGS)
+
+state-machine: $(READY)  ## groups, assignments and contacts in any order beside a model: 10,000 steps (some 5 minutes)
+	DISTD_STATE_MACHINE_STEPS=$(or $(STEPS),10000) $(PY) -m pytest --timeout 3600 tests/origin/groups/test_membership_in_any_order.py
 
 audit:           ## known vulnerabilities of what requirements.txt pins; needs pypi.org (docs/contributing.md)
 	@test -x .audit/bin/pip-audit || { python3 -m venv .audit && \

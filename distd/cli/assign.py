@@ -89,7 +89,7 @@ def assign(package_id: str, site: SiteAccess, options: AssignOptions, as_json: b
     """
     listed = read_device_ids(options.file) if options.file else []
     if not (options.device_ids or listed or options.tag or options.filter_ or options.group):
-        expected = "computers, here or by --computers, --tag, --filter or --group"
+        expected = "at least one DEVICEID, here or in --computers FILE; or --tag, --filter, --group"
         raise BadInput("--computer", expected, "none")
     now = datetime.now()  # noqa: DTZ005 - local, as agents take it
     read_schedule(options.schedule, now, "--schedule")  # here, so that errors name the option

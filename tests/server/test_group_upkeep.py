@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("distd")
 
 
-async def run(reader: Any, writer: Any, rounds: int) -> None:
+async def run(reader: Any, writer: Any, rounds: int, autojump_clock: trio.testing.MockClock) -> None:
+    del autojump_clock
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run_groups, reader, writer, LOG)
         await trio.sleep(FOLLOW_S * rounds + 1)
@@ -44,7 +45,7 @@ async def test_members_follow_by_the_clock(
     create(origin, "lost", "last_contact < 7d")
     assert origin.rows(group_members) == []
     origin.write(lambda conn: conn.exec_driver_sql("UPDATE computers SET last_seen_at_us = 0 WHERE id > 2"))
-    await run(reader, writer, 1)
+    await run(reader, writer, 1, autojump_clock)
     assert [row["computer_id"] for row in origin.rows(group_members)] == [3, 4, 5]
 
 
@@ -55,7 +56,7 @@ async def test_all_are_compared_now_and_then(
     create(origin, "pcs", "device_id = pc")
     for rounds in (1, WHOLE + 1):
         origin.write(lambda conn: membership.change(conn, {}, {1: [1]}, 5.0))
-        await run(reader, writer, rounds)
+        await run(reader, writer, rounds, autojump_clock)
         assert len(origin.rows(group_members)) == 1
 
 
@@ -67,5 +68,5 @@ async def test_a_catalogue_that_is_away_is_asked_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     reader.error = Unavailable("catalogue", "it is locked")
-    await run(reader, writer, 2)
+    await run(reader, writer, 2, autojump_clock)
     assert caplog.messages == ["members of groups do not follow: catalogue: it is locked"] * 2

@@ -175,7 +175,7 @@ class ComputerPages:
 def _read(conn: Connection, asked: Asked, device_id: str) -> ShownComputer:
     detail = computers.show(conn, device_id, asked.actor)
     context = read_context(asked.site.data, asked.site.settings)
-    causes = diagnoses.why(conn, context, device_id, None, asked.now_s)[:MAX_CAUSES]
+    causes = diagnoses.why(conn, context, device_id, None, asked.now_s, asked.actor)[:MAX_CAUSES]
     return ShownComputer(
         detail,
         diagnoses.tell(causes, current().language.code),

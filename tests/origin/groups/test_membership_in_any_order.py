@@ -1,7 +1,7 @@
 """Computers, groups, assignments and contacts in any order, beside a model that knows no database and no clever order.
 
 The model judges every computer by every filter each time; what it knows of filters is one function for each.
-`make state-machine` runs it for 10,000 steps and more; here are fewer.
+`make state-machine` runs it for 10,000 steps; here are fewer.
 """
 
 from __future__ import annotations
