@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
     bench-load bench-packages bench-search bench-store bench-catalogue bench-transfer bench-events bench-kills \
-    bench-deployments
+    bench-deployments bench-groups
 
 .PHONY: help test test-slow-machine coverage mutants quick lint types layers audit demo bench attack loadtest fuzz reference \
     state-machine \
@@ -77,6 +77,9 @@ bench-kills: setup  ## a server is killed 100 times under load on PostgreSQL, an
 bench-catalogue: setup  ## contacts, inventories, results, lists on SQLite and PostgreSQL (5 minutes; ARGS="--before ../main": and another tree)
 	@sh .ci/debian-packages bench
 	$(PY) -m loadtests.catalogue $(ARGS)
+
+bench-groups: setup  ## what 200 dynamic groups cost inventories and contacts, at 100,000 computers (6 minutes)
+	$(PY) -m loadtests.groups $(ARGS)
 
 bench-search: setup  ## searching 100,000 computers with 8 million rows of software (5 minutes; ARGS="--database URL": in PostgreSQL)
 	$(PY) -m loadtests.search $(ARGS)

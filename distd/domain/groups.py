@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from distd.domain.filters.facts import FilterFacts
-    from distd.domain.filters.judge import CompiledFilter
-    from distd.domain.filters.tree import Node
+    from distd.domain.filters.judge import CompiledFilter, Judge
+    from distd.domain.filters.tree import InGroup, Node
 
 # What changes without an inventory: such groups are judged at every contact.
 CHANGING: Final = frozenset({ReadSection.CONTACT, ReadSection.ASSIGNMENTS})
@@ -44,9 +44,11 @@ class DynamicGroup:
 class DynamicGroups:
     """All dynamic groups of a site, compiled together; a group comes after those that it asks for."""
 
-    def __init__(self, filters: Mapping[str, tuple[int, Node]]) -> None:
-        """Ids and filters by the groups' names. Raises `Conflict` where a group asks for itself."""
+    def __init__(self, filters: Mapping[str, tuple[int, Node]], static: Iterable[str] = ()) -> None:
+        """Ids and filters by the groups' names, and the names of static ones. Raises `Conflict` where a group asks for
+        itself."""
         self.software = SharedSoftware()
+        self._keys = [fold(name) for name in (*filters, *static)]
         ids = {name: group_id for name, (group_id, _) in filters.items()}
         asked = {name: asks_for(tree, filters) for name, (_, tree) in filters.items()}
         self.groups: tuple[DynamicGroup, ...] = tuple(
@@ -54,7 +56,7 @@ class DynamicGroups:
                 ids[name],
                 name,
                 fold(name),
-                compile_filter(filters[name][1], self.software.judge),
+                compile_filter(filters[name][1], self.software.judge, self._judge_group),
                 frozenset(ids[other] for other in asked[name]),
             )
             for name in in_order(asked)
@@ -65,6 +67,11 @@ class DynamicGroups:
             section: frozenset(group.id for group in self.groups if section in group.filter.reads.sections)
             for section in ReadSection
         }
+
+    def _judge_group(self, node: InGroup) -> Judge:
+        """All names are known, so which of them a pattern is like is found out once."""
+        meant = frozenset(filter(read_pattern(node.name, whole=True).matches, self._keys))
+        return lambda facts, _: not meant.isdisjoint(facts.groups)
 
     def reading(self, sections: Iterable[ReadSection]) -> frozenset[int]:
         """The groups whose filters read one of these."""

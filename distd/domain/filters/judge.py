@@ -71,21 +71,32 @@ def judge_installed(node: Software) -> Callable[[InstalledFacts], bool]:
     return lambda each: all(holds(each) for holds in criteria)
 
 
-def compile_filter(tree: Node, of_software: Callable[[Software], Judge] = judge_software) -> CompiledFilter:
-    """The filter of this tree. `of_software` compiles what it asks of software."""
-    return CompiledFilter(tree, reads_of(tree), _compile(tree, of_software))
+def judge_group(node: InGroup) -> Judge:
+    """Whether one of the facts' groups is called so."""
+    matches = read_pattern(node.name, whole=True).matches
+    return lambda facts, _: any(map(matches, facts.groups))
 
 
-def _compile(node: Node, of_software: Callable[[Software], Judge]) -> Judge:
+def compile_filter(
+    tree: Node,
+    of_software: Callable[[Software], Judge] = judge_software,
+    of_group: Callable[[InGroup], Judge] = judge_group,
+) -> CompiledFilter:
+    """The filter of this tree. `of_software`, `of_group` compile what it asks of software and of groups."""
+    return CompiledFilter(tree, reads_of(tree), _compile(tree, (of_software, of_group)))
+
+
+def _compile(node: Node, leaf_judges: tuple[Callable[[Software], Judge], Callable[[InGroup], Judge]]) -> Judge:
+    of_software, of_group = leaf_judges
     match node:
         case And(parts):
-            judges = tuple(_compile(part, of_software) for part in parts)
+            judges = tuple(_compile(part, leaf_judges) for part in parts)
             return lambda facts, now_s: all(judge(facts, now_s) for judge in judges)
         case Or(parts):
-            judges = tuple(_compile(part, of_software) for part in parts)
+            judges = tuple(_compile(part, leaf_judges) for part in parts)
             return lambda facts, now_s: any(judge(facts, now_s) for judge in judges)
         case Not(part):
-            opposite = _compile(part, of_software)
+            opposite = _compile(part, leaf_judges)
             return lambda facts, now_s: not opposite(facts, now_s)
         case Compare():
             return _compare(node)
@@ -98,9 +109,8 @@ def _compile(node: Node, of_software: Callable[[Software], Judge]) -> Judge:
             return of_software(node)
         case PackageInState():
             return _package(node)
-        case InGroup(name):
-            pattern = read_pattern(name, whole=True)
-            return lambda facts, _: any(map(pattern.matches, facts.groups))
+        case InGroup():
+            return of_group(node)
 
 
 def _compare(node: Compare) -> Judge:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from distd.domain.errors import BadInput
 from distd.domain.folding import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 MAX_STARS: Final = 8  # each is a loop within the one before it, in databases too
 ONE: Final = None
@@ -24,9 +27,13 @@ class Pattern:
     the first piece, ends with the last, and has the others between, in their order."""
 
     pieces: tuple[tuple[str | None, ...], ...]
+    matches: Callable[[str], bool] = field(init=False, repr=False, compare=False)
+    """Whether a folded text is like this."""
 
-    def matches(self, text: str) -> bool:
-        """Whether a folded text is like this."""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "matches", _quick_matcher(self.pieces) or self._match)
+
+    def _match(self, text: str) -> bool:
         first, *others = self.pieces
         if not others:
             return _length(first) == len(text) and _is_at(first, text, 0)
@@ -54,6 +61,23 @@ class Pattern:
         """What all texts that match begin with; it may be empty."""
         first = self.pieces[0]
         return first[0] or "" if first else ""
+
+
+def _quick_matcher(pieces: Sequence[Sequence[str | None]]) -> Callable[[str], bool] | None:
+    """What Python's texts can do themselves, for the patterns that people write: `x`, `x*`, `*x`, `*x*`."""
+    if any(len(piece) > 1 or ONE in piece for piece in pieces):
+        return None
+    texts = ["".join(part or "" for part in piece) for piece in pieces]
+    match texts:
+        case [text]:
+            return text.__eq__
+        case [start, ""]:
+            return lambda text: text.startswith(start)
+        case ["", end]:
+            return lambda text: text.endswith(end)
+        case ["", part, ""]:
+            return lambda text: part in text
+    return None
 
 
 @lru_cache(1024)

@@ -21,7 +21,7 @@ from distd.catalogue.schema import (
 )
 from distd.domain.computer_facts import Account, InstalledSoftware, Interface
 from distd.domain.filters.facts import AssignedFacts, filter_facts
-from distd.domain.filters.fields import ReadSection
+from distd.domain.filters.fields import FIELDS, ReadSection
 from distd.domain.folding import fold
 from distd.domain.results import Outcome
 from distd.origin.packages.counters import is_latest
@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 
 
 EVERYTHING: Final = frozenset(ReadSection)
+_COLUMNS: Final = [
+    computers.c[name]
+    for name in dict.fromkeys(
+        ["id", *(name for field in FIELDS.values() if not field.many for name in (field.column, field.key_column))]
+    )
+]
 _NAMES: Final = [interfaces.c[each.name] for each in fields(Interface)]
 _TEXTS: Final = [software.c[name] for name in InstalledSoftware._fields]
 _ACCOUNTS: Final = [computer_accounts.c[name] for name in ("computer_id", "key_key", "key", "value")]
@@ -72,24 +78,20 @@ def read_facts(
 def _read(
     conn: Connection, ids: Sequence[int], sections: Collection[ReadSection], latest: Mapping[int, Mapping[str, Any]]
 ) -> dict[int, FilterFacts]:
-    rows = conn.execute(select(computers).where(computers.c.id.in_(ids))).mappings().all()
+    rows = conn.execute(select(*_COLUMNS).where(computers.c.id.in_(ids))).all()
     beside = {section: _by_computer(conn, query, ids, section in sections) for section, query in _QUERIES.items()}
     addresses, accounts, programs, assigned, members = beside.values()
     return {
-        row["id"]: filter_facts(
-            {**_columns(row), **latest.get(row["id"], _NOTHING)},
-            [Interface(*each) for each in addresses[row["id"]]],
-            {each[0]: Account(*each[1:]) for each in accounts[row["id"]]},
-            [InstalledSoftware(*each) for each in programs[row["id"]]],
-            [AssignedFacts(key, fold(name), Outcome(state)) for key, name, state in assigned[row["id"]]],
-            [each[0] for each in members[row["id"]]],
+        row.id: filter_facts(
+            {**row._asdict(), **latest.get(row.id, _NOTHING)},
+            [Interface(*each) for each in addresses[row.id]],
+            {each[0]: Account(*each[1:]) for each in accounts[row.id]},
+            [InstalledSoftware(*each) for each in programs[row.id]],
+            [AssignedFacts(key, fold(name), Outcome(state)) for key, name, state in assigned[row.id]],
+            [each[0] for each in members[row.id]],
         )
         for row in rows
     }
-
-
-def _columns(row: Mapping[Any, Any]) -> Mapping[str, Any]:
-    return {str(name): value for name, value in row.items()}
 
 
 def _by_computer(

@@ -38,8 +38,9 @@ class GroupDirectory:
 
 def compiled(conn: Connection) -> DynamicGroups:
     """All dynamic groups."""
-    query = select(groups.c.id, groups.c.name, groups.c.filter_text).where(groups.c.filter_text.is_not(None))
-    return DynamicGroups({row.name: (row.id, stored_filter(row.filter_text)) for row in conn.execute(query)})
+    rows = conn.execute(select(groups.c.id, groups.c.name, groups.c.filter_text)).all()
+    dynamic = {row.name: (row.id, stored_filter(row.filter_text)) for row in rows if row.filter_text is not None}
+    return DynamicGroups(dynamic, [row.name for row in rows if row.filter_text is None])
 
 
 def read_trees(conn: Connection) -> dict[str, Node | None]:

@@ -27,7 +27,7 @@ from distd.origin.operators.restrictions import is_restricted
 from distd.origin.packages.packages import show
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection, Row, Select
 
@@ -133,22 +133,26 @@ def give(conn: Connection, joined: Mapping[int, Collection[int]], now_s: float) 
 def take(conn: Connection, left: Mapping[int, Collection[int]], now_s: float) -> None:
     """Computers have left: what a group gave them, and their agents were not told of, is taken back; another group may
     give it."""
-    names = conn.execute(select(groups.c.id, groups.c.name).where(groups.c.id.in_(list(left)))) if left else ()
-    for group_id, name in list(names):
-        ids = sorted(left[group_id])
-        rows = _untold(conn, name, ids)
-        take_back(conn, rows, now_s)
-        detail = {"listed": False, "left": name}
-        notes = [Note(Kind.UNASSIGNED, SYSTEM, now_s, row.package_id, row.computer_id, detail) for row in rows]
-        event_log.append_many(conn, notes)
-        _give_from_others(conn, {row.package_id for row in rows}, ids, now_s)
+    giving = select(group_packages.c.group_id).where(group_packages.c.group_id.in_(list(left)))
+    names = select(groups.c.id, groups.c.name).where(groups.c.id.in_(giving))
+    for group_id, name in conn.execute(names).all() if left else ():
+        _take(conn, name, sorted(left[group_id]), now_s)
 
 
-def take_all(conn: Connection, group_id: int, now_s: float) -> None:
+def take_all(conn: Connection, group_id: int, name: str, now_s: float) -> None:
     """The group is about to be deleted: it gives nothing more, and what agents were not told of is taken back."""
     members = select(group_members.c.computer_id).where(group_members.c.group_id == group_id)
     conn.execute(delete(group_packages).where(group_packages.c.group_id == group_id))
-    take(conn, {group_id: list(conn.scalars(members))}, now_s)
+    _take(conn, name, list(conn.scalars(members)), now_s)
+
+
+def _take(conn: Connection, name: str, computer_ids: Sequence[int], now_s: float) -> None:
+    rows = _untold(conn, name, computer_ids)
+    take_back(conn, rows, now_s)
+    detail = {"listed": False, "left": name}
+    notes = [Note(Kind.UNASSIGNED, SYSTEM, now_s, row.package_id, row.computer_id, detail) for row in rows]
+    event_log.append_many(conn, notes)
+    _give_from_others(conn, {row.package_id for row in rows}, computer_ids, now_s)
 
 
 def rename(conn: Connection, before: str, after: str) -> None:

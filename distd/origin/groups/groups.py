@@ -232,7 +232,7 @@ def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> ComputerG
     found = show(conn, actor, name)
     if found.asked_by:
         raise Conflict("name", f"{row.name} is asked for by {', '.join(found.asked_by)}", "change their filters first")
-    given_packages.take_all(conn, row.id, now_s)
+    given_packages.take_all(conn, row.id, row.name, now_s)
     parameters.forget(conn, Level.GROUP, [row.id])
     for table in (group_members, group_picks):
         conn.execute(delete_from(table).where(table.c.group_id == row.id))

@@ -136,7 +136,7 @@ def _with_marks(conn: Connection, facts: Mapping[int, FilterFacts], shared: Shar
     owned: dict[int, list[int]] = defaultdict(list)
     for ids in dialect.chunks(sorted(facts)):
         query = select(installed.c.computer_id, installed.c.software_id).where(installed.c.computer_id.in_(ids))
-        for computer_id, software_id in conn.execute(query):
+        for computer_id, software_id in conn.execute(query).all():
             owned[computer_id].append(software_id)
     unknown = shared.unknown(software_id for ids in owned.values() for software_id in ids)
     judged: dict[int, int] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -50,14 +50,15 @@ PROGRAMS: Final = ("Firefox", "7-Zip")
 
 @dataclass
 class Pc:
-    """What the model knows of a computer. `packages`: state and giver ("": by hand) of the latest assignments."""
+    """What the model knows of a computer. `packages`: state, giver ("": by hand) and time of the latest
+    assignments, and the one before."""
 
     os: str = ""
     tag: str = ""
     programs: frozenset[str] = frozenset()
     first_s: float = 0.0
     last_s: float = 0.0
-    packages: dict[str, list[str]] = field(default_factory=dict)
+    packages: dict[str, list[Any]] = field(default_factory=dict)
 
 
 Wanted = Callable[["Model", str], bool]
@@ -70,7 +71,7 @@ class Model:
     members: dict[str, set[str]] = field(default_factory=dict)
 
     def state(self, name: str, package_id: str) -> str:
-        return self.pcs[name].packages.get(package_id, [""])[0]
+        return str(self.pcs[name].packages.get(package_id, [""])[0])
 
 
 # By the text of a filter what it means. Groups are asked for by their names.
@@ -177,15 +178,18 @@ class Groups(RuleBasedStateMachine):
             members.discard(pc)
             self.take(group, pc, told=False)
 
-    def give(self, group: str, pc: str, package_id: str, *, again: bool = False) -> None:
+    def give(self, group: str, pc: str, package_id: str) -> None:
+        """What has failed before it was assigned to the group gets another attempt."""
         known = self.model.pcs[pc].packages.get(package_id)
-        if known is None or (again and known[0] == "FAILED"):
-            self.model.pcs[pc].packages[package_id] = ["WAITING", group]
+        if known is None or (known[0] == "FAILED" and known[2] < self.gives[group][package_id]):
+            self.model.pcs[pc].packages[package_id] = ["WAITING", group, self.model.now_s, known]
 
     def take(self, group: str, pc: str, *, told: bool, only: str = "") -> None:
-        for package_id, (state, giver) in list(self.model.pcs[pc].packages.items()):
+        for package_id, (state, giver, _, before) in list(self.model.pcs[pc].packages.items()):
             if giver == group and state == "WAITING" and only in ("", package_id):
                 del self.model.pcs[pc].packages[package_id]
+                if before is not None:  # the attempt before counts again
+                    self.model.pcs[pc].packages[package_id] = before
                 for other in NAMES:
                     if pc in self.model.members.get(other, ()) and package_id in self.gives.get(other, {}):
                         self.give(other, pc, package_id)
@@ -273,7 +277,7 @@ class Groups(RuleBasedStateMachine):
         self.site.give(package_id, group)
         self.gives[group][package_id] = self.model.now_s
         for pc in sorted(self.model.members.get(group, ())):
-            self.give(group, pc, package_id, again=True)
+            self.give(group, pc, package_id)
         self.follow()
 
     def unassign_group(self, group: str, package_id: str) -> None:
@@ -292,7 +296,8 @@ class Groups(RuleBasedStateMachine):
             return
         self.tick()
         self.origin.assign(package_id, pc)
-        self.model.pcs[pc].packages[package_id] = ["WAITING", ""]
+        before = self.model.pcs[pc].packages.get(package_id)
+        self.model.pcs[pc].packages[package_id] = ["WAITING", "", self.model.now_s, before]
         self.follow()
 
     def delete(self, pc: str) -> None:
