@@ -22,10 +22,13 @@ from distd.simulation import goals
 from distd.simulation.goals import solve
 from distd.simulation.records import Goal
 from distd.simulation.world import Package, Site, World
+from tests.fixtures.databases import sqlite_database
 from tests.programs.processes import distd_serve
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+__all__ = ["sqlite_database"]  # what is tested here is the same on each
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
 

@@ -315,7 +315,7 @@ def random_worlds(draw: Any) -> Any:
     )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(random_worlds(), st.integers(0, 3))
 def test_batches_and_events_agree_on_any_world(world: Any, seed: Any) -> None:
     result = simulate(world, seed)
