@@ -164,7 +164,9 @@ def test_many_are_unassigned(deployed: Any, tmp_path: Path) -> None:
     nobody = deployed("unassign", package_id, "--state", "notified")
     assert nobody.out == f"No computer of those has {package_id} assigned without a result.\n"
     refused = deployed("unassign", package_id)
-    assert refused.err == "distd: --computer: expected computers, here or by --computers or --state, got none\n"
+    assert (
+        refused.err == "distd: --computer: expected computers, here or by --computers, --state or --group, got none\n"
+    )
 
 
 def test_a_planned_activation_is_told(deployed: Any) -> None:

@@ -60,7 +60,7 @@ async def test_a_prolog_does_not_wait_for_inventories(origin: TestOrigin, monkey
             assert gate.wait(60)
         return read(item, limits)
 
-    monkeypatch.setattr(posts, "read", slow_read)
+    monkeypatch.setattr(requests, "read", slow_read)
     answered: list[str] = []
     async with open_queues(origin) as queues:
         for number in range(21):

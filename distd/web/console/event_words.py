@@ -92,6 +92,8 @@ EVENT_NAMES: Final = {
     "ROLLOUT_FINISHED": "Roll-out finished",
     "ROLLOUT_ROLLED_BACK": "Roll-out rolled back",
     "ROLLOUT_RESTARTED": "Roll-out restarted",
+    "ROLLOUT_CHANGED": "Roll-out changed",
+    "ROLLOUT_DELETED": "Roll-out deleted",
     "UNPROVEN": "Unproven: only the agent says so",
     "ACCEPTED": "Accepted as deployed",
 }

@@ -111,7 +111,7 @@ async def test_a_package_is_built_by_a_job(ask: Any, data: Any, origin: TestOrig
     assert status == 202
     assert (await ask("POST", "/packages", order, Idempotency_Key="k"))[1] == made
     (row,) = origin.rows(jobs)
-    assert (row["kind"], row["request"]["source"]) == ("BUILD", {"upload": "hello.sh"})
+    assert (row["kind"], row["request"]["source"]) == ("BUILD", {"upload": "hello.sh", "remove": False})
     status, job, _ = await ask("GET", f"/jobs/{made['job']}")
     assert (status, job["state"], job["package"], job["error"]) == (200, "RUNNING", None, None)
     status, job, _ = await ask("DELETE", f"/jobs/{made['job']}")

@@ -75,9 +75,9 @@ async def test_tried_assigned_and_assigned_again(post: Any, two: TestOrigin) -> 
         (to("a", after="17"), 409, "after"),
         (to("nobody"), 404, "computers"),
         ({"package": "17", "to": {}}, 400, "to"),
-        ({"package": "17", "to": {"computers": ["a"], "tag": "x"}}, 400, "tag"),
+        ({"package": "17", "to": {"computers": ["a"], "tag": "x"}}, 400, "to.tag"),
         (to("b", strict=True, after="17"), 409, "after"),
-        ({"package": "17", "to": {"tag": "nothing"}}, 400, "tag"),
+        ({"package": "17", "to": {"tag": "nothing"}}, 400, "to.tag"),
         ({"package": "99", "to": {"computers": ["a"]}}, 404, "package"),
     ],
 )

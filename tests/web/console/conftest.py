@@ -25,6 +25,7 @@ from distd.web.console.operations import ConsoleOperations
 from distd.web.console.packages import package_pages
 from distd.web.console.sign_in import SignInPages
 from distd.web.console.site_pages import site_pages
+from tests.fixtures.databases import sqlite_database
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
     from distd.web.console.app import Pages
     from tests.fixtures.origin import TestOrigin
+
+# Pages call use cases, which are tested on each database; they know no SQL.
+__all__ = ["sqlite_database"]
 
 NOW_S = 1_795_757_777.0
 IDLE_S = 3600.0
