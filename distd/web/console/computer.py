@@ -23,7 +23,7 @@ from distd.origin.groups import groups
 from distd.origin.operators import events
 from distd.origin.operators.events import Wanted
 from distd.web.console.frame import current, fault_of, page
-from distd.web.console.links import address, of_computer, of_deployment
+from distd.web.console.links import address, of_computer, of_deployment, of_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,11 +103,11 @@ class ComputerPages:
             names={row.package_id: row.package_name for row in found.detail.assignments},
             parameters=found.parameters,
             own=own,
-            unit_of=_unit_of,
+            unit_of=unit_of,
             ranges={name: (TABLE[name].low, TABLE[name].high) for name in PARAMETERS},
             on=ON,
             events=found.events,
-            groups=[(name, _in_group(name)) for name in found.groups],
+            groups=[(name, of_group(name)) for name in found.groups],
             faults=faults,
             form=form or {},
             open_of={row.package_id for row in found.detail.assignments if row.result_at_s is None},
@@ -189,13 +189,9 @@ def _common(detail: Detail) -> dict[str, Any]:
     return {"detail": detail, "computer": detail.computer, "path": of_computer(detail.computer.device_id)}
 
 
-def _unit_of(name: str) -> str:
+def unit_of(name: str) -> str:
+    """The unit of a parameter, as its name says it; empty: it has none."""
     return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
-
-
-def _in_group(name: str) -> str:
-    """The computers of a group."""
-    return address("/computers", {"filter": f"group({quote_text(escape(name))})"})
 
 
 def _having(name: str) -> str:

@@ -36,6 +36,7 @@ NAVIGATION: Final = (
     NavigationEntry("Overview", "/", "home"),
     NavigationEntry("Packages", "/packages", "package", "packages"),
     NavigationEntry("Computers", "/computers", "computer", "computers"),
+    NavigationEntry("Groups", "/groups", "group"),
     NavigationEntry("", "", ""),
     NavigationEntry("Journal", "/events", "audit"),
 )

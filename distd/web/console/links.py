@@ -20,6 +20,11 @@ def of_computer(device_id: str) -> str:
     return f"/computers/{quote(device_id, safe='')}"
 
 
+def of_group(name: str) -> str:
+    """The page of a group."""
+    return f"/groups/{quote(name, safe='')}"
+
+
 def of_deployment(package_id: str) -> str:
     """The page of a package's deployment."""
     return f"/packages/{quote(package_id, safe='')}/deployment"

@@ -1,4 +1,4 @@
-"""The pages of computers, deployments, the overview and the journal, together."""
+"""The pages of computers, groups, deployments, the overview and the journal, together."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from distd.web.console.computers import ComputerListPages
 from distd.web.console.deployment import DeploymentPages
 from distd.web.console.deployment_acts import DeploymentActPages
 from distd.web.console.first_page import FirstPage
+from distd.web.console.groups import GroupPages
 from distd.web.console.journal import JournalPages
 from distd.web.console.use_cases import UseCases
 
@@ -27,6 +28,7 @@ def site_pages(operations: ConsoleOperations, writer: Writer) -> tuple[Pages, ..
         ComputerListPages(use_cases),
         ComputerBatchPages(use_cases),
         ComputerPages(use_cases),
+        GroupPages(operations),
         DeploymentPages(use_cases),
         DeploymentActPages(use_cases),
         JournalPages(use_cases),
