@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from distd.domain.filters.facts import installed_facts
 from distd.domain.filters.judge import judge_installed
+from distd.domain.lru import Lru
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from distd.domain.filters.judge import Judge
     from distd.domain.filters.tree import Software
 
-MAX_REMEMBERED: Final = 200_000  # software, some 20 MB
+MAX_REMEMBERED: Final = 200_000  # software, and computers: some 60 MB
 
 
 class SharedSoftware:
@@ -35,6 +36,7 @@ class SharedSoftware:
         self._bits: dict[Software, int] = {}
         self._questions: list[Callable[[InstalledFacts], bool]] = []
         self._marks: dict[int, int] = {}
+        self._of_computers: Lru[int, tuple[bytes, int]] = Lru(MAX_REMEMBERED)
 
     def __len__(self) -> int:
         """How many different questions there are."""
@@ -47,6 +49,16 @@ class SharedSoftware:
             self._questions.append(judge_installed(node))
         bit = self._bits[node]
         return lambda facts, _: bool(facts.software_marks & bit)
+
+    def marks_of(self, computer_id: int, digest: bytes) -> int | None:
+        """The bits of a computer whose software has this digest; None: they are not remembered."""
+        known = self._of_computers.get(computer_id)
+        return known[1] if known is not None and digest and known[0] == digest else None
+
+    def remember_computer(self, computer_id: int, digest: bytes, marks: int) -> None:
+        """What `marks` gave of a computer. The digest stands for what its software is; empty: nothing is known."""
+        if digest:
+            self._of_computers.put(computer_id, (digest, marks))
 
     def unknown(self, ids: Iterable[int]) -> set[int]:
         """Those of these ids of software of which nothing is remembered."""

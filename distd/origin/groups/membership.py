@@ -16,11 +16,12 @@ from distd.catalogue.schema import installed, software
 from distd.domain.actor import SYSTEM
 from distd.domain.computer_facts import InstalledSoftware
 from distd.domain.filters.fields import ReadSection
+from distd.origin.agents.inventories import known_digests
 from distd.origin.computers.filter_facts import read_facts
 from distd.origin.groups import given_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -132,9 +133,19 @@ def _picked(conn: Connection, computer_ids: Collection[int]) -> dict[int, dict[i
 
 
 def _with_marks(conn: Connection, facts: Mapping[int, FilterFacts], shared: SharedSoftware) -> dict[int, FilterFacts]:
-    """The facts with what is known of the computers' software."""
-    owned: dict[int, list[int]] = defaultdict(list)
-    for ids in dialect.chunks(sorted(facts)):
+    """The facts with what is known of the computers' software: remembered, where it is as it was."""
+    digests = {key: each.software for key, each in known_digests(conn, facts).items()}
+    marks = {key: shared.marks_of(key, digests.get(key, b"")) for key in facts}
+    read = _read_marks(conn, [key for key, known in marks.items() if known is None], shared)
+    for key, found in read.items():
+        shared.remember_computer(key, digests.get(key, b""), found)
+    return {key: replace(each, software_marks=marks[key] or read.get(key, 0)) for key, each in facts.items()}
+
+
+def _read_marks(conn: Connection, computer_ids: Sequence[int], shared: SharedSoftware) -> dict[int, int]:
+    """By computer the bits of its software."""
+    owned: dict[int, list[int]] = {key: [] for key in computer_ids}
+    for ids in dialect.chunks(computer_ids):
         query = select(installed.c.computer_id, installed.c.software_id).where(installed.c.computer_id.in_(ids))
         for computer_id, software_id in conn.execute(query).all():
             owned[computer_id].append(software_id)
@@ -145,7 +156,4 @@ def _with_marks(conn: Connection, facts: Mapping[int, FilterFacts], shared: Shar
         judged |= shared.judge_all({key: InstalledSoftware(*texts) for key, *texts in rows})
     # What this transaction has added may get another id, if it is rolled back: see `committed`.
     shared.remember({key: marks for key, marks in judged.items() if key <= shared.committed})
-    return {
-        computer_id: replace(each, software_marks=shared.marks(owned[computer_id], judged))
-        for computer_id, each in facts.items()
-    }
+    return {key: shared.marks(ids, judged) for key, ids in owned.items()}

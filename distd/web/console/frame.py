@@ -37,6 +37,7 @@ NAVIGATION: Final = (
     NavigationEntry("Packages", "/packages", "package", "packages"),
     NavigationEntry("Computers", "/computers", "computer", "computers"),
     NavigationEntry("Groups", "/groups", "group"),
+    NavigationEntry("Roll-outs", "/rollouts", "deployment"),
     NavigationEntry("", "", ""),
     NavigationEntry("Journal", "/events", "audit"),
 )

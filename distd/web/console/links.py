@@ -25,6 +25,11 @@ def of_group(name: str) -> str:
     return f"/groups/{quote(name, safe='')}"
 
 
+def of_rollout(rollout_id: int) -> str:
+    """The page of a roll-out."""
+    return f"/rollouts/{rollout_id}"
+
+
 def of_deployment(package_id: str) -> str:
     """The page of a package's deployment."""
     return f"/packages/{quote(package_id, safe='')}/deployment"

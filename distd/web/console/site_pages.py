@@ -1,4 +1,4 @@
-"""The pages of computers, groups, deployments, the overview and the journal, together."""
+"""The pages of computers, groups, deployments, roll-outs, the overview and the journal, together."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from distd.web.console.deployment_acts import DeploymentActPages
 from distd.web.console.first_page import FirstPage
 from distd.web.console.groups import GroupPages
 from distd.web.console.journal import JournalPages
+from distd.web.console.rollouts import RolloutPages
 from distd.web.console.use_cases import UseCases
 
 if TYPE_CHECKING:
@@ -31,5 +32,6 @@ def site_pages(operations: ConsoleOperations, writer: Writer) -> tuple[Pages, ..
         GroupPages(operations),
         DeploymentPages(use_cases),
         DeploymentActPages(use_cases),
+        RolloutPages(operations),
         JournalPages(use_cases),
     )

@@ -42,6 +42,27 @@ RESULT_STATES: Final = {
 }
 
 
+ROLLOUT_PHASES: Final = {
+    "DRAFT": "not started",
+    "AWAITING_APPROVAL": "to be approved",
+    "SCHEDULED": "begins at its time",
+    "RUNNING": "running",
+    "PAUSED": "paused",
+    "HALTED": "halted",
+    "FINISHED": "finished",
+    "STOPPED": "stopped",
+}
+ROLLOUT_ACTS: Final = {
+    "start": "Start",
+    "approve": "Approve",
+    "pause": "Pause",
+    "resume": "Go on",
+    "open": "Open the next wave now",
+    "stop": "Stop for good",
+    "rollback": "Roll back",
+}
+
+
 def _of(words: Mapping[str, str]) -> Callable[[str], str]:
     """In the language of the request; what is not in the table stays as it is."""
     return lambda code: current().language.text(words.get(code, code))
@@ -64,4 +85,6 @@ TEMPLATE_WORDS: Final = {
     "via_name": _of(VIAS),
     "finding_name": _of(FINDINGS),
     "result_name": _of(RESULT_STATES),
+    "phase_name": _of(ROLLOUT_PHASES),
+    "rollout_act_name": _of(ROLLOUT_ACTS),
 }

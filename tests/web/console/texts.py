@@ -28,6 +28,8 @@ TABLES = (
     words.RESULT_STATES,
     words.VIAS,
     words.FINDINGS,
+    words.ROLLOUT_PHASES,
+    words.ROLLOUT_ACTS,
     faults.MISSING,
     {text: text for text in (*faults.EXPECTED, *faults.WARNINGS)},
     {recipe.name: recipe.meaning for recipe in recipes.TABLE.values()},

@@ -1,0 +1,209 @@
+"""The pages of roll-outs: the list, a new one, and one with its waves, what operators do to it, and what it decided."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from quart import redirect, request
+
+from distd.domain.errors import BadInput, Conflict
+from distd.domain.page import Window
+from distd.domain.permissions import Act
+from distd.domain.rollout_plan import DEFAULT_SUCCESS_PERCENT, MAX_WAVES, WaveBy, WavePlan, parse_wave
+from distd.domain.rollout_state import Phase, RolloutAct
+from distd.operations import rollouts as operations
+from distd.operations.rollouts import (
+    RolloutHaltsRequest,
+    RolloutLimitsRequest,
+    RolloutQuery,
+    RolloutRequest,
+    RolloutTarget,
+    WaveRequest,
+)
+from distd.origin.operators import events
+from distd.origin.operators.events import Wanted, read_kinds
+from distd.origin.packages import overview
+from distd.origin.packages.overview import WantedPackages
+from distd.web.console.faults import fault_text
+from distd.web.console.frame import is_fragment, page
+from distd.web.console.links import address, of_deployment, of_rollout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quart import Response
+    from quart_trio import QuartTrio
+    from werkzeug.wrappers import Response as PlainResponse
+
+    from distd.origin.deployments.rollouts import Rollout
+    from distd.origin.operators.events import LoggedEvent
+    from distd.web.console.operations import ConsoleOperations
+
+PATH: Final = "/rollouts"
+PAGE_SIZE: Final = 50
+MAX_PACKAGES: Final = 1000  # that can be chosen from, the newest
+MAX_DECISIONS: Final = 30
+MAX_SEARCHED: Final = 300  # events of roll-outs of the package, among which its own are
+# What can be done in each phase, the most likely first.
+ACTS: Final[Mapping[Phase, tuple[RolloutAct, ...]]] = {
+    Phase.DRAFT: (RolloutAct.START,),
+    Phase.AWAITING_APPROVAL: (RolloutAct.APPROVE, RolloutAct.STOP),
+    Phase.SCHEDULED: (RolloutAct.PAUSE, RolloutAct.STOP),
+    Phase.RUNNING: (RolloutAct.PAUSE, RolloutAct.OPEN_WAVE, RolloutAct.STOP),
+    Phase.PAUSED: (RolloutAct.RESUME, RolloutAct.STOP),
+    Phase.HALTED: (RolloutAct.RESUME, RolloutAct.STOP),
+    Phase.FINISHED: (),
+    Phase.STOPPED: (),
+}
+DELETABLE: Final = (Phase.DRAFT, Phase.FINISHED, Phase.STOPPED)
+NUMBERS: Final = ("success_percent", "error_percent", "stalled_percent", "at_once", "retries")
+DEFAULT_WAVES: Final = "5\n10%\nrest"
+
+
+class RolloutPages:
+    """/rollouts and what is below it."""
+
+    def __init__(self, asked: ConsoleOperations) -> None:
+        self._asked = asked
+
+    def add_to(self, app: QuartTrio) -> None:
+        """Add the pages."""
+
+        @app.get(PATH)
+        async def rollouts() -> Response:
+            query = RolloutQuery(PAGE_SIZE, request.args.get("cursor") or None)
+            found = await self._asked.do(operations.LIST, given=query)
+            link = partial(address, PATH, {})
+            return await page(
+                "rollouts.html",
+                found=found,
+                next=link(cursor=found.next) if found.next else "",
+                first=link() if query.cursor else "",
+                link_of=of_rollout,
+            )
+
+        @app.get(f"{PATH}/new")
+        async def new_rollout() -> Response:
+            self._asked.demand(Act.ROLLOUTS_WRITE)
+            return await self._form({"waves": DEFAULT_WAVES} | request.args)
+
+        @app.post(f"{PATH}/new")
+        async def create_rollout() -> Response | PlainResponse:
+            return await self._create(await request.form)
+
+        @app.get(f"{PATH}/<int:rollout_id>")
+        async def rollout(rollout_id: int) -> Response:
+            return await self._show(rollout_id)
+
+        @app.post(f"{PATH}/<int:rollout_id>/<act>")
+        async def act_on_rollout(rollout_id: int, act: str) -> Response | PlainResponse:
+            try:
+                if act == "delete":
+                    await self._asked.do(operations.DELETE, str(rollout_id))
+                    return redirect(PATH, 303)
+                await self._asked.do(operations.ACTS[RolloutAct(act)], str(rollout_id))
+            except Conflict as error:
+                return await self._show(rollout_id, fault_text(error), 409)
+            except ValueError:
+                raise BadInput("act", f"one of {', '.join(RolloutAct)}", act) from None
+            return redirect(of_rollout(rollout_id), 303)
+
+    async def _form(
+        self, values: Mapping[str, str], tried: Rollout | None = None, error: BadInput | Conflict | None = None
+    ) -> Response:
+        packages = await self._asked.reader.run(
+            partial(overview.list_packages, wanted=WantedPackages(None, True), window=Window(MAX_PACKAGES))
+        )
+        status = 200 if error is None else 409 if isinstance(error, Conflict) else 400
+        place = "" if error is None else "waves" if error.field.startswith("waves") else error.field
+        faults = {} if error is None else {place: fault_text(error)}
+        return await page(
+            "rollout_new.html", status, values=values, packages=packages.items, tried=tried, faults=faults
+        )
+
+    async def _create(self, form: Mapping[str, str]) -> Response | PlainResponse:
+        """Without `step` it is only tried."""
+        try:
+            made = await self._asked.do(operations.CREATE, given=_request(form))
+        except (BadInput, Conflict) as error:
+            return await self._form(form, error=error)
+        if form.get("step") != "do":
+            return await self._form(form, made)
+        return redirect(of_rollout(made.id), 303)
+
+    async def _show(self, rollout_id: int, fault: str = "", status: int = 200) -> Response:
+        found = await self._asked.do(operations.SHOW, str(rollout_id))
+        phase = Phase(found.phase)
+        acts = [act for act in ACTS[phase] if act is not RolloutAct.OPEN_WAVE or found.opened < len(found.waves)]
+        if found.plan.get("roll_back_to") and phase is not Phase.DRAFT and phase is not Phase.STOPPED:
+            acts.append(RolloutAct.ROLL_BACK)
+        kinds = read_kinds(tuple(f"ROLLOUT_{each}" for each in DECISIONS), "kind")
+        wanted = Wanted(package_id=found.package_id, kinds=kinds)
+        logged = await self._asked.reader.run(partial(events.newest, wanted=wanted, window=Window(MAX_SEARCHED)))
+        own = [each for each in logged.items if each.detail.get("rollout") == found.id][:MAX_DECISIONS]
+        return await page(
+            "rollout_live.html" if is_fragment() else "rollout.html",
+            status,
+            rollout=found,
+            path=of_rollout(found.id),
+            acts=acts,
+            is_deletable=phase in DELETABLE,
+            is_going_on=phase not in (Phase.DRAFT, Phase.FINISHED, Phase.STOPPED),
+            decisions=own,
+            figures_of=figures_of,
+            deployment=of_deployment(found.package_id),
+            fault=fault,
+        )
+
+
+DECISIONS: Final = (
+    *("CREATED", "APPROVED", "STARTED", "JOINED", "WAVE_OPENED", "ASSIGNED", "RETRIED", "RECALLED", "PAUSED"),
+    *("RESUMED", "HALTED", "STOPPED", "FINISHED", "ROLLED_BACK", "RESTARTED", "CHANGED"),
+)
+_HIDDEN: Final = ("rollout", "name")
+
+
+def figures_of(event: LoggedEvent) -> dict[str, Any]:
+    """What a decision rests on."""
+    return {name: value for name, value in event.detail.items() if name not in _HIDDEN}
+
+
+def _request(form: Mapping[str, str]) -> RolloutRequest:
+    """Raises `BadInput`."""
+    numbers = {name: _number(form, name) for name in NUMBERS}
+    success = numbers["success_percent"]
+    default = WavePlan(WaveBy.REST, success_percent=DEFAULT_SUCCESS_PERCENT if success is None else success)
+    lines = [line.strip() for line in form.get("waves", "").splitlines() if line.strip()]
+    if not 1 <= len(lines) <= MAX_WAVES:
+        raise BadInput("waves", f"1 to {MAX_WAVES} waves, one in a line", f"{len(lines)}")
+    waves = [parse_wave(line, "waves", default) for line in lines]
+    kind, name = form.get("to", ""), form.get("who", "").strip()
+    package = form.get("package", "")
+    if not package.isdecimal():
+        raise BadInput("package", "a package", "nothing")
+    return RolloutRequest(
+        form.get("name", "").strip(),
+        package,
+        to=RolloutTarget(**{kind: name}) if kind in ("filter", "group", "tag") and name else RolloutTarget(),
+        waves=tuple(WaveRequest(**asdict(wave)) for wave in waves),
+        limits=RolloutLimitsRequest(numbers["at_once"]),
+        halts=RolloutHaltsRequest(numbers["error_percent"], numbers["stalled_percent"]),
+        start_at=form.get("start_at", "").strip() or None,
+        windows=form.get("windows", "").strip(),
+        dynamic=form.get("dynamic") == "yes",
+        approval=form.get("approval") == "yes",
+        retries=numbers["retries"] or 0,
+        dry_run=form.get("step") != "do",
+    )
+
+
+def _number(form: Mapping[str, str], name: str) -> int | None:
+    """None: nothing was given."""
+    text = form.get(name, "").strip()
+    if not text:
+        return None
+    if not text.isdecimal() or len(text) > 6:
+        raise BadInput(name, "a number", text)
+    return int(text)

@@ -1,0 +1,98 @@
+"""The pages of roll-outs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from distd.domain.settings import DownloadConfig
+from distd.origin.deployments import rollouts
+from tests.web.console.conftest import text_of
+
+if TYPE_CHECKING:
+    from tests.fixtures.origin import TestOrigin
+    from tests.web.console.conftest import Browser
+
+NEW = {"name": "Putty", "package": "17", "to": "filter", "who": 'device_id ~ "pc*"', "waves": "pilot: 1\nrest; by hand"}
+
+
+@pytest.fixture
+def site(origin: TestOrigin) -> TestOrigin:
+    for name in ("pc1", "pc2", "pc3"):
+        origin.prolog(name)
+        origin.inventory(device_id=name)
+    origin.package("17")
+    return origin
+
+
+async def sent(browser: Browser, path: str, status: int, **form: str) -> str:
+    answer = await browser.post(path, form)
+    assert answer.status_code == status
+    return text_of(await answer.get_data(as_text=True))
+
+
+async def test_from_a_look_at_its_waves_to_its_end(browser: Browser, site: TestOrigin) -> None:
+    await browser.sign_in()
+    assert "There are no roll-outs yet." in await browser.text("/rollouts")
+    assert "package 17 (17)" in await browser.text("/rollouts/new")
+    tried = await sent(browser, "/rollouts/new", 200, step="try", **NEW)
+    assert "pilot: 1 computer" in tried
+    assert "2 computers" in tried
+    assert "There are no roll-outs yet." in await browser.text("/rollouts")
+    answer = await browser.post("/rollouts/new", NEW | {"step": "do"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/rollouts/1")
+    text = await browser.text("/rollouts/1")
+    assert "not started" in text
+    assert "1. pilot" in text
+    await sent(browser, "/rollouts/1/start", 303)
+    site.write(rollouts.advance, site.now_s, DownloadConfig())
+    text = await browser.text("/rollouts/1")
+    assert "running" in text
+    assert "Open the next wave now" in text
+    assert "Roll-out created" in text or "Roll-out made" in text
+    live = await (await browser.get("/rollouts/1", **{"HX-Request": "true"})).get_data(as_text=True)
+    assert "<html" not in live
+    assert "pilot" in live
+    await sent(browser, "/rollouts/1/pause", 303)
+    assert "Putty" in await sent(browser, "/rollouts/1/approve", 409)
+    await sent(browser, "/rollouts/1/resume", 303)
+    await sent(browser, "/rollouts/1/open", 303)
+    assert "Open the next wave now" not in await browser.text("/rollouts/1")
+    await sent(browser, "/rollouts/1/stop", 303)
+    assert "stopped" in await browser.text("/rollouts")
+    await sent(browser, "/rollouts/1/colour", 400)
+    await sent(browser, "/rollouts/1/delete", 303)
+    assert (await browser.get("/rollouts/1")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "words"),
+    [
+        ({"waves": "soon"}, 400, "soon"),
+        ({"waves": ""}, 400, "1 to"),
+        ({"at_once": "many"}, 400, "Expected: a number. This is: many."),
+        ({"package": ""}, 400, "Something below is not right yet."),
+        ({"who": "memory >"}, 400, "Expected"),
+        ({"to": "group", "who": "nobody"}, 404, ""),
+    ],
+)
+async def test_what_is_wrong_stands_beside_its_input(
+    browser: Browser, site: TestOrigin, form: dict[str, str], status: int, words: str
+) -> None:
+    await browser.sign_in()
+    text = await sent(browser, "/rollouts/new", 400 if status == 404 else status, **(NEW | {"step": "do"} | form))
+    assert words in text
+
+
+async def test_a_name_that_is_taken(browser: Browser, site: TestOrigin) -> None:
+    await browser.sign_in()
+    await sent(browser, "/rollouts/new", 303, **NEW, step="do")
+    text = await sent(browser, "/rollouts/new", 409, **NEW, step="do")
+    assert "Putty" in text
+
+
+async def test_who_may_only_look(viewer: Browser, site: TestOrigin) -> None:
+    await viewer.sign_in()
+    assert (await viewer.get("/rollouts/new")).status_code == 403
+    assert "Create" not in (await viewer.page("/rollouts")).partition("<main")[2]
