@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.dialect import many_rows
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from distd.domain.groups import DynamicGroups
 
 Members = dict[int, list[int]]  # by the group's id, ids of computers
+_MORE: Final = (
+    update(groups).where(groups.c.id == bindparam("key")).values(members=groups.c.members + bindparam("more"))
+)
 _TEXTS: Final = [software.c[name] for name in InstalledSoftware._fields]
 
 
@@ -71,14 +74,14 @@ def change(
     """Computers come that are not in the group yet, and leave that are. `noted`: an event for each of them."""
     many_rows.insert_pairs(conn, group_members, _pairs(joined))
     many_rows.delete_pairs(conn, group_members, _pairs(left))
-    for group_id in joined.keys() | left.keys():
-        _count(conn, group_id, len(joined.get(group_id, ())) - len(left.get(group_id, ())))
+    changed = joined.keys() | left.keys()
+    _count(conn, {each: len(joined.get(each, ())) - len(left.get(each, ())) for each in changed})
     if noted:
-        names = _names(conn, joined.keys() | left.keys())
+        names = _names(conn, changed)
         notes = [
             Note(kind, SYSTEM, now_s, None, computer_id, {"group": names[group_id]})
-            for kind, changed in ((Kind.GROUP_LEFT, left), (Kind.GROUP_JOINED, joined))
-            for group_id, computer_id in _pairs(changed)
+            for kind, members in ((Kind.GROUP_LEFT, left), (Kind.GROUP_JOINED, joined))
+            for group_id, computer_id in _pairs(members)
         ]
         event_log.append_many(conn, notes)
     given_packages.take(conn, left, now_s)
@@ -89,8 +92,7 @@ def forget(conn: Connection, computer_ids: Collection[int]) -> None:
     """These computers are about to be deleted, at most as many as one statement takes."""
     theirs = group_members.c.computer_id.in_(computer_ids)
     rows = conn.execute(select(group_members.c.group_id, func.count()).where(theirs).group_by(group_members.c.group_id))
-    for group_id, count in list(rows):
-        _count(conn, group_id, -count)
+    _count(conn, {group_id: -count for group_id, count in rows.all()})
     conn.execute(delete(group_members).where(theirs))
     conn.execute(delete(group_picks).where(group_picks.c.computer_id.in_(computer_ids)))
 
@@ -103,17 +105,17 @@ def move(conn: Connection, old_id: int, new_id: int) -> None:
     query = select(group_members.c.group_id).where(*by_hand, group_members.c.group_id.not_in(known))
     joined = list(conn.scalars(query))
     many_rows.insert_pairs(conn, group_members, [(group_id, new_id) for group_id in joined])
-    for group_id in joined:
-        _count(conn, group_id, 1)
+    _count(conn, dict.fromkeys(joined, 1))
     decided = select(group_picks.c.group_id).where(group_picks.c.computer_id == new_id)
     picks = update(group_picks).where(group_picks.c.computer_id == old_id, group_picks.c.group_id.not_in(decided))
     conn.execute(picks.values(computer_id=new_id))
 
 
-def _count(conn: Connection, group_id: int, difference: int) -> None:
-    if difference:
-        changed = update(groups).where(groups.c.id == group_id)
-        conn.execute(changed.values(members=groups.c.members + difference))
+def _count(conn: Connection, differences: Mapping[int, int]) -> None:
+    """So many members more, by the group."""
+    rows = [{"key": key, "more": more} for key, more in differences.items() if more]
+    if rows:
+        conn.execute(_MORE, rows)
 
 
 def _pairs(changed: Mapping[int, Collection[int]]) -> list[tuple[int, int]]:
