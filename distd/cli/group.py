@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from distd.terminal.lists import ListOptions
 
 SHOWN: Final = 10  # computers that are named
+PC: Final = "pc17-2026-01-31-08-00-00"  # of examples
 name_argument = argument("name", field="group", metavar="NAME", hint="see `distd group list`")
 filter_option = option(
     "--filter",
@@ -143,49 +144,26 @@ def edit(
     _tell(site.ask(operations.EDIT, name, given=change), dry_run=dry_run, as_json=as_json)
 
 
-@group.command(epilog=example('distd group add "Class A" --computer pc17-2026-01-31-08-00-00 --data /srv/distd'))
-@name_argument
-@computer_option
-@file_option
-@dry_run_option
-@site_option
-@json_option
-def add(
-    name: str, device_ids: tuple[str, ...], file: TextIO | None, dry_run: bool, site: SiteAccess, as_json: bool
-) -> None:
-    """Put computers into a group by hand; into a dynamic one whatever its filter says."""
-    lists = MemberLists(add=_chosen(device_ids, file), dry_run=dry_run)
-    _tell(site.ask(operations.SET_MEMBERS, name, given=lists), dry_run=dry_run, as_json=as_json)
+def _by_hand(how: str, text: str) -> None:
+    """A command that decides on members by hand."""
+
+    @group.command(how, help=text, epilog=example(f'distd group {how} "Class A" --computer {PC} --data /srv/distd'))
+    @name_argument
+    @computer_option
+    @file_option
+    @dry_run_option
+    @site_option
+    @json_option
+    def run(
+        name: str, device_ids: tuple[str, ...], file: TextIO | None, dry_run: bool, site: SiteAccess, as_json: bool
+    ) -> None:
+        lists = MemberLists(**{how: _chosen(device_ids, file)}, dry_run=dry_run)
+        _tell(site.ask(operations.SET_MEMBERS, name, given=lists), dry_run=dry_run, as_json=as_json)
 
 
-@group.command(epilog=example('distd group remove "Class A" --computer pc17-2026-01-31-08-00-00 --data /srv/distd'))
-@name_argument
-@computer_option
-@file_option
-@dry_run_option
-@site_option
-@json_option
-def remove(
-    name: str, device_ids: tuple[str, ...], file: TextIO | None, dry_run: bool, site: SiteAccess, as_json: bool
-) -> None:
-    """Take computers out of a group by hand; out of a dynamic one whatever its filter says."""
-    lists = MemberLists(remove=_chosen(device_ids, file), dry_run=dry_run)
-    _tell(site.ask(operations.SET_MEMBERS, name, given=lists), dry_run=dry_run, as_json=as_json)
-
-
-@group.command(epilog=example('distd group reset "Class A" --computer pc17-2026-01-31-08-00-00 --data /srv/distd'))
-@name_argument
-@computer_option
-@file_option
-@dry_run_option
-@site_option
-@json_option
-def reset(
-    name: str, device_ids: tuple[str, ...], file: TextIO | None, dry_run: bool, site: SiteAccess, as_json: bool
-) -> None:
-    """Let the filter of a dynamic group decide again on computers that were added or removed by hand."""
-    lists = MemberLists(reset=_chosen(device_ids, file), dry_run=dry_run)
-    _tell(site.ask(operations.SET_MEMBERS, name, given=lists), dry_run=dry_run, as_json=as_json)
+_by_hand("add", "Put computers into a group by hand; into a dynamic one whatever its filter says.")
+_by_hand("remove", "Take computers out of a group by hand; out of a dynamic one whatever its filter says.")
+_by_hand("reset", "Let the filter of a dynamic group decide again on computers that were added or removed by hand.")
 
 
 @group.command("set", epilog=example("distd group set lab download.frag_latency_s=30 --dry-run --data /srv/distd"))
