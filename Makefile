@@ -9,6 +9,9 @@ BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-uplo
     bench-load bench-packages bench-search bench-store bench-catalogue bench-transfer bench-events bench-kills \
     bench-deployments bench-groups
 
+# Hundreds of programs are started, which all import the same modules: compiled once, not each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help test test-slow-machine coverage mutants quick lint types layers audit demo bench attack loadtest fuzz reference \
     state-machine \
     setup debian lock clean $(BENCHES)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.fixtures.compiled_once import share_statements
 from tests.fixtures.databases import database, empty_sqlite, postgresql_cluster
 from tests.programs import processes
 from tests.time_limit import limit
@@ -34,6 +35,13 @@ HELPERS_THAT_START_NOTHING = {
     "tests.programs.stock_agent_log",
     "tests.programs.waiting",
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _statements_are_compiled_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        share_statements(patch)
+        yield
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

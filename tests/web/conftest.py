@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from argon2 import PasswordHasher
+from quart import Quart
 from werkzeug.routing import Rule
 
 from distd.origin.operators import operators
+from tests.fixtures.compiled_once import CompiledTemplates
 from tests.fixtures.origin import data, new_package, origin, package_store, pc, publish, reader, writer
 
 if TYPE_CHECKING:
@@ -23,8 +25,8 @@ CHEAP = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)  # 0.
 
 @pytest.fixture(scope="session", autouse=True)
 def _cheap_applications() -> Iterator[None]:
-    """Hashes that say how they were made, so that they are checked as cheaply; and routes that are compiled once: the
-    hundred of an application take 0.3 s."""
+    """Hashes that say how they were made, so that they are checked as cheaply; and routes and
+    templates that are compiled once: the hundred routes of an application take 0.3 s."""
     made: dict[tuple[str, bool], Any] = {}
     compile_builder = Rule._compile_builder
 
@@ -39,4 +41,5 @@ def _cheap_applications() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Rule, "_compile_builder", remembered)
         patch.setattr(operators, "PasswordHasher", CHEAP)
+        patch.setattr(Quart, "jinja_options", {**Quart.jinja_options, "bytecode_cache": CompiledTemplates()})
         yield
