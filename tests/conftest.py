@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from functools import cache
 from shutil import which
@@ -61,11 +62,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _leave_out_missing(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests with the mark `needs("program")`, where the program is not installed."""
-    missing = [item for item in items if any(which(mark.args[0]) is None for mark in item.iter_markers("needs"))]
+    """Tests with the mark `needs("program")`, where it is not installed; `needs("root")`, for other users."""
+    missing = [item for item in items if any(not _is_there(mark.args[0]) for mark in item.iter_markers("needs"))]
     if missing:
         config.hook.pytest_deselected(items=missing)
         items[:] = [item for item in items if item not in missing]
+
+
+def _is_there(need: str) -> bool:
+    return os.geteuid() == 0 if need == "root" else which(need) is not None
 
 
 def _starts_programs(item: pytest.Function) -> bool:

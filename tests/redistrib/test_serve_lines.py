@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 import re
@@ -17,11 +16,12 @@ import trio
 from tests.programs.mirror import Mirror, command, join_as
 from tests.programs.network_lines import BRANCH, MAIN, open_line
 from tests.programs.processes import DISTD, REDISTRIB, child, distd_serve, plain_environment
+from tests.programs.small_disk import fill_up, small_disk
 from tests.programs.stock_agent import StockAgent
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.programs.network_lines import NetworkLine
@@ -167,10 +167,7 @@ async def test_a_full_disk(origin: Origin, tmp_path: Path) -> None:
                 origin.distd("package", "activate", large)
                 await origin.until(lambda: "bytes more than may be taken" in mirror.log())
                 # The disk is full at once, whatever was planned: every write from here on fails.
-                (mirror.data / "filler").write_bytes(b"")
-                with contextlib.suppress(OSError), (mirror.data / "filler").open("wb") as filler:
-                    while True:
-                        filler.write(bytes(4096))
+                fill_up(mirror.data / "filler")
                 agent = agentsim(tmp_path, origin.url, origin.data / "cacert.pem")
                 await run(*agent)
                 origin.distd("assign", large, "--computer", "native")
@@ -186,13 +183,3 @@ async def test_a_full_disk(origin: Origin, tmp_path: Path) -> None:
 async def mirror_is_whole(mirror: Mirror) -> None:
     rows = await trio.to_thread.run_sync(command, REDISTRIB, "verify", "--data", mirror.data)
     assert [row["good"] for row in rows] == [True, True]
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)

@@ -6,9 +6,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import random
+import shutil
 import time
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -19,11 +21,11 @@ from distd.catalogue.dialect.postgresql import LOCK
 from distd.cli.main import run
 from tests.programs.postgresql import running_cluster
 from tests.programs.processes import distd_serve
+from tests.programs.small_disk import fill_up, small_disk
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.programs.postgresql import Cluster
 
@@ -205,6 +207,45 @@ FULL = """
 CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql
 AS $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$
 """
+
+
+@pytest.mark.needs("root")
+async def test_a_disk_that_is_really_full(place: Place, tmp_path: Path) -> None:
+    """A computer is in the catalogue if and only if its contact was answered."""
+    cluster = place.cluster
+    with small_disk(Path(f"{cluster.folder}/disk"), "64m"):
+        shutil.chown(f"{cluster.folder}/disk", "postgres")
+        cluster.execute(f"CREATE TABLESPACE small LOCATION '{cluster.folder}/disk'")
+        cluster.execute(f"ALTER DATABASE {place.database} SET TABLESPACE small")
+        async with distd_serve(place.data) as server:
+            filler = Path(f"{cluster.folder}/disk/filler")
+            fill_up(filler)
+            answered = await trio.to_thread.run_sync(new_computers_until_refused, server.http)
+            await assert_put_off(server, place, reads=True)
+            filler.unlink()
+            await await_until(lambda: is_answered(server), "contacts are answered", interval_s=0.1)
+            with psycopg.connect(cluster.conninfo(place.database)) as other:
+                rows = other.execute("SELECT device_id FROM computers WHERE device_id <> 'pc'").fetchall()
+            assert {name for (name,) in rows} == answered
+            assert place.outages() == ["begins", "ends"]
+        cluster.execute(f"ALTER DATABASE {place.database} SET TABLESPACE pg_default")
+        cluster.execute("DROP TABLESPACE small")
+
+
+def new_computers_until_refused(address: str) -> set[str]:
+    """The names of those whose first contact was answered; each makes the tables longer."""
+    answered = set()
+    for number in range(10_000):
+        name = f"computer-{number}-" + "x" * 200
+        body = zlib.compress(f"<REQUEST><DEVICEID>{name}</DEVICEID><QUERY>PROLOG</QUERY></REQUEST>".encode())
+        with contextlib.closing(http.client.HTTPConnection(address, timeout=60)) as connection:
+            connection.request("POST", "/ocsinventory", body, {"Content-Type": "application/x-compress"})
+            status = connection.getresponse().status
+        if status != 200:
+            assert status == 503
+            return answered
+        answered.add(name)
+    raise AssertionError("the disk was never full")
 
 
 async def test_a_server_that_starts_before_its_database(place: Place) -> None:
