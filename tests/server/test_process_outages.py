@@ -234,7 +234,7 @@ async def test_a_disk_that_is_really_full(place: Place, tmp_path: Path) -> None:
 
 def new_computers_until_refused(address: str) -> set[str]:
     """The names of those whose first contact was answered; each makes the tables longer."""
-    answered = set()
+    answered: set[str] = set()
     for number in range(10_000):
         name = f"computer-{number}-" + "x" * 200
         body = zlib.compress(f"<REQUEST><DEVICEID>{name}</DEVICEID><QUERY>PROLOG</QUERY></REQUEST>".encode())
