@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from distd.domain.errors import Conflict
 from distd.domain.filters.fields import ReadSection
-from distd.domain.filters.judge import compile_filter
+from distd.domain.filters.judge import LeafJudges, compile_filter
 from distd.domain.filters.patterns import read_pattern
 from distd.domain.filters.reads import reads_of
 from distd.domain.filters.shared_software import SharedSoftware
+from distd.domain.filters.shared_values import SharedValues
 from distd.domain.folding import fold
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class DynamicGroups:
         """Ids and filters by the groups' names, and the names of static ones. Raises `Conflict` where a group asks for
         itself."""
         self.software = SharedSoftware()
+        self._values = SharedValues()
+        leaf_judges = LeafJudges(self.software.judge, self._judge_group, self._values.judge)
         self._keys = [fold(name) for name in (*filters, *static)]
         ids = {name: group_id for name, (group_id, _) in filters.items()}
         asked = {name: asks_for(tree, filters) for name, (_, tree) in filters.items()}
@@ -56,7 +59,7 @@ class DynamicGroups:
                 ids[name],
                 name,
                 fold(name),
-                compile_filter(filters[name][1], self.software.judge, self._judge_group),
+                compile_filter(filters[name][1], leaf_judges),
                 frozenset(ids[other] for other in asked[name]),
             )
             for name in in_order(asked)
@@ -99,6 +102,7 @@ class DynamicGroups:
         operator has decided. `facts.groups`: those that it is in.
         """
         changed: dict[int, bool] = {}
+        facts = replace(facts, value_marks=self._values.marks(facts.values))
         for group in self.groups:
             if group.id not in which and not group.asks_for & changed.keys():
                 continue

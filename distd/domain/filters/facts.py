@@ -43,8 +43,8 @@ class FilterFacts:
     """Folded texts, keys, numbers, microseconds since 1970.
 
     `values`: by the names of fields, `account.` with the folded key; without those that are empty. `groups`: folded
-    names. `software_marks`: what `shared_software` found of its software. A filter that does not read a part (`reads`)
-    does not need it here.
+    names. `software_marks`: what `shared_software` found of its software; `value_marks`: what `shared_values` found of
+    its values. A filter that does not read a part (`reads`) does not need it here.
     """
 
     values: Mapping[str, tuple[Value, ...]]
@@ -52,6 +52,7 @@ class FilterFacts:
     packages: tuple[AssignedFacts, ...] = ()
     groups: frozenset[str] = frozenset()
     software_marks: int = 0
+    value_marks: int = 0
 
 
 def filter_facts(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from distd.domain.filters.criteria import MICROS, age_us, criterion_of, is_age
 from distd.domain.filters.fields import WORD_FIELDS, Kind, account_field, find_field
@@ -24,9 +24,9 @@ from distd.domain.filters.tree import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from distd.domain.filters.facts import FilterFacts, InstalledFacts
+    from distd.domain.filters.facts import FilterFacts, InstalledFacts, Value
     from distd.domain.filters.reads import Reads
     from distd.domain.filters.tree import Node, OfSoftware
 
@@ -77,56 +77,83 @@ def judge_group(node: InGroup) -> Judge:
     return lambda facts, _: any(map(matches, facts.groups))
 
 
-def compile_filter(
-    tree: Node,
-    of_software: Callable[[Software], Judge] = judge_software,
-    of_group: Callable[[InGroup], Judge] = judge_group,
-) -> CompiledFilter:
-    """The filter of this tree. `of_software`, `of_group` compile what it asks of software and of groups."""
-    return CompiledFilter(tree, reads_of(tree), _compile(tree, (of_software, of_group)))
+def judge_compare(node: Compare) -> Judge:
+    """Whether the comparison holds for one of the facts' values."""
+    name, holds = account_field(node.field), judge_values(node)
+    return lambda facts, _: holds(facts.values.get(name, ()))
 
 
-def _compile(node: Node, leaf_judges: tuple[Callable[[Software], Judge], Callable[[InGroup], Judge]]) -> Judge:
-    of_software, of_group = leaf_judges
+def judge_values(node: Compare) -> Callable[[Sequence[Value]], bool]:
+    """Whether a comparison that is not of an age holds for one of the values of its field."""
+    field = find_field(node.field)
+    criterion = criterion_of(field.kind, node.op, node.values, 0.0)
+    holds: Callable[[Any], bool] = criterion.test.holds
+    if field.kind in _OF_TEXT_AND_KEY:
+        which = 0 if criterion.of_text else 1
+        return lambda values: any(holds(value[which]) for value in values)  # type: ignore[index]
+    return lambda values: any(map(holds, values))
+
+
+class LeafJudges(NamedTuple):
+    """What compiles the parts of a filter that many filters may share."""
+
+    of_software: Callable[[Software], Judge] = judge_software
+    of_group: Callable[[InGroup], Judge] = judge_group
+    of_compare: Callable[[Compare], Judge] = judge_compare  # but of ages
+
+
+_ALONE: Final = LeafJudges()
+
+
+def compile_filter(tree: Node, leaf_judges: LeafJudges = _ALONE) -> CompiledFilter:
+    """The filter of this tree."""
+    return CompiledFilter(tree, reads_of(tree), _compile(tree, leaf_judges))
+
+
+def _compile(node: Node, leaf_judges: LeafJudges) -> Judge:
     match node:
         case And(parts):
-            judges = tuple(_compile(part, leaf_judges) for part in parts)
-            return lambda facts, now_s: all(judge(facts, now_s) for judge in judges)
+            return _all([_compile(part, leaf_judges) for part in parts])
         case Or(parts):
-            judges = tuple(_compile(part, leaf_judges) for part in parts)
-            return lambda facts, now_s: any(judge(facts, now_s) for judge in judges)
+            return _any([_compile(part, leaf_judges) for part in parts])
         case Not(part):
             opposite = _compile(part, leaf_judges)
             return lambda facts, now_s: not opposite(facts, now_s)
         case Compare():
-            return _compare(node)
+            return _judge_age(node) if _is_aged(node) else leaf_judges.of_compare(node)
         case Empty(field):
             name = account_field(field)
             return lambda facts, _: not facts.values.get(name)
         case Word(text):
             return _word(text)
         case Software():
-            return of_software(node)
+            return leaf_judges.of_software(node)
         case PackageInState():
             return _package(node)
         case InGroup():
-            return of_group(node)
+            return leaf_judges.of_group(node)
 
 
-def _compare(node: Compare) -> Judge:
-    field = find_field(node.field)
-    name, has_pair = account_field(field.name), field.kind in _OF_TEXT_AND_KEY
-    if _is_aged(node):
-        return lambda facts, now_s: any(
-            criterion_of(field.kind, node.op, node.values, now_s).test.holds(value)  # type: ignore[arg-type]
-            for value in facts.values.get(name, ())
-        )
-    criterion = criterion_of(field.kind, node.op, node.values, 0.0)
-    holds = criterion.test.holds
-    if has_pair:
-        which = 0 if criterion.of_text else 1
-        return lambda facts, _: any(holds(value[which]) for value in facts.values.get(name, ()))  # type: ignore[index]
-    return lambda facts, _: any(map(holds, facts.values.get(name, ())))  # type: ignore[arg-type]
+def _all(judges: Sequence[Judge]) -> Judge:
+    if len(judges) == 2:  # as most have, and a generator takes longer
+        first, second = judges
+        return lambda facts, now_s: first(facts, now_s) and second(facts, now_s)
+    return lambda facts, now_s: all(judge(facts, now_s) for judge in judges)
+
+
+def _any(judges: Sequence[Judge]) -> Judge:
+    if len(judges) == 2:
+        first, second = judges
+        return lambda facts, now_s: first(facts, now_s) or second(facts, now_s)
+    return lambda facts, now_s: any(judge(facts, now_s) for judge in judges)
+
+
+def _judge_age(node: Compare) -> Judge:
+    name, kind = account_field(node.field), find_field(node.field).kind
+    return lambda facts, now_s: any(
+        criterion_of(kind, node.op, node.values, now_s).test.holds(value)  # type: ignore[arg-type]
+        for value in facts.values.get(name, ())
+    )
 
 
 def _is_aged(node: Compare) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from distd.domain.computer_facts import InstalledSoftware
 from distd.domain.filters.facts import FilterFacts, installed_facts
-from distd.domain.filters.judge import compile_filter
+from distd.domain.filters.judge import LeafJudges, compile_filter
 from distd.domain.filters.parse import parse
 from distd.domain.filters.shared_software import MAX_REMEMBERED, SharedSoftware
 
@@ -31,15 +31,17 @@ SOFTWARE = [
 @given(st.sets(st.integers(1, len(SOFTWARE))), st.sets(st.integers(1, len(SOFTWARE))))
 def test_marks_say_what_the_software_says(owned: set[int], remembered: set[int]) -> None:
     shared = SharedSoftware()
-    compiled = [(compile_filter(parse(text), shared.judge), compile_filter(parse(text))) for text in FILTERS]
+    compiled = [
+        (compile_filter(parse(text), LeafJudges(shared.judge)), compile_filter(parse(text))) for text in FILTERS
+    ]
     assert len(shared) == 4
     shared.remember(shared.judge_all({key: SOFTWARE[key - 1] for key in remembered}))
     assert shared.unknown(owned) == owned - remembered
     judged = shared.judge_all({key: SOFTWARE[key - 1] for key in owned - remembered})
     facts = FilterFacts({}, tuple(installed_facts(SOFTWARE[key - 1]) for key in owned))
     marked = replace(facts, software=(), software_marks=shared.marks(owned, judged))
-    for by_marks, by_software in compiled:
-        assert by_marks.matches(marked, 0.0) is by_software.matches(facts, 0.0)
+    for marking, by_software in compiled:
+        assert marking.matches(marked, 0.0) is by_software.matches(facts, 0.0)
 
 
 def test_what_is_remembered_has_a_limit() -> None:
