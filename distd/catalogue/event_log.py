@@ -104,6 +104,22 @@ class Kind(StrEnum):
     ROLLOUT_FINISHED = "ROLLOUT_FINISHED"
     ROLLOUT_ROLLED_BACK = "ROLLOUT_ROLLED_BACK"  # detail.to: the package
     ROLLOUT_RESTARTED = "ROLLOUT_RESTARTED"  # detail.before, .after: the packages
+    SET_CREATED = "SET_CREATED"  # of packages: detail.set, as in all of these; .packages, .chain
+    SET_CHANGED = "SET_CHANGED"  # detail.before, .after
+    SET_DELETED = "SET_DELETED"
+    RECURRENCE_CREATED = "RECURRENCE_CREATED"  # detail.recurrence, as in all of these; .every_days, .who, .first_at_s
+    RECURRENCE_DELETED = "RECURRENCE_DELETED"
+    RECURRENCE_RUN = "RECURRENCE_RUN"  # detail.again, .new: to how many computers
+    RECURRENCE_FAILED = "RECURRENCE_FAILED"  # detail.why
+    SOURCE_WATCHED = "SOURCE_WATCHED"  # detail.source, as in all of these; .place, .every_s
+    SOURCE_CHANGED = "SOURCE_CHANGED"  # detail.digest, .size_bytes, .job: which makes a package of this version
+    SOURCE_FAILED = "SOURCE_FAILED"  # an outage begins: detail.why
+    SOURCE_RECOVERED = "SOURCE_RECOVERED"
+    SOURCE_DELETED = "SOURCE_DELETED"
+    # Of notices: detail.notice, .kind (`domain.conditions`), .name: of what.
+    NOTICE_BEGAN = "NOTICE_BEGAN"
+    NOTICE_ENDED = "NOTICE_ENDED"
+    NOTICE_NOT_SENT = "NOTICE_NOT_SENT"  # detail.channel, .why
     UNPROVEN = "UNPROVEN"  # only the agent claims to have it: detail.code, or none: it is in its history
     ACCEPTED = "ACCEPTED"  # an operator takes what was unproven for a success; detail.code
 

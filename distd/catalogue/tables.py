@@ -9,12 +9,17 @@ from distd.catalogue import (
     groups_schema,
     jobs_schema,
     mirrors_schema,
+    notices_schema,
+    recurring_schema,
     rollouts_schema,
     schema,
     sessions_schema,
 )
 
 # The modules that have tables; each puts its own into the metadata that they share.
-MODULES: Final = (schema, groups_schema, mirrors_schema, access_schema, jobs_schema, sessions_schema, rollouts_schema)
+MODULES: Final = (
+    *(schema, groups_schema, mirrors_schema, access_schema, jobs_schema, sessions_schema, rollouts_schema),
+    *(recurring_schema, notices_schema),
+)
 
 metadata: Final = schema.metadata

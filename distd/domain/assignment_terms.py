@@ -24,6 +24,7 @@ class OriginKind(StrEnum):
     FILTER = "filter"
     GROUP = "group"
     ROLLOUT = "rollout"
+    RECURRENCE = "recurrence"  # its name is the id of the recurrence
 
 
 @dataclass(frozen=True, slots=True)

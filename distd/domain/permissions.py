@@ -40,6 +40,12 @@ class Act(StrEnum):
     DEPLOYMENTS_WRITE = "deployments.write"
     ROLLOUTS_READ = "rollouts.read"  # how many computers are where, whatever computers they are
     ROLLOUTS_WRITE = "rollouts.write"
+    RECURRENCES_READ = "recurrences.read"
+    RECURRENCES_WRITE = "recurrences.write"
+    SOURCES_READ = "sources.read"
+    SOURCES_WRITE = "sources.write"  # they read files and addresses as the server
+    NOTICES_READ = "notices.read"
+    NOTICES_WRITE = "notices.write"
     STATISTICS_READ = "statistics.read"  # of all computers
     PARAMETERS_READ = "parameters.read"
     PARAMETERS_WRITE = "parameters.write"  # of computers
@@ -83,6 +89,12 @@ TABLE: Final[Mapping[Act, Permission]] = {
     Act.DEPLOYMENTS_WRITE: Permission(Role.OPERATOR),
     Act.ROLLOUTS_READ: Permission(Role.VIEWER, restricted=False),
     Act.ROLLOUTS_WRITE: Permission(Role.OPERATOR, restricted=False),
+    Act.RECURRENCES_READ: Permission(Role.VIEWER),
+    Act.RECURRENCES_WRITE: Permission(Role.OPERATOR, restricted=False),
+    Act.SOURCES_READ: Permission(Role.VIEWER),
+    Act.SOURCES_WRITE: Permission(Role.ADMINISTRATOR, restricted=False),
+    Act.NOTICES_READ: Permission(Role.VIEWER),
+    Act.NOTICES_WRITE: Permission(Role.ADMINISTRATOR, restricted=False),
     Act.STATISTICS_READ: Permission(Role.VIEWER, restricted=False),
     Act.PARAMETERS_READ: Permission(Role.VIEWER),
     Act.PARAMETERS_WRITE: Permission(Role.OPERATOR),

@@ -17,7 +17,7 @@ from distd.catalogue.groups_schema import group_packages
 from distd.catalogue.schema import NAME_LIMIT, TEXT_LIMIT, assignments, micros, package_ids
 from distd.domain import fragment_plan
 from distd.domain.errors import BadInput, Conflict, Unavailable
-from distd.origin.packages import packages
+from distd.origin.packages import packages, references
 from distd.origin.packages.packages import Package
 from distd.origin.packages.recovery import reconcile
 from distd.packaging import builder, ocs_import
@@ -180,6 +180,7 @@ def delete(store: PackageStore, actor: Actor, package_id: str, now_s: float) -> 
         _refuse_if_needed(conn, package_id)
         deleted = {"deleted_at_us": micros(now_s)}
         conn.execute(sql_delete(group_packages).where(group_packages.c.package_id == package_id))
+        references.forget_package(conn, package_id)
         conn.execute(update(schema.packages).where(schema.packages.c.id == package_id).values(**deleted))
         event_log.append(conn, event_log.Kind.PACKAGE_DELETED, actor, at_s=now_s, package_id=package_id)
     # After the commit: a crash here leaves a directory of no package, which `reconcile` removes.

@@ -18,7 +18,7 @@ from distd.domain.errors import BadInput, Conflict
 from distd.domain.package_spec import NO_SOURCE, PackageSpec, warnings
 from distd.domain.records import Action, Digest, OperatingSystem
 from distd.origin.groups import given_packages
-from distd.origin.packages import attempts, packages
+from distd.origin.packages import attempts, packages, references
 from distd.origin.packages.counters import is_latest
 from distd.origin.packages.publishing import (
     NewPackage,
@@ -232,6 +232,7 @@ def _inherit(
 ) -> None:
     conn.execute(update(schema.packages).where(schema.packages.c.id == old.id).values(superseded_by=new.id))
     event_log.append(conn, Kind.PACKAGE_SUPERSEDED, actor, at_s=now_s, package_id=old.id, by=new.id)
+    references.follow_package(conn, old.id, new.id)
     if not old.active:
         return
     packages.activate(conn, actor, new.id, old.info_server, old.fragment_server, now_s, old.via)

@@ -65,6 +65,7 @@ ORIGIN_NAMES: Final = {
     "filter": "filter",
     "group": "group",
     "rollout": "roll-out",
+    "recurrence": "recurring deployment",
 }
 FACT_NAMES: Final = {"address": "address", "agent": "agent", "serial": "serial number", "mac": "MAC address"}
 UNITS: Final = {"s": "s", "d": "d", "min": "min", "h": "h"}

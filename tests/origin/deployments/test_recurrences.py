@@ -1,0 +1,140 @@
+"""Packages that come again every so many days."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from distd.catalogue.event_log import Kind
+from distd.catalogue.recurring_schema import recurrences as table
+from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
+from distd.domain.errors import BadInput, Conflict, NotFound
+from distd.domain.page import EVERYTHING
+from distd.origin.deployments import recurrences
+from distd.origin.deployments.recurrences import NewRecurrence, Recurrence
+from distd.origin.packages import packages
+
+if TYPE_CHECKING:
+    from tests.fixtures.origin import TestOrigin
+
+DAY_S = 86_400.0
+
+
+@pytest.fixture
+def site(origin: TestOrigin) -> TestOrigin:
+    """Three computers: on a the package succeeded, on b it waits, c never had it."""
+    for name in ("a", "b", "c"):
+        origin.prolog(name)
+        origin.inventory(device_id=name)
+    origin.package("17")
+    origin.assign("17", "a")
+    origin.assign("17", "b")
+    origin.listed("a")
+    origin.report("17", "SUCCESS", "a")
+    return origin
+
+
+def make(site: TestOrigin, days: int = 7, who: AssignmentOrigin | None = None, **more: Any) -> Recurrence:
+    made: Recurrence = site.act(recurrences.create, NewRecurrence("17", days, who, **more), site.now_s)
+    return made
+
+
+def run(site: TestOrigin, days: float) -> int:
+    site.now_s += days * DAY_S
+    return int(site.write(recurrences.run_due, site.now_s))
+
+
+def test_those_that_have_it_get_it_again(site: TestOrigin) -> None:
+    made = make(site)
+    assert (made.next_at_s, made.who_kind) == (site.now_s + 7 * DAY_S, "")
+    assert run(site, 6.9) == 0
+    assert not site.read(recurrences.is_due, site.now_s)
+    assert run(site, 0.2) == 1
+    assert {each.device_id: (each.state, each.attempt) for each in site.results("17")} == {
+        "a": ("WAITING", 2),
+        "b": ("WAITING", 1),
+    }
+    assert site.listed("a") == ["17"], "although it has it"
+    site.report("17", "SUCCESS", "a")
+    (found,) = site.read(recurrences.list_recurrences, EVERYTHING).items
+    assert (found.last_computers, found.why, found.next_at_s) == (1, "", made.next_at_s + 7 * DAY_S)
+    (event,) = site.events(Kind.RECURRENCE_RUN)
+    assert event.detail == {"recurrence": made.id, "again": 1, "new": 0}
+
+
+def test_those_of_a_filter_get_it_too(site: TestOrigin) -> None:
+    make(site, who=AssignmentOrigin(OriginKind.FILTER, "device_id IN (a, c)"), first_s=site.now_s + 60)
+    assert run(site, 0.1) == 2
+    found = {each.device_id: (each.origin_kind, each.attempt) for each in site.results("17")}
+    assert found == {"a": ("hand", 2), "b": ("hand", 1), "c": ("recurrence", 1)}
+
+
+def test_a_run_is_done_in_parts(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recurrences, "AT_ONCE", 1)
+    make(site, who=AssignmentOrigin(OriginKind.FILTER, 'device_id ~ "?"'), first_s=site.now_s)
+    assert [run(site, 0) for _ in range(5)] == [1, 0, 1, 0, 0]
+    (event,) = site.events(Kind.RECURRENCE_RUN)
+    assert (event.detail["again"], event.detail["new"]) == (1, 1)
+    assert site.rows(table)[0]["last_computers"] == 2
+
+
+def test_what_an_operator_took_back_stays_so(site: TestOrigin) -> None:
+    make(site, first_s=site.now_s)
+    site.assign("17", "c")
+    site.listed("c")
+    site.unassign("17", "c")
+    site.report("17", "SUCCESS", "c")
+    assert run(site, 0) == 1
+    assert {each.device_id: each.attempt for each in site.results("17")}["c"] == 1
+
+
+def test_what_was_missed_comes_once(site: TestOrigin) -> None:
+    made = make(site, 2)
+    assert run(site, 9) == 1
+    assert run(site, 0) == 0
+    assert site.read(recurrences.show, str(made.id)).next_at_s == made.next_at_s + 8 * DAY_S
+
+
+def test_a_package_that_is_not_active_says_so_and_is_tried_again(site: TestOrigin) -> None:
+    made = make(site, 1)
+    site.act(packages.deactivate, "17", site.now_s)
+    assert run(site, 1) == 0
+    assert "not active" in site.read(recurrences.show, str(made.id)).why
+    (event,) = site.events(Kind.RECURRENCE_FAILED)
+    assert "not active" in event.detail["why"]
+    site.act(packages.activate, "17", None, None, site.now_s)
+    assert run(site, 1) == 1
+    assert site.read(recurrences.show, str(made.id)).why == ""
+
+
+def test_it_ends_when_it_is_deleted(site: TestOrigin) -> None:
+    made = make(site)
+    assert site.act(recurrences.delete, str(made.id), site.now_s) == made
+    assert run(site, 8) == 0
+    for text in (str(made.id), "x", "9" * 10):
+        with pytest.raises(NotFound):
+            site.read(recurrences.show, text)
+
+
+@pytest.mark.parametrize(
+    ("new", "error", "field"),
+    [
+        (NewRecurrence("99", 7), NotFound, "package"),
+        (NewRecurrence("17", 0), BadInput, "every_days"),
+        (NewRecurrence("17", 7, first_s=1.0), BadInput, "first_at"),
+        (NewRecurrence("17", 7, AssignmentOrigin(OriginKind.GROUP, "none")), NotFound, "to.group"),
+        (NewRecurrence("17", 7, AssignmentOrigin(OriginKind.FILTER, "memory >")), BadInput, "filter"),
+    ],
+)
+def test_what_cannot_be(site: TestOrigin, new: NewRecurrence, error: type[Exception], field: str) -> None:
+    with pytest.raises(error) as raised:
+        site.act(recurrences.create, new, site.now_s)
+    assert getattr(raised.value, "field", "") == field
+
+
+def test_there_are_not_too_many(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recurrences, "MAX_RECURRENCES", 1)
+    make(site)
+    with pytest.raises(Conflict, match="1 recurrences already"):
+        make(site)
