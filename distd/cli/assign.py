@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from distd.cli.completion import complete_filter
 from distd.cli.computer_options import computer_option, file_option, read_device_ids
-from distd.cli.package_options import package_argument
+from distd.cli.package_options import packages_argument
 from distd.cli.site import site_option
 from distd.domain.assignment_terms import OriginKind, read_moment, read_schedule
 from distd.domain.errors import BadInput
 from distd.domain.units import format_count
 from distd.operations.deployments import ALREADY, ASSIGN, ASSIGNED, SKIPPED, AssignmentTarget, NewAssignment
+from distd.operations.several_packages import ASSIGN as ASSIGN_SEVERAL
+from distd.operations.several_packages import NewAssignments
 from distd.terminal.options import example, json_option, options_record
 from distd.terminal.output import print_json
 from distd.terminal.program import command, option
@@ -34,6 +36,8 @@ SHOWN = 3  # computers that are named for a reason
 class AssignOptions:
     """The options of `distd assign`."""
 
+    set_name: str | None
+    chain: bool
     device_ids: tuple[str, ...]
     file: TextIO | None
     tag: str | None
@@ -51,8 +55,10 @@ class AssignOptions:
 
 
 @command(epilog=example("distd assign 1700000001 --computer pc17-2026-01-31-08-00-00 --data /srv/distd"))
-@package_argument
+@packages_argument
 @site_option
+@option("--set", "set_name", field="set", metavar="NAME", help="Instead of PACKAGE: those of this set of packages.")
+@option("--chain", is_flag=True, help="Of several packages each only after a success of the one before.")
 @computer_option
 @file_option
 @option("--tag", field="to.tag", metavar="TEXT", help="All computers with such a TAG; ? and * as in a shell.")
@@ -81,8 +87,8 @@ class AssignOptions:
 @option("--dry-run", is_flag=True, help="Assign nothing: tell how many would get it, and who cannot take it, and why.")
 @json_option
 @options_record(AssignOptions)
-def assign(package_id: str, site: SiteAccess, options: AssignOptions, as_json: bool) -> None:
-    """Assign a package to computers: to all of them, or to none if one is refused.
+def assign(package_ids: tuple[str, ...], site: SiteAccess, options: AssignOptions, as_json: bool) -> None:
+    """Assign a package, or several, to computers: to all of them, or to none if one is refused.
 
     All but those named by --computer that have the package already, assigned or deployed, are skipped; with --force
     those only that have no result yet. Who comes into the --group later is assigned it then.
@@ -95,19 +101,34 @@ def assign(package_id: str, site: SiteAccess, options: AssignOptions, as_json: b
     read_schedule(options.schedule, now, "--schedule")  # here, so that errors name the option
     read_moment(options.not_before, now, "--not-before")
     read_moment(options.not_after, now, "--not-after")
-    done = site.ask(ASSIGN, given=_request(package_id, options, listed))
-    if as_json:
-        print_json(_as_json(package_id, done))
-    elif options.dry_run:
-        _tell_what_would_be(package_id, done)
+    if bool(package_ids) == (options.set_name is not None):
+        raise BadInput("PACKAGE", "at least one PACKAGE, or --set", "both" if package_ids else "none")
+    if len(package_ids) == 1:
+        one = NewAssignment(package=package_ids[0], **_common(options, listed))
+        done = [(package_ids[0], site.ask(ASSIGN, given=one))]
+        whole: object = _as_json(*done[0])
     else:
-        _tell(package_id, options, done)
+        several = NewAssignments(
+            packages=package_ids, set=options.set_name, chain=options.chain or None, **_common(options, listed)
+        )
+        found = site.ask(ASSIGN_SEVERAL, given=several)
+        done = [(each.package, each.outcome) for each in found.packages]
+        after = {each.package: {"after": each.after} for each in found.packages}
+        whole = [_as_json(*each) | after[each[0]] for each in done]
+    if as_json:
+        print_json(whole)
+        return
+    for each in done:
+        if options.dry_run:
+            _tell_what_would_be(*each)
+        else:
+            _tell(each[0], options, each[1], several=len(done) > 1)
 
 
-def _request(package_id: str, options: AssignOptions, listed: Sequence[str]) -> NewAssignment:
+def _common(options: AssignOptions, listed: Sequence[str]) -> dict[str, Any]:
+    """The fields that an assignment of one package has, and one of several."""
     name = options.file.name if options.file else ""
-    return NewAssignment(
-        package=package_id,
+    return dict(  # noqa: C408 - they are fields
         to=AssignmentTarget(options.device_ids, tuple(listed), name, options.tag, options.filter_, options.group),
         strict=True,
         force=options.force,
@@ -142,7 +163,8 @@ def _of(done: AssignmentOutcome, outcome: str, by: str | None = None) -> list[As
     return [item for item in done.items if item.outcome == outcome and by in (None, item.by)]
 
 
-def _tell(package_id: str, options: AssignOptions, done: AssignmentOutcome) -> None:
+def _tell(package_id: str, options: AssignOptions, done: AssignmentOutcome, *, several: bool) -> None:
+    of_it = f" of {package_id}" if several else ""
     for item in _of(done, ASSIGNED, OriginKind.HAND):
         click.echo(f"{item.device_id}: will be notified of {package_id} at its next contact.")
     chosen_by = {
@@ -154,7 +176,7 @@ def _tell(package_id: str, options: AssignOptions, done: AssignmentOutcome) -> N
     for by, name in chosen_by.items():
         if name:
             count = len(_of(done, ASSIGNED, by))
-            click.echo(f"{name}: {format_count(count, 'computer')} will be notified at the next contact.")
+            click.echo(f"{name}: {format_count(count, 'computer')} will be notified{of_it} at the next contact.")
             if already := len(_of(done, ALREADY, by)):
                 click.echo(f"{name}: {format_count(already, 'computer')} skipped: they have it already.")
     if options.group:

@@ -25,6 +25,14 @@ package_argument = argument(
     hint="see `distd package list`",
     shell_complete=complete_packages,
 )
+packages_argument = argument(
+    "package_ids",
+    field="package",
+    metavar="[PACKAGE]...",
+    nargs=-1,
+    hint="see `distd package list`",
+    shell_complete=complete_packages,
+)
 
 _NOTIFY = (
     option("--notify-text", field="notify.text", help="Windows: a text for the user before it runs."),

@@ -149,7 +149,10 @@ def _results(conn: Connection, asked: Asked, package_id: str, query: ResultQuery
     return ResultPage(page.items, page.next, page.total)
 
 
-def _assign(conn: Connection, asked: Asked, given: NewAssignment) -> AssignmentOutcome:
+def assign_package(
+    conn: Connection, asked: Asked, given: NewAssignment, *, in_chain: bool = False
+) -> AssignmentOutcome:
+    """`in_chain`: computers that would wait for ever for the package before it are passed over."""
     chosen = _chosen(conn, asked, given.to)
     if not chosen:
         raise BadInput("to", "computers, listed, a tag, a filter or a group", "none of them")
@@ -163,6 +166,7 @@ def _assign(conn: Connection, asked: Asked, given: NewAssignment) -> AssignmentO
             skip_had=origin != BY_HAND or not given.strict,
             skip_unfit=given.skip_unfit,
             skip_others=origin.kind is OriginKind.GROUP,
+            in_chain=in_chain,
             config_of=schedules(conn, asked, device_ids),
         )
         if given.dry_run:
@@ -274,7 +278,7 @@ ASSIGN: Final = Operation(
     Those that have it already, assigned or deployed, are passed over; with `force` those only that have no result
     yet.""",
     AssignmentOutcome,
-    _assign,
+    assign_package,
     Act.DEPLOYMENTS_WRITE,
     Way.WRITE,
     body=NewAssignment,

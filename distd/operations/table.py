@@ -17,9 +17,12 @@ from distd.operations import (
     keys,
     mirrors,
     operators,
+    package_sets,
     packages,
     parameters,
+    recurrences,
     rollouts,
+    several_packages,
     tokens,
 )
 
@@ -36,6 +39,9 @@ OPERATIONS: Final[tuple[Operation[Any], ...]] = (
     *acts.ALL,
     *diagnoses.ALL,
     *rollouts.ALL,
+    *package_sets.ALL,
+    *several_packages.ALL,
+    *recurrences.ALL,
     *forecasts.ALL,
     *mirrors.ALL,
     *operators.ALL,

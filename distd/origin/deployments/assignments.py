@@ -47,7 +47,8 @@ class Unassigned(StrEnum):
 class AssignmentRequest:
     """A package for computers. `origin`: what they were chosen by. `skip_had`: pass over those that have it already;
     with `force` those only that have an assignment without a result; one that only the agent's history holds back is
-    replaced then. `skip_unfit`: pass over those that cannot take it; `skip_others`: those with another system.
+    replaced then. `skip_unfit`: pass over those that cannot take it; `skip_others`: those with another system;
+    `in_chain`: those that would wait for ever for the package before it.
     `config_of(id)`: the schedule that a computer's agent is told; None: priorities are not judged."""
 
     package_id: str
@@ -57,6 +58,7 @@ class AssignmentRequest:
     skip_had: bool = False
     skip_unfit: bool = False
     skip_others: bool = False
+    in_chain: bool = False
     config_of: Callable[[int], DownloadConfig] | None = None
 
 
@@ -147,7 +149,8 @@ def _plan(conn: Connection, actor: Actor, request: AssignmentRequest, now_s: flo
         {device_id: row for device_id, row in found.items() if row.id not in had},
     )
     error = _refusal(package, found, unfit, already, request)
-    refused = {each.device_id for each in unfit if request.skip_unfit or each.reason is UnfitReason.OTHER_SYSTEM}
+    never = {UnfitReason.OTHER_SYSTEM, *((UnfitReason.WAITS_FOREVER,) if request.in_chain else ())}
+    refused = {each.device_id for each in unfit if request.skip_unfit or each.reason in never}
     new = [device_id for device_id, row in found.items() if row.id not in had and device_id not in refused]
     outcome = Assigned(
         new,

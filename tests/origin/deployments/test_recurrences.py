@@ -12,10 +12,11 @@ from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.page import EVERYTHING
 from distd.origin.deployments import recurrences
-from distd.origin.deployments.recurrences import NewRecurrence, Recurrence
+from distd.origin.deployments.recurrences import NewRecurrence
 from distd.origin.packages import packages
 
 if TYPE_CHECKING:
+    from distd.origin.deployments.recurrences import Recurrence
     from tests.fixtures.origin import TestOrigin
 
 DAY_S = 86_400.0

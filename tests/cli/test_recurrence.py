@@ -1,0 +1,38 @@
+"""`distd recurrence …`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def test_a_package_that_comes_again(site: Any) -> None:
+    package_id = site.build()
+    assert site("recurrence", "list").out == "Nothing comes again.\n"
+    tried = site("recurrence", "create", package_id, "--every-days", "7", "--dry-run")
+    assert tried.out.startswith(f"{package_id} would come every 7 days to those that have it: first at ")
+    made = site(
+        "recurrence", "create", package_id, "--every-days", "1", "--first-at", "2h", "--filter", "windows", "--json"
+    ).json
+    assert (made["who_kind"], made["who"], made["every_days"]) == ("filter", "windows", 1)
+    made = site("recurrence", "create", package_id, "--every-days", "7")
+    assert made.out.endswith("(id 2).\n")
+    listed = site("recurrence", "list", "--csv").out.splitlines()
+    assert [line.split(",")[:5] for line in listed[1:]] == [
+        ["1", package_id, "Hello", "1 day", "filter windows"],
+        ["2", package_id, "Hello", "7 days", "those that have it"],
+    ]
+    assert site("recurrence", "delete", "1").out == f"{package_id} does not come again.\n"
+    assert site("recurrence", "list", "--json").json["total"] == 1
+    assert site("recurrence", "delete", "2", "--json").json["id"] == 2
+
+
+def test_what_is_wrong_is_named_by_its_option(site: Any) -> None:
+    package_id = site.build()
+    for options, text in (
+        (("--first-at", "yesterday"), "--first-at"),
+        (("--group", "none"), "--group"),
+        (("--tag", "x", "--filter", "windows"), "one of filter, group and tag"),
+    ):
+        done = site("recurrence", "create", package_id, "--every-days", "7", *options)
+        assert (done.status, text in done.err) == (2, True), done.err
+    assert "see `distd recurrence list`" in site("recurrence", "delete", "7").err
