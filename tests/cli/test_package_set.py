@@ -50,10 +50,9 @@ def test_a_set_is_assigned_as_one(site: Any, two: tuple[str, str]) -> None:
 def test_a_chain_of_packages_by_name(site: Any, two: tuple[str, str]) -> None:
     done = site("assign", *two, "--chain", "--tag", "*", "--any-os")
     assert (done.status, "computer" in done.err) == (2, True)
-    done = site("assign", *two, "--chain", "--filter", "device_id = pc", "--any-os")
-    assert [line.split(" at ")[0] for line in done.out.splitlines()] == [
-        f"device_id = pc: 1 computer will be notified of {package_id}" for package_id in two
-    ]
+    done = site("assign", *two, "--chain", "--computer", "pc", "--any-os")
+    assert done.out.splitlines()[0] == f"pc: will be notified of {two[0]} at its next contact."
+    assert [each["after"] for each in site("results", two[1], "--json").json["items"]] == [two[0]]
 
 
 @pytest.mark.parametrize("arguments", [(), ("17", "--set", "x")])

@@ -14,16 +14,16 @@ def test_a_package_that_comes_again(site: Any) -> None:
         "recurrence", "create", package_id, "--every-days", "1", "--first-at", "2h", "--filter", "windows", "--json"
     ).json
     assert (made["who_kind"], made["who"], made["every_days"]) == ("filter", "windows", 1)
-    made = site("recurrence", "create", package_id, "--every-days", "7")
-    assert made.out.endswith("(id 2).\n")
-    listed = site("recurrence", "list", "--csv").out.splitlines()
-    assert [line.split(",")[:5] for line in listed[1:]] == [
-        ["1", package_id, "Hello", "1 day", "filter windows"],
-        ["2", package_id, "Hello", "7 days", "those that have it"],
+    second = site("recurrence", "create", package_id, "--every-days", "7")
+    second = second.out.rpartition("(id ")[2].rstrip(").\n")
+    listed = site("recurrence", "list").out.splitlines()
+    assert [line.split()[:4] for line in listed[1:]] == [
+        [str(made["id"]), package_id, "Hello", "1"],
+        [second, package_id, "Hello", "7"],
     ]
-    assert site("recurrence", "delete", "1").out == f"{package_id} does not come again.\n"
+    assert site("recurrence", "delete", made["id"]).out == f"{package_id} does not come again.\n"
     assert site("recurrence", "list", "--json").json["total"] == 1
-    assert site("recurrence", "delete", "2", "--json").json["id"] == 2
+    assert site("recurrence", "delete", second, "--json").json["id"] == int(second)
 
 
 def test_what_is_wrong_is_named_by_its_option(site: Any) -> None:

@@ -88,4 +88,4 @@ async def test_what_comes_again(ask: Any, origin: TestOrigin) -> None:
     assert (await ask("GET", f"/recurrences/{made['id']}"))[0] == 404
     both = new | {"to": {"tag": "*", "group": "x"}}
     status, problem, _ = await ask("POST", "/recurrences", both)
-    assert (status, problem["errors"][0]["field"]) == (400, "to.group")
+    assert (status, problem["errors"][0]["field"]) == (400, "to.tag")
