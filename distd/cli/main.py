@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "rollout": "distd.cli.rollout:rollout",
     "serve": "distd.cli.serve:serve",
     "set": "distd.cli.package_set:set_",
+    "source": "distd.cli.source:source",
     "statistics": "distd.cli.statistics:statistics",
     "token": "distd.cli.token:token",
     "unassign": "distd.cli.assignments:unassign",

@@ -19,6 +19,7 @@ from distd.domain.mirror_rules import Via, parse_networks
 from distd.domain.setting import Setting
 from distd.domain.setting import setting as _setting
 from distd.domain.sign_in_settings import NO_SIGN_IN, SignInSettings  # noqa: TC001 - `SECTIONS` looks at the fields
+from distd.domain.watched_source import read_folders
 
 if TYPE_CHECKING:
     from dataclasses import Field
@@ -268,6 +269,20 @@ class ConsoleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """Sources that are watched for new versions."""
+
+    folders: str = _setting(
+        "",
+        "folders of this machine whose files may be watched, from / on, with colons between; empty: URLs only",
+        check=read_folders,
+    )
+    ca: str = _setting("", "a file with the CAs of https servers, PEM; empty: the system's")
+    max_mib: int = _setting(20_480, "MiB of a source", low=1)
+    timeout_s: int = _setting(3600, "seconds that fetching a new version may take", low=10, high=86_400)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The values in force. `origins` says of those that are not defaults where they come from: "--set", the variable,
     the file."""
@@ -285,6 +300,7 @@ class Settings:
     console: ConsoleSettings = ConsoleSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
     sign_in: SignInSettings = NO_SIGN_IN
+    sources: SourceSettings = SourceSettings()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def value(self, name: str) -> Value:

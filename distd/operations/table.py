@@ -24,6 +24,7 @@ from distd.operations import (
     rollouts,
     several_packages,
     tokens,
+    watched_sources,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ OPERATIONS: Final[tuple[Operation[Any], ...]] = (
     *package_sets.ALL,
     *several_packages.ALL,
     *recurrences.ALL,
+    *watched_sources.ALL,
     *forecasts.ALL,
     *mirrors.ALL,
     *operators.ALL,

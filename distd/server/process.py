@@ -40,6 +40,7 @@ from distd.server.mirror_monitor import MirrorMonitor
 from distd.server.mirror_streams import MirrorStreams
 from distd.server.post_queues import open_post_queues
 from distd.server.progress import ProgressRecorder
+from distd.server.source_watch import SourceWatch
 from distd.server.state import ServerState
 from distd.server.steering import Steering
 from distd.server.upkeep import run_upkeep
@@ -118,6 +119,7 @@ async def run_server(
             nursery.start_soon(run_groups, reader, writer, log)
             jobs = JobRunner(installation.data.root, reader, writer, lambda: state.settings, log)
             nursery.start_soon(jobs.run)
+            nursery.start_soon(SourceWatch(installation.data, reader, writer, lambda: state.settings, log).run)
             nursery.start_soon(limit_log, catalogue)
             announce(state.context.http, state.context.https)
             async with AsyncExitStack() as stack:

@@ -35,6 +35,7 @@ class JobKind(StrEnum):
 
     BUILD = "BUILD"
     SUPERSEDE = "SUPERSEDE"
+    FOLLOW = "FOLLOW"  # supersede by the new version of a source that is watched
     VERIFY = "VERIFY"
 
 

@@ -1,5 +1,5 @@
-"""What jobs do: packages built, superseded, verified. It takes long and much CPU: a server has it done by a process of
-its own.
+"""What jobs do: packages built, superseded (as asked, or by a new version of their source), verified. It takes long and
+much CPU: a server has it done by a process of its own.
 
 The end of a job is written in the transaction that enters the package: either both are there, or none.
 """
@@ -7,21 +7,25 @@ The end of a job is written in the transaction that enters the package: either b
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from distd.domain.errors import Conflict
+from distd.domain.watched_source import PlaceKind, read_folders
 from distd.origin.jobs import jobs
 from distd.origin.jobs.jobs import JobKind
 from distd.origin.packages import packages, publishing, versions
 from distd.origin.packages.orders import PackageOrder, SupersedeOrder, new_package, successor_of
 from distd.origin.packages.recovery import reconcile
+from distd.origin.packages.versions import Successor
+from distd.packaging import source_version
 from distd.packaging.verify import verify
 from distd.storage import uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -63,6 +67,25 @@ def _supersede(site: Installation, job: TakenJob, progress: Progress) -> None:
     _forget(source, order.source)
 
 
+def _follow(site: Installation, job: TakenJob, progress: Progress) -> None:
+    """Supersede by a file or folder, if it is still what was found."""
+    request, path = job.request, Path(job.request["path"])
+    is_fetched = request["kind"] == PlaceKind.URL
+    try:
+        if not is_fetched:
+            folders = read_folders(site.settings.sources.folders, "sources.folders")
+            path = source_version.resolve(path, folders, site.data.root)
+        if source_version.digest_of(path) != request["digest"]:
+            raise Conflict("source", "it was changed meanwhile", "it is looked at again")
+        successor = Successor(path, with_assignments=request["with_assignments"], file_mode_of_server=is_fetched)
+        reconcile(site.catalogue, site.data)
+        store = site.package_store()
+        versions.supersede(store, job.actor, request["package"], successor, time.time(), progress, finish=_finish(job))
+    finally:
+        if is_fetched:
+            path.unlink(missing_ok=True)
+
+
 def _forget(path: Path | None, source: UploadSource | None) -> None:
     """The upload goes, where it is no longer wanted."""
     if path is not None and source is not None and source.remove:
@@ -92,5 +115,6 @@ def _verify(site: Installation, job: TakenJob, progress: Progress) -> None:
 _WORK: Final[Mapping[JobKind, Work]] = {
     JobKind.BUILD: _build,
     JobKind.SUPERSEDE: _supersede,
+    JobKind.FOLLOW: _follow,
     JobKind.VERIFY: _verify,
 }

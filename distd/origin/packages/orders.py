@@ -21,8 +21,8 @@ from distd.domain.fragment_plan import (
     BySize,
 )
 from distd.domain.package_spec import PackageSpec
-from distd.domain.records import Action, Digest, Notify, OperatingSystem
-from distd.origin.packages.publishing import NewPackage, RecipeUse
+from distd.domain.records import Action, Digest, Notify, OperatingSystem  # noqa: TC001 - the API reads annotations
+from distd.origin.packages.publishing import NewPackage, RecipeUse, fetched_mode
 from distd.origin.packages.versions import PackageChanges, Successor
 
 if TYPE_CHECKING:
@@ -128,8 +128,7 @@ def new_package(order: PackageOrder, source: Path | None, config: DownloadConfig
         line_ends=prepared.line_ends,
     )
     recipe = None if order.recipe is None else RecipeUse(order.recipe, order.arguments)
-    # An upload has only the server's own mode. What is run must be executable, and all may read what is stored.
-    file_mode = None if order.source is None else 0o755 if prepared.action is Action.LAUNCH else 0o644
+    file_mode = None if order.source is None else fetched_mode(prepared.action)
     return NewPackage(order.name, source, spec, recipe, order.description, file_mode)
 
 
@@ -140,7 +139,7 @@ def changes_of(edit: PackageEdit) -> PackageChanges:
 
 def successor_of(order: SupersedeOrder, source: Path) -> Successor:
     """As `versions.supersede` takes it."""
-    return Successor(source, order.name, order.target, order.with_assignments)
+    return Successor(source, order.name, order.target, order.with_assignments, file_mode_of_server=True)
 
 
 def _prepare(order: PackageOrder, source: Path | None) -> recipes.Prepared:

@@ -17,6 +17,7 @@ from distd.catalogue.groups_schema import group_packages
 from distd.catalogue.schema import NAME_LIMIT, TEXT_LIMIT, assignments, micros, package_ids
 from distd.domain import fragment_plan
 from distd.domain.errors import BadInput, Conflict, Unavailable
+from distd.domain.records import Action
 from distd.origin.packages import packages, references
 from distd.origin.packages.packages import Package
 from distd.origin.packages.recovery import reconcile
@@ -186,6 +187,12 @@ def delete(store: PackageStore, actor: Actor, package_id: str, now_s: float) -> 
     # After the commit: a crash here leaves a directory of no package, which `reconcile` removes.
     if package_id in package_dirs.list_ids(store.data):
         package_dirs.delete(store.data, package_id)
+
+
+def fetched_mode(action: Action) -> int:
+    """The mode in a package of a file that has only the server's own: what is run must be executable, and all may read
+    what is stored."""
+    return 0o755 if action is Action.LAUNCH else 0o644
 
 
 def check_name(name: str) -> None:

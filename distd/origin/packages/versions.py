@@ -27,6 +27,7 @@ from distd.origin.packages.publishing import (
     check_name,
     check_priority,
     check_signer,
+    fetched_mode,
     publish,
 )
 from distd.packaging import builder, revise
@@ -53,13 +54,15 @@ MAX_LOGGED = 1000  # characters of a description, in its event
 class Successor:
     """What a new package has that takes the place of an old one; None: as the old one has it.
 
-    `with_assignments`: the computers that the old one was assigned to get the new one.
+    `with_assignments`: the computers that the old one was assigned to get the new one. `file_mode_of_server`: the mode
+    of a file is only how the server keeps it; it becomes that of what is run, or of what all may read.
     """
 
     source: Path
     name: str | None = None
     target: str | None = None
     with_assignments: bool = False
+    file_mode_of_server: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,8 @@ def plan_successor(store: PackageStore, old_id: str, successor: Successor) -> tu
         raise Conflict("package", f"{old_id} is not active, so no agent would be told", "activate it first")
     recipe = None if old.recipe is None else RecipeUse(old.recipe, old.arguments or "")
     spec = _successor_spec(store, old, successor)
-    return old, NewPackage(successor.name or old.name, successor.source, spec, recipe, old.description)
+    file_mode = fetched_mode(spec.action) if successor.file_mode_of_server else None
+    return old, NewPackage(successor.name or old.name, successor.source, spec, recipe, old.description, file_mode)
 
 
 def withdraw(store: PackageStore, actor: Actor, package_id: str, now_s: float) -> None:

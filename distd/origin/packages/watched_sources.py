@@ -1,0 +1,269 @@
+"""Sources whose new versions supersede a package: watch, list, show, forget; what was found of them.
+
+Who looks takes those that are due (`take_due`), so that no other process looks at the same time, and says what it found
+(`found`, `failed`). A new version becomes a job that supersedes the package; its digest counts when the job is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import delete as delete_from
+from sqlalchemy import func, insert, select, update
+
+from distd.catalogue import event_log
+from distd.catalogue.event_log import Kind
+from distd.catalogue.jobs_schema import jobs as jobs_table
+from distd.catalogue.lists import read_page
+from distd.catalogue.recurring_schema import watched_sources
+from distd.catalogue.schema import NAME_LIMIT, TEXT_LIMIT, micros, packages, seconds
+from distd.domain.actor import SYSTEM
+from distd.domain.errors import BadInput, Conflict, NotFound
+from distd.domain.folding import fold
+from distd.domain.watched_source import PlaceKind, check_interval, read_place
+from distd.origin.jobs import jobs
+from distd.origin.jobs.jobs import JobKind, JobState
+from distd.origin.packages.packages import show as show_package
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Row
+
+    from distd.domain.actor import Actor
+    from distd.domain.page import Page, Window
+    from distd.domain.watched_source import SourceVersion
+
+MAX_SOURCES: Final = 200
+AT_ONCE: Final = 4  # sources that are taken together
+LOOK_AT_JOB_S: Final = 5.0
+PLACE: Final = (str,)  # of a source in the list: its folded name
+
+
+@dataclass(frozen=True, slots=True)
+class NewSource:
+    """`with_assignments`: the computers that have the package assigned get each new one."""
+
+    name: str
+    package_id: str
+    place: str
+    every_s: float
+    with_assignments: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedSource:
+    """`kind`: PATH or URL. `digest`: BLAKE3 of the version that the package is made of, as far as is known; `job`: that
+    makes a package of a new one. `changed_at_s`: when the last new version was found; `failing_since_s`: since when it
+    cannot be read or no package can be made of it, `why` says the reason."""
+
+    name: str
+    package_id: str
+    package_name: str
+    kind: str
+    place: str
+    every_s: int
+    with_assignments: bool
+    digest: str
+    size_bytes: int | None
+    job: int | None
+    next_at_s: float
+    checked_at_s: float | None
+    changed_at_s: float | None
+    failing_since_s: float | None
+    why: str
+    created_by: str
+    created_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DueSource:
+    """What is to be looked at."""
+
+    id: int
+    name: str
+    kind: PlaceKind
+    place: str
+    hint: str
+
+
+def create(conn: Connection, actor: Actor, new: NewSource, now_s: float) -> WatchedSource:
+    """Watch a source: what is there at the first look is taken for what the package was made of. Whether a path may be
+    read the caller has checked. Raises `BadInput`, `NotFound`, `Conflict`."""
+    name = new.name.strip()
+    if not fold(name) or len(name) > NAME_LIMIT or not name.isprintable() or "/" in name:
+        raise BadInput("name", f"1 to {NAME_LIMIT} printable characters without /", new.name)
+    kind, every_s = read_place(new.place), check_interval(new.every_s)
+    package = show_package(conn, new.package_id)
+    if package.superseded_by is not None:
+        hint = f"watch for {package.superseded_by}, its successor"
+        raise Conflict("package", f"{package.id} is superseded already", hint)
+    if (conn.scalar(select(func.count()).select_from(watched_sources)) or 0) >= MAX_SOURCES:
+        raise Conflict("name", f"{MAX_SOURCES} sources are watched already", "delete some")
+    if conn.scalar(select(watched_sources.c.id).where(watched_sources.c.name_key == fold(name))) is not None:
+        raise Conflict("name", f"there is a source {name} already", "give it another name")
+    row = {
+        "name": name,
+        "name_key": fold(name),
+        "package_id": new.package_id,
+        "kind": kind,
+        "location": new.place,
+        "every_s": every_s,
+        "with_assignments": new.with_assignments,
+        "next_at_us": micros(now_s),
+        "created_by": str(actor),
+        "created_at_us": micros(now_s),
+    }
+    conn.execute(insert(watched_sources).values(**row))
+    _note(conn, Kind.SOURCE_WATCHED, actor, _row(conn, name), now_s, place=new.place[:NAME_LIMIT], every_s=every_s)
+    return show(conn, name)
+
+
+def list_sources(conn: Connection, window: Window) -> Page[WatchedSource]:
+    """By name."""
+    return read_page(conn, _query(), (watched_sources.c.name_key,), window, _made)
+
+
+def show(conn: Connection, name: str) -> WatchedSource:
+    """One source. Raises `NotFound`."""
+    return _made(_row(conn, name))
+
+
+def check_soon(conn: Connection, name: str, now_s: float) -> WatchedSource:
+    """Look at it now, not when its time comes. Raises `NotFound`."""
+    row = _row(conn, name)
+    _set(conn, row.id, next_at_us=micros(now_s))
+    return show(conn, name)
+
+
+def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> WatchedSource:
+    """Watch it no more; its package stays. Raises `NotFound`."""
+    row, gone = _row(conn, name), show(conn, name)
+    conn.execute(delete_from(watched_sources).where(watched_sources.c.id == row.id))
+    _note(conn, Kind.SOURCE_DELETED, actor, row, now_s)
+    return gone
+
+
+def is_due(conn: Connection, now_s: float) -> bool:
+    """Whether `take_due` has something to do."""
+    due = select(watched_sources.c.id).where(watched_sources.c.next_at_us <= micros(now_s))
+    return conn.scalar(due.limit(1)) is not None
+
+
+def take_due(conn: Connection, now_s: float, lease_s: float) -> list[DueSource]:
+    """Those that are to be looked at now; nobody else takes them for so long. Ends of their jobs are taken note of."""
+    due = select(watched_sources).where(watched_sources.c.next_at_us <= micros(now_s))
+    taken = []
+    for row in conn.execute(due.order_by(watched_sources.c.next_at_us).limit(AT_ONCE)).all():
+        if row.job_id is not None:
+            _follow_job(conn, row, now_s)
+            continue
+        _set(conn, row.id, next_at_us=micros(now_s + lease_s))
+        taken.append(DueSource(row.id, row.name, PlaceKind(row.kind), row.location, row.hint))
+    return taken
+
+
+def _follow_job(conn: Connection, row: Row[Any], now_s: float) -> None:
+    job = conn.execute(select(jobs_table).where(jobs_table.c.id == row.job_id)).one_or_none()
+    state = JobState.FAILED if job is None else JobState(job.state)
+    if state is JobState.RUNNING:
+        _set(conn, row.id, next_at_us=micros(now_s + LOOK_AT_JOB_S))
+        return
+    values: dict[str, Any] = {"job_id": None, "job_digest": "", "next_at_us": micros(now_s + row.every_s)}
+    if state is JobState.DONE:
+        _set(conn, row.id, **values, digest=row.job_digest)
+        _recover(conn, row, now_s)
+        return
+    _set(conn, row.id, **values, hint="")  # or what has not changed since would not be looked at again
+    error = {} if job is None else job.error or {}
+    _fail(conn, row, f"job {row.job_id}: {error.get('detail', 'it is not known any more')}", now_s)
+
+
+def found(conn: Connection, source_id: int, version: SourceVersion | None, path: str, now_s: float) -> int | None:
+    """What a look has found; None: nothing new. `path`: where the job finds it. Gives the id of the job that makes a
+    package of it, if it is a new version. Raises `Conflict` where too many jobs wait."""
+    row = conn.execute(select(watched_sources).where(watched_sources.c.id == source_id)).one_or_none()
+    if row is None:  # somebody has deleted it meanwhile
+        return None
+    at_us = micros(now_s)
+    values: dict[str, Any] = {"checked_at_us": at_us, "next_at_us": at_us + row.every_s * 1_000_000}
+    if version is None or row.digest in ("", version.digest):
+        if version is not None:
+            values |= {"digest": version.digest, "hint": version.hint, "size_bytes": version.size_bytes}
+        _set(conn, row.id, **values)
+        _recover(conn, row, now_s)
+        return None
+    request = {"package": row.package_id, "path": path, "kind": row.kind, "digest": version.digest}
+    request["with_assignments"] = row.with_assignments
+    job_id = jobs.create(conn, SYSTEM, JobKind.FOLLOW, request, now_s, row.package_id)
+    values |= {"job_id": job_id, "job_digest": version.digest, "hint": version.hint, "changed_at_us": at_us}
+    values |= {"size_bytes": version.size_bytes, "next_at_us": micros(now_s + LOOK_AT_JOB_S)}
+    _set(conn, row.id, **values)
+    detail: dict[str, Any] = {"digest": version.digest, "size_bytes": version.size_bytes, "job": job_id}
+    _note(conn, Kind.SOURCE_CHANGED, SYSTEM, row, now_s, **detail)
+    return job_id
+
+
+def failed(conn: Connection, source_id: int, why: str, now_s: float) -> bool:
+    """It could not be read. Gives whether an outage begins: it could the last time."""
+    row = conn.execute(select(watched_sources).where(watched_sources.c.id == source_id)).one_or_none()
+    if row is None:
+        return False
+    _set(conn, row.id, checked_at_us=micros(now_s), next_at_us=micros(now_s + row.every_s))
+    return _fail(conn, row, why, now_s)
+
+
+def _fail(conn: Connection, row: Row[Any], why: str, now_s: float) -> bool:
+    is_new = row.failing_since_us is None
+    _set(conn, row.id, why=why[:TEXT_LIMIT], **({"failing_since_us": micros(now_s)} if is_new else {}))
+    if is_new:
+        _note(conn, Kind.SOURCE_FAILED, SYSTEM, row, now_s, why=why[:TEXT_LIMIT])
+    return is_new
+
+
+def _recover(conn: Connection, row: Row[Any], now_s: float) -> None:
+    if row.failing_since_us is not None:
+        _set(conn, row.id, failing_since_us=None, why="")
+        _note(conn, Kind.SOURCE_RECOVERED, SYSTEM, row, now_s)
+
+
+def _set(conn: Connection, source_id: int, **values: Any) -> None:
+    conn.execute(update(watched_sources).where(watched_sources.c.id == source_id).values(**values))
+
+
+def _note(conn: Connection, kind: Kind, actor: Actor, row: Row[Any], now_s: float, **detail: Any) -> None:
+    event_log.append(conn, kind, actor, at_s=now_s, package_id=row.package_id, source=row.name, **detail)
+
+
+def _query() -> Any:
+    return select(watched_sources, packages.c.name.label("package_name")).join(
+        packages, packages.c.id == watched_sources.c.package_id
+    )
+
+
+def _row(conn: Connection, name: str) -> Row[Any]:
+    row: Row[Any] | None = conn.execute(_query().where(watched_sources.c.name_key == fold(name))).one_or_none()
+    if row is None:
+        raise NotFound("source", "the name of a source that is watched", name)
+    return row
+
+
+def _made(row: Row[Any]) -> WatchedSource:
+    return WatchedSource(
+        name=row.name,
+        package_id=row.package_id,
+        package_name=row.package_name,
+        kind=row.kind,
+        place=row.location,
+        every_s=row.every_s,
+        with_assignments=row.with_assignments,
+        digest=row.digest,
+        size_bytes=row.size_bytes,
+        job=row.job_id,
+        next_at_s=row.next_at_us / 1_000_000,
+        checked_at_s=seconds(row.checked_at_us),
+        changed_at_s=seconds(row.changed_at_us),
+        failing_since_s=seconds(row.failing_since_us),
+        why=row.why,
+        created_by=row.created_by,
+        created_at_s=row.created_at_us / 1_000_000,
+    )

@@ -1,0 +1,90 @@
+"""Which version of a file or folder is there: a digest of its content, and what tells cheaply that nothing changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+from blake3 import blake3
+
+from distd.domain.errors import BadInput, TooLarge
+from distd.domain.watched_source import SourceVersion, check_path
+from distd.packaging.source import PIECE_BYTES, find_members, open_readable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from distd.packaging.source import Member
+
+MAX_MEMBERS: Final = 100_000
+SETTLED_S: Final = 10.0  # a file that was written to more recently may be written to now
+
+
+def look(
+    path: Path, folders: tuple[str, ...], data_root: Path, *, hint: str, max_bytes: int, now_s: float
+) -> SourceVersion | None:
+    """The version at `path`; None: it is the one of `hint`, or it is just being written. It blocks for long.
+
+    Raises `BadInput` for a path that may not be read (`check_path`) or is no source, `TooLarge`.
+    """
+    real = resolve(path, folders, data_root)
+    members = _members(real)
+    size_bytes = sum(member.size_bytes for member in members)
+    if size_bytes > max_bytes:
+        raise TooLarge("place", f"at most {max_bytes} bytes (sources.max_mib)", f"{size_bytes} bytes")
+    now_hint, newest_s = _stamp(members)
+    if now_hint == hint or newest_s > now_s - SETTLED_S:
+        return None
+    digest = _digest(members)
+    if _stamp(_members(real))[0] != now_hint:
+        return None
+    return SourceVersion(digest, size_bytes, now_hint)
+
+
+def resolve(path: Path, folders: tuple[str, ...], data_root: Path) -> Path:
+    """The path without links. Raises `BadInput` where it may not be read, or is not there."""
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise BadInput("place", "a file or folder", str(path), str(getattr(error, "strerror", error))) from None
+    check_path(str(real), folders, str(data_root.resolve()))
+    return real
+
+
+def digest_of(path: Path) -> str:
+    """The digest of what is there."""
+    return _digest(_members(path))
+
+
+def _members(path: Path) -> tuple[Member, ...]:
+    if not (path.is_file() or path.is_dir()):
+        raise BadInput("place", "a file or folder", str(path))
+    members = find_members(path, links=True)
+    if len(members) > MAX_MEMBERS:
+        raise BadInput("place", f"at most {MAX_MEMBERS:,} files", f"{len(members):,}")
+    return members
+
+
+def _stamp(members: tuple[Member, ...]) -> tuple[str, float]:
+    """Names, sizes and times of all, digested; and the newest time."""
+    hasher, newest_ns = blake3(), 0
+    for member in members:
+        state = os.lstat(member.path)
+        newest_ns = max(newest_ns, state.st_mtime_ns)
+        row = [member.name, member.mode, member.size_bytes, member.link_target, state.st_mtime_ns, state.st_ino]
+        hasher.update(json.dumps(row).encode())
+    return hasher.hexdigest(), newest_ns / 1e9
+
+
+def _digest(members: tuple[Member, ...]) -> str:
+    hasher = blake3()
+    for member in members:
+        row = [member.name, stat.S_IFMT(member.mode), member.mode & 0o111, member.size_bytes, member.link_target]
+        hasher.update(json.dumps(row).encode())
+        if stat.S_ISREG(member.mode):
+            with open_readable(member.path) as file:
+                while piece := file.read(PIECE_BYTES):
+                    hasher.update(piece)
+    return hasher.hexdigest()

@@ -1,0 +1,172 @@
+"""Sources that are watched, and what was found of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from distd.catalogue.event_log import Kind
+from distd.domain.errors import BadInput, Conflict, NotFound
+from distd.domain.page import EVERYTHING
+from distd.domain.watched_source import SourceVersion
+from distd.origin.jobs import jobs
+from distd.origin.packages import references, watched_sources
+from distd.origin.packages.watched_sources import LOOK_AT_JOB_S, NewSource
+from distd.wire.problem import content_of
+
+if TYPE_CHECKING:
+    from distd.origin.packages.watched_sources import WatchedSource
+    from tests.fixtures.origin import TestOrigin
+
+ONE = SourceVersion("1" * 64, 10, "first")
+TWO = SourceVersion("2" * 64, 20, "second")
+LEASE_S = 100.0
+EVERY_S = 3600
+
+
+@pytest.fixture
+def site(origin: TestOrigin) -> TestOrigin:
+    for package_id in ("17", "18"):
+        origin.package(package_id)
+    watch(origin)
+    return origin
+
+
+def watch(origin: TestOrigin, name: str = "Putty", **more: Any) -> WatchedSource:
+    values = {"name": name, "package_id": "17", "place": "https://h/putty.exe", "every_s": EVERY_S, **more}
+    made: WatchedSource = origin.act(watched_sources.create, NewSource(**values), origin.now_s)
+    return made
+
+
+def take(site: TestOrigin, later_s: float = 0.0) -> list[str]:
+    site.now_s += later_s
+    return [each.hint for each in site.write(watched_sources.take_due, site.now_s, LEASE_S)]
+
+
+def find(site: TestOrigin, version: SourceVersion | None) -> int | None:
+    job: int | None = site.write(watched_sources.found, 1, version, "/p", site.now_s)
+    return job
+
+
+def shown(site: TestOrigin) -> WatchedSource:
+    found: WatchedSource = site.read(watched_sources.show, "putty")
+    return found
+
+
+def of_sources(site: TestOrigin) -> list[Kind]:
+    return [event.kind for event in site.events() if event.kind.startswith("SOURCE_")]
+
+
+def new_version(site: TestOrigin) -> int:
+    """A job that makes a package of a new version."""
+    assert take(site) == [""]
+    assert find(site, ONE) is None, "what is there first is what the package was made of"
+    assert take(site, EVERY_S) == ["first"]
+    job_id = find(site, TWO)
+    assert job_id is not None
+    return job_id
+
+
+def test_one_process_looks_at_a_time(site: TestOrigin) -> None:
+    assert take(site) == [""]
+    assert take(site) == []
+    assert take(site, LEASE_S + 1) == [""], "the other one has died"
+    assert find(site, None) is None
+    assert shown(site).next_at_s == site.now_s + EVERY_S
+    assert not site.read(watched_sources.is_due, site.now_s)
+
+
+def test_a_new_version_counts_when_its_job_is_done(site: TestOrigin) -> None:
+    job_id = new_version(site)
+    assert (shown(site).job, shown(site).digest) == (job_id, ONE.digest)
+    job = site.write(jobs.take, site.now_s, 1)
+    assert job.request == {
+        "package": "17",
+        "path": "/p",
+        "kind": "URL",
+        "digest": TWO.digest,
+        "with_assignments": True,
+    }
+    assert take(site, LOOK_AT_JOB_S) == []
+    site.write(references.follow_package, "17", "18")
+    site.write(jobs.finish, job_id, "18", {}, site.now_s)
+    assert take(site, LOOK_AT_JOB_S) == []
+    assert (shown(site).job, shown(site).digest, shown(site).package_id) == (None, TWO.digest, "18")
+    assert take(site, EVERY_S) == ["second"]
+    assert find(site, TWO) is None
+    assert of_sources(site) == [Kind.SOURCE_WATCHED, Kind.SOURCE_CHANGED]
+
+
+def test_a_job_that_fails_is_tried_again_and_told_once(site: TestOrigin) -> None:
+    job_id = new_version(site)
+    site.write(jobs.fail, job_id, content_of(409, "17 is not active"), site.now_s)
+    assert take(site, LOOK_AT_JOB_S) == []
+    assert shown(site).why == f"job {job_id}: 17 is not active"
+    assert take(site, EVERY_S) == [""], "without a hint: it is read again"
+    again = find(site, TWO)
+    assert again is not None
+    site.write(jobs.fail, again, content_of(409, "17 is not active"), site.now_s)
+    assert take(site, LOOK_AT_JOB_S) == []
+    assert of_sources(site).count(Kind.SOURCE_FAILED) == 1
+    assert take(site, EVERY_S) == [""]
+    assert find(site, ONE) is None
+    assert (shown(site).failing_since_s, shown(site).why) == (None, "")
+    assert of_sources(site)[-1] is Kind.SOURCE_RECOVERED
+
+
+def test_an_outage_is_told_once(site: TestOrigin) -> None:
+    assert [site.write(watched_sources.failed, 1, "404", site.now_s + at) for at in (0, 1)] == [True, False]
+    assert shown(site).failing_since_s == site.now_s
+    find(site, ONE)
+    assert site.write(watched_sources.failed, 1, "404", site.now_s)
+    assert of_sources(site).count(Kind.SOURCE_FAILED) == 2
+
+
+def test_a_source_that_is_deleted_meanwhile(site: TestOrigin) -> None:
+    take(site)
+    assert site.act(watched_sources.delete, "PUTTY", site.now_s).name == "Putty"
+    assert find(site, ONE) is None
+    assert not site.write(watched_sources.failed, 1, "404", site.now_s)
+    with pytest.raises(NotFound):
+        shown(site)
+
+
+def test_it_is_looked_at_when_asked(site: TestOrigin) -> None:
+    take(site)
+    find(site, ONE)
+    assert site.write(watched_sources.check_soon, "putty", site.now_s).next_at_s == site.now_s
+    assert take(site) == ["first"]
+
+
+def test_a_job_that_is_forgotten_has_failed(site: TestOrigin) -> None:
+    new_version(site)
+    site.write(lambda conn: conn.exec_driver_sql("DELETE FROM jobs"))
+    take(site, LOOK_AT_JOB_S)
+    assert "not known any more" in shown(site).why
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "field"),
+    [
+        ({"name": "a/b"}, BadInput, "name"),
+        ({"name": "PUTTY"}, Conflict, "name"),
+        ({"package_id": "99"}, NotFound, "package"),
+        ({"place": "http://h/a"}, BadInput, "place"),
+        ({"every_s": 5}, BadInput, "every_s"),
+        ({"package_id": "18"}, Conflict, "package"),
+    ],
+)
+def test_what_cannot_be(site: TestOrigin, more: dict[str, Any], error: type[Exception], field: str) -> None:
+    site.write(lambda conn: conn.exec_driver_sql("UPDATE packages SET superseded_by = '17' WHERE id = '18'"))
+    with pytest.raises(error) as raised:
+        watch(site, **({"name": "Other"} | more))
+    assert getattr(raised.value, "field", "") == field
+
+
+def test_there_are_not_too_many(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched_sources, "MAX_SOURCES", 2)
+    watch(site, "B")
+    with pytest.raises(Conflict, match="2 sources are watched already"):
+        watch(site, "C")
+    assert [each.name for each in site.read(watched_sources.list_sources, EVERYTHING).items] == ["B", "Putty"]
