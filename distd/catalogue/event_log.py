@@ -116,7 +116,7 @@ class Kind(StrEnum):
     SOURCE_FAILED = "SOURCE_FAILED"  # an outage begins: detail.why
     SOURCE_RECOVERED = "SOURCE_RECOVERED"
     SOURCE_DELETED = "SOURCE_DELETED"
-    # Of notices: detail.notice, .kind (`domain.conditions`), .name: of what.
+    # Of notices: detail.notice, .condition (`domain.conditions`), .name: of what.
     NOTICE_BEGAN = "NOTICE_BEGAN"
     NOTICE_ENDED = "NOTICE_ENDED"
     NOTICE_NOT_SENT = "NOTICE_NOT_SENT"  # detail.channel, .why

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "init": "distd.cli.init:init",
     "keys": "distd.cli.keys:keys",
     "mirror": "distd.cli.mirror:mirror",
+    "notice": "distd.cli.notice:notice",
     "operator": "distd.cli.operator:operator",
     "package": "distd.cli.package:package",
     "plan": "distd.cli.plan:plan",

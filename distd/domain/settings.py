@@ -16,6 +16,7 @@ from distd.domain.database_url import check_database_url
 from distd.domain.duplicates import DuplicateReason
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via, parse_networks
+from distd.domain.notice_settings import NO_NOTICES, NoticeSettings  # noqa: TC001 - `SECTIONS` looks at the fields
 from distd.domain.setting import Setting
 from distd.domain.setting import setting as _setting
 from distd.domain.sign_in_settings import NO_SIGN_IN, SignInSettings  # noqa: TC001 - `SECTIONS` looks at the fields
@@ -31,6 +32,7 @@ OTHER_VARIABLES: Final = frozenset(  # no settings, but ours
     {
         *("DISTD_DATA", "DISTD_SOCKETS", "DISTD_DEVELOPMENT"),
         *("DISTD_SERVER", "DISTD_TOKEN", "DISTD_OPERATOR", "DISTD_PASSWORD", "DISTD_CA"),
+        *("DISTD_WEBHOOK_SECRET", "DISTD_MAIL_PASSWORD"),
     }
 )
 
@@ -301,6 +303,7 @@ class Settings:
     catalogue: CatalogueSettings = CatalogueSettings()
     sign_in: SignInSettings = NO_SIGN_IN
     sources: SourceSettings = SourceSettings()
+    notices: NoticeSettings = NO_NOTICES
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def value(self, name: str) -> Value:

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from distd import __version__
+from distd.domain.conditions import ConditionKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,17 +52,20 @@ GAUGES: Final[tuple[tuple[str, Literal["livesum", "livemin"], str], ...]] = (
     ("distd_mirrors_alive", "livemin", "mirrors that are online"),
     ("distd_mirrors_ready", "livemin", "packages that these mirrors have verified, summed over the mirrors"),
 )
+CONDITIONS: Final = ("distd_conditions", "kind", "conditions that somebody should know of, by kind (distd notice list)")
 POST_HISTOGRAM: Final = ("distd_post_seconds", "from an agent's POST to its reply")
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What is published. `refused`: connections that the lane has handed over and that were refused then."""
+    """What is published. `refused`: connections that the lane has handed over and that were refused then;
+    `conditions()`: how many there are of each kind."""
 
     counts: Counts
     progress: ProgressRecorder
     directory: Callable[[], MirrorDirectory]
     refused: Mapping[str, int]
+    conditions: Callable[[], Mapping[str, int]]
 
 
 class Metrics:
@@ -78,6 +82,8 @@ class Metrics:
         self._gauges = {
             name: Gauge(name, text, registry=self._registry, multiprocess_mode=mode) for name, mode, text in GAUGES
         }
+        name, label, text = CONDITIONS
+        self._conditions = Gauge(name, text, [label], registry=self._registry, multiprocess_mode="livemax")
         self._published: dict[tuple[str, str], float] = {}
         Gauge("distd_info", "the version", ["version"], registry=self._registry, multiprocess_mode="livemax").labels(
             __version__
@@ -111,6 +117,9 @@ class Metrics:
             self._published[name, label] = value
         for name, value in _gauge_values(self._sources).items():
             self._gauges[name].set(value)
+        counts = self._sources.conditions()
+        for kind in ConditionKind:
+            self._conditions.labels(kind).set(counts.get(kind, 0))
 
 
 def _counter_values(sources: Sources) -> Iterator[tuple[str, str, float]]:

@@ -38,6 +38,7 @@ from distd.server.metrics import Metrics, Sources
 from distd.server.mirror_messages import Waves
 from distd.server.mirror_monitor import MirrorMonitor
 from distd.server.mirror_streams import MirrorStreams
+from distd.server.notices import NoticeWatch
 from distd.server.post_queues import open_post_queues
 from distd.server.progress import ProgressRecorder
 from distd.server.source_watch import SourceWatch
@@ -102,10 +103,13 @@ async def run_server(
         backend = OriginBackend(queues, steering, progress, hand_over, access, metrics.observe_post, log)
         levels = Levels(fd=shared_levels())
         lane = Lane(backend, _file_cache(installation.data), limits(settings), log, levels)
+        notices = NoticeWatch(installation.data, reader, writer, lambda: state.settings, log)
+        sources = Sources(lane.counts, progress, lambda: state.directory, web.refused, lambda: notices.counts)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, state.tls_context())])
             nursery.start_soon(watch, state.keys_identity, partial(_use_keys, state, lane, backend, mirrors))
-            nursery.start_soon(metrics.run, Sources(lane.counts, progress, lambda: state.directory, web.refused))
+            nursery.start_soon(metrics.run, sources)
+            nursery.start_soon(notices.run)
             nursery.start_soon(event_watch.run)
             nursery.start_soon(mirrors.run)
             nursery.start_soon(monitor.run)

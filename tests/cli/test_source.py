@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
 
 URL = "https://downloads.example/putty.exe"
 
@@ -11,7 +14,7 @@ def test_a_source_from_its_beginning_to_its_end(site: Any) -> None:
     package_id = site.build()
     assert site("source", "list").out == "No sources are watched.\n"
     made = site("source", "watch", "putty", package_id, URL, "--every", "6h")
-    assert made.out == f"{URL} is looked at every 6 h, for {package_id}.\n"
+    assert made.out == f"{URL} is looked at every 6 h 0 min, for {package_id}.\n"
     assert site("source", "list").out.splitlines()[1].split()[:3] == ["putty", package_id, URL]
     assert "not looked at yet" in site("source", "show", "putty").out
     found = site("source", "show", "Putty", "--json").json
@@ -23,13 +26,12 @@ def test_a_source_from_its_beginning_to_its_end(site: Any) -> None:
     assert (gone.status, "see `distd source list`" in gone.err) == (2, True)
 
 
-def test_paths_are_within_the_folders_of_the_setting(site: Any) -> None:
+def test_paths_are_within_the_folders_of_the_setting(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     package_id, folder = site.build(), site.folder / "srv"
     folder.mkdir()
     refused = site("source", "watch", "it", package_id, folder)
     assert (refused.status, "sources.folders" in refused.err) == (2, True)
-    with (site.data / "distd.toml").open("a") as file:
-        file.write(f'[sources]\nfolders = "{folder}:{site.data}"\n')
+    monkeypatch.setenv("DISTD_SOURCES_FOLDERS", f"{folder}:{site.data}")
     made = site("source", "watch", "it", package_id, folder, "--json")
     assert made.status == 0, made.err
     assert made.json["kind"] == "PATH"

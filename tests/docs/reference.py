@@ -22,7 +22,7 @@ from distd.domain import recipes, results
 from distd.domain.filters.criteria import operators_of
 from distd.domain.filters.fields import FIELDS, find_field
 from distd.domain.settings import TABLE
-from distd.server.metrics import COUNTERS, GAUGES, POST_HISTOGRAM
+from distd.server.metrics import CONDITIONS, COUNTERS, GAUGES, POST_HISTOGRAM
 from tests.docs import house
 
 if TYPE_CHECKING:
@@ -191,6 +191,7 @@ def metrics(mirror: str) -> str:
     """All metrics. `mirror` is the text that a mirror answers on /metrics."""
     own = [(f"{name}{{{label}}}" if label else name, "counter", text) for name, label, text in COUNTERS]
     own += [(name, "gauge", text) for name, _, text in GAUGES]
+    own += [(f"{CONDITIONS[0]}{{{CONDITIONS[1]}}}", "gauge", CONDITIONS[2])]
     own += [(POST_HISTOGRAM[0], "histogram, seconds", POST_HISTOGRAM[1])]
     own += [("distd_info{version}", "gauge", "the version")]
     comments = [line.split(" ", 3)[1:] for line in mirror.splitlines() if line.startswith("# ")]

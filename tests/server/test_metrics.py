@@ -11,11 +11,11 @@ import trio
 from prometheus_client.parser import text_string_to_metric_families
 
 from distd.cli.main import run
-from distd.server.metrics import COUNTERS, GAUGES, POST_HISTOGRAM
+from distd.server.metrics import CONDITIONS, COUNTERS, GAUGES, POST_HISTOGRAM
 from tests.programs.processes import distd_serve
 from tests.programs.waiting import LIMIT_S, await_until
 
-NAMES = [name for name, *_ in (*COUNTERS, *GAUGES)] + [POST_HISTOGRAM[0], "distd_info"]
+NAMES = [name for name, *_ in (*COUNTERS, *GAUGES)] + [CONDITIONS[0], POST_HISTOGRAM[0], "distd_info"]
 
 
 def test_every_metric_stands_in_the_reference() -> None:

@@ -16,9 +16,10 @@ from distd.domain.records import InventoryRequest
 from distd.domain.rollout_plan import RolloutPlan, WaveBy, WavePlan
 from distd.domain.rollout_state import RolloutAct
 from distd.domain.settings import DownloadConfig, settings_of
-from distd.origin.deployments import rollouts
+from distd.origin.deployments import recurrences, rollouts
+from distd.origin.deployments.recurrences import NewRecurrence
 from distd.origin.deployments.rollouts import NewRollout
-from distd.server.upkeep import JOIN_S, MERGE_S, PRUNE_S, ROLLOUT_S, SOFTWARE_S, run_upkeep
+from distd.server.upkeep import JOIN_S, MERGE_S, PRUNE_S, RECUR_S, ROLLOUT_S, SOFTWARE_S, run_upkeep
 
 if TYPE_CHECKING:
     import pytest
@@ -87,3 +88,16 @@ async def test_roll_outs_go_on(origin: TestOrigin, writer: Any, autojump_clock: 
         await trio.sleep(JOIN_S + ROLLOUT_S + 1)
         nursery.cancel_scope.cancel()
     assert {result.device_id for result in origin.results("17")} == {"pc", "new"}
+
+
+async def test_packages_come_again(origin: TestOrigin, writer: Any, autojump_clock: trio.testing.MockClock) -> None:
+    origin.package("17")
+    origin.prolog()
+    origin.inventory()
+    who = AssignmentOrigin(OriginKind.FILTER, "device_id = pc")
+    origin.act(recurrences.create, NewRecurrence("17", 1, who), origin.now_s)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_upkeep, writer, settings_of({}), LOG)
+        await trio.sleep(RECUR_S + 1)
+        nursery.cancel_scope.cancel()
+    assert [result.origin_kind for result in origin.results("17")] == ["recurrence"]

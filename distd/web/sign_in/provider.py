@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from distd.domain.errors import BadInput, Unavailable
-from distd.web.sign_in.secret_files import read_secret
+from distd.storage.secret_files import read_secret
 from distd.web.sign_in.sources import SignInMember
 
 try:

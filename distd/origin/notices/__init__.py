@@ -1,0 +1,1 @@
+"""Notices: conditions that somebody should know of, and how they are told."""

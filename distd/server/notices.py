@@ -1,0 +1,130 @@
+"""Looks for conditions that somebody should know of, and sends what is to be sent, in threads of its own.
+
+Error handling: what cannot be sent is tried again, with longer and longer pauses, and in the end given up. The log says
+it once for each channel, and once when it works again.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from distd.catalogue.outage import warn
+from distd.domain.errors import BadInput, Unavailable
+from distd.origin.notices import conditions, notices
+from distd.origin.notices.senders import Sender
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Mapping
+
+    from distd.catalogue.reader import Reader
+    from distd.catalogue.writer import Writer
+    from distd.domain.conditions import Condition
+    from distd.domain.notice_texts import NoticeMessage
+    from distd.domain.settings import Settings
+    from distd.origin.notices.notices import DueDelivery
+    from distd.storage.data_dir import DataDir
+
+LOOK_S: Final = 15.0
+SEND_S: Final = 5.0
+MARGIN_S: Final = 60.0  # beside the time that servers may take
+STEPS: Final = 6  # of sending, each of which may take `notices.timeout_s`
+THREADS: Final = 2
+
+
+class NoticeWatch:
+    """Until cancelled. `settings()` are those in force; `clock()` gives Unix time; `send(settings, channel, message)`
+    blocks."""
+
+    def __init__(
+        self,
+        data: DataDir,
+        reader: Reader,
+        writer: Writer,
+        settings: Callable[[], Settings],
+        log: logging.Logger,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._data = data
+        self._reader = reader
+        self._writer = writer
+        self._settings = settings
+        self._log = log
+        self._clock = clock
+        self._server = platform.node() or "server"
+        self._threads = trio.CapacityLimiter(THREADS)
+        self._failing: set[str] = set()
+        self._found: list[Condition] = []
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many conditions of each kind there are."""
+        return Counter(condition.kind for condition in self._found)
+
+    async def run(self) -> None:
+        """Look, and send, for ever."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._every, LOOK_S, self.look, "notices")
+            nursery.start_soon(self._every, SEND_S, self.send_due, "notices are not sent")
+
+    async def _every(self, interval_s: float, act: Callable[[], object], what: str) -> None:
+        while True:
+            try:
+                await act()  # type: ignore[misc]
+            except Unavailable as error:
+                warn(self._log, error, what)
+            await trio.sleep(interval_s)
+
+    async def look(self) -> None:
+        """Look once, and write down what has changed."""
+        settings, now_s = self._settings(), self._clock()
+        of_server = partial(conditions.of_server, self._data, settings, self._server, now_s)
+        own = await trio.to_thread.run_sync(of_server, limiter=self._threads)
+        found = [
+            *own,
+            *await self._reader.run(partial(conditions.of_catalogue, settings=settings.notices, now_s=now_s)),
+        ]
+        self._found = found
+        given = {"found": found, "settings": settings.notices, "server": self._server, "now_s": now_s}
+        if await self._reader.run(partial(notices.changes, **given)):
+            for line in await self._writer.run(partial(notices.take_note, **given)):
+                self._log.warning("notice: %s", line)
+
+    async def send_due(self) -> None:
+        """Send what is due, and write down how it went."""
+        now_s = self._clock()
+        if not await self._reader.run(partial(notices.is_due, now_s=now_s)):
+            return
+        lease_s = STEPS * notices.AT_ONCE * self._settings().notices.timeout_s + MARGIN_S
+        taken = await self._writer.run(partial(notices.take_due, now_s=now_s, lease_s=lease_s))
+        async with trio.open_nursery() as nursery:
+            for due in taken:
+                nursery.start_soon(self._send, due)
+
+    async def _send(self, due: DueDelivery) -> None:
+        sender = Sender(self._data, self._settings(), self._clock)
+        try:
+            await self.deliver(sender, due.channel, sender.message_of(due))
+        except (BadInput, Unavailable) as error:
+            failed = partial(notices.not_sent, due=due, why=str(error), now_s=self._clock())
+            if await self._writer.run(failed):
+                self._log.error("notice %d is given up: %s: %s", due.notice.id, due.channel, error)
+            elif due.channel not in self._failing:
+                self._log.warning("notices are not sent by %s: %s; they are tried again", due.channel, error)
+            self._failing.add(due.channel)
+            return
+        await self._writer.run(partial(notices.sent, delivery_id=due.id, now_s=self._clock()))
+        if due.channel in self._failing:
+            self._failing.discard(due.channel)
+            self._log.info("notices are sent by %s again", due.channel)
+
+    async def deliver(self, sender: Sender, channel: str, message: NoticeMessage) -> None:
+        """In a thread."""
+        send = partial(sender.send, channel, message)
+        await trio.to_thread.run_sync(send, limiter=self._threads, abandon_on_cancel=True)
