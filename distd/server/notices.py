@@ -21,11 +21,13 @@ from distd.origin.notices.senders import Sender
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from sqlalchemy import Connection
 
     from distd.catalogue.reader import Reader
     from distd.catalogue.writer import Writer
-    from distd.domain.conditions import Condition
+    from distd.domain.conditions import Condition, NoticeChange
     from distd.domain.notice_texts import NoticeMessage
     from distd.domain.settings import Settings
     from distd.origin.notices.notices import DueDelivery
@@ -39,8 +41,7 @@ THREADS: Final = 2
 
 
 class NoticeWatch:
-    """Until cancelled. `settings()` are those in force; `clock()` gives Unix time; `send(settings, channel, message)`
-    blocks."""
+    """Until cancelled. `settings()` are those in force; `clock()` gives Unix time."""
 
     def __init__(
         self,
@@ -73,10 +74,10 @@ class NoticeWatch:
             nursery.start_soon(self._every, LOOK_S, self.look, "notices")
             nursery.start_soon(self._every, SEND_S, self.send_due, "notices are not sent")
 
-    async def _every(self, interval_s: float, act: Callable[[], object], what: str) -> None:
+    async def _every(self, interval_s: float, act: Callable[[], Awaitable[None]], what: str) -> None:
         while True:
             try:
-                await act()  # type: ignore[misc]
+                await act()
             except Unavailable as error:
                 warn(self._log, error, what)
             await trio.sleep(interval_s)
@@ -86,14 +87,17 @@ class NoticeWatch:
         settings, now_s = self._settings(), self._clock()
         of_server = partial(conditions.of_server, self._data, settings, self._server, now_s)
         own = await trio.to_thread.run_sync(of_server, limiter=self._threads)
-        found = [
-            *own,
-            *await self._reader.run(partial(conditions.of_catalogue, settings=settings.notices, now_s=now_s)),
-        ]
-        self._found = found
-        given = {"found": found, "settings": settings.notices, "server": self._server, "now_s": now_s}
-        if await self._reader.run(partial(notices.changes, **given)):
-            for line in await self._writer.run(partial(notices.take_note, **given)):
+        read = partial(conditions.of_catalogue, settings=settings.notices, now_s=now_s)
+        found = self._found = [*own, *await self._reader.run(read)]
+
+        def changes(conn: Connection) -> list[NoticeChange]:
+            return notices.changes(conn, found, settings.notices, self._server, now_s)
+
+        def take_note(conn: Connection) -> list[str]:
+            return notices.take_note(conn, found, settings.notices, self._server, now_s)
+
+        if await self._reader.run(changes):
+            for line in await self._writer.run(take_note):
                 self._log.warning("notice: %s", line)
 
     async def send_due(self) -> None:
@@ -109,20 +113,28 @@ class NoticeWatch:
 
     async def _send(self, due: DueDelivery) -> None:
         sender = Sender(self._data, self._settings(), self._clock)
+        why = ""
         try:
             await self.deliver(sender, due.channel, sender.message_of(due))
         except (BadInput, Unavailable) as error:
-            failed = partial(notices.not_sent, due=due, why=str(error), now_s=self._clock())
-            if await self._writer.run(failed):
-                self._log.error("notice %d is given up: %s: %s", due.notice.id, due.channel, error)
-            elif due.channel not in self._failing:
-                self._log.warning("notices are not sent by %s: %s; they are tried again", due.channel, error)
-            self._failing.add(due.channel)
-            return
+            why = str(error)
+        try:
+            await (self._not_sent(due, why) if why else self._sent(due))
+        except Unavailable as error:  # the catalogue: it is sent again when nobody has taken note
+            warn(self._log, error, "notices")
+
+    async def _sent(self, due: DueDelivery) -> None:
         await self._writer.run(partial(notices.sent, delivery_id=due.id, now_s=self._clock()))
         if due.channel in self._failing:
             self._failing.discard(due.channel)
             self._log.info("notices are sent by %s again", due.channel)
+
+    async def _not_sent(self, due: DueDelivery, why: str) -> None:
+        if await self._writer.run(partial(notices.not_sent, due=due, why=why, now_s=self._clock())):
+            self._log.error("notice %d is given up: %s: %s", due.notice.id, due.channel, why)
+        elif due.channel not in self._failing:
+            self._log.warning("notices are not sent by %s: %s; they are tried again", due.channel, why)
+        self._failing.add(due.channel)
 
     async def deliver(self, sender: Sender, channel: str, message: NoticeMessage) -> None:
         """In a thread."""

@@ -103,28 +103,23 @@ async def run_server(
         backend = OriginBackend(queues, steering, progress, hand_over, access, metrics.observe_post, log)
         levels = Levels(fd=shared_levels())
         lane = Lane(backend, _file_cache(installation.data), limits(settings), log, levels)
-        notices = NoticeWatch(installation.data, reader, writer, lambda: state.settings, log)
+        behind = reader, writer, lambda: state.settings, log
+        notices = NoticeWatch(installation.data, *behind)
         sources = Sources(lane.counts, progress, lambda: state.directory, web.refused, lambda: notices.counts)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             nursery.start_soon(lane.run, [(listeners.http, None), (listeners.https, state.tls_context())])
             nursery.start_soon(watch, state.keys_identity, partial(_use_keys, state, lane, backend, mirrors))
             nursery.start_soon(metrics.run, sources)
-            nursery.start_soon(notices.run)
-            nursery.start_soon(event_watch.run)
-            nursery.start_soon(mirrors.run)
-            nursery.start_soon(monitor.run)
-            nursery.start_soon(steering.run)
             nursery.start_soon(Cancellations(steering.cancel).run, event_watch, log)
             nursery.start_soon(access.run, event_watch)
             if not is_prepared:
                 nursery.start_soon(_prepare_later, installation, access)
-            nursery.start_soon(progress.run)
             nursery.start_soon(run_upkeep, writer, settings, log)
             nursery.start_soon(run_groups, reader, writer, log)
-            jobs = JobRunner(installation.data.root, reader, writer, lambda: state.settings, log)
-            nursery.start_soon(jobs.run)
-            nursery.start_soon(SourceWatch(installation.data, reader, writer, lambda: state.settings, log).run)
             nursery.start_soon(limit_log, catalogue)
+            jobs, watched = JobRunner(installation.data.root, *behind), SourceWatch(installation.data, *behind)
+            for each in (notices, event_watch, mirrors, monitor, steering, progress, jobs, watched):
+                nursery.start_soon(each.run)
             announce(state.context.http, state.context.https)
             async with AsyncExitStack() as stack:
                 if not is_worker():  # else the supervisor does it, once for all workers

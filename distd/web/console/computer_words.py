@@ -73,6 +73,7 @@ ATTENTION_NAMES: Final = {
     "ROLLOUT_HALTED": "roll-out is halted:",
     "ROLLOUT_AWAITS": "roll-out awaits approval:",
     "MIRROR_LOST": "redistribution server is offline:",
+    "DEPLOYMENT_STALLED": "computers have stalled with",
     "CERTIFICATE_ENDS": "certificate of this server ends soon",
     "LITTLE_DISK": "are free for packages on this server",
     "FAILURES": "with an error of",

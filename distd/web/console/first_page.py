@@ -7,19 +7,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from distd.catalogue.event_log import Kind
+from distd.domain.conditions import ConditionKind
 from distd.domain.page import EVERYTHING, Window
 from distd.domain.permissions import Act
 from distd.domain.rollout_state import ENDED, Phase
 from distd.origin.computers import duplicates
 from distd.origin.computers.contact_counts import count_contacts
 from distd.origin.deployments import rollouts
-from distd.origin.deployments.diagnosis_facts import read_context
 from distd.origin.mirrors import mirrors
+from distd.origin.notices.notices import list_open
 from distd.origin.operators import events
 from distd.origin.operators.events import Wanted
 from distd.origin.packages import overview
 from distd.origin.packages.overview import WantedPackages
-from distd.storage import quota
 from distd.web.console.frame import current, page
 from distd.web.console.links import address, of_deployment
 from distd.web.console.recent import RecentAnswers
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from distd.origin.computers.contact_counts import ContactCounts
     from distd.origin.deployments.rollouts import Rollout
     from distd.origin.mirrors.mirrors import Mirror
+    from distd.origin.notices.notices import Notice
     from distd.origin.operators.events import LoggedEvent
     from distd.origin.packages.overview import ListedPackage
     from distd.web.console.use_cases import UseCases
@@ -43,8 +44,6 @@ MAX_RUNNING: Final = 10
 MAX_PACKAGES: Final = 1000  # that are looked at, the newest
 COUNTS_KEPT_S: Final = 10.0
 DUPLICATES_KEPT_S: Final = 300.0
-CERTIFICATE_S: Final = 30 * 86_400.0
-LITTLE_BYTES: Final = 5_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,7 @@ class SiteNow:
     active: int
     rollouts: list[Rollout]
     mirrors: list[Mirror]
+    conditions: list[Notice]
     attention: list[Attention] = field(default_factory=list)
 
 
@@ -127,21 +127,16 @@ def _read(conn: Connection, asked: Asked) -> SiteNow:
     running = [each for each in active.items if each.waiting + each.notified + each.downloading]
     open_rollouts = [each for each in rollouts.list_rollouts(conn, EVERYTHING).items if each.phase not in ENDED]
     known = mirrors.list_mirrors(conn, None, EVERYTHING, asked.now_s).items
-    counts = count_contacts(conn, asked.actor, asked.now_s)
-    site = SiteNow(counts, running[:MAX_RUNNING], len(running), active.total, open_rollouts, known)
-    site.attention.extend(_attention(asked, site, active.items))
+    counts, found = count_contacts(conn, asked.actor, asked.now_s), list_open(conn)
+    site = SiteNow(counts, running[:MAX_RUNNING], len(running), active.total, open_rollouts, known, found)
+    site.attention.extend(_attention(site, active.items))
     return site
 
 
-def _attention(asked: Asked, site: SiteNow, packages: list[ListedPackage]) -> list[Attention]:
-    found = []
-    halted = [each for each in site.rollouts if each.phase == Phase.HALTED]
-    found += [Attention(1, "ROLLOUT_HALTED", of_deployment(each.package_id), each.name) for each in halted]
+def _attention(site: SiteNow, packages: list[ListedPackage]) -> list[Attention]:
+    found = [_of_condition(each) for each in site.conditions]
     waiting = [each for each in site.rollouts if each.phase == Phase.AWAITING_APPROVAL]
     found += [Attention(1, "ROLLOUT_AWAITS", of_deployment(each.package_id), each.name) for each in waiting]
-    lost = [each for each in site.mirrors if each.state == "JOINED" and not each.alive]
-    found += [Attention(1, "MIRROR_LOST", "", each.name, each.seen_at_s) for each in lost]
-    found += _of_this_server(asked)
     failed = sorted((each for each in packages if each.failed), key=lambda each: -each.failed)
     failures = partial(address, kept={"state": "FAILED"})
     found += [
@@ -156,15 +151,18 @@ def _attention(asked: Asked, site: SiteNow, packages: list[ListedPackage]) -> li
     return [*found, *(each for each in numbers if each.number)]
 
 
-def _of_this_server(asked: Asked) -> list[Attention]:
-    found = []
-    ends_at_s = read_context(asked.site.data, asked.site.settings).ends_at_s
-    if ends_at_s is not None and ends_at_s < asked.now_s + CERTIFICATE_S:
-        found.append(Attention(1, "CERTIFICATE_ENDS", "", "", ends_at_s))
-    try:
-        free_bytes = quota.free_bytes(asked.site.data, asked.site.disk_limits())
-    except OSError:
-        return found
-    if free_bytes < LITTLE_BYTES:
-        found.append(Attention(free_bytes, "LITTLE_DISK"))
-    return found
+def _of_condition(notice: Notice) -> Attention:
+    """A condition that is so now, whether somebody was told of it or not."""
+    facts = notice.facts
+    match ConditionKind(notice.kind):
+        case ConditionKind.ROLLOUT_HALTED:
+            return Attention(1, "ROLLOUT_HALTED", of_deployment(str(facts["package_id"])), notice.name)
+        case ConditionKind.DEPLOYMENT_STALLED:
+            number = int(facts["stalled"])
+            return Attention(number, "DEPLOYMENT_STALLED", of_deployment(notice.subject), notice.name)
+        case ConditionKind.MIRROR_LOST:
+            return Attention(1, "MIRROR_LOST", "", notice.name, notice.since_s)
+        case ConditionKind.DISK_LOW:
+            return Attention(int(facts["free_bytes"]), "LITTLE_DISK")
+        case ConditionKind.CERTIFICATE_ENDS:
+            return Attention(1, "CERTIFICATE_ENDS", "", "", float(facts["ends_at_s"]))
