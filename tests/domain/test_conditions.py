@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,13 +13,15 @@ from distd.domain.conditions import (
     QUIET_S,
     Condition,
     ConditionKind,
-    NoticeChange,
     NoticeStep,
     OpenNotice,
     next_changes,
     pause_s,
 )
 from distd.domain.notice_settings import NoticeSettings
+
+if TYPE_CHECKING:
+    from distd.domain.conditions import NoticeChange
 
 SETTINGS = NoticeSettings(mirror_lost_min=5)
 LOST = ConditionKind.MIRROR_LOST

@@ -30,8 +30,17 @@ def test_the_body_and_the_head() -> None:
         "type": "notice.began",
         "timestamp": 9.0,
         "data": {
-            **{"id": "distd-1-began-7", "phase": "BEGAN", "kind": "MIRROR_LOST", "subject": "paris", "name": "paris"},
-            **{"server": "origin", "since_s": 7.0, "at_s": 9.0, "facts": {"n": 1}, "title": "Title", "text": "Text"},
+            "id": "distd-1-began-7",
+            "phase": "BEGAN",
+            "kind": "MIRROR_LOST",
+            "subject": "paris",
+            "name": "paris",
+            "server": "origin",
+            "since_s": 7.0,
+            "at_s": 9.0,
+            "facts": {"n": 1},
+            "title": "Title",
+            "text": "Text",
         },
     }
     fields = webhook.head_fields(b"k" * 16, MESSAGE.id, 10, body)

@@ -132,6 +132,8 @@ def _mail(sender: Sender, message: NoticeMessage) -> None:
     if settings.mail_user and settings.mail_security == "none" and not is_loopback(host):
         raise BadInput("notices.mail_security", "starttls or tls, where a password is sent", "none")
     password = sender.secret(settings.mail_password_file, PASSWORD_VARIABLE, "notices.mail_password_file")
+    if not (settings.mail_user + password).isascii():
+        raise BadInput("notices.mail_password_file", "a name and a password in ASCII", "others")
     context = sender.tls(settings.mail_ca, "notices.mail_ca")
     try:
         if settings.mail_security == "tls":
