@@ -1,10 +1,12 @@
-"""The units of systemd: what they start exists, and the sockets have the names that the programs look for."""
+"""What comes for deployment: units of systemd (what they start exists, sockets have the names that the programs look
+for), alerts, requirements."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,9 +14,12 @@ from configparser import ConfigParser
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
+from distd.domain.conditions import ConditionKind
 from distd.lane.sockets import KINDS, name_of
+from distd.server.metrics import CONDITIONS, COUNTERS, GAUGES
 from tests.docs.house import ROOT
 
 if TYPE_CHECKING:
@@ -88,6 +93,17 @@ def test_redistrib_serves_on_sockets_that_systemd_passes(tmp_path: Path) -> None
         for number in numbers:
             os.close(number)
         assert json.loads(line) == {"http": [name_of(http)], "https": [name_of(https)]}
+
+
+def test_alerts_are_about_metrics_that_there_are() -> None:
+    (group,) = yaml.safe_load((ROOT / "distd/deploy/prometheus/alerts.yml").read_text())["groups"]
+    names = {rule["alert"] for rule in group["rules"]}
+    assert len(names) == len(group["rules"]) > 5
+    asked = " ".join(rule["expr"] for rule in group["rules"])
+    known = {name for name, *_ in (*COUNTERS, *GAUGES, CONDITIONS)}
+    assert set(re.findall(r"distd_\w+", asked)) <= known
+    assert set(re.findall(r'kind="(\w+)"', asked)) == set(ConditionKind)
+    assert all(rule["annotations"]["summary"] and rule["labels"]["severity"] for rule in group["rules"])
 
 
 def test_a_servers_requirements_are_those_of_the_lock() -> None:

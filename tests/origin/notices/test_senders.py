@@ -35,6 +35,7 @@ DUE = DueDelivery(1, NOTICE, "mail", NoticePhase.BEGAN, 1_700_000_300.0, 0)
 def data(tmp_path: Path) -> DataDir:
     """Only keys and certificates, of the host "localhost"."""
     data = DataDir(tmp_path)
+    data.keys.mkdir()
     pki.create_keys(data.keys, data.ca_certificate, ["localhost"])
     return data
 
