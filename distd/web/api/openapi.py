@@ -38,6 +38,9 @@ PARTS: Final = {
     "token": in_path("token", "the name of a token", minLength=1),
     "group": in_path("group", "the name of a group", minLength=1),
     "rollout": in_path("rollout", "the id of a roll-out, or its name", minLength=1),
+    "set": in_path("set", "the name of a set of packages", minLength=1),
+    "recurrence": in_path("recurrence", "the id of a recurrence", pattern="^[0-9]{1,9}$"),
+    "source": in_path("source", "the name of a source that is watched", minLength=1),
     "filter_name": in_path("filter_name", "the name of a saved filter", minLength=1),
 }
 STREAM: Final = Described(

@@ -136,6 +136,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             commands.distd(data, "filter", "save", "old", "windows", "--shared")
             commands.distd(data, "rollout", "create", "pilot", package_id, "--wave", "1", "--dynamic")
             names |= {"filter_name": "old", "operator": "eve", "token": "t", "group": "lab", "rollout": "pilot"}
+            commands.distd(data, "set", "create", "office", package_id)
+            commands.distd(data, "recurrence", "create", package_id, "--every-days", "7")
+            commands.distd(data, "source", "watch", "noise", package_id, "https://localhost:9/noise", "--every", "1d")
+            names |= {"set": "office", "recurrence": "1", "source": "noise"}
             yield Site(url, address, operator, mirror, names | {"job_id": str(job["job"])})
         finally:
             server.terminate()
