@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import PurePosixPath
+from posixpath import basename
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -39,7 +39,7 @@ def read_place(text: str, field: str = "place") -> PlaceKind:
     if len(text) > MAX_PLACE or not text.isprintable():
         raise BadInput(field, f"at most {MAX_PLACE} printable characters", text)
     if text.startswith("/"):
-        if ".." in PurePosixPath(text).parts:
+        if ".." in text.split("/"):
             raise BadInput(field, "a path without ..", text)
         return PlaceKind.PATH
     try:
@@ -55,7 +55,7 @@ def read_place(text: str, field: str = "place") -> PlaceKind:
 
 def file_name(url: str, field: str = "place") -> str:
     """The name that a package has the file at a URL under: its last part. Raises `BadInput`."""
-    name = unquote(PurePosixPath(urlsplit(url).path).name, errors="replace")
+    name = unquote(basename(urlsplit(url).path), errors="replace")
     if not name or name.startswith(".") or set(name) & set("/\\\ufffd") or not name.isprintable():
         raise BadInput(field, "a URL whose last part is the name of a file", url)
     if len(name) > MAX_FILE_NAME or len(name.encode()) > 255:
@@ -74,7 +74,7 @@ def read_folders(text: str, where: str) -> tuple[str, ...]:
     """The folders of `sources.folders`. Raises `BadInput`."""
     found = tuple(part.rstrip("/") for part in text.split(":") if part)
     for folder in found:
-        if not folder.startswith("/") or ".." in PurePosixPath(folder).parts:
+        if not folder.startswith("/") or ".." in folder.split("/"):
             raise BadInput(where, "paths of folders from / on, with colons between", text)
     return found
 

@@ -12,7 +12,7 @@ from distd.domain.permissions import Act
 from distd.operations.operation import Operation, Way
 from distd.origin.notices import notices
 from distd.origin.notices.notices import Notice
-from distd.origin.notices.senders import Sender
+from distd.origin.notices.senders import NoticeSender
 from distd.wire.query import cursor_parameter, limit_parameter
 
 if TYPE_CHECKING:
@@ -61,12 +61,12 @@ def _test(asked: Asked) -> NoticesTested:
     if not found:
         hint = "set notices.webhook_url, or notices.mail_to and notices.mail_server"
         raise Conflict("notices", "no notices are sent", hint)
-    sender = Sender(asked.site.data, settings, time.time)
+    sender = NoticeSender(asked.site.data, settings, time.time)
     message = sender.test_message()
     return NoticesTested([ChannelTested(channel, _why_not(sender, channel, message)) for channel in found])
 
 
-def _why_not(sender: Sender, channel: str, message: NoticeMessage) -> str:
+def _why_not(sender: NoticeSender, channel: str, message: NoticeMessage) -> str:
     try:
         sender.send(channel, message)
     except (BadInput, Unavailable) as error:

@@ -17,7 +17,7 @@ import trio
 from distd.catalogue.outage import warn
 from distd.domain.errors import BadInput, Unavailable
 from distd.origin.notices import conditions, notices
-from distd.origin.notices.senders import Sender
+from distd.origin.notices.senders import NoticeSender
 
 if TYPE_CHECKING:
     import logging
@@ -112,7 +112,7 @@ class NoticeWatch:
                 nursery.start_soon(self._send, due)
 
     async def _send(self, due: DueDelivery) -> None:
-        sender = Sender(self._data, self._settings(), self._clock)
+        sender = NoticeSender(self._data, self._settings(), self._clock)
         why = ""
         try:
             await self.deliver(sender, due.channel, sender.message_of(due))
@@ -136,7 +136,7 @@ class NoticeWatch:
             self._log.warning("notices are not sent by %s: %s; they are tried again", due.channel, why)
         self._failing.add(due.channel)
 
-    async def deliver(self, sender: Sender, channel: str, message: NoticeMessage) -> None:
+    async def deliver(self, sender: NoticeSender, channel: str, message: NoticeMessage) -> None:
         """In a thread."""
         send = partial(sender.send, channel, message)
         await trio.to_thread.run_sync(send, limiter=self._threads, abandon_on_cancel=True)

@@ -35,7 +35,7 @@ PASSWORD_VARIABLE: Final = "DISTD_MAIL_PASSWORD"
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class NoticeSender:
     """Where notices are sent from: files of `settings` without a folder are in the data directory. `clock()` gives Unix
     time."""
 
@@ -96,7 +96,7 @@ class Sender:
             raise BadInput(setting, "a file of certificates", f"{path}: {error.strerror or error}") from None
 
 
-def _post(sender: Sender, message: NoticeMessage) -> None:
+def _post(sender: NoticeSender, message: NoticeMessage) -> None:
     settings = sender.notices
     field = "notices.webhook_secret_file"
     secret = sender.secret(settings.webhook_secret_file, SECRET_VARIABLE, field)
@@ -125,7 +125,7 @@ def _post(sender: Sender, message: NoticeMessage) -> None:
         raise Unavailable(settings.webhook_url, f"answers {answer.status}")
 
 
-def _mail(sender: Sender, message: NoticeMessage) -> None:
+def _mail(sender: NoticeSender, message: NoticeMessage) -> None:
     settings = sender.notices
     host, _, port = settings.mail_server.rpartition(":")
     host = host.strip("[]")
@@ -152,7 +152,7 @@ def _mail(sender: Sender, message: NoticeMessage) -> None:
         raise Unavailable(settings.mail_server, f"refuses {', '.join(refused)}")
 
 
-def _mail_of(sender: Sender, message: NoticeMessage) -> EmailMessage:
+def _mail_of(sender: NoticeSender, message: NoticeMessage) -> EmailMessage:
     settings, mail = sender.notices, EmailMessage()
     sent_by = settings.mail_from or settings.mail_to.split()[0]
     mail["From"] = sent_by
@@ -175,4 +175,4 @@ def _reason(error: BaseException) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
-_CHANNELS: Final[Mapping[str, Callable[[Sender, NoticeMessage], None]]] = {"webhook": _post, "mail": _mail}
+_CHANNELS: Final[Mapping[str, Callable[[NoticeSender, NoticeMessage], None]]] = {"webhook": _post, "mail": _mail}

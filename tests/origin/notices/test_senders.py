@@ -14,7 +14,7 @@ from distd.domain.conditions import NoticePhase
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.settings import load
 from distd.origin.notices.notices import DueDelivery, Notice
-from distd.origin.notices.senders import PASSWORD_VARIABLE, SECRET_VARIABLE, Sender
+from distd.origin.notices.senders import PASSWORD_VARIABLE, SECRET_VARIABLE, NoticeSender
 from distd.storage import pki
 from distd.storage.data_dir import DataDir
 from distd.wire import webhook
@@ -49,18 +49,18 @@ def context(data: DataDir) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def sender(data: DataDir, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sender]:
+def sender(data: DataDir, monkeypatch: pytest.MonkeyPatch) -> Callable[..., NoticeSender]:
     """With these settings notices.*."""
     monkeypatch.setenv(SECRET_VARIABLE, SECRET)
 
-    def make(**values: Any) -> Sender:
+    def make(**values: Any) -> NoticeSender:
         settings = load({"notices": {"mail_to": "ada@example.org", "timeout_s": 5, **values}}, {}, {})
-        return Sender(data, settings, lambda: 1_700_000_301.5)
+        return NoticeSender(data, settings, lambda: 1_700_000_301.5)
 
     return make
 
 
-def message(sender: Sender) -> NoticeMessage:
+def message(sender: NoticeSender) -> NoticeMessage:
     return sender.message_of(DUE)
 
 

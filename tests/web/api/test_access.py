@@ -137,7 +137,7 @@ async def test_who_is_restricted_finds_no_trace_of_other_computers(
     set_apart(two)
     restricted, whole = token_of(two, 1, filter=filter_), token_of(two, 2)
     named = {"package_id": "17", "device_id": "pc-there", "name": "x", "operator": "x", "token": "x", "group": "others"}
-    named |= {"job_id": "1", "filter_name": "x", "rollout": "x"}
+    named |= {"job_id": "1", "filter_name": "x", "rollout": "x", "set": "x", "recurrence": "1", "source": "x"}
     seen_by_all, seen_by_some = "", ""
     for rule in app.url_map.iter_rules():
         if act_of(app.view_functions[rule.endpoint]) is None or "GET" not in (rule.methods or ()):
