@@ -18,7 +18,7 @@ from distd.domain.records import Action, Digest, Notify, OperatingSystem
 from distd.origin.packages import packages, publishing, versions
 from distd.origin.packages.publishing import RecipeUse
 from distd.origin.packages.recovery import reconcile
-from distd.origin.packages.versions import PackageChanges
+from distd.origin.packages.versions import PackageChanges, Successor
 from distd.packaging.verify import verify
 from distd.storage import package_dirs as directories
 from distd.storage.fragment_store import FragmentStore
@@ -27,6 +27,7 @@ from tests.fixtures.origin import ADMIN
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from distd.origin.packages.publishing import NewPackage
     from tests.fixtures.origin import TestOrigin
 
 NOW_S = 1_700_000_000.5
@@ -355,3 +356,15 @@ def test_a_crash_between_directory_and_row_is_caught_up_with(
     assert (shown.withdrawn_at_s is None, shown.active) == ((use == "edit"), (use == "edit"))
     assert whole(package.id)
     assert os.listdir(package_store.data.download) == [package.id]
+
+
+def test_a_file_that_was_uploaded_gets_the_mode_of_what_it_is_for(
+    package_store: Any, publish: Any, new_package: NewPackage
+) -> None:
+    assert new_package.source is not None
+    new_package.source.chmod(0o640)
+    for action, target, mode in ((Action.STORE, "/opt/x", 0o644), (Action.LAUNCH, "hello.txt", 0o755)):
+        old = publish(action=action, target=target)
+        uploaded = Successor(new_package.source, file_mode_of_server=True)
+        assert versions.plan_successor(package_store, old.id, uploaded)[1].file_mode == mode
+        assert versions.plan_successor(package_store, old.id, Successor(new_package.source))[1].file_mode is None
