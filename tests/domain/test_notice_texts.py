@@ -10,8 +10,11 @@ from distd.domain.conditions import ConditionKind, NoticePhase
 from distd.domain.notice_texts import ENGLISH, LANGUAGES, describe
 
 FACTS: dict[str, str | float] = {
-    **{"reason": "9 % failed", "stalled": 3, "fetching": 10},
-    **{"free_bytes": 2e9, "ends_at_s": 1.8e9},
+    "reason": "9 % failed",
+    "stalled": 3,
+    "fetching": 10,
+    "free_bytes": 2e9,
+    "ends_at_s": 1.8e9,
 }
 
 
