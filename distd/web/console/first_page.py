@@ -20,8 +20,9 @@ from distd.origin.operators.events import Wanted
 from distd.origin.packages import overview
 from distd.origin.packages.overview import WantedPackages
 from distd.storage import quota
+from distd.web.console.first_steps import FirstSteps, agent_setup
 from distd.web.console.frame import current, page
-from distd.web.console.links import address, of_deployment
+from distd.web.console.links import address, of_deployment, of_mirror
 from distd.web.console.recent import RecentAnswers
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class SiteNow:
     active: int
     rollouts: list[Rollout]
     mirrors: list[Mirror]
+    steps: FirstSteps
     attention: list[Attention] = field(default_factory=list)
 
 
@@ -128,7 +130,14 @@ def _read(conn: Connection, asked: Asked) -> SiteNow:
     open_rollouts = [each for each in rollouts.list_rollouts(conn, EVERYTHING).items if each.phase not in ENDED]
     known = mirrors.list_mirrors(conn, None, EVERYTHING, asked.now_s).items
     counts = count_contacts(conn, asked.actor, asked.now_s)
-    site = SiteNow(counts, running[:MAX_RUNNING], len(running), active.total, open_rollouts, known)
+    steps = FirstSteps(
+        has_package=bool(active.total) or bool(overview.list_packages(conn, WantedPackages(), Window(1)).total),
+        is_active=bool(active.total),
+        has_computer=bool(counts.total or asked.access.filter),  # who sees only some is not who sets up the site
+        is_assigned=any(any(each.counters.values()) for each in active.items),
+        setup=agent_setup(asked.site.settings),
+    )
+    site = SiteNow(counts, running[:MAX_RUNNING], len(running), active.total, open_rollouts, known, steps)
     site.attention.extend(_attention(asked, site, active.items))
     return site
 
@@ -140,7 +149,7 @@ def _attention(asked: Asked, site: SiteNow, packages: list[ListedPackage]) -> li
     waiting = [each for each in site.rollouts if each.phase == Phase.AWAITING_APPROVAL]
     found += [Attention(1, "ROLLOUT_AWAITS", of_deployment(each.package_id), each.name) for each in waiting]
     lost = [each for each in site.mirrors if each.state == "JOINED" and not each.alive]
-    found += [Attention(1, "MIRROR_LOST", "", each.name, each.seen_at_s) for each in lost]
+    found += [Attention(1, "MIRROR_LOST", of_mirror(each.name), each.name, each.seen_at_s) for each in lost]
     found += _of_this_server(asked)
     failed = sorted((each for each in packages if each.failed), key=lambda each: -each.failed)
     failures = partial(address, kept={"state": "FAILED"})

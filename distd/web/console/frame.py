@@ -10,6 +10,7 @@ from quart import Response, g, render_template, request
 
 from distd.domain.permissions import Act, missing
 from distd.web.console import static_files
+from distd.web.console.help_texts import topic_of
 from distd.web.console.language import iso
 
 if TYPE_CHECKING:
@@ -23,12 +24,19 @@ THEMES: Final = ("auto", "light", "dark")
 
 @dataclass(frozen=True, slots=True)
 class NavigationEntry:
-    """An entry of the navigation. `text` is English; `count`: the number beside it has this name in the frame's."""
+    """An entry of the navigation. `text` is English; `count`: the number beside it has this name in the frame's;
+    `others`: further pages that are below it."""
 
     text: str
     path: str
     icon: str
     count: str = ""
+    others: tuple[str, ...] = ()
+
+    def leads_to(self, path: str) -> bool:
+        """Whether a page is below it."""
+        paths = (self.path, *self.others)
+        return path in paths or any(each != "/" and path.startswith(f"{each}/") for each in paths)
 
 
 # The pages that there are. An empty entry is a gap.
@@ -38,8 +46,11 @@ NAVIGATION: Final = (
     NavigationEntry("Computers", "/computers", "computer", "computers"),
     NavigationEntry("Groups", "/groups", "group"),
     NavigationEntry("Roll-outs", "/rollouts", "deployment"),
+    NavigationEntry("Redistribution", "/mirrors", "mirror", others=("/mirror-rules",)),
     NavigationEntry("", "", ""),
+    NavigationEntry("Settings", "/settings", "settings", others=("/operators", "/tokens")),
     NavigationEntry("Journal", "/events", "audit"),
+    NavigationEntry("Help", "/help", "help"),
 )
 
 
@@ -96,6 +107,7 @@ def values_of_templates() -> dict[str, Any]:
         "iso": iso,
         "now_s": frame.now_s,
         "here": request.path,
+        "help_topic": topic_of(request.path),
     }
 
 

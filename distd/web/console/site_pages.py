@@ -1,4 +1,4 @@
-"""The pages of computers, groups, deployments, roll-outs, the overview and the journal, together."""
+"""All pages but those of packages and of the sign-in, together."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ from distd.web.console.deployment import DeploymentPages
 from distd.web.console.deployment_acts import DeploymentActPages
 from distd.web.console.first_page import FirstPage
 from distd.web.console.groups import GroupPages
+from distd.web.console.help_pages import HelpPages
 from distd.web.console.journal import JournalPages
+from distd.web.console.mirror_rules import MirrorRulePages
+from distd.web.console.mirrors import MirrorPages
+from distd.web.console.operators import OperatorPages
 from distd.web.console.rollouts import RolloutPages
+from distd.web.console.settings_page import SettingPages
+from distd.web.console.stalls import StallPages
+from distd.web.console.tokens import TokenPages
 from distd.web.console.use_cases import UseCases
 
 if TYPE_CHECKING:
@@ -33,5 +40,12 @@ def site_pages(operations: ConsoleOperations, writer: Writer) -> tuple[Pages, ..
         DeploymentPages(use_cases),
         DeploymentActPages(use_cases),
         RolloutPages(operations),
+        MirrorPages(use_cases),
+        MirrorRulePages(use_cases),
+        SettingPages(operations),
+        OperatorPages(operations),
+        TokenPages(operations),
         JournalPages(use_cases),
+        StallPages(use_cases),
+        HelpPages(operations),
     )

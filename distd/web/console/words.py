@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from distd.web.console.frame import current
+from distd.web.console.links import of_mirror
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,6 +64,27 @@ ROLLOUT_ACTS: Final = {
 }
 
 
+# Fields and comparisons of rules of redistribution, beside their names in OCS.
+RULE_FIELDS: Final = {
+    "NAME": "name (NAME)",
+    "IPADDRESS": "IP address (IPADDRESS)",
+    "IPSUBNET": "subnet (IPSUBNET)",
+    "WORKGROUP": "workgroup (WORKGROUP)",
+    "USERID": "user (USERID)",
+    "TAG": "TAG",
+}
+RULE_OPS: Final = {"EQUALS": "is equal to", "DIFFERS": "differs from", "LIKE": "is like (% and _)"}
+
+
+ROLES: Final = {"viewer": "Viewer", "operator": "Operator", "administrator": "Administrator"}
+ROLE_MEANINGS: Final = {
+    "viewer": "sees everything, changes nothing",
+    "operator": "builds packages and deploys them",
+    "administrator": "also decides who may, and what holds for the site",
+}
+SOURCES: Final = {"local": "password here", "ldap": "directory (LDAP)", "oidc": "OpenID Connect", "header": "the proxy in front"}
+
+
 def _of(words: Mapping[str, str]) -> Callable[[str], str]:
     """In the language of the request; what is not in the table stays as it is."""
     return lambda code: current().language.text(words.get(code, code))
@@ -87,4 +109,11 @@ TEMPLATE_WORDS: Final = {
     "result_name": _of(RESULT_STATES),
     "phase_name": _of(ROLLOUT_PHASES),
     "rollout_act_name": _of(ROLLOUT_ACTS),
+    "role_name": _of(ROLES),
+    "role_meaning": _of(ROLE_MEANINGS),
+    "source_name": _of(SOURCES),
+    "rule_field": _of(RULE_FIELDS),
+    "rule_op": _of(RULE_OPS),
+    "mirror_link": of_mirror,
+    "sentence": lambda text: current().language.sentence(text),
 }
