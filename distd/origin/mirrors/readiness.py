@@ -27,8 +27,8 @@ _TOLD: Final = [kind.value for kind in OF_PACKAGES]
 @dataclass(frozen=True, slots=True)
 class MirrorReadiness:
     """Whether a mirror has verified the present version of a package (`ready_at_s`: since when; None: it has not), and
-    whether it is online. `missing_bytes`: of all packages that it has not got yet, this one among them, as it said last;
-    None: it has said nothing since there is this package."""
+    whether it is online. `missing_bytes`: of all packages that it has not got, with this one, as it said last; None:
+    it has said nothing since there is this package."""
 
     name: str
     location: str

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from distd.origin.mirrors.mirrors import Mirror
     from distd.origin.operators.events import LoggedEvent
     from distd.origin.packages.overview import ListedPackage
+    from distd.web.console.first_steps import AgentSetup
+    from distd.web.console.operations import OwnServers
     from distd.web.console.use_cases import UseCases
 
 MAX_EVENTS: Final = 12
@@ -61,7 +63,8 @@ class Attention:
 
 @dataclass(frozen=True, slots=True)
 class SiteNow:
-    """What the first page shows. `running`: packages of which some computers have no result yet."""
+    """What the first page shows. `running`: packages of which some computers have no result yet; `mirrors`: those that
+    have joined."""
 
     counts: ContactCounts
     running: list[ListedPackage]
@@ -76,8 +79,9 @@ class SiteNow:
 class FirstPage:
     """/ and the parts of it that come by themselves."""
 
-    def __init__(self, use_cases: UseCases) -> None:
+    def __init__(self, use_cases: UseCases, own_servers: OwnServers) -> None:
         self._use_cases = use_cases
+        self._own_servers = own_servers
         self._now = RecentAnswers(COUNTS_KEPT_S)
         self._duplicates = RecentAnswers(DUPLICATES_KEPT_S)
 
@@ -106,7 +110,8 @@ class FirstPage:
         frame = current()
 
         async def make() -> SiteNow:
-            return await self._use_cases.read(Act.COMPUTERS_READ, _read)
+            read = partial(_read, setup=agent_setup(self._own_servers()[1]))
+            return await self._use_cases.read(Act.COMPUTERS_READ, read)
 
         # One answer for each operator, who may be restricted to some computers.
         site: SiteNow = await self._now.get(frame.operator, frame.now_s, make)
@@ -124,18 +129,18 @@ def _count_duplicates(conn: Connection, _: Asked) -> int:
     return duplicates.list_duplicates(conn, (), Window(1)).total
 
 
-def _read(conn: Connection, asked: Asked) -> SiteNow:
+def _read(conn: Connection, asked: Asked, setup: AgentSetup) -> SiteNow:
     active = overview.list_packages(conn, WantedPackages(None, True), Window(MAX_PACKAGES))
     running = [each for each in active.items if each.waiting + each.notified + each.downloading]
     open_rollouts = [each for each in rollouts.list_rollouts(conn, EVERYTHING).items if each.phase not in ENDED]
-    known = mirrors.list_mirrors(conn, None, EVERYTHING, asked.now_s).items
+    known = [each for each in mirrors.list_mirrors(conn, None, EVERYTHING, asked.now_s).items if each.state == "JOINED"]
     counts = count_contacts(conn, asked.actor, asked.now_s)
     steps = FirstSteps(
         has_package=bool(active.total) or bool(overview.list_packages(conn, WantedPackages(), Window(1)).total),
         is_active=bool(active.total),
         has_computer=bool(counts.total or asked.access.filter),  # who sees only some is not who sets up the site
         is_assigned=any(any(each.counters.values()) for each in active.items),
-        setup=agent_setup(asked.site.settings),
+        setup=setup,
     )
     site = SiteNow(counts, running[:MAX_RUNNING], len(running), active.total, open_rollouts, known, steps)
     site.attention.extend(_attention(asked, site, active.items))
@@ -148,7 +153,7 @@ def _attention(asked: Asked, site: SiteNow, packages: list[ListedPackage]) -> li
     found += [Attention(1, "ROLLOUT_HALTED", of_deployment(each.package_id), each.name) for each in halted]
     waiting = [each for each in site.rollouts if each.phase == Phase.AWAITING_APPROVAL]
     found += [Attention(1, "ROLLOUT_AWAITS", of_deployment(each.package_id), each.name) for each in waiting]
-    lost = [each for each in site.mirrors if each.state == "JOINED" and not each.alive]
+    lost = [each for each in site.mirrors if not each.alive]
     found += [Attention(1, "MIRROR_LOST", of_mirror(each.name), each.name, each.seen_at_s) for each in lost]
     found += _of_this_server(asked)
     failed = sorted((each for each in packages if each.failed), key=lambda each: -each.failed)

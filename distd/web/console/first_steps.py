@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from distd.domain.settings import Settings
-
-HTTPS_PORT: Final = "443"
+HTTPS_PORT: Final = ":443"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +34,13 @@ class FirstSteps:
         return not (self.has_package and self.has_computer)
 
 
-def agent_setup(settings: Settings) -> AgentSetup:
-    """For the agents of OCS, with this server's name."""
-    port = settings.server.https.rpartition(":")[2]
-    site = f"https://{settings.server.host}" + ("" if port == HTTPS_PORT else f":{port}")
-    url = f"{site}/ocsinventory"
+def agent_setup(https: str) -> AgentSetup:
+    """For the agents of OCS. `https`: "host:port" of this server, as agents are told it."""
+    url = f"https://{https.removesuffix(HTTPS_PORT)}/ocsinventory"
     return AgentSetup(
         url,
         "apt-get install ocsinventory-agent liblwp-protocol-https-perl libio-socket-ssl-perl unzip\n"
-        f"cp cacert.pem /etc/ocsinventory/cacert.pem\n"
+        "cp cacert.pem /etc/ocsinventory/cacert.pem\n"
         f"printf 'server={url}\\nca=/etc/ocsinventory/cacert.pem\\n' > /etc/ocsinventory/ocsinventory-agent.cfg\n"
         "ocsinventory-agent",
         f"OCS-Windows-Agent-Setup-x64.exe /S /NOSPLASH /SERVER={url} /SSL=1 /CA=cacert.pem /NOW",

@@ -14,7 +14,7 @@ from distd.web.console.help_texts import TOPICS
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
-    from distd.web.console.operations import ConsoleOperations
+    from distd.web.console.operations import ConsoleOperations, OwnServers
 
 PATH: Final = "/help"
 CERTIFICATE: Final = "/cacert.pem"
@@ -23,15 +23,16 @@ CERTIFICATE: Final = "/cacert.pem"
 class HelpPages:
     """These pages."""
 
-    def __init__(self, asked: ConsoleOperations) -> None:
+    def __init__(self, asked: ConsoleOperations, own_servers: OwnServers) -> None:
         self._asked = asked
+        self._own_servers = own_servers
 
     def add_to(self, app: QuartTrio) -> None:
         """Add them."""
 
         @app.get(PATH)
         async def all_help() -> Response:
-            return await page("help.html", topics=TOPICS, setup=agent_setup(self._asked.site().settings))
+            return await page("help.html", topics=TOPICS, setup=agent_setup(self._own_servers()[1]))
 
         @app.get(f"{PATH}/<name>")
         async def help_on(name: str) -> Response:

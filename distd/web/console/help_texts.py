@@ -34,8 +34,7 @@ TOPICS: Final = {
             "Look at the statistics of the package, and validate what is done.",
         ),
         (
-            "`Needs attention` lists what does not go on by itself: errors, computers that stall, servers that are lost, a "
-            "certificate or a disk that comes to its end.",
+            "`Needs attention` lists what does not go on by itself: errors, stalled computers, lost servers.",
             "Press / to search computers from everywhere.",
         ),
     ),
@@ -62,14 +61,12 @@ TOPICS: Final = {
         (
             "Give it a name, the system, the protocol and the priority (0 first and alone, then 1 to 10).",
             "Choose the file: a zip for Windows, a tar.gz or a zip for Linux. Drop it on the field.",
-            "Choose the action. `Store` puts the files into a path, `Launch` starts a file of the package, `Execute` runs a "
-            "command.",
-            "In the second step choose the size of the fragments, or their number: the other one follows, and so does the "
-            "time that an agent needs.",
+            "Choose the action: `Store` puts files into a path, `Launch` starts one of them, `Execute` a command.",
+            "In step two choose the size of the fragments, or their number: the time that an agent needs follows.",
             "Check what it says about your computers, and validate.",
         ),
         (
-            "After each fragment an agent pauses: few large fragments are quick, many small ones are gentle to thin lines.",
+            "After each fragment an agent pauses: few large ones are quick, many small ones spare thin lines.",
             "A recipe fills in the command of an MSI, a setup, a script or packages of the system.",
         ),
     ),
@@ -79,8 +76,8 @@ TOPICS: Final = {
         "From its activation on, agents are told of a package, and where it lies.",
         (
             "`Automatic activation`: from this server and its redistribution servers. This is what you want mostly.",
-            "`Manual activation`: copy the folder of the package to other servers; give the https server for the info and the "
-            "file server for the fragments, without `https://`. Both are tested while you type.",
+            "`Manual activation`: copy the folder of the package to other servers.",
+            "Give the https server for the info and the file server for the fragments; both are tested while you type.",
             "`When mirrors are ready`: it waits until so many redistribution servers have it.",
             "`At a date`: redistribution servers fetch it before.",
         ),
@@ -97,7 +94,7 @@ TOPICS: Final = {
         ),
         (
             "Save a search that you need again, or make a group of it: then it follows by itself.",
-            "`NOT software(\"7-Zip*\")` finds those that do not have a program.",
+            '`NOT software("7-Zip*")` finds those that do not have a program.',
         ),
     ),
     "computer": HelpTopic(
@@ -162,8 +159,7 @@ TOPICS: Final = {
     "mirrors": HelpTopic(
         "Redistribution servers",
         "/mirrors",
-        "They copy packages from this server and serve them to the computers near them, so that a thin line carries them "
-        "once.",
+        "They copy packages from this server and serve them to the computers near them: a thin line carries them once.",
         (
             "Add one: its name, its address for agents, the networks that it serves.",
             "Run the command that you are shown on that server, within 7 days.",
@@ -178,7 +174,7 @@ TOPICS: Final = {
     "rules": HelpTopic(
         "Rules of redistribution",
         "/mirror-rules",
-        "Which redistribution server a computer gets, as OCS has it: a field of the computer against a field of the server.",
+        "Which redistribution server a computer gets: a field of the computer against a field of the server.",
         (
             "Without rules the smallest network decides, then the location, then the load.",
             "Add a rule; the first that holds decides. Drag it to its place, or use the arrows.",

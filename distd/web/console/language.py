@@ -165,7 +165,7 @@ def load(code: str) -> Language:
     texts: dict[Any, Any] = {}
     sentences: list[tuple[str, str]] = []
     for message in catalog:
-        english = message.id[0] if isinstance(message.id, tuple) else message.id
+        english = message.id if isinstance(message.id, str) else message.id[0]
         if message.context == SENTENCE and _PLACE.search(english):
             sentences.append((english, str(message.string)))
         elif english:

@@ -57,7 +57,9 @@ class MirrorRulePages:
             try:
                 now = await self._asked.do(operations.RULES)
                 if now != seen:
-                    raise Conflict("rules", "somebody else has changed the rules meanwhile", "look at them, and try again")
+                    raise Conflict(
+                        "rules", "somebody else has changed the rules meanwhile", "look at them, and try again"
+                    )
                 await self._asked.do(operations.SET_RULES, given=RuleList(tuple(rules)))
             except (BadInput, Conflict) as error:
                 return await self._show(fault_text(error), fault_status(error))

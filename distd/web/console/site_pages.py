@@ -25,14 +25,14 @@ from distd.web.console.use_cases import UseCases
 if TYPE_CHECKING:
     from distd.catalogue.writer import Writer
     from distd.web.console.app import Pages
-    from distd.web.console.operations import ConsoleOperations
+    from distd.web.console.operations import ConsoleOperations, OwnServers
 
 
-def site_pages(operations: ConsoleOperations, writer: Writer) -> tuple[Pages, ...]:
+def site_pages(operations: ConsoleOperations, writer: Writer, own_servers: OwnServers) -> tuple[Pages, ...]:
     """All of them."""
     use_cases = UseCases(operations, writer)
     return (
-        FirstPage(use_cases),
+        FirstPage(use_cases, own_servers),
         ComputerListPages(use_cases),
         ComputerBatchPages(use_cases),
         ComputerPages(use_cases),
@@ -44,8 +44,8 @@ def site_pages(operations: ConsoleOperations, writer: Writer) -> tuple[Pages, ..
         MirrorRulePages(use_cases),
         SettingPages(operations),
         OperatorPages(operations),
-        TokenPages(operations),
+        TokenPages(operations, own_servers),
         JournalPages(use_cases),
         StallPages(use_cases),
-        HelpPages(operations),
+        HelpPages(operations, own_servers),
     )

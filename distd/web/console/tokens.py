@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from werkzeug.datastructures import MultiDict
     from werkzeug.wrappers import Response as PlainResponse
 
-    from distd.web.console.operations import ConsoleOperations
+    from distd.web.console.operations import ConsoleOperations, OwnServers
 
 PATH: Final = "/tokens"
 PAGE_SIZE: Final = 50
@@ -33,8 +33,9 @@ PAGE_SIZE: Final = 50
 class TokenPages:
     """The list, with a form for a new one."""
 
-    def __init__(self, asked: ConsoleOperations) -> None:
+    def __init__(self, asked: ConsoleOperations, own_servers: OwnServers) -> None:
         self._asked = asked
+        self._own_servers = own_servers
 
     def add_to(self, app: QuartTrio) -> None:
         """Add it."""
@@ -52,8 +53,7 @@ class TokenPages:
             except (BadInput, Conflict) as error:
                 faults = {error.field: fault_text(error)}
                 return await self._list(form, form.getlist("act"), faults, fault_status(error))
-            server = self._asked.site().settings.server
-            base = f"https://{server.host}:{server.https.rpartition(':')[2]}/api/v1"
+            base = f"https://{self._own_servers()[1]}/api/v1"
             return await page("token_added.html", added=added, base=base)
 
         @app.post(f"{PATH}/revoke")
@@ -76,7 +76,11 @@ class TokenPages:
             next=link(cursor=found.next) if found.next else "",
             first=link() if query.cursor else "",
             roles=[role for role in Role if least(role, own) is role],
-            acts=[act for act in Act if TABLE[act].by_token is not False and least(TABLE[act].role, own) is TABLE[act].role],
+            acts=[
+                act
+                for act in Act
+                if TABLE[act].by_token is not False and least(TABLE[act].role, own) is TABLE[act].role
+            ],
             chosen=acts,
             default_days=DEFAULT_DAYS,
             max_days=MAX_DAYS,

@@ -82,7 +82,12 @@ ROLE_MEANINGS: Final = {
     "operator": "builds packages and deploys them",
     "administrator": "also decides who may, and what holds for the site",
 }
-SOURCES: Final = {"local": "password here", "ldap": "directory (LDAP)", "oidc": "OpenID Connect", "header": "the proxy in front"}
+SOURCES: Final = {
+    "local": "password here",
+    "ldap": "directory (LDAP)",
+    "oidc": "OpenID Connect",
+    "header": "the proxy in front",
+}
 
 
 def _of(words: Mapping[str, str]) -> Callable[[str], str]:

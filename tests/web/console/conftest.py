@@ -109,7 +109,7 @@ def app(
     pages: tuple[Pages, ...] = (
         SignInPages(FakePasswords(), writer),
         *package_pages(operations, uploads, lambda: OWN_SERVERS),
-        *site_pages(operations, writer),
+        *site_pages(operations, writer, lambda: OWN_SERVERS),
         ComponentPages(),
     )
     return Console(reader, writer, lambda: clock[0], lambda: IDLE_S).make(pages)

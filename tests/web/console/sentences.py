@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(distd.__file__).parent
 # What an operator of the console can come upon; the others speak to commands, agents and mirrors.
-SOURCES: Final = ("domain", "operations", "origin", "packaging", "storage/quota.py", "storage/uploads.py", "web/console")
+SOURCES: Final = (
+    "domain",
+    "operations",
+    "origin",
+    "packaging",
+    "storage/quota.py",
+    "storage/uploads.py",
+    "web/console",
+)
 LEFT_OUT: Final = (
     *("domain/database_url.py", "domain/settings.py", "domain/sign_in_settings.py", "domain/sign_in.py"),
     *("origin/agents", "origin/idempotency.py", "origin/installation.py", "origin/mirrors/certificates.py"),
