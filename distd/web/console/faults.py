@@ -18,7 +18,7 @@ SENTENCES: Final = (
     *("the role {0} for {1}", "an operator of all computers for {0}"),
     # Why a mirror is chosen, or is not: `domain.mirror_rules`, `origin.mirrors.explanation`.
     *("rule {0}: {1}", "network {0}", "location {0}", "lowest load ({0} agents)", "lowest load ({0} agent)"),
-    *("revoked", "has not joined", "offline, never connected", "offline, last seen {0} s ago"),
+    *("revoked", "has not joined", "offline, never connected"),
     *("has not verified version {0} of {1} yet", "serves only its own networks and location"),
 )
 # Warnings of packages, of `domain.package_spec`, that have no values in them.

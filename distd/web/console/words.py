@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from distd.web.console.frame import current
@@ -90,9 +91,21 @@ SOURCES: Final = {
 }
 
 
+_LAST_SEEN: Final = re.compile(r"offline, last seen (\d+) s ago")
+
+
 def _of(words: Mapping[str, str]) -> Callable[[str], str]:
     """In the language of the request; what is not in the table stays as it is."""
     return lambda code: current().language.text(words.get(code, code))
+
+
+def mirror_reason(why: str) -> str:
+    """Why a redistribution server is chosen for a computer, or is not, in the language of the request."""
+    language = current().language
+    seen = _LAST_SEEN.fullmatch(why)
+    if seen is None:
+        return language.sentence(why)
+    return language.text("offline for {duration}", duration=language.duration(int(seen[1])))
 
 
 def size_input(size_bytes: int) -> str:
@@ -120,5 +133,5 @@ TEMPLATE_WORDS: Final = {
     "rule_field": _of(RULE_FIELDS),
     "rule_op": _of(RULE_OPS),
     "mirror_link": of_mirror,
-    "sentence": lambda text: current().language.sentence(text),
+    "mirror_reason": mirror_reason,
 }
