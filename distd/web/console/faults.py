@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 # any value.
 SENTENCES: Final = (
     *("true or false", "a whole number from {0} to {1}", "did you mean {0}?", "`distd config show` lists them"),
+    # Why a value is refused: `domain.package_spec`.
+    *("the stock Unix agent gives it to a shell", "the package can be edited later"),
+    "the stock Unix agent cuts the name there and reports ERR_EXECUTE",
     # What somebody lacks: `domain.permissions`.
     *("the role {0} for {1}", "an operator of all computers for {0}"),
     # Why a mirror is chosen, or is not: `domain.mirror_rules`, `origin.mirrors.explanation`.

@@ -51,6 +51,7 @@ class MirrorRulePages:
 
         @app.post(PATH)
         async def set_mirror_rules() -> Response | PlainResponse:
+            self._asked.demand(operations.SET_RULES.act)
             form = await request.form
             rules, moved = changed(_rules_of(form), form)
             seen = RuleList(tuple(form.getlist("seen")))

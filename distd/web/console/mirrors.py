@@ -82,6 +82,7 @@ class MirrorPages:
 
         @app.post(f"{PATH}/new")
         async def add_mirror() -> Response:
+            self._asked.demand(Act.MIRRORS_WRITE)
             form = await request.form
             try:
                 added = await self._asked.do(operations.ADD, given=_request(form))

@@ -116,6 +116,13 @@ def app(
 
 
 @pytest.fixture
+def administrator(browser: Browser, origin: TestOrigin) -> Browser:
+    """Whose operator may do everything."""
+    origin.act(operators.change, "ada", 0.0, role=Role.ADMINISTRATOR)
+    return browser
+
+
+@pytest.fixture
 def viewer(browser: Browser, origin: TestOrigin) -> Browser:
     """Whose operator may only look."""
     origin.act(operators.change, "ada", 0.0, role=Role.VIEWER)
