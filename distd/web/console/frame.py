@@ -25,13 +25,14 @@ THEMES: Final = ("auto", "light", "dark")
 @dataclass(frozen=True, slots=True)
 class NavigationEntry:
     """An entry of the navigation. `text` is English; `count`: the number beside it has this name in the frame's;
-    `others`: further pages that are below it."""
+    `others`: further pages that are below it. `act`: it is there for those who may do this; empty: for all."""
 
     text: str
     path: str
     icon: str
     count: str = ""
     others: tuple[str, ...] = ()
+    act: str = ""
 
     def leads_to(self, path: str) -> bool:
         """Whether a page is below it."""
@@ -45,7 +46,7 @@ NAVIGATION: Final = (
     NavigationEntry("Packages", "/packages", "package", "packages"),
     NavigationEntry("Computers", "/computers", "computer", "computers"),
     NavigationEntry("Groups", "/groups", "group"),
-    NavigationEntry("Roll-outs", "/rollouts", "deployment"),
+    NavigationEntry("Roll-outs", "/rollouts", "deployment", act="rollouts.read"),
     NavigationEntry("Redistribution", "/mirrors", "mirror", others=("/mirror-rules",)),
     NavigationEntry("", "", ""),
     NavigationEntry("Settings", "/settings", "settings", others=("/operators", "/tokens")),
@@ -102,7 +103,7 @@ def values_of_templates() -> dict[str, Any]:
         "lang": language,
         "_": language.text,
         "ngettext": language.plural,
-        "navigation": NAVIGATION,
+        "navigation": [entry for entry in NAVIGATION if not entry.act or frame.may(entry.act)],
         "static": static_files.address_of,
         "iso": iso,
         "now_s": frame.now_s,

@@ -64,7 +64,7 @@ class MirrorRulePages:
                 await self._asked.do(operations.SET_RULES, given=RuleList(tuple(rules)))
             except (BadInput, Conflict) as error:
                 return await self._show(fault_text(error), fault_status(error))
-            return redirect(f"{PATH}?moved={moved}#rules" if moved else PATH, 303)
+            return redirect(f"{PATH}?moved={moved}" if moved else PATH, 303)
 
     async def _show(self, fault: str = "", status: int = 200) -> Response:
         found = await self._asked.do(operations.RULES)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from distd.operations.operation import Asked
     from distd.origin.mirrors.mirrors import Mirror
     from distd.origin.operators.events import LoggedEvent
+    from distd.web.console.operations import OwnServers
     from distd.web.console.use_cases import UseCases
 
 PATH: Final = "/mirrors"
@@ -49,9 +50,10 @@ MAX_PORT: Final = 65_535
 class MirrorPages:
     """/mirrors and what is below it."""
 
-    def __init__(self, use_cases: UseCases) -> None:
+    def __init__(self, use_cases: UseCases, own_servers: OwnServers) -> None:
         self._use_cases = use_cases
         self._asked = use_cases.operations
+        self._own_servers = own_servers
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the pages."""
@@ -89,7 +91,8 @@ class MirrorPages:
             except (BadInput, Conflict) as error:
                 faults = {error.field: fault_text(error)}
                 return await page("mirror_new.html", fault_status(error), values=form, again="", faults=faults)
-            return await page("mirror_token.html", added=added, path=of_mirror(added.name))
+            server = f"https://{self._own_servers()[1]}"
+            return await page("mirror_token.html", added=added, server=server, path=of_mirror(added.name))
 
         @app.get(f"{PATH}/<name>")
         async def mirror(name: str) -> Response:

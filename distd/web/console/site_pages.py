@@ -40,7 +40,7 @@ def site_pages(operations: ConsoleOperations, writer: Writer, own_servers: OwnSe
         DeploymentPages(use_cases),
         DeploymentActPages(use_cases),
         RolloutPages(operations),
-        MirrorPages(use_cases),
+        MirrorPages(use_cases, own_servers),
         MirrorRulePages(use_cases),
         SettingPages(operations),
         OperatorPages(operations),

@@ -106,7 +106,7 @@ async def test_who_may_only_look(viewer: Browser, site: TestOrigin) -> None:
 async def test_an_installation_has_a_token_for_it_and_revokes_it(administrator: Browser, origin: TestOrigin) -> None:
     await administrator.sign_in()
     told = await sent(administrator, "/mirrors/new", 200, **NEW)
-    assert "redistrib join https://localhost:8443 --token " in told
+    assert "redistrib join https://origin:8443 --token " in told
     assert "9443" in await administrator.text("/mirrors/paris")
     await sent(administrator, "/mirrors/paris/revoke", 303)
     assert "revoked" in await administrator.text("/mirrors/paris")
