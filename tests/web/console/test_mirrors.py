@@ -72,6 +72,15 @@ async def test_one(administrator: Browser, site: TestOrigin) -> None:
     assert (await administrator.get("/mirrors/nowhere")).status_code == 404
 
 
+async def test_how_much_of_a_package_each_has(administrator: Browser, site: TestOrigin) -> None:
+    join(site, "lyon", time.time(), status={"missing_bytes": 4})
+    await administrator.sign_in()
+    page = await administrator.page("/packages/17/mirrors")
+    assert 'hx-get="/packages/17/mirrors"' in page
+    assert "lyon Paris 60% fetches it" in text_of(page)
+    assert "paris Paris 100% ready" in text_of(page)
+
+
 async def test_one_is_added_and_told_its_token_once(administrator: Browser) -> None:
     await administrator.sign_in()
     assert "There are no redistribution servers yet." in await administrator.text("/mirrors")
