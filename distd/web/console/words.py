@@ -134,4 +134,5 @@ TEMPLATE_WORDS: Final = {
     "rule_op": _of(RULE_OPS),
     "mirror_link": of_mirror,
     "mirror_reason": mirror_reason,
+    "sentence": lambda text: current().language.sentence(text),
 }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import distd
+from distd.domain import rollout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +39,15 @@ TOLD: Final = {
 
 
 def collect() -> set[str]:
-    """All of them, but those that are hardly more than values: "{0} to {1}"."""
-    return {text for path in _files() for text in _of_file(path) if _says_something(text)}
+    """All of them, but those that are hardly more than values: "{0} to {1}"; and why roll-outs halt."""
+    raised = {text for path in _files() for text in _of_file(path) if _says_something(text)}
+    return raised | {_numbered(text) for text in rollout.REASONS.values()}
+
+
+def _numbered(text: str) -> str:
+    """{0}, {1}, … in the places of {names}."""
+    places = iter(range(10))
+    return re.sub(r"{\w+}", lambda _: f"{{{next(places)}}}", text)
 
 
 def _says_something(text: str) -> bool:
