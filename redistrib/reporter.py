@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from redistrib.status import MirrorState, Statistics
 
 FLUSH_S: Final = 5.0
+BUSY_REPORT_S: Final = 15.0  # while packages are missing
 IDLE_REPORT_S: Final = 60.0  # without changes the origin is told so often how the mirror is doing
 
 
@@ -86,7 +87,7 @@ class Reporter:
             with contextlib.suppress(OSError):  # a full disk: who fetched what is held in memory a while longer
                 self._spool.flush()
             now = state()
-            is_due = trio.current_time() - reported_s > IDLE_REPORT_S
+            is_due = trio.current_time() - reported_s > (BUSY_REPORT_S if now.missing_bytes else IDLE_REPORT_S)
             if not now.connected or not (is_due or self._pending or self._report_all or self._spool.batches()):
                 continue
             try:

@@ -20,7 +20,7 @@ from distd.wire.mirror_events import State
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from distd.domain.records import Fragment
     from distd.wire.mirror_events import PackageChange, WantedPackage
@@ -193,7 +193,8 @@ class Sync:
         missing = await self._in_thread(self._not_here, fragments)
         missing_bytes = sum(fragment.length for fragment in missing)
         await self._make_space(missing_bytes, package.package_id)
-        await self._fetch_all(package.package_id, fragments)
+        self.missing_bytes -= package.size_bytes - missing_bytes
+        await self._fetch_all(package.package_id, fragments, frozenset(missing))
         if self.wanted.get(package.package_id) != package:
             return  # it was withdrawn, or there is another version by now
         await self._in_thread(self._local.floors.raise_to, {package.package_id: package.version})
@@ -236,13 +237,15 @@ class Sync:
     def _not_here(self, fragments: list[Fragment]) -> list[Fragment]:
         return [fragment for fragment in fragments if not self._local.incoming.has(fragment)]
 
-    async def _fetch_all(self, package_id: str, fragments: Iterable[Fragment]) -> None:
-        """Raises the first error; the other fragments are then not waited for."""
+    async def _fetch_all(self, package_id: str, fragments: Iterable[Fragment], missing: Collection[Fragment]) -> None:
+        """Raises the first error; the other fragments are then not waited for. Those that were `missing` are counted
+        when they come."""
         errors: list[DistdError | OSError] = []
 
         async def fetch(fragment: Fragment) -> None:
             try:
                 await self._fetcher.fetch(package_id, fragment)
+                self.missing_bytes -= fragment.length if fragment in missing else 0
             except (DistdError, OSError) as error:
                 errors.append(error)
                 nursery.cancel_scope.cancel()

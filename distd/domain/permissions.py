@@ -57,6 +57,7 @@ class Act(StrEnum):
     UPLOADS_WRITE = "uploads.write"
     EVENTS_READ = "events.read"
     AUDIT_READ = "audit.read"
+    SETTINGS_READ = "settings.read"  # of the server; what agents are told: parameters.read
     OPERATORS_READ = "operators.read"
     OPERATORS_WRITE = "operators.write"
     PASSWORD_CHANGE = "password.change"  # the own one
@@ -106,6 +107,7 @@ TABLE: Final[Mapping[Act, Permission]] = {
     Act.UPLOADS_WRITE: Permission(Role.OPERATOR, restricted=False),
     Act.EVENTS_READ: Permission(Role.VIEWER),
     Act.AUDIT_READ: Permission(Role.ADMINISTRATOR, restricted=False),
+    Act.SETTINGS_READ: Permission(Role.ADMINISTRATOR, restricted=False),
     Act.OPERATORS_READ: Permission(Role.ADMINISTRATOR, restricted=False),
     Act.OPERATORS_WRITE: Permission(Role.ADMINISTRATOR, restricted=False, by_token=NAMED_ONLY),
     Act.PASSWORD_CHANGE: Permission(Role.VIEWER, by_token=False),

@@ -148,7 +148,7 @@ def _halted(cause: HaltCause, place: int, figures: Figures) -> Decision:
 
 
 def _sentence(halted: Decision) -> str:
-    return _REASONS[HaltCause(str(halted.figures["cause"]))].format(
+    return REASONS[HaltCause(str(halted.figures["cause"]))].format(
         wave="" if halted.wave is None else halted.wave + 1, **halted.figures
     )
 
@@ -272,7 +272,7 @@ _VERBS: Final[Mapping[RolloutAct, str]] = {
     RolloutAct.STOP: "be stopped",
     RolloutAct.ROLL_BACK: "be rolled back",
 }
-_REASONS: Final[Mapping[HaltCause, str]] = {
+REASONS: Final[Mapping[HaltCause, str]] = {
     HaltCause.ERRORS: "wave {wave}: {failed} failed of {ended} with a result, of {members}; limit {limit_percent} %",
     HaltCause.STALLED: "wave {wave}: {stalled} of {members} stall; limit {limit_percent} %",
     HaltCause.UNREACHABLE: "wave {wave}: {failed} of {members} failed, so {wanted_percent} % cannot have a success",

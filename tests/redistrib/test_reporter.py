@@ -13,7 +13,7 @@ from distd.wire import packing
 from redistrib.access_spool import AccessSpool
 from redistrib.mirror_dir import Identity, create_mirror
 from redistrib.origin_client import OriginClient
-from redistrib.reporter import FLUSH_S, IDLE_REPORT_S, Reporter
+from redistrib.reporter import BUSY_REPORT_S, FLUSH_S, IDLE_REPORT_S, Reporter
 from redistrib.status import MirrorState, Statistics
 from tests.fixtures.client import FakeClient, Reply
 from tests.redistrib.fakes import NO_CA, log
@@ -37,6 +37,7 @@ class Reporting:
         self.away = False
         self.refuses = False
         self.connected = True
+        self.missing_bytes = 300
         self.versions = {"17": 1}
         self.spool = AccessSpool(mirror.spool, log)
         self.statistics = Statistics(mirror.root)
@@ -56,7 +57,7 @@ class Reporting:
 
     async def run(self, seconds: float) -> None:
         with trio.move_on_after(seconds):
-            await self.reporter.run(lambda: MirrorState(self.connected, 1, 1, 300, seq=5))
+            await self.reporter.run(lambda: MirrorState(self.connected, 1, 1, self.missing_bytes, seq=5))
 
 
 @pytest.fixture
@@ -188,8 +189,21 @@ async def test_without_news_the_origin_is_told_once_a_minute(
     mirror: MirrorDir, autojump_clock: trio.testing.MockClock
 ) -> None:
     reporting = Reporting(mirror)
+    reporting.missing_bytes = 0
     await reporting.run(10 * IDLE_REPORT_S)
     assert len(reporting.messages) in (9, 10)
+
+
+async def test_while_packages_are_missing_it_is_told_more_often(
+    mirror: MirrorDir, autojump_clock: trio.testing.MockClock
+) -> None:
+    reporting = Reporting(mirror)
+    await reporting.run(2 * IDLE_REPORT_S)
+    assert (
+        2 * IDLE_REPORT_S / (BUSY_REPORT_S + FLUSH_S) - 1
+        <= len(reporting.messages)
+        <= 2 * IDLE_REPORT_S / BUSY_REPORT_S
+    )
 
 
 async def test_nothing_is_told_while_the_mirror_does_not_follow(

@@ -270,6 +270,18 @@ async def test_one_fragment_that_cannot_be_had_ends_the_wait_for_the_others(
         assert mirror.ids() == ["18"]
 
 
+async def test_what_is_missing_shrinks_with_each_fragment(
+    local: LocalPackages, signer: Signer, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with running(local, signer) as mirror:
+        mirror.state(mirror.package("17", b"a" * 10, b"b" * 7))
+        mirror.client.handlers[f"{BASE}/17/17-2"] = lambda request: Reply(200, [20.0, b"b" * 7])
+        await trio.sleep(5)
+        assert (mirror.ids(), mirror.sync.missing_bytes) == ([], 7)
+        await trio.sleep(30)
+        assert (mirror.ids(), mirror.sync.missing_bytes) == (["17"], 0)
+
+
 async def test_pauses_after_failures_grow_and_begin_anew_after_success(
     local: LocalPackages, signer: Signer, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -56,7 +56,8 @@ class NewMirror:
 class Mirror:
     """A mirror and how far it is. `state` is WAITING (to join), JOINED or REVOKED; `alive`: it is online; `lag_events`
     counts the events that it has not processed yet, `ready` the packages that it has verified, of the `wanted` ones.
-    `status` is what it said of itself last, as `Status` of a report has it.
+    `status` is what it said of itself last, as `Status` of a report has it. `address`, `workgroup`, `userid` and `tag`
+    are fields of rules.
     """
 
     name: str
@@ -72,6 +73,10 @@ class Mirror:
     ready: int
     wanted: int
     status: dict[str, Any] = field(default_factory=dict)
+    address: str = ""
+    workgroup: str = ""
+    userid: str = ""
+    tag: str = ""
 
 
 def add(conn: Connection, actor: Actor, new: NewMirror, now_s: float) -> str:
@@ -146,6 +151,7 @@ def _mirror(row: Row[Any], ready: int, wanted: int, events: Sequence[int], now_s
         ready=ready,
         wanted=wanted,
         status={key: value for key, value in row.status.items() if key != "batch"},
+        **{name: getattr(row, name) or "" for name in ("address", "workgroup", "userid", "tag")},
     )
 
 

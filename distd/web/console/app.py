@@ -17,8 +17,11 @@ from distd.origin.operators import operators, sessions
 from distd.web.console import language, protection, static_files
 from distd.web.console.computer_words import COMPUTER_WORDS
 from distd.web.console.event_words import EVENT_WORDS
+from distd.web.console.faults import fault_text
 from distd.web.console.frame import THEMES, Frame, current, page, values_of_templates
+from distd.web.console.help_pages import CERTIFICATE
 from distd.web.console.operations import NotAllowed
+from distd.web.console.setting_words import SETTING_WORDS
 from distd.web.console.sign_in import COOKIE
 from distd.web.console.words import TEMPLATE_WORDS
 from distd.web.late_body import LateBodyApp
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 TEMPLATES: Final = Path(__file__).parent / "templates"
 MAX_FORM_BYTES: Final = 1_048_576
 COMPRESSED_BYTES: Final = 1024  # smaller answers are sent as they are
-OPEN_PATHS: Final = ("/login", "/preferences", static_files.PREFIX)
+OPEN_PATHS: Final = ("/login", "/preferences", static_files.PREFIX, CERTIFICATE)
 STATUSES: Final = {NotFound: 404, Conflict: 409, BadInput: 400, Unavailable: 503}
 
 
@@ -68,6 +71,7 @@ class Console:
         app.jinja_env.globals.update(TEMPLATE_WORDS)
         app.jinja_env.globals.update(COMPUTER_WORDS)
         app.jinja_env.globals.update(EVENT_WORDS)
+        app.jinja_env.globals.update(SETTING_WORDS)
         app.context_processor(values_of_templates)
         app.before_request(self._begin)
         app.after_request(_finish)
@@ -152,14 +156,14 @@ async def _compress(response: Response) -> None:
 def _add_errors(app: QuartTrio) -> None:
     async def distd_error(error: Exception) -> Response:
         status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 500)
-        return await _error_page(status, str(error))
+        return await _error_page(status, fault_text(error) if isinstance(error, DistdError) else str(error))
 
     async def http_error(error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return await _error_page(error.code or 500)
 
     async def not_allowed(error: Exception) -> Response:
-        return await page("not_allowed.html", 403, detail=str(error))
+        return await page("not_allowed.html", 403, detail=current().language.sentence(str(error)))
 
     app.register_error_handler(NotAllowed, not_allowed)
     app.register_error_handler(DistdError, distd_error)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from distd.web.console.frame import current
 from distd.web.console.links import of_computer
+from distd.web.console.words import ROLLOUT_PHASES
 
 if TYPE_CHECKING:
     from distd.origin.operators.events import LoggedEvent
@@ -116,6 +117,18 @@ EVENT_NAMES: Final = {
 # The fields of events' details.
 DETAIL_NAMES: Final = {
     "act": "act",
+    "active": "under way",
+    "already": "had it already",
+    "busy": "busy",
+    "capacity": "at once",
+    "failed": "errors",
+    "passed_over": "passed over",
+    "pending": "to come",
+    "phase": "before:",
+    "rules": "rules",
+    "stalled": "stalled",
+    "success": "success",
+    "wanted": "wanted",
     "added": "added",
     "filter": "filter",
     "members": "members",
@@ -169,6 +182,8 @@ def event_value(name: str, value: Any) -> str:
     """A value of an event's detail: sizes in the reader's units, records as "name: value"."""
     if name in ("bytes", "sent_bytes") and isinstance(value, int):
         return current().language.size(value)
+    if name == "phase":
+        return current().language.text(ROLLOUT_PHASES.get(str(value), str(value)))
     match value:
         case dict():
             text = ", ".join(f"{key}: {event_value(key, each)}" for key, each in value.items())

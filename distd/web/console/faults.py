@@ -4,37 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from distd.domain.errors import BadInput, Conflict, NoSpace, shorten
+from distd.domain.errors import BadInput, Conflict, NoSpace, Unavailable, shorten
 from distd.web.console.frame import current
 
 if TYPE_CHECKING:
     from distd.domain.errors import DistdError
 
-# What use cases say they expect, and why: those texts that have no values in them, as they stand in the use cases.
-EXPECTED: Final = (
-    "0 to 10",
-    "1 to 255 printable characters",
-    'a path of Windows such as C:\\folder, without < > " | ? *',
-    "a path that begins with /",
-    "a path without spaces and shell characters",
-    "a number",
-    'a file name without "-"',
-    "a text, as the other notify options are for those who read it",
-    "a zip or tar.gz archive, as its name says",
-    "a whole archive",
-    "a zip for Windows",
-    "at least 1024 bytes (1KiB)",
-    "a size such as 1MiB, 512KiB or 65536",
-    "a shorter text in this form",
-    '"host[:port]/path" without a scheme',
-    "the stock Unix agent gives it to a shell",
+# What use cases say beside what stands in the errors that they raise, which `tests.web.console.texts` collects: {0} is
+# any value.
+SENTENCES: Final = (
+    *("true or false", "a whole number from {0} to {1}", "did you mean {0}?", "`distd config show` lists them"),
+    # Why a value is refused: `domain.package_spec`.
+    *("the stock Unix agent gives it to a shell", "the package can be edited later"),
     "the stock Unix agent cuts the name there and reports ERR_EXECUTE",
-    "its agent unpacks nothing else",
-    "the package can be edited later",
-    "a time such as 18:00, fri 18:00, 2026-11-27 18:00 or 2h",
-    "a time that is yet to come",
-    "1 to 100",
-    "a time after the one from which it may be activated",
+    # What somebody lacks: `domain.permissions`.
+    *("the role {0} for {1}", "an operator of all computers for {0}"),
+    # Why a mirror is chosen, or is not: `domain.mirror_rules`, `origin.mirrors.explanation`.
+    *("rule {0}: {1}", "network {0}", "location {0}", "lowest load ({0} agents)", "lowest load ({0} agent)"),
+    *("revoked", "has not joined", "offline, never connected"),
+    *("has not verified version {0} of {1} yet", "serves only its own networks and location"),
 )
 # Warnings of packages, of `domain.package_spec`, that have no values in them.
 WARNINGS: Final = (
@@ -52,20 +40,32 @@ MISSING: Final = {
 }
 
 
+def fault_status(error: DistdError) -> int:
+    """The HTTP status of a page that says beside an input what is wrong."""
+    return 409 if isinstance(error, Conflict) else 400
+
+
 def fault_text(error: DistdError) -> str:
     """A sentence for an operator."""
-    _ = current().language.text
+    _, sentence = current().language.text, current().language.sentence
     if isinstance(error, NoSpace):
         return _("The server's disk has no room for it: {detail}", detail=str(error))
     if isinstance(error, Conflict):
-        hint = f"; {error.hint}" if error.hint else ""
-        return f"{error.message}{hint}"
+        hint = f"; {sentence(error.hint)}" if error.hint else ""
+        return f"{sentence(error.message)}{hint}"
+    if isinstance(error, Unavailable):
+        return f"{error.what}: {sentence(error.why)}"
     if not isinstance(error, BadInput):
         return str(error)
     is_empty = error.got in ("", "nothing", "none", None) or not str(error.got).strip()
     if is_empty and error.field in MISSING:
         return _(MISSING[error.field])
-    text = _("Expected: {expected}.", expected=_(error.expected))
+    text = _("Expected: {expected}.", expected=sentence(error.expected))
     if not is_empty:
         text += " " + _("This is: {got}.", got=shorten(error.got))
-    return f"{text} {_(error.hint)}".strip() if error.hint else text
+    return f"{text} {_as_sentence(sentence(error.hint))}" if error.hint else text
+
+
+def _as_sentence(text: str) -> str:
+    """It follows a full stop."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"

@@ -20,8 +20,9 @@ from distd.origin.operators import events
 from distd.origin.operators.events import Wanted
 from distd.origin.packages import overview
 from distd.origin.packages.overview import WantedPackages
+from distd.web.console.first_steps import FirstSteps, agent_setup
 from distd.web.console.frame import current, page
-from distd.web.console.links import address, of_deployment
+from distd.web.console.links import address, of_deployment, of_mirror
 from distd.web.console.recent import RecentAnswers
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from distd.origin.notices.notices import Notice
     from distd.origin.operators.events import LoggedEvent
     from distd.origin.packages.overview import ListedPackage
+    from distd.web.console.first_steps import AgentSetup
+    from distd.web.console.operations import OwnServers
     from distd.web.console.use_cases import UseCases
 
 MAX_EVENTS: Final = 12
@@ -59,7 +62,8 @@ class Attention:
 
 @dataclass(frozen=True, slots=True)
 class SiteNow:
-    """What the first page shows. `running`: packages of which some computers have no result yet."""
+    """What the first page shows. `running`: packages of which some computers have no result yet; `mirrors`: those that
+    have joined."""
 
     counts: ContactCounts
     running: list[ListedPackage]
@@ -68,14 +72,16 @@ class SiteNow:
     rollouts: list[Rollout]
     mirrors: list[Mirror]
     conditions: list[Notice]
+    steps: FirstSteps
     attention: list[Attention] = field(default_factory=list)
 
 
 class FirstPage:
     """/ and the parts of it that come by themselves."""
 
-    def __init__(self, use_cases: UseCases) -> None:
+    def __init__(self, use_cases: UseCases, own_servers: OwnServers) -> None:
         self._use_cases = use_cases
+        self._own_servers = own_servers
         self._now = RecentAnswers(COUNTS_KEPT_S)
         self._duplicates = RecentAnswers(DUPLICATES_KEPT_S)
 
@@ -104,7 +110,8 @@ class FirstPage:
         frame = current()
 
         async def make() -> SiteNow:
-            return await self._use_cases.read(Act.COMPUTERS_READ, _read)
+            read = partial(_read, setup=agent_setup(self._own_servers()[1]))
+            return await self._use_cases.read(Act.COMPUTERS_READ, read)
 
         # One answer for each operator, who may be restricted to some computers.
         site: SiteNow = await self._now.get(frame.operator, frame.now_s, make)
@@ -122,13 +129,21 @@ def _count_duplicates(conn: Connection, _: Asked) -> int:
     return duplicates.list_duplicates(conn, (), Window(1)).total
 
 
-def _read(conn: Connection, asked: Asked) -> SiteNow:
+def _read(conn: Connection, asked: Asked, setup: AgentSetup) -> SiteNow:
     active = overview.list_packages(conn, WantedPackages(None, True), Window(MAX_PACKAGES))
     running = [each for each in active.items if each.waiting + each.notified + each.downloading]
     open_rollouts = [each for each in rollouts.list_rollouts(conn, EVERYTHING).items if each.phase not in ENDED]
-    known = mirrors.list_mirrors(conn, None, EVERYTHING, asked.now_s).items
-    counts, found = count_contacts(conn, asked.actor, asked.now_s), list_open(conn)
-    site = SiteNow(counts, running[:MAX_RUNNING], len(running), active.total, open_rollouts, known, found)
+    known = [each for each in mirrors.list_mirrors(conn, None, EVERYTHING, asked.now_s).items if each.state == "JOINED"]
+    counts = count_contacts(conn, asked.actor, asked.now_s)
+    steps = FirstSteps(
+        has_package=bool(active.total) or bool(overview.list_packages(conn, WantedPackages(), Window(1)).total),
+        is_active=bool(active.total),
+        has_computer=bool(counts.total or asked.access.filter),  # who sees only some is not who sets up the site
+        is_assigned=any(any(each.counters.values()) for each in active.items),
+        setup=setup,
+    )
+    found = list_open(conn)
+    site = SiteNow(counts, running[:MAX_RUNNING], len(running), active.total, open_rollouts, known, found, steps)
     site.attention.extend(_attention(site, active.items))
     return site
 
@@ -161,7 +176,7 @@ def _of_condition(notice: Notice) -> Attention:
             number = int(facts["stalled"])
             return Attention(number, "DEPLOYMENT_STALLED", of_deployment(notice.subject), notice.name)
         case ConditionKind.MIRROR_LOST:
-            return Attention(1, "MIRROR_LOST", "", notice.name, notice.since_s)
+            return Attention(1, "MIRROR_LOST", of_mirror(notice.name), notice.name, notice.since_s)
         case ConditionKind.DISK_LOW:
             return Attention(int(facts["free_bytes"]), "LITTLE_DISK")
         case ConditionKind.CERTIFICATE_ENDS:

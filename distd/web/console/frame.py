@@ -10,6 +10,7 @@ from quart import Response, g, render_template, request
 
 from distd.domain.permissions import Act, missing
 from distd.web.console import static_files
+from distd.web.console.help_texts import topic_of
 from distd.web.console.language import iso
 
 if TYPE_CHECKING:
@@ -23,12 +24,20 @@ THEMES: Final = ("auto", "light", "dark")
 
 @dataclass(frozen=True, slots=True)
 class NavigationEntry:
-    """An entry of the navigation. `text` is English; `count`: the number beside it has this name in the frame's."""
+    """An entry of the navigation. `text` is English; `count`: the number beside it has this name in the frame's;
+    `others`: further pages that are below it. `act`: it is there for those who may do this; empty: for all."""
 
     text: str
     path: str
     icon: str
     count: str = ""
+    others: tuple[str, ...] = ()
+    act: str = ""
+
+    def leads_to(self, path: str) -> bool:
+        """Whether a page is below it."""
+        paths = (self.path, *self.others)
+        return path in paths or any(each != "/" and path.startswith(f"{each}/") for each in paths)
 
 
 # The pages that there are. An empty entry is a gap.
@@ -37,9 +46,12 @@ NAVIGATION: Final = (
     NavigationEntry("Packages", "/packages", "package", "packages"),
     NavigationEntry("Computers", "/computers", "computer", "computers"),
     NavigationEntry("Groups", "/groups", "group"),
-    NavigationEntry("Roll-outs", "/rollouts", "deployment"),
+    NavigationEntry("Roll-outs", "/rollouts", "deployment", act="rollouts.read"),
+    NavigationEntry("Redistribution", "/mirrors", "mirror", others=("/mirror-rules",)),
     NavigationEntry("", "", ""),
+    NavigationEntry("Settings", "/settings", "settings", others=("/operators", "/tokens")),
     NavigationEntry("Journal", "/events", "audit"),
+    NavigationEntry("Help", "/help", "help"),
 )
 
 
@@ -91,11 +103,12 @@ def values_of_templates() -> dict[str, Any]:
         "lang": language,
         "_": language.text,
         "ngettext": language.plural,
-        "navigation": NAVIGATION,
+        "navigation": [entry for entry in NAVIGATION if not entry.act or frame.may(entry.act)],
         "static": static_files.address_of,
         "iso": iso,
         "now_s": frame.now_s,
         "here": request.path,
+        "help_topic": topic_of(request.path),
     }
 
 

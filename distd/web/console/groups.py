@@ -26,7 +26,7 @@ from distd.operations.groups import GroupEdit, GroupQuery, MemberLists, NewGroup
 from distd.origin.packages import overview
 from distd.origin.packages.overview import WantedPackages
 from distd.web.console.computer import unit_of
-from distd.web.console.faults import fault_text
+from distd.web.console.faults import fault_status, fault_text
 from distd.web.console.frame import page
 from distd.web.console.links import address, of_group
 
@@ -101,7 +101,7 @@ class GroupPages:
             made = await self._asked.do(operations.CREATE, given=new)
         except (BadInput, Conflict) as error:
             faults = {error.field: fault_text(error)}
-            return await page("group_new.html", _status(error), values=form, tried=None, faults=faults)
+            return await page("group_new.html", fault_status(error), values=form, tried=None, faults=faults)
         if is_tried:
             return await page("group_new.html", values=form, tried=made, faults={})
         return redirect(of_group(made.name), 303)
@@ -113,7 +113,7 @@ class GroupPages:
         except (BadInput, Conflict) as error:
             if error.field == "group":
                 raise
-            return await self._show(name, act, form, {error.field: fault_text(error)}, status=_status(error))
+            return await self._show(name, act, form, {error.field: fault_text(error)}, status=fault_status(error))
         if is_tried:
             return await self._show(name, act, form, tried=done)
         if act == "delete":
@@ -156,10 +156,6 @@ class GroupPages:
             faults=faults or {},
             tried=tried,
         )
-
-
-def _status(error: BadInput | Conflict) -> int:
-    return 409 if isinstance(error, Conflict) else 400
 
 
 def _named(text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ program starts, so nothing has to be compiled.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -24,6 +25,27 @@ SIZE_UNITS: Final = {"en": ("bytes", "kB", "MB", "GB", "TB"), "fr": ("octets", "
 NO_BREAK: Final = "\u00a0"
 JUST_NOW_S: Final = 2
 NEVER: Final = "–"
+SENTENCE: Final = "sentence"  # the context, in the catalogue, of what use cases say
+MAX_SENTENCE: Final = 1000  # characters
+_PLACE: Final = re.compile(r"\{(\d)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceForm:
+    """A sentence of use cases with values in the places of {0}, {1}, …; `translated` has the same places."""
+
+    pattern: re.Pattern[str]
+    translated: str
+
+    def written(self, match: re.Match[str]) -> str:
+        """The translation, with the values of a match of `pattern`."""
+        return _PLACE.sub(lambda place: match[int(place[1]) + 1], self.translated)
+
+
+def sentence_form(english: str, translated: str) -> SentenceForm:
+    """A form of `english`, in which {0} stands for any text."""
+    parts = _PLACE.split(english)[::2]
+    return SentenceForm(re.compile("(.+?)".join(map(re.escape, parts)), re.DOTALL), translated)
 
 
 @dataclass(frozen=True)
@@ -32,6 +54,7 @@ class Language:
 
     code: str
     texts: dict[Any, Any] = field(repr=False, default_factory=dict)
+    sentences: tuple[SentenceForm, ...] = field(repr=False, default=())
 
     @property
     def _locale(self) -> Locale:
@@ -41,6 +64,16 @@ class Language:
         """A text, with `{name}` replaced by the value of this name."""
         found = self.texts.get(english, english)
         return found.format(**values) if values else str(found)
+
+    def sentence(self, english: str) -> str:
+        """What a use case says in English, with values in it: by the forms of sentences that there are, else as it
+        is."""
+        if english in self.texts:
+            return str(self.texts[english])
+        if len(english) > MAX_SENTENCE:
+            return english
+        found = ((form, form.pattern.fullmatch(english)) for form in self.sentences)
+        return next((form.written(match) for form, match in found if match is not None), english)
 
     def plural(self, one: str, many: str, number: int, **values: object) -> str:
         """A text for one or for many, with `{number}` and other values replaced. French: 0 is as 1."""
@@ -130,10 +163,16 @@ def load(code: str) -> Language:
     with path.open("rb") as file:
         catalog = read_po(file, locale=code, abort_invalid=True)
     texts: dict[Any, Any] = {}
+    sentences: list[tuple[str, str]] = []
     for message in catalog:
-        if message.id:
-            texts[message.id[0] if isinstance(message.id, tuple) else message.id] = message.string
-    return Language(code, texts)
+        english = message.id if isinstance(message.id, str) else message.id[0]
+        if message.context == SENTENCE and _PLACE.search(english):
+            sentences.append((english, str(message.string)))
+        elif english:
+            texts.setdefault(english, message.string)
+    # What says more is tried first: "at most {0} characters in all" before "at most {0}".
+    sentences.sort(key=lambda pair: -len(_PLACE.sub("", pair[0])))
+    return Language(code, texts, tuple(sentence_form(*pair) for pair in sentences))
 
 
 def choose(asked: str | None, kept: str | None, accepted: str) -> str:

@@ -25,6 +25,16 @@ def of_group(name: str) -> str:
     return f"/groups/{quote(name, safe='')}"
 
 
+def of_mirror(name: str) -> str:
+    """The page of a redistribution server."""
+    return f"/mirrors/{quote(name, safe='')}"
+
+
+def of_operator(name: str) -> str:
+    """The page of an operator."""
+    return f"/operators/{quote(name, safe='')}"
+
+
 def of_rollout(rollout_id: int) -> str:
     """The page of a roll-out."""
     return f"/rollouts/{rollout_id}"

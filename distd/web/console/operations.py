@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import trio
 from quart import request
@@ -17,8 +18,6 @@ from distd.operations.operation import Asked, DryRun, Way
 from distd.web.console.frame import current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from distd.catalogue.reader import Reader
     from distd.catalogue.writer import Writer
     from distd.domain.permissions import Act
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 Answer = TypeVar("Answer")
+OwnServers: TypeAlias = Callable[[], tuple[str, str]]  # "host:port" by HTTP and by HTTPS, as agents are told it
 MAX_THREADS: Final = 4  # that read files, or make transactions of their own
 
 

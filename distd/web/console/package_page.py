@@ -47,6 +47,12 @@ class OnePackagePages:
                 made=await self._made(found),
             )
 
+        @app.get("/packages/<package_id>/mirrors")
+        async def package_mirrors(package_id: str) -> Response:
+            found = await self._asked.do(operations.SHOW, package_id)
+            mirrors = await self._asked.reader.run(partial(readiness, package_id=package_id, now_s=now_s()))
+            return await page("package_mirrors.html", package=found, mirrors=mirrors)
+
     async def _made(self, package: PackageDetail) -> Any:
         """The job that has just made it; None: it was not made just now."""
         job_id = request.args.get("job", "")

@@ -24,17 +24,18 @@ from distd.operations.rollouts import (
 )
 from distd.origin.operators import events
 from distd.origin.operators.events import Wanted, read_kinds
-from distd.origin.packages import overview
+from distd.origin.packages import overview, packages
 from distd.origin.packages.overview import WantedPackages
 from distd.web.console.faults import fault_text
 from distd.web.console.frame import is_fragment, page
 from distd.web.console.links import address, of_deployment, of_rollout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from quart import Response
     from quart_trio import QuartTrio
+    from sqlalchemy import Connection
     from werkzeug.wrappers import Response as PlainResponse
 
     from distd.origin.deployments.rollouts import Rollout
@@ -79,6 +80,7 @@ class RolloutPages:
             return await page(
                 "rollouts.html",
                 found=found,
+                names=await self._asked.reader.run(partial(_names, ids={each.package_id for each in found.items})),
                 next=link(cursor=found.next) if found.next else "",
                 first=link() if query.cursor else "",
                 link_of=of_rollout,
@@ -148,6 +150,7 @@ class RolloutPages:
             status,
             rollout=found,
             path=of_rollout(found.id),
+            names=await self._asked.reader.run(partial(_names, ids={found.package_id})),
             acts=acts,
             is_deletable=phase in DELETABLE,
             is_going_on=phase not in (Phase.DRAFT, Phase.FINISHED, Phase.STOPPED),
@@ -163,6 +166,11 @@ DECISIONS: Final = (
     *("RESUMED", "HALTED", "STOPPED", "FINISHED", "ROLLED_BACK", "RESTARTED", "CHANGED"),
 )
 _HIDDEN: Final = ("rollout", "name")
+
+
+def _names(conn: Connection, ids: Collection[str]) -> dict[str, str]:
+    """The names of packages, by their ids."""
+    return {package_id: packages.show(conn, package_id).name for package_id in ids}
 
 
 def figures_of(event: LoggedEvent) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The pages of computers, groups, deployments, roll-outs, the overview and the journal, together."""
+"""All pages but those of packages and of the sign-in, together."""
 
 from __future__ import annotations
 
@@ -11,21 +11,28 @@ from distd.web.console.deployment import DeploymentPages
 from distd.web.console.deployment_acts import DeploymentActPages
 from distd.web.console.first_page import FirstPage
 from distd.web.console.groups import GroupPages
+from distd.web.console.help_pages import HelpPages
 from distd.web.console.journal import JournalPages
+from distd.web.console.mirror_rules import MirrorRulePages
+from distd.web.console.mirrors import MirrorPages
+from distd.web.console.operators import OperatorPages
 from distd.web.console.rollouts import RolloutPages
+from distd.web.console.settings_page import SettingPages
+from distd.web.console.stalls import StallPages
+from distd.web.console.tokens import TokenPages
 from distd.web.console.use_cases import UseCases
 
 if TYPE_CHECKING:
     from distd.catalogue.writer import Writer
     from distd.web.console.app import Pages
-    from distd.web.console.operations import ConsoleOperations
+    from distd.web.console.operations import ConsoleOperations, OwnServers
 
 
-def site_pages(operations: ConsoleOperations, writer: Writer) -> tuple[Pages, ...]:
+def site_pages(operations: ConsoleOperations, writer: Writer, own_servers: OwnServers) -> tuple[Pages, ...]:
     """All of them."""
     use_cases = UseCases(operations, writer)
     return (
-        FirstPage(use_cases),
+        FirstPage(use_cases, own_servers),
         ComputerListPages(use_cases),
         ComputerBatchPages(use_cases),
         ComputerPages(use_cases),
@@ -33,5 +40,12 @@ def site_pages(operations: ConsoleOperations, writer: Writer) -> tuple[Pages, ..
         DeploymentPages(use_cases),
         DeploymentActPages(use_cases),
         RolloutPages(operations),
+        MirrorPages(use_cases, own_servers),
+        MirrorRulePages(use_cases),
+        SettingPages(operations),
+        OperatorPages(operations),
+        TokenPages(operations, own_servers),
         JournalPages(use_cases),
+        StallPages(use_cases),
+        HelpPages(operations, own_servers),
     )

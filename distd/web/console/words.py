@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from distd.web.console.frame import current
+from distd.web.console.links import of_mirror
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,9 +65,47 @@ ROLLOUT_ACTS: Final = {
 }
 
 
+# Fields and comparisons of rules of redistribution, beside their names in OCS.
+RULE_FIELDS: Final = {
+    "NAME": "name (NAME)",
+    "IPADDRESS": "IP address (IPADDRESS)",
+    "IPSUBNET": "subnet (IPSUBNET)",
+    "WORKGROUP": "workgroup (WORKGROUP)",
+    "USERID": "user (USERID)",
+    "TAG": "TAG",
+}
+RULE_OPS: Final = {"EQUALS": "is equal to", "DIFFERS": "differs from", "LIKE": "is like (% and _)"}
+
+
+ROLES: Final = {"viewer": "Viewer", "operator": "Operator", "administrator": "Administrator"}
+ROLE_MEANINGS: Final = {
+    "viewer": "sees everything, changes nothing",
+    "operator": "builds packages and deploys them",
+    "administrator": "also decides who may, and what holds for the site",
+}
+SOURCES: Final = {
+    "local": "password here",
+    "ldap": "directory (LDAP)",
+    "oidc": "OpenID Connect",
+    "header": "the proxy in front",
+}
+
+
+_LAST_SEEN: Final = re.compile(r"offline, last seen (\d+) s ago")
+
+
 def _of(words: Mapping[str, str]) -> Callable[[str], str]:
     """In the language of the request; what is not in the table stays as it is."""
     return lambda code: current().language.text(words.get(code, code))
+
+
+def mirror_reason(why: str) -> str:
+    """Why a redistribution server is chosen for a computer, or is not, in the language of the request."""
+    language = current().language
+    seen = _LAST_SEEN.fullmatch(why)
+    if seen is None:
+        return language.sentence(why)
+    return language.text("offline for {duration}", duration=language.duration(int(seen[1])))
 
 
 def size_input(size_bytes: int) -> str:
@@ -87,4 +127,12 @@ TEMPLATE_WORDS: Final = {
     "result_name": _of(RESULT_STATES),
     "phase_name": _of(ROLLOUT_PHASES),
     "rollout_act_name": _of(ROLLOUT_ACTS),
+    "role_name": _of(ROLES),
+    "role_meaning": _of(ROLE_MEANINGS),
+    "source_name": _of(SOURCES),
+    "rule_field": _of(RULE_FIELDS),
+    "rule_op": _of(RULE_OPS),
+    "mirror_link": of_mirror,
+    "mirror_reason": mirror_reason,
+    "sentence": lambda text: current().language.sentence(text),
 }

@@ -109,10 +109,17 @@ def app(
     pages: tuple[Pages, ...] = (
         SignInPages(FakePasswords(), writer),
         *package_pages(operations, uploads, lambda: OWN_SERVERS),
-        *site_pages(operations, writer),
+        *site_pages(operations, writer, lambda: OWN_SERVERS),
         ComponentPages(),
     )
     return Console(reader, writer, lambda: clock[0], lambda: IDLE_S).make(pages)
+
+
+@pytest.fixture
+def administrator(browser: Browser, origin: TestOrigin) -> Browser:
+    """Whose operator may do everything."""
+    origin.act(operators.change, "ada", 0.0, role=Role.ADMINISTRATOR)
+    return browser
 
 
 @pytest.fixture

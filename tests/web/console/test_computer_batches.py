@@ -72,7 +72,7 @@ async def test_from_one_computer_it_goes_back_there(browser: Browser, two: TestO
         ({"computer": "pc1", "package": "17", "after": "17", "step": "do"}, 409, "17"),
         ({"package": "17"}, 400, "computers that are chosen in a list"),
         ({"computer": "nobody", "package": "17", "step": "do"}, 400, "the DEVICEID of a computer"),
-        ({"all": "yes", "filter": "x = (", "package": "17", "step": "do"}, 400, "filter: expected"),
+        ({"all": "yes", "filter": "x = (", "package": "17", "step": "do"}, 400, "Expected: "),
     ],
 )
 async def test_what_cannot_be_is_told(browser: Browser, two: TestOrigin, form: Form, status: int, told: str) -> None:

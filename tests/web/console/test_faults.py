@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from quart import Quart, g
 
-from distd.domain.errors import BadInput, Conflict, Corrupt, NoSpace
+from distd.domain.errors import BadInput, Conflict, Corrupt, NoSpace, Unavailable
 from distd.web.console.faults import fault_text
 from distd.web.console.frame import Frame
 from distd.web.console.language import load
@@ -28,8 +28,12 @@ if TYPE_CHECKING:
                 "/a b",
                 "the stock Unix agent gives it to a shell",
             ),
-            "Attendu : un chemin sans espaces ni caractères du shell. Reçu : /a b. l'agent Unix le passe à un shell",
+            "Attendu : un chemin sans espaces ni caractères du shell. Reçu : /a b. L'agent Unix le passe à un shell.",
         ),
+        (BadInput("days", "1 to 3650", "x"), "Attendu : 1 à 3650. Reçu : x."),
+        (BadInput("name", "at most 9 characters in all", "x"), "Attendu : au plus 9 caractères en tout. Reçu : x."),
+        (Conflict("name", "there is a group {0} already"), "il y a déjà un groupe {0}"),
+        (Unavailable("catalogue", "what nobody has translated"), "catalogue: what nobody has translated"),
         (BadInput("x", "what nobody has translated", ""), "Attendu : what nobody has translated."),
         (Conflict("package", "17 is active", "wait"), "17 is active; wait"),
         (NoSpace("disk", "full"), "Le disque du serveur n'a plus de place : disk: full"),

@@ -10,6 +10,8 @@ from distd.origin.operators import operators
 from tests.fixtures.origin import ADMIN
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.fixtures.origin import TestOrigin
     from tests.web.console.conftest import Browser
 
@@ -20,11 +22,14 @@ async def text_of(answer: Any, status: int = 200) -> str:
     return text
 
 
-async def test_where_nothing_is_yet(browser: Browser) -> None:
+async def test_where_nothing_is_yet(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "cacert.pem").write_text("the certificate")
     await browser.sign_in()
     page = await text_of(await browser.get("/"))
     assert "Nothing is being deployed." in page
     assert "Operator added" in page
+    assert "First steps" in page
+    assert "ocsinventory-agent --server=https://origin:8443/ocsinventory --ca=cacert.pem" in page
     for path in set(re.findall(r'(?:href|action|hx-get)="(/[^"#]*)"', page)):
         assert (await browser.get(path.replace("&amp;", "&"))).status_code in (200, 204, 303, 405), path
 

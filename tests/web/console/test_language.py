@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from distd.web.console.language import LANGUAGES, choose, iso, load
+from distd.web.console.language import LANGUAGES, choose, iso, load, sentence_form
 from tests.web.console import texts
 
 NOW_S = datetime(2026, 11, 27, 12, 0).astimezone().timestamp()
@@ -16,7 +16,7 @@ DAY_S = 86_400.0
 
 def test_every_text_is_translated_and_none_is_left_over() -> None:
     used, french = texts.used(), texts.french()
-    assert {message.id for message in used} == {message.id for message in french}
+    assert {(each.id, each.context) for each in used} == {(each.id, each.context) for each in french}
     for message in french:
         if message.id:
             found = message.string if isinstance(message.string, tuple) else (message.string,)
@@ -77,6 +77,29 @@ def test_which_language(asked: str | None, kept: str | None, accepted: str, code
 )  # fmt: skip
 def test_how_things_are_written(what: object, english: str, french: str) -> None:
     assert [what(load(code)) for code in LANGUAGES] == [english, french]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("english", "french"),
+    [
+        ("true or false", "true ou false"),
+        ("at most 9 characters", "au plus 9 caractères"),
+        ("at most 9 characters in all", "au plus 9 caractères en tout"),
+        ("there is a group a\nb already", "il y a déjà un groupe a\nb"),
+        ("wave 1: 3 of 9 stall; limit 20 %", "vague 1 : 3 bloqués sur 9 ; limite 20 %"),
+        ("what nobody has translated", "what nobody has translated"),
+        (f"there is a group {'x' * 1000} already", f"there is a group {'x' * 1000} already"),
+    ],
+)
+def test_what_use_cases_say(english: str, french: str) -> None:
+    assert [load(code).sentence(english) for code in LANGUAGES] == [english, french]
+
+
+def test_values_stay_as_they_are() -> None:
+    form = sentence_form("{0} of (a+) {1}", "{1} : {0}")
+    match = form.pattern.fullmatch("{1} of (a+) \\1")
+    assert match is not None
+    assert form.written(match) == "\\1 : {1}"
 
 
 def test_the_exact_time_for_machines() -> None:

@@ -14,9 +14,11 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from distd.domain import recipes
-from distd.web.console import faults, frame, words
+from distd.web.console import faults, frame, help_texts, language, words
 from distd.web.console.computer_words import COMPUTER_TABLES
 from distd.web.console.event_words import EVENT_TABLES
+from distd.web.console.setting_words import SETTING_TABLES
+from tests.web.console import sentences
 
 CONSOLE = Path(frame.__file__).parent
 FRENCH = CONSOLE / "locale" / "fr.po"
@@ -31,7 +33,13 @@ TABLES = (
     words.ROLLOUT_PHASES,
     words.ROLLOUT_ACTS,
     faults.MISSING,
-    {text: text for text in (*faults.EXPECTED, *faults.WARNINGS)},
+    words.RULE_FIELDS,
+    words.RULE_OPS,
+    words.ROLES,
+    words.ROLE_MEANINGS,
+    words.SOURCES,
+    *SETTING_TABLES,
+    {text: text for text in (*faults.WARNINGS, *help_texts.texts())},
     {recipe.name: recipe.meaning for recipe in recipes.TABLE.values()},
 )
 HEADER = "# The French texts of the console. `python -m tests.web.console.texts` adds what is new."
@@ -46,6 +54,8 @@ def used() -> Catalog:
     for table in (*TABLES, *COMPUTER_TABLES, *EVENT_TABLES):
         for text in filter(None, table.values()):
             catalog.add(text, locations=[("words.py", 0)])
+    for text in sorted({*faults.SENTENCES, *sentences.collect()}):
+        catalog.add(text, locations=[("faults.py", 0)], context=language.SENTENCE)
     for entry in frame.NAVIGATION:
         if entry.text:
             catalog.add(entry.text, locations=[("frame.py", 0)])
@@ -63,7 +73,7 @@ def main() -> None:
     catalog = used()
     known = french() if FRENCH.exists() else Catalog(locale="fr")
     for message in catalog:
-        if message.id and (found := known.get(message.id)) is not None:
+        if message.id and (found := known.get(message.id, message.context)) is not None:
             message.string = found.string
     data = io.BytesIO()
     write_po(data, catalog, width=120, omit_header=False, sort_output=True, no_location=True)

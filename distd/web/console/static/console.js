@@ -10,6 +10,11 @@ document.addEventListener("keydown", (event) => {
   document.querySelector(".find input")?.select();
 });
 
+// On a narrow screen the navigation is one line that scrolls: where one is, is to be seen.
+const side = document.querySelector(".side");
+const entry = side?.querySelector("[aria-current]");
+if (entry && side.scrollWidth > side.clientWidth) side.scrollLeft = entry.offsetLeft - (side.clientWidth - entry.offsetWidth) / 2;
+
 // A table whose rows can be chosen: the box in its head chooses all, the bar above says how many.
 function showChosen(table) {
   const boxes = [...table.querySelectorAll("tbody input[type=checkbox]")];
@@ -102,3 +107,44 @@ document.addEventListener("submit", (event) => {
   if (Date.now() - Number(form.dataset.sentAt ?? 0) < 3000) event.preventDefault();
   else form.dataset.sentAt = Date.now();
 });
+
+// A button with data-copy puts its text into the clipboard; without scripts it is not there.
+function showCopies(event) {
+  if (!navigator.clipboard) return;
+  for (const button of event.target.querySelectorAll("[data-copy]")) button.hidden = false;
+}
+showCopies({ target: document });
+document.addEventListener("htmx:afterSettle", showCopies);
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest?.("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.textContent = button.dataset.done;
+});
+
+// Rows that can be put into another order: by dragging their handles, then saved by the form's first button.
+for (const table of document.querySelectorAll("table[data-reorder]")) {
+  for (const handle of table.querySelectorAll(".handle")) handle.hidden = false;
+  const rows = () => [...table.tBodies[0].rows];
+  let dragged = null;
+  let before = [];
+  table.addEventListener("dragstart", (event) => {
+    dragged = event.target.closest?.(".handle")?.closest("tr") ?? null;
+    if (!dragged) return;
+    before = rows();
+    event.dataTransfer.effectAllowed = "move";
+    event.dataTransfer.setDragImage(dragged, 0, 0);
+    dragged.classList.add("is-moved");
+  });
+  table.addEventListener("dragover", (event) => {
+    const over = event.target.closest?.("tbody tr");
+    if (!dragged || !over) return;
+    event.preventDefault();
+    const box = over.getBoundingClientRect();
+    if (over !== dragged) over[event.clientY < box.top + box.height / 2 ? "before" : "after"](dragged);
+  });
+  table.addEventListener("dragend", () => {
+    if (dragged && rows().some((row, place) => row !== before[place])) table.closest("form").requestSubmit();
+    dragged = null;
+  });
+}
