@@ -44,7 +44,7 @@ types: $(READY)  ## mypy
 layers: $(READY) ## which room may import which
 	$(VENV)/bin/lint-imports --no-cache
 
-demo: setup      ## deploy a real package to a native and a stock agent on this machine (ARGS="--database postgresql": with one)
+demo: setup      ## a site with 300 emulated computers and its console, until Ctrl-C (ARGS=--once: a package to a native and a stock agent)
 	$(PY) -m loadtests.demo $(ARGS)
 
 bench-transfer: setup  ## fragments beside nginx and Apache, some 40 minutes (ARGS=--quick: 4; ARGS=--readme: into README.md)
