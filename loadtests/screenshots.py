@@ -1,4 +1,4 @@
-"""`make screenshots`: pictures of the console for README and guide, of the site of `make demo` in the middle of a roll-out.
+"""`make screenshots`: pictures of the console for README and guide, of the site of `make demo` during a roll-out.
 
 Each page in both themes, their languages mixed; in few colours, so that none has more than `MAX_BYTES`.
 """
@@ -76,7 +76,11 @@ def _is_in_the_middle(site: DemoSite) -> bool:
 
 def _values(site: DemoSite) -> dict[str, str]:
     (computer,) = site.origin.distd("computer", "list", 'group("Salles de classe") AND windows', "--limit", 1)["items"]
-    ids = {"putty": site.packages[PUTTY.name], "editor": site.packages[EDITOR.name], "office": site.packages[OFFICE.name]}
+    ids = {
+        "putty": site.packages[PUTTY.name],
+        "editor": site.packages[EDITOR.name],
+        "office": site.packages[OFFICE.name],
+    }
     return ids | {"computer": computer["device_id"]}
 
 
