@@ -57,7 +57,7 @@ class DemoPackage:
     options: Sequence[str] = ("--action", "STORE", "--path", "C:\\Logiciels")
 
 
-PUTTY: Final = DemoPackage("Putty", 252_000, 1, "WINDOWS")
+PUTTY: Final = DemoPackage("Putty", 262_144, 1, "WINDOWS")
 EDITOR: Final = DemoPackage("Notepad++", 4_800_000, 8, "WINDOWS", ("--action", "LAUNCH", "--launch", "00000 /S"))
 OFFICE: Final = DemoPackage("LibreOffice 26.2", 24_000_000, 90, "WINDOWS")
 TOOLS: Final = DemoPackage("outils-debian", 1_300_000, 4, "LINUX", ("--action", "STORE", "--path", "/opt/outils"))

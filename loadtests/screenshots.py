@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(__file__).parents[1] / "distd/docs/screenshots"
 MAX_BYTES: Final = 150_000
-SIZE: Final = {"width": 1280, "height": 800}
+SIZE: Final = {"width": 1440, "height": 860}
 THEMES: Final = ("light", "dark")
 COLOURS: Final = 96
 FETCHED_LIMIT_S: Final = 300.0
