@@ -1,7 +1,8 @@
 """`make bench-console`: how long the console's pages take the server, what they weigh, what 50 that stay open cost.
 
 A site of 100,000 computers, 500 packages and a roll-out of 50,000. All by HTTPS, as a browser asks; the pages are those
-of the table that the browser's tests have.
+of the table that the browser's tests have. Goals are for the CPU time of the server: what else the machine does delays
+answers, but adds little to that.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from urllib.parse import quote, unquote_plus, urlencode
 import click
 import trio
 
-from loadtests.console_site import make_large_site
+from agentsim.report.page import Table
+from loadtests.console_site import large_site
 from loadtests.machine import cpu_s
-from loadtests.results import finish, goal_row, goal_table, publish
+from loadtests.results import finish, goal_row, goal_table, publish, verdict
 from tests.browser.page_table import PAGES
 from tests.programs.processes import distd_serve, run
 
 if TYPE_CHECKING:
-    from agentsim.report.page import Table
     from loadtests.console_site import LargeSite
     from tests.programs.processes import RunningServer
 
@@ -106,17 +107,18 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A page. `first_s`: of the first answer, before anything is remembered; `bytes`: of its HTML, compressed;
-    `files`: addresses of what it loads."""
+    """A page. `cpu_s`: of the server, for an answer; `first_s`: the first answer, before anything is remembered;
+    `times_s`: the others; `bytes`: of its HTML, compressed; `files`: addresses of what it loads."""
 
     path: str
+    cpu_s: float
     first_s: float
     times_s: list[float]
     bytes: int
     files: set[str]
 
 
-def measure_pages(reader: Reader, known: dict[str, str]) -> list[Measured]:
+def measure_pages(reader: Reader, known: dict[str, str], pid: int) -> list[Measured]:
     """Each page of the table, and `MORE`."""
     paths = [each for rule, addresses in PAGES.items() if rule not in SKIPPED for each in addresses]
     found = []
@@ -124,29 +126,34 @@ def measure_pages(reader: Reader, known: dict[str, str]) -> list[Measured]:
         path = pattern.format(**known)
         first_s, body, page = reader.get(path)
         files = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page.decode()))
+        before_s = cpu_s(pid)
         times_s = [reader.get(path)[0] for _ in range(ROUNDS)]
-        found.append(Measured(pattern, first_s, times_s, len(body), files))
+        found.append(Measured(pattern, (cpu_s(pid) - before_s) / ROUNDS, first_s, times_s, len(body), files))
     return found
 
 
-def page_rows(pages: list[Measured]) -> list[list[str]]:
-    """Rows of goals: each page's slowest answer after the first."""
+def page_table(pages: list[Measured]) -> Table:
+    """A row for each page."""
     rows = []
     for each in pages:
-        slowest_ms, middle_ms = 1000 * max(each.times_s), 1000 * median(each.times_s)
-        figure = f"{middle_ms:.1f} / {slowest_ms:.1f} / {1000 * each.first_s:.1f} ms, {each.bytes / 1000:.1f} kB"
-        rows.append(goal_row(unquote_plus(each.path), figure, f"slowest ≤ {MAX_MS:.0f} ms", slowest_ms <= MAX_MS))
-    return rows
+        times_ms = [1000 * value for value in (each.cpu_s, min(each.times_s), median(each.times_s), each.first_s)]
+        figures = [f"{value:.1f}" for value in times_ms]
+        rows.append([unquote_plus(each.path), *figures, f"{each.bytes / 1000:.1f}", verdict(times_ms[0] <= MAX_MS)])
+    columns = ("page", "CPU, ms", "quickest, ms", "median, ms", "first, ms", "HTML, kB", "CPU ≤ 100 ms")
+    return Table(f"Pages: {ROUNDS} answers after the first", columns, rows)
 
 
 def total_rows(pages: list[Measured], reader: Reader) -> list[list[str]]:
-    """The median of all answers, and what the heaviest page weighs."""
-    middle_ms = 1000 * median(time_s for each in pages for time_s in each.times_s)
+    """What pages take in the middle and at most, and what the heaviest weighs."""
+    middle_ms = 1000 * median(each.cpu_s for each in pages)
+    most = max(pages, key=lambda each: each.cpu_s)
+    most_ms = 1000 * most.cpu_s
     files = {path: len(reader.get(path)[1]) for path in set().union(*(each.files for each in pages))}
     later = max(each.bytes for each in pages)
     first = max(each.bytes + sum(files[path] for path in each.files) for each in pages)
     return [
-        goal_row("median of all pages", f"{middle_ms:.1f} ms", f"≤ {MEDIAN_MS:.0f} ms", middle_ms <= MEDIAN_MS),
+        goal_row("CPU of a page, median", f"{middle_ms:.1f} ms", f"≤ {MEDIAN_MS:.0f} ms", middle_ms <= MEDIAN_MS),
+        goal_row(f"… at most: {unquote_plus(most.path)}", f"{most_ms:.1f} ms", "≤ 100 ms", most_ms <= MAX_MS),
         goal_row("the heaviest page at first", f"{first / 1000:.1f} kB", "≤ 150 kB", first <= FIRST_BYTES),
         goal_row("the heaviest page afterwards", f"{later / 1000:.1f} kB", "≤ 30 kB", later <= LATER_BYTES),
     ]
@@ -204,24 +211,26 @@ async def _fragment_p99_us(site: LargeSite, server: RunningServer) -> float:
 
 async def measure(folder: Path, computers: int) -> tuple[LargeSite, list[Table]]:
     """The tables of a site with so many computers."""
-    site = await trio.to_thread.run_sync(partial(make_large_site, folder, computers))
+    site = await trio.to_thread.run_sync(partial(large_site, folder, computers))
     async with distd_serve(site.data, {"server.host": "localhost"}) as server:
         address = f"localhost:{server.https.rpartition(':')[2]}"
         with closing(Reader(address, site.data / "cacert.pem")) as reader:
             reader.sign_in(site.password)
-            pages = measure_pages(reader, site.known)
+            pages = measure_pages(reader, site.known, server.process.pid)
             totals = [*total_rows(pages, reader), *await measure_live(site, server, reader)]
-    title = f"Pages: median / slowest / first answer of {ROUNDS}, HTML compressed"
-    return site, [goal_table("All pages", totals), goal_table(title, page_rows(pages))]
+    return site, [goal_table("All pages", totals), page_table(pages)]
 
 
 @click.command()
 @click.option("--computers", default=100_000, show_default=True, type=click.IntRange(1000))
-def main(computers: int) -> None:
+@click.option(
+    "--site", type=click.Path(path_type=Path), help="Keep the site there; one that is there is measured again."
+)
+def main(computers: int, site: Path | None) -> None:
     """Measure the console of a large site."""
     with tempfile.TemporaryDirectory(prefix="distd-console-") as folder:
-        site, tables = trio.run(measure, Path(folder), computers)
-    what = f"{site.filled.computers:,} computers, 500 packages, a roll-out of {site.rolled_out:,}"
+        large, tables = trio.run(measure, site or Path(folder), computers)
+    what = f"{large.computers:,} computers, 500 packages, a roll-out of {large.rolled_out:,}"
     publish("console", f"The console: {what}", "make bench-console", tables)
     finish(tables)
 

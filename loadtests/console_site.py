@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, select, update
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from loadtests.searched_site import SearchedSite
 
 PACKAGES: Final = 500
 ACTIVE: Final = 60
@@ -44,19 +44,29 @@ class LargeSite:
     """`package`: the one that is rolled out; `known`: what stands for {…} in addresses of pages."""
 
     data: Path
-    filled: SearchedSite
+    computers: int
     package: str
     password: str
     rolled_out: int
     known: dict[str, str]
 
 
-def make_large_site(folder: Path, computers: int) -> LargeSite:
-    """Its data directory, in `folder`; half of the computers are in the roll-out."""
+def large_site(folder: Path, computers: int) -> LargeSite:
+    """Its data directory, in `folder`, made unless it is there; half of the computers are in the roll-out."""
+    notes = folder / "site.json"
+    if notes.exists():
+        return LargeSite(**{**json.loads(notes.read_text()), "data": folder / "site"})
+    folder.mkdir(exist_ok=True)
+    made = _make(folder, computers)
+    notes.write_text(json.dumps({**asdict(made), "data": ""}))
+    return made
+
+
+def _make(folder: Path, computers: int) -> LargeSite:
     data = folder / "site"
     password = commands.distd(data, "init", "--host", "localhost")["password"]
     with open_installation(data) as installation:
-        filled = fill(installation.catalogue.write, computers)
+        fill(installation.catalogue.write, computers)
         with installation.catalogue.write() as conn:
             _bring_up_to_date(conn)
     package = _build(data, folder)
@@ -70,7 +80,7 @@ def make_large_site(folder: Path, computers: int) -> LargeSite:
         rolled_out = _spread(conn, package)
         device_id = str(conn.scalar(select(schema.computers.c.device_id).where(schema.computers.c.id == 7)))
     known = {"package": package, "computer": device_id, "group": "Class%20A"}
-    return LargeSite(data, filled, package, password, rolled_out, known)
+    return LargeSite(data, computers, package, password, rolled_out, known)
 
 
 def _bring_up_to_date(conn: Connection) -> None:

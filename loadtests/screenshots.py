@@ -98,7 +98,7 @@ def take(url: str, password: str, values: dict[str, str]) -> None:
             page.goto(picture.path.format(**values))
             page.wait_for_load_state("networkidle")
             for theme in THEMES:
-                page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+                page.emulate_media(color_scheme=theme, reduced_motion="reduce")
                 path = FOLDER / f"{picture.name}-{theme}.png"
                 page.screenshot(path=path)
                 _shrink(path)
