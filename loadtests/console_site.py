@@ -12,6 +12,9 @@ from sqlalchemy import insert, select, update
 
 from distd.catalogue import schema
 from distd.domain.results import Outcome
+from distd.domain.rollout import MAX_STEP
+from distd.domain.settings import DownloadConfig
+from distd.origin.deployments import rollouts
 from distd.origin.installation import open_installation
 from distd.origin.packages import counters
 from loadtests.searched_site import DAY_S, NOW_S, fill
@@ -76,9 +79,13 @@ def _make(folder: Path, computers: int) -> LargeSite:
     waves = ("--wave", str(half), "--wave", "rest")
     commands.distd(data, "rollout", "create", "by waves", package, "--filter", "windows", *waves)
     commands.distd(data, "rollout", "start", "by waves")
-    with open_installation(data) as installation, installation.catalogue.write() as conn:
-        rolled_out = _spread(conn, package)
-        device_id = str(conn.scalar(select(schema.computers.c.device_id).where(schema.computers.c.id == 7)))
+    with open_installation(data) as installation:
+        for _ in range(half // MAX_STEP + 1):
+            with installation.catalogue.write() as conn:
+                rollouts.advance(conn, time.time(), config=DownloadConfig())
+        with installation.catalogue.write() as conn:
+            rolled_out = _spread(conn, package)
+            device_id = str(conn.scalar(select(schema.computers.c.device_id).where(schema.computers.c.id == 7)))
     known = {"package": package, "computer": device_id, "group": "Class%20A"}
     return LargeSite(data, computers, package, password, rolled_out, known)
 
