@@ -40,14 +40,15 @@ def known(site: ConsoleSite) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def page(site: ConsoleSite, chromium: Browser) -> Iterator[Page]:
-    """Signed in. The theme is the system's, which a test sets; that is one of two themes as chosen by hand."""
+    """Signed in, with axe in every page. The theme is the system's, which a test sets."""
     with open_page(chromium, site.url, locale="fr-FR") as page:
         site.sign_in(page)
+        page.add_init_script(AXE)
         yield page
 
 
 def violations(page: Page, rules: dict[str, Any], part: str = "html") -> list[Any]:
-    """[rule, element, what is wrong] of each in a part of the page; axe must be in it already."""
+    """[rule, element, what is wrong] of each in a part of the page."""
     found: list[Any] = page.evaluate(RUN, [part, rules])
     return found
 
@@ -60,7 +61,6 @@ def test_a_page(rule: str, page: Page, known: dict[str, str]) -> None:
         assert answer is not None
         assert answer.status in (200, 400), address
         expect(page.locator(TO_COME)).to_have_count(0)
-        page.evaluate(AXE)
         assert violations(page, LEVELS) == [], address
         page.emulate_media(color_scheme="dark", reduced_motion="reduce")
         # What is around it is the same on all pages.
@@ -72,7 +72,6 @@ def test_a_page(rule: str, page: Page, known: dict[str, str]) -> None:
 
 def test_what_is_wrong_is_found(page: Page) -> None:
     page.goto("/components")
-    page.evaluate(AXE)
     page.evaluate("document.querySelector('.find input').removeAttribute('aria-label')")
     page.evaluate("document.querySelector('.find input').removeAttribute('placeholder')")
     page.evaluate("document.querySelector('h1').style.color = 'var(--panel)'")
