@@ -7,12 +7,13 @@ READY  := $(VENV)/.ready
 SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
     bench-load bench-packages bench-search bench-store bench-catalogue bench-transfer bench-events bench-kills \
-    bench-deployments bench-groups
+    bench-deployments bench-groups bench-console
 
 # Hundreds of programs are started, which all import the same modules: compiled once, not each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help test test-slow-machine coverage mutants quick lint types layers audit demo bench attack loadtest fuzz reference \
+.PHONY: help test test-slow-machine coverage mutants quick lint types layers audit demo screenshots bench attack loadtest fuzz \
+    reference \
     state-machine \
     setup debian lock clean $(BENCHES)
 
@@ -44,8 +45,12 @@ types: $(READY)  ## mypy
 layers: $(READY) ## which room may import which
 	$(VENV)/bin/lint-imports --no-cache
 
-demo: setup      ## deploy a real package to a native and a stock agent on this machine (ARGS="--database postgresql": with one)
+demo: setup      ## a site with 300 emulated computers and its console, until Ctrl-C (ARGS=--once: a package to a native and a stock agent)
 	$(PY) -m loadtests.demo $(ARGS)
+
+screenshots: setup  ## pictures of the console, of the demo's site, for README and guide (2 minutes)
+	@sh .ci/debian-packages bench
+	$(PY) -m loadtests.screenshots
 
 bench-transfer: setup  ## fragments beside nginx and Apache, some 40 minutes (ARGS=--quick: 4; ARGS=--readme: into README.md)
 	@sh .ci/debian-packages bench
@@ -90,6 +95,9 @@ bench-search: setup  ## searching 100,000 computers with 8 million rows of softw
 bench-deployments: setup  ## assigning to 50,000 computers, a package of 100,000, counters beside counting (1 minute)
 	$(PY) -m loadtests.deployments $(ARGS)
 
+bench-console: setup  ## the console's pages at 100,000 computers: CPU, weight, 50 that stay open (10 minutes)
+	$(PY) -m loadtests.console $(ARGS)
+
 bench-upload: setup  ## 10 GB by curl to the API: speed, memory, resuming (3 minutes)
 	$(PY) -m loadtests.upload $(ARGS)
 
@@ -131,7 +139,7 @@ audit:           ## known vulnerabilities of what requirements.txt pins; needs p
 reference: $(READY)  ## what distd/docs has from the code: the reference, the picture of the rooms
 	$(PY) -m tests.docs.reference
 
-setup: debian $(READY)   ## the virtual environment; as root also Debian packages: stock OCS agent, nginx, squid, curl, iproute2, faketime, postgresql
+setup: debian $(READY)   ## the virtual environment; as root also Debian packages: stock OCS agent, nginx, squid, curl, iproute2, faketime, postgresql, chromium
 
 debian:
 	@sh .ci/debian-packages

@@ -1,8 +1,9 @@
-"""`make demo`: a real package through a real server to real agents, on this machine; every byte must arrive.
+"""`make demo`: a site with 300 emulated computers and its console (`loadtests.demo_site`), until Ctrl-C.
 
-A native agent deploys it, and Debian's stock agent too where it is installed. Exit status 0 only if all of them report
-SUCCESS and what they stored is byte-identical to the source. With `--database postgresql` the server's database is a
-PostgreSQL that the demo starts.
+With `--once` a real package goes through a real server to real agents, and every byte must arrive: a native agent
+deploys it, and Debian's stock agent too where it is installed. Exit status 0 only if all of them report SUCCESS and
+what they stored is byte-identical to the source. With `--database postgresql` the server's database is a PostgreSQL
+that the demo starts.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import filecmp
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -24,6 +26,7 @@ import trio
 from rich.console import Console
 from rich.table import Table
 
+from loadtests.demo_site import COMPUTERS, open_demo_site
 from tests.programs.postgresql import running_cluster
 from tests.programs.processes import AGENTSIM, DISTD, ProgramFailed, child, distd_serve, run
 from tests.programs.stock_agent import StockAgent
@@ -58,13 +61,39 @@ class Computer:
     took_s: float = 0.0
 
 
-async def main(database: str) -> int:
+async def main(database: str, once: bool) -> int:
     """The exit status. `database` is sqlite or postgresql."""
-    source = await fetch_wheel()
-    say(f"package    {source.name}, {source.stat().st_size:,} bytes")
     with tempfile.TemporaryDirectory(prefix="distd-demo-") as folder, contextlib.ExitStack() as stack:
         options = () if database == "sqlite" else ("--database", stack.enter_context(new_database()))
-        return await deploy(source, Path(folder), options)
+        if once:
+            source = await fetch_wheel()
+            say(f"package    {source.name}, {source.stat().st_size:,} bytes")
+            return await deploy(source, Path(folder), options)
+        return await stay(Path(folder), options)
+
+
+async def stay(folder: Path, options: Sequence[str]) -> int:
+    """Show a site until SIGINT or SIGTERM, then end it; the exit status."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(show_site, folder, options)
+            async for _ in signals:
+                say("ending …")
+                nursery.cancel_scope.cancel()
+                break
+    return 0
+
+
+async def show_site(folder: Path, options: Sequence[str]) -> None:
+    """Start a site, say where its console is, and wait."""
+    say(f"starting   a server, a mirror and {COMPUTERS} emulated computers …")
+    async with open_demo_site(folder, options) as site:
+        say(f"console    {site.origin.url}/   operator: admin   password: {site.password}")
+        say(f"           the browser warns of its certificate, unless it trusts {site.origin.data}/cacert.pem")
+        say(f"running    {len(site.packages)} packages, mirror {site.mirror.name}, {site.rollout}: some minutes")
+        say(f"commands   .venv/bin/distd computer list windows --data {site.origin.data}")
+        say("ends       with Ctrl-C")
+        await trio.sleep_forever()
 
 
 @contextlib.contextmanager
@@ -203,11 +232,12 @@ def say(line: str) -> None:
 if __name__ == "__main__":
     if sys.platform != "linux":
         sys.exit(f"the demo needs Linux, this is {platform.system()}")
-    parser = argparse.ArgumentParser(description="Deploy a package to agents on this machine.")
+    parser = argparse.ArgumentParser(description="Show a site with emulated computers and its console.")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite", help="where the catalogue is")
+    parser.add_argument("--once", action="store_true", help="deploy a real package to agents on this machine, and end")
     chosen = parser.parse_args()
     os.umask(0o022)
     try:
-        sys.exit(trio.run(main, chosen.database))
+        sys.exit(trio.run(main, chosen.database, chosen.once))
     except* ProgramFailed as failed:
         sys.exit("\n".join(str(error) for error in failed.exceptions))

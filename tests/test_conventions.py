@@ -59,6 +59,7 @@ HARMLESS_SLEEPS: Final = {
 }
 """file::function → why the sleep there decides nothing, or is none in real time."""
 ROOMS_WITHOUT_SOURCE: Final = {
+    "browser": "the console in a browser: the handout's tour, and what holds for every page",
     "crashes": "commands of distd that are killed",
     "docs": "the documents, and what they say about the source",
     "interop": "distd beside programs of others",

@@ -129,8 +129,8 @@ class WindowsAgent:
         hardware = {"NAME": self._name.upper(), "OSNAME": system}
         self.post(InventoryRequest(self.device_id, hardware, {"TAG": "room 1"}, (), frozenset()))
 
-    def report(self, package_id: str) -> None:
-        self.post(DownloadRequest(self.device_id, package_id, "SUCCESS"))
+    def report(self, package_id: str, code: str = "SUCCESS") -> None:
+        self.post(DownloadRequest(self.device_id, package_id, code))
 
 
 @pytest.mark.parametrize("kind", [ByCommands, ByApi])

@@ -67,7 +67,7 @@ def test_what_is_published_stands_in_a_page(monkeypatch: pytest.MonkeyPatch, tmp
     assert json.loads((tmp_path / "x.json").read_text("utf-8"))["tables"][0]["title"] == "Bad"
 
 
-WITHOUT_GOALS = {"breakdown", "demo", "fuzz"}
+WITHOUT_GOALS = {"breakdown", "demo", "fuzz", "screenshots"}
 PROGRAMS = set(re.findall(r"-m loadtests\.(\w+)", (results.HERE.parent / "Makefile").read_text("utf-8")))
 
 

@@ -115,7 +115,8 @@ _TABLE: Final = (
     ),
 )
 FIELDS: Final[Mapping[str, FilterField]] = MappingProxyType({field.name: field for field in _TABLE})
-WORD_FIELDS: Final = ("name", "tag", "user", "ip", "address", "os")  # where a word is looked for
+# Where a word is looked for: last what takes longest, as an ip may be that of any interface.
+WORD_FIELDS: Final = ("name", "os", "tag", "user", "address", "ip")
 
 
 def find_field(name: str) -> FilterField:

@@ -153,11 +153,10 @@ class _Interpreter:
             ids = [row.id for row in rows if pattern.matches(fold(row.name))]
         if not ids:
             return false()
-        query = select(assignments.c.id)
-        query = query.where(assignments.c.computer_id == computers.c.id, assignments.c.package_id.in_(ids), is_latest())
+        which = and_(assignments.c.package_id.in_(ids), is_latest())
         if node.states:
-            query = query.where(assignments.c.state.in_(node.states))
-        return query.correlate(computers).exists()
+            which = and_(which, assignments.c.state.in_(node.states))
+        return self._among(assignments, which, which)
 
 
 def _has(table: Table, *wanted: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -22,7 +22,13 @@ from distd.origin.agents import open_assignments
 from distd.origin.deployments import diagnosis_facts as reading
 from distd.origin.deployments.diagnosed_mirrors import read_mirrors
 from distd.origin.operators.restrictions import is_restricted, visible
-from distd.origin.packages.counters import count_anew, count_kept, is_latest, progress_of_assignment
+from distd.origin.packages.counters import (
+    count_anew,
+    count_kept,
+    is_latest,
+    of_one_computer,
+    progress_of_assignment,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -107,10 +113,12 @@ def tell(causes: Iterable[Cause], language: str) -> list[ToldCause]:
 
 
 def _troubled(conn: Connection, device_id: str) -> list[str]:
-    query = select(assignments.c.package_id).join(computers, computers.c.id == assignments.c.computer_id)
+    computer_id = select(computers.c.id).where(computers.c.device_id == device_id).scalar_subquery()
     states = [str(state) for state in (*OPEN, Outcome.FAILED)]
-    mine = query.where(computers.c.device_id == device_id, is_latest(), assignments.c.state.in_(states))
-    return list(conn.scalars(mine.order_by(assignments.c.id.desc()).limit(MAX_PACKAGES)))
+    query = select(assignments.c.package_id).where(
+        of_one_computer(computer_id), is_latest(), assignments.c.state.in_(states)
+    )
+    return list(conn.scalars(query.order_by(assignments.c.id.desc()).limit(MAX_PACKAGES)))
 
 
 def group_by_cause(

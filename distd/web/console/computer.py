@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from quart import Response, redirect, request
 
+from distd.domain.diagnosis.causes import CauseKind
 from distd.domain.errors import BadInput
 from distd.domain.filters.patterns import escape
 from distd.domain.filters.render import quote as quote_text
@@ -175,10 +176,12 @@ class ComputerPages:
 def _read(conn: Connection, asked: Asked, device_id: str) -> ShownComputer:
     detail = computers.show(conn, device_id, asked.actor)
     context = read_context(asked.site.data, asked.site.settings)
-    causes = diagnoses.why(conn, context, device_id, None, asked.now_s, asked.actor)[:MAX_CAUSES]
+    causes = diagnoses.why(conn, context, device_id, None, asked.now_s, asked.actor)
+    if detail.assignments:  # they are listed, though none of them is to be deployed any more
+        causes = [cause for cause in causes if cause.kind is not CauseKind.NOTHING_ASSIGNED]
     return ShownComputer(
         detail,
-        diagnoses.tell(causes, current().language.code),
+        diagnoses.tell(causes[:MAX_CAUSES], current().language.code),
         parameters.show(conn, asked.actor, asked.site.settings, Subject(Level.COMPUTER, device_id)),
         events.newest(conn, Wanted(device_id=device_id, reader=asked.actor), Window(MAX_EVENTS)).items,
         groups.names_of(conn, device_id),

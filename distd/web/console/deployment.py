@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE: Final = 50
 AT_ONCE: Final = 2000  # computers up to which a page comes whole; of more its slow parts come afterwards
+COUNTERS_KEPT_S: Final = 2.0  # pages that are open ask every five
 NUMBERS_KEPT_S: Final = 15.0
 CAUSES_KEPT_S: Final = 60.0
 MAX_JUDGED: Final = 1000  # computers without a result of which the causes are looked for
@@ -83,6 +84,7 @@ class DeploymentPages:
 
     def __init__(self, use_cases: UseCases) -> None:
         self._use_cases = use_cases
+        self._packages = RecentAnswers(COUNTERS_KEPT_S)
         self._numbers = RecentAnswers(NUMBERS_KEPT_S)
         self._causes = RecentAnswers(CAUSES_KEPT_S)
 
@@ -95,8 +97,9 @@ class DeploymentPages:
 
         @app.get("/packages/<package_id>/deployment/live")
         async def deployment_now(package_id: str) -> Response:
-            package = await self._package(package_id)
-            values = _of_counters(package)
+            self._use_cases.operations.demand(Act.STATISTICS_READ)
+            recent = self._packages.get(package_id, current().now_s, partial(self._package, package_id))
+            values = _of_counters(await recent)
             if request.args.get("seen") == values["seen"]:
                 return Response("", 204)
             return await page("deployment_live.html", **values)

@@ -64,6 +64,15 @@ async def test_what_is_known_of_it(browser: Browser, desk: TestOrigin) -> None:
     await text_of(await browser.get("/computers/nobody"), 404)
 
 
+async def test_packages_that_have_ended_need_no_words(browser: Browser, desk: TestOrigin) -> None:
+    desk.package("17")
+    desk.assign("17")
+    desk.prolog()
+    desk.report("17", "SUCCESS")
+    await browser.sign_in()
+    assert "No package is assigned to it." not in await text_of(await browser.get("/computers/pc"))
+
+
 async def test_its_packages_and_why_they_are_where_they_are(browser: Browser, desk: TestOrigin) -> None:
     for package_id in ("17", "18"):
         desk.package(package_id)
