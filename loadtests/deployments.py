@@ -14,6 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import trio
 from sqlalchemy import insert, select, update
 
 from distd.catalogue import schema
@@ -32,6 +33,7 @@ from distd.origin.deployments.rollouts import NewRollout
 from distd.origin.deployments.statistics import show_statistics
 from distd.origin.packages import counters, overview, packages
 from distd.origin.packages.overview import WantedPackages
+from loadtests import downloads
 from loadtests.results import finish, goal_row, goal_table, publish
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ NOW_S: Final = 1_700_000_000.0
 PACKAGES: Final = [str(1_700_000_000 + number) for number in range(50)]
 ROUNDS: Final = 9
 CONFIG: Final = DownloadConfig()
+DOWNLOADING_S: Final = 30
 MANY: Final = 50_000  # that are assigned a package at once
 # Of the computers of the large package; the rest waits.
 STATES: Final = {
@@ -199,8 +202,9 @@ def main(computers: int, folder: Path | None) -> None:
         f"{computers:,} computers, a package that all of them have; ten more such packages; medians of {ROUNDS} rounds"
     )
     table = goal_table(title, rows)
-    publish("deployments", "Assignments and counters", "make bench-deployments", [table])
-    finish([table])
+    tables = [table, trio.run(downloads.measure, computers, DOWNLOADING_S)]
+    publish("deployments", "Assignments and counters", "make bench-deployments", tables)
+    finish(tables)
 
 
 if __name__ == "__main__":

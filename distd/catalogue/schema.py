@@ -344,6 +344,7 @@ package_progress = Table(
     Column("told_fragments", BigInteger, nullable=False),
     Column("told_bytes", BigInteger, nullable=False),
     _time("told_at_us"),
+    Column("told_stalled", Integer),
     **ORDERED_BY_KEY,
 )
 

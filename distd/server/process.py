@@ -41,6 +41,7 @@ from distd.server.mirror_streams import MirrorStreams
 from distd.server.notices import NoticeWatch
 from distd.server.post_queues import open_post_queues
 from distd.server.progress import ProgressRecorder
+from distd.server.progress_events import run_progress_events
 from distd.server.rollout_upkeep import run_rollouts
 from distd.server.source_watch import SourceWatch
 from distd.server.state import ServerState
@@ -115,6 +116,7 @@ async def run_server(
             nursery.start_soon(access.run, event_watch)
             if not is_prepared:
                 nursery.start_soon(_prepare_later, installation, access)
+            nursery.start_soon(run_progress_events, reader, writer, lambda: state.settings, log)
             nursery.start_soon(run_upkeep, writer, settings, log)
             nursery.start_soon(run_rollouts, reader, writer, lambda: state.settings, log)
             nursery.start_soon(run_groups, reader, writer, log)

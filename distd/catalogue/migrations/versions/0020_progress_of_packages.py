@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("told_fragments", sa.BigInteger, nullable=False),
         sa.Column("told_bytes", sa.BigInteger, nullable=False),
         sa.Column("told_at_us", sa.BigInteger, nullable=False),
+        sa.Column("told_stalled", sa.Integer),
         sa.PrimaryKeyConstraint("package_id", name="pk_package_progress"),
         sa.ForeignKeyConstraint(["package_id"], ["packages.id"], name="fk_package_progress_package_id"),
         **ORDERED_BY_KEY,
