@@ -48,9 +48,9 @@ def record(conn: Connection, fetches: Sequence[Fetched], now_s: float) -> None:
     With `computer_id` 0 there is only the event. What is of a package or computer that the catalogue does not have is
     ignored: files may still be served when their rows are gone.
     """
-    known = _known(conn, fetches)
+    before = _progress(conn, [fetched for fetched in fetches if fetched.computer_id])
+    known = _known(conn, fetches, before)
     named = [fetched for fetched in known if fetched.computer_id]
-    before = _progress(conn, named)
     rows = [_row(fetched, before.get(_key(fetched)), micros(now_s)) for fetched in named]
     _begin(conn, {key for fetched in named if (key := _key(fetched)) not in before}, micros(now_s))
     event_log.append_many(conn, [_note(fetched, now_s) for fetched in known if _is_told(fetched, before)])
@@ -58,13 +58,19 @@ def record(conn: Connection, fetches: Sequence[Fetched], now_s: float) -> None:
     _add_up(conn, named, rows, before, micros(now_s))
 
 
-def _known(conn: Connection, fetches: Sequence[Fetched]) -> list[Fetched]:
+def _known(conn: Connection, fetches: Sequence[Fetched], before: Collection[tuple[int, str]]) -> list[Fetched]:
+    """Those of computers and packages that are there; what is in `before` is."""
+    new = [fetched for fetched in fetches if _key(fetched) not in before]
     computer_ids, package_ids = {0}, set[str]()
-    for ids in dialect.chunks(sorted({fetched.computer_id for fetched in fetches} - {0})):
+    for ids in dialect.chunks(sorted({fetched.computer_id for fetched in new} - {0})):
         computer_ids.update(conn.scalars(select(computers.c.id).where(computers.c.id.in_(ids))))
-    for some in dialect.chunks(sorted({fetched.package_id for fetched in fetches})):
+    for some in dialect.chunks(sorted({fetched.package_id for fetched in new})):
         package_ids.update(conn.scalars(select(packages.c.id).where(packages.c.id.in_(some))))
-    return [fetched for fetched in fetches if fetched.computer_id in computer_ids and fetched.package_id in package_ids]
+    return [
+        fetched
+        for fetched in fetches
+        if _key(fetched) in before or (fetched.computer_id in computer_ids and fetched.package_id in package_ids)
+    ]
 
 
 def _progress(conn: Connection, fetches: Sequence[Fetched]) -> dict[tuple[int, str], Any]:
