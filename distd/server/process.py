@@ -32,6 +32,7 @@ from distd.server.application import open_application
 from distd.server.backend import OriginBackend
 from distd.server.cancellations import Cancellations
 from distd.server.event_lines import logged_events
+from distd.server.forecasts import forecast_rollout_in_child
 from distd.server.group_upkeep import run_groups
 from distd.server.jobs import JobRunner
 from distd.server.metrics import Metrics, Sources
@@ -118,7 +119,7 @@ async def run_server(
                 nursery.start_soon(_prepare_later, installation, access)
             nursery.start_soon(run_progress_events, reader, writer, lambda: state.settings, log)
             nursery.start_soon(run_upkeep, writer, settings, log)
-            nursery.start_soon(run_rollouts, reader, writer, lambda: state.settings, log)
+            nursery.start_soon(run_rollouts, reader, writer, lambda: state.settings, forecast_rollout_in_child, log)
             nursery.start_soon(run_groups, reader, writer, log)
             nursery.start_soon(limit_log, catalogue)
             jobs, watched = JobRunner(installation.data.root, *behind), SourceWatch(installation.data, *behind)

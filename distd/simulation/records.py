@@ -118,7 +118,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedWave:
-    """A wave opens when `success_percent` of the one before are done, and not before `after_s` since that one opened."""
+    """A wave opens when `success_percent` of the one before are done, and not before `after_s` seconds since that one
+    opened."""
 
     name: str
     success_percent: int

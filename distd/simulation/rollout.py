@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 MAX_TURNS: Final = 10_000_000  # of all simulations together: about five seconds
 LATER_US: Final = 2 * HORIZON_US  # the contact of a computer that has none in time
-MAX_CONTACTS: Final = (
-    60  # of a computer that are outside the times of the roll-out, after which it counts as never told
-)
+MAX_CONTACTS: Final = 60  # of a computer, all outside the times of the roll-out, after which it counts as never told
 
 
 def simulate_rollout(rollout: RolloutWorld, seed: int = 0) -> RolloutForecast:
@@ -136,7 +134,10 @@ def _one_after_the_other(calendar: _Calendar, opened_us: int, delay_us: Longs, b
     free_us = [opened_us] * at_once
     contacts = np.empty_like(delay_us)
     for place in range(len(delay_us)):
-        begun_us = calendar.next_open_us(heapq.heappop(free_us)) or LATER_US
+        begun_us = calendar.next_open_us(heapq.heappop(free_us))
+        if begun_us is None:
+            contacts[place:] = LATER_US
+            break
         contact_us = int(calendar.contacts_us(np.array([begun_us]), delay_us[place : place + 1])[0])
         contacts[place] = min(contact_us, LATER_US)
         heapq.heappush(free_us, min(contact_us + int(busy_us[place]), LATER_US))

@@ -150,7 +150,7 @@ def supersede(
     state, decision = rollout.restart(found.state, found.package_id, newest)
     save(found.state, state)
     rollout_members.begin_anew(conn, found.id)
-    conn.execute(update(rollouts).where(rollouts.c.id == found.id).values(package_id=newest))
+    conn.execute(update(rollouts).where(rollouts.c.id == found.id).values(package_id=newest, forecast=None))
     anew = replace(found, package_id=newest, state=state)
     carry_out(conn, SYSTEM, anew, [decision], now_s)
     return anew
