@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from distd.catalogue.engine import Catalogue
+    from distd.catalogue.writer import Writer
     from distd.domain.settings import Settings
     from distd.lane.sockets import Listeners
     from distd.lane.streams import PlainStream, TlsStream
@@ -117,10 +118,7 @@ async def run_server(
             nursery.start_soon(access.run, event_watch)
             if not is_prepared:
                 nursery.start_soon(_prepare_later, installation, access)
-            nursery.start_soon(run_progress_events, reader, writer, lambda: state.settings, log)
-            nursery.start_soon(run_upkeep, writer, settings, log)
-            nursery.start_soon(run_rollouts, reader, writer, lambda: state.settings, forecast_rollout_in_child, log)
-            nursery.start_soon(run_groups, reader, writer, log)
+            nursery.start_soon(_run_upkeep, reader, writer, state, settings)
             nursery.start_soon(limit_log, catalogue)
             jobs, watched = JobRunner(installation.data.root, *behind), SourceWatch(installation.data, *behind)
             for each in (notices, event_watch, mirrors, monitor, steering, progress, jobs, watched):
@@ -137,6 +135,15 @@ async def run_server(
             await lane.drained.wait()
         await progress.flush()
         nursery.cancel_scope.cancel()
+
+
+async def _run_upkeep(reader: Reader, writer: Writer, state: ServerState, settings: Settings) -> None:
+    """What is done every now and then, for ever. `settings`: those of the start."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_upkeep, writer, settings, log)
+        nursery.start_soon(run_groups, reader, writer, log)
+        nursery.start_soon(run_rollouts, reader, writer, lambda: state.settings, forecast_rollout_in_child, log)
+        nursery.start_soon(run_progress_events, reader, writer, lambda: state.settings, log)
 
 
 def _use_keys(state: ServerState, lane: Lane, backend: OriginBackend, mirrors: MirrorStreams) -> None:

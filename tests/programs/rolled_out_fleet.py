@@ -128,11 +128,12 @@ class _Fleet:
                 finally:
                     self.visits.discard(visit)
 
-    def kill_one(self, draw: random.Random) -> None:
-        """An agent that is at work, if there is one."""
-        if self.visits:
-            draw.choice(sorted(self.visits, key=id)).cancel()
-            self.result.agent_kills += 1
+    async def kill_one(self, draw: random.Random) -> None:
+        """An agent that is at work."""
+        while not self.visits:
+            await trio.sleep(0.001)
+        draw.choice(sorted(self.visits, key=id)).cancel()
+        self.result.agent_kills += 1
 
     async def _visit(self, client: Client, agent: _Agent) -> None:
         for package_id, code in sorted(agent.results.items()):
@@ -191,8 +192,8 @@ async def run_rolled_out_fleet(data: Path, agents: int, kills: int, seed: int) -
     """Roll out to so many agents from a new data directory; of `kills` a third are of the server."""
     begun_s = trio.current_time()
     draw, fleet = random.Random(seed), _Fleet(agents)
-    addresses = {name: f"127.0.0.1:{free_port()}" for name in ("http", "https")}
-    serve = partial(distd_serve, data, SETTINGS, **addresses)
+    http, https = (f"127.0.0.1:{free_port()}" for _ in range(2))  # the same ones after a kill: agents keep paths
+    serve = partial(distd_serve, data, SETTINGS, http=http, https=https)
     first = _publish(data, fleet, "first")
     with open_installation(data) as installation:
         catalogue = installation.catalogue
@@ -235,7 +236,7 @@ async def _serve_a_while(fleet: _Fleet, draw: random.Random) -> None:
     for at_s, before_s in zip([*moments, length_s], [0.0, *moments], strict=True):
         await trio.sleep(at_s - before_s)
         if at_s is not length_s:
-            fleet.kill_one(draw)
+            await fleet.kill_one(draw)
 
 
 def _left(fleet: _Fleet) -> bool:
