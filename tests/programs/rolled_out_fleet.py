@@ -62,6 +62,7 @@ ERROR_PERCENT: Final = 5
 SUCCESS: Final = "SUCCESS"
 FAILURE: Final = "ERR_EXECUTE"
 VISITORS: Final = 8  # agents that are at work at the same time
+PAUSE_S: Final = 0.02  # after each of them
 STEP_S: Final = 0.1  # this process looks at the roll-out too, as a second server on the same database does
 SERVED_S: Final = (0.2, 2.5)  # so long a server serves until it is killed
 KILLED_AGENTS: Final = 2  # for each kill of a server
@@ -127,6 +128,7 @@ class _Fleet:
                     await self._visit(client, agent)
                 finally:
                     self.visits.discard(visit)
+            await trio.sleep(PAUSE_S)
 
     async def kill_one(self, draw: random.Random) -> None:
         """An agent that is at work."""
