@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 SOURCE := distd redistrib agentsim loadtests tests
 BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-upload bench-mirror bench-simulate bench-model \
     bench-load bench-packages bench-search bench-store bench-catalogue bench-transfer bench-events bench-kills \
-    bench-deployments bench-groups bench-console
+    bench-deployments bench-groups bench-console bench-rollout
 
 # Hundreds of programs are started, which all import the same modules: compiled once, not each time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -91,6 +91,9 @@ bench-groups: setup  ## what 200 dynamic groups cost inventories and contacts, a
 
 bench-search: setup  ## searching 100,000 computers with 8 million rows of software (5 minutes; ARGS="--database URL": in PostgreSQL)
 	$(PY) -m loadtests.search $(ARGS)
+
+bench-rollout: setup  ## a roll-out to 2,000 agents halts, goes on, ends, beside 300 kills of server and agents (10 minutes)
+	$(PY) -m loadtests.rollout $(ARGS)
 
 bench-deployments: setup  ## assigning to 50,000 computers, a package of 100,000, counters beside counting (1 minute)
 	$(PY) -m loadtests.deployments $(ARGS)

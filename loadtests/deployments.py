@@ -14,20 +14,26 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import trio
 from sqlalchemy import insert, select, update
 
 from distd.catalogue import schema
 from distd.catalogue.engine import create_catalogue, open_catalogue
 from distd.domain.actor import SYSTEM
-from distd.domain.assignment_terms import Terms
+from distd.domain.assignment_terms import AssignmentOrigin, OriginKind, Terms
 from distd.domain.page import Window
 from distd.domain.results import Outcome
-from distd.origin.deployments import acts, assignments, result_list
+from distd.domain.rollout_plan import RolloutLimits, RolloutPlan, WaveBy, WavePlan
+from distd.domain.rollout_state import RolloutAct
+from distd.domain.settings import DownloadConfig
+from distd.origin.deployments import acts, assignments, result_list, rollout_advance, rollouts
 from distd.origin.deployments.acts import ChosenAssignments
 from distd.origin.deployments.assignments import AssignmentRequest
+from distd.origin.deployments.rollouts import NewRollout
 from distd.origin.deployments.statistics import show_statistics
 from distd.origin.packages import counters, overview, packages
 from distd.origin.packages.overview import WantedPackages
+from loadtests import downloads
 from loadtests.results import finish, goal_row, goal_table, publish
 
 if TYPE_CHECKING:
@@ -40,6 +46,8 @@ if TYPE_CHECKING:
 NOW_S: Final = 1_700_000_000.0
 PACKAGES: Final = [str(1_700_000_000 + number) for number in range(50)]
 ROUNDS: Final = 9
+CONFIG: Final = DownloadConfig()
+DOWNLOADING_S: Final = 30
 MANY: Final = 50_000  # that are assigned a package at once
 # Of the computers of the large package; the rest waits.
 STATES: Final = {
@@ -81,10 +89,36 @@ def measure(catalogue: Catalogue, computers: int) -> list[list[str]]:
         now_s=NOW_S,
     )
     rows.append(goal_row("notify all failures again, s", f"{_timed(catalogue.write, again):.2f}"))
+    rows += _rollout_rows(catalogue)
     with catalogue.write() as conn:
         wrong = counters.recount_all(conn)
     rows.append(goal_row("counters that are wrong then", str(len(wrong)), "0", not wrong))
     return rows
+
+
+def _rollout_rows(catalogue: Catalogue) -> list[list[str]]:
+    """A roll-out of the large package to all computers: what one look at it costs readers, and the writer."""
+    plan = RolloutPlan((WavePlan(WaveBy.NUMBER, "2000", "pilot"), WavePlan(WaveBy.REST)), RolloutLimits(50_000))
+    new = NewRollout("bench", PACKAGES[12], AssignmentOrigin(OriginKind.FILTER), plan)
+    with catalogue.write() as conn:
+        rollouts.create(conn, SYSTEM, new, NOW_S)
+        rollouts.act(conn, SYSTEM, "bench", RolloutAct.START, NOW_S, CONFIG)
+        rollouts.act(conn, SYSTEM, "bench", RolloutAct.OPEN_WAVE, NOW_S, CONFIG)
+    find = partial(rollout_advance.find_due, now_s=NOW_S, config=CONFIG)
+    looked, written = [], []
+    while True:
+        begun_s = time.perf_counter()
+        with catalogue.read() as conn:
+            due = find(conn)
+        looked.append(time.perf_counter() - begun_s)
+        if not due:
+            break
+        work = partial(rollout_advance.advance_due, due=due, now_s=NOW_S, config=CONFIG)
+        written.append(_timed(catalogue.write, work))
+    return [
+        goal_row("a roll-out to all: counting its waves, beside the writer, ms", f"{1000 * median(looked):.0f}"),
+        goal_row("… a step that assigns it to 2,000, in the writer, ms", f"{1000 * median(written):.0f}"),
+    ]
 
 
 def _fill(catalogue: Catalogue, count: int) -> list[str]:
@@ -168,8 +202,9 @@ def main(computers: int, folder: Path | None) -> None:
         f"{computers:,} computers, a package that all of them have; ten more such packages; medians of {ROUNDS} rounds"
     )
     table = goal_table(title, rows)
-    publish("deployments", "Assignments and counters", "make bench-deployments", [table])
-    finish([table])
+    tables = [table, trio.run(downloads.measure, computers, DOWNLOADING_S)]
+    publish("deployments", "Assignments and counters", "make bench-deployments", tables)
+    finish(tables)
 
 
 if __name__ == "__main__":

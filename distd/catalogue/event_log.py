@@ -80,7 +80,8 @@ class Kind(StrEnum):
     ASSIGNED = "ASSIGNED"
     UNASSIGNED = "UNASSIGNED"  # detail.listed: the agent had been notified, so it stays listed until its final status
     NOTIFIED = "NOTIFIED"
-    FRAGMENTS_FETCHED = "FRAGMENTS_FETCHED"  # detail.numbers "1-3,7", .bytes; from a mirror: .mirror, .address
+    FRAGMENTS_FETCHED = "FRAGMENTS_FETCHED"  # the first ones: detail.numbers "1-3", .bytes; mirror: .mirror, .address
+    PACKAGE_PROGRESS = "PACKAGE_PROGRESS"  # of all computers: `progress_events` says what detail has
     RESULT = "RESULT"  # detail.code; detail.ignored: why it is the result of no assignment
     ARCHIVED = "ARCHIVED"  # an operator took note of the result; detail.code
     RENOTIFIED = "RENOTIFIED"  # another attempt: detail.attempt, .force, .before: the result of the one before

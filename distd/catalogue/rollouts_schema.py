@@ -10,7 +10,9 @@ from distd.catalogue.schema import TEXT_LIMIT, metadata
 
 # `package_id` is the package that it deploys now: after that was superseded, its successor. `who_kind` and `who_name`
 # say whom it is for (`domain.assignment_terms`). `plan`: JSON, as `domain.rollout_plan` writes it. `phase`: as
-# `domain.rollout_state` has it. `any_os`, `force`: as of an assignment.
+# `domain.rollout_state` has it. `any_os`, `force`: as of an assignment. `revision` grows
+# with each decision and each change by an operator. `forecast`: JSON, as `origin.deployments.rollout_forecasts` writes
+# it when it begins; NULL: not made yet.
 rollouts = Table(
     "rollouts",
     metadata,
@@ -29,6 +31,8 @@ rollouts = Table(
     name_column("approved_by", limit=300),
     time_column("created_at_us"),
     time_column("changed_at_us"),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Column("forecast", Text),
     Index("ix_rollouts_phase", "phase"),
     **IDS_NEVER_REUSED,
 )

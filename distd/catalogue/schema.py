@@ -327,6 +327,24 @@ progress = Table(
     Column("mirror", String(NAME_LIMIT), nullable=False, server_default=""),
     _time("first_at_us"),
     _time("last_at_us"),
+    Column("repeated", Integer, nullable=False, server_default="0"),
+    **ORDERED_BY_KEY,
+)
+
+# What was sent of a package to all computers together: a sum that only grows. `told_…`: what the last event about it
+# said, and when.
+package_progress = Table(
+    "package_progress",
+    metadata,
+    Column("package_id", ForeignKey("packages.id"), primary_key=True),
+    Column("fragments", BigInteger, nullable=False),
+    Column("sent_bytes", BigInteger, nullable=False),
+    Column("repeated", BigInteger, nullable=False),
+    _time("last_at_us"),
+    Column("told_fragments", BigInteger, nullable=False),
+    Column("told_bytes", BigInteger, nullable=False),
+    _time("told_at_us"),
+    Column("told_stalled", Integer),
     **ORDERED_BY_KEY,
 )
 

@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from distd.cli.completion import complete_filter
 from distd.cli.package_options import package_argument
+from distd.cli.rollout_plan import plan
 from distd.cli.site import ask_list, site_option
 from distd.domain.rollout_plan import (
     DEFAULT_SUCCESS_PERCENT,
@@ -284,3 +285,4 @@ def _add(what: RolloutAct) -> None:
 
 for each in operations.TEXTS:
     _add(each)
+rollout.add_command(plan)

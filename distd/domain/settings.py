@@ -261,6 +261,14 @@ class EventSettings:
     """What is kept of the past."""
 
     keep: int = _setting(1_000_000, "events that the log keeps; the oldest are removed first", low=1000, restart=True)
+    progress_s: int = _setting(5, "seconds between two events about what was sent of a package", low=1, high=3600)
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutSettings:
+    """How roll-outs go on."""
+
+    step_s: int = _setting(15, "seconds between two looks at each roll-out that goes on", low=1, high=3600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +307,7 @@ class Settings:
     mirrors: MirrorSettings = MirrorSettings()
     redistrib: RedistribSettings = RedistribSettings()
     events: EventSettings = EventSettings()
+    rollouts: RolloutSettings = RolloutSettings()
     console: ConsoleSettings = ConsoleSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
     sign_in: SignInSettings = NO_SIGN_IN

@@ -1,4 +1,5 @@
-"""How a package's deployment will go. The API has a route of its own for it, which makes it in another process."""
+"""How a package's deployment, or a whole roll-out, will go. The API has routes of its own for it, which make it in
+another process."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 from distd.domain.permissions import Act
 from distd.domain.units import DAY_MIN
 from distd.operations.operation import Operation, Way
-from distd.origin.deployments import forecasts
+from distd.origin.deployments import forecasts, rollout_forecasts
 from distd.origin.deployments.forecasts import Plan, Question
+from distd.origin.deployments.rollout_forecasts import RolloutPlanShown
+from distd.origin.deployments.rollout_rows import find_row, load
 from distd.origin.packages import packages
 from distd.simulation.world import Line
 from distd.simulation.world_text import read_goal
@@ -63,4 +66,41 @@ PLAN: Final = Operation(
     query=PlanQuery,
     elsewhere=True,
 )
-ALL: Final = (PLAN,)
+
+
+@dataclass
+class RolloutPlanQuery:
+    """What the lines of sites carry."""
+
+    line: str = parameter("rules for the line of each site, as `bandwidth.rules` has them for the server", default="")
+
+
+def _plan_rollout(asked: Asked, rollout: str, query: RolloutPlanQuery) -> RolloutPlanShown:
+    settings, line = asked.site.settings, Line.read(query.line, "line")
+    with asked.site.catalogue.read() as conn:
+        kept = rollout_forecasts.show_kept(conn, rollout, asked.now_s)
+        if kept is not None:
+            return kept
+        found = load(conn, find_row(conn, rollout))
+        question = rollout_forecasts.question_of(conn, found, settings, line, asked.now_s)
+    made = rollout_forecasts.make_rollout_forecast(question)
+    with asked.site.catalogue.read() as conn:
+        return rollout_forecasts.shown(conn, found, made, question.begins_at_s, asked.now_s)
+
+
+ROLLOUT_PLAN: Final = Operation(
+    "plan_rollout",
+    "GET",
+    "/rollouts/{rollout}/plan",
+    """How a whole roll-out will go: when its waves open, when computers are done, what each line carries.
+
+    It is made now, where nothing fails, until the roll-out begins; from then on it is the one that was kept, beside
+    what is measured.""",
+    RolloutPlanShown,
+    _plan_rollout,
+    Act.ROLLOUTS_READ,
+    Way.WORK,
+    query=RolloutPlanQuery,
+    elsewhere=True,
+)
+ALL: Final = (PLAN, ROLLOUT_PLAN)

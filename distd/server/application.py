@@ -16,7 +16,7 @@ from distd.operations.table import OPERATIONS
 from distd.origin.installation import MIB, disk_limits
 from distd.server import console_uploads
 from distd.server.console_uploads import ConsoleAskers
-from distd.server.forecasts import forecast_in_child
+from distd.server.forecasts import forecast_in_child, forecast_rollout_in_child
 from distd.server.handover import open_hand_over
 from distd.server.slots import Slots
 from distd.storage.uploads import Uploads
@@ -111,7 +111,7 @@ def _make_application(
         ComputerSearchRoutes(reader),
         FilterRoutes(reader),
         StatisticsRoutes(reader),
-        ForecastRoutes(reader, lambda: state.settings, forecast_in_child),
+        ForecastRoutes(reader, lambda: state.settings, forecast_in_child, forecast_rollout_in_child),
         EventRoutes(feed, lambda: state.settings.limits),
         OwnPasswordRoutes(writer, logins),
         MirrorProtocolRoutes(

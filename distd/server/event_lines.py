@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 RETRY_S: Final = 1.0
 BATCH: Final = 1000
-QUIET: Final = (Kind.NOTIFIED, Kind.INVENTORY, Kind.FRAGMENTS_FETCHED)
+QUIET: Final = (Kind.NOTIFIED, Kind.INVENTORY, Kind.FRAGMENTS_FETCHED, Kind.PACKAGE_PROGRESS)
 LOUD: Final = tuple(kind for kind in Kind if kind not in QUIET)
 # One command does them to many computers.
 OF_MANY: Final = (

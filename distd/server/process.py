@@ -32,6 +32,7 @@ from distd.server.application import open_application
 from distd.server.backend import OriginBackend
 from distd.server.cancellations import Cancellations
 from distd.server.event_lines import logged_events
+from distd.server.forecasts import forecast_rollout_in_child
 from distd.server.group_upkeep import run_groups
 from distd.server.jobs import JobRunner
 from distd.server.metrics import Metrics, Sources
@@ -41,6 +42,8 @@ from distd.server.mirror_streams import MirrorStreams
 from distd.server.notices import NoticeWatch
 from distd.server.post_queues import open_post_queues
 from distd.server.progress import ProgressRecorder
+from distd.server.progress_events import run_progress_events
+from distd.server.rollout_upkeep import run_rollouts
 from distd.server.source_watch import SourceWatch
 from distd.server.state import ServerState
 from distd.server.steering import Steering
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from distd.catalogue.engine import Catalogue
+    from distd.catalogue.writer import Writer
     from distd.domain.settings import Settings
     from distd.lane.sockets import Listeners
     from distd.lane.streams import PlainStream, TlsStream
@@ -114,8 +118,7 @@ async def run_server(
             nursery.start_soon(access.run, event_watch)
             if not is_prepared:
                 nursery.start_soon(_prepare_later, installation, access)
-            nursery.start_soon(run_upkeep, writer, settings, log)
-            nursery.start_soon(run_groups, reader, writer, log)
+            nursery.start_soon(_run_upkeep, reader, writer, state, settings)
             nursery.start_soon(limit_log, catalogue)
             jobs, watched = JobRunner(installation.data.root, *behind), SourceWatch(installation.data, *behind)
             for each in (notices, event_watch, mirrors, monitor, steering, progress, jobs, watched):
@@ -132,6 +135,15 @@ async def run_server(
             await lane.drained.wait()
         await progress.flush()
         nursery.cancel_scope.cancel()
+
+
+async def _run_upkeep(reader: Reader, writer: Writer, state: ServerState, settings: Settings) -> None:
+    """What is done every now and then, for ever. `settings`: those of the start."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_upkeep, writer, settings, log)
+        nursery.start_soon(run_groups, reader, writer, log)
+        nursery.start_soon(run_rollouts, reader, writer, lambda: state.settings, forecast_rollout_in_child, log)
+        nursery.start_soon(run_progress_events, reader, writer, lambda: state.settings, log)
 
 
 def _use_keys(state: ServerState, lane: Lane, backend: OriginBackend, mirrors: MirrorStreams) -> None:

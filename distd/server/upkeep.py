@@ -1,6 +1,6 @@
 """What a server does for its catalogue every now and then: old events go, computers that never came back and software
 that nobody has too, computers that are the same one become one, results without proof are told, assignments that are
-too late end, roll-outs go on, packages come again."""
+too late end, packages come again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from distd.domain.duplicates import DuplicateReason
 from distd.domain.errors import Unavailable
 from distd.origin.agents import software_register
 from distd.origin.computers import duplicates, expiry
-from distd.origin.deployments import deadlines, proofs, recurrences, rollouts
+from distd.origin.deployments import deadlines, proofs, recurrences
 from distd.origin.operators import sessions
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 PRUNE_S: Final = 600.0
 SETTLE_S: Final = 20.0
-ROLLOUT_S: Final = 15.0  # counting one with 100,000 computers takes 0.3 s
-JOIN_S: Final = 60.0
 RECUR_S: Final = 10.0
 EXPIRE_S: Final = 600.0
 SOFTWARE_S: Final = 3600.0
@@ -71,7 +69,4 @@ async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) ->
         nursery.start_soon(every, SOFTWARE_S, "software that nobody has is not deleted", delete_software)
         nursery.start_soon(every, SETTLE_S, "results are not looked at", proofs.settle)
         nursery.start_soon(every, SETTLE_S, "what is too late does not end", deadlines.end_expired)
-        advance = partial(rollouts.advance, config=settings.download)
-        nursery.start_soon(every, ROLLOUT_S, "roll-outs do not go on", advance)
         nursery.start_soon(every, RECUR_S, "packages do not come again", recurrences.run_due)
-        nursery.start_soon(every, JOIN_S, "no computers join roll-outs", rollouts.join)

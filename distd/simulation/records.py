@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from distd.domain.settings import DownloadConfig  # noqa: TC001 - the API looks at the fields
+
+if TYPE_CHECKING:
+    from distd.domain.weekly_windows import WeeklyWindow
+    from distd.simulation.world import World
 
 SHARES: Final = (50, 90, 95, 99, 100)
 
@@ -110,3 +114,53 @@ class Answer:
     line: str
     is_met: bool
     one_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedWave:
+    """A wave opens when `success_percent` of the one before are done, and not before `after_s` seconds since that one
+    opened."""
+
+    name: str
+    success_percent: int
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutWorld:
+    """What is simulated of a roll-out of one package. `counts`: by site of the world and by wave, how many computers.
+    `at_once`: so many have it without a result; None: any number. `windows`: when they are told; none: always."""
+
+    world: World
+    counts: tuple[tuple[int, ...], ...]
+    waves: tuple[SimulatedWave, ...]
+    at_once: int | None = None
+    windows: tuple[WeeklyWindow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WaveForecast:
+    """A wave: `number` from 1; `opens_s` seconds after the beginning; `finish_s`: by share of its computers (%), when
+    they have the package. None: not within 35 days."""
+
+    number: int
+    name: str
+    computers: int
+    opens_s: float | None
+    finish_s: dict[int, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutForecast:
+    """A roll-out as it goes where nothing fails. `finish_s`: by share of all computers (%), seconds from the beginning;
+    None: not within 35 days. `curve`: (seconds, share of all that have the package, 0 to 1). `origin`, `lines`,
+    `mirrors`: what they carry, and in their busiest minute. One in `one_in` computers was simulated."""
+
+    agents: int
+    one_in: int
+    waves: list[WaveForecast]
+    finish_s: dict[int, float | None]
+    curve: list[tuple[float, float]]
+    origin: Load
+    lines: list[Load]
+    mirrors: list[Load]

@@ -16,7 +16,12 @@ def render(numbers: Iterable[int]) -> str:
 def add(text: str, numbers: Iterable[int]) -> tuple[str, int]:
     """The ranges in a text with more `numbers`, and how many they are then: in time by the ranges, not by the numbers,
     of which a computer that fetches in order has many in one range."""
-    spans = [(number, number) for number in numbers]
+    added = list(numbers)
+    if len(added) == 1 and text and "," not in text:  # the next one of a computer that fetches in order
+        begin, _, end = text.partition("-")
+        if added[0] == int(end or begin) + 1:
+            return f"{begin}-{added[0]}", added[0] - int(begin) + 1
+    spans = [(number, number) for number in added]
     for part in filter(None, text.split(",")):
         begin, _, end = part.partition("-")
         spans.append((int(begin), int(end or begin)))

@@ -41,6 +41,28 @@ def test_from_made_to_stopped(room: Any) -> None:
     assert (again.status, len(again.err.splitlines())) == (1, 1)
 
 
+def test_the_plan_of_all_waves(room: Any) -> None:
+    assert room("rollout", "create", "putty", room.id, *WAVES).status == 0
+    planned = room("rollout", "plan", "putty", "--line", "1MB/s")
+    assert (planned.status, planned.err) == (0, "")
+    lines = planned.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("Roll-out putty, DRAFT: 5 computers; would begin, ")
+    titles = "Wave Computers Opens after 90 % 100 %"
+    assert [" ".join(line.split()) for line in lines[2:3]] == [titles]
+    assert any(line.startswith("line of elsewhere") for line in lines)
+    found = room("rollout", "plan", "putty", "--json").json
+    assert (found["is_kept"], found["measured"], found["forecast"]["agents"]) == (False, None, 5)
+    room("rollout", "start", "putty")
+    shown = room("rollout", "plan", "putty")
+    assert "opened" in shown.out.splitlines()[2].split()
+    assert "0 computers with success, planned by now: 0" in shown.out
+    assert max(map(len, shown.out.splitlines())) <= 80
+    bad = room("rollout", "plan", "putty", "--line", "fast")
+    assert (bad.status, bad.err.startswith("distd: --line:")) == (2, True), bad.err
+    assert room("rollout", "plan", "none").status == 2
+
+
 def test_whom_it_is_for(room: Any) -> None:
     some = room("rollout", "create", "a", room.id, "--filter", "cores is empty", "--wave", "1", "--json").json
     assert [wave["members"] for wave in some["waves"]] == [1]

@@ -1,5 +1,5 @@
-"""The handout's middle, by commands alone and by the API alone: search, groups, packages for them, parameters; with the
-stock agent, and a Windows agent that is emulated contact by contact."""
+"""The handout's middle and end, by commands alone and by the API alone: search, groups, packages for them, parameters,
+counters, validation; with the stock agent, and Windows agents that are emulated contact by contact."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from tests.programs.stock_agent import StockAgent
 
 FRAG = "download.frag_latency_s"
-PACKAGES = {"searched": "LINUX", "of a group": "WINDOWS", "by hand": "LINUX"}
+PACKAGES = {"searched": "LINUX", "of a group": "WINDOWS", "by hand": "OTHER"}
+COUNTS = ("waiting", "success", "failed", "archived")
 
 
 @dataclass
@@ -60,6 +61,13 @@ class ByCommands:
     def states(self, package_id: str) -> dict[str, str]:
         rows = self.operator.distd("results", package_id)["items"]
         return {row["device_id"]: row["state"] for row in rows}
+
+    def statistics(self, package_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.operator.distd("statistics", package_id)
+        return found
+
+    def validate_all(self, package_id: str) -> int:
+        return len(self.operator.distd("archive", package_id, "--state", "SUCCESS")["items"])
 
 
 @dataclass
@@ -103,6 +111,13 @@ class ByApi:
         rows = self.ask("GET", f"/packages/{package_id}/results")["items"]
         return {row["device_id"]: row["state"] for row in rows}
 
+    def statistics(self, package_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.ask("GET", f"/packages/{package_id}/statistics")
+        return found
+
+    def validate_all(self, package_id: str) -> int:
+        return int(self.ask("POST", f"/packages/{package_id}/archive", {"states": ["SUCCESS"]})["computers"])
+
 
 class WindowsAgent:
     """What a Windows agent posts, and what it is told."""
@@ -134,7 +149,7 @@ class WindowsAgent:
 
 
 @pytest.mark.parametrize("kind", [ByCommands, ByApi])
-async def test_search_groups_and_parameters(
+async def test_from_search_to_validation(
     kind: type[ByCommands | ByApi], tmp_path: Path, new_computer: NewComputer, noise: Noise
 ) -> None:
     operator = new_operator(tmp_path)
@@ -170,6 +185,8 @@ async def _story(by: ByCommands | ByApi, server: RunningServer, unix: StockAgent
     assert by.assign(searched, filter='group("Class A") AND NOT os ~ windows') == [unix.device_id]
     assert by.assign(grouped, group="Windows 10") == [second]
     assert by.assign(by_hand, computer=unix.device_id) == [unix.device_id]
+    assert by.assign(by_hand, computer=second) == [second]
+    assert counts(by, by_hand) == {"waiting": 2, "success": 0, "failed": 0, "archived": 0}
     assert by.set_parameter(unix.device_id, FRAG, 1) == {"value": 1, "origin": "computer"}
     waiting = {**by.states(searched), **by.states(grouped), **by.states(by_hand)}
     assert waiting == {unix.device_id: "WAITING", second: "WAITING"}
@@ -178,11 +195,26 @@ async def _story(by: ByCommands | ByApi, server: RunningServer, unix: StockAgent
     while len(report.codes) < 2:  # a busy child gets new ones at the next contact (trap 14)
         report = await unix.run()
     assert kept(unix)["FRAG_LATENCY"] == 1
-    assert by.states(searched) == by.states(by_hand) == {unix.device_id: "SUCCESS"}
+    assert by.states(searched) == {unix.device_id: "SUCCESS"}
+    assert by.states(by_hand) == {unix.device_id: "SUCCESS", second: "WAITING"}
+    assert counts(by, by_hand) == {"waiting": 1, "success": 1, "failed": 0, "archived": 0}
 
-    assert [agent.contact() for agent in windows] == [[], [grouped]]
+    assert [agent.contact() for agent in windows] == [[], [grouped, by_hand]]
     windows[0].inventory("Microsoft Windows 10 Pro")  # from now on it is in the group
     assert windows[0].contact() == [grouped]
     for agent in windows:
         agent.report(grouped)
     assert by.states(grouped) == {first: "SUCCESS", second: "SUCCESS"}
+
+    windows[1].report(by_hand)
+    assert counts(by, by_hand) == {"waiting": 0, "success": 2, "failed": 0, "archived": 0}
+    assert by.statistics(by_hand)["by_code"] == {"SUCCESS": 2}
+    assert by.validate_all(by_hand) == 2
+    assert counts(by, by_hand) == {"waiting": 0, "success": 0, "failed": 0, "archived": 2}
+    assert set(by.states(by_hand).values()) == {"ARCHIVED"}
+
+
+def counts(by: ByCommands | ByApi, package_id: str) -> dict[str, int]:
+    """The numbers that the operator watches."""
+    found = by.statistics(package_id)
+    return {name: found[name] for name in COUNTS}

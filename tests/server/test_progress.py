@@ -38,7 +38,7 @@ async def test_it_is_written_every_second(
     await trio.sleep(module.FLUSH_S)
     (row,) = origin.rows(schema.progress)
     assert (row["ranges"], row["sent_bytes"]) == ("1-3", 200)
-    assert len(origin.events(Kind.FRAGMENTS_FETCHED)) == 2
+    assert len(origin.events(Kind.FRAGMENTS_FETCHED)) == 1
 
 
 async def test_what_has_no_token_is_only_counted(recorder: ProgressRecorder, writer: Any) -> None:

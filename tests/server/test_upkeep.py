@@ -13,13 +13,10 @@ from distd.catalogue.event_log import Kind
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.errors import Unavailable
 from distd.domain.records import InventoryRequest
-from distd.domain.rollout_plan import RolloutPlan, WaveBy, WavePlan
-from distd.domain.rollout_state import RolloutAct
-from distd.domain.settings import DownloadConfig, settings_of
-from distd.origin.deployments import recurrences, rollouts
+from distd.domain.settings import settings_of
+from distd.origin.deployments import recurrences
 from distd.origin.deployments.recurrences import NewRecurrence
-from distd.origin.deployments.rollouts import NewRollout
-from distd.server.upkeep import JOIN_S, MERGE_S, PRUNE_S, RECUR_S, ROLLOUT_S, SOFTWARE_S, run_upkeep
+from distd.server.upkeep import MERGE_S, PRUNE_S, RECUR_S, SOFTWARE_S, run_upkeep
 
 if TYPE_CHECKING:
     import pytest
@@ -74,20 +71,6 @@ async def test_computers_are_merged_and_software_that_nobody_has_goes(
         nursery.cancel_scope.cancel()
     assert [row["device_id"] for row in origin.rows(schema.computers)] == ["new"]
     assert origin.rows(schema.software) == []
-
-
-async def test_roll_outs_go_on(origin: TestOrigin, writer: Any, autojump_clock: trio.testing.MockClock) -> None:
-    origin.package("17")
-    origin.prolog()
-    who, plan = AssignmentOrigin(OriginKind.FILTER), RolloutPlan((WavePlan(WaveBy.REST),), start_at_s=1.0, dynamic=True)
-    origin.act(rollouts.create, NewRollout("a", "17", who, plan), origin.now_s)
-    origin.act(rollouts.act, "a", RolloutAct.START, 0.0, DownloadConfig())
-    origin.prolog("new")
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(run_upkeep, writer, settings_of({}), LOG)
-        await trio.sleep(JOIN_S + ROLLOUT_S + 1)
-        nursery.cancel_scope.cancel()
-    assert {result.device_id for result in origin.results("17")} == {"pc", "new"}
 
 
 async def test_packages_come_again(origin: TestOrigin, writer: Any, autojump_clock: trio.testing.MockClock) -> None:

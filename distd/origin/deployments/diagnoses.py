@@ -176,7 +176,7 @@ _COMPUTER: Final = ("device_id", "user_agent", "address", "os_name", "last_seen_
 def _open_rows(conn: Connection, package_id: str, at_most: int, reader: Actor) -> Sequence[Row[Any]]:
     """Those without a result that `reader` may see, with their computers and what these have fetched."""
     columns = [computers.c[name] for name in (*_COMPUTER, "system_free_bytes")]
-    fetched = [progress.c[name] for name in ("fragments", "ranges", "mirror", "last_at_us")]
+    fetched = [progress.c[name] for name in ("fragments", "ranges", "mirror", "last_at_us", "repeated")]
     query = (
         select(assignments, *columns, *fetched)
         .join(computers, computers.c.id == assignments.c.computer_id)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from distd.storage.data_dir import DataDir
 
 MAX_EVENTS: Final = 2000  # of a computer, or of a package, that are looked at
-MAX_REPEATED: Final = 100_000  # fragments in these events
+MAX_NUMBERS: Final = 100_000  # of fragments in one of these events
 MAX_CONTACTS: Final = 20
 NEWEST: Final = 200_000  # events of the log in which refused contacts are looked for
 # What is told of a refused contact, and the cause that it is.
@@ -124,7 +124,7 @@ def read_facts(
         assignment=assignment_of(assigned, _state_of(conn, row.id, assigned.after_package_id)),
         held=held,
         others=others,
-        fetches=fetches_of(fetched, package.fragments, *_more_fetches(conn, row, log, assigned)),
+        fetches=fetches_of(fetched, package.fragments, _unnamed_fetches(conn, row, assigned)),
         mirror=mirror_for(conn, context.settings, row, package, fetched.mirror if fetched else "", now_s),
         server=server_of(conn, context, row.address or "", now_s),
         is_schedule_to_come=is_to_come(assigned.schedule, now_s),
@@ -219,10 +219,10 @@ def assignment_of(row: Row[Any], after_state: str | None = None) -> DiagnosedAss
     )
 
 
-def fetches_of(row: Row[Any] | None, fragments: int, repeated: int = 0, unnamed: int = 0) -> DiagnosedFetches:
+def fetches_of(row: Row[Any] | None, fragments: int, unnamed: int = 0) -> DiagnosedFetches:
     """Of a row of `progress`, of a package of so many fragments."""
     if row is None:
-        return DiagnosedFetches(missing=1 if fragments else None, repeated=repeated, unnamed=unnamed)
+        return DiagnosedFetches(missing=1 if fragments else None, unnamed=unnamed)
     first, _, rest = row.ranges.partition(",")
     start, _, end = first.partition("-")
     missing = int(end or start) + 1 if start == "1" else 1
@@ -231,7 +231,7 @@ def fetches_of(row: Row[Any] | None, fragments: int, repeated: int = 0, unnamed:
         missing=None if not rest and missing > fragments else missing,
         last_at_s=row.last_at_us / 1e6,
         mirror=row.mirror,
-        repeated=repeated,
+        repeated=row.repeated,
         unnamed=unnamed,
     )
 
@@ -325,20 +325,13 @@ def _state_of(conn: Connection, computer_id: int, package_id: str | None) -> str
     return None if row is None else str(row.state)
 
 
-def _more_fetches(conn: Connection, computer: Row[Any], log: Sequence[Row[Any]], assigned: Row[Any]) -> tuple[int, int]:
-    """How many fragments were sent to the computer once more, and how many to its address without its name."""
+def _unnamed_fetches(conn: Connection, computer: Row[Any], assigned: Row[Any]) -> int:
+    """How many fragments were sent to the computer's address without its name."""
     since_us = assigned.notified_at_us or micros(0)
-    repeated, seen = 0, set[int]()
-    for row in log:
-        is_of_it = row.kind == Kind.FRAGMENTS_FETCHED and row.package_id == assigned.package_id
-        if is_of_it and row.at_us >= since_us and len(seen) < MAX_REPEATED:
-            numbers = number_ranges.parse(row.detail["numbers"], MAX_REPEATED)
-            repeated += len(numbers & seen)
-            seen |= numbers
     query = select(events).where(events.c.package_id == assigned.package_id, events.c.at_us >= since_us)
     nameless = query.where(events.c.kind == str(Kind.FRAGMENTS_FETCHED), events.c.computer_id.is_(None))
     unnamed = 0
     for row in conn.execute(nameless.order_by(events.c.seq.desc()).limit(MAX_EVENTS)):
         if computer.address and row.detail.get("address") == computer.address:
-            unnamed += len(number_ranges.parse(row.detail["numbers"], MAX_REPEATED))
-    return repeated, unnamed
+            unnamed += len(number_ranges.parse(row.detail["numbers"], MAX_NUMBERS))
+    return unnamed

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from distd.domain.settings import Settings
 
 OTHER: Final = "elsewhere"  # computers of which no subnet is known
+COLUMNS: Final = (computers.c.id, computers.c.user_agent, *(computers.c[name] for name in directory.COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,15 @@ def world_of(conn: Connection, question: Question, now_s: float) -> World:
 
     Raises `NotFound`, and `BadInput` where there are no computers.
     """
-    package, settings = packages.show(conn, question.package_id), question.settings
     rows = _rows(conn, question.package_id)
-    sites = question.sites or _sites(conn, rows, question, package.fragment_server is not None, now_s)
+    return world_of_rows(
+        conn, question, rows, question.sites or _sites(places_of(conn, rows, question, now_s), question)
+    )
+
+
+def world_of_rows(conn: Connection, question: Question, rows: Sequence[Any], sites: tuple[Site, ...]) -> World:
+    """The same, of computers that were read with `COLUMNS`, at these sites."""
+    package, settings = packages.show(conn, question.package_id), question.settings
     if not sites:
         raise BadInput("sites", "computers that the server knows, or sites such as NAME=AGENTS", "neither")
     count = max(package.fragments, 1)
@@ -85,34 +92,37 @@ def world_of(conn: Connection, question: Question, now_s: float) -> World:
 
 
 def _rows(conn: Connection, package_id: str) -> Sequence[Row[Any]]:
-    columns = (computers.c.id, computers.c.user_agent, *(computers.c[name] for name in directory.COLUMNS))
     waiting = select(assignments.c.computer_id).filter_by(package_id=package_id, result=None)
     return (
-        conn.execute(select(*columns).where(computers.c.id.in_(waiting))).all() or conn.execute(select(*columns)).all()
+        conn.execute(select(*COLUMNS).where(computers.c.id.in_(waiting))).all() or conn.execute(select(*COLUMNS)).all()
     )
 
 
-def _sites(
-    conn: Connection, rows: Sequence[Row[Any]], question: Question, elsewhere: bool, now_s: float
-) -> tuple[Site, ...]:
+def places_of(conn: Connection, rows: Sequence[Any], question: Question, now_s: float) -> list[tuple[str, str]]:
+    """Of each of these computers its subnet, and the mirror that it would get now; "": none."""
     default = Via(question.settings.mirrors.via)
     mirrors = directory.load(conn, default, now_s)
     via = mirrors.via.get(question.package_id, default)
+    elsewhere = packages.show(conn, question.package_id).fragment_server is not None
     uses_mirrors = not elsewhere and via is not Via.ORIGIN
-    counted: Counter[tuple[str, str]] = Counter()
+    found = []
     for row in rows:
         choices = mirrors.choices(directory.computer_of(row), question.package_id) if uses_mirrors else []
         subnet = next(iter((row.subnets or "").split()), OTHER)
-        counted[subnet, choices[0].mirror.name if choices else ""] += 1
-    return tuple(
-        Site(
-            f"{subnet} by {mirror}" if mirror else subnet,
-            agents,
-            question.line,
-            Mirror(name=mirror) if mirror else None,
-        )
-        for (subnet, mirror), agents in sorted(counted.items())
-    )
+        found.append((subnet, choices[0].mirror.name if choices else ""))
+    return found
+
+
+def site_of(place: tuple[str, str], agents: int, line: Line) -> Site:
+    """The site of a subnet and a mirror."""
+    subnet, mirror = place
+    name = f"{subnet} by {mirror}" if mirror else subnet
+    return Site(name, agents, line, Mirror(name=mirror) if mirror else None)
+
+
+def _sites(places: Sequence[tuple[str, str]], question: Question) -> tuple[Site, ...]:
+    counted = Counter(places)
+    return tuple(site_of(place, agents, question.line) for place, agents in sorted(counted.items()))
 
 
 def _origin(settings: Settings) -> Line:

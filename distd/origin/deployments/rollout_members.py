@@ -79,19 +79,29 @@ def choose(conn: Connection, rollout_id: int, plan: RolloutPlan, who: Assignment
     return found.count(None)
 
 
-def join_new(
+def find_new(
     conn: Connection, rollout_id: int, plan: RolloutPlan, who: AssignmentOrigin, opened: int, now_s: float
 ) -> dict[int, int]:
-    """Add the computers that match now and are not in it yet; gives how many joined each wave."""
+    """The computers that match now, are not in it yet, and that a wave takes: each with its wave."""
     known = set(conn.scalars(select(members.c.computer_id).where(members.c.rollout_id == rollout_id)))
     new = [each for each in find_matching(conn, who, now_s) if each not in known]
     if not new:
         return {}
     matched = _matches_of_waves(conn, plan.waves, now_s)
     waves = {each: wave_to_join(plan.waves, opened, matched[each]) for each in new}
-    joined = {each: wave for each, wave in waves.items() if wave is not None}
-    _add(conn, rollout_id, joined)
-    return dict(Counter(joined.values()))
+    return {each: wave for each, wave in waves.items() if wave is not None}
+
+
+def add_new(conn: Connection, rollout_id: int, waves: Mapping[int, int]) -> dict[int, int]:
+    """Give it these computers, each its wave, as far as they are still there and not in it; gives those."""
+    added: dict[int, int] = {}
+    for ids in dialect.chunks(list(waves)):
+        there = set(conn.scalars(select(computers.c.id).where(computers.c.id.in_(ids))))
+        mine = members.c.rollout_id == rollout_id, members.c.computer_id.in_(ids)
+        there -= set(conn.scalars(select(members.c.computer_id).where(*mine)))
+        added |= {each: waves[each] for each in sorted(there)}
+    _add(conn, rollout_id, added)
+    return added
 
 
 def _matches_of_waves(conn: Connection, waves: Sequence[WavePlan], now_s: float) -> defaultdict[int, set[int]]:

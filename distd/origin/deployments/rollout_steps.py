@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
 from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind, Note
 from distd.catalogue.rollouts_schema import rollouts
-from distd.catalogue.schema import NAME_LIMIT, micros, packages
+from distd.catalogue.schema import micros, packages
 from distd.domain import rollout
 from distd.domain.actor import SYSTEM
-from distd.domain.assignment_terms import AssignmentOrigin, OriginKind, Terms
+from distd.domain.assignment_terms import OriginKind, Terms
 from distd.domain.errors import BadInput, Conflict
 from distd.domain.results import Outcome, class_of
 from distd.domain.rollout_state import DecisionKind
-from distd.domain.settings import DownloadConfig
 from distd.origin.deployments import acts, assignments, rollout_members
 from distd.origin.deployments.acts import ChosenAssignments
 from distd.origin.deployments.assignments import AssignmentRequest
+from distd.origin.deployments.rollout_rows import RunningRollout  # noqa: TC001
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,30 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from distd.domain.actor import Actor
-    from distd.domain.rollout_plan import RolloutPlan
     from distd.domain.rollout_state import Decision, RolloutState
-
-STOCK: Final = DownloadConfig()
-
-
-@dataclass(frozen=True, slots=True)
-class RunningRollout:
-    """A roll-out as it is kept. `config`: the schedule that agents are told."""
-
-    id: int
-    name: str
-    package_id: str
-    who: AssignmentOrigin
-    plan: RolloutPlan
-    state: RolloutState
-    force: bool = False
-    any_os: bool = False
-    config: DownloadConfig = STOCK
-
-    @property
-    def origin(self) -> AssignmentOrigin:
-        """What its assignments say that they come from."""
-        return AssignmentOrigin(OriginKind.ROLLOUT, self.name[:NAME_LIMIT])
 
 
 def carry_out(
@@ -151,24 +128,29 @@ def _roll_back(conn: Connection, actor: Actor, found: RunningRollout, now_s: flo
     return {"computers": len(done.assigned), "already": len(done.already), "passed_over": len(done.skipped)}
 
 
+def find_successor(conn: Connection, package_id: str) -> str:
+    """The package that supersedes this one, however many are between; itself, if there is none."""
+    newest, seen = package_id, {package_id}
+    while True:
+        after = conn.scalar(select(packages.c.superseded_by).where(packages.c.id == newest))
+        if after is None or after in seen:
+            return newest
+        newest = after
+        seen.add(after)
+
+
 def supersede(
     conn: Connection, found: RunningRollout, now_s: float, save: Callable[[RolloutState, RolloutState], None]
 ) -> RunningRollout:
     """Where its package was superseded, it goes on with the successor, from the first wave."""
-    newest, seen = found.package_id, {found.package_id}
-    while True:
-        after = conn.scalar(select(packages.c.superseded_by).where(packages.c.id == newest))
-        if after is None or after in seen:
-            break
-        newest = after
-        seen.add(after)
+    newest = find_successor(conn, found.package_id)
     if newest == found.package_id:
         return found
     recall(conn, found, None, None, now_s)
     state, decision = rollout.restart(found.state, found.package_id, newest)
     save(found.state, state)
     rollout_members.begin_anew(conn, found.id)
-    conn.execute(update(rollouts).where(rollouts.c.id == found.id).values(package_id=newest))
+    conn.execute(update(rollouts).where(rollouts.c.id == found.id).values(package_id=newest, forecast=None))
     anew = replace(found, package_id=newest, state=state)
     carry_out(conn, SYSTEM, anew, [decision], now_s)
     return anew

@@ -1,4 +1,4 @@
-"""Roll-outs: make, list, show; what operators do to them; what they do by themselves (`advance`).
+"""Roll-outs: make, list, show; what operators do to them. What they do by themselves: `rollout_advance`.
 
 What happens next `domain.rollout` decides; here it is carried out, and each decision becomes an event in the same
 transaction.
@@ -7,7 +7,6 @@ transaction.
 from __future__ import annotations
 
 import json
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -20,18 +19,31 @@ from distd.catalogue.event_log import Kind
 from distd.catalogue.lists import read_page
 from distd.catalogue.rollouts_schema import rollout_members as rollout_members_table
 from distd.catalogue.rollouts_schema import rollout_waves, rollouts
-from distd.catalogue.schema import NAME_LIMIT, micros, seconds
+from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.domain import rollout
-from distd.domain.actor import SYSTEM
-from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
-from distd.domain.errors import BadInput, Conflict, NotFound
+from distd.domain.assignment_terms import OriginKind
+from distd.domain.errors import BadInput, Conflict
 from distd.domain.filters.render import render
 from distd.domain.folding import fold
-from distd.domain.rollout_plan import WaveBy, check_plan, describe_wave, read_plan, write_plan
-from distd.domain.rollout_state import ENDED, Moment, Phase, RolloutAct, RolloutFacts, RolloutState, WaveState
+from distd.domain.rollout_plan import WaveBy, check_plan, describe_wave, write_plan
+from distd.domain.rollout_state import ENDED, Phase, RolloutAct
 from distd.origin.computers import saved_filters
 from distd.origin.deployments import rollout_members
-from distd.origin.deployments.rollout_steps import RunningRollout, carry_out, recall, supersede
+from distd.origin.deployments.rollout_advance import advance_now
+from distd.origin.deployments.rollout_rows import (
+    count_waves,
+    find_row,
+    is_id,
+    load,
+    moment_of,
+    note,
+    read_facts,
+    row_of,
+    row_of_wave,
+    save,
+    touch,
+)
+from distd.origin.deployments.rollout_steps import carry_out, recall
 from distd.origin.packages.packages import show as show_package
 
 if TYPE_CHECKING:
@@ -40,14 +52,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from distd.domain.actor import Actor
+    from distd.domain.assignment_terms import AssignmentOrigin
     from distd.domain.page import Page, Window
     from distd.domain.rollout_plan import RolloutPlan
     from distd.domain.rollout_state import WaveFacts
     from distd.domain.settings import DownloadConfig
 
-GOING_ON: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.PAUSED, Phase.HALTED)
-MAX_GOING_ON: Final = 200  # roll-outs that are looked at
-MAX_ID_DIGITS: Final = 18
 PLACE: Final = (str,)  # of a roll-out in the list: its folded name
 
 
@@ -132,13 +142,13 @@ def create(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> Rol
         "force": new.force,
         "any_os": new.any_os,
         "created_at_us": micros(now_s),
-        **_row_of(state, now_s),
+        **row_of(state, now_s),
         "created_by": state.created_by,
     }
     rollout_id = conn.execute(insert(rollouts).values(**row).returning(rollouts.c.id)).scalar_one()
     conn.execute(
         insert(rollout_waves),
-        [{"rollout_id": rollout_id, "wave": place, **_row_of_wave(wave)} for place, wave in enumerate(state.waves)],
+        [{"rollout_id": rollout_id, "wave": place, **row_of_wave(wave)} for place, wave in enumerate(state.waves)],
     )
     left_out = rollout_members.choose(conn, rollout_id, plan, who, now_s)
     made = replace(show(conn, name, now_s), left_out=left_out)
@@ -152,7 +162,7 @@ def create(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> Rol
 
 def _checked_name(conn: Connection, text: str) -> str:
     name = text.strip()
-    if _is_id(name):
+    if is_id(name):
         raise BadInput("name", "a name that is not only digits, which are an id", text)
     if not fold(name) or len(name) > NAME_LIMIT or not name.isprintable() or "/" in name:
         raise BadInput("name", f"1 to {NAME_LIMIT} printable characters without /", text)
@@ -183,30 +193,32 @@ def list_rollouts(conn: Connection, window: Window) -> Page[Rollout]:
 
 def show(conn: Connection, name: str, now_s: float) -> Rollout:
     """By its name or its id. Raises `NotFound`."""
-    found = _load(conn, _row(conn, name))
-    return _shown(conn, _row(conn, name), _count(conn, found, now_s))
+    found = load(conn, find_row(conn, name))
+    return _shown(conn, find_row(conn, name), count_waves(conn, found, now_s))
 
 
 def act(conn: Connection, actor: Actor, name: str, what: RolloutAct, now_s: float, config: DownloadConfig) -> Rollout:
     """What an operator does; what follows from it is done too. Raises `NotFound`, and `Conflict` where it cannot be."""
-    found, left_out = _load(conn, _row(conn, name)), 0
+    found, left_out = load(conn, find_row(conn, name)), 0
     if what is RolloutAct.START and found.state.phase is Phase.DRAFT:
         left_out = rollout_members.choose(conn, found.id, found.plan, found.who, now_s)
     before = found.state
-    facts = _facts(conn, found, now_s, config)
-    state, decisions = rollout.act(found.plan, before, (what, str(actor)), _moment(now_s), facts)
-    _save(conn, found, before, state, now_s)
+    facts = read_facts(conn, found, now_s, config)
+    state, decisions = rollout.act(found.plan, before, (what, str(actor)), moment_of(now_s), facts)
+    save(conn, found, before, state, now_s)
     carry_out(conn, actor, replace(found, state=state, config=config), decisions, now_s)
     if state.phase is Phase.STOPPED:
         recall(conn, found, None, None, now_s)
-    _advance_one(conn, found.id, now_s, config)
+        touch(conn, found.id)
+    else:
+        advance_now(conn, found.id, now_s, config, facts)  # the act itself has assigned nothing
     return replace(show(conn, name, now_s), left_out=left_out)
 
 
 def change(conn: Connection, actor: Actor, name: str, changes: Mapping[str, Any], now_s: float) -> Rollout:
     """Give a roll-out other values of its plan, by the names of `RolloutPlan`, but for its waves. What was decided
     stays. Raises `BadInput`, `NotFound`, and `Conflict` where it has ended, or is to be approved as it was made."""
-    found = _load(conn, _row(conn, name))
+    found = load(conn, find_row(conn, name))
     plan, phase = replace(found.plan, **changes), found.state.phase
     check_plan(plan)
     if plan.roll_back_to:
@@ -220,127 +232,27 @@ def change(conn: Connection, actor: Actor, name: str, changes: Mapping[str, Any]
     different = [key for key in after if before[key] != after[key]]
     if different:
         values = {"plan": json.dumps(after), "changed_at_us": micros(now_s)}
+        touch(conn, found.id)
         conn.execute(update(rollouts).where(rollouts.c.id == found.id).values(**values))
         detail = {"before": {key: before[key] for key in different}, "after": {key: after[key] for key in different}}
-        _note(conn, Kind.ROLLOUT_CHANGED, actor, found, now_s, **detail)
+        note(conn, Kind.ROLLOUT_CHANGED, actor, found, now_s, **detail)
     return show(conn, name, now_s)
 
 
 def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
     """Forget a roll-out. Assignments that it made, and events, stay. Raises `NotFound`, and `Conflict` for one that was
     started and has not ended."""
-    found = _load(conn, _row(conn, name))
+    found = load(conn, find_row(conn, name))
     if found.state.phase not in (Phase.DRAFT, *ENDED):
         raise Conflict("rollout", f"it is {found.state.phase}", "stop it first")
     for table in (rollout_members_table, rollout_waves):
         conn.execute(delete_from(table).where(table.c.rollout_id == found.id))
     conn.execute(delete_from(rollouts).where(rollouts.c.id == found.id))
-    _note(conn, Kind.ROLLOUT_DELETED, actor, found, now_s)
-
-
-def _note(conn: Connection, kind: Kind, actor: Actor, found: RunningRollout, now_s: float, **more: Any) -> None:
-    detail: dict[str, Any] = {"rollout": found.id, "name": found.name, **more}
-    event_log.append(conn, kind, actor, at_s=now_s, package_id=found.package_id, **detail)
-
-
-def advance(conn: Connection, now_s: float, config: DownloadConfig) -> int:
-    """Do what is due of all that go on, a bounded number of computers; gives how many decisions there were."""
-    query = select(rollouts.c.id).where(rollouts.c.phase.in_(GOING_ON)).order_by(rollouts.c.id).limit(MAX_GOING_ON)
-    return sum(_advance_one(conn, rollout_id, now_s, config) for rollout_id in list(conn.scalars(query)))
-
-
-def join(conn: Connection, now_s: float) -> int:
-    """Computers that begin to match join the dynamic roll-outs that run; gives how many."""
-    joined = 0
-    for row in conn.execute(select(rollouts).where(rollouts.c.phase == Phase.RUNNING).limit(MAX_GOING_ON)).all():
-        found = _load(conn, row)
-        if not found.plan.dynamic:
-            continue
-        opened = found.state.opened
-        for wave, number in rollout_members.join_new(conn, found.id, found.plan, found.who, opened, now_s).items():
-            joined += number
-            detail: dict[str, Any] = {"rollout": found.id, "name": found.name, "wave": wave + 1, "computers": number}
-            event_log.append(conn, Kind.ROLLOUT_JOINED, SYSTEM, at_s=now_s, package_id=found.package_id, **detail)
-    return joined
-
-
-def _advance_one(conn: Connection, rollout_id: int, now_s: float, config: DownloadConfig) -> int:
-    found = _load(conn, conn.execute(select(rollouts).where(rollouts.c.id == rollout_id)).one())
-    if found.state.phase in GOING_ON:
-        found = supersede(conn, found, now_s, lambda before, state: _save(conn, found, before, state, now_s))
-    state, decisions = rollout.step(found.plan, found.state, _moment(now_s), _facts(conn, found, now_s, config))
-    _save(conn, found, found.state, state, now_s)
-    refusal = carry_out(conn, SYSTEM, replace(found, state=state, config=config), decisions, now_s)
-    if refusal is not None:
-        refused, decision = rollout.refuse(state, refusal)
-        _save(conn, found, state, refused, now_s)
-        carry_out(conn, SYSTEM, found, [decision], now_s)
-    return len(decisions)
-
-
-def _row(conn: Connection, name: str) -> Row[Any]:
-    """By its name, or its id."""
-    is_it = rollouts.c.id == int(name) if _is_id(name) else rollouts.c.name_key == fold(name)
-    row = conn.execute(select(rollouts).where(is_it)).one_or_none()
-    if row is None:
-        raise NotFound("rollout", "the name or the id of a roll-out", name)
-    return row
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= MAX_ID_DIGITS
-
-
-def _load(conn: Connection, row: Row[Any]) -> RunningRollout:
-    query = select(rollout_waves).where(rollout_waves.c.rollout_id == row.id).order_by(rollout_waves.c.wave)
-    waves = tuple(
-        WaveState(seconds(wave.opened_at_us), wave.accepted_failed, wave.accepted_ended, wave.accepted_stalled)
-        for wave in conn.execute(query)
-    )
-    state = RolloutState(Phase(row.phase), waves, row.created_by, row.approved_by, row.reason)
-    who = AssignmentOrigin(OriginKind(row.who_kind), row.who_name)
-    plan = read_plan(json.loads(row.plan))
-    return RunningRollout(row.id, row.name, row.package_id, who, plan, state, row.force, row.any_os)
-
-
-def _save(conn: Connection, found: RunningRollout, before: RolloutState, after: RolloutState, now_s: float) -> None:
-    if before == after:
-        return
-    conn.execute(update(rollouts).where(rollouts.c.id == found.id).values(**_row_of(after, now_s)))
-    for place, (old, new) in enumerate(zip(before.waves, after.waves, strict=True)):
-        if old != new:
-            mine = rollout_waves.c.rollout_id == found.id, rollout_waves.c.wave == place
-            conn.execute(update(rollout_waves).where(*mine).values(**_row_of_wave(new)))
-
-
-def _row_of(state: RolloutState, now_s: float) -> dict[str, Any]:
-    values = {"phase": state.phase, "reason": state.reason[:4096], "approved_by": state.approved_by}
-    return {**values, "changed_at_us": micros(now_s)}
-
-
-def _row_of_wave(wave: WaveState) -> dict[str, Any]:
-    accepted = {name: getattr(wave, name) for name in ("accepted_failed", "accepted_ended", "accepted_stalled")}
-    return {"opened_at_us": None if wave.opened_at_s is None else micros(wave.opened_at_s), **accepted}
-
-
-def _count(conn: Connection, found: RunningRollout, now_s: float) -> list[WaveFacts]:
-    return rollout_members.count(conn, found.id, found.package_id, found.plan, now_s)
-
-
-def _facts(conn: Connection, found: RunningRollout, now_s: float, config: DownloadConfig) -> RolloutFacts:
-    package = show_package(conn, found.package_id)
-    fragment_bytes = package.size_bytes / package.fragments if package.fragments else 0.0
-    # A pause follows each fragment: one a second at most is a fast agent's.
-    return RolloutFacts(tuple(_count(conn, found, now_s)), fragment_bytes / max(1, config.frag_latency_s))
-
-
-def _moment(now_s: float) -> Moment:
-    local = time.localtime(now_s)
-    return Moment(now_s, local.tm_wday, local.tm_hour * 60 + local.tm_min)
+    note(conn, Kind.ROLLOUT_DELETED, actor, found, now_s)
 
 
 def _shown(conn: Connection, row: Row[Any], counted: list[WaveFacts] | None) -> Rollout:
-    found = _load(conn, row)
+    found = load(conn, row)
     waves = [
         RolloutWave(
             place + 1,

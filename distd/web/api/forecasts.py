@@ -1,4 +1,4 @@
-"""The API's forecasts: how a package's deployment is going to be."""
+"""The API's forecasts: how the deployment of a package, or a roll-out, is going to be."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import trio
 from quart_schema import validate_response
 
-from distd.operations.forecasts import PLAN, PlanQuery, question_of
-from distd.origin.deployments import forecasts
+from distd.operations.forecasts import PLAN, ROLLOUT_PLAN, PlanQuery, RolloutPlanQuery, question_of
+from distd.origin.deployments import forecasts, rollout_forecasts
 from distd.origin.deployments.forecasts import Plan
+from distd.origin.deployments.rollout_forecasts import RolloutPlanShown
+from distd.origin.deployments.rollout_rows import find_row, load
 from distd.origin.packages import packages
+from distd.simulation.world import Line
 from distd.web.api.auth import needs
 from distd.web.api.queries import takes
 
@@ -21,25 +24,38 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from quart_trio import QuartTrio
+    from sqlalchemy import Connection
 
     from distd.catalogue.reader import Reader
     from distd.domain.settings import Settings
     from distd.origin.deployments.forecasts import Question
+    from distd.origin.deployments.rollout_forecasts import RolloutQuestion
+    from distd.origin.deployments.rollout_rows import RunningRollout
+    from distd.simulation.records import RolloutForecast
     from distd.simulation.world import World
 
     Forecast = Callable[[World, Question, str], Awaitable[Plan]]
+    ForecastOfRollout = Callable[[RolloutQuestion], Awaitable[RolloutForecast]]
 
 
 class ForecastRoutes:
-    """`forecast(world, question, name)` makes a plan, which takes some seconds: one at a time is made.
+    """`forecast(world, question, name)` makes a plan, `forecast_rollout(question)` that of a roll-out, which take some
+    seconds: one at a time is made.
 
     `settings()` are the present ones.
     """
 
-    def __init__(self, reader: Reader, settings: Callable[[], Settings], forecast: Forecast) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        settings: Callable[[], Settings],
+        forecast: Forecast,
+        forecast_rollout: ForecastOfRollout,
+    ) -> None:
         self._reader = reader
         self._settings = settings
         self._forecast = forecast
+        self._forecast_rollout = forecast_rollout
         self._one = trio.CapacityLimiter(1)
 
     def add_to(self, app: QuartTrio) -> None:
@@ -57,3 +73,38 @@ class ForecastRoutes:
             package = await self._reader.run(partial(packages.show, package_id=package_id))
             async with self._one:
                 return await self._forecast(world, question, package.name)
+
+        @app.get("/api/v1/rollouts/<rollout>/plan")
+        @needs(ROLLOUT_PLAN.act)
+        @takes(RolloutPlanQuery)
+        @validate_response(RolloutPlanShown)
+        async def plan_rollout(rollout: str, query_args: RolloutPlanQuery) -> Any:
+            """How a whole roll-out will go: when its waves open, when computers are done, what each line carries.
+
+            It is made now, where nothing fails, until the roll-out begins; from then on it is the one that was kept,
+            beside what is measured.
+            """
+            return await self._plan_rollout(rollout, Line.read(query_args.line, "line"))
+
+    async def _plan_rollout(self, name: str, line: Line) -> RolloutPlanShown:
+        now_s, settings = time.time(), self._settings()
+
+        def read(
+            conn: Connection,
+        ) -> RolloutPlanShown | tuple[RunningRollout, RolloutQuestion]:
+            kept = rollout_forecasts.show_kept(conn, name, now_s)
+            if kept is not None:
+                return kept
+            found = load(conn, find_row(conn, name))
+            return found, rollout_forecasts.question_of(conn, found, settings, line, now_s)
+
+        read_now = await self._reader.run(read)
+        if isinstance(read_now, RolloutPlanShown):
+            return read_now
+        found, question = read_now
+        async with self._one:
+            made = await self._forecast_rollout(question)
+        show = partial(
+            rollout_forecasts.shown, found=found, forecast=made, begins_at_s=question.begins_at_s, now_s=now_s
+        )
+        return await self._reader.run(show)

@@ -43,12 +43,32 @@ def test_fetches_add_up_and_a_repeated_fragment_counts_once(pc: TestOrigin) -> N
             "mirror": "",
             "first_at_us": 100_000_000,
             "last_at_us": 101_500_000,
+            "repeated": 1,
         }
     ]
-    assert [(event.at_s, event.computer_id, event.detail) for event in pc.events(Kind.FRAGMENTS_FETCHED)] == [
-        (100.0, 1, {"numbers": "1-2", "bytes": 20}),
-        (101.5, 1, {"numbers": "2-3", "bytes": 20}),
+    (told,) = pc.events(Kind.FRAGMENTS_FETCHED)
+    assert (told.at_s, told.computer_id, told.detail) == (100.0, 1, {"numbers": "1-2", "bytes": 20})
+
+
+def test_what_was_sent_of_a_package_is_a_sum(pc: TestOrigin) -> None:
+    pc.package("17")
+    pc.package("18")
+    pc.prolog("b")
+    pc.write(record, [Fetched(1, "17", [1, 2], 20), Fetched(2, "17", [1], 10), Fetched(2, "18", [1], 5)], 100.0)
+    pc.write(record, [Fetched(1, "17", [2, 2], 20), Fetched(0, "17", [3], 7, "10.0.0.9", "lyon")], 101.0)
+    names = ("package_id", "fragments", "sent_bytes", "repeated", "last_at_us")
+    assert [[row[name] for name in names] for row in pc.rows(schema.package_progress)] == [
+        ["17", 5, 50, 2, 101_000_000],
+        ["18", 1, 5, 0, 100_000_000],
     ]
+
+
+def test_another_mirror_is_an_event(pc: TestOrigin) -> None:
+    pc.package("17")
+    for number, mirror in enumerate(("", "", "lyon", "lyon", ""), 1):
+        pc.write(record, [Fetched(1, "17", [number], 10, "10.0.0.1", mirror)], 100.0)
+    numbers = [event.detail["numbers"] for event in pc.events(Kind.FRAGMENTS_FETCHED)]
+    assert numbers == ["1", "3", "5"]
 
 
 def test_many_computers_at_once(origin: TestOrigin) -> None:

@@ -18,7 +18,7 @@ from distd.domain.rollout_plan import RolloutHalts, RolloutLimits, RolloutPlan, 
 from distd.domain.rollout_state import RolloutAct
 from distd.domain.settings import DownloadConfig
 from distd.origin.computers import computers
-from distd.origin.deployments import acts, rollouts
+from distd.origin.deployments import acts, rollout_advance, rollouts
 from distd.origin.deployments.acts import ChosenAssignments
 from distd.origin.deployments.rollouts import NewRollout
 from distd.origin.packages import counters, packages
@@ -66,7 +66,7 @@ def start(site: TestOrigin, plan: RolloutPlan = PLAN, **more: Any) -> Rollout:
 def advance(site: TestOrigin, seconds: float = 5) -> Rollout:
     site.now_s += seconds
     for _ in range(5):
-        site.write(rollouts.advance, site.now_s, CONFIG)
+        site.write(rollout_advance.advance, site.now_s, CONFIG)
     assert site.write(counters.recount_all) == {}
     found: Rollout = site.read(rollouts.show, "Putty", site.now_s)
     return found
@@ -120,6 +120,34 @@ def test_it_halts_takes_back_and_goes_on(site: TestOrigin) -> None:
     assert (resumed.phase, assigned(site)) == ("RUNNING", [second])
     report(site, "SUCCESS", second)
     assert advance(site, 60).opened == 2
+
+
+def test_what_was_found_due_is_not_done_once_an_operator_has_changed_it(site: TestOrigin) -> None:
+    start(site)
+    report(site, "SUCCESS", *assigned(site))
+    site.now_s += 60
+    due = site.read(rollout_advance.find_due, site.now_s, CONFIG)
+    assert len(due) == 1
+    do(site, RolloutAct.PAUSE)
+    assert site.write(rollout_advance.advance_due, due, site.now_s, CONFIG) == 0
+    do(site, RolloutAct.RESUME)
+    found = site.read(rollouts.show, "Putty", site.now_s)
+    assert (found.opened, len(assigned(site))) == (2, 4)
+    assert site.write(rollout_advance.advance_due, due, site.now_s, CONFIG) == 0
+    assert site.read(rollout_advance.find_due, site.now_s, CONFIG) == []
+
+
+def test_who_joins_is_looked_at_again(site: TestOrigin) -> None:
+    start(site, replace(PLAN, dynamic=True))
+    site.prolog("new")
+    site.prolog("gone")
+    joining = site.read(rollout_advance.find_joining, site.now_s)
+    site.act(computers.delete, ["gone"], site.now_s)
+    assert site.write(rollout_advance.join_found, joining, site.now_s) == 1
+    assert site.write(rollout_advance.join_found, joining, site.now_s) == 0
+    do(site, RolloutAct.PAUSE)
+    site.prolog("late")
+    assert site.read(rollout_advance.find_joining, site.now_s) == []
 
 
 def test_retries(site: TestOrigin) -> None:
@@ -188,7 +216,7 @@ def test_those_that_begin_to_match_join(site: TestOrigin) -> None:
     start(site, replace(PLAN, dynamic=True))
     site.prolog("new")
     site.inventory(device_id="new")
-    assert (site.write(rollouts.join, site.now_s), site.write(rollouts.join, site.now_s)) == (1, 0)
+    assert (site.write(rollout_advance.join, site.now_s), site.write(rollout_advance.join, site.now_s)) == (1, 0)
     assert [wave.members for wave in advance(site).waves] == [2, 5]
     (event,) = site.events(Kind.ROLLOUT_JOINED)
     assert (event.detail["wave"], event.detail["computers"]) == (2, 1)

@@ -69,6 +69,12 @@ def app(origin: TestOrigin, data: Any, reader: Any, writer: Any, watch: EventWat
         forecasts.append((world, question, name))
         return use_cases.forecast(world, question, name)
 
+    async def forecast_rollout(question: Any) -> Any:
+        from distd.origin.deployments import rollout_forecasts as use_cases
+
+        forecasts.append(question)
+        return use_cases.make_rollout_forecast(question)
+
     logins = new_logins(reader, writer)
     routes = (
         HealthRoutes(reader, lambda: b"metrics\n"),
@@ -76,7 +82,7 @@ def app(origin: TestOrigin, data: Any, reader: Any, writer: Any, watch: EventWat
         ComputerSearchRoutes(reader),
         FilterRoutes(reader),
         StatisticsRoutes(reader),
-        ForecastRoutes(reader, lambda: Settings(), forecast),
+        ForecastRoutes(reader, lambda: Settings(), forecast, forecast_rollout),
         EventRoutes(EventFeed(watch), LimitSettings),
         OwnPasswordRoutes(writer, logins),
         MirrorProtocolRoutes(data, reader, writer, lambda: (TOKEN_KEY,), lambda: 30),

@@ -28,7 +28,7 @@ def describe() -> dict[str, Any]:
         ComputerSearchRoutes(nothing),
         FilterRoutes(nothing),
         StatisticsRoutes(nothing),
-        ForecastRoutes(nothing, Settings, nothing),
+        ForecastRoutes(nothing, Settings, nothing, nothing),
         EventRoutes(nothing, LimitSettings),
         OwnPasswordRoutes(nothing, nothing),
         MirrorProtocolRoutes(nothing, nothing, nothing, tuple, int),

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from distd.catalogue.event_log import Kind
+from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.errors import Unavailable
+from distd.domain.rollout_plan import RolloutPlan, WaveBy, WavePlan
+from distd.domain.rollout_state import RolloutAct
+from distd.domain.settings import DownloadConfig
+from distd.origin.deployments import rollout_forecasts, rollouts
+from distd.origin.deployments.rollouts import NewRollout
 from tests.fixtures.mirrors import add_mirror, report
 from tests.web.api.conftest import basic
 
@@ -134,6 +140,23 @@ async def test_mirrors_and_why(client: Any, operator: Any, origin: TestOrigin) -
     found = (await get(client, "/api/v1/computers/pc/mirrors/17", operator))[1]
     assert (found["via"], [name for name, _ in found["others"]]) == ("steer", ["a"])  # by the clock on the wall
     assert (await get(client, "/api/v1/activations/planned", operator))[1]["items"] == []
+
+
+async def test_the_plan_of_a_roll_out(client: Any, operator: Any, origin: TestOrigin, forecasts: list[Any]) -> None:
+    origin.package("17")
+    origin.prolog()
+    plan, who = RolloutPlan((WavePlan(WaveBy.REST, name="all"),)), AssignmentOrigin(OriginKind.FILTER)
+    origin.act(rollouts.create, NewRollout("Putty", "17", who, plan), origin.now_s)
+    status, found = await get(client, "/api/v1/rollouts/putty/plan?line=1MB/s", operator)
+    assert (status, found["is_kept"], found["computers"], len(forecasts)) == (200, False, 1, 1)
+    assert [(wave["name"], wave["opens_s"]) for wave in found["forecast"]["waves"]] == [("all", 0.0)]
+    origin.act(rollouts.act, "putty", RolloutAct.START, origin.now_s, DownloadConfig())
+    made = rollout_forecasts.make_rollout_forecast(forecasts[0])
+    origin.write(rollout_forecasts.keep, forecasts[0], made)
+    status, found = await get(client, "/api/v1/rollouts/putty/plan", operator)
+    assert (status, found["is_kept"], found["measured"]["success"], len(forecasts)) == (200, True, 0, 1)
+    assert (await get(client, "/api/v1/rollouts/none/plan", operator))[0] == 404
+    assert (await get(client, "/api/v1/rollouts/putty/plan?line=fast", operator))[0] == 400
 
 
 async def test_a_plan(client: Any, operator: Any, origin: TestOrigin, forecasts: list[Any]) -> None:

@@ -55,7 +55,7 @@ CHECKS = (
 # Read in the test: what is asked takes seconds to make, which every process of pytest would spend when it collects.
 API = schemathesis.pytest.from_fixture("api")
 # Without the stream that has no end, and the plan, which takes some seconds.
-SLOW = {"/api/v1/mirror/events", "/api/v1/packages/{package_id}/plan"}
+SLOW = {"/api/v1/mirror/events", "/api/v1/packages/{package_id}/plan", "/api/v1/rollouts/{rollout}/plan"}
 GETS = [path for path, methods in DOCUMENT["paths"].items() if "get" in methods and path not in SLOW]
 
 

@@ -1,0 +1,149 @@
+"""Roll-outs go on by themselves: what is due is found by reading, and done in a transaction that writes.
+
+Counting 100,000 computers takes half a second, for which no agent is to wait: it is read beside the writer. What was
+found holds while the roll-out has the same revision; where it has another one by then, the next look finds what is due.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import select
+
+from distd.catalogue.event_log import Kind
+from distd.catalogue.rollouts_schema import rollouts
+from distd.domain import rollout
+from distd.domain.actor import SYSTEM
+from distd.domain.rollout_state import Phase
+from distd.origin.deployments import rollout_members, rollout_rows
+from distd.origin.deployments.rollout_rows import load, moment_of, read_facts, save
+from distd.origin.deployments.rollout_steps import carry_out, find_successor, supersede
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from distd.domain.rollout_state import RolloutFacts
+    from distd.domain.settings import DownloadConfig
+    from distd.origin.deployments.rollout_rows import RunningRollout
+
+GOING_ON: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.PAUSED, Phase.HALTED)
+MAX_GOING_ON: Final = 200  # roll-outs that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class DueRollout:
+    """A roll-out with something to do: by `facts`, counted when it had `revision`; None: its package is superseded."""
+
+    id: int
+    revision: int
+    facts: RolloutFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class JoiningComputers:
+    """Computers that begin to match a roll-out, each with its wave; found when it had `revision`."""
+
+    id: int
+    revision: int
+    waves: Mapping[int, int]
+
+
+def find_due(conn: Connection, now_s: float, config: DownloadConfig) -> list[DueRollout]:
+    """Those that go on, and for which something is to be done now. Only reads."""
+    due = []
+    for found in _going_on(conn, GOING_ON):
+        if find_successor(conn, found.package_id) != found.package_id:
+            due.append(DueRollout(found.id, found.revision, None))
+            continue
+        facts = read_facts(conn, found, now_s, config)
+        state, decisions = rollout.step(found.plan, found.state, moment_of(now_s), facts)
+        if decisions or state != found.state:
+            due.append(DueRollout(found.id, found.revision, facts))
+    return due
+
+
+def advance_due(conn: Connection, due: Sequence[DueRollout], now_s: float, config: DownloadConfig) -> int:
+    """Do what was found, for a bounded number of computers each; gives how many decisions there were."""
+    return sum(_advance_one(conn, each, now_s, config) for each in due)
+
+
+def advance(conn: Connection, now_s: float, config: DownloadConfig) -> int:
+    """Both in one transaction."""
+    return advance_due(conn, find_due(conn, now_s, config), now_s, config)
+
+
+def advance_now(
+    conn: Connection, rollout_id: int, now_s: float, config: DownloadConfig, facts: RolloutFacts | None
+) -> None:
+    """What follows from an act of an operator. `facts` None: to be counted."""
+    found = _read(conn, rollout_id)
+    if found is not None:
+        _advance_one(conn, DueRollout(rollout_id, found.revision, facts), now_s, config)
+
+
+def _read(conn: Connection, rollout_id: int) -> RunningRollout | None:
+    row = conn.execute(select(rollouts).where(rollouts.c.id == rollout_id)).one_or_none()
+    return None if row is None else load(conn, row)
+
+
+def _going_on(conn: Connection, phases: Sequence[Phase]) -> Iterator[RunningRollout]:
+    query = select(rollouts).where(rollouts.c.phase.in_(phases)).order_by(rollouts.c.id).limit(MAX_GOING_ON)
+    for row in conn.execute(query).all():
+        yield load(conn, row)
+
+
+def _advance_one(conn: Connection, due: DueRollout, now_s: float, config: DownloadConfig) -> int:
+    found = _read(conn, due.id)
+    if found is None or found.revision != due.revision:
+        return 0
+    facts = due.facts
+    if found.state.phase in GOING_ON:
+        after = supersede(conn, found, now_s, partial(save, conn, found, now_s=now_s))
+        facts, found = (facts if after is found else None), after
+    if facts is None:
+        facts = read_facts(conn, found, now_s, config)
+    state, decisions = rollout.step(found.plan, found.state, moment_of(now_s), facts)
+    save(conn, found, found.state, state, now_s)
+    refusal = carry_out(conn, SYSTEM, replace(found, state=state, config=config), decisions, now_s)
+    if refusal is not None:
+        refused, decision = rollout.refuse(state, refusal)
+        save(conn, found, state, refused, now_s)
+        carry_out(conn, SYSTEM, found, [decision], now_s)
+    rollout_rows.touch(conn, found.id)
+    return len(decisions)
+
+
+def find_joining(conn: Connection, now_s: float) -> list[JoiningComputers]:
+    """Computers that begin to match the dynamic roll-outs that run. Only reads."""
+    joining = []
+    for found in _going_on(conn, [Phase.RUNNING]):
+        if found.plan.dynamic:
+            opened = found.state.opened
+            waves = rollout_members.find_new(conn, found.id, found.plan, found.who, opened, now_s)
+            if waves:
+                joining.append(JoiningComputers(found.id, found.revision, waves))
+    return joining
+
+
+def join_found(conn: Connection, joining: Sequence[JoiningComputers], now_s: float) -> int:
+    """They join; gives how many."""
+    joined = 0
+    for each in joining:
+        found = _read(conn, each.id)
+        if found is None or found.revision != each.revision:
+            continue
+        added = rollout_members.add_new(conn, found.id, each.waves)
+        for wave, number in sorted(Counter(added.values()).items()):
+            rollout_rows.note(conn, Kind.ROLLOUT_JOINED, SYSTEM, found, now_s, wave=wave + 1, computers=number)
+        joined += len(added)
+    return joined
+
+
+def join(conn: Connection, now_s: float) -> int:
+    """Both in one transaction."""
+    return join_found(conn, find_joining(conn, now_s), now_s)

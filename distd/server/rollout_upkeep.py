@@ -1,0 +1,85 @@
+"""What a server does for roll-outs every now and then: they go on, computers that begin to match join, what was to
+become of those that begin is forecast.
+
+What takes long to find is looked for beside the writer; nothing is written where there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from distd.catalogue.outage import warn
+from distd.domain.errors import BadInput, NotFound, Unavailable
+from distd.origin.deployments import rollout_advance, rollout_forecasts
+from distd.origin.deployments.rollout_rows import find_row, load
+from distd.simulation.world import Line
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Awaitable, Callable
+
+    from sqlalchemy import Connection
+
+    from distd.catalogue.reader import Reader
+    from distd.catalogue.writer import Writer
+    from distd.domain.settings import Settings
+    from distd.origin.deployments.rollout_forecasts import RolloutQuestion
+    from distd.simulation.records import RolloutForecast
+
+JOIN_S: Final = 60.0
+FORECAST_S: Final = 10.0
+
+
+async def run_rollouts(
+    reader: Reader,
+    writer: Writer,
+    settings: Callable[[], Settings],
+    make_forecast: Callable[[RolloutQuestion], Awaitable[RolloutForecast]],
+    log: logging.Logger,
+) -> None:
+    """Until cancelled. What the catalogue does not take is tried again the next time. `settings()` are the present
+    ones; `make_forecast` simulates a roll-out, which takes some seconds."""
+
+    async def every(interval_s: Callable[[], float], what: str, work: Callable[[float], Awaitable[None]]) -> None:
+        while True:
+            await trio.sleep(interval_s())
+            try:
+                await work(time.time())
+            except Unavailable as error:
+                warn(log, error, what)
+
+    async def advance(now_s: float) -> None:
+        config = settings().download
+        due = await reader.run(partial(rollout_advance.find_due, now_s=now_s, config=config))
+        if due:
+            await writer.run(partial(rollout_advance.advance_due, due=due, now_s=now_s, config=config))
+
+    async def join(now_s: float) -> None:
+        joining = await reader.run(partial(rollout_advance.find_joining, now_s=now_s))
+        if joining:
+            await writer.run(partial(rollout_advance.join_found, joining=joining, now_s=now_s))
+
+    async def forecast(now_s: float) -> None:
+        def read(conn: Connection, name: str) -> RolloutQuestion:
+            return rollout_forecasts.question_of(conn, load(conn, find_row(conn, name)), settings(), Line(), now_s)
+
+        for name in await reader.run(rollout_forecasts.find_unforecast):
+            try:
+                question = await reader.run(partial(read, name=name))
+            except (BadInput, NotFound):
+                continue  # it has no computers yet, or is gone
+            made: RolloutForecast | str
+            try:
+                made = await make_forecast(question)
+            except BadInput as error:
+                made = str(error)
+            await writer.run(partial(rollout_forecasts.keep, question=question, made=made))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(every, lambda: float(settings().rollouts.step_s), "roll-outs do not go on", advance)
+        nursery.start_soon(every, lambda: FORECAST_S, "no plan of a roll-out is made", forecast)
+        nursery.start_soon(every, lambda: JOIN_S, "no computers join roll-outs", join)

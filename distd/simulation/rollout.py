@@ -1,0 +1,165 @@
+"""A roll-out in virtual time: its waves one after the other, all computers together on the same lines.
+
+A wave is simulated beside those before it, which tells when the next one opens; then that one is added. So lines carry
+what several waves fetch at once, and computers of an earlier wave that are late still count.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from distd.domain.units import DAY_MIN, HOUR_S, WEEK_MIN
+from distd.simulation.records import SHARES, RolloutForecast, WaveForecast
+from distd.simulation.sampling import take_sample
+from distd.simulation.simulate import simulate
+from distd.simulation.summary import summarise
+from distd.simulation.world import HORIZON_US, MINUTE_US, NEVER, SECOND_US
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from distd.simulation.records import RolloutWorld, SimulatedWave
+    from distd.simulation.world import World
+
+    Longs = NDArray[np.int64]
+
+MAX_TURNS: Final = 10_000_000  # of all simulations together: about five seconds
+LATER_US: Final = 2 * HORIZON_US  # the contact of a computer that has none in time
+MAX_CONTACTS: Final = 60  # of a computer, all outside the times of the roll-out, after which it counts as never told
+
+
+def simulate_rollout(rollout: RolloutWorld, seed: int = 0) -> RolloutForecast:
+    """Raises `BadInput` for a world that cannot be simulated."""
+    waves = len(rollout.waves)
+    simulations = waves * (1 if rollout.at_once is None else 2)
+    sample = take_sample(rollout.world, MAX_TURNS // max(simulations, 1))
+    world, wave = sample.world, _waves_of(rollout, sample.world)
+    calendar = _Calendar(rollout, world)
+    draw = np.random.Generator(np.random.PCG64(seed))
+    delay_us = draw.integers(0, world.contact_us, world.agents)
+    contact_us = np.full(world.agents, LATER_US, np.int64)
+    at_once = None if rollout.at_once is None else max(rollout.at_once // sample.one_in, 1)
+    opens_us: list[int | None] = [calendar.next_open_us(0)]
+    result = None
+    for place in range(waves):
+        opened_us = opens_us[place]
+        if opened_us is None:
+            opens_us.append(None)
+            continue
+        members = np.flatnonzero(wave == place)
+        contact_us[members] = calendar.contacts_us(np.full(len(members), opened_us), delay_us[members])
+        result = simulate(world, seed, contact_us=contact_us)
+        if at_once is not None and len(members) > at_once:
+            busy_us = _busy_us(result.done_us[0][members], contact_us[members])
+            contact_us[members] = _one_after_the_other(calendar, opened_us, delay_us[members], busy_us, at_once)
+            result = simulate(world, seed, contact_us=contact_us)
+        if place + 1 < waves:
+            opens_us.append(_next_us(rollout.waves[place + 1], opened_us, result.done_us[0][members], calendar))
+    if result is None:  # there is no time at which it may begin
+        result = simulate(world, seed, contact_us=contact_us)
+    summary = sample.scale_up(summarise(world, result))
+    return RolloutForecast(
+        rollout.world.agents,
+        sample.one_in,
+        [
+            WaveForecast(
+                place + 1,
+                each.name,
+                sum(row[place] for row in rollout.counts),
+                _seconds(opens_us[place]),
+                _finish(result.done_us[0][wave == place]),
+            )
+            for place, each in enumerate(rollout.waves)
+        ],
+        summary.all.after_s,
+        summary.curve,
+        summary.origin,
+        summary.lines,
+        summary.mirrors,
+    )
+
+
+def _waves_of(rollout: RolloutWorld, world: World) -> NDArray[np.int32]:
+    """The wave of each agent: within each site in the proportions of all its computers."""
+    found = []
+    for site, row in zip(world.sites, rollout.counts, strict=True):
+        ends = np.cumsum(row) * site.agents // max(sum(row), 1)
+        found.append(np.searchsorted(ends, np.arange(site.agents), "right"))
+    return np.concatenate(found).astype(np.int32)
+
+
+class _Calendar:
+    """The times of the week in which computers are told and waves open."""
+
+    def __init__(self, rollout: RolloutWorld, world: World) -> None:
+        minutes = range(world.begins_min, world.begins_min + WEEK_MIN)
+        open_at = [any(window.holds(*_day_and_minute(at)) for window in rollout.windows) for at in minutes]
+        self._open = np.array(open_at if rollout.windows else [True] * WEEK_MIN)
+        self._interval_us = int(world.prolog_freq_h * HOUR_S) * SECOND_US
+
+    def next_open_us(self, at_us: int) -> int | None:
+        """The first time from then on; None: there is none."""
+        minute = at_us // MINUTE_US
+        ahead = np.flatnonzero(np.roll(self._open, -(minute % WEEK_MIN)))
+        if not len(ahead):
+            return None
+        return at_us if ahead[0] == 0 else int(minute + ahead[0]) * MINUTE_US
+
+    def contacts_us(self, assigned_us: Longs, delay_us: Longs) -> Longs:
+        """The first contact of each computer after it was assigned the package at which it may be told."""
+        at_us: Longs = assigned_us + delay_us
+        for _ in range(MAX_CONTACTS):
+            outside = ~self._open[at_us // MINUTE_US % WEEK_MIN]
+            if not outside.any():
+                return at_us
+            at_us = np.where(outside, at_us + self._interval_us, at_us)
+        return np.where(self._open[at_us // MINUTE_US % WEEK_MIN], at_us, LATER_US)
+
+
+def _day_and_minute(at_min: int) -> tuple[int, int]:
+    return divmod(at_min % WEEK_MIN, DAY_MIN)
+
+
+def _busy_us(done_us: Longs, contact_us: Longs) -> Longs:
+    """How long each is busy from the contact on; one that never ends gives its place to nobody."""
+    return np.where(done_us == NEVER, LATER_US, done_us - contact_us)
+
+
+def _one_after_the_other(calendar: _Calendar, opened_us: int, delay_us: Longs, busy_us: Longs, at_once: int) -> Longs:
+    """The contacts of computers of which so many at once have the package assigned: the next one gets it when one has
+    ended."""
+    free_us = [opened_us] * at_once
+    contacts = np.empty_like(delay_us)
+    for place in range(len(delay_us)):
+        begun_us = calendar.next_open_us(heapq.heappop(free_us))
+        if begun_us is None:
+            contacts[place:] = LATER_US
+            break
+        contact_us = int(calendar.contacts_us(np.array([begun_us]), delay_us[place : place + 1])[0])
+        contacts[place] = min(contact_us, LATER_US)
+        heapq.heappush(free_us, min(contact_us + int(busy_us[place]), LATER_US))
+    return contacts
+
+
+def _next_us(following: SimulatedWave, opened_us: int, done_us: Longs, calendar: _Calendar) -> int | None:
+    """When the next wave opens; None: not within the horizon."""
+    rank = -(-len(done_us) * following.success_percent // 100)
+    done = np.sort(done_us[done_us != NEVER])
+    if rank > len(done):
+        return None
+    reached_us = int(done[rank - 1]) if rank else opened_us
+    at_us = calendar.next_open_us(max(reached_us, opened_us + round(following.after_s * SECOND_US)))
+    return None if at_us is None or at_us > HORIZON_US else at_us
+
+
+def _finish(done_us: Longs) -> dict[int, float | None]:
+    done = np.sort(done_us[done_us != NEVER])
+    ranks = {share: -(-len(done_us) * share // 100) for share in SHARES}
+    return {share: _seconds(int(done[rank - 1])) if 0 < rank <= len(done) else None for share, rank in ranks.items()}
+
+
+def _seconds(at_us: int | None) -> float | None:
+    return None if at_us is None else round(at_us / SECOND_US, 3)

@@ -1,0 +1,81 @@
+"""What a server does for roll-outs every now and then."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import trio
+import trio.testing
+
+from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
+from distd.domain.errors import BadInput, Unavailable
+from distd.domain.rollout_plan import RolloutPlan, WaveBy, WavePlan
+from distd.domain.rollout_state import RolloutAct
+from distd.domain.settings import DownloadConfig, settings_of
+from distd.origin.deployments import rollout_forecasts, rollouts
+from distd.origin.deployments.rollout_rows import find_row, load
+from distd.origin.deployments.rollouts import NewRollout
+from distd.server.rollout_upkeep import JOIN_S, run_rollouts
+from distd.simulation.world import Line
+
+if TYPE_CHECKING:
+    import pytest
+
+    from distd.origin.deployments.rollout_forecasts import RolloutQuestion
+    from distd.simulation.records import RolloutForecast
+    from tests.fixtures.origin import TestOrigin
+
+LOG = logging.getLogger("distd")
+
+
+async def no_forecast(question: RolloutQuestion) -> RolloutForecast:
+    raise BadInput("sites", "few", question.package_id)
+
+
+async def test_roll_outs_go_on(
+    origin: TestOrigin, reader: Any, writer: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    origin.package("17")
+    origin.prolog()
+    who, plan = AssignmentOrigin(OriginKind.FILTER), RolloutPlan((WavePlan(WaveBy.REST),), start_at_s=1.0, dynamic=True)
+    origin.act(rollouts.create, NewRollout("a", "17", who, plan), origin.now_s)
+    origin.act(rollouts.act, "a", RolloutAct.START, 0.0, DownloadConfig())
+    origin.prolog("new")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_rollouts, reader, writer, lambda: settings_of({}), no_forecast, LOG)
+        await trio.sleep(JOIN_S + 16)
+        nursery.cancel_scope.cancel()
+    assert {result.device_id for result in origin.results("17")} == {"pc", "new"}
+    kept = origin.read(rollout_forecasts.show_kept, "a", origin.now_s)
+    assert kept.why == "sites: expected few, got 17"
+
+
+async def test_nothing_is_written_where_nothing_is_due(
+    origin: TestOrigin,
+    reader: Any,
+    writer: Any,
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    origin.package("17")
+    origin.prolog()
+    who, plan = AssignmentOrigin(OriginKind.FILTER), RolloutPlan((WavePlan(WaveBy.REST),), dynamic=True)
+    origin.act(rollouts.create, NewRollout("a", "17", who, plan), origin.now_s)
+    origin.act(rollouts.act, "a", RolloutAct.START, 0.0, DownloadConfig())
+    question = origin.read(question_of, origin.now_s)
+    origin.write(rollout_forecasts.keep, question, "not wanted")
+    writer.error = Unavailable("catalogue", "it is locked")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_rollouts, reader, writer, lambda: settings_of({}), no_forecast, LOG)
+        await trio.sleep(JOIN_S + 16)
+        assert caplog.messages == []
+        origin.prolog("new")
+        await trio.sleep(JOIN_S)
+        nursery.cancel_scope.cancel()
+    assert caplog.messages == ["no computers join roll-outs: catalogue: it is locked"]
+
+
+def question_of(conn: Any, now_s: float) -> RolloutQuestion:
+    found = load(conn, find_row(conn, "a"))
+    return rollout_forecasts.question_of(conn, found, settings_of({}), Line(), now_s)
