@@ -14,7 +14,7 @@ from distd.catalogue import schema
 from distd.domain.results import Outcome
 from distd.domain.rollout import MAX_STEP
 from distd.domain.settings import DownloadConfig
-from distd.origin.deployments import rollouts
+from distd.origin.deployments import rollout_advance
 from distd.origin.installation import open_installation
 from distd.origin.packages import counters
 from loadtests.searched_site import DAY_S, NOW_S, fill
@@ -82,7 +82,7 @@ def _make(folder: Path, computers: int) -> LargeSite:
     with open_installation(data) as installation:
         for _ in range(half // MAX_STEP + 1):
             with installation.catalogue.write() as conn:
-                rollouts.advance(conn, time.time(), config=DownloadConfig())
+                rollout_advance.advance(conn, time.time(), config=DownloadConfig())
         with installation.catalogue.write() as conn:
             rolled_out = _spread(conn, package)
             device_id = str(conn.scalar(select(schema.computers.c.device_id).where(schema.computers.c.id == 7)))
