@@ -116,6 +116,7 @@ def _announce(listeners: Listeners, ca: Path, _http: str, https: str, *, as_json
         sys.stdout.write(json.dumps({"http": [plain], "https": [secure]}) + "\n")
     else:
         sys.stdout.write(f"distd {__version__} serves http://{plain} and https://{secure}\n")
+        sys.stdout.write(f"console: https://{https}/\n")
         sys.stdout.write(
             f"agents: in /etc/ocsinventory/ocsinventory-agent.cfg, with {ca} copied to /etc/ocsinventory/cacert.pem:\n"
             f"  server=https://{https}/ocsinventory\n"
