@@ -179,6 +179,7 @@ SETTINGS = hypothesis.settings(
 @API.include(method="GET").parametrize()
 @SETTINGS
 @pytest.mark.usefixtures("_named")
+@pytest.mark.timeout(1500)  # some fifty routes
 def test_answers_to_gets_are_as_described(case: schemathesis.Case[Any], site: Site) -> None:
     check_answer(case, site)
 
@@ -186,6 +187,7 @@ def test_answers_to_gets_are_as_described(case: schemathesis.Case[Any], site: Si
 @API.include(method="POST").parametrize()
 @SETTINGS
 @pytest.mark.usefixtures("_named")
+@pytest.mark.timeout(1500)  # some fifty routes
 def test_answers_to_posts_are_as_described(case: schemathesis.Case[Any], site: Site) -> None:
     check_answer(case, site)
 
@@ -193,6 +195,7 @@ def test_answers_to_posts_are_as_described(case: schemathesis.Case[Any], site: S
 @API.exclude(method=["GET", "POST"]).parametrize()
 @SETTINGS
 @pytest.mark.usefixtures("_named")
+@pytest.mark.timeout(1500)  # some fifty routes
 def test_answers_to_others_are_as_described(case: schemathesis.Case[Any], site: Site) -> None:
     check_answer(case, site)
 
