@@ -26,7 +26,6 @@ from distd.origin.packages.counters import (
     count_anew,
     count_kept,
     is_latest,
-    of_one_computer,
     progress_of_assignment,
 )
 
@@ -116,7 +115,7 @@ def _troubled(conn: Connection, device_id: str) -> list[str]:
     computer_id = select(computers.c.id).where(computers.c.device_id == device_id).scalar_subquery()
     states = [str(state) for state in (*OPEN, Outcome.FAILED)]
     query = select(assignments.c.package_id).where(
-        of_one_computer(computer_id), is_latest(), assignments.c.state.in_(states)
+        assignments.c.computer_id == computer_id, is_latest(), assignments.c.state.in_(states)
     )
     return list(conn.scalars(query.order_by(assignments.c.id.desc()).limit(MAX_PACKAGES)))
 

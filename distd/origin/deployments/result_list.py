@@ -14,7 +14,7 @@ from distd.domain.errors import BadInput, NotFound
 from distd.domain.mirror_rules import has_variables
 from distd.domain.results import REPLACED, Outcome, class_of, classify, meaning, meaning_unproven
 from distd.origin.operators.restrictions import visible
-from distd.origin.packages.counters import is_latest, of_one_computer, progress_of_assignment
+from distd.origin.packages.counters import is_latest, progress_of_assignment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -119,7 +119,7 @@ def results(
 
 def of_computer(conn: Connection, computer_id: int) -> list[Result]:
     """The latest assignment of each package that was assigned to the computer, oldest first."""
-    query = _select().where(of_one_computer(computer_id), is_latest()).order_by(assignments.c.id)
+    query = _select().where(assignments.c.computer_id == computer_id, is_latest()).order_by(assignments.c.id)
     return [_result(row) for row in conn.execute(query)]
 
 

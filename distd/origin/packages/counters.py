@@ -22,7 +22,7 @@ from distd.domain.results import REPLACED, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select
+    from sqlalchemy import ColumnElement, Connection, Row, Select
 
 
 @dataclass(slots=True)
@@ -134,12 +134,6 @@ def forget_computers(conn: Connection, computer_ids: Sequence[int]) -> None:
     for position, count in _read(conn, query.where(*of_these).group_by(*_PLACE)).items():
         tally.add(position, -count)
     tally.write(conn)
-
-
-def of_one_computer(computer_id: int | ScalarSelect[int]) -> ColumnElement[bool]:
-    """Whether an assignment is of this computer. Assignments are indexed by package and computer: one look for each
-    package there is takes a millisecond, where reading all assignments takes hundreds."""
-    return and_(assignments.c.computer_id == computer_id, assignments.c.package_id.in_(select(tables.packages.c.id)))
 
 
 def is_latest() -> ColumnElement[bool]:
