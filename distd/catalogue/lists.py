@@ -26,20 +26,31 @@ def read_page(
     make: Callable[[Row[Any]], T],
     *,
     newest_first: bool = False,
+    count: Callable[[], int] | None = None,
 ) -> Page[T]:
     """The page of `query` that `window` asks for.
 
     The columns of `order` say together where a row is; they are among those selected, and none of them is NULL.
+    `count` gives how many rows there are in all, where that costs less than to count those of `query`.
     """
-    paged = query.order_by(*(column.desc() if newest_first else column for column in order)).limit(window.limit + 1)
-    if window.place is not None:
-        place, here = tuple_(*order), tuple_(*window.place)
-        paged = paged.where(place < here if newest_first else place > here)
-    rows = conn.execute(paged).all()
+    rows = conn.execute(in_window(query, order, window, newest_first=newest_first)).all()
     shown = rows[: window.limit]
     last = [getattr(shown[-1], column.key or "") for column in order] if len(rows) > len(shown) else None
-    total = len(rows) if window.place is None and last is None else _count(conn, query)
+    total = len(rows)
+    if window.place is not None or last is not None:
+        total = count_rows(conn, query) if count is None else count()
     return Page([make(row) for row in shown], None if last is None else write_cursor(last), total)
+
+
+def in_window(
+    query: Select[Any], order: Sequence[ColumnElement[Any]], window: Window, *, newest_first: bool = False
+) -> Select[Any]:
+    """The rows of the page that `window` asks for, in their order, and one more where there is one."""
+    paged = query.order_by(*(column.desc() if newest_first else column for column in order)).limit(window.limit + 1)
+    if window.place is None:
+        return paged
+    place, here = tuple_(*order), tuple_(*window.place)
+    return paged.where(place < here if newest_first else place > here)
 
 
 def matches(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
@@ -50,5 +61,6 @@ def matches(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
     return column.ilike(like if like != escaped else f"%{like}%", escape="\\")
 
 
-def _count(conn: Connection, query: Select[Any]) -> int:
+def count_rows(conn: Connection, query: Select[Any]) -> int:
+    """How many rows a query has."""
     return conn.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0

@@ -7,6 +7,7 @@ one for the act.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, tuple_, update
@@ -178,17 +179,22 @@ def _choose(
     *,
     dry_run: bool,
 ) -> tuple[list[Row[Any]], ActDone]:
-    """`states`: those that the act is for, and those that are meant where none is given."""
+    """`states`: those that the act is for, and those that are meant where none is given. The rows of what is only tried
+    have only the columns that this takes."""
     allowed, default = states
     if conn.scalar(select(packages.c.id).where(packages.c.id == package_id)) is None:
         raise NotFound("package", "the id of a package", package_id)
     for state in chosen.states:
         if state not in allowed:
             raise BadInput("states", f"states of {', '.join(allowed)}", state)
+    columns = (assignments.c.notified_at_us,) if dry_run else tuple(assignments.c)
+    joined = assignments.join(computers, computers.c.id == assignments.c.computer_id)
+    if act == "cancel":
+        columns += (progress.c.mirror,)
+        joined = joined.outerjoin(progress, progress_of_assignment())
     query = (
-        select(assignments, computers.c.device_id, progress.c.mirror)
-        .join(computers, computers.c.id == assignments.c.computer_id)
-        .outerjoin(progress, progress_of_assignment())
+        select(computers.c.device_id, *columns)
+        .select_from(joined)
         .where(assignments.c.package_id == package_id, is_latest(), visible(conn, actor))
         .where(assignments.c.state.in_(chosen.states or default))
     )
@@ -198,7 +204,7 @@ def _choose(
         of_group = assignments.c.origin_kind == OriginKind.GROUP
         query = query.where(of_group, assignments.c.origin_name == chosen.group[:NAME_LIMIT])
     if chosen.device_ids is None:
-        rows = list(conn.execute(query))
+        rows = list(conn.execute(query).all())
         named = len(rows)
     else:
         ids = [row.id for row in find_computers(conn, chosen.device_ids, actor).values()]
@@ -208,7 +214,7 @@ def _choose(
             for row in conn.execute(query.where(assignments.c.computer_id.in_(some)))
         ]
         named = len(ids)
-    rows.sort(key=lambda row: row.device_id)
+    rows.sort(key=attrgetter("device_id"))
     elsewhere = sum(1 for row in rows if row.mirror) if act == "cancel" else 0
     return rows, ActDone(act, dry_run, [row.device_id for row in rows], named - len(rows), elsewhere)
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
-from distd.catalogue.lists import read_page
+from distd.catalogue.lists import count_rows, in_window, read_page
 from distd.catalogue.schema import activations, assignments, computers, packages, progress, seconds
 from distd.domain.actor import SYSTEM
 from distd.domain.errors import BadInput, NotFound
 from distd.domain.mirror_rules import has_variables
 from distd.domain.results import REPLACED, Outcome, class_of, classify, meaning, meaning_unproven
-from distd.origin.operators.restrictions import visible
-from distd.origin.packages.counters import is_latest, progress_of_assignment
+from distd.origin.operators.restrictions import is_restricted, visible
+from distd.origin.packages.counters import count_kept, is_latest, progress_of_assignment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -107,14 +107,30 @@ def results(
     """
     if conn.scalar(select(packages.c.id).where(packages.c.id == package_id)) is None:
         raise NotFound("package", "the id of a package", package_id)
-    query = _select().where(assignments.c.package_id == package_id, visible(conn, actor))
+    of_computers = assignments.join(computers, computers.c.id == assignments.c.computer_id)
+    wanted = select(assignments.c.id, computers.c.device_id).select_from(of_computers)
+    wanted = wanted.where(assignments.c.package_id == package_id, visible(conn, actor))
     if not attempts:
-        query = query.where(is_latest())
+        wanted = wanted.where(is_latest())
     if states:
-        query = query.where(assignments.c.state.in_(states))
+        wanted = wanted.where(assignments.c.state.in_(states))
     if unproven:
-        query = query.where(assignments.c.unproven)
-    return read_page(conn, query, (computers.c.device_id, assignments.c.id), window, _result)
+        wanted = wanted.where(assignments.c.unproven)
+
+    def count() -> int:
+        if attempts or is_restricted(conn, actor):
+            return count_rows(conn, wanted)
+        kept = count_kept(conn, [package_id]).items()
+        return sum(
+            number
+            for position, number in kept
+            if (not states or position.state in states) and (position.unproven or not unproven)
+        )
+
+    # First which rows are on the page, of the few columns that this takes; then what is shown of those.
+    order = (computers.c.device_id, assignments.c.id)
+    ids = in_window(wanted, order, window).subquery().c.id
+    return read_page(conn, _select().where(assignments.c.id.in_(select(ids))), order, window, _result, count=count)
 
 
 def of_computer(conn: Connection, computer_id: int) -> list[Result]:

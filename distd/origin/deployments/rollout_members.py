@@ -130,11 +130,11 @@ def _add(conn: Connection, rollout_id: int, waves: Mapping[int, int]) -> None:
 def count(conn: Connection, rollout_id: int, package_id: str, plan: RolloutPlan, now_s: float) -> list[WaveFacts]:
     """The numbers of each wave. Computers that were passed over, or whose assignment an operator took back or
     cancelled, count nowhere."""
+    mine = members.c.rollout_id == rollout_id, members.c.passed_over.is_(False)
     last_at_us = func.coalesce(progress.c.last_at_us, assignments.c.notified_at_us, assignments.c.assigned_at_us)
     each = (
         select(
             members.c.wave,
-            members.c.assigned_at_us.is_(None).label("pending"),
             (members.c.retries < plan.retries).label("can_retry"),
             assignments.c.state,
             assignments.c.result,
@@ -143,12 +143,15 @@ def count(conn: Connection, rollout_id: int, package_id: str, plan: RolloutPlan,
             (last_at_us < micros(now_s - plan.halts.stalled_after_s)).label("late"),
         )
         .select_from(members)
-        .outerjoin(assignments, _of_member(package_id))
+        .join(assignments, _of_member(package_id))
         .outerjoin(progress, progress_of_assignment())
-        .where(members.c.rollout_id == rollout_id, members.c.passed_over.is_(False))
+        .where(*mine, members.c.assigned_at_us.is_not(None))
         .subquery()
     )
     found = [Counter[str]() for _ in plan.waves]
+    pending = select(members.c.wave, func.count().label("computers")).where(*mine, members.c.assigned_at_us.is_(None))
+    for row in conn.execute(pending.group_by(members.c.wave)):
+        found[row.wave]["pending"] = row.computers
     for row in conn.execute(select(*each.c, func.count().label("computers")).group_by(*each.c)):
         for name in _kinds_of(row):
             found[row.wave][name] += row.computers
@@ -157,10 +160,6 @@ def count(conn: Connection, rollout_id: int, package_id: str, plan: RolloutPlan,
 
 def _kinds_of(row: Any) -> list[str]:
     """The numbers of `WaveFacts` that an assignment counts for."""
-    if row.pending:
-        return ["pending"]
-    if row.state is None:
-        return []
     if row.state in OPEN:
         is_waiting = row.state == Outcome.WAITING
         late = ["silent" if is_waiting else "stalled"] if row.late else []

@@ -191,6 +191,11 @@ def list_rollouts(conn: Connection, window: Window) -> Page[Rollout]:
     return read_page(conn, select(rollouts), [rollouts.c.name_key], window, lambda row: _shown(conn, row, None))
 
 
+def revision_of(conn: Connection, name: str) -> int:
+    """It grows with every act on a roll-out, every change of its plan and every step of its own. Raises `NotFound`."""
+    return int(find_row(conn, name).revision)
+
+
 def show(conn: Connection, name: str, now_s: float) -> Rollout:
     """By its name or its id. Raises `NotFound`."""
     found = load(conn, find_row(conn, name))

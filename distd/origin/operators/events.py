@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, func, or_, select
@@ -62,8 +63,9 @@ _PEOPLE: Final = frozenset(kind.value for kind in PEOPLE)
 
 def newest(conn: Connection, wanted: Wanted, window: Window) -> Page[LoggedEvent]:
     """The newest first. A computer or package that is unknown has no events."""
-    query = _select().where(*_conditions(conn, wanted))
-    return read_page(conn, query, (events.c.seq,), window, _entry, newest_first=True)
+    conditions = _conditions(conn, wanted)
+    query, count = _select().where(*conditions), partial(_count, conn, conditions)
+    return read_page(conn, query, (events.c.seq,), window, _entry, newest_first=True, count=count)
 
 
 def following(conn: Connection, wanted: Wanted, seq: int, limit: int, last: int | None = None) -> list[LoggedEvent]:

@@ -22,13 +22,15 @@ from distd.operations.rollouts import (
     RolloutTarget,
     WaveRequest,
 )
+from distd.origin.deployments import rollouts
 from distd.origin.operators import events
 from distd.origin.operators.events import Wanted, read_kinds
 from distd.origin.packages import overview, packages
 from distd.origin.packages.overview import WantedPackages
 from distd.web.console.faults import fault_text
-from distd.web.console.frame import is_fragment, page
+from distd.web.console.frame import current, is_fragment, page
 from distd.web.console.links import address, of_deployment, of_rollout
+from distd.web.console.recent import RecentAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -46,6 +48,7 @@ PATH: Final = "/rollouts"
 PAGE_SIZE: Final = 50
 MAX_PACKAGES: Final = 1000  # that can be chosen from, the newest
 MAX_DECISIONS: Final = 30
+COUNTED_KEPT_S: Final = 4.0  # a page that is open asks every five
 MAX_SEARCHED: Final = 300  # events of roll-outs of the package, among which its own are
 # What can be done in each phase, the most likely first.
 ACTS: Final[Mapping[Phase, tuple[RolloutAct, ...]]] = {
@@ -68,12 +71,13 @@ class RolloutPages:
 
     def __init__(self, asked: ConsoleOperations) -> None:
         self._asked = asked
+        self._shown = RecentAnswers(COUNTED_KEPT_S)
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the pages."""
 
         @app.get(PATH)
-        async def rollouts() -> Response:
+        async def list_rollouts() -> Response:
             query = RolloutQuery(PAGE_SIZE, request.args.get("cursor") or None)
             found = await self._asked.do(operations.LIST, given=query)
             link = partial(address, PATH, {})
@@ -135,8 +139,16 @@ class RolloutPages:
             return await self._form(form, made)
         return redirect(of_rollout(made.id), 303)
 
+    async def _find(self, rollout_id: int) -> Rollout:
+        """Who looks at the same roll-out shares for some seconds what was counted, until it is acted on."""
+        self._asked.demand(operations.SHOW.act)
+        revision = await self._asked.reader.run(partial(rollouts.revision_of, name=str(rollout_id)))
+        make = partial(self._asked.do, operations.SHOW, str(rollout_id))
+        found: Rollout = await self._shown.get((rollout_id, revision), current().now_s, make)
+        return found
+
     async def _show(self, rollout_id: int, fault: str = "", status: int = 200) -> Response:
-        found = await self._asked.do(operations.SHOW, str(rollout_id))
+        found = await self._find(rollout_id)
         phase = Phase(found.phase)
         acts = [act for act in ACTS[phase] if act is not RolloutAct.OPEN_WAVE or found.opened < len(found.waves)]
         if found.plan.get("roll_back_to") and phase is not Phase.DRAFT and phase is not Phase.STOPPED:
