@@ -43,6 +43,7 @@ metadata = MetaData(
 # Conditions of partial indexes: the same text in a query.
 HAS_REVOKED_TOKENS: Final = "token_generation > 0"
 ENDS_BY_ITSELF: Final = "not_after_us IS NOT NULL AND notified_at_us IS NULL AND result IS NULL"
+BY_PEOPLE: Final = "actor_kind IN ('operator', 'token', 'cli')"
 IS_CANCELLED: Final = "cancelled_at_us IS NOT NULL AND result IS NULL"
 
 
@@ -393,6 +394,6 @@ events = Table(
     Column("detail", JSON, nullable=False),
     Index("ix_events_package", "package_id", "seq", **only_where("package_id IS NOT NULL")),
     Index("ix_events_computer", "computer_id", "seq", **only_where("computer_id IS NOT NULL")),
-    Index("ix_events_people", "seq", **only_where("actor_kind IN ('operator', 'token', 'cli')")),
+    Index("ix_events_people", "seq", **only_where(BY_PEOPLE)),
     **IDS_NEVER_REUSED,  # also after pruning
 )

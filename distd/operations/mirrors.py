@@ -99,7 +99,8 @@ def _add(conn: Connection, asked: Asked, given: MirrorRequest) -> MirrorAdded:
     site = asked.site
     token = f"{secret}.{pki.fingerprint(pki.load_ca(site.data.ca_certificate))}"
     server = site.settings.server
-    return MirrorAdded(given.name, token, f"https://{server.host}:{server.https.rpartition(':')[2]}")
+    address = site.https or f"{server.host}:{server.https.rpartition(':')[2]}"
+    return MirrorAdded(given.name, token, f"https://{address}")
 
 
 def _revoke(asked: Asked, name: str) -> MirrorRevoked:

@@ -51,11 +51,12 @@ def create_installation(
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """An open installation."""
+    """An open installation. `https`: "host:port" at which the server that asks is reached; "": it is no server."""
 
     data: DataDir
     settings: Settings
     catalogue: Catalogue
+    https: str = ""
 
     def package_store(self) -> PackageStore:
         """What is needed to make packages."""

@@ -105,9 +105,13 @@ def _make_application(
     """All that the lane hands over, as one ASGI application."""
     reader, feed = watch.reader, EventFeed(watch)
     state.at_stop(feed.close)
+
+    def site() -> Installation:
+        return replace(installation, settings=state.settings, https=state.context.https)
+
     routes = (
         HealthRoutes(reader, metrics.render),
-        OperationRoutes(OPERATIONS, reader, writer, lambda: replace(installation, settings=state.settings)),
+        OperationRoutes(OPERATIONS, reader, writer, site),
         ComputerSearchRoutes(reader),
         FilterRoutes(reader),
         StatisticsRoutes(reader),
@@ -129,7 +133,7 @@ def _make_application(
     def own_servers() -> tuple[str, str]:
         return state.context.http, state.context.https
 
-    operations = ConsoleOperations(reader, writer, lambda: replace(installation, settings=state.settings))
+    operations = ConsoleOperations(reader, writer, site)
     pages: tuple[Pages, ...] = (
         SignInPages(logins, writer),
         *package_pages(operations, uploads, own_servers),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, ColumnElement, Connection, Table, TextClause
 
 _PAIRS: Final = "unnest(CAST(:a AS bigint[]), CAST(:b AS bigint[])) AS v (a, b)"
+_NUMBER: Final = "_number"  # of a row; columns do not begin like that
 NUL: Final = "\\u0000"  # as JSON has it; PostgreSQL has none in texts
 
 
@@ -92,18 +93,20 @@ def _run_pairs(conn: Connection, pairs: Sequence[tuple[int, int]], of_each: str,
 def _insert_statement(quoted: Any, table: Table, names: tuple[str, ...], *, missing_only: bool) -> TextClause:
     columns = ", ".join(map(quoted.quote, names))
     types = ", ".join(f"{quoted.quote(name)} {_type_of(table.c[name])}" for name in names)
-    rows = f"ROWS FROM (json_to_recordset(CAST(:rows AS json)) AS ({types})) WITH ORDINALITY AS v ({columns}, place)"
+    rows = (
+        f"ROWS FROM (json_to_recordset(CAST(:rows AS json)) AS ({types})) WITH ORDINALITY AS v ({columns}, {_NUMBER})"
+    )
     into, end = quoted.format_table(table), "ON CONFLICT DO NOTHING" if missing_only else ""
-    return text(f"INSERT INTO {into} ({columns}) SELECT {columns} FROM {rows} ORDER BY place {end}")  # noqa: S608
+    return text(f"INSERT INTO {into} ({columns}) SELECT {columns} FROM {rows} ORDER BY {_NUMBER} {end}")  # noqa: S608
 
 
 @lru_cache(64)
 def _update_statement(quoted: Any, table: Table, names: tuple[str, ...]) -> TextClause:
     target, columns = quoted.format_table(table), {name: quoted.quote(name) for name in names}
     arrays = ", ".join(f"CAST(:new_{name} AS {_type_of(table.c[name])}[])" for name in names)
-    rows = f"unnest(CAST(:key AS bigint[]), {arrays}) AS v (key, {', '.join(columns.values())})"
+    rows = f"unnest(CAST(:key AS bigint[]), {arrays}) AS v ({_NUMBER}, {', '.join(columns.values())})"
     values = ", ".join(f"{column} = v.{column}" for column in columns.values())
-    return text(f"UPDATE {target} SET {values} FROM {rows} WHERE {target}.id = v.key")  # noqa: S608
+    return text(f"UPDATE {target} SET {values} FROM {rows} WHERE {target}.id = v.{_NUMBER}")  # noqa: S608
 
 
 def _type_of(column: Column[Any]) -> str:

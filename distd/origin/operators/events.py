@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Boolean, and_, func, literal_column, or_, select
 
 from distd.catalogue.event_log import OF_PACKAGES, Kind
 from distd.catalogue.lists import read_page
-from distd.catalogue.schema import computers, events, micros, packages
+from distd.catalogue.schema import BY_PEOPLE, computers, events, micros, packages
 from distd.domain.actor import PEOPLE, SYSTEM, Actor, ActorKind
 from distd.domain.errors import BadInput
 from distd.domain.page import Page
@@ -59,6 +59,9 @@ class Wanted:
 
 ALL: Final = Wanted()
 _PEOPLE: Final = frozenset(kind.value for kind in PEOPLE)
+_BY_PEOPLE: Final[ColumnElement[bool]] = literal_column(
+    BY_PEOPLE, Boolean
+)  # in words: an index of these alone is found by them
 
 
 def newest(conn: Connection, wanted: Wanted, window: Window) -> Page[LoggedEvent]:
@@ -66,6 +69,11 @@ def newest(conn: Connection, wanted: Wanted, window: Window) -> Page[LoggedEvent
     conditions = _conditions(conn, wanted)
     query, count = _select().where(*conditions), partial(_count, conn, conditions)
     return read_page(conn, query, (events.c.seq,), window, _entry, newest_first=True, count=count)
+
+
+def last_of_people(conn: Connection) -> int:
+    """The sequence number of the last event of an operator, a token or a command line; 0: there is none."""
+    return conn.scalar(select(func.max(events.c.seq)).where(_BY_PEOPLE)) or 0
 
 
 def following(conn: Connection, wanted: Wanted, seq: int, limit: int, last: int | None = None) -> list[LoggedEvent]:
@@ -126,7 +134,7 @@ def _conditions(conn: Connection, wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.since_s is not None:
         found.append(events.c.at_us >= micros(wanted.since_s))
     if wanted.by_people:
-        found.append(events.c.actor_kind.in_([kind.value for kind in PEOPLE]))
+        found.append(_BY_PEOPLE)
     if is_restricted(conn, wanted.reader):
         found.append(_may_read(visible(conn, wanted.reader)))
     return found

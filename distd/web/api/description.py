@@ -101,6 +101,8 @@ class Notes:
     status: int = 200
     tagged: bool = False
     """The answer has an ETag."""
+    is_tried: bool = False
+    """It can be tried, which has status 200."""
 
 
 def answers(model: Any = None, **notes: Any) -> Callable[[Route], Route]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from quart_schema.openapi import QUART_SCHEMA_SECURITY_ATTRIBUTE, OpenAPIProvider
@@ -65,6 +66,7 @@ STREAM: Final = Described(
     security="mirror",
 )
 
+TRIED: Final = "What would be answered; with `dry_run` nothing is changed."
 _PART: Final = re.compile(r"<(?:[a-z_]+:)?([^>:]+)>")
 
 
@@ -96,6 +98,8 @@ class ApiDocument(OpenAPIProvider):
         models = getattr(route, QUART_SCHEMA_RESPONSE_ATTRIBUTE, {})
         model = models[200][0] if models else notes.model
         text = inspect.getdoc(model) if isinstance(model, type) and model.__module__ != "builtins" else None
+        success = Success(text or "Done.", model, notes.content_type, notes.also, notes.tagged)
+        tried = {200: replace(success, text=TRIED)} if notes.is_tried else {}
         schemes = [name for scheme in getattr(route, QUART_SCHEMA_SECURITY_ATTRIBUTE, ()) for name in scheme]
         problems = {*notes.problems}
         if "operator" in schemes:
@@ -107,7 +111,7 @@ class ApiDocument(OpenAPIProvider):
             method=method,
             name=route.__name__,
             text=inspect.getdoc(route) or "",
-            successes={notes.status: Success(text or "Done.", model, notes.content_type, notes.also, notes.tagged)},
+            successes=tried | {notes.status: success},
             problems=sorted(problems),
             parameters=[
                 *(PARTS[name] for name in _PART.findall(rule.rule)),

@@ -113,7 +113,7 @@ class OperationRoutes:
                 await self._in_thread(operation.check, asked, *names, *operation.more(given))
             done = await self._perform(operation, asked, names, given, keyed)
         except DryRun as tried:
-            done = tried.answer
+            return _response(operation, tried.answer, 200)
         return _response(operation, done.answer if isinstance(done, Answered) else done)
 
     async def _perform(
@@ -186,6 +186,7 @@ def _described(operation: Operation[Any]) -> Callable[[Any], Any]:
         problems=tuple(sorted(problems)),
         parameters=tuple(parameters),
         status=operation.status,
+        is_tried="dry_run" in getattr(operation.body, "__struct_fields__", ()),
         tagged=_tagger(operation) is not None,
     )
 
@@ -198,10 +199,11 @@ def _tagger(operation: Operation[Any]) -> Operation[Any] | None:
     return guard if guard is not None and guard.answer is operation.answer else None
 
 
-def _response(operation: Operation[Any], answer: Any) -> Response:
+def _response(operation: Operation[Any], answer: Any, status: int | None = None) -> Response:
+    """`status` None: that of the operation."""
     tagger = _tagger(operation)
     headers = {} if tagger is None else {"ETag": etag_of(tagger, answer)}
-    return Response(msgspec.json.encode(answer), operation.status, headers, content_type=JSON)
+    return Response(msgspec.json.encode(answer), status or operation.status, headers, content_type=JSON)
 
 
 def _keyed(operation: Operation[Any], names: tuple[str, ...], given: Any) -> KeyedRequest | None:

@@ -13,15 +13,17 @@ from distd.domain.filters.fields import FIELDS, Kind
 from distd.domain.filters.parse import MAX_TEXT, BadFilter
 from distd.domain.page import Window, read_window
 from distd.domain.permissions import Act
-from distd.origin.computers import filter_completion, saved_filters, search
+from distd.origin.computers import filter_completion, saved_filters
 from distd.origin.computers.columns import column_name, read_columns
 from distd.origin.computers.saved_filters import NewFilter
 from distd.origin.computers.search import Search, read_sort
 from distd.web import exports
 from distd.web.console.chosen_computers import shown_ones
+from distd.web.console.counted_search import CountedSearch
 from distd.web.console.frame import current, fault_of, page
 from distd.web.console.language import NO_BREAK
 from distd.web.console.links import address, of_computer
+from distd.web.console.recent import RecentAnswers
 
 if TYPE_CHECKING:
     from quart import Response
@@ -39,6 +41,7 @@ PAGE_SIZE: Final = 50
 PATH: Final = "/computers"
 DEFAULT_COLUMNS: Final = "name,tag,os,user,ip,agent_version,last_contact"
 MAX_SAVED_SHOWN: Final = 100
+COMPLETED_KEPT_S: Final = 30.0  # who types soon types the same again
 # A filter of each kind, for who has not learned them.
 EXAMPLES: Final = (
     "windows",
@@ -102,6 +105,8 @@ class ComputerListPages:
 
     def __init__(self, use_cases: UseCases) -> None:
         self._use_cases = use_cases
+        self._search = CountedSearch(use_cases)
+        self._completions = RecentAnswers(COMPLETED_KEPT_S)
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the pages."""
@@ -145,14 +150,13 @@ class ComputerListPages:
         fields: tuple[FilterField, ...] = ()
         status, wrong = 409 if faults else 200, None
 
-        def find(conn: Connection, asked: Asked) -> tuple[Found, Sort]:
+        def read(conn: Connection, asked: Asked) -> tuple[Search, Window]:
             query = search_of(conn, asked, wanted)
-            window = read_window(PAGE_SIZE, wanted.cursor or None, query.sort.place)
-            return search.search(conn, query, window), query.sort
+            return query, read_window(PAGE_SIZE, wanted.cursor or None, query.sort.place)
 
         try:
             fields = wanted.fields
-            found, sort = await self._use_cases.read(Act.COMPUTERS_READ, find)
+            found, sort = await self._search.find(read)
         except BadFilter as error:
             status, wrong, faults = 400, error, {"filter": str(error)}
         except BadInput as error:
@@ -199,8 +203,11 @@ class ComputerListPages:
         def complete(conn: Connection, asked: Asked) -> filter_completion.Completion:
             return filter_completion.complete(conn, text, place, asked.actor)
 
+        self._use_cases.operations.demand(Act.FILTERS_READ)
+        frame = current()
+        make = partial(self._use_cases.read, Act.FILTERS_READ, complete)
         try:
-            found = await self._use_cases.read(Act.FILTERS_READ, complete)
+            found = await self._completions.get((text[:place], frame.access), frame.now_s, make)
         except BadInput:
             found = filter_completion.Completion(0, [])  # the search itself says what is wrong
         before, after = text[: found.start], text[place:]

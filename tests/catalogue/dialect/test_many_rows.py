@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select
 
 from distd.catalogue.dialect.many_rows import insert_rows, is_one_of, update_rows
 from distd.catalogue.engine import open_catalogue
 from distd.catalogue.schema import computers, events, history, operators
+from distd.catalogue.tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,3 +103,16 @@ def test_one_of_many(catalogue: Catalogue, wanted: set[str]) -> None:
     with catalogue.read() as conn:
         found = conn.scalars(select(computers.c.device_id).where(is_one_of(conn, computers.c.device_id, wanted)))
         assert set(found) == wanted - {"d"}
+
+
+def test_columns_may_be_named_as_they_like(catalogue: Catalogue) -> None:
+    names = ("place", "key", "number")
+    table = Table("t", MetaData(), Column("id", Integer, primary_key=True), *(Column(name, Integer) for name in names))
+    with catalogue.write() as conn:
+        table.create(conn)
+        insert_rows(conn, table, [{"id": 1, "place": 2, "key": 3, "number": 4}])
+        update_rows(conn, table, {1: {"place": 5, "key": 6, "number": 7}})
+        found = [tuple(row) for row in conn.execute(select(table))]
+        table.drop(conn)
+    assert found == [(1, 5, 6, 7)]
+    assert not any(column.name.startswith("_") for each in metadata.tables.values() for column in each.columns)
