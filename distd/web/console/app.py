@@ -18,7 +18,7 @@ from distd.web.console import language, protection, static_files
 from distd.web.console.computer_words import COMPUTER_WORDS
 from distd.web.console.event_words import EVENT_WORDS
 from distd.web.console.faults import fault_text
-from distd.web.console.frame import THEMES, Frame, current, page, values_of_templates
+from distd.web.console.frame import THEMES, Frame, current, page
 from distd.web.console.help_pages import CERTIFICATE
 from distd.web.console.operations import NotAllowed
 from distd.web.console.setting_words import SETTING_WORDS
@@ -66,13 +66,13 @@ class Console:
         app = LateBodyApp("distd.web.console", template_folder=str(TEMPLATES), static_folder=None)
         app.config["MAX_CONTENT_LENGTH"] = MAX_FORM_BYTES
         app.url_map.merge_slashes = False
+        app.jinja_env.is_async = False  # nothing in a template waits, and without that it takes half the time
         app.jinja_env.undefined = StrictUndefined
         app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
         app.jinja_env.globals.update(TEMPLATE_WORDS)
         app.jinja_env.globals.update(COMPUTER_WORDS)
         app.jinja_env.globals.update(EVENT_WORDS)
         app.jinja_env.globals.update(SETTING_WORDS)
-        app.context_processor(values_of_templates)
         app.before_request(self._begin)
         app.after_request(_finish)
         _add_errors(app)

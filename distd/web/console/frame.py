@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from quart import Response, g, render_template, request
+from quart import Response, current_app, g, request
 
 from distd.domain.permissions import Act, missing
 from distd.web.console import static_files
@@ -90,7 +90,8 @@ def is_fragment() -> bool:
 
 async def page(template: str, status: int = 200, **values: Any) -> Response:
     """The answer with a page, from its template."""
-    return Response(await render_template(template, **values), status, content_type="text/html; charset=utf-8")
+    text = current_app.jinja_env.get_template(template).render(values_of_templates() | values)
+    return Response(text, status, content_type="text/html; charset=utf-8")
 
 
 def values_of_templates() -> dict[str, Any]:

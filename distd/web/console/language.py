@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ JUST_NOW_S: Final = 2
 NEVER: Final = "–"
 SENTENCE: Final = "sentence"  # the context, in the catalogue, of what use cases say
 MAX_SENTENCE: Final = 1000  # characters
+MAX_NUMBERS: Final = 4096  # whose texts are kept
 _PLACE: Final = re.compile(r"\{(\d)\}")
 
 
@@ -48,6 +49,16 @@ def sentence_form(english: str, translated: str) -> SentenceForm:
     return SentenceForm(re.compile("(.+?)".join(map(re.escape, parts)), re.DOTALL), translated)
 
 
+@lru_cache
+def _locale_of(code: str) -> Locale:
+    return Locale("en", "GB") if code == "en" else Locale(code)
+
+
+@lru_cache(MAX_NUMBERS)
+def _decimal(locale: Locale, number: float) -> str:
+    return str(format_decimal(number, locale=locale))
+
+
 @dataclass(frozen=True)
 class Language:
     """One of `LANGUAGES`. `code` is its name in HTML; times are those of this machine."""
@@ -58,7 +69,7 @@ class Language:
 
     @property
     def _locale(self) -> Locale:
-        return Locale("en", "GB") if self.code == "en" else Locale(self.code)
+        return _locale_of(self.code)
 
     def text(self, english: str, **values: object) -> str:
         """A text, with `{name}` replaced by the value of this name."""
@@ -83,7 +94,7 @@ class Language:
 
     def number(self, number: float) -> str:
         """1,204 or 1 204."""
-        return format_decimal(number, locale=self._locale)
+        return _decimal(self._locale, number)
 
     def percent(self, share: float) -> str:
         """93.1% or 93,1 %, of 0.931."""
