@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy import delete as delete_from
-from sqlalchemy import func, insert, select, update
 
 from distd.catalogue import event_log
 from distd.catalogue.access_schema import api_tokens
@@ -64,6 +64,7 @@ class KnownOperator:
 
 
 DEPLOYS: Final = Grant()
+_FIND: Final = select(operators).where(operators.c.name == bindparam("name"))  # made once: each request asks for it
 
 
 def create(conn: Connection, actor: Actor, name: str, password: str, now_s: float, grant: Grant = DEPLOYS) -> None:
@@ -170,7 +171,7 @@ def mark_seen(conn: Connection, name: str, now_s: float) -> None:
 
 def find(conn: Connection, name: str) -> KnownOperator | None:
     """What is needed to check a sign-in; None: there is no such operator."""
-    row = conn.execute(select(operators).where(operators.c.name == name)).one_or_none()
+    row = conn.execute(_FIND, {"name": name}).one_or_none()
     if row is None:
         return None
     access = OperatorRights(Role(row.role), row.filter)

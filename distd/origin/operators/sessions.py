@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.catalogue.sessions_schema import sessions
@@ -22,6 +22,7 @@ TOKEN_BYTES: Final = 32
 MAX_OF_OPERATOR: Final = 20  # the least recently used one makes room
 SEEN_S: Final = 300.0  # so exactly it is known when a session was last used
 LONGEST_S: Final = 7 * 86_400.0  # whatever is done in it
+_FIND: Final = select(sessions).where(sessions.c.id == bindparam("id"))  # made once: each page asks for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def open_session(conn: Connection, operator: str, address: str, browser: str, no
 
 def find(conn: Connection, token: str, now_s: float, idle_s: float) -> ConsoleSession | None:
     """The session of a token; None: there is none, it was not used for `idle_s`, or is older than `LONGEST_S`."""
-    row = conn.execute(select(sessions).where(sessions.c.id == _id(token))).one_or_none()
+    row = conn.execute(_FIND, {"id": _id(token)}).one_or_none()
     if row is None or row.seen_at_us < micros(now_s - idle_s) or row.opened_at_us < micros(now_s - LONGEST_S):
         return None
     return ConsoleSession(
