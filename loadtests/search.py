@@ -53,13 +53,14 @@ ROUNDS: Final = 7
 PAGE: Final = Window(100)
 PAGE_MS: Final = 50.0
 COUNT_MS: Final = 300.0
+LISTED: Final = "page by device_id with count, as OCS's list"
 BY_DEVICE_ID: Final = "hardwareDEVICEID asc"
 BY_LAST_CONTACT: Final = "hardwareLASTCOME desc"
 KINDS: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 OCS: Final = "MariaDB"
 OCS_OPTIONS: Final = ("--innodb-buffer-pool-size=3G", "--innodb-log-file-size=512M")  # all of it stays in memory
 OCS_CASE_S: Final = 20.0  # a question that took so long in all is not asked again
-OCS_LIMIT_S: Final = 120.0  # a statement that takes longer is broken off
+OCS_LIMIT_S: Final = 60.0  # a statement that takes longer is broken off
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ QUESTIONS: Final = (
     ),
     Question("count", lambda conn, case: count(conn, _asked(case)), lambda ocs: [ocs.count()], COUNT_MS),
     Question(
-        "page by device_id with count, as OCS's list",
+        LISTED,
         lambda conn, case: search(conn, _asked(case), PAGE),
         lambda ocs: [ocs.page(BY_DEVICE_ID, PAGE.limit, counted=True), FOUND_ROWS],
     ),
@@ -165,8 +166,12 @@ class Bench:
                 page: Any = read_part(conn, _asked(case), PAGE)[0]
                 answers[each.name] = (found, [computer.device_id for computer in page])
         if self.ocs is not None:
+            began_s = time.perf_counter()
             page, found = self.ocs.page_and_count(case)
             answers[OCS] = (found, page)
+            taken_s = time.perf_counter() - began_s
+            if taken_s >= OCS_CASE_S:  # once is enough
+                self.times_s[case.text, LISTED, OCS].append(taken_s)
         first, *others = answers.values()
         self.found[case.text] = first[0]
         if any(other != first for other in others):
