@@ -1,8 +1,8 @@
-"""`make bench-catalogue`: contacts, inventories, results and lists on SQLite and on PostgreSQL, in one run.
+"""`make bench-catalogue`: contacts, inventories, results, lists and searches on SQLite and on PostgreSQL, in one run.
 
 Each round measures every case on every database, one after the other, so that what else the machine does meets all of
 them alike; medians of the rounds are shown. PostgreSQL syncs to the disk, as in earnest, and both databases lie on the
-same disk (`TMPDIR`).
+same disk (`TMPDIR`). The searches are those of `make bench-search`, on a site of their own with software.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import trio
 
 from agentsim.report.page import Table
 from agentsim.report.terminal import show
-from loadtests import machine, results
+from loadtests import machine, results, search
 from loadtests.catalogue_batch import medians_ms, run_batch, watched_statements
 from loadtests.catalogue_cases import LISTS, POSTS
 from loadtests.catalogue_site import COMMAND_S, USER_AGENT, make_site, open_kinds, opened, reset
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 BATCH: Final = 64
 CONNECTIONS: Final = 64
 BATCHES: Final = 20  # of each round
+PROGRAMS: Final = ("wrk", "MariaDB")
 LOCAL: Final = "127.0.0.1:0"
 NO_SLOWER: Final = 0.95  # to the version before: measured in turn, the ratio of two equal servers is within 5 %
 SCRIPT: Final = """\
@@ -249,20 +250,23 @@ def _place(folder: Path) -> str:
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1))
 @click.option("--seconds", default=3, show_default=True, type=click.IntRange(1), help="Of a slice through a server.")
 @click.option("--before", type=click.Path(exists=True, path_type=Path), help="Another checkout, to be measured beside.")
+@click.option("--searched", default=100_000, show_default=True, help="Computers of the searches; 0: leave them out.")
 @click.option("--quick", is_flag=True, help="Few of everything, and nothing is written: to try it.")
-def main(computers: int, rounds: int, seconds: int, before: Path | None, quick: bool) -> None:
-    """What agents' posts and lists cost on SQLite and on PostgreSQL."""
+def main(computers: int, rounds: int, seconds: int, before: Path | None, searched: int, quick: bool) -> None:
+    """What agents' posts, lists and searches cost on SQLite and on PostgreSQL."""
     if quick:
-        computers, rounds, seconds = 5000, 1, 1
+        computers, rounds, seconds, searched = 5000, 1, 1, min(searched, 1000)
     with open_kinds(before) as (kinds, empty_url), tempfile.TemporaryDirectory(prefix="distd-bench-") as made:
         tables = trio.run(measure, Path(made), kinds, empty_url, computers, rounds, seconds)
         where = f"Both on {_place(Path(made))}, synced at each commit; {computers:,} computers, {rounds} rounds."
     tables[0] = Table(tables[0].title, tables[0].columns, tables[0].rows, where)
+    if searched:
+        tables += search.tables(tuple(search.KINDS), searched, rounds)
     if quick:
         show(tables)
     else:
         command = "make bench-catalogue" + (f' ARGS="--before ../{before.name}"' if before else "")
-        results.publish("catalogue", "The catalogue on SQLite and on PostgreSQL", command, tables, programs=["wrk"])
+        results.publish("catalogue", "The catalogue on SQLite and on PostgreSQL", command, tables, programs=PROGRAMS)
     results.finish(tables)
 
 

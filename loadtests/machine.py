@@ -24,6 +24,7 @@ VERSIONS = {
     "nginx": (["nginx", "-v"], r"nginx/(\S+)"),
     "Apache": (["apache2", "-v"], r"Apache/(\S+)"),
     "wrk": (["wrk", "-v"], r"wrk (?:debian/)?(\S+)"),
+    "MariaDB": (["mariadbd", "--version"], r"Ver (\d[\d.]+)"),
 }
 
 

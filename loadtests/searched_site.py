@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from distd.domain.folding import fold
 from distd.domain.versions import version_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -24,6 +25,7 @@ NOW_S: Final = 1_764_000_000
 DAY_S: Final = 86_400
 OF_COMPUTER: Final = 84  # draws of software; some are drawn twice, so 80 remain
 CHUNK: Final = 5000  # computers of a transaction
+OTHERS: Final = 20_000  # rows of software that are not `KNOWN`
 SYSTEMS: Final = (
     ("Microsoft Windows 11 Professionnel", "10.0.22631", 0.45),
     ("Microsoft Windows 10 Professionnel", "10.0.19045", 0.33),
@@ -56,24 +58,52 @@ class SearchedSite:
     software: int
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the computers: rows of `computers`, `interfaces` and `computer_accounts`. `pairs`: n × 2, the ids of a
+    computer and of software that it has, in the order of `installed`'s primary key."""
+
+    computers: list[dict[str, Any]]
+    interfaces: list[dict[str, Any]]
+    accounts: list[dict[str, Any]]
+    pairs: np.ndarray[Any, Any]
+
+
+@cache
+def software_rows() -> Sequence[dict[str, Any]]:
+    """The rows of `software`, whose ids are 1, 2, 3, …"""
+    return tuple(_software(OTHERS))
+
+
+def parts(count: int) -> Iterator[Part]:
+    """The site, part by part."""
+    known = len(software_rows())
+    for start in range(1, count + 1, CHUNK):
+        ids = range(start, min(start + CHUNK, count + 1))
+        yield Part(
+            [_computer(each) for each in ids],
+            [row for each in ids for row in _interfaces(each)],
+            [_account(each) for each in ids],
+            _installed(ids, known),
+        )
+
+
 def fill(
     conn_of: Callable[[], Any], count: int, copy: Callable[[Connection, np.ndarray[Any, Any]], None] | None = None
 ) -> SearchedSite:
     """Fill an empty catalogue; `conn_of()` opens a transaction. `copy` writes pairs of ids to `installed` in the
     database's quickest way."""
-    names = _software(20_000)
+    names = software_rows()
     with conn_of() as conn:
-        conn.execute(insert(software), names)
+        conn.execute(insert(software), list(names))
     rows = 0
-    for start in range(1, count + 1, CHUNK):
-        ids = range(start, min(start + CHUNK, count + 1))
-        pairs = _installed(ids, len(names))
-        rows += len(pairs)
+    for part in parts(count):
+        rows += len(part.pairs)
         with conn_of() as conn:
-            conn.execute(insert(computers), [_computer(each) for each in ids])
-            conn.execute(insert(interfaces), [row for each in ids for row in _interfaces(each)])
-            conn.execute(insert(computer_accounts), [_account(each) for each in ids])
-            (copy or _insert_pairs)(conn, pairs)
+            conn.execute(insert(computers), part.computers)
+            conn.execute(insert(interfaces), part.interfaces)
+            conn.execute(insert(computer_accounts), part.accounts)
+            (copy or _insert_pairs)(conn, part.pairs)
     with conn_of() as conn:
         conn.execute(text("ANALYZE"))
     return SearchedSite(count, rows, len(names))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # What a host of IPv6 is given at least: it may take any address of it.
 IPV6_PREFIX: Final = 64
+CHARACTERS: Final = frozenset("0123456789abcdef.:")  # of addresses in their usual form
 
 
 @lru_cache(maxsize=1024)

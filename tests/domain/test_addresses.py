@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from distd.domain.addresses import is_loopback, peer_of
+from distd.domain.addresses import CHARACTERS, is_loopback, peer_of
+from distd.domain.computer_facts import canonical_address
 
 
 @pytest.mark.parametrize(
@@ -41,3 +44,8 @@ def test_which_are_of_this_machine(host: str, expected: bool) -> None:
 )
 def test_what_is_taken_for_one_peer(address: str, peer: str) -> None:
     assert peer_of(address) == peer
+
+
+@given(st.ip_addresses())
+def test_characters_of_all_addresses(address: object) -> None:
+    assert CHARACTERS.issuperset(canonical_address(f"{address}%eth0"))

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -103,7 +104,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                preexec_fn=_end_with_parent,
+                preexec_fn=partial(end_with_parent, signal.SIGINT),
                 **_as_user(),
             )
         end_s = time.monotonic() + START_S
@@ -196,9 +197,9 @@ class Cluster:
         self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
 
 
-def _end_with_parent() -> None:
-    """The kernel ends it when whoever started it is killed and cannot."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+def end_with_parent(number: signal.Signals) -> None:
+    """Called in a new process: the kernel sends it this signal when whoever started it is killed and cannot end it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def _as_user() -> dict[str, Any]:

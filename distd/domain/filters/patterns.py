@@ -62,6 +62,10 @@ class Pattern:
         first = self.pieces[0]
         return first[0] or "" if first else ""
 
+    def has_only(self, characters: frozenset[str]) -> bool:
+        """Whether these are all of its characters, jokers aside. Where not, no text of these is like it."""
+        return all(characters.issuperset(part or "") for piece in self.pieces for part in piece)
+
 
 def _quick_matcher(pieces: Sequence[Sequence[str | None]]) -> Callable[[str], bool] | None:
     """What Python's texts can do themselves, for the patterns that people write: `x`, `x*`, `*x`, `*x*`."""

@@ -23,6 +23,7 @@ from distd.catalogue.schema import (
     packages,
     software,
 )
+from distd.domain.addresses import CHARACTERS as ADDRESS_CHARACTERS
 from distd.domain.filters.criteria import Criterion, Like, OneOf, criterion_of
 from distd.domain.filters.fields import WORD_FIELDS, Kind, account_key, find_field
 from distd.domain.filters.patterns import ESCAPE, read_pattern
@@ -127,6 +128,8 @@ class _Interpreter:
             return _has(computer_accounts, accounts.key_key == key, _of_column(accounts, field, criterion))
         if not field.many:
             return _of_column(computers.c, field, criterion)
+        if field.kind is Kind.ADDRESS and criterion is not None and _is_like_no_address(criterion):
+            return false()  # most words are: nothing is read for them
         which = _of_column(interfaces.c, field, criterion)
         if criterion is None or isinstance(criterion.test, Like):
             return _has(interfaces, which)  # no index helps
@@ -157,6 +160,10 @@ class _Interpreter:
         if node.states:
             which = and_(which, assignments.c.state.in_(node.states))
         return self._among(assignments, which, which)
+
+
+def _is_like_no_address(criterion: Criterion) -> bool:
+    return isinstance(criterion.test, Like) and not criterion.test.pattern.has_only(ADDRESS_CHARACTERS)
 
 
 def _has(table: Table, *wanted: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -60,6 +60,13 @@ def test_an_escaped_text_is_like_itself_alone(text: str) -> None:
     assert not pattern.matches(f"{folded}x")
 
 
+@pytest.mark.parametrize(
+    ("pattern", "has_only"), [("*17.?:a", True), ("", True), ("*?", True), ("g", False), ("1*x", False)]
+)
+def test_characters_beside_jokers(pattern: str, has_only: bool) -> None:
+    assert read_pattern(pattern).has_only(frozenset("0123456789abcdef.:")) is has_only
+
+
 def test_stars_are_few() -> None:
     assert len(read_pattern("*a" * 8).pieces) == 9
     assert read_pattern("*" * 100).matches("")

@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, select
 from distd.catalogue import groups_schema, schema
 from distd.domain.filters.judge import compile_filter
 from distd.domain.filters.render import render
+from distd.domain.filters.tree import Word
 from distd.domain.folding import fold
 from distd.domain.versions import version_key
 from distd.origin.computers import filter_sql
@@ -76,6 +77,17 @@ def test_sql_and_memory_agree(
             expected = [key for key in ids if judged(facts[key], NOW_S)]
             assert _found(conn, tree, way) == expected, render(tree)
         raise Undone
+
+
+@pytest.mark.parametrize("way", SearchWay)
+@pytest.mark.parametrize(("text", "is_read"), [("eleve.17", False), ("windows", False), ("*.17", True)])
+def test_addresses_are_read_for_words_that_can_be_of_one(
+    catalogue: Any, text: str, is_read: bool, way: SearchWay
+) -> None:
+    with catalogue.read() as conn:
+        statement = str(condition(conn, Word(text), NOW_S, way))
+    assert "os_name_key" in statement
+    assert ("interfaces" in statement) is is_read
 
 
 def _found(conn: Connection, tree: Node, way: SearchWay) -> list[int]:
