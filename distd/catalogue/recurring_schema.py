@@ -27,7 +27,7 @@ package_set_items = Table(
     "package_set_items",
     metadata,
     Column("set_id", ForeignKey("package_sets.id"), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True),
     Column("package_id", ForeignKey("packages.id"), nullable=False),
     Index("ix_package_set_items_package_id", "package_id"),
     **ORDERED_BY_KEY,

@@ -44,7 +44,7 @@ def upgrade() -> None:
     op.create_table(
         "package_set_items",
         _number("set_id"),
-        sa.Column("number", sa.Integer, nullable=False, autoincrement=False),
+        sa.Column("number", sa.Integer, nullable=False),
         *_of_package("package_set_items"),
         sa.PrimaryKeyConstraint("set_id", "number", name="pk_package_set_items"),
         sa.ForeignKeyConstraint(["set_id"], ["package_sets.id"], name="fk_package_set_items_set_id"),
