@@ -75,6 +75,7 @@ PARTS: Final = frozenset(
         "/packages/<package_id>/mirrors",
         "/search/completion",
         "/search/export.<form>",
+        "/search/values",
     )
 )
 

@@ -63,7 +63,7 @@ OPERATORS: Final[Mapping[Kind, tuple[str, ...]]] = {
 SPECIAL: Final[Mapping[str, tuple[str, ...]]] = {
     WORD: ("~", "!~"),
     SOFTWARE: (_HAS, _HAS_NOT),
-    PACKAGE: (*(f"= {state}" for state in Outcome), *(f"!= {state}" for state in Outcome), _ASSIGNED, "not assigned"),
+    PACKAGE: (_ASSIGNED, "not assigned", *(f"= {state}" for state in Outcome), *(f"!= {state}" for state in Outcome)),
     GROUP: ("=", "!="),
     TEXT: ("holds",),
 }
@@ -229,9 +229,9 @@ def _row_of(leaf: Leaf) -> CriterionRow:
         case Software((tree.OfSoftware("name", FilterOp.LIKE, name, False),)):
             return CriterionRow(SOFTWARE, _HAS, name)
         case Software((tree.OfSoftware("name", FilterOp.LIKE, name, False), tree.OfSoftware("version") as version)):
-            op = "!=" if version.negated else str(version.op)
-            if op in VERSION_OPERATORS and not (version.negated and version.op is not FilterOp.EQUAL):
-                return CriterionRow(SOFTWARE, _HAS, name, op, version.value)
+            compared = "!=" if version.negated else str(version.op)
+            if compared in VERSION_OPERATORS and not (version.negated and version.op is not FilterOp.EQUAL):
+                return CriterionRow(SOFTWARE, _HAS, name, compared, version.value)
         case PackageInState(package_id, name, states) if len(states) <= 1 and not name.isdecimal():
             return CriterionRow(PACKAGE, f"= {states[0]}" if states else _ASSIGNED, package_id or name)
         case InGroup(name):
@@ -244,11 +244,10 @@ def _of_comparison(field: str, op: FilterOp, values: tuple[str, ...]) -> Criteri
         return CriterionRow(field, "in", ", ".join(map(_listed, values)))
     (value,) = values
     offered = operators_of_row(field)
-    for name, (before, after) in _LIKES.items():
-        if op is FilterOp.LIKE and name in offered:
-            found = re.fullmatch(f"{re.escape(before)}({_PLAIN}){re.escape(after)}", value)
-            if found and found[1].strip():
-                return CriterionRow(field, name, found[1])
+    for name, (before, after) in _LIKES.items() if op is FilterOp.LIKE else ():
+        found = re.fullmatch(f"{re.escape(before)}({_PLAIN}){re.escape(after)}", value)
+        if name in offered and found and found[1].strip():
+            return CriterionRow(field, name, found[1])
     return CriterionRow(field, str(op), value)
 
 
