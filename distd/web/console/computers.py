@@ -296,4 +296,6 @@ def _said() -> str:
             return plural("{number} computer deleted.", "{number} computers deleted.", count)
         case "set":
             return plural("Values of {number} computer set.", "Values of {number} computers set.", count)
+        case "parameters":
+            return plural("Settings of {number} computer set.", "Settings of {number} computers set.", count)
     return ""
