@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from distd.domain.settings import DownloadConfig
 
 MAX_POINTS: Final = 60  # of the course of a download
+SHARES: Final = (50, 95, 100)  # of many agents, in %
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,22 @@ class Course:
 
     fetched: tuple[tuple[float, int], ...]
     done_s: float
+
+
+def finish_of_many(
+    agents: int, course: Course, total_bytes: int, contact_every_s: float, shared_bytes_per_s: float | None = None
+) -> dict[int, float]:
+    """By share of so many agents (%), when they have the package, in seconds from its activation: agents make contacts
+    evenly over `contact_every_s`, and each then takes its course. `shared_bytes_per_s`: what the server sends to all of
+    them together at most; None: no limit.
+
+    It is what a simulation gives where lines between are not full.
+    """
+    after_s = {}
+    for share in SHARES:
+        sent_s = 0.0 if shared_bytes_per_s is None else agents * share / 100 * total_bytes / shared_bytes_per_s
+        after_s[share] = max(share / 100 * contact_every_s, sent_s) + course.done_s
+    return after_s
 
 
 def cut_by_size(total_bytes: int, fragment_bytes: int | None = None) -> Cut:

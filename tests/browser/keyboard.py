@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-MAX_TABS: Final = 60
+MAX_TABS: Final = 80
 # What the control with the focus is called, as a reader of the screen says it, nearly.
 NAME: Final = """() => {
   const at = document.activeElement;

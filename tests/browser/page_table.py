@@ -68,6 +68,7 @@ PARTS: Final = frozenset(
         "/overview/duplicates",
         "/overview/now",
         "/overview/stalls",
+        "/package-list.<form>",
         "/packages/<package_id>/deployment/causes",
         "/packages/<package_id>/deployment/computers",
         "/packages/<package_id>/deployment/live",
@@ -75,6 +76,7 @@ PARTS: Final = frozenset(
         "/packages/<package_id>/mirrors",
         "/search/completion",
         "/search/export.<form>",
+        "/search/values",
     )
 )
 

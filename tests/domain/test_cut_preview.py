@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distd.domain import fragment_plan
-from distd.domain.cut_preview import MAX_POINTS, Cut, course_of, cut_by_count, cut_by_size
+from distd.domain.cut_preview import MAX_POINTS, Course, Cut, course_of, cut_by_count, cut_by_size, finish_of_many
 from distd.domain.errors import BadInput
 from distd.domain.records import Dialect
 from distd.domain.settings import DownloadConfig
@@ -69,3 +69,10 @@ def test_a_thin_line_takes_longer_and_no_turn_takes_for_ever() -> None:
     assert len(course.fetched) <= MAX_POINTS + 1
     assert course.fetched[-1][1] == 400
     assert course_of(cut, 7, Dialect.UNIX, DownloadConfig(period_length=5), FAST).done_s == math.inf
+
+
+def test_many_agents_come_one_after_another_and_share_what_the_server_sends() -> None:
+    course = Course((), 100.0)
+    assert finish_of_many(10, course, 1000, 3600.0) == {50: 1900.0, 95: 3520.0, 100: 3700.0}
+    assert finish_of_many(10, course, 1000, 3600.0, 1.0) == {50: 5100.0, 95: 9600.0, 100: 10_100.0}
+    assert finish_of_many(10, course, 1000, 3600.0, 1e9) == finish_of_many(10, course, 1000, 3600.0)

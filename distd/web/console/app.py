@@ -16,6 +16,7 @@ from distd.domain.errors import BadInput, Conflict, DistdError, NotFound, Unavai
 from distd.origin.operators import operators, sessions
 from distd.web.console import language, protection, static_files
 from distd.web.console.computer_words import COMPUTER_WORDS
+from distd.web.console.criteria_words import CRITERIA_WORDS
 from distd.web.console.event_words import EVENT_WORDS
 from distd.web.console.faults import fault_text
 from distd.web.console.frame import THEMES, Frame, current, page
@@ -71,6 +72,7 @@ class Console:
         app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
         app.jinja_env.globals.update(TEMPLATE_WORDS)
         app.jinja_env.globals.update(COMPUTER_WORDS)
+        app.jinja_env.globals.update(CRITERIA_WORDS)
         app.jinja_env.globals.update(EVENT_WORDS)
         app.jinja_env.globals.update(SETTING_WORDS)
         app.before_request(self._begin)

@@ -25,6 +25,14 @@ MAX_CHOSEN: Final = 10_000  # by DEVICEID; more by a filter
 
 
 @dataclass(frozen=True, slots=True)
+class ChosenNow:
+    """How many were chosen, and the names of some."""
+
+    count: int
+    names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ChosenComputers:
     """`everything`: all that `filter` finds; else those of `device_ids`. `filter` and `show` are also those of the list
     they were chosen in, to go back to."""
@@ -51,6 +59,11 @@ class ChosenComputers:
         if not self.everything and len(found) > MAX_CHOSEN:
             raise BadInput("computers", f"at most {MAX_CHOSEN}, or all that a filter finds", len(found))
         return found
+
+    def count(self, conn: Connection, asked: Asked) -> ChosenNow:
+        """How many they are. Raises `BadInput`, as `find` does."""
+        found = self.find(conn, asked)
+        return ChosenNow(len(found), found[:NAMED])
 
 
 async def read_chosen() -> ChosenComputers:

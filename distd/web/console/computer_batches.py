@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -19,12 +18,12 @@ from distd.origin.deployments import assignments
 from distd.origin.deployments.assignments import AssignmentRequest
 from distd.origin.packages import overview
 from distd.origin.packages.overview import WantedPackages
-from distd.web.console.chosen_computers import NAMED, read_chosen
+from distd.web.console.chosen_computers import read_chosen
 from distd.web.console.frame import fault_of, page
 from distd.web.console.links import address, of_computer, of_deployment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from quart import Response
     from quart_trio import QuartTrio
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from distd.operations.operation import Asked
     from distd.origin.deployments.assignments import Assigned
     from distd.origin.packages.overview import ListedPackage
-    from distd.web.console.chosen_computers import ChosenComputers
+    from distd.web.console.chosen_computers import ChosenComputers, ChosenNow
     from distd.web.console.use_cases import UseCases
 
 MAX_PACKAGES: Final = 1000  # that can be chosen from, the newest
@@ -42,14 +41,6 @@ MAX_SET: Final = 5000  # computers whose values are set at once
 MAX_KEYS: Final = 4
 FLAGS: Final = ("force", "any_os", "skip_unfit")
 TEXTS: Final = ("package", "schedule", "postcmd", "not_before", "not_after", "after")
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenNow:
-    """How many were chosen, and the names of some."""
-
-    count: int
-    names: list[str]
 
 
 class ComputerBatchPages:
@@ -95,7 +86,7 @@ class ComputerBatchPages:
 
         def load(conn: Connection, asked: Asked) -> tuple[list[ListedPackage], ChosenNow]:
             active = overview.list_packages(conn, WantedPackages(None, True), Window(MAX_PACKAGES)).items
-            return active, _count(chosen.find(conn, asked))
+            return active, chosen.count(conn, asked)
 
         packages, count = await self._use_cases.read(Act.DEPLOYMENTS_WRITE, load)
         values: dict[str, Any] = {name: form.get(name, "").strip() for name in TEXTS}
@@ -150,7 +141,7 @@ class ComputerBatchPages:
                 return _back(chosen, "set", count)
             except BadInput as found:
                 error = found
-        named = await self._use_cases.read(Act.COMPUTERS_WRITE, _counting(chosen))
+        named = await self._use_cases.read(Act.COMPUTERS_WRITE, chosen.count)
         return await page(
             "computer_values.html",
             200 if error is None else 400,
@@ -169,7 +160,7 @@ class ComputerBatchPages:
 
         if do:
             return _back(chosen, "deleted", await self._use_cases.write(Act.COMPUTERS_WRITE, delete))
-        count = await self._use_cases.read(Act.COMPUTERS_WRITE, _counting(chosen))
+        count = await self._use_cases.read(Act.COMPUTERS_WRITE, chosen.count)
         return await page("computer_deletion.html", chosen=chosen, count=count)
 
 
@@ -198,14 +189,6 @@ def _request(conn: Connection, asked: Asked, chosen: ChosenComputers, form: Mapp
 
 def _try(conn: Connection, asked: Asked, *, chosen: ChosenComputers, form: Mapping[str, str]) -> Assigned:
     return assignments.preview(conn, _request(conn, asked, chosen, form), asked.now_s, asked.actor)
-
-
-def _counting(chosen: ChosenComputers) -> Callable[[Connection, Asked], ChosenNow]:
-    return lambda conn, asked: _count(chosen.find(conn, asked))
-
-
-def _count(found: list[str]) -> ChosenNow:
-    return ChosenNow(len(found), found[:NAMED])
 
 
 def _back(chosen: ChosenComputers, said: str, count: int) -> PlainResponse:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from quart import redirect, request
 
 from distd.domain.errors import BadInput, Conflict, NotFound
+from distd.domain.filters import rows
 from distd.domain.filters.fields import FIELDS, Kind
 from distd.domain.filters.parse import MAX_TEXT, BadFilter
+from distd.domain.filters.render import render
+from distd.domain.filters.rows import Join, RowGroup
 from distd.domain.page import Window, read_window
 from distd.domain.permissions import Act
 from distd.origin.computers import filter_completion, saved_filters
@@ -18,9 +21,10 @@ from distd.origin.computers.columns import column_name, read_columns
 from distd.origin.computers.saved_filters import NewFilter
 from distd.origin.computers.search import Search, read_sort
 from distd.web import exports
+from distd.web.console import criteria
 from distd.web.console.chosen_computers import shown_ones
 from distd.web.console.counted_search import CountedSearch
-from distd.web.console.frame import current, fault_of, page
+from distd.web.console.frame import current, fault_of, is_fragment, page
 from distd.web.console.language import NO_BREAK
 from distd.web.console.links import address, of_computer
 from distd.web.console.recent import RecentAnswers
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from distd.operations.operation import Asked
     from distd.origin.computers.saved_filters import SavedFilter
     from distd.origin.computers.search import Found, Sort
+    from distd.web.console.criteria import SentCriteria
     from distd.web.console.use_cases import UseCases
 
 PAGE_SIZE: Final = 50
@@ -112,8 +117,9 @@ class ComputerListPages:
         """Add the pages."""
 
         @app.get(PATH)
-        async def computers() -> Response:
-            return await self._show(read_list(), {})
+        async def computers() -> Response | PlainResponse:
+            wanted = read_list()
+            return await self._show_criteria(wanted) if criteria.is_sent(request.args) else await self._show(wanted, {})
 
         @app.get("/search/completion")
         async def complete_filter() -> Response:
@@ -141,17 +147,36 @@ class ComputerListPages:
             await self._use_cases.write(Act.FILTERS_WRITE, delete)
             return redirect(PATH, 303)
 
+    async def _show_criteria(self, wanted: ListOfComputers) -> Response | PlainResponse:
+        """What the rows say. Once nothing of them is to be completed, the address has it as a filter's text."""
+        sent = criteria.read_criteria(request.args)
+        wanted = replace(wanted, filter="" if sent.read.tree is None else render(sent.read.tree))
+        if sent.is_settled and not is_fragment():
+            return redirect(wanted.link(), 303)
+        answer = await self._show(wanted, {}, sent=sent)
+        if is_fragment():
+            answer.headers["HX-Push-Url"] = wanted.link() if sent.is_settled else "false"
+        return answer
+
     async def _show(
-        self, wanted: ListOfComputers, faults: dict[str, str], form: dict[str, str] | None = None
+        self,
+        wanted: ListOfComputers,
+        faults: dict[str, str],
+        form: dict[str, str] | None = None,
+        sent: SentCriteria | None = None,
     ) -> Response:
-        """A wrong filter is shown where it is wrong, beside an empty list."""
+        """A wrong filter is shown where it is wrong, beside an empty list. `sent`: rows to be shown as they are."""
         found: Found | None = None
         sort: Sort | None = None
         fields: tuple[FilterField, ...] = ()
         status, wrong = 409 if faults else 200, None
 
+        shown_rows = None if sent is None else sent.group
+
         def read(conn: Connection, asked: Asked) -> tuple[Search, Window]:
+            nonlocal shown_rows
             query = search_of(conn, asked, wanted)
+            shown_rows = shown_rows or rows.rows_of(query.tree)
             return query, read_window(PAGE_SIZE, wanted.cursor or None, query.sort.place)
 
         try:
@@ -164,10 +189,13 @@ class ComputerListPages:
                 raise
             status, faults = 400, faults | fault_of(error)
         values = await self._values(wanted)
+        if wrong is not None:
+            shown_rows = RowGroup()
         return await page(
             "computers.html",
             status,
             **values,
+            criteria=shown_rows and criteria.show_group(shown_rows, sent.read.faults if sent else None),
             found=found,
             sort=wanted.sort if sort is None else sort.name,
             fields=fields,
@@ -181,7 +209,14 @@ class ComputerListPages:
         def list_saved(conn: Connection, asked: Asked) -> list[SavedFilter]:
             return saved_filters.list_filters(conn, asked.actor, Window(MAX_SAVED_SHOWN)).items
 
+        accounts = await self._use_cases.read(Act.FILTERS_READ, criteria.account_fields)
+        menus = criteria.field_groups(accounts)
         return {
+            "menus": menus,
+            "all_names": [name for _, names in menus for name in names],
+            "joins": list(Join),
+            "version_operators": rows.VERSION_OPERATORS,
+            "max_levels": rows.MAX_LEVELS,
             "wanted": wanted,
             "sorted_link": lambda name: wanted.link(sort=name),
             "computer_link": of_computer,
@@ -261,4 +296,6 @@ def _said() -> str:
             return plural("{number} computer deleted.", "{number} computers deleted.", count)
         case "set":
             return plural("Values of {number} computer set.", "Values of {number} computers set.", count)
+        case "parameters":
+            return plural("Settings of {number} computer set.", "Settings of {number} computers set.", count)
     return ""

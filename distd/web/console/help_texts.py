@@ -88,7 +88,8 @@ TOPICS: Final = {
         "/computers",
         "All computers whose agents have come, and a search over all that is known of them.",
         (
-            "Type a word, or a filter such as `os ~ windows AND memory >= 8GiB`. While you type, it is completed.",
+            "Choose fields, comparisons and values in the rows; groups join them by AND, OR and NOT.",
+            "Or type a word, or a filter such as `os ~ windows AND memory >= 8GiB`: it is completed; rows follow.",
             "Choose computers by their boxes, or all that the search finds.",
             "Assign a package to them: `Deploy`. Before it is done you see whom it touches, and who cannot take it.",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ from distd.domain.units import parse_size
 from distd.operations import jobs as job_operations
 from distd.origin.packages import previews
 from distd.origin.packages.orders import FragmentOrder
+from distd.web.console import package_audience
 from distd.web.console.chart import line_chart
 from distd.web.console.faults import fault_text
 from distd.web.console.form_file import FORM_FILE_BYTES, read_form_with_file
@@ -124,7 +126,7 @@ class PackageCreationPages:
         except BadInput as error:
             return await self._first(form, {form.input_of(error): fault_text(error)}, 400)
         cut, faults = _cut(values, found.total_bytes, faults)
-        shown = self._forecast(order, cut)
+        shown = await self._forecast(order, cut, values.get("to", ""))
         template = "package_fragments.html"
         shown |= {"form": form, "found": found, "faults": faults, "was": _was(cut)}
         return await page(template, 400 if faults else status, **shown)
@@ -141,15 +143,27 @@ class PackageCreationPages:
             "was": was,
             "changed": changed[0] if len(changed) == 1 else "",
         }
-        return await page("package_forecast.html", **shown, **self._forecast(order, cut))
+        return await page("package_forecast.html", **shown, **await self._forecast(order, cut, values.get("to", "")))
 
-    def _forecast(self, order: PackageOrder, cut: Cut) -> dict[str, Any]:
-        config = self._operations.site().settings.download
+    async def _forecast(self, order: PackageOrder, cut: Cut, to: str) -> dict[str, Any]:
+        """`to`: for which computers too; "": for one agent alone."""
+        asked = self._operations.demand(Act.PACKAGES_WRITE)
+        config = asked.site.settings.download
         courses = [(line, _course(cut, order, line, config)) for line in LINES]
         middle = courses[1][1]
         chart = None if cut.total_bytes == 0 else line_chart(middle.fetched, cut.count, middle.done_s)
         no_turn = schedule.gets_no_turn(order.priority, config)
-        return {"cut": cut, "courses": courses, "chart": chart, "config": config, "order": order, "no_turn": no_turn}
+        shown = {"cut": cut, "courses": courses, "chart": chart, "config": config, "order": order, "no_turn": no_turn}
+        audience = None
+        if to and not no_turn:
+            counted = await self._operations.reader.run(partial(package_audience.count, asked=asked, chosen=to))
+            audience = package_audience.audience_of(counted, middle, cut.total_bytes, asked.site.settings)
+        offers = (
+            [] if is_fragment() else await self._operations.reader.run(partial(package_audience.offers, asked=asked))
+        )
+        every_h = asked.site.settings.agents.prolog_freq_h
+        more = {"audience": audience, "to": to, "offers": offers, "everybody": package_audience.ALL}
+        return shown | more | {"contact_every_h": every_h}
 
     async def _validate(self, form: PackageForm, values: Mapping[str, str]) -> Response | PlainResponse:
         """A job builds it."""

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from distd.web.console.computer import ComputerPages
 from distd.web.console.computer_batches import ComputerBatchPages
+from distd.web.console.computer_changes import ComputerChangePages
 from distd.web.console.computers import ComputerListPages
+from distd.web.console.criteria import CriteriaPages
 from distd.web.console.deployment import DeploymentPages
 from distd.web.console.deployment_acts import DeploymentActPages
 from distd.web.console.first_page import FirstPage
@@ -34,7 +36,9 @@ def site_pages(operations: ConsoleOperations, writer: Writer, own_servers: OwnSe
     return (
         FirstPage(use_cases, own_servers),
         ComputerListPages(use_cases),
+        CriteriaPages(use_cases),
         ComputerBatchPages(use_cases),
+        ComputerChangePages(use_cases),
         ComputerPages(use_cases),
         GroupPages(operations),
         DeploymentPages(use_cases),

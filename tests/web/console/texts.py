@@ -16,6 +16,7 @@ from babel.messages.pofile import read_po, write_po
 from distd.domain import recipes
 from distd.web.console import faults, frame, help_texts, language, words
 from distd.web.console.computer_words import COMPUTER_TABLES
+from distd.web.console.criteria_words import CRITERIA_TABLES
 from distd.web.console.event_words import EVENT_TABLES
 from distd.web.console.setting_words import SETTING_TABLES
 from tests.web.console import sentences
@@ -51,7 +52,7 @@ def used() -> Catalog:
     keywords = {"_": None, "text": None, "ngettext": (1, 2), "plural": (1, 2)}
     for name, _, message, _, _ in extract_from_dir(CONSOLE, METHODS, keywords=keywords):
         catalog.add(message, locations=[(name, 0)])
-    for table in (*TABLES, *COMPUTER_TABLES, *EVENT_TABLES):
+    for table in (*TABLES, *COMPUTER_TABLES, *CRITERIA_TABLES, *EVENT_TABLES):
         for text in filter(None, table.values()):
             catalog.add(text, locations=[("words.py", 0)])
     for text in sorted({*faults.SENTENCES, *sentences.collect()}):

@@ -100,6 +100,13 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden) event.preventDefault();
 });
 
+// Rows of a search that were changed meanwhile are not drawn as they were: the change is asked for next.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { elt: form, formData: sent } = event.detail.requestConfig ?? {};
+  if (!form?.matches?.(".criteria form")) return;
+  if ([...new FormData(form)].some(([name, value]) => sent.get(name) !== value)) event.detail.shouldSwap = false;
+});
+
 // A form that changes something is sent once: a second click within seconds does nothing.
 document.addEventListener("submit", (event) => {
   const form = event.target;
