@@ -10,6 +10,7 @@ from distd.web.console.computers import ComputerListPages
 from distd.web.console.deployment import DeploymentPages
 from distd.web.console.deployment_acts import DeploymentActPages
 from distd.web.console.first_page import FirstPage
+from distd.web.console.forecast import ForecastPages
 from distd.web.console.groups import GroupPages
 from distd.web.console.help_pages import HelpPages
 from distd.web.console.journal import JournalPages
@@ -25,11 +26,14 @@ from distd.web.console.use_cases import UseCases
 if TYPE_CHECKING:
     from distd.catalogue.writer import Writer
     from distd.web.console.app import Pages
+    from distd.web.console.forecast import MakeForecast
     from distd.web.console.operations import ConsoleOperations, OwnServers
 
 
-def site_pages(operations: ConsoleOperations, writer: Writer, own_servers: OwnServers) -> tuple[Pages, ...]:
-    """All of them."""
+def site_pages(
+    operations: ConsoleOperations, writer: Writer, own_servers: OwnServers, make_forecast: MakeForecast
+) -> tuple[Pages, ...]:
+    """All of them. `make_forecast`: see `ForecastPages`."""
     use_cases = UseCases(operations, writer)
     return (
         FirstPage(use_cases, own_servers),
@@ -40,6 +44,7 @@ def site_pages(operations: ConsoleOperations, writer: Writer, own_servers: OwnSe
         DeploymentPages(use_cases),
         DeploymentActPages(use_cases),
         RolloutPages(operations),
+        ForecastPages(use_cases, make_forecast),
         MirrorPages(use_cases, own_servers),
         MirrorRulePages(use_cases),
         SettingPages(operations),
