@@ -44,7 +44,8 @@ def forecast_rollout(rollout: RolloutWorld) -> RolloutForecast:
     if not curves or not found.curve:
         return found
     times = [at_s for at_s, _ in found.curve]
-    shares = np.array([np.interp(times, *zip(*curve, strict=True)) for curve in (found.curve, *curves)])
+    all_curves = [np.array(curve) for curve in (found.curve, *curves)]
+    shares = np.array([np.interp(times, curve[:, 0], curve[:, 1]) for curve in all_curves])
     spans = zip(shares.min(axis=0), shares.max(axis=0), strict=True)
     return replace(found, band=[(float(low), float(high)) for low, high in spans])
 

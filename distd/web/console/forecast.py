@@ -118,7 +118,10 @@ class ForecastPages:
         key = (package.id, form.who, form.line(), goal, changed.config, cut)
         make = partial(self._make_forecast, changed, question, package.name)
         plan: Plan = await self._in_turn(partial(self._plans.get, key, now_s, make))
-        expected = [(now_s + at_s, *(share * plan.agents for share in shares)) for at_s, *shares in plan.forecast.curve]
+        expected = [
+            (now_s + at_s, low * plan.agents, middle * plan.agents, high * plan.agents)
+            for at_s, low, middle, high in plan.forecast.curve
+        ]
         begin = [CurvePoint(now_s, plan.agents, 0, 0, 0)]
         found: dict[str, Any] = {
             "plan": plan,

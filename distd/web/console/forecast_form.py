@@ -48,7 +48,7 @@ class ForecastForm:
 
     values: Mapping[str, str]
 
-    def text(self, name: str) -> str:
+    def typed(self, name: str) -> str:
         """What stands in an input of text."""
         default = DEFAULT_SHARE if name == "share" else ""
         return self.values.get(name, default).strip()[:MAX_CHARACTERS]
@@ -59,15 +59,15 @@ class ForecastForm:
         kind = self.values.get("to", "")
         if "to" not in self.values or kind not in ("", *KINDS):
             return None
-        return AssignmentOrigin(OriginKind(kind or OriginKind.FILTER), self.text("who") if kind else "")
+        return AssignmentOrigin(OriginKind(kind or OriginKind.FILTER), self.typed("who") if kind else "")
 
     def goal(self, now: datetime) -> Goal | None:
         """What is to be met. Raises `BadInput`."""
-        return read_goal(self.text("by") or None, self.text("share"), self.text("most") or None, now)
+        return read_goal(self.typed("by") or None, self.typed("share"), self.typed("most") or None, now)
 
     def line(self) -> Line:
         """Of each site. Raises `BadInput`."""
-        return Line.read(self.text("line"), "line")
+        return Line.read(self.typed("line"), "line")
 
     def sliders(self, world: World) -> list[Slider]:
         """Each with its value: that which was sent, or that of the world. Raises `BadInput`."""
@@ -96,7 +96,7 @@ class ForecastForm:
 
     def changed(self, world: World, sliders: list[Slider]) -> World:
         """The world as the sliders have it."""
-        values = {slider.name: slider.value for slider in sliders}
+        values: dict[str, Any] = {slider.name: slider.value for slider in sliders}
         (package,) = world.packages
         lengths, size = package.lengths, values.pop("size", None)
         if size is not None and self.values.get("size", "").strip():

@@ -16,12 +16,16 @@ from distd.web.console.help_pages import HelpPages
 from distd.web.console.journal import JournalPages
 from distd.web.console.mirror_rules import MirrorRulePages
 from distd.web.console.mirrors import MirrorPages
+from distd.web.console.notices import NoticePages
 from distd.web.console.operators import OperatorPages
+from distd.web.console.package_sets import PackageSetPages
+from distd.web.console.recurrences import RecurrencePages
 from distd.web.console.rollouts import RolloutPages
 from distd.web.console.settings_page import SettingPages
 from distd.web.console.stalls import StallPages
 from distd.web.console.tokens import TokenPages
 from distd.web.console.use_cases import UseCases
+from distd.web.console.watched_sources import WatchedSourcePages
 
 if TYPE_CHECKING:
     from distd.catalogue.writer import Writer
@@ -50,6 +54,10 @@ def site_pages(
         SettingPages(operations),
         OperatorPages(operations),
         TokenPages(operations, own_servers),
+        NoticePages(operations),
+        PackageSetPages(operations),
+        RecurrencePages(operations),
+        WatchedSourcePages(operations),
         JournalPages(use_cases),
         StallPages(use_cases),
         HelpPages(operations, own_servers),
