@@ -78,7 +78,7 @@ class ForecastPages:
             values["faults"] = {field if field in known else "": fault_text(error)}
         status = 400 if values["faults"] else 200
         template = "forecast_result.html" if is_fragment() else "forecast.html"
-        return await page(template, status, **values, latencies=LATENCIES)
+        return await page(template, status, **values, latencies=LATENCIES, site_name=_site_name)
 
     async def _world(self, package_id: str, form: ForecastForm) -> World:
         """As it is now. Whoever names computers that have not the package assigned may see roll-outs."""
@@ -138,6 +138,14 @@ class ForecastPages:
             kept = {name: text for name, text in form.values.items() if name in KEPT}
             found["use_link"] = address(request.path, kept | values_of(plan.answer.config, plan.answer))
         return found
+
+
+def _site_name(name: str) -> str:
+    """A site of a forecast, in the language of the request: a subnet, and the server that its computers get."""
+    text = current().language.text
+    subnet, _, mirror = name.partition(" by ")
+    place = text("elsewhere") if subnet == forecasts.OTHER else subnet
+    return text("{place}, by {mirror}", place=place, mirror=mirror) if mirror else place
 
 
 def _most(kind: str, loads: list[Load]) -> list[tuple[str, Load]]:
