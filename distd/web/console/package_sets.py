@@ -76,7 +76,8 @@ class PackageSetPages:
 
         @app.get(f"{PATH}/<name>")
         async def package_set(name: str) -> Response:
-            return await self._form(await self._asked.do(operations.SHOW, name))
+            found = await self._asked.do(operations.SHOW, name)
+            return await self._form(found)
 
         @app.post(f"{PATH}/<name>/<any(edit,delete,assign):act>")
         async def act_on_package_set(name: str, act: str) -> Response | PlainResponse:
@@ -97,8 +98,9 @@ class PackageSetPages:
         kind, who, is_tried = form.get("to", ""), form.get("who", "").strip(), form.get("step") != "do"
         if kind not in TARGETS or not who:
             raise BadInput("who", "a search, a group or a TAG", who)
+        targets: dict[str, Any] = {kind: who}
         given = NewAssignments(
-            AssignmentTarget(**{kind: who}),
+            AssignmentTarget(**targets),
             set=found.name,
             chain=form.get("chain") == "yes",
             skip_unfit=form.get("skip_unfit") == "yes",
