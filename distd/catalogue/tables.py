@@ -6,6 +6,7 @@ from typing import Final
 
 from distd.catalogue import (
     access_schema,
+    forecasts_schema,
     groups_schema,
     jobs_schema,
     mirrors_schema,
@@ -19,7 +20,7 @@ from distd.catalogue import (
 # The modules that have tables; each puts its own into the metadata that they share.
 MODULES: Final = (
     *(schema, groups_schema, mirrors_schema, access_schema, jobs_schema, sessions_schema, rollouts_schema),
-    *(recurring_schema, notices_schema),
+    *(recurring_schema, notices_schema, forecasts_schema),
 )
 
 metadata: Final = schema.metadata

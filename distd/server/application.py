@@ -137,7 +137,7 @@ def _make_application(
     pages: tuple[Pages, ...] = (
         SignInPages(logins, writer),
         *package_pages(operations, uploads, own_servers),
-        *site_pages(operations, writer, own_servers),
+        *site_pages(operations, writer, own_servers, forecast_in_child),
         ComponentPages(),
     )
     console = Console(reader, writer, time.time, idle_s).make(pages)

@@ -32,7 +32,8 @@ from distd.server.application import open_application
 from distd.server.backend import OriginBackend
 from distd.server.cancellations import Cancellations
 from distd.server.event_lines import logged_events
-from distd.server.forecasts import forecast_rollout_in_child
+from distd.server.forecast_upkeep import run_forecasts
+from distd.server.forecasts import forecast_in_child, forecast_rollout_in_child
 from distd.server.group_upkeep import run_groups
 from distd.server.jobs import JobRunner
 from distd.server.metrics import Metrics, Sources
@@ -143,6 +144,7 @@ async def _run_upkeep(reader: Reader, writer: Writer, state: ServerState, settin
         nursery.start_soon(run_upkeep, writer, settings, log)
         nursery.start_soon(run_groups, reader, writer, log)
         nursery.start_soon(run_rollouts, reader, writer, lambda: state.settings, forecast_rollout_in_child, log)
+        nursery.start_soon(run_forecasts, reader, writer, lambda: state.settings, forecast_in_child, log)
         nursery.start_soon(run_progress_events, reader, writer, lambda: state.settings, log)
 
 

@@ -23,11 +23,12 @@ MAX_TURNS_OF_ALL_DRAWS: Final = 4_000_000  # about a second of work
 MAX_TURNS: Final = 30_000_000  # about ten seconds
 
 
-def make_forecast(world: World, seed: int = 0) -> Forecast:
-    """Raises `BadInput`. There are fewer draws the more agents there are: with very many, draws hardly differ."""
+def make_forecast(world: World, seed: int = 0, max_turns: int = MAX_TURNS) -> Forecast:
+    """Raises `BadInput`. There are fewer draws the more agents there are: with very many, draws hardly differ. Of more
+    than `max_turns` turns of agents a sample is simulated."""
     turns = world.agents * sum(len(package.lengths) + 1 for package in world.packages)
     draws = max(1, min(MAX_DRAWS, MAX_TURNS_OF_ALL_DRAWS // max(turns, 1)))
-    sample = take_sample(world, MAX_TURNS)
+    sample = take_sample(world, max_turns)
     summaries = [
         sample.scale_up(summarise(sample.world, simulate(sample.world, seed + number))) for number in range(draws)
     ]

@@ -6,7 +6,7 @@ Servers import these for their API, and not numpy with what makes them, which a 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from distd.domain.settings import DownloadConfig  # noqa: TC001 - the API looks at the fields
@@ -153,8 +153,9 @@ class WaveForecast:
 @dataclass(frozen=True, slots=True)
 class RolloutForecast:
     """A roll-out as it goes where nothing fails. `finish_s`: by share of all computers (%), seconds from the beginning;
-    None: not within 35 days. `curve`: (seconds, share of all that have the package, 0 to 1). `origin`, `lines`,
-    `mirrors`: what they carry, and in their busiest minute. One in `one_in` computers was simulated."""
+    None: not within 35 days. `curve`: (seconds, share of all that have the package, 0 to 1); `band`: the lowest and
+    highest share at these times of some draws; empty: there was one draw. `origin`, `lines`, `mirrors`: what they
+    carry, and in their busiest minute. One in `one_in` computers was simulated."""
 
     agents: int
     one_in: int
@@ -164,3 +165,4 @@ class RolloutForecast:
     origin: Load
     lines: list[Load]
     mirrors: list[Load]
+    band: list[tuple[float, float]] = field(default_factory=list)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
+from distd.catalogue import dialect
 from distd.catalogue.schema import assignments, computers
 from distd.domain import bandwidth
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
 from distd.domain.records import Dialect
+from distd.origin.deployments.rollout_members import find_matching
 from distd.origin.mirrors import directory
 from distd.origin.packages import packages
 from distd.simulation.records import Answer, Forecast, Goal  # noqa: TC001 - the API looks at the fields
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from distd.domain.assignment_terms import AssignmentOrigin
     from distd.domain.settings import Settings
 
+QUICK_TURNS: Final = 2_000_000  # of all simulated agents, where an answer is waited for
 OTHER: Final = "elsewhere"  # computers of which no subnet is known
 COLUMNS: Final = (computers.c.id, computers.c.user_agent, *(computers.c[name] for name in directory.COLUMNS))
 
@@ -35,7 +39,8 @@ COLUMNS: Final = (computers.c.id, computers.c.user_agent, *(computers.c[name] fo
 @dataclass(frozen=True, slots=True)
 class Question:
     """What a forecast is made for. `sites` replace those of the computers in the catalogue, each of which has `line`.
-    `goal`: what to find settings for; None: only a forecast. `begins_min`: minutes after Monday 0:00."""
+    `goal`: what to find settings for; None: only a forecast. `begins_min`: minutes after Monday 0:00. `is_quick`:
+    within about a second, from a sample of many computers."""
 
     package_id: str
     settings: Settings
@@ -44,6 +49,7 @@ class Question:
     goal: Goal | None = None
     begins_min: int = 0
     seed: int = 0
+    is_quick: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,14 @@ def world_of_rows(conn: Connection, question: Question, rows: Sequence[Any], sit
     )
     check(world)
     return world
+
+
+def world_for(conn: Connection, question: Question, who: AssignmentOrigin, now_s: float) -> World:
+    """The same, of the computers that `who` stands for, whether they have the package assigned or not."""
+    rows: list[Row[Any]] = []
+    for ids in dialect.chunks(find_matching(conn, who, now_s)):
+        rows += conn.execute(select(*COLUMNS).where(computers.c.id.in_(ids))).all()
+    return world_of_rows(conn, question, rows, _sites(places_of(conn, rows, question, now_s), question))
 
 
 def _rows(conn: Connection, package_id: str) -> Sequence[Row[Any]]:
@@ -139,7 +153,7 @@ def _dialects(rows: Sequence[Row[Any]]) -> dict[Dialect, float]:
 def forecast(world: World, question: Question, name: str) -> Plan:
     """Simulate the deployment of the package called `name`, and find settings for the goal. Raises `BadInput`."""
     # Here, because they need numpy: a server, whose forecasts a child process makes, does without.
-    from distd.simulation.forecast import make_forecast
+    from distd.simulation.forecast import MAX_TURNS, make_forecast
     from distd.simulation.goals import is_goal_met, solve
 
     (package,) = world.packages
@@ -148,4 +162,5 @@ def forecast(world: World, question: Question, name: str) -> Plan:
     if goal is not None:
         is_met = is_goal_met(world, goal, question.seed)
         answer = solve(world, sum(package.lengths), package.priority, goal, question.seed)
-    return Plan(question.package_id, name, world.agents, make_forecast(world, question.seed), is_met, answer)
+    made = make_forecast(world, question.seed, QUICK_TURNS if question.is_quick else MAX_TURNS)
+    return Plan(question.package_id, name, world.agents, made, is_met, answer)

@@ -105,9 +105,9 @@ def question_of(
 
 def make_rollout_forecast(question: RolloutQuestion) -> RolloutForecast:
     """Simulate it: some seconds. Raises `BadInput`."""
-    from distd.simulation.rollout import simulate_rollout  # here: it needs numpy, which a server does without
+    from distd.simulation.rollout import forecast_rollout  # here: it needs numpy, which a server does without
 
-    return simulate_rollout(question.world)
+    return forecast_rollout(question.world)
 
 
 def find_unforecast(conn: Connection) -> list[str]:
@@ -217,6 +217,7 @@ def _read_forecast(found: Mapping[str, Any]) -> RolloutForecast:
     values["waves"] = [WaveForecast(**wave | {"finish_s": _shares(wave["finish_s"])}) for wave in found["waves"]]
     values["finish_s"] = _shares(found["finish_s"])
     values["curve"] = [(at_s, share) for at_s, share in found["curve"]]
+    values["band"] = [(low, high) for low, high in found.get("band", ())]
     values["origin"] = Load(**found["origin"])
     values |= {name: [Load(**load) for load in found[name]] for name in ("lines", "mirrors")}
     return RolloutForecast(**values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,11 @@ TOP: Final = 10
 RIGHT: Final = 12
 LINES: Final = 4  # of the grid, above the axis
 TIMES: Final = 4  # that are written below
+MAX_EXPECTED: Final = 70  # points of a predicted line
 CIRCLE: Final = 100.0  # the length of a ring, whatever its radius: attribute pathLength
+
+# A time, and the lowest, middle and highest number of computers that are expected to have it by then.
+ExpectedPoint: TypeAlias = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,15 @@ class Arc:
 @dataclass(frozen=True, slots=True)
 class DrawnCurve:
     """Lines by their names as points of a polyline; `levels`: a number and its height; `times`: a time and its place.
-    `now_x`: the last point."""
+    `now_x`: the last point that is measured. `predicted` is a line too, `band` the corners of what is around it; "":
+    nothing is predicted."""
 
     lines: dict[str, str] = field(default_factory=dict)
     levels: list[tuple[int, float]] = field(default_factory=list)
     times: list[tuple[float, float]] = field(default_factory=list)
     now_x: float = 0.0
+    predicted: str = ""
+    band: str = ""
 
 
 def ring(counts: Mapping[str, int]) -> list[Arc]:
@@ -52,28 +59,43 @@ def ring(counts: Mapping[str, int]) -> list[Arc]:
     return arcs
 
 
-def curve(points: Sequence[CurvePoint], names: Sequence[str], end_s: float) -> DrawnCurve | None:
-    """How many computers were where by when, until `end_s`; None: there is nothing to draw."""
+def curve(
+    points: Sequence[CurvePoint], names: Sequence[str], end_s: float, expected: Sequence[ExpectedPoint] = ()
+) -> DrawnCurve | None:
+    """How many computers were where by when, until `end_s`, and how many were expected; None: there is nothing to
+    draw."""
     if not points:
         return None
+    expected = _thinned(expected)
     begin_s, end_s = points[0].at_s, max(end_s, points[-1].at_s + 1)
-    top = max(1, *(point.assigned for point in points))
+    last_s = max(end_s, expected[-1][0]) if expected else end_s
+    top = max(1, *(point.assigned for point in points), *(high for *_, high in expected))
     step = _nice(top / LINES)
-    high = step * -(-top // step)
+    high = step * -(-int(top) // step)
 
     def x(at_s: float) -> float:
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * (at_s - begin_s) / (end_s - begin_s), 1)
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * (max(at_s, begin_s) - begin_s) / (last_s - begin_s), 1)
 
     def y(number: float) -> float:
-        return round(HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * number / high, 1)
+        return round(HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * min(number, high) / high, 1)
 
     lines = {}
     for name in names:
         places = [f"{x(point.at_s)},{y(getattr(point, name))}" for point in points]
         lines[name] = " ".join([*places, f"{x(end_s)},{y(getattr(points[-1], name))}"])
     levels = [(number, y(number)) for number in range(0, high + 1, step)]
-    moments = [begin_s + (end_s - begin_s) * place / (TIMES - 1) for place in range(TIMES)]
-    return DrawnCurve(lines, levels, [(at_s, x(at_s)) for at_s in moments], x(end_s))
+    moments = [begin_s + (last_s - begin_s) * place / (TIMES - 1) for place in range(TIMES)]
+    times = [(at_s, x(at_s)) for at_s in moments]
+    predicted = " ".join(f"{x(at_s)},{y(middle)}" for at_s, _, middle, _ in expected)
+    above = [f"{x(at_s)},{y(most)}" for at_s, _, _, most in expected]
+    below = [f"{x(at_s)},{y(least)}" for at_s, least, _, _ in reversed(expected)]
+    return DrawnCurve(lines, levels, times, x(end_s), predicted, " ".join([*above, *below]))
+
+
+def _thinned(points: Sequence[ExpectedPoint]) -> Sequence[ExpectedPoint]:
+    """At most about `MAX_EXPECTED`, with the last one: a page is not to be large for a line."""
+    step = -(-len(points) // MAX_EXPECTED) or 1
+    return [*points[:-1:step], *points[-1:]]
 
 
 def _nice(number: float) -> int:

@@ -15,7 +15,7 @@ from distd.domain.filters.render import quote as quote_text
 from distd.domain.page import read_window
 from distd.domain.permissions import Act
 from distd.domain.results import class_of
-from distd.origin.deployments import diagnoses, result_list
+from distd.origin.deployments import diagnoses, live_progress, package_forecasts, result_list
 from distd.origin.deployments.diagnosis_facts import read_context
 from distd.origin.deployments.statistics import COUNTS, KINDS, OTHERS, show_statistics
 from distd.origin.packages import overview
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from distd.domain.page import Page
     from distd.operations.operation import Asked
     from distd.origin.deployments.diagnoses import CauseGroup, ToldCause
+    from distd.origin.deployments.live_progress import LiveProgress, ServerRate
+    from distd.origin.deployments.package_forecasts import Expected
     from distd.origin.deployments.result_list import Result
     from distd.origin.deployments.statistics import PackageStatistics
     from distd.origin.packages.overview import ListedPackage
@@ -41,6 +43,7 @@ AT_ONCE: Final = 2000  # computers up to which a page comes whole; of more its s
 COUNTERS_KEPT_S: Final = 2.0  # pages that are open ask every five
 NUMBERS_KEPT_S: Final = 15.0
 CAUSES_KEPT_S: Final = 60.0
+FRESH: Final = 4  # intervals of events about progress, after which the last one says nothing of now
 MAX_JUDGED: Final = 1000  # computers without a result of which the causes are looked for
 MAX_EXPLAINED: Final = 4  # causes with an example
 DRAWN: Final = ("success", "failed", "notified")
@@ -79,6 +82,23 @@ class ShownCause:
     example: ToldCause | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DeploymentNow:
+    """What changes all the time. `progress` None: nothing was sent."""
+
+    package: ListedPackage
+    progress: LiveProgress | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentNumbers:
+    """What takes longer. `expected` None: nothing was forecast."""
+
+    statistics: PackageStatistics
+    expected: Expected | None
+    rates: list[ServerRate]
+
+
 class DeploymentPages:
     """/packages/{id}/deployment and the parts of it that come by themselves."""
 
@@ -106,12 +126,12 @@ class DeploymentPages:
 
         @app.get("/packages/<package_id>/deployment/numbers")
         async def deployment_numbers(package_id: str) -> Response:
-            package = await self._package(package_id)
-            return await page("deployment_numbers.html", **await self._number_values(package))
+            now = await self._package(package_id)
+            return await page("deployment_numbers.html", **await self._number_values(now.package))
 
         @app.get("/packages/<package_id>/deployment/causes")
         async def deployment_causes(package_id: str) -> Response:
-            package = await self._package(package_id)
+            package = (await self._package(package_id)).package
             return await page("deployment_causes.html", package=package, causes=await self._cause_values(package_id))
 
         @app.get("/packages/<package_id>/deployment/computers")
@@ -119,18 +139,19 @@ class DeploymentPages:
             values = _of_counters(await self._package(package_id)) | await self._row_values(package_id)
             return await page("deployment_computers.html", **values)
 
-    async def _package(self, package_id: str) -> ListedPackage:
-        def read(conn: Connection, _: Asked) -> ListedPackage:
-            return overview.show(conn, package_id)
+    async def _package(self, package_id: str) -> DeploymentNow:
+        def read(conn: Connection, asked: Asked) -> DeploymentNow:
+            package, fresh_s = overview.show(conn, package_id), FRESH * asked.site.settings.events.progress_s
+            return DeploymentNow(package, live_progress.show_live(conn, package_id, fresh_s, asked.now_s))
 
         return await self._use_cases.read(Act.STATISTICS_READ, read)
 
     async def _show(self, package_id: str) -> Response:
-        package = await self._package(package_id)
-        values = _of_counters(package)
+        now = await self._package(package_id)
+        values = _of_counters(now)
         is_whole = values["total"] <= AT_ONCE or request.args.get("full") == "yes"
         is_listed = is_whole or "state" in request.args or "cursor" in request.args
-        values |= await self._number_values(package) if is_whole else {}
+        values |= await self._number_values(now.package) if is_whole else {}
         values |= await self._row_values(package_id) if is_listed else {}
         return await page(
             "deployment.html",
@@ -166,20 +187,26 @@ class DeploymentPages:
         """For deployment_numbers.html."""
         now_s, by = current().now_s, request.args.get("by", "")
 
-        def read(conn: Connection, _: Asked) -> PackageStatistics:
-            return show_statistics(conn, package.id)
+        def read(conn: Connection, asked: Asked) -> DeploymentNumbers:
+            expected = package_forecasts.show_kept(conn, package.id)
+            rates = live_progress.list_rates(conn, package.id, asked.now_s)
+            return DeploymentNumbers(show_statistics(conn, package.id), expected, rates)
 
-        async def make() -> PackageStatistics:
+        async def make() -> DeploymentNumbers:
             return await self._use_cases.read(Act.STATISTICS_READ, read)
 
-        found: PackageStatistics = await self._numbers.get(package.id, now_s, make)
+        numbers: DeploymentNumbers = await self._numbers.get(package.id, now_s, make)
+        found, expected = numbers.statistics, numbers.expected
         by = by if by in KINDS else KINDS[0]
         is_open = found.waiting + found.notified + found.downloading
         last_s = found.curve[-1].at_s if found.curve else now_s
         return {
             "package": package,
             "found": found,
-            "curve": curve(found.curve, DRAWN, now_s if is_open else last_s),
+            "curve": curve(found.curve, DRAWN, now_s if is_open else last_s, expected.curve if expected else ()),
+            "expected": expected,
+            "expected_now": round(expected.number_at(now_s)) if expected and is_open else None,
+            "rates": numbers.rates,
             "drawn": DRAWN,
             "by": by,
             "kinds": KINDS,
@@ -222,8 +249,10 @@ def _read_causes(conn: Connection, asked: Asked, package_id: str, code: str) -> 
     return sorted(found, key=lambda cause: not cause.to_do)
 
 
-def _of_counters(package: ListedPackage) -> dict[str, Any]:
+def _of_counters(now: DeploymentNow) -> dict[str, Any]:
     """For deployment_live.html. `seen` says by itself whether anything has changed."""
+    package, progress = now.package, now.progress
+    told = (progress.fragments, round(progress.bytes_per_s), progress.stalled or 0) if progress else ()
     counts = {name: getattr(package, name) for name in COUNTS}
     in_order = {name: counts[name] for name in ("success", "downloading", "notified", "waiting", "failed", "archived")}
     return {
@@ -231,7 +260,8 @@ def _of_counters(package: ListedPackage) -> dict[str, Any]:
         "counts": in_order,
         "total": sum(counts.values()),
         "ring": ring(in_order),
-        "seen": "-".join(str(number) for number in (*counts.values(), package.unproven, int(package.active))),
+        "progress": progress,
+        "seen": "-".join(str(number) for number in (*counts.values(), package.unproven, int(package.active), *told)),
     }
 
 

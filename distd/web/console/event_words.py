@@ -187,7 +187,7 @@ def event_value(name: str, value: Any) -> str:
         return current().language.text(ROLLOUT_PHASES.get(str(value), str(value)))
     match value:
         case dict():
-            text = ", ".join(f"{key}: {event_value(key, each)}" for key, each in value.items())
+            text = ", ".join(f"{detail_name(str(key))}: {event_value(str(key), each)}" for key, each in value.items())
         case list():
             text = ", ".join(event_value(name, each) for each in value)
         case bool():

@@ -43,13 +43,13 @@ class NavigationEntry:
 # The pages that there are. An empty entry is a gap.
 NAVIGATION: Final = (
     NavigationEntry("Overview", "/", "home"),
-    NavigationEntry("Packages", "/packages", "package", "packages"),
+    NavigationEntry("Packages", "/packages", "package", "packages", others=("/sets", "/recurrences", "/sources")),
     NavigationEntry("Computers", "/computers", "computer", "computers"),
     NavigationEntry("Groups", "/groups", "group"),
     NavigationEntry("Roll-outs", "/rollouts", "deployment", act="rollouts.read"),
     NavigationEntry("Redistribution", "/mirrors", "mirror", others=("/mirror-rules",)),
     NavigationEntry("", "", ""),
-    NavigationEntry("Settings", "/settings", "settings", others=("/operators", "/tokens")),
+    NavigationEntry("Settings", "/settings", "settings", others=("/operators", "/tokens", "/notices")),
     NavigationEntry("Journal", "/events", "audit"),
     NavigationEntry("Help", "/help", "help"),
 )

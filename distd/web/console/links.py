@@ -43,3 +43,13 @@ def of_rollout(rollout_id: int) -> str:
 def of_deployment(package_id: str) -> str:
     """The page of a package's deployment."""
     return f"/packages/{quote(package_id, safe='')}/deployment"
+
+
+def of_forecast(package_id: str) -> str:
+    """The page of what is to become of a package's deployment."""
+    return f"/packages/{quote(package_id, safe='')}/forecast"
+
+
+def of_set(name: str) -> str:
+    """The page of a set of packages."""
+    return f"/sets/{quote(name, safe='')}"

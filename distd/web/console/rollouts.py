@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from quart import redirect, request
 
@@ -12,7 +13,7 @@ from distd.domain.errors import BadInput, Conflict
 from distd.domain.page import Window
 from distd.domain.permissions import Act
 from distd.domain.rollout_plan import DEFAULT_SUCCESS_PERCENT, MAX_WAVES, WaveBy, WavePlan, parse_wave
-from distd.domain.rollout_state import Phase, RolloutAct
+from distd.domain.rollout_state import ENDED, Phase, RolloutAct
 from distd.operations import rollouts as operations
 from distd.operations.rollouts import (
     RolloutHaltsRequest,
@@ -22,14 +23,17 @@ from distd.operations.rollouts import (
     RolloutTarget,
     WaveRequest,
 )
-from distd.origin.deployments import rollouts
+from distd.origin.deployments import rollout_forecasts, rollouts
+from distd.origin.deployments.package_forecasts import Expected, band_of
+from distd.origin.deployments.statistics import CurvePoint
 from distd.origin.operators import events
 from distd.origin.operators.events import Wanted, read_kinds
 from distd.origin.packages import overview, packages
 from distd.origin.packages.overview import WantedPackages
+from distd.web.console.charts import curve
 from distd.web.console.faults import fault_text
-from distd.web.console.frame import current, is_fragment, page
-from distd.web.console.links import address, of_deployment, of_rollout
+from distd.web.console.frame import current, is_fragment, now_s, page
+from distd.web.console.links import address, of_deployment, of_forecast, of_rollout
 from distd.web.console.recent import RecentAnswers
 
 if TYPE_CHECKING:
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from werkzeug.wrappers import Response as PlainResponse
 
+    from distd.origin.deployments.rollout_forecasts import RolloutPlanShown
     from distd.origin.deployments.rollouts import Rollout
     from distd.origin.operators.events import LoggedEvent
     from distd.web.console.operations import ConsoleOperations
@@ -72,6 +77,7 @@ class RolloutPages:
     def __init__(self, asked: ConsoleOperations) -> None:
         self._asked = asked
         self._shown = RecentAnswers(COUNTED_KEPT_S)
+        self._planned = RecentAnswers(COUNTED_KEPT_S)
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the pages."""
@@ -131,6 +137,9 @@ class RolloutPages:
 
     async def _create(self, form: Mapping[str, str]) -> Response | PlainResponse:
         """Without `step` it is only tried."""
+        package_id, kept = form.get("package", ""), {name: form.get(name, "").strip() for name in ("to", "who")}
+        if form.get("step") == "forecast" and package_id.isdecimal():
+            return redirect(f"{of_forecast(package_id)}?{urlencode(kept)}", 303)
         try:
             made = await self._asked.do(operations.CREATE, given=_request(form))
         except (BadInput, Conflict) as error:
@@ -153,6 +162,8 @@ class RolloutPages:
         acts = [act for act in ACTS[phase] if act is not RolloutAct.OPEN_WAVE or found.opened < len(found.waves)]
         if found.plan.get("roll_back_to") and phase is not Phase.DRAFT and phase is not Phase.STOPPED:
             acts.append(RolloutAct.ROLL_BACK)
+        read = partial(rollout_forecasts.show_kept, name=str(rollout_id), now_s=now_s())
+        planned = await self._planned.get(rollout_id, now_s(), partial(self._asked.reader.run, read))
         kinds = read_kinds(tuple(f"ROLLOUT_{each}" for each in DECISIONS), "kind")
         wanted = Wanted(package_id=found.package_id, kinds=kinds)
         logged = await self._asked.reader.run(partial(events.newest, wanted=wanted, window=Window(MAX_SEARCHED)))
@@ -168,6 +179,7 @@ class RolloutPages:
             is_going_on=phase not in (Phase.DRAFT, Phase.FINISHED, Phase.STOPPED),
             decisions=own,
             figures_of=figures_of,
+            **_progress_values(planned),
             deployment=of_deployment(found.package_id),
             fault=fault,
         )
@@ -178,6 +190,27 @@ DECISIONS: Final = (
     *("RESUMED", "HALTED", "STOPPED", "FINISHED", "ROLLED_BACK", "RESTARTED", "CHANGED"),
 )
 _HIDDEN: Final = ("rollout", "name")
+
+
+def _progress_values(planned: RolloutPlanShown | None) -> dict[str, Any]:
+    """What is measured of a roll-out that has begun, beside what was kept of its plan."""
+    measured = None if planned is None else planned.measured
+    if planned is None or measured is None:
+        return {"curve": None, "measured": None, "expected": None}
+    begins_at_s, forecast, expected = planned.begins_at_s, planned.forecast, None
+    if forecast is not None:
+        finish_at_s = {share: at_s and begins_at_s + at_s for share, at_s in forecast.finish_s.items()}
+        band = band_of(begins_at_s, forecast.agents, forecast.curve, forecast.band)
+        expected = Expected(begins_at_s, forecast.agents, band, finish_at_s)
+    shares = [(0.0, 0.0), *measured.curve]
+    points = [
+        CurvePoint(begins_at_s + at_s, planned.computers, 0, round(share * planned.computers), 0)
+        for at_s, share in shares
+    ]
+    is_open = planned.phase not in ENDED
+    end_s = measured.at_s if is_open else points[-1].at_s
+    drawn = curve(points, ("success",), end_s, expected.curve if expected else ())
+    return {"curve": drawn, "measured": measured, "expected": expected}
 
 
 def _names(conn: Connection, ids: Collection[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from werkzeug.datastructures import FileStorage
 from distd.domain.errors import Unavailable
 from distd.domain.permissions import Role
 from distd.domain.settings import settings_of
+from distd.origin.deployments import forecasts
 from distd.origin.installation import Installation
 from distd.origin.operators import operators
 from distd.storage.data_dir import DataDir
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from quart_trio import QuartTrio
 
+    from distd.origin.deployments.forecasts import Plan, Question
+    from distd.simulation.world import World
     from distd.web.console.app import Pages
     from tests.fixtures.origin import TestOrigin
 
@@ -91,6 +94,11 @@ def text_of(page: str) -> str:
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", page)))
 
 
+async def forecast_here(world: World, question: Question, name: str) -> Plan:
+    """In this process."""
+    return forecasts.forecast(world, question, name)
+
+
 @pytest.fixture
 def clock() -> list[float]:
     """The time; a test may change it."""
@@ -109,7 +117,7 @@ def app(
     pages: tuple[Pages, ...] = (
         SignInPages(FakePasswords(), writer),
         *package_pages(operations, uploads, lambda: OWN_SERVERS),
-        *site_pages(operations, writer, lambda: OWN_SERVERS),
+        *site_pages(operations, writer, lambda: OWN_SERVERS, forecast_here),
         ComponentPages(),
     )
     return Console(reader, writer, lambda: clock[0], lambda: IDLE_S).make(pages)

@@ -155,3 +155,13 @@ for (const table of document.querySelectorAll("table[data-reorder]")) {
     dragged = null;
   });
 }
+
+// What a slider says is written beside it while it moves.
+document.addEventListener("input", (event) => {
+  const slider = event.target;
+  const output = slider.type === "range" && document.querySelector(`output[for="${slider.id}"]`);
+  if (!output) return;
+  const label = slider.list && [...slider.list.options].find((option) => option.value === slider.value)?.label;
+  output.textContent = label || slider.value + (output.dataset.unit ?? "");
+  if (label) slider.setAttribute("aria-valuetext", label);
+});
