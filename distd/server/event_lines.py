@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 RETRY_S: Final = 1.0
 BATCH: Final = 1000
+BEGIN_S: Final = 1.0  # a server does not wait longer for its database
 QUIET: Final = (Kind.NOTIFIED, Kind.INVENTORY, Kind.FRAGMENTS_FETCHED, Kind.PACKAGE_PROGRESS)
 LOUD: Final = tuple(kind for kind in Kind if kind not in QUIET)
 # One command does them to many computers.
@@ -39,15 +40,19 @@ OF_MANY: Final = (
 
 @asynccontextmanager
 async def logged_events(watch: EventWatch, log: logging.Logger) -> AsyncIterator[None]:
-    """Log what happens, for as long as the block lasts."""
+    """Log what happens, for as long as the block lasts: all of it, unless the database is away at the beginning."""
+    begun = trio.Event()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_follow, watch, log)
+        nursery.start_soon(_follow, watch, log, begun)
+        with trio.move_on_after(BEGIN_S):
+            await begun.wait()
         yield
         nursery.cancel_scope.cancel()
 
 
-async def _follow(watch: EventWatch, log: logging.Logger) -> None:
+async def _follow(watch: EventWatch, log: logging.Logger, begun: trio.Event) -> None:
     seq = await watch.current()
+    begun.set()
     while True:
         kinds = () if log.isEnabledFor(logging.DEBUG) else LOUD
         newest = await watch.beyond(seq, kinds)

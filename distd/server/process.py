@@ -124,10 +124,10 @@ async def run_server(
             jobs, watched = JobRunner(installation.data.root, *behind), SourceWatch(installation.data, *behind)
             for each in (notices, event_watch, mirrors, monitor, steering, progress, jobs, watched):
                 nursery.start_soon(each.run)
-            announce(state.context.http, state.context.https)
             async with AsyncExitStack() as stack:
                 if not is_worker():  # else the supervisor does it, once for all workers
                     await stack.enter_async_context(logged_events(event_watch, log))
+                announce(state.context.http, state.context.https)
                 await _wait_for_end(signals, partial(state.reload, lane, log))
         state.stop()
         log.info("finishing what is being sent, at most %d s", drain_s)

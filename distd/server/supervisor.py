@@ -68,10 +68,10 @@ class Supervisor:
             async with trio.open_nursery() as nursery:
                 for index in range(len(self._listeners)):
                     await nursery.start(self._keep_alive, index)
-                announce()
                 watch = EventWatch(Reader(self._catalogue), log, self._catalogue.listen)
                 nursery.start_soon(watch.run)
                 async with logged_events(watch, log):
+                    announce()
                     await self._wait_for_end(signals)
                 self._stopping.set()
                 for listeners in self._listeners:

@@ -57,6 +57,7 @@ class Sites:
         for place in (self.local, self.remote):
             text = text.replace(" ".join(place[:2]), "SITE")
         for pattern, word in (
+            (r"https://localhost:\d+", "SERVER"),  # the files do not know at which port it is served
             (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
             (r"(cli|operator):\w+", "ACTOR"),
             (r"distd_[\w-]+", "TOKEN"),
@@ -381,9 +382,10 @@ COMMANDS: list[tuple[int, str]] = [
     (2, "set delete tools"),
     (0, f"recurrence create {{package}} --every-days 30 --filter device_id~{PC[:4]}* --dry-run"),
     (2, "recurrence create {package} --every-days 30 --filter colour=red"),
-    (2, "recurrence create {package} --every-days 30"),
+    (0, "recurrence create {package} --every-days 30"),
     (0, "recurrence list"),
     (2, "recurrence delete 17"),
+    (0, "recurrence delete 1"),
     (0, "source list"),
     (2, "source show nobody"),
     (2, "source check nobody"),

@@ -140,7 +140,7 @@ async def test_a_mirror_of_a_mirror_needs_no_other_server(origin: Origin) -> Non
                 package_id = origin.build(NOISE)
                 await origin.until_ready("far", package_id)
                 assert origin.same(far, package_id)
-                assert near.metric("redistrib_fragments_sent") > 0
+                await origin.until(lambda: near.metric("redistrib_fragments_sent") > 0)
                 assert origin.show_mirror("far")["alive"]
 
 

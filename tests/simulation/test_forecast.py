@@ -9,9 +9,8 @@ from distd.simulation.world import Package, Site, World
 from tests.simulation.worlds import MB, small_world
 
 
-def test_a_forecast_for_many_agents_is_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distd.simulation.forecast.MAX_TURNS", 5000)
-    some, whole = make_forecast(small_world(5000)), simulate(small_world(5000), 0)
+def test_a_forecast_for_many_agents_is_of_a_sample() -> None:
+    some, whole = make_forecast(small_world(5000), max_turns=5000), simulate(small_world(5000), 0)
     assert (some.agents, some.one_in) == (5020, 14)
     assert some.origin.bytes == pytest.approx(whole.origin_bytes.sum(), rel=0.02)
     assert sum(line.bytes for line in some.lines) == pytest.approx(some.origin.bytes, rel=0.02)
