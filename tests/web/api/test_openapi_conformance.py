@@ -1,7 +1,7 @@
 """A real server, asked by schemathesis for all that its OpenAPI document describes, rightly and wrongly; and asked for
 what no document can describe.
 
-Seeded: each run sends the same requests. All of them together take less than a minute of CPU.
+Seeded: each run sends the same requests.
 """
 
 from __future__ import annotations
