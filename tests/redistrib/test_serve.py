@@ -136,8 +136,10 @@ async def test_a_mirror_of_a_mirror_needs_no_other_server(origin: Origin) -> Non
         near = origin.join("near")
         async with near.serve():
             far = origin.join("far", through=near)
+            package_id = origin.build(NOISE)
+            # One that asks for what the near mirror has not heard of yet is sent on to the origin.
+            await origin.until_ready("near", package_id)
             async with far.serve():
-                package_id = origin.build(NOISE)
                 await origin.until_ready("far", package_id)
                 assert origin.same(far, package_id)
                 await origin.until(lambda: near.metric("redistrib_fragments_sent") > 0)
