@@ -206,7 +206,7 @@ class UnfinishedUpload:
         """How much has come."""
         return self._file.size_bytes
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | memoryview) -> None:
         """Write what comes next. Raises `Unavailable` when the disk is full: what was written of it stays."""
         with map_disk_full():
             self._file.append([data])
