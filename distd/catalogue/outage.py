@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
-    from distd.domain.errors import Unavailable
+    from distd.domain.errors import DistdError
 
 RETRY_S: Final = 1.0
 
 
-def warn(log: logging.Logger, error: Unavailable, message: str) -> None:
+def warn(log: logging.Logger, error: DistdError, message: str) -> None:
     """A warning that something is not done; none in an outage, which has its own line (`Outage.on_change`)."""
     if not isinstance(error, Unreachable):
         log.warning("%s: %s", message, error)

@@ -3,6 +3,7 @@ agent's pauses make it last. Pure."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from distd.domain.settings import DownloadConfig
 
 MAX_POINTS: Final = 60  # of the course of a download
+ROUNDS: Final = 100  # of an iteration; near a load of 1 it would take more, where it hardly matters
 SHARES: Final = (50, 95, 100)  # of many agents, in %
 
 
@@ -39,19 +41,42 @@ class Course:
 
 
 def finish_of_many(
-    agents: int, course: Course, total_bytes: int, contact_every_s: float, shared_bytes_per_s: float | None = None
+    agents: int, course: Course, cut: Cut, contact_every_s: float, shared_bytes_per_s: float | None = None
 ) -> dict[int, float]:
     """By share of so many agents (%), when they have the package, in seconds from its activation: agents make contacts
     evenly over `contact_every_s`, and each then takes its course. `shared_bytes_per_s`: what the server sends to all of
     them together at most; None: no limit.
 
-    It is what a simulation gives where lines between are not full.
+    It is what a simulation gives where lines between are not full; at most one course more where the server is the
+    limit, as agents pause while others are served.
     """
-    after_s = {}
-    for share in SHARES:
-        sent_s = 0.0 if shared_bytes_per_s is None else agents * share / 100 * total_bytes / shared_bytes_per_s
-        after_s[share] = max(share / 100 * contact_every_s, sent_s) + course.done_s
-    return after_s
+    load = 0.0
+    if shared_bytes_per_s is not None:
+        load = agents * cut.total_bytes / shared_bytes_per_s / contact_every_s
+    return {share: _finish(share / 100, load, cut.count) * contact_every_s + course.done_s for share in SHARES}
+
+
+def _finish(share: float, load: float, count: int) -> float:
+    """When a share of the agents has been sent `count` fragments each, in the time over which they come. `load`: in how
+    much of that time the server could send all.
+
+    With one fragment they are served in the order in which they come. With very many all are served at once, each at
+    the same rate: the fluid limit of processor sharing, in which those that come evenly leave evenly as long as others
+    come, later by a factor. With some it is between, exactly so where all come at once.
+    """
+    if load <= 1:
+        return share
+    late = 1.0  # 1 - 1 / that factor, the root of late = 1 - exp(-load * late)
+    for _ in range(ROUNDS):
+        late = 1 - math.exp(-load * late)
+    shared = share / (1 - late) if share <= 1 - late else _finish_after(share, load, late)
+    in_order = share * load
+    return in_order + (1 - 1 / count) * (shared - in_order)
+
+
+def _finish_after(share: float, load: float, late: float) -> float:
+    """Of a share that is not done when the last ones come."""
+    return 1 + (math.log(share) + load * late - share + 1 - late) / late
 
 
 def cut_by_size(total_bytes: int, fragment_bytes: int | None = None) -> Cut:

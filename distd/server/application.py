@@ -35,6 +35,7 @@ from distd.web.api.own_password import OwnPasswordRoutes
 from distd.web.api.statistics import StatisticsRoutes
 from distd.web.api.uploads import UploadsApi
 from distd.web.by_path import by_path
+from distd.web.console.account import AccountPages
 from distd.web.console.app import Console
 from distd.web.console.components import ComponentPages
 from distd.web.console.operations import ConsoleOperations
@@ -136,6 +137,7 @@ def _make_application(
     operations = ConsoleOperations(reader, writer, site)
     pages: tuple[Pages, ...] = (
         SignInPages(logins, writer),
+        AccountPages(operations, logins),
         *package_pages(operations, uploads, own_servers),
         *site_pages(operations, writer, own_servers, forecast_in_child),
         ComponentPages(),

@@ -7,11 +7,9 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import trio
-
-from distd.catalogue.outage import warn
 from distd.domain.errors import BadInput, NotFound, Unavailable
 from distd.origin.deployments import package_forecasts
+from distd.server.repeating import repeat
 
 if TYPE_CHECKING:
     import logging
@@ -37,15 +35,13 @@ async def run_forecasts(
     log: logging.Logger,
 ) -> None:
     """Until cancelled. `settings()` are the present ones; `make_forecast` makes the plan of a package of this name."""
-    while True:
-        await trio.sleep(LOOK_S)
-        try:
-            found = await reader.run(package_forecasts.find_unforecast)
-            for package_id in found:
-                if await _make(reader, writer, package_id, settings(), make_forecast):
-                    break
-        except Unavailable as error:
-            warn(log, error, "no forecast of a deployment is made")
+
+    async def look() -> None:
+        for package_id in await reader.run(package_forecasts.find_unforecast):
+            if await _make(reader, writer, package_id, settings(), make_forecast):
+                break
+
+    await repeat(look, LOOK_S, "no forecast of a deployment is made", log)
 
 
 async def _make(

@@ -3,17 +3,15 @@ packages, also where no agent makes a contact; and packages that were not active
 
 from __future__ import annotations
 
+import itertools
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import trio
-
 from distd.catalogue import dialect
-from distd.catalogue.outage import warn
-from distd.domain.errors import Unavailable
 from distd.origin.groups import following, given_packages
 from distd.origin.groups.directory import GroupDirectory
+from distd.server.repeating import repeat
 
 if TYPE_CHECKING:
     import logging
@@ -29,14 +27,12 @@ WHOLE: Final = 60  # every so many times all groups are compared, whatever their
 
 async def run_groups(reader: Reader, writer: Writer, log: logging.Logger) -> None:
     """Until cancelled. What the catalogue does not take is tried again the next time."""
-    directory, rounds = GroupDirectory(), 0
-    while True:
-        await trio.sleep(FOLLOW_S)
-        try:
-            await _follow(reader, writer, directory, whole=rounds % WHOLE == 0)
-        except Unavailable as error:
-            warn(log, error, "members of groups do not follow")
-        rounds += 1
+    directory, rounds = GroupDirectory(), itertools.count()
+
+    async def follow() -> None:
+        await _follow(reader, writer, directory, whole=next(rounds) % WHOLE == 0)
+
+    await repeat(follow, FOLLOW_S, "members of groups do not follow", log)
 
 
 async def _follow(reader: Reader, writer: Writer, directory: GroupDirectory, *, whole: bool) -> None:

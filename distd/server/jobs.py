@@ -18,6 +18,7 @@ from distd.domain.errors import DistdError, Unavailable
 from distd.lane.child_process import ChildExited, open_child
 from distd.origin.installation import open_installation
 from distd.origin.jobs import jobs, work
+from distd.server.repeating import repeat
 from distd.web.api.problems import content_of_error
 from distd.wire.problem import content_of
 
@@ -53,12 +54,8 @@ class JobRunner:
     async def run(self) -> None:
         """Until cancelled."""
         async with trio.open_nursery() as nursery:
-            while True:
-                try:
-                    await self._look(nursery)
-                except Unavailable as error:
-                    warn(self._log, error, "jobs are not looked for")
-                await trio.sleep(POLL_S)
+            look = partial(self._look, nursery)
+            await repeat(look, POLL_S, "jobs are not looked for", self._log, at_once=True)
 
     async def _look(self, nursery: trio.Nursery) -> None:
         """Take all jobs whose turn it is; end those that nobody does any more."""

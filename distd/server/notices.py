@@ -18,10 +18,11 @@ from distd.catalogue.outage import warn
 from distd.domain.errors import BadInput, Unavailable
 from distd.origin.notices import conditions, notices
 from distd.origin.notices.senders import NoticeSender
+from distd.server.repeating import repeat
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Connection
 
@@ -71,16 +72,11 @@ class NoticeWatch:
     async def run(self) -> None:
         """Look, and send, for ever."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._every, LOOK_S, self.look, "notices")
-            nursery.start_soon(self._every, SEND_S, self.send_due, "notices are not sent")
-
-    async def _every(self, interval_s: float, act: Callable[[], Awaitable[None]], what: str) -> None:
-        while True:
-            try:
-                await act()
-            except Unavailable as error:
-                warn(self._log, error, what)
-            await trio.sleep(interval_s)
+            for work, interval_s, what in (
+                (self.look, LOOK_S, "conditions are not looked for"),
+                (self.send_due, SEND_S, "notices are not sent"),
+            ):
+                nursery.start_soon(partial(repeat, work, interval_s, what, self._log, at_once=True))
 
     async def look(self) -> None:
         """Look once, and write down what has changed."""

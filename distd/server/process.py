@@ -16,7 +16,7 @@ from distd.catalogue.event_watch import EventWatch
 from distd.catalogue.outage import RETRY_S, log_outages
 from distd.catalogue.reader import Reader
 from distd.catalogue.writer import open_writer
-from distd.domain.errors import Unavailable, Unreachable
+from distd.domain.errors import Unreachable
 from distd.lane.file_cache import FileCache
 from distd.lane.file_watch import watch
 from distd.lane.pacer import Levels
@@ -44,6 +44,7 @@ from distd.server.notices import NoticeWatch
 from distd.server.post_queues import open_post_queues
 from distd.server.progress import ProgressRecorder
 from distd.server.progress_events import run_progress_events
+from distd.server.repeating import repeat
 from distd.server.rollout_upkeep import run_rollouts
 from distd.server.source_watch import SourceWatch
 from distd.server.state import ServerState
@@ -157,12 +158,8 @@ def _use_keys(state: ServerState, lane: Lane, backend: OriginBackend, mirrors: M
 
 async def limit_log(catalogue: Catalogue) -> None:
     """Keep the catalogue's write-ahead log small, for ever."""
-    while True:
-        await trio.sleep(LOG_S)
-        try:
-            await trio.to_thread.run_sync(catalogue.limit_log)
-        except Unavailable as error:
-            log.warning("the log of changes is not shortened: %s", error)
+    limit = partial(trio.to_thread.run_sync, catalogue.limit_log)
+    await repeat(limit, LOG_S, "the log of changes is not shortened", log)
 
 
 def _prepare(installation: Installation, access: AgentAccess) -> bool:

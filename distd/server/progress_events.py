@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from distd.catalogue.outage import warn
-from distd.domain.errors import Unavailable
 from distd.origin.deployments import progress_events, stalls
+from distd.server.repeating import repeat
 
 if TYPE_CHECKING:
     import logging
@@ -32,19 +31,21 @@ async def run_progress_events(
     """Until cancelled. `settings()` are the present ones."""
     stalled: dict[str, int] = {}
     counted_s = trio.current_time()
-    while True:
-        interval_s = float(settings().events.progress_s)
-        await trio.sleep(interval_s)
-        try:
-            if trio.current_time() - counted_s >= STALLED_S:
-                counted_s = trio.current_time()
-                stalled = await reader.run(partial(_count_stalled, config=settings().download))
-            found = await reader.run(partial(progress_events.find_progress, stalled=stalled))
-            if found:
-                tell = partial(progress_events.tell_progress, found=found, interval_s=interval_s, now_s=time.time())
-                await writer.run(tell)
-        except Unavailable as error:
-            warn(log, error, "progress of packages is not told")
+
+    def interval_s() -> float:
+        return settings().events.progress_s
+
+    async def tell() -> None:
+        nonlocal stalled, counted_s
+        if trio.current_time() - counted_s >= STALLED_S:
+            counted_s = trio.current_time()
+            stalled = await reader.run(partial(_count_stalled, config=settings().download))
+        found = await reader.run(partial(progress_events.find_progress, stalled=stalled))
+        if found:
+            told = partial(progress_events.tell_progress, found=found, interval_s=interval_s(), now_s=time.time())
+            await writer.run(told)
+
+    await repeat(tell, interval_s, "progress of packages is not told", log)
 
 
 def _count_stalled(conn: Connection, config: DownloadConfig) -> dict[str, int]:

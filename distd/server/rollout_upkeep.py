@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from distd.catalogue.outage import warn
-from distd.domain.errors import BadInput, NotFound, Unavailable
+from distd.domain.errors import BadInput, NotFound
 from distd.origin.deployments import rollout_advance, rollout_forecasts
 from distd.origin.deployments.rollout_rows import find_row, load
+from distd.server.repeating import repeat
 from distd.simulation.world import Line
 
 if TYPE_CHECKING:
@@ -44,26 +44,21 @@ async def run_rollouts(
     """Until cancelled. What the catalogue does not take is tried again the next time. `settings()` are the present
     ones; `make_forecast` simulates a roll-out, which takes some seconds."""
 
-    async def every(interval_s: Callable[[], float], what: str, work: Callable[[float], Awaitable[None]]) -> None:
-        while True:
-            await trio.sleep(interval_s())
-            try:
-                await work(time.time())
-            except Unavailable as error:
-                warn(log, error, what)
-
-    async def advance(now_s: float) -> None:
-        config = settings().download
+    async def advance() -> None:
+        config, now_s = settings().download, time.time()
         due = await reader.run(partial(rollout_advance.find_due, now_s=now_s, config=config))
         if due:
             await writer.run(partial(rollout_advance.advance_due, due=due, now_s=now_s, config=config))
 
-    async def join(now_s: float) -> None:
+    async def join() -> None:
+        now_s = time.time()
         joining = await reader.run(partial(rollout_advance.find_joining, now_s=now_s))
         if joining:
             await writer.run(partial(rollout_advance.join_found, joining=joining, now_s=now_s))
 
-    async def forecast(now_s: float) -> None:
+    async def forecast() -> None:
+        now_s = time.time()
+
         def read(conn: Connection, name: str) -> RolloutQuestion:
             return rollout_forecasts.question_of(conn, load(conn, find_row(conn, name)), settings(), Line(), now_s)
 
@@ -80,6 +75,6 @@ async def run_rollouts(
             await writer.run(partial(rollout_forecasts.keep, question=question, made=made))
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(every, lambda: float(settings().rollouts.step_s), "roll-outs do not go on", advance)
-        nursery.start_soon(every, lambda: FORECAST_S, "no plan of a roll-out is made", forecast)
-        nursery.start_soon(every, lambda: JOIN_S, "no computers join roll-outs", join)
+        nursery.start_soon(repeat, advance, lambda: settings().rollouts.step_s, "roll-outs do not go on", log)
+        nursery.start_soon(repeat, forecast, FORECAST_S, "no plan of a roll-out is made", log)
+        nursery.start_soon(repeat, join, JOIN_S, "no computers join roll-outs", log)

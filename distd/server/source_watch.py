@@ -22,6 +22,7 @@ from distd.lane.client.http_client import open_client
 from distd.origin.installation import MIB, disk_limits
 from distd.origin.packages import watched_sources
 from distd.packaging import source_version
+from distd.server.repeating import repeat
 from distd.storage import quota
 from distd.storage.atomic import map_disk_full
 
@@ -68,13 +69,12 @@ class SourceWatch:
     async def run(self) -> None:
         """Look at what is due, for ever."""
         async with trio.open_nursery() as nursery:
-            while True:
-                try:
-                    for source in await self._take():
-                        nursery.start_soon(self.look, source)
-                except Unavailable as error:
-                    warn(self._log, error, "sources are not looked at")
-                await trio.sleep(POLL_S)
+
+            async def look() -> None:
+                for source in await self._take():
+                    nursery.start_soon(self.look, source)
+
+            await repeat(look, POLL_S, "sources are not looked at", self._log, at_once=True)
 
     async def _take(self) -> list[DueSource]:
         if not await self._reader.run(partial(watched_sources.is_due, now_s=self._clock())):

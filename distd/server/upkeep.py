@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from distd.catalogue import event_log
-from distd.catalogue.outage import warn
 from distd.domain.duplicates import DuplicateReason
-from distd.domain.errors import Unavailable
 from distd.origin.agents import software_register
 from distd.origin.computers import duplicates, expiry
 from distd.origin.deployments import deadlines, proofs, recurrences
 from distd.origin.operators import sessions
+from distd.server.repeating import repeat
 
 if TYPE_CHECKING:
     import logging
@@ -40,12 +39,10 @@ async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) ->
     """Until cancelled. What the catalogue does not take is tried again the next time."""
 
     async def every(interval_s: float, what: str, work: Callable[..., object]) -> None:
-        while True:
-            await trio.sleep(interval_s)
-            try:
-                await writer.run(partial(work, now_s=time.time()))
-            except Unavailable as error:
-                warn(log, error, what)
+        async def once() -> None:
+            await writer.run(partial(work, now_s=time.time()))
+
+        await repeat(once, interval_s, what, log)
 
     def prune(conn: Connection, now_s: float) -> None:
         event_log.prune(conn, settings.events.keep)

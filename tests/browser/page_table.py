@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # By the rule of each page some addresses of it; {…} is what `page_site.addresses` knows.
 PAGES: Final[dict[str, tuple[str, ...]]] = {
     "/": ("/",),
+    "/account": ("/account",),
     "/assign": ("/assign?computer={computer}",),
     "/components": ("/components",),
     "/computers": ("/computers?filter=os+~+%22*windows*%22", "/computers?filter=os+~+%3D"),

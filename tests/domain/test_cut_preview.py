@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from distd.domain import fragment_plan
-from distd.domain.cut_preview import MAX_POINTS, Course, Cut, course_of, cut_by_count, cut_by_size, finish_of_many
+from distd.domain.cut_preview import (
+    MAX_POINTS,
+    SHARES,
+    Course,
+    Cut,
+    course_of,
+    cut_by_count,
+    cut_by_size,
+    finish_of_many,
+)
 from distd.domain.errors import BadInput
 from distd.domain.records import Dialect
 from distd.domain.settings import DownloadConfig
+from distd.simulation.simulate import simulate
+from distd.simulation.world import Line, Package, Site, World
 
 CONFIG = DownloadConfig()
 FAST = 1e12
@@ -72,7 +84,44 @@ def test_a_thin_line_takes_longer_and_no_turn_takes_for_ever() -> None:
 
 
 def test_many_agents_come_one_after_another_and_share_what_the_server_sends() -> None:
-    course = Course((), 100.0)
-    assert finish_of_many(10, course, 1000, 3600.0) == {50: 1900.0, 95: 3520.0, 100: 3700.0}
-    assert finish_of_many(10, course, 1000, 3600.0, 1.0) == {50: 5100.0, 95: 9600.0, 100: 10_100.0}
-    assert finish_of_many(10, course, 1000, 3600.0, 1e9) == finish_of_many(10, course, 1000, 3600.0)
+    course, whole = Course((), 100.0), Cut(1000, 1000, 1)
+    assert finish_of_many(10, course, whole, 3600.0) == pytest.approx({50: 1900.0, 95: 3520.0, 100: 3700.0})
+    limited = finish_of_many(10, course, whole, 3600.0, 1.0)
+    assert limited == pytest.approx({50: 5100.0, 95: 9600.0, 100: 10_100.0})
+    assert finish_of_many(10, course, whole, 3600.0, 1e9) == finish_of_many(10, course, whole, 3600.0)
+    # With two fragments, and hardly any time to come in, half of them have both when three quarters are sent.
+    at_once = finish_of_many(10, course, Cut(1000, 500, 2), 1.0, 1.0)
+    assert at_once == pytest.approx({50: 7600.0, 95: 9850.0, 100: 10_100.0}, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "priority", "count"), [(Dialect.WINDOWS, 5, 1), (Dialect.UNIX, 1, 40), (Dialect.WINDOWS, 3, 20)]
+)
+def test_what_many_agents_need_is_what_a_simulation_gives(dialect: Dialect, priority: int, count: int) -> None:
+    cut, agents = cut_by_count(4_000_000, count), 2000
+    course = course_of(cut, priority, dialect, CONFIG, 1_000_000)
+    package = Package.from_sizes("p", priority, cut.total_bytes, cut.fragment_bytes)
+    site = Site("s", agents, Line.read("1MB/s each"))
+    world = World((package,), (site,), CONFIG, dialects={dialect: 1.0}, contact_s=86_400, round_trip_s=0)
+    assert _simulated_s(world) == pytest.approx(finish_of_many(agents, course, cut, 86_400.0), rel=0.02)
+
+
+@pytest.mark.parametrize("count", [1, 4, 16])
+@pytest.mark.parametrize("bytes_per_s", [15_000, 150_000, 450_000])
+def test_a_limit_of_the_server_is_what_a_simulation_gives(count: int, bytes_per_s: int) -> None:
+    """1.2 GB for 300 agents that come within an hour: the server is overloaded by far, by a factor of two, or not."""
+    cut, agents = cut_by_count(4_000_000, count), 300
+    no_pauses = DownloadConfig(frag_latency_s=0, cycle_latency_s=0, period_latency_s=0)
+    for config, courses in ((no_pauses, 0), (CONFIG, 1)):
+        course = course_of(cut, 1, Dialect.UNIX, config, FAST)
+        package = Package.from_sizes("p", 1, cut.total_bytes, cut.fragment_bytes)
+        origin = Line.of(bytes_per_s)
+        world = World((package,), (Site("s", agents),), config, origin=origin, contact_s=3600, round_trip_s=0)
+        expected_s = finish_of_many(agents, course, cut, 3600.0, bytes_per_s)
+        assert _simulated_s(world) == pytest.approx(expected_s, rel=0.03, abs=courses * course.done_s)
+
+
+def _simulated_s(world: World) -> dict[int, float]:
+    done_s = np.sort(simulate(world, 1).done_us[0]) / 1e6
+    assert done_s[0] > 0
+    return {share: float(done_s[len(done_s) * share // 100 - 1]) for share in SHARES}

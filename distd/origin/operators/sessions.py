@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from blake3 import blake3
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -16,7 +16,7 @@ from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.catalogue.sessions_schema import sessions
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 TOKEN_BYTES: Final = 32
 MAX_OF_OPERATOR: Final = 20  # the least recently used one makes room
@@ -54,9 +54,7 @@ def find(conn: Connection, token: str, now_s: float, idle_s: float) -> ConsoleSe
     row = conn.execute(_FIND, {"id": _id(token)}).one_or_none()
     if row is None or row.seen_at_us < micros(now_s - idle_s) or row.opened_at_us < micros(now_s - LONGEST_S):
         return None
-    return ConsoleSession(
-        row.id, row.operator, row.opened_at_us / 1_000_000, row.seen_at_us / 1_000_000, row.address, row.browser
-    )
+    return _session(row)
 
 
 def is_due(session: ConsoleSession, now_s: float) -> bool:
@@ -74,6 +72,17 @@ def close(conn: Connection, session: ConsoleSession) -> None:
     conn.execute(delete(sessions).where(sessions.c.id == session.id))
 
 
+def list_open(conn: Connection, operator: str) -> list[ConsoleSession]:
+    """Those of an operator, the one that was used last first; at most `MAX_OF_OPERATOR`."""
+    mine = select(sessions).where(sessions.c.operator == operator)
+    return [_session(row) for row in conn.execute(mine.order_by(sessions.c.seen_at_us.desc()).limit(MAX_OF_OPERATOR))]
+
+
+def close_others(conn: Connection, kept: ConsoleSession) -> None:
+    """An operator signs out everywhere else."""
+    conn.execute(delete(sessions).where(sessions.c.operator == kept.operator, sessions.c.id != kept.id))
+
+
 def close_all(conn: Connection, operator: str) -> None:
     """Whoever has signed in as this operator must do so again: the password has changed, or there is no such operator
     any more."""
@@ -84,6 +93,11 @@ def expire(conn: Connection, now_s: float, idle_s: float) -> None:
     """Delete the sessions that count no longer."""
     idle, old = sessions.c.seen_at_us < micros(now_s - idle_s), sessions.c.opened_at_us < micros(now_s - LONGEST_S)
     conn.execute(delete(sessions).where(idle | old))
+
+
+def _session(row: Row[Any]) -> ConsoleSession:
+    opened_at_s, seen_at_s = row.opened_at_us / 1_000_000, row.seen_at_us / 1_000_000
+    return ConsoleSession(row.id, row.operator, opened_at_s, seen_at_s, row.address, row.browser)
 
 
 def _id(token: str) -> str:

@@ -134,8 +134,12 @@ class Logins:
         return await self._thread.run(operators.hash_password, password)
 
     async def is_password(self, name: str, password: str, address: str) -> bool:
-        """Whether this is the password of a local operator; guesses are slowed down as at the sign-in."""
-        return await self._queue.check(peer_of(address), name, password)
+        """Whether this is the password of a local operator; guesses are slowed down and recorded as at the sign-in."""
+        peer = peer_of(address)
+        is_right = await self._queue.check(peer, name, password)
+        if not is_right:
+            self._record.failed(peer, name)
+        return is_right
 
     async def _by_password(self, name: str, password: str, address: str) -> SignedIn | None:
         known, peer = await self._find(name), peer_of(address)

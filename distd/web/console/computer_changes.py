@@ -119,7 +119,7 @@ class ComputerChangePages:
 
         return await page(
             "computer_groups.html",
-            200 if error is None else fault_status(error),
+            fault_status(error),
             chosen=chosen,
             count=await self._use_cases.read(Act.GROUPS_WRITE, chosen.count),
             groups=await self._use_cases.read(Act.GROUPS_WRITE, load),

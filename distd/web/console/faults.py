@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from distd.domain.errors import BadInput, Conflict, NoSpace, Unavailable, shorten
+from distd.domain.errors import BadInput, Conflict, NoSpace, NotFound, Unavailable, shorten
 from distd.web.console.frame import current
 
 if TYPE_CHECKING:
@@ -40,9 +40,16 @@ MISSING: Final = {
 }
 
 
-def fault_status(error: DistdError) -> int:
-    """The HTTP status of a page that says beside an input what is wrong."""
-    return 409 if isinstance(error, Conflict) else 400
+def fault_status(error: DistdError | None) -> int:
+    """The HTTP status of a page that says beside an input what is wrong, if anything is."""
+    if error is None:
+        return 200
+    return 404 if isinstance(error, NotFound) else 409 if isinstance(error, Conflict) else 400
+
+
+def faults_of(error: DistdError | None) -> dict[str, str]:
+    """What is wrong, by the field that it is about; "": about none."""
+    return {} if error is None else {str(getattr(error, "field", "")): fault_text(error)}
 
 
 def fault_text(error: DistdError) -> str:

@@ -49,7 +49,7 @@ NAVIGATION: Final = (
     NavigationEntry("Roll-outs", "/rollouts", "deployment", act="rollouts.read"),
     NavigationEntry("Redistribution", "/mirrors", "mirror", others=("/mirror-rules",)),
     NavigationEntry("", "", ""),
-    NavigationEntry("Settings", "/settings", "settings", others=("/operators", "/tokens", "/notices")),
+    NavigationEntry("Settings", "/settings", "settings", others=("/operators", "/tokens", "/notices", "/account")),
     NavigationEntry("Journal", "/events", "audit"),
     NavigationEntry("Help", "/help", "help"),
 )

@@ -214,6 +214,16 @@ TOPICS: Final = {
             "Revoke it when the program is gone, or somebody else may have seen it.",
         ),
     ),
+    "account": HelpTopic(
+        "Your account",
+        "/account",
+        "What you may, where you are signed in, and another password.",
+        (
+            "Type your present password, then the new one: everywhere else you are signed out.",
+            "`Sign out everywhere else` is for a browser that you left open.",
+        ),
+        ("A password that the site's directory keeps is changed there.",),
+    ),
     "forecast": HelpTopic(
         "Forecast",
         "/packages",
@@ -299,6 +309,7 @@ _WHERE: Final = (
     (r"/settings.*", "settings"),
     (r"/operators.*", "operators"),
     (r"/tokens.*", "tokens"),
+    (r"/account.*", "account"),
     (r"/events.*", "journal"),
 )
 

@@ -44,7 +44,7 @@ class ConsoleOperations:
 
     def __init__(self, reader: Reader, writer: Writer, site: Callable[[], Installation]) -> None:
         self.reader = reader
-        self._writer = writer
+        self.writer = writer
         self.site = site
         self._threads = trio.CapacityLimiter(MAX_THREADS)
 
@@ -69,7 +69,7 @@ class ConsoleOperations:
                 await self.in_thread(operation.check, asked, *names, *operation.more(given))
             if operation.way is Way.WORK:
                 return await self.in_thread(operation.perform, None, asked, names, given)
-            run = self.reader.run if operation.way is Way.READ else self._writer.run
+            run = self.reader.run if operation.way is Way.READ else self.writer.run
             return await run(lambda conn: operation.perform(conn, asked, names, given))
         except DryRun as tried:
             answer: Answer = tried.answer

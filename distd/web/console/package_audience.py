@@ -18,7 +18,7 @@ from distd.origin.groups import groups
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from distd.domain.cut_preview import Course
+    from distd.domain.cut_preview import Course, Cut
     from distd.domain.settings import Settings
     from distd.operations.operation import Asked
 
@@ -55,11 +55,11 @@ def count(conn: Connection, asked: Asked, chosen: str) -> tuple[int, bool]:
     return search.count(conn, Search(asked.now_s, tree, reader=asked.actor))
 
 
-def audience_of(counted: tuple[int, bool], course: Course, total_bytes: int, settings: Settings) -> Audience:
+def audience_of(counted: tuple[int, bool], course: Course, cut: Cut, settings: Settings) -> Audience:
     """When so many computers have it, whose agents follow the settings of the site."""
     rules = bandwidth.parse(settings.bandwidth.rules, "bandwidth.rules")
     shared = [rule.bytes_per_s for rule in rules if rule.network is None and not rule.each]
     limit = min(shared, default=None)
     every_s = settings.agents.prolog_freq_h * HOUR_S
-    after_s = finish_of_many(counted[0], course, total_bytes, every_s, limit)
+    after_s = finish_of_many(counted[0], course, cut, every_s, limit)
     return Audience(*counted, after_s, limit)

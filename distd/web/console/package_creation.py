@@ -157,7 +157,7 @@ class PackageCreationPages:
         audience = None
         if to and not no_turn:
             counted = await self._operations.reader.run(partial(package_audience.count, asked=asked, chosen=to))
-            audience = package_audience.audience_of(counted, middle, cut.total_bytes, asked.site.settings)
+            audience = package_audience.audience_of(counted, middle, cut, asked.site.settings)
         offers = (
             [] if is_fragment() else await self._operations.reader.run(partial(package_audience.offers, asked=asked))
         )

@@ -17,7 +17,7 @@ from distd.operations.package_sets import NewSet, SetEdit, SetQuery
 from distd.operations.several_packages import NewAssignments
 from distd.origin.packages import overview
 from distd.origin.packages.overview import WantedPackages
-from distd.web.console.faults import fault_status, fault_text
+from distd.web.console.faults import fault_status, faults_of
 from distd.web.console.frame import page
 from distd.web.console.links import address, of_set
 
@@ -130,17 +130,16 @@ class PackageSetPages:
             "description": form.get("description", found.description if found else ""),
             "chain": form.get("chain") == "yes" if form else bool(found and found.chain),
         }
-        faults = {} if error is None else {str(getattr(error, "field", "")): fault_text(error)}
         return await page(
             "package_set.html",
-            200 if error is None else 404 if isinstance(error, NotFound) else fault_status(error),
+            fault_status(error),
             found=found,
             path="" if found is None else of_set(found.name),
             form=form,
             values=values,
             places=[*chosen, *[""] * MORE_PLACES],
             names={each.id: each.name for each in packages} | {each.package_id: each.name for each in _items(found)},
-            faults=faults,
+            faults=faults_of(error),
             known=("name", "description", "packages", "who", "to.filter", "to.group", "to.tag"),
             tried=tried,
             is_assigned=request.args.get("said") == "assigned",

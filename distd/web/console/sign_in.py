@@ -84,14 +84,16 @@ class SignInPages:
         if operator is None:
             fault = _("This name and this password do not belong together.")
             return await page("login.html", 401, next=goal, name=name[:MAX_CHARACTERS], fault=fault)
-        browser = request.headers.get("User-Agent", "")
-        opened = partial(
-            sessions.open_session, operator=operator, address=peer_of(address), browser=browser, now_s=now_s()
-        )
-        answer = redirect(goal, 303)
-        token = await self._writer.run(opened)
-        answer.set_cookie(COOKIE, token, secure=True, httponly=True, samesite="Lax", path="/")
-        return answer
+        return await open_session(self._writer, operator, goal)
+
+
+async def open_session(writer: Writer, operator: str, goal: str) -> PlainResponse:
+    """Sign this browser in, and send it to `goal`."""
+    address, browser = (request.scope.get("client") or ("",))[0], request.headers.get("User-Agent", "")
+    opened = partial(sessions.open_session, operator=operator, address=peer_of(address), browser=browser, now_s=now_s())
+    answer = redirect(goal, 303)
+    answer.set_cookie(COOKIE, await writer.run(opened), secure=True, httponly=True, samesite="Lax", path="/")
+    return answer
 
 
 def _next(text: str) -> str:

@@ -83,3 +83,15 @@ def test_what_counts_no_longer_is_deleted(conn: Any) -> None:
     sessions.expire(conn, 120.0, IDLE_S)
     assert len(conn.execute(select(sessions_schema.sessions)).all()) == 1
     assert is_valid(conn, token, 120.0)
+
+
+def test_those_of_an_operator_and_all_but_one(conn: Any) -> None:
+    first, last = opened(conn, 1.0), opened(conn, 2.0)
+    opened(conn, 3.0, "eve")
+    assert [session.opened_at_s for session in sessions.list_open(conn, "ada")] == [2.0, 1.0]
+    kept = sessions.find(conn, first, 3.0, IDLE_S)
+    assert kept is not None
+    sessions.close_others(conn, kept)
+    assert is_valid(conn, first, 3.0)
+    assert not is_valid(conn, last, 3.0)
+    assert len(sessions.list_open(conn, "eve")) == 1

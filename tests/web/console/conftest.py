@@ -20,6 +20,7 @@ from distd.origin.operators import operators
 from distd.storage.data_dir import DataDir
 from distd.storage.quota import DiskLimits
 from distd.storage.uploads import Uploads
+from distd.web.console.account import AccountPages
 from distd.web.console.app import Console
 from distd.web.console.components import ComponentPages
 from distd.web.console.operations import ConsoleOperations
@@ -55,6 +56,12 @@ class FakePasswords:
         if name == "flood":
             raise Unavailable("log-in", "too many")
         return "ada" if (name, password) == ("ada", "secret") else None
+
+    async def is_password(self, name: str, password: str, address: str) -> bool:
+        return await self.check_password(name, password, address) is not None
+
+    async def hash_password(self, password: str) -> str:
+        return f"hash of {password}"
 
 
 class Browser:
@@ -116,6 +123,7 @@ def app(
     uploads = Uploads(data, 1 << 30, DiskLimits())
     pages: tuple[Pages, ...] = (
         SignInPages(FakePasswords(), writer),
+        AccountPages(operations, FakePasswords()),
         *package_pages(operations, uploads, lambda: OWN_SERVERS),
         *site_pages(operations, writer, lambda: OWN_SERVERS, forecast_here),
         ComponentPages(),

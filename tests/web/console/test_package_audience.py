@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from distd.domain.cut_preview import Course
+from distd.domain.cut_preview import Course, Cut
 from distd.domain.settings import settings_of
 from distd.origin.groups import groups
 from distd.origin.groups.groups import NewComputerGroup
@@ -22,9 +22,9 @@ FORM = {"name": "x", "os": "WINDOWS", "action": "EXECUTE", "command": "x", "prio
 
 def test_limits_of_networks_and_of_each_connection_do_not_count() -> None:
     rules = "2MB/s mon-fri 8-18; 64kB/s each; 1kB/s 10.0.0.0/8"
-    found = audience_of((10, True), Course((), 60.0), 10, settings_of({"bandwidth.rules": rules}))
+    found = audience_of((10, True), Course((), 60.0), Cut(10, 10, 1), settings_of({"bandwidth.rules": rules}))
     assert found.limit_bytes_per_s == 2_000_000.0
-    assert audience_of((10, True), Course((), 60.0), 10, settings_of({})).limit_bytes_per_s is None
+    assert audience_of((10, True), Course((), 60.0), Cut(10, 10, 1), settings_of({})).limit_bytes_per_s is None
 
 
 @pytest.mark.parametrize(
