@@ -13,9 +13,7 @@ BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-uplo
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help test test-slow-machine coverage mutants quick lint types layers audit demo screenshots bench attack loadtest fuzz \
-    reference \
-    state-machine \
-    setup debian lock clean $(BENCHES)
+    conformance reference state-machine setup debian lock clean $(BENCHES)
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -134,6 +132,9 @@ fuzz: $(READY)   ## all that reads bytes from outside under atheris, for FUZZ_SE
 
 state-machine: $(READY)  ## groups, assignments and contacts in any order beside a model: 10,000 steps (some 5 minutes)
 	DISTD_STATE_MACHINE_STEPS=$(or $(STEPS),10000) $(PY) -m pytest --timeout 3600 tests/origin/groups/test_membership_in_any_order.py
+
+conformance: $(READY)    ## each route of the API asked some 50 times, rightly and wrongly (EXAMPLES=50, some 15 minutes)
+	DISTD_CONFORMANCE_EXAMPLES=$(or $(EXAMPLES),50) $(PY) -m pytest --timeout 7200 tests/web/api/test_openapi_conformance.py
 
 audit:           ## known vulnerabilities of what requirements.txt pins; needs pypi.org (docs/contributing.md)
 	@test -x .audit/bin/pip-audit || { python3 -m venv .audit && \

@@ -96,7 +96,7 @@ class PartialFile:
                 known.update(piece)
         self._hasher = known
 
-    def append(self, pieces: Iterable[bytes]) -> None:
+    def append(self, pieces: Iterable[bytes | memoryview]) -> None:
         """Write pieces behind what has come.
 
         Raises `Corrupt`, and begins anew, when the file grows beyond its limit; `OSError` when the disk is full.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import BigInteger, Integer, exc, text
+from sqlalchemy import BigInteger, Integer, exc, text, tuple_
 from sqlalchemy.dialects import sqlite as sqlite_sql
 
 from distd.catalogue.dialect import sqlite
@@ -20,7 +20,7 @@ from distd.domain.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Column, ColumnElement, Connection, Table
     from sqlalchemy.dialects import postgresql as postgresql_sql
 
     from distd.catalogue.dialect.database import Database
@@ -38,6 +38,7 @@ ORDERED_BY_KEY: Final[Mapping[str, Any]] = {"sqlite_with_rowid": False}
 
 # A statement takes 32,766 values; these are items of up to three.
 MAX_ITEMS: Final = 10_000
+MAX_PAIRS: Final = 1000  # of `are_pairs`: PostgreSQL takes them for alternatives, one within the other
 
 
 def database_of(settings: CatalogueSettings, file: Path) -> Database:
@@ -101,6 +102,15 @@ def chunks(items: Sequence[T], size: int = MAX_ITEMS) -> Iterator[Sequence[T]]:
     """The items, as many at a time as one statement can take."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def are_pairs(first: Column[Any], second: Column[Any], pairs: Sequence[tuple[Any, Any]]) -> ColumnElement[bool]:
+    """That the two columns of a row are one of these pairs, at most `MAX_PAIRS`, found by an index that begins with
+    `first`.
+
+    SQLite reads the whole table where it is asked for the pairs alone.
+    """
+    return first.in_({pair[0] for pair in pairs}) & tuple_(first, second).in_(pairs)
 
 
 def is_transient(error: Exception) -> bool:

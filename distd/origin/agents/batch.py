@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Row, delete, select, tuple_
+from sqlalchemy import Row, delete, select
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.dialect import many_rows
@@ -123,8 +123,8 @@ def load_ended(conn: Connection, states: Mapping[str, ComputerState], reports: C
         if state is not None and not any(each.notified and each.package_id == report.package_id for each in state.open):
             pairs[state.id, report.package_id] = state
     query = select(assignments.c.id, assignments.c.computer_id, assignments.c.package_id, assignments.c.result)
-    for some in dialect.chunks(sorted(pairs)):
-        of_these = tuple_(assignments.c.computer_id, assignments.c.package_id).in_(some)
+    for some in dialect.chunks(sorted(pairs), dialect.MAX_PAIRS):
+        of_these = dialect.are_pairs(assignments.c.computer_id, assignments.c.package_id, some)
         for row in conn.execute(query.where(of_these, assignments.c.result.is_not(None)).order_by(assignments.c.id)):
             pairs[row.computer_id, row.package_id].ended[row.package_id] = EndedAssignment(row.id, row.result)
 
@@ -273,8 +273,10 @@ class Changes:
             known = {(computer_id, package_id) for computer_id, package_id in rows}
         wanted = {(key, package_id) for key, package_ids in self.histories.items() for package_id in package_ids}
         if gone := known - wanted:
-            for pairs in dialect.chunks(sorted(gone)):
-                conn.execute(delete(history).where(tuple_(history.c.computer_id, history.c.package_id).in_(pairs)))
+            for pairs in dialect.chunks(sorted(gone), dialect.MAX_PAIRS):
+                conn.execute(
+                    delete(history).where(dialect.are_pairs(history.c.computer_id, history.c.package_id, pairs))
+                )
         new = sorted((wanted | self.additions) - known)
         added = [
             {"computer_id": computer_id, "package_id": package_id, "trusted": computer_id in self.trusted}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import select, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.event_log import Kind, Note
@@ -229,8 +229,8 @@ def _set(conn: Connection, rows: Sequence[Row[Any]], values: dict[str, Any]) -> 
 
 def _in_history(conn: Connection, package_id: str, rows: Sequence[Row[Any]]) -> set[int]:
     found: set[int] = set()
-    for pairs in dialect.chunks([(row.computer_id, package_id) for row in rows]):
-        of_these = tuple_(history.c.computer_id, history.c.package_id).in_(pairs)
+    for ids in dialect.chunks([row.computer_id for row in rows]):
+        of_these = history.c.computer_id.in_(ids) & (history.c.package_id == package_id)
         found.update(conn.scalars(select(history.c.computer_id).where(of_these)))
     return found
 

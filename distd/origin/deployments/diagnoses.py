@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.mirrors_schema import mirrors
@@ -215,9 +215,12 @@ def _has_to_do(row: Row[Any]) -> bool:
 def _after_states(conn: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
     """By computers, the state of the package that this one waits for."""
     pairs = [(row.computer_id, row.after_package_id) for row in rows if row.after_package_id is not None]
-    of_these = tuple_(assignments.c.computer_id, assignments.c.package_id).in_(pairs)
-    query = select(assignments.c.computer_id, assignments.c.state).where(of_these, is_latest())
-    return {row.computer_id: row.state for row in conn.execute(query)} if pairs else {}
+    found: dict[int, str] = {}
+    query = select(assignments.c.computer_id, assignments.c.state).where(is_latest())
+    for some in dialect.chunks(pairs, dialect.MAX_PAIRS):
+        of_these = dialect.are_pairs(assignments.c.computer_id, assignments.c.package_id, some)
+        found |= {row.computer_id: row.state for row in conn.execute(query.where(of_these))}
+    return found
 
 
 @dataclass(frozen=True, slots=True)

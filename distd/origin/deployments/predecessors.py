@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 
 from distd.catalogue import dialect
 from distd.catalogue.schema import assignments
@@ -22,8 +22,8 @@ def succeeded(conn: Connection, pairs: Collection[tuple[int, str]]) -> set[tuple
     """Those of the pairs (computer, package) where the package was deployed, as its agent says."""
     found: set[tuple[int, str]] = set()
     query = select(assignments.c.computer_id, assignments.c.package_id, assignments.c.result)
-    for some in dialect.chunks(sorted(pairs)):
-        of_these = tuple_(assignments.c.computer_id, assignments.c.package_id).in_(some)
+    for some in dialect.chunks(sorted(pairs), dialect.MAX_PAIRS):
+        of_these = dialect.are_pairs(assignments.c.computer_id, assignments.c.package_id, some)
         for row in conn.execute(query.where(of_these, assignments.c.result.is_not(None))):
             if classify(row.result) is Outcome.SUCCESS:
                 found.add((row.computer_id, row.package_id))

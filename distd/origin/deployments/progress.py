@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import case, select, tuple_, update
+from sqlalchemy import case, select, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import assignments, computers, micros, package_progress, packages, progress
@@ -75,8 +75,8 @@ def _known(conn: Connection, fetches: Sequence[Fetched], before: Collection[tupl
 
 def _progress(conn: Connection, fetches: Sequence[Fetched]) -> dict[tuple[int, str], Any]:
     found: dict[tuple[int, str], Any] = {}
-    for keys in dialect.chunks([_key(fetched) for fetched in fetches]):
-        query = select(progress).where(tuple_(progress.c.computer_id, progress.c.package_id).in_(keys))
+    for keys in dialect.chunks([_key(fetched) for fetched in fetches], dialect.MAX_PAIRS):
+        query = select(progress).where(dialect.are_pairs(progress.c.computer_id, progress.c.package_id, keys))
         found |= {(row.computer_id, row.package_id): row for row in conn.execute(query)}
     return found
 
@@ -128,8 +128,8 @@ def _begin(conn: Connection, pairs: Collection[tuple[int, str]], now_us: int) ->
     proven."""
     tally = Tally()
     found: list[Row[Any]] = []
-    for some in dialect.chunks(sorted(pairs)):
-        of_these = tuple_(assignments.c.computer_id, assignments.c.package_id).in_(some)
+    for some in dialect.chunks(sorted(pairs), dialect.MAX_PAIRS):
+        of_these = dialect.are_pairs(assignments.c.computer_id, assignments.c.package_id, some)
         found += conn.execute(select(*_POSITION).where(of_these, is_latest())).all()
     for row in found:
         state = Outcome.DOWNLOADING if row.state == Outcome.NOTIFIED else row.state

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, select, tuple_, update
+from sqlalchemy import and_, select, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.schema import assignments, history, micros, packages, progress
@@ -36,11 +36,11 @@ def delivered(conn: Connection, pairs: Collection[tuple[int, str]]) -> set[tuple
     """Those of the pairs (computer, package) where an earlier success is proven, or fragments were sent."""
     found: set[tuple[int, str]] = set()
     proven = and_(assignments.c.result.like("SUCCESS%"), ~assignments.c.unproven)
-    for some in dialect.chunks(sorted(pairs)):
-        earlier = tuple_(assignments.c.computer_id, assignments.c.package_id).in_(some)
+    for some in dialect.chunks(sorted(pairs), dialect.MAX_PAIRS):
+        earlier = dialect.are_pairs(assignments.c.computer_id, assignments.c.package_id, some)
         query = select(assignments.c.computer_id, assignments.c.package_id).where(earlier, proven)
         found.update((row.computer_id, row.package_id) for row in conn.execute(query))
-        sent = tuple_(progress.c.computer_id, progress.c.package_id).in_(some)
+        sent = dialect.are_pairs(progress.c.computer_id, progress.c.package_id, some)
         rows = conn.execute(select(progress.c.computer_id, progress.c.package_id).where(sent))
         found.update((row.computer_id, row.package_id) for row in rows)
     return found
@@ -97,8 +97,8 @@ def _accept_rows(conn: Connection, rows: Sequence[Row[Any]], now_s: float) -> No
     ended = {"result": ALREADY_IN_HISTORY, "result_at_us": micros(now_s), "state": classify(ALREADY_IN_HISTORY)}
     for ids in dialect.chunks([row.id for row in waiting]):
         conn.execute(update(assignments).where(assignments.c.id.in_(ids)).values(**ended, **proven))
-    for pairs in dialect.chunks([(row.computer_id, row.package_id) for row in waiting]):
-        mine = tuple_(history.c.computer_id, history.c.package_id).in_(pairs)
+    for pairs in dialect.chunks([(row.computer_id, row.package_id) for row in waiting], dialect.MAX_PAIRS):
+        mine = dialect.are_pairs(history.c.computer_id, history.c.package_id, pairs)
         conn.execute(update(history).where(mine).values(trusted=True))
     tally.write(conn)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, select
+from sqlalchemy import Column, Integer, MetaData, Table, create_engine, insert, select
 
 import distd
 from distd.catalogue import dialect
@@ -30,7 +30,7 @@ DIALECT = SOURCE / "catalogue" / "dialect"
 # The names of databases and of what only some of them have. What people read may speak of them.
 FOREIGN_WORDS = re.compile(
     r"sqlite|postgres|pragma|psycopg|on_conflict|rowid|sqlalchemy\.dialects|dialect\.name|\bpg_\w|autoincrement"
-    r"|advisory|ifnull|strftime\('|json_extract|jsonb|exec_driver_sql|driver_connection",
+    r"|tuple_\([^)]*\)\.in_|advisory|ifnull|strftime\('|json_extract|jsonb|exec_driver_sql|driver_connection",
     re.IGNORECASE,
 )
 FOR_PEOPLE = re.compile(r"SQLite(?!File)|PostgreSQL|postgresql://\S*|%2Frun%2Fpostgresql|\"\"\".*")
@@ -87,6 +87,26 @@ def test_chunks_keep_the_order_and_fit_into_a_statement(conn: Connection) -> Non
     assert [len(part) for part in parts] == [dialect.MAX_ITEMS, dialect.MAX_ITEMS, 5]
     assert list(dialect.chunks([])) == []
     assert conn.execute(select(TABLE).where(TABLE.c.a.in_(parts[0]), TABLE.c.b.in_(parts[1]))).all() == []
+
+
+def test_pairs_are_found(conn: Connection) -> None:
+    conn.execute(insert(TABLE), [{"a": a, "b": b, "first": 0, "last": 0} for a in (1, 2, 3) for b in (1, 2)])
+    found = select(TABLE.c.a, TABLE.c.b).where(dialect.are_pairs(TABLE.c.a, TABLE.c.b, [(1, 2), (3, 1), (4, 1)]))
+    assert sorted(map(tuple, conn.execute(found))) == [(1, 2), (3, 1)]
+    most = [(number, 1) for number in range(dialect.MAX_PAIRS)]
+    assert len(conn.execute(select(TABLE).where(dialect.are_pairs(TABLE.c.a, TABLE.c.b, most))).all()) == 3
+    assert conn.execute(select(TABLE).where(dialect.are_pairs(TABLE.c.a, TABLE.c.b, []))).all() == []
+
+
+def test_pairs_are_found_by_an_index(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'things.db'}")
+    TABLE.metadata.create_all(engine)
+    query = select(TABLE).where(dialect.are_pairs(TABLE.c.a, TABLE.c.b, [(1, 2), (3, 1)]))
+    with engine.connect() as connection:
+        text = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+        steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+    engine.dispose()
+    assert steps[0].startswith("SEARCH things USING")
 
 
 def test_an_error_that_is_not_the_databases_is_not_transient() -> None:

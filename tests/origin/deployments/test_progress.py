@@ -50,6 +50,13 @@ def test_fetches_add_up_and_a_repeated_fragment_counts_once(pc: TestOrigin) -> N
     assert (told.at_s, told.computer_id, told.detail) == (100.0, 1, {"numbers": "1-2", "bytes": 20})
 
 
+def test_very_many_at_once(pc: TestOrigin) -> None:
+    """More than a statement of PostgreSQL takes; nearly all are of computers that are gone."""
+    pc.package("17")
+    pc.write(record, [Fetched(number, "17", [1], 10) for number in range(1, 12_001)], 100.0)
+    assert [(row["computer_id"], row["fragments"]) for row in pc.rows(schema.progress)] == [(1, 1)]
+
+
 def test_what_was_sent_of_a_package_is_a_sum(pc: TestOrigin) -> None:
     pc.package("17")
     pc.package("18")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import secrets
 import subprocess
 import zlib
@@ -38,7 +39,7 @@ from tests.web.api.documented import DOCUMENT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXAMPLES = 10
+EXAMPLES = int(os.environ.get("DISTD_CONFORMANCE_EXAMPLES", "5"))  # of each route; `make conformance` sends more
 PROBLEM = "application/problem+json"
 CHECKS = (
     "not_a_server_error",
