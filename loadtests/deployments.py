@@ -70,6 +70,11 @@ def measure(catalogue: Catalogue, computers: int) -> list[list[str]]:
         rows.append(goal_row(f"{what} ({len(device_ids):,}), s", f"{passed_s:.2f}", *goal))
     tried = AssignmentRequest(PACKAGES[1], names, Terms(), skip_had=True)
     rows.append(_row(catalogue, "what-if for all of them", partial(assignments.preview, request=tried, now_s=NOW_S), 1))
+    all_have = AssignmentRequest(PACKAGES[0], names[:1], Terms(), skip_had=True)
+    waits = AssignmentRequest(PACKAGES[1], names[:1], Terms(after=PACKAGES[0]), skip_had=True)
+    for what, request in (("that all have", all_have), ("that waits for that", waits)):
+        read = partial(assignments.preview, request=request, now_s=NOW_S)
+        rows.append(_row(catalogue, f"what-if for one computer, of a package {what}", read))
     _spread(catalogue)
     page_ms = _median_ms(catalogue, partial(overview.show, package_id=PACKAGES[0]))
     rows.append(goal_row("the page of the package, ms", f"{page_ms:.2f}", "≤ 30", page_ms <= 30))

@@ -141,7 +141,8 @@ def _plan(conn: Connection, actor: Actor, request: AssignmentRequest, now_s: flo
     if terms.after is not None:
         _require(conn, terms.after)
         predecessors.refuse_cycle(conn, package.id, terms.after, names)
-    had = _had(conn, package.id, deployed=request.skip_had and not terms.force, forced=terms.force)
+    deployed = request.skip_had and not terms.force
+    had = _had(conn, package.id, list(names), deployed=deployed, forced=terms.force)
     already = [device_id for device_id, row in found.items() if row.id in had]
     unfit = fitness.judge(
         conn,
@@ -184,15 +185,17 @@ def _refusal(
     return None
 
 
-def _had(conn: Connection, package_id: str, *, deployed: bool, forced: bool) -> set[int]:
-    """Ids of the computers that have an assignment of the package without a result; also those where it is
+def _had(conn: Connection, package_id: str, computer_ids: Sequence[int], *, deployed: bool, forced: bool) -> set[int]:
+    """Those of the computers that have an assignment of the package without a result; also those where it is
     `deployed`. `forced`: but for those that only the agent's history holds back."""
     columns = [assignments.c[name] for name in ("computer_id", "result", "state", "unproven")]
     query = select(*columns).where(assignments.c.package_id == package_id, is_latest())
-    rows = conn.execute(query if deployed else query.where(assignments.c.result.is_(None)))
+    if not deployed:
+        query = query.where(assignments.c.result.is_(None))
     return {
         row.computer_id
-        for row in rows
+        for ids in dialect.chunks(computer_ids)
+        for row in conn.execute(query.where(assignments.c.computer_id.in_(ids)))
         if (row.result is None and not (forced and row.unproven and row.state == Outcome.WAITING))
         or (row.result is not None and classify(row.result) is Outcome.SUCCESS)
     }
@@ -206,8 +209,12 @@ def unassign(
     Raises `NotFound` when one of them has none; `skip`: those are left out instead.
     """
     ids = {device_id: row.id for device_id, row in find_computers(conn, device_ids, actor).items()}
-    is_open = (assignments.c.package_id == package_id, assignments.c.result.is_(None))
-    found = {row.computer_id: row for row in conn.execute(select(assignments).where(*is_open))}
+    is_open = select(assignments).where(assignments.c.package_id == package_id, assignments.c.result.is_(None))
+    found = {
+        row.computer_id: row
+        for some in dialect.chunks(list(ids.values()))
+        for row in conn.execute(is_open.where(assignments.c.computer_id.in_(some)))
+    }
     for device_id, computer_id in ids.items():
         if computer_id not in found and not skip:
             raise NotFound("package", f"a package that is assigned to {device_id} and has no result yet", package_id)

@@ -64,7 +64,7 @@ def judge(conn: Connection, demands: Demands, found: Mapping[str, Row[Any]]) -> 
     """The first reason of each computer that has one, in their order. `found`: see `find_computers`."""
     rows = list(found.values())
     free_bytes = _free_bytes(conn, [row.id for row in rows])
-    has_before = None if demands.after is None else _having(conn, demands.after)
+    has_before = None if demands.after is None else _having(conn, demands.after, [row.id for row in rows])
     unfit = []
     for row in rows:
         reason = _judge_one(demands, row, free_bytes.get(row.id), has_before)
@@ -108,7 +108,11 @@ def _free_bytes(conn: Connection, ids: Sequence[int]) -> dict[int, int]:
     return found
 
 
-def _having(conn: Connection, package_id: str) -> set[int]:
+def _having(conn: Connection, package_id: str, computer_ids: Sequence[int]) -> set[int]:
     query = select(assignments.c.computer_id, assignments.c.result).where(assignments.c.package_id == package_id)
-    rows = conn.execute(query)
-    return {row.computer_id for row in rows if row.result is None or classify(row.result) is Outcome.SUCCESS}
+    return {
+        row.computer_id
+        for ids in dialect.chunks(computer_ids)
+        for row in conn.execute(query.where(assignments.c.computer_id.in_(ids)))
+        if row.result is None or classify(row.result) is Outcome.SUCCESS
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
@@ -57,6 +57,31 @@ def test_what_cannot_be_assigned_is_refused_and_changes_nothing(assigned: Any, c
         assigned.assign(package_id, device_id, **options)
     assert message in str(caught.value)
     assert (assigned.rows(schema.assignments), assigned.events()) == before
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda site: site.assign("18", skip=True),
+        lambda site: site.assign("18", after="17"),
+        lambda site: site.unassign("17"),
+    ],
+    ids=["assign", "assign after another", "unassign"],
+)
+def test_only_assignments_of_the_computers_in_question_are_read(assigned: Any, work: Any) -> None:
+    assigned.package("18")
+    read: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("SELECT") and "FROM assignments" in statement:
+            read.append(statement)
+
+    engine = assigned.catalogue._engine
+    event.listen(engine, "before_cursor_execute", note)
+    work(assigned)
+    event.remove(engine, "before_cursor_execute", note)
+    assert read
+    assert [statement for statement in read if "assignments.computer_id IN" not in statement] == []
 
 
 def test_a_package_can_be_assigned_again_after_its_result(assigned: Any) -> None:
