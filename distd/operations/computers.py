@@ -194,7 +194,7 @@ def _edit(conn: Connection, asked: Asked, device_id: str, given: ComputerEdit) -
     if given.networks is not None:
         values["networks"] = " ".join(given.networks)
     values |= {f"{computer_settings.ACCOUNT}{key}": text for key, text in (given.account or {}).items()}
-    computer_settings.change(conn, asked.actor, device_id, values, asked.now_s)
+    computer_settings.change(conn, asked.actor, [device_id], values, asked.now_s)
     return computers.show(conn, device_id)
 
 

@@ -48,4 +48,14 @@ async def _follow(reader: Reader, writer: Writer, directory: GroupDirectory, *, 
     found = await reader.run(find)
     for ids in dialect.chunks(list(found), following.MAX_JUDGED):
         await writer.run(partial(follow, found={computer_id: found[computer_id] for computer_id in ids}))
-    await writer.run(partial(given_packages.catch_up, now_s=time.time()))
+    await _catch_up(reader, writer)
+
+
+async def _catch_up(reader: Reader, writer: Writer) -> None:
+    """Members get what was not active when they came, not all of them in one transaction."""
+    for late in await reader.run(given_packages.find_late):
+        members = await reader.run(partial(given_packages.members_for, late=late))
+        for ids in dialect.chunks(members, given_packages.MAX_LATE):
+            give = partial(given_packages.give_late, late=late, computer_ids=ids, now_s=time.time())
+            await writer.run(give)
+        await writer.run(partial(given_packages.end_late, late=late))

@@ -10,9 +10,11 @@ import trio
 import trio.testing
 
 from distd.catalogue.groups_schema import group_members
+from distd.domain.assignment_terms import Terms
 from distd.domain.errors import Unavailable
-from distd.origin.groups import following, groups, membership
+from distd.origin.groups import following, given_packages, groups, membership
 from distd.origin.groups.groups import NewComputerGroup
+from distd.origin.packages import packages
 from distd.server.group_upkeep import FOLLOW_S, WHOLE, run_groups
 
 if TYPE_CHECKING:
@@ -58,6 +60,31 @@ async def test_all_are_compared_now_and_then(
         origin.write(lambda conn: membership.change(conn, {}, {1: [1]}, 5.0))
         await run(reader, writer, rounds, autojump_clock)
         assert len(origin.rows(group_members)) == 1
+
+
+async def test_what_was_not_active_is_given_in_parts(
+    origin: TestOrigin, reader: Any, writer: Any, autojump_clock: trio.testing.MockClock, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(given_packages, "MAX_LATE", 2)
+    origin.now_s = time.time()
+    origin.package("17")
+    create(origin, "all", 'device_id ~ "*"')
+    origin.act(given_packages.keep, "all", "17", Terms(), origin.now_s)
+    origin.act(packages.deactivate, "17", origin.now_s)
+    for number in range(5):
+        origin.prolog(f"pc{number}")
+    origin.now_s += 10
+    origin.act(packages.activate, "17", None, None, origin.now_s)
+    parts: list[int] = []
+    give = given_packages.give_late
+
+    def note(conn: Any, late: Any, computer_ids: Any, now_s: float) -> None:
+        parts.append(len(computer_ids))
+        give(conn, late, computer_ids, now_s)
+
+    monkeypatch.setattr(given_packages, "give_late", note)
+    await run(reader, writer, 2, autojump_clock)
+    assert (parts, len(origin.results("17"))) == ([2, 2, 1], 5)
 
 
 async def test_a_catalogue_that_is_away_is_asked_again(

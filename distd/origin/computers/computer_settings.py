@@ -48,13 +48,13 @@ def admit(conn: Connection, actor: Actor, device_ids: Sequence[str] | None, now_
     return list(waiting)
 
 
-def change(conn: Connection, actor: Actor, device_id: str, values: Mapping[str, str], now_s: float) -> None:
-    """Set the values of a computer, by their names in `KEYS`; "tag" and "account.KEY" are its account info, which its
-    agent is told and no longer decides, until they are set to nothing.
+def change(conn: Connection, actor: Actor, device_ids: Sequence[str], values: Mapping[str, str], now_s: float) -> None:
+    """Set the values of these computers, by their names in `KEYS`; "tag" and "account.KEY" are account info, which
+    agents are told and no longer decide, until they are set to nothing.
 
-    Raises `NotFound`, and `BadInput` that names it.
+    Raises `NotFound`, and `BadInput` that names the value.
     """
-    row = find_computers(conn, [device_id], actor)[device_id]
+    computer_ids = [row.id for row in find_computers(conn, device_ids, actor).values()]
     columns: dict[str, Any] = {}
     accounts: dict[str, str] = {}
     for name, text in values.items():
@@ -68,25 +68,34 @@ def change(conn: Connection, actor: Actor, device_id: str, values: Mapping[str, 
     if not columns and not accounts:
         raise BadInput("values", "KEY=VALUE", "nothing")
     told = columns | {f"account.{key}": value for key, value in accounts.items()}
-    before = _values(conn, row.id, columns) | {f"account.{key}": _value(conn, row.id, key) for key in accounts}
-    for key, value in accounts.items():
-        columns |= _set_account(conn, row.id, key, value)
-    if columns:
-        conn.execute(update(computers).where(computers.c.id == row.id).values(**columns))
-    follow_computers(conn, [row.id], now_s)
-    kind = event_log.Kind.COMPUTER_SET
-    event_log.append(conn, kind, actor, at_s=now_s, computer_id=row.id, before=before, **told)
+    notes = []
+    for ids in dialect.chunks(computer_ids):
+        before, known = _values(conn, ids, columns), _accounts(conn, ids, accounts)
+        changed = dict(columns)
+        for key, value in accounts.items():
+            changed |= _set_account(conn, ids, key, value)
+        if changed:
+            conn.execute(update(computers).where(computers.c.id.in_(ids)).values(**changed))
+        for each in ids:
+            of_accounts = {f"account.{key}": known.get((each, fold(key)), "") for key in accounts}
+            detail = {"before": before[each] | of_accounts, **told}
+            notes.append(event_log.Note(event_log.Kind.COMPUTER_SET, actor, now_s, None, each, detail))
+    follow_computers(conn, computer_ids, now_s)
+    event_log.append_many(conn, notes)
 
 
-def _values(conn: Connection, computer_id: int, names: Iterable[str]) -> dict[str, Any]:
-    of_it = [computers.c[name] for name in names]
-    row = conn.execute(select(computers.c.id, *of_it).where(computers.c.id == computer_id)).one()
-    return {column.name: getattr(row, column.name) for column in of_it}
+def _values(conn: Connection, computer_ids: Sequence[int], names: Iterable[str]) -> dict[int, dict[str, Any]]:
+    of_them = [computers.c[name] for name in names]
+    rows = conn.execute(select(computers.c.id, *of_them).where(computers.c.id.in_(computer_ids)))
+    return {row.id: {column.name: getattr(row, column.name) for column in of_them} for row in rows}
 
 
-def _value(conn: Connection, computer_id: int, key: str) -> str:
-    mine = computer_accounts.c.computer_id == computer_id, computer_accounts.c.key_key == fold(key)
-    return conn.scalar(select(computer_accounts.c.value).where(*mine)) or ""
+def _accounts(conn: Connection, computer_ids: Sequence[int], keys: Iterable[str]) -> dict[tuple[int, str], str]:
+    """Values of account info, by the computer and the folded key."""
+    columns = [computer_accounts.c[name] for name in ("computer_id", "key_key", "value")]
+    wanted = (computer_accounts.c.key_key.in_([fold(key) for key in keys]),)
+    rows = conn.execute(select(*columns).where(computer_accounts.c.computer_id.in_(computer_ids), *wanted))
+    return {(row.computer_id, row.key_key): row.value for row in rows}
 
 
 def _account(name: str, key: str, value: str) -> str:
@@ -98,19 +107,18 @@ def _account(name: str, key: str, value: str) -> str:
     return value
 
 
-def _set_account(conn: Connection, computer_id: int, key: str, value: str) -> dict[str, Any]:
-    """Gives what else of the computer changes with it."""
-    of_key = computer_accounts.c.computer_id == computer_id, computer_accounts.c.key_key == fold(key)
+def _set_account(conn: Connection, computer_ids: Sequence[int], key: str, value: str) -> dict[str, Any]:
+    """Gives what else of the computers changes with it."""
+    by_operator = (computer_accounts.c.computer_id.in_(computer_ids), computer_accounts.c.by_operator)
     if not value:
-        conn.execute(delete(computer_accounts).where(*of_key, computer_accounts.c.by_operator))
+        conn.execute(delete(computer_accounts).where(*by_operator, computer_accounts.c.key_key == fold(key)))
     else:
-        others = computer_accounts.c.computer_id == computer_id, computer_accounts.c.by_operator
-        count = conn.scalar(select(func.count()).select_from(computer_accounts).where(*others)) or 0
-        if count >= MAX_ACCOUNT_KEYS:
+        of_each = select(computer_accounts.c.computer_id).where(*by_operator).group_by(computer_accounts.c.computer_id)
+        if conn.execute(of_each.having(func.count() >= MAX_ACCOUNT_KEYS).limit(1)).first() is not None:
             raise BadInput(f"account.{key}", f"at most {MAX_ACCOUNT_KEYS} values of a computer", "more")
-        row = {"computer_id": computer_id, **account_row(key, value), "by_operator": True}
-        dialect.upsert(conn, computer_accounts, [row])
-    forget_documents(conn, [computer_id])  # what its agent says counts where nothing else is set
+        row = {**account_row(key, value), "by_operator": True}
+        dialect.upsert(conn, computer_accounts, [{"computer_id": each, **row} for each in computer_ids])
+    forget_documents(conn, computer_ids)  # what their agents say counts where nothing else is set
     return {"tag": value or None, "tag_key": fold(value)} if fold(key) == TAG_KEY else {}
 
 

@@ -23,10 +23,11 @@ from distd.domain.parameters import (
     typed,
 )
 from distd.origin.agents import agent_parameters
+from distd.origin.deployments.named_computers import find_computers
 from distd.origin.operators.restrictions import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -64,7 +65,8 @@ def show(conn: Connection, actor: Actor, settings: Settings, subject: Subject) -
     subject_id = _find(conn, actor, subject)
     site, own = agent_parameters.read(conn, [subject_id] if subject.level is Level.COMPUTER else [])
     if subject.level is Level.GROUP:
-        return effective(settings, site, Own({subject.name: _stored(conn, subject.level, subject_id)}, {}))
+        of_group = _stored(conn, subject.level, [subject_id]).get(subject_id, {})
+        return effective(settings, site, Own({subject.name: of_group}, {}))
     return effective(settings, site, own.get(subject_id, NOTHING))
 
 
@@ -72,27 +74,18 @@ def set_values(
     conn: Connection, actor: Actor, subject: Subject, values: Mapping[str, Number | None], now_s: float
 ) -> None:
     """Set parameters; None: from now on inherited. Those that are not named stay. Raises `NotFound`."""
-    subject_id = _find(conn, actor, subject)
-    before = _stored(conn, subject.level, subject_id)
-    changed = {name: value for name, value in values.items() if before.get(name) != value}
-    if not changed:
-        return
-    gone = [name for name, value in changed.items() if value is None]
-    where = (parameters.c.level == str(subject.level), parameters.c.subject_id == subject_id)
-    conn.execute(delete(parameters).where(*where, parameters.c.name.in_(gone)))
-    key = {"level": str(subject.level), "subject_id": subject_id}
-    rows = [{**key, "name": name, "value": value} for name, value in changed.items() if value is not None]
-    dialect.upsert(conn, parameters, rows)
-    detail: dict[str, Any] = {
-        "level": str(subject.level),
-        "before": {name: _typed(name, before.get(name)) for name in changed},
-    }
-    detail["after"] = {name: _typed(name, value) for name, value in changed.items()}
-    if subject.level is Level.GROUP:
-        detail["group"] = subject.name
-    computer_id = subject_id if subject.level is Level.COMPUTER else None
-    kind = event_log.Kind.PARAMETERS_SET
-    event_log.append(conn, kind, actor, at_s=now_s, computer_id=computer_id, **detail)
+    told = {"group": subject.name} if subject.level is Level.GROUP else {}
+    notes = _set(conn, subject.level, [_find(conn, actor, subject)], values)
+    _note(conn, actor, [(subject_id, detail | told) for subject_id, detail in notes], now_s)
+
+
+def set_of_computers(
+    conn: Connection, actor: Actor, device_ids: Sequence[str], values: Mapping[str, Number | None], now_s: float
+) -> None:
+    """Set the same parameters of each of these computers; see `set_values`. Raises `NotFound`."""
+    ids = [row.id for row in find_computers(conn, device_ids, actor).values()]
+    for some in dialect.chunks(ids):
+        _note(conn, actor, _set(conn, Level.COMPUTER, some, values), now_s)
 
 
 def foresee(
@@ -100,14 +93,36 @@ def foresee(
 ) -> list[ValueChange]:
     """What `set_values` would change: how many computers would get which other values. Raises `NotFound`."""
     subject_id = _find(conn, actor, subject)
+    return _foresee(conn, settings, subject, _reached(conn, subject, subject_id), values)
+
+
+def foresee_of_computers(
+    conn: Connection,
+    actor: Actor,
+    settings: Settings,
+    device_ids: Sequence[str],
+    values: Mapping[str, Number | None],
+) -> list[ValueChange]:
+    """What `set_of_computers` would change; what most would get first. Raises `NotFound`."""
+    ids = [row.id for row in find_computers(conn, device_ids, actor).values()]
+    return _foresee(conn, settings, Subject(Level.COMPUTER), ids, values)
+
+
+def _foresee(
+    conn: Connection,
+    settings: Settings,
+    subject: Subject,
+    computer_ids: Sequence[int],
+    values: Mapping[str, Number | None],
+) -> list[ValueChange]:
     found: Counter[tuple[str, Effective, Effective]] = Counter()
-    for count, site, own in _computers(conn, subject, subject_id):
+    for count, site, own in _alike(conn, computer_ids):
         old = effective(settings, site, own)
         new = effective(settings, *_changed(site, own, subject, values))
         for name in PARAMETERS:
             if old[name].value != new[name].value:
                 found[name, old[name], new[name]] += count
-    return [ValueChange(*key, count) for key, count in found.items()]
+    return [ValueChange(*key, count) for key, count in found.most_common()]
 
 
 def forget(conn: Connection, level: Level, subject_ids: Collection[int]) -> None:
@@ -116,19 +131,56 @@ def forget(conn: Connection, level: Level, subject_ids: Collection[int]) -> None
     conn.execute(delete(parameters).where(*where))
 
 
-def _computers(conn: Connection, subject: Subject, subject_id: int) -> Iterator[tuple[int, dict[str, Number], Own]]:
-    """How many computers have the same of their own, among those that the subject's parameters reach."""
+def _set(
+    conn: Connection, level: Level, subject_ids: Sequence[int], values: Mapping[str, Number | None]
+) -> list[tuple[int, dict[str, Any]]]:
+    """Gives those whose own have changed, and how. At most as many as one statement takes."""
+    before = _stored(conn, level, subject_ids)
+    gone = [name for name, value in values.items() if value is None]
+    where = (parameters.c.level == str(level), parameters.c.subject_id.in_(subject_ids))
+    conn.execute(delete(parameters).where(*where, parameters.c.name.in_(gone)))
+    rows, notes = [], []
+    for subject_id in subject_ids:
+        known = before.get(subject_id, {})
+        changed = {name: value for name, value in values.items() if known.get(name) != value}
+        key = {"level": str(level), "subject_id": subject_id}
+        rows += [{**key, "name": name, "value": value} for name, value in changed.items() if value is not None]
+        if changed:
+            detail: dict[str, Any] = {
+                "level": str(level),
+                "before": {name: _typed(name, known.get(name)) for name in changed},
+                "after": {name: _typed(name, value) for name, value in changed.items()},
+            }
+            notes.append((subject_id, detail))
+    dialect.upsert(conn, parameters, rows)
+    return notes
+
+
+def _note(conn: Connection, actor: Actor, changes: Sequence[tuple[int, dict[str, Any]]], now_s: float) -> None:
+    notes = []
+    for subject_id, detail in changes:
+        computer_id = subject_id if detail["level"] == str(Level.COMPUTER) else None
+        notes.append(event_log.Note(event_log.Kind.PARAMETERS_SET, actor, now_s, None, computer_id, detail))
+    event_log.append_many(conn, notes)
+
+
+def _reached(conn: Connection, subject: Subject, subject_id: int) -> list[int]:
+    """Ids of the computers that the subject's parameters reach."""
     query = select(computers.c.id)
     match subject.level:
         case Level.GROUP:
             query = select(group_members.c.computer_id).where(group_members.c.group_id == subject_id)
         case Level.COMPUTER:
             query = query.where(computers.c.id == subject_id)
-    ids = list(conn.scalars(query))
+    return list(conn.scalars(query))
+
+
+def _alike(conn: Connection, computer_ids: Sequence[int]) -> Iterator[tuple[int, dict[str, Number], Own]]:
+    """How many of these computers have the same of their own."""
     site, _ = agent_parameters.read(conn, [])
     alike: Counter[tuple[object, ...]] = Counter()
     kinds: dict[tuple[object, ...], Own] = {}
-    for some in dialect.chunks(ids):
+    for some in dialect.chunks(computer_ids):
         _, found = agent_parameters.read(conn, some)
         for computer_id in some:
             own = found.get(computer_id, NOTHING)
@@ -156,10 +208,14 @@ def _merged(known: Mapping[str, Number], values: Mapping[str, Number | None]) ->
     return {name: value for name, value in {**known, **values}.items() if value is not None}
 
 
-def _stored(conn: Connection, level: Level, subject_id: int) -> dict[str, Number]:
-    query = select(parameters.c.name, parameters.c.value)
-    rows = conn.execute(query.where(parameters.c.level == str(level), parameters.c.subject_id == subject_id))
-    return {name: value for name, value in rows if name in PARAMETERS}
+def _stored(conn: Connection, level: Level, subject_ids: Sequence[int]) -> dict[int, dict[str, Number]]:
+    query = select(parameters.c.subject_id, parameters.c.name, parameters.c.value)
+    rows = conn.execute(query.where(parameters.c.level == str(level), parameters.c.subject_id.in_(subject_ids)))
+    found: dict[int, dict[str, Number]] = {}
+    for subject_id, name, value in rows:
+        if name in PARAMETERS:
+            found.setdefault(subject_id, {})[name] = value
+    return found
 
 
 def _find(conn: Connection, actor: Actor, subject: Subject) -> int:

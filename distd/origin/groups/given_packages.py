@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import delete, or_, select, update
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from distd.origin.deployments.acts import ActDone, ChosenAssignments
 
 MAX_GIVEN: Final = 1000  # packages of one group
+MAX_LATE: Final = 1000  # computers that get a package in one transaction, long after they came
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,14 @@ class GivenPackage:
     active: bool
     assigned_by: str
     assigned_at_s: float
+
+
+class LateGift(NamedTuple):
+    """A package that a group gives, which was activated after members came. `key`: its row."""
+
+    key: int
+    group_id: int
+    activated_at_us: int
 
 
 def list_given(conn: Connection, group_id: int) -> list[GivenPackage]:
@@ -161,14 +170,28 @@ def rename(conn: Connection, before: str, after: str) -> None:
     conn.execute(update(assignments).where(*of_group).values(origin_name=after[:NAME_LIMIT]))
 
 
-def catch_up(conn: Connection, now_s: float) -> None:
-    """Members get what they came too early for: the package was not active then."""
+def find_late(conn: Connection) -> list[LateGift]:
+    """Packages for which members may have come too early: they were not active then."""
     waits = group_packages.c.given_at_us < activations.c.activated_at_us
-    for row in list(_given(conn, waits)):
-        members = select(group_members.c.computer_id).where(group_members.c.group_id == row.group_id)
-        _give(conn, row, list(conn.scalars(members)), now_s)
-        given = update(group_packages).where(group_packages.c.id == row.id)
-        conn.execute(given.values(given_at_us=max(micros(now_s), row.activated_at_us)))
+    return [LateGift(row.id, row.group_id, row.activated_at_us) for row in _given(conn, waits)]
+
+
+def members_for(conn: Connection, late: LateGift) -> list[int]:
+    """Ids of the computers to which `give_late` gives it."""
+    of_group = group_members.c.group_id == late.group_id
+    return list(conn.scalars(select(group_members.c.computer_id).where(of_group)))
+
+
+def give_late(conn: Connection, late: LateGift, computer_ids: Collection[int], now_s: float) -> None:
+    """Some members get it, at most `MAX_LATE`; not those who have left since, or have it."""
+    for row in _given(conn, group_packages.c.id == late.key):
+        _give(conn, row, _members_among(conn, row.group_id, computer_ids), now_s)
+
+
+def end_late(conn: Connection, late: LateGift) -> None:
+    """All members have it; they wait again when the package is activated once more."""
+    waited = group_packages.c.id == late.key, group_packages.c.given_at_us < late.activated_at_us
+    conn.execute(update(group_packages).where(*waited).values(given_at_us=late.activated_at_us))
 
 
 def follow_package(conn: Connection, old_id: str, new_id: str, now_s: float) -> None:
@@ -241,12 +264,17 @@ def _give_from_others(
 ) -> None:
     """Members of groups that give these packages have them from there."""
     for row in _given(conn, group_packages.c.package_id.in_(list(package_ids))) if package_ids else ():
-        mine = set[int]()
-        for ids in dialect.chunks(sorted(computer_ids)):
-            members = (group_members.c.group_id == row.group_id, group_members.c.computer_id.in_(ids))
-            mine.update(conn.scalars(select(group_members.c.computer_id).where(*members)))
+        mine = _members_among(conn, row.group_id, computer_ids)
         if mine:
             _give(conn, row, mine, now_s)
+
+
+def _members_among(conn: Connection, group_id: int, computer_ids: Collection[int]) -> set[int]:
+    found = set[int]()
+    for ids in dialect.chunks(sorted(computer_ids)):
+        members = (group_members.c.group_id == group_id, group_members.c.computer_id.in_(ids))
+        found.update(conn.scalars(select(group_members.c.computer_id).where(*members)))
+    return found
 
 
 def _untold(conn: Connection, name: str, computer_ids: Collection[int]) -> list[Row[Any]]:

@@ -18,6 +18,7 @@ from distd.domain.filters.fields import nearest
 from distd.domain.filters.render import render
 from distd.domain.folding import fold
 from distd.domain.groups import asks_for, in_order
+from distd.domain.page import Page
 from distd.domain.parameters import Level
 from distd.origin.computers import parameters
 from distd.origin.computers.saved_filters import read_filter
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from distd.domain.actor import Actor
     from distd.domain.filters.tree import Node
-    from distd.domain.page import Page, Window
+    from distd.domain.page import Window
 
 MAX_GROUPS: Final = 2000
 MAX_NAMED: Final = 1000  # computers chosen by hand that `show` names
@@ -137,7 +138,8 @@ def list_groups(conn: Connection, actor: Actor, name: str | None, window: Window
     query = select(groups)
     if name is not None:
         query = query.where(_COLUMNS.name_key.contains(fold(name), autoescape=True))
-    return read_page(conn, query, (_COLUMNS.name_key, _COLUMNS.id), window, lambda row: _group(conn, actor, row))
+    page = read_page(conn, query, (_COLUMNS.name_key, _COLUMNS.id), window, lambda row: row)
+    return Page(_groups(conn, actor, page.items), page.next, page.total)
 
 
 def show(conn: Connection, actor: Actor, name: str) -> GroupDetail:
@@ -329,12 +331,31 @@ def _row(conn: Connection, name: str, field: str = "group") -> Row[Any]:
 
 
 def _group(conn: Connection, actor: Actor, row: Row[Any]) -> ComputerGroup:
-    members = row.members
+    (group,) = _groups(conn, actor, [row])
+    return group
+
+
+def _groups(conn: Connection, actor: Actor, rows: Sequence[Row[Any]]) -> list[ComputerGroup]:
+    """With the members that `actor` may see, who are counted together."""
+    members = {row.id: row.members for row in rows}
     if is_restricted(conn, actor):
-        seen = select(func.count()).select_from(group_members.join(computers))
-        members = conn.scalar(seen.where(group_members.c.group_id == row.id, visible(conn, actor))) or 0
-    created_at_s = row.created_at_us / 1_000_000
-    return ComputerGroup(row.name, row.description, row.filter_text, members, row.created_by, created_at_s)
+        seen = select(group_members.c.group_id, func.count().label("number")).select_from(group_members.join(computers))
+        seen = seen.where(visible(conn, actor)).group_by(group_members.c.group_id)
+        members = {}
+        for ids in dialect.chunks([row.id for row in rows]):
+            counted = conn.execute(seen.where(group_members.c.group_id.in_(ids)))
+            members |= {row.group_id: row.number for row in counted}
+    return [
+        ComputerGroup(
+            row.name,
+            row.description,
+            row.filter_text,
+            members.get(row.id, 0),
+            row.created_by,
+            row.created_at_us / 1_000_000,
+        )
+        for row in rows
+    ]
 
 
 def _read_filter(conn: Connection, actor: Actor, text: str) -> Node:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import case, func, select
 
+from distd.catalogue import dialect
 from distd.catalogue.mirrors_schema import mirrors
 from distd.catalogue.rollouts_schema import rollouts
 from distd.catalogue.schema import assignments, counters, micros, packages, progress
@@ -76,6 +77,7 @@ def _stalled(conn: Connection, settings: NoticeSettings, now_s: float) -> Iterat
         .where(counters.c.state.in_(FETCHING))
         .group_by(counters.c.package_id)
         .having(number >= settings.stalled_from)
+        .order_by(counters.c.package_id)
     )
     last_at_us = func.coalesce(progress.c.last_at_us, assignments.c.notified_at_us, assignments.c.assigned_at_us)
     late_us = micros(now_s - settings.stalled_h * 3600.0)
@@ -91,8 +93,8 @@ def _stalled(conn: Connection, settings: NoticeSettings, now_s: float) -> Iterat
         .group_by(assignments.c.package_id, packages.c.name)
         .order_by(assignments.c.package_id)
     )
-    for package_id in list(conn.scalars(many)):
-        for row in conn.execute(query.where(assignments.c.package_id == package_id)):
+    for ids in dialect.chunks(list(conn.scalars(many))):
+        for row in conn.execute(query.where(assignments.c.package_id.in_(ids))):
             if row.stalled * 100 >= settings.stalled_percent * row.fetching:
                 facts = {"stalled": int(row.stalled), "fetching": int(row.fetching)}
                 yield Condition(ConditionKind.DEPLOYMENT_STALLED, row.package_id, row.name, now_s, facts)

@@ -161,7 +161,7 @@ class ComputerPages:
             if form.get("admit") == "yes":
                 computer_settings.admit(conn, asked.actor, [device_id], asked.now_s)
             if values:
-                computer_settings.change(conn, asked.actor, device_id, values, asked.now_s)
+                computer_settings.change(conn, asked.actor, [device_id], values, asked.now_s)
 
         try:
             await self._use_cases.write(Act.COMPUTERS_WRITE, write)

@@ -129,8 +129,7 @@ class ComputerBatchPages:
             found = chosen.find(conn, asked)
             if len(found) > MAX_SET:
                 raise BadInput("computers", f"at most {MAX_SET} at once", len(found), "take a narrower filter")
-            for device_id in found:
-                computer_settings.change(conn, asked.actor, device_id, values, asked.now_s)
+            computer_settings.change(conn, asked.actor, found, values, asked.now_s)
             return len(found)
 
         if do:

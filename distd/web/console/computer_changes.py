@@ -3,7 +3,6 @@ first what would change."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +10,7 @@ from quart import redirect, request
 
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.page import Window
-from distd.domain.parameters import ON, PARAMETERS, Level, read_values
+from distd.domain.parameters import ON, PARAMETERS, read_values
 from distd.domain.permissions import Act
 from distd.domain.settings import TABLE
 from distd.operations import computers as computer_operations
@@ -19,7 +18,6 @@ from distd.operations import groups as operations
 from distd.operations.computers import MergeRequest
 from distd.operations.groups import MemberLists, NewGroup
 from distd.origin.computers import computers, parameters
-from distd.origin.computers.parameters import Subject, ValueChange
 from distd.origin.groups import groups
 from distd.web.console.chosen_computers import read_chosen
 from distd.web.console.faults import fault_status, fault_text
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
 
     from distd.domain.parameters import Number
     from distd.operations.operation import Asked
+    from distd.origin.computers.parameters import ValueChange
     from distd.web.console.chosen_computers import ChosenComputers
     from distd.web.console.use_cases import UseCases
 
@@ -72,12 +71,12 @@ class ComputerChangePages:
 
         def change(conn: Connection, asked: Asked) -> int:
             found = _few(chosen.find(conn, asked))
-            for device_id in found:
-                parameters.set_values(conn, asked.actor, Subject(Level.COMPUTER, device_id), values, asked.now_s)
+            parameters.set_of_computers(conn, asked.actor, found, values, asked.now_s)
             return len(found)
 
         def foresee(conn: Connection, asked: Asked) -> list[ValueChange]:
-            return foresee_all(conn, asked, _few(chosen.find(conn, asked)), values)
+            found = _few(chosen.find(conn, asked))
+            return parameters.foresee_of_computers(conn, asked.actor, asked.site.settings, found, values)
 
         if step:
             try:
@@ -168,17 +167,6 @@ class GroupTried:
     name: str
     joined: int
     left: int
-
-
-def foresee_all(
-    conn: Connection, asked: Asked, device_ids: list[str], values: Mapping[str, Number | None]
-) -> list[ValueChange]:
-    """How many of these computers would get which other values; what most would get first."""
-    found: Counter[ValueChange] = Counter()
-    for device_id in device_ids:
-        subject = Subject(Level.COMPUTER, device_id)
-        found.update(parameters.foresee(conn, asked.actor, asked.site.settings, subject, values))
-    return [ValueChange(each.parameter, each.before, each.after, count) for each, count in found.most_common()]
 
 
 def _values(form: Mapping[str, str]) -> dict[str, Number | None]:

@@ -98,7 +98,7 @@ def test_a_bound_computer_is_refused_elsewhere(pc: TestOrigin, request_: Any) ->
     pc.package("17")
     pc.assign("17")
     pc.listed()
-    pc.act(computer_settings.change, "pc", {"networks": "10.0.0.0/24"}, pc.now_s)
+    pc.act(computer_settings.change, ["pc"], {"networks": "10.0.0.0/24"}, pc.now_s)
     pc.address = "10.0.1.9"
     before = pc.rows(schema.computers), pc.rows(schema.assignments), pc.rows(schema.history)
     (reply,) = pc.post_all(request_)

@@ -134,12 +134,12 @@ def test_a_result_in_between_is_corrected_by_the_same_inventory(origin: TestOrig
 
 def test_what_an_operator_sets_counts_more_than_what_the_agent_says(origin: TestOrigin) -> None:
     origin.post(WHOLE)
-    origin.act(computer_settings.change, "pc", {"tag": "Atelier", "account.Étage": "2"}, origin.now_s)
+    origin.act(computer_settings.change, ["pc"], {"tag": "Atelier", "account.Étage": "2"}, origin.now_s)
     for request in (WHOLE, replace(WHOLE, account={"TAG": "R9", "etage": "7"})):
         assert ocs.read_inventory_reply(origin.post(request)) == {"TAG": "Atelier"}
         detail = origin.read(computers.show, "pc")
         assert (detail.computer.tag, detail.accounts["TAG"], detail.accounts["Étage"]) == ("Atelier", "Atelier", "2")
-    origin.act(computer_settings.change, "pc", {"tag": "", "account.Étage": ""}, origin.now_s)
+    origin.act(computer_settings.change, ["pc"], {"tag": "", "account.Étage": ""}, origin.now_s)
     origin.post(replace(WHOLE, account={"TAG": "R9", "etage": "7"}))
     detail = origin.read(computers.show, "pc")
     assert (detail.computer.tag, detail.accounts) == ("R9", {"TAG": "R9", "etage": "7"})

@@ -64,8 +64,8 @@ def test_the_old_agents_history_stays_behind(two: TestOrigin) -> None:
 
 
 def test_account_info_and_first_contact(two: TestOrigin) -> None:
-    two.act(computer_settings.change, "old", {"account.ROOM": "B12"}, two.now_s)
-    two.act(computer_settings.change, "new", {"account.SITE": "Lyon"}, two.now_s)
+    two.act(computer_settings.change, ["old"], {"account.ROOM": "B12"}, two.now_s)
+    two.act(computer_settings.change, ["new"], {"account.SITE": "Lyon"}, two.now_s)
     merge(two)
     detail = two.read(computers.show, "new")
     assert detail.accounts == {"ROOM": "B12", "SITE": "Lyon", "TAG": "R1"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from distd.catalogue import access_schema, groups_schema, schema
 from distd.catalogue.event_log import Kind
@@ -130,3 +130,40 @@ def test_a_deleted_computer_leaves_nothing(room: TestOrigin) -> None:
     room.act(computers.delete, ["a"], 1.0)
     assert room.rows(access_schema.parameters) == []
     assert len(room.rows(groups_schema.group_members)) == 1
+
+
+def test_computers_get_the_same_of_their_own(room: TestOrigin) -> None:
+    set_(room, Subject(Level.COMPUTER, "a"), frag=5)
+    set_(room, Subject(Level.COMPUTER, "b"), frag=3, length=7)
+    values = {FRAG: 5, LENGTH: None}
+    asked = (ADMIN, settings_of(room.values), ["c", "b", "a"], values)
+    of_c, of_b = ((Effective(0, "settings"), 1), (Effective(3, "computer"), 1))
+    changes = room.read(parameters.foresee_of_computers, *asked)
+    assert {(each.before, each.computers) for each in changes if each.parameter == FRAG} == {of_c, of_b}
+    assert [each.after for each in changes if each.parameter == LENGTH] == [Effective(10, "settings")]
+    room.act(parameters.set_of_computers, ["c", "b", "a"], values, 9.0)
+    for name in "abc":
+        found = show(room, Subject(Level.COMPUTER, name))
+        assert (found[FRAG].value, found[LENGTH].origin) == (5, "settings")
+    ids = {row["device_id"]: row["id"] for row in room.rows(schema.computers)}
+    told = {each.computer_id: each.detail["before"] for each in room.events(Kind.PARAMETERS_SET)[2:]}
+    assert told == {ids["c"]: {FRAG: None}, ids["b"]: {FRAG: 3, LENGTH: 7}}
+    with pytest.raises(NotFound):
+        room.act(parameters.set_of_computers, ["a", "nobody"], values, 9.0)
+
+
+def test_many_are_foreseen_by_as_few_statements_as_one(room: TestOrigin) -> None:
+    counts = []
+    for names in (["a"], ["a", "b", "c"]):
+        statements: list[Any] = []
+
+        def note(*args: Any, statements: list[Any] = statements) -> None:
+            statements.append(args[2])
+
+        engine = room.catalogue._engine
+        event.listen(engine, "before_cursor_execute", note)
+        room.read(parameters.foresee_of_computers, ADMIN, settings_of(room.values), names, {FRAG: 5})
+        room.act(parameters.set_of_computers, names, {FRAG: 5}, 9.0)
+        event.remove(engine, "before_cursor_execute", note)
+        counts.append(len(statements))
+    assert counts[0] == counts[1]

@@ -132,7 +132,7 @@ def in_the_waiting_room(origin: TestOrigin) -> None:
 @situation("WRONG_NETWORK NO_TURN", "it came from 10.0.0.9, and the computer is bound to 10.9.0.0/16", "10.0.0.9")
 def from_another_network(origin: TestOrigin) -> None:
     ready(origin)
-    origin.act(computer_settings.change, "pc", {"networks": "10.9.0.0/16"}, origin.now_s)
+    origin.act(computer_settings.change, ["pc"], {"networks": "10.9.0.0/16"}, origin.now_s)
     origin.now_s += 60
     origin.values["download.period_length"] = 3
     refused(origin)

@@ -117,6 +117,14 @@ def test_computers_of_another_system_are_passed_over(site: Site) -> None:
     assert sorted(site.holders("17")) == ["a", "b", "d"]
 
 
+def catch_up(site: Site) -> None:
+    """As the server does it."""
+    for late in site.origin.read(given_packages.find_late):
+        for computer_id in site.origin.read(given_packages.members_for, late):
+            site.origin.write(given_packages.give_late, late, [computer_id], site.origin.now_s)
+        site.origin.write(given_packages.end_late, late)
+
+
 def test_what_is_not_active_is_given_when_it_is(site: Site) -> None:
     windows(site)
     site.give("17", "Windows")
@@ -126,9 +134,40 @@ def test_what_is_not_active_is_given_when_it_is(site: Site) -> None:
     site.origin.now_s += 10
     site.origin.act(packages.activate, "17", None, None, site.origin.now_s)
     for _ in range(2):
-        site.origin.write(given_packages.catch_up, site.origin.now_s)
+        catch_up(site)
         assert sorted(site.holders("17")) == ["a", "b", "c"]
     assert len(site.origin.events(Kind.ASSIGNED)) == 3
+
+
+def test_who_has_left_meanwhile_gets_nothing_late(site: Site) -> None:
+    windows(site)
+    site.give("17", "Windows")
+    site.origin.act(packages.deactivate, "17", site.origin.now_s)
+    site.inventory("c", "Windows 12")
+    site.origin.now_s += 10
+    site.origin.act(packages.activate, "17", None, None, site.origin.now_s)
+    (late,) = site.origin.read(given_packages.find_late)
+    members = site.origin.read(given_packages.members_for, late)
+    site.inventory("c", "Debian")
+    site.origin.write(given_packages.give_late, late, members, site.origin.now_s)
+    assert sorted(site.holders("17")) == ["a", "b"]
+
+
+def test_what_is_activated_again_meanwhile_is_given_again(site: Site) -> None:
+    windows(site)
+    site.give("17", "Windows")
+    site.origin.act(packages.deactivate, "17", site.origin.now_s)
+    site.origin.now_s += 10
+    site.origin.act(packages.activate, "17", None, None, site.origin.now_s)
+    (late,) = site.origin.read(given_packages.find_late)
+    site.origin.act(packages.deactivate, "17", site.origin.now_s)
+    site.inventory("c", "Windows 12")
+    site.origin.now_s += 10
+    site.origin.act(packages.activate, "17", None, None, site.origin.now_s)
+    site.origin.write(given_packages.end_late, late)
+    catch_up(site)
+    assert sorted(site.holders("17")) == ["a", "b", "c"]
+    assert site.origin.read(given_packages.find_late) == []
 
 
 def test_what_cannot_be_given_is_told(site: Site) -> None:

@@ -171,7 +171,7 @@ def test_a_group_is_deleted_with_what_it_gave(site: Site) -> None:
 def test_what_an_operator_changes_counts_at_once(site: Site) -> None:
     three(site)
     site.create("g", 'tag = "room 9"')
-    site.origin.act(computer_settings.change, "a", {"tag": "room 9"}, site.origin.now_s)
+    site.origin.act(computer_settings.change, ["a"], {"tag": "room 9"}, site.origin.now_s)
     assert site.members("g") == ["a"]
 
 

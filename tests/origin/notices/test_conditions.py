@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import event
 
 from distd.catalogue.rollouts_schema import rollouts as rollouts_table
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
@@ -82,6 +83,31 @@ def test_a_deployment_that_stalls(origin: TestOrigin, settings: NoticeSettings, 
     assert [(each.kind, each.subject, each.name, dict(each.facts)) for each in seen] == (
         [(ConditionKind.DEPLOYMENT_STALLED, "17", "package 17", {"stalled": 2, "fetching": 3})] if is_told else []
     )
+
+
+def test_deployments_that_stall_are_found_by_one_search(origin: TestOrigin) -> None:
+    for package_id in ("17", "18", "19"):
+        origin.package(package_id)
+    for name in ("a", "b"):
+        origin.prolog(name)
+        origin.inventory(device_id=name)
+        for package_id in ("17", "18", "19"):
+            origin.assign(package_id, name)
+        origin.listed(name)
+    origin.now_s += 3 * HOUR_S
+    origin.fetch("18", "a")
+    origin.fetch("18", "b")
+    statements: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    engine = origin.catalogue._engine
+    event.listen(engine, "before_cursor_execute", note)
+    seen = found(origin)
+    event.remove(engine, "before_cursor_execute", note)
+    assert [each.subject for each in seen] == ["17", "19"]
+    assert len([each for each in statements if "FROM assignments" in each]) == 1
 
 
 def test_the_disk_and_the_certificate_of_a_server(data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
