@@ -13,7 +13,7 @@ BENCHES := bench-breakdown bench-bandwidth bench-fairness bench-build bench-uplo
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help test test-slow-machine coverage mutants quick lint types layers audit demo screenshots bench attack loadtest fuzz \
-    conformance reference state-machine setup debian lock clean $(BENCHES)
+    conformance reference texts state-machine setup debian lock clean $(BENCHES)
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -140,6 +140,9 @@ audit:           ## known vulnerabilities of what requirements.txt pins; needs p
 	@test -x .audit/bin/pip-audit || { python3 -m venv .audit && \
 	    .audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r .ci/audit-requirements.txt; }
 	.audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
+
+texts: $(READY)  ## bring the French texts of the console up to date with its source: new ones are there to be translated
+	$(PY) -m tests.web.console.texts
 
 reference: $(READY)  ## what distd/docs has from the code: the reference, the picture of the rooms
 	$(PY) -m tests.docs.reference

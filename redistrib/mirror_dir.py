@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from distd.domain.settings import Settings
 
 _DEFAULTS: Final = """\
-# Settings of redistrib. What is commented out has its default value; docs/reference/settings.md has the meanings.
+# Settings of redistrib. What is commented out has its default value; distd/docs/reference/settings.md has the meanings.
 
 [server]
 # http = "0.0.0.0:8080"

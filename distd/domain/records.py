@@ -145,7 +145,8 @@ class PrologReply:
 
 @dataclass(frozen=True, slots=True)
 class PrologRequest:
-    """An agent asks what there is to do. `key`: distd's own agent enrols with it (docs/guide/agents.md); else empty."""
+    """An agent asks what there is to do. `key`: distd's own agent enrols with it (distd/docs/guide/agents.md);
+    else empty."""
 
     device_id: str
     key: str = ""

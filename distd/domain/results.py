@@ -1,4 +1,4 @@
-"""The result codes that agents report, and what they mean (docs/protocol.md, section 3). Any text is accepted."""
+"""The result codes that agents report, and what they mean (distd/docs/protocol.md, section 3). Any text is accepted."""
 
 from __future__ import annotations
 

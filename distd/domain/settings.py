@@ -104,7 +104,7 @@ class AgentSettings:
     )
     login_tags: str = _setting("", "TAGs whose computers' agents must log in by HTTP Basic, with commas between")
     login_realm: str = _setting("distd", "the realm of that log-in: --realm of the agents", check=_check_realm)
-    native_keys: bool = _setting(False, "distd's own agents must have a key (docs/guide/agents.md)")
+    native_keys: bool = _setting(False, "distd's own agents must have a key (distd/docs/guide/agents.md)")
     new_per_address: int = _setting(2000, "new DEVICEIDs of one address within an hour (not of 127.0.0.1); 0: no limit")
     new_per_network: int = _setting(20_000, "new DEVICEIDs of one network, /16 or /48, within an hour; 0: no limit")
     max_computers: int = _setting(500_000, "computers in all, beyond which no new DEVICEID is taken; 0: no limit")

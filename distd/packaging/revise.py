@@ -42,7 +42,7 @@ def withdraw(data: DataDir, package_id: str, signer: Signer, ca: Authority) -> S
     """The package with all its fragments empty: to be `replace`d.
 
     An agent that is fetching it gets 200 for whatever it still asks for, finds that the digest is wrong, drops it and
-    reports so. A 404 would have it ask until TIMEOUT (docs/protocol.md, traps 3 and 7).
+    reports so. A 404 would have it ask until TIMEOUT (distd/docs/protocol.md, traps 3 and 7).
     """
     manifest = package_dirs.read_manifest(data, package_id, ca)
     info = package_dirs.read_info(data, package_id)

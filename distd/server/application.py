@@ -1,4 +1,4 @@
-"""The web application of a server: the API, its log-in, and uploads in front of it."""
+"""The web application of a server: the API and the console, their log-in, and uploads in front of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bodies of the OCS protocol: zlib and XML, both ways (docs/protocol.md, section 1).
+"""The bodies of the OCS protocol: zlib and XML, both ways (distd/docs/protocol.md, section 1).
 
 Reading is incremental: the body is inflated piece by piece and each piece is parsed at once. So a decompression bomb
 costs the memory of one piece, and an inventory is never in memory as a whole. What a body costs is in proportion to

@@ -234,9 +234,10 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "dont le serveur de redistribution est hors ligne",
     ),
     _K.MIRROR_BAD: _T(
-        "Le serveur de redistribution {mirror} a un fichier abîmé du paquet, {bad_file}, et n'a pas pu le remplacer.",
+        "Le serveur de redistribution {mirror} a un fichier corrompu du paquet, {bad_file}, et n'a pas pu le "
+        "remplacer.",
         "Regardez son disque et sa liaison avec ce serveur : `redistrib verify` là-bas.",
-        "dont le serveur de redistribution a un fichier abîmé",
+        "dont le serveur de redistribution a un fichier corrompu",
     ),
     _K.MIRROR_NOT_READY: _T(
         "Le serveur de redistribution {mirror}, prévu pour lui, n'a pas encore le paquet.",
@@ -252,7 +253,7 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
     _K.ON_SCHEDULE: _T(
         "Il télécharge selon son horaire : {count} fragments sur {fragments}, le dernier le {last_at_s} ; le prochain "
         "tour lui revient avant le {due_at_s}.",
-        "Attendez. Des latences plus courtes ou une priorité plus petite vont plus vite.",
+        "Attendez. Des pauses plus courtes ou une priorité plus petite vont plus vite.",
         "en téléchargement, selon l'horaire",
     ),
     _K.FIRST_TURN: _T(
@@ -317,15 +318,15 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "au disque plein",
     ),
     _K.BAD_DIGEST: _T(
-        "Le paquet assemblé n'avait pas le bon digest le {result_at_s} ({code}) : un fragment a été abîmé en route ou "
-        "sur un serveur.",
+        "Le paquet assemblé n'avait pas la bonne empreinte le {result_at_s} ({code}) : un fragment a été corrompu en "
+        "route ou sur un serveur.",
         "`distd package verify {asked_id}` ; un proxy change-t-il ce qu'il transmet ? Puis `distd renotify {asked_id} "
         "--computer {device_id}`.",
-        "au mauvais digest",
+        "à la mauvaise empreinte",
     ),
     _K.TIMED_OUT: _T(
         "Le paquet n'était pas complet en {timeout_days} jours, l'agent y a donc renoncé le {result_at_s} ({code}).",
-        "Des latences plus courtes ou des fragments plus grands (`distd plan {asked_id}`), puis `distd renotify "
+        "Des pauses plus courtes ou des fragments plus grands (`distd plan {asked_id}`), puis `distd renotify "
         "{asked_id} --computer {device_id}`.",
         "au délai dépassé",
     ),

@@ -20,7 +20,7 @@ CODES: Final[Mapping[str, str]] = {
     "SUCCESS_RESTART_REQUIRED": "Le paquet est déployé ; il faut relancer.",
     "ERR_ABORTED": "L'utilisateur a refusé le paquet.",
     "ERR_ALREADY_SETUP": "L'agent a déjà ce paquet.",
-    "ERR_BAD_DIGEST": "Le paquet assemblé n'a pas le digest de son info : un fragment est abîmé.",
+    "ERR_BAD_DIGEST": "Le paquet assemblé n'a pas l'empreinte de son info : un fragment est corrompu.",
     "ERR_BAD_ID": "L'info est celle d'un autre paquet.",
     "ERR_BAD_PARAM": "L'agent ne comprend pas une valeur de l'info.",
     "ERR_BUILD": "Les fragments n'ont pas pu être assemblés ou décompressés.",

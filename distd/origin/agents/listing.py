@@ -2,7 +2,7 @@
 
 A package of which the agent was notified is always listed, one that it has installed already, or claims to have,
 never. The table `RULES` then reduces what may be listed for the first time. The numbers of the stock agents' traps are
-those of docs/protocol.md, section 4.
+those of distd/docs/protocol.md, section 4.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The plan of a whole roll-out: what is simulated of it, what is kept when it begins, and what is measured then."""
+"""The forecast of a whole roll-out: what is simulated of it, what is kept when it begins, and what is measured then."""
 
 from __future__ import annotations
 

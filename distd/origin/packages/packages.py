@@ -103,7 +103,7 @@ def activate(
 
 
 def deactivate(conn: Connection, actor: Actor, package_id: str, now_s: float) -> None:
-    """No more agents are notified of it; those that were may finish it (docs/protocol.md, trap 3).
+    """No more agents are notified of it; those that were may finish it (distd/docs/protocol.md, trap 3).
 
     Raises `NotFound`, `Conflict`.
     """

@@ -1,1 +1,1 @@
-"""The JSON API, a module for each noun."""
+"""The JSON API: a route of each operation (`operations.py`), and those that are more than a call."""

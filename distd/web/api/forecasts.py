@@ -19,6 +19,7 @@ from distd.origin.packages import packages
 from distd.simulation.world import Line
 from distd.web.api.auth import needs
 from distd.web.api.queries import takes
+from distd.web.forecast_turns import ForecastTurns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 class ForecastRoutes:
     """`forecast(world, question, name)` makes a plan, `forecast_rollout(question)` that of a roll-out, which take some
-    seconds: one at a time is made.
+    seconds: one at a time is made, and few may wait.
 
     `settings()` are the present ones.
     """
@@ -57,6 +58,7 @@ class ForecastRoutes:
         self._forecast = forecast
         self._forecast_rollout = forecast_rollout
         self._one = trio.CapacityLimiter(1)
+        self._turns = ForecastTurns()
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the routes."""
@@ -69,10 +71,7 @@ class ForecastRoutes:
             """How a package's deployment will go; with `by`, also what to set to have it done by then."""
             now = datetime.now()  # noqa: DTZ005 - "fri 18:00" is local
             question = question_of(package_id, query_args, self._settings(), now)
-            world = await self._reader.run(partial(forecasts.world_of, question=question, now_s=time.time()))
-            package = await self._reader.run(partial(packages.show, package_id=package_id))
-            async with self._one:
-                return await self._forecast(world, question, package.name)
+            return await self._turns.run(partial(self._plan, question))
 
         @app.get("/api/v1/rollouts/<rollout>/plan")
         @needs(ROLLOUT_PLAN.act)
@@ -84,7 +83,14 @@ class ForecastRoutes:
             It is made now, where nothing fails, until the roll-out begins; from then on it is the one that was kept,
             beside what is measured.
             """
-            return await self._plan_rollout(rollout, Line.read(query_args.line, "line"))
+            line = Line.read(query_args.line, "line")
+            return await self._turns.run(partial(self._plan_rollout, rollout, line))
+
+    async def _plan(self, question: Question) -> Plan:
+        world = await self._reader.run(partial(forecasts.world_of, question=question, now_s=time.time()))
+        package = await self._reader.run(partial(packages.show, package_id=question.package_id))
+        async with self._one:
+            return await self._forecast(world, question, package.name)
 
     async def _plan_rollout(self, name: str, line: Line) -> RolloutPlanShown:
         now_s, settings = time.time(), self._settings()

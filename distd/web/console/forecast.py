@@ -25,6 +25,7 @@ from distd.web.console.forecast_form import LATENCIES, TEXTS, ForecastForm, valu
 from distd.web.console.frame import current, is_fragment, page
 from distd.web.console.links import address
 from distd.web.console.recent import RecentAnswers
+from distd.web.forecast_turns import ForecastTurns
 
 if TYPE_CHECKING:
     from quart import Response
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 MakeForecast: TypeAlias = Callable[[World, Question, str], Awaitable[Plan]]
 WORLD_KEPT_S: Final = 60.0  # to find the mirror of each of very many computers takes seconds
 FORECAST_KEPT_S: Final = 120.0
-MAX_WAITING: Final = 6  # that wait for their forecast; others are told to come again
 KEPT: Final = ("to", "who", *TEXTS)  # of the form, when settings that were found are shown
 MAX_LOADS: Final = 6  # lines, and mirrors: those with the highest peaks
 
@@ -53,7 +53,7 @@ class ForecastPages:
         self._make_forecast = make_forecast
         self._worlds = RecentAnswers(WORLD_KEPT_S)
         self._plans = RecentAnswers(FORECAST_KEPT_S)
-        self._waiting = 0
+        self._turns = ForecastTurns()
 
     def add_to(self, app: QuartTrio) -> None:
         """Add it."""
@@ -94,17 +94,8 @@ class ForecastPages:
             return await self._use_cases.read(Act.DEPLOYMENTS_READ if who is None else Act.ROLLOUTS_READ, read)
 
         self._use_cases.operations.demand(Act.DEPLOYMENTS_READ if who is None else Act.ROLLOUTS_READ)
-        found: World = await self._in_turn(partial(self._worlds.get, (package_id, who, line), current().now_s, make))
+        found: World = await self._turns.run(partial(self._worlds.get, (package_id, who, line), current().now_s, make))
         return found
-
-    async def _in_turn(self, make: Callable[[], Awaitable[Any]]) -> Any:
-        if self._waiting >= MAX_WAITING:
-            raise Unavailable("forecast", "others are being made")
-        self._waiting += 1
-        try:
-            return await make()
-        finally:
-            self._waiting -= 1
 
     async def _answer(
         self, package: ListedPackage, form: ForecastForm, world: World, sliders: list[Slider]
@@ -117,7 +108,7 @@ class ForecastPages:
         (cut,) = changed.packages
         key = (package.id, form.who, form.line(), goal, changed.config, cut)
         make = partial(self._make_forecast, changed, question, package.name)
-        plan: Plan = await self._in_turn(partial(self._plans.get, key, now_s, make))
+        plan: Plan = await self._turns.run(partial(self._plans.get, key, now_s, make))
         expected = [
             (now_s + at_s, low * plan.agents, middle * plan.agents, high * plan.agents)
             for at_s, low, middle, high in plan.forecast.curve

@@ -1,4 +1,4 @@
-"""Which packages are listed: a table of cases for each trap of docs/protocol.md section 4, and what always holds."""
+"""Which packages are listed: cases for each trap of distd/docs/protocol.md section 4, and what always holds."""
 
 from __future__ import annotations
 

@@ -345,7 +345,7 @@ def test_packages_of_others_are_not_listed(pc: TestOrigin) -> None:
     assert pc.listed("other") == ["18"]
 
 
-# --- the traps of docs/protocol.md, section 4; the rules themselves are in test_listing.py
+# --- the traps of distd/docs/protocol.md, section 4; the rules themselves are in test_listing.py
 
 
 def test_trap_2_a_package_in_the_history_gets_its_result_without_the_agent(pc: TestOrigin) -> None:

@@ -414,7 +414,7 @@ def its_mirror_is_lost(origin: TestOrigin) -> None:
     origin.now_s += 3600
 
 
-@situation("MIRROR_BAD STALLED", "lyon has a damaged file of the package, 17-2", "lyon a un fichier abîmé")
+@situation("MIRROR_BAD STALLED", "lyon has a damaged file of the package, 17-2", "lyon a un fichier corrompu")
 def its_mirror_has_a_bad_file(origin: TestOrigin) -> None:
     lyon = add_mirror(origin, "lyon")
     told(origin)
@@ -529,7 +529,7 @@ def the_disk_was_full(origin: TestOrigin) -> None:
     ended(origin, "ERR_OUT_OF_SPACE")
 
 
-@situation("BAD_DIGEST", "had the wrong digest", "n'avait pas le bon digest")
+@situation("BAD_DIGEST", "had the wrong digest", "n'avait pas la bonne empreinte")
 def a_wrong_digest(origin: TestOrigin) -> None:
     ended(origin, "ERR_BAD_DIGEST")
 

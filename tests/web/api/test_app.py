@@ -15,6 +15,7 @@ from distd.domain.rollout_state import RolloutAct
 from distd.domain.settings import DownloadConfig
 from distd.origin.deployments import rollout_forecasts, rollouts
 from distd.origin.deployments.rollouts import NewRollout
+from distd.web import forecast_turns
 from tests.fixtures.mirrors import add_mirror, report
 from tests.web.api.conftest import basic
 
@@ -156,6 +157,13 @@ async def test_the_plan_of_a_roll_out(client: Any, operator: Any, origin: TestOr
     status, found = await get(client, "/api/v1/rollouts/putty/plan", operator)
     assert (status, found["is_kept"], found["measured"]["success"], len(forecasts)) == (200, True, 0, 1)
     assert (await get(client, "/api/v1/rollouts/none/plan", operator))[0] == 404
+
+
+@pytest.mark.parametrize("path", ["/api/v1/packages/17/plan", "/api/v1/rollouts/putty/plan"])
+async def test_few_wait_for_a_plan(client: Any, operator: Any, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(forecast_turns, "MAX_WAITING", 0)
+    status, found = await get(client, path, operator)
+    assert (status, found["detail"]) == (503, "forecast: others are being made")
     assert (await get(client, "/api/v1/rollouts/putty/plan?line=fast", operator))[0] == 400
 
 

@@ -23,6 +23,7 @@ SOURCES: Final = (
     "storage/quota.py",
     "storage/uploads.py",
     "web/console",
+    "web/forecast_turns.py",
 )
 LEFT_OUT: Final = (
     *("domain/database_url.py", "domain/settings.py", "domain/sign_in_settings.py", "domain/sign_in.py"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from distd.origin.operators import operators
-from distd.web.console import forecast
+from distd.web import forecast_turns
 from tests.fixtures.origin import ADMIN
 from tests.web.console.conftest import text_of
 
@@ -97,7 +97,7 @@ async def test_who_may_only_look_may_try(viewer: Browser, site: TestOrigin) -> N
 async def test_few_wait_for_a_forecast_at_a_time(
     browser: Browser, site: TestOrigin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forecast, "MAX_WAITING", 0)
+    monkeypatch.setattr(forecast_turns, "MAX_WAITING", 0)
     await browser.sign_in()
     answer = await browser.get(PATH)
     assert "others are being made" in text_of(await answer.get_data(as_text=True))
