@@ -33,7 +33,11 @@ def choose(conn: Connection, origin: AssignmentOrigin, now_s: float, actor: Acto
     query = select(computers.c.device_id).where(wanted, visible(conn, actor)).order_by(computers.c.device_id)
     found = list(conn.scalars(query))
     if not found and origin.kind is not OriginKind.GROUP:
-        raise BadInput(f"to.{origin.kind}", f"a {origin.kind} of computers that are there", origin.name)
+        raise BadInput(
+            f"to.{origin.kind}",
+            "a tag of computers that are there" if origin.kind is OriginKind.TAG else "a filter that finds computers",
+            origin.name,
+        )
     return found
 
 

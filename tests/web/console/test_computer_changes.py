@@ -80,7 +80,7 @@ async def test_groups(browser: Browser, two: TestOrigin) -> None:
     await sent(browser, path, 303, step="do", new="New", **BOTH)
     assert len(two.rows(group_members)) == 4
     assert "Class A" in await sent(browser, path, 409, step="do", new="Class A", **BOTH)
-    assert "gone" in await sent(browser, path, 400, step="try", computer="pc1", group="gone")
+    assert "gone" in await sent(browser, path, 404, step="try", computer="pc1", group="gone")
 
 
 async def test_merge(browser: Browser, two: TestOrigin) -> None:
