@@ -17,7 +17,7 @@ from distd.domain.errors import Conflict, NotFound
 from distd.domain.results import Outcome, classify
 from distd.origin.deployments import fitness, predecessors, proofs
 from distd.origin.deployments.fitness import Demands, UnfitReason
-from distd.origin.deployments.named_computers import find_computers
+from distd.origin.deployments.named_computers import find_computers, of_few
 from distd.origin.packages import attempts
 from distd.origin.packages.counters import is_latest
 from distd.origin.packages.packages import show
@@ -186,7 +186,7 @@ def _refusal(
 
 
 def _had(conn: Connection, package_id: str, computer_ids: Sequence[int], *, deployed: bool, forced: bool) -> set[int]:
-    """Those of the computers that have an assignment of the package without a result; also those where it is
+    """Computers, these among others, that have an assignment of the package without a result; also those where it is
     `deployed`. `forced`: but for those that only the agent's history holds back."""
     columns = [assignments.c[name] for name in ("computer_id", "result", "state", "unproven")]
     query = select(*columns).where(assignments.c.package_id == package_id, is_latest())
@@ -194,8 +194,7 @@ def _had(conn: Connection, package_id: str, computer_ids: Sequence[int], *, depl
         query = query.where(assignments.c.result.is_(None))
     return {
         row.computer_id
-        for ids in dialect.chunks(computer_ids)
-        for row in conn.execute(query.where(assignments.c.computer_id.in_(ids)))
+        for row in conn.execute(query.where(of_few(assignments.c.computer_id, computer_ids)))
         if (row.result is None and not (forced and row.unproven and row.state == Outcome.WAITING))
         or (row.result is not None and classify(row.result) is Outcome.SUCCESS)
     }
@@ -210,11 +209,8 @@ def unassign(
     """
     ids = {device_id: row.id for device_id, row in find_computers(conn, device_ids, actor).items()}
     is_open = select(assignments).where(assignments.c.package_id == package_id, assignments.c.result.is_(None))
-    found = {
-        row.computer_id: row
-        for some in dialect.chunks(list(ids.values()))
-        for row in conn.execute(is_open.where(assignments.c.computer_id.in_(some)))
-    }
+    of_these = is_open.where(of_few(assignments.c.computer_id, list(ids.values())))
+    found = {row.computer_id: row for row in conn.execute(of_these)}
     for device_id, computer_id in ids.items():
         if computer_id not in found and not skip:
             raise NotFound("package", f"a package that is assigned to {device_id} and has no result yet", package_id)

@@ -17,6 +17,7 @@ from distd.domain.results import Outcome, classify
 from distd.domain.schedule import gets_no_turn
 from distd.domain.systems import is_for
 from distd.domain.units import format_size
+from distd.origin.deployments.named_computers import of_few
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -112,7 +113,6 @@ def _having(conn: Connection, package_id: str, computer_ids: Sequence[int]) -> s
     query = select(assignments.c.computer_id, assignments.c.result).where(assignments.c.package_id == package_id)
     return {
         row.computer_id
-        for ids in dialect.chunks(computer_ids)
-        for row in conn.execute(query.where(assignments.c.computer_id.in_(ids)))
+        for row in conn.execute(query.where(of_few(assignments.c.computer_id, computer_ids)))
         if row.result is None or classify(row.result) is Outcome.SUCCESS
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import select, true
 
 from distd.catalogue import dialect
 from distd.catalogue.schema import computers
@@ -14,7 +14,7 @@ from distd.origin.operators.restrictions import visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Column, ColumnElement, Connection, Row
 
     from distd.domain.actor import Actor
 
@@ -37,3 +37,9 @@ def find_computers(conn: Connection, device_ids: Sequence[str], actor: Actor) ->
         hint = "a computer is known after its agent's first contact"
         raise NotFound("computers", "the DEVICEID of a computer", f"{', '.join(unknown[:NAMED])}{more}", hint)
     return {device_id: found[device_id] for device_id in wanted}
+
+
+def of_few(column: Column[Any], computer_ids: Sequence[int]) -> ColumnElement[bool]:
+    """The condition that a row is of one of these computers; of more than one statement takes, that it is of any: to
+    read what a package has of all computers costs less then."""
+    return column.in_(computer_ids) if len(computer_ids) <= dialect.MAX_ITEMS else true()

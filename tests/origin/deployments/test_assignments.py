@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, update
 
-from distd.catalogue import schema
+from distd.catalogue import dialect, schema
 from distd.catalogue.event_log import Kind
 from distd.domain.assignment_terms import Terms
 from distd.domain.errors import BadInput, Conflict, NotFound
@@ -82,6 +82,16 @@ def test_only_assignments_of_the_computers_in_question_are_read(assigned: Any, w
     event.remove(engine, "before_cursor_execute", note)
     assert read
     assert [statement for statement in read if "assignments.computer_id IN" not in statement] == []
+
+
+def test_of_very_many_computers_all_assignments_of_the_package_are_read(
+    assigned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assigned.prolog("other")
+    monkeypatch.setattr(dialect, "MAX_ITEMS", 1)
+    request = AssignmentRequest("17", ["pc", "other"], skip_had=True)
+    done = assigned.act(assignments.assign, request, assigned.now_s)
+    assert (done.assigned, done.already) == (["other"], ["pc"])
 
 
 def test_a_package_can_be_assigned_again_after_its_result(assigned: Any) -> None:

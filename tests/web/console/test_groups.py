@@ -62,7 +62,7 @@ async def test_a_group_is_made_after_a_look_at_it(browser: Browser, site: TestOr
     [
         ({"name": ""}, 400, "Give it a name."),
         ({"name": "x", "filter": "memory >"}, 400, "Expected"),
-        ({"name": "x", "kind": "static", "computers": "nobody"}, 400, "Expected: the DEVICEID of a computer."),
+        ({"name": "x", "kind": "static", "computers": "nobody"}, 404, "Expected: the DEVICEID of a computer."),
         ({"name": "class a"}, 409, "there is a group class a already"),
     ],
 )
