@@ -14,7 +14,8 @@ class               the caller                         seen as
 `NoSpace`           frees the disk                     exit status 1, HTTP 507
 ==================  =================================  ===========================
 
-Any other exception that escapes is a bug, and ends the process.
+Any other exception that escapes is a bug. It ends the process; of a server only the request, or this one time of a
+background work (`server.repeating`), and the log has its traceback.
 """
 
 
