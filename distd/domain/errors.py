@@ -40,7 +40,7 @@ class BadInput(DistdError):
 
     def __str__(self) -> str:
         message = f"{self.field}: expected {self.expected}, got {shorten(self.got)}"
-        return f"{message}; {self.hint}" if self.hint else message
+        return writable(f"{message}; {self.hint}" if self.hint else message)
 
 
 class TooLarge(BadInput):
@@ -66,7 +66,7 @@ class Conflict(DistdError):
 
     def __str__(self) -> str:
         message = f"{self.field}: {self.message}"
-        return f"{message}; {self.hint}" if self.hint else message
+        return writable(f"{message}; {self.hint}" if self.hint else message)
 
 
 class Corrupt(DistdError):
@@ -79,7 +79,7 @@ class Corrupt(DistdError):
         self.got = got
 
     def __str__(self) -> str:
-        return f"{self.what}: expected {self.expected}, got {self.got}"
+        return writable(f"{self.what}: expected {self.expected}, got {self.got}")
 
 
 class Unavailable(DistdError):
@@ -91,7 +91,7 @@ class Unavailable(DistdError):
         self.why = why
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.why}"
+        return writable(f"{self.what}: {self.why}")
 
 
 class Unreachable(Unavailable):
@@ -105,5 +105,11 @@ class NoSpace(Unavailable):
 def shorten(value: object, limit: int = 120) -> str:
     """A value in one line of at most `limit` characters."""
     text = value if isinstance(value, str) else repr(value)
-    text = text.replace("\n", "\\n").replace("\r", "\\r") or "nothing"
+    text = writable(text).replace("\n", "\\n").replace("\r", "\\r") or "nothing"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def writable(text: str) -> str:
+    """A text that can be encoded and kept by every database: what a path has of bytes that are no UTF-8 (Python keeps
+    them as lone surrogates), and NUL, is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

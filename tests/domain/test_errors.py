@@ -21,6 +21,13 @@ EXAMPLES = [
     (Conflict("http", "the port is taken", "take another"), "http: the port is taken; take another"),
     (Corrupt("fragment 3 of 17", "BLAKE3 aa", "bb"), "fragment 3 of 17: expected BLAKE3 aa, got bb"),
     (Unavailable("http://m/", "refused"), "http://m/: refused"),
+    (
+        BadInput("source", "a file", "/srv/\udce9t\udce9", "look: \udcff"),
+        r"source: expected a file, got /srv/\udce9t\udce9; look: \udcff",
+    ),
+    (Conflict("source", "\udcff is gone\0"), r"source: \udcff is gone\0"),
+    (Corrupt("\udcff", "aa", "bb"), r"\udcff: expected aa, got bb"),
+    (Unavailable("\udcff", "gone"), r"\udcff: gone"),
 ]
 
 
