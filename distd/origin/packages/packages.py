@@ -123,8 +123,8 @@ def mark_edited(conn: Connection, actor: Actor, info: Info, version: int, now_s:
 
 
 def mark_withdrawn(conn: Connection, actor: Actor, package_id: str, version: int, now_s: float) -> None:
-    """No more agents are notified of it; where one was, the package stays listed until it reports a result. Where it was
-    to be activated later, it is not."""
+    """No more agents are notified of it, now or as planned; where one was, the package stays listed until it reports a
+    result."""
     at_us = micros(now_s)
     mine, is_open = assignments.c.package_id == package_id, assignments.c.result.is_(None)
     unheard = conn.execute(select(assignments).where(mine, is_open, assignments.c.notified_at_us.is_(None)))
