@@ -1,7 +1,7 @@
 """Jobs of the catalogue, done by processes of their own: few at a time, of all serving processes together.
 
-Error handling: what a job raises is written down with it, also a fault of the program. One whose process ends unexpectedly has failed, and so has
-one that runs when the server stops; what waits goes on after the next start.
+Error handling: what a job raises is written down with it, also a fault of the program. One whose process ends
+unexpectedly has failed, and so has one that runs when the server stops; what waits goes on after the next start.
 """
 
 from __future__ import annotations
