@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from distd.catalogue.reader import Reader
     from distd.catalogue.writer import Writer
     from distd.domain.settings import Settings
 
@@ -35,7 +36,7 @@ SOFTWARE_S: Final = 3600.0
 MERGE_S: Final = 600.0
 
 
-async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) -> None:
+async def run_upkeep(reader: Reader, writer: Writer, settings: Settings, log: logging.Logger) -> None:
     """Until cancelled. What the catalogue does not take is tried again the next time."""
 
     async def every(interval_s: float, what: str, work: Callable[..., object]) -> None:
@@ -50,6 +51,10 @@ async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) ->
     def delete_software(conn: Connection, now_s: float) -> None:
         del now_s
         software_register.delete_unused(conn)
+
+    async def recur() -> None:
+        while await reader.run(partial(recurrences.is_due, now_s=time.time())):
+            await writer.run(partial(recurrences.run_due, now_s=time.time()))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(every, PRUNE_S, "old events are not deleted", prune)
@@ -66,4 +71,4 @@ async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) ->
         nursery.start_soon(every, SOFTWARE_S, "software that nobody has is not deleted", delete_software)
         nursery.start_soon(every, SETTLE_S, "results are not looked at", proofs.settle)
         nursery.start_soon(every, SETTLE_S, "what is too late does not end", deadlines.end_expired)
-        nursery.start_soon(every, RECUR_S, "packages do not come again", recurrences.run_due)
+        nursery.start_soon(repeat, recur, RECUR_S, "packages do not come again", log)

@@ -156,7 +156,7 @@ def run_due(conn: Connection, now_s: float) -> int:
             again = [name for name, each in ids.items() if each.result is not None and each.withdrawn_at_us is None]
             counts = _again(conn, row, again, now_s), _new(conn, row, new, now_s)
     except DistdError as error:
-        _finish(conn, row, now_s, {"why": str(error)[:TEXT_LIMIT]})
+        _finish(conn, row, now_s, {"why": str(error)[:TEXT_LIMIT], "last_computers": 0})
         _note(conn, Kind.RECURRENCE_FAILED, SYSTEM, (row.id, row.package_id), now_s, why=str(error))
         return 0
     total = {"run_again": row.run_again + counts[0], "run_new": row.run_new + counts[1]}
