@@ -62,7 +62,7 @@ def _read_cursor(cursor: str, kinds: Sequence[type]) -> Place:
     try:
         if len(cursor) > MAX_CURSOR:
             raise ValueError
-        padded = cursor.encode() + b"=" * (-len(cursor) % 4)
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         place = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):
         place = None

@@ -38,7 +38,7 @@ def test_another_lists_place_is_refused(place: Any) -> None:
         read_window(5, write_cursor(place), (str, int))
 
 
-@pytest.mark.parametrize("cursor", ["", "%", "é", "[" * 4000, "W1tb" * 500, "bnVsbA"])
+@pytest.mark.parametrize("cursor", ["", "%", "é", "[" * 4000, "W1tb" * 500, "bnVsbA", "\ud800"])
 def test_what_is_no_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(BadInput, match="cursor"):
         read_window(5, cursor, (int,))
