@@ -22,6 +22,10 @@ background work (`server.repeating`), and the log has its traceback.
 class DistdError(Exception):
     """The root. Never raised itself."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Else a copy would be made by a class's own `__init__` of what that has given its root.
+        return _copied, (type(self), self.args, self.__dict__)
+
 
 class BadInput(DistdError):
     """A value from outside that cannot be used.
@@ -113,3 +117,10 @@ def writable(text: str) -> str:
     """A text that can be encoded and kept by every database: what a path has of bytes that are no UTF-8 (Python keeps
     them as lone surrogates), and NUL, is escaped."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+
+
+def _copied(kind: type[DistdError], args: tuple[object, ...], values: dict[str, object]) -> DistdError:
+    made = kind.__new__(kind)
+    made.args = args
+    made.__dict__.update(values)
+    return made
