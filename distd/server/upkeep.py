@@ -12,11 +12,12 @@ import trio
 
 from distd.catalogue import event_log
 from distd.domain.duplicates import DuplicateReason
+from distd.domain.errors import DistdError
 from distd.origin.agents import software_register
 from distd.origin.computers import duplicates, expiry
 from distd.origin.deployments import deadlines, proofs, recurrences
 from distd.origin.operators import sessions
-from distd.server.repeating import repeat
+from distd.server.repeating import Faults, describe, repeat
 
 if TYPE_CHECKING:
     import logging
@@ -38,6 +39,7 @@ MERGE_S: Final = 600.0
 
 async def run_upkeep(reader: Reader, writer: Writer, settings: Settings, log: logging.Logger) -> None:
     """Until cancelled. What the catalogue does not take is tried again the next time."""
+    faults = Faults(log)
 
     async def every(interval_s: float, what: str, work: Callable[..., object]) -> None:
         async def once() -> None:
@@ -54,7 +56,14 @@ async def run_upkeep(reader: Reader, writer: Writer, settings: Settings, log: lo
 
     async def recur() -> None:
         while await reader.run(partial(recurrences.is_due, now_s=time.time())):
-            await writer.run(partial(recurrences.run_due, now_s=time.time()))
+            now_s = time.time()
+            try:
+                await writer.run(partial(recurrences.run_due, now_s=now_s))
+            except DistdError:
+                raise
+            except Exception as error:
+                faults.tell(error, "a package does not come again")
+                await writer.run(partial(recurrences.fail_due, why=describe(error), now_s=now_s))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(every, PRUNE_S, "old events are not deleted", prune)

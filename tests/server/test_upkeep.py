@@ -106,3 +106,31 @@ async def test_where_nothing_is_due_the_writer_is_not_asked(
     with trio.move_on_after(3 * RECUR_S):
         await run_upkeep(reader, writer, settings_of({}), LOG)
     assert asked == []
+
+
+async def test_one_recurrence_that_is_wrong_keeps_no_other_from_its_turn(
+    origin: TestOrigin,
+    reader: Any,
+    writer: Any,
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    origin.prolog()
+    origin.inventory()
+    who = AssignmentOrigin(OriginKind.FILTER, "device_id = pc")
+    for package_id in ("17", "18"):
+        origin.package(package_id)
+        origin.act(recurrences.create, NewRecurrence(package_id, 1, who), origin.now_s)
+    whole = recurrences._next
+
+    def next_part(conn: Any, row: Any, now_s: float) -> Any:
+        return 1 / 0 if row.package_id == "17" else whole(conn, row, now_s)
+
+    monkeypatch.setattr(recurrences, "_next", next_part)
+    with trio.move_on_after(RECUR_S + 1):
+        await run_upkeep(reader, writer, settings_of({}), LOG)
+    assert [result.origin_kind for result in origin.results("18")] == ["recurrence"]
+    (event,) = origin.events(Kind.RECURRENCE_FAILED)
+    assert event.detail["why"] == "ZeroDivisionError: division by zero"
+    assert "a package does not come again: a fault of the program" in caplog.text
