@@ -224,8 +224,7 @@ class Client:
         none may lead to another host."""
         allowed = _Redirects(downgrade, same_host)
         async with self._open(method, url, headers, body, allowed) as answer:
-            content = await answer.read(max_body_bytes)
-            return Response(answer.status, answer.headers, content, answer.url)
+            return Response(answer.status, answer.headers, await answer.read(max_body_bytes), answer.url)
 
     @asynccontextmanager
     async def stream(
@@ -379,7 +378,7 @@ def _reason(error: BaseException) -> str:
 
 def _redirect_target(answer: Stream, method: str) -> str | None:
     location = answer.headers.get("location")
-    if answer.status not in _REDIRECT or method not in ("GET", "HEAD") or location is None:
+    if location is None or answer.status not in _REDIRECT or method not in ("GET", "HEAD"):
         return None
     try:
         return urljoin(answer.url, location)
