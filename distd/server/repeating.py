@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from distd.catalogue.outage import warn
-from distd.domain.errors import DistdError
+from distd.domain.errors import DistdError, writable
 
 if TYPE_CHECKING:
     import logging
@@ -47,7 +47,7 @@ class Faults:
 
 def describe(error: Exception) -> str:
     """A fault of the program in a line."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return writable(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
 
 def _place(error: Exception) -> Place:
