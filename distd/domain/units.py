@@ -37,8 +37,6 @@ _BARE: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _SIZE_UNITS: Final = _BARE | {f"{prefix}{unit}": factor for prefix, factor in _PREFIXES.items() for unit in "bo"}
 _DURATION_UNITS: Final = {"": 1, "s": 1, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S, "j": DAY_S}
 
-_DURATION_EXPECTED: Final = "a time such as 2h, 90min or 1.5d"
-
 _SIZE: Final = re.compile(r"([0-9]{1,15})\s*([a-zA-Z]*)")
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:[.,][0-9]{1,3})?)\s*([a-z]*)")
 _RATE: Final = re.compile(r"([0-9]{1,12}(?:[.,][0-9]{1,6})?)\s*([kmg]i?|)(b|bit|o)/s", re.IGNORECASE)
@@ -77,10 +75,10 @@ def parse_duration(text: str, field: str, max_s: float = MAX_DURATION_S) -> floa
     match = _DURATION.fullmatch(text.strip().lower())
     unit = _DURATION_UNITS.get(match[2]) if match else None
     if match is None or unit is None:
-        raise BadInput(field, _DURATION_EXPECTED, text)
+        raise BadInput(field, "a time such as 2h, 90min or 1.5d", text)
     duration_s = _number(match[1]) * unit
     if duration_s > max_s:
-        raise BadInput(field, _DURATION_EXPECTED, text, f"it is over {max_s / _YEAR_S:,.0f} years")
+        raise BadInput(field, "a time such as 2h, 90min or 1.5d", text, f"it is over {max_s / _YEAR_S:,.0f} years")
     return duration_s
 
 
@@ -176,8 +174,9 @@ def parse_past(text: str, field: str, now: datetime) -> float:
     try:
         return max(now.timestamp() - parse_duration(text, field), 0.0)
     except BadInput as error:
-        expected = "a time such as 7d (ago), 18:00, fri 18:00 or 2026-11-27 18:00"
-        raise BadInput(field, expected, text, error.hint) from None
+        raise BadInput(
+            field, "a time such as 7d (ago), 18:00, fri 18:00 or 2026-11-27 18:00", text, error.hint
+        ) from None
 
 
 def _number(text: str) -> float:
