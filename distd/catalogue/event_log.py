@@ -42,7 +42,7 @@ class Kind(StrEnum):
     MIRROR_HEALED = "MIRROR_HEALED"  # detail.name: a bad file on its disk was replaced
     MIRROR_BAD = "MIRROR_BAD"  # detail.name: a bad file that could not be replaced
     ACTIVATION_PLANNED = "ACTIVATION_PLANNED"
-    ACTIVATION_CANCELLED = "ACTIVATION_CANCELLED"
+    ACTIVATION_CANCELLED = "ACTIVATION_CANCELLED"  # detail.why: it was impossible when its time had come
     OPERATOR_ADDED = "OPERATOR_ADDED"  # detail.operator, .after: role, filter, source
     OPERATOR_CHANGED = "OPERATOR_CHANGED"  # detail.operator, .before, .after
     OPERATOR_DELETED = "OPERATOR_DELETED"

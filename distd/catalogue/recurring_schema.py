@@ -80,6 +80,7 @@ watched_sources = Table(
     Column("job_id", Integer),
     Column("job_digest", String(64), nullable=False, server_default=""),
     Column("next_at_us", BigInteger, nullable=False),
+    Column("leased_to_us", BigInteger),
     Column("checked_at_us", BigInteger),
     Column("changed_at_us", BigInteger),
     Column("failing_since_us", BigInteger),

@@ -14,12 +14,17 @@ class               the caller                         seen as
 `NoSpace`           frees the disk                     exit status 1, HTTP 507
 ==================  =================================  ===========================
 
-Any other exception that escapes is a bug, and ends the process.
+Any other exception that escapes is a bug. It ends the process; of a server only the request, or this one time of a
+background work (`server.repeating`), and the log has its traceback.
 """
 
 
 class DistdError(Exception):
     """The root. Never raised itself."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Else a copy would be made by a class's own `__init__` of what that has given its root.
+        return _copied, (type(self), self.args, self.__dict__)
 
 
 class BadInput(DistdError):
@@ -39,7 +44,7 @@ class BadInput(DistdError):
 
     def __str__(self) -> str:
         message = f"{self.field}: expected {self.expected}, got {shorten(self.got)}"
-        return f"{message}; {self.hint}" if self.hint else message
+        return writable(f"{message}; {self.hint}" if self.hint else message)
 
 
 class TooLarge(BadInput):
@@ -65,7 +70,7 @@ class Conflict(DistdError):
 
     def __str__(self) -> str:
         message = f"{self.field}: {self.message}"
-        return f"{message}; {self.hint}" if self.hint else message
+        return writable(f"{message}; {self.hint}" if self.hint else message)
 
 
 class Corrupt(DistdError):
@@ -78,7 +83,7 @@ class Corrupt(DistdError):
         self.got = got
 
     def __str__(self) -> str:
-        return f"{self.what}: expected {self.expected}, got {self.got}"
+        return writable(f"{self.what}: expected {self.expected}, got {self.got}")
 
 
 class Unavailable(DistdError):
@@ -90,7 +95,7 @@ class Unavailable(DistdError):
         self.why = why
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.why}"
+        return writable(f"{self.what}: {self.why}")
 
 
 class Unreachable(Unavailable):
@@ -104,5 +109,18 @@ class NoSpace(Unavailable):
 def shorten(value: object, limit: int = 120) -> str:
     """A value in one line of at most `limit` characters."""
     text = value if isinstance(value, str) else repr(value)
-    text = text.replace("\n", "\\n").replace("\r", "\\r") or "nothing"
+    text = writable(text).replace("\n", "\\n").replace("\r", "\\r") or "nothing"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def writable(text: str) -> str:
+    """A text that can be encoded and kept by every database: what a path has of bytes that are no UTF-8 (Python keeps
+    them as lone surrogates), and NUL, is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+
+
+def _copied(kind: type[DistdError], args: tuple[object, ...], values: dict[str, object]) -> DistdError:
+    made = kind.__new__(kind)
+    made.args = args
+    made.__dict__.update(values)
+    return made

@@ -11,15 +11,28 @@ from distd.domain.addresses import is_loopback
 from distd.domain.errors import BadInput
 from distd.domain.setting import setting
 
+_HOST: Final = re.compile(
+    r"(?=.{1,253}\.?$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%\S+)?"
+)
 _ADDRESS: Final = re.compile(r"[^\s<>@,;:\"()\\]+@[^\s<>@,;:\"()\\]+")
 MAX_RECIPIENTS: Final = 50
+
+
+def _is_host(text: str) -> bool:
+    """Whether it may be a name or an address: no label is empty or over 63 characters."""
+    return _HOST.fullmatch(text) is not None
 
 
 def _check_url(text: str, where: str) -> None:
     try:
         url = urlsplit(text)
         is_local = url.scheme == "http" and is_loopback(url.hostname or "")
-        is_good = bool(url.hostname) and (url.scheme == "https" or is_local) and url.username is None and url.port != 0
+        is_good = (
+            _is_host(url.hostname or "")
+            and (url.scheme == "https" or is_local)
+            and url.username is None
+            and url.port != 0
+        )
     except ValueError:
         is_good = False
     if text and not (is_good and text.isascii() and text.isprintable() and " " not in text):
@@ -28,7 +41,9 @@ def _check_url(text: str, where: str) -> None:
 
 def _check_server(text: str, where: str) -> None:
     host, colon, port = text.rpartition(":")
-    if text and not (host and colon and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65_535):
+    if text and not (
+        _is_host(host.strip("[]")) and colon and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65_535
+    ):
         raise BadInput(where, "HOST:PORT", text)
 
 
@@ -51,14 +66,16 @@ class NoticeSettings:
     webhook_secret_file: str = setting(
         "", "a file with the secret that signs them (or the variable DISTD_WEBHOOK_SECRET)"
     )
-    webhook_ca: str = setting("", "a file with the CAs of that server, PEM; empty: the system's")
+    webhook_ca: str = setting(
+        "", "a file with the CAs of that server, PEM, from the data directory on; empty: the system's"
+    )
     mail_to: str = setting("", "who gets notices by mail, with spaces between", check=_check_addresses)
     mail_from: str = setting("", "the sender of these mails", check=_check_address)
     mail_server: str = setting("", "the mail server that takes them: HOST:PORT", check=_check_server)
     mail_security: str = setting(
         "starttls", "how the connection to it is protected", choices=("starttls", "tls", "none")
     )
-    mail_ca: str = setting("", "a file with its CAs, PEM; empty: the system's")
+    mail_ca: str = setting("", "a file with its CAs, PEM, from the data directory on; empty: the system's")
     mail_user: str = setting("", "the name by which one signs in there; empty: one does not")
     mail_password_file: str = setting("", "a file with the password (or the variable DISTD_MAIL_PASSWORD)")
     language: str = setting("en", "the language of notices", choices=("en", "fr"))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
-from distd.domain.errors import BadInput
+from distd.domain.errors import BadInput, writable
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def _read_cursor(cursor: str, kinds: Sequence[type]) -> Place:
     try:
         if len(cursor) > MAX_CURSOR:
             raise ValueError
-        padded = cursor.encode() + b"=" * (-len(cursor) % 4)
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         place = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):
         place = None
@@ -72,7 +72,9 @@ def _read_cursor(cursor: str, kinds: Sequence[type]) -> Place:
 
 
 def _is_of(value: object, kind: type) -> bool:
-    """A bool is no number here, and no number is too large for the database."""
+    """A bool is no number here, no number is too large for the database, and it can keep every text."""
     if isinstance(value, int):
         return kind is int and not isinstance(value, bool) and abs(value) < 1 << 63
+    if isinstance(value, str) and writable(value) != value:
+        return False
     return value is None or isinstance(value, kind)

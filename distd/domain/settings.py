@@ -287,7 +287,7 @@ class SourceSettings:
         "folders of this machine whose files may be watched, from / on, with colons between; empty: URLs only",
         check=read_folders,
     )
-    ca: str = _setting("", "a file with the CAs of https servers, PEM; empty: the system's")
+    ca: str = _setting("", "a file with the CAs of https servers, PEM, from the data directory on; empty: the system's")
     max_mib: int = _setting(20_480, "MiB of a source", low=1)
     timeout_s: int = _setting(3600, "seconds that fetching a new version may take", low=10, high=86_400)
 

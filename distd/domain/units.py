@@ -21,6 +21,9 @@ HOUR_S: Final = 3600
 DAY_S: Final = 86_400
 DAY_MIN: Final = 24 * 60
 WEEK_MIN: Final = 7 * DAY_MIN
+MAX_YEARS: Final = 100
+_YEAR_S: Final = 365.25 * DAY_S
+MAX_DURATION_S: Final = MAX_YEARS * _YEAR_S  # more is a slip of the finger, and over what clocks and databases have
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # Dates and times of the command line, in local time.
@@ -67,13 +70,16 @@ def parse_size(text: str, field: str) -> int:
     return int(match[1]) * unit
 
 
-def parse_duration(text: str, field: str) -> float:
-    """Seconds of "2h", "90 min", "1.5d", "7200"."""
+def parse_duration(text: str, field: str, max_s: float = MAX_DURATION_S) -> float:
+    """Seconds, at most `max_s`, of "2h", "90 min", "1.5d", "7200"."""
     match = _DURATION.fullmatch(text.strip().lower())
     unit = _DURATION_UNITS.get(match[2]) if match else None
     if match is None or unit is None:
         raise BadInput(field, "a time such as 2h, 90min or 1.5d", text)
-    return _number(match[1]) * unit
+    duration_s = _number(match[1]) * unit
+    if duration_s > max_s:
+        raise BadInput(field, "a time such as 2h, 90min or 1.5d", text, f"it is over {max_s / _YEAR_S:,.0f} years")
+    return duration_s
 
 
 def parse_rate(text: str, field: str) -> float:
@@ -130,11 +136,13 @@ def parse_deadline(text: str, field: str, now: datetime) -> float:
             continue
         if then <= now:
             raise BadInput(field, "a time that is yet to come", text)
+        if (then - now).total_seconds() > MAX_DURATION_S:
+            raise BadInput(field, f"a time within the next {MAX_YEARS} years", text)
         return _difference_s(now, then)
     try:
         return parse_duration(text, field)
-    except BadInput:
-        raise BadInput(field, "a time such as 18:00, fri 18:00, 2026-11-27 18:00 or 2h", text) from None
+    except BadInput as error:
+        raise BadInput(field, "a time such as 18:00, fri 18:00, 2026-11-27 18:00 or 2h", text, error.hint) from None
 
 
 def parse_moment(text: str, field: str, now: datetime) -> float:
@@ -165,8 +173,10 @@ def parse_past(text: str, field: str, now: datetime) -> float:
         return max((then - EPOCH).total_seconds(), 0.0) if then.year < 1971 else then.timestamp()
     try:
         return max(now.timestamp() - parse_duration(text, field), 0.0)
-    except BadInput:
-        raise BadInput(field, "a time such as 7d (ago), 18:00, fri 18:00 or 2026-11-27 18:00", text) from None
+    except BadInput as error:
+        raise BadInput(
+            field, "a time such as 7d (ago), 18:00, fri 18:00 or 2026-11-27 18:00", text, error.hint
+        ) from None
 
 
 def _number(text: str) -> float:

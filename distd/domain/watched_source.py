@@ -13,6 +13,7 @@ from distd.domain.errors import BadInput
 MIN_EVERY_S: Final = 60
 MAX_EVERY_S: Final = 30 * 86_400
 DEFAULT_EVERY_S: Final = 3600
+SETTLED_S: Final = 10.0  # what was written to more recently may be written to now
 MAX_PLACE: Final = 4096  # characters
 MAX_FILE_NAME: Final = 200  # characters
 _EXPECTED: Final = "https://HOST/…/FILE, or the path of a file or folder from / on"
@@ -31,6 +32,13 @@ class SourceVersion:
 
     digest: str
     size_bytes: int
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """A source that may be written to just now. `hint`: what tells at the next look that it no longer is."""
+
     hint: str
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from blake3 import blake3
 
 from distd.domain.errors import BadInput, TooLarge
-from distd.domain.watched_source import SourceVersion, check_path
+from distd.domain.watched_source import SETTLED_S, Settling, SourceVersion, check_path
 from distd.packaging.source import PIECE_BYTES, find_members, open_readable
 
 if TYPE_CHECKING:
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from distd.packaging.source import Member
 
 MAX_MEMBERS: Final = 100_000
-SETTLED_S: Final = 10.0  # a file that was written to more recently may be written to now
+SETTLING: Final = "~"  # before the hint of what may be written to
 
 
 def look(
     path: Path, folders: tuple[str, ...], data_root: Path, *, hint: str, max_bytes: int, now_s: float
-) -> SourceVersion | None:
-    """The version at `path`; None: it is the one of `hint`, or it is just being written. It blocks for long.
+) -> SourceVersion | Settling | None:
+    """The version at `path`; None: it is the one of `hint`. It blocks for long.
+
+    What was written to a moment ago is settling; so is what has a time to come, until it is the same at the next look:
+    clocks of other machines are wrong for as long as they like.
 
     Raises `BadInput` for a path that may not be read (`check_path`) or is no source, `TooLarge`.
     """
@@ -35,11 +38,15 @@ def look(
     if size_bytes > max_bytes:
         raise TooLarge("place", f"at most {max_bytes} bytes (sources.max_mib)", f"{size_bytes} bytes")
     now_hint, newest_s = _stamp(members)
-    if now_hint == hint or newest_s > now_s - SETTLED_S:
+    if now_hint == hint:
         return None
+    is_settled = hint == SETTLING + now_hint if newest_s > now_s else newest_s <= now_s - SETTLED_S
+    if not is_settled:
+        return Settling(SETTLING + now_hint)
     digest = _digest(members)
-    if _stamp(_members(real))[0] != now_hint:
-        return None
+    after = _stamp(_members(real))[0]
+    if after != now_hint:
+        return Settling(SETTLING + after)
     return SourceVersion(digest, size_bytes, now_hint)
 
 

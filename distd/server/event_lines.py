@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from contextlib import asynccontextmanager
 from functools import partial
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -31,9 +30,11 @@ BATCH: Final = 1000
 BEGIN_S: Final = 1.0  # a server does not wait longer for its database
 QUIET: Final = (Kind.NOTIFIED, Kind.INVENTORY, Kind.FRAGMENTS_FETCHED, Kind.PACKAGE_PROGRESS)
 LOUD: Final = tuple(kind for kind in Kind if kind not in QUIET)
-# One command does them to many computers.
+# One act, or one rule of the server, does them to many computers.
 OF_MANY: Final = (
-    *(Kind.ASSIGNED, Kind.UNASSIGNED, Kind.ACCEPTED),
+    *(Kind.ASSIGNED, Kind.UNASSIGNED, Kind.RENOTIFIED, Kind.CANCELLED),
+    *(Kind.ARCHIVED, Kind.ACCEPTED, Kind.UNPROVEN, Kind.RESULT),
+    *(Kind.GROUP_JOINED, Kind.GROUP_LEFT, Kind.COMPUTER_SET, Kind.PARAMETERS_SET),
     *(Kind.COMPUTER_DELETED, Kind.COMPUTER_ADMITTED, Kind.COMPUTER_MERGED, Kind.TOKENS_REVOKED),
 )
 
@@ -68,24 +69,31 @@ async def _follow(watch: EventWatch, log: logging.Logger, begun: trio.Event) -> 
 
 
 def write_lines(log: logging.Logger, found: Sequence[LoggedEvent]) -> None:
-    """A line for each event; one for those that one command did to many computers."""
-    for _, group in groupby(found, key=_act):
-        alike = list(group)
+    """A line for each event; one for those that one act did to many computers, with what all of them have."""
+    acts: dict[object, list[LoggedEvent]] = {}
+    for event in found:  # an act may have two kinds of events, in turn
+        acts.setdefault(_act(event), []).append(event)
+    for alike in acts.values():
         level = logging.DEBUG if alike[0].kind in QUIET else logging.INFO
         log.log(level, alike[0].kind, extra={"fields": _fields(alike)})
 
 
 def _act(event: LoggedEvent) -> object:
     if event.kind in OF_MANY:
-        return event.kind, event.actor, event.package_id, event.at_s
+        return event.kind, event.actor, event.package_id, event.at_s, event.detail.get("group")
     return event.seq
+
+
+def _has(event: LoggedEvent, name: str, value: object) -> bool:
+    return name in event.detail and event.detail[name] == value
 
 
 def _fields(alike: Sequence[LoggedEvent]) -> dict[str, Any]:
     event = alike[0]
     shown: dict[str, Any] = {"seq": event.seq, "actor": event.actor}
     shown |= {"package": event.package_id, "package_name": event.package_name}
-    shown |= {"computers": len(alike)} if len(alike) > 1 else {"computer": event.device_id, **event.detail}
+    shown |= {"computers": len(alike)} if len(alike) > 1 else {"computer": event.device_id}
+    shown |= {name: value for name, value in event.detail.items() if all(_has(each, name, value) for each in alike)}
     if event.package_name and shown.get("name") == event.package_name:
         del shown["name"]
     return {name: value for name, value in shown.items() if value not in (None, "", False)}

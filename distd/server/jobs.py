@@ -1,7 +1,7 @@
 """Jobs of the catalogue, done by processes of their own: few at a time, of all serving processes together.
 
-Error handling: what a job raises is written down with it. One whose process ends unexpectedly has failed, and so has
-one that runs when the server stops; what waits goes on after the next start.
+Error handling: what a job raises is written down with it, also a fault of the program. One whose process ends
+unexpectedly has failed, and so has one that runs when the server stops; what waits goes on after the next start.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from distd.domain.errors import DistdError, Unavailable
 from distd.lane.child_process import ChildExited, open_child
 from distd.origin.installation import open_installation
 from distd.origin.jobs import jobs, work
-from distd.server.repeating import repeat
+from distd.server.repeating import Faults, describe, repeat
 from distd.web.api.problems import content_of_error
 from distd.wire.problem import content_of
 
@@ -50,6 +50,7 @@ class JobRunner:
         self._writer = writer
         self._settings = settings
         self._log = log
+        self._faults = Faults(log)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -68,7 +69,7 @@ class JobRunner:
             job = await self._writer.run(partial(jobs.take, now_s=time.time(), max_running=max_running))
             if job is None:
                 return
-            nursery.start_soon(self._do, job)
+            nursery.start_soon(self._faults.keep_from, partial(self._do, job), f"job {job.id}")
 
     async def _do(self, job: TakenJob) -> None:
         self._log.info("job %d: %s begins", job.id, job.kind)
@@ -85,6 +86,9 @@ class JobRunner:
             await self._fail(job, content_of(500, f"its process has {error.why}"))
         except DistdError as error:
             await self._fail(job, content_of_error(error))
+        except Exception as error:
+            self._faults.tell(error, f"job {job.id}")
+            await self._fail(job, content_of(500, describe(error)))
         self._log.info("job %d: %s has ended", job.id, job.kind)
 
     async def _watch(self, child: Child, job: TakenJob) -> None:

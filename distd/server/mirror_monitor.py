@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from distd.catalogue.outage import warn
-from distd.domain.errors import Unavailable
 from distd.origin.mirrors import directory
 from distd.origin.packages import planned_activations
+from distd.server.repeating import Faults
 
 if TYPE_CHECKING:
     import logging
@@ -45,6 +44,7 @@ class MirrorMonitor:
         self._default_via = default_via
         self._users = users
         self._log = log
+        self._faults = Faults(log)
         self._changed = trio.Event()
         self._changed.set()
 
@@ -58,15 +58,14 @@ class MirrorMonitor:
             with trio.move_on_after(CHECK_S):
                 await self._changed.wait()
             self._changed = trio.Event()
-            try:
-                await self._activate_due()
-                load = partial(directory.load, default=self._default_via(), now_s=time.time())
-                found = await self._reader.run(load)
-            except Unavailable as error:
-                warn(self._log, error, "mirrors")
-                continue
-            for use in self._users:
-                use(found)
+            await self._faults.keep_from(self._activate_due, "planned activations are not looked at")
+            await self._faults.keep_from(self._read, "mirrors are not read")
+
+    async def _read(self) -> None:
+        load = partial(directory.load, default=self._default_via(), now_s=time.time())
+        found = await self._reader.run(load)
+        for use in self._users:
+            use(found)
 
     async def _activate_due(self) -> None:
         if not await self._reader.run(planned_activations.list_planned):

@@ -1,7 +1,7 @@
 """Looks for conditions that somebody should know of, and sends what is to be sent, in threads of its own.
 
 Error handling: what cannot be sent is tried again, with longer and longer pauses, and in the end given up. The log says
-it once for each channel, and once when it works again.
+it once for each channel, and once when it works again. A fault of the program counts as a try that failed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from distd.catalogue.outage import warn
 from distd.domain.errors import BadInput, Unavailable
 from distd.origin.notices import conditions, notices
 from distd.origin.notices.senders import NoticeSender
-from distd.server.repeating import repeat
+from distd.server.repeating import Faults, describe, repeat
 
 if TYPE_CHECKING:
     import logging
@@ -63,6 +63,7 @@ class NoticeWatch:
         self._threads = trio.CapacityLimiter(THREADS)
         self._failing: set[str] = set()
         self._found: list[Condition] = []
+        self._faults = Faults(log)
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -105,7 +106,7 @@ class NoticeWatch:
         taken = await self._writer.run(partial(notices.take_due, now_s=now_s, lease_s=lease_s))
         async with trio.open_nursery() as nursery:
             for due in taken:
-                nursery.start_soon(self._send, due)
+                nursery.start_soon(self._faults.keep_from, partial(self._send, due), "a notice is not sent")
 
     async def _send(self, due: DueDelivery) -> None:
         sender = NoticeSender(self._data, self._settings(), self._clock)
@@ -114,6 +115,9 @@ class NoticeWatch:
             await self.deliver(sender, due.channel, sender.message_of(due))
         except (BadInput, Unavailable) as error:
             why = str(error)
+        except Exception as error:
+            self._faults.tell(error, f"notice {due.notice.id} is not sent by {due.channel}")
+            why = describe(error)
         try:
             await (self._not_sent(due, why) if why else self._sent(due))
         except Unavailable as error:  # the catalogue: it is sent again when nobody has taken note

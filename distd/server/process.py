@@ -142,7 +142,7 @@ async def run_server(
 async def _run_upkeep(reader: Reader, writer: Writer, state: ServerState, settings: Settings) -> None:
     """What is done every now and then, for ever. `settings`: those of the start."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(run_upkeep, writer, settings, log)
+        nursery.start_soon(run_upkeep, reader, writer, settings, log)
         nursery.start_soon(run_groups, reader, writer, log)
         nursery.start_soon(run_rollouts, reader, writer, lambda: state.settings, forecast_rollout_in_child, log)
         nursery.start_soon(run_forecasts, reader, writer, lambda: state.settings, forecast_in_child, log)

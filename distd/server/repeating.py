@@ -1,4 +1,9 @@
-"""What a server does again and again, whatever happens to one time."""
+"""What a server does again and again, whatever happens to one time.
+
+Error handling: what cannot be done now (`DistdError`) is a line in the log. Any other exception is a fault of the
+program: it goes to the log with its traceback, once for each place that raises it, and later in a line. Either ends
+only that one time, never the server (docs/adr/0044-faults-of-background-work.md).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,50 @@ from typing import TYPE_CHECKING
 import trio
 
 from distd.catalogue.outage import warn
-from distd.domain.errors import DistdError
+from distd.domain.errors import DistdError, writable
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Awaitable, Callable
+
+    Place = tuple[type[Exception], str, int]
+
+
+class Faults:
+    """Faults of the program in one background work, as its log tells them."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._told: set[Place] = set()
+
+    async def keep_from(self, work: Callable[[], Awaitable[None]], what: str) -> None:
+        """Do `work`; what it raises goes to the log. `what` says there what is not done."""
+        try:
+            await work()
+        except DistdError as error:
+            warn(self._log, error, what)
+        except Exception as error:
+            self.tell(error, what)
+
+    def tell(self, error: Exception, what: str) -> None:
+        """An error in the log, with a traceback if it is the first from its place."""
+        place = _place(error)
+        is_new = place not in self._told
+        self._told.add(place)
+        self._log.error("%s: a fault of the program: %s", what, describe(error), exc_info=error if is_new else None)
+
+
+def describe(error: Exception) -> str:
+    """A fault of the program in a line."""
+    return writable(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+
+
+def _place(error: Exception) -> Place:
+    """The kind of an exception, and the file and line that raised it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return (type(error), "", 0) if trace is None else (type(error), trace.tb_frame.f_code.co_filename, trace.tb_lineno)
 
 
 async def repeat(
@@ -24,18 +68,12 @@ async def repeat(
 ) -> None:
     """Do `work` after every `interval_s`, until cancelled; `at_once`: the first time before the first of them.
 
-    What it cannot do (`DistdError`) it tries again the next time; `what` says in the log what is not done till then.
-    `interval_s` may be a function, of a setting that can change.
+    What it cannot do it tries again the next time; `what` says in the log what is not done till then. `interval_s` may
+    be a function, of a setting that can change.
     """
+    faults = Faults(log)
     if at_once:
-        await _try(work, what, log)
+        await faults.keep_from(work, what)
     while True:
         await trio.sleep(interval_s() if callable(interval_s) else interval_s)
-        await _try(work, what, log)
-
-
-async def _try(work: Callable[[], Awaitable[None]], what: str, log: logging.Logger) -> None:
-    try:
-        await work()
-    except DistdError as error:
-        warn(log, error, what)
+        await faults.keep_from(work, what)

@@ -12,11 +12,12 @@ import trio
 
 from distd.catalogue import event_log
 from distd.domain.duplicates import DuplicateReason
+from distd.domain.errors import DistdError
 from distd.origin.agents import software_register
 from distd.origin.computers import duplicates, expiry
 from distd.origin.deployments import deadlines, proofs, recurrences
 from distd.origin.operators import sessions
-from distd.server.repeating import repeat
+from distd.server.repeating import Faults, describe, repeat
 
 if TYPE_CHECKING:
     import logging
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from distd.catalogue.reader import Reader
     from distd.catalogue.writer import Writer
     from distd.domain.settings import Settings
 
@@ -35,8 +37,9 @@ SOFTWARE_S: Final = 3600.0
 MERGE_S: Final = 600.0
 
 
-async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) -> None:
+async def run_upkeep(reader: Reader, writer: Writer, settings: Settings, log: logging.Logger) -> None:
     """Until cancelled. What the catalogue does not take is tried again the next time."""
+    faults = Faults(log)
 
     async def every(interval_s: float, what: str, work: Callable[..., object]) -> None:
         async def once() -> None:
@@ -50,6 +53,17 @@ async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) ->
     def delete_software(conn: Connection, now_s: float) -> None:
         del now_s
         software_register.delete_unused(conn)
+
+    async def recur() -> None:
+        while await reader.run(partial(recurrences.is_due, now_s=time.time())):
+            now_s = time.time()
+            try:
+                await writer.run(partial(recurrences.run_due, now_s=now_s))
+            except DistdError:
+                raise
+            except Exception as error:
+                faults.tell(error, "a package does not come again")
+                await writer.run(partial(recurrences.fail_due, why=describe(error), now_s=now_s))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(every, PRUNE_S, "old events are not deleted", prune)
@@ -66,4 +80,4 @@ async def run_upkeep(writer: Writer, settings: Settings, log: logging.Logger) ->
         nursery.start_soon(every, SOFTWARE_S, "software that nobody has is not deleted", delete_software)
         nursery.start_soon(every, SETTLE_S, "results are not looked at", proofs.settle)
         nursery.start_soon(every, SETTLE_S, "what is too late does not end", deadlines.end_expired)
-        nursery.start_soon(every, RECUR_S, "packages do not come again", recurrences.run_due)
+        nursery.start_soon(repeat, recur, RECUR_S, "packages do not come again", log)

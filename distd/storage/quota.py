@@ -31,17 +31,21 @@ def check(
 
     A hundredth is added for folders and manifests. `usage`: of the content store, for those who ask often.
     """
-    need_bytes = work_bytes * 101 // 100
-    free_bytes = shutil.disk_usage(data.download).free
-    if need_bytes + limits.keep_free_bytes > free_bytes:
-        kept = f" beside the {limits.keep_free_bytes} that stay free" if limits.keep_free_bytes else ""
-        raise NoSpace("data directory", f"{need_bytes} bytes are needed{kept}, {free_bytes} are free")
+    check_free(data, limits, work_bytes * 101 // 100)
     if not limits.quota_bytes:
         return
     used_bytes = (usage or StoreUsage(data.fragments)).used_bytes()
     if used_bytes + stay_bytes > limits.quota_bytes:
         limit = f"store.quota_mib allows {limits.quota_bytes} bytes"
         raise NoSpace("data directory", f"{limit}: {used_bytes} are used, and {stay_bytes} more are needed")
+
+
+def check_free(data: DataDir, limits: DiskLimits, need_bytes: int) -> None:
+    """Whether the disk has room for so many bytes. Raises `NoSpace`. It takes microseconds."""
+    free_bytes = shutil.disk_usage(data.download).free
+    if need_bytes + limits.keep_free_bytes > free_bytes:
+        kept = f" beside the {limits.keep_free_bytes} that stay free" if limits.keep_free_bytes else ""
+        raise NoSpace("data directory", f"{need_bytes} bytes are needed{kept}, {free_bytes} are free")
 
 
 def free_bytes(data: DataDir, limits: DiskLimits) -> int:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -78,6 +79,19 @@ def test_durations_are_read(text: str, seconds: float) -> None:
 def test_bad_durations_are_refused(text: str) -> None:
     with pytest.raises(BadInput, match=r"fragments.duration_s: expected a time such as 2h, 90min or 1.5d"):
         parse_duration(text, "fragments.duration_s")
+
+
+@pytest.mark.parametrize("read", [parse_duration, lambda text, field: parse_moment(text, field, WEDNESDAY)])
+def test_no_duration_is_over_a_hundred_years(read: Any) -> None:
+    assert read("36525d", "at") > 0
+    with pytest.raises(BadInput, match=r"at: .*got 36526d; it is over 100 years"):
+        read("36526d", "at")
+
+
+@pytest.mark.parametrize("text", ["9999-12-31", "2127-01-01 00:00"])
+def test_no_time_to_come_is_over_a_hundred_years_off(text: str) -> None:
+    with pytest.raises(BadInput, match="at: expected a time within the next 100 years"):
+        parse_moment(text, "at", WEDNESDAY)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from distd.domain.errors import BadInput, TooLarge
+from distd.domain.watched_source import SETTLED_S, Settling, SourceVersion
 from distd.packaging import source_version
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from distd.domain.watched_source import SourceVersion
     from distd.packaging.source import Member
 
 NOW_S = 2_000_000_000.0
@@ -29,14 +29,14 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def look(path: Path, hint: str = "", max_bytes: int = 10_000, now_s: float = NOW_S) -> SourceVersion | None:
+def look(path: Path, hint: str = "", max_bytes: int = 10_000, now_s: float = NOW_S) -> SourceVersion | Settling | None:
     folders = (str(path.parent),)
     return source_version.look(path, folders, path.parent / "data", hint=hint, max_bytes=max_bytes, now_s=now_s)
 
 
 def seen(path: Path, hint: str = "") -> SourceVersion:
     found = look(path, hint)
-    assert found is not None
+    assert isinstance(found, SourceVersion)
     return found
 
 
@@ -70,8 +70,10 @@ def test_what_makes_another_version(folder: Path, change: object) -> None:
 
 def test_what_is_being_written_is_not_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     newest_s = max(path.lstat().st_mtime for path in folder.rglob("*"))
-    assert look(folder, now_s=newest_s + source_version.SETTLED_S - 1) is None
-    assert look(folder, now_s=newest_s + source_version.SETTLED_S + 1) is not None
+    settling = look(folder, now_s=newest_s + SETTLED_S - 1)
+    assert isinstance(settling, Settling)
+    assert isinstance(look(folder, settling.hint, now_s=newest_s + SETTLED_S - 1), Settling), "the time decides"
+    assert isinstance(look(folder, settling.hint, now_s=newest_s + SETTLED_S + 1), SourceVersion)
     digest = source_version._digest
 
     def change(members: tuple[Member, ...]) -> str:
@@ -80,7 +82,28 @@ def test_what_is_being_written_is_not_looked_at(folder: Path, monkeypatch: pytes
         return found
 
     monkeypatch.setattr(source_version, "_digest", change)
-    assert look(folder) is None, "it has changed meanwhile"
+    assert isinstance(look(folder), Settling), "it has changed meanwhile"
+
+
+def test_what_has_a_time_to_come_is_settled_when_it_stays_the_same(folder: Path) -> None:
+    os.utime(folder / "a.txt", (NOW_S + 1e6, NOW_S + 1e6))
+    first = look(folder)
+    assert isinstance(first, Settling)
+    (folder / "a.txt").write_bytes(b"c" * 1001)
+    os.utime(folder / "a.txt", (NOW_S + 1e6, NOW_S + 1e6))
+    second = look(folder, first.hint)
+    assert isinstance(second, Settling), "it has changed since"
+    version = seen(folder, second.hint)
+    assert look(folder, version.hint) is None
+
+
+def test_names_that_are_no_utf8_are_escaped(tmp_path: Path) -> None:
+    folder = tmp_path / "srv/folder"
+    folder.mkdir(parents=True)
+    (folder / os.fsdecode(b"\xe9")).symlink_to("/etc")
+    with pytest.raises(BadInput, match=r"links that stay inside the folder, got .*udce9 → /etc") as raised:
+        look(folder)
+    str(raised.value).encode()
 
 
 def test_what_may_not_be_read(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

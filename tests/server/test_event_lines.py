@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from distd.catalogue import event_log
+from distd.catalogue.event_log import Kind, Note
+from distd.domain.actor import SYSTEM
 from distd.domain.errors import Unavailable
-from distd.origin.deployments import assignments
+from distd.origin.deployments import acts, assignments
+from distd.origin.deployments.acts import ChosenAssignments
 from distd.origin.deployments.assignments import AssignmentRequest
 from distd.origin.deployments.progress import Fetched, record
+from distd.origin.operators.events import LoggedEvent
 from distd.server import event_lines
 from distd.server.event_lines import logged_events
 
@@ -22,6 +27,21 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("distd")
 WAIT_S = 1.0
+# One act makes one of them, or few.
+SINGLE = """
+    PACKAGE_PUBLISHED PACKAGE_ACTIVATED PACKAGE_DEACTIVATED PACKAGE_EDITED PACKAGE_SIGNED PACKAGE_RENAMED
+    PACKAGE_DESCRIBED PACKAGE_SUPERSEDED PACKAGE_WITHDRAWN PACKAGE_DELETED MIRROR_ADDED MIRROR_JOINED MIRROR_REVOKED
+    MIRROR_RULES MIRROR_CONNECTED MIRROR_LOST MIRROR_READY MIRROR_GONE MIRROR_HEALED MIRROR_BAD ACTIVATION_PLANNED
+    ACTIVATION_CANCELLED OPERATOR_ADDED OPERATOR_CHANGED OPERATOR_DELETED PASSWORD_CHANGED API_TOKEN_ADDED
+    API_TOKEN_REVOKED LOGGED_IN LOG_IN_FAILED KEYS_ROTATED CERTIFICATES_REVOKED AGENT_LOGIN_SET AGENT_LOGIN_DELETED
+    COMPUTER_ENROLLED COMPUTER_SEEN CONTACT_REFUSED COMPUTER_CHANGED FILTER_SAVED FILTER_DELETED GROUP_CREATED
+    GROUP_CHANGED GROUP_DELETED GROUP_MEMBERS_SET GROUP_GIVES GROUP_GIVES_NO_MORE GROUP_CANNOT_GIVE DEPLOYMENT_ACT
+    ROLLOUT_CREATED ROLLOUT_CHANGED ROLLOUT_DELETED ROLLOUT_APPROVED ROLLOUT_STARTED ROLLOUT_JOINED
+    ROLLOUT_WAVE_OPENED ROLLOUT_ASSIGNED ROLLOUT_RETRIED ROLLOUT_RECALLED ROLLOUT_PAUSED ROLLOUT_RESUMED
+    ROLLOUT_HALTED ROLLOUT_STOPPED ROLLOUT_FINISHED ROLLOUT_ROLLED_BACK ROLLOUT_RESTARTED SET_CREATED SET_CHANGED
+    SET_DELETED RECURRENCE_CREATED RECURRENCE_DELETED RECURRENCE_RUN RECURRENCE_FAILED SOURCE_WATCHED SOURCE_CHANGED
+    SOURCE_FAILED SOURCE_RECOVERED SOURCE_DELETED NOTICE_BEGAN NOTICE_ENDED NOTICE_NOT_SENT
+"""
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, dict[str, Any]]]:
@@ -108,3 +128,51 @@ async def test_while_the_catalogue_is_away_nothing_is_lost(
     found = lines(caplog)
     assert found[0] == ("WARNING", "events are not followed: catalogue: database is locked", {})
     assert found[-1][1] == "PACKAGE_ACTIVATED"
+
+
+def test_every_kind_is_of_one_of_many_or_quiet() -> None:
+    of_many, quiet = set(event_lines.OF_MANY), set(event_lines.QUIET)
+    single = set(SINGLE.split())
+    assert set(Kind) == single | of_many | quiet
+    assert len(Kind) == len(single) + len(of_many) + len(quiet)
+
+
+async def test_an_act_on_many_computers_is_a_line(
+    autojump_clock: Any, event_watch: EventWatch, origin: TestOrigin, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "distd")
+    deploy(origin)
+    for name in ("b", "c"):
+        origin.listed(name)
+        origin.report("17", "ERR_TIMEOUT", name)
+    async with logged_events(event_watch, LOG):
+        await trio.testing.wait_all_tasks_blocked()
+        chosen = ChosenAssignments(device_ids=["a", "b", "c"])
+        origin.act(acts.renotify, "17", chosen, origin.now_s, force=True)
+        notes = [
+            Note(Kind.GROUP_JOINED, SYSTEM, origin.now_s, None, key, {"group": name}) for name in "xy" for key in (1, 2)
+        ]
+        origin.write(event_log.append_many, notes)
+        await trio.sleep(2 * WAIT_S)
+    found = lines(caplog)
+    assert [(message, fields.get("computers")) for _, message, fields in found] == [
+        ("DEPLOYMENT_ACT", 3),
+        ("RENOTIFIED", 3),
+        ("GROUP_JOINED", 2),
+        ("GROUP_JOINED", 2),
+    ]
+    assert [fields["group"] for _, message, fields in found if message == "GROUP_JOINED"] == ["x", "y"]
+
+
+def test_what_one_act_does_in_two_ways_is_two_lines(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "distd")
+    kinds = (Kind.CANCELLED, Kind.UNASSIGNED)
+    found = [
+        LoggedEvent(seq, 1.0, kinds[seq % 2], "operator:ada", "", "17", "x", f"pc{seq}", "", {"listed": True})
+        for seq in range(6)
+    ]
+    event_lines.write_lines(LOG, found)
+    assert [(message, fields["computers"], fields["listed"]) for _, message, fields in lines(caplog)] == [
+        ("CANCELLED", 3, True),
+        ("UNASSIGNED", 3, True),
+    ]

@@ -87,6 +87,22 @@ async def test_a_process_that_ends_fails_its_job(
         nursery.cancel_scope.cancel()
 
 
+async def test_a_process_that_cannot_be_started_fails_its_job(
+    origin: TestOrigin, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_process(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(module, "open_child", no_process)
+    job_id = create(origin, JobKind.VERIFY, {"package": "17"})
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(runner.run)
+        found = await ended(origin, job_id)
+        assert found.error is not None
+        assert "Resource temporarily unavailable" in found.error.detail
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_job_ends_with_its_operator_or_its_server(
     origin: TestOrigin, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

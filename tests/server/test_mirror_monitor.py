@@ -66,8 +66,36 @@ async def test_while_the_catalogue_is_away_the_directory_stays(
     reader.error = Unavailable("catalogue", "database is locked")
     nursery.start_soon(monitor.run)
     await trio.sleep(mirror_monitor.CHECK_S / 2)
-    assert "mirrors: catalogue: database is locked" in caplog.text
+    assert "mirrors are not read: catalogue: database is locked" in caplog.text
     assert seen == []
     reader.error = None
     await trio.sleep(mirror_monitor.CHECK_S)
     assert len(seen) == 1
+
+
+async def test_one_plan_that_is_wrong_ends_nothing(
+    autojump_clock: MockClock, monitor: MirrorMonitor, seen: Any, origin: TestOrigin, nursery: trio.Nursery
+) -> None:
+    for package_id in ("17", "18"):
+        origin.package(package_id, active=False)
+        origin.act(planned_activations.plan, package_id, None, Conditions(0, origin.now_s - 1), origin.now_s)
+    origin.write(lambda conn: conn.exec_driver_sql("UPDATE packages SET withdrawn_at_us = 1 WHERE id = '17'"))
+    nursery.start_soon(monitor.run)
+    await trio.sleep(2 * mirror_monitor.CHECK_S)
+    assert [package.active for package in origin.read(packages.read_all)] == [False, True]
+    assert len(seen) == 2
+
+
+async def test_a_fault_of_the_program_leaves_the_directory_alone(
+    autojump_clock: MockClock,
+    monitor: MirrorMonitor,
+    seen: Any,
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(planned_activations, "list_planned", lambda _conn: 1 / 0)
+    nursery.start_soon(monitor.run)
+    await trio.sleep(1.5 * mirror_monitor.CHECK_S)
+    assert len(seen) == 2
+    assert "a fault of the program: ZeroDivisionError" in caplog.text

@@ -31,13 +31,13 @@ class Watch(NoticeWatch):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.answers: list[str] = []
+        self.answers: list[str | Exception] = []
         self.sent_at_s: list[float] = []
 
     async def deliver(self, *_: Any) -> None:
         self.sent_at_s.append(trio.current_time())
         if self.answers and (why := self.answers.pop(0)):
-            raise Unavailable("https://h/", why)
+            raise why if isinstance(why, Exception) else Unavailable("https://h/", why)
 
 
 @pytest.fixture
@@ -85,6 +85,17 @@ async def test_a_notice_is_tried_again_with_longer_pauses(
         "notices are sent by webhook again",
     ]
     assert watch.counts == {ConditionKind.ROLLOUT_HALTED: 1}
+
+
+async def test_a_fault_of_the_program_is_a_try_that_failed(
+    watch: Watch, found: list[Condition], autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    found.append(HALT)
+    watch.answers = [ZeroDivisionError("of two")]
+    await run(watch, 100.0)
+    assert len(watch.sent_at_s) == 2
+    (fault,) = [record for record in caplog.records if record.exc_info]
+    assert "is not sent by webhook: a fault of the program: ZeroDivisionError: of two" in fault.getMessage()
 
 
 async def test_after_a_restart_nothing_is_told_twice(

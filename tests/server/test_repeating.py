@@ -18,7 +18,7 @@ LOG = logging.getLogger("distd.test.repeating")
 class Work:
     """Notes when it is done; raises what is next of `errors`, None: nothing."""
 
-    def __init__(self, *errors: Exception | None) -> None:
+    def __init__(self, *errors: BaseException | None) -> None:
         self.done_at_s: list[float] = []
         self._errors = list(errors)
         self._begun_s = trio.current_time()
@@ -72,6 +72,20 @@ async def test_an_outage_has_its_own_line(autojump_clock: MockClock, caplog: pyt
     assert not caplog.records
 
 
-async def test_a_fault_of_the_program_is_not_hidden(autojump_clock: MockClock) -> None:
-    with pytest.raises(ZeroDivisionError):
-        await repeat(Work(ZeroDivisionError()), 10, "it is not done", LOG)
+async def test_a_fault_of_the_program_is_told_and_ends_nothing(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    work = Work(ZeroDivisionError("of two"), ZeroDivisionError("of two"), KeyError("x"), None)
+    with trio.move_on_after(45):
+        await repeat(work, 10, "it is not done", LOG)
+    assert len(work.done_at_s) == 4
+    assert [(record.levelname, record.getMessage(), bool(record.exc_info)) for record in caplog.records] == [
+        ("ERROR", "it is not done: a fault of the program: ZeroDivisionError: of two", True),
+        ("ERROR", "it is not done: a fault of the program: ZeroDivisionError: of two", False),
+        ("ERROR", "it is not done: a fault of the program: KeyError: 'x'", True),
+    ]
+
+
+async def test_what_ends_the_program_ends_it(autojump_clock: MockClock) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        await repeat(Work(KeyboardInterrupt()), 10, "it is not done", LOG)

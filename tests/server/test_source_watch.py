@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import ssl
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+import trio.testing
 
 from distd.domain.errors import Unavailable
 from distd.domain.settings import settings_of
+from distd.domain.watched_source import SETTLED_S
 from distd.origin.installation import Installation
 from distd.origin.jobs import jobs, work
 from distd.origin.packages import packages, watched_sources
@@ -24,7 +29,6 @@ from tests.fixtures.origin import new_package, package_store, publish
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from tests.fixtures.origin import TestOrigin
 
@@ -84,6 +88,7 @@ class WebServer:
     status: str = "200 OK"
     fields: list[str] = field(default_factory=lambda: ['ETag: "1"', "Last-Modified: Fri, 27 Nov 2026 10:00:00 GMT"])
     length: int | None = None
+    chunked: bool = False
     heads: list[bytes] = field(default_factory=list)
     port: int = 0
 
@@ -98,8 +103,9 @@ class WebServer:
                 head += some
             self.heads.append(bytes(head))
             length = len(self.body) if self.length is None else self.length
-            lines = [f"HTTP/1.1 {self.status}", *self.fields, f"Content-Length: {length}", "", ""]
-            await secure.send_all("\r\n".join(lines).encode() + self.body)
+            frame = "Transfer-Encoding: chunked" if self.chunked else f"Content-Length: {length}"
+            lines = [f"HTTP/1.1 {self.status}", *self.fields, frame, "", ""]
+            await secure.send_all("\r\n".join(lines).encode("latin-1") + self.body)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
@@ -207,16 +213,125 @@ async def test_what_is_too_slow_is_given_up(site: Site, web: WebServer, monkeypa
     monkeypatch.setattr(SourceWatch, "_receive", never)
     site.values["sources.timeout_s"] = 10
     site.add(f"https://localhost:{web.port}/putty.exe")
-    monkeypatch.setattr(trio, "move_on_after", lambda _seconds: trio.CancelScope(deadline=trio.current_time() + 0.05))
+    short, whole = 0.05, trio.move_on_after
+    monkeypatch.setattr(trio, "move_on_after", lambda seconds: whole(short if seconds == 10 else seconds))
     await site.look()
     assert "has not come within 10 s" in site.source.why
 
 
-async def test_a_bad_file_of_cas_is_named(site: Site) -> None:
-    site.values["sources.ca"] = "/none"
+async def test_a_look_ends_before_its_lease(
+    site: Site, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def never(*_: object) -> None:
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(SourceWatch, "_fetch", never)
+    site.values["sources.timeout_s"] = 10
     site.add("https://localhost:1/putty.exe")
     await site.look()
-    assert site.source.why.startswith("sources.ca: expected a file of certificates")
+    assert site.source.why.endswith("it was not read within 610 s")
+
+
+@pytest.mark.parametrize("location", ["https://[", "https://hooks..example/x"])
+async def test_a_redirect_to_nowhere_ends_nothing(site: Site, web: WebServer, location: str) -> None:
+    site.add(f"https://localhost:{web.port}/putty.exe")
+    web.status, web.fields = "302 Found", [f"Location: {location}"]
+    await site.look()
+    assert site.source.failing_since_s is not None
+
+
+async def test_only_validators_in_ascii_are_sent_back(site: Site, web: WebServer) -> None:
+    web.fields = ['ETag: "\xe9"']
+    site.add(f"https://localhost:{web.port}/putty.exe")
+    await site.look()
+    statement = 'UPDATE watched_sources SET hint = \'{"etag": "\\u00e9"}\''  # as versions before kept it
+    site.origin.write(lambda conn: conn.exec_driver_sql(statement))
+    await site.look()
+    assert len(web.heads) == 2
+    assert b"If-None-Match" not in web.heads[1]
+
+
+async def test_paths_that_are_no_utf8(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "srv/it").mkdir(parents=True)
+    (tmp_path / "srv/it" / os.fsdecode(b"\xe9")).symlink_to("/etc")
+    site.add(str(tmp_path / "srv/it"))
+    await site.look()
+    assert r"\udce9" in site.source.why
+
+
+async def test_what_cannot_be_removed_is_said(
+    site: Site, web: WebServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    site.add(f"https://localhost:{web.port}/putty.exe")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    await site.look()
+    assert "what was fetched stays: [Errno 13] Permission denied" in caplog.text
+    assert site.source.why == ""
+
+
+async def test_a_fault_of_the_program_is_said_of_the_source(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def wrong(*_: object) -> None:
+        raise ZeroDivisionError("of two")
+
+    monkeypatch.setattr(SourceWatch, "_find", wrong)
+    site.add("https://localhost:1/putty.exe")
+    await site.look()
+    assert site.source.why == "ZeroDivisionError: of two"
+    assert [bool(record.exc_info) for record in caplog.records if "fault" in record.getMessage()] == [True]
+
+
+async def test_a_chunked_answer_is_held_against_the_free_disk(
+    site: Site, web: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = iter([10**12])
+    usage = shutil._ntuple_diskusage(10**12, 0, 10**12)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=next(free, 1)))
+    web.chunked, web.body = True, b"3\r\none\r\n0\r\n\r\n"
+    site.add(f"https://localhost:{web.port}/putty.exe")
+    await site.look()
+    assert "1 are free" in site.source.why
+    assert list((site.installation.data.root / "sources/1").iterdir()) == []
+
+
+async def test_folders_of_deleted_sources_go_when_no_job_is_left(site: Site, web: WebServer) -> None:
+    site.add(f"https://localhost:{web.port}/putty.exe")
+    folder = site.installation.data.root / "sources"
+    await site.look()
+    web.body = b"two"
+    await site.look()
+    await site.watch.tidy()
+    site.origin.act(watched_sources.delete, "it", site.origin.now_s)
+    await site.watch.tidy()
+    assert [path.name for path in folder.rglob("*")] == ["1", "putty.exe"], "a job is to make a package of it"
+    site.origin.act(jobs.cancel, "1", site.origin.now_s)
+    await site.watch.tidy()
+    assert list(folder.iterdir()) == []
+
+
+async def test_what_is_being_written_is_looked_at_again_soon(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "srv").mkdir()
+    file = tmp_path / "srv/file"
+    file.write_bytes(b"one")
+    site.add(str(file))
+    site.values["sources.folders"] = str(tmp_path / "srv")
+    os.utime(file, (site.origin.now_s + 1e6,) * 2)
+    await site.look()
+    assert (site.source.digest, site.source.next_at_s) == ("", site.origin.now_s + SETTLED_S)
+    await site.look()
+    assert site.source.digest, "its time is still to come, but nothing has changed"
+
+
+async def test_a_bad_file_of_cas_is_named(site: Site) -> None:
+    site.values["sources.ca"] = "none.pem"
+    site.add("https://localhost:1/putty.exe")
+    await site.look()
+    path = site.installation.data.root / "none.pem"
+    assert site.source.why.startswith(f"sources.ca: expected a file of certificates, got {path}")
 
 
 async def test_it_looks_by_itself_also_after_an_outage_of_the_catalogue(

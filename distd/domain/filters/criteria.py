@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MAX_VALUE: Final = 255  # characters
 MAX_NUMBER: Final = 1 << 62
 MICROS: Final = 1_000_000
+MAX_AGE_S: Final = MAX_NUMBER / MICROS
 YEARS: Final = range(1971, 3000)
 SIZES: Final = (
     *(("TiB", 2**40), ("TB", 10**12), ("GiB", 2**30), ("GB", 10**9), ("MiB", 2**20), ("MB", 10**6)),
@@ -174,7 +175,7 @@ def is_age(text: str) -> bool:
 
 def age_us(text: str) -> int:
     """An age in microseconds."""
-    return round(parse_duration(text, "value") * MICROS)
+    return round(parse_duration(text, "value", MAX_AGE_S) * MICROS)
 
 
 def ascii_lower(text: str) -> str:
@@ -253,9 +254,9 @@ def _read_time(text: str, op: FilterOp) -> str:
         break
     expected = "a time such as 7d (ago), 2026-11-26 or 2026-11-26 18:00"
     try:
-        age_s = parse_duration(text, "value")
-    except BadInput:
-        raise BadInput("value", expected, text) from None
+        age_s = parse_duration(text, "value", MAX_AGE_S)
+    except BadInput as error:
+        raise BadInput("value", expected, text, error.hint) from None
     if text.replace(".", "").replace(",", "").isdecimal():
         raise BadInput("value", expected, text, "an age has a unit: s, min, h or d")
     if op is FilterOp.EQUAL:

@@ -224,8 +224,7 @@ class Client:
         none may lead to another host."""
         allowed = _Redirects(downgrade, same_host)
         async with self._open(method, url, headers, body, allowed) as answer:
-            content = await answer.read(max_body_bytes)
-            return Response(answer.status, answer.headers, content, answer.url)
+            return Response(answer.status, answer.headers, await answer.read(max_body_bytes), answer.url)
 
     @asynccontextmanager
     async def stream(
@@ -266,7 +265,7 @@ class Client:
             fields.append(("Content-Length", str(len(body))))
         try:
             request = h11.Request(method=method, target=target, headers=fields)
-        except h11.LocalProtocolError as error:
+        except (h11.LocalProtocolError, UnicodeEncodeError) as error:
             raise BadInput("request", "header fields and a path that HTTP can carry", str(error)) from None
         answer = await self._first_answer(origin, url, request, body)
         connection = answer.connection
@@ -301,7 +300,10 @@ class Client:
 
     async def _connect(self, origin: _Origin, url: str) -> _Connection:
         with _unavailable(url, f"no connection within {CONNECT_S} s"), trio.fail_after(CONNECT_S):
-            transport = await trio.open_tcp_stream(origin.host, origin.port)
+            try:
+                transport = await trio.open_tcp_stream(origin.host, origin.port)
+            except ValueError as error:  # also UnicodeError: a name that no host can have
+                raise Unavailable(url, f"no such host: {error}") from None
             if origin.scheme == "http":
                 return _Connection(origin, transport, transport.socket)
             context = self._ssl_context or ssl.create_default_context()
@@ -376,9 +378,12 @@ def _reason(error: BaseException) -> str:
 
 def _redirect_target(answer: Stream, method: str) -> str | None:
     location = answer.headers.get("location")
-    if answer.status not in _REDIRECT or method not in ("GET", "HEAD") or location is None:
+    if location is None or answer.status not in _REDIRECT or method not in ("GET", "HEAD"):
         return None
-    return urljoin(answer.url, location)
+    try:
+        return urljoin(answer.url, location)
+    except ValueError as error:
+        raise Unavailable(answer.url, f"a redirect to what is no URL, {location}: {error}") from None
 
 
 def _split(url: str) -> tuple[_Origin, str]:

@@ -144,8 +144,7 @@ def is_due(conn: Connection, now_s: float) -> bool:
 
 def run_due(conn: Connection, now_s: float) -> int:
     """Do the next part of the run that is due first, if there is one; gives to how many computers."""
-    due = select(recurrences).where(recurrences.c.next_at_us <= micros(now_s))
-    row = conn.execute(due.order_by(recurrences.c.next_at_us, recurrences.c.id).limit(1)).one_or_none()
+    row = _first_due(conn, now_s)
     if row is None:
         return 0
     try:
@@ -156,8 +155,7 @@ def run_due(conn: Connection, now_s: float) -> int:
             again = [name for name, each in ids.items() if each.result is not None and each.withdrawn_at_us is None]
             counts = _again(conn, row, again, now_s), _new(conn, row, new, now_s)
     except DistdError as error:
-        _finish(conn, row, now_s, {"why": str(error)[:TEXT_LIMIT]})
-        _note(conn, Kind.RECURRENCE_FAILED, SYSTEM, (row.id, row.package_id), now_s, why=str(error))
+        _fail(conn, row, str(error), now_s)
         return 0
     total = {"run_again": row.run_again + counts[0], "run_new": row.run_new + counts[1]}
     if len(found) == AT_ONCE:
@@ -168,6 +166,23 @@ def run_due(conn: Connection, now_s: float) -> int:
         detail: dict[str, Any] = {"again": total["run_again"], "new": total["run_new"]}
         _note(conn, Kind.RECURRENCE_RUN, SYSTEM, (row.id, row.package_id), now_s, **detail)
     return sum(counts)
+
+
+def fail_due(conn: Connection, why: str, now_s: float) -> None:
+    """Give up the run that is due first, so that others have their turn."""
+    row = _first_due(conn, now_s)
+    if row is not None:
+        _fail(conn, row, why, now_s)
+
+
+def _first_due(conn: Connection, now_s: float) -> Row[Any] | None:
+    due = select(recurrences).where(recurrences.c.next_at_us <= micros(now_s))
+    return conn.execute(due.order_by(recurrences.c.next_at_us, recurrences.c.id).limit(1)).one_or_none()
+
+
+def _fail(conn: Connection, row: Row[Any], why: str, now_s: float) -> None:
+    _finish(conn, row, now_s, {"why": why[:TEXT_LIMIT], "last_computers": 0})
+    _note(conn, Kind.RECURRENCE_FAILED, SYSTEM, (row.id, row.package_id), now_s, why=why[:TEXT_LIMIT])
 
 
 def _finish(conn: Connection, row: Row[Any], now_s: float, values: dict[str, Any]) -> None:

@@ -105,19 +105,18 @@ def _post(sender: NoticeSender, message: NoticeMessage) -> None:
     url, body = urlsplit(settings.webhook_url), webhook.write_body(message)
     head = webhook.head_fields(webhook.read_key(secret, field), message.id, int(sender.clock()), body)
     connection: http.client.HTTPConnection
+    host, timeout_s = url.hostname or "", settings.timeout_s  # without a port the end of an IPv6 address would be it
     if url.scheme == "https":
         context = sender.tls(settings.webhook_ca, "notices.webhook_ca")
-        connection = http.client.HTTPSConnection(
-            url.hostname or "", url.port, timeout=settings.timeout_s, context=context
-        )
+        connection = http.client.HTTPSConnection(host, url.port or 443, timeout=timeout_s, context=context)
     else:
-        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=settings.timeout_s)
+        connection = http.client.HTTPConnection(host, url.port or 80, timeout=timeout_s)
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     try:
         connection.request("POST", target, body, {**head, "User-Agent": "distd", "Connection": "close"})
         answer = connection.getresponse()
         answer.read(MAX_ANSWER_BYTES)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: also names that no host can have
         raise Unavailable(settings.webhook_url, _reason(error)) from error
     finally:
         connection.close()
@@ -146,7 +145,7 @@ def _mail(sender: NoticeSender, message: NoticeMessage) -> None:
             if settings.mail_user:
                 server.login(settings.mail_user, password)
             refused = server.send_message(_mail_of(sender, message))
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException, ValueError) as error:
         raise Unavailable(settings.mail_server, _reason(error)) from error
     if refused:
         raise Unavailable(settings.mail_server, f"refuses {', '.join(refused)}")

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from distd.catalogue import dialect, event_log
-from distd.catalogue.schema import NAME_LIMIT, activations, assignments, micros, packages, seconds
+from distd.catalogue.schema import NAME_LIMIT, activations, assignments, micros, packages, planned_activations, seconds
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.origin.packages import attempts
 
@@ -123,12 +123,14 @@ def mark_edited(conn: Connection, actor: Actor, info: Info, version: int, now_s:
 
 
 def mark_withdrawn(conn: Connection, actor: Actor, package_id: str, version: int, now_s: float) -> None:
-    """No more agents are notified of it; where one was, the package stays listed until it reports a result."""
+    """No more agents are notified of it, now or as planned; where one was, the package stays listed until it reports a
+    result."""
     at_us = micros(now_s)
     mine, is_open = assignments.c.package_id == package_id, assignments.c.result.is_(None)
     unheard = conn.execute(select(assignments).where(mine, is_open, assignments.c.notified_at_us.is_(None)))
     attempts.remove(conn, unheard.all())
     for statement in (
+        delete(planned_activations).where(planned_activations.c.package_id == package_id),
         update(packages).where(packages.c.id == package_id).values(withdrawn_at_us=at_us, version=version),
         update(activations)
         .where(activations.c.package_id == package_id, activations.c.deactivated_at_us.is_(None))

@@ -12,7 +12,7 @@ from distd.catalogue import dialect, event_log
 from distd.catalogue.mirrors_schema import mirror_packages, mirrors
 from distd.catalogue.schema import TEXT_LIMIT, micros, packages, planned_activations, seconds
 from distd.domain.actor import SYSTEM
-from distd.domain.errors import BadInput, Conflict
+from distd.domain.errors import BadInput, Conflict, DistdError
 from distd.origin.packages.packages import activate, show
 
 if TYPE_CHECKING:
@@ -101,15 +101,20 @@ def list_planned(conn: Connection) -> list[Planned]:
 
 
 def activate_due(conn: Connection, now_s: float) -> list[str]:
-    """Activate those whose conditions hold; gives their packages' ids."""
+    """Activate those whose conditions hold; gives their packages' ids. What cannot be activated waits no longer."""
     activated = []
     for row in conn.execute(select(planned_activations)).all():
         planned = _planned(conn, row)
         is_late = planned.latest_s is not None and now_s >= planned.latest_s
         if now_s >= planned.not_before_s and (planned.ready >= planned.needed or is_late):
-            activate(conn, SYSTEM, planned.package_id, None, None, now_s, row.via)
             _remove(conn, planned.package_id)
-            activated.append(planned.package_id)
+            try:
+                with conn.begin_nested():
+                    activate(conn, SYSTEM, planned.package_id, None, None, now_s, row.via)
+            except DistdError as error:
+                _note_cancelled(conn, SYSTEM, planned.package_id, now_s, why=str(error))
+            else:
+                activated.append(planned.package_id)
     return activated
 
 
@@ -117,8 +122,13 @@ def cancel(conn: Connection, actor: Actor, package_id: str, now_s: float) -> boo
     """Forget a planned activation; gives whether there was one."""
     was_planned = _remove(conn, package_id)
     if was_planned:
-        event_log.append(conn, event_log.Kind.ACTIVATION_CANCELLED, actor, at_s=now_s, package_id=package_id)
+        _note_cancelled(conn, actor, package_id, now_s)
     return was_planned
+
+
+def _note_cancelled(conn: Connection, actor: Actor, package_id: str, now_s: float, **detail: Any) -> None:
+    kind = event_log.Kind.ACTIVATION_CANCELLED
+    event_log.append(conn, kind, actor, at_s=now_s, package_id=package_id, **detail)
 
 
 def _remove(conn: Connection, package_id: str) -> bool:

@@ -1,7 +1,8 @@
 """Sources whose new versions supersede a package: watch, list, show, forget; what was found of them.
 
 Who looks takes those that are due (`take_due`), so that no other process looks at the same time, and says what it found
-(`found`, `failed`). A new version becomes a job that supersedes the package; its digest counts when the job is done.
+(`found`, `failed`, `settling`): who comes too late, when somebody else may have looked already, is not heard. A new
+version becomes a job that supersedes the package; its digest counts when the job is done.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from distd.catalogue.schema import NAME_LIMIT, TEXT_LIMIT, micros, packages, sec
 from distd.domain.actor import SYSTEM
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.folding import fold
-from distd.domain.watched_source import PlaceKind, check_interval, read_place
+from distd.domain.watched_source import SETTLED_S, PlaceKind, check_interval, read_place
 from distd.origin.jobs import jobs
 from distd.origin.jobs.jobs import JobKind, JobState
 from distd.origin.packages.packages import show as show_package
@@ -77,13 +78,14 @@ class WatchedSource:
 
 @dataclass(frozen=True, slots=True)
 class DueSource:
-    """What is to be looked at."""
+    """What is to be looked at. `leased_to_us`: till when nobody else does."""
 
     id: int
     name: str
     kind: PlaceKind
     place: str
     hint: str
+    leased_to_us: int
 
 
 def create(conn: Connection, actor: Actor, new: NewSource, now_s: float) -> WatchedSource:
@@ -128,10 +130,16 @@ def show(conn: Connection, name: str) -> WatchedSource:
     return _made(_row(conn, name))
 
 
+def ids(conn: Connection) -> set[int]:
+    """Of all sources that are watched."""
+    return set(conn.scalars(select(watched_sources.c.id)))
+
+
 def check_soon(conn: Connection, name: str, now_s: float) -> WatchedSource:
-    """Look at it now, not when its time comes. Raises `NotFound`."""
+    """Look at it now, not when its time comes; where somebody is looking, that is enough. Raises `NotFound`."""
     row = _row(conn, name)
-    _set(conn, row.id, next_at_us=micros(now_s))
+    if (row.leased_to_us or 0) <= micros(now_s):
+        _set(conn, row.id, next_at_us=micros(now_s))
     return show(conn, name)
 
 
@@ -157,8 +165,9 @@ def take_due(conn: Connection, now_s: float, lease_s: float) -> list[DueSource]:
         if row.job_id is not None:
             _follow_job(conn, row, now_s)
             continue
-        _set(conn, row.id, next_at_us=micros(now_s + lease_s))
-        taken.append(DueSource(row.id, row.name, PlaceKind(row.kind), row.location, row.hint))
+        leased_to_us = micros(now_s + lease_s)
+        _set(conn, row.id, next_at_us=leased_to_us, leased_to_us=leased_to_us)
+        taken.append(DueSource(row.id, row.name, PlaceKind(row.kind), row.location, row.hint, leased_to_us))
     return taken
 
 
@@ -178,14 +187,14 @@ def _follow_job(conn: Connection, row: Row[Any], now_s: float) -> None:
     _fail(conn, row, f"job {row.job_id}: {error.get('detail', 'it is not known any more')}", now_s)
 
 
-def found(conn: Connection, source_id: int, version: SourceVersion | None, path: str, now_s: float) -> int | None:
+def found(conn: Connection, due: DueSource, version: SourceVersion | None, path: str, now_s: float) -> int | None:
     """What a look has found; None: nothing new. `path`: where the job finds it. Gives the id of the job that makes a
     package of it, if it is a new version. Raises `Conflict` where too many jobs wait."""
-    row = conn.execute(select(watched_sources).where(watched_sources.c.id == source_id)).one_or_none()
-    if row is None:  # somebody has deleted it meanwhile
+    row = _leased(conn, due)
+    if row is None:
         return None
     at_us = micros(now_s)
-    values: dict[str, Any] = {"checked_at_us": at_us, "next_at_us": at_us + row.every_s * 1_000_000}
+    values = _looked(at_us, row.every_s)
     if version is None or row.digest in ("", version.digest):
         if version is not None:
             values |= {"digest": version.digest, "hint": version.hint, "size_bytes": version.size_bytes}
@@ -203,13 +212,33 @@ def found(conn: Connection, source_id: int, version: SourceVersion | None, path:
     return job_id
 
 
-def failed(conn: Connection, source_id: int, why: str, now_s: float) -> bool:
+def settling(conn: Connection, due: DueSource, hint: str, now_s: float) -> None:
+    """It may be written to just now: it is looked at again soon, with this hint."""
+    row = _leased(conn, due)
+    if row is not None:
+        values = _looked(micros(now_s), min(SETTLED_S, row.every_s))
+        _set(conn, row.id, **values, hint=hint)
+
+
+def failed(conn: Connection, due: DueSource, why: str, now_s: float) -> bool:
     """It could not be read. Gives whether an outage begins: it could the last time."""
-    row = conn.execute(select(watched_sources).where(watched_sources.c.id == source_id)).one_or_none()
+    row = _leased(conn, due)
     if row is None:
         return False
-    _set(conn, row.id, checked_at_us=micros(now_s), next_at_us=micros(now_s + row.every_s))
+    _set(conn, row.id, **_looked(micros(now_s), row.every_s))
     return _fail(conn, row, why, now_s)
+
+
+def _leased(conn: Connection, due: DueSource) -> Row[Any] | None:
+    """The row of what was taken; None: somebody has deleted it meanwhile, or it was taken for too long."""
+    mine = watched_sources.c.leased_to_us == due.leased_to_us
+    query = select(watched_sources).where(watched_sources.c.id == due.id, mine, watched_sources.c.job_id.is_(None))
+    return conn.execute(query).one_or_none()
+
+
+def _looked(at_us: int, pause_s: float) -> dict[str, Any]:
+    """Nobody looks any more; the next time is after a pause."""
+    return {"checked_at_us": at_us, "next_at_us": at_us + micros(pause_s), "leased_to_us": None}
 
 
 def _fail(conn: Connection, row: Row[Any], why: str, now_s: float) -> bool:

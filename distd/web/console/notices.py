@@ -58,12 +58,13 @@ class NoticePages:
     async def _list(self, tested: NoticesTested | None = None, fault: str = "") -> Response:
         query = NoticeQuery(PAGE_SIZE, request.args.get("cursor") or None)
         found = await self._asked.do(operations.LIST, given=query)
+        open_ones = await self._asked.reader.run(use_cases.list_open)
         link = partial(address, PATH, {})
         return await page(
             "notices.html",
             409 if fault else 200,
             found=found,
-            open_ones=[each for each in found.items if each.ended_at_s is None],
+            open_ones=open_ones[::-1],
             told=_told,
             channels=use_cases.channels(self._asked.site().settings.notices),
             next=link(cursor=found.next) if found.next else "",

@@ -33,6 +33,7 @@ from distd.domain.filters.parse import MAX_TEXT, BadFilter, parse
         ("AND a", 0, 3, "expected a field or a word, got AND"),
         ("last_contact = 7d", 13, 1, "expected one of < <= > >= for an age, got ="),
         ("last_contact < 7", 15, 1, "an age has a unit"),
+        ("last_contact < 999999999d", 15, 10, "got 999999999d; it is over"),
         ("last_contact < 2026-13-01", 15, 10, "expected a time"),
         ("ip in 10.1.0", 6, 6, "expected an address or a network"),
         ("ip in (10.1.0.0/16, x)", 20, 1, "expected an address or a network"),

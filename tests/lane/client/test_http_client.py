@@ -266,6 +266,20 @@ async def test_a_redirect_to_another_host_is_followed_only_where_it_may_be(to: s
                 pass
 
 
+@pytest.mark.parametrize(
+    ("to", "words"),
+    [
+        ("https://[", "a redirect to what is no URL"),
+        ("http://a..b/", "no such host"),
+        (f"http://{'a' * 64}.example/", "no such host"),
+    ],
+)
+async def test_a_redirect_to_nowhere(to: str, words: str) -> None:
+    async with served(Script([moved(to)])) as base, open_client() as client:
+        with pytest.raises(Unavailable, match=words):
+            await client.request("GET", base)
+
+
 async def test_a_redirect_on_the_same_host_is_followed() -> None:
     async with (
         served(Script([ok(b"there")])) as there,
@@ -290,7 +304,7 @@ async def test_a_bad_url(url: str) -> None:
             await client.request("GET", url)
 
 
-@pytest.mark.parametrize("field", [("Bad name", "x"), ("Range", "a\r\nb")])
+@pytest.mark.parametrize("field", [("Bad name", "x"), ("Range", "a\r\nb"), ("If-None-Match", '"\xe9"')])
 async def test_a_bad_field(field: tuple[str, str]) -> None:
     async with open_client() as client:
         with pytest.raises(BadInput, match="header fields"):

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 
 from distd.catalogue import groups_schema, schema
+from distd.domain.errors import BadInput
 from distd.domain.filters.judge import compile_filter
+from distd.domain.filters.parse import parse
 from distd.domain.filters.render import render
 from distd.domain.filters.tree import Word
 from distd.domain.folding import fold
@@ -156,3 +158,14 @@ def _assign(conn: Connection, computer_id: int, package_id: str, code: str | Non
         which = {"computer_id": computer_id, "package_id": package_id}
         conn.execute(delete(schema.progress).filter_by(**which))
         conn.execute(insert(schema.progress).values(**which, **got))
+
+
+def test_the_longest_age_is_one_that_databases_have(origin: TestOrigin) -> None:
+    longest = parse("last_contact < 53370000d")
+    with pytest.raises(BadInput, match="it is over"):
+        parse("last_contact < 53400000d")
+
+    def find(conn: Connection) -> list[int]:
+        return list(conn.scalars(select(schema.computers.c.id).where(condition(conn, longest, NOW_S))))
+
+    assert origin.read(find) == []

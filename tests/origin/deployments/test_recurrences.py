@@ -99,9 +99,15 @@ def test_what_was_missed_comes_once(site: TestOrigin) -> None:
 
 def test_a_package_that_is_not_active_says_so_and_is_tried_again(site: TestOrigin) -> None:
     made = make(site, 1)
+    assert run(site, 1) == 1
+    assert site.read(recurrences.show, str(made.id)).last_computers == 1
+    site.listed("a")
+    site.report("17", "SUCCESS", "a")
     site.act(packages.deactivate, "17", site.now_s)
     assert run(site, 1) == 0
-    assert "not active" in site.read(recurrences.show, str(made.id)).why
+    failed = site.read(recurrences.show, str(made.id))
+    assert "not active" in failed.why
+    assert (failed.last_at_s, failed.last_computers) == (site.now_s, 0)
     (event,) = site.events(Kind.RECURRENCE_FAILED)
     assert "not active" in event.detail["why"]
     site.act(packages.activate, "17", None, None, site.now_s)

@@ -98,6 +98,30 @@ def test_what_a_receiver_refuses(sender: Any) -> None:
         one.send("webhook", message(one))
 
 
+def test_a_name_that_no_host_can_have(sender: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = sender()
+    for name, url in (("webhook_url", "https://hooks..example/x"), ("mail_server", "mail..example:25")):
+        object.__setattr__(one.notices, name, url)  # settings refuse it, but not every such name
+    for channel in ("webhook", "mail"):
+        with pytest.raises(Unavailable, match=r"\.\.example"):
+            one.send(channel, message(one))
+
+
+def test_an_ipv6_address_has_the_port_of_its_scheme(sender: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def connect(address: tuple[str, int], *_: object) -> None:
+        asked.append(address)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr("socket.create_connection", connect)
+    for url in ("http://[::1]/x", "https://[::1]/x", "https://[::1]:8443/x"):
+        one = sender(webhook_url=url)
+        with pytest.raises(Unavailable, match="refused"):
+            one.send("webhook", message(one))
+    assert asked == [("::1", 80), ("::1", 443), ("::1", 8443)]
+
+
 def test_a_webhook_without_a_secret_is_not_sent(sender: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     one = sender(webhook_url="http://127.0.0.1:1/")
     monkeypatch.delenv(SECRET_VARIABLE)

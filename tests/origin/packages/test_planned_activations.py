@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from distd.catalogue.event_log import Kind
 from distd.domain.errors import BadInput, Conflict
 from distd.domain.mirror_rules import Via
-from distd.origin.packages import packages, planned_activations
+from distd.origin.packages import packages, planned_activations, references
 from distd.origin.packages.planned_activations import Conditions
 from tests.fixtures.mirrors import add_mirror, report
 
@@ -81,3 +82,36 @@ def test_a_withdrawn_package_is_refused(origin: TestOrigin) -> None:
     origin.act(packages.mark_withdrawn, "17", 2, origin.now_s)
     with pytest.raises(Conflict):
         plan(origin, percent=0)
+
+
+def test_a_package_that_is_withdrawn_waits_no_longer(origin: TestOrigin) -> None:
+    origin.package("17", active=False)
+    plan(origin, percent=0, after_s=60)
+    origin.act(packages.mark_withdrawn, "17", 2, origin.now_s)
+    assert origin.read(planned_activations.list_planned) == []
+    assert activate_due(origin, 60) == []
+
+
+def test_what_follows_or_forgets_a_package_has_its_plan(origin: TestOrigin) -> None:
+    for package_id in ("17", "18"):
+        origin.package(package_id, active=False)
+    plan(origin, percent=0, after_s=60)
+    origin.write(references.follow_package, "17", "18")
+    assert [planned.package_id for planned in origin.read(planned_activations.list_planned)] == ["18"]
+    origin.write(references.forget_package, "18")
+    assert activate_due(origin, 60) == []
+
+
+def test_what_is_impossible_is_cancelled_and_the_others_are_activated(origin: TestOrigin) -> None:
+    for package_id in ("17", "18", "19"):
+        origin.package(package_id, active=False)
+        wanted = Conditions(0, origin.now_s)
+        origin.act(planned_activations.plan, package_id, None, wanted, origin.now_s)
+    for column, package_id in (("withdrawn_at_us", "17"), ("deleted_at_us", "18")):  # as versions before left them
+        statement = f"UPDATE packages SET {column} = 1 WHERE id = '{package_id}'"
+        origin.write(lambda conn, statement=statement: conn.exec_driver_sql(statement))
+    assert activate_due(origin) == ["19"]
+    assert origin.read(planned_activations.list_planned) == []
+    found = {event.package_id: event.detail["why"] for event in origin.events(Kind.ACTIVATION_CANCELLED)}
+    assert "is withdrawn" in found["17"]
+    assert "got 18" in found["18"]

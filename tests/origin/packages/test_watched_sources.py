@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from distd.catalogue.event_log import Kind
+from distd.catalogue.recurring_schema import watched_sources as table
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.page import EVERYTHING
-from distd.domain.watched_source import SourceVersion
+from distd.domain.watched_source import SETTLED_S, PlaceKind, SourceVersion
 from distd.origin.jobs import jobs
 from distd.origin.packages import references, watched_sources
-from distd.origin.packages.watched_sources import LOOK_AT_JOB_S, NewSource
+from distd.origin.packages.watched_sources import LOOK_AT_JOB_S, DueSource, NewSource
 from distd.wire.problem import content_of
 
 if TYPE_CHECKING:
@@ -39,14 +40,28 @@ def watch(origin: TestOrigin, name: str = "Putty", **more: Any) -> WatchedSource
     return made
 
 
-def take(site: TestOrigin, later_s: float = 0.0) -> list[str]:
+def take_due(site: TestOrigin, later_s: float = 0.0) -> list[DueSource]:
     site.now_s += later_s
-    return [each.hint for each in site.write(watched_sources.take_due, site.now_s, LEASE_S)]
+    return list(site.write(watched_sources.take_due, site.now_s, LEASE_S))
 
 
-def find(site: TestOrigin, version: SourceVersion | None) -> int | None:
-    job: int | None = site.write(watched_sources.found, 1, version, "/p", site.now_s)
+def take(site: TestOrigin, later_s: float = 0.0) -> list[str]:
+    return [each.hint for each in take_due(site, later_s)]
+
+
+def taken(site: TestOrigin) -> DueSource:
+    """What was taken last."""
+    (row,) = site.rows(table)
+    return DueSource(row["id"], row["name"], PlaceKind(row["kind"]), "", row["hint"], row["leased_to_us"] or 0)
+
+
+def find(site: TestOrigin, version: SourceVersion | None, due: DueSource | None = None) -> int | None:
+    job: int | None = site.write(watched_sources.found, due or taken(site), version, "/p", site.now_s)
     return job
+
+
+def fail(site: TestOrigin, due: DueSource | None = None) -> bool:
+    return bool(site.write(watched_sources.failed, due or taken(site), "404", site.now_s))
 
 
 def shown(site: TestOrigin) -> WatchedSource:
@@ -116,18 +131,26 @@ def test_a_job_that_fails_is_tried_again_and_told_once(site: TestOrigin) -> None
 
 
 def test_an_outage_is_told_once(site: TestOrigin) -> None:
-    assert [site.write(watched_sources.failed, 1, "404", site.now_s + at) for at in (0, 1)] == [True, False]
-    assert shown(site).failing_since_s == site.now_s
+    begun_s = site.now_s
+    take(site)
+    assert fail(site)
+    take(site, EVERY_S)
+    assert not fail(site)
+    assert shown(site).failing_since_s == begun_s
+    take(site, EVERY_S)
     find(site, ONE)
-    assert site.write(watched_sources.failed, 1, "404", site.now_s)
+    take(site, EVERY_S)
+    assert fail(site)
     assert of_sources(site).count(Kind.SOURCE_FAILED) == 2
 
 
 def test_a_source_that_is_deleted_meanwhile(site: TestOrigin) -> None:
-    take(site)
+    (due,) = take_due(site)
+    assert site.read(watched_sources.ids) == {1}
     assert site.act(watched_sources.delete, "PUTTY", site.now_s).name == "Putty"
-    assert find(site, ONE) is None
-    assert not site.write(watched_sources.failed, 1, "404", site.now_s)
+    assert find(site, ONE, due) is None
+    assert not fail(site, due)
+    assert site.read(watched_sources.ids) == set()
     with pytest.raises(NotFound):
         shown(site)
 
@@ -137,6 +160,42 @@ def test_it_is_looked_at_when_asked(site: TestOrigin) -> None:
     find(site, ONE)
     assert site.write(watched_sources.check_soon, "putty", site.now_s).next_at_s == site.now_s
     assert take(site) == ["first"]
+
+
+def test_what_is_being_looked_at_is_not_looked_at_twice_when_asked(site: TestOrigin) -> None:
+    take(site)
+    find(site, ONE)
+    (due,) = take_due(site, EVERY_S)
+    site.write(watched_sources.check_soon, "putty", site.now_s)
+    assert take(site) == [], "somebody is looking"
+    job_id = find(site, TWO, due)
+    assert job_id is not None
+    assert site.write(watched_sources.check_soon, "putty", site.now_s).job == job_id
+    assert take(site) == []
+
+
+def test_who_comes_too_late_is_not_heard(site: TestOrigin) -> None:
+    take(site)
+    find(site, ONE)
+    (late,) = take_due(site, EVERY_S)
+    (due,) = take_due(site, LEASE_S + 1)
+    assert find(site, TWO, late) is None
+    assert not fail(site, late)
+    site.write(watched_sources.settling, late, "~", site.now_s)
+    job_id = find(site, TWO, due)
+    assert job_id is not None
+    assert find(site, TWO, due) is None, "one version, one job"
+    assert [job.id for job in site.read(jobs.list_jobs, EVERYTHING).items] == [job_id]
+    site.write(jobs.finish, job_id, "18", {}, site.now_s)
+    take(site, LOOK_AT_JOB_S)
+    assert shown(site).digest == TWO.digest
+
+
+def test_what_settles_is_looked_at_soon(site: TestOrigin) -> None:
+    take(site)
+    site.write(watched_sources.settling, taken(site), "~first", site.now_s)
+    assert shown(site).next_at_s == site.now_s + SETTLED_S
+    assert take(site, SETTLED_S) == ["~first"]
 
 
 def test_a_job_that_is_forgotten_has_failed(site: TestOrigin) -> None:

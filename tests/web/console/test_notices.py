@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from distd.domain.conditions import Condition, ConditionKind
 from distd.domain.notice_settings import NoticeSettings
 from distd.origin.notices import notices
+from distd.web.console.notices import PAGE_SIZE
 from tests.web.console.conftest import text_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,20 @@ async def test_what_is_wrong_now_and_was_lately(browser: Browser, origin: TestOr
     origin.write(notices.take_note, [], settings, "origin", origin.now_s)
     assert "Roll-out lab is not halted any more" in await browser.text(PATH)
     assert "Nothing is wrong." in await browser.text(PATH)
+
+
+async def test_what_is_wrong_for_long_is_not_hidden_by_what_came_and_went(browser: Browser, origin: TestOrigin) -> None:
+    await browser.sign_in()
+    settings = NoticeSettings()
+    origin.write(notices.take_note, [HALTED], settings, "origin", origin.now_s)
+    for number in range(2, PAGE_SIZE + 3):
+        other = Condition(ConditionKind.ROLLOUT_HALTED, str(number), f"other {number}", 1_700_000_000.0, FACTS)
+        for found in ([HALTED, other], [HALTED]):
+            origin.now_s += 60
+            origin.write(notices.take_note, found, settings, "origin", origin.now_s)
+    text = await browser.text(PATH)
+    assert "Nothing is wrong." not in text
+    assert "Roll-out lab is halted: 10 % of errors" in text
 
 
 async def test_a_test_says_how_it_went(administrator: Browser, origin: TestOrigin) -> None:
