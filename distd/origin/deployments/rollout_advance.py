@@ -17,6 +17,7 @@ from distd.catalogue.event_log import Kind
 from distd.catalogue.rollouts_schema import rollouts
 from distd.domain import rollout
 from distd.domain.actor import SYSTEM
+from distd.domain.errors import DistdError
 from distd.domain.rollout_state import Phase
 from distd.origin.deployments import rollout_members, rollout_rows
 from distd.origin.deployments.rollout_rows import load, moment_of, read_facts, save
@@ -32,16 +33,19 @@ if TYPE_CHECKING:
     from distd.origin.deployments.rollout_rows import RunningRollout
 
 GOING_ON: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.PAUSED, Phase.HALTED)
+MAY_HALT: Final = (Phase.SCHEDULED, Phase.RUNNING)
 MAX_GOING_ON: Final = 200  # roll-outs that are looked at
 
 
 @dataclass(frozen=True, slots=True)
 class DueRollout:
-    """A roll-out with something to do: by `facts`, counted when it had `revision`; None: its package is superseded."""
+    """A roll-out with something to do: by `facts`, counted when it had `revision`; None: its package is superseded, or
+    there is a `fault`, for which it halts."""
 
     id: int
     revision: int
     facts: RolloutFacts | None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +61,25 @@ def find_due(conn: Connection, now_s: float, config: DownloadConfig) -> list[Due
     """Those that go on, and for which something is to be done now. Only reads."""
     due = []
     for found in _going_on(conn, GOING_ON):
-        if find_successor(conn, found.package_id) != found.package_id:
-            due.append(DueRollout(found.id, found.revision, None))
-            continue
-        facts = read_facts(conn, found, now_s, config)
-        state, decisions = rollout.step(found.plan, found.state, moment_of(now_s), facts)
-        if decisions or state != found.state:
-            due.append(DueRollout(found.id, found.revision, facts))
+        try:
+            each = _look_at(conn, found, now_s, config)
+        except DistdError as error:  # of one roll-out: the others go on
+            each = DueRollout(found.id, found.revision, None, str(error)) if found.state.phase in MAY_HALT else None
+        due += [] if each is None else [each]
     return due
+
+
+def _look_at(conn: Connection, found: RunningRollout, now_s: float, config: DownloadConfig) -> DueRollout | None:
+    if find_successor(conn, found.package_id) != found.package_id:
+        return DueRollout(found.id, found.revision, None)
+    facts = read_facts(conn, found, now_s, config)
+    state, decisions = rollout.step(found.plan, found.state, moment_of(now_s), facts)
+    return DueRollout(found.id, found.revision, facts) if decisions or state != found.state else None
 
 
 def advance_due(conn: Connection, due: Sequence[DueRollout], now_s: float, config: DownloadConfig) -> int:
     """Do what was found, for a bounded number of computers each; gives how many decisions there were."""
     return sum(_advance_one(conn, each, now_s, config) for each in due)
-
-
-def advance(conn: Connection, now_s: float, config: DownloadConfig) -> int:
-    """Both in one transaction."""
-    return advance_due(conn, find_due(conn, now_s, config), now_s, config)
 
 
 def advance_now(
@@ -101,6 +106,9 @@ def _advance_one(conn: Connection, due: DueRollout, now_s: float, config: Downlo
     found = _read(conn, due.id)
     if found is None or found.revision != due.revision:
         return 0
+    if due.fault:
+        _halt(conn, found, due.fault, now_s)
+        return 1
     facts = due.facts
     if found.state.phase in GOING_ON:
         after = supersede(conn, found, now_s, partial(save, conn, found, now_s=now_s))
@@ -111,11 +119,17 @@ def _advance_one(conn: Connection, due: DueRollout, now_s: float, config: Downlo
     save(conn, found, found.state, state, now_s)
     refusal = carry_out(conn, SYSTEM, replace(found, state=state, config=config), decisions, now_s)
     if refusal is not None:
-        refused, decision = rollout.refuse(state, refusal)
-        save(conn, found, state, refused, now_s)
-        carry_out(conn, SYSTEM, found, [decision], now_s)
-    rollout_rows.touch(conn, found.id)
+        _halt(conn, replace(found, state=state), refusal, now_s)
+    else:
+        rollout_rows.touch(conn, found.id)
     return len(decisions)
+
+
+def _halt(conn: Connection, found: RunningRollout, why: str, now_s: float) -> None:
+    refused, decision = rollout.refuse(found.state, why)
+    save(conn, found, found.state, refused, now_s)
+    carry_out(conn, SYSTEM, found, [decision], now_s)
+    rollout_rows.touch(conn, found.id)
 
 
 def find_joining(conn: Connection, now_s: float) -> list[JoiningComputers]:
@@ -142,8 +156,3 @@ def join_found(conn: Connection, joining: Sequence[JoiningComputers], now_s: flo
             rollout_rows.note(conn, Kind.ROLLOUT_JOINED, SYSTEM, found, now_s, wave=wave + 1, computers=number)
         joined += len(added)
     return joined
-
-
-def join(conn: Connection, now_s: float) -> int:
-    """Both in one transaction."""
-    return join_found(conn, find_joining(conn, now_s), now_s)

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from distd.catalogue import event_log
 from distd.catalogue.rollouts_schema import rollout_waves, rollouts
-from distd.catalogue.schema import NAME_LIMIT, micros, seconds
+from distd.catalogue.schema import NAME_LIMIT, micros, packages, seconds
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.errors import NotFound
 from distd.domain.folding import fold
@@ -19,7 +19,6 @@ from distd.domain.rollout_plan import read_plan
 from distd.domain.rollout_state import Moment, Phase, RolloutFacts, RolloutState, WaveState
 from distd.domain.settings import DownloadConfig
 from distd.origin.deployments import rollout_members
-from distd.origin.packages.packages import show as show_package
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -122,9 +121,11 @@ def count_waves(conn: Connection, found: RunningRollout, now_s: float) -> list[W
 
 
 def each_bytes_per_s(conn: Connection, package_id: str, config: DownloadConfig) -> float:
-    """What one computer fetches of the package on the average, by the schedule that agents are told."""
-    package = show_package(conn, package_id)
-    fragment_bytes = package.size_bytes / package.fragments if package.fragments else 0.0
+    """What one computer fetches of the package on the average, by the schedule that agents are told; of one that was
+    deleted too: its roll-out can be stopped."""
+    columns = packages.c.size_bytes, packages.c.fragments
+    package = conn.execute(select(*columns).where(packages.c.id == package_id)).one_or_none()
+    fragment_bytes = package.size_bytes / package.fragments if package is not None and package.fragments else 0.0
     # A pause follows each fragment: one a second at most is a fast agent's.
     return fragment_bytes / max(1, config.frag_latency_s)
 

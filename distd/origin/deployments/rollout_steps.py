@@ -129,14 +129,20 @@ def _roll_back(conn: Connection, actor: Actor, found: RunningRollout, now_s: flo
 
 
 def find_successor(conn: Connection, package_id: str) -> str:
-    """The package that supersedes this one, however many are between; itself, if there is none."""
-    newest, seen = package_id, {package_id}
+    """The newest package that supersedes this one and is not deleted, however many are between; itself, if there is
+    none."""
+    newest, last, seen = package_id, package_id, {package_id}
+    columns = packages.c.id, packages.c.superseded_by, packages.c.deleted_at_us
     while True:
-        after = conn.scalar(select(packages.c.superseded_by).where(packages.c.id == newest))
-        if after is None or after in seen:
+        row = conn.execute(select(*columns).where(packages.c.id == last)).one_or_none()
+        if row is None:
             return newest
-        newest = after
-        seen.add(after)
+        if row.deleted_at_us is None:
+            newest = row.id
+        if row.superseded_by is None or row.superseded_by in seen:
+            return newest
+        last = row.superseded_by
+        seen.add(last)
 
 
 def supersede(

@@ -14,10 +14,11 @@ from distd.domain.errors import NotFound
 from distd.domain.rollout_plan import RolloutLimits, RolloutPlan, WaveBy, WavePlan
 from distd.domain.rollout_state import RolloutAct
 from distd.domain.settings import DownloadConfig, settings_of
-from distd.origin.deployments import rollout_advance, rollout_forecasts, rollouts
+from distd.origin.deployments import rollout_forecasts, rollouts
 from distd.origin.deployments.rollout_rows import find_row, load
 from distd.origin.deployments.rollouts import NewRollout
 from distd.simulation.world import Line
+from tests.fixtures.rollouts import advance_rollouts
 
 if TYPE_CHECKING:
     from distd.origin.deployments.rollout_forecasts import RolloutPlanShown, RolloutQuestion
@@ -109,7 +110,7 @@ def test_another_package_is_forecast_anew(site: TestOrigin) -> None:
     site.package("18")
     after = update(schema.packages).where(schema.packages.c.id == "17").values(superseded_by="18")
     site.write(lambda conn: conn.execute(after))
-    site.write(rollout_advance.advance, site.now_s, CONFIG)
+    advance_rollouts(site, CONFIG)
     assert kept(site) is None
     assert site.read(rollout_forecasts.find_unforecast) == ["1"]
 

@@ -21,10 +21,13 @@ from distd.origin.computers import computers
 from distd.origin.deployments import acts, rollout_advance, rollouts
 from distd.origin.deployments.acts import ChosenAssignments
 from distd.origin.deployments.rollouts import NewRollout
-from distd.origin.packages import counters, packages
+from distd.origin.packages import counters, packages, publishing
+from tests.fixtures.origin import ADMIN
+from tests.fixtures.rollouts import advance_rollouts, join_rollouts
 
 if TYPE_CHECKING:
     from distd.origin.deployments.rollouts import Rollout
+    from distd.origin.packages.publishing import PackageStore
     from tests.fixtures.origin import TestOrigin
 
 CONFIG = DownloadConfig(frag_latency_s=0)
@@ -66,7 +69,7 @@ def start(site: TestOrigin, plan: RolloutPlan = PLAN, **more: Any) -> Rollout:
 def advance(site: TestOrigin, seconds: float = 5) -> Rollout:
     site.now_s += seconds
     for _ in range(5):
-        site.write(rollout_advance.advance, site.now_s, CONFIG)
+        advance_rollouts(site, CONFIG)
     assert site.write(counters.recount_all) == {}
     found: Rollout = site.read(rollouts.show, "Putty", site.now_s)
     return found
@@ -216,7 +219,7 @@ def test_those_that_begin_to_match_join(site: TestOrigin) -> None:
     start(site, replace(PLAN, dynamic=True))
     site.prolog("new")
     site.inventory(device_id="new")
-    assert (site.write(rollout_advance.join, site.now_s), site.write(rollout_advance.join, site.now_s)) == (1, 0)
+    assert (join_rollouts(site), join_rollouts(site)) == (1, 0)
     assert [wave.members for wave in advance(site).waves] == [2, 5]
     (event,) = site.events(Kind.ROLLOUT_JOINED)
     assert (event.detail["wave"], event.detail["computers"]) == (2, 1)
@@ -340,3 +343,59 @@ def test_one_that_ended_is_forgotten_with_its_computers(site: TestOrigin) -> Non
     assert assigned(site) == [pilots[0]], "its agent was told"
     assert site.rows(rollouts_schema.rollout_members) == site.rows(rollouts_schema.rollout_waves) == []
     assert make(site).phase == "DRAFT", "the name is free"
+
+
+def delete_package(site: TestOrigin, package_id: str) -> None:
+    """As a version before could do it."""
+    gone = update(schema.packages).where(schema.packages.c.id == package_id).values(deleted_at_us=1)
+    site.write(lambda conn: conn.execute(gone))
+
+
+def test_a_package_is_not_deleted_while_its_roll_out_goes_on(site: TestOrigin, package_store: PackageStore) -> None:
+    site.package("16")
+    start(site, replace(PLAN, start_at_s=site.now_s + 600, roll_back_to="16"))
+    for package_id in ("17", "16"):
+        with pytest.raises(Conflict, match=f"{package_id} is needed by the roll-out Putty; stop the roll-out first"):
+            publishing.delete(package_store, ADMIN, package_id, site.now_s)
+    do(site, RolloutAct.STOP)
+    publishing.delete(package_store, ADMIN, "16", site.now_s)
+
+
+def test_one_whose_package_is_gone_holds_nobody_up_and_can_be_stopped(site: TestOrigin) -> None:
+    start(site, replace(PLAN, start_at_s=site.now_s + 600))
+    site.package("18")
+    other = NewRollout("Other", "18", ALL, replace(PLAN, start_at_s=site.now_s + 600))
+    site.act(rollouts.create, other, site.now_s)
+    site.act(rollouts.act, "Other", RolloutAct.START, site.now_s, CONFIG)
+    delete_package(site, "17")
+    halted = advance(site, 600)
+    assert (halted.phase, halted.reason[:31]) == ("HALTED", "the package cannot be assigned:")
+    assert site.read(rollouts.show, "Other", site.now_s).phase == "RUNNING"
+    assert do(site, RolloutAct.STOP).phase == "STOPPED"
+
+
+def test_a_successor_that_was_deleted_is_passed_over(site: TestOrigin) -> None:
+    start(site)
+    for package_id, after in (("17", "18"), ("18", "19")):
+        site.package(after)
+        old = update(schema.packages).where(schema.packages.c.id == package_id)
+        site.write(lambda conn, old=old, after=after: conn.execute(old.values(superseded_by=after)))
+    delete_package(site, "19")
+    assert advance(site).package_id == "18"
+
+
+def test_what_is_wrong_with_one_halts_it_and_no_other(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(site)
+    real = rollout_advance.read_facts
+
+    def read_facts(conn: Any, found: Any, *more: Any) -> Any:
+        if found.name == "Putty":
+            raise NotFound("package", "a package", "17")
+        return real(conn, found, *more)
+
+    other = NewRollout("Other", "17", ALL, replace(PLAN, start_at_s=site.now_s + 5))
+    site.act(rollouts.create, other, site.now_s)
+    site.act(rollouts.act, "Other", RolloutAct.START, site.now_s, CONFIG)
+    monkeypatch.setattr(rollout_advance, "read_facts", read_facts)
+    assert advance(site).phase == "HALTED"
+    assert site.read(rollouts.show, "Other", site.now_s).phase == "RUNNING"

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from distd.domain.settings import DownloadConfig
-from distd.origin.deployments import rollout_advance
+from tests.fixtures.rollouts import advance_rollouts
 from tests.web.console.conftest import text_of
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ async def test_from_a_look_at_its_waves_to_its_end(browser: Browser, site: TestO
     assert "not started" in text
     assert "1. pilot" in text
     await sent(browser, "/rollouts/1/start", 303)
-    site.write(rollout_advance.advance, site.now_s, DownloadConfig())
+    advance_rollouts(site)
     text = await browser.text("/rollouts/1")
     assert "running" in text
     assert "Open the next wave now" in text
