@@ -50,11 +50,13 @@ class DueRollout:
 
 @dataclass(frozen=True, slots=True)
 class JoiningComputers:
-    """Computers that begin to match a roll-out, each with its wave; found when it had `revision`."""
+    """Computers that begin to match a roll-out, each with its wave; found when it had `revision`. `fault`: why nobody
+    can be found, for which it halts."""
 
     id: int
     revision: int
     waves: Mapping[int, int]
+    fault: str = ""
 
 
 def find_due(conn: Connection, now_s: float, config: DownloadConfig) -> list[DueRollout]:
@@ -136,11 +138,15 @@ def find_joining(conn: Connection, now_s: float) -> list[JoiningComputers]:
     """Computers that begin to match the dynamic roll-outs that run. Only reads."""
     joining = []
     for found in _going_on(conn, [Phase.RUNNING]):
-        if found.plan.dynamic:
-            opened = found.state.opened
-            waves = rollout_members.find_new(conn, found.id, found.plan, found.who, opened, now_s)
-            if waves:
-                joining.append(JoiningComputers(found.id, found.revision, waves))
+        if not found.plan.dynamic:
+            continue
+        try:
+            waves = rollout_members.find_new(conn, found.id, found.plan, found.who, found.state.opened, now_s)
+        except DistdError as error:  # of one roll-out: others go on
+            joining.append(JoiningComputers(found.id, found.revision, {}, str(error)))
+            continue
+        if waves:
+            joining.append(JoiningComputers(found.id, found.revision, waves))
     return joining
 
 
@@ -150,6 +156,9 @@ def join_found(conn: Connection, joining: Sequence[JoiningComputers], now_s: flo
     for each in joining:
         found = _read(conn, each.id)
         if found is None or found.revision != each.revision:
+            continue
+        if each.fault:
+            _halt(conn, found, each.fault, now_s)
             continue
         added = rollout_members.add_new(conn, found.id, each.waves)
         for wave, number in sorted(Counter(added.values()).items()):

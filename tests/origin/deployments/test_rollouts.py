@@ -18,9 +18,11 @@ from distd.domain.rollout_plan import RolloutHalts, RolloutLimits, RolloutPlan, 
 from distd.domain.rollout_state import RolloutAct
 from distd.domain.settings import DownloadConfig
 from distd.origin.computers import computers
-from distd.origin.deployments import acts, rollout_advance, rollouts
+from distd.origin.deployments import acts, rollout_advance, rollout_rows, rollouts
 from distd.origin.deployments.acts import ChosenAssignments
 from distd.origin.deployments.rollouts import NewRollout
+from distd.origin.groups import groups
+from distd.origin.groups.groups import GroupChanges
 from distd.origin.packages import counters, packages, publishing
 from tests.fixtures.origin import ADMIN
 from tests.fixtures.rollouts import advance_rollouts, join_rollouts
@@ -386,16 +388,42 @@ def test_a_successor_that_was_deleted_is_passed_over(site: TestOrigin) -> None:
 
 def test_what_is_wrong_with_one_halts_it_and_no_other(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
     start(site)
-    real = rollout_advance.read_facts
 
     def read_facts(conn: Any, found: Any, *more: Any) -> Any:
         if found.name == "Putty":
             raise NotFound("package", "a package", "17")
-        return real(conn, found, *more)
+        return rollout_rows.read_facts(conn, found, *more)
 
     other = NewRollout("Other", "17", ALL, replace(PLAN, start_at_s=site.now_s + 5))
     site.act(rollouts.create, other, site.now_s)
     site.act(rollouts.act, "Other", RolloutAct.START, site.now_s, CONFIG)
-    monkeypatch.setattr(rollout_advance, "read_facts", read_facts)
+    monkeypatch.setattr("distd.origin.deployments.rollout_advance.read_facts", read_facts)
     assert advance(site).phase == "HALTED"
     assert site.read(rollouts.show, "Other", site.now_s).phase == "RUNNING"
+
+
+def test_the_group_of_a_dynamic_one_gets_another_name_and_stays(site: TestOrigin) -> None:
+    waves = WavePlan(WaveBy.GROUP, "Class A"), WavePlan(WaveBy.REST)
+    who = AssignmentOrigin(OriginKind.GROUP, "class a")
+    start(site, replace(PLAN, waves=waves, dynamic=True), who=who)
+    site.act(groups.edit, "Class A", GroupChanges(name="Class B"), site.now_s)
+    found = site.read(rollouts.show, "Putty", site.now_s)
+    assert (found.who, found.plan["waves"][0]["value"]) == ("Class B", "Class B")
+    site.act(groups.set_members, "Class B", [NAMES[2]], now_s=site.now_s)
+    assert join_rollouts(site) == 1
+    with pytest.raises(Conflict, match="Class B is needed by the roll-out Putty; stop or delete that first"):
+        site.act(groups.delete, "class b", site.now_s)
+    do(site, RolloutAct.STOP)
+    site.act(groups.delete, "class b", site.now_s)
+
+
+def test_one_whose_group_is_gone_halts_and_others_are_joined(site: TestOrigin) -> None:
+    start(site, replace(PLAN, dynamic=True), who=AssignmentOrigin(OriginKind.GROUP, "class a"))
+    other = NewRollout("Other", "17", ALL, replace(PLAN, dynamic=True))
+    site.act(rollouts.create, other, site.now_s)
+    site.act(rollouts.act, "Other", RolloutAct.START, site.now_s, CONFIG)
+    site.write(lambda conn: conn.execute(update(groups_schema.groups).values(name="B", name_key="b")))
+    site.prolog("new")
+    assert join_rollouts(site) == 1
+    halted = site.read(rollouts.show, "Putty", site.now_s)
+    assert (halted.phase, "group: expected the name of a group" in halted.reason) == ("HALTED", True)
