@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from distd.domain.actor import ActorKind
 from distd.domain.errors import Conflict
 from distd.domain.rollout_state import (
     ENDED,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from distd.domain.rollout_state import Figures, Moment, RolloutFacts, WaveFacts
 
 MAX_STEP: Final = 2000  # computers of all decisions of one step together
+ANYBODY_HERE: Final = str(ActorKind.CLI)
 _WAITING: Final = (Phase.DRAFT, Phase.AWAITING_APPROVAL)
 
 
@@ -64,7 +66,8 @@ def step(
 def act(
     plan: RolloutPlan, state: RolloutState, done: tuple[RolloutAct, str], moment: Moment, facts: RolloutFacts
 ) -> tuple[RolloutState, list[Decision]]:
-    """What an operator does, and who it is; `step` follows. Raises `Conflict` where it cannot be done now."""
+    """What an operator does, and who that is: of a token its owner; `step` follows. Raises `Conflict` where it cannot
+    be done now."""
     what, who = done
     if state.phase not in _ALLOWED[what]:
         phases = ", ".join(_ALLOWED[what])
@@ -156,11 +159,16 @@ def _sentence(halted: Decision) -> str:
 def _approve(plan: RolloutPlan, state: RolloutState, who: str, figures: Figures) -> tuple[RolloutState, list[Decision]]:
     if not plan.approval or state.approved_by:
         raise Conflict("rollout", "it is approved already" if state.approved_by else "it needs no approval")
-    if who == state.created_by:
+    if _is_same(who, state.created_by):
         raise Conflict("rollout", f"{who} made it, so another operator has to approve it")
     phase = Phase.SCHEDULED if state.phase is Phase.AWAITING_APPROVAL else state.phase
     approved = Decision(DecisionKind.APPROVED, {"created_by": state.created_by, **figures})
     return replace(state, phase=phase, approved_by=who), [approved]
+
+
+def _is_same(who: str, other: str) -> bool:
+    """Whether two may be one person: "cli" is anybody on the server's machine."""
+    return who == other or (ANYBODY_HERE in (who, other) and who.partition(":")[0] == other.partition(":")[0])
 
 
 def _resume(state: RolloutState, facts: RolloutFacts, figures: Figures) -> tuple[RolloutState, list[Decision]]:

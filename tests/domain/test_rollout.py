@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -123,6 +124,27 @@ def test_it_halts_and_takes_back_what_was_not_notified(
     world.now_s += 1e6
     world.settle()
     assert phase_of(world) is Phase.HALTED
+
+
+@pytest.mark.parametrize(
+    ("made_by", "who", "is_other"),
+    [
+        ("operator:a", "operator:a", False),
+        ("cli", "cli:root", False),
+        ("cli:root", "cli", False),
+        ("cli:root", "cli:ada", True),
+        ("cli", "operator:a", True),
+        ("operator:cli", "cli", True),
+    ],
+)
+def test_nobody_approves_what_may_be_the_own(made_by: str, who: str, *, is_other: bool) -> None:
+    world = world_of(10, approval=True)
+    world.state = replace(world.state, created_by=made_by)
+    if is_other:
+        world.act(RolloutAct.APPROVE, who)
+        return
+    with pytest.raises(Conflict, match="another operator has to approve it"):
+        world.act(RolloutAct.APPROVE, who)
 
 
 def test_what_an_operator_accepted_counts_no_more() -> None:

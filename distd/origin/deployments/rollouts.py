@@ -21,6 +21,7 @@ from distd.catalogue.rollouts_schema import rollout_members as rollout_members_t
 from distd.catalogue.rollouts_schema import rollout_waves, rollouts
 from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.domain import rollout
+from distd.domain.actor import Actor, ActorKind
 from distd.domain.assignment_terms import OriginKind
 from distd.domain.errors import BadInput, Conflict
 from distd.domain.filters.render import render
@@ -44,6 +45,7 @@ from distd.origin.deployments.rollout_rows import (
     touch,
 )
 from distd.origin.deployments.rollout_steps import carry_out, recall
+from distd.origin.operators.api_tokens import person_of
 from distd.origin.packages.packages import show as show_package
 
 if TYPE_CHECKING:
@@ -51,11 +53,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from distd.domain.actor import Actor
     from distd.domain.assignment_terms import AssignmentOrigin
     from distd.domain.page import Page, Window
     from distd.domain.rollout_plan import RolloutPlan
-    from distd.domain.rollout_state import WaveFacts
+    from distd.domain.rollout_state import RolloutState, WaveFacts
     from distd.domain.settings import DownloadConfig
 
 PLACE: Final = (str,)  # of a roll-out in the list: its folded name
@@ -91,8 +92,8 @@ class RolloutWave:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """A roll-out. `left_out`: of one that was made or started now: computers that match, and are in no wave. `waves` is
-    empty in lists."""
+    """A roll-out. `created_by`, `approved_by`: for a token its owner. `left_out`: of one that was made or started now:
+    computers that match, and are in no wave. `waves` is empty in lists."""
 
     id: int
     name: str
@@ -131,7 +132,7 @@ def create(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> Rol
     plan, who = replace(new.plan, waves=tuple(waves)), new.who
     if who.kind is OriginKind.FILTER:
         who = replace(who, name=_canonical(conn, actor, who.name))
-    state = rollout.new_state(plan, str(actor))
+    state = rollout.new_state(plan, person_of(conn, actor))
     row = {
         "name": name,
         "name_key": fold(name),
@@ -207,9 +208,9 @@ def act(conn: Connection, actor: Actor, name: str, what: RolloutAct, now_s: floa
     found, left_out = load(conn, find_row(conn, name)), 0
     if what is RolloutAct.START and found.state.phase is Phase.DRAFT:
         left_out = rollout_members.choose(conn, found.id, found.plan, found.who, now_s)
-    before = found.state
+    before = _with_person(conn, found.state)
     facts = read_facts(conn, found, now_s, config)
-    state, decisions = rollout.act(found.plan, before, (what, str(actor)), moment_of(now_s), facts)
+    state, decisions = rollout.act(found.plan, before, (what, person_of(conn, actor)), moment_of(now_s), facts)
     save(conn, found, before, state, now_s)
     carry_out(conn, actor, replace(found, state=state, config=config), decisions, now_s)
     if state.phase is Phase.STOPPED:
@@ -218,6 +219,14 @@ def act(conn: Connection, actor: Actor, name: str, what: RolloutAct, now_s: floa
     else:
         advance_now(conn, found.id, now_s, config, facts)  # the act itself has assigned nothing
     return replace(show(conn, name, now_s), left_out=left_out)
+
+
+def _with_person(conn: Connection, state: RolloutState) -> RolloutState:
+    """A version before kept the token that made it."""
+    kind, _, name = state.created_by.partition(":")
+    return (
+        replace(state, created_by=person_of(conn, Actor(ActorKind.TOKEN, name))) if kind == ActorKind.TOKEN else state
+    )
 
 
 def change(conn: Connection, actor: Actor, name: str, changes: Mapping[str, Any], now_s: float) -> Rollout:
