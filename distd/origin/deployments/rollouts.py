@@ -26,6 +26,7 @@ from distd.domain.assignment_terms import OriginKind
 from distd.domain.errors import BadInput, Conflict
 from distd.domain.filters.render import render
 from distd.domain.folding import fold
+from distd.domain.rollout_acts import DELETABLE, UNCHANGEABLE, WHERE
 from distd.domain.rollout_plan import WaveBy, check_plan, describe_wave, write_plan
 from distd.domain.rollout_state import ENDED, Phase, RolloutAct
 from distd.origin.computers import saved_filters
@@ -239,7 +240,7 @@ def change(conn: Connection, actor: Actor, name: str, changes: Mapping[str, Any]
         with _field("roll_back_to"):
             show_package(conn, plan.roll_back_to)
     if phase in ENDED:
-        raise Conflict("rollout", f"it is {phase}, so nothing of it changes", "make another one")
+        raise Conflict("rollout", UNCHANGEABLE[phase], "make another one")
     if plan.approval and (phase is not Phase.DRAFT or found.state.approved_by):
         raise Conflict("rollout", "it is approved as it is, or will be", "stop it, and make another one")
     before, after = write_plan(found.plan), write_plan(plan)
@@ -257,8 +258,8 @@ def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
     """Forget a roll-out. Assignments that it made, and events, stay. Raises `NotFound`, and `Conflict` for one that was
     started and has not ended."""
     found = load(conn, find_row(conn, name))
-    if found.state.phase not in (Phase.DRAFT, *ENDED):
-        raise Conflict("rollout", f"it is {found.state.phase}", "stop it first")
+    if found.state.phase not in DELETABLE:
+        raise Conflict("rollout", WHERE[found.state.phase], "stop it first")
     for table in (rollout_members_table, rollout_waves):
         conn.execute(delete_from(table).where(table.c.rollout_id == found.id))
     conn.execute(delete_from(rollouts).where(rollouts.c.id == found.id))

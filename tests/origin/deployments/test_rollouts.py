@@ -183,7 +183,7 @@ def test_limits_and_stop(site: TestOrigin) -> None:
     site.listed(assigned(site)[0])
     stopped = do(site, RolloutAct.STOP)
     assert (stopped.phase, len(assigned(site))) == ("STOPPED", 1)
-    with pytest.raises(Conflict, match="it is STOPPED"):
+    with pytest.raises(Conflict, match="it is stopped, so it cannot be started"):
         do(site, RolloutAct.START)
 
 
@@ -336,7 +336,7 @@ def test_what_is_approved_stays_as_it_is(site: TestOrigin) -> None:
 
 def test_one_that_ended_is_forgotten_with_its_computers(site: TestOrigin) -> None:
     start(site)
-    with pytest.raises(Conflict, match="it is RUNNING; stop it first"):
+    with pytest.raises(Conflict, match="it is running; stop it first"):
         site.act(rollouts.delete, "putty", site.now_s)
     pilots = assigned(site)
     site.listed(pilots[0])
