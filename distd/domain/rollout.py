@@ -46,7 +46,7 @@ def step(
         return state, []
     is_within = plan.is_within(moment.day, moment.minute)
     if state.phase is Phase.SCHEDULED:
-        if not is_within or moment.now_s < (plan.start_at_s or 0.0):
+        if not begins(plan, moment):
             return state, []
         state = replace(state, phase=Phase.RUNNING)
     if state.phase is not Phase.RUNNING:
@@ -60,6 +60,11 @@ def step(
         return state, _recall(facts)
     state, decisions = _open_next(plan, state, moment, facts)
     return state, [*decisions, *_fill(plan, state, facts)]
+
+
+def begins(plan: RolloutPlan, moment: Moment) -> bool:
+    """Whether it is time for one that is started."""
+    return plan.is_within(moment.day, moment.minute) and moment.now_s >= (plan.start_at_s or 0.0)
 
 
 def act(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from distd.catalogue.event_log import Kind
 from distd.catalogue.rollouts_schema import rollouts
@@ -26,15 +26,16 @@ from distd.origin.deployments.rollout_steps import carry_out, find_successor, su
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from distd.domain.rollout_state import RolloutFacts
     from distd.domain.settings import DownloadConfig
-    from distd.origin.deployments.rollout_rows import RunningRollout
+    from distd.origin.deployments.rollout_record import RunningRollout
 
 GOING_ON: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.PAUSED, Phase.HALTED)
 MAY_HALT: Final = (Phase.SCHEDULED, Phase.RUNNING)
-MAX_GOING_ON: Final = 200  # roll-outs that are looked at
+RESTING: Final = (Phase.PAUSED, Phase.HALTED, Phase.STOPPED)  # nothing is to be done but to take back
+PAGE_SIZE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,11 @@ class JoiningComputers:
 
 
 def find_due(conn: Connection, now_s: float, config: DownloadConfig) -> list[DueRollout]:
-    """Those that go on, and for which something is to be done now. Only reads."""
+    """Those for which something is to be done now: they go on, or were stopped and have something to take back. Only
+    reads."""
     due = []
-    for found in _going_on(conn, GOING_ON):
+    is_left = and_(rollouts.c.phase == Phase.STOPPED, rollout_members.has_waiting(rollouts))
+    for found in _all(conn, or_(rollouts.c.phase.in_(GOING_ON), is_left)):
         try:
             each = _look_at(conn, found, now_s, config)
         except DistdError as error:  # of one roll-out: the others go on
@@ -72,8 +75,13 @@ def find_due(conn: Connection, now_s: float, config: DownloadConfig) -> list[Due
 
 
 def _look_at(conn: Connection, found: RunningRollout, now_s: float, config: DownloadConfig) -> DueRollout | None:
-    if find_successor(conn, found.package_id) != found.package_id:
+    phase = found.state.phase
+    if phase in GOING_ON and find_successor(conn, found.package_id) != found.package_id:
         return DueRollout(found.id, found.revision, None)
+    if phase in RESTING and not rollout_members.find_waiting(conn, found, None, 1):
+        return None
+    if phase is Phase.SCHEDULED and not rollout.begins(found.plan, moment_of(now_s)):
+        return None
     facts = read_facts(conn, found, now_s, config)
     state, decisions = rollout.step(found.plan, found.state, moment_of(now_s), facts)
     return DueRollout(found.id, found.revision, facts) if decisions or state != found.state else None
@@ -98,10 +106,16 @@ def _read(conn: Connection, rollout_id: int) -> RunningRollout | None:
     return None if row is None else load(conn, row)
 
 
-def _going_on(conn: Connection, phases: Sequence[Phase]) -> Iterator[RunningRollout]:
-    query = select(rollouts).where(rollouts.c.phase.in_(phases)).order_by(rollouts.c.id).limit(MAX_GOING_ON)
-    for row in conn.execute(query).all():
-        yield load(conn, row)
+def _all(conn: Connection, where: ColumnElement[bool]) -> Iterator[RunningRollout]:
+    after = 0
+    while True:
+        query = select(rollouts).where(where, rollouts.c.id > after).order_by(rollouts.c.id)
+        rows = conn.execute(query.limit(PAGE_SIZE)).all()
+        for row in rows:
+            yield load(conn, row)
+        if len(rows) < PAGE_SIZE:
+            return
+        after = rows[-1].id
 
 
 def _advance_one(conn: Connection, due: DueRollout, now_s: float, config: DownloadConfig) -> int:
@@ -114,6 +128,9 @@ def _advance_one(conn: Connection, due: DueRollout, now_s: float, config: Downlo
     facts = due.facts
     if found.state.phase in GOING_ON:
         after = supersede(conn, found, now_s, partial(save, conn, found, now_s=now_s))
+        if after is None:
+            rollout_rows.touch(conn, found.id)
+            return 1
         facts, found = (facts if after is found else None), after
     if facts is None:
         facts = read_facts(conn, found, now_s, config)
@@ -137,7 +154,7 @@ def _halt(conn: Connection, found: RunningRollout, why: str, now_s: float) -> No
 def find_joining(conn: Connection, now_s: float) -> list[JoiningComputers]:
     """Computers that begin to match the dynamic roll-outs that run. Only reads."""
     joining = []
-    for found in _going_on(conn, [Phase.RUNNING]):
+    for found in _all(conn, rollouts.c.phase == Phase.RUNNING):
         if not found.plan.dynamic:
             continue
         try:

@@ -15,9 +15,9 @@ from distd.catalogue.schema import assignments, computers, package_progress
 from distd.domain.rollout_state import Phase
 from distd.domain.units import DAY_MIN
 from distd.domain.weekly_windows import parse_windows
-from distd.origin.deployments import forecasts, rollout_members
+from distd.origin.deployments import forecasts
 from distd.origin.deployments.forecasts import Question
-from distd.origin.deployments.rollout_rows import each_bytes_per_s, find_row, load, moment_of
+from distd.origin.deployments.rollout_rows import count_waves, each_bytes_per_s, find_row, load, moment_of
 from distd.origin.packages.counters import is_latest
 from distd.simulation.records import Load, RolloutForecast, RolloutWorld, SimulatedWave, WaveForecast
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from distd.domain.settings import Settings
-    from distd.origin.deployments.rollout_rows import RunningRollout
+    from distd.origin.deployments.rollout_record import RunningRollout
     from distd.simulation.world import Line
 
 MAX_POINTS: Final = 100  # of the measured curve
@@ -165,7 +165,7 @@ def shown(
 def _measure(
     conn: Connection, found: RunningRollout, forecast: RolloutForecast | None, begins_at_s: float, now_s: float
 ) -> MeasuredRollout:
-    counted = rollout_members.count(conn, found.id, found.package_id, found.plan, now_s)
+    counted = count_waves(conn, found, now_s)
     success, of_all = sum(wave.success for wave in counted), sum(wave.members for wave in counted)
     opened = [wave.opened_at_s for wave in found.state.waves]
     sent = conn.scalar(select(package_progress.c.sent_bytes).where(package_progress.c.package_id == found.package_id))

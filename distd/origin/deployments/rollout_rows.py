@@ -4,54 +4,30 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
 from distd.catalogue import event_log
 from distd.catalogue.rollouts_schema import rollout_waves, rollouts
-from distd.catalogue.schema import NAME_LIMIT, micros, packages, seconds
+from distd.catalogue.schema import micros, packages, seconds
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.errors import NotFound
 from distd.domain.folding import fold
 from distd.domain.rollout_plan import read_plan
 from distd.domain.rollout_state import Moment, Phase, RolloutFacts, RolloutState, WaveState
-from distd.domain.settings import DownloadConfig
 from distd.origin.deployments import rollout_members
+from distd.origin.deployments.rollout_record import RunningRollout
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from distd.catalogue.event_log import Kind
     from distd.domain.actor import Actor
-    from distd.domain.rollout_plan import RolloutPlan
     from distd.domain.rollout_state import WaveFacts
+    from distd.domain.settings import DownloadConfig
 
 MAX_ID_DIGITS: Final = 18
-STOCK: Final = DownloadConfig()
-
-
-@dataclass(frozen=True, slots=True)
-class RunningRollout:
-    """A roll-out as it is kept. `config`: the schedule that agents are told. `revision` is another one after each
-    decision, and after each change by an operator."""
-
-    id: int
-    name: str
-    package_id: str
-    who: AssignmentOrigin
-    plan: RolloutPlan
-    state: RolloutState
-    force: bool = False
-    any_os: bool = False
-    config: DownloadConfig = STOCK
-    revision: int = 0
-
-    @property
-    def origin(self) -> AssignmentOrigin:
-        """What its assignments say that they come from."""
-        return AssignmentOrigin(OriginKind.ROLLOUT, self.name[:NAME_LIMIT])
 
 
 def find_row(conn: Connection, name: str) -> Row[Any]:
@@ -117,7 +93,7 @@ def note(conn: Connection, kind: Kind, actor: Actor, found: RunningRollout, now_
 
 def count_waves(conn: Connection, found: RunningRollout, now_s: float) -> list[WaveFacts]:
     """The numbers of each wave."""
-    return rollout_members.count(conn, found.id, found.package_id, found.plan, now_s)
+    return rollout_members.count(conn, found, now_s)
 
 
 def each_bytes_per_s(conn: Connection, package_id: str, config: DownloadConfig) -> float:

@@ -45,7 +45,7 @@ from distd.origin.deployments.rollout_rows import (
     save,
     touch,
 )
-from distd.origin.deployments.rollout_steps import carry_out, recall
+from distd.origin.deployments.rollout_steps import carry_out
 from distd.origin.operators.api_tokens import person_of
 from distd.origin.packages.packages import show as show_package
 
@@ -214,11 +214,7 @@ def act(conn: Connection, actor: Actor, name: str, what: RolloutAct, now_s: floa
     state, decisions = rollout.act(found.plan, before, (what, person_of(conn, actor)), moment_of(now_s), facts)
     save(conn, found, before, state, now_s)
     carry_out(conn, actor, replace(found, state=state, config=config), decisions, now_s)
-    if state.phase is Phase.STOPPED:
-        recall(conn, found, None, None, now_s)
-        touch(conn, found.id)
-    else:
-        advance_now(conn, found.id, now_s, config, facts)  # the act itself has assigned nothing
+    advance_now(conn, found.id, now_s, config, facts)  # the act itself has assigned nothing of the package
     return replace(show(conn, name, now_s), left_out=left_out)
 
 
@@ -256,10 +252,12 @@ def change(conn: Connection, actor: Actor, name: str, changes: Mapping[str, Any]
 
 def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
     """Forget a roll-out. Assignments that it made, and events, stay. Raises `NotFound`, and `Conflict` for one that was
-    started and has not ended."""
+    started and has not ended, or whose assignments are still being taken back."""
     found = load(conn, find_row(conn, name))
     if found.state.phase not in DELETABLE:
         raise Conflict("rollout", WHERE[found.state.phase], "stop it first")
+    if found.state.phase is Phase.STOPPED and rollout_members.find_waiting(conn, found, None, 1):
+        raise Conflict("rollout", "its assignments are still being taken back", "try again in a minute")
     for table in (rollout_members_table, rollout_waves):
         conn.execute(delete_from(table).where(table.c.rollout_id == found.id))
     conn.execute(delete_from(rollouts).where(rollouts.c.id == found.id))

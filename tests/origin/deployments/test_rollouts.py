@@ -10,6 +10,7 @@ from sqlalchemy import insert, update
 
 from distd.catalogue import groups_schema, rollouts_schema, schema
 from distd.catalogue.event_log import Kind
+from distd.domain import rollout
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.page import EVERYTHING
@@ -427,3 +428,63 @@ def test_one_whose_group_is_gone_halts_and_others_are_joined(site: TestOrigin) -
     assert join_rollouts(site) == 1
     halted = site.read(rollouts.show, "Putty", site.now_s)
     assert (halted.phase, "group: expected the name of a group" in halted.reason) == ("HALTED", True)
+
+
+def make_other(site: TestOrigin, plan: RolloutPlan, name: str = "Other") -> None:
+    site.act(rollouts.create, NewRollout(name, "17", ALL, plan), site.now_s)
+    site.act(rollouts.act, name, RolloutAct.START, site.now_s, CONFIG)
+
+
+def test_what_another_one_of_the_package_assigned_stays(site: TestOrigin) -> None:
+    start(site)
+    mine = assigned(site)
+    make_other(site, RolloutPlan((WavePlan(WaveBy.REST),)))
+    assert len(assigned(site)) == 6
+    site.act(rollouts.act, "Other", RolloutAct.STOP, site.now_s, CONFIG)
+    assert assigned(site) == mine
+    do(site, RolloutAct.PAUSE)
+    assert assigned(site) == []
+
+
+def test_what_is_taken_back_when_it_stops_is_in_parts(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(site, RolloutPlan((WavePlan(WaveBy.REST),)))
+    monkeypatch.setattr(rollout, "MAX_STEP", 4)
+    assert (do(site, RolloutAct.STOP).phase, len(assigned(site))) == ("STOPPED", 2)
+    with pytest.raises(Conflict, match="its assignments are still being taken back; try again in a minute"):
+        site.act(rollouts.delete, "putty", site.now_s)
+    advance_rollouts(site, CONFIG)
+    assert assigned(site) == []
+    assert site.read(rollout_advance.find_due, site.now_s, CONFIG) == []
+    site.act(rollouts.delete, "putty", site.now_s)
+
+
+def test_it_goes_on_with_a_successor_when_all_is_taken_back(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(site, RolloutPlan((WavePlan(WaveBy.REST),)))
+    monkeypatch.setattr(rollout, "MAX_STEP", 4)
+    site.package("18")
+    old = update(schema.packages).where(schema.packages.c.id == "17")
+    site.write(lambda conn: conn.execute(old.values(superseded_by="18")))
+    advance_rollouts(site, CONFIG)
+    assert (site.read(rollouts.show, "Putty", site.now_s).package_id, len(assigned(site))) == ("17", 2)
+    assert (advance(site).package_id, assigned(site)) == ("18", [])
+    assert len(site.results("18")) == 6
+
+
+def test_however_many_there_are_all_go_on(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout_advance, "PAGE_SIZE", 2)
+    for name in "abcde":
+        make_other(site, replace(PLAN, start_at_s=site.now_s + 60), name)
+    site.act(rollouts.act, "a", RolloutAct.PAUSE, site.now_s, CONFIG)
+    site.now_s += 60
+    advance_rollouts(site, CONFIG)
+    phases = {each.name: each.phase for each in site.read(rollouts.list_rollouts, EVERYTHING).items}
+    assert phases == {"a": "PAUSED", **dict.fromkeys("bcde", "RUNNING")}
+
+
+def test_computers_are_chosen_anew_when_it_starts(site: TestOrigin) -> None:
+    make(site, RolloutPlan((WavePlan(WaveBy.GROUP, "class a"), WavePlan(WaveBy.REST))))
+    site.prolog("new")
+    site.act(groups.set_members, "Class A", [NAMES[2]], [NAMES[0]], now_s=site.now_s)
+    site.act(computers.delete, [NAMES[5]], site.now_s)
+    assert [wave.members for wave in do(site, RolloutAct.START).waves] == [2, 4]
+    assert assigned(site) == NAMES[1:3]
