@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from distd.catalogue.rollouts_schema import rollout_members as members
 from distd.catalogue.rollouts_schema import rollouts
-from distd.catalogue.schema import assignments, computers, package_progress
+from distd.catalogue.schema import assignments, computers, micros, package_progress
 from distd.domain.rollout_state import Phase
 from distd.domain.units import DAY_MIN
 from distd.domain.weekly_windows import parse_windows
@@ -191,23 +191,27 @@ def _share_at(forecast: RolloutForecast, after_s: float) -> float:
 
 
 def _curve(conn: Connection, found: RunningRollout, begins_at_s: float, of_all: int) -> list[tuple[float, float]]:
-    """By the times of the results of its computers that have the package."""
+    """By the times of the results of its computers that have the package; those that had it before it began, at 0."""
     joined = members.join(assignments, assignments.c.computer_id == members.c.computer_id)
     mine = members.c.rollout_id == found.id, assignments.c.package_id == found.package_id, is_latest()
-    deployed = assignments.c.result.like("SUCCESS%"), assignments.c.result_at_us.is_not(None)
-    ends = select(func.min(assignments.c.result_at_us), func.max(assignments.c.result_at_us)).select_from(joined)
-    first, last = conn.execute(ends.where(*mine, *deployed)).one()
-    if first is None:
-        return []
+    deployed = *mine, assignments.c.result.like("SUCCESS%"), assignments.c.result_at_us.is_not(None)
+    first = micros(begins_at_s)
+    is_before = assignments.c.result_at_us < first
+    before = conn.scalar(select(func.count()).select_from(joined).where(*deployed, is_before)) or 0
+    points = [(0.0, round(before / of_all, 6))] if before else []
+    later = *deployed, assignments.c.result_at_us >= first
+    last = conn.scalar(select(func.max(assignments.c.result_at_us)).select_from(joined).where(*later))
+    if last is None:
+        return points
     step = (last - first) // (MAX_POINTS - 1) + 1
     place = ((assignments.c.result_at_us - first) // step).label("place")
-    query = select(place, func.count().label("computers")).select_from(joined).where(*mine, *deployed)
+    query = select(place, func.count().label("computers")).select_from(joined).where(*later)
     counted = {row.place: row.computers for row in conn.execute(query.group_by(place.name))}
-    points, so_far = [], 0
+    so_far = before
     for at, more in sorted(counted.items()):
         so_far += more
         at_us = min(first + (at + 1) * step, last)
-        points.append((round(at_us / 1e6 - begins_at_s, 3), round(so_far / of_all, 6)))
+        points.append((round((at_us - first) / 1e6, 3), round(so_far / of_all, 6)))
     return points
 
 
