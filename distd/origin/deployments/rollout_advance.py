@@ -20,7 +20,7 @@ from distd.domain.actor import SYSTEM
 from distd.domain.errors import DistdError
 from distd.domain.rollout_state import Phase
 from distd.origin.deployments import rollout_members, rollout_rows
-from distd.origin.deployments.rollout_rows import load, moment_of, read_facts, save
+from distd.origin.deployments.rollout_rows import load, load_all, moment_of, read_facts, save
 from distd.origin.deployments.rollout_steps import carry_out, find_successor, supersede
 
 if TYPE_CHECKING:
@@ -111,8 +111,7 @@ def _all(conn: Connection, where: ColumnElement[bool]) -> Iterator[RunningRollou
     while True:
         query = select(rollouts).where(where, rollouts.c.id > after).order_by(rollouts.c.id)
         rows = conn.execute(query.limit(PAGE_SIZE)).all()
-        for row in rows:
-            yield load(conn, row)
+        yield from load_all(conn, rows)
         if len(rows) < PAGE_SIZE:
             return
         after = rows[-1].id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select, update
@@ -125,29 +125,35 @@ def keep(conn: Connection, question: RolloutQuestion, made: RolloutForecast | st
     return bool(conn.execute(update(rollouts).where(*mine, rollouts.c.forecast.is_(None)).values(**values)).rowcount)
 
 
-def show_kept(conn: Connection, name: str, now_s: float) -> RolloutPlanShown | None:
-    """The plan that was kept, and what is measured; None: there is none yet. Raises `NotFound`."""
+def show_kept(
+    conn: Connection, name: str, now_s: float, counted: tuple[int, int] | None = None
+) -> RolloutPlanShown | None:
+    """The plan that was kept, and what is measured; None: there is none yet. `counted`: how many of its computers have
+    the package, and how many there are, where that was counted just now. Raises `NotFound`."""
     row = find_row(conn, name)
     if row.forecast is None:
         return None
     kept, found = json.loads(row.forecast), load(conn, row)
     forecast = _read_forecast(kept["forecast"]) if "forecast" in kept else None
-    return shown(conn, found, forecast, kept["begins_at_s"], now_s, why=kept.get("why", ""), is_kept=True)
+    measured = _measure(conn, found, forecast, kept["begins_at_s"], now_s, counted)
+    plan = _shown(conn, found, forecast, kept["begins_at_s"], measured)
+    return replace(plan, why=kept.get("why", ""), is_kept=True)
 
 
 def shown(
+    conn: Connection, found: RunningRollout, forecast: RolloutForecast | None, begins_at_s: float, now_s: float
+) -> RolloutPlanShown:
+    """A plan that is made now, and what is measured where it has begun."""
+    return _shown(conn, found, forecast, begins_at_s, _measure(conn, found, forecast, begins_at_s, now_s))
+
+
+def _shown(
     conn: Connection,
     found: RunningRollout,
     forecast: RolloutForecast | None,
     begins_at_s: float,
-    now_s: float,
-    *,
-    why: str = "",
-    is_kept: bool = False,
+    measured: MeasuredRollout | None,
 ) -> RolloutPlanShown:
-    """A plan, and what is measured where it has begun."""
-    begun = found.state.waves[0].opened_at_s is not None
-    measured = _measure(conn, found, forecast, begins_at_s, now_s) if begun else None
     computers_in_all = conn.scalar(select(func.count()).select_from(members).where(members.c.rollout_id == found.id))
     return RolloutPlanShown(
         rollout=found.name,
@@ -155,19 +161,29 @@ def shown(
         phase=str(found.state.phase),
         computers=computers_in_all or 0,
         begins_at_s=begins_at_s,
-        is_kept=is_kept,
+        is_kept=False,
         forecast=forecast,
-        why=why,
+        why="",
         measured=measured,
     )
 
 
 def _measure(
-    conn: Connection, found: RunningRollout, forecast: RolloutForecast | None, begins_at_s: float, now_s: float
-) -> MeasuredRollout:
-    counted = count_waves(conn, found, now_s)
-    success, of_all = sum(wave.success for wave in counted), sum(wave.members for wave in counted)
+    conn: Connection,
+    found: RunningRollout,
+    forecast: RolloutForecast | None,
+    begins_at_s: float,
+    now_s: float,
+    counted: tuple[int, int] | None = None,
+) -> MeasuredRollout | None:
+    """None: it has not begun. `counted` as of `show_kept`."""
     opened = [wave.opened_at_s for wave in found.state.waves]
+    if opened[0] is None:
+        return None
+    if counted is None:
+        waves = count_waves(conn, found, now_s)
+        counted = sum(wave.success for wave in waves), sum(wave.members for wave in waves)
+    success, of_all = counted
     sent = conn.scalar(select(package_progress.c.sent_bytes).where(package_progress.c.package_id == found.package_id))
     return MeasuredRollout(
         now_s,

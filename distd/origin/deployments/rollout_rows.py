@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
-from distd.catalogue import event_log
+from distd.catalogue import dialect, event_log
 from distd.catalogue.rollouts_schema import rollout_waves, rollouts
 from distd.catalogue.schema import micros, packages, seconds
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
@@ -20,6 +21,8 @@ from distd.origin.deployments import rollout_members
 from distd.origin.deployments.rollout_record import RunningRollout
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection, Row
 
     from distd.catalogue.event_log import Kind
@@ -46,11 +49,21 @@ def is_id(text: str) -> bool:
 
 def load(conn: Connection, row: Row[Any]) -> RunningRollout:
     """Of a row of the table."""
-    query = select(rollout_waves).where(rollout_waves.c.rollout_id == row.id).order_by(rollout_waves.c.wave)
-    waves = tuple(
-        WaveState(seconds(wave.opened_at_us), wave.accepted_failed, wave.accepted_ended, wave.accepted_stalled)
-        for wave in conn.execute(query)
-    )
+    return load_all(conn, [row])[0]
+
+
+def load_all(conn: Connection, rows: Sequence[Row[Any]]) -> list[RunningRollout]:
+    """The same, of many."""
+    waves = defaultdict[int, list[WaveState]](list)
+    for ids in dialect.chunks([row.id for row in rows]):
+        query = select(rollout_waves).where(rollout_waves.c.rollout_id.in_(ids))
+        for wave in conn.execute(query.order_by(rollout_waves.c.rollout_id, rollout_waves.c.wave)):
+            accepted = wave.accepted_failed, wave.accepted_ended, wave.accepted_stalled
+            waves[wave.rollout_id].append(WaveState(seconds(wave.opened_at_us), *accepted))
+    return [_loaded(row, tuple(waves[row.id])) for row in rows]
+
+
+def _loaded(row: Row[Any], waves: tuple[WaveState, ...]) -> RunningRollout:
     state = RolloutState(Phase(row.phase), waves, row.created_by, row.approved_by, row.reason)
     who = AssignmentOrigin(OriginKind(row.who_kind), row.who_name)
     plan, package_id = read_plan(json.loads(row.plan)), row.package_id

@@ -26,6 +26,7 @@ from distd.domain.assignment_terms import OriginKind
 from distd.domain.errors import BadInput, Conflict
 from distd.domain.filters.render import render
 from distd.domain.folding import fold
+from distd.domain.page import Page
 from distd.domain.rollout_acts import DELETABLE, UNCHANGEABLE, WHERE
 from distd.domain.rollout_plan import WaveBy, check_plan, describe_wave, write_plan
 from distd.domain.rollout_state import ENDED, Phase, RolloutAct
@@ -37,6 +38,7 @@ from distd.origin.deployments.rollout_rows import (
     find_row,
     is_id,
     load,
+    load_all,
     moment_of,
     note,
     read_facts,
@@ -55,10 +57,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from distd.domain.assignment_terms import AssignmentOrigin
-    from distd.domain.page import Page, Window
+    from distd.domain.page import Window
     from distd.domain.rollout_plan import RolloutPlan
     from distd.domain.rollout_state import RolloutState, WaveFacts
     from distd.domain.settings import DownloadConfig
+    from distd.origin.deployments.rollout_record import RunningRollout
 
 PLACE: Final = (str,)  # of a roll-out in the list: its folded name
 
@@ -190,7 +193,10 @@ def _canonical(conn: Connection, actor: Actor, text: str) -> str:
 
 def list_rollouts(conn: Connection, window: Window) -> Page[Rollout]:
     """By name."""
-    return read_page(conn, select(rollouts), [rollouts.c.name_key], window, lambda row: _shown(conn, row, None))
+    page: Page[Row[Any]] = read_page(conn, select(rollouts), [rollouts.c.name_key], window, lambda row: row)
+    loaded = load_all(conn, page.items)
+    shown = [_shown(row, found, None) for row, found in zip(page.items, loaded, strict=True)]
+    return Page(shown, page.next, page.total)
 
 
 def revision_of(conn: Connection, name: str) -> int:
@@ -200,8 +206,9 @@ def revision_of(conn: Connection, name: str) -> int:
 
 def show(conn: Connection, name: str, now_s: float) -> Rollout:
     """By its name or its id. Raises `NotFound`."""
-    found = load(conn, find_row(conn, name))
-    return _shown(conn, find_row(conn, name), count_waves(conn, found, now_s))
+    row = find_row(conn, name)
+    found = load(conn, row)
+    return _shown(row, found, count_waves(conn, found, now_s))
 
 
 def act(conn: Connection, actor: Actor, name: str, what: RolloutAct, now_s: float, config: DownloadConfig) -> Rollout:
@@ -264,8 +271,7 @@ def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
     note(conn, Kind.ROLLOUT_DELETED, actor, found, now_s)
 
 
-def _shown(conn: Connection, row: Row[Any], counted: list[WaveFacts] | None) -> Rollout:
-    found = load(conn, row)
+def _shown(row: Row[Any], found: RunningRollout, counted: list[WaveFacts] | None) -> Rollout:
     waves = [
         RolloutWave(
             place + 1,
