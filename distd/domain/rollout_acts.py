@@ -47,4 +47,6 @@ REFUSALS: Final[Mapping[tuple[RolloutAct, Phase], str]] = {
     if phase not in ALLOWED[what]
 }
 UNCHANGEABLE: Final[Mapping[Phase, str]] = {phase: f"{WHERE[phase]}, so nothing of it changes" for phase in ENDED}
-SENTENCES: Final = frozenset((*WHERE.values(), *REFUSALS.values(), *UNCHANGEABLE.values()))
+SENTENCES: Final = frozenset(
+    (*(WHERE[phase] for phase in Phase if phase not in DELETABLE), *REFUSALS.values(), *UNCHANGEABLE.values())
+)

@@ -232,9 +232,7 @@ def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> ComputerG
     """
     row = _row(conn, name)
     found = show(conn, actor, name)
-    users = references.find_users(conn, row.name)
-    if users:
-        raise Conflict("name", f"{row.name} is needed by {users[0]}", "stop or delete that first")
+    references.refuse_if_needed(conn, row.name)
     if found.asked_by:
         raise Conflict("name", f"{row.name} is asked for by {', '.join(found.asked_by)}", "change their filters first")
     given_packages.take_all(conn, row.id, row.name, now_s)

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from distd.catalogue.recurring_schema import recurrences
 from distd.catalogue.rollouts_schema import rollouts
 from distd.domain.assignment_terms import OriginKind
+from distd.domain.errors import Conflict
 from distd.domain.folding import fold
 from distd.domain.rollout_plan import WaveBy, read_plan, write_plan
 from distd.domain.rollout_state import ENDED
@@ -39,10 +40,14 @@ def rename_group(conn: Connection, before: str, after: str) -> None:
         conn.execute(update(recurrences).where(recurrences.c.id == recurrence_id).values(who_name=after))
 
 
-def find_users(conn: Connection, name: str) -> list[str]:
-    """What needs the group, in words: roll-outs that have not ended, recurrences."""
-    going_on = [f"the roll-out {row.name}" for row, _ in _rollouts(conn, name) if row.phase not in ENDED]
-    return going_on + [f"the recurrence {recurrence_id}" for recurrence_id in _recurrences(conn, name)]
+def refuse_if_needed(conn: Connection, name: str) -> None:
+    """Raises `Conflict` where a roll-out that has not ended, or a recurrence, is for the group."""
+    going_on = [row.name for row, _ in _rollouts(conn, name) if row.phase not in ENDED]
+    if going_on:
+        raise Conflict("name", f"{name} is needed by the roll-out {going_on[0]}", "stop the roll-out first")
+    recurring = _recurrences(conn, name)
+    if recurring:
+        raise Conflict("name", f"{name} is needed by the recurrence {recurring[0]}", "delete the recurrence first")
 
 
 def _rollouts(conn: Connection, group: str) -> Iterator[tuple[Row[Any], RolloutPlan]]:

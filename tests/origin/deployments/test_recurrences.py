@@ -149,7 +149,7 @@ def test_its_group_gets_another_name_and_stays(site: TestOrigin) -> None:
     site.act(groups.edit, "Class A", GroupChanges(name="Class B"), site.now_s)
     assert site.read(recurrences.show, str(made.id)).who == "Class B"
     assert run(site, 0) > 0
-    with pytest.raises(Conflict, match="Class B is needed by the recurrence 1; stop or delete that first"):
+    with pytest.raises(Conflict, match="Class B is needed by the recurrence 1; delete the recurrence first"):
         site.act(groups.delete, "Class B", site.now_s)
     site.act(recurrences.delete, str(made.id), site.now_s)
     site.act(groups.delete, "Class B", site.now_s)

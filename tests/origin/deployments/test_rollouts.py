@@ -412,7 +412,7 @@ def test_the_group_of_a_dynamic_one_gets_another_name_and_stays(site: TestOrigin
     assert (found.who, found.plan["waves"][0]["value"]) == ("Class B", "Class B")
     site.act(groups.set_members, "Class B", [NAMES[2]], now_s=site.now_s)
     assert join_rollouts(site) == 1
-    with pytest.raises(Conflict, match="Class B is needed by the roll-out Putty; stop or delete that first"):
+    with pytest.raises(Conflict, match="Class B is needed by the roll-out Putty; stop the roll-out first"):
         site.act(groups.delete, "class b", site.now_s)
     do(site, RolloutAct.STOP)
     site.act(groups.delete, "class b", site.now_s)
