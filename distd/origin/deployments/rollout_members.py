@@ -7,7 +7,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, delete, exists, func, insert, select, update
+from sqlalchemy import and_, delete, exists, false, func, insert, literal, select, update
 
 from distd.catalogue import dialect
 from distd.catalogue.groups_schema import group_members, groups
@@ -126,12 +126,15 @@ def _place(rollout_id: int, computer_id: int) -> bytes:
 
 
 def _add(conn: Connection, rollout_id: int, waves: Mapping[int, int]) -> None:
-    rows: list[dict[str, Any]] = [
-        {"rollout_id": rollout_id, "computer_id": computer_id, "wave": wave, "passed_over": False, "retries": 0}
-        for computer_id, wave in sorted(waves.items())
-    ]
-    if rows:
-        conn.execute(insert(members), rows)
+    """In one statement for many computers of a wave: rows one by one take twice as long."""
+    names = ["rollout_id", "computer_id", "wave", "passed_over", "retries"]
+    by_wave = defaultdict[int, list[int]](list)
+    for computer_id, wave in sorted(waves.items()):
+        by_wave[wave].append(computer_id)
+    for wave, computer_ids in by_wave.items():
+        for ids in dialect.chunks(computer_ids):
+            row = literal(rollout_id), computers.c.id, literal(wave), false(), literal(0)
+            conn.execute(insert(members).from_select(names, select(*row).where(computers.c.id.in_(ids))))
 
 
 def count(conn: Connection, found: RunningRollout, now_s: float) -> list[WaveFacts]:
