@@ -81,8 +81,10 @@ def _make(folder: Path, computers: int) -> LargeSite:
     commands.distd(data, "rollout", "start", "by waves")
     with open_installation(data) as installation:
         for _ in range(half // MAX_STEP + 1):
+            with installation.catalogue.read() as conn:
+                due = rollout_advance.find_due(conn, time.time(), DownloadConfig())
             with installation.catalogue.write() as conn:
-                rollout_advance.advance(conn, time.time(), config=DownloadConfig())
+                rollout_advance.advance_due(conn, due, time.time(), DownloadConfig())
         with installation.catalogue.write() as conn:
             rolled_out = _spread(conn, package)
             device_id = str(conn.scalar(select(schema.computers.c.device_id).where(schema.computers.c.id == 7)))

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from distd.domain.actor import ActorKind
 from distd.domain.errors import Conflict
+from distd.domain.rollout_acts import ALLOWED, REFUSALS, WAITING
 from distd.domain.rollout_state import (
-    ENDED,
     Decision,
     DecisionKind,
     HaltCause,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from distd.domain.rollout_state import Figures, Moment, RolloutFacts, WaveFacts
 
 MAX_STEP: Final = 2000  # computers of all decisions of one step together
-_WAITING: Final = (Phase.DRAFT, Phase.AWAITING_APPROVAL)
+ANYBODY_HERE: Final = str(ActorKind.CLI)
 
 
 def new_state(plan: RolloutPlan, created_by: str) -> RolloutState:
@@ -41,11 +42,11 @@ def step(
 ) -> tuple[RolloutState, list[Decision]]:
     """What happens now. Called again with the same values after the decisions were carried out it goes on, and at last
     decides nothing."""
-    if state.phase in (*_WAITING, *ENDED):
+    if state.phase in (*WAITING, Phase.FINISHED):
         return state, []
     is_within = plan.is_within(moment.day, moment.minute)
     if state.phase is Phase.SCHEDULED:
-        if not is_within or moment.now_s < (plan.start_at_s or 0.0):
+        if not begins(plan, moment):
             return state, []
         state = replace(state, phase=Phase.RUNNING)
     if state.phase is not Phase.RUNNING:
@@ -61,14 +62,19 @@ def step(
     return state, [*decisions, *_fill(plan, state, facts)]
 
 
+def begins(plan: RolloutPlan, moment: Moment) -> bool:
+    """Whether it is time for one that is started."""
+    return plan.is_within(moment.day, moment.minute) and moment.now_s >= (plan.start_at_s or 0.0)
+
+
 def act(
     plan: RolloutPlan, state: RolloutState, done: tuple[RolloutAct, str], moment: Moment, facts: RolloutFacts
 ) -> tuple[RolloutState, list[Decision]]:
-    """What an operator does, and who it is; `step` follows. Raises `Conflict` where it cannot be done now."""
+    """What an operator does, and who that is: of a token its owner; `step` follows. Raises `Conflict` where it cannot
+    be done now."""
     what, who = done
-    if state.phase not in _ALLOWED[what]:
-        phases = ", ".join(_ALLOWED[what])
-        raise Conflict("rollout", f"it is {state.phase}, so it cannot {_VERBS[what]}", f"it could if it were {phases}")
+    if state.phase not in ALLOWED[what]:
+        raise Conflict("rollout", REFUSALS[what, state.phase])
     figures = {"phase": str(state.phase), **_totals(facts)}
     if what is RolloutAct.START:
         waits = plan.approval and not state.approved_by
@@ -110,8 +116,7 @@ def find_halt(plan: RolloutPlan, state: RolloutState, facts: RolloutFacts) -> De
     """The decision to halt it, if it is to be."""
     for place in range(state.opened):
         wave, found = state.waves[place], facts.waves[place]
-        failed, stalled = max(0, found.failed - wave.accepted_failed), max(0, found.stalled - wave.accepted_stalled)
-        ended = max(failed, found.failed + found.success - wave.accepted_ended)
+        failed, stalled, ended = _not_accepted(wave, found)
         members = found.members - _accepted(wave, found)
         figures: Figures = {"failed": failed, "ended": ended, "stalled": stalled, "members": members}
         limit = plan.halts.error_percent
@@ -139,8 +144,20 @@ def is_due(following: WavePlan, before: WaveState, found: WaveFacts, now_s: floa
 
 
 def _accepted(wave: WaveState, found: WaveFacts) -> int:
-    """Computers without which an operator lets it go on: they count no more."""
-    return min(found.failed, wave.accepted_failed) + min(found.stalled, wave.accepted_stalled)
+    """Computers without which an operator lets it go on: they count no more. One that stalled, and fails later, is one
+    of them still."""
+    return min(found.failed + found.stalled, wave.accepted_failed + wave.accepted_stalled)
+
+
+def _not_accepted(wave: WaveState, found: WaveFacts) -> tuple[int, int, int]:
+    """Of the others how many failed, how many stall, and how many have a result: together those that failed or stall
+    are as many more as there are than were accepted."""
+    more_failed, more_stalled = found.failed - wave.accepted_failed, found.stalled - wave.accepted_stalled
+    failed = max(0, more_failed - max(0, -more_stalled))
+    stalled = max(0, more_stalled - max(0, -more_failed))
+    failed_later = max(0, more_failed) - failed  # accepted when they stalled
+    ended = found.failed + found.success - wave.accepted_ended - failed_later
+    return failed, stalled, max(failed, ended)
 
 
 def _halted(cause: HaltCause, place: int, figures: Figures) -> Decision:
@@ -156,11 +173,16 @@ def _sentence(halted: Decision) -> str:
 def _approve(plan: RolloutPlan, state: RolloutState, who: str, figures: Figures) -> tuple[RolloutState, list[Decision]]:
     if not plan.approval or state.approved_by:
         raise Conflict("rollout", "it is approved already" if state.approved_by else "it needs no approval")
-    if who == state.created_by:
+    if _is_same(who, state.created_by):
         raise Conflict("rollout", f"{who} made it, so another operator has to approve it")
     phase = Phase.SCHEDULED if state.phase is Phase.AWAITING_APPROVAL else state.phase
     approved = Decision(DecisionKind.APPROVED, {"created_by": state.created_by, **figures})
     return replace(state, phase=phase, approved_by=who), [approved]
+
+
+def _is_same(who: str, other: str) -> bool:
+    """Whether two may be one person: "cli" is anybody on the server's machine."""
+    return who == other or (ANYBODY_HERE in (who, other) and who.partition(":")[0] == other.partition(":")[0])
 
 
 def _resume(state: RolloutState, facts: RolloutFacts, figures: Figures) -> tuple[RolloutState, list[Decision]]:
@@ -254,24 +276,6 @@ def _totals(facts: RolloutFacts) -> Figures:
     }
 
 
-_ALLOWED: Final[Mapping[RolloutAct, tuple[Phase, ...]]] = {
-    RolloutAct.START: (Phase.DRAFT,),
-    RolloutAct.APPROVE: _WAITING,
-    RolloutAct.PAUSE: (Phase.SCHEDULED, Phase.RUNNING),
-    RolloutAct.RESUME: (Phase.PAUSED, Phase.HALTED),
-    RolloutAct.OPEN_WAVE: (Phase.RUNNING,),
-    RolloutAct.STOP: tuple(phase for phase in Phase if phase not in ENDED),
-    RolloutAct.ROLL_BACK: tuple(phase for phase in Phase if phase not in (*_WAITING, Phase.SCHEDULED)),
-}
-_VERBS: Final[Mapping[RolloutAct, str]] = {
-    RolloutAct.START: "be started",
-    RolloutAct.APPROVE: "be approved",
-    RolloutAct.PAUSE: "be paused",
-    RolloutAct.RESUME: "go on",
-    RolloutAct.OPEN_WAVE: "open a wave",
-    RolloutAct.STOP: "be stopped",
-    RolloutAct.ROLL_BACK: "be rolled back",
-}
 REASONS: Final[Mapping[HaltCause, str]] = {
     HaltCause.ERRORS: "wave {wave}: {failed} failed of {ended} with a result, of {members}; limit {limit_percent} %",
     HaltCause.STALLED: "wave {wave}: {stalled} of {members} stall; limit {limit_percent} %",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from distd.domain.errors import BadInput, NotFound
+from distd.domain.errors import BadInput, NotFound, Unavailable
 from distd.origin.deployments import rollout_advance, rollout_forecasts
 from distd.origin.deployments.rollout_rows import find_row, load
 from distd.server.repeating import repeat
@@ -70,7 +70,7 @@ async def run_rollouts(
             made: RolloutForecast | str
             try:
                 made = await make_forecast(question)
-            except BadInput as error:
+            except (BadInput, Unavailable) as error:
                 made = str(error)
             await writer.run(partial(rollout_forecasts.keep, question=question, made=made))
 

@@ -16,7 +16,7 @@ from distd.domain.units import DAY_MIN, HOUR_S, WEEK_MIN
 from distd.simulation.records import SHARES, RolloutForecast, WaveForecast
 from distd.simulation.sampling import take_sample
 from distd.simulation.simulate import simulate
-from distd.simulation.summary import summarise
+from distd.simulation.summary import POINTS, summarise
 from distd.simulation.world import HORIZON_US, MINUTE_US, NEVER, SECOND_US
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def simulate_rollout(rollout: RolloutWorld, seed: int = 0) -> RolloutForecast:
     waves = len(rollout.waves)
     simulations = waves * (1 if rollout.at_once is None else 2)
     sample = take_sample(rollout.world, MAX_TURNS // max(simulations, 1))
-    world, wave = sample.world, _waves_of(rollout, sample.world)
+    world = sample.world
+    wave, weights = _waves_of(rollout, world)
     calendar = _Calendar(rollout, world)
     draw = np.random.Generator(np.random.PCG64(seed))
     delay_us = draw.integers(0, world.contact_us, world.agents)
@@ -80,6 +81,9 @@ def simulate_rollout(rollout: RolloutWorld, seed: int = 0) -> RolloutForecast:
     if result is None:  # there is no time at which it may begin
         result = simulate(world, seed, contact_us=contact_us)
     summary = sample.scale_up(summarise(world, result))
+    after_s, points = summary.all.after_s, summary.curve
+    if sample.one_in > 1:
+        after_s, points = _weighted(result.done_us[0], weights)
     return RolloutForecast(
         rollout.world.agents,
         sample.one_in,
@@ -93,21 +97,36 @@ def simulate_rollout(rollout: RolloutWorld, seed: int = 0) -> RolloutForecast:
             )
             for place, each in enumerate(rollout.waves)
         ],
-        summary.all.after_s,
-        summary.curve,
+        after_s,
+        points,
         summary.origin,
         summary.lines,
         summary.mirrors,
     )
 
 
-def _waves_of(rollout: RolloutWorld, world: World) -> NDArray[np.int32]:
-    """The wave of each agent: within each site in the proportions of all its computers."""
-    found = []
-    for site, row in zip(world.sites, rollout.counts, strict=True):
-        ends = np.cumsum(row) * site.agents // max(sum(row), 1)
-        found.append(np.searchsorted(ends, np.arange(site.agents), "right"))
-    return np.concatenate(found).astype(np.int32)
+def _waves_of(rollout: RolloutWorld, world: World) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """The wave of each agent: within each site in the proportions of all its computers, but of each wave at least one.
+    And how many computers it stands for."""
+    counts = np.array(rollout.counts, np.int64)
+    agents = np.array([site.agents for site in world.sites], np.int64)[:, None]
+    ends = np.cumsum(counts, axis=1) * agents // np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    taken = np.diff(ends, axis=1, prepend=0)
+    for wave in np.flatnonzero((taken.sum(axis=0) == 0) & (counts.sum(axis=0) > 0)):
+        _take_one(taken, counts, int(wave))
+    found = np.concatenate([np.repeat(np.arange(len(row), dtype=np.int32), row) for row in taken])
+    weights = counts.sum(axis=0) / np.maximum(taken.sum(axis=0), 1)
+    return found, weights[found]
+
+
+def _take_one(taken: Longs, counts: Longs, wave: int) -> None:
+    """Give the wave an agent of another one that keeps some, at the site that has most of its computers."""
+    for site in np.argsort(-counts[:, wave], kind="stable"):
+        others = np.where(taken.sum(axis=0) > 1, taken[site], 0)
+        if counts[site, wave] and others.any():
+            taken[site, others.argmax()] -= 1
+            taken[site, wave] += 1
+            return
 
 
 class _Calendar:
@@ -172,6 +191,25 @@ def _next_us(following: SimulatedWave, opened_us: int, done_us: Longs, calendar:
     reached_us = int(done[rank - 1]) if rank else opened_us
     at_us = calendar.next_open_us(max(reached_us, opened_us + round(following.after_s * SECOND_US)))
     return None if at_us is None or at_us > HORIZON_US else at_us
+
+
+def _weighted(
+    done_us: Longs, weights: NDArray[np.float64]
+) -> tuple[dict[int, float | None], list[tuple[float, float]]]:
+    """By share when so many have the package, and the curve, of agents that stand for `weights` computers each."""
+    is_done = done_us != NEVER
+    order = np.argsort(done_us[is_done], kind="stable")
+    done, reached = done_us[is_done][order], np.cumsum(weights[is_done][order]) / weights.sum()
+    ranks = {share: int(np.searchsorted(reached, share / 100 - 1e-9)) for share in SHARES}
+    after_s = {share: _seconds(int(done[rank])) if rank < len(done) else None for share, rank in ranks.items()}
+    if not len(done):
+        return after_s, []
+    times = np.linspace(0, int(done[-1]), POINTS)
+    shares = np.concatenate(([0.0], reached))[np.searchsorted(done, times, "right")]
+    points = [
+        (round(float(at) / SECOND_US, 3), round(float(share), 6)) for at, share in zip(times, shares, strict=True)
+    ]
+    return after_s, points
 
 
 def _finish(done_us: Longs) -> dict[int, float | None]:

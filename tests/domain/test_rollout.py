@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,6 +126,27 @@ def test_it_halts_and_takes_back_what_was_not_notified(
     assert phase_of(world) is Phase.HALTED
 
 
+@pytest.mark.parametrize(
+    ("made_by", "who", "is_other"),
+    [
+        ("operator:a", "operator:a", False),
+        ("cli", "cli:root", False),
+        ("cli:root", "cli", False),
+        ("cli:root", "cli:ada", True),
+        ("cli", "operator:a", True),
+        ("operator:cli", "cli", True),
+    ],
+)
+def test_nobody_approves_what_may_be_the_own(made_by: str, who: str, *, is_other: bool) -> None:
+    world = world_of(10, approval=True)
+    world.state = replace(world.state, created_by=made_by)
+    if is_other:
+        world.act(RolloutAct.APPROVE, who)
+        return
+    with pytest.raises(Conflict, match="another operator has to approve it"):
+        world.act(RolloutAct.APPROVE, who)
+
+
 def test_what_an_operator_accepted_counts_no_more() -> None:
     world = started(20, 900, halts=RolloutHalts(10, judged_from=2))
     end(world, 0, FAILED, 2)
@@ -136,6 +158,47 @@ def test_what_an_operator_accepted_counts_no_more() -> None:
     assert world.state.opened == 2
     end(world, 1, FAILED, 2)
     assert phase_of(world) is Phase.HALTED
+
+
+def test_what_was_accepted_when_it_stalled_counts_no_more_when_it_fails() -> None:
+    world = started(20, 900, halts=RolloutHalts(10, stalled_percent=10, judged_from=2))
+    end(world, 0, STALLED, 2)
+    assert phase_of(world) is Phase.HALTED
+    world.act(RolloutAct.RESUME)
+    world.settle()
+    stalled = [each for each in world.waves[0] if each.state == STALLED]
+    for computer in stalled:
+        computer.state = FAILED
+    world.settle()
+    assert phase_of(world) is Phase.RUNNING
+    end(world, 0, FAILED, 1)
+    assert phase_of(world) is Phase.RUNNING
+    end(world, 0, FAILED, 1)
+    assert (phase_of(world), world.state.reason) == (
+        Phase.HALTED,
+        "wave 1: 2 failed of 2 with a result, of 18; limit 10 %",
+    )
+
+
+def test_what_was_accepted_when_it_failed_counts_no_more_when_it_stalls() -> None:
+    world = started(20, 900, halts=RolloutHalts(10, stalled_percent=10, judged_from=2))
+    end(world, 0, FAILED, 2)
+    world.act(RolloutAct.RESUME)
+    world.settle()
+    for computer in [each for each in world.waves[0] if each.state == FAILED]:  # an operator notified them again
+        computer.state = STALLED
+    world.settle()
+    assert phase_of(world) is Phase.RUNNING
+    end(world, 0, STALLED, 2)
+    assert (phase_of(world), world.state.reason) == (Phase.HALTED, "wave 1: 2 of 18 stall; limit 10 %")
+
+
+def test_what_was_not_told_is_taken_back_in_parts_when_it_stops() -> None:
+    world = started(3000)
+    world.act(RolloutAct.STOP)
+    world.settle()
+    assert {each.state for each in world.computers} == {PENDING}
+    assert [each.computers for each in world.decisions if each.kind is K.RECALLED] == [MAX_STEP, 1000]
 
 
 def test_failures_are_tried_again() -> None:
@@ -222,7 +285,7 @@ def test_pause_resume_stop_and_roll_back() -> None:
         "18",
     )
     for what in (RolloutAct.RESUME, RolloutAct.STOP, RolloutAct.START, RolloutAct.PAUSE):
-        with pytest.raises(Conflict, match="it is STOPPED, so it cannot"):
+        with pytest.raises(Conflict, match=r"it is stopped, so (it cannot be \w+|there is nothing to resume)"):
             world.act(what)
     other = started(10)
     with pytest.raises(Conflict, match="no package that it is rolled back to"):

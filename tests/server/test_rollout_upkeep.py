@@ -76,6 +76,27 @@ async def test_nothing_is_written_where_nothing_is_due(
     assert caplog.messages == ["no computers join roll-outs: catalogue: it is locked"]
 
 
+async def test_a_plan_that_takes_too_long_is_in_nobodys_way(
+    origin: TestOrigin, reader: Any, writer: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    origin.package("17")
+    origin.prolog()
+    who, plan = AssignmentOrigin(OriginKind.FILTER), RolloutPlan((WavePlan(WaveBy.REST),))
+    for name in ("a", "b"):
+        origin.act(rollouts.create, NewRollout(name, "17", who, plan), origin.now_s)
+        origin.act(rollouts.act, name, RolloutAct.START, 0.0, DownloadConfig())
+
+    async def too_long(question: RolloutQuestion) -> RolloutForecast:
+        raise Unavailable("forecast", "it took too long")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_rollouts, reader, writer, lambda: settings_of({}), too_long, LOG)
+        await trio.sleep(15)
+        nursery.cancel_scope.cancel()
+    kept = [origin.read(rollout_forecasts.show_kept, name, origin.now_s) for name in ("a", "b")]
+    assert [each.why for each in kept] == ["forecast: it took too long"] * 2
+
+
 def question_of(conn: Any, now_s: float) -> RolloutQuestion:
     found = load(conn, find_row(conn, "a"))
     return rollout_forecasts.question_of(conn, found, settings_of({}), Line(), now_s)

@@ -9,6 +9,7 @@ import pytest
 
 from distd.domain.settings import DownloadConfig
 from distd.domain.weekly_windows import parse_windows
+from distd.simulation import rollout
 from distd.simulation.records import RolloutWorld, SimulatedWave
 from distd.simulation.rollout import simulate_rollout
 from distd.simulation.simulate import simulate
@@ -92,3 +93,22 @@ def test_waves_share_the_lines() -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_same_seed_gives_the_same(seed: int) -> None:
     assert simulate_rollout(ROLLOUT, seed) == simulate_rollout(ROLLOUT, seed)
+
+
+def test_a_small_wave_is_in_the_sample_of_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 60,000 computers two in a thousand are simulated; the pilots are 5 of them, at the second site."""
+    monkeypatch.setattr(rollout, "MAX_TURNS", 120 * 3 * 2)
+    world = replace(WORLD, sites=(Site("a", 40_000), Site("b", 20_000)))
+    waves = SimulatedWave("pilot", 90, 0.0), SimulatedWave("rest", 90, 24 * HOUR_S)
+    found = simulate_rollout(RolloutWorld(world, ((0, 40_000), (5, 19_995)), waves))
+    assert found.one_in > 100
+    assert [wave.computers for wave in found.waves] == [5, 59_995]
+    first, second = opens(found)
+    assert first == 0.0
+    assert second is not None
+    assert second >= 24 * HOUR_S
+    assert found.finish_s[50] is not None
+    assert found.finish_s[50] > 24 * HOUR_S
+    before = max(share for at_s, share in found.curve if at_s < 24 * HOUR_S)
+    assert before == pytest.approx(5 / 60_000, abs=1e-6), "one agent stands for five computers"
+    assert found.curve[-1][1] == 1.0

@@ -42,6 +42,7 @@ def merge(conn: Connection, actor: Actor, old: str, new: str, now_s: float) -> N
     _move_assignments(conn, old_id, new_id)
     _move_accounts(conn, old_id, new_id)
     _move_parameters(conn, old_id, new_id)
+    _move_rollouts(conn, old_id, new_id)
     membership.move(conn, old_id, new_id)
     conn.execute(update(events).where(events.c.computer_id == old_id).values(computer_id=new_id))
     first = conn.scalar(select(computers.c.first_seen_at_us).where(computers.c.id == old_id))
@@ -63,6 +64,13 @@ def _move_parameters(conn: Connection, old_id: int, new_id: int) -> None:
     mine = level, parameters.c.subject_id == old_id
     conn.execute(update(parameters).where(*mine, parameters.c.name.not_in(theirs)).values(subject_id=new_id))
     conn.execute(delete(parameters).where(*mine))
+
+
+def _move_rollouts(conn: Connection, old_id: int, new_id: int) -> None:
+    """Where `new` is in a roll-out itself, it stays as it is there."""
+    theirs = select(rollout_members.c.rollout_id).where(rollout_members.c.computer_id == new_id)
+    mine = rollout_members.c.computer_id == old_id, rollout_members.c.rollout_id.not_in(theirs)
+    conn.execute(update(rollout_members).where(*mine).values(computer_id=new_id))
 
 
 def _move_assignments(conn: Connection, old_id: int, new_id: int) -> None:

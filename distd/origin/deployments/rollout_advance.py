@@ -11,70 +11,85 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from distd.catalogue.event_log import Kind
 from distd.catalogue.rollouts_schema import rollouts
 from distd.domain import rollout
 from distd.domain.actor import SYSTEM
+from distd.domain.errors import DistdError
 from distd.domain.rollout_state import Phase
 from distd.origin.deployments import rollout_members, rollout_rows
-from distd.origin.deployments.rollout_rows import load, moment_of, read_facts, save
+from distd.origin.deployments.rollout_rows import load, load_all, moment_of, read_facts, save
 from distd.origin.deployments.rollout_steps import carry_out, find_successor, supersede
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from distd.domain.rollout_state import RolloutFacts
     from distd.domain.settings import DownloadConfig
-    from distd.origin.deployments.rollout_rows import RunningRollout
+    from distd.origin.deployments.rollout_record import RunningRollout
 
 GOING_ON: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.PAUSED, Phase.HALTED)
-MAX_GOING_ON: Final = 200  # roll-outs that are looked at
+MAY_HALT: Final = (Phase.SCHEDULED, Phase.RUNNING)
+RESTING: Final = (Phase.PAUSED, Phase.HALTED, Phase.STOPPED)  # nothing is to be done but to take back
+PAGE_SIZE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class DueRollout:
-    """A roll-out with something to do: by `facts`, counted when it had `revision`; None: its package is superseded."""
+    """A roll-out with something to do: by `facts`, counted when it had `revision`; None: its package is superseded, or
+    there is a `fault`, for which it halts."""
 
     id: int
     revision: int
     facts: RolloutFacts | None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class JoiningComputers:
-    """Computers that begin to match a roll-out, each with its wave; found when it had `revision`."""
+    """Computers that begin to match a roll-out, each with its wave; found when it had `revision`. `fault`: why nobody
+    can be found, for which it halts."""
 
     id: int
     revision: int
     waves: Mapping[int, int]
+    fault: str = ""
 
 
 def find_due(conn: Connection, now_s: float, config: DownloadConfig) -> list[DueRollout]:
-    """Those that go on, and for which something is to be done now. Only reads."""
+    """Those for which something is to be done now: they go on, or were stopped and have something to take back. Only
+    reads."""
     due = []
-    for found in _going_on(conn, GOING_ON):
-        if find_successor(conn, found.package_id) != found.package_id:
-            due.append(DueRollout(found.id, found.revision, None))
-            continue
-        facts = read_facts(conn, found, now_s, config)
-        state, decisions = rollout.step(found.plan, found.state, moment_of(now_s), facts)
-        if decisions or state != found.state:
-            due.append(DueRollout(found.id, found.revision, facts))
+    is_left = and_(rollouts.c.phase == Phase.STOPPED, rollout_members.has_waiting(rollouts))
+    for found in _all(conn, or_(rollouts.c.phase.in_(GOING_ON), is_left)):
+        try:
+            each = _look_at(conn, found, now_s, config)
+        except DistdError as error:  # of one roll-out: the others go on
+            each = DueRollout(found.id, found.revision, None, str(error)) if found.state.phase in MAY_HALT else None
+        due += [] if each is None else [each]
     return due
+
+
+def _look_at(conn: Connection, found: RunningRollout, now_s: float, config: DownloadConfig) -> DueRollout | None:
+    phase = found.state.phase
+    if phase in GOING_ON and find_successor(conn, found.package_id) != found.package_id:
+        return DueRollout(found.id, found.revision, None)
+    if phase in RESTING and not rollout_members.find_waiting(conn, found, None, 1):
+        return None
+    if phase is Phase.SCHEDULED and not rollout.begins(found.plan, moment_of(now_s)):
+        return None
+    facts = read_facts(conn, found, now_s, config)
+    state, decisions = rollout.step(found.plan, found.state, moment_of(now_s), facts)
+    return DueRollout(found.id, found.revision, facts) if decisions or state != found.state else None
 
 
 def advance_due(conn: Connection, due: Sequence[DueRollout], now_s: float, config: DownloadConfig) -> int:
     """Do what was found, for a bounded number of computers each; gives how many decisions there were."""
     return sum(_advance_one(conn, each, now_s, config) for each in due)
-
-
-def advance(conn: Connection, now_s: float, config: DownloadConfig) -> int:
-    """Both in one transaction."""
-    return advance_due(conn, find_due(conn, now_s, config), now_s, config)
 
 
 def advance_now(
@@ -91,19 +106,30 @@ def _read(conn: Connection, rollout_id: int) -> RunningRollout | None:
     return None if row is None else load(conn, row)
 
 
-def _going_on(conn: Connection, phases: Sequence[Phase]) -> Iterator[RunningRollout]:
-    query = select(rollouts).where(rollouts.c.phase.in_(phases)).order_by(rollouts.c.id).limit(MAX_GOING_ON)
-    for row in conn.execute(query).all():
-        yield load(conn, row)
+def _all(conn: Connection, where: ColumnElement[bool]) -> Iterator[RunningRollout]:
+    after = 0
+    while True:
+        query = select(rollouts).where(where, rollouts.c.id > after).order_by(rollouts.c.id)
+        rows = conn.execute(query.limit(PAGE_SIZE)).all()
+        yield from load_all(conn, rows)
+        if len(rows) < PAGE_SIZE:
+            return
+        after = rows[-1].id
 
 
 def _advance_one(conn: Connection, due: DueRollout, now_s: float, config: DownloadConfig) -> int:
     found = _read(conn, due.id)
     if found is None or found.revision != due.revision:
         return 0
+    if due.fault:
+        _halt(conn, found, due.fault, now_s)
+        return 1
     facts = due.facts
     if found.state.phase in GOING_ON:
         after = supersede(conn, found, now_s, partial(save, conn, found, now_s=now_s))
+        if after is None:
+            rollout_rows.touch(conn, found.id)
+            return 1
         facts, found = (facts if after is found else None), after
     if facts is None:
         facts = read_facts(conn, found, now_s, config)
@@ -111,22 +137,32 @@ def _advance_one(conn: Connection, due: DueRollout, now_s: float, config: Downlo
     save(conn, found, found.state, state, now_s)
     refusal = carry_out(conn, SYSTEM, replace(found, state=state, config=config), decisions, now_s)
     if refusal is not None:
-        refused, decision = rollout.refuse(state, refusal)
-        save(conn, found, state, refused, now_s)
-        carry_out(conn, SYSTEM, found, [decision], now_s)
-    rollout_rows.touch(conn, found.id)
+        _halt(conn, replace(found, state=state), refusal, now_s)
+    else:
+        rollout_rows.touch(conn, found.id)
     return len(decisions)
+
+
+def _halt(conn: Connection, found: RunningRollout, why: str, now_s: float) -> None:
+    refused, decision = rollout.refuse(found.state, why)
+    save(conn, found, found.state, refused, now_s)
+    carry_out(conn, SYSTEM, found, [decision], now_s)
+    rollout_rows.touch(conn, found.id)
 
 
 def find_joining(conn: Connection, now_s: float) -> list[JoiningComputers]:
     """Computers that begin to match the dynamic roll-outs that run. Only reads."""
     joining = []
-    for found in _going_on(conn, [Phase.RUNNING]):
-        if found.plan.dynamic:
-            opened = found.state.opened
-            waves = rollout_members.find_new(conn, found.id, found.plan, found.who, opened, now_s)
-            if waves:
-                joining.append(JoiningComputers(found.id, found.revision, waves))
+    for found in _all(conn, rollouts.c.phase == Phase.RUNNING):
+        if not found.plan.dynamic:
+            continue
+        try:
+            waves = rollout_members.find_new(conn, found.id, found.plan, found.who, found.state.opened, now_s)
+        except DistdError as error:  # of one roll-out: others go on
+            joining.append(JoiningComputers(found.id, found.revision, {}, str(error)))
+            continue
+        if waves:
+            joining.append(JoiningComputers(found.id, found.revision, waves))
     return joining
 
 
@@ -137,13 +173,11 @@ def join_found(conn: Connection, joining: Sequence[JoiningComputers], now_s: flo
         found = _read(conn, each.id)
         if found is None or found.revision != each.revision:
             continue
+        if each.fault:
+            _halt(conn, found, each.fault, now_s)
+            continue
         added = rollout_members.add_new(conn, found.id, each.waves)
         for wave, number in sorted(Counter(added.values()).items()):
             rollout_rows.note(conn, Kind.ROLLOUT_JOINED, SYSTEM, found, now_s, wave=wave + 1, computers=number)
         joined += len(added)
     return joined
-
-
-def join(conn: Connection, now_s: float) -> int:
-    """Both in one transaction."""
-    return join_found(conn, find_joining(conn, now_s), now_s)

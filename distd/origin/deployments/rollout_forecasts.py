@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, select, update
 
 from distd.catalogue.rollouts_schema import rollout_members as members
 from distd.catalogue.rollouts_schema import rollouts
-from distd.catalogue.schema import assignments, computers, package_progress
+from distd.catalogue.schema import assignments, computers, micros, package_progress
 from distd.domain.rollout_state import Phase
 from distd.domain.units import DAY_MIN
 from distd.domain.weekly_windows import parse_windows
-from distd.origin.deployments import forecasts, rollout_members
+from distd.origin.deployments import forecasts
 from distd.origin.deployments.forecasts import Question
-from distd.origin.deployments.rollout_rows import each_bytes_per_s, find_row, load, moment_of
+from distd.origin.deployments.rollout_rows import count_waves, each_bytes_per_s, find_row, load, moment_of
 from distd.origin.packages.counters import is_latest
 from distd.simulation.records import Load, RolloutForecast, RolloutWorld, SimulatedWave, WaveForecast
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from distd.domain.settings import Settings
-    from distd.origin.deployments.rollout_rows import RunningRollout
+    from distd.origin.deployments.rollout_record import RunningRollout
     from distd.simulation.world import Line
 
 MAX_POINTS: Final = 100  # of the measured curve
@@ -125,29 +125,35 @@ def keep(conn: Connection, question: RolloutQuestion, made: RolloutForecast | st
     return bool(conn.execute(update(rollouts).where(*mine, rollouts.c.forecast.is_(None)).values(**values)).rowcount)
 
 
-def show_kept(conn: Connection, name: str, now_s: float) -> RolloutPlanShown | None:
-    """The plan that was kept, and what is measured; None: there is none yet. Raises `NotFound`."""
+def show_kept(
+    conn: Connection, name: str, now_s: float, counted: tuple[int, int] | None = None
+) -> RolloutPlanShown | None:
+    """The plan that was kept, and what is measured; None: there is none yet. `counted`: how many of its computers have
+    the package, and how many there are, where that was counted just now. Raises `NotFound`."""
     row = find_row(conn, name)
     if row.forecast is None:
         return None
     kept, found = json.loads(row.forecast), load(conn, row)
     forecast = _read_forecast(kept["forecast"]) if "forecast" in kept else None
-    return shown(conn, found, forecast, kept["begins_at_s"], now_s, why=kept.get("why", ""), is_kept=True)
+    measured = _measure(conn, found, forecast, kept["begins_at_s"], now_s, counted)
+    plan = _shown(conn, found, forecast, kept["begins_at_s"], measured)
+    return replace(plan, why=kept.get("why", ""), is_kept=True)
 
 
 def shown(
+    conn: Connection, found: RunningRollout, forecast: RolloutForecast | None, begins_at_s: float, now_s: float
+) -> RolloutPlanShown:
+    """A plan that is made now, and what is measured where it has begun."""
+    return _shown(conn, found, forecast, begins_at_s, _measure(conn, found, forecast, begins_at_s, now_s))
+
+
+def _shown(
     conn: Connection,
     found: RunningRollout,
     forecast: RolloutForecast | None,
     begins_at_s: float,
-    now_s: float,
-    *,
-    why: str = "",
-    is_kept: bool = False,
+    measured: MeasuredRollout | None,
 ) -> RolloutPlanShown:
-    """A plan, and what is measured where it has begun."""
-    begun = found.state.waves[0].opened_at_s is not None
-    measured = _measure(conn, found, forecast, begins_at_s, now_s) if begun else None
     computers_in_all = conn.scalar(select(func.count()).select_from(members).where(members.c.rollout_id == found.id))
     return RolloutPlanShown(
         rollout=found.name,
@@ -155,19 +161,29 @@ def shown(
         phase=str(found.state.phase),
         computers=computers_in_all or 0,
         begins_at_s=begins_at_s,
-        is_kept=is_kept,
+        is_kept=False,
         forecast=forecast,
-        why=why,
+        why="",
         measured=measured,
     )
 
 
 def _measure(
-    conn: Connection, found: RunningRollout, forecast: RolloutForecast | None, begins_at_s: float, now_s: float
-) -> MeasuredRollout:
-    counted = rollout_members.count(conn, found.id, found.package_id, found.plan, now_s)
-    success, of_all = sum(wave.success for wave in counted), sum(wave.members for wave in counted)
+    conn: Connection,
+    found: RunningRollout,
+    forecast: RolloutForecast | None,
+    begins_at_s: float,
+    now_s: float,
+    counted: tuple[int, int] | None = None,
+) -> MeasuredRollout | None:
+    """None: it has not begun. `counted` as of `show_kept`."""
     opened = [wave.opened_at_s for wave in found.state.waves]
+    if opened[0] is None:
+        return None
+    if counted is None:
+        waves = count_waves(conn, found, now_s)
+        counted = sum(wave.success for wave in waves), sum(wave.members for wave in waves)
+    success, of_all = counted
     sent = conn.scalar(select(package_progress.c.sent_bytes).where(package_progress.c.package_id == found.package_id))
     return MeasuredRollout(
         now_s,
@@ -191,23 +207,27 @@ def _share_at(forecast: RolloutForecast, after_s: float) -> float:
 
 
 def _curve(conn: Connection, found: RunningRollout, begins_at_s: float, of_all: int) -> list[tuple[float, float]]:
-    """By the times of the results of its computers that have the package."""
+    """By the times of the results of its computers that have the package; those that had it before it began, at 0."""
     joined = members.join(assignments, assignments.c.computer_id == members.c.computer_id)
     mine = members.c.rollout_id == found.id, assignments.c.package_id == found.package_id, is_latest()
-    deployed = assignments.c.result.like("SUCCESS%"), assignments.c.result_at_us.is_not(None)
-    ends = select(func.min(assignments.c.result_at_us), func.max(assignments.c.result_at_us)).select_from(joined)
-    first, last = conn.execute(ends.where(*mine, *deployed)).one()
-    if first is None:
-        return []
+    deployed = *mine, assignments.c.result.like("SUCCESS%"), assignments.c.result_at_us.is_not(None)
+    first = micros(begins_at_s)
+    is_before = assignments.c.result_at_us < first
+    before = conn.scalar(select(func.count()).select_from(joined).where(*deployed, is_before)) or 0
+    points = [(0.0, round(before / of_all, 6))] if before else []
+    later = *deployed, assignments.c.result_at_us >= first
+    last = conn.scalar(select(func.max(assignments.c.result_at_us)).select_from(joined).where(*later))
+    if last is None:
+        return points
     step = (last - first) // (MAX_POINTS - 1) + 1
     place = ((assignments.c.result_at_us - first) // step).label("place")
-    query = select(place, func.count().label("computers")).select_from(joined).where(*mine, *deployed)
+    query = select(place, func.count().label("computers")).select_from(joined).where(*later)
     counted = {row.place: row.computers for row in conn.execute(query.group_by(place.name))}
-    points, so_far = [], 0
+    so_far = before
     for at, more in sorted(counted.items()):
         so_far += more
         at_us = min(first + (at + 1) * step, last)
-        points.append((round(at_us / 1e6 - begins_at_s, 3), round(so_far / of_all, 6)))
+        points.append((round((at_us - first) / 1e6, 3), round(so_far / of_all, 6)))
     return points
 
 

@@ -4,55 +4,33 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
-from distd.catalogue import event_log
+from distd.catalogue import dialect, event_log
 from distd.catalogue.rollouts_schema import rollout_waves, rollouts
-from distd.catalogue.schema import NAME_LIMIT, micros, seconds
+from distd.catalogue.schema import micros, packages, seconds
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.errors import NotFound
 from distd.domain.folding import fold
 from distd.domain.rollout_plan import read_plan
 from distd.domain.rollout_state import Moment, Phase, RolloutFacts, RolloutState, WaveState
-from distd.domain.settings import DownloadConfig
 from distd.origin.deployments import rollout_members
-from distd.origin.packages.packages import show as show_package
+from distd.origin.deployments.rollout_record import RunningRollout
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection, Row
 
     from distd.catalogue.event_log import Kind
     from distd.domain.actor import Actor
-    from distd.domain.rollout_plan import RolloutPlan
     from distd.domain.rollout_state import WaveFacts
+    from distd.domain.settings import DownloadConfig
 
 MAX_ID_DIGITS: Final = 18
-STOCK: Final = DownloadConfig()
-
-
-@dataclass(frozen=True, slots=True)
-class RunningRollout:
-    """A roll-out as it is kept. `config`: the schedule that agents are told. `revision` is another one after each
-    decision, and after each change by an operator."""
-
-    id: int
-    name: str
-    package_id: str
-    who: AssignmentOrigin
-    plan: RolloutPlan
-    state: RolloutState
-    force: bool = False
-    any_os: bool = False
-    config: DownloadConfig = STOCK
-    revision: int = 0
-
-    @property
-    def origin(self) -> AssignmentOrigin:
-        """What its assignments say that they come from."""
-        return AssignmentOrigin(OriginKind.ROLLOUT, self.name[:NAME_LIMIT])
 
 
 def find_row(conn: Connection, name: str) -> Row[Any]:
@@ -71,11 +49,21 @@ def is_id(text: str) -> bool:
 
 def load(conn: Connection, row: Row[Any]) -> RunningRollout:
     """Of a row of the table."""
-    query = select(rollout_waves).where(rollout_waves.c.rollout_id == row.id).order_by(rollout_waves.c.wave)
-    waves = tuple(
-        WaveState(seconds(wave.opened_at_us), wave.accepted_failed, wave.accepted_ended, wave.accepted_stalled)
-        for wave in conn.execute(query)
-    )
+    return load_all(conn, [row])[0]
+
+
+def load_all(conn: Connection, rows: Sequence[Row[Any]]) -> list[RunningRollout]:
+    """The same, of many."""
+    waves = defaultdict[int, list[WaveState]](list)
+    for ids in dialect.chunks([row.id for row in rows]):
+        query = select(rollout_waves).where(rollout_waves.c.rollout_id.in_(ids))
+        for wave in conn.execute(query.order_by(rollout_waves.c.rollout_id, rollout_waves.c.wave)):
+            accepted = wave.accepted_failed, wave.accepted_ended, wave.accepted_stalled
+            waves[wave.rollout_id].append(WaveState(seconds(wave.opened_at_us), *accepted))
+    return [_loaded(row, tuple(waves[row.id])) for row in rows]
+
+
+def _loaded(row: Row[Any], waves: tuple[WaveState, ...]) -> RunningRollout:
     state = RolloutState(Phase(row.phase), waves, row.created_by, row.approved_by, row.reason)
     who = AssignmentOrigin(OriginKind(row.who_kind), row.who_name)
     plan, package_id = read_plan(json.loads(row.plan)), row.package_id
@@ -118,13 +106,15 @@ def note(conn: Connection, kind: Kind, actor: Actor, found: RunningRollout, now_
 
 def count_waves(conn: Connection, found: RunningRollout, now_s: float) -> list[WaveFacts]:
     """The numbers of each wave."""
-    return rollout_members.count(conn, found.id, found.package_id, found.plan, now_s)
+    return rollout_members.count(conn, found, now_s)
 
 
 def each_bytes_per_s(conn: Connection, package_id: str, config: DownloadConfig) -> float:
-    """What one computer fetches of the package on the average, by the schedule that agents are told."""
-    package = show_package(conn, package_id)
-    fragment_bytes = package.size_bytes / package.fragments if package.fragments else 0.0
+    """What one computer fetches of the package on the average, by the schedule that agents are told; of one that was
+    deleted too: its roll-out can be stopped."""
+    columns = packages.c.size_bytes, packages.c.fragments
+    package = conn.execute(select(*columns).where(packages.c.id == package_id)).one_or_none()
+    fragment_bytes = package.size_bytes / package.fragments if package is not None and package.fragments else 0.0
     # A pause follows each fragment: one a second at most is a fast agent's.
     return fragment_bytes / max(1, config.frag_latency_s)
 

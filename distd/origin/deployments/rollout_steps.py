@@ -13,14 +13,14 @@ from distd.catalogue.rollouts_schema import rollouts
 from distd.catalogue.schema import micros, packages
 from distd.domain import rollout
 from distd.domain.actor import SYSTEM
-from distd.domain.assignment_terms import OriginKind, Terms
+from distd.domain.assignment_terms import Terms
 from distd.domain.errors import BadInput, Conflict
-from distd.domain.results import Outcome, class_of
+from distd.domain.results import Outcome
 from distd.domain.rollout_state import DecisionKind
 from distd.origin.deployments import acts, assignments, rollout_members
 from distd.origin.deployments.acts import ChosenAssignments
 from distd.origin.deployments.assignments import AssignmentRequest
-from distd.origin.deployments.rollout_rows import RunningRollout  # noqa: TC001
+from distd.origin.deployments.rollout_record import RunningRollout  # noqa: TC001
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,13 +83,7 @@ def _assign(conn: Connection, found: RunningRollout, wave: int, number: int, now
 
 
 def _retry(conn: Connection, found: RunningRollout, wave: int, number: int, now_s: float) -> dict[str, int | str]:
-    failed = rollout_members.find_assignments(conn, found.id, found.package_id, Outcome.FAILED, wave)
-    rows = [
-        row
-        for row in failed
-        if row.retries < found.plan.retries
-        and class_of(row.result, cancelled=row.cancelled_at_us is not None) in rollout_members.RETRIED
-    ][:number]
+    rows = rollout_members.find_to_retry(conn, found, wave, number)
     chosen = ChosenAssignments([Outcome.FAILED], device_ids=[row.device_id for row in rows])
     acts.renotify(conn, SYSTEM, found.package_id, chosen, now_s)
     for retries in {row.retries for row in rows}:
@@ -98,11 +92,10 @@ def _retry(conn: Connection, found: RunningRollout, wave: int, number: int, now_
     return {"computers": len(rows)}
 
 
-def recall(conn: Connection, found: RunningRollout, wave: int | None, number: int | None, now_s: float) -> int:
-    """Take back at most so many assignments of which no agent was notified, of a wave or of all; gives how many. They
-    are made again when it goes on."""
-    waiting = rollout_members.find_assignments(conn, found.id, found.package_id, Outcome.WAITING, wave)
-    rows = [row for row in waiting if row.origin_kind == OriginKind.ROLLOUT][:number]
+def recall(conn: Connection, found: RunningRollout, wave: int | None, number: int, now_s: float) -> int:
+    """Take back at most so many assignments that it made and of which no agent was notified, of a wave or of all; gives
+    how many. They are made again when it goes on."""
+    rows = rollout_members.find_waiting(conn, found, wave, number)
     assignments.take_back(conn, rows, now_s)
     rollout_members.change(conn, found.id, [row.computer_id for row in rows if not row.retries], assigned_at_us=None)
     for retries in {row.retries for row in rows if row.retries}:  # the failure before counts again
@@ -115,12 +108,7 @@ def recall(conn: Connection, found: RunningRollout, wave: int | None, number: in
 
 def _roll_back(conn: Connection, actor: Actor, found: RunningRollout, now_s: float) -> dict[str, int | str]:
     """Those that have the package get the one that it is rolled back to."""
-    having = [
-        row.device_id
-        for state in (Outcome.SUCCESS, Outcome.ARCHIVED)
-        for row in rollout_members.find_assignments(conn, found.id, found.package_id, state, None)
-        if class_of(row.result) in rollout_members.DEPLOYED
-    ]
+    having = rollout_members.find_having(conn, found)
     # In the history of those that had it before: it has to run again.
     terms = Terms(force=True, any_os=found.any_os)
     request = AssignmentRequest(found.plan.roll_back_to, having, terms, found.origin, skip_had=True, skip_unfit=True)
@@ -129,24 +117,32 @@ def _roll_back(conn: Connection, actor: Actor, found: RunningRollout, now_s: flo
 
 
 def find_successor(conn: Connection, package_id: str) -> str:
-    """The package that supersedes this one, however many are between; itself, if there is none."""
-    newest, seen = package_id, {package_id}
+    """The newest package that supersedes this one and is not deleted, however many are between; itself, if there is
+    none."""
+    newest, last, seen = package_id, package_id, {package_id}
+    columns = packages.c.id, packages.c.superseded_by, packages.c.deleted_at_us
     while True:
-        after = conn.scalar(select(packages.c.superseded_by).where(packages.c.id == newest))
-        if after is None or after in seen:
+        row = conn.execute(select(*columns).where(packages.c.id == last)).one_or_none()
+        if row is None:
             return newest
-        newest = after
-        seen.add(after)
+        if row.deleted_at_us is None:
+            newest = row.id
+        if row.superseded_by is None or row.superseded_by in seen:
+            return newest
+        last = row.superseded_by
+        seen.add(last)
 
 
 def supersede(
     conn: Connection, found: RunningRollout, now_s: float, save: Callable[[RolloutState, RolloutState], None]
-) -> RunningRollout:
-    """Where its package was superseded, it goes on with the successor, from the first wave."""
+) -> RunningRollout | None:
+    """Where its package was superseded, it goes on with the successor, from the first wave. None: not yet, as more is
+    to be taken back than one transaction takes."""
     newest = find_successor(conn, found.package_id)
     if newest == found.package_id:
         return found
-    recall(conn, found, None, None, now_s)
+    if recall(conn, found, None, rollout.MAX_STEP, now_s) == rollout.MAX_STEP:
+        return None
     state, decision = rollout.restart(found.state, found.package_id, newest)
     save(found.state, state)
     rollout_members.begin_anew(conn, found.id)

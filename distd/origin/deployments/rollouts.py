@@ -21,10 +21,13 @@ from distd.catalogue.rollouts_schema import rollout_members as rollout_members_t
 from distd.catalogue.rollouts_schema import rollout_waves, rollouts
 from distd.catalogue.schema import NAME_LIMIT, micros
 from distd.domain import rollout
+from distd.domain.actor import Actor, ActorKind
 from distd.domain.assignment_terms import OriginKind
 from distd.domain.errors import BadInput, Conflict
 from distd.domain.filters.render import render
 from distd.domain.folding import fold
+from distd.domain.page import Page
+from distd.domain.rollout_acts import DELETABLE, UNCHANGEABLE, WHERE
 from distd.domain.rollout_plan import WaveBy, check_plan, describe_wave, write_plan
 from distd.domain.rollout_state import ENDED, Phase, RolloutAct
 from distd.origin.computers import saved_filters
@@ -35,6 +38,7 @@ from distd.origin.deployments.rollout_rows import (
     find_row,
     is_id,
     load,
+    load_all,
     moment_of,
     note,
     read_facts,
@@ -43,7 +47,8 @@ from distd.origin.deployments.rollout_rows import (
     save,
     touch,
 )
-from distd.origin.deployments.rollout_steps import carry_out, recall
+from distd.origin.deployments.rollout_steps import carry_out
+from distd.origin.operators.api_tokens import person_of
 from distd.origin.packages.packages import show as show_package
 
 if TYPE_CHECKING:
@@ -51,12 +56,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from distd.domain.actor import Actor
     from distd.domain.assignment_terms import AssignmentOrigin
-    from distd.domain.page import Page, Window
+    from distd.domain.page import Window
     from distd.domain.rollout_plan import RolloutPlan
-    from distd.domain.rollout_state import WaveFacts
+    from distd.domain.rollout_state import RolloutState, WaveFacts
     from distd.domain.settings import DownloadConfig
+    from distd.origin.deployments.rollout_record import RunningRollout
 
 PLACE: Final = (str,)  # of a roll-out in the list: its folded name
 
@@ -91,8 +96,8 @@ class RolloutWave:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """A roll-out. `left_out`: of one that was made or started now: computers that match, and are in no wave. `waves` is
-    empty in lists."""
+    """A roll-out. `created_by`, `approved_by`: for a token its owner. `left_out`: of one that was made or started now:
+    computers that match, and are in no wave. `waves` is empty in lists."""
 
     id: int
     name: str
@@ -131,7 +136,7 @@ def create(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> Rol
     plan, who = replace(new.plan, waves=tuple(waves)), new.who
     if who.kind is OriginKind.FILTER:
         who = replace(who, name=_canonical(conn, actor, who.name))
-    state = rollout.new_state(plan, str(actor))
+    state = rollout.new_state(plan, person_of(conn, actor))
     row = {
         "name": name,
         "name_key": fold(name),
@@ -188,7 +193,10 @@ def _canonical(conn: Connection, actor: Actor, text: str) -> str:
 
 def list_rollouts(conn: Connection, window: Window) -> Page[Rollout]:
     """By name."""
-    return read_page(conn, select(rollouts), [rollouts.c.name_key], window, lambda row: _shown(conn, row, None))
+    page: Page[Row[Any]] = read_page(conn, select(rollouts), [rollouts.c.name_key], window, lambda row: row)
+    loaded = load_all(conn, page.items)
+    shown = [_shown(row, found, None) for row, found in zip(page.items, loaded, strict=True)]
+    return Page(shown, page.next, page.total)
 
 
 def revision_of(conn: Connection, name: str) -> int:
@@ -198,8 +206,9 @@ def revision_of(conn: Connection, name: str) -> int:
 
 def show(conn: Connection, name: str, now_s: float) -> Rollout:
     """By its name or its id. Raises `NotFound`."""
-    found = load(conn, find_row(conn, name))
-    return _shown(conn, find_row(conn, name), count_waves(conn, found, now_s))
+    row = find_row(conn, name)
+    found = load(conn, row)
+    return _shown(row, found, count_waves(conn, found, now_s))
 
 
 def act(conn: Connection, actor: Actor, name: str, what: RolloutAct, now_s: float, config: DownloadConfig) -> Rollout:
@@ -207,17 +216,21 @@ def act(conn: Connection, actor: Actor, name: str, what: RolloutAct, now_s: floa
     found, left_out = load(conn, find_row(conn, name)), 0
     if what is RolloutAct.START and found.state.phase is Phase.DRAFT:
         left_out = rollout_members.choose(conn, found.id, found.plan, found.who, now_s)
-    before = found.state
+    before = _with_person(conn, found.state)
     facts = read_facts(conn, found, now_s, config)
-    state, decisions = rollout.act(found.plan, before, (what, str(actor)), moment_of(now_s), facts)
+    state, decisions = rollout.act(found.plan, before, (what, person_of(conn, actor)), moment_of(now_s), facts)
     save(conn, found, before, state, now_s)
     carry_out(conn, actor, replace(found, state=state, config=config), decisions, now_s)
-    if state.phase is Phase.STOPPED:
-        recall(conn, found, None, None, now_s)
-        touch(conn, found.id)
-    else:
-        advance_now(conn, found.id, now_s, config, facts)  # the act itself has assigned nothing
+    advance_now(conn, found.id, now_s, config, facts)  # the act itself has assigned nothing of the package
     return replace(show(conn, name, now_s), left_out=left_out)
+
+
+def _with_person(conn: Connection, state: RolloutState) -> RolloutState:
+    """A version before kept the token that made it."""
+    kind, _, name = state.created_by.partition(":")
+    return (
+        replace(state, created_by=person_of(conn, Actor(ActorKind.TOKEN, name))) if kind == ActorKind.TOKEN else state
+    )
 
 
 def change(conn: Connection, actor: Actor, name: str, changes: Mapping[str, Any], now_s: float) -> Rollout:
@@ -230,7 +243,7 @@ def change(conn: Connection, actor: Actor, name: str, changes: Mapping[str, Any]
         with _field("roll_back_to"):
             show_package(conn, plan.roll_back_to)
     if phase in ENDED:
-        raise Conflict("rollout", f"it is {phase}, so nothing of it changes", "make another one")
+        raise Conflict("rollout", UNCHANGEABLE[phase], "make another one")
     if plan.approval and (phase is not Phase.DRAFT or found.state.approved_by):
         raise Conflict("rollout", "it is approved as it is, or will be", "stop it, and make another one")
     before, after = write_plan(found.plan), write_plan(plan)
@@ -246,18 +259,19 @@ def change(conn: Connection, actor: Actor, name: str, changes: Mapping[str, Any]
 
 def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
     """Forget a roll-out. Assignments that it made, and events, stay. Raises `NotFound`, and `Conflict` for one that was
-    started and has not ended."""
+    started and has not ended, or whose assignments are still being taken back."""
     found = load(conn, find_row(conn, name))
-    if found.state.phase not in (Phase.DRAFT, *ENDED):
-        raise Conflict("rollout", f"it is {found.state.phase}", "stop it first")
+    if found.state.phase not in DELETABLE:
+        raise Conflict("rollout", WHERE[found.state.phase], "stop it first")
+    if found.state.phase is Phase.STOPPED and rollout_members.find_waiting(conn, found, None, 1):
+        raise Conflict("rollout", "its assignments are still being taken back", "try again in a minute")
     for table in (rollout_members_table, rollout_waves):
         conn.execute(delete_from(table).where(table.c.rollout_id == found.id))
     conn.execute(delete_from(rollouts).where(rollouts.c.id == found.id))
     note(conn, Kind.ROLLOUT_DELETED, actor, found, now_s)
 
 
-def _shown(conn: Connection, row: Row[Any], counted: list[WaveFacts] | None) -> Rollout:
-    found = load(conn, row)
+def _shown(row: Row[Any], found: RunningRollout, counted: list[WaveFacts] | None) -> Rollout:
     waves = [
         RolloutWave(
             place + 1,

@@ -23,7 +23,7 @@ from distd.domain.parameters import Level
 from distd.origin.computers import parameters
 from distd.origin.computers.saved_filters import read_filter
 from distd.origin.deployments.named_computers import find_computers
-from distd.origin.groups import given_packages, membership
+from distd.origin.groups import given_packages, membership, references
 from distd.origin.groups.directory import compiled, read_trees, stored_filter
 from distd.origin.groups.following import matching_ids
 from distd.origin.groups.given_packages import GivenPackage  # noqa: TC001 - the API looks at the fields
@@ -175,6 +175,7 @@ def edit(conn: Connection, actor: Actor, name: str, changes: GroupChanges, now_s
     conn.execute(update(groups).where(_COLUMNS.id == row.id).values(**stored, changed_at_us=_version(conn, now_s)))
     if "name" in values:
         given_packages.rename(conn, row.name, new_name)
+        references.rename_group(conn, row.name, new_name)
     event_log.append(conn, Kind.GROUP_CHANGED, actor, at_s=now_s, group=new_name, before=before, after=told)
     if "filter_text" not in values or tree is None:
         _follow_name(conn, [row.name, new_name] if "name" in values else [], _members(conn, row.id), now_s)
@@ -228,10 +229,12 @@ def set_members(
 def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> ComputerGroup:
     """Delete a group, its parameters, and what it gave its members and their agents were not told of.
 
-    Raises `NotFound`, and `Conflict` where another group asks for it by its name.
+    Raises `NotFound`, and `Conflict` where another group asks for it by its name, or a roll-out that has not ended or a
+    recurrence is for it.
     """
     row = _row(conn, name)
     found = show(conn, actor, name)
+    references.refuse_if_needed(conn, row.name)
     if found.asked_by:
         raise Conflict("name", f"{row.name} is asked for by {', '.join(found.asked_by)}", "change their filters first")
     given_packages.take_all(conn, row.id, row.name, now_s)

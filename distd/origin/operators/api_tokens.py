@@ -12,7 +12,7 @@ from distd.catalogue.access_schema import api_tokens
 from distd.catalogue.lists import read_page
 from distd.catalogue.schema import NAME_LIMIT, micros, operators, seconds
 from distd.domain import api_tokens as tokens
-from distd.domain.actor import ActorKind
+from distd.domain.actor import Actor, ActorKind, operator
 from distd.domain.api_tokens import DEFAULT_DAYS, MAX_DAYS
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.permissions import TABLE, Act, OperatorRights, Role, least
@@ -21,7 +21,6 @@ from distd.origin.operators.restrictions import check_filter
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
-    from distd.domain.actor import Actor
     from distd.domain.page import Page, Window
 
 DAY_S: Final = 86_400.0
@@ -133,6 +132,16 @@ def find(conn: Connection, token: str, now_s: float) -> KnownToken | None:
     acts = frozenset(map(Act, row.acts.split()))
     access = OperatorRights(least(Role(row.role), owner.role), row.filter or owner.filter, acts, is_token=True)
     return KnownToken(row.name, access, seconds(row.used_at_us))
+
+
+def person_of(conn: Connection, actor: Actor) -> str:
+    """Who stands behind an actor, as text: an operator, of a token its owner; "cli": somebody on this machine."""
+    if actor.kind is not ActorKind.TOKEN:
+        return str(actor)
+    owner = conn.scalar(select(api_tokens.c.owner).where(api_tokens.c.name == actor.name))
+    if owner is None:
+        return str(actor)
+    return str(operator(owner) if owner else Actor(ActorKind.CLI))
 
 
 def mark_used(conn: Connection, name: str, address: str, now_s: float) -> None:

@@ -71,6 +71,12 @@ def newest(conn: Connection, wanted: Wanted, window: Window) -> Page[LoggedEvent
     return read_page(conn, query, (events.c.seq,), window, _entry, newest_first=True, count=count)
 
 
+def latest(conn: Connection, wanted: Wanted, limit: int) -> list[LoggedEvent]:
+    """The newest ones, the newest first; how many there are in all is not counted."""
+    query = _select().where(*_conditions(conn, wanted)).order_by(events.c.seq.desc())
+    return [_entry(row) for row in conn.execute(query.limit(limit))]
+
+
 def last_of_people(conn: Connection) -> int:
     """The sequence number of the last event of an operator, a token or a command line; 0: there is none."""
     return conn.scalar(select(func.max(events.c.seq)).where(_BY_PEOPLE)) or 0

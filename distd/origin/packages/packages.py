@@ -14,6 +14,8 @@ from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.origin.packages import attempts
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Connection, Row, Select
 
     from distd.domain.actor import Actor
@@ -183,3 +185,12 @@ def _server(field: str, server: str | None) -> str | None:
     if match is None or len(server) > NAME_LIMIT or int((match[2] or ":1")[1:]) not in range(1, 65536):
         raise BadInput(field, '"host[:port]/path" without a scheme', server)
     return server.rstrip("/")
+
+
+def names_of(conn: Connection, package_ids: Collection[str]) -> dict[str, str]:
+    """The names of packages by their ids, of those that were deleted too."""
+    found: dict[str, str] = {}
+    for ids in dialect.chunks(sorted(package_ids)):
+        rows = conn.execute(select(packages.c.id, packages.c.name).where(packages.c.id.in_(ids)))
+        found |= {row.id: row.name for row in rows}
+    return found

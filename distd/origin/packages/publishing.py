@@ -303,6 +303,9 @@ def _insert_row(conn: Connection, actor: Actor, package: Package) -> None:
 
 
 def _refuse_if_needed(conn: Connection, package_id: str) -> None:
+    going_on = references.find_rollouts(conn, package_id)
+    if going_on:
+        raise Conflict("package", f"{package_id} is needed by the roll-out {going_on[0]}", "stop the roll-out first")
     query = select(func.count()).where(assignments.c.package_id == package_id, assignments.c.result.is_(None))
     needed = conn.scalar(query) or 0
     if needed:

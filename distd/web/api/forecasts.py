@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from distd.domain.settings import Settings
     from distd.origin.deployments.forecasts import Question
     from distd.origin.deployments.rollout_forecasts import RolloutQuestion
-    from distd.origin.deployments.rollout_rows import RunningRollout
+    from distd.origin.deployments.rollout_record import RunningRollout
     from distd.simulation.records import RolloutForecast
     from distd.simulation.world import World
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from distd.catalogue.event_log import Kind
 from distd.domain.conditions import ConditionKind
 from distd.domain.page import EVERYTHING, Window
-from distd.domain.permissions import Act
+from distd.domain.permissions import Act, missing
 from distd.domain.rollout_state import ENDED, Phase
 from distd.origin.computers import duplicates
 from distd.origin.computers.contact_counts import count_contacts
@@ -132,7 +132,9 @@ def _count_duplicates(conn: Connection, _: Asked) -> int:
 def _read(conn: Connection, asked: Asked, setup: AgentSetup) -> SiteNow:
     active = overview.list_packages(conn, WantedPackages(None, True), Window(MAX_PACKAGES))
     running = [each for each in active.items if each.waiting + each.notified + each.downloading]
-    open_rollouts = [each for each in rollouts.list_rollouts(conn, EVERYTHING).items if each.phase not in ENDED]
+    may_rollouts, may_notices = (not missing(asked.access, act) for act in (Act.ROLLOUTS_READ, Act.NOTICES_READ))
+    all_rollouts = rollouts.list_rollouts(conn, EVERYTHING).items if may_rollouts else []
+    open_rollouts = [each for each in all_rollouts if each.phase not in ENDED]
     known = [each for each in mirrors.list_mirrors(conn, None, EVERYTHING, asked.now_s).items if each.state == "JOINED"]
     counts = count_contacts(conn, asked.actor, asked.now_s)
     steps = FirstSteps(
@@ -142,7 +144,7 @@ def _read(conn: Connection, asked: Asked, setup: AgentSetup) -> SiteNow:
         is_assigned=any(any(each.counters.values()) for each in active.items),
         setup=setup,
     )
-    found = list_open(conn)
+    found = list_open(conn) if may_notices else []
     site = SiteNow(counts, running[:MAX_RUNNING], len(running), active.total, open_rollouts, known, found, steps)
     site.attention.extend(_attention(site, active.items))
     return site

@@ -12,6 +12,7 @@ from quart import redirect, request
 from distd.domain.errors import BadInput, Conflict
 from distd.domain.page import Window
 from distd.domain.permissions import Act
+from distd.domain.rollout_acts import ALLOWED, DELETABLE
 from distd.domain.rollout_plan import DEFAULT_SUCCESS_PERCENT, MAX_WAVES, WaveBy, WavePlan, parse_wave
 from distd.domain.rollout_state import ENDED, Phase, RolloutAct
 from distd.operations import rollouts as operations
@@ -28,8 +29,9 @@ from distd.origin.deployments.package_forecasts import Expected, band_of
 from distd.origin.deployments.statistics import CurvePoint
 from distd.origin.operators import events
 from distd.origin.operators.events import Wanted, read_kinds
-from distd.origin.packages import overview, packages
+from distd.origin.packages import overview
 from distd.origin.packages.overview import WantedPackages
+from distd.origin.packages.packages import names_of
 from distd.web.console.charts import curve
 from distd.web.console.faults import fault_text
 from distd.web.console.frame import current, is_fragment, now_s, page
@@ -37,7 +39,7 @@ from distd.web.console.links import address, of_deployment, of_forecast, of_roll
 from distd.web.console.recent import RecentAnswers
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from quart import Response
     from quart_trio import QuartTrio
@@ -54,19 +56,14 @@ PAGE_SIZE: Final = 50
 MAX_PACKAGES: Final = 1000  # that can be chosen from, the newest
 MAX_DECISIONS: Final = 30
 COUNTED_KEPT_S: Final = 4.0  # a page that is open asks every five
+DECIDED_KEPT_S: Final = 60.0  # decisions have another revision
 MAX_SEARCHED: Final = 300  # events of roll-outs of the package, among which its own are
-# What can be done in each phase, the most likely first.
-ACTS: Final[Mapping[Phase, tuple[RolloutAct, ...]]] = {
-    Phase.DRAFT: (RolloutAct.START,),
-    Phase.AWAITING_APPROVAL: (RolloutAct.APPROVE, RolloutAct.STOP),
-    Phase.SCHEDULED: (RolloutAct.PAUSE, RolloutAct.STOP),
-    Phase.RUNNING: (RolloutAct.PAUSE, RolloutAct.OPEN_WAVE, RolloutAct.STOP),
-    Phase.PAUSED: (RolloutAct.RESUME, RolloutAct.STOP),
-    Phase.HALTED: (RolloutAct.RESUME, RolloutAct.STOP),
-    Phase.FINISHED: (),
-    Phase.STOPPED: (),
-}
-DELETABLE: Final = (Phase.DRAFT, Phase.FINISHED, Phase.STOPPED)
+# What can be done, the most likely first.
+ACTS: Final = (
+    *(RolloutAct.START, RolloutAct.APPROVE, RolloutAct.PAUSE, RolloutAct.RESUME, RolloutAct.OPEN_WAVE),
+    *(RolloutAct.STOP, RolloutAct.ROLL_BACK),
+)
+KINDS: Final = ("filter", "group", "tag")  # of whom it is for; "": all computers
 NUMBERS: Final = ("success_percent", "error_percent", "stalled_percent", "at_once", "retries")
 DEFAULT_WAVES: Final = "5\n10%\nrest"
 
@@ -78,6 +75,7 @@ class RolloutPages:
         self._asked = asked
         self._shown = RecentAnswers(COUNTED_KEPT_S)
         self._planned = RecentAnswers(COUNTED_KEPT_S)
+        self._decided = RecentAnswers(DECIDED_KEPT_S)
 
     def add_to(self, app: QuartTrio) -> None:
         """Add the pages."""
@@ -86,11 +84,11 @@ class RolloutPages:
         async def list_rollouts() -> Response:
             query = RolloutQuery(PAGE_SIZE, request.args.get("cursor") or None)
             found = await self._asked.do(operations.LIST, given=query)
-            link = partial(address, PATH, {})
+            ids, link = {each.package_id for each in found.items}, partial(address, PATH, {})
             return await page(
                 "rollouts.html",
                 found=found,
-                names=await self._asked.reader.run(partial(_names, ids={each.package_id for each in found.items})),
+                names=await self._asked.reader.run(partial(names_of, package_ids=ids)),
                 next=link(cursor=found.next) if found.next else "",
                 first=link() if query.cursor else "",
                 link_of=of_rollout,
@@ -148,36 +146,33 @@ class RolloutPages:
             return await self._form(form, made)
         return redirect(of_rollout(made.id), 303)
 
-    async def _find(self, rollout_id: int) -> Rollout:
-        """Who looks at the same roll-out shares for some seconds what was counted, until it is acted on."""
+    async def _find(self, rollout_id: int) -> tuple[int, Rollout]:
+        """Its revision, and itself. Who looks at the same roll-out shares for some seconds what was counted, until it
+        is acted on."""
         self._asked.demand(operations.SHOW.act)
         revision = await self._asked.reader.run(partial(rollouts.revision_of, name=str(rollout_id)))
         make = partial(self._asked.do, operations.SHOW, str(rollout_id))
         found: Rollout = await self._shown.get((rollout_id, revision), current().now_s, make)
-        return found
+        return revision, found
 
     async def _show(self, rollout_id: int, fault: str = "", status: int = 200) -> Response:
-        found = await self._find(rollout_id)
+        revision, found = await self._find(rollout_id)
         phase = Phase(found.phase)
-        acts = [act for act in ACTS[phase] if act is not RolloutAct.OPEN_WAVE or found.opened < len(found.waves)]
-        if found.plan.get("roll_back_to") and phase is not Phase.DRAFT and phase is not Phase.STOPPED:
-            acts.append(RolloutAct.ROLL_BACK)
-        read = partial(rollout_forecasts.show_kept, name=str(rollout_id), now_s=now_s())
-        planned = await self._planned.get(rollout_id, now_s(), partial(self._asked.reader.run, read))
-        kinds = read_kinds(tuple(f"ROLLOUT_{each}" for each in DECISIONS), "kind")
-        wanted = Wanted(package_id=found.package_id, kinds=kinds)
-        logged = await self._asked.reader.run(partial(events.newest, wanted=wanted, window=Window(MAX_SEARCHED)))
-        own = [each for each in logged.items if each.detail.get("rollout") == found.id][:MAX_DECISIONS]
+        counted = sum(wave.success for wave in found.waves), sum(wave.members for wave in found.waves)
+        read = partial(rollout_forecasts.show_kept, name=str(rollout_id), now_s=now_s(), counted=counted)
+        key = rollout_id, revision
+        planned = await self._planned.get(key, now_s(), partial(self._asked.reader.run, read))
+        decided = partial(self._asked.reader.run, partial(_decisions, found=found))
         return await page(
             "rollout_live.html" if is_fragment() else "rollout.html",
             status,
             rollout=found,
             path=of_rollout(found.id),
-            names=await self._asked.reader.run(partial(_names, ids={found.package_id})),
-            acts=acts,
+            names=await self._asked.reader.run(partial(names_of, package_ids={found.package_id})),
+            acts=_acts(found),
             is_deletable=phase in DELETABLE,
             is_going_on=phase not in (Phase.DRAFT, Phase.FINISHED, Phase.STOPPED),
-            decisions=own,
+            decisions=await self._decided.get(key, now_s(), decided),
             figures_of=figures_of,
             **_progress_values(planned),
             deployment=of_deployment(found.package_id),
@@ -213,9 +208,22 @@ def _progress_values(planned: RolloutPlanShown | None) -> dict[str, Any]:
     return {"curve": drawn, "measured": measured, "expected": expected}
 
 
-def _names(conn: Connection, ids: Collection[str]) -> dict[str, str]:
-    """The names of packages, by their ids."""
-    return {package_id: packages.show(conn, package_id).name for package_id in ids}
+def _acts(found: Rollout) -> list[RolloutAct]:
+    """What can be done to it now."""
+    impossible = set[RolloutAct]()
+    if found.opened == len(found.waves):
+        impossible.add(RolloutAct.OPEN_WAVE)
+    if not found.plan.get("roll_back_to"):
+        impossible.add(RolloutAct.ROLL_BACK)
+    if not found.plan.get("approval") or found.approved_by:
+        impossible.add(RolloutAct.APPROVE)
+    return [act for act in ACTS if found.phase in ALLOWED[act] and act not in impossible]
+
+
+def _decisions(conn: Connection, found: Rollout) -> list[LoggedEvent]:
+    kinds = read_kinds(tuple(f"ROLLOUT_{each}" for each in DECISIONS), "kind")
+    logged = events.latest(conn, Wanted(package_id=found.package_id, kinds=kinds), MAX_SEARCHED)
+    return [each for each in logged if each.detail.get("rollout") == found.id][:MAX_DECISIONS]
 
 
 def figures_of(event: LoggedEvent) -> dict[str, Any]:
@@ -233,13 +241,15 @@ def _request(form: Mapping[str, str]) -> RolloutRequest:
         raise BadInput("waves", f"1 to {MAX_WAVES} waves, one in a line", f"{len(lines)}")
     waves = [parse_wave(line, "waves", default) for line in lines]
     kind, name = form.get("to", ""), form.get("who", "").strip()
+    if kind and (not name or kind not in KINDS):
+        raise BadInput("who", "a search, a group or a TAG", "nothing")
     package = form.get("package", "")
     if not package.isdecimal():
         raise BadInput("package", "a package", "nothing")
     return RolloutRequest(
         form.get("name", "").strip(),
         package,
-        to=RolloutTarget(**{kind: name}) if kind in ("filter", "group", "tag") and name else RolloutTarget(),
+        to=RolloutTarget(**{kind: name}) if kind else RolloutTarget(),
         waves=tuple(WaveRequest(**asdict(wave)) for wave in waves),
         limits=RolloutLimitsRequest(numbers["at_once"]),
         halts=RolloutHaltsRequest(numbers["error_percent"], numbers["stalled_percent"]),

@@ -8,9 +8,14 @@ import pytest
 
 from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
+from distd.catalogue.rollouts_schema import rollout_members
+from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.errors import Conflict, NotFound
 from distd.domain.records import InventoryRequest
+from distd.domain.rollout_plan import RolloutPlan, WaveBy, WavePlan
 from distd.origin.computers import computer_settings, computers, merging
+from distd.origin.deployments import rollouts
+from distd.origin.deployments.rollouts import NewRollout
 
 if TYPE_CHECKING:
     from tests.fixtures.origin import TestOrigin
@@ -87,6 +92,16 @@ def test_the_old_one_that_speaks_again_is_new(two: TestOrigin) -> None:
     merge(two)
     two.post(InventoryRequest("old", {"NAME": "PC"}, {}, (), None))
     assert {row["device_id"]: row["id"] for row in two.rows(schema.computers)} == {"new": 2, "old": 3}
+
+
+def test_its_place_in_a_roll_out_goes_along(two: TestOrigin) -> None:
+    plan = RolloutPlan((WavePlan(WaveBy.FILTER, "device_id = old"), WavePlan(WaveBy.REST)))
+    both = AssignmentOrigin(OriginKind.FILTER)
+    for name, who in (("both", both), ("old", AssignmentOrigin(OriginKind.FILTER, "device_id = old"))):
+        two.act(rollouts.create, NewRollout(name, "17", who, plan), two.now_s)
+    merge(two)
+    members = [(row["rollout_id"], row["computer_id"], row["wave"]) for row in two.rows(rollout_members)]
+    assert sorted(members) == [(1, 2, 1), (2, 2, 0)]
 
 
 def test_what_cannot_be_merged(two: TestOrigin) -> None:

@@ -13,6 +13,8 @@ from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.page import EVERYTHING
 from distd.origin.deployments import recurrences
 from distd.origin.deployments.recurrences import NewRecurrence
+from distd.origin.groups import groups
+from distd.origin.groups.groups import GroupChanges, NewComputerGroup
 from distd.origin.packages import packages
 
 if TYPE_CHECKING:
@@ -145,3 +147,15 @@ def test_there_are_not_too_many(site: TestOrigin, monkeypatch: pytest.MonkeyPatc
     make(site)
     with pytest.raises(Conflict, match="1 recurrences already"):
         make(site)
+
+
+def test_its_group_gets_another_name_and_stays(site: TestOrigin) -> None:
+    site.act(groups.create, NewComputerGroup("Class A", computers=["a", "c"]), site.now_s)
+    made = make(site, who=AssignmentOrigin(OriginKind.GROUP, "class a"), first_s=site.now_s)
+    site.act(groups.edit, "Class A", GroupChanges(name="Class B"), site.now_s)
+    assert site.read(recurrences.show, str(made.id)).who == "Class B"
+    assert run(site, 0) > 0
+    with pytest.raises(Conflict, match="Class B is needed by the recurrence 1; delete the recurrence first"):
+        site.act(groups.delete, "Class B", site.now_s)
+    site.act(recurrences.delete, str(made.id), site.now_s)
+    site.act(groups.delete, "Class B", site.now_s)

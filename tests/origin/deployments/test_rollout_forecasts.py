@@ -14,10 +14,11 @@ from distd.domain.errors import NotFound
 from distd.domain.rollout_plan import RolloutLimits, RolloutPlan, WaveBy, WavePlan
 from distd.domain.rollout_state import RolloutAct
 from distd.domain.settings import DownloadConfig, settings_of
-from distd.origin.deployments import rollout_advance, rollout_forecasts, rollouts
+from distd.origin.deployments import rollout_forecasts, rollouts
 from distd.origin.deployments.rollout_rows import find_row, load
 from distd.origin.deployments.rollouts import NewRollout
 from distd.simulation.world import Line
+from tests.fixtures.rollouts import advance_rollouts
 
 if TYPE_CHECKING:
     from distd.origin.deployments.rollout_forecasts import RolloutPlanShown, RolloutQuestion
@@ -100,6 +101,30 @@ def test_it_is_kept_once_it_has_begun_and_compared(site: TestOrigin) -> None:
     assert late.measured.expected == 6
 
 
+def test_what_was_there_before_it_began_is_there_from_the_beginning(site: TestOrigin) -> None:
+    site.assign("17", "pc0")
+    site.listed("pc0")
+    site.fetch("17", "pc0")
+    site.report("17", "SUCCESS", "pc0")
+    site.now_s += 1_000_000
+    site.act(rollouts.act, "putty", RolloutAct.START, site.now_s, CONFIG)
+    site.write(rollout_forecasts.keep, question(site), "too large")
+    begun_s = site.now_s
+    for result in [each for each in site.results("17") if each.state == "WAITING"]:
+        site.listed(result.device_id)
+        site.now_s += 1000
+        site.fetch("17", result.device_id)
+        site.report("17", "SUCCESS", result.device_id)
+    found = kept(site)
+    assert found is not None
+    assert found.measured is not None
+    at_s, shares = zip(*found.measured.curve, strict=True)
+    assert at_s[0] == 0.0
+    assert at_s[1:] == pytest.approx([1000.0 * (place + 1) for place in range(len(at_s) - 1)], abs=11)
+    assert at_s[-1] == site.now_s - begun_s
+    assert (shares[0], shares[-1]) == (round(1 / 6, 6), round(found.measured.success / 6, 6))
+
+
 def test_another_package_is_forecast_anew(site: TestOrigin) -> None:
     site.act(rollouts.act, "putty", RolloutAct.START, site.now_s, CONFIG)
     site.write(rollout_forecasts.keep, question(site), "too large")
@@ -109,7 +134,7 @@ def test_another_package_is_forecast_anew(site: TestOrigin) -> None:
     site.package("18")
     after = update(schema.packages).where(schema.packages.c.id == "17").values(superseded_by="18")
     site.write(lambda conn: conn.execute(after))
-    site.write(rollout_advance.advance, site.now_s, CONFIG)
+    advance_rollouts(site, CONFIG)
     assert kept(site) is None
     assert site.read(rollout_forecasts.find_unforecast) == ["1"]
 

@@ -10,6 +10,7 @@ from sqlalchemy import insert, update
 
 from distd.catalogue import groups_schema, rollouts_schema, schema
 from distd.catalogue.event_log import Kind
+from distd.domain import rollout
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.page import EVERYTHING
@@ -18,13 +19,18 @@ from distd.domain.rollout_plan import RolloutHalts, RolloutLimits, RolloutPlan, 
 from distd.domain.rollout_state import RolloutAct
 from distd.domain.settings import DownloadConfig
 from distd.origin.computers import computers
-from distd.origin.deployments import acts, rollout_advance, rollouts
+from distd.origin.deployments import acts, rollout_advance, rollout_rows, rollouts
 from distd.origin.deployments.acts import ChosenAssignments
 from distd.origin.deployments.rollouts import NewRollout
-from distd.origin.packages import counters, packages
+from distd.origin.groups import groups
+from distd.origin.groups.groups import GroupChanges
+from distd.origin.packages import counters, packages, publishing
+from tests.fixtures.origin import ADMIN
+from tests.fixtures.rollouts import advance_rollouts, join_rollouts
 
 if TYPE_CHECKING:
     from distd.origin.deployments.rollouts import Rollout
+    from distd.origin.packages.publishing import PackageStore
     from tests.fixtures.origin import TestOrigin
 
 CONFIG = DownloadConfig(frag_latency_s=0)
@@ -66,7 +72,7 @@ def start(site: TestOrigin, plan: RolloutPlan = PLAN, **more: Any) -> Rollout:
 def advance(site: TestOrigin, seconds: float = 5) -> Rollout:
     site.now_s += seconds
     for _ in range(5):
-        site.write(rollout_advance.advance, site.now_s, CONFIG)
+        advance_rollouts(site, CONFIG)
     assert site.write(counters.recount_all) == {}
     found: Rollout = site.read(rollouts.show, "Putty", site.now_s)
     return found
@@ -178,7 +184,7 @@ def test_limits_and_stop(site: TestOrigin) -> None:
     site.listed(assigned(site)[0])
     stopped = do(site, RolloutAct.STOP)
     assert (stopped.phase, len(assigned(site))) == ("STOPPED", 1)
-    with pytest.raises(Conflict, match="it is STOPPED"):
+    with pytest.raises(Conflict, match="it is stopped, so it cannot be started"):
         do(site, RolloutAct.START)
 
 
@@ -216,7 +222,7 @@ def test_those_that_begin_to_match_join(site: TestOrigin) -> None:
     start(site, replace(PLAN, dynamic=True))
     site.prolog("new")
     site.inventory(device_id="new")
-    assert (site.write(rollout_advance.join, site.now_s), site.write(rollout_advance.join, site.now_s)) == (1, 0)
+    assert (join_rollouts(site), join_rollouts(site)) == (1, 0)
     assert [wave.members for wave in advance(site).waves] == [2, 5]
     (event,) = site.events(Kind.ROLLOUT_JOINED)
     assert (event.detail["wave"], event.detail["computers"]) == (2, 1)
@@ -331,7 +337,7 @@ def test_what_is_approved_stays_as_it_is(site: TestOrigin) -> None:
 
 def test_one_that_ended_is_forgotten_with_its_computers(site: TestOrigin) -> None:
     start(site)
-    with pytest.raises(Conflict, match="it is RUNNING; stop it first"):
+    with pytest.raises(Conflict, match="it is running; stop it first"):
         site.act(rollouts.delete, "putty", site.now_s)
     pilots = assigned(site)
     site.listed(pilots[0])
@@ -340,3 +346,145 @@ def test_one_that_ended_is_forgotten_with_its_computers(site: TestOrigin) -> Non
     assert assigned(site) == [pilots[0]], "its agent was told"
     assert site.rows(rollouts_schema.rollout_members) == site.rows(rollouts_schema.rollout_waves) == []
     assert make(site).phase == "DRAFT", "the name is free"
+
+
+def delete_package(site: TestOrigin, package_id: str) -> None:
+    """As a version before could do it."""
+    gone = update(schema.packages).where(schema.packages.c.id == package_id).values(deleted_at_us=1)
+    site.write(lambda conn: conn.execute(gone))
+
+
+def test_a_package_is_not_deleted_while_its_roll_out_goes_on(site: TestOrigin, package_store: PackageStore) -> None:
+    site.package("16")
+    start(site, replace(PLAN, start_at_s=site.now_s + 600, roll_back_to="16"))
+    for package_id in ("17", "16"):
+        with pytest.raises(Conflict, match=f"{package_id} is needed by the roll-out Putty; stop the roll-out first"):
+            publishing.delete(package_store, ADMIN, package_id, site.now_s)
+    do(site, RolloutAct.STOP)
+    publishing.delete(package_store, ADMIN, "16", site.now_s)
+
+
+def test_one_whose_package_is_gone_holds_nobody_up_and_can_be_stopped(site: TestOrigin) -> None:
+    start(site, replace(PLAN, start_at_s=site.now_s + 600))
+    site.package("18")
+    other = NewRollout("Other", "18", ALL, replace(PLAN, start_at_s=site.now_s + 600))
+    site.act(rollouts.create, other, site.now_s)
+    site.act(rollouts.act, "Other", RolloutAct.START, site.now_s, CONFIG)
+    delete_package(site, "17")
+    halted = advance(site, 600)
+    assert (halted.phase, halted.reason[:31]) == ("HALTED", "the package cannot be assigned:")
+    assert site.read(rollouts.show, "Other", site.now_s).phase == "RUNNING"
+    assert do(site, RolloutAct.STOP).phase == "STOPPED"
+
+
+def test_a_successor_that_was_deleted_is_passed_over(site: TestOrigin) -> None:
+    start(site)
+    for package_id, after in (("17", "18"), ("18", "19")):
+        site.package(after)
+        old = update(schema.packages).where(schema.packages.c.id == package_id)
+        site.write(lambda conn, old=old, after=after: conn.execute(old.values(superseded_by=after)))
+    delete_package(site, "19")
+    assert advance(site).package_id == "18"
+
+
+def test_what_is_wrong_with_one_halts_it_and_no_other(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(site)
+
+    def read_facts(conn: Any, found: Any, *more: Any) -> Any:
+        if found.name == "Putty":
+            raise NotFound("package", "a package", "17")
+        return rollout_rows.read_facts(conn, found, *more)
+
+    other = NewRollout("Other", "17", ALL, replace(PLAN, start_at_s=site.now_s + 5))
+    site.act(rollouts.create, other, site.now_s)
+    site.act(rollouts.act, "Other", RolloutAct.START, site.now_s, CONFIG)
+    monkeypatch.setattr("distd.origin.deployments.rollout_advance.read_facts", read_facts)
+    assert advance(site).phase == "HALTED"
+    assert site.read(rollouts.show, "Other", site.now_s).phase == "RUNNING"
+
+
+def test_the_group_of_a_dynamic_one_gets_another_name_and_stays(site: TestOrigin) -> None:
+    waves = WavePlan(WaveBy.GROUP, "Class A"), WavePlan(WaveBy.REST)
+    who = AssignmentOrigin(OriginKind.GROUP, "class a")
+    start(site, replace(PLAN, waves=waves, dynamic=True), who=who)
+    site.act(groups.edit, "Class A", GroupChanges(name="Class B"), site.now_s)
+    found = site.read(rollouts.show, "Putty", site.now_s)
+    assert (found.who, found.plan["waves"][0]["value"]) == ("Class B", "Class B")
+    site.act(groups.set_members, "Class B", [NAMES[2]], now_s=site.now_s)
+    assert join_rollouts(site) == 1
+    with pytest.raises(Conflict, match="Class B is needed by the roll-out Putty; stop the roll-out first"):
+        site.act(groups.delete, "class b", site.now_s)
+    do(site, RolloutAct.STOP)
+    site.act(groups.delete, "class b", site.now_s)
+
+
+def test_one_whose_group_is_gone_halts_and_others_are_joined(site: TestOrigin) -> None:
+    start(site, replace(PLAN, dynamic=True), who=AssignmentOrigin(OriginKind.GROUP, "class a"))
+    other = NewRollout("Other", "17", ALL, replace(PLAN, dynamic=True))
+    site.act(rollouts.create, other, site.now_s)
+    site.act(rollouts.act, "Other", RolloutAct.START, site.now_s, CONFIG)
+    site.write(lambda conn: conn.execute(update(groups_schema.groups).values(name="B", name_key="b")))
+    site.prolog("new")
+    assert join_rollouts(site) == 1
+    halted = site.read(rollouts.show, "Putty", site.now_s)
+    assert (halted.phase, "group: expected the name of a group" in halted.reason) == ("HALTED", True)
+
+
+def make_other(site: TestOrigin, plan: RolloutPlan, name: str = "Other") -> None:
+    site.act(rollouts.create, NewRollout(name, "17", ALL, plan), site.now_s)
+    site.act(rollouts.act, name, RolloutAct.START, site.now_s, CONFIG)
+
+
+def test_what_another_one_of_the_package_assigned_stays(site: TestOrigin) -> None:
+    start(site)
+    mine = assigned(site)
+    make_other(site, RolloutPlan((WavePlan(WaveBy.REST),)))
+    assert len(assigned(site)) == 6
+    site.act(rollouts.act, "Other", RolloutAct.STOP, site.now_s, CONFIG)
+    assert assigned(site) == mine
+    do(site, RolloutAct.PAUSE)
+    assert assigned(site) == []
+
+
+def test_what_is_taken_back_when_it_stops_is_in_parts(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(site, RolloutPlan((WavePlan(WaveBy.REST),)))
+    monkeypatch.setattr(rollout, "MAX_STEP", 4)
+    assert (do(site, RolloutAct.STOP).phase, len(assigned(site))) == ("STOPPED", 2)
+    with pytest.raises(Conflict, match="its assignments are still being taken back; try again in a minute"):
+        site.act(rollouts.delete, "putty", site.now_s)
+    advance_rollouts(site, CONFIG)
+    assert assigned(site) == []
+    assert site.read(rollout_advance.find_due, site.now_s, CONFIG) == []
+    site.act(rollouts.delete, "putty", site.now_s)
+
+
+def test_it_goes_on_with_a_successor_when_all_is_taken_back(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(site, RolloutPlan((WavePlan(WaveBy.REST),)))
+    monkeypatch.setattr(rollout, "MAX_STEP", 4)
+    site.package("18")
+    old = update(schema.packages).where(schema.packages.c.id == "17")
+    site.write(lambda conn: conn.execute(old.values(superseded_by="18")))
+    advance_rollouts(site, CONFIG)
+    assert (site.read(rollouts.show, "Putty", site.now_s).package_id, len(assigned(site))) == ("17", 2)
+    assert (advance(site).package_id, assigned(site)) == ("18", [])
+    assert len(site.results("18")) == 6
+
+
+def test_however_many_there_are_all_go_on(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout_advance, "PAGE_SIZE", 2)
+    for name in "abcde":
+        make_other(site, replace(PLAN, start_at_s=site.now_s + 60), name)
+    site.act(rollouts.act, "a", RolloutAct.PAUSE, site.now_s, CONFIG)
+    site.now_s += 60
+    advance_rollouts(site, CONFIG)
+    phases = {each.name: each.phase for each in site.read(rollouts.list_rollouts, EVERYTHING).items}
+    assert phases == {"a": "PAUSED", **dict.fromkeys("bcde", "RUNNING")}
+
+
+def test_computers_are_chosen_anew_when_it_starts(site: TestOrigin) -> None:
+    make(site, RolloutPlan((WavePlan(WaveBy.GROUP, "class a"), WavePlan(WaveBy.REST))))
+    site.prolog("new")
+    site.act(groups.set_members, "Class A", [NAMES[2]], [NAMES[0]], now_s=site.now_s)
+    site.act(computers.delete, [NAMES[5]], site.now_s)
+    assert [wave.members for wave in do(site, RolloutAct.START).waves] == [2, 4]
+    assert assigned(site) == NAMES[1:3]

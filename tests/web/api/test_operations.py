@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,12 +11,17 @@ import pytest
 from distd.catalogue.event_log import Kind
 from distd.catalogue.jobs_schema import jobs
 from distd.catalogue.schema import assignments, computers
+from distd.domain.actor import Actor, ActorKind
+from distd.domain.permissions import Role
+from distd.origin.operators import api_tokens
+from distd.origin.operators.api_tokens import NewToken
 from tests.fixtures.mirrors import add_mirror
 
 if TYPE_CHECKING:
     from tests.fixtures.origin import TestOrigin
 
 JSON = {"Content-Type": "application/json"}
+OTHERS = NewToken("others", Role.OPERATOR)
 
 
 @pytest.fixture
@@ -214,6 +220,29 @@ async def test_why_the_computers_of_a_package_wait(ask: Any, origin: TestOrigin)
     _, found, _ = await ask("GET", "/packages/17/why?lang=fr")
     assert found["groups"][0]["sentence"].startswith("2 ")
     assert (await ask("GET", "/packages/18/why"))[0] == 404
+
+
+@pytest.mark.parametrize("made_by_token", [True, False])
+async def test_nobody_approves_the_own_roll_out_by_a_token(
+    ask: Any, origin: TestOrigin, *, made_by_token: bool
+) -> None:
+    origin.package("17")
+    origin.prolog()
+    new = NewToken("ci", Role.OPERATOR)
+    token = origin.act(api_tokens.create, new, b"s" * 32, time.time())
+    others = origin.write(
+        api_tokens.create, Actor(ActorKind.CLI, "root"), NewToken("x", Role.OPERATOR), b"t" * 32, time.time()
+    )
+    by = {True: {"Authorization": f"Bearer {token}"}, False: {}}
+    wanted = {"name": "Putty", "package": "17", "approval": True}
+    _, made, _ = await ask("POST", "/rollouts", wanted, **by[made_by_token])
+    assert made["created_by"] == "operator:admin"
+    await ask("POST", "/rollouts/putty/start")
+    for way in (True, False):
+        status, problem, _ = await ask("POST", "/rollouts/putty/approve", **by[way])
+        assert (status, "operator:admin made it" in problem["detail"]) == (409, True)
+    _, approved, _ = await ask("POST", "/rollouts/putty/approve", Authorization=f"Bearer {others}")
+    assert (approved["phase"], approved["approved_by"]) == ("RUNNING", "cli")
 
 
 async def test_a_roll_out_from_made_to_stopped(ask: Any, origin: TestOrigin) -> None:

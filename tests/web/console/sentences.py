@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import distd
-from distd.domain import rollout
+from distd.domain import rollout, rollout_acts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ TOLD: Final = {
 def collect() -> set[str]:
     """All of them, but those that are hardly more than values: "{0} to {1}"; and why roll-outs halt."""
     raised = {text for path in _files() for text in _of_file(path) if _says_something(text)}
-    return raised | {_numbered(text) for text in rollout.REASONS.values()}
+    return raised | rollout_acts.SENTENCES | {_numbered(text) for text in rollout.REASONS.values()}
 
 
 def _numbered(text: str) -> str:

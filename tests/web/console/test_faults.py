@@ -8,6 +8,8 @@ import pytest
 from quart import Quart, g
 
 from distd.domain.errors import BadInput, Conflict, Corrupt, NoSpace, Unavailable
+from distd.domain.rollout_acts import REFUSALS
+from distd.domain.rollout_state import Phase, RolloutAct
 from distd.web.console.faults import fault_text
 from distd.web.console.frame import Frame
 from distd.web.console.language import load
@@ -33,6 +35,14 @@ if TYPE_CHECKING:
         (BadInput("days", "1 to 3650", "x"), "Attendu : 1 à 3650. Reçu : x."),
         (BadInput("name", "at most 9 characters in all", "x"), "Attendu : au plus 9 caractères en tout. Reçu : x."),
         (Conflict("name", "there is a group {0} already"), "il y a déjà un groupe {0}"),
+        (
+            Conflict("rollout", REFUSALS[RolloutAct.START, Phase.RUNNING]),
+            "il est en cours, il ne peut donc pas être démarré",
+        ),
+        (
+            Conflict("package", "17 is needed by the roll-out Putty", "stop the roll-out first"),
+            "le déploiement par vagues Putty a besoin de 17; arrêtez d'abord le déploiement par vagues",
+        ),
         (Unavailable("catalogue", "what nobody has translated"), "catalogue: what nobody has translated"),
         (BadInput("x", "what nobody has translated", ""), "Attendu : what nobody has translated."),
         (Conflict("package", "17 is active", "wait"), "17 is active; wait"),

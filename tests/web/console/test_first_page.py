@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import insert
+
+from distd.catalogue.notices_schema import notices
+from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.records import InventoryRequest
+from distd.domain.rollout_plan import RolloutPlan, WaveBy, WavePlan
+from distd.domain.rollout_state import RolloutAct
+from distd.domain.settings import DownloadConfig
+from distd.origin.deployments import rollouts
+from distd.origin.deployments.rollouts import NewRollout
 from distd.origin.operators import operators
 from tests.fixtures.origin import ADMIN
 
@@ -61,3 +70,25 @@ async def test_answers_are_each_operators_own(browser: Browser, origin: TestOrig
     clock[0] += 20
     assert re.search(r"\b0 computers", await browser.text("/"))
     await text_of(await browser.get("/overview/duplicates"), 403)
+
+
+async def test_who_sees_some_computers_is_told_of_no_roll_out_and_no_condition(
+    browser: Browser, origin: TestOrigin, clock: list[float]
+) -> None:
+    origin.package("17")
+    origin.prolog("one")
+    plan = RolloutPlan((WavePlan(WaveBy.REST),), approval=True)
+    origin.act(rollouts.create, NewRollout("Secret", "17", AssignmentOrigin(OriginKind.FILTER), plan), origin.now_s)
+    origin.act(rollouts.act, "secret", RolloutAct.START, origin.now_s, DownloadConfig())
+    row = {"kind": "MIRROR_LOST", "subject": "paris", "name": "Hidden", "facts": {}, "since_us": 1, "found_at_us": 1}
+    origin.write(lambda conn: conn.execute(insert(notices).values(**row)))
+    await browser.sign_in()
+    page = await browser.text("/overview/now")
+    assert "Secret" in page
+    assert "Hidden" in page
+    origin.write(operators.change, ADMIN, "ada", 0.0, filter_="tag = x")
+    clock[0] += 20
+    page = await browser.text("/overview/now")
+    assert "Nothing needs attention." in page
+    assert "Secret" not in page
+    assert "Hidden" not in page

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import update
 
+from distd.catalogue.rollouts_schema import rollouts as table
+from distd.catalogue.schema import packages
+from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
+from distd.domain.rollout_plan import RolloutPlan, WaveBy, WavePlan
+from distd.domain.rollout_state import RolloutAct
 from distd.domain.settings import DownloadConfig
-from distd.origin.deployments import rollout_advance
+from distd.origin.deployments import rollout_members, rollouts
+from distd.origin.deployments.rollouts import NewRollout
+from tests.fixtures.rollouts import advance_rollouts
 from tests.web.console.conftest import text_of
 
 if TYPE_CHECKING:
@@ -46,7 +55,7 @@ async def test_from_a_look_at_its_waves_to_its_end(browser: Browser, site: TestO
     assert "not started" in text
     assert "1. pilot" in text
     await sent(browser, "/rollouts/1/start", 303)
-    site.write(rollout_advance.advance, site.now_s, DownloadConfig())
+    advance_rollouts(site)
     text = await browser.text("/rollouts/1")
     assert "running" in text
     assert "Open the next wave now" in text
@@ -75,6 +84,8 @@ async def test_from_a_look_at_its_waves_to_its_end(browser: Browser, site: TestO
         ({"package": ""}, 400, "Something below is not right yet."),
         ({"who": "memory >"}, 400, "Expected"),
         ({"to": "group", "who": "nobody"}, 404, ""),
+        ({"to": "group", "who": " "}, 400, "Expected: a search, a group or a TAG."),
+        ({"to": "colour"}, 400, "Expected: a search, a group or a TAG."),
     ],
 )
 async def test_what_is_wrong_stands_beside_its_input(
@@ -96,3 +107,59 @@ async def test_who_may_only_look(viewer: Browser, site: TestOrigin) -> None:
     await viewer.sign_in()
     assert (await viewer.get("/rollouts/new")).status_code == 403
     assert "Create" not in (await viewer.page("/rollouts")).partition("<main")[2]
+
+
+async def test_one_whose_package_was_deleted_is_shown(browser: Browser, site: TestOrigin) -> None:
+    await browser.sign_in()
+    await sent(browser, "/rollouts/new", 303, **NEW, step="do")
+    await sent(browser, "/rollouts/1/start", 303)
+    await sent(browser, "/rollouts/1/stop", 303)
+    gone = update(packages).where(packages.c.id == "17").values(deleted_at_us=1)
+    site.write(lambda conn: conn.execute(gone))
+    for path in ("/rollouts", "/rollouts/1"):
+        assert "package 17" in await browser.text(path)
+
+
+@pytest.mark.parametrize("has_approval", [True, False])
+async def test_only_what_can_be_done_is_offered(browser: Browser, site: TestOrigin, *, has_approval: bool) -> None:
+    site.package("16")
+    plan = RolloutPlan(
+        (WavePlan(WaveBy.REST),),
+        start_at_s=site.now_s + 1e9,
+        approval=has_approval,
+        roll_back_to="16",
+    )
+    new = NewRollout("Putty", "17", AssignmentOrigin(OriginKind.FILTER), plan)
+    site.act(rollouts.create, new, site.now_s)
+
+    async def offered() -> list[str]:
+        found = re.findall(r'action="/rollouts/1/([a-z]+)"', await browser.page("/rollouts/1"))
+        return [act for act in found if act != "delete"]
+
+    await browser.sign_in()
+    assert await offered() == ["start", *(["approve"] if has_approval else []), "stop"]
+    if has_approval:
+        site.act(rollouts.act, "putty", RolloutAct.START, site.now_s, DownloadConfig())
+        assert await offered() == ["approve", "stop"]
+        return
+    await sent(browser, "/rollouts/1/start", 303)
+    assert await offered() == ["pause", "stop"], "nobody has it that it could be rolled back on"
+    await sent(browser, "/rollouts/1/stop", 303)
+    assert await offered() == ["rollback"]
+
+
+async def test_a_page_counts_once(browser: Browser, site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    await browser.sign_in()
+    await sent(browser, "/rollouts/new", 303, **NEW, step="do")
+    await sent(browser, "/rollouts/1/start", 303)
+    site.write(lambda conn: conn.execute(update(table).values(forecast='{"begins_at_s": 1.0, "why": "few"}')))
+    counts = []
+    count = rollout_members.count
+
+    def counted(*arguments: Any) -> Any:
+        counts.append(1)
+        return count(*arguments)
+
+    monkeypatch.setattr(rollout_members, "count", counted)
+    assert "Progress over time" in await browser.text("/rollouts/1")
+    assert len(counts) == 1
