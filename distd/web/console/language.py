@@ -168,6 +168,7 @@ def iso(at_s: float) -> str:
 
 
 def _spaced(french: str) -> str:
+    """The only language that is translated to has spaces before signs."""
     return _FRENCH_SIGN.sub(NO_BREAK, french)
 
 
@@ -183,9 +184,8 @@ def load(code: str) -> Language:
     sentences: list[tuple[str, str]] = []
     for message in catalog:
         english = message.id if isinstance(message.id, str) else message.id[0]
-        translated = message.string
-        if code == "fr":
-            translated = _spaced(translated) if isinstance(translated, str) else tuple(map(_spaced, translated))
+        found = message.string or ""
+        translated = _spaced(found) if isinstance(found, str) else tuple(map(_spaced, found))
         if message.context == SENTENCE and _PLACE.search(english):
             sentences.append((english, str(translated)))
         elif english:
