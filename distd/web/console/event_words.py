@@ -189,7 +189,11 @@ def event_value(name: str, value: Any) -> str:
         return current().language.text(ROLLOUT_PHASES.get(str(value), str(value)))
     match value:
         case dict():
-            text = ", ".join(f"{detail_name(str(key))}: {event_value(str(key), each)}" for key, each in value.items() if each not in EMPTY)
+            text = ", ".join(
+                f"{detail_name(str(key))}: {event_value(str(key), each)}"
+                for key, each in value.items()
+                if each not in EMPTY
+            )
         case list():
             text = ", ".join(event_value(name, each) for each in value)
         case bool():
