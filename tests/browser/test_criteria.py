@@ -59,6 +59,21 @@ def test_rows_and_text_follow_each_other(site_of_two: ConsoleSite, chromium: Bro
         expect(text).to_have_value("criteria-1")
 
 
+def test_a_link_leads_past_the_rows(site_of_two: ConsoleSite, chromium: Browser) -> None:
+    with open_page(chromium, site_of_two.url, locale="en-GB") as page:
+        site_of_two.sign_in(page)
+        page.goto("/computers?filter=criteria-1")
+        skip = page.get_by_role("link", name="To the computers that are found")
+        page.locator("#main").focus()
+        while not skip.evaluate("link => link === document.activeElement"):
+            page.keyboard.press("Tab")
+            assert not page.locator(".criteria form :focus").count()
+        expect(skip).to_be_in_viewport()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('#found') !== null")
+
+
 def test_without_scripts(site_of_two: ConsoleSite, chromium: Browser) -> None:
     with open_page(chromium, site_of_two.url, locale="fr-FR", java_script_enabled=False) as page:
         site_of_two.sign_in(page)

@@ -40,12 +40,14 @@ _NAMES: Final = {
 
 
 class BadFilter(BadInput):
-    """A text that is no filter. `at`: the first character that is wrong, from 0; `length`: how many; `text`: all."""
+    """A text that is no filter. `at`: the first character that is wrong, from 0; `length`: how many; `text`: all;
+    `advice`: the hint without the place."""
 
     def __init__(self, expected: str, got: str, hint: str, text: str, place: tuple[int, int]) -> None:
         self.at, end = place
         self.length = max(end - self.at, 1)
         self.text = text
+        self.advice = hint
         super().__init__("filter", expected, got, "; ".join(filter(None, (hint, self._where()))))
 
     @property

@@ -12,6 +12,7 @@ from distd.domain.permissions import Act
 from distd.domain.sign_in import SignInSource
 from distd.origin.operators import operators, sessions
 from distd.origin.operators.operators import MAX_PASSWORD, check_password
+from distd.web.console.browsers import browser_name
 from distd.web.console.faults import fault_status, faults_of
 from distd.web.console.frame import current, now_s, page
 from distd.web.console.sign_in import open_session
@@ -96,6 +97,7 @@ class AccountPages:
             is_local=operator.source == SignInSource.LOCAL,
             opened=opened,
             own_id=mine.id,
+            browser_name=browser_name,
             max_password=MAX_PASSWORD,
             faults=faults_of(error),
             done=done if done in DONE else "",

@@ -24,6 +24,7 @@ from distd.web import exports
 from distd.web.console import criteria
 from distd.web.console.chosen_computers import shown_ones
 from distd.web.console.counted_search import CountedSearch
+from distd.web.console.faults import fault_text
 from distd.web.console.frame import current, fault_of, is_fragment, page
 from distd.web.console.language import NO_BREAK
 from distd.web.console.links import address, of_computer
@@ -183,7 +184,8 @@ class ComputerListPages:
             fields = wanted.fields
             found, sort = await self._search.find(read)
         except BadFilter as error:
-            status, wrong, faults = 400, error, {"filter": str(error)}
+            status, wrong = 400, error
+            faults = {"filter": fault_text(BadInput("filter", error.expected, error.got, error.advice))}
         except BadInput as error:
             if error.field not in ("filter", "sort", "columns", "cursor"):
                 raise
@@ -200,6 +202,7 @@ class ComputerListPages:
             sort=wanted.sort if sort is None else sort.name,
             fields=fields,
             column_names=[field.name for field in fields],
+            is_usual=not wanted.columns,
             faults=faults,
             wrong=None if wrong is None else _marked(wrong),
             form=form or {},

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from distd.origin.operators.events import LoggedEvent
 
 MAX_SHOWN: Final = 120  # characters of a value
+EMPTY: Final = ("", None)  # of a record, what is not shown
 EVENT_NAMES: Final = {
     "PACKAGE_PUBLISHED": "Package made",
     "PACKAGE_ACTIVATED": "Package activated",
@@ -132,6 +133,7 @@ DETAIL_NAMES: Final = {
     "wanted": "wanted",
     "added": "added",
     "filter": "filter",
+    "role": "role",
     "members": "members",
     "removed": "removed",
     "address": "address",
@@ -187,7 +189,11 @@ def event_value(name: str, value: Any) -> str:
         return current().language.text(ROLLOUT_PHASES.get(str(value), str(value)))
     match value:
         case dict():
-            text = ", ".join(f"{detail_name(str(key))}: {event_value(str(key), each)}" for key, each in value.items())
+            text = ", ".join(
+                f"{detail_name(str(key))}: {event_value(str(key), each)}"
+                for key, each in value.items()
+                if each not in EMPTY
+            )
         case list():
             text = ", ".join(event_value(name, each) for each in value)
         case bool():

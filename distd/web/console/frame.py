@@ -43,8 +43,16 @@ class NavigationEntry:
 # The pages that there are. An empty entry is a gap.
 NAVIGATION: Final = (
     NavigationEntry("Overview", "/", "home"),
-    NavigationEntry("Packages", "/packages", "package", "packages", others=("/sets", "/recurrences", "/sources")),
-    NavigationEntry("Computers", "/computers", "computer", "computers"),
+    NavigationEntry(
+        "Packages", "/packages", "package", "packages", others=("/sets", "/recurrences", "/sources", "/package-acts")
+    ),
+    NavigationEntry(
+        "Computers",
+        "/computers",
+        "computer",
+        "computers",
+        others=("/assign", *(f"/computer-{act}" for act in ("groups", "parameters", "values", "merges", "deletions"))),
+    ),
     NavigationEntry("Groups", "/groups", "group"),
     NavigationEntry("Roll-outs", "/rollouts", "deployment", act="rollouts.read"),
     NavigationEntry("Redistribution", "/mirrors", "mirror", others=("/mirror-rules",)),

@@ -29,6 +29,8 @@ SENTENCE: Final = "sentence"  # the context, in the catalogue, of what use cases
 MAX_SENTENCE: Final = 1000  # characters
 MAX_NUMBERS: Final = 4096  # whose texts are kept
 _PLACE: Final = re.compile(r"\{(\d)\}")
+# In French these stand after a space, at which no line may end.
+_FRENCH_SIGN: Final = re.compile(r" (?=[:;?!%»])|(?<=«) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,11 @@ def iso(at_s: float) -> str:
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")
 
 
+def _spaced(french: str) -> str:
+    """The only language that is translated to has spaces before signs."""
+    return _FRENCH_SIGN.sub(NO_BREAK, french)
+
+
 @cache
 def load(code: str) -> Language:
     """One of `LANGUAGES`."""
@@ -177,10 +184,12 @@ def load(code: str) -> Language:
     sentences: list[tuple[str, str]] = []
     for message in catalog:
         english = message.id if isinstance(message.id, str) else message.id[0]
+        found = message.string or ""
+        translated = _spaced(found) if isinstance(found, str) else tuple(map(_spaced, found))
         if message.context == SENTENCE and _PLACE.search(english):
-            sentences.append((english, str(message.string)))
+            sentences.append((english, str(translated)))
         elif english:
-            texts.setdefault(english, message.string)
+            texts.setdefault(english, translated)
     # What says more is tried first: "at most {0} characters in all" before "at most {0}".
     sentences.sort(key=lambda pair: -len(_PLACE.sub("", pair[0])))
     return Language(code, texts, tuple(sentence_form(*pair) for pair in sentences))

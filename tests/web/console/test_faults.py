@@ -12,7 +12,7 @@ from distd.domain.rollout_acts import REFUSALS
 from distd.domain.rollout_state import Phase, RolloutAct
 from distd.web.console.faults import fault_text
 from distd.web.console.frame import Frame
-from distd.web.console.language import load
+from distd.web.console.language import NO_BREAK, load
 
 if TYPE_CHECKING:
     from distd.domain.errors import DistdError
@@ -54,4 +54,4 @@ async def test_a_sentence_for_an_operator(error: DistdError, text: str) -> None:
     app = Quart("test")
     async with app.app_context():
         g.frame = Frame(load("fr"), "auto", 0.0)
-        assert fault_text(error) == text
+        assert fault_text(error).replace(NO_BREAK, " ") == text

@@ -86,7 +86,7 @@ def test_how_things_are_written(what: object, english: str, french: str) -> None
         ("at most 9 characters", "au plus 9 caractères"),
         ("at most 9 characters in all", "au plus 9 caractères en tout"),
         ("there is a group a\nb already", "il y a déjà un groupe a\nb"),
-        ("wave 1: 3 of 9 stall; limit 20 %", "vague 1 : 3 bloqués sur 9 ; limite 20 %"),
+        ("wave 1: 3 of 9 stall; limit 20 %", "vague 1\u00a0: 3 bloqués sur 9\u00a0; limite 20\u00a0%"),
         ("what nobody has translated", "what nobody has translated"),
         (f"there is a group {'x' * 1000} already", f"there is a group {'x' * 1000} already"),
     ],

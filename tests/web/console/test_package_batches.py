@@ -39,7 +39,7 @@ async def test_some_are_deactivated_after_it_was_said_whom_that_touches(browser:
     await browser.sign_in()
     page = await sent(browser, 200, act="deactivate", **TWO)
     assert "package 17 17 Active 1" in page
-    assert "Deactivate (2)" in page
+    assert "Deactivate 2 packages" in page
     assert states(two) == ["ACTIVE", "ACTIVE"]
     answer = await browser.post("/package-acts", TWO | {"act": "deactivate", "step": "do"})
     assert "2 packages deactivated." in await browser.text(answer.headers["Location"])

@@ -13,7 +13,9 @@ document.addEventListener("keydown", (event) => {
 // On a narrow screen the navigation is one line that scrolls: where one is, is to be seen.
 const side = document.querySelector(".side");
 const entry = side?.querySelector("[aria-current]");
-if (entry && side.scrollWidth > side.clientWidth) side.scrollLeft = entry.offsetLeft - (side.clientWidth - entry.offsetWidth) / 2;
+for (const strip of entry ? [side, side.querySelector("ul")] : []) {
+  if (strip.scrollWidth > strip.clientWidth) strip.scrollLeft = entry.offsetLeft - (strip.clientWidth - entry.offsetWidth) / 2;
+}
 
 // A table whose rows can be chosen: the box in its head chooses all, the bar above says how many.
 function showChosen(table) {
