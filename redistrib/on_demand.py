@@ -1,8 +1,8 @@
 """Fragments that agents ask for before they are here: fetched at once, for all agents that ask meanwhile.
 
-A fragment is sent when it is here and verified, and not before: a body that has begun could not be taken back when its
-source fails or sends wrong bytes (distd/docs/protocol.md, trap 4; ADR 10). An agent that has waited too long, or asks for
-what cannot be had, is sent elsewhere.
+A fragment is sent when it is here and verified, and not before: a body that has begun could not be taken back when
+its source fails or sends wrong bytes (distd/docs/protocol.md, trap 4; ADR 10). An agent that has waited too long, or
+asks for what cannot be had, is sent elsewhere.
 """
 
 from __future__ import annotations
