@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import subprocess
+from contextlib import asynccontextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
@@ -68,9 +69,7 @@ class Supervisor:
             async with trio.open_nursery() as nursery:
                 for index in range(len(self._listeners)):
                     await nursery.start(self._keep_alive, index)
-                watch = EventWatch(Reader(self._catalogue), log, self._catalogue.listen)
-                nursery.start_soon(watch.run)
-                async with logged_events(watch, log):
+                async with self._logged_events():
                     announce()
                     await self._wait_for_end(signals)
                 self._stopping.set()
@@ -78,6 +77,16 @@ class Supervisor:
                     listeners.close()  # else the kernel accepts connections that no worker will answer
                 self._signal(signal.SIGTERM)
                 nursery.cancel_scope.deadline = trio.current_time() + self._drain_s + GRACE_S
+
+    @asynccontextmanager
+    async def _logged_events(self) -> AsyncIterator[None]:
+        """Events are followed as long as the block lasts: what follows them has no end of its own."""
+        watch = EventWatch(Reader(self._catalogue), log, self._catalogue.listen)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch.run)
+            async with logged_events(watch, log):
+                yield
+            nursery.cancel_scope.cancel()
 
     async def _wait_for_end(self, signals: AsyncIterator[int]) -> None:
         async for number in signals:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
 from distd.domain.records import Action
+from tests.programs.processes import AGENTSIM, child, finish
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ CONTENT = b"".join(hashlib.sha256(bytes([n])).digest() for n in range(256)) * 40
 def command(server: FaultyServer, state: Path, *more: str) -> list[str]:
     url = f"https://{server.https}/ocsinventory"
     arguments = ["--server", url, "--ca", str(server.authority.file), "--state", str(state), *more]
-    return [sys.executable, "-c", "from agentsim.cli import main; main()", "agent", *arguments]
+    return [AGENTSIM, "agent", *arguments]
 
 
-async def run(arguments: list[str]) -> tuple[int | None, str]:
-    done = await trio.run_process(arguments, check=False, capture_stderr=True, capture_stdout=True)
-    return done.returncode, done.stderr.decode()
+async def run(arguments: list[str]) -> tuple[int, str]:
+    status, _, errors = await finish(arguments)
+    return status, errors
 
 
 async def arrive(part: Path, size: int) -> None:
@@ -46,10 +46,10 @@ async def test_killed_inside_fragments_no_byte_that_came_is_fetched_twice(server
     half = len(server.files[f"/download/{ID}/{ID}-1"]) // 2
     server.faults = {f"/download/{ID}/{name}": ["hang"] for name in names}
     for name in names:
-        process = await trio.lowlevel.open_process(command(server, state, "--once"), stderr=subprocess.DEVNULL)
-        await arrive(state / "download" / ID / f"{name}.part", half)
-        process.kill()
-        await process.wait()
+        async with child(command(server, state, "--once"), tmp_path / "log") as process:
+            await arrive(state / "download" / ID / f"{name}.part", half)
+            process.kill()
+            await process.wait()
     status, log = await run(command(server, state, "--once"))
     assert status == 0, log
     assert server.results == [(ID, "SUCCESS")]
@@ -143,7 +143,5 @@ async def test_bad_usage(server: FaultyServer, tmp_path: Path, option: str, valu
 
 
 async def test_help_shows_an_example() -> None:
-    done = await trio.run_process(
-        [sys.executable, "-c", "from agentsim.cli import main; main()", "agent", "--help"], capture_stdout=True
-    )
-    assert b"Example:\n    agentsim agent --server" in done.stdout
+    _, out, _ = await finish([AGENTSIM, "agent", "--help"])
+    assert "Example:\n    agentsim agent --server" in out

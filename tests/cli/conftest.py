@@ -62,9 +62,14 @@ class Site:
 
     def computer(self, device_id: Any = "pc-2026-01-01-00-00-00") -> Any:
         """A computer that has been in contact."""
+        return self.computers_seen([device_id])[0]
+
+    def computers_seen(self, device_ids: list[str]) -> list[str]:
+        """Computers that have been in contact, in this order."""
         with self.write() as conn:
-            conn.execute(insert(computers).values(device_id=device_id, first_seen_at_us=1, last_seen_at_us=1))
-        return device_id
+            rows = [{"device_id": each, "first_seen_at_us": 1, "last_seen_at_us": 1} for each in device_ids]
+            conn.execute(insert(computers), rows)
+        return device_ids
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

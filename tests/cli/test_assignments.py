@@ -23,7 +23,7 @@ NAME = "pc-2026-01-01-00-00-{:02}"
 def deployed(site: Any) -> Any:
     """Three packages, the oldest of them on sixty computers. `site.ids`: of the packages, in their order."""
     site.ids = [site.build("--name", f"Package {number}") for number in range(3)]
-    site.computers = [site.computer(NAME.format(number)) for number in range(60)]
+    site.computers = site.computers_seen([NAME.format(number) for number in range(60)])
     site("package", "activate", site.ids[0])
     file = site.folder / "computers"
     file.write_text("\n".join(site.computers))

@@ -100,7 +100,8 @@ async def test_a_module_in_the_current_folder_is_not_run(site: Any, tmp_path: Pa
 
 async def test_a_worker_that_dies_is_replaced_and_nobody_is_refused(site: Any, tmp_path: Path) -> None:
     data, _ = site
-    async with await start(data, tmp_path, "--workers", "2") as process:
+    # It ends when its workers have ended: an hour is for those that are sending something.
+    async with await start(data, tmp_path, "--workers", "2", "--set", "limits.drain_s=3600") as process:
         http, _ = await ready(process)
         before = workers_of(process.pid)
         assert len(before) == 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from tests.fixtures.databases import BOTH
+from tests.fixtures.databases import BOTH, POSTGRESQL
 from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
@@ -17,13 +17,22 @@ if TYPE_CHECKING:
     from tests.interop.conftest import Operator
     from tests.interop.fixture_types import NewComputer, Noise, Server
 
-pytestmark = pytest.mark.parametrize("operator", BOTH, indirect=True, scope="session")
+# What a contact, a result, progress and an inventory read and write differs by the database. What the agent then does
+# with a package does not: those tests have SQLite alone.
+on_both = pytest.mark.parametrize("operator", BOTH, indirect=True, scope="session")
+on_sqlite = pytest.mark.parametrize("operator", ["sqlite"], indirect=True, scope="session")
 
 
 @pytest.mark.parametrize(
-    ("fragments", "secure"),
-    [(1, False), (3, True), (40, False)],
-    ids=["1 fragment", "3 fragments, POSTs by HTTPS", "40 fragments"],
+    ("operator", "fragments", "secure"),
+    [
+        pytest.param("sqlite", 1, False, id="1 fragment"),
+        pytest.param("sqlite", 3, True, id="3 fragments, POSTs by HTTPS"),
+        pytest.param("sqlite", 40, False, id="40 fragments"),
+        pytest.param("postgresql", 40, False, id="40 fragments, PostgreSQL", marks=POSTGRESQL.marks),
+    ],
+    indirect=["operator"],
+    scope="session",
 )
 async def test_store(
     operator: Operator,
@@ -50,6 +59,7 @@ async def test_store(
     await operator.fetched(package_id, computer, fragments)
 
 
+@on_both
 async def test_store_a_folder_on_several_computers(
     operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
@@ -72,6 +82,7 @@ async def test_store_a_folder_on_several_computers(
         assert (stored / "below" / "größe.txt").read_text() == "groß"
 
 
+@on_sqlite
 async def test_store_a_ready_zip(
     operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path, unzip: str
 ) -> None:
@@ -87,6 +98,7 @@ async def test_store_a_ready_zip(
     assert (tmp_path / "stored" / "inside.bin").read_bytes() == noise(5000).read_bytes()
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("exit_code", "state"),
     [(0, "SUCCESS"), (3, "FAILED")],
@@ -107,6 +119,7 @@ async def test_launch(
     assert operator.result(package_id, computer) == (state, f"SUCCESS_{exit_code}")
 
 
+@on_sqlite
 @pytest.mark.parametrize("with_file", [True, False], ids=["with a file", "without a file"])
 async def test_execute(
     operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path, with_file: bool
@@ -124,6 +137,7 @@ async def test_execute(
     assert operator.result(package_id, computer) == ("SUCCESS", "SUCCESS")
 
 
+@on_both
 async def test_its_inventory_is_kept_whole_and_as_it_was_sent(
     operator: Operator, server: Server, new_computer: NewComputer, tmp_path: Path
 ) -> None:
@@ -141,6 +155,7 @@ async def test_its_inventory_is_kept_whole_and_as_it_was_sent(
     assert f"<DEVICEID>{computer.device_id}</DEVICEID>" in document
 
 
+@on_sqlite
 async def test_a_command_that_fails(operator: Operator, server: Server, new_computer: NewComputer) -> None:
     package_id = operator.publish("EXECUTE", "--command", "exit 7")
     computer = new_computer(operator, server)
@@ -151,6 +166,7 @@ async def test_a_command_that_fails(operator: Operator, server: Server, new_comp
     assert operator.result(package_id, computer) == ("FAILED", "ERR_EXECUTE")
 
 
+@on_sqlite
 async def test_two_priorities_at_once(
     operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
@@ -172,6 +188,7 @@ async def test_two_priorities_at_once(
         assert (tmp_path / "stored" / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
+@on_both
 async def test_absolute_priority_comes_alone_and_the_other_follows(
     operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
@@ -188,6 +205,7 @@ async def test_absolute_priority_comes_alone_and_the_other_follows(
     assert (await computer.run()).codes == ((other, "SUCCESS"),)
 
 
+@on_both
 async def test_a_new_package_beside_one_in_the_history_and_again_by_force(
     operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:
@@ -217,6 +235,7 @@ async def test_a_new_package_beside_one_in_the_history_and_again_by_force(
     assert operator.result(old, computer) == ("SUCCESS", "SUCCESS")
 
 
+@on_both
 async def test_a_corrupted_fragment_is_reported_and_named(
     operator: Operator, server: Server, new_computer: NewComputer, noise: Noise, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,17 +16,23 @@ from distd.simulation.world import HORIZON_US, MINUTE_US, NEVER, SECOND_US, Line
 END, LINE, TURN = 0, 1, 2
 
 
+@cache
+def by_minute(line: Any) -> Any:
+    return [line.kilobytes_per_s(minute) for minute in range(7 * 1440)]
+
+
 class Rate:
     """What a line can carry, by whole minutes."""
 
     def __init__(self, line: Any, begins_min: Any) -> None:
         self.limited = bool(line.rules)
-        self.constant = len({line.kilobytes_per_s(minute) for minute in range(7 * 1440)}) == 1
-        self.line, self.begins_min = line, begins_min
+        self.week = by_minute(line)
+        self.constant = len(set(self.week)) == 1
+        self.begins_min = begins_min
         self.done = [0]
 
     def rate(self, minute: Any) -> Any:
-        return self.line.kilobytes_per_s(minute + self.begins_min)
+        return self.week[(minute + self.begins_min) % len(self.week)]
 
     def work_until(self, at_us: Any) -> Any:
         if self.constant:

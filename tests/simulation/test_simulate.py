@@ -42,41 +42,50 @@ def sites(
     return tuple(Site(f"s{n}", agents // count, line, near if n < mirrors else None) for n in range(count))
 
 
+# As few agents as still wait for each other, most of them told within some hours: the CPU goes by agents and by hours.
 WORLDS = {
     "one line": World((PACKAGE,), (Site("s", 500, SLOW),), CONFIG),
-    "mirrors, one of them down": World((PACKAGE,), sites(3000, down=((20_000, 23_600), (50_000, 50_001))), CONFIG),
-    "a slow origin": World((PACKAGE,), sites(2000), CONFIG, origin=Line.read("400kB/s")),
-    "rates by the hour": World((PACKAGE,), sites(2000, line=OFFICE), CONFIG, origin=OFFICE, begins_min=400),
+    "mirrors, one of them down": World(
+        (PACKAGE,), sites(700, down=((2000, 2360), (5000, 5001)), near="1MB/s; 200kB/s each"), CONFIG, contact_s=8640
+    ),
+    "a slow origin": World((PACKAGE,), sites(700), CONFIG, origin=Line.read("400kB/s"), contact_s=28_800),
+    "rates by the hour": World(
+        (PACKAGE,), sites(500, line=OFFICE), CONFIG, origin=OFFICE, contact_s=21_600, begins_min=400
+    ),
     "three packages": World(
         (PACKAGE, Package.from_sizes("q", 1, 100_000, 10_000), Package.from_sizes("r", 3, 1_000_000, 30_000)),
-        sites(1500), CONFIG, dialects=MIXED,
+        sites(350), CONFIG, dialects=MIXED, contact_s=14_400,
     ),
-    "priority 0": World((Package.from_sizes("p", 0, 500_000, 10_000), PACKAGE), sites(700), CONFIG, dialects=MIXED),
-    "no pauses": World((PACKAGE,), sites(300), NO_PAUSES),
-    "all at once": World((PACKAGE,), sites(3000), CONFIG, contact_s=0),
-    "shared lines": World((PACKAGE,), sites(3000), CONFIG, shared=True, dialects=MIXED),
-    "shared lines, rates by the hour": World((PACKAGE,), sites(1000, line=OFFICE), CONFIG, shared=True, contact_s=600),
-    "a slow origin and slow mirrors": World((PACKAGE,), sites(3000), CONFIG, requests_per_s=2, contact_s=60),
-    "a storm of contacts": World((PACKAGE,), sites(3000), CONFIG, contacts_per_s=7, contact_s=60, dialects=MIXED),
-    "each a line of its own": World((PACKAGE,), sites(700, line=OWN), CONFIG, origin=Line.read("15kB/s each")),
+    "priority 0": World(
+        (Package.from_sizes("p", 0, 500_000, 10_000), PACKAGE), sites(210), CONFIG, dialects=MIXED, prolog_freq_h=3
+    ),
+    "no pauses": World((PACKAGE,), sites(100, 3), NO_PAUSES, contact_s=3600),
+    "all at once": World((PACKAGE,), sites(1000), CONFIG, contact_s=0),
+    "shared lines": World((PACKAGE,), sites(700), CONFIG, shared=True, dialects=MIXED, contact_s=21_600),
+    "shared lines, rates by the hour": World((PACKAGE,), sites(420, line=OFFICE), CONFIG, shared=True, contact_s=600),
+    "a slow origin and slow mirrors": World((PACKAGE,), sites(1000), CONFIG, requests_per_s=2, contact_s=60),
+    "a storm of contacts": World((PACKAGE,), sites(1000), CONFIG, contacts_per_s=7, contact_s=60, dialects=MIXED),
+    "each a line of its own": World(
+        (PACKAGE,), sites(280, line=OWN), CONFIG, origin=Line.read("15kB/s each"), contact_s=28_800
+    ),
     "slow in every way": World(
-        (PACKAGE,), sites(1000, line=OWN, down=((900, 2000),)), CONFIG, begins_min=470,
+        (PACKAGE,), sites(420, line=OWN, down=((900, 2000),)), CONFIG, begins_min=470,
         shared=True, contacts_per_s=3, requests_per_s=1, contact_s=60, origin=Line.read("800kB/s; 30kB/s each"),
     ),
     "mirrors that go down under load": World(
-        (PACKAGE,), sites(2000, mirrors=5, down=((600, 900), (800, 1200), (1500.5, 1501)), near="60kB/s; 30kB/s each"),
-        CONFIG, contact_s=1200, requests_per_s=40,
+        (PACKAGE,), sites(700, mirrors=5, down=((600, 900), (800, 1200), (1500.5, 1501)), near="20kB/s; 10kB/s each"),
+        CONFIG, contact_s=1200, requests_per_s=14,
     ),
     "one mirror for several sites": World(
-        (PACKAGE,), sites(2000, near="300kB/s", down=((1000, 9000),), name="near"), CONFIG, contact_s=7200,
+        (PACKAGE,), sites(700, near="300kB/s", down=((1000, 4000),), name="near"), CONFIG, contact_s=2400,
     ),
     "two packages of priority 0 beside others": World(
         tuple(Package.from_sizes(name, n, 200_000, 40_000) for name, n in {"p": 5, "q": 0, "r": 0, "s": 1}.items()),
-        sites(700), CONFIG, dialects=MIXED, prolog_freq_h=2,
+        sites(350), CONFIG, dialects=MIXED, prolog_freq_h=2,
     ),
     "timed out": World(
         (Package.from_sizes("p", 1, 60_000, 1000), PACKAGE),
-        sites(700),
+        sites(280),
         DownloadConfig(frag_latency_s=3000, timeout_days=1),
         dialects=MIXED,
     ),
@@ -90,8 +99,8 @@ def test_batches_and_events_agree(world: Any) -> None:
     assert (simulate(world, 3).done_us == Simulation(world, 3).run()).all()
 
 
-def test_twenty_thousand_agents_have_the_same_hash() -> None:
-    world = World((PACKAGE,), sites(20_000, 50, Line.read("1MB/s"), 5, ((40_000, 43_600),)), CONFIG)
+def test_five_thousand_agents_have_the_same_hash() -> None:
+    world = World((PACKAGE,), sites(5000, 50, Line.read("250kB/s"), 5, ((40_000, 43_600),), "1MB/s"), CONFIG)
     expected = blake3(np.ascontiguousarray(Simulation(world, 1).run()).tobytes()).hexdigest()
     assert simulate(world, 1).digest() == expected
 
@@ -132,11 +141,11 @@ def test_a_limit_for_each_transfer_makes_no_queue() -> None:
 
 
 def test_a_server_answers_no_more_requests_than_its_limit() -> None:
-    """Twenty fragments for each of 1,000 agents that come at once, fifty a second, take 400 s at least."""
+    """Twenty fragments for each of 100 agents that come at once, fifty a second, take 40 s at least."""
     world = World(
-        (Package.from_sizes("p", 1, 20_000, 1000),), (Site("s", 1000),), NO_PAUSES, contact_s=0, requests_per_s=50
+        (Package.from_sizes("p", 1, 20_000, 1000),), (Site("s", 100),), NO_PAUSES, contact_s=0, requests_per_s=50
     )
-    assert 400 <= simulate(world, 1).done_us.max() / 1e6 < 402
+    assert 40 <= simulate(world, 1).done_us.max() / 1e6 < 40.2
 
 
 def test_bytes_are_counted_on_their_lines_and_mirrors() -> None:
@@ -194,19 +203,21 @@ def test_a_mirror_of_several_sites_is_one() -> None:
 def test_a_package_of_priority_0_comes_alone() -> None:
     """The others are listed in a contact after it; it starves nobody (`origin.agents.listing`)."""
     world = World((PACKAGE, Package.from_sizes("q", 0, 50_000, 10_000)), (Site("s", 300),), CONFIG, dialects=MIXED)
-    later, first = simulate(world, 1).done_us
+    result = simulate(world, 1)
+    later, first = result.done_us
     assert (first > 0).all()
     assert (later > first).all()
     day_us = 24 * 3600 * 1_000_000
-    assert (later >= simulate(world, 1).contact_us + day_us).all()
+    assert (later >= result.contact_us + day_us).all()
 
 
 def test_the_timeout_counts_from_the_contact_that_listed_the_package() -> None:
     """What comes a day after a package of priority 0 has a day of its own."""
     config = replace(CONFIG, timeout_days=1)
     world = World((PACKAGE, Package.from_sizes("q", 0, 50_000, 10_000)), (Site("s", 50),), config)
-    assert (simulate(world, 1).done_us > 0).all()
-    assert (simulate(world, 1).done_us == Simulation(world, 1).run()).all()
+    done_us = simulate(world, 1).done_us
+    assert (done_us > 0).all()
+    assert (done_us == Simulation(world, 1).run()).all()
 
 
 def test_transfers_that_end_after_the_horizon_are_not_counted() -> None:
