@@ -201,3 +201,13 @@ async def test_every_answer_says_that_nothing_of_it_is_run(client: Any, operator
     for headers in ({}, operator):
         answer = await client.get(path, headers=headers)
         assert {name: answer.headers[name] for name in ANSWER_FIELDS} == ANSWER_FIELDS
+
+
+@pytest.mark.parametrize("depth", [65, 450, 900])
+@pytest.mark.parametrize("text", ["x", "\\u0041"])
+async def test_lists_within_lists_are_bounded(client: Any, operator: Any, depth: int, text: str) -> None:
+    body = '{"name": ' + "[" * depth + f'"{text}"' + "]" * depth + "}"
+    headers = operator | {"Content-Type": "application/json"}
+    answer = await client.post("/api/v1/packages/17/accept", data=body, headers=headers)
+    assert answer.status_code == 400
+    assert "body: expected at most 64 lists" in (await answer.get_json(force=True))["detail"]
