@@ -66,6 +66,7 @@ async def test_answers_are_each_operators_own(browser: Browser, origin: TestOrig
     origin.prolog("one")
     await browser.sign_in()
     assert re.search(r"\b1 computers", await browser.text("/"))
+    await text_of(await browser.get("/overview/duplicates"))  # is kept
     origin.write(operators.change, ADMIN, "ada", 0.0, filter_="tag = x")
     clock[0] += 20
     assert re.search(r"\b0 computers", await browser.text("/"))
