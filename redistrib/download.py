@@ -104,7 +104,8 @@ class Downloader:
             raise Unavailable(answer.url, f"HTTP {answer.status}")
         if download.length is None:
             etag = answer.headers.get("etag", "")
-            download.etag = "" if etag.startswith("W/") else etag  # a weak one does not guarantee the bytes
+            # A weak one does not guarantee the bytes; one that is not ASCII cannot be sent.
+            download.etag = "" if etag.startswith("W/") or not etag.isascii() else etag
 
     async def _receive(self, answer: Stream, download: Download, stall_limit: trio.CancelScope) -> None:
         """Append what comes. What has come is written, however it ends."""

@@ -47,19 +47,20 @@ async def fetch_fragment(
 
 
 class _Tag:
-    """The ETag of what has come of a file, on the disk. Only a strong one is kept: others do not let a later try go on
-    (RFC 9110, 13.1.5)."""
+    """The ETag of what has come of a file, on the disk. Only a strong one in ASCII is kept: others do not let a later
+    try go on (RFC 9110, 13.1.5), or cannot be sent."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.with_name(f"{path.name}.etag")
 
     @property
     def text(self) -> str:
-        return self._file.read_text() if self._file.exists() else ""
+        text = self._file.read_text("latin-1") if self._file.exists() else ""
+        return text if text.isascii() and text.isprintable() else ""
 
     def set(self, text: str) -> None:
         self.clear()
-        if text.startswith('"'):
+        if text.startswith('"') and text.isascii():
             atomic.write_file(self._file, text.encode())
 
     def clear(self) -> None:

@@ -46,7 +46,7 @@ class Kind(StrEnum):
     OPERATOR_ADDED = "OPERATOR_ADDED"  # detail.operator, .after: role, filter, source
     OPERATOR_CHANGED = "OPERATOR_CHANGED"  # detail.operator, .before, .after
     OPERATOR_DELETED = "OPERATOR_DELETED"
-    PASSWORD_CHANGED = "PASSWORD_CHANGED"  # detail.operator
+    PASSWORD_CHANGED = "PASSWORD_CHANGED"  # detail.operator, .tokens: how many of its tokens were revoked
     API_TOKEN_ADDED = "API_TOKEN_ADDED"  # detail.token: its name; .after: owner, role, acts, filter, expires_at_s
     API_TOKEN_REVOKED = "API_TOKEN_REVOKED"  # detail.token, .owner
     PARAMETERS_SET = "PARAMETERS_SET"  # detail.level, .group, .before, .after: those that have changed; null: inherited

@@ -34,7 +34,7 @@ jobs = Table(
 )
 
 # What was asked for with a key, so that it is not done twice. `digest` is the BLAKE3 of the request; `answer` NULL: it
-# held a secret, and is not kept.
+# held a secret or was long, and is not kept.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

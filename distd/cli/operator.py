@@ -105,7 +105,10 @@ def set_(name: str, role: str | None, filter_: str | None, site: SiteAccess, as_
 @site_option
 @json_option
 def password(name: str, from_stdin: bool, site: SiteAccess, as_json: bool) -> None:
-    """Give an operator another password, and print it; the old one is not needed, and no longer taken."""
+    """Give an operator another password, and print it; the old one is not needed, and no longer taken.
+
+    Where it was signed in, it is no more, and its tokens are revoked.
+    """
     chosen = read_password(from_stdin=from_stdin)
     site.ask(operations.CHANGE, name, given=OperatorChange(password=chosen))
     print_password("operator", name, None if from_stdin else chosen, as_json=as_json)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -11,6 +9,7 @@ import click
 from distd.cli.package_options import package_argument
 from distd.cli.site import site_option
 from distd.domain.results import meaning
+from distd.domain.spreadsheet import csv_head, csv_lines
 from distd.operations.acts import STATISTICS
 from distd.origin.deployments.statistics import COUNTS, rows_of
 from distd.terminal.lists import print_table
@@ -40,12 +39,9 @@ def statistics(package_id: str, site: SiteAccess, as_csv: bool, as_json: bool) -
     if as_json:
         print_json(found)
     elif as_csv:
-        file = io.StringIO()
         rows = list(rows_of(found))
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        click.echo(file.getvalue(), nl=False)
+        names = list(rows[0])
+        click.echo(csv_head(names) + csv_lines(names, rows), nl=False)
     else:
         _tell(found)
 

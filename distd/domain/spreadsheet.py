@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 CONTENT_TYPE: Final = "text/csv; charset=utf-8"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# Spreadsheets of some languages separate cells by semicolons, others by tabs: a formula may begin behind them, too, and
+# behind quotes, of which these spreadsheets make nothing there.
+_FORMULA: Final = re.compile(r'((?:^|[;\t\n])[" ]*)([=+@-])')
 
 
 def csv_head(names: Sequence[str]) -> str:
     """The first line."""
-    return _written([names])
+    return _written([[csv_cell(name) for name in names]])
 
 
 def csv_lines(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
@@ -25,14 +28,14 @@ def csv_lines(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def csv_cell(value: object) -> object:
-    """Lists and objects as JSON. A text that a spreadsheet would take for a formula gets an apostrophe in front. Within
-    a text lines end as the rows do."""
+    """Lists and objects as JSON. What a spreadsheet would take for a formula gets an apostrophe in front, wherever it
+    separates cells. Within a text lines end as the rows do."""
     if isinstance(value, dict | list | tuple):
-        return json.dumps(value, ensure_ascii=False)
+        value = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, str):
         return value
-    text = f"'{value}" if value.startswith(_FORMULA) else value
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    return ("'" if text.startswith(("\t", "\n")) else "") + _FORMULA.sub(r"\1'\2", text)
 
 
 def _written(rows: Iterable[Iterable[object]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from posixpath import basename
@@ -17,6 +18,7 @@ SETTLED_S: Final = 10.0  # what was written to more recently may be written to n
 MAX_PLACE: Final = 4096  # characters
 MAX_FILE_NAME: Final = 200  # characters
 _EXPECTED: Final = "https://HOST/…/FILE, or the path of a file or folder from / on"
+_QUERY: Final = re.compile(r"(https?://[^\s?#]*)[?#]\S*?(?=[:,;.]?(?:\s|$))")
 
 
 class PlaceKind(StrEnum):
@@ -69,6 +71,11 @@ def file_name(url: str, field: str = "place") -> str:
     if len(name) > MAX_FILE_NAME or len(name.encode()) > 255:
         raise BadInput(field, f"a file name of at most {MAX_FILE_NAME} characters", name)
     return name
+
+
+def without_queries(text: str) -> str:
+    """A text whose URLs end before their queries, which may hold a key: "https://host/file?…"."""
+    return _QUERY.sub(r"\1?…", text)
 
 
 def check_interval(every_s: float, field: str = "every_s") -> int:

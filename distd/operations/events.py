@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from distd.catalogue import event_log
 from distd.domain.page import Page, read_window
-from distd.domain.permissions import Act
+from distd.domain.permissions import Act, missing
 from distd.domain.units import parse_past
 from distd.operations.operation import Operation
 from distd.origin.operators import events
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from distd.domain.actor import Actor
+    from distd.domain.permissions import OperatorRights
     from distd.operations.operation import Asked
 
 MAX_SEQ: Final = 10**18 - 1
@@ -43,20 +44,23 @@ class EventPage(Page[LoggedEvent]):
     """Events: the newest first; with `after` those that follow this sequence number, in their order."""
 
 
-def wanted_of(query: EventQuery, reader: Actor, now_s: float, *, by_people: bool = False) -> Wanted:
-    """Which events a query of `reader` asks for. Raises `BadInput`."""
+def wanted_of(
+    query: EventQuery, reader: Actor, access: OperatorRights, now_s: float, *, by_people: bool = False
+) -> Wanted:
+    """Which events a query of `reader`, who has `access`, asks for. Raises `BadInput`."""
     now = datetime.fromtimestamp(now_s)  # noqa: DTZ006 - "fri 18:00" is local
     kinds = () if query.kind is None else events.read_kinds(query.kind, "kind")
     since_s = None if query.since is None else parse_past(query.since, "since", now)
-    return Wanted(query.package, query.computer, query.actor, kinds, since_s, by_people, reader)
+    audit = not missing(access, Act.AUDIT_READ)
+    return Wanted(query.package, query.computer, query.actor, kinds, since_s, by_people, reader, audit)
 
 
 def _list(conn: Connection, asked: Asked, query: EventQuery) -> EventPage:
-    return _page(conn, query, wanted_of(query, asked.actor, asked.now_s))
+    return _page(conn, query, wanted_of(query, asked.actor, asked.access, asked.now_s))
 
 
 def _list_acts(conn: Connection, asked: Asked, query: EventQuery) -> EventPage:
-    return _page(conn, query, wanted_of(query, asked.actor, asked.now_s, by_people=True))
+    return _page(conn, query, wanted_of(query, asked.actor, asked.access, asked.now_s, by_people=True))
 
 
 def _page(conn: Connection, query: EventQuery, wanted: Wanted) -> EventPage:

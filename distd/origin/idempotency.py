@@ -6,6 +6,7 @@ a day; with another request he is refused.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 KEPT_S: Final = 86_400.0
 MAX_KEYS: Final = 10_000  # of all actors; the oldest are forgotten
+MAX_ANSWER_BYTES: Final = 65_536  # of JSON; a longer one is not kept
 FIELD: Final = "Idempotency-Key"
 
 
@@ -54,13 +56,15 @@ def find(conn: Connection, actor: Actor, request: KeyedRequest, now_s: float) ->
     if row.digest != request.digest:
         raise KeyReused(FIELD, "a key that was not sent with another request", request.key)
     if row.answer is None:
-        hint = "its answer held a secret, which is kept nowhere"
+        hint = f"its answer held a secret, or more than {MAX_ANSWER_BYTES:,} bytes, and is not kept"
         raise Conflict(FIELD, f"what was asked for with {request.key} is done already", hint)
     return Answered(row.answer)
 
 
 def remember(conn: Connection, actor: Actor, request: KeyedRequest, answer: Any, now_s: float) -> None:
-    """Keep what was answered; None: it holds a secret. What is too old goes."""
+    """Keep what was answered, unless it is long; None: it holds a secret. What is too old goes."""
+    if len(json.dumps(answer)) > MAX_ANSWER_BYTES:
+        answer = None
     old = idempotency_keys.c.at_us < micros(now_s - KEPT_S)
     mine = (idempotency_keys.c.actor == str(actor)) & (idempotency_keys.c.key == request.key)
     conn.execute(delete(idempotency_keys).where(old | mine))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 from typing import TYPE_CHECKING, Final
 
@@ -11,12 +10,14 @@ from blake3 import blake3
 
 from distd.domain.errors import BadInput, TooLarge
 from distd.domain.watched_source import SETTLED_S, Settling, SourceVersion, check_path
-from distd.packaging.source import PIECE_BYTES, find_members, open_readable
+from distd.packaging.content_digest import ContentDigest
+from distd.packaging.source import PIECE_BYTES
+from distd.packaging.source_files import find_members, open_member
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from distd.packaging.source import Member
+    from distd.packaging.source_files import Member
 
 MAX_MEMBERS: Final = 100_000
 SETTLING: Final = "~"  # before the hint of what may be written to
@@ -33,7 +34,7 @@ def look(
     Raises `BadInput` for a path that may not be read (`check_path`) or is no source, `TooLarge`.
     """
     real = resolve(path, folders, data_root)
-    members = _members(real)
+    members = _members(real, follow=False)
     size_bytes = sum(member.size_bytes for member in members)
     if size_bytes > max_bytes:
         raise TooLarge("place", f"at most {max_bytes} bytes (sources.max_mib)", f"{size_bytes} bytes")
@@ -44,7 +45,7 @@ def look(
     if not is_settled:
         return Settling(SETTLING + now_hint)
     digest = _digest(members)
-    after = _stamp(_members(real))[0]
+    after = _stamp(_members(real, follow=False))[0]
     if after != now_hint:
         return Settling(SETTLING + after)
     return SourceVersion(digest, size_bytes, now_hint)
@@ -62,13 +63,13 @@ def resolve(path: Path, folders: tuple[str, ...], data_root: Path) -> Path:
 
 def digest_of(path: Path) -> str:
     """The digest of what is there."""
-    return _digest(_members(path))
+    return _digest(_members(path, follow=True))
 
 
-def _members(path: Path) -> tuple[Member, ...]:
+def _members(path: Path, *, follow: bool) -> tuple[Member, ...]:
     if not (path.is_file() or path.is_dir()):
         raise BadInput("place", "a file or folder", str(path))
-    members = find_members(path, links=True)
+    members = find_members(path, links=True, follow=follow)
     if len(members) > MAX_MEMBERS:
         raise BadInput("place", f"at most {MAX_MEMBERS:,} files", f"{len(members):,}")
     return members
@@ -78,20 +79,19 @@ def _stamp(members: tuple[Member, ...]) -> tuple[str, float]:
     """Names, sizes and times of all, digested; and the newest time."""
     hasher, newest_ns = blake3(), 0
     for member in members:
-        state = os.lstat(member.path)
-        newest_ns = max(newest_ns, state.st_mtime_ns)
-        row = [member.name, member.mode, member.size_bytes, member.link_target, state.st_mtime_ns, state.st_ino]
+        state = member.state
+        newest_ns = max(newest_ns, state.changed_ns)
+        row = [member.name, member.mode, member.size_bytes, member.link_target, state.changed_ns, state.inode]
         hasher.update(json.dumps(row).encode())
     return hasher.hexdigest(), newest_ns / 1e9
 
 
 def _digest(members: tuple[Member, ...]) -> str:
-    hasher = blake3()
+    digest = ContentDigest()
     for member in members:
-        row = [member.name, stat.S_IFMT(member.mode), member.mode & 0o111, member.size_bytes, member.link_target]
-        hasher.update(json.dumps(row).encode())
+        digest.begin(member)
         if stat.S_ISREG(member.mode):
-            with open_readable(member.path) as file:
+            with open_member(member) as file:
                 while piece := file.read(PIECE_BYTES):
-                    hasher.update(piece)
-    return hasher.hexdigest()
+                    digest.add(piece)
+    return digest.hexdigest()

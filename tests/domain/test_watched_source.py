@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from distd.domain.errors import BadInput
-from distd.domain.watched_source import PlaceKind, check_interval, check_path, file_name, read_folders, read_place
+from distd.domain.watched_source import (
+    PlaceKind,
+    check_interval,
+    check_path,
+    file_name,
+    read_folders,
+    read_place,
+    without_queries,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +76,17 @@ def test_intervals() -> None:
     for every_s in (59, 31 * 86_400, float("nan")):
         with pytest.raises(BadInput):
             check_interval(every_s)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://h/a.zip?key=1&b=2", "https://h/a.zip?…"),
+        ("https://h/a?key=1: answers 404", "https://h/a?…: answers 404"),
+        ("http://h/a?x: see http://g/b?y#z", "http://h/a?…: see http://g/b?…"),
+        ("https://h/a.zip", "https://h/a.zip"),
+        ("/srv/a?b", "/srv/a?b"),
+    ],
+)
+def test_queries_are_not_shown(text: str, shown: str) -> None:
+    assert without_queries(text) == shown

@@ -42,6 +42,13 @@ def test_an_answer_with_a_secret_is_not_kept(origin: TestOrigin) -> None:
         find(origin, FIRST)
 
 
+def test_a_long_answer_is_not_kept(origin: TestOrigin) -> None:
+    origin.write(idempotency.remember, ALICE, FIRST, {"items": ["x" * 1000] * 66}, 0.0)
+    with pytest.raises(Conflict, match="is done already; its answer held a secret, or more than 65,536 bytes"):
+        find(origin, FIRST)
+    assert origin.rows(idempotency_keys)[0]["answer"] is None
+
+
 def test_keys_are_bounded_and_expire(origin: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idempotency, "MAX_KEYS", 3)
     for number in range(6):

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from distd.domain.errors import BadInput
 from distd.domain.records import OperatingSystem
 from distd.packaging import archive
-from distd.packaging.source import find_members
+from distd.packaging.source_files import find_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,7 +198,25 @@ def grow(path: Path) -> None:
         file.write(b"more")
 
 
+def become_link(path: Path) -> None:
+    secret = path.parent.parent / "ca.key"
+    secret.write_bytes(bytes(path.stat().st_size))
+    path.unlink()
+    path.symlink_to(secret)
+
+
+def come_elsewhere(path: Path) -> None:
+    """A folder on the way becomes a link."""
+    other = path.parent.parent / "keys"
+    other.mkdir()
+    (other / path.name).write_bytes(bytes(path.stat().st_size))
+    path.parent.rename(path.parent.parent / "away")
+    path.parent.symlink_to(other)
+
+
 CHANGES = {
+    "becomes a link": (become_link, "files that do not change while they are read"),
+    "comes from elsewhere": (come_elsewhere, "files that do not change while they are read"),
     "grows": (grow, "files that do not change while they are read"),
     "shrinks": (lambda path: os.truncate(path, 100), "files that do not change while they are read"),
     "goes": (Path.unlink, "a readable file"),
@@ -231,7 +249,7 @@ def test_a_disk_that_fails_under_the_source_is_named(
         def read(self, _size: int | None = -1) -> bytes:
             raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(archive, "open_readable", lambda _path: Failing())
+    monkeypatch.setattr(archive, "open_member", lambda _member: Failing())
     with pytest.raises(BadInput, match=r"source: expected a readable file, got .*: Input/output error"):
         pack(tree, system)
 

@@ -25,7 +25,7 @@ from distd.domain.fragment_plan import ByContent, ByCount, BySize, lengths
 from distd.domain.recipes import CRLF, LF
 from distd.domain.records import Action, Info, Notify, OperatingSystem
 from distd.packaging import archive, hashing
-from distd.packaging.source import find_members
+from distd.packaging.source_files import find_members
 from distd.storage.data_dir import DataDir
 from distd.wire import manifest as manifest_format
 from distd.wire import ocs_info
@@ -247,7 +247,7 @@ for path, count in sorted(opened.items()):
         ("x.zip", ["x.zip 2"]),  # read, cut
         ("x.tar.gz", ["x.tar.gz 2"]),
         ("x", ["x 2"]),  # can it be read, packed
-        ("tree", ["a 2", "b 2"]),
+        ("tree", ["tree 1", "a 1", "b 1"]),  # what is below the folder is inspected by its descriptor
     ],
 )
 def test_a_source_is_opened_once_to_be_inspected_and_once_to_be_used(

@@ -175,16 +175,16 @@ def test_a_source_that_is_no_file(
 
 @pytest.mark.parametrize("name", ["x", "x.zip", "x.tar.gz", "tree/deep/x"])
 def test_an_unreadable_file(tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    opened = Path.open
+    opened = os.open
 
-    def refuse(path: Path, *args: Any, **kwargs: Any) -> Any:
-        if path.name == Path(name).name:
+    def refuse(path: Any, *args: Any, **kwargs: Any) -> Any:
+        if Path(path).name == Path(name).name:
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return opened(path, *args, **kwargs)
 
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_bytes(b"")
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     monkeypatch.setattr(Path, "read_bytes", lambda path: b"")  # the snapshot's
     source = tmp_path / name if "/" not in name else tmp_path / "tree"
     assert refused(source=source) == f"source: expected a readable file, got {tmp_path / name}: Permission denied"

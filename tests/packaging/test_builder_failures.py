@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,8 @@ import pytest
 
 from distd.domain.errors import BadInput, Unavailable
 from distd.domain.records import OperatingSystem
-from distd.packaging import archive, cutting, hashing
-from distd.packaging.source import find_members
+from distd.packaging import archive, builder, cutting, hashing
+from distd.packaging.source_files import find_members
 from distd.packaging.verify import verify
 from distd.storage import atomic
 
@@ -126,6 +127,17 @@ def test_a_ready_archive_that_changes_while_it_is_cut_leaves_nothing(
     size_bytes = source.stat().st_size
     with pytest.raises(BadInput, match="source: expected a file that does not change while it is read"):
         package.build(source=source, progress=change)
+    assert os.listdir(package.data.download) == []
+
+
+def test_a_ready_archive_that_becomes_a_link_is_not_followed(tmp_path: Path, package: PackageToBuild) -> None:
+    source = tmp_path / "x.zip"
+    archive.pack(find_members(package.source, links=False), source, OperatingSystem.WINDOWS, None)
+    checked = package.check(source=source)
+    secret = source.rename(tmp_path / "ca.key")
+    source.symlink_to(shutil.copy2(secret, tmp_path / "other"))
+    with pytest.raises(BadInput, match=r"source: expected files that do not change while they are read, got .*a link"):
+        builder.build(package.data, "17", checked, package.signer)
     assert os.listdir(package.data.download) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import tarfile
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import pytest
 from distd.domain.fragment_plan import ByContent
 from distd.domain.records import OperatingSystem
 from distd.packaging import archive, cdc
-from distd.packaging.source import find_members
+from distd.packaging.source_files import find_members
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,10 +76,10 @@ def test_fragments_of_one_size_change_almost_all(package: PackageToBuild, tree: 
     assert len(same) < len(known) / 10
 
 
-def test_the_same_bytes_are_cut_alike(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(random.Random(1).randbytes(300_000))
-    lengths = cdc.lengths(tmp_path / "a", ByContent(16_384))
-    assert lengths == cdc.lengths(tmp_path / "a", ByContent(16_384))
+def test_the_same_bytes_are_cut_alike() -> None:
+    content = random.Random(1).randbytes(300_000)
+    lengths = cdc.lengths(io.BytesIO(content), ByContent(16_384))
+    assert lengths == cdc.lengths(io.BytesIO(content), ByContent(16_384))
     assert sum(lengths) == 300_000
     assert 16_384 / 2 < 300_000 / len(lengths) < 16_384 * 2
     assert lengths == CUT
@@ -108,9 +109,8 @@ CUT = [
 ]
 
 
-def test_nothing_is_one_fragment(tmp_path: Path) -> None:
-    (tmp_path / "empty").touch()
-    assert cdc.lengths(tmp_path / "empty", ByContent()) == [0]
+def test_nothing_is_one_fragment() -> None:
+    assert cdc.lengths(io.BytesIO(), ByContent()) == [0]
 
 
 def test_restarted_compression_can_be_unpacked(tmp_path: Path, tree: Path) -> None:

@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 
 from distd.domain.errors import BadInput
 from distd.domain.package_spec import NO_SOURCE, SourceKind
-from distd.packaging.source import Source, find_members, read_source
+from distd.packaging import source_files
+from distd.packaging.source import Source, read_source
+from distd.packaging.source_files import find_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +112,7 @@ def test_a_folder_with_an_archives_name_is_a_folder(tmp_path: Path) -> None:
 
 
 def test_nothing_is_a_source_too() -> None:
-    assert read_source(None) == Source(None, NO_SOURCE)
+    assert read_source(None) == Source(NO_SOURCE)
 
 
 def test_a_file_is_a_script_where_one_is_wanted(tmp_path: Path) -> None:
@@ -189,28 +191,58 @@ def test_what_is_no_file_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch, m
 
 
 def test_an_unreadable_file_deep_in_the_folder_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = Path.open
+    opened = os.open
 
-    def refuse(path: Path, *args: Any, **kwargs: Any) -> Any:
-        if path.name == "a file":
+    def refuse(path: Any, *args: Any, **kwargs: Any) -> Any:
+        if os.fspath(path) == "a file":
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return opened(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(BadInput, match=r"source: expected a readable file, got .*tree/data/a file: Permission denied"):
         read_source(tree)
 
 
 def test_an_unreadable_folder_deep_in_the_folder_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scandir = os.scandir
+    opened = os.open
 
-    def refuse(path: Any) -> Any:
-        if os.fspath(path).endswith("/data"):
+    def refuse(path: Any, *args: Any, **kwargs: Any) -> Any:
+        if os.fspath(path) == "data":
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return scandir(path)
+        return opened(path, *args, **kwargs)
 
-    monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(BadInput, match=r"source: expected a readable folder, got .*tree/data: Permission denied"):
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(BadInput, match=r"source: expected a readable folder, got .*data: Permission denied"):
+        read_source(tree)
+
+
+def test_a_folder_that_becomes_a_link_while_it_is_found_is_not_followed(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys/ca.key").write_text("secret")
+    find_below = source_files._find_below
+
+    def swap(root: Path, path: Path, *args: Any, **kwargs: Any) -> Any:
+        found = find_below(root, path, *args, **kwargs)
+        if path.name == "data":
+            path.rename(tmp_path / "away")
+            path.symlink_to(tmp_path / "keys")
+        return found
+
+    monkeypatch.setattr(source_files, "_find_below", swap)
+    with pytest.raises(
+        BadInput, match=r"source: expected files that do not change while they are read, got .*tree/data"
+    ):
+        read_source(tree)
+
+
+def test_too_many_folders_within_each_other(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_files, "MAX_DEPTH", 2)
+    (tree / "1/2").mkdir(parents=True)
+    assert read_source(tree).members
+    (tree / "1/2/3").mkdir()
+    with pytest.raises(BadInput, match=r"source: expected at most 2 folders within each other, got .*1/2/3"):
         read_source(tree)
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from distd.domain.errors import BadInput, TooLarge
-from distd.domain.watched_source import SETTLED_S, Settling, SourceVersion
+from distd.domain.watched_source import SETTLED_S, Settling, SourceVersion, check_path
 from distd.packaging import source_version
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from distd.packaging.source import Member
+    from distd.packaging.source_files import Member
 
 NOW_S = 2_000_000_000.0
 
@@ -120,3 +120,24 @@ def test_what_may_not_be_read(folder: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(source_version, "MAX_MEMBERS", 2)
     with pytest.raises(BadInput, match="at most 2 files"):
         look(folder)
+
+
+def test_a_place_that_becomes_a_link_when_it_was_checked_is_not_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys/folder").mkdir(parents=True)
+    (tmp_path / "keys/folder/a.txt").write_text("secret")
+
+    def swap(path: str, *args: Any) -> None:
+        check_path(path, *args)
+        moved = folder if path == str(folder) else folder.parent
+        moved.rename(tmp_path / "away")
+        moved.symlink_to(tmp_path / "keys")
+
+    monkeypatch.setattr(source_version, "check_path", swap)
+    with pytest.raises(BadInput):
+        look(folder)
+    (folder.parent / "folder").unlink()
+    (tmp_path / "away").rename(folder)
+    with pytest.raises(BadInput, match="a path without links"):
+        look(folder / "a.txt")

@@ -206,7 +206,7 @@ async def test_it_is_written_in_large_pieces(
     assert written == [GATHER_BYTES, GATHER_BYTES, 1]
 
 
-@pytest.mark.parametrize(("etag", "kept"), [(ETAG, ETAG), ('W/"weak"', ""), ("", "")])
+@pytest.mark.parametrize(("etag", "kept"), [(ETAG, ETAG), ('W/"weak"', ""), ('"\xe9"', ""), ("", "")])
 async def test_a_strong_etag_is_remembered_to_go_on_with(
     client: FakeClient, file: PartialFile, etag: str, kept: str
 ) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import ssl
+import zipfile
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,13 +16,14 @@ import pytest
 import trio
 import trio.testing
 
-from distd.domain.errors import Unavailable
+from distd.domain.errors import Conflict, Unavailable
 from distd.domain.settings import settings_of
 from distd.domain.watched_source import SETTLED_S
 from distd.origin.installation import Installation
 from distd.origin.jobs import jobs, work
 from distd.origin.packages import packages, watched_sources
 from distd.origin.packages.watched_sources import NewSource
+from distd.packaging import builder
 from distd.server import source_watch
 from distd.server.source_watch import SourceWatch
 from distd.storage import pki
@@ -155,6 +157,36 @@ async def test_a_folder_that_changes_before_the_job_begins_is_looked_at_again(si
             await site.look()
     with pytest.raises(Exception, match="it was changed meanwhile"):
         site.follow()
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+async def test_what_is_packed_is_what_was_digested(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Another content under the time and the length that it had, once the members are found."""
+    folder = tmp_path / "srv/putty"
+    folder.mkdir(parents=True)
+    written = folder / "a.zip" if form == "zip" else folder / "a.txt"
+    for content in (b"nil", b"one"):
+        with zipfile.ZipFile(written, "w") as file:
+            file.writestr("name", content)
+        if content == b"nil":
+            site.add(str(written if form == "zip" else folder))
+        await site.look()
+    times = (state := written.stat()).st_atime_ns, state.st_mtime_ns
+    check = builder.check
+
+    def swap(*args: Any) -> Any:
+        found = check(*args)
+        written.write_bytes(written.read_bytes().replace(b"one", b"two"))
+        os.utime(written, ns=times)
+        return found
+
+    monkeypatch.setattr(builder, "check", swap)
+    with pytest.raises(Conflict, match="it was changed meanwhile"):
+        site.follow()
+    monkeypatch.undo()
+    assert site.origin.read(packages.show, site.package_id).superseded_by is None
 
 
 async def test_a_new_version_at_a_url(site: Site, web: WebServer) -> None:

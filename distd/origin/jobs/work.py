@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from distd.domain.errors import Conflict
 from distd.domain.watched_source import PlaceKind, read_folders
 from distd.origin.jobs import jobs
 from distd.origin.jobs.jobs import JobKind
@@ -68,16 +67,21 @@ def _supersede(site: Installation, job: TakenJob, progress: Progress) -> None:
 
 
 def _follow(site: Installation, job: TakenJob, progress: Progress) -> None:
-    """Supersede by a file or folder, if it is still what was found."""
+    """Supersede by a file or folder, if what is packed is still what was found."""
     request, path = job.request, Path(job.request["path"])
     is_fetched = request["kind"] == PlaceKind.URL
     try:
         if not is_fetched:
             folders = read_folders(site.settings.sources.folders, "sources.folders")
-            path = source_version.resolve(path, folders, site.data.root)
-        if source_version.digest_of(path) != request["digest"]:
-            raise Conflict("source", "it was changed meanwhile", "it is looked at again")
-        successor = Successor(path, with_assignments=request["with_assignments"], file_mode_of_server=is_fetched)
+            real = source_version.resolve(path, folders, site.data.root)
+        else:
+            real = path.resolve()
+        successor = Successor(
+            real,
+            with_assignments=request["with_assignments"],
+            file_mode_of_server=is_fetched,
+            digest=request["digest"],
+        )
         reconcile(site.catalogue, site.data)
         store = site.package_store()
         versions.supersede(store, job.actor, request["package"], successor, time.time(), progress, finish=_finish(job))

@@ -111,17 +111,18 @@ def _post(sender: NoticeSender, message: NoticeMessage) -> None:
         connection = http.client.HTTPSConnection(host, url.port or 443, timeout=timeout_s, context=context)
     else:
         connection = http.client.HTTPConnection(host, url.port or 80, timeout=timeout_s)
+    shown = f"{url.scheme}://{host}"  # the rest may be a key, which viewers are not to see
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     try:
         connection.request("POST", target, body, {**head, "User-Agent": "distd", "Connection": "close"})
         answer = connection.getresponse()
         answer.read(MAX_ANSWER_BYTES)
     except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: also names that no host can have
-        raise Unavailable(settings.webhook_url, _reason(error)) from error
+        raise Unavailable(shown, _reason(error)) from error
     finally:
         connection.close()
     if not 200 <= answer.status < 300:
-        raise Unavailable(settings.webhook_url, f"answers {answer.status}")
+        raise Unavailable(shown, f"answers {answer.status}")
 
 
 def _mail(sender: NoticeSender, message: NoticeMessage) -> None:

@@ -19,7 +19,7 @@ from distd.domain.permissions import TABLE, Act, OperatorRights, Role, least
 from distd.origin.operators.restrictions import check_filter
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from distd.domain.page import Page, Window
 
@@ -123,7 +123,16 @@ def revoke(conn: Connection, actor: Actor, name: str, now_s: float, owner: str |
 
 def find(conn: Connection, token: str, now_s: float) -> KnownToken | None:
     """Whose token it is; None: it is unknown or has expired, or its owner is gone."""
-    row = conn.execute(select(api_tokens).where(api_tokens.c.token_hash == tokens.digest_of(token))).one_or_none()
+    return _find(conn, api_tokens.c.token_hash == tokens.digest_of(token), now_s)
+
+
+def find_named(conn: Connection, name: str, now_s: float) -> KnownToken | None:
+    """As `find`, by its name."""
+    return _find(conn, api_tokens.c.name == name, now_s)
+
+
+def _find(conn: Connection, which: ColumnElement[bool], now_s: float) -> KnownToken | None:
+    row = conn.execute(select(api_tokens).where(which)).one_or_none()
     if row is None or row.expires_at_us <= micros(now_s):
         return None
     owner = _owner_access(conn, row.owner)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Boolean, and_, func, literal_column, or_, select
+from sqlalchemy import Boolean, and_, func, literal_column, not_, or_, select
 
 from distd.catalogue.event_log import OF_PACKAGES, Kind
 from distd.catalogue.lists import read_page
@@ -46,7 +46,8 @@ class LoggedEvent:
 class Wanted:
     """Which events; None or nothing: all. `actor`: a kind, a name, or both ("operator", "admin", "operator:admin");
     `since_s`: from this time on; `by_people`: those of operators, tokens and command lines alone; `reader`:
-    those of computers that it may see, and of packages."""
+    those of computers that it may see, and of packages. `audit`: also who may sign in, who did, and which filters
+    others keep for themselves."""
 
     package_id: str | None = None
     device_id: str | None = None
@@ -55,8 +56,19 @@ class Wanted:
     since_s: float | None = None
     by_people: bool = False
     reader: Actor = SYSTEM
+    audit: bool = True
 
 
+# What only those are told who may read the audit trail.
+OF_AUDIT: Final = frozenset(
+    {
+        *(Kind.OPERATOR_ADDED, Kind.OPERATOR_CHANGED, Kind.OPERATOR_DELETED, Kind.PASSWORD_CHANGED),
+        *(Kind.API_TOKEN_ADDED, Kind.API_TOKEN_REVOKED, Kind.LOGGED_IN, Kind.LOG_IN_FAILED),
+        *(Kind.AGENT_LOGIN_SET, Kind.AGENT_LOGIN_DELETED),
+    }
+)
+# Of these only what is shared, and one's own.
+OF_FILTERS: Final = frozenset({Kind.FILTER_SAVED, Kind.FILTER_DELETED})
 ALL: Final = Wanted()
 _PEOPLE: Final = frozenset(kind.value for kind in PEOPLE)
 _BY_PEOPLE: Final[ColumnElement[bool]] = literal_column(
@@ -107,6 +119,7 @@ def matches(wanted: Wanted, event: LoggedEvent) -> bool:
         and (not wanted.kinds or event.kind in wanted.kinds)
         and (wanted.since_s is None or micros(event.at_s) >= micros(wanted.since_s))
         and (not wanted.by_people or kind in _PEOPLE)
+        and (wanted.audit or _is_for_all(event, wanted.reader))
     )
 
 
@@ -141,9 +154,25 @@ def _conditions(conn: Connection, wanted: Wanted) -> list[ColumnElement[bool]]:
         found.append(events.c.at_us >= micros(wanted.since_s))
     if wanted.by_people:
         found.append(_BY_PEOPLE)
+    if not wanted.audit:
+        found += _for_all(wanted.reader)
     if is_restricted(conn, wanted.reader):
         found.append(_may_read(visible(conn, wanted.reader)))
     return found
+
+
+def _for_all(reader: Actor) -> list[ColumnElement[bool]]:
+    is_filter = events.c.kind.in_([kind.value for kind in OF_FILTERS])
+    is_own = and_(events.c.actor_kind == str(reader.kind), events.c.actor_name == reader.name)
+    is_shared = events.c.detail["shared"].as_boolean()
+    return [events.c.kind.not_in([kind.value for kind in OF_AUDIT]), or_(not_(is_filter), is_own, is_shared)]
+
+
+def _is_for_all(event: LoggedEvent, reader: Actor) -> bool:
+    """As `_for_all`, in memory."""
+    if event.kind in OF_FILTERS:
+        return event.actor == str(reader) or event.detail.get("shared") is True
+    return event.kind not in OF_AUDIT
 
 
 def _may_read(seen: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -14,6 +14,7 @@ from distd.catalogue import event_log
 from distd.catalogue.access_schema import api_tokens
 from distd.catalogue.lists import read_page
 from distd.catalogue.schema import NAME_LIMIT, micros, operators, seconds
+from distd.domain.actor import ActorKind
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.permissions import OperatorRights, Role
 from distd.domain.sign_in import SignInSource
@@ -106,19 +107,27 @@ def change(
 
 
 def set_password(conn: Connection, actor: Actor, name: str, password: str, now_s: float) -> None:
-    """Give an operator another password. Raises `BadInput`, `NotFound`, `Conflict` where none is kept here."""
+    """Give an operator another password, as `set_hashed_password` does. Raises `BadInput`, `NotFound`, `Conflict` where
+    none is kept here."""
     check_password(password)
     set_hashed_password(conn, actor, name, PasswordHasher().hash(password), now_s)
 
 
 def set_hashed_password(conn: Connection, actor: Actor, name: str, hashed: str, now_s: float) -> None:
-    """As `set_password`, with the hash of a password that is not empty."""
+    """As `set_password`, with the hash of a password that is not empty.
+
+    Its sessions end. Its tokens are revoked, too, where somebody else sets the password: that ends the account for who
+    had it before.
+    """
     known = _row(conn, name)
     if known.source != SignInSource.LOCAL:
         raise Conflict("password", f"the password of {name} is not kept here, but by {known.source}")
     conn.execute(update(operators).where(operators.c.name == name).values(password_hash=hashed))
     sessions.close_all(conn, name)
-    event_log.append(conn, event_log.Kind.PASSWORD_CHANGED, actor, at_s=now_s, operator=name)
+    revoked = 0
+    if (actor.kind, actor.name) != (ActorKind.OPERATOR, name):
+        revoked = conn.execute(delete_from(api_tokens).where(api_tokens.c.owner == name)).rowcount
+    event_log.append(conn, event_log.Kind.PASSWORD_CHANGED, actor, at_s=now_s, operator=name, tokens=revoked)
 
 
 def list_operators(conn: Connection, window: Window) -> Page[Operator]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import and_, false, select, true
 
 from distd.catalogue.access_schema import api_tokens
-from distd.catalogue.schema import operators
+from distd.catalogue.schema import micros, operators
 from distd.domain.actor import ActorKind
 from distd.domain.errors import BadInput
 from distd.domain.restriction import read_restriction
@@ -33,7 +33,7 @@ def visible(conn: Connection, actor: Actor, clock: Callable[[], float] = time.ti
     Commands on this machine and the server itself see all; somebody who is no operator, or no token, any more sees
     none.
     """
-    texts = _restrictions(conn, actor)
+    texts = _restrictions(conn, actor, clock())
     if texts is None:
         return false()
     trees = [_tree(text) for text in texts]
@@ -45,7 +45,7 @@ def visible(conn: Connection, actor: Actor, clock: Callable[[], float] = time.ti
 
 def is_restricted(conn: Connection, actor: Actor) -> bool:
     """Whether there may be computers that `actor` does not see."""
-    return _restrictions(conn, actor) != []
+    return _restrictions(conn, actor, time.time()) != []
 
 
 def check_filter(text: str) -> None:
@@ -54,17 +54,18 @@ def check_filter(text: str) -> None:
         read_restriction(text)
 
 
-def _restrictions(conn: Connection, actor: Actor) -> list[str] | None:
+def _restrictions(conn: Connection, actor: Actor, now_s: float) -> list[str] | None:
     """The filters that a computer must match, all of them; None: it sees no computer."""
     match actor.kind:
         case ActorKind.OPERATOR:
             found = [conn.scalar(select(operators.c.filter).where(operators.c.name == actor.name))]
         case ActorKind.TOKEN:
-            columns = (api_tokens.c.filter, api_tokens.c.owner, operators.c.filter.label("of_owner"))
+            of_owner = operators.c.filter.label("of_owner")
+            columns = (api_tokens.c.filter, api_tokens.c.owner, api_tokens.c.expires_at_us, of_owner)
             joined = api_tokens.outerjoin(operators, operators.c.name == api_tokens.c.owner)
             query = select(*columns).select_from(joined).where(api_tokens.c.name == actor.name)
             row = conn.execute(query).one_or_none()
-            if row is None:
+            if row is None or row.expires_at_us <= micros(now_s):
                 return None
             found = [row.filter, row.of_owner] if row.owner else [row.filter]
         case _:

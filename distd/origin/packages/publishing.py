@@ -69,7 +69,7 @@ class RecipeUse:
 @dataclass(frozen=True, slots=True)
 class NewPackage:
     """What is to be published. `source` None: a command without a file. `recipe` None: the target is no recipe's.
-    `file_mode`: of a source that is a file without a mode of its own."""
+    `file_mode`: of a source that is a file without a mode of its own. `digest`: that of the source's content."""
 
     name: str
     source: Path | None
@@ -77,6 +77,7 @@ class NewPackage:
     recipe: RecipeUse | None = None
     description: str = ""
     file_mode: int | None = None
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ def publish(
     whoever holds the write lock knows a directory without a row for what a crash left (`reconcile`). `also`, of a
     package that takes the place of another, and `finish` are done in the same transaction.
 
-    Raises `BadInput` for a package that cannot be, `Unavailable` when the disk is full.
+    Raises `BadInput` for a package that cannot be, `Conflict` for a source with another digest than it must have,
+    `Unavailable` when the disk is full.
     """
     spec, recipe = new.spec, new.recipe
     checked = check(new, store.config)
@@ -134,7 +136,7 @@ def check(new: NewPackage, config: DownloadConfig) -> CheckedPackage:
     check_priority(new.spec.priority, config)
     if len(new.spec.target) > TEXT_LIMIT:
         raise BadInput("target", f"at most {TEXT_LIMIT} characters", len(new.spec.target))
-    return builder.check(new.source, new.spec, new.file_mode)
+    return builder.check(new.source, new.spec, new.file_mode, new.digest)
 
 
 def _same_name(store: PackageStore, name: str) -> list[str]:

@@ -55,7 +55,8 @@ class Successor:
     """What a new package has that takes the place of an old one; None: as the old one has it.
 
     `with_assignments`: the computers that the old one was assigned to get the new one. `file_mode_of_server`: the mode
-    of a file is only how the server keeps it; it becomes that of what is run, or of what all may read.
+    of a file is only how the server keeps it; it becomes that of what is run, or of what all may read. `digest`: that
+    of the source's content; then its path has no links. "": whatever it is.
     """
 
     source: Path
@@ -63,6 +64,7 @@ class Successor:
     target: str | None = None
     with_assignments: bool = False
     file_mode_of_server: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ def plan_successor(store: PackageStore, old_id: str, successor: Successor) -> tu
     recipe = None if old.recipe is None else RecipeUse(old.recipe, old.arguments or "")
     spec = _successor_spec(store, old, successor)
     file_mode = fetched_mode(spec.action) if successor.file_mode_of_server else None
-    return old, NewPackage(successor.name or old.name, successor.source, spec, recipe, old.description, file_mode)
+    name, description = successor.name or old.name, old.description
+    return old, NewPackage(name, successor.source, spec, recipe, description, file_mode, successor.digest)
 
 
 def withdraw(store: PackageStore, actor: Actor, package_id: str, now_s: float) -> None:

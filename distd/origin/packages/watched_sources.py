@@ -22,7 +22,7 @@ from distd.catalogue.schema import NAME_LIMIT, TEXT_LIMIT, micros, packages, sec
 from distd.domain.actor import SYSTEM
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.folding import fold
-from distd.domain.watched_source import SETTLED_S, PlaceKind, check_interval, read_place
+from distd.domain.watched_source import SETTLED_S, PlaceKind, check_interval, read_place, without_queries
 from distd.origin.jobs import jobs
 from distd.origin.jobs.jobs import JobKind, JobState
 from distd.origin.packages.packages import show as show_package
@@ -53,9 +53,9 @@ class NewSource:
 
 @dataclass(frozen=True, slots=True)
 class WatchedSource:
-    """`kind`: PATH or URL. `digest`: BLAKE3 of the version that the package is made of, as far as is known; `job`: that
-    makes a package of a new one. `changed_at_s`: when the last new version was found; `failing_since_s`: since when it
-    cannot be read or no package can be made of it, `why` says the reason."""
+    """`kind`: PATH or URL; `place`: which, a URL without its query. `digest`: BLAKE3 of the version that the package is
+    made of, as far as is known; `job`: that makes a package of a new one. `changed_at_s`: when the last new version was
+    found; `failing_since_s`: since when it cannot be read or no package can be made of it, `why` says the reason."""
 
     name: str
     package_id: str
@@ -116,7 +116,15 @@ def create(conn: Connection, actor: Actor, new: NewSource, now_s: float) -> Watc
         "created_at_us": micros(now_s),
     }
     conn.execute(insert(watched_sources).values(**row))
-    _note(conn, Kind.SOURCE_WATCHED, actor, _row(conn, name), now_s, place=new.place[:NAME_LIMIT], every_s=every_s)
+    _note(
+        conn,
+        Kind.SOURCE_WATCHED,
+        actor,
+        _row(conn, name),
+        now_s,
+        place=without_queries(new.place)[:NAME_LIMIT],
+        every_s=every_s,
+    )
     return show(conn, name)
 
 
@@ -242,7 +250,7 @@ def _looked(at_us: int, pause_s: float) -> dict[str, Any]:
 
 
 def _fail(conn: Connection, row: Row[Any], why: str, now_s: float) -> bool:
-    is_new = row.failing_since_us is None
+    is_new, why = row.failing_since_us is None, without_queries(why)
     _set(conn, row.id, why=why[:TEXT_LIMIT], **({"failing_since_us": micros(now_s)} if is_new else {}))
     if is_new:
         _note(conn, Kind.SOURCE_FAILED, SYSTEM, row, now_s, why=why[:TEXT_LIMIT])
@@ -282,7 +290,7 @@ def _made(row: Row[Any]) -> WatchedSource:
         package_id=row.package_id,
         package_name=row.package_name,
         kind=row.kind,
-        place=row.location,
+        place=without_queries(row.location),
         every_s=row.every_s,
         with_assignments=row.with_assignments,
         digest=row.digest,

@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from distd import __version__
 from distd.domain.errors import DistdError
 from distd.web.api import auth, mirror_protocol, openapi, queries
+from distd.web.api.answer_fields import ANSWER_FIELDS
 from distd.web.api.bodies import BODY_LIMIT
 from distd.web.api.problems import UNAUTHORIZED, answer, content_of_error
 from distd.web.late_body import LateBodyApp
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from distd.web.api.auth import Logins
 
 MAX_BODY_BYTES: Final = 1_048_576
-NO_STORE: Final = "no-store"
 
 
 class Routes(Protocol):
@@ -99,8 +99,8 @@ def _add_checks(app: QuartTrio) -> None:
             abort(404)
 
     @app.after_request
-    async def forbid_caching(response: Response) -> Response:
-        response.headers["Cache-Control"] = NO_STORE
+    async def protect_answer(response: Response) -> Response:
+        response.headers.update(ANSWER_FIELDS)
         return response
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from quart import request
@@ -11,8 +11,12 @@ from distd.domain.errors import BadInput
 from distd.web.api.problems import UnsupportedCoding
 from distd.wire.structs import read_fields
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 BODY_LIMIT: Final = "_distd_body_limit"  # the attribute of a route whose bodies have a limit of their own, in bytes
 JSON: Final = "application/json"
+MAX_DEPTH: Final = 64  # of lists and objects within each other
 
 
 Body = TypeVar("Body", bound=msgspec.Struct)
@@ -36,9 +40,25 @@ async def read_json() -> dict[str, Any]:
         found = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput("body", "a JSON object", str(error)) from None
+    if not _is_shallow(found):
+        raise BadInput("body", f"at most {MAX_DEPTH} lists and objects within each other", "more")
     if b"\\u" in body and not _is_text(found):
         raise BadInput("body", "texts of Unicode characters without NUL", "others")
     return found
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether whoever goes through it needs no deep stack."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return True
+        level = [each for outer in level for each in _below(outer) if isinstance(each, dict | list)]
+    return not level
+
+
+def _below(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _is_text(value: Any) -> bool:

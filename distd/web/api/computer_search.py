@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from distd.catalogue.reader import Reader
 
 FORMS: Final = ("csv", "json")
+TEXT: Final = "text/plain; charset=utf-8"
 
 
 class ComputerSearchRoutes:
@@ -54,10 +55,11 @@ class ComputerSearchRoutes:
 
         @app.get("/api/v1/computers/<device_id>/inventory")
         @needs(DOCUMENT.act)
+        @answers(content_type=TEXT, problems=(404,))
         async def read_inventory(device_id: str) -> Any:
-            """The document of a computer's last inventory, as its agent sent it."""
+            """The document of a computer's last inventory, as its agent sent it: XML, sent as text."""
             read = partial(computers.read_document, device_id=device_id, actor=acting_operator())
-            return Response(await self._reader.run(read), content_type="application/xml")
+            return Response(await self._reader.run(read), content_type=TEXT)
 
 
 def _form(asked: str | None) -> str | None:

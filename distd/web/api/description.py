@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
+from distd.web.api.answer_fields import ANSWER_FIELDS, FIELD_MEANINGS
 from distd.web.api.problems import Problem
 from distd.wire.problem import CONTENT_TYPE
 
@@ -141,8 +142,11 @@ def document(operations: Sequence[Described]) -> dict[str, Any]:
         paths.setdefault(operation.path, {})[operation.method] = _describe(operation, by_model)
     statuses = sorted({*ANYWHERE, *(status for operation in operations for status in operation.problems)})
     problems = {_name_of(status): _describe_problem(status, by_model) for status in statuses}
-    caching = {"description": "No cache keeps the answer.", "required": True, "schema": {"const": "no-store"}}
-    components = {"schemas": shapes, "responses": problems, "headers": {"NoStore": caching}}
+    fields = {
+        _plain_name(name): {"description": FIELD_MEANINGS[name], "required": True, "schema": {"const": value}}
+        for name, value in ANSWER_FIELDS.items()
+    }
+    components = {"schemas": shapes, "responses": problems, "headers": fields}
     return {"paths": _plain(paths), "components": _plain(components)}
 
 
@@ -197,22 +201,27 @@ def _describe_success(success: Success, by_model: Mapping[str, Any]) -> dict[str
     schema = TEXT if success.model is None else by_model[repr(success.model)]
     content = {success.content_type: {"schema": schema}}
     content |= {kind: {"schema": TEXT | {"description": text}} for kind, text in success.also.items()}
-    headers = _no_store()
+    headers = _answer_fields()
     if success.tagged:
         headers["ETag"] = {"description": "For `If-Match`.", "required": True, "schema": TEXT}
     return {"description": success.text, "headers": headers, "content": content}
 
 
 def _describe_problem(status: int, by_model: Mapping[str, Any]) -> dict[str, Any]:
-    headers = _no_store()
+    headers = _answer_fields()
     if status in _FIELDS:
         headers[_FIELDS[status]] = {"required": True, "schema": TEXT}
     content = {CONTENT_TYPE: {"schema": by_model[repr(Problem)]}}
     return {"description": MEANINGS[status], "headers": headers, "content": content}
 
 
-def _no_store() -> dict[str, Any]:
-    return {"Cache-Control": {"$ref": "#/components/headers/NoStore"}}
+def _answer_fields() -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{_plain_name(name)}"} for name in ANSWER_FIELDS}
+
+
+def _plain_name(field_name: str) -> str:
+    """ "CacheControl" of Cache-Control."""
+    return field_name.replace("-", "")
 
 
 def _name_of(status: int) -> str:

@@ -34,7 +34,7 @@ MAX_READERS: Final = 256
 OF_ACCESS: Final = frozenset(
     {
         *(Kind.OPERATOR_ADDED, Kind.OPERATOR_CHANGED, Kind.OPERATOR_DELETED),
-        *(Kind.API_TOKEN_ADDED, Kind.API_TOKEN_REVOKED),
+        *(Kind.API_TOKEN_ADDED, Kind.API_TOKEN_REVOKED, Kind.PASSWORD_CHANGED),
     }
 )
 BEHIND_PAUSE_S: Final = 0.02  # after a page for one stream alone, so that these never have the database for themselves

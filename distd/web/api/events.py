@@ -15,7 +15,8 @@ from distd.domain.errors import BadInput, Unavailable
 from distd.domain.page import read_window
 from distd.operations.events import LIST, EventPage, EventQuery, wanted_of
 from distd.origin.operators import events
-from distd.web.api.auth import acting_operator, needs
+from distd.origin.operators.standing import find_standing
+from distd.web.api.auth import needs, signed_in
 from distd.web.api.description import answers, header
 from distd.web.api.problems import TooMany
 from distd.web.api.queries import takes
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
     from quart_trio import QuartTrio
 
+    from distd.domain.actor import Actor
     from distd.domain.settings import LimitSettings
     from distd.origin.operators.events import Wanted
+    from distd.origin.operators.standing import Standing
     from distd.web.api.event_feed import EventFeed
 
 STREAM: Final = "text/event-stream"
@@ -58,7 +61,8 @@ class EventRoutes:
         @answers(also={STREAM: MESSAGES}, parameters=(LAST_EVENT_ID,))
         async def list_events(query_args: EventQuery) -> Any:
             """What happened, the newest first; with `Accept: text/event-stream` what happens, as it happens."""
-            wanted, seq = wanted_of(query_args, acting_operator(), time.time()), _last_seq(query_args)
+            who = signed_in()
+            wanted, seq = wanted_of(query_args, who.actor, who.access, time.time()), _last_seq(query_args)
             if STREAM in request.headers.get("Accept", "") and request.method == "GET":
                 return await self._open_stream(wanted, seq)
             return await self._page(wanted, query_args)
@@ -73,22 +77,31 @@ class EventRoutes:
         return EventPage(page.items, page.next, page.total)
 
     async def _open_stream(self, wanted: Wanted, seq: int | None) -> Response:
-        operator = str(acting_operator())
-        self._streams.check(operator)
+        self._streams.check(str(wanted.reader))
         newest = await self._feed.newest()
         begin = newest if seq is None else min(seq, newest)
-        response = Response(self._stream(operator, wanted, begin), content_type=STREAM)
+        standing = await self._standing(wanted.reader)
+        response = Response(self._stream(wanted, begin, standing), content_type=STREAM)
         response.timeout = None  # it has no end
         return response
 
-    async def _stream(self, operator: str, wanted: Wanted, seq: int) -> AsyncIterator[bytes]:
+    async def _standing(self, actor: Actor) -> Standing | None:
+        return await self._feed.reader.run(partial(find_standing, actor=actor, now_s=time.time()))
+
+    async def _stream(self, wanted: Wanted, seq: int, standing: Standing | None) -> AsyncIterator[bytes]:
+        """Until who asked is gone, or may something else: it asks again then."""
+        operator = str(wanted.reader)
         if not self._streams.take(operator):
             return  # several were opened in the same moment
         try:
             yield b": events\n\n"  # the head goes out with it
-            sent_s = trio.current_time()
+            sent_s = asked_s = trio.current_time()
             while not self._feed.closed:
                 try:
+                    if trio.current_time() - asked_s >= HEARTBEAT_S:
+                        if await self._standing(wanted.reader) != standing:
+                            return
+                        asked_s = trio.current_time()
                     messages, seq = await self._feed.next(wanted, seq, sent_s + HEARTBEAT_S)
                 except Unavailable:
                     await trio.sleep(RETRY_S)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from quart import Response, request
 from quart_schema import document_response
 
+from distd.domain.spreadsheet import csv_head, csv_lines
 from distd.operations.acts import STATISTICS
 from distd.origin.deployments.statistics import PackageStatistics, rows_of, show_statistics
 from distd.web.api.auth import needs
@@ -43,8 +42,6 @@ class StatisticsRoutes:
 
 
 def _csv(found: PackageStatistics) -> str:
-    file, rows = io.StringIO(), list(rows_of(found))
-    writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return file.getvalue()
+    rows = list(rows_of(found))
+    names = list(rows[0])
+    return csv_head(names) + csv_lines(names, rows)

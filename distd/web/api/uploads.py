@@ -27,6 +27,7 @@ import trio
 from distd.domain.errors import BadInput, DistdError
 from distd.domain.permissions import Act
 from distd.storage.uploads import OffsetMismatch, Upload
+from distd.web.api.answer_fields import ANSWER_FIELDS
 from distd.web.api.auth import demand, header_fields
 from distd.web.api.problems import UNAUTHORIZED, LengthRequired, UnsupportedCoding, content_of_error, fields_of
 from distd.web.api.queries import check_names
@@ -140,7 +141,7 @@ class UploadsApi:
     async def _send(self, send: Send, scope: Any, status: int, content: Any) -> None:
         """Send the answer. The rest of the body is not read: the connection ends with the answer."""
         body = b"" if status == 204 else json.dumps(content, default=asdict).encode()
-        fields = {"Cache-Control": "no-store"} | fields_of(status)
+        fields = {**ANSWER_FIELDS, **fields_of(status)}
         if status != 204:
             kind = "application/json" if status < 400 else CONTENT_TYPE
             fields |= {"Content-Type": kind, "Content-Length": str(len(body))}

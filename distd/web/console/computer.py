@@ -183,7 +183,7 @@ def _read(conn: Connection, asked: Asked, device_id: str) -> ShownComputer:
         detail,
         diagnoses.tell(causes[:MAX_CAUSES], current().language.code),
         parameters.show(conn, asked.actor, asked.site.settings, Subject(Level.COMPUTER, device_id)),
-        events.newest(conn, Wanted(device_id=device_id, reader=asked.actor), Window(MAX_EVENTS)).items,
+        events.newest(conn, Wanted(device_id=device_id, reader=asked.actor, audit=False), Window(MAX_EVENTS)).items,
         groups.names_of(conn, device_id),
     )
 

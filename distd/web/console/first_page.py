@@ -99,6 +99,7 @@ class FirstPage:
         @app.get("/overview/duplicates")
         async def duplicates_now() -> Response:
             frame = current()
+            self._use_cases.operations.demand(Act.DUPLICATES_READ)  # what is kept is for all who may
 
             async def make() -> int:
                 return await self._use_cases.read(Act.DUPLICATES_READ, _count_duplicates)
@@ -119,7 +120,8 @@ class FirstPage:
 
     async def _events(self) -> list[LoggedEvent]:
         def read(conn: Connection, asked: Asked) -> list[LoggedEvent]:
-            wanted = Wanted(kinds=TOLD, by_people=True, reader=asked.actor)
+            audit = not missing(asked.access, Act.AUDIT_READ)
+            wanted = Wanted(kinds=TOLD, by_people=True, reader=asked.actor, audit=audit)
             return events.newest(conn, wanted, Window(MAX_EVENTS)).items
 
         return await self._use_cases.read(Act.EVENTS_READ, read)

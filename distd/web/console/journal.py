@@ -11,7 +11,7 @@ from quart import request
 from distd.catalogue.event_log import Kind
 from distd.domain.errors import BadInput
 from distd.domain.page import Page, read_window
-from distd.domain.permissions import Act
+from distd.domain.permissions import Act, missing
 from distd.domain.units import parse_past
 from distd.origin.operators import events
 from distd.origin.operators.events import Wanted, read_kinds
@@ -85,4 +85,5 @@ def _wanted(kept: dict[str, str], asked: Asked) -> Wanted:
         parse_past(kept["since"], "since", now) if kept["since"] else None,
         kept["people"] == "yes",
         asked.actor,
+        not missing(asked.access, Act.AUDIT_READ),
     )

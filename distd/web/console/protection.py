@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from distd.domain.addresses import is_loopback
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,5 +35,7 @@ def is_of_this_site(method: str, field: Callable[[str], str | None]) -> bool:
     site = field("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"
-    origin = field("Origin") or ""
-    return bool(origin) and origin.partition("://")[2] == field("Host")
+    scheme, _, host = (field("Origin") or "").partition("://")
+    if not host or host != field("Host"):
+        return False
+    return scheme == "https" or is_loopback(host.partition("]" if host.startswith("[") else ":")[0])

@@ -61,7 +61,7 @@ async def test_it_goes_on_where_it_was_with_the_tag_of_what_has_come(place: Plac
     assert place.path.read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("tag", ["", 'W/"weak"'])
+@pytest.mark.parametrize("tag", ["", 'W/"weak"', '"\xe9"'])
 async def test_without_a_strong_tag_it_begins_anew(place: Place, tag: str) -> None:
     headers = {"etag": tag} if tag else {}
     place.tag.write_text('"of another try"')
@@ -72,6 +72,15 @@ async def test_without_a_strong_tag_it_begins_anew(place: Place, tag: str) -> No
     place.client.handlers[URL] = file_handler(CONTENT, TAG)
     await place.fetch()
     assert place.ranges() == ["", ""]
+    assert place.path.read_bytes() == CONTENT
+
+
+async def test_a_tag_that_cannot_be_sent_is_not(place: Place) -> None:
+    """An earlier version kept such ones."""
+    place.part.write_bytes(CONTENT[:500])
+    place.tag.write_bytes('"\xe9"'.encode())
+    await place.fetch()
+    assert place.ranges() == [""]
     assert place.path.read_bytes() == CONTENT
 
 

@@ -5,14 +5,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import insert
 
-from distd.catalogue import schema
+from distd.catalogue import event_log, schema
 from distd.catalogue.event_log import Kind
-from distd.domain.actor import AGENT, SYSTEM
+from distd.domain.actor import AGENT, SYSTEM, operator
 from distd.domain.errors import BadInput
 from distd.domain.page import Window, read_window
+from distd.domain.permissions import Role
+from distd.origin.computers import saved_filters
+from distd.origin.computers.saved_filters import NewFilter
 from distd.origin.mirrors import mirrors
 from distd.origin.mirrors.mirrors import NewMirror
-from distd.origin.operators import events
+from distd.origin.operators import api_tokens, events, operators
+from distd.origin.operators.api_tokens import NewToken
 from distd.origin.operators.events import ALL, PLACE, Wanted
 from distd.origin.packages import packages, planned_activations
 from distd.origin.packages.planned_activations import Conditions
@@ -133,3 +137,23 @@ def test_an_event_of_an_earlier_version_has_no_actor(origin: TestOrigin) -> None
     assert found(origin, ALL) == [("NOTIFIED", "")]
     assert origin.events()[0].actor is None
     assert found(origin, Wanted(actor=str(AGENT))) == []
+
+
+def test_what_is_of_the_audit_trail_is_only_for_who_may_read_it(origin: TestOrigin) -> None:
+    eve, bob = operator("eve"), operator("bob")
+    for name in ("eve", "bob"):
+        origin.act(operators.create, name, "secret word", 0.0)
+    origin.write(api_tokens.create, bob, NewToken("t", Role.VIEWER), b"x" * 32, 0.0)
+    for who, name, shared in ((eve, "mine", False), (bob, "secret", False), (bob, "ours", True)):
+        origin.write(saved_filters.save, who, NewFilter(name, "windows", shared=shared), 1.0)
+    origin.write(saved_filters.delete, bob, "secret", 2.0)
+    origin.prolog()
+    origin.write(event_log.append, Kind.LOG_IN_FAILED, SYSTEM, at_s=3.0, names=["my password"])
+    for_eve = Wanted(reader=eve, audit=False)
+    expected = [("FILTER_SAVED", "mine"), ("FILTER_SAVED", "ours"), ("COMPUTER_SEEN", None)]
+    listed = origin.read(events.following, for_eve, 0, 100)
+    assert [(each.kind, each.detail.get("name")) for each in listed] == expected
+    everything = origin.read(events.following, ALL, 0, 100)
+    assert [each for each in everything if events.matches(for_eve, each)] == listed
+    assert origin.read(events.following_page, for_eve, 0, 1).total == len(listed)
+    assert len(everything) > len(listed) + 4

@@ -8,10 +8,13 @@ import pytest
 
 from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
+from distd.domain import actor as actors
+from distd.domain.actor import Actor, ActorKind
 from distd.domain.errors import BadInput, Conflict, NotFound
 from distd.domain.permissions import Role
 from distd.domain.sign_in import OperatorIdentity, SignInSource
-from distd.origin.operators import operators
+from distd.origin.operators import api_tokens, operators
+from distd.origin.operators.api_tokens import NewToken
 from distd.origin.operators.operators import Grant
 
 if TYPE_CHECKING:
@@ -100,3 +103,18 @@ def test_who_signs_in_elsewhere_becomes_an_operator_with_the_role_of_its_groups(
 def test_nobody_elsewhere_takes_the_name_of_an_operator_here(origin: TestOrigin, source: SignInSource) -> None:
     with pytest.raises(Conflict, match=f"the operator admin is one of local, not of {source}"):
         origin.act(operators.admit, OperatorIdentity("admin", source, Role.ADMINISTRATOR), 0.0)
+
+
+OWN_TOKEN = Actor(ActorKind.TOKEN, "t")
+CLI = Actor(ActorKind.CLI, "root")
+
+
+@pytest.mark.parametrize("who", [actors.operator("eve"), actors.operator("admin"), CLI, OWN_TOKEN], ids=str)
+def test_who_sets_anothers_password_revokes_its_tokens(origin: TestOrigin, who: Actor) -> None:
+    origin.act(operators.create, "eve", "secret word", 0.0)
+    eve = actors.operator("eve")
+    token = origin.write(api_tokens.create, eve, NewToken("t", Role.VIEWER, days=3650), b"x" * 32, 0.0)
+    origin.write(operators.set_password, who, "eve", "another word", 1.0)
+    is_own = who == eve
+    assert (origin.read(api_tokens.find, token, 2.0) is not None) is is_own
+    assert origin.events("PASSWORD_CHANGED")[-1].detail["tokens"] == (0 if is_own else 1)

@@ -100,10 +100,11 @@ def test_ages_count_from_when_somebody_asks(room: TestOrigin) -> None:
 
 
 def test_a_token_sees_what_its_owner_sees_at_most(room: TestOrigin) -> None:
-    room.write(api_tokens.create, ADA, NewToken("t", Role.VIEWER, filter="windows"), b"s" * 32, 1.0)
-    assert seen(room, TOKEN) == {1, 2}
+    room.write(api_tokens.create, ADA, NewToken("t", Role.VIEWER, filter="windows", days=90), b"s" * 32, 1.0)
+    assert seen(room, TOKEN, 2.0) == {1, 2}
     restrict(room, "account.ROOM in (b2, b3)")
-    assert seen(room, TOKEN) == {2}
+    assert seen(room, TOKEN, 2.0) == {2}
+    assert seen(room, TOKEN, 1.0 + 91 * DAY_S) == set(), "it has expired"
     room.act(operators.delete, "ada", 2.0)
     assert seen(room, TOKEN) == set()
     assert room.read(restrictions.is_restricted, TOKEN)

@@ -229,3 +229,15 @@ def test_there_are_not_too_many(site: TestOrigin, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(Conflict, match="2 sources are watched already"):
         watch(site, "C")
     assert [each.name for each in site.read(watched_sources.list_sources, EVERYTHING).items] == ["B", "Putty"]
+
+
+def test_a_query_is_shown_nowhere(site: TestOrigin) -> None:
+    """It may hold a key."""
+    place = "https://h/setup.exe?key=secret"
+    made = site.act(watched_sources.create, NewSource("keyed", "17", place, 60), site.now_s)
+    assert made.place == "https://h/setup.exe?…"
+    (taken,) = [each for each in site.write(watched_sources.take_due, site.now_s, 1.0) if each.name == "keyed"]
+    assert taken.place == place
+    assert site.write(watched_sources.failed, taken, f"{place}: answers 404", site.now_s)
+    assert site.read(watched_sources.show, "keyed").why == "https://h/setup.exe?…: answers 404"
+    assert "secret" not in str(site.events())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,12 +11,15 @@ import pytest
 from distd.catalogue.event_log import Kind
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.errors import Unavailable
+from distd.domain.records import InventoryRequest
 from distd.domain.rollout_plan import RolloutPlan, WaveBy, WavePlan
 from distd.domain.rollout_state import RolloutAct
 from distd.domain.settings import DownloadConfig
 from distd.origin.deployments import rollout_forecasts, rollouts
 from distd.origin.deployments.rollouts import NewRollout
 from distd.web import forecast_turns
+from distd.web.api.answer_fields import ANSWER_FIELDS
+from distd.wire import ocs
 from tests.fixtures.mirrors import add_mirror, report
 from tests.web.api.conftest import basic
 
@@ -175,3 +179,36 @@ async def test_a_plan(client: Any, operator: Any, origin: TestOrigin, forecasts:
     ((_, question, name),) = forecasts
     assert (question.package_id, name) == ("17", "package 17")
     assert (await get(client, "/api/v1/packages/17/plan?by=soon", operator))[0] == 400
+
+
+SCRIPT = '<x:script xmlns:x="http://www.w3.org/1999/xhtml">alert(1)</x:script>'
+
+
+async def test_a_browser_runs_nothing_of_what_an_agent_sent(client: Any, operator: Any, origin: TestOrigin) -> None:
+    origin.prolog()
+    request = InventoryRequest("pc", {"NAME": "PC"}, {}, (), None)
+    body = zlib.decompress(ocs.write_request(request)).replace(b"</CONTENT>", f"{SCRIPT}</CONTENT>".encode())
+    origin.post_bodies(zlib.compress(body))
+    answer = await client.get("/api/v1/computers/pc/inventory", headers=operator)
+    assert SCRIPT in await answer.get_data(as_text=True)
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/api/v1/packages", "/api/v1/openapi.json", "/nothing"])
+async def test_every_answer_says_that_nothing_of_it_is_run(client: Any, operator: Any, path: str) -> None:
+    nobody: dict[str, str] = {}
+    for login in (nobody, operator):
+        answer = await client.get(path, headers=login)
+        assert {name: answer.headers[name] for name in ANSWER_FIELDS} == ANSWER_FIELDS
+
+
+@pytest.mark.parametrize("depth", [65, 450, 900])
+@pytest.mark.parametrize("text", ["x", "\\u0041"])
+async def test_lists_within_lists_are_bounded(client: Any, operator: Any, depth: int, text: str) -> None:
+    body = '{"name": ' + "[" * depth + f'"{text}"' + "]" * depth + "}"
+    headers = operator | {"Content-Type": "application/json"}
+    answer = await client.post("/api/v1/packages/17/accept", data=body, headers=headers)
+    assert answer.status_code == 400
+    assert "body: expected at most 64 lists" in (await answer.get_json(force=True))["detail"]

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from sqlalchemy import update
 
+from distd.catalogue.access_schema import api_tokens as token_table
 from distd.domain.errors import Unavailable
+from distd.domain.permissions import Role
 from distd.domain.settings import LimitSettings
-from distd.origin.operators import operators
+from distd.origin.operators import api_tokens, operators
+from distd.origin.operators.api_tokens import NewToken
 from distd.web.api import events as routes
 from distd.web.api.app import make_app
 from distd.web.api.event_feed import EventFeed
-from tests.programs.waiting import await_until
+from tests.programs.waiting import LIMIT_S, await_until
 from tests.web.api.conftest import basic, new_logins
 
 if TYPE_CHECKING:
@@ -284,3 +289,43 @@ async def test_a_stream_that_is_idle_has_heartbeats(
                 text += await connection.receive()
             reading.cancel()
     assert text.startswith(b": events\n\n: still here\n\n")
+
+
+async def test_a_viewer_is_not_told_the_audit_trail(client: Any, operator: Any, busy: TestOrigin) -> None:
+    busy.act(operators.create, "eve", "secret", 0.0, operators.Grant(Role.VIEWER))
+    eve = basic("eve", "secret")
+    for path in ("events", "events?after=0"):
+        found = (await get(client, f"/api/v1/{path}", eve))[1]
+        kinds = {item["kind"] for item in found["items"]}
+        assert kinds == set(ALL) - {"PASSWORD_CHANGED"}
+        assert found["total"] == 4
+    assert (await received(client, eve, "/api/v1/events?after=0", 1))[0][1] == "PACKAGE_ACTIVATED"
+
+
+@pytest.mark.parametrize("ended", ["deleted", "role", "password", "revoked", "expired"])
+async def test_a_stream_ends_with_who_asked(
+    client: Any, operator: Any, busy: TestOrigin, monkeypatch: pytest.MonkeyPatch, ended: str
+) -> None:
+    monkeypatch.setattr(routes, "HEARTBEAT_S", 0.05)
+    now_s = time.time()
+    busy.act(operators.create, "eve", "secret", now_s)
+    login = basic("eve", "secret")
+    if ended in ("revoked", "expired"):
+        token = busy.act(api_tokens.create, NewToken("t", Role.VIEWER), b"x" * 32, now_s)
+        login = {"Authorization": f"Bearer {token}"}
+    end: dict[str, Callable[[], Any]] = {
+        "deleted": lambda: busy.act(operators.delete, "eve", now_s),
+        "role": lambda: busy.act(operators.change, "eve", now_s, role=Role.VIEWER),
+        "password": lambda: busy.act(operators.set_password, "eve", "another", now_s),
+        "revoked": lambda: busy.act(api_tokens.revoke, "t", now_s),
+        "expired": lambda: busy.write(lambda conn: conn.execute(update(token_table).values(expires_at_us=1))),
+    }
+    with trio.fail_after(LIMIT_S):
+        async with client.request("/api/v1/events", headers={**login, "Accept": routes.STREAM}) as connection:
+            await connection.send_complete()
+            text = b""
+            while b": still here" not in text:
+                text += await connection.receive()
+            end[ended]()
+            while await connection.receive():
+                pass

@@ -21,6 +21,7 @@ from distd.storage.data_dir import DataDir
 from distd.storage.quota import DiskLimits
 from distd.storage.uploads import Uploads
 from distd.web.api import uploads as web
+from distd.web.api.answer_fields import ANSWER_FIELDS
 from distd.web.api.auth import SignedIn, read_basic
 from distd.web.api.uploads import UploadsApi
 
@@ -37,6 +38,9 @@ class AdminOnly:
         if read_basic(fields.get("authorization", "")) != ("admin", "secret"):
             return None
         return SignedIn(actor.operator("admin"), OperatorRights(Role.ADMINISTRATOR))
+
+
+PROTECTED = {(name.lower().encode(), value.encode()) for name, value in ANSWER_FIELDS.items()}
 
 
 async def other(scope: Any, receive: Any, send: Any) -> None:
@@ -76,6 +80,7 @@ class Client:
         if not sent:
             return None, None
         start, body = sent
+        assert start["status"] == 418 or set(start["headers"]) >= PROTECTED
         return start["status"], json.loads(body["body"])
 
     async def put(self, name: Any, *pieces: Any, **kwargs: Any) -> Any:
