@@ -2,7 +2,7 @@
 
 Error handling: what cannot be done now (`DistdError`) is a line in the log. Any other exception is a fault of the
 program: it goes to the log with its traceback, once for each place that raises it, and later in a line. Either ends
-only that one time, never the server (docs/adr/0044-faults-of-background-work.md).
+only that one time, never the server (docs/adr/0042-faults-of-background-work.md).
 """
 
 from __future__ import annotations
