@@ -85,7 +85,7 @@ def act(
     if what is RolloutAct.PAUSE:
         return replace(state, phase=Phase.PAUSED), [Decision(DecisionKind.PAUSED, figures)]
     if what is RolloutAct.RESUME:
-        return _resume(state, facts, figures)
+        return _resume(plan, state, facts, figures)
     if what is RolloutAct.OPEN_WAVE:
         if state.opened == len(state.waves):
             raise Conflict("rollout", "all its waves are open")
@@ -99,11 +99,16 @@ def act(
     return stopped, [Decision(DecisionKind.ROLLED_BACK, {"to": plan.roll_back_to, **figures}, computers=have)]
 
 
-def restart(state: RolloutState, before: str, after: str) -> tuple[RolloutState, Decision]:
+def restart(plan: RolloutPlan, state: RolloutState, before: str, after: str) -> tuple[RolloutState, Decision]:
     """The package `before` is superseded by `after`: all waves are closed, and open anew in their order. A halted one
-    stays halted."""
-    waves = tuple(WaveState() for _ in state.waves)
-    return replace(state, waves=waves), Decision(DecisionKind.RESTARTED, {"before": before, "after": after})
+    stays halted. One that needs an approval needs another: what was approved was the package before."""
+    restarted = Decision(DecisionKind.RESTARTED, {"before": before, "after": after})
+    anew = replace(state, waves=tuple(WaveState() for _ in state.waves))
+    if not plan.approval:
+        return anew, restarted
+    goes_on = state.phase in (Phase.SCHEDULED, Phase.RUNNING)
+    phase = Phase.AWAITING_APPROVAL if goes_on else state.phase
+    return replace(anew, phase=phase, approved_by=""), restarted
 
 
 def refuse(state: RolloutState, why: str) -> tuple[RolloutState, Decision]:
@@ -185,7 +190,9 @@ def _is_same(who: str, other: str) -> bool:
     return who == other or (ANYBODY_HERE in (who, other) and who.partition(":")[0] == other.partition(":")[0])
 
 
-def _resume(state: RolloutState, facts: RolloutFacts, figures: Figures) -> tuple[RolloutState, list[Decision]]:
+def _resume(
+    plan: RolloutPlan, state: RolloutState, facts: RolloutFacts, figures: Figures
+) -> tuple[RolloutState, list[Decision]]:
     waves = state.waves
     if state.phase is Phase.HALTED:
         waves = tuple(
@@ -198,6 +205,8 @@ def _resume(state: RolloutState, facts: RolloutFacts, figures: Figures) -> tuple
             for wave, found in zip(state.waves, facts.waves, strict=True)
         )
     phase = Phase.RUNNING if state.opened else Phase.SCHEDULED
+    if plan.approval and not state.approved_by:
+        phase = Phase.AWAITING_APPROVAL
     resumed = Decision(DecisionKind.RESUMED, figures)
     return replace(state, phase=phase, waves=waves, reason=""), [resumed]
 

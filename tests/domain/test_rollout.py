@@ -308,7 +308,7 @@ def test_it_finishes_unless_computers_may_join() -> None:
 def test_a_superseding_package_begins_with_the_first_wave() -> None:
     world = started(10, 10, halts=RolloutHalts(10))
     end(world, 0, FAILED, 1)
-    state, decision = restart(world.state, "17", "18")
+    state, decision = restart(world.plan, world.state, "17", "18")
     assert (decision.figures, state.opened, state.phase) == ({"before": "17", "after": "18"}, 0, Phase.HALTED)
     world.state, world.opened_at_s = state, {}
     for computer in world.computers:
@@ -316,6 +316,35 @@ def test_a_superseding_package_begins_with_the_first_wave() -> None:
     world.act(RolloutAct.RESUME)
     world.settle()
     assert (world.state.phase, world.state.opened, world.busy) == (Phase.RUNNING, 1, 10)
+
+
+def test_a_superseding_package_needs_another_approval() -> None:
+    world = world_of(10, approval=True)
+    world.act(RolloutAct.START)
+    world.act(RolloutAct.APPROVE, "operator:eve")
+    world.settle()
+    assert world.state.phase is Phase.RUNNING
+    world.state, _ = restart(world.plan, world.state, "17", "18")
+    world.opened_at_s = {}
+    assert (world.state.phase, world.state.approved_by) == (Phase.AWAITING_APPROVAL, "")
+    for computer in world.computers:
+        computer.state = PENDING
+    world.settle()
+    assert world.busy == 0
+    world.act(RolloutAct.APPROVE, "operator:eve")
+    world.settle()
+    assert (world.state.phase, world.busy) == (Phase.RUNNING, 10)
+
+
+@pytest.mark.parametrize("rests", [Phase.PAUSED, Phase.HALTED])
+def test_one_that_rests_waits_for_the_other_approval_when_it_is_resumed(rests: Phase) -> None:
+    world = world_of(10, approval=True)
+    world.state = replace(world.state, phase=rests, approved_by="operator:eve")
+    world.state, _ = restart(world.plan, world.state, "17", "18")
+    assert world.state.phase is rests
+    world.act(RolloutAct.RESUME)
+    world.settle()
+    assert (world.state.phase, world.busy) == (Phase.AWAITING_APPROVAL, 0)
 
 
 def test_what_cannot_be_assigned_halts_it() -> None:
@@ -336,7 +365,7 @@ def test_of_failures_exactly_at_the_limit() -> None:
     plan = RolloutPlan((PILOT,), halts=RolloutHalts(7))
     state, _ = step(plan, World(plan, [[]]).state, Moment(0), RolloutFacts((WaveFacts(),)))
     assert find_halt(plan, state, RolloutFacts((WaveFacts(failed=100),))) is None  # no wave is open
-    state = restart(new_state(plan, ""), "", "")[0]
+    state = restart(plan, new_state(plan, ""), "", "")[0]
     world = started(1)
     for failed, halts in ((6, False), (7, True)):
         facts = RolloutFacts((WaveFacts(success=100 - failed, failed=failed),))

@@ -143,7 +143,7 @@ def supersede(
         return found
     if recall(conn, found, None, rollout.MAX_STEP, now_s) == rollout.MAX_STEP:
         return None
-    state, decision = rollout.restart(found.state, found.package_id, newest)
+    state, decision = rollout.restart(found.plan, found.state, found.package_id, newest)
     save(found.state, state)
     rollout_members.begin_anew(conn, found.id)
     conn.execute(update(rollouts).where(rollouts.c.id == found.id).values(package_id=newest, forecast=None))

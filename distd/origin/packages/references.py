@@ -31,6 +31,12 @@ def forget_package(conn: Connection, package_id: str) -> None:
         conn.execute(delete(table).where(table.c.package_id == package_id))
 
 
+def find_approved(conn: Connection, package_id: str) -> list[str]:
+    """The names of the roll-outs that have not ended and were approved with a package as it is."""
+    approved = rollouts.c.package_id == package_id, rollouts.c.approved_by != "", rollouts.c.phase.not_in(ENDED)
+    return sorted(conn.scalars(select(rollouts.c.name).where(*approved)))
+
+
 def find_rollouts(conn: Connection, package_id: str) -> list[str]:
     """The names of the roll-outs that were started, have not ended, and deploy a package or are rolled back to it."""
     columns = rollouts.c.name, rollouts.c.package_id, rollouts.c.plan

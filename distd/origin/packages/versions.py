@@ -160,6 +160,7 @@ def edit(
     def mark(conn: Connection, version: int | None) -> None:
         _refuse_changed(conn, seen or package)
         if version is not None:
+            _refuse_approved(conn, package_id)
             packages.mark_edited(conn, actor, info, version, now_s)
         _describe(conn, actor, package, changes, now_s)
 
@@ -172,6 +173,16 @@ def edit(
             _replace(store, staged, lambda conn: mark(conn, version))
     with store.catalogue.read() as conn:
         return replace(packages.show(conn, package_id), warnings=warnings(spec, NO_SOURCE))
+
+
+def _refuse_approved(conn: Connection, package_id: str) -> None:
+    """What agents do with it was approved."""
+    if names := references.find_approved(conn, package_id):
+        raise Conflict(
+            "package",
+            f"the roll-out {names[0]} was approved with {package_id} as it is",
+            "supersede it: the roll-out then needs another approval",
+        )
 
 
 def _refuse_changed(conn: Connection, seen: Package) -> None:

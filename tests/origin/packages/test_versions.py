@@ -9,12 +9,18 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import update
 
 from distd.catalogue.event_log import Kind
+from distd.catalogue.rollouts_schema import rollouts as table
 from distd.domain import recipes
+from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.errors import BadInput, Conflict, NotFound, Unavailable
 from distd.domain.fragment_plan import ByContent
 from distd.domain.records import Action, Digest, Notify, OperatingSystem
+from distd.domain.rollout_plan import RolloutPlan, WaveBy, WavePlan
+from distd.origin.deployments import rollouts
+from distd.origin.deployments.rollouts import NewRollout
 from distd.origin.packages import packages, publishing, versions
 from distd.origin.packages.publishing import RecipeUse
 from distd.origin.packages.recovery import reconcile
@@ -368,3 +374,17 @@ def test_a_file_that_was_uploaded_gets_the_mode_of_what_it_is_for(
         uploaded = Successor(new_package.source, file_mode_of_server=True)
         assert versions.plan_successor(package_store, old.id, uploaded)[1].file_mode == mode
         assert versions.plan_successor(package_store, old.id, Successor(new_package.source))[1].file_mode is None
+
+
+def test_what_was_approved_stays_as_it_is(pc: TestOrigin, package_store: Any, publish: Any) -> None:
+    package = publish()
+    plan = RolloutPlan((WavePlan(WaveBy.REST),), approval=True)
+    new = NewRollout("pilot", package.id, AssignmentOrigin(OriginKind.FILTER), plan)
+    pc.act(rollouts.create, new, LATER_S)
+    edit(package_store, package.id, target="/other")
+    pc.write(lambda conn, *_: conn.execute(update(table).values(approved_by="operator:eve")))
+    with pytest.raises(Conflict, match="the roll-out pilot was approved with"):
+        edit(package_store, package.id, target="/evil")
+    assert edit(package_store, package.id, name="Other").target == "/other"
+    pc.write(lambda conn, *_: conn.execute(update(table).values(phase="STOPPED")))
+    edit(package_store, package.id, target="/third")
