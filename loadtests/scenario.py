@@ -143,6 +143,7 @@ async def _update(
     origin.distd("package", "activate", new["id"])
     folders = [mirror.data / "download" / new["id"] for mirror, _ in mirrors]
     await await_until(lambda: all(folder.exists() for folder in folders), "all mirrors have version 2", READY_LIMIT_S)
+    await await_until(lambda: origin.mirrors_with(new["id"]) == len(mirrors), "the origin knows it", READY_LIMIT_S)
     await _ready(origin, mirrors, 1)  # the old version is removed
     fetched = sum(mirror.metric("redistrib_bytes_fetched") for mirror, _ in mirrors) - before
     share = fetched / (new["size"] * len(mirrors))

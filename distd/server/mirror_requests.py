@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import h11
 import trio
 
+from distd.web.api.answer_fields import ANSWER_FIELDS
 from distd.wire import problem
 
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES: Final = 16_384
 
+_FIELDS: Final = "".join(f"{name}: {value}\r\n" for name, value in ANSWER_FIELDS.items())
 ACCEPTED: Final = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.distd.events\r\nCache-Control: no-store\r\n"
-    b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-)
+    "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.distd.events\r\n"
+    f"{_FIELDS}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ async def refuse(stream: PlainStream | TlsStream, status: HTTPStatus, why: str) 
     extra = {401: 'WWW-Authenticate: Bearer realm="distd"\r\n', 405: "Allow: GET\r\n"}.get(status, "")
     head = (
         f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: {problem.CONTENT_TYPE}\r\n"
-        f"Content-Length: {len(body)}\r\n{extra}Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\n{extra}{_FIELDS}Connection: close\r\n\r\n"
     )
     await stream.send_all(head.encode() + body)
 

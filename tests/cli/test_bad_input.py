@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from tests.fixtures.databases import sqlite_database
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["sqlite_database"]  # what is tested here is the same on each
 
@@ -99,14 +97,14 @@ def test_an_unreadable_file(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = site.folder / "secret"
     path.write_bytes(b"x")
     before = site.snapshot()
-    opening = type(path).open
+    opening = os.open
 
-    def deny(self: Path, *args: Any, **kwargs: Any) -> Any:
-        if self.name == "secret":
+    def deny(opened: Any, *args: Any, **kwargs: Any) -> Any:
+        if Path(opened).name == "secret":
             raise PermissionError(13, "Permission denied")
-        return opening(self, *args, **kwargs)
+        return opening(opened, *args, **kwargs)
 
-    monkeypatch.setattr(type(path), "open", deny)  # root may read anything
+    monkeypatch.setattr(os, "open", deny)  # root may read anything
     refused(site("package", "build", path, *STORE), "FILE", "a readable file", "Permission denied")
     monkeypatch.undo()
     assert site.snapshot() == before

@@ -9,6 +9,10 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import func, select
+
+from distd.catalogue.engine import open_catalogue
+from distd.catalogue.mirrors_schema import mirror_packages
 from tests.programs import commands
 from tests.programs.processes import AGENTSIM, ProgramFailed, distd_serve, finish, free_port
 from tests.programs.waiting import await_until
@@ -78,6 +82,12 @@ class OriginServer:
         self.distd("package", "activate", built["id"])
         self.packages.append(built["id"])
         return str(built["id"])
+
+    def mirrors_with(self, package_id: str) -> int:
+        """How many mirrors have verified a package, as the origin knows."""
+        query = select(func.count()).where(mirror_packages.c.package_id == package_id)
+        with open_catalogue(self.data / "catalogue.db") as catalogue, catalogue.read() as conn:
+            return conn.scalar(query) or 0
 
     async def load(self, agents: int, *options: object) -> FleetResult:
         """Run a fleet of so many agents to its end; `options` are those of `agentsim load`.

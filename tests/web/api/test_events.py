@@ -217,7 +217,7 @@ async def test_there_are_no_more_streams_than_the_limits(
 async def test_another_operator_has_streams_of_its_own(
     reader: Any, feed: EventFeed, operator: Any, origin: TestOrigin
 ) -> None:
-    origin.act(operators.create, "eve", "secret", 0.0)
+    origin.act(operators.create, "eve", "secret", 0.0, operators.Grant(Role.ADMINISTRATOR))
     limits = LimitSettings(event_streams_per_operator=1)
     client = make_app(new_logins(reader), [routes.EventRoutes(feed, lambda: limits)]).test_client()
     async with trio.open_nursery() as nursery:
