@@ -12,7 +12,7 @@ import os
 import secrets
 import subprocess
 import zlib
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -226,7 +226,8 @@ def ask(site: Site, method: str, target: str, body: Any = None, **fields: str) -
             headers["Content-Length"] = str(len(body))
         for name, value in headers.items():
             connection.putheader(name, value)
-        connection.endheaders(body)
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may answer, and close, before all has been sent
+            connection.endheaders(body)
         answer = connection.getresponse()
         answer.content = answer.read()  # type: ignore[attr-defined]
         return answer
