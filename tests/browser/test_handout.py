@@ -120,10 +120,11 @@ class Tour:
     def row(self, *numbers: int) -> None:
         """The list of packages has these: not notified, success, errors, archived."""
         self.menu("Packages")
+        row = self.page.get_by_role("row").filter(has=self.page.get_by_role("link", name=self.name, exact=True))
+        expect(row).to_be_visible()  # a click waits until the page begins, not until it is whole
         headings = [text.strip() for text in self.page.get_by_role("columnheader").all_inner_texts()]
         wanted = [self.words[word] for word in ("Not notified", "Success", "Errors", "Archived")]
         assert headings[-4:] == wanted
-        row = self.page.get_by_role("row").filter(has=self.page.get_by_role("link", name=self.name, exact=True))
         cells = row.get_by_role("cell").all_inner_texts()
         assert [int(text) for text in cells[-4:]] == [*numbers]
 
