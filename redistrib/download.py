@@ -123,8 +123,9 @@ class Downloader:
                     ready, gathered, gathered_bytes = gathered, [], 0
                     await trio.to_thread.run_sync(file.append, ready, limiter=self._threads)
         finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(file.append, gathered, limiter=self._threads)
+            if gathered:
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(file.append, gathered, limiter=self._threads)
 
     async def _restart(self, file: PartialFile) -> None:
         await trio.to_thread.run_sync(file.restart, limiter=self._threads)

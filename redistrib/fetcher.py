@@ -88,14 +88,18 @@ class Fetcher:
             running.done.set()
 
     async def _fetch(self, package_id: str, fragment: Fragment) -> None:
-        if await trio.to_thread.run_sync(self._incoming.has, fragment, limiter=self._threads):
+        part = await trio.to_thread.run_sync(self._open, fragment, limiter=self._threads)
+        if part is None:
             return
-        part = await trio.to_thread.run_sync(self._incoming.open, fragment, limiter=self._threads)
         try:
             await self._try_sources(package_id, fragment, part)
             self._downloader.traffic.fragments += 1
         finally:
             part.close()
+
+    def _open(self, fragment: Fragment) -> PartialFragment | None:
+        """What has come of it; None: it is here. One call, as each has a thread hand the interpreter over twice."""
+        return None if self._incoming.has(fragment) else self._incoming.open(fragment)
 
     async def _try_sources(self, package_id: str, fragment: Fragment, part: PartialFragment) -> None:
         name = f"{package_id}-{fragment.number}"
