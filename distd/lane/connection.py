@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # as so much time, and at most as `idle_timeout_s`.
 MIN_TRANSFER_BYTES_PER_S: Final = 1024
 # Requests of one connection that are answered in a turn, when it pipelines.
-TURN_REQUESTS: Final = 16
+TURN_REQUESTS: Final = 4
 # The lingering close: for how long after the last answer what still comes is thrown away, so that no reset overtakes
 # the answer (RFC 9112, 9.6).
 LINGER_S: Final = 2.0

@@ -82,12 +82,12 @@ class Turn:
         self.addresses = AddressLimits(*each) if any(each) else None
 
     def begin(self, now_s: float, ready: int) -> None:
-        """A turn begins at `now_s`, in which so many connections are ready."""
+        """A turn begins at `now_s`, in which so many connections are ready; 0: it goes on, or the clocks are read."""
         self.now_s = now_s
         self.idle_deadline_s = now_s + self.limits.idle_timeout_s
         self.alone = ready == 1
-        self.handshakes_left = TURN_HANDSHAKES
-        if ready:  # the clocks are read between turns too, in which no handshake is tried
+        if ready:  # the clocks are read within turns and between them too
+            self.handshakes_left = TURN_HANDSHAKES
             self.takes_handshakes = self._waiting_handshakes < MAX_WAITING_HANDSHAKES
             self._waiting_handshakes = 0
         second = int(time.time())
