@@ -13,7 +13,7 @@ from redistrib.control_port import FORWARDED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.lane.backend import FileRequest, Post, PostAnswer
+    from distd.lane.backend import FileRequest, Post, PostAnswer, Refusal
     from distd.lane.streams import PlainStream, TlsStream
     from redistrib.access_spool import AccessSpool
     from redistrib.control_port import ControlPort
@@ -90,6 +90,10 @@ class MirrorBackend:
     def post(self, post: Post, answer: PostAnswer) -> None:
         """Refuse: agents talk to the origin."""
         answer(404, b"this is a redistribution server: agents talk to the origin\n")
+
+    def refusal(self, path: bytes, address: str) -> Refusal | None:
+        """None: the control port has limits of its own."""
+        return None
 
     def hand_over(self, stream: PlainStream | TlsStream, path: bytes) -> None:
         """Let the control port answer. Keys and tokens of mirrors behind this one come by https only."""

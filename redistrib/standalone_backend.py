@@ -9,7 +9,7 @@ from distd.lane.backend import LOCAL, Located
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.lane.backend import FileRequest, Post, PostAnswer
+    from distd.lane.backend import FileRequest, Post, PostAnswer, Refusal
     from distd.lane.streams import PlainStream, TlsStream
     from redistrib.control_port import ControlPort
     from redistrib.copier import Copier
@@ -43,6 +43,10 @@ class StandaloneBackend:
     def post(self, post: Post, answer: PostAnswer) -> None:
         """Refuse: agents talk to their server."""
         answer(404, b"this is a redistribution server: agents talk to the OCS server\n")
+
+    def refusal(self, path: bytes, address: str) -> Refusal | None:
+        """None: the control port has limits of its own."""
+        return None
 
     def hand_over(self, stream: PlainStream | TlsStream, path: bytes) -> None:
         """Let the control port answer."""

@@ -42,16 +42,23 @@ class RequestRates:
         """How long a request waits, which is counted then. Infinite: it is refused, and not counted.
 
         Each purpose has rates of its own."""
-        if (self._trusted_until_s.get(peer) or 0.0) > now_s:
-            buckets = [self._bucket(purpose, peer, TRUSTED, now_s)]
-        else:
-            buckets = [self._bucket(purpose, peer, 1, now_s), self._bucket(purpose, "", STRANGERS, now_s)]
+        buckets = self._buckets_of(purpose, peer, now_s)
         delay_s = max(bucket.wait_s(1, now_s) for bucket in buckets)
         if delay_s > MAX_DELAY_S:
             return math.inf
         for bucket in buckets:
             bucket.spend(1)
         return delay_s
+
+    def is_refused(self, purpose: str, peer: str, now_s: float) -> bool:
+        """Whether a request would be refused now; it is not counted."""
+        return max(each.wait_s(1, now_s) for each in self._buckets_of(purpose, peer, now_s)) > MAX_DELAY_S
+
+    def _buckets_of(self, purpose: str, peer: str, now_s: float) -> list[TokenBucket]:
+        """Those that a request takes from."""
+        if (self._trusted_until_s.get(peer) or 0.0) > now_s:
+            return [self._bucket(purpose, peer, TRUSTED, now_s)]
+        return [self._bucket(purpose, peer, 1, now_s), self._bucket(purpose, "", STRANGERS, now_s)]
 
     def _bucket(self, purpose: str, peer: str, times: int, now_s: float) -> TokenBucket:
         key = (purpose, peer, times)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +59,14 @@ class Located:
 LOCAL = Located()
 
 
+class Refusal(NamedTuple):
+    """Why a request is not served. `fields`: further header fields of the answer, each with its line end."""
+
+    status: int
+    why: str
+    fields: bytes = b""
+
+
 class Backend(Protocol):
     """What the lane asks of the program that it serves for. All are called on the trio thread and return at once."""
 
@@ -77,6 +85,10 @@ class Backend(Protocol):
 
     def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int, address: str) -> None:
         """A fragment has been sent to its end. `computer_id` is 0 when the path had no token; `address` the peer's."""
+
+    def refusal(self, path: bytes, address: str) -> Refusal | None:
+        """Why a request for `path`, which is none of the lane's, is refused; None: `hand_over` is called. A flood costs
+        little where the lane answers it."""
 
     def hand_over(self, stream: PlainStream | TlsStream, path: bytes) -> None:
         """Take over a connection whose request, for `path`, is none of the lane's, and close it some time."""

@@ -356,6 +356,9 @@ class Connection:
     def _refuse(self, status: int, why: str, fields: bytes = b"", head: bytes = b"") -> None:
         """Answer a request after which the connection cannot go on, since what follows may be anything."""
         self._turn.log.warning("%s: %d %s", self.address, status, why)
+        self._end_with(status, why, fields, head)
+
+    def _end_with(self, status: int, why: str, fields: bytes, head: bytes) -> None:
         self.keep_alive = False
         for_api = problem.is_for_api(head or self.buffer)
         self.buffer = b""
@@ -368,6 +371,10 @@ class Connection:
         self._set_interest(EPOLLIN)
 
     def _hand_over(self, raw: bytes, path: bytes) -> None:
+        refusal = self._responder.refusal(path, self.address)
+        if refusal is not None:
+            self._end_with(*refusal, head=raw)  # which is counted; a line of the log would cost as much as the answer
+            return
         turn, replay = self._turn, http.for_another_server(raw) + self.buffer
         turn.counts.handed_over += 1
         on_close = turn.keep_counting(self.address)  # `_detach` counts it out

@@ -2,7 +2,8 @@
 
 It owns a private epoll set, and trio waits for that set's own descriptor. So trio wakes it once for a whole batch of
 ready sockets: no task switch and no re-arming for each of them. How long it holds the thread is bounded, so that the
-process's other tasks get their turns: while they have work, it takes no more time than they do. Timers are a heap; trio's deadline is moved only when the earliest timer is another one.
+process's other tasks get their turns: while they have work, it takes no more time than they do. Timers are a heap;
+trio's deadline is moved only when the earliest timer is another one.
 
 Resource handling: `close` closes the epoll set; sockets are their owners'.
 Error handling: an exception of a callback ends `run`. Those whose faults must not end it catch them.

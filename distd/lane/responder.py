@@ -49,9 +49,9 @@ def is_own(path: bytes) -> bool:
 
 
 class Responder:
-    """Answers the requests of a lane's connections. `fetched` and `hand_over` are the backend's."""
+    """Answers the requests of a lane's connections. `fetched`, `refusal` and `hand_over` are the backend's."""
 
-    __slots__ = ("_backend", "_computer_of", "_files", "_may_be_redirected", "_turn", "fetched", "hand_over")
+    __slots__ = ("_backend", "_computer_of", "_files", "_may_be_redirected", "_turn", "fetched", "hand_over", "refusal")
 
     def __init__(self, backend: Backend, files: FileCache, turn: Turn) -> None:
         self._backend = backend
@@ -60,6 +60,7 @@ class Responder:
         self._files = files
         self._turn = turn
         self.fetched = backend.fetched
+        self.refusal = backend.refusal
         self.hand_over = backend.hand_over
 
     def match_fast_path(self, buffer: bytes, end: int) -> tuple[OpenFile, int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from distd.domain.errors import DistdError, Unreachable
 from distd.domain.records import DownloadRequest, InventoryRequest, PrologRequest
@@ -16,14 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from distd.lane.backend import FileRequest, Post, PostAnswer
-    from distd.lane.streams import PlainStream, TlsStream
     from distd.origin.agents.authentication import Proof
     from distd.server.agent_access import AgentAccess
+    from distd.server.other_requests import OtherRequests
     from distd.server.post_queues import PostQueues
     from distd.server.progress import ProgressRecorder
     from distd.server.steering import Steering
-
-    Stream: TypeAlias = PlainStream | TlsStream
 
 # What each kind of request is called in its message, and in the log.
 QUERIES: Final = {PrologRequest: "PROLOG", InventoryRequest: "INVENTORY", DownloadRequest: "DOWNLOAD"}
@@ -32,7 +30,7 @@ QUERIES: Final = {PrologRequest: "PROLOG", InventoryRequest: "INVENTORY", Downlo
 class OriginBackend:
     """The lane's `Backend`. All is called on the trio thread and returns at once. `access` tells who an agent is.
 
-    `hand_over(stream, path)` takes the connections that the lane does not serve; `observe_post(seconds)` hears how long
+    `others` takes the connections that the lane does not serve; `observe_post(seconds)` hears how long
     an agent has waited for each reply.
     """
 
@@ -41,7 +39,7 @@ class OriginBackend:
         queues: PostQueues,
         steering: Steering,
         progress: ProgressRecorder,
-        hand_over: Callable[[Stream, bytes], None],
+        others: OtherRequests,
         access: AgentAccess,
         observe_post: Callable[[float], None],
         log: logging.Logger,
@@ -53,7 +51,8 @@ class OriginBackend:
         self._access = access
         self.computer_of = access.computer_of
         self.fetched = progress.add
-        self.hand_over = hand_over
+        self.refusal = others.refusal
+        self.hand_over = others.hand_over
 
     def forget_tokens(self) -> None:
         """The keys of tokens have changed."""

@@ -24,6 +24,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
 from distd.domain.addresses import peer_of
+from distd.lane.backend import Refusal
 from distd.lane.refusal import is_private, refuse
 from distd.server.slots import Purpose, SlotQueue, purpose_of
 
@@ -74,6 +75,12 @@ class HandOver:
         self._streams: set[PlainStream | TlsStream] = set()
         self._empty = trio.Event()
 
+    def refusal(self, path: bytes, address: str) -> Refusal | None:
+        """Why a request for `path` is refused before its connection is handed over, which counts it: too many of its
+        address wait."""
+        reached = self._slots.refusal(purpose_of(path), peer_of(address))
+        return self._refusal(reached) if reached else None
+
     def serve(self, stream: PlainStream | TlsStream, path: bytes) -> None:
         """Serve the stream, on which a request for `path` is coming, to its end; or refuse it, with a problem: by plain
         HTTP from elsewhere (403), or when there is no slot for it, or too many wait (429, 503)."""
@@ -103,15 +110,19 @@ class HandOver:
             stream.close()
             raise
         if reached:
-            self.refused[reached] += 1
-            of_address = reached.endswith("_per_address")
-            why = f"{REFUSALS[reached]}: limits.{reached}"
-            refuse(stream, 429 if of_address else 503, why, RETRY_AFTER)
+            status, why, _ = self._refusal(reached)
+            refuse(stream, status, why, RETRY_AFTER)
             return
         try:
             await self._serve(stream)
         finally:
             self._slots.give_back(purpose, peer)
+
+    def _refusal(self, reached: str) -> Refusal:
+        """That of a setting's limit, which is counted."""
+        self.refused[reached] += 1
+        status = 429 if reached.endswith("_per_address") else 503
+        return Refusal(status, f"{REFUSALS[reached]}: limits.{reached}", RETRY_AFTER.encode())
 
     async def _serve(self, stream: PlainStream | TlsStream) -> None:
         self._streams.add(stream)

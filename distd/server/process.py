@@ -26,7 +26,6 @@ from distd.lane.sockets import is_worker, shared_levels
 from distd.origin.agents.catalogue_space import CatalogueSpace
 from distd.origin.installation import MIB
 from distd.origin.packages.recovery import reconcile
-from distd.server import mirror_streams
 from distd.server.agent_access import AgentAccess
 from distd.server.application import open_application
 from distd.server.backend import OriginBackend
@@ -41,6 +40,7 @@ from distd.server.mirror_messages import Waves
 from distd.server.mirror_monitor import MirrorMonitor
 from distd.server.mirror_streams import MirrorStreams
 from distd.server.notices import NoticeWatch
+from distd.server.other_requests import OtherRequests
 from distd.server.post_queues import open_post_queues
 from distd.server.progress import ProgressRecorder
 from distd.server.progress_events import run_progress_events
@@ -60,9 +60,7 @@ if TYPE_CHECKING:
     from distd.catalogue.writer import Writer
     from distd.domain.settings import Settings
     from distd.lane.sockets import Listeners
-    from distd.lane.streams import PlainStream, TlsStream
     from distd.origin.installation import Installation
-    from distd.server.handover import HandOver
     from distd.storage.data_dir import DataDir
 
 LOG_S: Final = 5.0
@@ -103,10 +101,10 @@ async def run_server(
         origin_key = OriginKey(installation.data)
         mirrors = MirrorStreams(event_watch, writer, waves, addresses, monitor.notify, origin_key, log)
         progress = ProgressRecorder(writer, log)
-        hand_over = partial(_hand_over, mirrors, web)
         access = AgentAccess(state.token_keys, lambda: state.settings.agents, log)
         is_prepared = _prepare(installation, access)
-        backend = OriginBackend(queues, steering, progress, hand_over, access, metrics.observe_post, log)
+        others = OtherRequests(mirrors, web)
+        backend = OriginBackend(queues, steering, progress, others, access, metrics.observe_post, log)
         levels = Levels(fd=shared_levels())
         lane = Lane(backend, _file_cache(installation.data), limits(settings), log, levels)
         behind = reader, writer, lambda: state.settings, log
@@ -179,14 +177,6 @@ async def _prepare_later(installation: Installation, access: AgentAccess) -> Non
         await trio.sleep(RETRY_S)
         if await trio.to_thread.run_sync(_prepare, installation, access):
             return
-
-
-def _hand_over(mirrors: MirrorStreams, web: HandOver, stream: PlainStream | TlsStream, path: bytes) -> None:
-    """Give a connection with a request for `path` to those who answer it."""
-    if path == mirror_streams.PATH:
-        mirrors.serve(stream)
-    else:
-        web.serve(stream, path)
 
 
 def _file_cache(data: DataDir) -> FileCache:

@@ -23,6 +23,7 @@ HEALTH_SLOTS: Final = 64
 MAX_WAITING: Final = 256
 MAX_WAITING_PER_ADDRESS: Final = 16
 MAX_WAIT_S: Final = 5.0
+RATE: Final = "web_requests_per_s_per_address"
 _HEALTH: Final = (b"/healthz", b"/readyz", b"/metrics")
 _MIRRORS: Final = b"/api/v1/mirror/"
 
@@ -93,11 +94,15 @@ class SlotQueue:
         self._rates = rates
         self._waiting: list[_Waiter] = []
 
+    def refusal(self, purpose: Purpose, address: str) -> str:
+        """The name of the setting that forbids a request now, whatever it waits for; "": none."""
+        return RATE if self._rates.is_refused(purpose, address, trio.current_time()) else ""
+
     async def take(self, purpose: Purpose, address: str) -> str:
         """As `Slots.take`, after `MAX_WAIT_S` at most, or the delay of its rate."""
         delay_s = self._rates.delay_s(purpose, address, trio.current_time())
         if delay_s == math.inf:
-            return "web_requests_per_s_per_address"
+            return RATE
         await trio.sleep(delay_s)
         reached = self._slots.take(purpose, address)
         if not reached:

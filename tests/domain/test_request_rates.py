@@ -26,6 +26,15 @@ def test_who_is_refused_is_not_counted() -> None:
     assert served(rates, "a", 1.0) == 10
 
 
+def test_whether_a_request_would_be_refused_counts_none() -> None:
+    rates = RequestRates(10)
+    assert not any(rates.is_refused("operators", "a", 0.0) for _ in range(100))
+    assert served(rates, "a", 0.0) == 25
+    assert rates.is_refused("operators", "a", 0.0)
+    assert not rates.is_refused("operators", "a", 0.2)
+    assert not rates.is_refused("operators", "b", 0.0)
+
+
 def test_the_rate_holds_in_the_long_run() -> None:
     rates = RequestRates(10)
     assert sum(served(rates, "a", second, 100) for second in range(100)) == 25 + 99 * 10

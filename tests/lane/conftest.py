@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from distd.lane.backend import Refusal
+
 PACKAGE = "1700000001"
 SMALL = bytes(range(256)) * 20  # 5,120 bytes: kept in memory
 LARGE = bytes(i * 7 % 251 for i in range(300_000))  # sent from the file
@@ -101,6 +103,7 @@ class FakeBackend:
     posts: list[Any] = field(default_factory=list)
     fetches: list[Any] = field(default_factory=list)
     streams: list[Any] = field(default_factory=list)
+    refusals: dict[bytes, Refusal] = field(default_factory=dict)
     echo: bool = True
     full: bool = False
 
@@ -122,6 +125,9 @@ class FakeBackend:
 
     def find(self, wanted: Any, answer: Any) -> Any:
         return Located(status=404)
+
+    def refusal(self, path: Any, address: Any) -> Any:
+        return self.refusals.get(path)
 
     def hand_over(self, stream: Any, path: Any) -> None:
         self.streams.append(stream)

@@ -42,6 +42,9 @@ class Backend:
     def __init__(self, hand_over: Any) -> None:
         self.serve = hand_over
 
+    def refusal(self, path: Any, address: Any) -> None:
+        return None
+
     def hand_over(self, stream: Any, path: Any) -> None:
         self.serve(stream, path)
 

@@ -56,6 +56,9 @@ class ClosingBackend(FakeBackend):
     def find(self, wanted: Any, answer: Any) -> Any:
         return Located(status=404)
 
+    def refusal(self, path: Any, address: Any) -> None:
+        return None
+
     def hand_over(self, stream: Any, path: Any) -> None:
         stream.socket.close()
 

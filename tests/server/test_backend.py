@@ -13,6 +13,7 @@ from distd.lane.backend import Post
 from distd.origin.agents.authentication import Proof
 from distd.origin.agents.posts import Reply
 from distd.server.backend import OriginBackend
+from distd.server.other_requests import OtherRequests
 from distd.server.progress import ProgressRecorder
 from distd.server.steering import Steering
 
@@ -59,8 +60,8 @@ def waits() -> list[float]:
 @pytest.fixture
 async def backend(batch: Any, reader: Any, writer: Any, waits: list[float]) -> OriginBackend:
     log, access = logging.getLogger("distd"), cast("Any", Access())
-    progress = ProgressRecorder(writer, log)
-    return OriginBackend(batch, Steering(reader), progress, lambda *_: None, access, waits.append, log)
+    progress, others = ProgressRecorder(writer, log), OtherRequests(cast("Any", None), cast("Any", None))
+    return OriginBackend(batch, Steering(reader), progress, others, access, waits.append, log)
 
 
 def ask(backend: OriginBackend) -> tuple[int, bytes]:

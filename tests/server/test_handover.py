@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from quart_trio import QuartTrio
 from distd.domain.request_rates import RequestRates
 from distd.lane.streams import PlainStream
 from distd.server.handover import open_hand_over
-from distd.server.slots import Slots
+from distd.server.slots import Purpose, Slots
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -187,6 +188,22 @@ async def test_an_address_has_its_share_and_each_kind_of_request_its_own(
     await held[0].wait_until_closed()
     await trio.testing.wait_all_tasks_blocked()
     assert b"hello" in await connect(hello).all()
+
+
+async def test_who_comes_too_often_is_refused_before_the_connection_is_handed_over(autojump_clock: MockClock) -> None:
+    rates = RequestRates(1)
+    async with open_hand_over(app, Slots(9, 9), rates, LOG, grace_s=0.2) as hand_over:
+        assert hand_over.refusal(b"/hello", "127.0.0.1") is None
+        while rates.delay_s(Purpose.OPERATORS, "127.0.0.1", trio.current_time()) < math.inf:
+            pass
+        refusal = hand_over.refusal(b"/hello", "127.0.0.1")
+        assert refusal is not None
+        assert (refusal.status, refusal.fields) == (429, b"Retry-After: 1\r\n")
+        assert "limits.web_requests_per_s_per_address" in refusal.why
+        assert hand_over.refused == {"web_requests_per_s_per_address": 1}
+        assert hand_over.refusal(b"/healthz", "127.0.0.1") is None
+        await trio.sleep(2)
+        assert hand_over.refusal(b"/hello", "127.0.0.1") is None
 
 
 @pytest.mark.parametrize(
