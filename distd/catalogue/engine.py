@@ -79,6 +79,10 @@ class Catalogue:
         """What hears of new events, wherever they are written; None: there is no such thing. See `Database.listen`."""
         return self._database.listen()
 
+    def last_write(self) -> object | None:
+        """What is another thing after each write; None: it cannot be told. See `Database.last_write`."""
+        return self._database.last_write()
+
     def reusable_bytes(self) -> int | None:
         """What the database can take without growing its file in the data directory; None: it is not there."""
         with self.read() as connection:

@@ -86,7 +86,7 @@ async def run_server(
     if not is_worker():  # else the supervisor does it, once for all workers
         log_outages(catalogue.outage, log)
     reader, metrics, drain_s = Reader(catalogue), Metrics(), settings.limits.drain_s
-    event_watch = EventWatch(reader, log, catalogue.listen)
+    event_watch = EventWatch(reader, log, catalogue.listen, catalogue.last_write)
     space = CatalogueSpace(catalogue, installation.data.root, settings.store.keep_free_mib * MIB)
     state.follow(lambda now: space.limit(now.store.keep_free_mib * MIB))
     async with (

@@ -81,7 +81,8 @@ class Supervisor:
     @asynccontextmanager
     async def _logged_events(self) -> AsyncIterator[None]:
         """Events are followed as long as the block lasts: what follows them has no end of its own."""
-        watch = EventWatch(Reader(self._catalogue), log, self._catalogue.listen)
+        catalogue = self._catalogue
+        watch = EventWatch(Reader(catalogue), log, catalogue.listen, catalogue.last_write)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch.run)
             async with logged_events(watch, log):
