@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from distd.catalogue.outage import warn
+from distd.catalogue.schema import TEXT_LIMIT
 from distd.domain.errors import BadInput, Conflict, Corrupt, TooLarge, Unavailable
 from distd.domain.watched_source import (
     PlaceKind,
@@ -147,7 +148,7 @@ class SourceWatch:
 
     async def _fail(self, source: DueSource, why: str) -> None:
         if await self._writer.run(partial(watched_sources.failed, due=source, why=why, now_s=self._clock())):
-            self._log.warning("source %s: %s", source.name, without_queries(why))
+            self._log.warning("source %s: %s", source.name, without_queries(why[:TEXT_LIMIT]))
         self._failing.add(source.id)
         await self._remove(source)
 

@@ -24,7 +24,7 @@ from distd.origin.installation import Installation
 from distd.origin.jobs import jobs, work
 from distd.origin.packages import packages, watched_sources
 from distd.origin.packages.watched_sources import NewSource
-from distd.packaging import builder
+from distd.packaging import builder, source_version
 from distd.server import source_watch
 from distd.server.source_watch import SourceWatch
 from distd.storage import pki
@@ -362,7 +362,7 @@ async def test_a_folder_that_does_not_answer_is_in_no_urls_way(
     site: Site, web: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hung = threading.Event()
-    monkeypatch.setattr(source_watch.source_version, "look", lambda *_, **__: hung.wait())
+    monkeypatch.setattr(source_version, "look", lambda *_, **__: hung.wait())
     site.add(str(tmp_path / "srv"))
     async with trio.open_nursery() as nursery:
         (source,) = await site.watch._take()
