@@ -60,7 +60,8 @@ class Bench:
         (folder / PACKAGE).mkdir()
         (folder / PACKAGE / f"{PACKAGE}-1").write_bytes(bytes(size_bytes))
         key = bytes(32)
-        log, steering = logging.getLogger(), Steering(None)  # type: ignore[arg-type]
+        log = logging.getLogger()
+        steering = Steering(None, log)  # type: ignore[arg-type]
         progress = ProgressRecorder(None, log)  # type: ignore[arg-type]
         access = AgentAccess(lambda: (key,), AgentSettings, log)
         self.backend = OriginBackend(None, steering, progress, None, access, lambda _: None, log)  # type: ignore[arg-type]

@@ -106,17 +106,17 @@ def _rollout_rows(catalogue: Catalogue) -> list[list[str]]:
     plan = RolloutPlan((WavePlan(WaveBy.NUMBER, "2000", "pilot"), WavePlan(WaveBy.REST)), RolloutLimits(50_000))
     new = NewRollout("bench", PACKAGES[12], AssignmentOrigin(OriginKind.FILTER), plan)
     with catalogue.write() as conn:
-        rollouts.create(conn, SYSTEM, new, NOW_S)
+        rollout_id = rollouts.create(conn, SYSTEM, new, NOW_S).id
         rollouts.act(conn, SYSTEM, "bench", RolloutAct.START, NOW_S, CONFIG)
         rollouts.act(conn, SYSTEM, "bench", RolloutAct.OPEN_WAVE, NOW_S, CONFIG)
-    find = partial(rollout_advance.find_due, now_s=NOW_S, config=CONFIG)
+    find = partial(rollout_advance.find_due, rollout_id=rollout_id, now_s=NOW_S, config=CONFIG)
     looked, written = [], []
     while True:
         begun_s = time.perf_counter()
         with catalogue.read() as conn:
             due = find(conn)
         looked.append(time.perf_counter() - begun_s)
-        if not due:
+        if due is None:
             break
         work = partial(rollout_advance.advance_due, due=due, now_s=NOW_S, config=CONFIG)
         written.append(_timed(catalogue.write, work))

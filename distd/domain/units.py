@@ -70,6 +70,15 @@ def parse_size(text: str, field: str) -> int:
     return int(match[1]) * unit
 
 
+def parse_integer(text: str, field: str, low: int, high: int, expected: str = "") -> int:
+    """A whole number in ASCII digits, however many there are. `expected`: what an error says instead of the limits."""
+    digits = text.lstrip("0") or "0"
+    is_number = text.isascii() and text.isdecimal() and len(digits) <= len(str(high))
+    if not (is_number and low <= int(digits) <= high):
+        raise BadInput(field, expected or f"{low} to {high}", text)
+    return int(digits)
+
+
 def parse_duration(text: str, field: str, max_s: float = MAX_DURATION_S) -> float:
     """Seconds, at most `max_s`, of "2h", "90 min", "1.5d", "7200"."""
     match = _DURATION.fullmatch(text.strip().lower())

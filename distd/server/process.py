@@ -95,7 +95,7 @@ async def run_server(
         open_application(installation, state, event_watch, writer, metrics, log) as web,
         trio.open_nursery() as nursery,
     ):
-        steering = Steering(reader)
+        steering = Steering(reader, log)
         monitor = MirrorMonitor(reader, writer, state.default_via, (state.use_directory, steering.use), log)
         waves = Waves(settings.mirrors.wave, settings.mirrors.wave_pause_s)
         addresses = {"http": state.context.http, "https": state.context.https, **state.mirror_keys}

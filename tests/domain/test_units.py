@@ -19,6 +19,7 @@ from distd.domain.units import (
     format_volume,
     parse_deadline,
     parse_duration,
+    parse_integer,
     parse_moment,
     parse_rate,
     parse_share,
@@ -264,3 +265,14 @@ def test_times_are_written_in_the_zone_of_the_machine(monkeypatch: pytest.Monkey
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize(("text", "number"), [("7", 7), ("000000000000000000000000000000100", 100), ("0", 0)])
+def test_whole_numbers_are_read_with_all_their_digits(text: str, number: int) -> None:
+    assert parse_integer(text, "days", 0, 100) == number
+
+
+@pytest.mark.parametrize("text", ["", "101", "-1", "1.0", "٣", "0000000012", "1" * 5000, "0" * 9 + "1" * 5000])
+def test_other_texts_are_no_whole_numbers_in_the_limits(text: str) -> None:
+    with pytest.raises(BadInput, match="days: expected 1 to 10, got "):
+        parse_integer(text, "days", 1, 10)

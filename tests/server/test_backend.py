@@ -60,7 +60,7 @@ def waits() -> list[float]:
 async def backend(batch: Any, reader: Any, writer: Any, waits: list[float]) -> OriginBackend:
     log, access = logging.getLogger("distd"), cast("Any", Access())
     progress = ProgressRecorder(writer, log)
-    return OriginBackend(batch, Steering(reader), progress, lambda *_: None, access, waits.append, log)
+    return OriginBackend(batch, Steering(reader, log), progress, lambda *_: None, access, waits.append, log)
 
 
 def ask(backend: OriginBackend) -> tuple[int, bytes]:

@@ -130,6 +130,31 @@ async def test_while_the_catalogue_is_away_nothing_is_lost(
     assert found[-1][1] == "PACKAGE_ACTIVATED"
 
 
+async def test_a_fault_costs_lines_and_not_the_server(
+    autojump_clock: Any,
+    event_watch: EventWatch,
+    origin: TestOrigin,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.INFO, "distd")
+    whole = event_lines.write_lines
+
+    def write_lines(log: logging.Logger, found: Any) -> None:
+        if found[0].package_id == "16":
+            raise ValueError("an odd event")
+        whole(log, found)
+
+    monkeypatch.setattr(event_lines, "write_lines", write_lines)
+    async with logged_events(event_watch, LOG):
+        for package_id in ("16", "17"):
+            origin.package(package_id)
+            await trio.sleep(3 * WAIT_S)
+    told = [(level, message) for level, message, _ in lines(caplog)]
+    assert ("ERROR", "events are not logged: a fault of the program: ValueError: an odd event") in told
+    assert ("INFO", "PACKAGE_ACTIVATED") in told
+
+
 def test_every_kind_is_of_one_of_many_or_quiet() -> None:
     of_many, quiet = set(event_lines.OF_MANY), set(event_lines.QUIET)
     single = set(SINGLE.split())

@@ -137,14 +137,15 @@ def delete(conn: Connection, actor: Actor, recurrence_id: str, now_s: float) -> 
     return found
 
 
-def is_due(conn: Connection, now_s: float) -> bool:
-    """Whether `run_due` has something to do."""
-    return conn.scalar(select(recurrences.c.id).where(recurrences.c.next_at_us <= micros(now_s)).limit(1)) is not None
+def find_due(conn: Connection, now_s: float) -> int | None:
+    """The id of the one whose run is due first; None: there is none."""
+    due = select(recurrences.c.id).where(recurrences.c.next_at_us <= micros(now_s))
+    return conn.scalar(due.order_by(recurrences.c.next_at_us, recurrences.c.id).limit(1))
 
 
-def run_due(conn: Connection, now_s: float) -> int:
-    """Do the next part of the run that is due first, if there is one; gives to how many computers."""
-    row = _first_due(conn, now_s)
+def run_due(conn: Connection, recurrence_id: int, now_s: float) -> int:
+    """Do the next part of its run, if that is still due; gives to how many computers."""
+    row = _due(conn, recurrence_id, now_s)
     if row is None:
         return 0
     try:
@@ -168,16 +169,16 @@ def run_due(conn: Connection, now_s: float) -> int:
     return sum(counts)
 
 
-def fail_due(conn: Connection, why: str, now_s: float) -> None:
-    """Give up the run that is due first, so that others have their turn."""
-    row = _first_due(conn, now_s)
+def fail_due(conn: Connection, recurrence_id: int, why: str, now_s: float) -> None:
+    """Give up its run, if that is still due, so that others have their turn."""
+    row = _due(conn, recurrence_id, now_s)
     if row is not None:
         _fail(conn, row, why, now_s)
 
 
-def _first_due(conn: Connection, now_s: float) -> Row[Any] | None:
-    due = select(recurrences).where(recurrences.c.next_at_us <= micros(now_s))
-    return conn.execute(due.order_by(recurrences.c.next_at_us, recurrences.c.id).limit(1)).one_or_none()
+def _due(conn: Connection, recurrence_id: int, now_s: float) -> Row[Any] | None:
+    due = recurrences.c.id == recurrence_id, recurrences.c.next_at_us <= micros(now_s)
+    return conn.execute(select(recurrences).where(*due)).one_or_none()
 
 
 def _fail(conn: Connection, row: Row[Any], why: str, now_s: float) -> None:

@@ -250,7 +250,7 @@ def _looked(at_us: int, pause_s: float) -> dict[str, Any]:
 
 
 def _fail(conn: Connection, row: Row[Any], why: str, now_s: float) -> bool:
-    is_new, why = row.failing_since_us is None, without_queries(why)
+    is_new, why = row.failing_since_us is None, without_queries(why[:TEXT_LIMIT])
     _set(conn, row.id, why=why[:TEXT_LIMIT], **({"failing_since_us": micros(now_s)} if is_new else {}))
     if is_new:
         _note(conn, Kind.SOURCE_FAILED, SYSTEM, row, now_s, why=why[:TEXT_LIMIT])

@@ -8,6 +8,7 @@ from quart import redirect
 
 from distd.domain.errors import BadInput
 from distd.domain.recurrence import MAX_DAYS
+from distd.domain.units import parse_integer
 from distd.operations import recurrences as operations
 from distd.operations.recurrences import NewRecurrenceRequest, RecurrenceQuery, RecurrenceTarget
 from distd.origin.packages.overview import WantedPackages
@@ -54,13 +55,12 @@ class RecurrencePages:
 
 def _request(form: Mapping[str, str]) -> NewRecurrenceRequest:
     """Raises `BadInput`."""
-    package_id, days = form.get("package", ""), form.get("every_days", "").strip()
+    package_id = form.get("package", "")
     if not package_id.isdecimal():
         raise BadInput("package", "a package", "nothing")
-    if not (days.isascii() and days.isdecimal() and 1 <= int(days[:6]) <= MAX_DAYS):
-        raise BadInput("every_days", f"1 to {MAX_DAYS}", days)
+    days = parse_integer(form.get("every_days", "").strip(), "every_days", 1, MAX_DAYS)
     kind, who = form.get("to", ""), form.get("who", "").strip()
     if kind in TARGETS and not who:
         raise BadInput("who", "a search, a group or a TAG", "nothing")
     target = RecurrenceTarget(**{kind: who}) if kind in TARGETS else RecurrenceTarget()
-    return NewRecurrenceRequest(package_id, int(days), target, form.get("first_at", "").strip() or None)
+    return NewRecurrenceRequest(package_id, days, target, form.get("first_at", "").strip() or None)

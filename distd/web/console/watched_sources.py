@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from quart import redirect
 
 from distd.domain.errors import BadInput
-from distd.domain.units import HOUR_S
+from distd.domain.units import HOUR_S, parse_integer
 from distd.domain.watched_source import DEFAULT_EVERY_S, MAX_EVERY_S
 from distd.operations import watched_sources as operations
 from distd.operations.watched_sources import NewSourceRequest, SourceQuery
@@ -55,15 +55,14 @@ class WatchedSourcePages:
 
 def _request(form: Mapping[str, str]) -> NewSourceRequest:
     """Raises `BadInput`."""
-    package_id, hours = form.get("package", ""), form.get("hours", "").strip()
+    package_id = form.get("package", "")
     if not package_id.isdecimal():
         raise BadInput("package", "a package", "nothing")
-    if not (hours.isascii() and hours.isdecimal() and 1 <= int(hours[:6]) <= MAX_HOURS):
-        raise BadInput("every_s", f"1 to {MAX_HOURS:g}", hours)
+    hours = parse_integer(form.get("hours", "").strip(), "every_s", 1, MAX_HOURS)
     return NewSourceRequest(
         form.get("name", "").strip(),
         package_id,
         form.get("place", "").strip(),
-        int(hours) * HOUR_S,
+        hours * HOUR_S,
         form.get("with_assignments") == "yes",
     )

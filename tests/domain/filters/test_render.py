@@ -36,6 +36,7 @@ def test_text_and_json_say_the_whole_tree(tree: Node) -> None:
         ('"memory"', '"memory"'),
         ('os ~ "windows*" and TAG="site 4"', 'os ~ "windows*" AND tag = "site 4"'),
         ("tag != a", 'tag != "a"'),
+        ("cores = 000000000000000000000000123", "cores = 123"),
         ("not tag = a", 'tag != "a"'),
         ('tag = ""', "tag is empty"),
         ("tag is not empty", "tag is not empty"),

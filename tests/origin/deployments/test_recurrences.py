@@ -45,14 +45,15 @@ def make(site: TestOrigin, days: int = 7, who: AssignmentOrigin | None = None, *
 
 def run(site: TestOrigin, days: float) -> int:
     site.now_s += days * DAY_S
-    return int(site.write(recurrences.run_due, site.now_s))
+    due = site.read(recurrences.find_due, site.now_s)
+    return 0 if due is None else int(site.write(recurrences.run_due, due, site.now_s))
 
 
 def test_those_that_have_it_get_it_again(site: TestOrigin) -> None:
     made = make(site)
     assert (made.next_at_s, made.who_kind) == (site.now_s + 7 * DAY_S, "")
     assert run(site, 6.9) == 0
-    assert not site.read(recurrences.is_due, site.now_s)
+    assert site.read(recurrences.find_due, site.now_s) is None
     assert run(site, 0.2) == 1
     assert {each.device_id: (each.state, each.attempt) for each in site.results("17")} == {
         "a": ("WAITING", 2),
@@ -159,3 +160,13 @@ def test_its_group_gets_another_name_and_stays(site: TestOrigin) -> None:
         site.act(groups.delete, "Class B", site.now_s)
     site.act(recurrences.delete, str(made.id), site.now_s)
     site.act(groups.delete, "Class B", site.now_s)
+
+
+def test_what_another_server_has_given_up_already_costs_no_other_its_turn(site: TestOrigin) -> None:
+    first, second = make(site), make(site)
+    site.now_s += 7 * DAY_S
+    for _ in range(2):
+        site.write(recurrences.fail_due, first.id, "it is odd", site.now_s)
+    assert site.read(recurrences.find_due, site.now_s) == second.id
+    assert len(site.events(Kind.RECURRENCE_FAILED)) == 1
+    assert site.write(recurrences.run_due, first.id, site.now_s) == 0

@@ -71,8 +71,7 @@ def test_it_is_kept_once_it_has_begun_and_compared(site: TestOrigin) -> None:
     assert site.read(rollout_forecasts.find_unforecast) == []
     assert kept(site) is None
     site.act(rollouts.act, "putty", RolloutAct.START, site.now_s, CONFIG)
-    (name,) = site.read(rollout_forecasts.find_unforecast)
-    assert name == "1"
+    assert site.read(rollout_forecasts.find_unforecast) == [1]
     site.now_s += 5
     asked = question(site)
     assert asked.begins_at_s == site.now_s - 5
@@ -136,7 +135,7 @@ def test_another_package_is_forecast_anew(site: TestOrigin) -> None:
     site.write(lambda conn: conn.execute(after))
     advance_rollouts(site, CONFIG)
     assert kept(site) is None
-    assert site.read(rollout_forecasts.find_unforecast) == ["1"]
+    assert site.read(rollout_forecasts.find_unforecast) == [1]
 
 
 def test_what_is_not_there(site: TestOrigin) -> None:

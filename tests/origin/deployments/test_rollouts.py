@@ -132,28 +132,28 @@ def test_what_was_found_due_is_not_done_once_an_operator_has_changed_it(site: Te
     start(site)
     report(site, "SUCCESS", *assigned(site))
     site.now_s += 60
-    due = site.read(rollout_advance.find_due, site.now_s, CONFIG)
-    assert len(due) == 1
+    due = site.read(rollout_advance.find_due, 1, site.now_s, CONFIG)
+    assert due is not None
     do(site, RolloutAct.PAUSE)
     assert site.write(rollout_advance.advance_due, due, site.now_s, CONFIG) == 0
     do(site, RolloutAct.RESUME)
     found = site.read(rollouts.show, "Putty", site.now_s)
     assert (found.opened, len(assigned(site))) == (2, 4)
     assert site.write(rollout_advance.advance_due, due, site.now_s, CONFIG) == 0
-    assert site.read(rollout_advance.find_due, site.now_s, CONFIG) == []
+    assert site.read(rollout_advance.find_due, 1, site.now_s, CONFIG) is None
 
 
 def test_who_joins_is_looked_at_again(site: TestOrigin) -> None:
     start(site, replace(PLAN, dynamic=True))
     site.prolog("new")
     site.prolog("gone")
-    joining = site.read(rollout_advance.find_joining, site.now_s)
+    joining = site.read(rollout_advance.find_joining, 1, site.now_s)
     site.act(computers.delete, ["gone"], site.now_s)
     assert site.write(rollout_advance.join_found, joining, site.now_s) == 1
     assert site.write(rollout_advance.join_found, joining, site.now_s) == 0
     do(site, RolloutAct.PAUSE)
     site.prolog("late")
-    assert site.read(rollout_advance.find_joining, site.now_s) == []
+    assert site.read(rollout_advance.list_running) == []
 
 
 def test_retries(site: TestOrigin) -> None:
@@ -454,7 +454,7 @@ def test_what_is_taken_back_when_it_stops_is_in_parts(site: TestOrigin, monkeypa
         site.act(rollouts.delete, "putty", site.now_s)
     advance_rollouts(site, CONFIG)
     assert assigned(site) == []
-    assert site.read(rollout_advance.find_due, site.now_s, CONFIG) == []
+    assert site.read(rollout_advance.list_active) == []
     site.act(rollouts.delete, "putty", site.now_s)
 
 
@@ -470,8 +470,7 @@ def test_it_goes_on_with_a_successor_when_all_is_taken_back(site: TestOrigin, mo
     assert len(site.results("18")) == 6
 
 
-def test_however_many_there_are_all_go_on(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout_advance, "PAGE_SIZE", 2)
+def test_all_but_those_that_are_paused_go_on(site: TestOrigin) -> None:
     for name in "abcde":
         make_other(site, replace(PLAN, start_at_s=site.now_s + 60), name)
     site.act(rollouts.act, "a", RolloutAct.PAUSE, site.now_s, CONFIG)
