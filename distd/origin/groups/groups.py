@@ -160,8 +160,8 @@ def show(conn: Connection, actor: Actor, name: str) -> GroupDetail:
 
 
 def edit(conn: Connection, actor: Actor, name: str, changes: GroupChanges, now_s: float) -> MembersChanged:
-    """Raises `NotFound`, `BadInput`, and `Conflict` where the new name is taken, a filter of a roll-out, a recurrence or
-    a restriction asks for the old one, a group would ask for itself, or a filter is given to a static group."""
+    """Raises `NotFound`, `BadInput`, and `Conflict` where the new name is taken, a filter of a roll-out, a recurrence
+    or a restriction asks for the old one, a group would ask for itself, or a filter is given to a static group."""
     row = _row(conn, name)
     values = _values(conn, actor, row, changes)
     if not values:
