@@ -14,7 +14,7 @@ import trio
 
 from distd.catalogue import event_log
 from distd.catalogue.outage import warn
-from distd.domain.errors import Unavailable
+from distd.domain.errors import DistdError, Unavailable
 
 if TYPE_CHECKING:
     import logging
@@ -98,7 +98,7 @@ class EventWatch:
                     return
                 with closing(listener):
                     await self._hear(listener)
-            except Unavailable as error:
+            except DistdError as error:  # whatever it is: polling finds them
                 self._log.info("events are looked for every %g s, as none are announced: %s", POLL_S, error)
             await trio.sleep(RETRY_S)
 

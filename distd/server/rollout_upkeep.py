@@ -56,8 +56,8 @@ async def run_rollouts(
     async def join(rollout_id: int) -> None:
         now_s = time.time()
         joining = await reader.run(partial(rollout_advance.find_joining, rollout_id=rollout_id, now_s=now_s))
-        if joining is not None:
-            await writer.run(partial(rollout_advance.join_found, joining=joining, now_s=now_s))
+        for part in rollout_advance.in_parts(joining) if joining is not None else ():
+            await writer.run(partial(rollout_advance.join_found, joining=part, now_s=now_s))
 
     async def forecast(rollout_id: int) -> None:
         now_s = time.time()

@@ -14,7 +14,7 @@ from distd.catalogue import event_log, schema
 from distd.catalogue.event_log import Kind
 from distd.catalogue.event_watch import POLL_S, EventWatch
 from distd.domain.actor import AGENT
-from distd.domain.errors import Unavailable
+from distd.domain.errors import BadInput, Unavailable
 from tests.fixtures.origin import event_watch, origin, reader
 
 if TYPE_CHECKING:
@@ -175,3 +175,22 @@ async def test_what_could_not_be_read_is_read_again(autojump_clock: Any, origin:
         reader.error = None
         assert await waited(watch, 0) == 1
         nursery.cancel_scope.cancel()
+
+
+async def test_a_database_that_may_not_be_listened_to_is_polled(
+    autojump_clock: Any, origin: TestOrigin, reader: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as one of an earlier version, that has taken the place of another."""
+
+    def listen() -> None:
+        raise BadInput("catalogue.url", "PostgreSQL 15 or later", "14")
+
+    watch = EventWatch(reader, logging.getLogger("distd"), listen)
+    with caplog.at_level(logging.INFO):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch.run)
+            assert await watch.current() == 0
+            happen(origin, Kind.RESULT)
+            assert await waited(watch, 0) == 1
+            nursery.cancel_scope.cancel()
+    assert "as none are announced: catalogue.url: expected PostgreSQL 15 or later, got 14" in caplog.text

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, or_, select
 
+from distd.catalogue import dialect
 from distd.catalogue.event_log import Kind
 from distd.catalogue.rollouts_schema import rollouts
 from distd.domain import rollout
@@ -24,7 +25,7 @@ from distd.origin.deployments.rollout_rows import load, moment_of, read_facts, s
 from distd.origin.deployments.rollout_steps import carry_out, find_successor, supersede
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from sqlalchemy import Connection
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 GOING_ON: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.PAUSED, Phase.HALTED)
 MAY_HALT: Final = (Phase.SCHEDULED, Phase.RUNNING)
+MAX_JOINED: Final = 5000  # computers, in a transaction
 RESTING: Final = (Phase.PAUSED, Phase.HALTED, Phase.STOPPED)  # nothing is to be done but to take back
 
 
@@ -153,6 +155,14 @@ def find_joining(conn: Connection, rollout_id: int, now_s: float) -> JoiningComp
     except DistdError as error:
         return JoiningComputers(found.id, found.revision, {}, str(error))
     return JoiningComputers(found.id, found.revision, waves) if waves else None
+
+
+def in_parts(joining: JoiningComputers) -> Iterator[JoiningComputers]:
+    """The same in parts, each for a transaction: 100,000 computers in one would hold up agents for a second."""
+    if joining.fault:
+        yield joining
+    for ids in dialect.chunks(list(joining.waves), MAX_JOINED):
+        yield replace(joining, waves={computer_id: joining.waves[computer_id] for computer_id in ids})
 
 
 def join_found(conn: Connection, joining: JoiningComputers, now_s: float) -> int:

@@ -1,5 +1,6 @@
 """What names groups: roll-outs and their waves, recurrences. Where a group gets another name they have that too; while
-one needs a group, it stays."""
+one needs a group, it stays. While a filter of theirs, or of a restriction, asks for a group, that keeps its name, too:
+`NOT group("Servers")` would find all computers."""
 
 from __future__ import annotations
 
@@ -9,11 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
+from distd.catalogue.access_schema import api_tokens
 from distd.catalogue.recurring_schema import recurrences
 from distd.catalogue.rollouts_schema import rollouts
+from distd.catalogue.schema import operators
 from distd.domain.assignment_terms import OriginKind
-from distd.domain.errors import Conflict
+from distd.domain.errors import BadInput, Conflict
 from distd.domain.folding import fold
+from distd.domain.groups import asks_for
+from distd.domain.restriction import read_restriction
 from distd.domain.rollout_plan import WaveBy, read_plan, write_plan
 from distd.domain.rollout_state import ENDED
 
@@ -48,6 +53,35 @@ def refuse_if_needed(conn: Connection, name: str) -> None:
     recurring = _recurrences(conn, name)
     if recurring:
         raise Conflict("name", f"{name} is needed by the recurrence {recurring[0]}", "delete the recurrence first")
+
+
+def refuse_if_asked_for(conn: Connection, name: str) -> None:
+    """Raises `Conflict` where a filter of a roll-out that has not ended, of a recurrence or of a restriction asks for
+    the group."""
+    for row in conn.execute(select(rollouts).where(rollouts.c.phase.not_in(ENDED)).order_by(rollouts.c.id)):
+        waves = read_plan(json.loads(row.plan)).waves
+        named = [(row.who_kind, row.who_name), *((str(wave.by), wave.value) for wave in waves)]
+        if any(kind == OriginKind.FILTER and _asks_for(text, name) for kind, text in named):
+            told = f"{name} is asked for by the filter of the roll-out {row.name}"
+            raise Conflict("name", told, "stop the roll-out first")
+    for row in conn.execute(select(recurrences).where(recurrences.c.who_kind == OriginKind.FILTER)):
+        if _asks_for(row.who_name, name):
+            told = f"{name} is asked for by the filter of the recurrence {row.id}"
+            raise Conflict("name", told, "delete the recurrence first")
+    for table in (operators, api_tokens):
+        for row in conn.execute(select(table.c.name, table.c.filter).where(table.c.filter != "")):
+            if _asks_for(row.filter, name):
+                told = f"{name} is asked for by the restriction of {row.name}"
+                raise Conflict("name", told, "change the restriction first")
+
+
+def _asks_for(text: str, group: str) -> bool:
+    if "group" not in text.lower():  # nearly all: to read a filter takes longer
+        return False
+    try:
+        return bool(asks_for(read_restriction(text), [group]))
+    except BadInput:
+        return False  # it finds nobody
 
 
 def _rollouts(conn: Connection, group: str) -> Iterator[tuple[Row[Any], RolloutPlan]]:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 MAX_SOURCES: Final = 200
 AT_ONCE: Final = 4  # sources that are taken together
 LOOK_AT_JOB_S: Final = 5.0
+FAILING_S: Final = 3600.0  # after jobs that failed one after the other, for whatever is not known
 PLACE: Final = (str,)  # of a source in the list: its folded name
 
 
@@ -186,6 +187,8 @@ def _follow_job(conn: Connection, row: Row[Any], now_s: float) -> None:
         _set(conn, row.id, next_at_us=micros(now_s + LOOK_AT_JOB_S))
         return
     values: dict[str, Any] = {"job_id": None, "job_digest": "", "next_at_us": micros(now_s + row.every_s)}
+    if state is JobState.FAILED and row.failing_since_us is not None:  # again: a package is much work
+        values["next_at_us"] = micros(now_s + max(row.every_s, FAILING_S))
     if state is JobState.DONE:
         _set(conn, row.id, **values, digest=row.job_digest)
         _recover(conn, row, now_s)

@@ -13,7 +13,7 @@ from distd.domain.page import EVERYTHING
 from distd.domain.watched_source import SETTLED_S, PlaceKind, SourceVersion
 from distd.origin.jobs import jobs
 from distd.origin.packages import references, watched_sources
-from distd.origin.packages.watched_sources import LOOK_AT_JOB_S, DueSource, NewSource
+from distd.origin.packages.watched_sources import FAILING_S, LOOK_AT_JOB_S, DueSource, NewSource
 from distd.wire.problem import content_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ONE = SourceVersion("1" * 64, 10, "first")
 TWO = SourceVersion("2" * 64, 20, "second")
 LEASE_S = 100.0
-EVERY_S = 3600
+EVERY_S = 600
 
 
 @pytest.fixture
@@ -124,7 +124,8 @@ def test_a_job_that_fails_is_tried_again_and_told_once(site: TestOrigin) -> None
     site.write(jobs.fail, again, content_of(409, "17 is not active"), site.now_s)
     assert take(site, LOOK_AT_JOB_S) == []
     assert of_sources(site).count(Kind.SOURCE_FAILED) == 1
-    assert take(site, EVERY_S) == [""]
+    assert take(site, EVERY_S) == [], "no package is made of it every minute, for ever"
+    assert take(site, FAILING_S) == [""]
     assert find(site, ONE) is None
     assert (shown(site).failing_since_s, shown(site).why) == (None, "")
     assert of_sources(site)[-1] is Kind.SOURCE_RECOVERED
