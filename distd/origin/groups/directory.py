@@ -40,7 +40,7 @@ def compiled(conn: Connection) -> DynamicGroups:
     """All dynamic groups."""
     rows = conn.execute(select(groups.c.id, groups.c.name, groups.c.filter_text)).all()
     dynamic = {row.name: (row.id, stored_filter(row.filter_text)) for row in rows if row.filter_text is not None}
-    return DynamicGroups(dynamic, [row.name for row in rows if row.filter_text is None])
+    return DynamicGroups(dynamic, {row.name: row.id for row in rows if row.filter_text is None})
 
 
 def read_trees(conn: Connection) -> dict[str, Node | None]:
