@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, exists, func, select, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.dialect import many_rows
 from distd.catalogue.event_log import Kind, Note
-from distd.catalogue.groups_schema import group_members, group_picks, groups
+from distd.catalogue.groups_schema import group_members, group_packages, group_picks, groups
 from distd.catalogue.schema import installed, software
 from distd.domain.actor import SYSTEM
 from distd.domain.filters.criteria import ascii_lower
@@ -24,13 +24,23 @@ from distd.origin.groups import given_packages
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import BindParameter, Connection
 
     from distd.domain.filters.shared_software import SharedSoftware
     from distd.domain.groups import DynamicGroups
 
 _MORE: Final = (
     update(groups).where(groups.c.id == bindparam("key")).values(members=groups.c.members + bindparam("more"))
+)
+_IDS: Final[BindParameter[Any]] = bindparam("ids", expanding=True)
+_NAMES: Final = select(
+    groups.c.id, groups.c.name, exists().where(group_packages.c.group_id == groups.c.id).label("gives")
+).where(groups.c.id.in_(_IDS))
+_MEMBERS: Final = select(group_members.c.group_id, group_members.c.computer_id).where(
+    group_members.c.computer_id.in_(_IDS)
+)
+_PICKED: Final = select(group_picks.c.group_id, group_picks.c.computer_id, group_picks.c.included).where(
+    group_picks.c.computer_id.in_(_IDS)
 )
 _SOFTWARE: Final = [software.c[name] for name in ("id", "name_key", "version", "version_key", "publisher_key")]
 
@@ -71,16 +81,18 @@ def change(
     many_rows.delete_pairs(conn, group_members, _pairs(left))
     changed = joined.keys() | left.keys()
     _count(conn, {each: len(joined.get(each, ())) - len(left.get(each, ())) for each in changed})
+    rows = conn.execute(_NAMES, {"ids": list(changed)}).all()
     if noted:
-        names = _names(conn, changed)
+        details = {row.id: {"group": row.name} for row in rows}
         notes = [
-            Note(kind, SYSTEM, now_s, None, computer_id, {"group": names[group_id]})
+            Note(kind, SYSTEM, now_s, None, computer_id, details[group_id])
             for kind, members in ((Kind.GROUP_LEFT, left), (Kind.GROUP_JOINED, joined))
             for group_id, computer_id in _pairs(members)
         ]
         event_log.append_many(conn, notes)
-    given_packages.take(conn, left, now_s)
-    given_packages.give(conn, joined, now_s)
+    giving = [row.id for row in rows if row.gives]
+    given_packages.take(conn, {each: left[each] for each in giving if each in left}, now_s)
+    given_packages.give(conn, {each: joined[each] for each in giving if each in joined}, now_s)
 
 
 def forget(conn: Connection, computer_ids: Collection[int]) -> None:
@@ -117,10 +129,6 @@ def _pairs(changed: Mapping[int, Collection[int]]) -> list[tuple[int, int]]:
     return sorted((group_id, computer_id) for group_id, ids in changed.items() for computer_id in ids)
 
 
-def _names(conn: Connection, group_ids: Collection[int]) -> dict[int, str]:
-    return {row.id: row.name for row in conn.execute(select(groups).where(groups.c.id.in_(list(group_ids))))}
-
-
 def _read_members(
     conn: Connection, computer_ids: Sequence[int]
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int, bool]]]:
@@ -128,10 +136,8 @@ def _read_members(
     members: list[Any] = []
     picked: list[Any] = []
     for ids in dialect.chunks(computer_ids):
-        of_members = select(group_members.c.group_id, group_members.c.computer_id)
-        members += conn.execute(of_members.where(group_members.c.computer_id.in_(ids))).all()
-        of_picks = select(group_picks.c.group_id, group_picks.c.computer_id, group_picks.c.included)
-        picked += conn.execute(of_picks.where(group_picks.c.computer_id.in_(ids))).all()
+        members += conn.execute(_MEMBERS, {"ids": ids}).all()
+        picked += conn.execute(_PICKED, {"ids": ids}).all()
     return members, picked
 
 
