@@ -13,9 +13,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ARRAY, JSON, String, any_, bindparam, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Column, ColumnElement, Connection, Table, TextClause
 
@@ -55,11 +58,27 @@ def update_rows(conn: Connection, table: Table, rows: Mapping[int, Mapping[str, 
     conn.execute(statement_of_all, {"key": list(rows), **columns})
 
 
-def is_one_of(conn: Connection, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
-    """Whether the column has one of the values."""
-    if conn.dialect.name == "sqlite":
-        return column.in_(values)
-    return column == any_(bindparam(f"{column.name}s", list(values), ARRAY(column.type)))
+def is_one_of(column: Column[Any], name: str) -> ColumnElement[bool]:
+    """Whether the column has one of the values of the parameter `name`, which is a list: for statements that are made
+    once. PostgreSQL gets it as an array; SQLite reads a whole table where it does not see how many they are."""
+    return _IsOneOf(column, bindparam(name, expanding=True))
+
+
+class _IsOneOf(FunctionElement[Any]):
+    inherit_cache = True
+    type = NullType()  # of a Boolean SQLite would be asked whether it = 1, which no index answers
+
+
+@compiles(_IsOneOf, "sqlite")
+def _one_of_values(element: Any, compiler: Any, **more: Any) -> Any:
+    column, values = element.clauses
+    return compiler.process(column.in_(values), **more)
+
+
+@compiles(_IsOneOf, "postgresql")
+def _one_of_array(element: Any, compiler: Any, **more: Any) -> Any:
+    column, values = element.clauses
+    return compiler.process(column == any_(bindparam(values.key, type_=ARRAY(column.type))), **more)
 
 
 def insert_pairs(conn: Connection, table: Table, pairs: Sequence[tuple[int, int]]) -> None:
