@@ -19,7 +19,7 @@ from distd.domain import rollout
 from distd.domain.actor import SYSTEM
 from distd.domain.errors import DistdError
 from distd.domain.rollout_state import Phase
-from distd.origin.deployments import rollout_members, rollout_rows
+from distd.origin.deployments import rollout_choice, rollout_members, rollout_rows
 from distd.origin.deployments.rollout_rows import load, load_all, moment_of, read_facts, save
 from distd.origin.deployments.rollout_steps import carry_out, find_successor, supersede
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from distd.origin.deployments.rollout_record import RunningRollout
 
 GOING_ON: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.PAUSED, Phase.HALTED)
-MAY_HALT: Final = (Phase.SCHEDULED, Phase.RUNNING)
+MAY_HALT: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.ROLLING_BACK)
 RESTING: Final = (Phase.PAUSED, Phase.HALTED, Phase.STOPPED)  # nothing is to be done but to take back
 PAGE_SIZE: Final = 200
 
@@ -65,7 +65,7 @@ def find_due(conn: Connection, now_s: float, config: DownloadConfig) -> list[Due
     reads."""
     due = []
     is_left = and_(rollouts.c.phase == Phase.STOPPED, rollout_members.has_waiting(rollouts))
-    for found in _all(conn, or_(rollouts.c.phase.in_(GOING_ON), is_left)):
+    for found in _all(conn, or_(rollouts.c.phase.in_((*GOING_ON, Phase.ROLLING_BACK)), is_left)):
         try:
             each = _look_at(conn, found, now_s, config)
         except DistdError as error:  # of one roll-out: the others go on
@@ -157,7 +157,7 @@ def find_joining(conn: Connection, now_s: float) -> list[JoiningComputers]:
         if not found.plan.dynamic:
             continue
         try:
-            waves = rollout_members.find_new(conn, found.id, found.plan, found.who, found.state.opened, now_s)
+            waves = rollout_choice.find_new(conn, found.id, found.plan, found.who, found.state.opened, now_s)
         except DistdError as error:  # of one roll-out: others go on
             joining.append(JoiningComputers(found.id, found.revision, {}, str(error)))
             continue
@@ -176,7 +176,7 @@ def join_found(conn: Connection, joining: Sequence[JoiningComputers], now_s: flo
         if each.fault:
             _halt(conn, found, each.fault, now_s)
             continue
-        added = rollout_members.add_new(conn, found.id, each.waves)
+        added = rollout_choice.add_new(conn, found.id, each.waves)
         for wave, number in sorted(Counter(added.values()).items()):
             rollout_rows.note(conn, Kind.ROLLOUT_JOINED, SYSTEM, found, now_s, wave=wave + 1, computers=number)
         joined += len(added)
