@@ -149,11 +149,14 @@ def test_there_are_not_too_many(site: TestOrigin, monkeypatch: pytest.MonkeyPatc
         make(site)
 
 
-def test_its_group_gets_another_name_and_stays(site: TestOrigin) -> None:
+@pytest.mark.parametrize(
+    ("who", "text"), [(OriginKind.GROUP, "{}"), (OriginKind.FILTER, 'group("{}")')], ids=["group", "filter"]
+)
+def test_its_group_gets_another_name_and_stays(site: TestOrigin, who: OriginKind, text: str) -> None:
     site.act(groups.create, NewComputerGroup("Class A", computers=["a", "c"]), site.now_s)
-    made = make(site, who=AssignmentOrigin(OriginKind.GROUP, "class a"), first_s=site.now_s)
+    made = make(site, who=AssignmentOrigin(who, text.format("class a")), first_s=site.now_s)
     site.act(groups.edit, "Class A", GroupChanges(name="Class B"), site.now_s)
-    assert site.read(recurrences.show, str(made.id)).who == "Class B"
+    assert site.read(recurrences.show, str(made.id)).who == text.format("Class B")
     assert run(site, 0) > 0
     with pytest.raises(Conflict, match="Class B is needed by the recurrence 1; delete the recurrence first"):
         site.act(groups.delete, "Class B", site.now_s)

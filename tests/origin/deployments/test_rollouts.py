@@ -474,6 +474,23 @@ def test_the_group_of_a_dynamic_one_gets_another_name_and_stays(site: TestOrigin
     site.act(groups.delete, "class b", site.now_s)
 
 
+def test_the_groups_of_its_filters_get_another_name_and_stay(site: TestOrigin) -> None:
+    waves = WavePlan(WaveBy.FILTER, 'group("class a") AND device_id ~ "pc0"'), WavePlan(WaveBy.REST)
+    start(
+        site,
+        replace(PLAN, waves=waves, dynamic=True),
+        who=AssignmentOrigin(OriginKind.FILTER, 'group("Class A") OR group("Class*")'),
+    )
+    site.act(groups.edit, "Class A", GroupChanges(name="Lab 1"), site.now_s)
+    found = site.read(rollouts.show, "Putty", site.now_s)
+    assert found.who == 'group("Lab 1") OR group("Class*")'
+    assert found.plan["waves"][0]["value"] == 'group("Lab 1") AND device_id ~ "pc0"'
+    site.act(groups.set_members, "Lab 1", [NAMES[2]], now_s=site.now_s)
+    assert join_rollouts(site) == 1
+    with pytest.raises(Conflict, match="Lab 1 is needed by the roll-out Putty; stop the roll-out first"):
+        site.act(groups.delete, "Lab 1", site.now_s)
+
+
 def test_one_whose_group_is_gone_halts_and_others_are_joined(site: TestOrigin) -> None:
     start(site, replace(PLAN, dynamic=True), who=AssignmentOrigin(OriginKind.GROUP, "class a"))
     other = NewRollout("Other", "17", ALL, replace(PLAN, dynamic=True))
