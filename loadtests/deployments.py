@@ -120,9 +120,7 @@ def _rollout_rows(catalogue: Catalogue) -> list[list[str]]:
         work = partial(rollout_advance.advance_due, due=due, now_s=NOW_S, config=CONFIG)
         written.append(_timed(catalogue.write, work))
     return [
-        goal_row(
-            "a roll-out to all: choosing them twice, beside the writer, CPU ms", _all_ms(read)
-        ),
+        goal_row("a roll-out to all: choosing them twice, beside the writer, CPU ms", _all_ms(read)),
         goal_row("… making, starting it in the writer: the longest transaction, CPU ms", f"{1000 * max(held):.0f}"),
         goal_row(f"… all {len(held)} transactions of that, CPU ms", _all_ms(held)),
         goal_row("… counting its waves, beside the writer, ms", f"{1000 * median(looked):.0f}"),
