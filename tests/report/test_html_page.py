@@ -33,7 +33,7 @@ from tests.report.parsed_page import ParsedPage
 if TYPE_CHECKING:
     from distd.report.page import Part
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 UPLOT = ROOT / "distd/report/static/uplot"
 HOSTILE = "</script><script>alert(1)</script><!-- \"'&"
 VERDICT = Verdict(Tone.GOOD, "Passed", "All goals are met.", "Twice <b>.")
