@@ -29,6 +29,8 @@ def test_from_made_to_stopped(room: Any) -> None:
     made = room("rollout", "create", "putty", room.id, *WAVES, "--halt-errors", "5", "--rate", "5MB/s", "--after", "2h")
     assert (made.status, made.err) == (0, "")
     assert "DRAFT" in made.out.split()
+    lines = [" ".join(line.split()) for line in made.out.splitlines()]
+    assert {"At most 5 MB/s", "Halts at 5 % failed", "2 rest by hand 3 3 0 0 0 0"} <= set(lines)
     started = room("rollout", "start", "putty", "--json").json
     waves = [(wave["who"], wave["members"], wave["active"]) for wave in started["waves"]]
     assert waves == [("2", 2, 2), ("rest", 3, 0)]

@@ -76,7 +76,7 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "without an assignment of it",
     ),
     _K.WAVE_NOT_OPEN: _T(
-        "It is in wave {wave} of the roll-out {rollout}, which is not open yet: {opened} are.",
+        "It is in wave {wave} of the roll-out {rollout}, which is not open yet (open: {opened}).",
         "`distd rollout show '{rollout}'` says how the wave before is; `distd rollout open '{rollout}'` opens the "
         "next one now.",
         "in a wave that is not open",

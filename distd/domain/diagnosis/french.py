@@ -78,8 +78,8 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "sans affectation de ce paquet",
     ),
     _K.WAVE_NOT_OPEN: _T(
-        "Il est dans la vague {wave} du déploiement par vagues {rollout}, qui n'est pas encore ouverte ; ouvertes : "
-        "{opened}.",
+        "Il est dans la vague {wave} du déploiement par vagues {rollout}, qui n'est pas encore ouverte (ouvertes : "
+        "{opened}).",
         "`distd rollout show '{rollout}'` dit où en est la vague précédente ; `distd rollout open '{rollout}'` ouvre "
         "la suivante tout de suite.",
         "dans une vague qui n'est pas ouverte",

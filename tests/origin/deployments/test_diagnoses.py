@@ -204,9 +204,18 @@ def rolled_out(origin: TestOrigin, *acts: RolloutAct, **plan: Any) -> None:
         origin.act(rollouts.act, "putty", act, origin.now_s, settings_of({}).download)
 
 
-@situation("WAVE_NOT_OPEN", "in wave 2 of the roll-out Putty, which is not open yet: 1 are", "n'est pas encore ouverte")
+@situation(
+    "WAVE_NOT_OPEN", "in wave 2 of the roll-out Putty, which is not open yet (open: 1).", "n'est pas encore ouverte"
+)
 def a_wave_that_is_not_open(origin: TestOrigin) -> None:
     rolled_out(origin, RolloutAct.START)
+
+
+def test_what_a_roll_out_is_to_give_is_told_unasked(origin: TestOrigin) -> None:
+    rolled_out(origin, RolloutAct.START)
+    assert [cause.kind for cause in causes(origin, None)] == [CauseKind.WAVE_NOT_OPEN]
+    origin.act(rollouts.act, "putty", RolloutAct.STOP, origin.now_s, settings_of({}).download)
+    assert [cause.kind for cause in causes(origin, None)] == [CauseKind.NOTHING_ASSIGNED]
 
 
 @situation("ROLLOUT_RESTS", "does not go on now: it is PAUSED", "n'avance pas maintenant : son état est PAUSED")
