@@ -55,7 +55,7 @@ def source() -> None:
 @argument("name", metavar="NAME")
 @package_argument
 @argument("place", metavar="PLACE")
-@option("--every", metavar="DURATION", default="1h", help="Look so often, such as 10m, 6h or 1d.", show_default=True)
+@option("--every", metavar="DURATION", default="1h", help="Look so often, such as 10min, 6h or 1d.", show_default=True)
 @option(
     "--with-assignments/--without-assignments",
     default=True,
@@ -118,7 +118,7 @@ class SourceEditOptions:
 @name_argument
 @option("--name", "new_name", field="name", metavar="NAME", help="Another name.")
 @option("--place", metavar="PLACE", help="Another https URL, or path on the server: other content is a new version.")
-@option("--every", metavar="DURATION", help="Look so often, such as 10m, 6h or 1d.")
+@option("--every", metavar="DURATION", help="Look so often, such as 10min, 6h or 1d.")
 @option(
     "--with-assignments/--without-assignments",
     default=None,
