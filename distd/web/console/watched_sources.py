@@ -80,7 +80,7 @@ class WatchedSourcePages:
 
 
 def _form_of(found: WatchedSource) -> dict[str, str]:
-    kept = {"name": found.name, "place": found.place, "hours": f"{found.every_s / HOUR_S:g}"}
+    kept = {"name": found.name, "place": found.place, "hours": f"{found.every_s / HOUR_S:.3g}"}
     return kept | ({"with_assignments": "yes"} if found.with_assignments else {})
 
 
