@@ -333,7 +333,8 @@ def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
     started and has not ended, or whose assignments are still being taken back."""
     found = load(conn, find_row(conn, name))
     if found.state.phase not in DELETABLE:
-        raise Conflict("rollout", WHERE[found.state.phase], "stop it first")
+        ends_soon = found.state.phase is Phase.ROLLING_BACK
+        raise Conflict("rollout", WHERE[found.state.phase], "try again in a minute" if ends_soon else "stop it first")
     if found.state.phase is Phase.STOPPED and rollout_members.find_waiting(conn, found, None, 1):
         raise Conflict("rollout", "its assignments are still being taken back", "try again in a minute")
     for table in (rollout_members_table, rollout_waves):

@@ -270,7 +270,7 @@ def test_a_large_roll_back_goes_on_after_a_kill(site: TestOrigin, monkeypatch: p
     monkeypatch.setattr(rollout, "MAX_STEP", 2)
     assert do(site, RolloutAct.ROLL_BACK).phase == "ROLLING_BACK"
     assert (len(site.results("16")), assigned(site)) == (2, ["pc5"])
-    with pytest.raises(Conflict, match="it is being rolled back; stop it first"):
+    with pytest.raises(Conflict, match="it is being rolled back; try again in a minute"):
         site.act(rollouts.delete, "Putty", site.now_s)
     with pytest.raises(Conflict, match="it is being rolled back, so nothing of it changes"):
         site.act(rollouts.change, "putty", {"roll_back_to": ""}, site.now_s)
