@@ -14,8 +14,8 @@ import trio
 
 from agentsim.fleet.thresholds import in_unit
 from agentsim.report import load_page, load_report
-from agentsim.report.page import Table
 from agentsim.report.terminal import show
+from distd.report.page import Table
 from loadtests import results
 from loadtests.machine import anonymous_bytes, cpu_s
 from loadtests.results import goal_row, goal_table

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from distd.catalogue.dialect.database import Database, EventListener
 
-SCHEMA: Final = "0023"  # the newest revision under migrations/versions
+SCHEMA: Final = "0024"  # the newest revision under migrations/versions
 # A commit whose answer was lost is looked up for so long, so often.
 LOOK_UP_S: Final = 3.0
 LOOK_UP_PAUSE_S: Final = 0.1

@@ -109,10 +109,12 @@ class Kind(StrEnum):
     SET_CHANGED = "SET_CHANGED"  # detail.before, .after
     SET_DELETED = "SET_DELETED"
     RECURRENCE_CREATED = "RECURRENCE_CREATED"  # detail.recurrence, as in all of these; .every_days, .who, .first_at_s
+    RECURRENCE_CHANGED = "RECURRENCE_CHANGED"  # detail.before, .after: every_days, who, next_at_s
     RECURRENCE_DELETED = "RECURRENCE_DELETED"
     RECURRENCE_RUN = "RECURRENCE_RUN"  # detail.again, .new: to how many computers
     RECURRENCE_FAILED = "RECURRENCE_FAILED"  # detail.why
     SOURCE_WATCHED = "SOURCE_WATCHED"  # detail.source, as in all of these; .place, .every_s
+    SOURCE_EDITED = "SOURCE_EDITED"  # detail.before, .after: name, place, every_s, with_assignments
     SOURCE_CHANGED = "SOURCE_CHANGED"  # detail.digest, .size_bytes, .job: which makes a package of this version
     SOURCE_FAILED = "SOURCE_FAILED"  # an outage begins: detail.why
     SOURCE_RECOVERED = "SOURCE_RECOVERED"

@@ -58,6 +58,7 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
     "/packages/new": ("/packages/new",),
     "/packages/new/fragments": ("/packages/new/fragments?name=x&os=WINDOWS&action=EXECUTE&command=x&priority=5",),
     "/recurrences": ("/recurrences",),
+    "/recurrences/<int:recurrence_id>": ("/recurrences/1",),
     "/rollouts": ("/rollouts",),
     "/rollouts/<int:rollout_id>": ("/rollouts/1",),
     "/rollouts/new": ("/rollouts/new",),
@@ -66,6 +67,7 @@ PAGES: Final[dict[str, tuple[str, ...]]] = {
     "/sets/new": ("/sets/new",),
     "/settings": ("/settings",),
     "/sources": ("/sources",),
+    "/sources/<name>": ("/sources/editor",),
     "/tokens": ("/tokens",),
 }
 # What comes into a page that is there, or is no page.

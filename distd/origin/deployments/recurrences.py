@@ -1,4 +1,4 @@
-"""Packages that computers get again every so many days: make, list, delete; what is due is done (`run_due`).
+"""Packages that computers get again every so many days: make, list, edit, delete; what is due is done (`run_due`).
 
 A run comes to all computers it is for, in the order of their ids and a bounded number at a time: those with a result
 get another attempt, whatever their agents have in their histories, those that never had the package get it, and those
@@ -75,6 +75,16 @@ class Recurrence:
     created_at_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class RecurrenceChanges:
+    """What is to be different; None: it stays. `who`: in a tuple of one, whose None are those that have it assigned.
+    `next_s`: when it comes next; later times follow from it."""
+
+    every_days: int | None = None
+    who: tuple[AssignmentOrigin | None] | None = None
+    next_s: float | None = None
+
+
 def create(conn: Connection, actor: Actor, new: NewRecurrence, now_s: float) -> Recurrence:
     """Raises `BadInput`, `NotFound`, `Conflict` where there are too many."""
     check_days(new.every_days)
@@ -127,6 +137,43 @@ def show(conn: Connection, recurrence_id: str) -> Recurrence:
     if row is None:
         raise NotFound("recurrence", "the id of a recurrence", recurrence_id)
     return _made(row)
+
+
+def edit(conn: Connection, actor: Actor, recurrence_id: str, changes: RecurrenceChanges, now_s: float) -> Recurrence:
+    """Change it. Another number of days counts from the first time; a run that has begun goes on, for whom it is then,
+    unless it is to come at another time. Raises `NotFound`, `BadInput`."""
+    before = show(conn, recurrence_id)
+    row = conn.execute(select(recurrences).where(recurrences.c.id == before.id)).one()
+    values: dict[str, Any] = {}
+    if changes.every_days is not None:
+        check_days(changes.every_days)
+        values["every_days"] = changes.every_days
+        if changes.every_days != row.every_days and row.next_at_us > micros(now_s) and row.first_at_us <= micros(now_s):
+            values["next_at_us"] = micros(next_due(row.first_at_us / 1e6, changes.every_days, now_s))
+    if changes.who is not None:
+        kind, name = _who(conn, actor, changes.who[0], now_s)
+        # From the first computer on: who was come to has not done with it, and is passed over.
+        values |= {"who_kind": kind, "who_name": name, "done_to": None}
+    if changes.next_s is not None:
+        if changes.next_s < now_s:
+            raise BadInput("first_at", "a time that is to come", "one that has passed")
+        next_us = micros(changes.next_s)
+        values |= {"first_at_us": next_us, "next_at_us": next_us, "done_to": None, "run_again": 0, "run_new": 0}
+    if not values:
+        raise BadInput("changes", "something to change", "nothing")
+    conn.execute(update(recurrences).where(recurrences.c.id == before.id).values(**values))
+    after = show(conn, recurrence_id)
+    was, became = _told(before), _told(after)
+    if was != became:
+        different = [key for key in became if was[key] != became[key]]
+        detail = {"before": {key: was[key] for key in different}, "after": {key: became[key] for key in different}}
+        _note(conn, Kind.RECURRENCE_CHANGED, actor, (after.id, after.package_id), now_s, **detail)
+    return after
+
+
+def _told(found: Recurrence) -> dict[str, Any]:
+    who = f"{found.who_kind} {found.who}".strip()
+    return {"every_days": found.every_days, "who": who, "next_at_s": found.next_at_s}
 
 
 def delete(conn: Connection, actor: Actor, recurrence_id: str, now_s: float) -> Recurrence:

@@ -20,7 +20,7 @@ from distd.domain import rollout
 from distd.domain.actor import SYSTEM
 from distd.domain.errors import DistdError
 from distd.domain.rollout_state import Phase
-from distd.origin.deployments import rollout_members, rollout_rows
+from distd.origin.deployments import rollout_choice, rollout_members, rollout_rows
 from distd.origin.deployments.rollout_rows import load, moment_of, read_facts, save
 from distd.origin.deployments.rollout_steps import carry_out, find_successor, supersede
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from distd.origin.deployments.rollout_record import RunningRollout
 
 GOING_ON: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.PAUSED, Phase.HALTED)
-MAY_HALT: Final = (Phase.SCHEDULED, Phase.RUNNING)
+MAY_HALT: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.ROLLING_BACK)
 MAX_JOINED: Final = 5000  # computers, in a transaction
 RESTING: Final = (Phase.PAUSED, Phase.HALTED, Phase.STOPPED)  # nothing is to be done but to take back
 
@@ -64,7 +64,7 @@ class JoiningComputers:
 def list_active(conn: Connection) -> list[int]:
     """The ids of those that may have something to do: they go on, or were stopped and have something to take back."""
     is_left = and_(rollouts.c.phase == Phase.STOPPED, rollout_members.has_waiting(rollouts))
-    active = select(rollouts.c.id).where(or_(rollouts.c.phase.in_(GOING_ON), is_left))
+    active = select(rollouts.c.id).where(or_(rollouts.c.phase.in_((*GOING_ON, Phase.ROLLING_BACK)), is_left))
     return list(conn.scalars(active.order_by(rollouts.c.id)))
 
 
@@ -151,7 +151,7 @@ def find_joining(conn: Connection, rollout_id: int, now_s: float) -> JoiningComp
     if found is None or not found.plan.dynamic:
         return None
     try:
-        waves = rollout_members.find_new(conn, found.id, found.plan, found.who, found.state.opened, now_s)
+        waves = rollout_choice.find_new(conn, found.id, found.plan, found.who, found.state.opened, now_s)
     except DistdError as error:
         return JoiningComputers(found.id, found.revision, {}, str(error))
     return JoiningComputers(found.id, found.revision, waves) if waves else None
@@ -173,7 +173,7 @@ def join_found(conn: Connection, joining: JoiningComputers, now_s: float) -> int
     if joining.fault:
         _halt(conn, found, joining.fault, now_s)
         return 0
-    added = rollout_members.add_new(conn, found.id, joining.waves)
+    added = rollout_choice.add_new(conn, found.id, joining.waves)
     for wave, number in sorted(Counter(added.values()).items()):
         rollout_rows.note(conn, Kind.ROLLOUT_JOINED, SYSTEM, found, now_s, wave=wave + 1, computers=number)
     return len(added)

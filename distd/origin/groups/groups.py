@@ -172,7 +172,7 @@ def edit(conn: Connection, actor: Actor, name: str, changes: GroupChanges, now_s
     tree = None if text is None else stored_filter(text)
     _refuse_cycle(conn, {new_name: tree}, without=row.name)
     if fold(new_name) != row.name_key:
-        references.refuse_if_asked_for(conn, row.name)
+        references.refuse_if_asked_for(conn, row.name, new_name)
     stored = values | ({"name_key": fold(new_name)} if "name" in values else {})
     conn.execute(update(groups).where(_COLUMNS.id == row.id).values(**stored, changed_at_us=_version(conn, now_s)))
     if "name" in values:

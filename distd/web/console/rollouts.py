@@ -168,7 +168,7 @@ class RolloutPages:
             status,
             rollout=found,
             path=of_rollout(found.id),
-            names=await self._asked.reader.run(partial(names_of, package_ids={found.package_id})),
+            names=await self._asked.reader.run(partial(names_of, package_ids=_packages_of(found))),
             acts=_acts(found),
             is_deletable=phase in DELETABLE,
             is_going_on=phase not in (Phase.DRAFT, Phase.FINISHED, Phase.STOPPED),
@@ -206,6 +206,10 @@ def _progress_values(planned: RolloutPlanShown | None) -> dict[str, Any]:
     end_s = measured.at_s if is_open else points[-1].at_s
     drawn = curve(points, ("success",), end_s, expected.curve if expected else ())
     return {"curve": drawn, "measured": measured, "expected": expected}
+
+
+def _packages_of(found: Rollout) -> set[str]:
+    return {found.package_id, str(found.plan.get("roll_back_to") or found.package_id)}
 
 
 def _acts(found: Rollout) -> list[RolloutAct]:
@@ -258,6 +262,7 @@ def _request(form: Mapping[str, str]) -> RolloutRequest:
         dynamic=form.get("dynamic") == "yes",
         approval=form.get("approval") == "yes",
         retries=numbers["retries"] or 0,
+        roll_back_to=form.get("roll_back_to") or None,
         dry_run=form.get("step") != "do",
     )
 

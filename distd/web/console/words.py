@@ -51,6 +51,7 @@ ROLLOUT_PHASES: Final = {
     "RUNNING": "running",
     "PAUSED": "paused",
     "HALTED": "halted",
+    "ROLLING_BACK": "being rolled back",
     "FINISHED": "finished",
     "STOPPED": "stopped",
 }

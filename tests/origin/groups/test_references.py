@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.fixtures.origin import TestOrigin
 
 ASKS = 'NOT group("Servers")'
+LIKE = 'NOT group("Serv*")'  # what names it as such gets the new name: `test_rollouts`, `test_recurrences`
 
 
 @pytest.fixture
@@ -70,10 +71,10 @@ def test_a_restriction_stays_what_it_is(site: TestOrigin, act: Any) -> None:
 
 def test_roll_outs_and_their_waves_go_on_as_they_are(site: TestOrigin) -> None:
     plans = {
-        "who": (AssignmentOrigin(OriginKind.FILTER, ASKS), RolloutPlan((WavePlan(WaveBy.REST),), start_at_s=9e9)),
+        "who": (AssignmentOrigin(OriginKind.FILTER, LIKE), RolloutPlan((WavePlan(WaveBy.REST),), start_at_s=9e9)),
         "wave": (
             AssignmentOrigin(OriginKind.FILTER),
-            RolloutPlan((WavePlan(WaveBy.FILTER, ASKS), WavePlan(WaveBy.REST)), start_at_s=9e9),
+            RolloutPlan((WavePlan(WaveBy.FILTER, LIKE), WavePlan(WaveBy.REST)), start_at_s=9e9),
         ),
     }
     for name, (who, plan) in plans.items():
@@ -85,7 +86,7 @@ def test_roll_outs_and_their_waves_go_on_as_they_are(site: TestOrigin) -> None:
 
 
 def test_recurrences_are_for_whom_they_were_made(site: TestOrigin) -> None:
-    who = AssignmentOrigin(OriginKind.FILTER, ASKS)
+    who = AssignmentOrigin(OriginKind.FILTER, LIKE)
     site.act(recurrences.create, NewRecurrence("17", 7, who), site.now_s)
     refused(site, "the filter of the recurrence 1; delete the recurrence first")
     site.act(recurrences.delete, "1", site.now_s)
