@@ -18,6 +18,7 @@ TOP: Final = 10
 RIGHT: Final = 12
 LINES: Final = 4  # of the grid, above the axis
 TIMES: Final = 4  # that are written below
+MEASURED_SHARE: Final = 1 / 3  # of the width: what is measured has this at least, however far off the prediction ends
 MAX_EXPECTED: Final = 70  # points of a predicted line
 CIRCLE: Final = 100.0  # the length of a ring, whatever its radius: attribute pathLength
 
@@ -66,9 +67,11 @@ def curve(
     draw."""
     if not points:
         return None
-    expected = _thinned(expected)
     begin_s, end_s = points[0].at_s, max(end_s, points[-1].at_s + 1)
     last_s = max(end_s, expected[-1][0]) if expected else end_s
+    if any(getattr(points[-1], name) for name in names):
+        last_s = min(last_s, begin_s + (end_s - begin_s) / MEASURED_SHARE)
+    expected = _thinned(_until(expected, last_s))
     top = max(1, *(point.assigned for point in points), *(high for *_, high in expected))
     step = _nice(top / LINES)
     high = step * -(-int(top) // step)
@@ -90,6 +93,17 @@ def curve(
     above = [f"{x(at_s)},{y(most)}" for at_s, _, _, most in expected]
     below = [f"{x(at_s)},{y(least)}" for at_s, least, _, _ in reversed(expected)]
     return DrawnCurve(lines, levels, times, x(end_s), predicted, " ".join([*above, *below]))
+
+
+def _until(points: Sequence[ExpectedPoint], last_s: float) -> Sequence[ExpectedPoint]:
+    """Those up to a time, and where the lines are at that time."""
+    kept = [point for point in points if point[0] <= last_s]
+    if not kept or len(kept) == len(points):
+        return kept
+    (before_s, *before), (after_s, *after) = kept[-1], points[len(kept)]
+    share = (last_s - before_s) / (after_s - before_s)
+    low, middle, high = (one + share * (other - one) for one, other in zip(before, after, strict=True))
+    return [*kept, (last_s, low, middle, high)]
 
 
 def _thinned(points: Sequence[ExpectedPoint]) -> Sequence[ExpectedPoint]:

@@ -20,6 +20,7 @@ from distd.origin.operators import events
 from distd.origin.operators.events import Wanted
 from distd.origin.packages import overview
 from distd.origin.packages.overview import WantedPackages
+from distd.web.console.event_runs import in_runs
 from distd.web.console.first_steps import FirstSteps, agent_setup
 from distd.web.console.frame import current, page
 from distd.web.console.links import address, of_deployment, of_mirror
@@ -35,13 +36,14 @@ if TYPE_CHECKING:
     from distd.origin.deployments.rollouts import Rollout
     from distd.origin.mirrors.mirrors import Mirror
     from distd.origin.notices.notices import Notice
-    from distd.origin.operators.events import LoggedEvent
     from distd.origin.packages.overview import ListedPackage
+    from distd.web.console.event_runs import EventRun
     from distd.web.console.first_steps import AgentSetup
     from distd.web.console.operations import OwnServers
     from distd.web.console.use_cases import UseCases
 
 MAX_EVENTS: Final = 12
+MAX_READ: Final = 200  # events, for lines of several of them
 TOLD: Final = tuple(kind for kind in Kind if kind is not Kind.LOGGED_IN)
 MAX_RUNNING: Final = 10
 MAX_PACKAGES: Final = 1000  # that are looked at, the newest
@@ -90,7 +92,7 @@ class FirstPage:
 
         @app.get("/")
         async def first_page() -> Response:
-            return await page("first_page.html", **await self._values(), events=await self._events())
+            return await page("first_page.html", **await self._values(), runs=await self._events())
 
         @app.get("/overview/now")
         async def site_now() -> Response:
@@ -118,11 +120,12 @@ class FirstPage:
         site: SiteNow = await self._now.get(frame.operator, frame.now_s, make)
         return {"site": site, "deployment_link": of_deployment}
 
-    async def _events(self) -> list[LoggedEvent]:
-        def read(conn: Connection, asked: Asked) -> list[LoggedEvent]:
+    async def _events(self) -> list[EventRun]:
+        def read(conn: Connection, asked: Asked) -> list[EventRun]:
             audit = not missing(asked.access, Act.AUDIT_READ)
             wanted = Wanted(kinds=TOLD, by_people=True, reader=asked.actor, audit=audit)
-            return events.newest(conn, wanted, Window(MAX_EVENTS)).items
+            found = events.newest(conn, wanted, Window(MAX_READ))
+            return in_runs(found.items, MAX_EVENTS, are_all=not found.next)
 
         return await self._use_cases.read(Act.EVENTS_READ, read)
 

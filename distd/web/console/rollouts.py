@@ -65,7 +65,6 @@ ACTS: Final = (
 )
 KINDS: Final = ("filter", "group", "tag")  # of whom it is for; "": all computers
 NUMBERS: Final = ("success_percent", "error_percent", "stalled_percent", "at_once", "retries")
-DEFAULT_WAVES: Final = "5\n10%\nrest"
 
 
 class RolloutPages:
@@ -97,7 +96,8 @@ class RolloutPages:
         @app.get(f"{PATH}/new")
         async def new_rollout() -> Response:
             self._asked.demand(Act.ROLLOUTS_WRITE)
-            return await self._form({"waves": DEFAULT_WAVES} | request.args)
+            waves = f"5\n10%\n{current().language.text('rest')}"
+            return await self._form({"waves": waves} | request.args)
 
         @app.post(f"{PATH}/new")
         async def create_rollout() -> Response | PlainResponse:
