@@ -12,7 +12,7 @@ from distd.domain.page import EVERYTHING, Window
 from distd.domain.permissions import Act, missing
 from distd.domain.rollout_state import ENDED, Phase
 from distd.origin.computers import duplicates
-from distd.origin.computers.contact_counts import count_contacts
+from distd.origin.computers.contact_counts import LATELY_S, count_contacts
 from distd.origin.deployments import rollouts
 from distd.origin.mirrors import mirrors
 from distd.origin.notices.notices import list_open
@@ -118,7 +118,8 @@ class FirstPage:
 
         # One answer for each operator, who may be restricted to some computers.
         site: SiteNow = await self._now.get(frame.operator, frame.now_s, make)
-        return {"site": site, "deployment_link": of_deployment}
+        sent = sum(float(each.status.get("bytes_per_s", 0)) for each in site.mirrors if each.alive)
+        return {"site": site, "deployment_link": of_deployment, "lately_min": LATELY_S / 60, "sent_by_mirrors": sent}
 
     async def _events(self) -> list[EventRun]:
         def read(conn: Connection, asked: Asked) -> list[EventRun]:

@@ -204,7 +204,7 @@ def _progress_values(planned: RolloutPlanShown | None) -> dict[str, Any]:
     ]
     is_open = planned.phase not in ENDED
     end_s = measured.at_s if is_open else points[-1].at_s
-    drawn = curve(points, ("success",), end_s, expected.curve if expected else ())
+    drawn = curve(points, ("success",), end_s, expected.curve if expected else (), goes_on=is_open)
     return {"curve": drawn, "measured": measured, "expected": expected}
 
 

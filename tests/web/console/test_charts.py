@@ -57,3 +57,15 @@ def test_while_nothing_is_measured_the_whole_prediction_is_drawn() -> None:
     found = curve([CurvePoint(0.0, 10, 0, 0, 0)], ("success",), 60.0, [(0.0, 0.0, 0.0, 0.0), (9000.0, 9.0, 9.0, 9.0)])
     assert found is not None
     assert found.times[-1][0] == 9000.0
+
+
+def test_of_what_is_over_a_prediction_far_off_is_not_drawn() -> None:
+    points = [CurvePoint(0.0, 10, 0, 0, 0), CurvePoint(60.0, 10, 10, 10, 0)]
+    near, far = [(0.0, 0.0, 0.0, 0.0), (90.0, 9.0, 9.0, 9.0)], [(0.0, 0.0, 0.0, 0.0), (9000.0, 9.0, 9.0, 9.0)]
+    ends = []
+    for expected in (near, far):
+        found = curve(points, ("success",), 60.0, expected, goes_on=False)
+        assert found is not None
+        assert found.now_x == 0.0
+        ends.append(found.times[-1][0])
+    assert ends == [90.0, 61.0]

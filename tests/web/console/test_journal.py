@@ -107,4 +107,4 @@ async def test_pages(browser: Browser, origin: TestOrigin, monkeypatch: pytest.M
 @pytest.mark.parametrize("query", ["kind=NOTHING", "since=whenever", "cursor=x"])
 async def test_what_cannot_be_asked_is_told(browser: Browser, query: str) -> None:
     await browser.sign_in()
-    assert "expected" in await text_of(await browser.get(f"/events?{query}"), 400)
+    assert "Expected: " in await text_of(await browser.get(f"/events?{query}"), 400)
