@@ -67,10 +67,18 @@ def fault_text(error: DistdError) -> str:
     is_empty = error.got in ("", "nothing", "none", None) or not str(error.got).strip()
     if is_empty and error.field in MISSING:
         return _(MISSING[error.field])
-    text = _("Expected: {expected}.", expected=sentence(error.expected))
+    text = _("Expected: {expected}.", expected=_alternatives(error.expected))
     if not is_empty:
         text += " " + _("This is: {got}.", got=shorten(error.got))
     return f"{text} {_as_sentence(sentence(error.hint))}" if error.hint else text
+
+
+def _alternatives(english: str) -> str:
+    """What is known as a whole, else each of what "or" joins, in the language of the request."""
+    language = current().language
+    found = language.sentence(english)
+    either = language.text("or")
+    return found if found != english else f" {either} ".join(map(language.sentence, english.split(" or ")))
 
 
 def _as_sentence(text: str) -> str:

@@ -96,8 +96,8 @@ class RolloutPages:
         @app.get(f"{PATH}/new")
         async def new_rollout() -> Response:
             self._asked.demand(Act.ROLLOUTS_WRITE)
-            waves = f"5\n10%\n{current().language.text('rest')}"
-            return await self._form({"waves": waves} | request.args)
+            rest = current().language.text("rest")
+            return await self._form({"waves": f"5\n10%\n{rest}"} | request.args)
 
         @app.post(f"{PATH}/new")
         async def create_rollout() -> Response | PlainResponse:

@@ -82,6 +82,8 @@ async def test_pages(browser: Browser, origin: TestOrigin, monkeypatch: pytest.M
         ("sort=nothing", "Expected: a field"),
         ("columns=nothing", "Expected: a field"),
         ("cursor=x", "Expected:"),
+        ("filter=os+~+%3D&lang=fr", "Attendu\xa0: une valeur. Reçu\xa0: =."),
+        ("filter=windows+and&lang=fr", "un champ ou un mot"),
     ],
 )
 async def test_what_is_wrong_is_shown_where_it_is(browser: Browser, query: str, told: str) -> None:

@@ -41,12 +41,17 @@ async def sent(browser: Browser, path: str, status: int, **form: str) -> str:
     return text_of(await answer.get_data(as_text=True))
 
 
+async def test_waves_are_proposed_in_the_readers_words(browser: Browser) -> None:
+    await browser.sign_in()
+    assert "5 10% reste" in await browser.text("/rollouts/new?lang=fr")
+
+
 async def test_from_a_look_at_its_waves_to_its_end(browser: Browser, site: TestOrigin) -> None:
     await browser.sign_in()
     assert "There are no roll-outs yet." in await browser.text("/rollouts")
     assert "package 17 (17)" in await browser.text("/rollouts/new")
     tried = await sent(browser, "/rollouts/new", 200, step="try", **NEW)
-    assert "pilot: 1 computer" in tried
+    assert "1. pilot 1 1 2. the rest" in tried
     assert "2 computers" in tried
     assert "There are no roll-outs yet." in await browser.text("/rollouts")
     answer = await browser.post("/rollouts/new", NEW | {"step": "do"})
