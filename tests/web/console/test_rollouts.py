@@ -51,8 +51,7 @@ async def test_from_a_look_at_its_waves_to_its_end(browser: Browser, site: TestO
     assert "There are no roll-outs yet." in await browser.text("/rollouts")
     assert "package 17 (17)" in await browser.text("/rollouts/new")
     tried = await sent(browser, "/rollouts/new", 200, step="try", **NEW)
-    assert "1. pilot 1 1 2. the rest" in tried
-    assert "2 computers" in tried
+    assert "1. pilot 1 1 2. the rest 2" in tried
     assert "There are no roll-outs yet." in await browser.text("/rollouts")
     answer = await browser.post("/rollouts/new", NEW | {"step": "do"})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/rollouts/1")
