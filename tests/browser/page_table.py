@@ -149,6 +149,7 @@ PARTS: Final = frozenset(
     (
         "/cacert.pem",
         "/computers/<path:device_id>/inventory.xml",
+        "/deployments",
         "/notices/test",
         "/overview/duplicates",
         "/overview/now",

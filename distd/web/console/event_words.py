@@ -8,7 +8,7 @@ from distd.web.console.computer_words import ORIGIN_NAMES, PARAMETER_NAMES
 from distd.web.console.frame import current
 from distd.web.console.language import Language
 from distd.web.console.links import of_computer
-from distd.web.console.words import ROLES, ROLLOUT_PHASES, VIAS
+from distd.web.console.words import ROLES, ROLLOUT_PHASES, SOURCES, VIAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,7 +212,7 @@ DETAIL_NAMES: Final = {
 
 
 # How values are written whose bare text says little: by the names of their fields.
-_WORDS: Final = {"origin": ORIGIN_NAMES, "phase": ROLLOUT_PHASES, "role": ROLES, "via": VIAS}
+_WORDS: Final = {"origin": ORIGIN_NAMES, "phase": ROLLOUT_PHASES, "role": ROLES, "source": SOURCES, "via": VIAS}
 _FORMATS: Final[dict[str, Callable[[Language, Any], str]]] = {
     **dict.fromkeys(("bytes", "sent_bytes", "size_bytes", "bytes_in_all"), Language.size),
     "bytes_per_s": Language.rate,
@@ -239,7 +239,7 @@ def event_value(name: str, value: Any) -> str:
     match value:
         case dict():
             text = ", ".join(
-                f"{detail_name(str(key))}: {event_value(str(key), each)}"
+                f"{current().language.text('{name}:', name=detail_name(str(key)))} {event_value(str(key), each)}"
                 for key, each in value.items()
                 if each not in EMPTY
             )

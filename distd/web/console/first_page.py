@@ -137,7 +137,7 @@ def _count_duplicates(conn: Connection, _: Asked) -> int:
 
 def _read(conn: Connection, asked: Asked, setup: AgentSetup) -> SiteNow:
     active = overview.list_packages(conn, WantedPackages(None, True), Window(MAX_PACKAGES))
-    running = [each for each in active.items if each.waiting + each.notified + each.downloading]
+    running = overview.list_packages(conn, WantedPackages(running=True), Window(MAX_RUNNING))
     may_rollouts, may_notices = (not missing(asked.access, act) for act in (Act.ROLLOUTS_READ, Act.NOTICES_READ))
     all_rollouts = rollouts.list_rollouts(conn, EVERYTHING).items if may_rollouts else []
     open_rollouts = [each for each in all_rollouts if each.phase not in ENDED]
@@ -151,7 +151,7 @@ def _read(conn: Connection, asked: Asked, setup: AgentSetup) -> SiteNow:
         setup=setup,
     )
     found = list_open(conn) if may_notices else []
-    site = SiteNow(counts, running[:MAX_RUNNING], len(running), active.total, open_rollouts, known, found, steps)
+    site = SiteNow(counts, running.items, running.total, active.total, open_rollouts, known, found, steps)
     site.attention.extend(_attention(site, active.items))
     return site
 

@@ -227,8 +227,8 @@ def _decisions(conn: Connection, found: Rollout) -> list[LoggedEvent]:
 
 
 def figures_of(event: LoggedEvent) -> dict[str, Any]:
-    """What a decision rests on."""
-    return {name: value for name, value in event.detail.items() if name not in _HIDDEN}
+    """What a decision rests on; what is 0 says nothing."""
+    return {name: value for name, value in event.detail.items() if value and name not in _HIDDEN}
 
 
 def _request(form: Mapping[str, str]) -> RolloutRequest:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 SYSTEMS: Final = {"WINDOWS": "Windows", "LINUX": "Linux", "MACOS": "macOS", "OTHER": "Other system"}
 ACTIONS: Final = {"STORE": "Store", "LAUNCH": "Launch", "EXECUTE": "Execute"}
 PACKAGE_STATES: Final = {
+    "RUNNING": "Being deployed",
     "ACTIVE": "Active",
     "PLANNED": "Planned",
     "INACTIVE": "Not active",
