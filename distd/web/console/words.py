@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from distd.web.console.frame import current
-from distd.web.console.links import of_mirror
+from distd.web.console.links import of_computers_without, of_mirror
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,6 +134,7 @@ TEMPLATE_WORDS: Final = {
     "rule_field": _of(RULE_FIELDS),
     "rule_op": _of(RULE_OPS),
     "mirror_link": of_mirror,
+    "computers_without": of_computers_without,
     "mirror_reason": mirror_reason,
     "sentence": lambda text: current().language.sentence(text),
 }
