@@ -37,7 +37,8 @@ def fill(site: ConsoleSite) -> dict[str, str]:
     for agent, code in zip(computers, ("SUCCESS", "ERR_EXECUTE"), strict=False):
         agent.contact()
         agent.report(active, code)
-    found = {"package": active, "computer": computers[0].device_id, "group": "Class%20A"}
+    found = {"package": active, "group": "Class%20A"}
+    found |= {"computer": computers[0].device_id, "other_computer": computers[1].device_id}
     return found | {"job": _verify(site, active)}
 
 

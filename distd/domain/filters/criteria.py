@@ -243,13 +243,13 @@ def write_size(size_bytes: int) -> str:
 
 def _read_time(text: str, op: FilterOp) -> str:
     for form, _ in MOMENTS:
-        try:
-            then = datetime.strptime(text.replace("/", "-").replace("T", " "), form)  # noqa: DTZ007 - local
-        except ValueError:
-            continue
-        if then.year in YEARS:
-            return then.strftime(form)
-        break
+        for written in (form, form.replace("%Y-%m-%d", "%d-%m-%Y")):  # the day first, as French writes it
+            try:
+                then = datetime.strptime(text.replace("/", "-").replace("T", " "), written)  # noqa: DTZ007 - local
+            except ValueError:
+                continue
+            if then.year in YEARS:
+                return then.strftime(form)
     expected = "a time such as 7d (ago), 2026-11-26 or 2026-11-26 18:00"
     try:
         age_s = parse_duration(text, "value", MAX_AGE_S)

@@ -74,11 +74,19 @@ def fault_text(error: DistdError) -> str:
 
 
 def _expected_text(expected: str, got: object) -> str:
-    _, sentence = current().language.text, current().language.sentence
-    text = _("Expected: {expected}.", expected=sentence(expected))
+    _ = current().language.text
+    text = _("Expected: {expected}.", expected=_alternatives(expected))
     if got != "":
         text += " " + _("This is: {got}.", got=shorten(got))
     return text
+
+
+def _alternatives(english: str) -> str:
+    """What is known as a whole, else each of what "or" joins, in the language of the request."""
+    language = current().language
+    found = language.sentence(english)
+    either = language.text("or")
+    return found if found != english else f" {either} ".join(map(language.sentence, english.split(" or ")))
 
 
 def _as_sentence(text: str) -> str:

@@ -45,6 +45,8 @@ def test_text_and_json_say_the_whole_tree(tree: Node) -> None:
         ("memory >= 2048MiB", "memory >= 2GiB"),
         ("last_contact < 168h", "last_contact < 7d"),
         ("last_contact > 2026/11/26", "last_contact > 2026-11-26"),
+        ("last_contact > 26/11/2026", "last_contact > 2026-11-26"),
+        ('last_contact = "26/11/2026 18:00"', 'last_contact = "2026-11-26 18:00"'),
         ('last_contact = "2026-11-26 18:00"', 'last_contact = "2026-11-26 18:00"'),
         ("ip in 10.1.2.3/16", "ip in 10.1.0.0/16"),
         ("ip in (10.1.0.0/16, ::1)", "ip in (10.1.0.0/16, ::1)"),

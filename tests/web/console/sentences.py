@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import distd
 from distd.domain import rollout, rollout_acts
+from distd.domain.filters.parse import TOKEN_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,16 +38,17 @@ MIN_LETTERS: Final = 5
 # Of each kind of error, which of its arguments are sentences.
 TOLD: Final = {
     **dict.fromkeys(("BadInput", "NotFound", "TooLarge", "DigestMismatch"), (1, 3)),
+    "BadFilter": (0, 2),
     **dict.fromkeys(("Conflict",), (1, 2)),
     **dict.fromkeys(("Unavailable", "NoSpace", "Corrupt"), (1,)),
-    "BadFilter": (0, 2),
 }
 
 
 def collect() -> set[str]:
     """All of them, but those that are hardly more than values: "{0} to {1}"; and why roll-outs halt."""
     raised = {text for path in _files() for text in _of_file(path) if _says_something(text)}
-    return raised | rollout_acts.SENTENCES | {_numbered(text) for text in rollout.REASONS.values()}
+    tokens = {part for name in TOKEN_NAMES.values() for part in name.split(" or ") if part.isascii() and " " in part}
+    return raised | tokens | rollout_acts.SENTENCES | {_numbered(text) for text in rollout.REASONS.values()}
 
 
 def _numbered(text: str) -> str:

@@ -55,13 +55,17 @@ async def test_it_is_rolled_back(browser: Browser, site: TestOrigin) -> None:
     assert [each.device_id for each in site.results("16")] == [result.device_id]
 
 
+async def test_waves_are_proposed_in_the_readers_words(browser: Browser) -> None:
+    await browser.sign_in()
+    assert "5 10% reste" in await browser.text("/rollouts/new?lang=fr")
+
+
 async def test_from_a_look_at_its_waves_to_its_end(browser: Browser, site: TestOrigin) -> None:
     await browser.sign_in()
     assert "There are no roll-outs yet." in await browser.text("/rollouts")
     assert "package 17 (17)" in await browser.text("/rollouts/new")
     tried = await sent(browser, "/rollouts/new", 200, step="try", **NEW)
-    assert "pilot: 1 computer" in tried
-    assert "2 computers" in tried
+    assert "1. pilot 1 1 2. the rest 2" in tried
     assert "There are no roll-outs yet." in await browser.text("/rollouts")
     answer = await browser.post("/rollouts/new", NEW | {"step": "do"})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/rollouts/1")
