@@ -22,12 +22,13 @@ from agentsim.fleet.target import find_target
 from agentsim.fleet.totals import FleetTotals
 from agentsim.report import load_report
 from agentsim.report.live import shown
-from agentsim.report.terminal import check_file, dialects_option, show, write
+from agentsim.report.terminal import dialects_option, show
 from distd import __version__
 from distd.domain.errors import BadInput
 from distd.domain.units import parse_duration, parse_share
 from distd.simulation.world_text import read_dialects
 from distd.terminal.program import command, option
+from distd.terminal.written_file import check_file, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

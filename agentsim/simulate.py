@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agentsim.parallel_simulation import run
 from agentsim.report.simulation_report import tables
-from agentsim.report.terminal import check_file, dialects_option, show, write
+from agentsim.report.terminal import dialects_option, show
 from distd.domain import settings
 from distd.domain.errors import BadInput
 from distd.domain.schedule import gets_no_turn
@@ -27,6 +27,7 @@ from distd.simulation.world import MAX_PER_S, Line, World, check
 from distd.simulation.world_text import read_dialects, read_packages, read_sites, with_mirrors
 from distd.terminal.options import set_option
 from distd.terminal.program import command, option
+from distd.terminal.written_file import check_file, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -31,7 +31,7 @@ from tests.programs.processes import child
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from agentsim.report.page import Table
+    from distd.report.page import Table
     from loadtests.attacked_site import RunningSite
     from loadtests.attacks.site import AttackedSite
     from loadtests.attacks.table import Attack

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from agentsim.report.page import Table
+from distd.report.page import Table
 from loadtests.results import goal_row, goal_table, verdict
 
 if TYPE_CHECKING:

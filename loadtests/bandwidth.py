@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import trio
 
-from agentsim.report.page import Table
+from distd.report.page import Table
 from loadtests.results import finish, publish, verdict
 from tests.programs.processes import DISTD, distd_serve, run
 

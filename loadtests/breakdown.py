@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from agentsim.report.page import Table
 from distd.domain.errors import NotFound
 from distd.domain.settings import AgentSettings
 from distd.lane.file_cache import FileCache
@@ -30,6 +29,7 @@ from distd.lane.responder import FAST_PATH_REQUEST
 from distd.lane.server import Lane
 from distd.lane.transport import RECEIVE_BYTES, Transport
 from distd.origin.installation import create_installation
+from distd.report.page import Table
 from distd.server.agent_access import AgentAccess
 from distd.server.backend import OriginBackend
 from distd.server.progress import ProgressRecorder
@@ -60,7 +60,8 @@ class Bench:
         (folder / PACKAGE).mkdir()
         (folder / PACKAGE / f"{PACKAGE}-1").write_bytes(bytes(size_bytes))
         key = bytes(32)
-        log, steering = logging.getLogger(), Steering(None)  # type: ignore[arg-type]
+        log = logging.getLogger()
+        steering = Steering(None, log)  # type: ignore[arg-type]
         progress = ProgressRecorder(None, log)  # type: ignore[arg-type]
         access = AgentAccess(lambda: (key,), AgentSettings, log)
         self.backend = OriginBackend(None, steering, progress, None, access, lambda _: None, log)  # type: ignore[arg-type]

@@ -26,13 +26,13 @@ import click
 
 from agentsim.native.deploy import check
 from agentsim.native.state import Folder
-from agentsim.report.page import Table
 from distd.domain.fragment_plan import ByContent, BySize
 from distd.domain.package_spec import PackageSpec
 from distd.domain.records import Action, Digest, OperatingSystem
 from distd.origin.installation import create_installation
 from distd.packaging import builder
 from distd.packaging.verify import verify
+from distd.report.page import Table
 from distd.storage import package_dirs, pki
 from distd.storage.fragment_store import FragmentStore
 from loadtests.results import finish, goal_row, goal_table, publish, verdict

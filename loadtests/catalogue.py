@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final
 import click
 import trio
 
-from agentsim.report.page import Table
 from agentsim.report.terminal import show
+from distd.report.page import Table
 from loadtests import machine, results, search
 from loadtests.catalogue_batch import medians_ms, run_batch, watched_statements
 from loadtests.catalogue_cases import LISTS, POSTS

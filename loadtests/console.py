@@ -26,7 +26,7 @@ from urllib.parse import quote, unquote_plus, urlencode
 import click
 import trio
 
-from agentsim.report.page import Table
+from distd.report.page import Table
 from loadtests.console_site import large_site
 from loadtests.machine import cpu_s
 from loadtests.results import finish, goal_row, goal_table, publish, verdict

@@ -82,9 +82,11 @@ def _make(folder: Path, computers: int) -> LargeSite:
     with open_installation(data) as installation:
         for _ in range(half // MAX_STEP + 1):
             with installation.catalogue.read() as conn:
-                due = rollout_advance.find_due(conn, time.time(), DownloadConfig())
+                (rollout_id,) = rollout_advance.list_active(conn)
+                due = rollout_advance.find_due(conn, rollout_id, time.time(), DownloadConfig())
             with installation.catalogue.write() as conn:
-                rollout_advance.advance_due(conn, due, time.time(), DownloadConfig())
+                if due is not None:
+                    rollout_advance.advance_due(conn, due, time.time(), DownloadConfig())
         with installation.catalogue.write() as conn:
             rolled_out = _spread(conn, package)
             device_id = str(conn.scalar(select(schema.computers.c.device_id).where(schema.computers.c.id == 7)))

@@ -30,8 +30,8 @@ from distd.web.api.event_feed import EventFeed
 from loadtests.results import goal_row, goal_table
 
 if TYPE_CHECKING:
-    from agentsim.report.page import Table
     from distd.catalogue.engine import Catalogue
+    from distd.report.page import Table
 
 CONFIG: Final = DownloadConfig()
 PACKAGE: Final = "17"

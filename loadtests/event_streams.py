@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from agentsim.report.page import Table
     from distd.catalogue.engine import Catalogue
+    from distd.report.page import Table
 
 OF_OPERATOR: Final = 8  # streams of one: so many may one have
 PASSWORD: Final = "a long password"

@@ -16,7 +16,7 @@ from loadtests.results import goal_row, goal_table
 from tests.programs.origin_server import OriginServer, PackageSource, format_codes
 
 if TYPE_CHECKING:
-    from agentsim.report.page import Table
+    from distd.report.page import Table
 
 WITHOUT_PAUSES = {f"download.{name}_latency_s": 0 for name in ("frag", "cycle", "period")}
 LONG_PAUSES = {f"download.{name}_latency_s": 600 for name in ("frag", "cycle", "period")}

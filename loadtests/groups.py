@@ -27,8 +27,8 @@ from loadtests.results import finish, goal_row, goal_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from agentsim.report.page import Table
     from distd.catalogue.engine import Catalogue
+    from distd.report.page import Table
     from loadtests.inventories import Rate
 
 GOAL_PERCENT: Final = 25

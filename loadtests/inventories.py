@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from agentsim.fleet.computers import EmulatedComputer
     from agentsim.fleet.programs import Program
-    from agentsim.report.page import Table
     from distd.catalogue.engine import Catalogue
+    from distd.report.page import Table
 
 FILL: Final = 1000  # computers of one transaction
 BATCH: Final = 32  # server.post_queues

@@ -14,7 +14,7 @@ from tests.programs import processes
 from tests.programs.killed_server import run_kills
 
 if TYPE_CHECKING:
-    from agentsim.report.page import Table
+    from distd.report.page import Table
     from tests.programs.killed_server import KillResult
 
 SEED: Final = 19

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from agentsim.report.page import Curve, Lines, Shape
 from distd.domain.records import Dialect
 from distd.domain.schedule import start_s
 from distd.domain.settings import DownloadConfig
+from distd.report.page import Curve, Lines, Shape
 from distd.simulation.simulate import simulate
 from distd.simulation.summary import summarise
 from distd.simulation.world import Package, Site, World
@@ -29,7 +29,7 @@ from tests.programs.stock_agent import StockAgent
 from tests.programs.stock_agent_log import differences, logged_steps
 
 if TYPE_CHECKING:
-    from agentsim.report.page import Table
+    from distd.report.page import Table
     from distd.simulation.records import Summary
     from tests.programs.origin_server import FleetResult
 

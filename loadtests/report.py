@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from statistics import geometric_mean
 from typing import TYPE_CHECKING
 
-from agentsim.report.html_page import write_page
-from agentsim.report.page import Bars, Curve, KeyFigure, Lines, Series, Shape, Table, number_text
+from distd.report.html_page import write_page
+from distd.report.page import Bars, Curve, KeyFigure, Lines, Series, Shape, Table, number_text
 from loadtests.measure import CONNECTIONS, FIGURES, LOWEST_GOAL, goals
 from loadtests.results import judgement
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from agentsim.report.page import Part
+    from distd.report.page import Part
     from loadtests.measure import Goal, Result
 
 TITLE = "Fragments beside nginx and Apache"

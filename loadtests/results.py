@@ -8,15 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from agentsim.report.html_page import write_page
-from agentsim.report.page import Table, Tone, Verdict
 from agentsim.report.terminal import show
+from distd.report.html_page import write_page
+from distd.report.page import Table, Tone, Verdict
 from loadtests.machine import facts as machine_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from agentsim.report.page import Part
+    from distd.report.page import Part
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "results"

@@ -15,7 +15,7 @@ from tests.programs import processes
 from tests.programs.rolled_out_fleet import run_rolled_out_fleet
 
 if TYPE_CHECKING:
-    from agentsim.report.page import Table
+    from distd.report.page import Table
     from tests.programs.rolled_out_fleet import RolledOut
 
 SEED: Final = 21

@@ -14,8 +14,8 @@ import trio
 
 from agentsim.fleet.thresholds import in_unit
 from agentsim.report import load_page, load_report
-from agentsim.report.page import Table
 from agentsim.report.terminal import show
+from distd.report.page import Table
 from loadtests import results
 from loadtests.machine import anonymous_bytes, cpu_s
 from loadtests.results import goal_row, goal_table
@@ -37,7 +37,7 @@ UPDATE_GOAL = 0.1
 READY_LIMIT_S = 240.0
 SENT = "redistrib_fragments_sent"
 GROWTH_GOAL = 1.2  # the server's memory at the end to that in the first third
-STORMS = (20_000, 25_000, 30_000, 35_000, 40_000, 45_000, 50_000, 60_000)
+STORMS = (5_000, 10_000, 15_000, 20_000, 25_000, 30_000, 35_000, 40_000, 50_000, 60_000)
 STORM_SLOWEST_S = 10.0
 STORM_GOAL = 40_000
 ELSEWHERE_GOAL = 0.01  # fragments that no mirror sent, where there are mirrors; a redirect is no fragment
@@ -300,6 +300,7 @@ def find_storm_limit() -> list[Table]:
         "errors",
         "through",
         "CPU of the server, s",
+        "of each, ms",
         "CPUs busy",
     )
     goal = goal_row("agents a minute that are held", f"{held:,}", f"≥ {STORM_GOAL:,}", held >= STORM_GOAL)
@@ -318,6 +319,7 @@ def _storm_row(agents: int) -> tuple[list[str], bool]:
         f"{errors:,}",
         f"{figures['success']:.2%}",
         f"{result.server_cpu_s:.0f}",
+        f"{result.server_cpu_s / agents * 1000:.1f}",
         f"{result.busy:.2f}",
     ]
     print(", ".join(row), flush=True)

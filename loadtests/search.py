@@ -21,13 +21,13 @@ from pymysql.constants.ER import STATEMENT_TIMEOUT
 from pymysql.cursors import DictCursor
 from pymysql.err import OperationalError
 
-from agentsim.report.page import Table
 from agentsim.report.terminal import show
 from distd.catalogue.dialect.postgresql import PostgresqlDatabase
 from distd.catalogue.engine import create_catalogue, open_catalogue
 from distd.domain.filters.parse import parse
 from distd.domain.page import Window
 from distd.origin.computers.search import Search, count, read_part, read_sort, search
+from distd.report.page import Table
 from loadtests import ocs_site
 from loadtests.ocs_search import FOUND_ROWS
 from loadtests.results import NOT_MET, finish, publish, verdict

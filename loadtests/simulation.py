@@ -8,8 +8,8 @@ import time
 
 import click
 
-from agentsim.report.page import Table
 from distd.domain.units import format_duration, format_rate, format_volume
+from distd.report.page import Table
 from distd.simulation.goals import solve
 from distd.simulation.records import Goal
 from distd.simulation.world import Line, Package, Site, World

@@ -8,9 +8,10 @@ from agentsim.fleet.counters import State
 from agentsim.fleet.options import Arrivals
 from agentsim.fleet.thresholds import in_unit
 from agentsim.fleet.totals import PERCENTILES, interval_length_s
-from agentsim.report.html_page import write_page
 from agentsim.report.load_report import milliseconds, summary_line, tables
-from agentsim.report.page import (
+from distd.domain.units import format_count, format_duration, format_rate, format_volume
+from distd.report.html_page import write_page
+from distd.report.page import (
     Bars,
     Curve,
     KeyFigure,
@@ -24,12 +25,11 @@ from agentsim.report.page import (
     time_unit,
     volume_unit,
 )
-from distd.domain.units import format_count, format_duration, format_rate, format_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from agentsim.report.page import Part
+    from distd.report.page import Part
 
 TONES: Final = {State.DONE: Tone.GOOD, State.FAILED: Tone.BAD, State.VANISHED: Tone.WARN}
 

@@ -9,8 +9,8 @@ from agentsim.fleet.counters import State
 from agentsim.fleet.forecast import forecast
 from agentsim.fleet.thresholds import in_unit
 from agentsim.fleet.totals import PERCENTILES, SHARES
-from agentsim.report.page import Table, number_text
 from distd.domain.units import format_duration, format_rate, format_volume
+from distd.report.page import Table, number_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from agentsim.report.html_page import write_page
-from agentsim.report.page import (
+from agentsim.report.simulation_report import MAX_ROWS, tables
+from distd import __version__
+from distd.domain.units import format_count, format_duration, format_rate, format_volume
+from distd.report.html_page import write_page
+from distd.report.page import (
     Bars,
     Curve,
     KeyFigure,
@@ -21,15 +24,12 @@ from agentsim.report.page import (
     time_unit,
     volume_unit,
 )
-from agentsim.report.simulation_report import MAX_ROWS, tables
-from distd import __version__
-from distd.domain.units import format_count, format_duration, format_rate, format_volume
 from distd.simulation.records import SHARES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agentsim.report.page import Part
+    from distd.report.page import Part
     from distd.simulation.records import Summary
     from distd.simulation.simulate import SimulationResult
     from distd.simulation.world import World

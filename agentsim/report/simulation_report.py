@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from agentsim.report.page import Table
 from distd.domain.units import format_duration, format_rate, format_volume
+from distd.report.page import Table
 from distd.simulation.records import SHARES
 
 if TYPE_CHECKING:

@@ -1,24 +1,20 @@
-"""What the commands share: an option, tables on the terminal, files that they write."""
+"""What the commands share: an option, tables on the terminal."""
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-import click
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from distd.domain.errors import BadInput
 from distd.domain.records import Dialect
 from distd.terminal.program import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
-    from agentsim.report.page import Table
+    from distd.report.page import Table
 
 WIDTH_IN_PIPE: Final = 220  # where stdout is no terminal
 MAX_WIDTH: Final = 10_000
@@ -65,25 +61,3 @@ def _drawn(table: Table) -> RichTable:
     for row in table.rows:
         drawn.add_row(*row)
     return drawn
-
-
-def check_file(file: Path, option: str) -> None:
-    """Make sure that it can be written, as far as that can be seen beforehand. Raises `BadInput`."""
-    folder = file.absolute().parent
-    try:
-        if file.is_dir() or not folder.is_dir():
-            raise BadInput(option, "a file in a folder that is there", str(file))
-        if not os.access(file if file.exists() else folder, os.W_OK):
-            raise BadInput(option, "a file that may be written", str(file))
-    except OSError as error:  # a folder that may not even be looked into, a name that is too long
-        raise BadInput(option, "a file that may be written", str(file), error.strerror or "") from None
-
-
-def write(file: Path, text: str, option: str) -> bool:
-    """Whether it could be written; if not, a line on stderr says so, and the results are still shown in other ways."""
-    try:
-        file.write_text(text, "utf-8")
-    except OSError as error:
-        click.echo(f"agentsim: {option}: {file} cannot be written: {error.strerror}", err=True)
-        return False
-    return True

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from distd.catalogue.dialect.database import Database, EventListener
 
-SCHEMA: Final = "0023"  # the newest revision under migrations/versions
+SCHEMA: Final = "0024"  # the newest revision under migrations/versions
 # A commit whose answer was lost is looked up for so long, so often.
 LOOK_UP_S: Final = 3.0
 LOOK_UP_PAUSE_S: Final = 0.1
@@ -78,6 +78,10 @@ class Catalogue:
     def listen(self) -> EventListener | None:
         """What hears of new events, wherever they are written; None: there is no such thing. See `Database.listen`."""
         return self._database.listen()
+
+    def last_write(self) -> object | None:
+        """What is another thing after each write; None: it cannot be told. See `Database.last_write`."""
+        return self._database.last_write()
 
     def reusable_bytes(self) -> int | None:
         """What the database can take without growing its file in the data directory; None: it is not there."""

@@ -14,7 +14,7 @@ import trio
 
 from distd.catalogue import event_log
 from distd.catalogue.outage import warn
-from distd.domain.errors import Unavailable
+from distd.domain.errors import DistdError, Unavailable
 
 if TYPE_CHECKING:
     import logging
@@ -33,18 +33,26 @@ RETRY_S: Final = 5.0  # after the listening connection was lost
 
 
 class EventWatch:
-    """`run` watches the log: by polling and, where the database announces events, by `listen`ing too. A follower has
-    read everything up to a number, and waits for more by `beyond`; it reads by the same `reader`.
+    """`run` watches the log: by polling and, where the database announces events, by `listen`ing too. It asks nothing
+    while `last_write` is the same. A follower has read everything up to a number, and waits for more by `beyond`; it
+    reads by the same `reader`.
 
     Error handling: while the catalogue does not answer, followers wait; `run` logs the outage once.
     """
 
     def __init__(
-        self, reader: Reader, log: logging.Logger, listen: Callable[[], EventListener | None] = lambda: None
+        self,
+        reader: Reader,
+        log: logging.Logger,
+        listen: Callable[[], EventListener | None] = lambda: None,
+        last_write: Callable[[], object | None] = lambda: None,
     ) -> None:
+        """`listen`, `last_write`: as `Database` has them."""
         self.reader = reader
         self._log = log
         self._listen = listen
+        self._last_write = last_write
+        self._read_at: object | None = None  # the last write before the last reading
         self._poll_s = POLL_S
         self._announced = trio.Event()
         self._newest: int | None = None  # None: it was never read
@@ -63,7 +71,7 @@ class EventWatch:
         is_away = False
         while True:
             try:
-                await self.refresh()
+                await self._refresh_if_written()
             except Unavailable as error:
                 if not is_away:
                     warn(self._log, error, "events are not followed")
@@ -75,6 +83,12 @@ class EventWatch:
                 await self._announced.wait()
             self._announced = trio.Event()
 
+    async def _refresh_if_written(self) -> None:
+        last_write = self._last_write()  # before it is read: what is written meanwhile makes it another
+        if last_write is None or last_write != self._read_at:
+            await self.refresh()
+            self._read_at = last_write
+
     async def _keep_listening(self) -> None:
         """Look at once when events are announced. Whatever is missed by it is found by polling."""
         while True:
@@ -84,7 +98,7 @@ class EventWatch:
                     return
                 with closing(listener):
                     await self._hear(listener)
-            except Unavailable as error:
+            except DistdError as error:  # whatever it is: polling finds them
                 self._log.info("events are looked for every %g s, as none are announced: %s", POLL_S, error)
             await trio.sleep(RETRY_S)
 

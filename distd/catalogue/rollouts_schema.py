@@ -51,7 +51,8 @@ rollout_waves = Table(
 )
 
 # Its computers. `assigned_at_us`: NULL: it is to be assigned the package. `passed_over`: it cannot take it, so it
-# counts no more. `retries`: how often it was notified again by the roll-out.
+# counts no more. `retries`: how often it was notified again by the roll-out. `rolled_back_at_us`: it was given what the
+# roll-out is rolled back to, or cannot take that.
 rollout_members = Table(
     "rollout_members",
     metadata,
@@ -61,6 +62,7 @@ rollout_members = Table(
     time_column("assigned_at_us", nullable=True),
     Column("passed_over", Boolean, nullable=False),
     Column("retries", Integer, nullable=False),
+    time_column("rolled_back_at_us", nullable=True),
     Index("ix_rollout_members_computer_id", "computer_id"),
     **ORDERED_BY_KEY,
 )

@@ -7,15 +7,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import click
+from msgspec import UNSET
 
 from distd.cli.completion import complete_filter
 from distd.cli.package_options import package_argument
 from distd.cli.site import ask_list, site_option
 from distd.domain.assignment_terms import read_moment
+from distd.domain.errors import BadInput
 from distd.domain.recurrence import MAX_DAYS
 from distd.domain.units import format_count, format_time
 from distd.operations import recurrences as operations
-from distd.operations.recurrences import NewRecurrenceRequest, RecurrenceQuery, RecurrenceTarget
+from distd.operations.recurrences import NewRecurrenceRequest, RecurrenceEdit, RecurrenceQuery, RecurrenceTarget
 from distd.terminal.lists import Column, list_options, print_list
 from distd.terminal.options import example, json_option, options_record
 from distd.terminal.output import print_json
@@ -112,6 +114,57 @@ def create(package_id: str, site: SiteAccess, options: RecurrenceOptions, as_jso
 def list_(site: SiteAccess, listing: ListOptions) -> None:
     """What comes again, and when."""
     print_list(ask_list(site, operations.LIST, listing, RecurrenceQuery()), COLUMNS, listing, "Nothing comes again.")
+
+
+@dataclass(frozen=True, slots=True)
+class RecurrenceEditOptions:
+    """What is to be different; None: not given."""
+
+    every_days: int | None
+    first_at: str | None
+    filter_: str | None
+    group: str | None
+    tag: str | None
+    having: bool
+
+
+@recurrence.command(epilog=example('distd recurrence edit 1 --every-days 14 --group "Class A" --data /srv/distd'))
+@id_argument
+@option("--every-days", metavar="DAYS", type=click.IntRange(1, MAX_DAYS), help="After so many days again.")
+@option("--first-at", metavar="TIME", help='When it comes next: "fri 18:00", "2026-12-01 18:00", "2h" (from now).')
+@option(
+    "--filter",
+    "filter_",
+    field="to.filter",
+    metavar="FILTER",
+    shell_complete=complete_filter,
+    help="For all that match this then, or @NAME, a saved filter as it is now.",
+)
+@option("--group", field="to.group", metavar="NAME", help="For all computers that are in this group then.")
+@option("--tag", field="to.tag", metavar="TEXT", help="For all computers with such a TAG; ? and * as in a shell.")
+@option("--having", is_flag=True, help="For those that have it assigned then.")
+@site_option
+@json_option
+@options_record(RecurrenceEditOptions)
+def edit(recurrence_id: str, site: SiteAccess, options: RecurrenceEditOptions, as_json: bool) -> None:
+    """Change when a package comes again, and to whom. What is not given is not changed."""
+    target = RecurrenceTarget(options.filter_, options.group, options.tag)
+    is_named = target != RecurrenceTarget()
+    if options.having and is_named:
+        raise BadInput("--having", "one of --having, --filter, --group and --tag", "more than one")
+    if options.first_at is not None:
+        read_moment(options.first_at, datetime.now(), "--first-at")  # noqa: DTZ005 - local
+    change = RecurrenceEdit(
+        UNSET if options.every_days is None else options.every_days,
+        target if is_named or options.having else UNSET,
+        UNSET if options.first_at is None else options.first_at,
+    )
+    found = site.ask(operations.EDIT, recurrence_id, given=change)
+    if as_json:
+        print_json(found)
+        return
+    days = format_count(found.every_days, "day")
+    click.echo(f"{found.package_id} comes every {days} to {_who(found)}: next at {format_time(found.next_at_s)}.")
 
 
 @recurrence.command(epilog=example("distd recurrence delete 1 --data /srv/distd"))

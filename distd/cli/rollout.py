@@ -18,7 +18,7 @@ from distd.domain.rollout_plan import (
     WavePlan,
     parse_wave,
 )
-from distd.domain.units import format_count, format_time, parse_duration, parse_rate
+from distd.domain.units import format_count, format_duration, format_rate, format_time, parse_duration, parse_rate
 from distd.operations import rollouts as operations
 from distd.operations.rollouts import (
     RolloutEdit,
@@ -37,9 +37,11 @@ from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, argument, option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from distd.cli.site import SiteAccess
     from distd.domain.rollout_state import RolloutAct
-    from distd.origin.deployments.rollouts import Rollout
+    from distd.origin.deployments.rollouts import Rollout, RolloutWave
     from distd.terminal.lists import ListOptions
 
 PERCENT: Final = click.IntRange(1, 100)
@@ -255,14 +257,15 @@ def _print(found: Rollout, *, as_json: bool) -> None:
             ("For", f"{found.who_kind} {found.who}" if found.who else "all computers"),
             ("Phase", found.phase),
             ("Why", found.reason),
+            *_plan_rows(found.plan),
             ("Made", f"{format_time(found.created_at_s)} by {found.created_by}"),
             ("Approved by", found.approved_by),
         )
     )
-    titles = ("Wave", "Name", "For", "Open since", "Computers", "To do", "Active", "Stalled", "Success", "Failed")
+    titles = ("Wave", "Name", "For", "Opens", "Computers", "To do", "Active", "Stalled", "Success", "Failed")
     rows = [
         (
-            *(wave.number, wave.name, wave.who, format_time(wave.opened_at_s) if wave.opened_at_s else ""),
+            *(wave.number, wave.name, wave.who, _opens(found, wave)),
             *(wave.members, wave.pending, wave.active, wave.stalled, wave.success, wave.failed),
         )
         for wave in found.waves
@@ -270,6 +273,40 @@ def _print(found: Rollout, *, as_json: bool) -> None:
     print_table(titles, rows, "No waves.")
     if found.left_out:
         click.echo(f"distd: note: {format_count(found.left_out, 'computer')} are in no wave", err=True)
+
+
+def _opens(found: Rollout, wave: RolloutWave) -> str:
+    """When it was opened; else what it waits for."""
+    if wave.opened_at_s is not None:
+        return format_time(wave.opened_at_s)
+    plan = found.plan["waves"][wave.number - 1]
+    if wave.number == 1:
+        return ""
+    if plan["by_hand"]:
+        return "by hand"
+    return f"{plan['success_percent']} %" + (f", {format_duration(plan['after_s'])}" if plan["after_s"] else "")
+
+
+def _plan_rows(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What of a plan is not as it would be unsaid."""
+    limits, halts = plan["limits"], plan["halts"]
+    at_most = [f"{limits['at_once']:,} computers"] if limits["at_once"] else []
+    at_most += [format_rate(limits["bytes_per_s"])] if limits["bytes_per_s"] else []
+    halting = [f"{halts[f'{what}_percent']} % {word}" for what, word in _HALTS if halts[f"{what}_percent"]]
+    also = [text for name, text in _ALSO if plan[name]]
+    return [
+        ("At most", ", ".join(at_most)),
+        ("Halts at", ", ".join(halting)),
+        ("Not before", format_time(plan["start_at_s"]) if plan["start_at_s"] else ""),
+        ("Within", plan["windows"]),
+        ("Retries", str(plan["retries"] or "")),
+        ("Rolls back to", plan["roll_back_to"]),
+        ("Also", ", ".join(also)),
+    ]
+
+
+_HALTS: Final = (("error", "failed"), ("stalled", "stalled"))
+_ALSO: Final = (("dynamic", "computers that begin to match join"), ("approval", "another operator has to approve it"))
 
 
 def _add(what: RolloutAct) -> None:

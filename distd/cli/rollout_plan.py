@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -14,6 +15,7 @@ from distd.terminal.lists import print_table
 from distd.terminal.options import example, json_option
 from distd.terminal.output import print_json
 from distd.terminal.program import argument, command, option
+from distd.terminal.written_file import check_file, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,20 +36,36 @@ SHOWN: Final = (90, 100)  # shares of the computers that are done (%)
 @argument("name", metavar="NAME")
 @site_option
 @option("--line", default="", metavar="RULES", help="The line of each site, such as '4Mbit/s; 1Mbit/s mon-fri 8-18'.")
+@option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write it as a page with plots, too.")
 @json_option
-def plan(name: str, site: SiteAccess, line: str, as_json: bool) -> None:
+def plan(name: str, site: SiteAccess, line: str, html: Path | None, as_json: bool) -> None:
     """Simulate a whole roll-out: when its waves open, when computers are done, what lines and mirrors carry.
 
     Once it has begun it is the plan that was made then, beside what is measured. In a plan nothing fails, and a wave
     that is opened by hand opens as soon as it could.
     """
     Line.read(line, "--line")  # here, so that errors name the option
+    if html is not None:
+        check_file(html, "--html")
     found = site.ask(ROLLOUT_PLAN, name, given=RolloutPlanQuery(line))
+    is_written = html is None or write(html, _page(found), "--html")
     if as_json:
         print_json(found)
-        return
-    when = "was planned when it began" if found.is_kept else "would begin"
-    begins = f"{when}, {format_time(found.begins_at_s)}"
+    else:
+        _print(found)
+    click.get_current_context().exit(0 if is_written else 1)
+
+
+def _page(found: RolloutPlanShown) -> str:
+    # Only here: without --html nothing shall wait for what makes pages.
+    from distd.cli.rollout_page import page
+
+    return page(found)
+
+
+def _print(found: RolloutPlanShown) -> None:
+    when = "planned when it began" if found.is_kept else "would begin"
+    begins = f"{when}: {format_time(found.begins_at_s)}"
     click.echo(f"Roll-out {found.rollout}, {found.phase}: {format_count(found.computers, 'computer')}; {begins}.\n")
     if found.forecast is None:
         click.echo(f"There is no plan: {found.why}.")

@@ -77,13 +77,14 @@ class LocalSite:
         if operation.body is not None:
             given = read_fields(msgspec.to_builtins(given), operation.body)
         if operation.check is not None:
-            operation.check(asked, *names, *operation.more(given))
+            asked = replace(asked, checked=operation.check(asked, *names, *operation.more(given)))
         try:
             if operation.way is Way.WORK:
                 return operation.perform(None, asked, names, given)
             catalogue = installation.catalogue
             with catalogue.read() if operation.way is Way.READ else catalogue.write() as conn:
-                return operation.perform(conn, asked, names, given)
+                done = operation.perform(conn, asked, names, given)
+            return done if operation.after is None else operation.after(asked, done)
         except DryRun as tried:
             answer: T = tried.answer
             return answer

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
+from msgspec import UNSET
 
 from distd.cli.package_options import package_argument
 from distd.cli.site import ask_list, site_option
 from distd.domain.units import format_duration, format_size, format_time, parse_duration
 from distd.operations import watched_sources as operations
-from distd.operations.watched_sources import NewSourceRequest, SourceQuery
+from distd.operations.watched_sources import NewSourceRequest, SourceEdit, SourceQuery
 from distd.terminal.lists import Column, list_options, print_list
-from distd.terminal.options import example, json_option
+from distd.terminal.options import example, json_option, options_record
 from distd.terminal.output import print_json, print_record
 from distd.terminal.program import Group, argument, option
 
@@ -53,7 +55,7 @@ def source() -> None:
 @argument("name", metavar="NAME")
 @package_argument
 @argument("place", metavar="PLACE")
-@option("--every", metavar="DURATION", default="1h", help="Look so often, such as 10m, 6h or 1d.", show_default=True)
+@option("--every", metavar="DURATION", default="1h", help="Look so often, such as 10min, 6h or 1d.", show_default=True)
 @option(
     "--with-assignments/--without-assignments",
     default=True,
@@ -100,6 +102,44 @@ def show(name: str, site: SiteAccess, as_json: bool) -> None:
     pairs = [(column.title, column.text(found)) for column in COLUMNS]
     size = "" if found.size_bytes is None else format_size(found.size_bytes)
     print_record([*pairs, ("Size", size), ("BLAKE3", found.digest), ("Watched by", found.created_by)])
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEditOptions:
+    """What is to be different; None: not given."""
+
+    new_name: str | None
+    place: str | None
+    every: str | None
+    with_assignments: bool | None
+
+
+@source.command(epilog=example(f"distd source edit putty --place {URL} --every 1d --data /srv/distd"))
+@name_argument
+@option("--name", "new_name", field="name", metavar="NAME", help="Another name.")
+@option("--place", metavar="PLACE", help="Another https URL, or path on the server: other content is a new version.")
+@option("--every", metavar="DURATION", help="Look so often, such as 10min, 6h or 1d.")
+@option(
+    "--with-assignments/--without-assignments",
+    default=None,
+    help="The computers that have the package assigned get each new one, or not.",
+)
+@site_option
+@json_option
+@options_record(SourceEditOptions)
+def edit(name: str, site: SiteAccess, options: SourceEditOptions, as_json: bool) -> None:
+    """Change a source that is watched. What is not given is not changed."""
+    change = SourceEdit(
+        UNSET if options.new_name is None else options.new_name,
+        UNSET if options.place is None else options.place,
+        UNSET if options.every is None else parse_duration(options.every, "--every"),
+        UNSET if options.with_assignments is None else options.with_assignments,
+    )
+    found = site.ask(operations.EDIT, name, given=change)
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(f"{found.place} is looked at every {format_duration(found.every_s)}, for {found.package_id}.")
 
 
 @source.command(epilog=example("distd source check putty --data /srv/distd"))

@@ -23,6 +23,6 @@ def next_due(first_s: float, every_days: int, after_s: float) -> float:
     passed = max(int((after_s - first_s) // 86_400 // every_days) - 1, 0)
     while True:
         due_s = (first + timedelta(days=passed * every_days)).timestamp()
-        if due_s > after_s:
+        if round(due_s * 1e6) > round(after_s * 1e6):  # a datetime has whole microseconds: it may be a little later
             return due_s
         passed += 1

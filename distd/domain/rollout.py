@@ -44,6 +44,8 @@ def step(
     decides nothing."""
     if state.phase in (*WAITING, Phase.FINISHED):
         return state, []
+    if state.phase is Phase.ROLLING_BACK:
+        return _go_on_rolling_back(plan, state, facts)
     is_within = plan.is_within(moment.day, moment.minute)
     if state.phase is Phase.SCHEDULED:
         if not begins(plan, moment):
@@ -95,8 +97,9 @@ def act(
         return stopped, [Decision(DecisionKind.STOPPED, figures)]
     if not plan.roll_back_to:
         raise Conflict("rollout", "it names no package that it is rolled back to")
-    have = sum(wave.success for wave in facts.waves)
-    return stopped, [Decision(DecisionKind.ROLLED_BACK, {"to": plan.roll_back_to, **figures}, computers=have)]
+    rolled_back = _roll_back(plan, facts, MAX_STEP, figures)
+    goes_on = _to_roll_back(facts) > rolled_back.computers
+    return replace(stopped, phase=Phase.ROLLING_BACK if goes_on else Phase.STOPPED, reason=""), [rolled_back]
 
 
 def restart(plan: RolloutPlan, state: RolloutState, before: str, after: str) -> tuple[RolloutState, Decision]:
@@ -272,6 +275,31 @@ def _recall(facts: RolloutFacts) -> list[Decision]:
             room -= count
             decisions.append(Decision(DecisionKind.RECALLED, {"not_notified": found.recallable}, place, count))
     return decisions
+
+
+def _go_on_rolling_back(
+    plan: RolloutPlan, state: RolloutState, facts: RolloutFacts
+) -> tuple[RolloutState, list[Decision]]:
+    """Takes back what no agent was notified of, then gives those that have the package the other one; then it has
+    stopped."""
+    decisions = _recall(facts)
+    room = MAX_STEP - sum(each.computers for each in decisions)
+    if room and _to_roll_back(facts):
+        decisions.append(_roll_back(plan, facts, room, {}))
+    if decisions:
+        return state, decisions
+    return replace(state, phase=Phase.STOPPED), [Decision(DecisionKind.STOPPED, _totals(facts))]
+
+
+def _roll_back(plan: RolloutPlan, facts: RolloutFacts, room: int, figures: Figures) -> Decision:
+    left = _to_roll_back(facts)
+    return Decision(
+        DecisionKind.ROLLED_BACK, {"to": plan.roll_back_to, "wanted": left, **figures}, computers=min(left, room)
+    )
+
+
+def _to_roll_back(facts: RolloutFacts) -> int:
+    return sum(wave.to_roll_back for wave in facts.waves)
 
 
 def _totals(facts: RolloutFacts) -> Figures:

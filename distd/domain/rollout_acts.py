@@ -17,7 +17,9 @@ ALLOWED: Final[Mapping[RolloutAct, tuple[Phase, ...]]] = {
     RolloutAct.RESUME: (Phase.PAUSED, Phase.HALTED),
     RolloutAct.OPEN_WAVE: (Phase.RUNNING,),
     RolloutAct.STOP: tuple(phase for phase in Phase if phase not in ENDED),
-    RolloutAct.ROLL_BACK: tuple(phase for phase in Phase if phase not in (*WAITING, Phase.SCHEDULED)),
+    RolloutAct.ROLL_BACK: tuple(
+        phase for phase in Phase if phase not in (*WAITING, Phase.SCHEDULED, Phase.ROLLING_BACK)
+    ),
 }
 DELETABLE: Final = (Phase.DRAFT, *ENDED)
 WHERE: Final[Mapping[Phase, str]] = {
@@ -27,6 +29,7 @@ WHERE: Final[Mapping[Phase, str]] = {
     Phase.RUNNING: "it is running",
     Phase.PAUSED: "it is paused",
     Phase.HALTED: "it is halted",
+    Phase.ROLLING_BACK: "it is being rolled back",
     Phase.FINISHED: "it is finished",
     Phase.STOPPED: "it is stopped",
 }
@@ -46,7 +49,9 @@ REFUSALS: Final[Mapping[tuple[RolloutAct, Phase], str]] = {
     for phase in Phase
     if phase not in ALLOWED[what]
 }
-UNCHANGEABLE: Final[Mapping[Phase, str]] = {phase: f"{WHERE[phase]}, so nothing of it changes" for phase in ENDED}
+UNCHANGEABLE: Final[Mapping[Phase, str]] = {
+    phase: f"{WHERE[phase]}, so nothing of it changes" for phase in (Phase.ROLLING_BACK, *ENDED)
+}
 SENTENCES: Final = frozenset(
     (*(WHERE[phase] for phase in Phase if phase not in DELETABLE), *REFUSALS.values(), *UNCHANGEABLE.values())
 )

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from distd.domain.errors import BadInput
+from distd.domain.folding import fold
 from distd.domain.units import parse_duration
 from distd.domain.weekly_windows import parse_windows
 
@@ -155,12 +156,18 @@ WAVE_FORMAT: Final = (
     "`5`, `10%`, `group NAME`, `filter FILTER` or `rest`, a name and a colon before it where wanted, and after it, "
     "with `;` between them, `success 95%`, `after 2h`, `by hand`"
 )
-_NAMED: Final = re.compile(r"([\w -]{1,100}):\s+(.*)", re.DOTALL)
-_SUCCESS: Final = re.compile(r"success (\d{1,3}) ?%")
+_NAMED: Final = re.compile(r"([\w -]{1,100}) ?:\s+(.*)", re.DOTALL)
+# In English and in French, folded.
+_SUCCESS: Final = re.compile(r"success? (\d{1,3})\s?%")
+_AFTER: Final = re.compile(r"(?:after|apres) (.+)")
+_BY_HAND: Final = ("by hand", "a la main")
+_WHO: Final = {"group": WaveBy.GROUP, "groupe": WaveBy.GROUP, "filter": WaveBy.FILTER, "filtre": WaveBy.FILTER}
+_REST: Final = ("rest", "reste", "le reste")
 
 
 def parse_wave(text: str, field: str, default: WavePlan) -> WavePlan:
-    """A wave as people write it, such as `pilot: 10%; success 95%; after 2h`; what it does not say is as in `default`.
+    """A wave as people write it, such as `pilot: 10%; success 95%; after 2h`, or in French `pilote : 10 %; succès 95 %;
+    après 2h`; what it does not say is as in `default`.
     Raises `BadInput`."""
     named = _NAMED.fullmatch(text.strip())
     name, rest = (named[1].strip(), named[2]) if named else ("", text.strip())
@@ -168,13 +175,12 @@ def parse_wave(text: str, field: str, default: WavePlan) -> WavePlan:
     by, value = _read_who(who, field)
     found: dict[str, Any] = {}
     for condition in conditions:
-        word = condition.lower()
-        success = _SUCCESS.fullmatch(word)
-        if success:
+        word = fold(condition)
+        if success := _SUCCESS.fullmatch(word):
             found["success_percent"] = int(success[1])
-        elif word.startswith("after "):
-            found["after_s"] = parse_duration(word.removeprefix("after "), field)
-        elif word == "by hand":
+        elif after := _AFTER.fullmatch(word):
+            found["after_s"] = parse_duration(after[1], field)
+        elif word in _BY_HAND:
             found["by_hand"] = True
         else:
             raise BadInput(field, WAVE_FORMAT, condition)
@@ -184,9 +190,9 @@ def parse_wave(text: str, field: str, default: WavePlan) -> WavePlan:
 
 def _read_who(text: str, field: str) -> tuple[WaveBy, str]:
     word, _, value = text.partition(" ")
-    if word.lower() in (WaveBy.GROUP, WaveBy.FILTER) and value.strip():
-        return WaveBy(word.lower()), value.strip()
-    if text.lower() == WaveBy.REST:
+    if word.lower() in _WHO and value.strip():
+        return _WHO[word.lower()], value.strip()
+    if text.lower() in _REST:
         return WaveBy.REST, ""
     number = text.removesuffix("%").strip()
     if number.isascii() and number.isdecimal():

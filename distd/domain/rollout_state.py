@@ -18,6 +18,7 @@ class Phase(StrEnum):
     RUNNING = "RUNNING"
     PAUSED = "PAUSED"  # by an operator
     HALTED = "HALTED"  # by itself: an operator resumes or stops it
+    ROLLING_BACK = "ROLLING_BACK"  # by an operator: those that have the package get the other one, in parts
     FINISHED = "FINISHED"  # all waves are open and every computer has a result
     STOPPED = "STOPPED"  # by an operator, for good
 
@@ -51,7 +52,7 @@ class DecisionKind(StrEnum):
     HALTED = "HALTED"
     STOPPED = "STOPPED"
     FINISHED = "FINISHED"
-    ROLLED_BACK = "ROLLED_BACK"  # the computers that have the package get the one that supersedes it
+    ROLLED_BACK = "ROLLED_BACK"  # at most so many computers that have the package get the one that it is rolled back to
     RESTARTED = "RESTARTED"  # from the first wave, with the package that supersedes the one before
 
 
@@ -80,6 +81,7 @@ class WaveFacts:
     Each is in one of the first five: `pending` (not assigned it), `active` (without a result), `success`, `to_retry`
     (failed, another attempt is left), `failed` (none is). Of the active: `recallable` were not notified, and have it by
     this roll-out; `stalled` were notified, and nothing has come from them for long; `silent` were not, for as long.
+    `to_roll_back` have a success, and were not given what it is rolled back to.
     """
 
     pending: int = 0
@@ -90,6 +92,7 @@ class WaveFacts:
     recallable: int = 0
     stalled: int = 0
     silent: int = 0
+    to_roll_back: int = 0
 
     @property
     def members(self) -> int:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from distd.domain.errors import BadInput
+from distd.domain.folding import fold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,9 +26,21 @@ MAX_YEARS: Final = 100
 _YEAR_S: Final = 365.25 * DAY_S
 MAX_DURATION_S: Final = MAX_YEARS * _YEAR_S  # more is a slip of the finger, and over what clocks and databases have
 
-WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-# Dates and times of the command line, in local time.
-DATE_FORMATS: Final = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y-%m-%d")
+# Of each day of the week, from Monday, what a word for it is the beginning of: at least three letters.
+WEEKDAYS: Final = tuple(
+    zip(
+        ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
+        ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"),
+        strict=True,
+    )
+)
+_DAYS_FROM_TODAY: Final = {"yesterday": -1, "hier": -1, "today": 0, "aujourd'hui": 0, "tomorrow": 1, "demain": 1}
+_NOW: Final = ("now", "maintenant")
+# Dates and times of the command line and of forms, in local time; the day first, as French and British people write it.
+DATE_FORMATS: Final = (
+    *("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y-%m-%d"),
+    *("%d/%m/%Y %H:%M", "%d/%m/%Y"),
+)
 
 # French: "o" (octet) for B, "j" (jour) for d.
 _DECIMAL: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -35,14 +48,29 @@ _PREFIXES: Final = _DECIMAL | {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**4
 # A bare letter counts in powers of two, as in `dd` and `split`.
 _BARE: Final = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _SIZE_UNITS: Final = _BARE | {f"{prefix}{unit}": factor for prefix, factor in _PREFIXES.items() for unit in "bo"}
-_DURATION_UNITS: Final = {"": 1, "s": 1, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S, "j": DAY_S}
+_DURATION_UNITS: Final = {
+    "": 1,
+    "s": 1,
+    "min": MINUTE_S,
+    "h": HOUR_S,
+    "d": DAY_S,
+    "j": DAY_S,
+    "hours": HOUR_S,
+    "heures": HOUR_S,
+    "day": DAY_S,
+    "days": DAY_S,
+    "jour": DAY_S,
+    "jours": DAY_S,
+}
 
 _SIZE: Final = re.compile(r"([0-9]{1,15})\s*([a-zA-Z]*)")
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:[.,][0-9]{1,3})?)\s*([a-z]*)")
 _RATE: Final = re.compile(r"([0-9]{1,12}(?:[.,][0-9]{1,6})?)\s*([kmg]i?|)(b|bit|o)/s", re.IGNORECASE)
 _SHARE: Final = re.compile(r"([0-9]{1,3}(?:[.,][0-9]{1,6})?)\s*%")
-_TIME_OF_DAY: Final = re.compile(r"([01]?[0-9]|2[0-3])[:h]([0-5][0-9])")
-_WEEKDAY_TIME: Final = re.compile(rf"({'|'.join(WEEKDAYS)})[a-z]*(?: ([0-9]{{1,2}})(?::([0-9]{{2}}))?)?")
+# A day, or none, and a time of it: "fri 18", "18h00", "demain".
+_DAY_AND_TIME: Final = re.compile(r"([a-z][a-z']*\.?)?\s*(?:([0-9]{1,2})(?:[:h]([0-9]{2})|h)?)?")
+_AT: Final = re.compile(r"\s+(?:at|a)\s+")  # as `fold` leaves "à"
+_FRENCH_HOUR: Final = re.compile(r"([0-9])h([0-9]{2})$")
 
 # Units of figures that are compared with a limit. As decimals: 99.9 % is to be just 0.999.
 FIGURE_UNITS: Final[Mapping[str, Decimal]] = {
@@ -68,6 +96,15 @@ def parse_size(text: str, field: str) -> int:
     if match is None or unit is None:
         raise BadInput(field, "a size such as 1MiB, 512KiB or 65536", text)
     return int(match[1]) * unit
+
+
+def parse_integer(text: str, field: str, low: int, high: int, expected: str = "") -> int:
+    """A whole number in ASCII digits, however many there are. `expected`: what an error says instead of the limits."""
+    digits = text.lstrip("0") or "0"
+    is_number = text.isascii() and text.isdecimal() and len(digits) <= len(str(high))
+    if not (is_number and low <= int(digits) <= high):
+        raise BadInput(field, expected or f"{low} to {high}", text)
+    return int(digits)
 
 
 def parse_duration(text: str, field: str, max_s: float = MAX_DURATION_S) -> float:
@@ -117,59 +154,45 @@ def parse_weekday_time(text: str, field: str) -> int:
 
 
 def parse_deadline(text: str, field: str, now: datetime) -> float:
-    """Seconds from `now` to "18:00" or "fri 18:00" (the next one) or to "2026-11-27 18:00", or of "2h".
+    """Seconds from `now` to "18:00", "tomorrow 8:00" or "fri 18:00" (the next one), to "2026-11-27 18:00", or of "2h".
 
-    `now` is local time, naive: the clocks may change between it and then. A time that is not after `now` is refused.
+    Also as French writes it: "demain 8h", "vendredi 18h30", "27/11/2026 18:00", "2 jours". `now` is local time, naive:
+    the clocks may change between it and then. A time that is not after `now` is refused.
     """
-    minutes = _minute_of_week(text)
-    if minutes is not None:
-        monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
-        then = monday + timedelta(minutes=minutes)
-        return _difference_s(now, then if then > now else then + timedelta(days=7))
-    today = _time_of_day(text, now)
-    if today is not None:
-        return _difference_s(now, today if today > now else today + timedelta(days=1))
-    for date_format in DATE_FORMATS:
+    found = _named_time(text, now)
+    if found is None:
         try:
-            then = datetime.strptime(text.strip(), date_format)  # noqa: DTZ007 - local, as `now` is
-        except ValueError:
-            continue
-        if then <= now:
-            raise BadInput(field, "a time that is yet to come", text)
-        if (then - now).total_seconds() > MAX_DURATION_S:
-            raise BadInput(field, f"a time within the next {MAX_YEARS} years", text)
-        return _difference_s(now, then)
-    try:
-        return parse_duration(text, field)
-    except BadInput as error:
-        raise BadInput(field, "a time such as 18:00, fri 18:00, 2026-11-27 18:00 or 2h", text, error.hint) from None
+            return parse_duration(text, field)
+        except BadInput as error:
+            raise BadInput(field, "a time such as 18:00, fri 18:00, 2026-11-27 18:00 or 2h", text, error.hint) from None
+    then, every_days = found
+    if then <= now:
+        then += timedelta(days=every_days)
+    if then <= now:
+        raise BadInput(field, "a time that is yet to come", text)
+    if (then - now).total_seconds() > MAX_DURATION_S:
+        raise BadInput(field, f"a time within the next {MAX_YEARS} years", text)
+    return then.timestamp() - now.timestamp()
 
 
 def parse_moment(text: str, field: str, now: datetime) -> float:
     """A time that is yet to come, in Unix time: "now", or as `parse_deadline` reads it."""
-    return now.timestamp() + (0.0 if text.strip().lower() == "now" else parse_deadline(text, field, now))
+    return now.timestamp() + (0.0 if _is_now(text) else parse_deadline(text, field, now))
 
 
 def parse_past(text: str, field: str, now: datetime) -> float:
-    """A time that has passed, in Unix time: "now", "7d" (ago), "2026-11-27 18:00", "18:00" or "fri 18:00" (the last).
+    """A time that has passed, in Unix time: "now", "7d" (ago), "yesterday", "2026-11-27 18:00", or "18:00" or
+    "fri 18:00" (the last one); in French as `parse_deadline` reads it.
 
     `now` is local time, naive.
     """
-    minutes = _minute_of_week(text)
-    if minutes is not None:
-        monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
-        then = monday + timedelta(minutes=minutes)
-        return (then if then <= now else then - timedelta(days=7)).timestamp()
-    today = _time_of_day(text, now)
-    if today is not None:
-        return (today if today <= now else today - timedelta(days=1)).timestamp()
-    if text.strip().lower() == "now":
+    if _is_now(text):
         return now.timestamp()
-    for date_format in DATE_FORMATS:
-        try:
-            then = datetime.strptime(text.strip(), date_format)  # noqa: DTZ007 - local, as `now` is
-        except ValueError:
-            continue
+    found = _named_time(text, now)
+    if found is not None:
+        then, every_days = found
+        if then > now:
+            then -= timedelta(days=every_days)
         return max((then - EPOCH).total_seconds(), 0.0) if then.year < 1971 else then.timestamp()
     try:
         return max(now.timestamp() - parse_duration(text, field), 0.0)
@@ -179,31 +202,57 @@ def parse_past(text: str, field: str, now: datetime) -> float:
         ) from None
 
 
+def read_weekday(word: str) -> int | None:
+    """From Monday, 0, the day whose name a small word is or begins: "fri", "ven.", "vendredi"; None: of none."""
+    start = word.removesuffix(".")
+    if len(start) < 3:
+        return None
+    return next((day for day, names in enumerate(WEEKDAYS) if any(name.startswith(start) for name in names)), None)
+
+
 def _number(text: str) -> float:
     """Of "1.5", and of "1,5" as French writes it."""
     return float(text.replace(",", "."))
 
 
-def _time_of_day(text: str, now: datetime) -> datetime | None:
-    """Of "18:00", as French has it "18h00": at that time on the day of `now`."""
-    match = _TIME_OF_DAY.fullmatch(text.strip().lower())
-    if match is None:
-        return None
-    return now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
+def _is_now(text: str) -> bool:
+    return text.strip().lower() in _NOW
+
+
+def _named_time(text: str, now: datetime) -> tuple[datetime, int] | None:
+    """A time by its name, and after how many days there is one of this name again (0: never); None: it is none."""
+    text = _AT.sub(" ", fold(text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if (found := _day_and_minute(text)) is not None:
+        word, minute = found
+        time_of_day = timedelta(minutes=minute)
+        if not word:
+            return midnight + time_of_day, 1
+        if word in _DAYS_FROM_TODAY:
+            return midnight + timedelta(days=_DAYS_FROM_TODAY[word]) + time_of_day, 0
+        day = read_weekday(word)
+        return None if day is None else (midnight + timedelta(days=day - now.weekday()) + time_of_day, 7)
+    for date_format in DATE_FORMATS:
+        try:
+            return datetime.strptime(_FRENCH_HOUR.sub(r"\1:\2", text), date_format), 0  # noqa: DTZ007 - local
+        except ValueError:
+            continue
+    return None
 
 
 def _minute_of_week(text: str) -> int | None:
-    match = _WEEKDAY_TIME.fullmatch(text.strip().lower())
-    if match is None:
+    word, minute = _day_and_minute(fold(text)) or ("", 0)
+    day = read_weekday(word)
+    return None if day is None else day * DAY_MIN + minute
+
+
+def _day_and_minute(text: str) -> tuple[str, int] | None:
+    """A word and a minute of the day. Without a word minutes are needed: "2h" is a duration. None: it is neither."""
+    match = _DAY_AND_TIME.fullmatch(text)
+    if match is None or not (match[1] or match[3]):
         return None
     hour, minute = int(match[2] or 0), int(match[3] or 0)
-    if hour > 23 or minute > 59:
-        return None
-    return WEEKDAYS.index(match[1]) * DAY_MIN + hour * 60 + minute
-
-
-def _difference_s(now: datetime, then: datetime) -> float:
-    return then.timestamp() - now.timestamp()
+    return None if hour > 23 or minute > 59 else (match[1] or "", hour * 60 + minute)
 
 
 # --- writing -----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Times of a week: `mon-fri 8-18`, `sat,sun`, `22:30-6`, with `;` between several. Pure."""
+"""Times of a week: `mon-fri 8-18`, `sat,sun`, `22:30-6`, with `;` between several; in French `lun-ven 8h-18h`. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from distd.domain.errors import BadInput
-from distd.domain.units import DAY_MIN, WEEKDAYS
+from distd.domain.units import DAY_MIN, read_weekday
 
 EVERY_DAY: Final = frozenset(range(7))
 MAX_WINDOWS: Final = 32
 EXPECTED: Final = "times such as `mon-fri 18-6; sat,sun`: days, hours, or both, with `;` between them"
-_HOURS: Final = re.compile(r"(\d{1,2})(?::(\d\d))?-(\d{1,2})(?::(\d\d))?h?")
+_HOURS: Final = re.compile(r"(\d{1,2})(?:[:h](\d\d)|h)?-(\d{1,2})(?:[:h](\d\d)|h)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ def read_days(word: str) -> frozenset[int] | None:
     days: set[int] = set()
     for part in word.split(","):
         first, _, last = part.partition("-")
-        if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
+        begin, end = read_weekday(first), read_weekday(last or first)
+        if begin is None or end is None:
             return None
-        begin, end = WEEKDAYS.index(first), WEEKDAYS.index(last or first)
         days |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
     return frozenset(days)
 

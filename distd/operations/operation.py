@@ -36,13 +36,15 @@ class Way(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Who asks, what that actor may, and when; `site` with the settings in force. `seen`: what `guarded_by` answered,
-    where it had the ETag of `If-Match`. `language`: in which texts are preferred, one of `LANGUAGES`."""
+    where it had the ETag of `If-Match`; `checked`: what `check` gave. `language`: in which texts are preferred, one of
+    `LANGUAGES`."""
 
     actor: Actor
     access: OperatorRights
     now_s: float
     site: Installation
     seen: Any = None
+    checked: Any = None
     language: str = "en"
 
 
@@ -51,7 +53,8 @@ class Operation(Generic[Answer]):
     """`path` is below /api/v1; its parts in braces are the `names` that `run` gets, in their order. What is `given` is
     the record of `query`, or that of `body` (a msgspec struct).
 
-    `check(asked, *names[, given])` runs in a thread before the transaction of a WRITE. `keyed`: the API takes an
+    `check(asked, *names[, given])` runs in a thread before the transaction of a WRITE, and may give what that needs;
+    `after(asked, answer)` runs in one after it, and completes the answer. `keyed`: the API takes an
     `Idempotency-Key`; `secret`: its answer is not kept for that. `tag_of` gives what of an answer counts for its ETag;
     `guarded_by` is the operation whose ETag `If-Match` must have. `elsewhere`: the API has a route of its own for it.
     A body with a true `dry_run` changes nothing.
@@ -67,7 +70,8 @@ class Operation(Generic[Answer]):
     way: Way = Way.READ
     query: type[Any] | None = None
     body: type[Any] | None = None
-    check: Callable[..., None] | None = None
+    check: Callable[..., Any] | None = None
+    after: Callable[[Asked, Answer], Answer] | None = None
     status: int = 200
     problems: tuple[int, ...] = ()
     keyed: bool = False

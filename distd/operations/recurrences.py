@@ -1,13 +1,13 @@
-"""Packages that come again every so many days: list, show, create, delete."""
+"""Packages that come again every so many days: list, show, create, edit, delete."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType  # noqa: TC002 - the API reads the annotations
 
 from distd.catalogue.schema import NAME_LIMIT
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind, read_moment
@@ -18,7 +18,7 @@ from distd.domain.permissions import Act
 from distd.domain.recurrence import MAX_DAYS
 from distd.operations.operation import Operation, Way
 from distd.origin.deployments import recurrences
-from distd.origin.deployments.recurrences import NewRecurrence, Recurrence
+from distd.origin.deployments.recurrences import NewRecurrence, Recurrence, RecurrenceChanges
 from distd.wire.query import MAX_TEXT, cursor_parameter, limit_parameter
 
 if TYPE_CHECKING:
@@ -61,6 +61,14 @@ class NewRecurrenceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     dry_run: bool = False
 
 
+class RecurrenceEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be different, as in `NewRecurrenceRequest`; what is left out stays. `first_at`: when it comes next."""
+
+    every_days: Annotated[int, Meta(ge=1, le=MAX_DAYS)] | UnsetType = UNSET
+    to: RecurrenceTarget | UnsetType = UNSET
+    first_at: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)] | UnsetType = UNSET
+
+
 def _list(conn: Connection, _: Asked, query: RecurrenceQuery) -> RecurrencePage:
     page = recurrences.list_recurrences(conn, read_window(query.limit, query.cursor, recurrences.PLACE))
     return RecurrencePage(page.items, page.next, page.total)
@@ -85,6 +93,21 @@ def _who(target: RecurrenceTarget) -> AssignmentOrigin | None:
     return given[0] if given else None
 
 
+def _edit(conn: Connection, asked: Asked, recurrence: str, given: RecurrenceEdit) -> Recurrence:
+    now = datetime.fromtimestamp(asked.now_s)  # noqa: DTZ006 - "fri 18:00" is local
+    changes = RecurrenceChanges(
+        None if given.every_days is UNSET else given.every_days,
+        None if given.to is UNSET else (_who(given.to),),
+        None if given.first_at is UNSET else read_moment(given.first_at, now, "first_at"),
+    )
+    return recurrences.edit(conn, asked.actor, recurrence, changes, asked.now_s)
+
+
+def _tag_of(found: Recurrence) -> Any:
+    """What operators decide of it."""
+    return (found.id, found.package_id, found.every_days, found.who_kind, found.who)
+
+
 def _delete(conn: Connection, asked: Asked, recurrence: str) -> Recurrence:
     return recurrences.delete(conn, asked.actor, recurrence, asked.now_s)
 
@@ -100,7 +123,9 @@ LIST: Final = Operation(
     Act.RECURRENCES_READ,
     query=RecurrenceQuery,
 )
-SHOW: Final = Operation("show_recurrence", "GET", _ONE, "One of them.", Recurrence, _show, Act.RECURRENCES_READ)
+SHOW: Final = Operation(
+    "show_recurrence", "GET", _ONE, "One of them.", Recurrence, _show, Act.RECURRENCES_READ, tag_of=_tag_of
+)
 CREATE: Final = Operation(
     "create_recurrence",
     "POST",
@@ -118,6 +143,20 @@ CREATE: Final = Operation(
     problems=(404, 409),
     keyed=True,
 )
+EDIT: Final = Operation(
+    "edit_recurrence",
+    "PATCH",
+    _ONE,
+    """Change how often it comes, to whom, and when next.
+
+    Another number of days counts from the first time; a time that is given is a new first one.""",
+    Recurrence,
+    _edit,
+    Act.RECURRENCES_WRITE,
+    Way.WRITE,
+    body=RecurrenceEdit,
+    guarded_by=SHOW,
+)
 DELETE: Final = Operation(
     "delete_recurrence",
     "DELETE",
@@ -127,5 +166,6 @@ DELETE: Final = Operation(
     _delete,
     Act.RECURRENCES_WRITE,
     Way.WRITE,
+    guarded_by=SHOW,
 )
-ALL: Final = (LIST, SHOW, CREATE, DELETE)
+ALL: Final[tuple[Operation[Any], ...]] = (LIST, SHOW, CREATE, EDIT, DELETE)

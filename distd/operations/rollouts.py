@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -11,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType  # noqa: TC002 - the API reads the annotations
 
 from distd.domain.assignment_terms import AssignmentOrigin, OriginKind, read_moment
-from distd.domain.errors import BadInput
+from distd.domain.errors import BadInput, NotFound
 from distd.domain.filters.parse import MAX_TEXT as MAX_FILTER
 from distd.domain.page import Page, read_window
 from distd.domain.permissions import Act
@@ -30,11 +31,10 @@ from distd.domain.rollout_plan import (
     RolloutPlan,
     WaveBy,
     WavePlan,
-    read_plan,
 )
 from distd.domain.rollout_state import RolloutAct
 from distd.operations.operation import Named, Operation, Way
-from distd.origin.deployments import rollouts
+from distd.origin.deployments import rollout_choice, rollouts
 from distd.origin.deployments.rollouts import NewRollout, Rollout
 from distd.wire.query import MAX_TEXT as MAX_QUERY
 from distd.wire.query import cursor_parameter, limit_parameter
@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from distd.domain.settings import DownloadConfig
     from distd.operations.operation import Asked
+    from distd.origin.deployments.rollout_choice import Choice
+    from distd.origin.deployments.rollouts import CountedRollout
 
 _Percent = Annotated[int, Meta(ge=1, le=100)]
 _Wait = Annotated[float, Meta(ge=0, le=MAX_WAIT_S)]
@@ -165,7 +168,38 @@ def _show(conn: Connection, asked: Asked, rollout: str) -> Rollout:
     return rollouts.show(conn, rollout, asked.now_s)
 
 
+def _choose(asked: Asked, given: RolloutRequest) -> Choice:
+    with asked.site.catalogue.read() as conn:
+        return rollouts.choose(conn, asked.actor, _new(asked, given), asked.now_s)
+
+
 def _create(conn: Connection, asked: Asked, given: RolloutRequest) -> Rollout:
+    return rollouts.create(conn, asked.actor, _new(asked, given), asked.now_s, asked.checked)
+
+
+def _fill(asked: Asked, made: Rollout) -> Rollout:
+    """The computers that were chosen beyond the first part."""
+    if len(asked.checked.waves) > rollout_choice.MAX_PART:
+        with suppress(NotFound):  # it is deleted already
+            _take_parts(asked, str(made.id), asked.checked)
+    return made
+
+
+def _take_parts(asked: Asked, name: str, choice: Choice) -> bool:
+    """Make the choice the members of a roll-out that is not started, a part in a transaction; gives whether they are.
+    Who starts it, or stops here, leaves nothing undone: they are chosen anew when it starts."""
+    with asked.site.catalogue.read() as conn:
+        revision, parts = rollout_choice.find_parts(conn, name, choice)
+    for part in parts:
+        with asked.site.catalogue.write() as conn:
+            became = rollout_choice.take_part(conn, name, part, revision)
+        if became is None:
+            return False
+        revision = became
+    return True
+
+
+def _new(asked: Asked, given: RolloutRequest) -> NewRollout:
     now = datetime.fromtimestamp(asked.now_s)  # noqa: DTZ006 - local, as people write it
     plan = RolloutPlan(
         tuple(WavePlan(**_values(wave)) for wave in given.waves),
@@ -178,15 +212,14 @@ def _create(conn: Connection, asked: Asked, given: RolloutRequest) -> Rollout:
         given.retries,
         given.roll_back_to or "",
     )
-    new = NewRollout(given.name, given.package, _who(given.to), plan, given.force, given.any_os)
-    return rollouts.create(conn, asked.actor, new, asked.now_s)
+    return NewRollout(given.name, given.package, _who(given.to), plan, given.force, given.any_os)
 
 
 def _edit(conn: Connection, asked: Asked, rollout: str, given: RolloutEdit) -> Rollout:
     changes = _values(given)
     if not any(_values(value) if isinstance(value, msgspec.Struct) else True for value in changes.values()):
         raise BadInput("changes", "something to change", "nothing")
-    plan = read_plan(rollouts.show(conn, rollout, asked.now_s).plan)
+    plan = rollouts.show_plan(conn, rollout)
     for name in ("limits", "halts"):
         if name in changes:
             changes[name] = replace(getattr(plan, name), **_values(changes[name]))
@@ -222,8 +255,34 @@ def _who(target: RolloutTarget) -> AssignmentOrigin:
     return next((AssignmentOrigin(kind, text) for kind, text in given.items()), AssignmentOrigin(OriginKind.FILTER))
 
 
+def _count(asked: Asked, rollout: str, *, what: RolloutAct) -> CountedRollout | None:
+    """What the act needs to know; None: it is to be found in the transaction, as others change it just now."""
+    catalogue, left_out = asked.site.catalogue, 0
+    if what is RolloutAct.START:
+        with catalogue.read() as conn:
+            choice = rollout_choice.choose_anew(conn, rollout, asked.now_s)
+        if choice is not None:
+            left_out = choice.left_out
+            if not _take_parts(asked, rollout, choice):
+                return None
+    with catalogue.read() as conn:
+        return replace(rollouts.count_for_act(conn, rollout, asked.now_s, _config(asked)), left_out=left_out)
+
+
 def _act(conn: Connection, asked: Asked, rollout: str, *, what: RolloutAct) -> Rollout:
-    return rollouts.act(conn, asked.actor, rollout, what, asked.now_s, asked.site.settings.download)
+    return rollouts.act(conn, asked.actor, rollout, what, asked.now_s, _config(asked), asked.checked)
+
+
+def _with_waves(asked: Asked, done: Rollout) -> Rollout:
+    try:
+        with asked.site.catalogue.read() as conn:
+            return replace(rollouts.show(conn, str(done.id), asked.now_s), left_out=done.left_out)
+    except NotFound:  # somebody has deleted it since
+        return done
+
+
+def _config(asked: Asked) -> DownloadConfig:
+    return asked.site.settings.download
 
 
 _ONE: Final = "/rollouts/{rollout}"
@@ -234,7 +293,7 @@ TEXTS: Final[Mapping[RolloutAct, str]] = {
     RolloutAct.RESUME: "Go on with one that is paused, or halted: what failed or stalls by now is accepted then.",
     RolloutAct.OPEN_WAVE: "Open its next wave now.",
     RolloutAct.STOP: "Stop it for good. Agents that were notified finish the package.",
-    RolloutAct.ROLL_BACK: "Stop it, and assign those that have the package the one of `roll_back_to`.",
+    RolloutAct.ROLL_BACK: "Assign those that have the package the one of `roll_back_to`, and stop it.",
 }
 LIST: Final = Operation(
     "list_rollouts",
@@ -267,6 +326,8 @@ CREATE: Final = Operation(
     Way.WRITE,
     body=RolloutRequest,
     status=201,
+    check=_choose,
+    after=_fill,
     problems=(404, 409),
     keyed=True,
 )
@@ -282,6 +343,7 @@ EDIT: Final = Operation(
     Act.ROLLOUTS_WRITE,
     Way.WRITE,
     body=RolloutEdit,
+    after=_with_waves,
     problems=(409,),
     guarded_by=SHOW,
 )
@@ -307,6 +369,8 @@ ACTS: Final[Mapping[RolloutAct, Operation[Rollout]]] = {
         partial(_act, what=what),
         Act.ROLLOUTS_WRITE,
         Way.WRITE,
+        check=partial(_count, what=what),
+        after=_with_waves,
         problems=(409,),
     )
     for what, text in TEXTS.items()

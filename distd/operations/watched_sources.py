@@ -1,4 +1,4 @@
-"""Sources whose new versions supersede a package: list, show, watch, look now, forget."""
+"""Sources whose new versions supersede a package: list, show, watch, edit, look now, forget."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType  # noqa: TC002 - the API reads the annotations
 
 from distd.catalogue.schema import NAME_LIMIT
+from distd.domain.errors import BadInput
 from distd.domain.page import Page, read_window
 from distd.domain.permissions import Act
 from distd.domain.watched_source import (
@@ -23,7 +24,7 @@ from distd.domain.watched_source import (
 )
 from distd.operations.operation import Operation, Way
 from distd.origin.packages import watched_sources
-from distd.origin.packages.watched_sources import NewSource, WatchedSource
+from distd.origin.packages.watched_sources import NewSource, SourceChanges, WatchedSource
 from distd.packaging import source_version
 from distd.wire.query import cursor_parameter, limit_parameter
 
@@ -58,6 +59,15 @@ class NewSourceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     with_assignments: bool = True
 
 
+class SourceEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be different, as in `NewSourceRequest`; what is left out stays."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=NAME_LIMIT)] | UnsetType = UNSET
+    place: Annotated[str, Meta(min_length=1, max_length=MAX_PLACE)] | UnsetType = UNSET
+    every_s: Annotated[float, Meta(ge=MIN_EVERY_S, le=MAX_EVERY_S)] | UnsetType = UNSET
+    with_assignments: bool | UnsetType = UNSET
+
+
 def _list(conn: Connection, _: Asked, query: SourceQuery) -> SourcePage:
     page = watched_sources.list_sources(conn, read_window(query.limit, query.cursor, watched_sources.PLACE))
     return SourcePage(page.items, page.next, page.total)
@@ -68,14 +78,37 @@ def _show(conn: Connection, _: Asked, source: str) -> WatchedSource:
 
 
 def _check(asked: Asked, given: NewSourceRequest) -> None:
-    if read_place(given.place) is PlaceKind.PATH:
+    _check_place(asked, given.place)
+
+
+def _check_edit(asked: Asked, source: str, given: SourceEdit) -> None:
+    del source
+    if given.place is not UNSET:
+        _check_place(asked, given.place)
+
+
+def _check_place(asked: Asked, place: str) -> None:
+    if read_place(place) is PlaceKind.PATH:
         folders = read_folders(asked.site.settings.sources.folders, "sources.folders")
-        source_version.resolve(Path(given.place), folders, asked.site.data.root)
+        source_version.resolve(Path(place), folders, asked.site.data.root)
 
 
 def _create(conn: Connection, asked: Asked, given: NewSourceRequest) -> WatchedSource:
     new = NewSource(given.name, given.package, given.place, given.every_s, given.with_assignments)
     return watched_sources.create(conn, asked.actor, new, asked.now_s)
+
+
+def _edit(conn: Connection, asked: Asked, source: str, given: SourceEdit) -> WatchedSource:
+    values = {name: getattr(given, name) for name in given.__struct_fields__}
+    changes = {name: value for name, value in values.items() if value is not UNSET}
+    if not changes:
+        raise BadInput("changes", "something to change", "nothing")
+    return watched_sources.edit(conn, asked.actor, source, SourceChanges(**changes), asked.now_s)
+
+
+def _tag_of(found: WatchedSource) -> Any:
+    """What operators decide of it."""
+    return (found.name, found.package_id, found.place, found.every_s, found.with_assignments)
 
 
 def _check_soon(conn: Connection, asked: Asked, source: str) -> WatchedSource:
@@ -97,7 +130,25 @@ LIST: Final = Operation(
     Act.SOURCES_READ,
     query=SourceQuery,
 )
-SHOW: Final = Operation("show_source", "GET", _ONE, "One source.", WatchedSource, _show, Act.SOURCES_READ)
+SHOW: Final = Operation(
+    "show_source", "GET", _ONE, "One source.", WatchedSource, _show, Act.SOURCES_READ, tag_of=_tag_of
+)
+EDIT: Final = Operation(
+    "edit_source",
+    "PATCH",
+    _ONE,
+    """Give a source another name, place or interval, or say whom new versions are for.
+
+    Another place is looked at at once: other content than the package was made of is a new version.""",
+    WatchedSource,
+    _edit,
+    Act.SOURCES_WRITE,
+    Way.WRITE,
+    body=SourceEdit,
+    check=_check_edit,
+    problems=(409,),
+    guarded_by=SHOW,
+)
 CREATE: Final = Operation(
     "watch_source",
     "POST",
@@ -134,5 +185,6 @@ DELETE: Final = Operation(
     _delete,
     Act.SOURCES_WRITE,
     Way.WRITE,
+    guarded_by=SHOW,
 )
-ALL: Final[tuple[Operation[Any], ...]] = (LIST, SHOW, CREATE, CHECK, DELETE)
+ALL: Final[tuple[Operation[Any], ...]] = (LIST, SHOW, CREATE, EDIT, CHECK, DELETE)

@@ -11,6 +11,7 @@ import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
@@ -49,14 +50,18 @@ class Member:
     link_target: str = ""
 
 
-def find_members(source: Path, *, links: bool, follow: bool = True) -> tuple[Member, ...]:
+def find_members(source: Path, *, links: bool, follow: bool = True, most: int | None = None) -> tuple[Member, ...]:
     """The members of an archive of `source`, sorted by name. `links`: whether symbolic links may be in it. `follow`:
-    whether `source` may be reached by links. Raises `BadInput` for what does not belong in one."""
+    whether `source` may be reached by links. `most`: so many at most; None: any number. Raises `BadInput` for what does
+    not belong in one, and for more."""
     with _opened(source, follow=follow) as (fd, path):
         state = os.fstat(fd)
         if not stat.S_ISDIR(state.st_mode):
             return (_member(path, source.name, state),)
-        return tuple(sorted(_walk(path, fd, links=links), key=lambda member: member.name))
+        found = list(islice(_walk(path, fd, links=links), None if most is None else most + 1))
+        if most is not None and len(found) > most:
+            raise BadInput("source", f"at most {most:,} files and folders", "more")
+        return tuple(sorted(found, key=lambda member: member.name))
 
 
 @contextmanager

@@ -69,10 +69,7 @@ def digest_of(path: Path) -> str:
 def _members(path: Path, *, follow: bool) -> tuple[Member, ...]:
     if not (path.is_file() or path.is_dir()):
         raise BadInput("place", "a file or folder", str(path))
-    members = find_members(path, links=True, follow=follow)
-    if len(members) > MAX_MEMBERS:
-        raise BadInput("place", f"at most {MAX_MEMBERS:,} files", f"{len(members):,}")
-    return members
+    return find_members(path, links=True, follow=follow, most=MAX_MEMBERS)
 
 
 def _stamp(members: tuple[Member, ...]) -> tuple[str, float]:

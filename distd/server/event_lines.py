@@ -18,6 +18,7 @@ from distd.catalogue.outage import warn
 from distd.domain.errors import Unavailable
 from distd.origin.operators import events
 from distd.origin.operators.events import Wanted
+from distd.server.repeating import Faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -52,7 +53,7 @@ async def logged_events(watch: EventWatch, log: logging.Logger) -> AsyncIterator
 
 
 async def _follow(watch: EventWatch, log: logging.Logger, begun: trio.Event) -> None:
-    seq = await watch.current()
+    faults, seq = Faults(log), await watch.current()
     begun.set()
     while True:
         kinds = () if log.isEnabledFor(logging.DEBUG) else LOUD
@@ -60,12 +61,16 @@ async def _follow(watch: EventWatch, log: logging.Logger, begun: trio.Event) -> 
         read = partial(events.following, wanted=Wanted(kinds=kinds), seq=seq, limit=BATCH, last=newest)
         try:
             found = await watch.reader.run(read)
+            write_lines(log, found)
         except Unavailable as error:
             warn(log, error, "events are not logged")
             await trio.sleep(RETRY_S)
-            continue
-        write_lines(log, found)
-        seq = found[-1].seq if len(found) == BATCH else newest
+        except Exception as error:  # lines are worth less than the server, and all workers of a supervisor
+            faults.tell(error, "events are not logged")
+            await trio.sleep(RETRY_S)
+            seq = newest
+        else:
+            seq = found[-1].seq if len(found) == BATCH else newest
 
 
 def write_lines(log: logging.Logger, found: Sequence[LoggedEvent]) -> None:

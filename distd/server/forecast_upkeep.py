@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from distd.domain.errors import BadInput, NotFound, Unavailable
 from distd.origin.deployments import package_forecasts
-from distd.server.repeating import repeat
+from distd.server.repeating import Faults, repeat
 
 if TYPE_CHECKING:
     import logging
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from distd.origin.deployments.package_forecasts import DeploymentQuestion
     from distd.simulation.world import World
 
+NOT_DONE: Final = "no forecast of a deployment is made"
 LOOK_S: Final = 30.0  # after which one package has its forecast, at most: each takes a process and some seconds
 
 
@@ -35,13 +36,19 @@ async def run_forecasts(
     log: logging.Logger,
 ) -> None:
     """Until cancelled. `settings()` are the present ones; `make_forecast` makes the plan of a package of this name."""
+    faults = Faults(log)
 
     async def look() -> None:
-        for package_id in await reader.run(package_forecasts.find_unforecast):
-            if await _make(reader, writer, package_id, settings(), make_forecast):
-                break
+        is_made = False
 
-    await repeat(look, LOOK_S, "no forecast of a deployment is made", log)
+        async def make(package_id: str) -> None:
+            nonlocal is_made
+            is_made = is_made or await _make(reader, writer, package_id, settings(), make_forecast)
+
+        found = await reader.run(package_forecasts.find_unforecast)
+        await faults.keep_each_from(found, make, NOT_DONE)
+
+    await repeat(look, LOOK_S, NOT_DONE, log)
 
 
 async def _make(

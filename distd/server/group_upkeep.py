@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from distd.catalogue import dialect
 from distd.origin.groups import following, given_packages
 from distd.origin.groups.directory import GroupDirectory
-from distd.server.repeating import repeat
+from distd.server.repeating import Faults, repeat
 
 if TYPE_CHECKING:
     import logging
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from distd.catalogue.reader import Reader
     from distd.catalogue.writer import Writer
+    from distd.origin.groups.given_packages import LateGift
 
 FOLLOW_S: Final = 60.0
 WHOLE: Final = 60  # every so many times all groups are compared, whatever their filters read
@@ -27,10 +28,15 @@ WHOLE: Final = 60  # every so many times all groups are compared, whatever their
 
 async def run_groups(reader: Reader, writer: Writer, log: logging.Logger) -> None:
     """Until cancelled. What the catalogue does not take is tried again the next time."""
-    directory, rounds = GroupDirectory(), itertools.count()
+    directory, rounds, faults = GroupDirectory(), itertools.count(), Faults(log)
+
+    async def give(late: LateGift) -> None:
+        await _give(reader, writer, late)
 
     async def follow() -> None:
         await _follow(reader, writer, directory, whole=next(rounds) % WHOLE == 0)
+        found = await reader.run(given_packages.find_late)
+        await faults.keep_each_from(found, give, "members of a group do not get a package")
 
     await repeat(follow, FOLLOW_S, "members of groups do not follow", log)
 
@@ -48,14 +54,11 @@ async def _follow(reader: Reader, writer: Writer, directory: GroupDirectory, *, 
     found = await reader.run(find)
     for ids in dialect.chunks(list(found), following.MAX_JUDGED):
         await writer.run(partial(follow, found={computer_id: found[computer_id] for computer_id in ids}))
-    await _catch_up(reader, writer)
 
 
-async def _catch_up(reader: Reader, writer: Writer) -> None:
+async def _give(reader: Reader, writer: Writer, late: LateGift) -> None:
     """Members get what was not active when they came, not all of them in one transaction."""
-    for late in await reader.run(given_packages.find_late):
-        members = await reader.run(partial(given_packages.members_for, late=late))
-        for ids in dialect.chunks(members, given_packages.MAX_LATE):
-            give = partial(given_packages.give_late, late=late, computer_ids=ids, now_s=time.time())
-            await writer.run(give)
-        await writer.run(partial(given_packages.end_late, late=late))
+    members = await reader.run(partial(given_packages.members_for, late=late))
+    for ids in dialect.chunks(members, given_packages.MAX_LATE):
+        await writer.run(partial(given_packages.give_late, late=late, computer_ids=ids, now_s=time.time()))
+    await writer.run(partial(given_packages.end_late, late=late))

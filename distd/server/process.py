@@ -84,7 +84,7 @@ async def run_server(
     if not is_worker():  # else the supervisor does it, once for all workers
         log_outages(catalogue.outage, log)
     reader, metrics, drain_s = Reader(catalogue), Metrics(), settings.limits.drain_s
-    event_watch = EventWatch(reader, log, catalogue.listen)
+    event_watch = EventWatch(reader, log, catalogue.listen, catalogue.last_write)
     space = CatalogueSpace(catalogue, installation.data.root, settings.store.keep_free_mib * MIB)
     state.follow(lambda now: space.limit(now.store.keep_free_mib * MIB))
     async with (
@@ -93,7 +93,7 @@ async def run_server(
         open_application(installation, state, event_watch, writer, metrics, log) as web,
         trio.open_nursery() as nursery,
     ):
-        steering = Steering(reader)
+        steering = Steering(reader, log)
         monitor = MirrorMonitor(reader, writer, state.default_via, (state.use_directory, steering.use), log)
         waves = Waves(settings.mirrors.wave, settings.mirrors.wave_pause_s)
         addresses = {"http": state.context.http, "https": state.context.https, **state.mirror_keys}

@@ -10,6 +10,7 @@ import trio
 
 from distd.domain.errors import Unavailable, Unreachable
 from distd.origin.deployments.progress import Fetched, record
+from distd.server.repeating import Faults
 
 if TYPE_CHECKING:
     import logging
@@ -30,6 +31,7 @@ class ProgressRecorder:
         self.fragment_bytes_sent = 0
         self._writer = writer
         self._log = log
+        self._faults = Faults(log)
         self._pending: dict[tuple[int, str], tuple[list[int], int]] = {}
 
     def add(self, computer_id: int, package_id: str, number: int, size_bytes: int, _address: str) -> None:
@@ -68,6 +70,8 @@ class ProgressRecorder:
             self._put_back(pending)
         except Unavailable as error:
             self._log.warning("progress is not recorded, of downloads: %d; %s", len(rows), error)
+        except Exception as error:
+            self._faults.tell(error, f"progress is not recorded, of downloads: {len(rows)}")
 
     def _put_back(self, unwritten: dict[tuple[int, str], tuple[list[int], int]]) -> None:
         """For the next time, as far as there is space beside what was sent since."""

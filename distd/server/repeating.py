@@ -7,18 +7,20 @@ only that one time, never the server (docs/adr/0042-faults-of-background-work.md
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from distd.catalogue.outage import warn
-from distd.domain.errors import DistdError, writable
+from distd.domain.errors import DistdError, Unavailable, writable
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     Place = tuple[type[Exception], str, int]
+
+T = TypeVar("T")
 
 
 class Faults:
@@ -36,6 +38,19 @@ class Faults:
             warn(self._log, error, what)
         except Exception as error:
             self.tell(error, what)
+
+    async def keep_each_from(self, items: Iterable[T], work: Callable[[T], Awaitable[None]], what: str) -> None:
+        """Do `work` for each of `items`: what is wrong with one goes to the log, and is in no other's way. Raises
+        `Unavailable`, which holds for all."""
+        for item in items:
+            try:
+                await work(item)
+            except Unavailable:
+                raise
+            except DistdError as error:
+                warn(self._log, error, f"{what}, {item}")
+            except Exception as error:
+                self.tell(error, f"{what}, {item}")
 
     def tell(self, error: Exception, what: str) -> None:
         """An error in the log, with a traceback if it is the first from its place."""

@@ -2,8 +2,9 @@
 
 Error handling: what is wrong with one source is said of that source, once in the log when it begins and once when it is
 over; it is looked at again when its time comes. So is a fault of the program.
-Resource handling: a look ends before its lease does. What it fetches is in a file of its own until it is whole; the
-folders of sources that are deleted go.
+Resource handling: a look ends before its lease does. What it fetches is in a file of its own until it is whole; those
+of looks that were killed go, and so do the folders of sources that are deleted. A folder of another machine that does
+not answer holds threads of its own kind.
 """
 
 from __future__ import annotations
@@ -20,8 +21,16 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from distd.catalogue.outage import warn
+from distd.catalogue.schema import TEXT_LIMIT
 from distd.domain.errors import BadInput, Conflict, Corrupt, TooLarge, Unavailable
-from distd.domain.watched_source import PlaceKind, Settling, SourceVersion, file_name, read_folders
+from distd.domain.watched_source import (
+    PlaceKind,
+    Settling,
+    SourceVersion,
+    file_name,
+    read_folders,
+    without_queries,
+)
 from distd.lane.client.http_client import open_client
 from distd.origin.installation import MIB, disk_limits
 from distd.origin.jobs import jobs
@@ -47,7 +56,8 @@ TIDY_S: Final = 600.0
 MARGIN_S: Final = 600.0  # beside the time for fetching: digests take some, too, and so may the source before
 TELL_S: Final = 60.0  # of a lease, for telling what was found
 PIECE_BYTES: Final = 1_048_576
-THREADS: Final = 2
+THREADS: Final = 2  # of each kind
+PART: Final = ".part"
 MAX_VALIDATOR: Final = 1000  # characters of an ETag that is kept
 
 
@@ -70,6 +80,7 @@ class SourceWatch:
         self._log = log
         self._clock = clock
         self._threads = trio.CapacityLimiter(THREADS)
+        self._looks = trio.CapacityLimiter(THREADS)  # at paths
         self._failing: set[int] = set()
         self._faults = Faults(log)
 
@@ -86,7 +97,7 @@ class SourceWatch:
                     nursery.start_soon(self._faults.keep_from, work, f"source {source.name} is not looked at")
 
             async with trio.open_nursery() as others:
-                others.start_soon(repeat, self.tidy, TIDY_S, "folders of deleted sources stay", self._log)
+                others.start_soon(repeat, self.tidy, TIDY_S, "what sources no longer need stays", self._log)
                 await repeat(look, POLL_S, "sources are not looked at", self._log, at_once=True)
 
     async def _take(self) -> list[DueSource]:
@@ -137,7 +148,7 @@ class SourceWatch:
 
     async def _fail(self, source: DueSource, why: str) -> None:
         if await self._writer.run(partial(watched_sources.failed, due=source, why=why, now_s=self._clock())):
-            self._log.warning("source %s: %s", source.name, why)
+            self._log.warning("source %s: %s", source.name, without_queries(why[:TEXT_LIMIT]))
         self._failing.add(source.id)
         await self._remove(source)
 
@@ -160,29 +171,31 @@ class SourceWatch:
             self._log.warning("source %s: what was fetched stays: %s", source.name, error)
 
     async def tidy(self) -> None:
-        """Remove the folders of sources that are deleted, when no job is left that may need them."""
+        """Remove what looks that were killed have begun, and the folders of sources that are deleted, when no job is
+        left that may need them."""
+        await self._in_thread(partial(_remove_parts, self._folder, round(self._clock() * 1_000_000)))
         found = await self._in_thread(partial(_numbers, self._folder))
         if not found or await self._reader.run(jobs.are_open):
             return
         for source_id in found - await self._reader.run(watched_sources.ids):
             await self._in_thread(partial(shutil.rmtree, self._folder / str(source_id), ignore_errors=True))
 
-    async def _in_thread(self, work: Callable[[], Any]) -> Any:
-        return await trio.to_thread.run_sync(work, limiter=self._threads, abandon_on_cancel=True)
+    async def _in_thread(self, work: Callable[[], Any], limiter: trio.CapacityLimiter | None = None) -> Any:
+        return await trio.to_thread.run_sync(work, limiter=limiter or self._threads, abandon_on_cancel=True)
 
     async def _stat(self, source: DueSource) -> SourceVersion | Settling | None:
         settings = self._settings().sources
         folders = read_folders(settings.folders, "sources.folders")
         look = partial(source_version.look, Path(source.place), folders, self._data.root)
         look = partial(look, hint=source.hint, max_bytes=settings.max_mib * MIB, now_s=self._clock())
-        found: SourceVersion | Settling | None = await self._in_thread(look)
+        found: SourceVersion | Settling | None = await self._in_thread(look, self._looks)
         return found
 
     async def _fetch(self, source: DueSource, path: Path) -> SourceVersion | None:
         """What the URL has, into `path`; None: it says that nothing has changed."""
         settings = self._settings().sources
         context = await self._in_thread(partial(_tls, self._data.root / settings.ca if settings.ca else None))
-        part = path.with_name(f"{source.leased_to_us}.part")  # another look cannot write to it
+        part = path.with_name(f".{source.leased_to_us}{PART}")  # another look cannot write to it
         try:
             with trio.move_on_after(settings.timeout_s):
                 async with (
@@ -241,6 +254,13 @@ def _numbers(folder: Path) -> set[int]:
         return {int(each.name) for each in folder.iterdir() if each.name.isascii() and each.name.isdecimal()}
     except FileNotFoundError:
         return set()
+
+
+def _remove_parts(folder: Path, now_us: int) -> None:
+    """Of looks whose lease, the name of the file, has ended. No file that is fetched begins with a dot."""
+    for part in folder.glob(f"*/.*{PART}"):
+        if int(part.stem[1:]) < now_us:
+            part.unlink(missing_ok=True)
 
 
 def _tls(ca: Path | None) -> ssl.SSLContext:

@@ -22,8 +22,10 @@ from distd.domain.mirror_rules import Via
 from distd.lane.backend import LOCAL, Located
 from distd.lane.file_cache import OpenFile
 from distd.origin.mirrors.directory import EMPTY, load_computers
+from distd.server.repeating import Faults
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable
 
     from distd.catalogue.reader import Reader
@@ -56,13 +58,14 @@ class Steering:
     All but `run` returns at once.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, log: logging.Logger) -> None:
         self.directory: MirrorDirectory = EMPTY
         self.asked: frozenset[str] = frozenset()
         self._steered: frozenset[str] = frozenset()
         self._cancelled: frozenset[tuple[int, str]] = frozenset()
         self._empty = Located(file=_empty_file())
         self._reader = reader
+        self._faults = Faults(log)
         self._agents: Lru[int, _Agent] = Lru(MAX_COMPUTERS)
         self._waiting: list[tuple[FileRequest, Callable[[Located], None]]] = []
         self._wake = trio.Event()
@@ -111,6 +114,9 @@ class Steering:
             try:
                 known = await self._reader.run(partial(load_computers, ids=ids))
             except Unavailable:
+                known = {}
+            except Exception as error:  # those who wait are answered all the same
+                self._faults.tell(error, "agents are not sent to mirrors")
                 known = {}
             now_s = trio.current_time()
             for computer_id, facts in known.items():

@@ -15,7 +15,6 @@ import os
 import signal
 import subprocess
 from contextlib import asynccontextmanager
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -29,12 +28,14 @@ from distd.lane.pacer import make_shared
 from distd.lane.sockets import KINDS, LEVELS, VARIABLE
 from distd.server.event_lines import logged_events
 from distd.server.metrics import FOLDER_VARIABLE
+from distd.server.metrics_folder import open_metrics_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from distd.catalogue.engine import Catalogue
     from distd.lane.sockets import Listeners
+    from distd.server.metrics_folder import MetricsFolder
 
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
@@ -56,7 +57,6 @@ class Supervisor:
         self._drain_s = drain_s
         self._catalogue = catalogue
         self._levels = make_shared()
-        self._metrics = TemporaryDirectory(prefix="distd-metrics-")  # gone with the supervisor
         self._processes: dict[int, trio.Process] = {}
         self._stopping = trio.Event()
 
@@ -65,10 +65,13 @@ class Supervisor:
 
         Raises `Unavailable` when a worker ends before it serves for the first time.
         """
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        with (
+            open_metrics_folder() as metrics,
+            trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals,
+        ):
             async with trio.open_nursery() as nursery:
                 for index in range(len(self._listeners)):
-                    await nursery.start(self._keep_alive, index)
+                    await nursery.start(self._keep_alive, index, metrics)
                 async with self._logged_events():
                     announce()
                     await self._wait_for_end(signals)
@@ -81,7 +84,8 @@ class Supervisor:
     @asynccontextmanager
     async def _logged_events(self) -> AsyncIterator[None]:
         """Events are followed as long as the block lasts: what follows them has no end of its own."""
-        watch = EventWatch(Reader(self._catalogue), log, self._catalogue.listen)
+        catalogue = self._catalogue
+        watch = EventWatch(Reader(catalogue), log, catalogue.listen, catalogue.last_write)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch.run)
             async with logged_events(watch, log):
@@ -94,13 +98,13 @@ class Supervisor:
                 return
             self._signal(signal.SIGHUP)
 
-    async def _keep_alive(self, index: int, *, task_status: trio.TaskStatus[None]) -> None:
+    async def _keep_alive(self, index: int, metrics: MetricsFolder, *, task_status: trio.TaskStatus[None]) -> None:
         """One worker after the other with the same listeners."""
         backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         started = False
         while not self._stopping.is_set():
             begun_s = trio.current_time()
-            status = await self._run_once(index, None if started else task_status)
+            status = await self._run_once(index, metrics, None if started else task_status)
             started = True
             if self._stopping.is_set():
                 return
@@ -110,8 +114,8 @@ class Supervisor:
             log.error("worker %d ended with status %s; it is started again in %g s", index + 1, status, pause_s)
             await trio.sleep(pause_s)
 
-    async def _run_once(self, index: int, task_status: trio.TaskStatus[None] | None) -> int:
-        process = await self._start(index)
+    async def _run_once(self, index: int, metrics: MetricsFolder, task_status: trio.TaskStatus[None] | None) -> int:
+        process = await self._start(index, metrics)
         self._processes[index] = process
         try:
             assert process.stdout is not None
@@ -123,26 +127,26 @@ class Supervisor:
             return await process.wait()
         finally:
             del self._processes[index]
-            mark_process_dead(process.pid, self._metrics.name)  # type: ignore[no-untyped-call]
+            mark_process_dead(process.pid, metrics.path)  # type: ignore[no-untyped-call]
             with trio.CancelScope(shield=True):
                 if process.returncode is None:
                     process.kill()
                     await process.wait()
                 await _close_pipes(process)
 
-    async def _start(self, index: int) -> trio.Process:
+    async def _start(self, index: int, metrics: MetricsFolder) -> trio.Process:
         listeners = self._listeners[index]
         numbers = {kind: getattr(listeners, kind).fileno() for kind in KINDS} | {LEVELS: self._levels}
         environment = {
             **os.environ,
             VARIABLE: " ".join(f"{kind}={number}" for kind, number in numbers.items()),
-            FOLDER_VARIABLE: self._metrics.name,
+            FOLDER_VARIABLE: metrics.path,
         }
         return await trio.lowlevel.open_process(
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pass_fds=tuple(numbers.values()),
+            pass_fds=(*numbers.values(), metrics.lock),
             env=environment,
         )
 

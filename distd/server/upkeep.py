@@ -55,15 +55,15 @@ async def run_upkeep(reader: Reader, writer: Writer, settings: Settings, log: lo
         software_register.delete_unused(conn)
 
     async def recur() -> None:
-        while await reader.run(partial(recurrences.is_due, now_s=time.time())):
+        while (due := await reader.run(partial(recurrences.find_due, now_s=time.time()))) is not None:
             now_s = time.time()
             try:
-                await writer.run(partial(recurrences.run_due, now_s=now_s))
+                await writer.run(partial(recurrences.run_due, recurrence_id=due, now_s=now_s))
             except DistdError:
                 raise
             except Exception as error:
                 faults.tell(error, "a package does not come again")
-                await writer.run(partial(recurrences.fail_due, why=describe(error), now_s=now_s))
+                await writer.run(partial(recurrences.fail_due, recurrence_id=due, why=describe(error), now_s=now_s))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(every, PRUNE_S, "old events are not deleted", prune)

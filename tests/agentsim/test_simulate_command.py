@@ -11,8 +11,8 @@ from agentsim.cli import run
 from distd.domain.records import Dialect
 from distd.domain.schedule import start_s
 from distd.domain.settings import load
-from tests.agentsim.report.parsed_page import ParsedPage
 from tests.programs import commands
+from tests.report.parsed_page import ParsedPage
 
 SITES = ("--site", "paris=40", "--site", "lyon=20:4Mbit/s", "--mirror", "lyon=10MB/s", "--mirror-down", "lyon=1-2.5")
 PACKAGES = ("--package", "editor=5MB@5", "--package", "200kB@1/64KiB")

@@ -32,11 +32,13 @@ def fill(site: ConsoleSite) -> dict[str, str]:
     site.distd("rollout", "create", "by waves", planned, "--filter", "pages", "--wave", "50%", "--wave", "rest")
     site.distd("set", "create", "New computer", active, planned)
     site.distd("recurrence", "create", active, "--every-days", "7")
+    site.distd("source", "watch", "editor", active, "https://downloads.example/editor.exe", "--every", "1d")
     site.distd("assign", active, *(word for each in computers for word in ("--computer", each.device_id)))
     for agent, code in zip(computers, ("SUCCESS", "ERR_EXECUTE"), strict=False):
         agent.contact()
         agent.report(active, code)
-    found = {"package": active, "computer": computers[0].device_id, "group": "Class%20A"}
+    found = {"package": active, "group": "Class%20A"}
+    found |= {"computer": computers[0].device_id, "other_computer": computers[1].device_id}
     return found | {"job": _verify(site, active)}
 
 

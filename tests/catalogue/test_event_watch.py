@@ -14,7 +14,7 @@ from distd.catalogue import event_log, schema
 from distd.catalogue.event_log import Kind
 from distd.catalogue.event_watch import POLL_S, EventWatch
 from distd.domain.actor import AGENT
-from distd.domain.errors import Unavailable
+from distd.domain.errors import BadInput, Unavailable
 from tests.fixtures.origin import event_watch, origin, reader
 
 if TYPE_CHECKING:
@@ -135,3 +135,62 @@ async def test_a_read_at_once_wakes_those_who_wait(autojump_clock: Any, origin: 
     happen(origin, Kind.RESULT)
     assert await watch.refresh() == 1
     assert await watch.beyond(0) == 1
+
+
+async def test_nothing_is_asked_while_nothing_is_written(
+    autojump_clock: Any, origin: TestOrigin, reader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last_write: object = 1
+    reads = 0
+    read = reader.run
+
+    async def run(operation: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return await read(operation)
+
+    monkeypatch.setattr(reader, "run", run)
+    watch = EventWatch(reader, logging.getLogger("distd"), last_write=lambda: last_write)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.run)
+        await watch.current()
+        assert await waited(watch, 0) is None
+        assert reads == 1
+        happen(origin, Kind.RESULT)
+        last_write = 2
+        assert await waited(watch, 0) == 1
+        last_write = None  # it cannot be told
+        happen(origin, Kind.RESULT)
+        assert await waited(watch, 1) == 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_could_not_be_read_is_read_again(autojump_clock: Any, origin: TestOrigin, reader: Any) -> None:
+    watch = EventWatch(reader, logging.getLogger("distd"), last_write=lambda: 1)
+    happen(origin, Kind.RESULT)
+    reader.error = Unavailable("catalogue", "it is locked")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.run)
+        assert await waited(watch, 0) is None
+        reader.error = None
+        assert await waited(watch, 0) == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_database_that_may_not_be_listened_to_is_polled(
+    autojump_clock: Any, origin: TestOrigin, reader: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as one of an earlier version, that has taken the place of another."""
+
+    def listen() -> None:
+        raise BadInput("catalogue.url", "PostgreSQL 15 or later", "14")
+
+    watch = EventWatch(reader, logging.getLogger("distd"), listen)
+    with caplog.at_level(logging.INFO):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch.run)
+            assert await watch.current() == 0
+            happen(origin, Kind.RESULT)
+            assert await waited(watch, 0) == 1
+            nursery.cancel_scope.cancel()
+    assert "as none are announced: catalogue.url: expected PostgreSQL 15 or later, got 14" in caplog.text

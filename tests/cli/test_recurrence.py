@@ -21,6 +21,11 @@ def test_a_package_that_comes_again(site: Any) -> None:
         [str(made["id"]), package_id, "Hello", "1"],
         [second, package_id, "Hello", "7"],
     ]
+    edited = site("recurrence", "edit", made["id"], "--every-days", "3", "--having")
+    assert edited.out.startswith(f"{package_id} comes every 3 days to those that have it: next at ")
+    assert site("recurrence", "edit", made["id"], "--tag", "x", "--json").json["who"] == "x"
+    assert "--having" in site("recurrence", "edit", made["id"], "--tag", "x", "--having").err
+    assert site("recurrence", "edit", made["id"]).status == 2
     assert site("recurrence", "delete", made["id"]).out == f"{package_id} does not come again.\n"
     assert site("recurrence", "list", "--json").json["total"] == 1
     assert site("recurrence", "delete", second, "--json").json["id"] == int(second)

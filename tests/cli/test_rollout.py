@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.report.parsed_page import ParsedPage
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAMES = [f"pc-2026-01-01-00-00-{number:02}" for number in range(5)]
 WAVES = ("--wave", "pilot: 2; success 95%", "--wave", "rest; by hand")
@@ -24,6 +29,8 @@ def test_from_made_to_stopped(room: Any) -> None:
     made = room("rollout", "create", "putty", room.id, *WAVES, "--halt-errors", "5", "--rate", "5MB/s", "--after", "2h")
     assert (made.status, made.err) == (0, "")
     assert "DRAFT" in made.out.split()
+    lines = [" ".join(line.split()) for line in made.out.splitlines()]
+    assert {"At most 5 MB/s", "Halts at 5 % failed", "2 rest by hand 3 3 0 0 0 0"} <= set(lines)
     started = room("rollout", "start", "putty", "--json").json
     waves = [(wave["who"], wave["members"], wave["active"]) for wave in started["waves"]]
     assert waves == [("2", 2, 2), ("rest", 3, 0)]
@@ -47,7 +54,7 @@ def test_the_plan_of_all_waves(room: Any) -> None:
     assert (planned.status, planned.err) == (0, "")
     lines = planned.out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[0].startswith("Roll-out putty, DRAFT: 5 computers; would begin, ")
+    assert lines[0].startswith("Roll-out putty, DRAFT: 5 computers; would begin: ")
     titles = "Wave Computers Opens after 90 % 100 %"
     assert [" ".join(line.split()) for line in lines[2:3]] == [titles]
     assert any(line.startswith("line of elsewhere") for line in lines)
@@ -61,6 +68,23 @@ def test_the_plan_of_all_waves(room: Any) -> None:
     bad = room("rollout", "plan", "putty", "--line", "fast")
     assert (bad.status, bad.err.startswith("distd: --line:")) == (2, True), bad.err
     assert room("rollout", "plan", "none").status == 2
+
+
+def test_the_plan_as_a_page(room: Any, tmp_path: Path) -> None:
+    room("rollout", "create", "putty", room.id, *WAVES)
+    file = tmp_path / "plan.html"
+    found = room("rollout", "plan", "putty", "--html", str(file), "--json")
+    assert (found.status, found.json["computers"]) == (0, 5)
+    shown = ParsedPage(file.read_text("utf-8"))
+    assert shown.texts["h1"] == ["Plan of the roll-out putty"]
+    assert shown.texts["strong"][0].startswith("By the plan 5 computers have the package after ")
+    assert [row[:2] for row in shown.tables["Waves"]] == [["Wave", "Computers"], ["1. pilot", "2"], ["2", "3"]]
+    room("rollout", "start", "putty")
+    assert room("rollout", "plan", "putty", "--html", str(file)).status == 0
+    assert "opened" in ParsedPage(file.read_text("utf-8")).tables["Waves"][0]
+    for place, why in ((tmp_path / "no" / "plan.html", "a file in a folder that is there"), ("/dev/full", "No space")):
+        refused = room("rollout", "plan", "putty", "--html", str(place))
+        assert (refused.status != 0, "--html" in refused.err, why in refused.err) == (True, True, True)
 
 
 def test_whom_it_is_for(room: Any) -> None:

@@ -21,6 +21,11 @@ def test_a_source_from_its_beginning_to_its_end(site: Any) -> None:
     assert (found["every_s"], found["with_assignments"], found["kind"]) == (21_600, True, "URL")
     assert site("source", "check", "putty").out.startswith(f"{URL} is looked at in a moment")
     assert site("source", "check", "putty", "--json").json["name"] == "putty"
+    edited = site("source", "edit", "putty", "--every", "1d", "--without-assignments")
+    assert edited.out == f"{URL} is looked at every 24 h 0 min, for {package_id}.\n"
+    assert site("source", "edit", "putty", "--name", "PuTTY", "--json").json["name"] == "PuTTY"
+    nothing, other = site("source", "edit", "putty"), site("source", "edit", "putty", "--place", "http://h/x")
+    assert (nothing.status, other.status, "--place" in other.err) == (2, 2, True)
     assert site("source", "delete", "putty").out == f"{URL} is not watched any more.\n"
     gone = site("source", "delete", "putty")
     assert (gone.status, "see `distd source list`" in gone.err) == (2, True)

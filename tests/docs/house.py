@@ -22,6 +22,7 @@ ROOMS: Final = {
     "agentsim": "a native agent, emulated agents, simulations",
     "distd.cli": "the command distd",
     "distd.terminal": "what the commands of all three programs have in common: options, lists, errors",
+    "distd.report": "pages of figures: a verdict, tables, plots, as one HTML file",
     "distd.server": "a serving process: start, reload, drain, workers, metrics",
     "distd.operations": "what operators can ask for, by the API and by commands: tables",
     "distd.web": "the API and the console (quart)",

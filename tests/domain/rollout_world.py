@@ -33,6 +33,7 @@ STARTS: Final = (DecisionKind.WAVE_OPENED, DecisionKind.ASSIGNED, DecisionKind.R
 class Computer:
     state: str = PENDING
     retries: int = 0
+    rolled_back: bool = False
 
 
 @dataclass
@@ -75,6 +76,7 @@ class World:
             recallable=states.count(WAITING) + states.count(SILENT),
             stalled=states.count(STALLED),
             silent=states.count(SILENT),
+            to_roll_back=sum(each.state == SUCCESS and not each.rolled_back for each in wave),
         )
 
     def can_retry(self, computer: Computer) -> bool:
@@ -118,6 +120,8 @@ class World:
         for each in decisions:
             if each.kind in (DecisionKind.ASSIGNED, DecisionKind.RETRIED, DecisionKind.RECALLED):
                 self._move(each)
+            elif each.kind is DecisionKind.ROLLED_BACK:
+                self._roll_back(each.computers, 100 if by_hand else self.share)
         capacity = self.plan.limits.capacity(self.each_bytes_per_s)
         if capacity is not None:
             assert self.busy <= max(capacity, busy_before), "beyond the limits"
@@ -140,6 +144,13 @@ class World:
         for computer in found[: max(1, decision.computers * self.share // 100)]:
             computer.retries += decision.kind is DecisionKind.RETRIED
             computer.state = after
+
+    def _roll_back(self, number: int, share: int) -> None:
+        """`share`: as that of the world; what an operator does is done in one transaction."""
+        found = [each for each in self.computers if each.state == SUCCESS and not each.rolled_back]
+        assert number <= min(len(found), rollout.MAX_STEP)
+        for computer in found[: max(1, number * share // 100)]:
+            computer.rolled_back = True
 
     def _check_opening(self, place: int, *, by_hand: bool) -> None:
         assert place == len(self.opened_at_s), "twice, or not in their order"

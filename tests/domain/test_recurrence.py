@@ -52,3 +52,9 @@ def test_what_was_missed_comes_once() -> None:
 def test_numbers_of_days(days: int) -> None:
     with pytest.raises(BadInput, match="1 to 3650 days"):
         check_days(days)
+
+
+@pytest.mark.parametrize("part_us", [0.2, 0.5, 0.8])
+def test_the_time_itself_is_not_later_than_itself(part_us: float) -> None:
+    now_s = 1_700_000_000.123456 + part_us / 1e6
+    assert next_due(now_s, 7, now_s) == pytest.approx(now_s + 7 * 86_400, abs=1e-5)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distd.domain import rollout
 from distd.domain.errors import Conflict
 from distd.domain.rollout import MAX_STEP, find_halt, new_state, refuse, restart, step
 from distd.domain.rollout_plan import RolloutHalts, RolloutLimits, RolloutPlan, WaveBy, WavePlan
@@ -287,11 +289,45 @@ def test_pause_resume_stop_and_roll_back() -> None:
     for what in (RolloutAct.RESUME, RolloutAct.STOP, RolloutAct.START, RolloutAct.PAUSE):
         with pytest.raises(Conflict, match=r"it is stopped, so (it cannot be \w+|there is nothing to resume)"):
             world.act(what)
+    world.act(RolloutAct.ROLL_BACK)
+    assert world.decisions[-1].computers == 0, "all were"
+    end(world, 0, SUCCESS, 2)
+    world.act(RolloutAct.ROLL_BACK)
+    assert (phase_of(world), world.decisions[-1].computers) == (Phase.STOPPED, 2), "those that have it since"
     other = started(10)
     with pytest.raises(Conflict, match="no package that it is rolled back to"):
         other.act(RolloutAct.ROLL_BACK)
     other.act(RolloutAct.STOP)
     assert kinds(other)[-1] is K.STOPPED
+
+
+def test_a_large_one_is_rolled_back_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = started(10, roll_back_to="18")
+    end(world, 0, SUCCESS, 7)
+    monkeypatch.setattr(rollout, "MAX_STEP", 3)
+    world.act(RolloutAct.ROLL_BACK)
+    assert (phase_of(world), sum(each.rolled_back for each in world.computers)) == (Phase.ROLLING_BACK, 3)
+    for what in (RolloutAct.RESUME, RolloutAct.ROLL_BACK, RolloutAct.PAUSE, RolloutAct.OPEN_WAVE):
+        with pytest.raises(Conflict, match="it is being rolled back, so"):
+            world.act(what)
+    assert [each.kind for each in world.step()] == [K.RECALLED], "first nobody else is notified"
+    assert [(each.kind, each.computers, each.figures) for each in world.step()] == [
+        (K.ROLLED_BACK, 3, {"to": "18", "wanted": 4})
+    ]
+    world.settle()
+    assert [each.kind for each in world.decisions[-2:]] == [K.ROLLED_BACK, K.STOPPED]
+    assert sum(each.rolled_back for each in world.computers) == 7
+    assert phase_of(world) is Phase.STOPPED
+
+
+def test_what_is_left_to_be_rolled_back_is_left_when_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = started(10, roll_back_to="18")
+    end(world, 0, SUCCESS, 7)
+    monkeypatch.setattr(rollout, "MAX_STEP", 3)
+    world.act(RolloutAct.ROLL_BACK)
+    world.act(RolloutAct.STOP)
+    world.settle()
+    assert (phase_of(world), sum(each.rolled_back for each in world.computers)) == (Phase.STOPPED, 3)
 
 
 def test_it_finishes_unless_computers_may_join() -> None:
@@ -394,6 +430,7 @@ PLANS = st.builds(
     windows=st.sampled_from(["", "8-13"]),
     approval=st.booleans(),
     retries=st.integers(0, 2),
+    roll_back_to=st.sampled_from(["", "18"]),
 )
 MOVES = st.one_of(
     st.tuples(st.just("act"), st.sampled_from([*RolloutAct, *[RolloutAct.RESUME] * 3])),
@@ -463,9 +500,10 @@ def test_no_sequence_opens_a_wave_too_early_twice_or_never(
     """What must never happen, `World` asserts at every step."""
     world = World(plan, [[Computer() for _ in range(size)] for size, _ in zip(sizes, plan.waves, strict=False)])
     world.each_bytes_per_s = each_bytes_per_s
-    for kind, value in [("act", RolloutAct.START), ("act", RolloutAct.APPROVE), ("step", 2), *moves][skipped:]:
-        move(world, kind, value)
-    finish_fairly(world)
+    with mock.patch.object(rollout, "MAX_STEP", 3):
+        for kind, value in [("act", RolloutAct.START), ("act", RolloutAct.APPROVE), ("step", 2), *moves][skipped:]:
+            move(world, kind, value)
+        finish_fairly(world)
     if phase_of(world) is Phase.FINISHED:
         assert sorted(world.opened_at_s) == list(range(len(plan.waves)))
         assert {each.state for each in world.computers} <= {SUCCESS, FAILED}

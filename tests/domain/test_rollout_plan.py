@@ -34,6 +34,10 @@ TEST_CLASS = WavePlan(WaveBy.GROUP, "Test class")
 WRITTEN = {
     "5": WavePlan(WaveBy.NUMBER, "5", "", 80, 60),
     "pilot: 10 %; success 95%; after 2h": WavePlan(WaveBy.SHARE, "10", "pilot", 95, 7200),
+    "pilote : 10 %; succès 95 %; après 2 h": WavePlan(WaveBy.SHARE, "10", "pilote", 95, 7200),
+    "groupe Test class; à la main": WavePlan(WaveBy.GROUP, "Test class", "", 80, 60, by_hand=True),
+    "filtre os = windows": WavePlan(WaveBy.FILTER, "os = windows", "", 80, 60),
+    "le reste": WavePlan(WaveBy.REST, "", "", 80, 60),
     "group Test class; by hand": WavePlan(WaveBy.GROUP, "Test class", "", 80, 60, by_hand=True),
     'filter mac ~ "aa: b"': WavePlan(WaveBy.FILTER, 'mac ~ "aa: b"', "", 80, 60),
     "all others: REST": WavePlan(WaveBy.REST, "", "all others", 80, 60),

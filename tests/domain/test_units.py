@@ -19,7 +19,9 @@ from distd.domain.units import (
     format_volume,
     parse_deadline,
     parse_duration,
+    parse_integer,
     parse_moment,
+    parse_past,
     parse_rate,
     parse_share,
     parse_size,
@@ -157,6 +159,20 @@ def test_bad_times_of_the_week_are_refused(text: str) -> None:
         ("18:00", 7.5 * HOUR_S),
         ("18h00", 7.5 * HOUR_S),
         ("9h30", 23 * HOUR_S),
+        ("ven. 18:00", 2 * DAY_S + 7.5 * HOUR_S),
+        ("Vendredi à 18h", 2 * DAY_S + 7.5 * HOUR_S),
+        ("vendredi 18h00", 2 * DAY_S + 7.5 * HOUR_S),
+        ("mar 10:30", 6 * DAY_S),
+        ("demain", 13.5 * HOUR_S),
+        ("tomorrow at 8:30", 22 * HOUR_S),
+        ("Demain 8h30", 22 * HOUR_S),
+        ("aujourd\N{RIGHT SINGLE QUOTATION MARK}hui 18h", 7.5 * HOUR_S),
+        ("27/11/2026 18:00", 2 * DAY_S + 7.5 * HOUR_S),
+        ("27/11/2026 à 18h00", 2 * DAY_S + 7.5 * HOUR_S),
+        ("26/11/2026", 13.5 * HOUR_S),
+        ("3 j", 3 * DAY_S),
+        ("2 jours", 2 * DAY_S),
+        ("2h", 2 * HOUR_S),
         ("3d", 3 * DAY_S),
         ("90min", 5400.0),
     ],
@@ -186,7 +202,22 @@ def test_a_deadline_counts_the_hour_by_which_clocks_change(
         time.tzset()
 
 
-@pytest.mark.parametrize("text", ["", "soon", "fri 25:00", "2026-11-25 10:00", "2026-13-01", "-3d"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "soon",
+        "fri 25:00",
+        "2026-11-25 10:00",
+        "2026-13-01",
+        "-3d",
+        "today",
+        "hier 8:00",
+        "mars",
+        "ve 18:00",
+        "31/02/2027",
+    ],
+)
 def test_bad_deadlines_are_refused(text: str) -> None:
     with pytest.raises(BadInput) as caught:
         parse_deadline(text, "by", WEDNESDAY)
@@ -195,16 +226,40 @@ def test_bad_deadlines_are_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "after_s"),
-    [("now", 0), (" NOW ", 0), ("2h", 7200), ("fri 18:00", 55.5 * HOUR_S), ("2026/11/25 12:30", 7200)],
+    [
+        ("now", 0),
+        (" NOW ", 0),
+        ("maintenant", 0),
+        ("2h", 7200),
+        ("fri 18:00", 55.5 * HOUR_S),
+        ("2026/11/25 12:30", 7200),
+    ],
 )
 def test_times_to_come(text: str, after_s: float) -> None:
     assert parse_moment(text, "at", WEDNESDAY) == WEDNESDAY.timestamp() + after_s
 
 
-@pytest.mark.parametrize("text", ["tomorrow", "2026-11-25 10:30", "", "yesterday", "24:00", "18h60", "18:0"])
+@pytest.mark.parametrize("text", ["tomorow", "2026-11-25 10:30", "", "yesterday", "24:00", "18h60", "18:0"])
 def test_bad_times_to_come_are_refused(text: str) -> None:
     with pytest.raises(BadInput, match="at: expected a time"):
         parse_moment(text, "at", WEDNESDAY)
+
+
+@pytest.mark.parametrize(
+    ("text", "ago_s"),
+    [
+        ("maintenant", 0),
+        ("7 j", 7 * DAY_S),
+        ("hier", 34.5 * HOUR_S),
+        ("yesterday 10:30", DAY_S),
+        ("aujourd'hui", 10.5 * HOUR_S),
+        ("lundi", 2 * DAY_S + 10.5 * HOUR_S),
+        ("ven. 18:00", 4 * DAY_S + 16.5 * HOUR_S),
+        ("24/11/2026 10:30", DAY_S),
+    ],
+)
+def test_times_that_have_passed(text: str, ago_s: float) -> None:
+    assert parse_past(text, "since", WEDNESDAY) == WEDNESDAY.timestamp() - ago_s
 
 
 def test_rates_and_shares_as_french_writes_them() -> None:
@@ -264,3 +319,14 @@ def test_times_are_written_in_the_zone_of_the_machine(monkeypatch: pytest.Monkey
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize(("text", "number"), [("7", 7), ("000000000000000000000000000000100", 100), ("0", 0)])
+def test_whole_numbers_are_read_with_all_their_digits(text: str, number: int) -> None:
+    assert parse_integer(text, "days", 0, 100) == number
+
+
+@pytest.mark.parametrize("text", ["", "101", "-1", "1.0", "٣", "0000000012", "1" * 5000, "0" * 9 + "1" * 5000])
+def test_other_texts_are_no_whole_numbers_in_the_limits(text: str) -> None:
+    with pytest.raises(BadInput, match="days: expected 1 to 10, got "):
+        parse_integer(text, "days", 1, 10)

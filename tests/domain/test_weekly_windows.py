@@ -22,6 +22,10 @@ def test_days_and_hours() -> None:
     assert parse_windows(" ; ", "windows") == ()
 
 
+def test_as_french_writes_them() -> None:
+    assert parse_windows("lun-ven 18h-6h30; samedi,dim.", "x") == parse_windows("mon-fri 18-6:30; sat,sun", "x")
+
+
 @pytest.mark.parametrize(
     "text", ["noon", "mon tue", "8-9 10-11", "8-8", "25-26", ";".join(["mon"] * (MAX_WINDOWS + 1))]
 )

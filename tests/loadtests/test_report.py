@@ -8,7 +8,7 @@ import pytest
 
 from loadtests.measure import Cell, failed
 from loadtests.report import MARKERS, Run, as_json, cost, html, markdown, put_between_markers, speed
-from tests.agentsim.report.parsed_page import ParsedPage
+from tests.report.parsed_page import ParsedPage
 
 FACTS = {
     "date": "2026-11-23 12:00 UTC",

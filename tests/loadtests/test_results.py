@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from agentsim.report.page import Curve, Lines, Table
+from distd.report.page import Curve, Lines, Table
 from loadtests import fleet, results, simulation
 from loadtests.results import goal_row, goal_table
-from tests.agentsim.report.parsed_page import ParsedPage
+from tests.report.parsed_page import ParsedPage
 
 GOOD = goal_table("Good", [goal_row("speed", "9", "≥ 8", True), goal_row("without a goal", "1")])
 BAD = goal_table("Bad", [goal_row("memory", "9", "≤ 8", False), goal_row("CPU", "9", "≤ 8", False)])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agentsim.report.page import Table
+from distd.report.page import Table
 from loadtests import results
 from loadtests.scenario import MirrorLoss, loss_rows, mirror_rows, run, served
 from loadtests.scenarios import TABLE

@@ -9,7 +9,7 @@ import pytest
 
 from distd.domain.errors import BadInput, TooLarge
 from distd.domain.watched_source import SETTLED_S, Settling, SourceVersion, check_path
-from distd.packaging import source_version
+from distd.packaging import source_files, source_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,8 +118,19 @@ def test_what_may_not_be_read(folder: Path, tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(BadInput, match="a file or folder"):
         look(folder.parent / "pipe")
     monkeypatch.setattr(source_version, "MAX_MEMBERS", 2)
-    with pytest.raises(BadInput, match="at most 2 files"):
+    for number in range(10):
+        (folder / f"more{number}").touch()
+    found: list[Path] = []
+    find_below = source_files._find_below
+
+    def note(root: Path, path: Path, fd: int, *, links: bool) -> Member:
+        found.append(path)
+        return find_below(root, path, fd, links=links)
+
+    monkeypatch.setattr(source_files, "_find_below", note)
+    with pytest.raises(BadInput, match="at most 2 files and folders"):
         look(folder)
+    assert len(found) == 3, "it does not look for all before it refuses"
 
 
 def test_a_place_that_becomes_a_link_when_it_was_checked_is_not_read(

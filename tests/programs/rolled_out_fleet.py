@@ -287,8 +287,10 @@ async def _step(catalogue: Catalogue) -> None:
 
     def step() -> None:
         with catalogue.read() as conn:
-            due = rollout_advance.find_due(conn, time.time(), config)
-        if due:
+            found = [
+                rollout_advance.find_due(conn, each, time.time(), config) for each in rollout_advance.list_active(conn)
+            ]
+        for due in filter(None, found):
             with catalogue.write() as conn:
                 rollout_advance.advance_due(conn, due, time.time(), config)
 

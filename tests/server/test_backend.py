@@ -61,7 +61,7 @@ def waits() -> list[float]:
 async def backend(batch: Any, reader: Any, writer: Any, waits: list[float]) -> OriginBackend:
     log, access = logging.getLogger("distd"), cast("Any", Access())
     progress, others = ProgressRecorder(writer, log), OtherRequests(cast("Any", None), cast("Any", None))
-    return OriginBackend(batch, Steering(reader), progress, others, access, waits.append, log)
+    return OriginBackend(batch, Steering(reader, log), progress, others, access, waits.append, log)
 
 
 def ask(backend: OriginBackend) -> tuple[int, bytes]:

@@ -39,7 +39,8 @@ SINGLE = """
     ROLLOUT_CREATED ROLLOUT_CHANGED ROLLOUT_DELETED ROLLOUT_APPROVED ROLLOUT_STARTED ROLLOUT_JOINED
     ROLLOUT_WAVE_OPENED ROLLOUT_ASSIGNED ROLLOUT_RETRIED ROLLOUT_RECALLED ROLLOUT_PAUSED ROLLOUT_RESUMED
     ROLLOUT_HALTED ROLLOUT_STOPPED ROLLOUT_FINISHED ROLLOUT_ROLLED_BACK ROLLOUT_RESTARTED SET_CREATED SET_CHANGED
-    SET_DELETED RECURRENCE_CREATED RECURRENCE_DELETED RECURRENCE_RUN RECURRENCE_FAILED SOURCE_WATCHED SOURCE_CHANGED
+    SET_DELETED RECURRENCE_CREATED RECURRENCE_CHANGED RECURRENCE_DELETED RECURRENCE_RUN RECURRENCE_FAILED
+    SOURCE_WATCHED SOURCE_EDITED SOURCE_CHANGED
     SOURCE_FAILED SOURCE_RECOVERED SOURCE_DELETED NOTICE_BEGAN NOTICE_ENDED NOTICE_NOT_SENT
 """
 
@@ -128,6 +129,31 @@ async def test_while_the_catalogue_is_away_nothing_is_lost(
     found = lines(caplog)
     assert found[0] == ("WARNING", "events are not followed: catalogue: database is locked", {})
     assert found[-1][1] == "PACKAGE_ACTIVATED"
+
+
+async def test_a_fault_costs_lines_and_not_the_server(
+    autojump_clock: Any,
+    event_watch: EventWatch,
+    origin: TestOrigin,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.INFO, "distd")
+    whole = event_lines.write_lines
+
+    def write_lines(log: logging.Logger, found: Any) -> None:
+        if found[0].package_id == "16":
+            raise ValueError("an odd event")
+        whole(log, found)
+
+    monkeypatch.setattr(event_lines, "write_lines", write_lines)
+    async with logged_events(event_watch, LOG):
+        for package_id in ("16", "17"):
+            origin.package(package_id)
+            await trio.sleep(3 * WAIT_S)
+    told = [(level, message) for level, message, _ in lines(caplog)]
+    assert ("ERROR", "events are not logged: a fault of the program: ValueError: an odd event") in told
+    assert ("INFO", "PACKAGE_ACTIVATED") in told
 
 
 def test_every_kind_is_of_one_of_many_or_quiet() -> None:

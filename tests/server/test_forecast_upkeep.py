@@ -50,6 +50,31 @@ async def test_a_deployment_that_begins_is_forecast_one_at_a_time(
     assert origin.read(package_forecasts.show_kept, "18") is None
 
 
+async def test_one_that_cannot_be_made_keeps_no_other_from_its_turn(
+    origin: TestOrigin,
+    reader: Any,
+    writer: Any,
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    origin.prolog()
+    for package_id in ("17", "18"):
+        origin.package(package_id)
+        origin.assign(package_id)
+
+    async def make(world: World, question: Question, name: str) -> Plan:
+        if question.package_id == "18":
+            raise ZeroDivisionError
+        return forecasts.forecast(world, question, name)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_forecasts, reader, writer, lambda: settings_of({}), make, LOG)
+        await trio.sleep(LOOK_S * 1.5)
+        nursery.cancel_scope.cancel()
+    assert origin.read(package_forecasts.show_kept, "17") is not None
+    assert "no forecast of a deployment is made, 18: a fault of the program: ZeroDivisionError" in caplog.text
+
+
 async def test_it_goes_on_when_the_catalogue_does_not_answer(
     origin: TestOrigin,
     reader: Any,

@@ -87,6 +87,35 @@ async def test_what_was_not_active_is_given_in_parts(
     assert (parts, len(origin.results("17"))) == ([2, 2, 1], 5)
 
 
+async def test_a_gift_that_fails_keeps_no_other_back(
+    origin: TestOrigin,
+    reader: Any,
+    writer: Any,
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    origin.now_s = time.time()
+    create(origin, "all", 'device_id ~ "*"')
+    for package_id in ("17", "18"):
+        origin.package(package_id)
+        origin.act(given_packages.keep, "all", package_id, Terms(), origin.now_s)
+        origin.act(packages.deactivate, package_id, origin.now_s)
+    origin.prolog()
+    origin.now_s += 10
+    for package_id in ("17", "18"):
+        origin.act(packages.activate, package_id, None, None, origin.now_s)
+    give = given_packages.give_late
+
+    def fail(conn: Any, late: Any, computer_ids: Any, now_s: float) -> None:
+        give(conn, late, computer_ids, now_s / 0 if late.key == 1 else now_s)
+
+    monkeypatch.setattr(given_packages, "give_late", fail)
+    await run(reader, writer, 1, autojump_clock)
+    assert [len(origin.results(each)) for each in ("17", "18")] == [0, 1]
+    assert "members of a group do not get a package, LateGift(key=1" in caplog.text
+
+
 async def test_a_catalogue_that_is_away_is_asked_again(
     origin: TestOrigin,
     reader: Any,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from sqlalchemy import update
 
 from distd.catalogue import schema
 from distd.catalogue.event_log import Kind
@@ -60,6 +61,28 @@ async def test_beyond_the_limit_it_is_only_counted(
     await recorder.flush()
     assert [row["computer_id"] for row in origin.rows(schema.progress)] == [1]
     assert recorder.fragments_sent == 3
+
+
+async def test_what_cannot_be_recorded_ends_no_server(
+    recorder: ProgressRecorder,
+    origin: TestOrigin,
+    autojump_clock: trio.testing.MockClock,
+    nursery: trio.Nursery,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    origin.package("17")
+    origin.prolog()
+    nursery.start_soon(recorder.run)
+    recorder.add(1, "17", 1, 100, "10.0.0.9")
+    await trio.sleep(module.FLUSH_S + 0.1)
+    origin.write(lambda conn: conn.execute(update(schema.progress).values(ranges="no numbers")))
+    recorder.add(1, "17", 3, 50, "10.0.0.9")
+    await trio.sleep(module.FLUSH_S)
+    assert "progress is not recorded, of downloads: 1: a fault of the program: ValueError" in caplog.text
+    origin.write(lambda conn: conn.execute(update(schema.progress).values(ranges="1")))
+    recorder.add(1, "17", 2, 50, "10.0.0.9")
+    await trio.sleep(module.FLUSH_S)
+    assert [row["ranges"] for row in origin.rows(schema.progress)] == ["1-2"]
 
 
 async def test_a_catalogue_that_is_away_costs_the_progress_only(

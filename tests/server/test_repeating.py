@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from distd.domain.errors import Conflict, Unavailable, Unreachable
-from distd.server.repeating import repeat
+from distd.server.repeating import Faults, repeat
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -89,3 +89,25 @@ async def test_a_fault_of_the_program_is_told_and_ends_nothing(
 async def test_what_ends_the_program_ends_it(autojump_clock: MockClock) -> None:
     with pytest.raises(KeyboardInterrupt):
         await repeat(Work(KeyboardInterrupt()), 10, "it is not done", LOG)
+
+
+async def test_of_several_items_one_is_in_no_others_way(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[int] = []
+    errors: dict[int, Exception] = {2: Conflict("group", "it is gone"), 3: ZeroDivisionError("of two")}
+
+    async def work(item: int) -> None:
+        if item in errors:
+            raise errors[item]
+        done.append(item)
+
+    faults = Faults(LOG)
+    await faults.keep_each_from([1, 2, 3, 4], work, "it is not done")
+    assert done == [1, 4]
+    assert caplog.messages == [
+        "it is not done, 2: group: it is gone",
+        "it is not done, 3: a fault of the program: ZeroDivisionError: of two",
+    ]
+    errors[1] = Unavailable("catalogue", "it is locked")
+    with pytest.raises(Unavailable):
+        await faults.keep_each_from([1, 2, 3, 4], work, "it is not done")
+    assert done == [1, 4], "an outage holds for all"

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import ssl
+import threading
 import zipfile
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,11 +24,12 @@ from distd.origin.installation import Installation
 from distd.origin.jobs import jobs, work
 from distd.origin.packages import packages, watched_sources
 from distd.origin.packages.watched_sources import NewSource
-from distd.packaging import builder
+from distd.packaging import builder, source_version
 from distd.server import source_watch
 from distd.server.source_watch import SourceWatch
 from distd.storage import pki
 from tests.fixtures.origin import new_package, package_store, publish
+from tests.programs.waiting import await_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -343,6 +345,43 @@ async def test_folders_of_deleted_sources_go_when_no_job_is_left(site: Site, web
     site.origin.act(jobs.cancel, "1", site.origin.now_s)
     await site.watch.tidy()
     assert list(folder.iterdir()) == []
+
+
+async def test_what_a_look_that_was_killed_has_begun_goes(site: Site) -> None:
+    site.add("https://localhost:1/putty.exe")
+    folder = site.installation.data.root / "sources/1"
+    folder.mkdir(parents=True)
+    now_us = round(site.origin.now_s * 1_000_000)
+    for name in (f".{now_us - 1}.part", f".{now_us + 1}.part", "putty.exe", "5.part"):
+        (folder / name).write_bytes(b"begun")
+    await site.watch.tidy()
+    assert sorted(path.name for path in folder.iterdir()) == [f".{now_us + 1}.part", "5.part", "putty.exe"]
+
+
+async def test_a_folder_that_does_not_answer_is_in_no_urls_way(
+    site: Site, web: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = threading.Event()
+    monkeypatch.setattr(source_version, "look", lambda *_, **__: hung.wait())
+    site.add(str(tmp_path / "srv"))
+    async with trio.open_nursery() as nursery:
+        (source,) = await site.watch._take()
+        for _ in range(source_watch.THREADS + 1):
+            nursery.start_soon(site.watch.look, source)
+        site.origin.act(watched_sources.delete, "it", site.origin.now_s)
+        await await_until(lambda: site.watch._looks.available_tokens == 0, "all threads that look at paths are held")
+        site.add(f"https://localhost:{web.port}/putty.exe")
+        await site.look()
+        assert site.source.digest
+        nursery.cancel_scope.cancel()
+    hung.set()
+
+
+async def test_the_log_shows_no_query_of_a_url(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.add("https://localhost:1/putty.exe?key=secret")
+    await site.look()
+    assert "https://localhost:1/putty.exe?…: " in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_what_is_being_written_is_looked_at_again_soon(site: Site, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,14 +33,18 @@ WANTED = FileRequest("17/17-1", "17", 1, "1-aa", 1, "10.0.0.1", "http")
 class KnownComputers:
     """Stands for a `Reader` that knows the computers up to 99."""
 
+    error: Exception | None = None
+
     async def run(self, operation: Any) -> Any:
         await trio.lowlevel.checkpoint()
+        if self.error is not None:
+            raise self.error
         return {number: ComputerFacts(f"pc{number}", {}) for number in operation.keywords["ids"] if number < 100}
 
 
 def make() -> Steering:
     reader: Any = KnownComputers()
-    steering = Steering(reader)
+    steering = Steering(reader, logging.getLogger("distd"))
     steering.use(DIRECTORY)
     return steering
 
@@ -97,6 +102,16 @@ async def test_an_agent_that_asks_again_gets_the_next_mirror_and_then_this_serve
     assert (await ask(steering, 2)).location.startswith("http://b")
     assert (await ask(steering, 2)) is LOCAL
     assert (await ask(steering, 3)) is LOCAL
+
+
+async def test_whoever_cannot_be_looked_up_is_served_here(
+    steering: Steering, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(KnownComputers, "error", ValueError("a row is odd"))
+    assert await ask(steering) is LOCAL
+    assert "agents are not sent to mirrors: a fault of the program: ValueError: a row is odd" in caplog.text
+    monkeypatch.setattr(KnownComputers, "error", None)
+    assert (await ask(steering, 2)).location
 
 
 async def test_after_a_while_the_mirror_is_tried_again(autojump_clock: MockClock, steering: Steering) -> None:

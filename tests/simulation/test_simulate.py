@@ -76,6 +76,9 @@ WORLDS = {
         (PACKAGE,), sites(700, mirrors=5, down=((600, 900), (800, 1200), (1500.5, 1501)), near="20kB/s; 10kB/s each"),
         CONFIG, contact_s=1200, requests_per_s=14,
     ),
+    "mirrors that go down while requests wait": World(
+        (PACKAGE,), sites(40, 2, down=((10, 10.5), (300, 300.5))), NO_PAUSES, contact_s=5, requests_per_s=1
+    ),
     "one mirror for several sites": World(
         (PACKAGE,), sites(700, near="300kB/s", down=((1000, 4000),), name="near"), CONFIG, contact_s=2400,
     ),

@@ -66,6 +66,13 @@ class Database(ABC):
         """
 
     @abstractmethod
+    def last_write(self) -> object | None:
+        """What is another thing after each write of whatever process; None: it cannot be told at present, or never.
+
+        It asks nothing of the database, and does not block.
+        """
+
+    @abstractmethod
     def is_committed(self, connection: Connection, transaction: str) -> bool | None:
         """Whether a transaction whose connection was lost at its end is committed nevertheless; None: it still runs."""
 

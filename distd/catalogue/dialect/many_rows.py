@@ -1,8 +1,9 @@
 """Statements of many rows, each in one round trip.
 
-SQLite runs a statement once a row, within the process. PostgreSQL gets all rows as one parameter, an array a column or
-a JSON document: the statement's text is the same whatever their number, so it is planned once. The names in these texts
-are those of our own tables.
+SQLite runs a statement once a row, within the process. It gets the values by their positions: with a mapping a row,
+SQLAlchemy takes as long as SQLite. PostgreSQL gets all rows as one parameter, an array a column or a JSON document: the
+statement's text is the same whatever their number, so it is planned once. The names in these texts are those of our own
+tables.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ARRAY, JSON, String, any_, bindparam, text, update
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import ARRAY, JSON, String, any_, bindparam, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Column, ColumnElement, Connection, Table, TextClause
 
@@ -31,11 +34,11 @@ def insert_rows(
     the table already change nothing."""
     if not rows:
         return
-    if conn.dialect.name == "sqlite":
-        statement = sqlite.insert(table)
-        conn.execute(statement.on_conflict_do_nothing() if missing_only else statement, rows)
-        return
     quoted, names = conn.dialect.identifier_preparer, tuple(rows[0])
+    if conn.dialect.name == "sqlite":
+        of_each = _insert_of_each(quoted, table, names, missing_only=missing_only)
+        conn.exec_driver_sql(of_each, _by_positions(table, names, rows))
+        return
     of_all = _insert_statement(quoted, table, names, missing_only=missing_only)
     conn.execute(of_all, {"rows": _document(rows)})
 
@@ -44,23 +47,38 @@ def update_rows(conn: Connection, table: Table, rows: Mapping[int, Mapping[str, 
     """Set the values of the rows with these ids; all have the same columns."""
     if not rows:
         return
-    names = tuple(next(iter(rows.values())))
+    quoted, names = conn.dialect.identifier_preparer, tuple(next(iter(rows.values())))
     if conn.dialect.name == "sqlite":
-        statement = update(table).where(table.c.id == bindparam("key"))
-        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
-        new = [{"key": key, **{f"new_{name}": row[name] for name in names}} for key, row in rows.items()]
-        conn.execute(statement.values(values), new)
+        values = _by_positions(table, names, rows.values())
+        of_each = _update_of_each(quoted, table, names)
+        conn.exec_driver_sql(of_each, [(*row, key) for key, row in zip(rows, values, strict=True)])
         return
     columns = {f"new_{name}": [row[name] for row in rows.values()] for name in names}
-    statement_of_all = _update_statement(conn.dialect.identifier_preparer, table, names)
+    statement_of_all = _update_statement(quoted, table, names)
     conn.execute(statement_of_all, {"key": list(rows), **columns})
 
 
-def is_one_of(conn: Connection, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
-    """Whether the column has one of the values."""
-    if conn.dialect.name == "sqlite":
-        return column.in_(values)
-    return column == any_(bindparam(f"{column.name}s", list(values), ARRAY(column.type)))
+def is_one_of(column: Column[Any], name: str) -> ColumnElement[bool]:
+    """Whether the column has one of the values of the parameter `name`, which is a list: for statements that are made
+    once. PostgreSQL gets it as an array; SQLite reads a whole table where it does not see how many they are."""
+    return _IsOneOf(column, bindparam(name, expanding=True))
+
+
+class _IsOneOf(FunctionElement[Any]):
+    inherit_cache = True
+    type = NullType()  # of a Boolean SQLite would be asked whether it = 1, which no index answers
+
+
+@compiles(_IsOneOf, "sqlite")
+def _one_of_values(element: Any, compiler: Any, **more: Any) -> Any:
+    column, values = element.clauses
+    return compiler.process(column.in_(values), **more)
+
+
+@compiles(_IsOneOf, "postgresql")
+def _one_of_array(element: Any, compiler: Any, **more: Any) -> Any:
+    column, values = element.clauses
+    return compiler.process(column == any_(bindparam(values.key, type_=ARRAY(column.type))), **more)
 
 
 def insert_pairs(conn: Connection, table: Table, pairs: Sequence[tuple[int, int]]) -> None:
@@ -79,7 +97,6 @@ def delete_pairs(conn: Connection, table: Table, pairs: Sequence[tuple[int, int]
 
 
 def _run_pairs(conn: Connection, pairs: Sequence[tuple[int, int]], of_each: str, of_all: str) -> None:
-    """In SQLite by positions, which takes half the time of a mapping a row."""
     if not pairs:
         return
     if conn.dialect.name == "sqlite":
@@ -87,6 +104,24 @@ def _run_pairs(conn: Connection, pairs: Sequence[tuple[int, int]], of_each: str,
         return
     first, second = zip(*pairs, strict=True)
     conn.execute(text(of_all), {"a": list(first), "b": list(second)})
+
+
+def _by_positions(table: Table, names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    documents = {name for name in names if isinstance(table.c[name].type, JSON)}
+    return [tuple(json.dumps(row[name]) if name in documents else row[name] for name in names) for row in rows]
+
+
+@lru_cache(64)
+def _insert_of_each(quoted: Any, table: Table, names: tuple[str, ...], *, missing_only: bool) -> str:
+    into, columns = quoted.format_table(table), ", ".join(map(quoted.quote, names))
+    end = "ON CONFLICT DO NOTHING" if missing_only else ""
+    return f"INSERT INTO {into} ({columns}) VALUES ({', '.join('?' * len(names))}) {end}"  # noqa: S608
+
+
+@lru_cache(64)
+def _update_of_each(quoted: Any, table: Table, names: tuple[str, ...]) -> str:
+    values = ", ".join(f"{quoted.quote(name)} = ?" for name in names)
+    return f"UPDATE {quoted.format_table(table)} SET {values} WHERE id = ?"  # noqa: S608
 
 
 @lru_cache(64)

@@ -129,6 +129,10 @@ class PostgresqlDatabase(Database):
             raise Unavailable("catalogue", " ".join(str(error).split())) from error
         return _NotifyListener(driver)
 
+    def last_write(self) -> object | None:
+        """Not without asking; `listen` makes it unnecessary."""
+        return None
+
     def is_committed(self, connection: Connection, transaction: str) -> bool | None:
         """By the number of the transaction."""
         status = connection.scalar(text("SELECT pg_xact_status(CAST(:id AS xid8))"), {"id": transaction})

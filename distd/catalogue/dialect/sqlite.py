@@ -11,6 +11,7 @@ by all that wait for it: see `catalogue.writer`.
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # The write-ahead log: what is left of its file once its changes are all in the database. (SQLite brings them there
 # every 4 MB by itself, but begins anew only when no reader needs the log.)
 KEPT_LOG_BYTES: Final = 16_777_216
+SETTLED_S: Final = 0.05  # a tick of the kernel's clock is 10 ms at the most
 
 # What may pass by itself, or when somebody frees the disk. Anything else that SQLite says is a bug of ours.
 _TRANSIENT: Final = (
@@ -47,6 +49,7 @@ class SqliteFile(Database):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._log_path = Path(f"{path}-wal")
 
     @property
     def path(self) -> Path:
@@ -94,6 +97,16 @@ class SqliteFile(Database):
         """There is no such thing."""
         return None
 
+    def last_write(self) -> object | None:
+        """The state of the write-ahead log's file. One of a moment ago tells nothing: what is written within the same
+        tick of the kernel's clock has the same time."""
+        try:
+            state = self._log_path.stat()
+        except FileNotFoundError:
+            return None
+        is_settled = abs(time.time() - state.st_mtime) > SETTLED_S
+        return (state.st_ino, state.st_size, state.st_mtime_ns) if is_settled else None
+
     def is_committed(self, connection: Connection, transaction: str) -> bool | None:
         """There is no connection that could be lost."""
         return False
@@ -114,7 +127,7 @@ class SqliteFile(Database):
     def limit_log(self, engine: Engine, max_bytes: int) -> None:
         """Nobody waits for it but, at its end and for a moment, a writer; what readers still need stays."""
         try:
-            size_bytes = Path(f"{self._path}-wal").stat().st_size
+            size_bytes = self._log_path.stat().st_size
         except FileNotFoundError:
             return
         if size_bytes <= max_bytes:

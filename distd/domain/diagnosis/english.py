@@ -75,6 +75,28 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "`distd assign {asked_id} --computer {device_id}`.",
         "without an assignment of it",
     ),
+    _K.WAVE_NOT_OPEN: _T(
+        "It is in wave {wave} of the roll-out {rollout}, which is not open yet (open: {opened}).",
+        "`distd rollout show '{rollout}'` says how the wave before is; `distd rollout open '{rollout}'` opens the "
+        "next one now.",
+        "in a wave that is not open",
+    ),
+    _K.ROLLOUT_RESTS: _T(
+        "It is in wave {wave} of the roll-out {rollout}, which does not go on now: it is {phase}.",
+        "`distd rollout show '{rollout}'` says why.",
+        "in a roll-out that does not go on",
+    ),
+    _K.ROLLOUT_NEXT: _T(
+        "It is in wave {wave} of the roll-out {rollout}, which is open: it gets the package as soon as the roll-out's "
+        "times and limits let it.",
+        "Wait; `distd rollout show '{rollout}'` says how many computers have it.",
+        "whose turn in a roll-out is next",
+    ),
+    _K.ROLLOUT_PASSED_OVER: _T(
+        "It is in wave {wave} of the roll-out {rollout}, which has passed it over: it could not take the package.",
+        "`distd assign {asked_id} --computer {device_id} --dry-run` says why.",
+        "passed over by a roll-out",
+    ),
     _K.DELETED: _T("Package {asked_id} is deleted.", "Build it anew, and assign that.", "with a deleted package"),
     _K.WITHDRAWN: _T(
         "The package is withdrawn: its files are gone, and no more agents are notified of it.",

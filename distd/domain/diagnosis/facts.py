@@ -139,6 +139,18 @@ class DiagnosedServer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiagnosedRollout:
+    """A roll-out of the package that has not ended, and has not assigned it to the computer, which is in `wave` (from
+    1); `opened`: how many waves are open. `passed_over`: it could not take the package."""
+
+    name: str
+    phase: str
+    wave: int
+    opened: int
+    passed_over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosisFacts:
     """All that is known of a computer and a package. None: there is no such thing. `asked_id`: the package that was
     asked for, "": none. `others`: the other packages of which its agent was notified, by id their priority. `held`:
@@ -152,6 +164,7 @@ class DiagnosisFacts:
     refusal: Refusal | None = None
     package: DiagnosedPackage | None = None
     assignment: DiagnosedAssignment | None = None
+    rollout: DiagnosedRollout | None = None
     held: HoldReason | None = None
     others: tuple[tuple[str, int], ...] = ()
     fetches: DiagnosedFetches = DiagnosedFetches()

@@ -77,6 +77,31 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "`distd assign {asked_id} --computer {device_id}`.",
         "sans affectation de ce paquet",
     ),
+    _K.WAVE_NOT_OPEN: _T(
+        "Il est dans la vague {wave} du déploiement par vagues {rollout}, qui n'est pas encore ouverte (ouvertes : "
+        "{opened}).",
+        "`distd rollout show '{rollout}'` dit où en est la vague précédente ; `distd rollout open '{rollout}'` ouvre "
+        "la suivante tout de suite.",
+        "dans une vague qui n'est pas ouverte",
+    ),
+    _K.ROLLOUT_RESTS: _T(
+        "Il est dans la vague {wave} du déploiement par vagues {rollout}, qui n'avance pas maintenant : son état est "
+        "{phase}.",
+        "`distd rollout show '{rollout}'` dit pourquoi.",
+        "dans un déploiement par vagues qui n'avance pas",
+    ),
+    _K.ROLLOUT_NEXT: _T(
+        "Il est dans la vague {wave} du déploiement par vagues {rollout}, qui est ouverte : il aura le paquet dès que "
+        "les horaires et les limites du déploiement le permettent.",
+        "Attendez ; `distd rollout show '{rollout}'` dit combien d'ordinateurs l'ont.",
+        "dont le tour vient dans un déploiement par vagues",
+    ),
+    _K.ROLLOUT_PASSED_OVER: _T(
+        "Il est dans la vague {wave} du déploiement par vagues {rollout}, qui l'a laissé de côté : il ne pouvait pas "
+        "prendre le paquet.",
+        "`distd assign {asked_id} --computer {device_id} --dry-run` dit pourquoi.",
+        "laissés de côté par un déploiement par vagues",
+    ),
     _K.DELETED: _T(
         "Le paquet {asked_id} est supprimé.", "Construisez-le de nouveau, et affectez celui-là.", "au paquet supprimé"
     ),

@@ -15,6 +15,7 @@ from distd.domain.diagnosis.situation import assignment_of, cause_of, computer_o
 from distd.domain.diagnosis.unfit import DISK_FACTOR
 from distd.domain.hold_reasons import HoldReason
 from distd.domain.results import EXPIRED, CodeClass, Outcome, class_of, classify
+from distd.domain.rollout_state import Phase
 from distd.domain.units import HOUR_S
 
 if TYPE_CHECKING:
@@ -109,7 +110,19 @@ def _no_package(facts: DiagnosisFacts) -> Cause | None:
 
 
 def _not_assigned(facts: DiagnosisFacts) -> Cause | None:
-    return cause_of(facts, CauseKind.NOT_ASSIGNED)
+    return None if facts.rollout else cause_of(facts, CauseKind.NOT_ASSIGNED)
+
+
+def _in_rollout(facts: DiagnosisFacts) -> Cause | None:
+    found = facts.rollout
+    if found is None:
+        return None
+    kind = CauseKind.ROLLOUT_NEXT if found.wave <= found.opened else CauseKind.WAVE_NOT_OPEN
+    if found.passed_over:
+        kind = CauseKind.ROLLOUT_PASSED_OVER
+    elif found.phase != Phase.RUNNING:
+        kind = CauseKind.ROLLOUT_RESTS
+    return cause_of(facts, kind, rollout=found.name, phase=found.phase, wave=found.wave, opened=found.opened)
 
 
 def _package_state(facts: DiagnosisFacts) -> Cause | None:
@@ -223,7 +236,7 @@ _UNFIT: Final[tuple[Rule, ...]] = (unfit.other_system, unfit.little_disk, unfit.
 STAGES: Final[Mapping[Stage, tuple[Rule, ...]]] = {
     Stage.NO_COMPUTER: (_refused, _unknown_computer),
     Stage.NO_PACKAGE: (_no_package, _waiting_room, _refused, _contact_overdue),
-    Stage.NOT_ASSIGNED: (_package_state, _not_assigned, _waiting_room, _refused, _contact_overdue),
+    Stage.NOT_ASSIGNED: (_package_state, _in_rollout, _not_assigned, _waiting_room, _refused, _contact_overdue),
     Stage.WAITING: (
         *(_waiting_room, _refused, _contact_overdue, _no_contact_since, _package_state, _held),
         *(*_UNFIT, _listed_next, unfit.option_ignored),

@@ -18,7 +18,7 @@ from distd.domain.errors import BadInput
 from distd.domain.filters.fields import Kind
 from distd.domain.filters.patterns import read_pattern
 from distd.domain.folding import fold
-from distd.domain.units import parse_duration, parse_size
+from distd.domain.units import parse_duration, parse_integer, parse_size
 from distd.domain.versions import version_key
 
 if TYPE_CHECKING:
@@ -219,9 +219,7 @@ def _read_text(text: str, _op: FilterOp) -> str:
 
 
 def _read_number(text: str, _op: FilterOp) -> str:
-    if not (text.isascii() and text.isdecimal() and int(text[:20]) <= MAX_NUMBER):
-        raise BadInput("value", "a number", text)
-    return str(int(text[:20]))
+    return str(parse_integer(text, "value", 0, MAX_NUMBER, "a number"))
 
 
 def _read_size(text: str, _op: FilterOp) -> str:
@@ -245,13 +243,13 @@ def write_size(size_bytes: int) -> str:
 
 def _read_time(text: str, op: FilterOp) -> str:
     for form, _ in MOMENTS:
-        try:
-            then = datetime.strptime(text.replace("/", "-").replace("T", " "), form)  # noqa: DTZ007 - local
-        except ValueError:
-            continue
-        if then.year in YEARS:
-            return then.strftime(form)
-        break
+        for written in (form, form.replace("%Y-%m-%d", "%d-%m-%Y")):  # the day first, as French writes it
+            try:
+                then = datetime.strptime(text.replace("/", "-").replace("T", " "), written)  # noqa: DTZ007 - local
+            except ValueError:
+                continue
+            if then.year in YEARS:
+                return then.strftime(form)
     expected = "a time such as 7d (ago), 2026-11-26 or 2026-11-26 18:00"
     try:
         age_s = parse_duration(text, "value", MAX_AGE_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from distd.domain.filters.criteria import ascii_lower
 from distd.domain.filters.fields import ACCOUNT, FIELDS, Kind
@@ -43,16 +43,21 @@ class FilterFacts:
     """Folded texts, keys, numbers, microseconds since 1970.
 
     `values`: by the names of fields, `account.` with the folded key; without those that are empty. `groups`: folded
-    names. `software_marks`: what `shared_software` found of its software; `value_marks`: what `shared_values` found of
-    its values. A filter that does not read a part (`reads`) does not need it here.
+    names. A filter that does not read a part (`reads`) does not need it here.
     """
 
     values: Mapping[str, tuple[Value, ...]]
     software: tuple[InstalledFacts, ...] = ()
     packages: tuple[AssignedFacts, ...] = ()
     groups: frozenset[str] = frozenset()
-    software_marks: int = 0
-    value_marks: int = 0
+
+
+# Fields with one value: whether it is a version, its column, and that of the key.
+_SINGLE: Final = tuple(
+    (field.name, field.kind is Kind.VERSION, field.column, field.key_column)
+    for field in FIELDS.values()
+    if not field.many
+)
 
 
 def filter_facts(
@@ -66,12 +71,10 @@ def filter_facts(
     """Of a row of the table of computers, or the same columns from `domain.computer_facts`, and of what belongs to it
     there. `accounts` by the folded key; `groups`: names."""
     values: dict[str, tuple[Value, ...]] = {}
-    for field in FIELDS.values():
-        key = None if field.many else columns.get(field.key_column)
-        if key is None or key == "":
-            continue
-        is_version = field.kind is Kind.VERSION
-        values[field.name] = ((ascii_lower(columns.get(field.column) or ""), key) if is_version else key,)
+    for name, is_version, column, key_column in _SINGLE:
+        key = columns.get(key_column)
+        if key is not None and key != "":
+            values[name] = ((ascii_lower(columns.get(column) or ""), key) if is_version else key,)
     found = list(interfaces)
     values["ip"] = tuple((each.ip, each.ip_key) for each in found if each.ip_key)
     values["subnet"] = tuple((each.subnet, each.subnet_key) for each in found if each.subnet_key)

@@ -1,9 +1,9 @@
-"""Whether a filter holds for one computer, in memory: for dynamic groups. A filter is compiled once."""
+"""Whether a filter holds for one computer, in memory. A filter is compiled once; `judge_many` judges many computers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from distd.domain.filters.criteria import MICROS, age_us, criterion_of, is_age
 from distd.domain.filters.fields import WORD_FIELDS, Kind, account_field, find_field
@@ -24,7 +24,7 @@ from distd.domain.filters.tree import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from distd.domain.filters.facts import FilterFacts, InstalledFacts, Value
     from distd.domain.filters.reads import Reads
@@ -50,7 +50,7 @@ class CompiledFilter:
         moments = [
             value + age_us(leaf.values[0])
             for leaf in leaves(self.tree)
-            if isinstance(leaf, Compare) and _is_aged(leaf)
+            if isinstance(leaf, Compare) and is_aged(leaf)
             for value in facts.values.get(leaf.field, ())
             if isinstance(value, int)
         ]
@@ -59,28 +59,15 @@ class CompiledFilter:
         return min(later) / MICROS if later else None
 
 
-def judge_software(node: Software) -> Judge:
-    """Whether one of the facts' software is such."""
-    is_such = judge_installed(node)
-    return lambda facts, _: any(map(is_such, facts.software))
-
-
-def judge_installed(node: Software) -> Callable[[InstalledFacts], bool]:
-    """Whether one software is such."""
-    criteria = tuple(map(_of_software, node.criteria))
-    return lambda each: all(holds(each) for holds in criteria)
-
-
-def judge_group(node: InGroup) -> Judge:
-    """Whether one of the facts' groups is called so."""
-    matches = read_pattern(node.name, whole=True).matches
-    return lambda facts, _: any(map(matches, facts.groups))
-
-
-def judge_compare(node: Compare) -> Judge:
-    """Whether the comparison holds for one of the facts' values."""
-    name, holds = account_field(node.field), judge_values(node)
-    return lambda facts, _: holds(facts.values.get(name, ()))
+def judge_installed(criteria: Iterable[OfSoftware]) -> Callable[[InstalledFacts], bool]:
+    """Whether all of these hold for one software."""
+    match tuple(map(_of_software, criteria)):
+        case []:
+            return lambda _: True
+        case [holds]:
+            return holds
+        case judges:
+            return lambda each: all(holds(each) for holds in judges)
 
 
 def judge_values(node: Compare) -> Callable[[Sequence[Value]], bool]:
@@ -94,44 +81,40 @@ def judge_values(node: Compare) -> Callable[[Sequence[Value]], bool]:
     return lambda values: any(map(holds, values))
 
 
-class LeafJudges(NamedTuple):
-    """What compiles the parts of a filter that many filters may share."""
-
-    of_software: Callable[[Software], Judge] = judge_software
-    of_group: Callable[[InGroup], Judge] = judge_group
-    of_compare: Callable[[Compare], Judge] = judge_compare  # but of ages
-
-
-_ALONE: Final = LeafJudges()
-
-
-def compile_filter(tree: Node, leaf_judges: LeafJudges = _ALONE) -> CompiledFilter:
+def compile_filter(tree: Node) -> CompiledFilter:
     """The filter of this tree."""
-    return CompiledFilter(tree, reads_of(tree), _compile(tree, leaf_judges))
+    return CompiledFilter(tree, reads_of(tree), _compile(tree))
 
 
-def _compile(node: Node, leaf_judges: LeafJudges) -> Judge:
+def is_aged(node: Compare) -> bool:
+    """Whether what is compared moves with the clock."""
+    return find_field(node.field).kind is Kind.TIME and is_age(node.values[0])
+
+
+def _compile(node: Node) -> Judge:
     match node:
         case And(parts):
-            return _all([_compile(part, leaf_judges) for part in parts])
+            return _all([_compile(part) for part in parts])
         case Or(parts):
-            return _any([_compile(part, leaf_judges) for part in parts])
+            return _any([_compile(part) for part in parts])
         case Not(part):
-            opposite = _compile(part, leaf_judges)
+            opposite = _compile(part)
             return lambda facts, now_s: not opposite(facts, now_s)
         case Compare():
-            return _judge_age(node) if _is_aged(node) else leaf_judges.of_compare(node)
+            return _age(node) if is_aged(node) else _compare(node)
         case Empty(field):
             name = account_field(field)
             return lambda facts, _: not facts.values.get(name)
         case Word(text):
             return _word(text)
-        case Software():
-            return leaf_judges.of_software(node)
+        case Software(criteria):
+            is_such = judge_installed(criteria)
+            return lambda facts, _: any(map(is_such, facts.software))
         case PackageInState():
             return _package(node)
-        case InGroup():
-            return leaf_judges.of_group(node)
+        case InGroup(name):
+            matches = read_pattern(name, whole=True).matches
+            return lambda facts, _: any(map(matches, facts.groups))
 
 
 def _all(judges: Sequence[Judge]) -> Judge:
@@ -148,16 +131,17 @@ def _any(judges: Sequence[Judge]) -> Judge:
     return lambda facts, now_s: any(judge(facts, now_s) for judge in judges)
 
 
-def _judge_age(node: Compare) -> Judge:
+def _compare(node: Compare) -> Judge:
+    name, holds = account_field(node.field), judge_values(node)
+    return lambda facts, _: holds(facts.values.get(name, ()))
+
+
+def _age(node: Compare) -> Judge:
     name, kind = account_field(node.field), find_field(node.field).kind
     return lambda facts, now_s: any(
         criterion_of(kind, node.op, node.values, now_s).test.holds(value)  # type: ignore[arg-type]
         for value in facts.values.get(name, ())
     )
-
-
-def _is_aged(node: Compare) -> bool:
-    return find_field(node.field).kind is Kind.TIME and is_age(node.values[0])
 
 
 def _word(text: str) -> Judge:

@@ -27,7 +27,7 @@ AROUND: Final = 24  # characters that an error shows on both sides of its place
 FUNCTIONS: Final = ("software", "package", "group")
 
 # What people call the tokens, in the order in which an error names them.
-_NAMES: Final = {
+TOKEN_NAMES: Final = {
     "WORD": "a field or a word",
     "OPERATOR": "an operator (= != ~ !~ < <= > >= in is)",
     "QUANTITY": "a value",
@@ -280,7 +280,7 @@ def _name(terminals: Iterable[str]) -> str:
         found = found - {"WORD"} | {"QUANTITY"}
     if {"_AND", "_OR"} & found:
         found -= {"WORD"}
-    names = [name for terminal, name in _NAMES.items() if terminal in found]
+    names = [name for terminal, name in TOKEN_NAMES.items() if terminal in found]
     return " or ".join(names) or "something else"
 
 

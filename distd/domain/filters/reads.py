@@ -10,6 +10,8 @@ from distd.domain.filters.fields import FIELDS, WORD_FIELDS, Kind, ReadSection, 
 from distd.domain.filters.tree import Compare, Empty, InGroup, PackageInState, Software, Word, leaves
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from distd.domain.filters.tree import Leaf, Node
 
 
@@ -39,6 +41,17 @@ def reads_of(tree: Node) -> Reads:
         sections=frozenset(sections),
         groups=frozenset(leaf.name for leaf in found if isinstance(leaf, InGroup)),
         by_clock=any(isinstance(leaf, Compare) and _has_age(leaf) for leaf in found),
+    )
+
+
+def together(many: Iterable[Reads]) -> Reads:
+    """What some filters read."""
+    found = list(many)
+    return Reads(
+        fields=frozenset[str]().union(*(each.fields for each in found)),
+        sections=frozenset[ReadSection]().union(*(each.sections for each in found)),
+        groups=frozenset[str]().union(*(each.groups for each in found)),
+        by_clock=any(each.by_clock for each in found),
     )
 
 

@@ -68,7 +68,7 @@ SPECIAL: Final[Mapping[str, tuple[str, ...]]] = {
     TEXT: ("holds",),
 }
 VERSION_OPERATORS: Final = ("=", "!=", *_ORDERED)
-_LISTED: Final = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,]*?))\s*(?:,|$)')
+_LISTED: Final = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))(?:,|$)')  # in time by the length, whatever comes
 
 Path: TypeAlias = tuple[int, ...]
 
@@ -258,7 +258,7 @@ def _listed(value: str) -> str:
 
 
 def _read_list(text: str) -> list[str]:
-    found = [quoted.replace('""', '"') if quoted else plain for quoted, plain in _LISTED.findall(text)]
+    found = [quoted.replace('""', '"') if quoted else plain.strip() for quoted, plain in _LISTED.findall(text)]
     return [each for each in found if each]
 
 

@@ -1,7 +1,7 @@
 """What many filters ask of the values of fields, answered once for each value, however many computers have it. Pure.
 
-As `shared_software` has it for software: each different comparison is a bit, a computer has the bits of all its values.
-The bits of values that came last are remembered, as most computers of a site have the same ones.
+As `shared_software` has it for software: each different comparison has a number. Which comparisons hold for the values
+that came last is remembered, as most computers of a site have the same ones.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from distd.domain.filters.judge import judge_values
 from distd.domain.lru import Lru
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from distd.domain.filters.facts import Value
-    from distd.domain.filters.judge import Judge
     from distd.domain.filters.tree import Compare
 
 MAX_REMEMBERED: Final = 4096  # values of each field
@@ -26,27 +25,30 @@ class SharedValues:
     """The comparisons of some filters that do not depend on the time."""
 
     def __init__(self) -> None:
-        self._bits: dict[Compare, int] = {}
+        self._numbers: dict[Compare, int] = {}
         self._fields: dict[str, _Comparisons] = {}
 
     def __len__(self) -> int:
         """How many different comparisons there are."""
-        return len(self._bits)
+        return len(self._numbers)
 
-    def judge(self, node: Compare) -> Judge:
-        """For `compile_filter`: the facts' `value_marks` say it."""
-        bit = self._bits.get(node)
-        if bit is None:
-            bit = self._bits[node] = 1 << len(self._bits)
-            self._fields.setdefault(account_field(node.field), _Comparisons()).add(bit, judge_values(node))
-        return lambda facts, _: facts.value_marks & bit != 0
+    def number(self, node: Compare) -> int:
+        """The number of this comparison, from 0; before the first values are asked for."""
+        number = self._numbers.get(node)
+        if number is None:
+            number = self._numbers[node] = len(self._numbers)
+            self._fields.setdefault(account_field(node.field), _Comparisons()).add(number, judge_values(node))
+        return number
 
-    def marks(self, values: Mapping[str, tuple[Value, ...]]) -> int:
-        """`FilterFacts.value_marks` of a computer with these values."""
-        found = 0
-        for name, comparisons in self._fields.items():
-            if theirs := values.get(name):
-                found |= comparisons.marks(theirs)
+    def answers(self, computers: Iterable[Mapping[str, tuple[Value, ...]]]) -> list[int]:
+        """By the number of a comparison a bit for each computer, of which these are the values: whether it holds."""
+        found = [0] * len(self._numbers)
+        for place, values in enumerate(computers):
+            bit = 1 << place
+            for name, comparisons in self._fields.items():
+                if theirs := values.get(name):
+                    for number in comparisons.holding(theirs):
+                        found[number] |= bit
         return found
 
 
@@ -57,16 +59,16 @@ class _Comparisons:
 
     def __init__(self) -> None:
         self._questions: list[tuple[int, Callable[[Sequence[Value]], bool]]] = []
-        self._remembered: Lru[tuple[Value, ...], int] = Lru(MAX_REMEMBERED)
+        self._remembered: Lru[tuple[Value, ...], tuple[int, ...]] = Lru(MAX_REMEMBERED)
 
-    def add(self, bit: int, holds: Callable[[Sequence[Value]], bool]) -> None:
+    def add(self, number: int, holds: Callable[[Sequence[Value]], bool]) -> None:
         """Another one; before the first values are asked for."""
-        self._questions.append((bit, holds))
+        self._questions.append((number, holds))
 
-    def marks(self, values: tuple[Value, ...]) -> int:
-        """The bits of those that hold for one of the values."""
+    def holding(self, values: tuple[Value, ...]) -> tuple[int, ...]:
+        """The numbers of those that hold for one of the values."""
         found = self._remembered.get(values)
         if found is None:
-            found = sum(bit for bit, holds in self._questions if holds(values))
+            found = tuple(number for number, holds in self._questions if holds(values))
             self._remembered.put(values, found)
         return found

@@ -49,16 +49,16 @@ class ComputerState:
     `history` holds only packages with an open assignment, and those that this batch has added; `delivered` are those of
     them that this server has delivered, `trusted` those that count as if it had. `succeeded` are deployed packages that
     others wait for; `ended` has the assignments that are closed, of packages that a post of the batch reports on.
-    `facts` are what its mirrors are chosen by, as they were before the batch; `identity` and `changed` are kept up to
-    date. `is_new`: the batch has inserted it. `last_inventory_at_s` is None before the first inventory. `digests` and
-    `fixed_accounts` are only known of those that send one now (`load_inventories`).
+    `row` is as it was before the batch; `identity` and `changed` are kept up to date. `is_new`: the batch has inserted
+    it. `last_inventory_at_s` is None before the first inventory. `digests` and `fixed_accounts` are only known of those
+    that send one now (`load_inventories`).
     """
 
     id: int
     user_agent: str
     tag: str | None
     last_inventory_at_s: float | None
-    facts: ComputerFacts
+    row: Row[Any]
     open: list[OpenAssignment] = field(default_factory=list)
     history: set[str] = field(default_factory=set)
     token_generation: int = 0
@@ -74,6 +74,11 @@ class ComputerState:
     succeeded: set[str] = field(default_factory=set)
     ended: dict[str, EndedAssignment] = field(default_factory=dict)
     is_new: bool = False
+
+    @property
+    def facts(self) -> ComputerFacts:
+        """What its mirrors are chosen by: hardly any contact needs them."""
+        return directory.computer_of(self.row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +138,13 @@ _COLUMNS: Final = (
     *("id", "user_agent", "last_inventory_at_us", "token_generation", "serial", "macs", "changed"),
     *("networks", "waiting", "key_hash"),
 )
+_COMPUTERS: Final = select(*(computers.c[name] for name in (*_COLUMNS, *directory.COLUMNS))).where(
+    many_rows.is_one_of(computers.c.device_id, "device_ids")
+)
 
 
 def _computers(conn: Connection, device_ids: Collection[str]) -> dict[str, Row[Any]]:
-    columns = (*_COLUMNS, *directory.COLUMNS)
-    query = select(*(computers.c[name] for name in columns)).where(
-        many_rows.is_one_of(conn, computers.c.device_id, device_ids)
-    )
-    return {row.device_id: row for row in conn.execute(query)}
+    return {row.device_id: row for row in conn.execute(_COMPUTERS, {"device_ids": list(device_ids)})}
 
 
 def _insert(conn: Connection, unknown: Mapping[str, float], *, waiting: bool) -> dict[str, Row[Any]]:
@@ -171,7 +175,7 @@ def _state(row: Any, *, is_new: bool = False) -> ComputerState:
         row.user_agent or "",
         row.tag,
         None if row.last_inventory_at_us is None else row.last_inventory_at_us / 1_000_000,
-        directory.computer_of(row),
+        row,
         token_generation=row.token_generation,
         identity=IdentityFacts(
             row.address or "",

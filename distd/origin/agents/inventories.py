@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from distd.catalogue.schema import computers, inventory_digests
 from distd.domain.computer_facts import accounts_of, columns_of, drives_of, interfaces_of, software_of
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from distd.domain.computer_facts import Account, Drive, InstalledSoftware, Interface
     from distd.wire.ocs_document import DividedInventory
 
+_DIGESTS: Final = select(inventory_digests.c.computer_id, inventory_digests.c.digests).where(
+    inventory_digests.c.computer_id.in_(bindparam("ids", expanding=True))
+)
 # Shorter bodies are read as a whole at once: they wait with PROLOGs, for which nothing is looked up.
 MIN_DIVIDED_BYTES: Final = 513
 
@@ -157,8 +160,8 @@ def look_up(conn: Connection, inventories: Collection[SentInventory]) -> list[Ba
 
 def known_digests(conn: Connection, computer_ids: Iterable[int]) -> dict[int, SectionDigests]:
     """What the catalogue has of these computers' inventories; nothing of those that have sent none."""
-    query = select(inventory_digests).where(inventory_digests.c.computer_id.in_(list(computer_ids)))
-    return {row.computer_id: SectionDigests.unpack(row.digests) for row in conn.execute(query)}
+    rows = conn.execute(_DIGESTS, {"ids": list(computer_ids)})
+    return {computer_id: SectionDigests.unpack(digests) for computer_id, digests in rows}
 
 
 def _digest_of_document(data: bytes, document: bytes | None) -> bytes:

@@ -95,6 +95,8 @@ class Listing:
 
 def choose_packages(assignments: list[OpenAssignment], agent: Agent, config: DownloadConfig) -> Listing:
     """Which of a computer's open `assignments` are listed now."""
+    if not assignments:
+        return Listing([], [], [], [], [])
     # Trap 3: a package that is no longer in the PROLOG makes the agent loop until TIMEOUT. So a package of which it was
     # notified stays listed until its final status, even when it is withdrawn or deactivated.
     notified = [assignment for assignment in assignments if assignment.notified]

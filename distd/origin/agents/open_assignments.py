@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 
+from distd.catalogue.dialect import many_rows
 from distd.catalogue.schema import activations, assignments, history, packages
 from distd.origin.agents import batch
 from distd.origin.agents.listing import OpenAssignment
@@ -68,7 +69,7 @@ _OPEN = (
     )
     .join(packages, packages.c.id == assignments.c.package_id)
     .outerjoin(activations, activations.c.package_id == assignments.c.package_id)
-    .where(assignments.c.result.is_(None), assignments.c.computer_id.in_(bindparam("ids", expanding=True)))
+    .where(assignments.c.result.is_(None), many_rows.is_one_of(assignments.c.computer_id, "ids"))
     .order_by(assignments.c.id)
 )
 

@@ -206,9 +206,10 @@ class _Answers:
             config=config,
             packs=self.packs(listing.listed, computer, post.now_s, config.timeout_days),
         )
-        if reply not in self.encoded:
-            self.encoded[reply] = ocs.write_prolog_reply(reply)
-        return self.encoded[reply]
+        encoded = self.encoded.get(reply)
+        if encoded is None:
+            encoded = self.encoded[reply] = ocs.write_prolog_reply(reply)
+        return encoded
 
     def packs(
         self, listed: Sequence[OpenAssignment], computer: ComputerState, now_s: float, timeout_days: int

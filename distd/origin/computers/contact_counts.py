@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from distd.domain.actor import Actor
 
+LATELY_S: Final = 300.0
 HOUR_S: Final = 3600.0
 DAY_S: Final = 86_400.0
 SILENT_S: Final = 30 * DAY_S
@@ -22,10 +23,11 @@ SILENT_S: Final = 30 * DAY_S
 
 @dataclass(frozen=True, slots=True)
 class ContactCounts:
-    """`hour`, `day`: their last contact is no older than that; `silent`: it is older than 30 days. `waiting`: in the
-    waiting room; `changed`: something of their identity has changed."""
+    """`lately`, `hour`, `day`: their last contact is no older than `LATELY_S`, an hour, a day; `silent`: it is
+    older than 30 days. `waiting`: in the waiting room; `changed`: something of their identity has changed."""
 
     total: int
+    lately: int
     hour: int
     day: int
     silent: int
@@ -38,6 +40,7 @@ def count_contacts(conn: Connection, actor: Actor, now_s: float) -> ContactCount
     seen = computers.c.last_seen_at_us
     query = select(
         func.count(),
+        _of(seen >= micros(now_s - LATELY_S)),
         _of(seen >= micros(now_s - HOUR_S)),
         _of(seen >= micros(now_s - DAY_S)),
         _of(seen < micros(now_s - SILENT_S)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
@@ -21,7 +22,7 @@ from distd.catalogue.schema import (
 )
 from distd.domain.computer_facts import Account, InstalledSoftware, Interface
 from distd.domain.filters.facts import AssignedFacts, filter_facts
-from distd.domain.filters.fields import FIELDS, ReadSection
+from distd.domain.filters.fields import ACCOUNT, FIELDS, ReadSection
 from distd.domain.folding import fold
 from distd.domain.results import Outcome
 from distd.origin.packages.counters import is_latest
@@ -29,18 +30,12 @@ from distd.origin.packages.counters import is_latest
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import Column, Connection, Select
 
     from distd.domain.filters.facts import FilterFacts
+    from distd.domain.filters.reads import Reads
 
 
-EVERYTHING: Final = frozenset(ReadSection)
-_COLUMNS: Final = [
-    computers.c[name]
-    for name in dict.fromkeys(
-        ["id", *(name for field in FIELDS.values() if not field.many for name in (field.column, field.key_column))]
-    )
-]
 _NAMES: Final = [interfaces.c[each.name] for each in fields(Interface)]
 _TEXTS: Final = [software.c[name] for name in InstalledSoftware._fields]
 _ACCOUNTS: Final = [computer_accounts.c[name] for name in ("computer_id", "key_key", "key", "value")]
@@ -64,21 +59,41 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 def read_facts(
     conn: Connection,
     computer_ids: Sequence[int],
-    sections: Collection[ReadSection] = EVERYTHING,
+    reads: Reads | None = None,
     latest: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> dict[int, FilterFacts]:
-    """What filters that read these sections need of these computers, by id; nothing of those that do not exist.
+    """What filters that read so much (None: any) need of these computers, by id; nothing of those that do not exist.
     `latest`: columns of `computers` that are not written yet, by id."""
+    columns = _columns(None if reads is None else reads.fields)
+    sections = frozenset(_QUERIES) if reads is None else _beside(reads)
     found: dict[int, FilterFacts] = {}
     for ids in dialect.chunks(computer_ids):
-        found |= _read(conn, ids, sections, latest or {})
+        found |= _read(conn, ids, columns, sections, latest or {})
     return found
 
 
+@lru_cache(maxsize=64)
+def _columns(names: frozenset[str] | None) -> tuple[Column[Any], ...]:
+    """Those of the row of a computer that are compared."""
+    wanted = [field for field in FIELDS.values() if not field.many and (names is None or field.name in names)]
+    found = dict.fromkeys(name for field in wanted for name in (field.column, field.key_column))
+    return tuple(computers.c[name] for name in dict.fromkeys(("id", *found)))
+
+
+def _beside(reads: Reads) -> frozenset[ReadSection]:
+    """The sections that are read beside the row of the computer, in which the TAG is."""
+    has_account = any(name.startswith(ACCOUNT) for name in reads.fields)
+    return reads.sections if has_account else reads.sections - {ReadSection.ACCOUNT}
+
+
 def _read(
-    conn: Connection, ids: Sequence[int], sections: Collection[ReadSection], latest: Mapping[int, Mapping[str, Any]]
+    conn: Connection,
+    ids: Sequence[int],
+    columns: Sequence[Column[Any]],
+    sections: Collection[ReadSection],
+    latest: Mapping[int, Mapping[str, Any]],
 ) -> dict[int, FilterFacts]:
-    rows = conn.execute(select(*_COLUMNS).where(computers.c.id.in_(ids))).all()
+    rows = conn.execute(select(*columns).where(computers.c.id.in_(ids))).all()
     beside = {section: _by_computer(conn, query, ids, section in sections) for section, query in _QUERIES.items()}
     addresses, accounts, programs, assigned, members = beside.values()
     return {

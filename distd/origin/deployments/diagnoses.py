@@ -19,6 +19,7 @@ from distd.domain.diagnosis.wording import DIAGNOSIS_LANGUAGES
 from distd.domain.errors import NotFound
 from distd.domain.results import OPEN, Outcome
 from distd.origin.agents import open_assignments
+from distd.origin.deployments import diagnosed_rollouts
 from distd.origin.deployments import diagnosis_facts as reading
 from distd.origin.deployments.diagnosed_mirrors import read_mirrors
 from distd.origin.operators.restrictions import is_restricted, visible
@@ -80,7 +81,7 @@ def why(
     reader: Actor = SYSTEM,
 ) -> list[Cause]:
     """The causes, the most likely first. Without a package: of each one that has no result yet on this computer, or
-    has failed, the first cause. An unknown computer or package is a cause, too.
+    has failed, or that a roll-out is to give it, the first cause. An unknown computer or package is a cause, too.
 
     Raises `NotFound` where `reader` does not see all computers, and not this one, whether it is there or not.
     """
@@ -112,12 +113,16 @@ def tell(causes: Iterable[Cause], language: str) -> list[ToldCause]:
 
 
 def _troubled(conn: Connection, device_id: str) -> list[str]:
-    computer_id = select(computers.c.id).where(computers.c.device_id == device_id).scalar_subquery()
+    computer_id = conn.scalar(select(computers.c.id).where(computers.c.device_id == device_id))
+    if computer_id is None:
+        return []
     states = [str(state) for state in (*OPEN, Outcome.FAILED)]
     query = select(assignments.c.package_id).where(
         assignments.c.computer_id == computer_id, is_latest(), assignments.c.state.in_(states)
     )
-    return list(conn.scalars(query.order_by(assignments.c.id.desc()).limit(MAX_PACKAGES)))
+    found = list(conn.scalars(query.order_by(assignments.c.id.desc()).limit(MAX_PACKAGES)))
+    waiting = diagnosed_rollouts.find_packages(conn, computer_id, MAX_PACKAGES)
+    return list(dict.fromkeys((*found, *waiting)))[:MAX_PACKAGES]
 
 
 def group_by_cause(

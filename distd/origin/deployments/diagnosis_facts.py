@@ -31,6 +31,7 @@ from distd.origin.agents import admission, authentication, open_assignments
 from distd.origin.agents.listing import held_back
 from distd.origin.agents.posts import agent_of
 from distd.origin.deployments.diagnosed_mirrors import mirror_for
+from distd.origin.deployments.diagnosed_rollouts import find_rollout
 from distd.origin.packages import overview
 from distd.origin.packages.counters import is_latest
 from distd.storage import pki
@@ -108,7 +109,8 @@ def read_facts(
     common = {"computer": computer, "refusal": refusal}
     assigned = _latest(conn, row.id, package_id)
     if package is None or assigned is None:
-        return facts_of(context, now_s, device_id, package, package_id, **common)
+        rollout = find_rollout(conn, row.id, package_id)
+        return facts_of(context, now_s, device_id, package, package_id, **common, rollout=rollout)
     state = open_assignments.read_computers(conn, [device_id])[device_id]
     held, others = held_and_others(state, package_id, context.settings, now_s)
     fetched = conn.execute(

@@ -17,7 +17,7 @@ from distd.domain import bandwidth
 from distd.domain.errors import BadInput
 from distd.domain.mirror_rules import Via
 from distd.domain.records import Dialect
-from distd.origin.deployments.rollout_members import find_matching
+from distd.origin.deployments.rollout_choice import find_matching
 from distd.origin.mirrors import directory
 from distd.origin.packages import packages
 from distd.simulation.records import Answer, Forecast, Goal  # noqa: TC001 - the API looks at the fields

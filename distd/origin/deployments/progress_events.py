@@ -47,16 +47,17 @@ class PackageProgress:
 
 
 def find_progress(conn: Connection, stalled: Mapping[str, int]) -> list[PackageProgress]:
-    """Packages of which something was sent that was not told, or of which another number of computers stall. Only
-    reads."""
+    """Packages of which something was sent that was not told, or of which another number of computers stall: none,
+    where nobody fetches any more. Only reads."""
     table = package_progress
-    is_new = table.c.fragments != table.c.told_fragments
-    query = select(table).where(or_(is_new, table.c.package_id.in_(list(stalled)[:MAX_TOLD])))
+    is_new, had_stalled = table.c.fragments != table.c.told_fragments, table.c.told_stalled > 0
+    query = select(table).where(or_(is_new, had_stalled, table.c.package_id.in_(list(stalled)[:MAX_TOLD])))
     rows = conn.execute(query.order_by(table.c.told_at_us).limit(MAX_TOLD)).all()
     counted = count_computers(conn, [row.package_id for row in rows])
     found = []
     for row in rows:
         counts = counted.get(row.package_id, Counters())
+        is_over = row.told_stalled and not counts.notified + counts.downloading
         each = PackageProgress(
             row.package_id,
             row.told_at_us,
@@ -67,7 +68,7 @@ def find_progress(conn: Connection, stalled: Mapping[str, int]) -> list[PackageP
             row.sent_bytes,
             row.repeated,
             {name: getattr(counts, name) for name in STATES},
-            stalled.get(row.package_id, row.told_stalled),
+            0 if is_over else stalled.get(row.package_id, row.told_stalled),
         )
         if each.fragments or each.stalled != row.told_stalled:
             found.append(each)

@@ -1,4 +1,4 @@
-"""Packages that computers get again every so many days: make, list, delete; what is due is done (`run_due`).
+"""Packages that computers get again every so many days: make, list, edit, delete; what is due is done (`run_due`).
 
 A run comes to all computers it is for, in the order of their ids and a bounded number at a time: those with a result
 get another attempt, whatever their agents have in their histories, those that never had the package get it, and those
@@ -75,6 +75,16 @@ class Recurrence:
     created_at_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class RecurrenceChanges:
+    """What is to be different; None: it stays. `who`: in a tuple of one, whose None are those that have it assigned.
+    `next_s`: when it comes next; later times follow from it."""
+
+    every_days: int | None = None
+    who: tuple[AssignmentOrigin | None] | None = None
+    next_s: float | None = None
+
+
 def create(conn: Connection, actor: Actor, new: NewRecurrence, now_s: float) -> Recurrence:
     """Raises `BadInput`, `NotFound`, `Conflict` where there are too many."""
     check_days(new.every_days)
@@ -129,6 +139,43 @@ def show(conn: Connection, recurrence_id: str) -> Recurrence:
     return _made(row)
 
 
+def edit(conn: Connection, actor: Actor, recurrence_id: str, changes: RecurrenceChanges, now_s: float) -> Recurrence:
+    """Change it. Another number of days counts from the first time; a run that has begun goes on, for whom it is then,
+    unless it is to come at another time. Raises `NotFound`, `BadInput`."""
+    before = show(conn, recurrence_id)
+    row = conn.execute(select(recurrences).where(recurrences.c.id == before.id)).one()
+    values: dict[str, Any] = {}
+    if changes.every_days is not None:
+        check_days(changes.every_days)
+        values["every_days"] = changes.every_days
+        if changes.every_days != row.every_days and row.next_at_us > micros(now_s) and row.first_at_us <= micros(now_s):
+            values["next_at_us"] = micros(next_due(row.first_at_us / 1e6, changes.every_days, now_s))
+    if changes.who is not None:
+        kind, name = _who(conn, actor, changes.who[0], now_s)
+        # From the first computer on: who was come to has not done with it, and is passed over.
+        values |= {"who_kind": kind, "who_name": name, "done_to": None}
+    if changes.next_s is not None:
+        if changes.next_s < now_s:
+            raise BadInput("first_at", "a time that is to come", "one that has passed")
+        next_us = micros(changes.next_s)
+        values |= {"first_at_us": next_us, "next_at_us": next_us, "done_to": None, "run_again": 0, "run_new": 0}
+    if not values:
+        raise BadInput("changes", "something to change", "nothing")
+    conn.execute(update(recurrences).where(recurrences.c.id == before.id).values(**values))
+    after = show(conn, recurrence_id)
+    was, became = _told(before), _told(after)
+    if was != became:
+        different = [key for key in became if was[key] != became[key]]
+        detail = {"before": {key: was[key] for key in different}, "after": {key: became[key] for key in different}}
+        _note(conn, Kind.RECURRENCE_CHANGED, actor, (after.id, after.package_id), now_s, **detail)
+    return after
+
+
+def _told(found: Recurrence) -> dict[str, Any]:
+    who = f"{found.who_kind} {found.who}".strip()
+    return {"every_days": found.every_days, "who": who, "next_at_s": found.next_at_s}
+
+
 def delete(conn: Connection, actor: Actor, recurrence_id: str, now_s: float) -> Recurrence:
     """It does not come again; what is assigned stays. Raises `NotFound`."""
     found = show(conn, recurrence_id)
@@ -137,14 +184,15 @@ def delete(conn: Connection, actor: Actor, recurrence_id: str, now_s: float) -> 
     return found
 
 
-def is_due(conn: Connection, now_s: float) -> bool:
-    """Whether `run_due` has something to do."""
-    return conn.scalar(select(recurrences.c.id).where(recurrences.c.next_at_us <= micros(now_s)).limit(1)) is not None
+def find_due(conn: Connection, now_s: float) -> int | None:
+    """The id of the one whose run is due first; None: there is none."""
+    due = select(recurrences.c.id).where(recurrences.c.next_at_us <= micros(now_s))
+    return conn.scalar(due.order_by(recurrences.c.next_at_us, recurrences.c.id).limit(1))
 
 
-def run_due(conn: Connection, now_s: float) -> int:
-    """Do the next part of the run that is due first, if there is one; gives to how many computers."""
-    row = _first_due(conn, now_s)
+def run_due(conn: Connection, recurrence_id: int, now_s: float) -> int:
+    """Do the next part of its run, if that is still due; gives to how many computers."""
+    row = _due(conn, recurrence_id, now_s)
     if row is None:
         return 0
     try:
@@ -168,16 +216,16 @@ def run_due(conn: Connection, now_s: float) -> int:
     return sum(counts)
 
 
-def fail_due(conn: Connection, why: str, now_s: float) -> None:
-    """Give up the run that is due first, so that others have their turn."""
-    row = _first_due(conn, now_s)
+def fail_due(conn: Connection, recurrence_id: int, why: str, now_s: float) -> None:
+    """Give up its run, if that is still due, so that others have their turn."""
+    row = _due(conn, recurrence_id, now_s)
     if row is not None:
         _fail(conn, row, why, now_s)
 
 
-def _first_due(conn: Connection, now_s: float) -> Row[Any] | None:
-    due = select(recurrences).where(recurrences.c.next_at_us <= micros(now_s))
-    return conn.execute(due.order_by(recurrences.c.next_at_us, recurrences.c.id).limit(1)).one_or_none()
+def _due(conn: Connection, recurrence_id: int, now_s: float) -> Row[Any] | None:
+    due = recurrences.c.id == recurrence_id, recurrences.c.next_at_us <= micros(now_s)
+    return conn.execute(select(recurrences).where(*due)).one_or_none()
 
 
 def _fail(conn: Connection, row: Row[Any], why: str, now_s: float) -> None:

@@ -13,29 +13,30 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, or_, select
 
+from distd.catalogue import dialect
 from distd.catalogue.event_log import Kind
 from distd.catalogue.rollouts_schema import rollouts
 from distd.domain import rollout
 from distd.domain.actor import SYSTEM
 from distd.domain.errors import DistdError
 from distd.domain.rollout_state import Phase
-from distd.origin.deployments import rollout_members, rollout_rows
-from distd.origin.deployments.rollout_rows import load, load_all, moment_of, read_facts, save
+from distd.origin.deployments import rollout_choice, rollout_members, rollout_rows
+from distd.origin.deployments.rollout_rows import load, moment_of, read_facts, save
 from distd.origin.deployments.rollout_steps import carry_out, find_successor, supersede
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
     from distd.domain.rollout_state import RolloutFacts
     from distd.domain.settings import DownloadConfig
     from distd.origin.deployments.rollout_record import RunningRollout
 
 GOING_ON: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.PAUSED, Phase.HALTED)
-MAY_HALT: Final = (Phase.SCHEDULED, Phase.RUNNING)
+MAY_HALT: Final = (Phase.SCHEDULED, Phase.RUNNING, Phase.ROLLING_BACK)
+MAX_JOINED: Final = 5000  # computers, in a transaction
 RESTING: Final = (Phase.PAUSED, Phase.HALTED, Phase.STOPPED)  # nothing is to be done but to take back
-PAGE_SIZE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +61,22 @@ class JoiningComputers:
     fault: str = ""
 
 
-def find_due(conn: Connection, now_s: float, config: DownloadConfig) -> list[DueRollout]:
-    """Those for which something is to be done now: they go on, or were stopped and have something to take back. Only
-    reads."""
-    due = []
+def list_active(conn: Connection) -> list[int]:
+    """The ids of those that may have something to do: they go on, or were stopped and have something to take back."""
     is_left = and_(rollouts.c.phase == Phase.STOPPED, rollout_members.has_waiting(rollouts))
-    for found in _all(conn, or_(rollouts.c.phase.in_(GOING_ON), is_left)):
-        try:
-            each = _look_at(conn, found, now_s, config)
-        except DistdError as error:  # of one roll-out: the others go on
-            each = DueRollout(found.id, found.revision, None, str(error)) if found.state.phase in MAY_HALT else None
-        due += [] if each is None else [each]
-    return due
+    active = select(rollouts.c.id).where(or_(rollouts.c.phase.in_((*GOING_ON, Phase.ROLLING_BACK)), is_left))
+    return list(conn.scalars(active.order_by(rollouts.c.id)))
+
+
+def find_due(conn: Connection, rollout_id: int, now_s: float, config: DownloadConfig) -> DueRollout | None:
+    """What is to be done now for one of them; None: nothing. Only reads."""
+    found = _read(conn, rollout_id)
+    if found is None:
+        return None
+    try:
+        return _look_at(conn, found, now_s, config)
+    except DistdError as error:
+        return DueRollout(found.id, found.revision, None, str(error)) if found.state.phase in MAY_HALT else None
 
 
 def _look_at(conn: Connection, found: RunningRollout, now_s: float, config: DownloadConfig) -> DueRollout | None:
@@ -87,18 +92,13 @@ def _look_at(conn: Connection, found: RunningRollout, now_s: float, config: Down
     return DueRollout(found.id, found.revision, facts) if decisions or state != found.state else None
 
 
-def advance_due(conn: Connection, due: Sequence[DueRollout], now_s: float, config: DownloadConfig) -> int:
-    """Do what was found, for a bounded number of computers each; gives how many decisions there were."""
-    return sum(_advance_one(conn, each, now_s, config) for each in due)
-
-
 def advance_now(
     conn: Connection, rollout_id: int, now_s: float, config: DownloadConfig, facts: RolloutFacts | None
 ) -> None:
     """What follows from an act of an operator. `facts` None: to be counted."""
     found = _read(conn, rollout_id)
     if found is not None:
-        _advance_one(conn, DueRollout(rollout_id, found.revision, facts), now_s, config)
+        advance_due(conn, DueRollout(rollout_id, found.revision, facts), now_s, config)
 
 
 def _read(conn: Connection, rollout_id: int) -> RunningRollout | None:
@@ -106,18 +106,8 @@ def _read(conn: Connection, rollout_id: int) -> RunningRollout | None:
     return None if row is None else load(conn, row)
 
 
-def _all(conn: Connection, where: ColumnElement[bool]) -> Iterator[RunningRollout]:
-    after = 0
-    while True:
-        query = select(rollouts).where(where, rollouts.c.id > after).order_by(rollouts.c.id)
-        rows = conn.execute(query.limit(PAGE_SIZE)).all()
-        yield from load_all(conn, rows)
-        if len(rows) < PAGE_SIZE:
-            return
-        after = rows[-1].id
-
-
-def _advance_one(conn: Connection, due: DueRollout, now_s: float, config: DownloadConfig) -> int:
+def advance_due(conn: Connection, due: DueRollout, now_s: float, config: DownloadConfig) -> int:
+    """Do what was found, for a bounded number of computers; gives how many decisions there were."""
     found = _read(conn, due.id)
     if found is None or found.revision != due.revision:
         return 0
@@ -150,34 +140,40 @@ def _halt(conn: Connection, found: RunningRollout, why: str, now_s: float) -> No
     rollout_rows.touch(conn, found.id)
 
 
-def find_joining(conn: Connection, now_s: float) -> list[JoiningComputers]:
-    """Computers that begin to match the dynamic roll-outs that run. Only reads."""
-    joining = []
-    for found in _all(conn, rollouts.c.phase == Phase.RUNNING):
-        if not found.plan.dynamic:
-            continue
-        try:
-            waves = rollout_members.find_new(conn, found.id, found.plan, found.who, found.state.opened, now_s)
-        except DistdError as error:  # of one roll-out: others go on
-            joining.append(JoiningComputers(found.id, found.revision, {}, str(error)))
-            continue
-        if waves:
-            joining.append(JoiningComputers(found.id, found.revision, waves))
-    return joining
+def list_running(conn: Connection) -> list[int]:
+    """The ids of those that computers may join."""
+    return list(conn.scalars(select(rollouts.c.id).where(rollouts.c.phase == Phase.RUNNING).order_by(rollouts.c.id)))
 
 
-def join_found(conn: Connection, joining: Sequence[JoiningComputers], now_s: float) -> int:
+def find_joining(conn: Connection, rollout_id: int, now_s: float) -> JoiningComputers | None:
+    """Computers that begin to match one of them; None: there are none, or it is not dynamic. Only reads."""
+    found = _read(conn, rollout_id)
+    if found is None or not found.plan.dynamic:
+        return None
+    try:
+        waves = rollout_choice.find_new(conn, found.id, found.plan, found.who, found.state.opened, now_s)
+    except DistdError as error:
+        return JoiningComputers(found.id, found.revision, {}, str(error))
+    return JoiningComputers(found.id, found.revision, waves) if waves else None
+
+
+def in_parts(joining: JoiningComputers) -> Iterator[JoiningComputers]:
+    """The same in parts, each for a transaction: 100,000 computers in one would hold up agents for a second."""
+    if joining.fault:
+        yield joining
+    for ids in dialect.chunks(list(joining.waves), MAX_JOINED):
+        yield replace(joining, waves={computer_id: joining.waves[computer_id] for computer_id in ids})
+
+
+def join_found(conn: Connection, joining: JoiningComputers, now_s: float) -> int:
     """They join; gives how many."""
-    joined = 0
-    for each in joining:
-        found = _read(conn, each.id)
-        if found is None or found.revision != each.revision:
-            continue
-        if each.fault:
-            _halt(conn, found, each.fault, now_s)
-            continue
-        added = rollout_members.add_new(conn, found.id, each.waves)
-        for wave, number in sorted(Counter(added.values()).items()):
-            rollout_rows.note(conn, Kind.ROLLOUT_JOINED, SYSTEM, found, now_s, wave=wave + 1, computers=number)
-        joined += len(added)
-    return joined
+    found = _read(conn, joining.id)
+    if found is None or found.revision != joining.revision:
+        return 0
+    if joining.fault:
+        _halt(conn, found, joining.fault, now_s)
+        return 0
+    added = rollout_choice.add_new(conn, found.id, joining.waves)
+    for wave, number in sorted(Counter(added.values()).items()):
+        rollout_rows.note(conn, Kind.ROLLOUT_JOINED, SYSTEM, found, now_s, wave=wave + 1, computers=number)
+    return len(added)

@@ -110,10 +110,10 @@ def make_rollout_forecast(question: RolloutQuestion) -> RolloutForecast:
     return forecast_rollout(question.world)
 
 
-def find_unforecast(conn: Connection) -> list[str]:
+def find_unforecast(conn: Connection) -> list[int]:
     """The ids of roll-outs that are started, and whose forecast was not made."""
     query = select(rollouts.c.id).where(rollouts.c.phase.in_(TO_FORECAST), rollouts.c.forecast.is_(None))
-    return [str(rollout_id) for rollout_id in conn.scalars(query.order_by(rollouts.c.id))]
+    return list(conn.scalars(query.order_by(rollouts.c.id)))
 
 
 def keep(conn: Connection, question: RolloutQuestion, made: RolloutForecast | str) -> bool:

@@ -59,7 +59,7 @@ def _do(
     if decision.kind is DecisionKind.RECALLED:
         return {"computers": recall(conn, found, decision.wave, decision.computers, now_s)}
     if decision.kind is DecisionKind.ROLLED_BACK:
-        return _roll_back(conn, actor, found, now_s)
+        return _roll_back(conn, actor, found, decision.computers, now_s)
     return {}
 
 
@@ -106,13 +106,16 @@ def recall(conn: Connection, found: RunningRollout, wave: int | None, number: in
     return len(rows)
 
 
-def _roll_back(conn: Connection, actor: Actor, found: RunningRollout, now_s: float) -> dict[str, int | str]:
-    """Those that have the package get the one that it is rolled back to."""
-    having = rollout_members.find_having(conn, found)
+def _roll_back(
+    conn: Connection, actor: Actor, found: RunningRollout, number: int, now_s: float
+) -> dict[str, int | str]:
+    """So many, at most, that have the package get the one that it is rolled back to."""
+    ids = rollout_members.find_to_roll_back(conn, found, number)
     # In the history of those that had it before: it has to run again.
     terms = Terms(force=True, any_os=found.any_os)
-    request = AssignmentRequest(found.plan.roll_back_to, having, terms, found.origin, skip_had=True, skip_unfit=True)
+    request = AssignmentRequest(found.plan.roll_back_to, list(ids), terms, found.origin, skip_had=True, skip_unfit=True)
     done = assignments.assign(conn, actor, request, now_s)
+    rollout_members.change(conn, found.id, list(ids.values()), rolled_back_at_us=micros(now_s))
     return {"computers": len(done.assigned), "already": len(done.already), "passed_over": len(done.skipped)}
 
 

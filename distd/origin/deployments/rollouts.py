@@ -1,18 +1,19 @@
 """Roll-outs: make, list, show; what operators do to them. What they do by themselves: `rollout_advance`.
 
 What happens next `domain.rollout` decides; here it is carried out, and each decision becomes an event in the same
-transaction.
+transaction. What takes long to find (`choose`, `count_for_act`) can be found beside the writer before.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete as delete_from
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from distd.catalogue import event_log
 from distd.catalogue.event_log import Kind
@@ -29,9 +30,9 @@ from distd.domain.folding import fold
 from distd.domain.page import Page
 from distd.domain.rollout_acts import DELETABLE, UNCHANGEABLE, WHERE
 from distd.domain.rollout_plan import WaveBy, check_plan, describe_wave, write_plan
-from distd.domain.rollout_state import ENDED, Phase, RolloutAct
+from distd.domain.rollout_state import Phase, RolloutAct, WaveFacts
 from distd.origin.computers import saved_filters
-from distd.origin.deployments import rollout_members
+from distd.origin.deployments import rollout_choice, rollout_members
 from distd.origin.deployments.rollout_advance import advance_now
 from distd.origin.deployments.rollout_rows import (
     count_waves,
@@ -59,10 +60,12 @@ if TYPE_CHECKING:
     from distd.domain.assignment_terms import AssignmentOrigin
     from distd.domain.page import Window
     from distd.domain.rollout_plan import RolloutPlan
-    from distd.domain.rollout_state import RolloutState, WaveFacts
+    from distd.domain.rollout_state import RolloutFacts, RolloutState
     from distd.domain.settings import DownloadConfig
+    from distd.origin.deployments.rollout_choice import Choice
     from distd.origin.deployments.rollout_record import RunningRollout
 
+MAX_ROLLOUTS: Final = 1000  # those that have ended, too
 PLACE: Final = (str,)  # of a roll-out in the list: its folded name
 
 
@@ -97,7 +100,7 @@ class RolloutWave:
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """A roll-out. `created_by`, `approved_by`: for a token its owner. `left_out`: of one that was made or started now:
-    computers that match, and are in no wave. `waves` is empty in lists."""
+    computers that match, and are in no wave. `waves` is empty where they were not counted, as in lists."""
 
     id: int
     name: str
@@ -115,35 +118,44 @@ class Rollout:
     left_out: int = 0
 
 
-def create(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> Rollout:
+@dataclass(frozen=True, slots=True)
+class CountedRollout:
+    """What an act needs to know of a roll-out: it holds while that has the same revision. `left_out`: as of `Rollout`,
+    where its computers were chosen anew."""
+
+    revision: int
+    facts: RolloutFacts
+    left_out: int = 0
+
+
+def choose(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> Choice:
+    """The computers of a roll-out that is to be made. Only reads. Raises what `create` raises."""
+    new = _checked(conn, actor, new)
+    choice = rollout_choice.choose(conn, new.name, new.plan, new.who, now_s)
+    if not choice.waves and not new.plan.dynamic:
+        raise BadInput("who", "computers that are there", new.who.name or "none")
+    return choice
+
+
+def create(conn: Connection, actor: Actor, new: NewRollout, now_s: float, choice: Choice | None = None) -> Rollout:
     """Make a roll-out; nothing is assigned before it is started. Saved filters in it are taken as they are now.
 
+    `choice`: what `choose` gave; None: it is found here. Only a first part of the computers become members: see
+    `rollout_choice.find_parts`.
+
     Raises `BadInput` for a plan or a filter, or where nobody matches, `NotFound` for a package or group, `Conflict` for
-    a name that is taken.
+    a name that is taken, and where there are too many.
     """
-    check_plan(new.plan)
-    name = _checked_name(conn, new.name)
-    show_package(conn, new.package_id)
-    if new.plan.roll_back_to:
-        with _field("roll_back_to"):
-            show_package(conn, new.plan.roll_back_to)
-    waves = []
-    for place, wave in enumerate(new.plan.waves):
-        if wave.by is WaveBy.FILTER:
-            with _field(f"waves.{place}.value"):
-                wave = replace(wave, value=_canonical(conn, actor, wave.value))
-        waves.append(wave)
-    plan, who = replace(new.plan, waves=tuple(waves)), new.who
-    if who.kind is OriginKind.FILTER:
-        who = replace(who, name=_canonical(conn, actor, who.name))
-    state = rollout.new_state(plan, person_of(conn, actor))
+    choice = choose(conn, actor, new, now_s) if choice is None else choice
+    new = _checked(conn, actor, new)
+    state = rollout.new_state(new.plan, person_of(conn, actor))
     row = {
-        "name": name,
-        "name_key": fold(name),
+        "name": new.name,
+        "name_key": fold(new.name),
         "package_id": new.package_id,
-        "who_kind": who.kind,
-        "who_name": who.name,
-        "plan": json.dumps(write_plan(plan)),
+        "who_kind": new.who.kind,
+        "who_name": new.who.name,
+        "plan": json.dumps(write_plan(new.plan)),
         "force": new.force,
         "any_os": new.any_os,
         "created_at_us": micros(now_s),
@@ -155,14 +167,35 @@ def create(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> Rol
         insert(rollout_waves),
         [{"rollout_id": rollout_id, "wave": place, **row_of_wave(wave)} for place, wave in enumerate(state.waves)],
     )
-    left_out = rollout_members.choose(conn, rollout_id, plan, who, now_s)
-    made = replace(show(conn, name, now_s), left_out=left_out)
-    computers = sum(wave.members for wave in made.waves)
-    if not computers and not plan.dynamic:
-        raise BadInput("who", "computers that are there", who.name or "none")
-    detail: dict[str, Any] = {"rollout": rollout_id, "name": name, "computers": computers}
+    for part in rollout_choice.parts_of(choice.waves)[:1]:
+        rollout_choice.put(conn, rollout_id, part)
+    detail: dict[str, Any] = {"rollout": rollout_id, "name": new.name, "computers": len(choice.waves)}
     event_log.append(conn, Kind.ROLLOUT_CREATED, actor, at_s=now_s, package_id=new.package_id, **detail)
-    return made
+    made, counted = find_row(conn, new.name), Counter(choice.waves.values())
+    facts = [WaveFacts(pending=counted[place]) for place in range(len(new.plan.waves))]
+    return replace(_shown(made, load(conn, made), facts), left_out=choice.left_out)
+
+
+def _checked(conn: Connection, actor: Actor, new: NewRollout) -> NewRollout:
+    """Its name as it is kept, its filters in full."""
+    check_plan(new.plan)
+    if (conn.scalar(select(func.count()).select_from(rollouts)) or 0) >= MAX_ROLLOUTS:
+        raise Conflict("name", f"there are {MAX_ROLLOUTS:,} roll-outs already", "delete some that have ended")
+    name = _checked_name(conn, new.name)
+    show_package(conn, new.package_id)
+    if new.plan.roll_back_to:
+        with _field("roll_back_to"):
+            show_package(conn, new.plan.roll_back_to)
+    waves = []
+    for place, wave in enumerate(new.plan.waves):
+        if wave.by is WaveBy.FILTER:
+            with _field(f"waves.{place}.value"):
+                wave = replace(wave, value=_canonical(conn, actor, wave.value))
+        waves.append(wave)
+    who = new.who
+    if who.kind is OriginKind.FILTER:
+        who = replace(who, name=_canonical(conn, actor, who.name))
+    return replace(new, name=name, plan=replace(new.plan, waves=tuple(waves)), who=who)
 
 
 def _checked_name(conn: Connection, text: str) -> str:
@@ -211,18 +244,55 @@ def show(conn: Connection, name: str, now_s: float) -> Rollout:
     return _shown(row, found, count_waves(conn, found, now_s))
 
 
-def act(conn: Connection, actor: Actor, name: str, what: RolloutAct, now_s: float, config: DownloadConfig) -> Rollout:
-    """What an operator does; what follows from it is done too. Raises `NotFound`, and `Conflict` where it cannot be."""
-    found, left_out = load(conn, find_row(conn, name)), 0
-    if what is RolloutAct.START and found.state.phase is Phase.DRAFT:
-        left_out = rollout_members.choose(conn, found.id, found.plan, found.who, now_s)
-    before = _with_person(conn, found.state)
-    facts = read_facts(conn, found, now_s, config)
+def show_plan(conn: Connection, name: str) -> RolloutPlan:
+    """What it is to do. Raises `NotFound`."""
+    return load(conn, find_row(conn, name)).plan
+
+
+def count_for_act(conn: Connection, name: str, now_s: float, config: DownloadConfig) -> CountedRollout:
+    """What an act needs to know. Only reads. Raises `NotFound`."""
+    found = load(conn, find_row(conn, name))
+    return CountedRollout(found.revision, read_facts(conn, found, now_s, config))
+
+
+def act(
+    conn: Connection,
+    actor: Actor,
+    name: str,
+    what: RolloutAct,
+    now_s: float,
+    config: DownloadConfig,
+    counted: CountedRollout | None = None,
+) -> Rollout:
+    """What an operator does; what follows from it is done too. Where nothing is `counted`, or what was holds no longer,
+    it is counted here, and for a start its computers are chosen. Gives it without its waves.
+
+    Raises `NotFound`, and `Conflict` where it cannot be.
+    """
+    found = load(conn, find_row(conn, name))
+    if counted is None or counted.revision != found.revision:
+        counted = _count_here(conn, found, what, now_s, config)
+    before, facts = _with_person(conn, found.state), counted.facts
     state, decisions = rollout.act(found.plan, before, (what, person_of(conn, actor)), moment_of(now_s), facts)
     save(conn, found, before, state, now_s)
     carry_out(conn, actor, replace(found, state=state, config=config), decisions, now_s)
-    advance_now(conn, found.id, now_s, config, facts)  # the act itself has assigned nothing of the package
-    return replace(show(conn, name, now_s), left_out=left_out)
+    if state.phase is Phase.ROLLING_BACK:  # it goes on by what is left then
+        touch(conn, found.id)
+    else:
+        advance_now(conn, found.id, now_s, config, facts)  # the act itself has assigned nothing of the package
+    return replace(_without_waves(conn, name), left_out=counted.left_out)
+
+
+def _count_here(
+    conn: Connection, found: RunningRollout, what: RolloutAct, now_s: float, config: DownloadConfig
+) -> CountedRollout:
+    left_out = 0
+    if what is RolloutAct.START and found.state.phase is Phase.DRAFT:
+        choice = rollout_choice.choose(conn, found.name, found.plan, found.who, now_s)
+        for part in rollout_choice.changes(conn, found.id, choice):
+            rollout_choice.put(conn, found.id, part)
+        left_out = choice.left_out
+    return CountedRollout(found.revision, read_facts(conn, found, now_s, config), left_out)
 
 
 def _with_person(conn: Connection, state: RolloutState) -> RolloutState:
@@ -235,14 +305,15 @@ def _with_person(conn: Connection, state: RolloutState) -> RolloutState:
 
 def change(conn: Connection, actor: Actor, name: str, changes: Mapping[str, Any], now_s: float) -> Rollout:
     """Give a roll-out other values of its plan, by the names of `RolloutPlan`, but for its waves. What was decided
-    stays. Raises `BadInput`, `NotFound`, and `Conflict` where it has ended, or is to be approved as it was made."""
+    stays. Gives it without its waves. Raises `BadInput`, `NotFound`, and `Conflict` where it has ended, or is to be
+    approved as it was made."""
     found = load(conn, find_row(conn, name))
     plan, phase = replace(found.plan, **changes), found.state.phase
     check_plan(plan)
     if plan.roll_back_to:
         with _field("roll_back_to"):
             show_package(conn, plan.roll_back_to)
-    if phase in ENDED:
+    if phase in UNCHANGEABLE:
         raise Conflict("rollout", UNCHANGEABLE[phase], "make another one")
     if plan.approval and (phase is not Phase.DRAFT or found.state.approved_by):
         raise Conflict("rollout", "it is approved as it is, or will be", "stop it, and make another one")
@@ -254,7 +325,7 @@ def change(conn: Connection, actor: Actor, name: str, changes: Mapping[str, Any]
         conn.execute(update(rollouts).where(rollouts.c.id == found.id).values(**values))
         detail = {"before": {key: before[key] for key in different}, "after": {key: after[key] for key in different}}
         note(conn, Kind.ROLLOUT_CHANGED, actor, found, now_s, **detail)
-    return show(conn, name, now_s)
+    return _without_waves(conn, name)
 
 
 def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
@@ -262,13 +333,19 @@ def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> None:
     started and has not ended, or whose assignments are still being taken back."""
     found = load(conn, find_row(conn, name))
     if found.state.phase not in DELETABLE:
-        raise Conflict("rollout", WHERE[found.state.phase], "stop it first")
+        ends_soon = found.state.phase is Phase.ROLLING_BACK
+        raise Conflict("rollout", WHERE[found.state.phase], "try again in a minute" if ends_soon else "stop it first")
     if found.state.phase is Phase.STOPPED and rollout_members.find_waiting(conn, found, None, 1):
         raise Conflict("rollout", "its assignments are still being taken back", "try again in a minute")
     for table in (rollout_members_table, rollout_waves):
         conn.execute(delete_from(table).where(table.c.rollout_id == found.id))
     conn.execute(delete_from(rollouts).where(rollouts.c.id == found.id))
     note(conn, Kind.ROLLOUT_DELETED, actor, found, now_s)
+
+
+def _without_waves(conn: Connection, name: str) -> Rollout:
+    row = find_row(conn, name)
+    return _shown(row, load(conn, row), None)
 
 
 def _shown(row: Row[Any], found: RunningRollout, counted: list[WaveFacts] | None) -> Rollout:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, select
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from distd.domain.filters.tree import Node
 
 
+_VERSION: Final = select(func.count(), func.max(groups.c.changed_at_us)).select_from(groups)
+
+
 class GroupDirectory:
     """The dynamic groups as the catalogue has them; compiled again only when one has changed."""
 
@@ -27,7 +30,7 @@ class GroupDirectory:
 
     def current(self, conn: Connection) -> DynamicGroups:
         """As they are in this transaction, which has added no software yet."""
-        count, last = conn.execute(select(func.count(), func.max(groups.c.changed_at_us)).select_from(groups)).one()
+        count, last = conn.execute(_VERSION).one()
         if (count, last) != self._version:
             self._groups = compiled(conn)
             self._version = (count, last)
@@ -40,7 +43,7 @@ def compiled(conn: Connection) -> DynamicGroups:
     """All dynamic groups."""
     rows = conn.execute(select(groups.c.id, groups.c.name, groups.c.filter_text)).all()
     dynamic = {row.name: (row.id, stored_filter(row.filter_text)) for row in rows if row.filter_text is not None}
-    return DynamicGroups(dynamic, [row.name for row in rows if row.filter_text is None])
+    return DynamicGroups(dynamic, {row.name: row.id for row in rows if row.filter_text is None})
 
 
 def read_trees(conn: Connection) -> dict[str, Node | None]:

@@ -43,7 +43,7 @@ class Contact(NamedTuple):
 
 def follow_contacts(conn: Connection, dynamic: DynamicGroups, contacts: Iterable[Contact]) -> None:
     """Before these contacts are answered: by the clock and by what a contact changes, memberships may be others."""
-    wanted: dict[int, Collection[int]] = {}
+    wanted: dict[int, frozenset[int]] = {}
     latest: dict[int, Mapping[str, Any]] = {}
     now_s = 0.0
     of_contacts = dynamic.volatile | dynamic.reading([ReadSection.CONTACT])
@@ -68,7 +68,8 @@ def follow_inventories(
     conn: Connection, dynamic: DynamicGroups, changed: Mapping[int, Collection[ReadSection]], now_s: float
 ) -> None:
     """After inventories were taken over: of each computer the sections that are others now."""
-    wanted = {computer_id: dynamic.reading(sections) for computer_id, sections in changed.items()}
+    which = {sections: dynamic.reading(sections) for sections in set(map(frozenset, changed.values()))}
+    wanted = {computer_id: which[frozenset(sections)] for computer_id, sections in changed.items()}
     membership.judge(conn, dynamic, wanted, now_s)
 
 
@@ -85,7 +86,7 @@ def find_others(conn: Connection, dynamic: DynamicGroups, which: Collection[int]
     found: dict[int, set[int]] = {}
     for group in dynamic.groups:
         if group.id in which:
-            matching = matching_ids(conn, group.id, group.filter.tree, now_s)
+            matching = matching_ids(conn, group.id, group.tree, now_s)
             members = select(group_members.c.computer_id).where(group_members.c.group_id == group.id)
             for computer_id in matching ^ set(conn.scalars(members)):
                 found.setdefault(computer_id, set()).add(group.id)
@@ -94,7 +95,7 @@ def find_others(conn: Connection, dynamic: DynamicGroups, which: Collection[int]
 
 def follow_found(conn: Connection, dynamic: DynamicGroups, found: Mapping[int, Collection[int]], now_s: float) -> None:
     """What `find_others` gave, as it is now: at most `MAX_JUDGED`."""
-    membership.judge(conn, dynamic, found, now_s)
+    membership.judge(conn, dynamic, {computer_id: frozenset(which) for computer_id, which in found.items()}, now_s)
 
 
 def matching_ids(conn: Connection, group_id: int, tree: Node, now_s: float) -> set[int]:

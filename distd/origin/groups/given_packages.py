@@ -142,9 +142,11 @@ def give(conn: Connection, joined: Mapping[int, Collection[int]], now_s: float) 
 def take(conn: Connection, left: Mapping[int, Collection[int]], now_s: float) -> None:
     """Computers have left: what a group gave them, and their agents were not told of, is taken back; another group may
     give it."""
+    if not left:
+        return
     giving = select(group_packages.c.group_id).where(group_packages.c.group_id.in_(list(left)))
     names = select(groups.c.id, groups.c.name).where(groups.c.id.in_(giving))
-    for group_id, name in conn.execute(names).all() if left else ():
+    for group_id, name in conn.execute(names).all():
         _take(conn, name, sorted(left[group_id]), now_s)
 
 

@@ -160,8 +160,8 @@ def show(conn: Connection, actor: Actor, name: str) -> GroupDetail:
 
 
 def edit(conn: Connection, actor: Actor, name: str, changes: GroupChanges, now_s: float) -> MembersChanged:
-    """Raises `NotFound`, `BadInput`, and `Conflict` where the new name is taken, a group would ask for itself, or a
-    filter is given to a static group."""
+    """Raises `NotFound`, `BadInput`, and `Conflict` where the new name is taken, a filter of a roll-out, a recurrence
+    or a restriction asks for the old one, a group would ask for itself, or a filter is given to a static group."""
     row = _row(conn, name)
     values = _values(conn, actor, row, changes)
     if not values:
@@ -171,6 +171,8 @@ def edit(conn: Connection, actor: Actor, name: str, changes: GroupChanges, now_s
     new_name, text = values.get("name", row.name), values.get("filter_text", row.filter_text)
     tree = None if text is None else stored_filter(text)
     _refuse_cycle(conn, {new_name: tree}, without=row.name)
+    if fold(new_name) != row.name_key:
+        references.refuse_if_asked_for(conn, row.name, new_name)
     stored = values | ({"name_key": fold(new_name)} if "name" in values else {})
     conn.execute(update(groups).where(_COLUMNS.id == row.id).values(**stored, changed_at_us=_version(conn, now_s)))
     if "name" in values:
@@ -229,12 +231,13 @@ def set_members(
 def delete(conn: Connection, actor: Actor, name: str, now_s: float) -> ComputerGroup:
     """Delete a group, its parameters, and what it gave its members and their agents were not told of.
 
-    Raises `NotFound`, and `Conflict` where another group asks for it by its name, or a roll-out that has not ended or a
-    recurrence is for it.
+    Raises `NotFound`, and `Conflict` where another group asks for it by its name, a roll-out that has not ended or a
+    recurrence is for it, or a filter of these or of a restriction asks for it.
     """
     row = _row(conn, name)
     found = show(conn, actor, name)
     references.refuse_if_needed(conn, row.name)
+    references.refuse_if_asked_for(conn, row.name)
     if found.asked_by:
         raise Conflict("name", f"{row.name} is asked for by {', '.join(found.asked_by)}", "change their filters first")
     given_packages.take_all(conn, row.id, row.name, now_s)

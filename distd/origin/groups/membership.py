@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, exists, func, select, update
 
 from distd.catalogue import dialect, event_log
 from distd.catalogue.dialect import many_rows
 from distd.catalogue.event_log import Kind, Note
-from distd.catalogue.groups_schema import group_members, group_picks, groups
+from distd.catalogue.groups_schema import group_members, group_packages, group_picks, groups
 from distd.catalogue.schema import installed, software
 from distd.domain.actor import SYSTEM
-from distd.domain.computer_facts import InstalledSoftware
+from distd.domain.filters.criteria import ascii_lower
+from distd.domain.filters.facts import InstalledFacts
 from distd.domain.filters.fields import ReadSection
+from distd.domain.groups import JudgedComputers
 from distd.origin.agents.inventories import known_digests
 from distd.origin.computers.filter_facts import read_facts
 from distd.origin.groups import given_packages
@@ -23,23 +24,31 @@ from distd.origin.groups import given_packages
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import BindParameter, Connection
 
-    from distd.domain.filters.facts import FilterFacts
     from distd.domain.filters.shared_software import SharedSoftware
     from distd.domain.groups import DynamicGroups
 
-Members = dict[int, list[int]]  # by the group's id, ids of computers
 _MORE: Final = (
     update(groups).where(groups.c.id == bindparam("key")).values(members=groups.c.members + bindparam("more"))
 )
-_TEXTS: Final = [software.c[name] for name in InstalledSoftware._fields]
+_IDS: Final[BindParameter[Any]] = bindparam("ids", expanding=True)
+_NAMES: Final = select(
+    groups.c.id, groups.c.name, exists().where(group_packages.c.group_id == groups.c.id).label("gives")
+).where(groups.c.id.in_(_IDS))
+_MEMBERS: Final = select(group_members.c.group_id, group_members.c.computer_id).where(
+    group_members.c.computer_id.in_(_IDS)
+)
+_PICKED: Final = select(group_picks.c.group_id, group_picks.c.computer_id, group_picks.c.included).where(
+    group_picks.c.computer_id.in_(_IDS)
+)
+_SOFTWARE: Final = [software.c[name] for name in ("id", "name_key", "version", "version_key", "publisher_key")]
 
 
 def judge(
     conn: Connection,
     dynamic: DynamicGroups,
-    wanted: Mapping[int, Collection[int]],
+    wanted: Mapping[int, frozenset[int]],
     now_s: float,
     latest: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> None:
@@ -48,17 +57,13 @@ def judge(
     asked = {computer_id: which for computer_id, which in wanted.items() if which}
     if not asked:
         return
-    sections = dynamic.sections(frozenset[int]().union(*asked.values())) | {ReadSection.GROUPS}
-    facts = read_facts(conn, list(asked), sections - {ReadSection.SOFTWARE}, latest)
-    if ReadSection.SOFTWARE in sections:
-        facts = _with_marks(conn, facts, dynamic.software)
-    picked = _picked(conn, list(facts))
-    joined: Members = defaultdict(list)
-    left: Members = defaultdict(list)
-    for computer_id, each in facts.items():
-        changed = dynamic.judge(each, now_s, asked[computer_id], picked.get(computer_id, {}))
-        for group_id, is_member in changed.items():
-            (joined if is_member else left)[group_id].append(computer_id)
+    reads = dynamic.reads(frozenset[int]().union(*asked.values()))
+    read_here = frozenset((ReadSection.SOFTWARE, ReadSection.GROUPS))
+    facts = read_facts(conn, list(asked), replace(reads, sections=reads.sections - read_here), latest)
+    has_software = ReadSection.SOFTWARE in reads.sections
+    software = _read_marks(conn, list(facts), dynamic.software) if has_software else {}
+    members, picked = _read_members(conn, list(facts))
+    joined, left = dynamic.judge(JudgedComputers(facts, asked, software, members, picked), now_s)
     if joined or left:
         change(conn, joined, left, now_s)
 
@@ -76,16 +81,18 @@ def change(
     many_rows.delete_pairs(conn, group_members, _pairs(left))
     changed = joined.keys() | left.keys()
     _count(conn, {each: len(joined.get(each, ())) - len(left.get(each, ())) for each in changed})
+    rows = conn.execute(_NAMES, {"ids": list(changed)}).all()
     if noted:
-        names = _names(conn, changed)
+        details = {row.id: {"group": row.name} for row in rows}
         notes = [
-            Note(kind, SYSTEM, now_s, None, computer_id, {"group": names[group_id]})
+            Note(kind, SYSTEM, now_s, None, computer_id, details[group_id])
             for kind, members in ((Kind.GROUP_LEFT, left), (Kind.GROUP_JOINED, joined))
             for group_id, computer_id in _pairs(members)
         ]
         event_log.append_many(conn, notes)
-    given_packages.take(conn, left, now_s)
-    given_packages.give(conn, joined, now_s)
+    giving = [row.id for row in rows if row.gives]
+    given_packages.take(conn, {each: left[each] for each in giving if each in left}, now_s)
+    given_packages.give(conn, {each: joined[each] for each in giving if each in joined}, now_s)
 
 
 def forget(conn: Connection, computer_ids: Collection[int]) -> None:
@@ -122,30 +129,31 @@ def _pairs(changed: Mapping[int, Collection[int]]) -> list[tuple[int, int]]:
     return sorted((group_id, computer_id) for group_id, ids in changed.items() for computer_id in ids)
 
 
-def _names(conn: Connection, group_ids: Collection[int]) -> dict[int, str]:
-    return {row.id: row.name for row in conn.execute(select(groups).where(groups.c.id.in_(list(group_ids))))}
-
-
-def _picked(conn: Connection, computer_ids: Collection[int]) -> dict[int, dict[int, bool]]:
-    found: dict[int, dict[int, bool]] = defaultdict(dict)
-    for ids in dialect.chunks(sorted(computer_ids)):
-        for row in conn.execute(select(group_picks).where(group_picks.c.computer_id.in_(ids))):
-            found[row.computer_id][row.group_id] = row.included
-    return found
-
-
-def _with_marks(conn: Connection, facts: Mapping[int, FilterFacts], shared: SharedSoftware) -> dict[int, FilterFacts]:
-    """The facts with what is known of the computers' software: remembered, where it is as it was."""
-    digests = {key: each.software for key, each in known_digests(conn, facts).items()}
-    marks = {key: shared.marks_of(key, digests.get(key, b"")) for key in facts}
-    read = _read_marks(conn, [key for key, known in marks.items() if known is None], shared)
-    for key, found in read.items():
-        shared.remember_computer(key, digests.get(key, b""), found)
-    return {key: replace(each, software_marks=marks[key] or read.get(key, 0)) for key, each in facts.items()}
+def _read_members(
+    conn: Connection, computer_ids: Sequence[int]
+) -> tuple[list[tuple[int, int]], list[tuple[int, int, bool]]]:
+    """Groups and computers: who is in them, and what was decided by hand."""
+    members: list[Any] = []
+    picked: list[Any] = []
+    for ids in dialect.chunks(computer_ids):
+        members += conn.execute(_MEMBERS, {"ids": ids}).all()
+        picked += conn.execute(_PICKED, {"ids": ids}).all()
+    return members, picked
 
 
 def _read_marks(conn: Connection, computer_ids: Sequence[int], shared: SharedSoftware) -> dict[int, int]:
-    """By computer the bits of its software."""
+    """What is known of the computers' software: remembered, where it is as it was."""
+    digests = {key: each.software for key, each in known_digests(conn, computer_ids).items()}
+    marks = {key: shared.marks_of(key, digests.get(key, b"")) for key in computer_ids}
+    found = {key: known for key, known in marks.items() if known is not None}
+    for key, new in _judge_software(conn, [key for key, known in marks.items() if known is None], shared).items():
+        shared.remember_computer(key, digests.get(key, b""), new)
+        found[key] = new
+    return found
+
+
+def _judge_software(conn: Connection, computer_ids: Sequence[int], shared: SharedSoftware) -> dict[int, int]:
+    """By computer the marks of its software."""
     owned: dict[int, list[int]] = {key: [] for key in computer_ids}
     for ids in dialect.chunks(computer_ids):
         query = select(installed.c.computer_id, installed.c.software_id).where(installed.c.computer_id.in_(ids))
@@ -154,8 +162,13 @@ def _read_marks(conn: Connection, computer_ids: Sequence[int], shared: SharedSof
     unknown = shared.unknown(software_id for ids in owned.values() for software_id in ids)
     judged: dict[int, int] = {}
     for ids in dialect.chunks(sorted(unknown)):
-        rows = conn.execute(select(software.c.id, *_TEXTS).where(software.c.id.in_(ids)))
-        judged |= shared.judge_all({key: InstalledSoftware(*texts) for key, *texts in rows})
+        rows = conn.execute(select(*_SOFTWARE).where(software.c.id.in_(ids)))
+        judged |= shared.judge_all(
+            {
+                row.id: InstalledFacts(row.name_key, (ascii_lower(row.version), row.version_key), row.publisher_key)
+                for row in rows
+            }
+        )
     # What this transaction has added may get another id, if it is rolled back: see `committed`.
     shared.remember({key: marks for key, marks in judged.items() if key <= shared.committed})
     return {key: shared.marks(ids, judged) for key, ids in owned.items()}

@@ -237,7 +237,7 @@ def _check_administrators(conn: Connection, leaving: Row[Any]) -> None:
         operators.c.source == str(SignInSource.LOCAL), operators.c.filter == "", operators.c.name != leaving.name
     )
     if not conn.scalar(others):
-        hint = "`distd operator add NAME --role administrator` another one first"
+        hint = "add another one first, by `distd operator add NAME --role administrator`"
         raise Conflict("name", f"{leaving.name} is the last administrator with a password here", hint)
 
 

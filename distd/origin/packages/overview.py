@@ -13,6 +13,7 @@ from distd.catalogue.schema import activations, packages, planned_activations, s
 from distd.catalogue.schema import counters as counter_table
 from distd.domain.errors import BadInput, NotFound
 from distd.domain.page import Page
+from distd.domain.results import OPEN
 from distd.origin.packages.counters import Counters, count_computers
 from distd.origin.packages.packages import Package, package_of
 
@@ -64,12 +65,13 @@ class ListedPackage(Package):
 @dataclass(frozen=True, slots=True)
 class WantedPackages:
     """Which packages. `name`: see `catalogue.lists.matches`. None: both. `deleted`: only these, else none of them.
-    `state`: only those of this state; None: of any."""
+    `state`: only those of this state; None: of any. `running`: only those that some computers have without a result."""
 
     name: str | None = None
     active: bool | None = None
     deleted: bool = False
     state: PackageState | None = None
+    running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,9 @@ def _conditions(wanted: WantedPackages) -> list[ColumnElement[bool]]:
         found.append(_IS_ACTIVE if wanted.active else ~_IS_ACTIVE)
     if wanted.state is not None:
         found.append(_STATE.in_([wanted.state.value]))
+    if wanted.running:
+        is_open = counter_table.c.state.in_(OPEN) & (counter_table.c.computers > 0)
+        found.append(packages.c.id.in_(select(counter_table.c.package_id).where(is_open)))
     return found
 
 

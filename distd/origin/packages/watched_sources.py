@@ -1,4 +1,4 @@
-"""Sources whose new versions supersede a package: watch, list, show, forget; what was found of them.
+"""Sources whose new versions supersede a package: watch, list, show, edit, forget; what was found of them.
 
 Who looks takes those that are due (`take_due`), so that no other process looks at the same time, and says what it found
 (`found`, `failed`, `settling`): who comes too late, when somebody else may have looked already, is not heard. A new
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 MAX_SOURCES: Final = 200
 AT_ONCE: Final = 4  # sources that are taken together
 LOOK_AT_JOB_S: Final = 5.0
+FAILING_S: Final = 3600.0  # after jobs that failed one after the other, for whatever is not known
 PLACE: Final = (str,)  # of a source in the list: its folded name
 
 
@@ -49,6 +50,16 @@ class NewSource:
     place: str
     every_s: float
     with_assignments: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChanges:
+    """What is to be different; None: it stays."""
+
+    name: str | None = None
+    place: str | None = None
+    every_s: float | None = None
+    with_assignments: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +102,7 @@ class DueSource:
 def create(conn: Connection, actor: Actor, new: NewSource, now_s: float) -> WatchedSource:
     """Watch a source: what is there at the first look is taken for what the package was made of. Whether a path may be
     read the caller has checked. Raises `BadInput`, `NotFound`, `Conflict`."""
-    name = new.name.strip()
-    if not fold(name) or len(name) > NAME_LIMIT or not name.isprintable() or "/" in name:
-        raise BadInput("name", f"1 to {NAME_LIMIT} printable characters without /", new.name)
+    name = _checked_name(conn, new.name)
     kind, every_s = read_place(new.place), check_interval(new.every_s)
     package = show_package(conn, new.package_id)
     if package.superseded_by is not None:
@@ -101,8 +110,6 @@ def create(conn: Connection, actor: Actor, new: NewSource, now_s: float) -> Watc
         raise Conflict("package", f"{package.id} is superseded already", hint)
     if (conn.scalar(select(func.count()).select_from(watched_sources)) or 0) >= MAX_SOURCES:
         raise Conflict("name", f"{MAX_SOURCES} sources are watched already", "delete some")
-    if conn.scalar(select(watched_sources.c.id).where(watched_sources.c.name_key == fold(name))) is not None:
-        raise Conflict("name", f"there is a source {name} already", "give it another name")
     row = {
         "name": name,
         "name_key": fold(name),
@@ -126,6 +133,45 @@ def create(conn: Connection, actor: Actor, new: NewSource, now_s: float) -> Watc
         every_s=every_s,
     )
     return show(conn, name)
+
+
+def _checked_name(conn: Connection, text: str, but: int | None = None) -> str:
+    """`but`: the source that may have it."""
+    name = text.strip()
+    if not fold(name) or len(name) > NAME_LIMIT or not name.isprintable() or "/" in name:
+        raise BadInput("name", f"1 to {NAME_LIMIT} printable characters without /", text)
+    known = conn.scalar(select(watched_sources.c.id).where(watched_sources.c.name_key == fold(name)))
+    if known not in (None, but):
+        raise Conflict("name", f"there is a source {name} already", "give it another name")
+    return name
+
+
+def edit(conn: Connection, actor: Actor, name: str, changes: SourceChanges, now_s: float) -> WatchedSource:
+    """Change it. Another place is looked at at once: what is there is a new version, unless it is the same content.
+    Whether a path may be read the caller has checked. Raises `BadInput`, `NotFound`, `Conflict`."""
+    row, before = _row(conn, name), show(conn, name)
+    values: dict[str, Any] = {}
+    if changes.name is not None and changes.name.strip() != row.name:
+        new_name = _checked_name(conn, changes.name, but=row.id)
+        values |= {"name": new_name, "name_key": fold(new_name)}
+    if changes.every_s is not None and changes.every_s != row.every_s:
+        values["every_s"] = every_s = check_interval(changes.every_s)
+        if row.job_id is None and (row.leased_to_us or 0) <= micros(now_s):
+            values["next_at_us"] = max((row.checked_at_us or 0) + micros(every_s), micros(now_s))
+    if changes.place is not None and changes.place != row.location:
+        values |= {"kind": read_place(changes.place), "location": changes.place, "hint": "", "leased_to_us": None}
+        values |= {} if row.job_id is not None else {"next_at_us": micros(now_s)}
+    if changes.with_assignments is not None:
+        values["with_assignments"] = changes.with_assignments
+    if values:
+        _set(conn, row.id, **values)
+    after = show(conn, values.get("name", name))
+    told = ("name", "place", "every_s", "with_assignments")
+    different = [key for key in told if getattr(before, key) != getattr(after, key)]
+    if different or "location" in values:
+        was, became = ({key: getattr(each, key) for key in different} for each in (before, after))
+        _note(conn, Kind.SOURCE_EDITED, actor, _row(conn, after.name), now_s, before=was, after=became)
+    return after
 
 
 def list_sources(conn: Connection, window: Window) -> Page[WatchedSource]:
@@ -186,6 +232,8 @@ def _follow_job(conn: Connection, row: Row[Any], now_s: float) -> None:
         _set(conn, row.id, next_at_us=micros(now_s + LOOK_AT_JOB_S))
         return
     values: dict[str, Any] = {"job_id": None, "job_digest": "", "next_at_us": micros(now_s + row.every_s)}
+    if state is JobState.FAILED and row.failing_since_us is not None:  # again: a package is much work
+        values["next_at_us"] = micros(now_s + max(row.every_s, FAILING_S))
     if state is JobState.DONE:
         _set(conn, row.id, **values, digest=row.job_digest)
         _recover(conn, row, now_s)
@@ -250,7 +298,7 @@ def _looked(at_us: int, pause_s: float) -> dict[str, Any]:
 
 
 def _fail(conn: Connection, row: Row[Any], why: str, now_s: float) -> bool:
-    is_new, why = row.failing_since_us is None, without_queries(why)
+    is_new, why = row.failing_since_us is None, without_queries(why[:TEXT_LIMIT])
     _set(conn, row.id, why=why[:TEXT_LIMIT], **({"failing_since_us": micros(now_s)} if is_new else {}))
     if is_new:
         _note(conn, Kind.SOURCE_FAILED, SYSTEM, row, now_s, why=why[:TEXT_LIMIT])

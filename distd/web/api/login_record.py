@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from distd.catalogue.outage import warn
-from distd.domain.errors import Unavailable
+from distd.domain.errors import Unavailable, writable
 from distd.domain.lru import Lru
 from distd.origin.operators import log_ins
 from distd.origin.operators.log_ins import LogIn, WrongPasswords
@@ -90,18 +90,18 @@ class LoginRecord:
         await self._commit()
 
     def _count(self, address: str, name: str, *, unchecked: int) -> None:
+        name = writable(name)[:NAME_CHARACTERS]
         if address not in self._minutes:
             if len(self._minutes) < MAX_ADDRESSES:
                 self._minutes[address] = _Minute()
-                names = (name[:NAME_CHARACTERS],)
-                self._write(WrongPasswords(time.time(), address, names, 1 - unchecked, unchecked))
+                self._write(WrongPasswords(time.time(), address, (name,), 1 - unchecked, unchecked))
                 return
             address = OTHERS
         minute = self._minutes.setdefault(address, _Minute())
         minute.count += 1 - unchecked
         minute.unchecked += unchecked
         if len(minute.names) < MAX_NAMES:
-            minute.names[name[:NAME_CHARACTERS]] = None
+            minute.names[name] = None
 
     def _write(self, event: LogIn | WrongPasswords) -> None:
         if len(self._waiting) < MAX_WAITING:

@@ -110,8 +110,11 @@ class OperationRoutes:
                 if known is not None:
                     return _response(operation, known.answer)
             if operation.check is not None:
-                await self._in_thread(operation.check, asked, *names, *operation.more(given))
+                checked = await self._in_thread(operation.check, asked, *names, *operation.more(given))
+                asked = replace(asked, checked=checked)
             done = await self._perform(operation, asked, names, given, keyed)
+            if operation.after is not None and not isinstance(done, Answered):
+                done = await self._in_thread(operation.after, asked, done)
         except DryRun as tried:
             return _response(operation, tried.answer, 200)
         return _response(operation, done.answer if isinstance(done, Answered) else done)

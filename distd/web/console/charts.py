@@ -18,6 +18,7 @@ TOP: Final = 10
 RIGHT: Final = 12
 LINES: Final = 4  # of the grid, above the axis
 TIMES: Final = 4  # that are written below
+MEASURED_SHARE: Final = 1 / 3  # of the width: what is measured has this at least, however far off the prediction ends
 MAX_EXPECTED: Final = 70  # points of a predicted line
 CIRCLE: Final = 100.0  # the length of a ring, whatever its radius: attribute pathLength
 
@@ -37,7 +38,7 @@ class Arc:
 @dataclass(frozen=True, slots=True)
 class DrawnCurve:
     """Lines by their names as points of a polyline; `levels`: a number and its height; `times`: a time and its place.
-    `now_x`: the last point that is measured. `predicted` is a line too, `band` the corners of what is around it; "":
+    `now_x`: now; 0: it is over. `predicted` is a line too, `band` the corners of what is around it; "":
     nothing is predicted."""
 
     lines: dict[str, str] = field(default_factory=dict)
@@ -60,15 +61,24 @@ def ring(counts: Mapping[str, int]) -> list[Arc]:
 
 
 def curve(
-    points: Sequence[CurvePoint], names: Sequence[str], end_s: float, expected: Sequence[ExpectedPoint] = ()
+    points: Sequence[CurvePoint],
+    names: Sequence[str],
+    end_s: float,
+    expected: Sequence[ExpectedPoint] = (),
+    *,
+    goes_on: bool = True,
 ) -> DrawnCurve | None:
-    """How many computers were where by when, until `end_s`, and how many were expected; None: there is nothing to
-    draw."""
+    """How many computers were where by when, until `end_s`, and how many were expected; None: there is nothing to draw.
+
+    `goes_on`: `end_s` is now; else all have ended, and a prediction far beyond that is not drawn."""
     if not points:
         return None
-    expected = _thinned(expected)
     begin_s, end_s = points[0].at_s, max(end_s, points[-1].at_s + 1)
     last_s = max(end_s, expected[-1][0]) if expected else end_s
+    if any(getattr(points[-1], name) for name in names):
+        widest_s = begin_s + (end_s - begin_s) / MEASURED_SHARE
+        last_s = min(last_s, widest_s) if goes_on or last_s <= widest_s else end_s
+    expected = _thinned(_until(expected, last_s))
     top = max(1, *(point.assigned for point in points), *(high for *_, high in expected))
     step = _nice(top / LINES)
     high = step * -(-int(top) // step)
@@ -89,7 +99,18 @@ def curve(
     predicted = " ".join(f"{x(at_s)},{y(middle)}" for at_s, _, middle, _ in expected)
     above = [f"{x(at_s)},{y(most)}" for at_s, _, _, most in expected]
     below = [f"{x(at_s)},{y(least)}" for at_s, least, _, _ in reversed(expected)]
-    return DrawnCurve(lines, levels, times, x(end_s), predicted, " ".join([*above, *below]))
+    return DrawnCurve(lines, levels, times, x(end_s) if goes_on else 0.0, predicted, " ".join([*above, *below]))
+
+
+def _until(points: Sequence[ExpectedPoint], last_s: float) -> Sequence[ExpectedPoint]:
+    """Those up to a time, and where the lines are at that time."""
+    kept = [point for point in points if point[0] <= last_s]
+    if not kept or len(kept) == len(points):
+        return kept
+    (before_s, *before), (after_s, *after) = kept[-1], points[len(kept)]
+    share = (last_s - before_s) / (after_s - before_s)
+    low, middle, high = (one + share * (other - one) for one, other in zip(before, after, strict=True))
+    return [*kept, (last_s, low, middle, high)]
 
 
 def _thinned(points: Sequence[ExpectedPoint]) -> Sequence[ExpectedPoint]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from quart import Response, redirect, request
 
+from distd.catalogue.event_log import Kind
 from distd.domain.diagnosis.causes import CauseKind
 from distd.domain.errors import BadInput
 from distd.domain.filters.patterns import escape
@@ -23,8 +24,11 @@ from distd.origin.deployments.diagnosis_facts import read_context
 from distd.origin.groups import groups
 from distd.origin.operators import events
 from distd.origin.operators.events import Wanted
-from distd.web.console.frame import current, fault_of, page
+from distd.web.console.deployment import GOES_ON
+from distd.web.console.faults import fault_text, faults_of
+from distd.web.console.frame import current, page
 from distd.web.console.links import address, of_computer, of_deployment, of_group
+from distd.web.console.setting_words import unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,9 +47,8 @@ if TYPE_CHECKING:
 
 SOFTWARE_PAGE: Final = 100
 MAX_EVENTS: Final = 8
+TOLD: Final = tuple(kind for kind in Kind if kind is not Kind.INVENTORY)  # of which there is one a day, or more
 MAX_CAUSES: Final = 5
-# The units in which parameters are written, by the end of their names.
-UNITS: Final = {"_s": "s", "_days": "d", "_min": "min", "_h": "h"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class ComputerPages:
             400 if faults else 200,
             **_common(found.detail),
             causes=found.causes,
+            is_bad=any(cause.advice and str(cause.kind) not in GOES_ON for cause in found.causes[:1]),
             names={row.package_id: row.package_name for row in found.detail.assignments},
             parameters=found.parameters,
             own=own,
@@ -139,7 +143,7 @@ class ComputerPages:
         try:
             values = read_values(texts)
         except BadInput as error:
-            return await self._show(device_id, fault_of(error), texts)
+            return await self._show(device_id, faults_of(error), texts)
 
         def write(conn: Connection, asked: Asked) -> None:
             parameters.set_values(conn, asked.actor, Subject(Level.COMPUTER, device_id), values, asked.now_s)
@@ -169,7 +173,7 @@ class ComputerPages:
             if error.field == "computers":
                 raise
             name = "networks" if error.field == "networks" else "key"
-            return await self._show(device_id, {name: str(error)}, form)
+            return await self._show(device_id, {name: fault_text(error)}, form)
         return redirect(f"{of_computer(device_id)}#values", 303)
 
 
@@ -179,22 +183,18 @@ def _read(conn: Connection, asked: Asked, device_id: str) -> ShownComputer:
     causes = diagnoses.why(conn, context, device_id, None, asked.now_s, asked.actor)
     if detail.assignments:  # they are listed, though none of them is to be deployed any more
         causes = [cause for cause in causes if cause.kind is not CauseKind.NOTHING_ASSIGNED]
+    wanted = Wanted(device_id=device_id, kinds=TOLD, reader=asked.actor, audit=False)
     return ShownComputer(
         detail,
         diagnoses.tell(causes[:MAX_CAUSES], current().language.code),
         parameters.show(conn, asked.actor, asked.site.settings, Subject(Level.COMPUTER, device_id)),
-        events.newest(conn, Wanted(device_id=device_id, reader=asked.actor, audit=False), Window(MAX_EVENTS)).items,
+        events.newest(conn, wanted, Window(MAX_EVENTS)).items,
         groups.names_of(conn, device_id),
     )
 
 
 def _common(detail: Detail) -> dict[str, Any]:
     return {"detail": detail, "computer": detail.computer, "path": of_computer(detail.computer.device_id)}
-
-
-def unit_of(name: str) -> str:
-    """The unit of a parameter, as its name says it; empty: it has none."""
-    return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
 
 
 def _having(name: str) -> str:

@@ -19,7 +19,8 @@ from distd.origin.deployments.assignments import AssignmentRequest
 from distd.origin.packages import overview
 from distd.origin.packages.overview import WantedPackages
 from distd.web.console.chosen_computers import read_chosen
-from distd.web.console.frame import fault_of, page
+from distd.web.console.faults import faults_of
+from distd.web.console.frame import page
 from distd.web.console.links import address, of_computer, of_deployment
 
 if TYPE_CHECKING:
@@ -197,4 +198,4 @@ def _back(chosen: ChosenComputers, said: str, count: int) -> PlainResponse:
 
 
 def _faults(error: BadInput | Conflict | None) -> dict[str, str]:
-    return {} if error is None else fault_of(error)
+    return {} if error is None else faults_of(error)

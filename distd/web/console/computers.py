@@ -24,8 +24,8 @@ from distd.web import exports
 from distd.web.console import criteria
 from distd.web.console.chosen_computers import shown_ones
 from distd.web.console.counted_search import CountedSearch
-from distd.web.console.faults import fault_text
-from distd.web.console.frame import current, fault_of, is_fragment, page
+from distd.web.console.faults import fault_text, faults_of
+from distd.web.console.frame import current, is_fragment, page
 from distd.web.console.language import NO_BREAK
 from distd.web.console.links import address, of_computer
 from distd.web.console.recent import RecentAnswers
@@ -189,7 +189,7 @@ class ComputerListPages:
         except BadInput as error:
             if error.field not in ("filter", "sort", "columns", "cursor"):
                 raise
-            status, faults = 400, faults | fault_of(error)
+            status, faults = 400, faults | faults_of(error)
         values = await self._values(wanted)
         if wrong is not None:
             shown_rows = RowGroup()
@@ -265,7 +265,7 @@ class ComputerListPages:
         except (BadInput, Conflict) as error:
             if error.field not in ("name", "filter"):
                 raise
-            faults = {"saved_name" if error.field == "name" else "filter": str(error)}
+            faults = {"saved_name" if error.field == "name" else "filter": fault_text(error)}
             return await self._show(ListOfComputers(text), faults, {"name": name})
         return redirect(address(PATH, {"filter": f'@"{found.name}"'}), 303)
 

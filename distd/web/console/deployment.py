@@ -200,10 +200,11 @@ class DeploymentPages:
         by = by if by in KINDS else KINDS[0]
         is_open = found.waiting + found.notified + found.downloading
         last_s = found.curve[-1].at_s if found.curve else now_s
+        foreseen = expected.curve if expected else ()
         return {
             "package": package,
             "found": found,
-            "curve": curve(found.curve, DRAWN, now_s if is_open else last_s, expected.curve if expected else ()),
+            "curve": curve(found.curve, DRAWN, now_s if is_open else last_s, foreseen, goes_on=is_open > 0),
             "expected": expected,
             "expected_now": round(expected.number_at(now_s)) if expected and is_open else None,
             "rates": numbers.rates,

@@ -13,6 +13,7 @@ from distd.origin.deployments import acts
 from distd.origin.deployments.acts import ChosenAssignments
 from distd.origin.deployments.result_list import read_states
 from distd.origin.packages import overview
+from distd.web.console.faults import fault_text
 from distd.web.console.frame import page
 from distd.web.console.links import address, of_computer, of_deployment
 
@@ -65,7 +66,7 @@ class DeploymentActPages:
             try:
                 return package, _run(conn, asked, package_id, act, chosen, force=force, dry_run=True), ""
             except Conflict as error:
-                return package, None, str(error)
+                return package, None, fault_text(error)
 
         package, tried, refusal = await self._use_cases.read(Act.DEPLOYMENTS_WRITE, read)
         return await page(

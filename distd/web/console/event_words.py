@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from distd.web.console.computer_words import ORIGIN_NAMES, PARAMETER_NAMES
 from distd.web.console.frame import current
+from distd.web.console.language import Language
 from distd.web.console.links import of_computer
-from distd.web.console.words import ROLLOUT_PHASES
+from distd.web.console.words import ROLES, ROLLOUT_PHASES, SOURCES, VIAS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from distd.origin.operators.events import LoggedEvent
 
 MAX_SHOWN: Final = 120  # characters of a value
@@ -101,10 +105,12 @@ EVENT_NAMES: Final = {
     "SET_CHANGED": "Set of packages changed",
     "SET_DELETED": "Set of packages deleted",
     "RECURRENCE_CREATED": "Recurring deployment made",
+    "RECURRENCE_CHANGED": "Recurring deployment changed",
     "RECURRENCE_DELETED": "Recurring deployment deleted",
     "RECURRENCE_RUN": "Deployed again, as planned",
     "RECURRENCE_FAILED": "Cannot be deployed again",
     "SOURCE_WATCHED": "Source watched",
+    "SOURCE_EDITED": "Source edited",
     "SOURCE_CHANGED": "Source has a new version",
     "SOURCE_FAILED": "Source cannot be read",
     "SOURCE_RECOVERED": "Source can be read again",
@@ -118,6 +124,42 @@ EVENT_NAMES: Final = {
 
 # The fields of events' details.
 DETAIL_NAMES: Final = {
+    "again": "once more",
+    "bytes_in_all": "sent in all",
+    "bytes_per_s": "rate",
+    "chain": "one after the other",
+    "condition": "condition",
+    "digest": "digest",
+    "epoch": "epoch",
+    "every_days": "every … days",
+    "expires_at_s": "ends",
+    "first_at_s": "first time",
+    "fragment_server": "server of fragments",
+    "fragments": "fragments",
+    "fragments_in_all": "fragments in all",
+    "info_server": "server of info",
+    "job": "job",
+    "keys": "keys",
+    "left": "left",
+    "login": "log-in",
+    "names": "names",
+    "new": "new",
+    "origin": "by",
+    "owner": "owner",
+    "packages": "packages",
+    "ready_percent": "ready, percent",
+    "repeated": "sent again",
+    "serials": "certificates",
+    "shared": "shared",
+    "size_bytes": "size",
+    "tokens": "tokens",
+    "unchecked": "not checked",
+    "via": "steered",
+    "who": "for",
+    "waiting": "not notified",
+    "notified": "notified",
+    "downloading": "downloading",
+    "archived": "archived",
     "act": "act",
     "active": "under way",
     "already": "had it already",
@@ -171,6 +213,15 @@ DETAIL_NAMES: Final = {
 }
 
 
+# How values are written whose bare text says little: by the names of their fields.
+_WORDS: Final = {"origin": ORIGIN_NAMES, "phase": ROLLOUT_PHASES, "role": ROLES, "source": SOURCES, "via": VIAS}
+_FORMATS: Final[dict[str, Callable[[Language, Any], str]]] = {
+    **dict.fromkeys(("bytes", "sent_bytes", "size_bytes", "bytes_in_all"), Language.size),
+    "bytes_per_s": Language.rate,
+    **dict.fromkeys(("expires_at_s", "first_at_s"), Language.moment),
+}
+
+
 def event_name(kind: str) -> str:
     """What happened, in the language of the request."""
     return current().language.text(EVENT_NAMES.get(kind, kind))
@@ -178,19 +229,19 @@ def event_name(kind: str) -> str:
 
 def detail_name(name: str) -> str:
     """What a value of an event's detail is."""
-    return current().language.text(DETAIL_NAMES.get(name, name))
+    return current().language.text(DETAIL_NAMES.get(name) or PARAMETER_NAMES.get(name, name))
 
 
 def event_value(name: str, value: Any) -> str:
     """A value of an event's detail: sizes in the reader's units, records as "name: value"."""
-    if name in ("bytes", "sent_bytes") and isinstance(value, int):
-        return current().language.size(value)
-    if name == "phase":
-        return current().language.text(ROLLOUT_PHASES.get(str(value), str(value)))
+    if name in _FORMATS and isinstance(value, (int, float)):
+        return _FORMATS[name](current().language, value)
+    if name in _WORDS and isinstance(value, str):
+        return current().language.text(_WORDS[name].get(value, value))
     match value:
         case dict():
             text = ", ".join(
-                f"{detail_name(str(key))}: {event_value(str(key), each)}"
+                f"{current().language.text('{name}:', name=detail_name(str(key)))} {event_value(str(key), each)}"
                 for key, each in value.items()
                 if each not in EMPTY
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from distd.domain.errors import BadInput, Conflict, NoSpace, NotFound, Unavailable, shorten
+from distd.domain.errors import BadInput, Conflict, Corrupt, NoSpace, NotFound, Unavailable, shorten
 from distd.web.console.frame import current
 
 if TYPE_CHECKING:
@@ -62,15 +62,31 @@ def fault_text(error: DistdError) -> str:
         return f"{sentence(error.message)}{hint}"
     if isinstance(error, Unavailable):
         return f"{error.what}: {sentence(error.why)}"
+    if isinstance(error, Corrupt):
+        return f"{error.what}: {_expected_text(error.expected, error.got)}"
     if not isinstance(error, BadInput):
         return str(error)
     is_empty = error.got in ("", "nothing", "none", None) or not str(error.got).strip()
     if is_empty and error.field in MISSING:
         return _(MISSING[error.field])
-    text = _("Expected: {expected}.", expected=sentence(error.expected))
-    if not is_empty:
-        text += " " + _("This is: {got}.", got=shorten(error.got))
+    text = _expected_text(error.expected, "" if is_empty else error.got)
     return f"{text} {_as_sentence(sentence(error.hint))}" if error.hint else text
+
+
+def _expected_text(expected: str, got: object) -> str:
+    _ = current().language.text
+    text = _("Expected: {expected}.", expected=_alternatives(expected))
+    if got != "":
+        text += " " + _("This is: {got}.", got=shorten(got))
+    return text
+
+
+def _alternatives(english: str) -> str:
+    """What is known as a whole, else each of what "or" joins, in the language of the request."""
+    language = current().language
+    found = language.sentence(english)
+    either = language.text("or")
+    return found if found != english else f" {either} ".join(map(language.sentence, english.split(" or ")))
 
 
 def _as_sentence(text: str) -> str:

@@ -12,7 +12,7 @@ from distd.domain.page import EVERYTHING, Window
 from distd.domain.permissions import Act, missing
 from distd.domain.rollout_state import ENDED, Phase
 from distd.origin.computers import duplicates
-from distd.origin.computers.contact_counts import count_contacts
+from distd.origin.computers.contact_counts import LATELY_S, count_contacts
 from distd.origin.deployments import rollouts
 from distd.origin.mirrors import mirrors
 from distd.origin.notices.notices import list_open
@@ -20,6 +20,7 @@ from distd.origin.operators import events
 from distd.origin.operators.events import Wanted
 from distd.origin.packages import overview
 from distd.origin.packages.overview import WantedPackages
+from distd.web.console.event_runs import in_runs
 from distd.web.console.first_steps import FirstSteps, agent_setup
 from distd.web.console.frame import current, page
 from distd.web.console.links import address, of_deployment, of_mirror
@@ -35,13 +36,14 @@ if TYPE_CHECKING:
     from distd.origin.deployments.rollouts import Rollout
     from distd.origin.mirrors.mirrors import Mirror
     from distd.origin.notices.notices import Notice
-    from distd.origin.operators.events import LoggedEvent
     from distd.origin.packages.overview import ListedPackage
+    from distd.web.console.event_runs import EventRun
     from distd.web.console.first_steps import AgentSetup
     from distd.web.console.operations import OwnServers
     from distd.web.console.use_cases import UseCases
 
 MAX_EVENTS: Final = 12
+MAX_READ: Final = 200  # events, for lines of several of them
 TOLD: Final = tuple(kind for kind in Kind if kind is not Kind.LOGGED_IN)
 MAX_RUNNING: Final = 10
 MAX_PACKAGES: Final = 1000  # that are looked at, the newest
@@ -90,7 +92,7 @@ class FirstPage:
 
         @app.get("/")
         async def first_page() -> Response:
-            return await page("first_page.html", **await self._values(), events=await self._events())
+            return await page("first_page.html", **await self._values(), runs=await self._events())
 
         @app.get("/overview/now")
         async def site_now() -> Response:
@@ -116,13 +118,15 @@ class FirstPage:
 
         # One answer for each operator, who may be restricted to some computers.
         site: SiteNow = await self._now.get(frame.operator, frame.now_s, make)
-        return {"site": site, "deployment_link": of_deployment}
+        sent = sum(float(each.status.get("bytes_per_s", 0)) for each in site.mirrors if each.alive)
+        return {"site": site, "deployment_link": of_deployment, "lately_min": LATELY_S / 60, "sent_by_mirrors": sent}
 
-    async def _events(self) -> list[LoggedEvent]:
-        def read(conn: Connection, asked: Asked) -> list[LoggedEvent]:
+    async def _events(self) -> list[EventRun]:
+        def read(conn: Connection, asked: Asked) -> list[EventRun]:
             audit = not missing(asked.access, Act.AUDIT_READ)
             wanted = Wanted(kinds=TOLD, by_people=True, reader=asked.actor, audit=audit)
-            return events.newest(conn, wanted, Window(MAX_EVENTS)).items
+            found = events.newest(conn, wanted, Window(MAX_READ))
+            return in_runs(found.items, MAX_EVENTS, are_all=not found.next)
 
         return await self._use_cases.read(Act.EVENTS_READ, read)
 
@@ -133,7 +137,7 @@ def _count_duplicates(conn: Connection, _: Asked) -> int:
 
 def _read(conn: Connection, asked: Asked, setup: AgentSetup) -> SiteNow:
     active = overview.list_packages(conn, WantedPackages(None, True), Window(MAX_PACKAGES))
-    running = [each for each in active.items if each.waiting + each.notified + each.downloading]
+    running = overview.list_packages(conn, WantedPackages(running=True), Window(MAX_RUNNING))
     may_rollouts, may_notices = (not missing(asked.access, act) for act in (Act.ROLLOUTS_READ, Act.NOTICES_READ))
     all_rollouts = rollouts.list_rollouts(conn, EVERYTHING).items if may_rollouts else []
     open_rollouts = [each for each in all_rollouts if each.phase not in ENDED]
@@ -147,7 +151,7 @@ def _read(conn: Connection, asked: Asked, setup: AgentSetup) -> SiteNow:
         setup=setup,
     )
     found = list_open(conn) if may_notices else []
-    site = SiteNow(counts, running[:MAX_RUNNING], len(running), active.total, open_rollouts, known, found, steps)
+    site = SiteNow(counts, running.items, running.total, active.total, open_rollouts, known, found, steps)
     site.attention.extend(_attention(site, active.items))
     return site
 

@@ -14,7 +14,6 @@ from distd.web.console.help_texts import topic_of
 from distd.web.console.language import iso
 
 if TYPE_CHECKING:
-    from distd.domain.errors import DistdError
     from distd.domain.permissions import OperatorRights
     from distd.origin.operators.sessions import ConsoleSession
     from distd.web.console.language import Language
@@ -119,11 +118,6 @@ def values_of_templates() -> dict[str, Any]:
         "here": request.path,
         "help_topic": topic_of(request.path),
     }
-
-
-def fault_of(error: DistdError, field: str = "") -> dict[str, str]:
-    """The message beside an input, by its name; what belongs to none is under ""."""
-    return {getattr(error, "field", field): str(error)}
 
 
 def now_s() -> float:

@@ -25,10 +25,10 @@ from distd.operations.deployments import AssignmentTarget, NewAssignment
 from distd.operations.groups import GroupEdit, GroupQuery, MemberLists, NewGroup
 from distd.origin.packages import overview
 from distd.origin.packages.overview import WantedPackages
-from distd.web.console.computer import unit_of
 from distd.web.console.faults import fault_status, fault_text
 from distd.web.console.frame import page
 from distd.web.console.links import address, of_group
+from distd.web.console.setting_words import unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,8 @@ from distd.domain.units import parse_past
 from distd.origin.operators import events
 from distd.origin.operators.events import Wanted, read_kinds
 from distd.web.console.event_words import event_name
-from distd.web.console.frame import fault_of, page
+from distd.web.console.faults import faults_of
+from distd.web.console.frame import page
 from distd.web.console.links import address, of_computer
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class JournalPages:
             except BadInput as error:
                 if error.field not in (*TEXTS, "cursor"):
                     raise
-                found, faults = EMPTY, fault_of(error)
+                found, faults = EMPTY, faults_of(error)
             link = partial(address, PATH, kept)
             return await page(
                 "journal.html",

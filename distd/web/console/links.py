@@ -20,6 +20,11 @@ def of_computer(device_id: str) -> str:
     return f"/computers/{quote(device_id, safe='')}"
 
 
+def of_computers_without(package_id: str) -> str:
+    """The computers that a package is not assigned to, and never was."""
+    return address("/computers", {"filter": f"not package({package_id})"})
+
+
 def of_group(name: str) -> str:
     """The page of a group."""
     return f"/groups/{quote(name, safe='')}"

@@ -68,7 +68,6 @@ class MirrorRulePages:
 
     async def _show(self, fault: str = "", status: int = 200) -> Response:
         found = await self._asked.do(operations.RULES)
-        moved = request.args.get("moved", "")
         return await page(
             "mirror_rules.html",
             status,
@@ -77,7 +76,7 @@ class MirrorRulePages:
             fields=list(Field),
             ops=list(Op),
             is_full=len(found.rules) >= MAX_RULES,
-            moved=int(moved) if moved.isascii() and moved.isdecimal() else 0,
+            moved=_number(request.args, "moved"),
             fault=fault,
             link_of=of_mirror,
             **await self._test(),

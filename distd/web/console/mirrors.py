@@ -12,6 +12,7 @@ from distd.catalogue.event_log import Kind
 from distd.domain.errors import BadInput, Conflict
 from distd.domain.page import Window, read_window
 from distd.domain.permissions import Act
+from distd.domain.units import parse_integer
 from distd.operations import mirrors as operations
 from distd.operations.mirrors import MirrorQuery, MirrorRequest
 from distd.origin.mirrors.readiness import PLACE, packages_of
@@ -141,11 +142,11 @@ def hit_share(mirror: Mirror) -> float | None:
 
 def _request(form: Mapping[str, str]) -> MirrorRequest:
     """Raises `BadInput`."""
-    port = form.get("https_port", "").strip() or "8443"
-    if not (port.isascii() and port.isdecimal() and 1 <= int(port[:9]) <= MAX_PORT):
-        raise BadInput("https_port", "a port from 1 to 65535", port)
+    port = parse_integer(
+        form.get("https_port", "").strip() or "8443", "https_port", 1, MAX_PORT, "a port from 1 to 65535"
+    )
     return MirrorRequest(
-        https_port=int(port),
+        https_port=port,
         networks=tuple(form.get("networks", "").replace(",", " ").split()),
         local=form.get("local") == "yes",
         **{name: form.get(name, "").strip() for name in TEXTS},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -66,11 +67,13 @@ class ConsoleOperations:
         asked = Asked(who.actor, who.access, who.now_s, who.site, seen)
         try:
             if operation.check is not None:
-                await self.in_thread(operation.check, asked, *names, *operation.more(given))
+                checked = await self.in_thread(operation.check, asked, *names, *operation.more(given))
+                asked = replace(asked, checked=checked)
             if operation.way is Way.WORK:
                 return await self.in_thread(operation.perform, None, asked, names, given)
             run = self.reader.run if operation.way is Way.READ else self.writer.run
-            return await run(lambda conn: operation.perform(conn, asked, names, given))
+            done = await run(lambda conn: operation.perform(conn, asked, names, given))
+            return done if operation.after is None else await self.in_thread(operation.after, asked, done)
         except DryRun as tried:
             answer: Answer = tried.answer
             return answer

@@ -11,6 +11,7 @@ from quart import redirect, request
 
 from distd.domain.errors import BadInput, DistdError
 from distd.domain.mirror_rules import Via
+from distd.domain.units import parse_integer
 from distd.operations import packages as operations
 from distd.operations.packages import Activation
 from distd.origin.mirrors.readiness import readiness
@@ -146,10 +147,9 @@ def _activation(way: str, values: Mapping[str, str]) -> Activation:
             return Activation(info_server=given["info_server"], fragment_server=given["fragment_server"], via=via)
         case "mirrors":
             text = values.get("percent", "").strip().removesuffix("%").strip()
-            if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= 100):
-                raise BadInput("when_ready_percent", "1 to 100", text)
+            percent = parse_integer(text, "when_ready_percent", 1, 100)
             return Activation(
-                when_ready_percent=int(text), sites=_sites(values), latest=_moment(given["latest"]), via=via
+                when_ready_percent=percent, sites=_sites(values), latest=_moment(given["latest"]), via=via
             )
         case "date":
             if not given["not_before"]:

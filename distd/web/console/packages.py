@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from quart import Response, request
+from quart import Response, redirect, request
 
 from distd.domain.errors import BadInput, NotFound
 from distd.domain.page import Window, read_window
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quart_trio import QuartTrio
+    from werkzeug.wrappers import Response as PlainResponse
 
     from distd.origin.packages.overview import PackageOrdering
     from distd.storage.uploads import Uploads
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from distd.web.console.operations import ConsoleOperations
 
 PAGE_SIZE: Final = 50
+RUNNING: Final = "RUNNING"  # beside the states of packages: that some computers have without a result
 MAX_EXPORTED: Final = 10_000  # packages of one file
 
 
@@ -53,7 +55,8 @@ class PackagePages:
         async def packages() -> Response:
             self._operations.demand(Act.PACKAGES_READ)
             wanted, ordering = _wanted()
-            name, state, sort = wanted.name or "", wanted.state, request.args.get("sort", "")
+            name, sort = wanted.name or "", request.args.get("sort", "")
+            state = RUNNING if wanted.running else wanted.state
             window = read_window(PAGE_SIZE, request.args.get("cursor"), ordering.place)
             read = partial(overview.list_packages, wanted=wanted, window=window, ordering=ordering)
             found = await self._operations.reader.run(read)
@@ -65,7 +68,7 @@ class PackagePages:
                 totals=await self._operations.reader.run(overview.totals),
                 name=name,
                 state=state,
-                states=list(PackageState),
+                states=[RUNNING, *PackageState],
                 sort=sort or "-created",
                 link=partial(_link, kept),
                 is_later=window.place is not None,
@@ -73,6 +76,10 @@ class PackagePages:
                 said=_said(),
                 exports=[(form.upper(), address(f"/package-list.{form}", kept)) for form in ("csv", "json")],
             )
+
+        @app.get("/deployments")
+        async def deployments() -> PlainResponse:
+            return redirect(address("/packages", {"state": RUNNING}), 303)
 
         @app.get("/package-list.<form>")
         async def export_packages(form: str) -> Response:
@@ -107,8 +114,11 @@ def package_pages(
 
 def _wanted() -> tuple[WantedPackages, PackageOrdering]:
     """What the address of this request asks for."""
-    name, state = request.args.get("name", "").strip(), _state(request.args.get("state", ""))
+    name, text = request.args.get("name", "").strip(), request.args.get("state", "")
     ordering = overview.read_ordering(request.args.get("sort", ""))
+    if text == RUNNING:
+        return WantedPackages(name or None, running=True), ordering
+    state = _state(text)
     return WantedPackages(name or None, None, state is PackageState.DELETED, state), ordering
 
 

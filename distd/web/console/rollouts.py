@@ -65,7 +65,6 @@ ACTS: Final = (
 )
 KINDS: Final = ("filter", "group", "tag")  # of whom it is for; "": all computers
 NUMBERS: Final = ("success_percent", "error_percent", "stalled_percent", "at_once", "retries")
-DEFAULT_WAVES: Final = "5\n10%\nrest"
 
 
 class RolloutPages:
@@ -97,7 +96,8 @@ class RolloutPages:
         @app.get(f"{PATH}/new")
         async def new_rollout() -> Response:
             self._asked.demand(Act.ROLLOUTS_WRITE)
-            return await self._form({"waves": DEFAULT_WAVES} | request.args)
+            rest = current().language.text("rest")
+            return await self._form({"waves": f"5\n10%\n{rest}"} | request.args)
 
         @app.post(f"{PATH}/new")
         async def create_rollout() -> Response | PlainResponse:
@@ -168,7 +168,7 @@ class RolloutPages:
             status,
             rollout=found,
             path=of_rollout(found.id),
-            names=await self._asked.reader.run(partial(names_of, package_ids={found.package_id})),
+            names=await self._asked.reader.run(partial(names_of, package_ids=_packages_of(found))),
             acts=_acts(found),
             is_deletable=phase in DELETABLE,
             is_going_on=phase not in (Phase.DRAFT, Phase.FINISHED, Phase.STOPPED),
@@ -204,8 +204,12 @@ def _progress_values(planned: RolloutPlanShown | None) -> dict[str, Any]:
     ]
     is_open = planned.phase not in ENDED
     end_s = measured.at_s if is_open else points[-1].at_s
-    drawn = curve(points, ("success",), end_s, expected.curve if expected else ())
+    drawn = curve(points, ("success",), end_s, expected.curve if expected else (), goes_on=is_open)
     return {"curve": drawn, "measured": measured, "expected": expected}
+
+
+def _packages_of(found: Rollout) -> set[str]:
+    return {found.package_id, str(found.plan.get("roll_back_to") or found.package_id)}
 
 
 def _acts(found: Rollout) -> list[RolloutAct]:
@@ -227,8 +231,8 @@ def _decisions(conn: Connection, found: Rollout) -> list[LoggedEvent]:
 
 
 def figures_of(event: LoggedEvent) -> dict[str, Any]:
-    """What a decision rests on."""
-    return {name: value for name, value in event.detail.items() if name not in _HIDDEN}
+    """What a decision rests on; what is 0 says nothing."""
+    return {name: value for name, value in event.detail.items() if value and name not in _HIDDEN}
 
 
 def _request(form: Mapping[str, str]) -> RolloutRequest:
@@ -258,6 +262,7 @@ def _request(form: Mapping[str, str]) -> RolloutRequest:
         dynamic=form.get("dynamic") == "yes",
         approval=form.get("approval") == "yes",
         retries=numbers["retries"] or 0,
+        roll_back_to=form.get("roll_back_to") or None,
         dry_run=form.get("step") != "do",
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from distd.domain.parameters import ON
 from distd.domain.settings import SECTIONS, TABLE
 from distd.web.console.frame import current
+from distd.web.console.language import NO_BREAK
 
 # By the end of a name, the longest first.
 UNITS: Final = {
@@ -24,12 +26,23 @@ UNITS: Final = {
 }
 MEANINGS: Final = {name: row.meaning for name, row in TABLE.items()}
 SECTION_MEANINGS: Final = {name: (record.__doc__ or "").strip() for name, record in SECTIONS.items()}
+INVENTORIES: Final = "agents.inventory_freq_days"
 ORIGINS: Final = {"default": "default", "--set": "command line"}
 
 
 def unit_of(name: str) -> str:
     """The unit of a setting or a parameter, as its name says it; empty: it has none."""
     return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
+
+
+def _parameter_value(name: str, value: Any) -> str:
+    """A value that agents get, with its unit."""
+    language = current().language
+    if name == ON:
+        return language.text("on") if value else language.text("off")
+    if name == INVENTORIES and value <= 0:
+        return language.text("only the first one") if value else language.text("every contact")
+    return f"{language.number(value)}{NO_BREAK}{language.text(unit_of(name))}".rstrip(NO_BREAK)
 
 
 def _meaning(name: str) -> str:
@@ -51,4 +64,5 @@ SETTING_WORDS: Final = {
     "section_meaning": _section_meaning,
     "setting_origin": _origin,
     "setting_unit": unit_of,
+    "parameter_value": _parameter_value,
 }

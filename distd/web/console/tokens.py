@@ -10,6 +10,7 @@ from quart import redirect, request
 from distd.domain.api_tokens import DEFAULT_DAYS, MAX_DAYS
 from distd.domain.errors import BadInput, Conflict
 from distd.domain.permissions import TABLE, Act, Role, least, read_acts, read_role
+from distd.domain.units import parse_integer
 from distd.operations import tokens as operations
 from distd.operations.tokens import TokenQuery, TokenRequest
 from distd.web.console.faults import fault_status, fault_text
@@ -91,13 +92,11 @@ class TokenPages:
 
 def _request(form: MultiDict[str, str]) -> TokenRequest:
     """Raises `BadInput`."""
-    days = form.get("days", "").strip()
-    if not (days.isascii() and days.isdecimal() and 1 <= int(days[:9]) <= MAX_DAYS):
-        raise BadInput("days", f"1 to {MAX_DAYS}", days)
+    days = parse_integer(form.get("days", "").strip(), "days", 1, MAX_DAYS)
     return TokenRequest(
         form.get("name", "").strip(),
         read_role(form.get("role", "")),
         tuple(sorted(read_acts(form.getlist("act")))),
         form.get("filter", "").strip(),
-        int(days),
+        days,
     )

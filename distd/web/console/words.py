@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from distd.web.console.frame import current
-from distd.web.console.links import of_mirror
+from distd.web.console.links import of_computers_without, of_mirror
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 SYSTEMS: Final = {"WINDOWS": "Windows", "LINUX": "Linux", "MACOS": "macOS", "OTHER": "Other system"}
 ACTIONS: Final = {"STORE": "Store", "LAUNCH": "Launch", "EXECUTE": "Execute"}
 PACKAGE_STATES: Final = {
+    "RUNNING": "Being deployed",
     "ACTIVE": "Active",
     "PLANNED": "Planned",
     "INACTIVE": "Not active",
@@ -51,6 +52,7 @@ ROLLOUT_PHASES: Final = {
     "RUNNING": "running",
     "PAUSED": "paused",
     "HALTED": "halted",
+    "ROLLING_BACK": "being rolled back",
     "FINISHED": "finished",
     "STOPPED": "stopped",
 }
@@ -133,6 +135,7 @@ TEMPLATE_WORDS: Final = {
     "rule_field": _of(RULE_FIELDS),
     "rule_op": _of(RULE_OPS),
     "mirror_link": of_mirror,
+    "computers_without": of_computers_without,
     "mirror_reason": mirror_reason,
     "sentence": lambda text: current().language.sentence(text),
 }

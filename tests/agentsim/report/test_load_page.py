@@ -11,9 +11,9 @@ from agentsim.fleet.counters import Kind, ShardCounters, State
 from agentsim.fleet.totals import FleetTotals
 from agentsim.report import load_report
 from agentsim.report.load_page import is_passed, page, plots, verdict
-from agentsim.report.page import Lines, Tone
+from distd.report.page import Lines, Tone
 from tests.agentsim.fleet.example_reports import OPTIONS, message, report_of, shard_counters
-from tests.agentsim.report.parsed_page import ParsedPage
+from tests.report.parsed_page import ParsedPage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from agentsim.fleet.messages import PackageCounters
 from agentsim.fleet.options import FaultShares
 from agentsim.fleet.totals import FleetTotals
 from agentsim.report import load_report
-from agentsim.report.page import Table
+from distd.report.page import Table
 from tests.agentsim.fleet.example_reports import OPTIONS, message, report_of, shard_counters
 
 REFERENCE = Path(__file__).parents[3] / "distd/docs/reference/reports.md"

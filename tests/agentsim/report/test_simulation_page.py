@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from agentsim.report.page import Tone
 from agentsim.report.simulation_page import page, verdict
+from distd.report.page import Tone
 from distd.simulation.records import Finish, Load, Summary
 from distd.simulation.simulate import simulate
 from distd.simulation.summary import summarise
 from distd.simulation.world import Line, Package, Site, World
-from tests.agentsim.report.parsed_page import ParsedPage
+from tests.report.parsed_page import ParsedPage
 
 AFTER: dict[int, float | None] = {50: 60.0, 90: 100.0, 95: 110.0, 99: 200.0, 100: 300.0}
 SUMMARY = Summary(

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from agentsim.report.page import Table
 from agentsim.report.terminal import show
+from distd.report.page import Table
 
 WIDE = Table("Agents", ("all", *(f"state {number}" for number in range(12))), [["10", *"012345678901"]])
 

@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select
 
 from distd.catalogue.dialect.many_rows import insert_rows, is_one_of, update_rows
-from distd.catalogue.engine import open_catalogue
+from distd.catalogue.engine import create_catalogue, open_catalogue
 from distd.catalogue.schema import computers, events, history, operators
 from distd.catalogue.tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from distd.catalogue.engine import Catalogue
 
@@ -101,7 +102,9 @@ def test_each_row_gets_its_own_values(catalogue: Catalogue) -> None:
 def test_one_of_many(catalogue: Catalogue, wanted: set[str]) -> None:
     _computers(catalogue)
     with catalogue.read() as conn:
-        found = conn.scalars(select(computers.c.device_id).where(is_one_of(conn, computers.c.device_id, wanted)))
+        found = conn.scalars(
+            select(computers.c.device_id).where(is_one_of(computers.c.device_id, "names")), {"names": list(wanted)}
+        )
         assert set(found) == wanted - {"d"}
 
 
@@ -116,3 +119,13 @@ def test_columns_may_be_named_as_they_like(catalogue: Catalogue) -> None:
         table.drop(conn)
     assert found == [(1, 5, 6, 7)]
     assert not any(column.name.startswith("_") for each in metadata.tables.values() for column in each.columns)
+
+
+def test_an_index_finds_those_that_are_one_of_some(tmp_path: Path) -> None:
+    place = tmp_path / "catalogue.db"
+    create_catalogue(place)
+    query = select(computers).where(is_one_of(computers.c.device_id, "names")).params(names=["a", "b"])
+    with open_catalogue(place) as opened, opened.read() as conn:
+        of_two = query.compile(conn, compile_kwargs={"render_postcompile": True})
+        plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {of_two}", ("a", "b"))
+        assert [row.detail.partition(" USING ")[0] for row in plan] == ["SEARCH computers"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -154,3 +155,26 @@ def test_what_is_no_catalogue_is_refused(tmp_path: Path, create: Any) -> None:
     create(path)
     with pytest.raises(BadInput, match="data: expected a data directory made by `distd init`"), open_catalogue(path):
         pass
+
+
+def _age(path: Path) -> None:
+    """Make the last write one of a second ago."""
+    log = path.with_name("catalogue.db-wal")
+    earlier_s = log.stat().st_mtime - 1
+    os.utime(log, (earlier_s, earlier_s))
+
+
+def test_a_write_of_another_is_another_last_write(path: Any, catalogue: Any) -> None:
+    assert catalogue.last_write() is None  # nobody has opened it
+    _add(catalogue, 1)
+    assert catalogue.last_write() is None  # one within the same tick could not be told from it
+    _age(path)
+    before = catalogue.last_write()
+    assert before is not None
+    assert _numbers(catalogue) == [1]
+    assert catalogue.last_write() == before
+    with open_catalogue(path) as other:
+        _add(other, 2)
+        assert catalogue.last_write() is None
+        _age(path)
+        assert catalogue.last_write() not in (None, before)

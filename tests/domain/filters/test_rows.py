@@ -25,6 +25,7 @@ from distd.domain.filters.rows import (
     read_rows,
     rows_of,
 )
+from distd.domain.filters.tree import compare
 from tests.fixtures import filters
 
 if TYPE_CHECKING:
@@ -124,3 +125,21 @@ def test_every_operator_of_the_text_is_in_the_menu(kind: Kind) -> None:
 def test_operators_of_what_is_unknown_are_those_of_texts() -> None:
     assert operators_of_row("") == operators_of_row("nothing") == OPERATORS[Kind.TEXT]
     assert operators_of_row("account.ROOM") == OPERATORS[Kind.TEXT]
+
+
+@pytest.mark.parametrize(
+    ("typed", "values"),
+    [
+        ("a, b c ,d", ["a", "b c", "d"]),
+        (' "a, b" , c"d, "e""f" ,, "', ["a, b", 'c"d', 'e"f', '"']),
+        (f"a{' ' * 200_000}b", None),  # a second for 200,000 characters, not an hour
+        (f'{"""" """ * 50_000}x', None),
+    ],
+    ids=["plain", "quoted", "spaces", "quotes"],
+)
+def test_a_list_of_values(typed: str, values: list[str] | None) -> None:
+    found = read_rows(RowGroup(parts=(CriterionRow("tag", "in", typed),)))
+    if values is None:
+        assert list(found.faults) == [(0,)], "one value is too long"
+    else:
+        assert found.tree == compare("tag", "in", values)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from distd.domain.identity_facts import IdentityFacts
-from distd.domain.mirror_rules import ComputerFacts
 from distd.domain.records import InventoryRequest, PrologRequest
 from distd.origin.agents.batch import ComputerState
 from distd.origin.agents.identities import identity_columns, update_identity
 
+_ROW: Any = None
 AGENT = "OCS-NG_WINDOWS_AGENT_v2.9.2.0"
 MAC = "00:11:22:33:44:55"
 
@@ -17,7 +19,7 @@ MAC = "00:11:22:33:44:55"
 @pytest.fixture
 def computer() -> ComputerState:
     known = IdentityFacts("10.0.0.1", AGENT, "S-1", frozenset({MAC}))
-    return ComputerState(1, AGENT, None, None, ComputerFacts("pc", {}), identity=known)
+    return ComputerState(1, AGENT, None, None, _ROW, identity=known)
 
 
 def inventory(serial: str, mac: str) -> InventoryRequest:

@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import update
 
+from distd.catalogue.schema import computers as computer_table
 from distd.catalogue.schema import packages as package_table
+from distd.domain.assignment_terms import AssignmentOrigin, OriginKind
 from distd.domain.diagnosis.causes import CauseKind
 from distd.domain.diagnosis.judging import first_cause
 from distd.domain.mirror_rules import Via
 from distd.domain.records import Action, Info, InventoryRequest, PrologRequest
 from distd.domain.results import Outcome
+from distd.domain.rollout_plan import RolloutLimits, RolloutPlan, WaveBy, WavePlan
+from distd.domain.rollout_state import RolloutAct
 from distd.domain.settings import settings_of
 from distd.origin.computers import computer_settings
-from distd.origin.deployments import acts, diagnoses, progress
+from distd.origin.deployments import acts, diagnoses, progress, rollouts
 from distd.origin.deployments.acts import ChosenAssignments
 from distd.origin.deployments.diagnosis_facts import DiagnosisContext, read_facts
 from distd.origin.deployments.progress import Fetched
+from distd.origin.deployments.rollouts import NewRollout
 from distd.origin.mirrors import presence
 from distd.origin.packages import packages, planned_activations, publishing, versions
 from distd.origin.packages.planned_activations import Conditions
@@ -184,6 +189,51 @@ def an_unknown_package(origin: TestOrigin) -> None:
 def not_assigned(origin: TestOrigin) -> None:
     contact(origin)
     origin.package("17")
+
+
+def rolled_out(origin: TestOrigin, *acts: RolloutAct, **plan: Any) -> None:
+    """In wave 2, after another computer."""
+    contact(origin)
+    origin.prolog("first")
+    origin.package("17")
+    waves = WavePlan(WaveBy.FILTER, "device_id = first"), WavePlan(WaveBy.REST)
+    who = AssignmentOrigin(OriginKind.FILTER)
+    new = NewRollout("Putty", "17", who, RolloutPlan(waves, **plan))
+    origin.act(rollouts.create, new, origin.now_s)
+    for act in acts:
+        origin.act(rollouts.act, "putty", act, origin.now_s, settings_of({}).download)
+
+
+@situation(
+    "WAVE_NOT_OPEN", "in wave 2 of the roll-out Putty, which is not open yet (open: 1).", "n'est pas encore ouverte"
+)
+def a_wave_that_is_not_open(origin: TestOrigin) -> None:
+    rolled_out(origin, RolloutAct.START)
+
+
+def test_what_a_roll_out_is_to_give_is_told_unasked(origin: TestOrigin) -> None:
+    rolled_out(origin, RolloutAct.START)
+    assert [cause.kind for cause in causes(origin, None)] == [CauseKind.WAVE_NOT_OPEN]
+    origin.act(rollouts.act, "putty", RolloutAct.STOP, origin.now_s, settings_of({}).download)
+    assert [cause.kind for cause in causes(origin, None)] == [CauseKind.NOTHING_ASSIGNED]
+
+
+@situation("ROLLOUT_RESTS", "does not go on now: it is PAUSED", "n'avance pas maintenant : son état est PAUSED")
+def a_roll_out_that_rests(origin: TestOrigin) -> None:
+    rolled_out(origin, RolloutAct.START, RolloutAct.OPEN_WAVE, RolloutAct.PAUSE)
+
+
+@situation("ROLLOUT_NEXT", "as soon as the roll-out's times and limits let it", "dès que les horaires et les limites")
+def the_next_of_a_roll_out(origin: TestOrigin) -> None:
+    rolled_out(origin, RolloutAct.START, RolloutAct.OPEN_WAVE, limits=RolloutLimits(at_once=1))
+
+
+@situation("ROLLOUT_PASSED_OVER", "which has passed it over", "l'a laissé de côté")
+def one_that_a_roll_out_has_passed_over(origin: TestOrigin) -> None:
+    rolled_out(origin, RolloutAct.START)
+    origin.write(lambda conn: conn.execute(update(package_table).values(os="WINDOWS")))
+    origin.write(lambda conn: conn.execute(update(computer_table).values(os_name="Debian GNU/Linux")))
+    origin.act(rollouts.act, "putty", RolloutAct.OPEN_WAVE, origin.now_s, settings_of({}).download)
 
 
 @situation("DELETED NOT_ASSIGNED", "Package 17 is deleted.", "Le paquet 17 est supprimé.")

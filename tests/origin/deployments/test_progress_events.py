@@ -61,6 +61,16 @@ def test_stalled_computers_are_told_also_where_nothing_is_sent(origin: TestOrigi
     assert told["stalled"] == 0
 
 
+def test_where_nobody_fetches_any_more_nobody_stalls(origin: TestOrigin) -> None:
+    downloading(origin, "a")
+    origin.write(record, [Fetched(1, "17", [1], 10)], 100.0)
+    tell(origin, 100.0, of_17=1)
+    origin.report("17", "SUCCESS", "a")
+    (told,) = tell(origin, 160.0)
+    assert (told["stalled"], told["success"], told["fragments"]) == (0, 1, 0)
+    assert tell(origin, 220.0) == []
+
+
 def test_of_two_servers_one_tells(origin: TestOrigin) -> None:
     downloading(origin, "a")
     origin.write(record, [Fetched(1, "17", [1], 10)], 100.0)

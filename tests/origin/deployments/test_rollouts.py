@@ -60,8 +60,9 @@ def make(site: TestOrigin, plan: RolloutPlan = PLAN, who: AssignmentOrigin = ALL
 
 
 def do(site: TestOrigin, what: RolloutAct) -> Rollout:
-    done: Rollout = site.act(rollouts.act, "putty", what, site.now_s, CONFIG)
-    return done
+    left_out = site.act(rollouts.act, "putty", what, site.now_s, CONFIG).left_out
+    done: Rollout = site.read(rollouts.show, "putty", site.now_s)
+    return replace(done, left_out=left_out)
 
 
 def start(site: TestOrigin, plan: RolloutPlan = PLAN, **more: Any) -> Rollout:
@@ -132,28 +133,28 @@ def test_what_was_found_due_is_not_done_once_an_operator_has_changed_it(site: Te
     start(site)
     report(site, "SUCCESS", *assigned(site))
     site.now_s += 60
-    due = site.read(rollout_advance.find_due, site.now_s, CONFIG)
-    assert len(due) == 1
+    due = site.read(rollout_advance.find_due, 1, site.now_s, CONFIG)
+    assert due is not None
     do(site, RolloutAct.PAUSE)
     assert site.write(rollout_advance.advance_due, due, site.now_s, CONFIG) == 0
     do(site, RolloutAct.RESUME)
     found = site.read(rollouts.show, "Putty", site.now_s)
     assert (found.opened, len(assigned(site))) == (2, 4)
     assert site.write(rollout_advance.advance_due, due, site.now_s, CONFIG) == 0
-    assert site.read(rollout_advance.find_due, site.now_s, CONFIG) == []
+    assert site.read(rollout_advance.find_due, 1, site.now_s, CONFIG) is None
 
 
 def test_who_joins_is_looked_at_again(site: TestOrigin) -> None:
     start(site, replace(PLAN, dynamic=True))
     site.prolog("new")
     site.prolog("gone")
-    joining = site.read(rollout_advance.find_joining, site.now_s)
+    joining = site.read(rollout_advance.find_joining, 1, site.now_s)
     site.act(computers.delete, ["gone"], site.now_s)
     assert site.write(rollout_advance.join_found, joining, site.now_s) == 1
     assert site.write(rollout_advance.join_found, joining, site.now_s) == 0
     do(site, RolloutAct.PAUSE)
     site.prolog("late")
-    assert site.read(rollout_advance.find_joining, site.now_s) == []
+    assert site.read(rollout_advance.list_running) == []
 
 
 def test_retries(site: TestOrigin) -> None:
@@ -261,6 +262,56 @@ def test_roll_back(site: TestOrigin) -> None:
     assert site.prolog(first).packs[0].force
 
 
+def test_a_large_roll_back_goes_on_after_a_kill(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part is a transaction: one that is not committed is done again, and nobody gets it twice."""
+    site.package("16")
+    start(site, RolloutPlan((WavePlan(WaveBy.REST),), roll_back_to="16"))
+    report(site, "SUCCESS", *NAMES[:5])
+    monkeypatch.setattr(rollout, "MAX_STEP", 2)
+    assert do(site, RolloutAct.ROLL_BACK).phase == "ROLLING_BACK"
+    assert (len(site.results("16")), assigned(site)) == (2, ["pc5"])
+    with pytest.raises(Conflict, match="it is being rolled back; try again in a minute"):
+        site.act(rollouts.delete, "Putty", site.now_s)
+    with pytest.raises(Conflict, match="it is being rolled back, so nothing of it changes"):
+        site.act(rollouts.change, "putty", {"roll_back_to": ""}, site.now_s)
+
+    def killed(conn: Any) -> None:
+        due = rollout_advance.find_due(conn, 1, site.now_s, CONFIG)
+        assert due is not None
+        rollout_advance.advance_due(conn, due, site.now_s, CONFIG)
+        raise RuntimeError
+
+    for parts in (3, 5, 5):
+        with pytest.raises(RuntimeError):
+            site.write(killed)
+        advance_rollouts(site, CONFIG)
+        assert len(site.results("16")) == parts
+    advance_rollouts(site, CONFIG)
+    assert (site.read(rollouts.show, "Putty", site.now_s).phase, assigned(site)) == ("STOPPED", [])
+    assert sorted(each.device_id for each in site.results("16")) == NAMES[:5]
+    events = site.events(Kind.ROLLOUT_ROLLED_BACK)
+    assert [(str(each.actor), each.detail["wanted"], each.detail["computers"]) for each in events] == [
+        ("operator:admin", 5, 2),
+        ("system", 3, 1),
+        ("system", 2, 2),
+    ]
+    assert len(site.events(Kind.ROLLOUT_STOPPED)) == 1
+
+
+def test_a_roll_back_to_what_cannot_be_assigned_halts(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.package("16")
+    start(site, RolloutPlan((WavePlan(WaveBy.REST),), roll_back_to="16"))
+    report(site, "SUCCESS", *NAMES)
+    monkeypatch.setattr(rollout, "MAX_STEP", 4)
+    do(site, RolloutAct.ROLL_BACK)
+    site.act(packages.deactivate, "16", site.now_s)
+    halted = advance(site)
+    assert (halted.phase, "16 is not active" in halted.reason) == ("HALTED", True)
+    site.act(packages.activate, "16", None, None, site.now_s)
+    again = do(site, RolloutAct.ROLL_BACK)
+    assert (again.phase, again.reason, len(site.results("16"))) == ("STOPPED", "", 6)
+
+
 def test_what_operators_take_back_counts_no_more(site: TestOrigin) -> None:
     start(site)
     first, second = assigned(site)
@@ -304,6 +355,13 @@ def test_what_is_refused_changes_nothing(
         site.act(rollouts.create, replace(NewRollout("Putty", "17", ALL, PLAN), **values), site.now_s)
     assert getattr(caught.value, "field", "") == field
     assert site.read(rollouts.list_rollouts, EVERYTHING).total == 0
+
+
+def test_there_are_not_too_many(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollouts, "MAX_ROLLOUTS", 1)
+    make(site)
+    with pytest.raises(Conflict, match="name: there are 1 roll-outs already; delete some that have ended"):
+        site.act(rollouts.create, NewRollout("Other", "17", ALL, PLAN), site.now_s)
 
 
 def test_names_are_unique_and_known(site: TestOrigin) -> None:
@@ -418,6 +476,23 @@ def test_the_group_of_a_dynamic_one_gets_another_name_and_stays(site: TestOrigin
     site.act(groups.delete, "class b", site.now_s)
 
 
+def test_the_groups_of_its_filters_get_another_name_and_stay(site: TestOrigin) -> None:
+    waves = WavePlan(WaveBy.FILTER, 'group("class a") AND device_id ~ "pc0"'), WavePlan(WaveBy.REST)
+    start(
+        site,
+        replace(PLAN, waves=waves, dynamic=True),
+        who=AssignmentOrigin(OriginKind.FILTER, 'group("Class A") OR group("Class*")'),
+    )
+    site.act(groups.edit, "Class A", GroupChanges(name="Lab 1"), site.now_s)
+    found = site.read(rollouts.show, "Putty", site.now_s)
+    assert found.who == 'group("Lab 1") OR group("Class*")'
+    assert found.plan["waves"][0]["value"] == 'group("Lab 1") AND device_id ~ "pc0"'
+    site.act(groups.set_members, "Lab 1", [NAMES[2]], now_s=site.now_s)
+    assert join_rollouts(site) == 1
+    with pytest.raises(Conflict, match="Lab 1 is needed by the roll-out Putty; stop the roll-out first"):
+        site.act(groups.delete, "Lab 1", site.now_s)
+
+
 def test_one_whose_group_is_gone_halts_and_others_are_joined(site: TestOrigin) -> None:
     start(site, replace(PLAN, dynamic=True), who=AssignmentOrigin(OriginKind.GROUP, "class a"))
     other = NewRollout("Other", "17", ALL, replace(PLAN, dynamic=True))
@@ -454,7 +529,7 @@ def test_what_is_taken_back_when_it_stops_is_in_parts(site: TestOrigin, monkeypa
         site.act(rollouts.delete, "putty", site.now_s)
     advance_rollouts(site, CONFIG)
     assert assigned(site) == []
-    assert site.read(rollout_advance.find_due, site.now_s, CONFIG) == []
+    assert site.read(rollout_advance.list_active) == []
     site.act(rollouts.delete, "putty", site.now_s)
 
 
@@ -470,8 +545,7 @@ def test_it_goes_on_with_a_successor_when_all_is_taken_back(site: TestOrigin, mo
     assert len(site.results("18")) == 6
 
 
-def test_however_many_there_are_all_go_on(site: TestOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout_advance, "PAGE_SIZE", 2)
+def test_all_but_those_that_are_paused_go_on(site: TestOrigin) -> None:
     for name in "abcde":
         make_other(site, replace(PLAN, start_at_s=site.now_s + 60), name)
     site.act(rollouts.act, "a", RolloutAct.PAUSE, site.now_s, CONFIG)

@@ -131,6 +131,7 @@ def test_each_computer_counts_once_in_its_latest_state(origin: TestOrigin) -> No
     origin.assign("17", "g", force=True)  # again, after its result
     counted = Counters(waiting=2, notified=1, downloading=1, success=2, failed=1, unproven=1)
     assert origin.read(count_computers, ["17", "18"]) == {"17": counted}
+    assert set(listed(origin, running=True)) == {"17"}
     page = origin.read(overview.list_packages, WantedPackages(), EVERYTHING)
     numbers = {p.id: (p.waiting, p.notified, p.downloading, p.success, p.failed) for p in page.items}
     assert numbers == {"17": (2, 1, 1, 2, 1), "18": (0, 0, 0, 0, 0)}

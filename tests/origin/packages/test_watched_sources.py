@@ -13,7 +13,7 @@ from distd.domain.page import EVERYTHING
 from distd.domain.watched_source import SETTLED_S, PlaceKind, SourceVersion
 from distd.origin.jobs import jobs
 from distd.origin.packages import references, watched_sources
-from distd.origin.packages.watched_sources import LOOK_AT_JOB_S, DueSource, NewSource
+from distd.origin.packages.watched_sources import FAILING_S, LOOK_AT_JOB_S, DueSource, NewSource, SourceChanges
 from distd.wire.problem import content_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ONE = SourceVersion("1" * 64, 10, "first")
 TWO = SourceVersion("2" * 64, 20, "second")
 LEASE_S = 100.0
-EVERY_S = 3600
+EVERY_S = 600
 
 
 @pytest.fixture
@@ -124,7 +124,8 @@ def test_a_job_that_fails_is_tried_again_and_told_once(site: TestOrigin) -> None
     site.write(jobs.fail, again, content_of(409, "17 is not active"), site.now_s)
     assert take(site, LOOK_AT_JOB_S) == []
     assert of_sources(site).count(Kind.SOURCE_FAILED) == 1
-    assert take(site, EVERY_S) == [""]
+    assert take(site, EVERY_S) == [], "no package is made of it every minute, for ever"
+    assert take(site, FAILING_S) == [""]
     assert find(site, ONE) is None
     assert (shown(site).failing_since_s, shown(site).why) == (None, "")
     assert of_sources(site)[-1] is Kind.SOURCE_RECOVERED
@@ -241,3 +242,62 @@ def test_a_query_is_shown_nowhere(site: TestOrigin) -> None:
     assert site.write(watched_sources.failed, taken, f"{place}: answers 404", site.now_s)
     assert site.read(watched_sources.show, "keyed").why == "https://h/setup.exe?…: answers 404"
     assert "secret" not in str(site.events())
+
+
+def edit(site: TestOrigin, **changes: Any) -> WatchedSource:
+    done: WatchedSource = site.act(watched_sources.edit, "putty", SourceChanges(**changes), site.now_s)
+    return done
+
+
+def test_it_is_looked_at_as_often_as_is_said_now(site: TestOrigin) -> None:
+    take(site)
+    find(site, ONE)
+    looked_s = site.now_s
+    site.now_s += 100
+    changed = edit(site, every_s=1200, name="Editor", with_assignments=False)
+    assert (changed.name, changed.next_at_s, changed.with_assignments) == ("Editor", looked_s + 1200, False)
+    (event,) = site.events(Kind.SOURCE_EDITED)
+    assert event.detail["after"] == {"name": "Editor", "every_s": 1200, "with_assignments": False}
+    assert event.detail["before"] == {"name": "Putty", "every_s": EVERY_S, "with_assignments": True}
+
+
+def test_other_content_at_another_place_is_a_new_version(site: TestOrigin) -> None:
+    take(site)
+    find(site, ONE)
+    take(site, EVERY_S)  # somebody looks at the old place
+    edit(site, place="https://h/new/putty.exe?key=secret")
+    assert find(site, ONE, DueSource(1, "Putty", PlaceKind.URL, "", "", taken(site).leased_to_us)) is None
+    assert take(site) == [""], "at once, and whatever was known of the old place"
+    assert find(site, ONE) is None, "the same content"
+    assert "secret" not in str(site.events(Kind.SOURCE_EDITED))
+    edit(site, place="https://h/newer/putty.exe")
+    take(site)
+    assert find(site, TWO) is not None
+
+
+def test_while_its_package_is_made_only_the_next_look_is_another(site: TestOrigin) -> None:
+    take(site)
+    find(site, ONE)
+    take(site, EVERY_S)
+    job = find(site, TWO)
+    changed = edit(site, place="https://h/new/putty.exe", every_s=600)
+    assert (changed.job, changed.next_at_s) == (job, site.now_s + LOOK_AT_JOB_S)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "field"),
+    [
+        ({"name": "/"}, BadInput, "name"),
+        ({"name": "Other"}, Conflict, "name"),
+        ({"place": "http://h/x"}, BadInput, "place"),
+        ({"every_s": 1}, BadInput, "every_s"),
+    ],
+)
+def test_what_it_cannot_become(site: TestOrigin, changes: dict[str, Any], error: type[Exception], field: str) -> None:
+    watch(site, "Other", package_id="18")
+    before = site.read(watched_sources.show, "putty")
+    with pytest.raises(error) as caught:
+        edit(site, **changes)
+    assert getattr(caught.value, "field", "") == field
+    assert site.read(watched_sources.show, "putty") == before
+    assert edit(site, name="PUTTY").name == "PUTTY", "its own name in other letters"

@@ -89,3 +89,13 @@ async def test_what_cannot_be_written_waits(
     record._writer = writer
     await record.flush()
     assert len(details(origin, Kind.LOGGED_IN)) == login_record.MAX_WAITING
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b", "\\u0000", "é" * 500])
+async def test_whatever_name_somebody_tries(
+    autojump_clock: MockClock, record: LoginRecord, origin: TestOrigin, name: str
+) -> None:
+    record.failed("10.0.0.1", name)
+    record.failed("10.0.0.1", name)
+    await trio.sleep(MINUTE_S + 1)
+    assert len(details(origin, Kind.LOG_IN_FAILED)) == 2

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import distd
 from distd.domain import rollout, rollout_acts
+from distd.domain.filters.parse import TOKEN_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ROOT: Final = Path(distd.__file__).parent
 # What an operator of the console can come upon; the others speak to commands, agents and mirrors.
@@ -22,8 +23,11 @@ SOURCES: Final = (
     "packaging",
     "storage/quota.py",
     "storage/uploads.py",
+    "web/api/login_queue.py",
     "web/console",
     "web/forecast_turns.py",
+    *("catalogue/engine.py", "catalogue/writer.py", "lane/child_process.py", "server/forecasts.py"),
+    *("storage/atomic.py", "storage/package_dirs.py", "wire/webhook.py"),
 )
 LEFT_OUT: Final = (
     *("domain/database_url.py", "domain/settings.py", "domain/sign_in_settings.py", "domain/sign_in.py"),
@@ -34,15 +38,17 @@ MIN_LETTERS: Final = 5
 # Of each kind of error, which of its arguments are sentences.
 TOLD: Final = {
     **dict.fromkeys(("BadInput", "NotFound", "TooLarge", "DigestMismatch"), (1, 3)),
+    "BadFilter": (0, 2),
     **dict.fromkeys(("Conflict",), (1, 2)),
-    **dict.fromkeys(("Unavailable", "NoSpace"), (1,)),
+    **dict.fromkeys(("Unavailable", "NoSpace", "Corrupt"), (1,)),
 }
 
 
 def collect() -> set[str]:
     """All of them, but those that are hardly more than values: "{0} to {1}"; and why roll-outs halt."""
     raised = {text for path in _files() for text in _of_file(path) if _says_something(text)}
-    return raised | rollout_acts.SENTENCES | {_numbered(text) for text in rollout.REASONS.values()}
+    tokens = {part for name in TOKEN_NAMES.values() for part in name.split(" or ") if part.isascii() and " " in part}
+    return raised | tokens | rollout_acts.SENTENCES | {_numbered(text) for text in rollout.REASONS.values()}
 
 
 def _numbered(text: str) -> str:
@@ -64,19 +70,33 @@ def _files() -> Iterator[Path]:
 
 def _of_file(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text())
-    constants = {
-        node.target.id: node.value
-        for node in tree.body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            for place in TOLD.get(node.func.id, ()):
-                for argument in node.args[place : place + 1]:
-                    yield from _texts(argument, constants)
+    constants = _assigned(tree.body)
+    for within in [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))]:
+        known = constants | _assigned(ast.walk(within)) if within is not tree else constants
+        for node in ast.walk(within):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                for place in TOLD.get(node.func.id, ()):
+                    for argument in node.args[place : place + 1]:
+                        yield from _texts(argument, known)
 
 
-def _texts(node: ast.expr, constants: dict[str, ast.expr]) -> Iterator[str]:
+def _assigned(nodes: Iterable[ast.AST]) -> dict[str, list[ast.expr]]:
+    """What names are given, each time."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in nodes:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+        pairs = [(target, node.value)]
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            pairs = list(zip(target.elts, node.value.elts, strict=True))
+        for name, value in pairs:
+            if isinstance(name, ast.Name):
+                found.setdefault(name.id, []).append(value)
+    return found
+
+
+def _texts(node: ast.expr, constants: dict[str, list[ast.expr]]) -> Iterator[str]:
     match node:
         case ast.Constant(value=str(text)):
             yield text
@@ -86,5 +106,6 @@ def _texts(node: ast.expr, constants: dict[str, ast.expr]) -> Iterator[str]:
         case ast.IfExp(body=one, orelse=other):
             yield from _texts(one, constants)
             yield from _texts(other, constants)
-        case ast.Name(id=name) if name in constants:
-            yield from _texts(constants[name], {})
+        case ast.Name(id=name):
+            for value in constants.get(name, ()):
+                yield from _texts(value, {})

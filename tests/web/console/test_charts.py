@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from distd.origin.deployments.statistics import CurvePoint
-from distd.web.console.charts import CIRCLE, HEIGHT, WIDTH, curve, ring
+from distd.web.console.charts import CIRCLE, HEIGHT, LEFT, RIGHT, WIDTH, curve, ring
 
 
 def test_a_ring_is_closed_and_nothing_is_too_small_to_be_seen() -> None:
@@ -36,3 +36,36 @@ def test_of_one_moment_and_of_none() -> None:
     found = curve([CurvePoint(5.0, 0, 0, 0, 0)], ("success",), 5.0)
     assert found is not None
     assert found.levels[-1][0] >= 1
+
+
+def test_what_is_measured_has_a_third_of_the_width_however_long_it_will_take() -> None:
+    points = [CurvePoint(0.0, 10, 0, 0, 0), CurvePoint(60.0, 10, 1, 1, 0)]
+    expected = [(0.0, 0.0, 0.0, 0.0), (90.0, 1.0, 2.0, 3.0), (276.0, 5.0, 6.0, 7.0), (90_000.0, 10.0, 10.0, 10.0)]
+    found = curve(points, ("success",), 60.0, expected)
+    assert found is not None
+    assert found.times[-1][0] == 183.0
+    assert found.now_x == pytest.approx(LEFT + (WIDTH - LEFT - RIGHT) / 3, abs=0.1)
+    *_, last = found.predicted.split()
+    four = (found.levels[0][1] * 6 + found.levels[-1][1] * 4) / 10
+    assert last == f"{WIDTH - RIGHT:.1f},{four:.1f}", "halfway between 2 and 6"
+    whole = curve(points, ("success",), 60.0, expected[:2])
+    assert whole is not None
+    assert whole.times[-1][0] == 90.0
+
+
+def test_while_nothing_is_measured_the_whole_prediction_is_drawn() -> None:
+    found = curve([CurvePoint(0.0, 10, 0, 0, 0)], ("success",), 60.0, [(0.0, 0.0, 0.0, 0.0), (9000.0, 9.0, 9.0, 9.0)])
+    assert found is not None
+    assert found.times[-1][0] == 9000.0
+
+
+def test_of_what_is_over_a_prediction_far_off_is_not_drawn() -> None:
+    points = [CurvePoint(0.0, 10, 0, 0, 0), CurvePoint(60.0, 10, 10, 10, 0)]
+    near, far = [(0.0, 0.0, 0.0, 0.0), (90.0, 9.0, 9.0, 9.0)], [(0.0, 0.0, 0.0, 0.0), (9000.0, 9.0, 9.0, 9.0)]
+    ends = []
+    for expected in (near, far):
+        found = curve(points, ("success",), 60.0, expected, goes_on=False)
+        assert found is not None
+        assert found.now_x == 0.0
+        ends.append(found.times[-1][0])
+    assert ends == [90.0, 61.0]

@@ -68,7 +68,7 @@ async def test_from_one_computer_it_goes_back_there(browser: Browser, two: TestO
     ("form", "status", "told"),
     [
         ({"computer": "pc1", "package": "99"}, 400, "the id of a package"),
-        ({"computer": "pc1", "package": "17", "not_before": "never"}, 400, "not_before: expected"),
+        ({"computer": "pc1", "package": "17", "not_before": "never"}, 400, "Expected: a time such as"),
         ({"computer": "pc1", "package": "17", "after": "17", "step": "do"}, 409, "17"),
         ({"package": "17"}, 400, "computers that are chosen in a list"),
         ({"computer": "nobody", "package": "17", "step": "do"}, 400, "the DEVICEID of a computer"),

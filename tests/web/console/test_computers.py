@@ -79,9 +79,11 @@ async def test_pages(browser: Browser, origin: TestOrigin, monkeypatch: pytest.M
         ("filter=memory+%3E%3D+very", "memory &gt;= <mark>very</mark>"),
         ("filter=memry+%3D+1", "<mark>memry</mark>"),
         ("filter=%40nobody", "the name of a saved filter"),
-        ("sort=nothing", "sort: expected a field"),
-        ("columns=nothing", "columns: expected a field"),
-        ("cursor=x", "cursor: expected"),
+        ("sort=nothing", "Expected: a field"),
+        ("columns=nothing", "Expected: a field"),
+        ("cursor=x", "Expected:"),
+        ("filter=os+~+%3D&lang=fr", "Attendu\xa0: une valeur. Reçu\xa0: =."),
+        ("filter=windows+and&lang=fr", "un champ ou un mot"),
     ],
 )
 async def test_what_is_wrong_is_shown_where_it_is(browser: Browser, query: str, told: str) -> None:

@@ -47,7 +47,15 @@ if TYPE_CHECKING:
         (BadInput("x", "what nobody has translated", ""), "Attendu : what nobody has translated."),
         (Conflict("package", "17 is active", "wait"), "17 is active; wait"),
         (NoSpace("disk", "full"), "Le disque du serveur n'a plus de place : disk: full"),
-        (Corrupt("info", "a", "b"), "info: expected a, got b"),
+        (Corrupt("info", "a readable info", "b"), "info: Attendu : un fichier info lisible. Reçu : b."),
+        (
+            Unavailable("catalogue", "1024 already wait for it"),
+            "catalogue: 1024 l'attendent déjà",
+        ),
+        (
+            BadInput("packages", "at most 2000 at once", 3000, "put them into a group, and set the group's"),
+            "Attendu : au plus 2000 à la fois. Reçu : 3000. Mettez-les dans un groupe, et réglez ceux du groupe.",
+        ),
     ],
 )
 async def test_a_sentence_for_an_operator(error: DistdError, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
@@ -42,6 +43,10 @@ async def test_counters_are_its_statistics(browser: Browser, publish: Any, pc: T
     text = await browser.text(f"/packages/{package.id}", **{"Accept-Language": "fr"})
     for word in ("1 ordinateur", "attente notification", "Statistiques", "Actif"):
         assert word in text
+    for path in ("", "/deployment", "/deployment/computers"):
+        page = await browser.page(f"/packages/{package.id}{path}")
+        (others,) = set(re.findall(r'href="(/computers\?filter=not[^"]*)"', page))
+        assert "0 computers found" in await browser.text(others)
 
 
 async def test_a_viewer_finds_no_buttons(viewer: Browser, publish: Any) -> None:

@@ -77,3 +77,20 @@ async def test_only_what_can_be_activated_has_a_link_for_it(browser: Browser, or
     page = await browser.page("/packages")
     assert "/packages/18/activate" in page
     assert "/packages/17/activate" not in page
+
+
+async def test_what_is_being_deployed(browser: Browser, origin: TestOrigin) -> None:
+    for package_id in ("17", "18"):
+        origin.package(package_id)
+    origin.prolog("one")
+    origin.assign("17", "one")
+    await browser.sign_in()
+    answer = await browser.get("/deployments")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/packages?state=RUNNING")
+    page = await browser.text("/packages?state=RUNNING")
+    assert "package 17" in page
+    assert "package 18" not in page
+    origin.prolog("one")
+    origin.fetch("17", "one")
+    origin.report("17", "SUCCESS", "one")
+    assert "No package is like this." in await browser.text("/packages?state=RUNNING")

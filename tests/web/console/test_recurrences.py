@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from distd.origin.deployments import recurrences
+from distd.origin.deployments.recurrences import NewRecurrence
 from tests.web.console.conftest import text_of
 
 if TYPE_CHECKING:
@@ -29,6 +31,17 @@ async def test_from_a_new_one_to_its_end(browser: Browser, site: TestOrigin) -> 
     text = await browser.text(PATH)
     assert "every 7 days" in text
     assert "TAG site*" in text
+    text = await browser.text(f"{PATH}/1")
+    assert "Now " in text
+    change = {"every_days": "14", "to": "filter", "who": "windows", "first_at": ""}
+    assert (await browser.post(f"{PATH}/1", change)).status_code == 303
+    text = await browser.text(PATH)
+    assert "every 14 days" in text
+    assert "search windows" in text
+    refused = await browser.post(f"{PATH}/1", change | {"who": "memory >", "every_days": "3"})
+    assert refused.status_code == 400
+    assert 'value="3"' in await refused.get_data(as_text=True), "what was typed stays"
+    assert (await browser.get(f"{PATH}/7")).status_code == 404
     assert (await browser.post(f"{PATH}/1/delete", {})).status_code == 303
     assert "Nothing comes again." in await browser.text(PATH)
     assert (await browser.post(PATH, {"package": "17", "every_days": "1", "to": ""})).status_code == 303
@@ -57,3 +70,6 @@ async def test_who_may_only_look(viewer: Browser, site: TestOrigin) -> None:
     await viewer.sign_in()
     assert "Have a package come again" not in await viewer.text(PATH)
     assert (await viewer.post(PATH, {"package": "17", "every_days": "7"})).status_code == 403
+    site.act(recurrences.create, NewRecurrence("17", 7), site.now_s)
+    assert "Change" not in await viewer.text(PATH)
+    assert (await viewer.get(f"{PATH}/1")).status_code == 403

@@ -41,13 +41,31 @@ async def sent(browser: Browser, path: str, status: int, **form: str) -> str:
     return text_of(await answer.get_data(as_text=True))
 
 
+async def test_it_is_rolled_back(browser: Browser, site: TestOrigin) -> None:
+    site.package("16")
+    await browser.sign_in()
+    await sent(browser, "/rollouts/new", 303, step="do", **NEW | {"roll_back_to": "16"})
+    await sent(browser, "/rollouts/1/start", 303)
+    (result,) = site.results("17")
+    site.listed(result.device_id)
+    site.report("17", "SUCCESS", result.device_id)
+    text = await browser.text("/rollouts/1")
+    assert ("A roll-back gives package 16" in text, "Roll back" in text) == (True, True)
+    await sent(browser, "/rollouts/1/rollback", 303)
+    assert [each.device_id for each in site.results("16")] == [result.device_id]
+
+
+async def test_waves_are_proposed_in_the_readers_words(browser: Browser) -> None:
+    await browser.sign_in()
+    assert "5 10% reste" in await browser.text("/rollouts/new?lang=fr")
+
+
 async def test_from_a_look_at_its_waves_to_its_end(browser: Browser, site: TestOrigin) -> None:
     await browser.sign_in()
     assert "There are no roll-outs yet." in await browser.text("/rollouts")
     assert "package 17 (17)" in await browser.text("/rollouts/new")
     tried = await sent(browser, "/rollouts/new", 200, step="try", **NEW)
-    assert "pilot: 1 computer" in tried
-    assert "2 computers" in tried
+    assert "1. pilot 1 1 2. the rest 2" in tried
     assert "There are no roll-outs yet." in await browser.text("/rollouts")
     answer = await browser.post("/rollouts/new", NEW | {"step": "do"})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/rollouts/1")

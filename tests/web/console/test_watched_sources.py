@@ -31,6 +31,13 @@ async def test_from_a_new_one_to_its_end(administrator: Browser, site: TestOrigi
     assert "https://example.org/editor.zip" in text
     assert "every 6 h" in text
     assert "with its computers" in text
+    form = {"name": "Editor", "place": "https://example.org/editor.zip", "hours": "6"}
+    assert "Another place is looked at at once" in await administrator.text(f"{PATH}/Editor")
+    assert (await administrator.post(f"{PATH}/Editor", form | {"hours": "12"})).status_code == 303
+    text = await administrator.text(PATH)
+    assert ("every 12 h" in text, "with its computers" in text) == (True, False)
+    refused = await administrator.post(f"{PATH}/Editor", form | {"hours": "0"})
+    assert (refused.status_code, "Expected: 1 to 720." in text_of(await refused.get_data(as_text=True))) == (400, True)
     assert (await administrator.post(f"{PATH}/Editor/check", {})).status_code == 303
     assert (await administrator.post(f"{PATH}/Editor/forget", {})).status_code == 303
     assert "No source is watched." in await administrator.text(PATH)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentsim.report.scale import scale
+from distd.report.scale import scale
 
 
 @given(st.lists(st.floats(-1e9, 1e9).map(lambda value: round(value, 12)), min_size=1, max_size=20), st.booleans())

@@ -16,14 +16,14 @@ from enum import StrEnum
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-from agentsim.report.page import Bars, Lines, Shape, StackedBar, Table, Tone, number_text
-from agentsim.report.scale import scale
 from distd.domain.visible import visible
+from distd.report.page import Bars, Lines, Shape, StackedBar, Table, Tone, number_text
+from distd.report.scale import scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from agentsim.report.page import Curve, KeyFigure, Part, Verdict
+    from distd.report.page import Curve, KeyFigure, Part, Verdict
 
 # A table, or bars, of more than that have the page's whole width.
 MAX_CHARACTERS: Final = 72
@@ -85,7 +85,7 @@ def write_page(
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("agentsim.report"),
+        loader=PackageLoader("distd.report"),
         autoescape=True,
         finalize=_visible,
         undefined=StrictUndefined,
@@ -114,7 +114,7 @@ def write_page(
 
 
 def _asset(name: str) -> Asset:
-    return Asset((resources.files("agentsim.report") / "static" / name).read_text("utf-8"))
+    return Asset((resources.files("distd.report") / "static" / name).read_text("utf-8"))
 
 
 def _paired(panels: Sequence[Panel]) -> Iterator[Panel]:

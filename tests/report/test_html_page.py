@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentsim.report.html_page import write_page
-from agentsim.report.page import (
+from distd.domain.visible import visible
+from distd.report.html_page import write_page
+from distd.report.page import (
     Bars,
     Curve,
     KeyFigure,
@@ -27,14 +28,13 @@ from agentsim.report.page import (
     Tone,
     Verdict,
 )
-from distd.domain.visible import visible
-from tests.agentsim.report.parsed_page import ParsedPage
+from tests.report.parsed_page import ParsedPage
 
 if TYPE_CHECKING:
-    from agentsim.report.page import Part
+    from distd.report.page import Part
 
-ROOT = Path(__file__).parents[3]
-UPLOT = ROOT / "agentsim/report/static/uplot"
+ROOT = Path(__file__).parents[2]
+UPLOT = ROOT / "distd/report/static/uplot"
 HOSTILE = "</script><script>alert(1)</script><!-- \"'&"
 VERDICT = Verdict(Tone.GOOD, "Passed", "All goals are met.", "Twice <b>.")
 TABLE = Table("All <i>", ("cell", "x & y", ""), [["1 < 2", "12.5 MB/s", "met"], ["3", "–", "NOT MET"]], note="a note")
@@ -239,7 +239,7 @@ def test_the_licence_goes_with_the_code() -> None:
 
 @pytest.mark.parametrize("name", ["uplot/uPlot.iife.min.js", "uplot/uPlot.min.css", "page.css", "plots.js"])
 def test_nothing_in_the_assets_ends_the_element_they_stand_in(name: str) -> None:
-    text = (resources.files("agentsim.report") / "static" / name).read_text("utf-8").lower()
+    text = (resources.files("distd.report") / "static" / name).read_text("utf-8").lower()
     assert not any(end in text for end in ("</script", "</style", "<!--", "\r"))
 
 
@@ -247,7 +247,7 @@ def test_a_wheel_has_the_template_and_the_assets(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
-    report = ROOT / "agentsim/report"
+    report = ROOT / "distd/report"
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     files = [*report.glob("templates/*"), *report.glob("static/*.*"), *UPLOT.iterdir()]
@@ -256,7 +256,7 @@ def test_a_wheel_has_the_template_and_the_assets(tmp_path: Path) -> None:
 
 
 def test_commands_that_write_no_page_do_not_wait_for_what_makes_pages() -> None:
-    imports = "import sys, agentsim.cli, agentsim.load, agentsim.simulate"
-    shown = "print({'jinja2', 'agentsim.report.html_page'} & {*sys.modules})"
+    imports = "import sys, agentsim.cli, agentsim.load, agentsim.simulate, distd.cli.rollout"
+    shown = "print({'jinja2', 'distd.report.html_page'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", f"{imports}; {shown}"], check=True, capture_output=True, text=True)
     assert done.stdout == "set()\n"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentsim.report.page import Table, number_text, time_unit, volume_unit
+from distd.report.page import Table, number_text, time_unit, volume_unit
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Pages of figures: a verdict, key figures, tables, plots, as one HTML file."""
