@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TURN_EVENTS: Final = 128
 TURN_TIMERS: Final = 128
-CLOCK_EVENTS: Final = 4  # after so many the clock is read: it takes as long as a hundredth of a small request
+CLOCK_EVENTS: Final = 16  # after so many the clock is read
 HOLD_S: Final = 0.003
 # An answer of another task takes dozens of its steps, and each waits for us: while others work we hold the thread only
 # for as long as they did, within these bounds.
