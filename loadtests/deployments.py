@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from distd.catalogue.engine import Catalogue
-    from distd.origin.deployments.rollout_choice import Choice
+    from distd.origin.deployments.rollout_choice import RolloutChoice
 
 NOW_S: Final = 1_700_000_000.0
 PACKAGES: Final = [str(1_700_000_000 + number) for number in range(50)]
@@ -140,7 +140,7 @@ def _began(catalogue: Catalogue, new: NewRollout) -> tuple[int, list[float], lis
         (held if writes else read).append(time.process_time() - begun_s)
         return done
 
-    def fill(choice: Choice) -> None:
+    def fill(choice: RolloutChoice) -> None:
         find = partial(rollout_choice.find_parts, name=new.name, choice=choice)
         revision, parts = do(find, writes=False)
         for part in parts:

@@ -13,7 +13,7 @@ from redistrib.control_port import FORWARDED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.lane.backend import FileRequest, Post, PostAnswer, Refusal
+    from distd.lane.backend import FileRequest, Post, PostAnswer, RefusedHandOver
     from distd.lane.streams import PlainStream, TlsStream
     from redistrib.access_spool import AccessSpool
     from redistrib.control_port import ControlPort
@@ -91,7 +91,7 @@ class MirrorBackend:
         """Refuse: agents talk to the origin."""
         answer(404, b"this is a redistribution server: agents talk to the origin\n")
 
-    def refusal(self, path: bytes, address: str) -> Refusal | None:
+    def refusal(self, path: bytes, address: str) -> RefusedHandOver | None:
         """None: the control port has limits of its own."""
         return None
 

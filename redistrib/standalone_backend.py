@@ -9,7 +9,7 @@ from distd.lane.backend import LOCAL, Located
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distd.lane.backend import FileRequest, Post, PostAnswer, Refusal
+    from distd.lane.backend import FileRequest, Post, PostAnswer, RefusedHandOver
     from distd.lane.streams import PlainStream, TlsStream
     from redistrib.control_port import ControlPort
     from redistrib.copier import Copier
@@ -44,7 +44,7 @@ class StandaloneBackend:
         """Refuse: agents talk to their server."""
         answer(404, b"this is a redistribution server: agents talk to the OCS server\n")
 
-    def refusal(self, path: bytes, address: str) -> Refusal | None:
+    def refusal(self, path: bytes, address: str) -> RefusedHandOver | None:
         """None: the control port has limits of its own."""
         return None
 

@@ -59,7 +59,7 @@ class Located:
 LOCAL = Located()
 
 
-class Refusal(NamedTuple):
+class RefusedHandOver(NamedTuple):
     """Why a request is not served. `fields`: further header fields of the answer, each with its line end."""
 
     status: int
@@ -86,7 +86,7 @@ class Backend(Protocol):
     def fetched(self, computer_id: int, package_id: str, number: int, size_bytes: int, address: str) -> None:
         """A fragment has been sent to its end. `computer_id` is 0 when the path had no token; `address` the peer's."""
 
-    def refusal(self, path: bytes, address: str) -> Refusal | None:
+    def refusal(self, path: bytes, address: str) -> RefusedHandOver | None:
         """Why a request for `path`, which is none of the lane's, is refused; None: `hand_over` is called. A flood costs
         little where the lane answers it."""
 

@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 # The minimum transfer rate. A peer that takes less is ended after a while, however regularly it takes it: bytes count
 # as so much time, and at most as `idle_timeout_s`.
 MIN_TRANSFER_BYTES_PER_S: Final = 1024
-# Requests of one connection that are answered in a turn, when it pipelines.
-TURN_REQUESTS: Final = 4
-# The lingering close: for how long after the last answer what still comes is thrown away, so that no reset overtakes
-# the answer (RFC 9112, 9.6).
+TURN_REQUESTS: Final = 4  # of one connection that pipelines, are answered in a turn
+# The lingering close (RFC 9112, 9.6): for so long what still comes is thrown away, lest a reset overtake the answer.
 LINGER_S: Final = 2.0
 
 
@@ -359,9 +357,8 @@ class Connection:
         self._end_with(status, why, fields, head)
 
     def _end_with(self, status: int, why: str, fields: bytes, head: bytes) -> None:
-        self.keep_alive = False
         for_api = problem.is_for_api(head or self.buffer)
-        self.buffer = b""
+        self.keep_alive, self.buffer = False, b""
         self._send(answers.of_refusal(status, why, fields, for_api=for_api, head_only=self.head_only))
 
     def _linger(self) -> None:
@@ -371,9 +368,8 @@ class Connection:
         self._set_interest(EPOLLIN)
 
     def _hand_over(self, raw: bytes, path: bytes) -> None:
-        refusal = self._responder.refusal(path, self.address)
-        if refusal is not None:
-            self._end_with(*refusal, head=raw)  # which is counted; a line of the log would cost as much as the answer
+        if (refusal := self._responder.refusal(path, self.address)) is not None:
+            self._end_with(*refusal, head=raw)  # it is counted; a line of the log would cost as much as this
             return
         turn, replay = self._turn, http.for_another_server(raw) + self.buffer
         turn.counts.handed_over += 1

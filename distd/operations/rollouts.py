@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from distd.domain.settings import DownloadConfig
     from distd.operations.operation import Asked
-    from distd.origin.deployments.rollout_choice import Choice
+    from distd.origin.deployments.rollout_choice import RolloutChoice
     from distd.origin.deployments.rollouts import CountedRollout
 
 _Percent = Annotated[int, Meta(ge=1, le=100)]
@@ -168,7 +168,7 @@ def _show(conn: Connection, asked: Asked, rollout: str) -> Rollout:
     return rollouts.show(conn, rollout, asked.now_s)
 
 
-def _choose(asked: Asked, given: RolloutRequest) -> Choice:
+def _choose(asked: Asked, given: RolloutRequest) -> RolloutChoice:
     with asked.site.catalogue.read() as conn:
         return rollouts.choose(conn, asked.actor, _new(asked, given), asked.now_s)
 
@@ -185,7 +185,7 @@ def _fill(asked: Asked, made: Rollout) -> Rollout:
     return made
 
 
-def _take_parts(asked: Asked, name: str, choice: Choice) -> bool:
+def _take_parts(asked: Asked, name: str, choice: RolloutChoice) -> bool:
     """Make the choice the members of a roll-out that is not started, a part in a transaction; gives whether they are.
     Who starts it, or stops here, leaves nothing undone: they are chosen anew when it starts."""
     with asked.site.catalogue.read() as conn:

@@ -24,7 +24,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
 from distd.domain.addresses import peer_of
-from distd.lane.backend import Refusal
+from distd.lane.backend import RefusedHandOver
 from distd.lane.refusal import is_private, refuse
 from distd.server.slots import Purpose, SlotQueue, purpose_of
 
@@ -75,7 +75,7 @@ class HandOver:
         self._streams: set[PlainStream | TlsStream] = set()
         self._empty = trio.Event()
 
-    def refusal(self, path: bytes, address: str) -> Refusal | None:
+    def refusal(self, path: bytes, address: str) -> RefusedHandOver | None:
         """Why a request for `path` is refused before its connection is handed over, which counts it: too many of its
         address wait."""
         reached = self._slots.refusal(purpose_of(path), peer_of(address))
@@ -118,11 +118,11 @@ class HandOver:
         finally:
             self._slots.give_back(purpose, peer)
 
-    def _refusal(self, reached: str) -> Refusal:
+    def _refusal(self, reached: str) -> RefusedHandOver:
         """That of a setting's limit, which is counted."""
         self.refused[reached] += 1
         status = 429 if reached.endswith("_per_address") else 503
-        return Refusal(status, f"{REFUSALS[reached]}: limits.{reached}", RETRY_AFTER.encode())
+        return RefusedHandOver(status, f"{REFUSALS[reached]}: limits.{reached}", RETRY_AFTER.encode())
 
     async def _serve(self, stream: PlainStream | TlsStream) -> None:
         self._streams.add(stream)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from distd.server import mirror_streams
 
 if TYPE_CHECKING:
-    from distd.lane.backend import Refusal
+    from distd.lane.backend import RefusedHandOver
     from distd.lane.streams import PlainStream, TlsStream
     from distd.server.handover import HandOver
     from distd.server.mirror_streams import MirrorStreams
@@ -20,7 +20,7 @@ class OtherRequests:
         self._mirrors = mirrors
         self._web = web
 
-    def refusal(self, path: bytes, address: str) -> Refusal | None:
+    def refusal(self, path: bytes, address: str) -> RefusedHandOver | None:
         """As `HandOver.refusal`; streams of mirrors have limits of their own."""
         return None if path == mirror_streams.PATH else self._web.refusal(path, address)
 

@@ -111,6 +111,7 @@ ANSWERS: Final[dict[str, tuple[str, ...]]] = {
     "/packages/new": ("/packages/new?name=",),
     "/packages/new/fragments": ("/packages/new/fragments?name=x&os=WINDOWS&action=EXECUTE&command=&priority=5",),
     "/recurrences": ("/recurrences?every_days=0",),
+    "/recurrences/<int:recurrence_id>": ("/recurrences/1?every_days=0",),
     "/rollouts/<int:rollout_id>/<act>": ("/rollouts/1/resume?",),
     "/rollouts/new": (
         "/rollouts/new?name=a&package={package}&to=filter&who=pages&waves=50%25%0Arest",
@@ -127,6 +128,7 @@ ANSWERS: Final[dict[str, tuple[str, ...]]] = {
         "/settings/parameters?step=try&download.frag_latency_s=often",
     ),
     "/sources": ("/sources?name=",),
+    "/sources/<name>": ("/sources/editor?name=",),
     "/tokens": ("/tokens?name=&role=viewer&days=90", "/tokens?name=export&role=viewer&days=90"),
 }
 # Rules of forms that lead elsewhere, or that the page where they stand would not show another way.

@@ -36,7 +36,9 @@ def test_an_operator_is_deleted_but_not_the_last_one(site: Any) -> None:
     )
     last = site("operator", "delete", "admin")
     assert (last.status, last.err.count("\n")) == (1, 1)
-    assert last.err.startswith("distd: NAME: admin is the last administrator with a password here; `distd operator add")
+    assert last.err.startswith(
+        "distd: NAME: admin is the last administrator with a password here; add another one first"
+    )
 
 
 def test_an_operator_gets_another_role_and_another_filter(site: Any) -> None:

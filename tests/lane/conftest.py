@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from distd.lane.backend import Refusal
+    from distd.lane.backend import RefusedHandOver
 
 PACKAGE = "1700000001"
 SMALL = bytes(range(256)) * 20  # 5,120 bytes: kept in memory
@@ -103,7 +103,7 @@ class FakeBackend:
     posts: list[Any] = field(default_factory=list)
     fetches: list[Any] = field(default_factory=list)
     streams: list[Any] = field(default_factory=list)
-    refusals: dict[bytes, Refusal] = field(default_factory=dict)
+    refusals: dict[bytes, RefusedHandOver] = field(default_factory=dict)
     echo: bool = True
     full: bool = False
 

@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from distd.lane.backend import Refusal
+from distd.lane.backend import RefusedHandOver
 from distd.lane.responder import Responder
 from tests.lane.conftest import FakeBackend
 from tests.programs.waiting import LIMIT_S
@@ -326,7 +326,7 @@ async def test_other_paths_are_handed_over_with_all_that_was_read(running: Any, 
 
 @BOTH
 async def test_a_refused_request_is_answered_and_not_handed_over(running: Any, tls: Any) -> None:
-    running.backend.refusals[b"/api/x"] = Refusal(429, "too many wait", b"Retry-After: 1\r\n")
+    running.backend.refusals[b"/api/x"] = RefusedHandOver(429, "too many wait", b"Retry-After: 1\r\n")
     async with running.connect(tls=tls) as peer:
         await peer.send(b"POST /api/x HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n")
         answer = await peer.answer()

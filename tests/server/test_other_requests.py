@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from distd.lane.backend import Refusal
+from distd.lane.backend import RefusedHandOver
 from distd.server import mirror_streams
 from distd.server.other_requests import OtherRequests
 
-REFUSED = Refusal(429, "too many")
+REFUSED = RefusedHandOver(429, "too many")
 
 
 class Server:
@@ -20,7 +20,7 @@ class Server:
     def serve(self, *request: Any) -> None:
         self.served.append(request)
 
-    def refusal(self, path: bytes, address: str) -> Refusal:
+    def refusal(self, path: bytes, address: str) -> RefusedHandOver:
         return REFUSED
 
 

@@ -39,7 +39,7 @@ MAX_PART: Final = 5000  # computers that become members in one transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RolloutChoice:
     """The wave of each computer, by its id. `left_out`: how many match, and are in no wave."""
 
     waves: Mapping[int, int]
@@ -87,24 +87,24 @@ _CHOICES: Final[Mapping[OriginKind, Callable[[Connection, str, float], list[int]
 }
 
 
-def choose(conn: Connection, name: str, plan: RolloutPlan, who: AssignmentOrigin, now_s: float) -> Choice:
+def choose(conn: Connection, name: str, plan: RolloutPlan, who: AssignmentOrigin, now_s: float) -> RolloutChoice:
     """The computers of a roll-out of this name. They are taken in an order without meaning, so that a wave by number or
     share is a sample of all, and the same one each time. Only reads. Raises `BadInput`, `NotFound`."""
     ids = sorted(find_matching(conn, who, now_s), key=lambda each: _place(name, each))
     matched = _matches_of_waves(conn, plan.waves, now_s)
     found = split(plan.waves, [matched.get(computer_id, ()) for computer_id in ids])
     waves = {each: wave for each, wave in zip(ids, found, strict=True) if wave is not None}
-    return Choice(waves, len(ids) - len(waves))
+    return RolloutChoice(waves, len(ids) - len(waves))
 
 
-def choose_anew(conn: Connection, name: str, now_s: float) -> Choice | None:
+def choose_anew(conn: Connection, name: str, now_s: float) -> RolloutChoice | None:
     """Those of a roll-out that is to be started; None: it was. Only reads. Raises `NotFound`, `BadInput`."""
     found = load(conn, find_row(conn, name))
     is_draft = found.state.phase is Phase.DRAFT
     return choose(conn, found.name, found.plan, found.who, now_s) if is_draft else None
 
 
-def find_parts(conn: Connection, name: str, choice: Choice) -> tuple[int, list[MembersPart]]:
+def find_parts(conn: Connection, name: str, choice: RolloutChoice) -> tuple[int, list[MembersPart]]:
     """The revision of a roll-out, and what makes the choice its members, part by part for `take_part`; nothing, if it
     was started. Only reads. Raises `NotFound`."""
     row = find_row(conn, name)
@@ -122,7 +122,7 @@ def take_part(conn: Connection, name: str, part: MembersPart, revision: int) -> 
     return revision + 1
 
 
-def changes(conn: Connection, rollout_id: int, choice: Choice) -> list[MembersPart]:
+def changes(conn: Connection, rollout_id: int, choice: RolloutChoice) -> list[MembersPart]:
     """What is to be changed for them to be the members, and nobody else. Only reads."""
     query = select(members.c.computer_id, members.c.wave).where(members.c.rollout_id == rollout_id)
     known = {row.computer_id: row.wave for row in conn.execute(query)}

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from distd.domain.rollout_plan import RolloutPlan
     from distd.domain.rollout_state import RolloutFacts, RolloutState
     from distd.domain.settings import DownloadConfig
-    from distd.origin.deployments.rollout_choice import Choice
+    from distd.origin.deployments.rollout_choice import RolloutChoice
     from distd.origin.deployments.rollout_record import RunningRollout
 
 MAX_ROLLOUTS: Final = 1000  # those that have ended, too
@@ -128,7 +128,7 @@ class CountedRollout:
     left_out: int = 0
 
 
-def choose(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> Choice:
+def choose(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> RolloutChoice:
     """The computers of a roll-out that is to be made. Only reads. Raises what `create` raises."""
     new = _checked(conn, actor, new)
     choice = rollout_choice.choose(conn, new.name, new.plan, new.who, now_s)
@@ -137,7 +137,9 @@ def choose(conn: Connection, actor: Actor, new: NewRollout, now_s: float) -> Cho
     return choice
 
 
-def create(conn: Connection, actor: Actor, new: NewRollout, now_s: float, choice: Choice | None = None) -> Rollout:
+def create(
+    conn: Connection, actor: Actor, new: NewRollout, now_s: float, choice: RolloutChoice | None = None
+) -> Rollout:
     """Make a roll-out; nothing is assigned before it is started. Saved filters in it are taken as they are now.
 
     `choice`: what `choose` gave; None: it is found here. Only a first part of the computers become members: see
