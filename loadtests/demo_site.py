@@ -58,7 +58,7 @@ class DemoPackage:
 
 
 PUTTY: Final = DemoPackage("Putty", 262_144, 1, "WINDOWS")
-EDITOR: Final = DemoPackage("Notepad++", 4_800_000, 8, "WINDOWS", ("--action", "LAUNCH", "--launch", "00000 /S"))
+EDITOR: Final = DemoPackage("Notepad++", 4_800_000, 8, "WINDOWS", ("--action", "LAUNCH", "--launch", "setup.exe /S"))
 OFFICE: Final = DemoPackage("LibreOffice 26.2", 24_000_000, 90, "WINDOWS")
 TOOLS: Final = DemoPackage("outils-debian", 1_300_000, 4, "LINUX", ("--action", "STORE", "--path", "/opt/outils"))
 PACKAGES: Final = (PUTTY, EDITOR, OFFICE, TOOLS)
@@ -102,7 +102,7 @@ def _ready(origin: OriginServer) -> float:
 
 def _publish(origin: OriginServer, package: DemoPackage) -> str:
     """Build it and activate it; its id."""
-    file = write_zip(origin.folder / f"{package.name}.zip", package.size_bytes, len(package.name))
+    file = write_zip(origin.folder / f"{package.name}.zip", package.size_bytes, len(package.name), first="setup.exe")
     cut = ("--fragments", package.fragments, "--os", package.system, "--priority", 5)
     built = origin.distd("package", "build", file, "--name", package.name, *cut, *package.options)
     origin.distd("package", "activate", built["id"])

@@ -142,11 +142,15 @@ def format_codes(codes: Mapping[str, int]) -> str:
     return ", ".join(f"{code} {count:,}" for code, count in sorted(codes.items()))
 
 
-def write_zip(path: Path, size_bytes: int, seed: int, changed: Sequence[int] = ()) -> Path:
-    """Write a zip of random files, about so large; the files whose numbers are in `changed` have other content."""
+def write_zip(path: Path, size_bytes: int, seed: int, changed: Sequence[int] = (), first: str = "00000") -> Path:
+    """Write a zip of random files, about so large; the files whose numbers are in `changed` have other content.
+
+    `first`: the first one's name; the others have their numbers.
+    """
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(max(size_bytes // FILE_BYTES, 1)):
             draw = random.Random(f"{seed} {number} {number in changed}")
             content = draw.randbytes(min(FILE_BYTES, size_bytes))
-            archive.writestr(zipfile.ZipInfo(f"{number:05}", (2026, 1, 1, 0, 0, 0)), content)
+            name = f"{number:05}" if number else first
+            archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), content)
     return path
