@@ -316,7 +316,7 @@ def _storm_row(agents: int) -> tuple[list[str], bool]:
         f"{agents:,}",
         f"{slowest_s:.2f}",
         f"{figures['prolog_p99']:.2f}",
-        f"{errors:,}",
+        ", ".join(f"{kind} {count:,}" for kind, count in report["errors"].items()) or "0",
         f"{figures['success']:.2%}",
         f"{result.server_cpu_s:.0f}",
         f"{result.server_cpu_s / agents * 1000:.1f}",
