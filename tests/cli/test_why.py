@@ -20,7 +20,7 @@ def test_why(site: Any) -> None:
     assert found["device_id"] == PC
     assert [cause["kind"] for cause in found["causes"]] == ["NOT_ACTIVE", "NOT_ASSIGNED", "CONTACT_OVERDUE"]
     assert found["causes"][2]["facts"]["last_contact_at_s"] == 0.000001
-    assert "No package is assigned to it." in site("why", PC).out
+    assert "No package is left for it to deploy" in site("why", PC).out
     assert "No agent has ever made a contact as pc17." in site("why", "pc17").out
 
 

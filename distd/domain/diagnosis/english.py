@@ -56,7 +56,9 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "refused without the key",
     ),
     _K.NOTHING_ASSIGNED: _T(
-        "No package is assigned to it.", "`distd assign PACKAGE --computer {device_id}`.", "without an assignment"
+        "No package is left for it to deploy: none is assigned, or all that are have their result.",
+        "`distd computer show {device_id}` lists them; `distd assign PACKAGE --computer {device_id}` assigns another.",
+        "without an open assignment",
     ),
     _K.NO_CONTACT_SINCE: _T(
         "It has made no contact since the package was assigned ({assigned_at_s}); the last was at "

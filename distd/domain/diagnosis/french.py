@@ -56,7 +56,9 @@ TEXTS: Final[Mapping[CauseKind, CauseText]] = {
         "refusé(s) sans la clé",
     ),
     _K.NOTHING_ASSIGNED: _T(
-        "Aucun paquet ne lui est affecté.", "`distd assign PAQUET --computer {device_id}`.", "sans affectation"
+        "Il n'a plus de paquet à déployer : aucun ne lui est affecté, ou tous ont leur résultat.",
+        "`distd computer show {device_id}` les montre, `distd assign PAQUET --computer {device_id}` en affecte.",
+        "sans affectation en cours",
     ),
     _K.NO_CONTACT_SINCE: _T(
         "Il n'a pris aucun contact depuis l'affectation du paquet ({assigned_at_s}) ; le dernier date du "
