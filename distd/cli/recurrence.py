@@ -29,6 +29,20 @@ if TYPE_CHECKING:
     from distd.terminal.lists import ListOptions
 
 id_argument = argument("recurrence_id", field="recurrence", metavar="ID", hint="see `distd recurrence list`")
+to_filter_option = option(
+    "--filter",
+    "filter_",
+    field="to.filter",
+    metavar="FILTER",
+    shell_complete=complete_filter,
+    help="For all that match this then, or @NAME, a saved filter as it is now.",
+)
+to_group_option = option(
+    "--group", field="to.group", metavar="NAME", help="For all computers that are in this group then."
+)
+to_tag_option = option(
+    "--tag", field="to.tag", metavar="TEXT", help="For all computers with such a TAG; ? and * as in a shell."
+)
 
 
 def _who(row: Recurrence) -> str:
@@ -74,16 +88,9 @@ def recurrence() -> None:
     "--every-days", metavar="DAYS", required=True, type=click.IntRange(1, MAX_DAYS), help="After so many days again."
 )
 @option("--first-at", metavar="TIME", help='The first time: "fri 18:00", "2026-12-01 18:00", "2h" (from now).')
-@option(
-    "--filter",
-    "filter_",
-    field="to.filter",
-    metavar="FILTER",
-    shell_complete=complete_filter,
-    help="For all that match this then, or @NAME, a saved filter as it is now.",
-)
-@option("--group", field="to.group", metavar="NAME", help="For all computers that are in this group then.")
-@option("--tag", field="to.tag", metavar="TEXT", help="For all computers with such a TAG; ? and * as in a shell.")
+@to_filter_option
+@to_group_option
+@to_tag_option
 @option("--dry-run", is_flag=True, help="Make nothing: tell when it would come.")
 @site_option
 @json_option
@@ -132,16 +139,9 @@ class RecurrenceEditOptions:
 @id_argument
 @option("--every-days", metavar="DAYS", type=click.IntRange(1, MAX_DAYS), help="After so many days again.")
 @option("--first-at", metavar="TIME", help='When it comes next: "fri 18:00", "2026-12-01 18:00", "2h" (from now).')
-@option(
-    "--filter",
-    "filter_",
-    field="to.filter",
-    metavar="FILTER",
-    shell_complete=complete_filter,
-    help="For all that match this then, or @NAME, a saved filter as it is now.",
-)
-@option("--group", field="to.group", metavar="NAME", help="For all computers that are in this group then.")
-@option("--tag", field="to.tag", metavar="TEXT", help="For all computers with such a TAG; ? and * as in a shell.")
+@to_filter_option
+@to_group_option
+@to_tag_option
 @option("--having", is_flag=True, help="For those that have it assigned then.")
 @site_option
 @json_option
